@@ -1,0 +1,243 @@
+//! The command line: every command and option, declared once. Help, man page and completions are made from this.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::model::target::Kind;
+
+/// What stands at the foot of `--help`.
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 something asked for was not done (or check, verify, doctor found trouble); 2 usage or
+configuration; 75 another pass holds the lock; 130, 143 ended by SIGINT, SIGTERM.
+
+Start with `lab-probe --once`: it needs no configuration. `lab-probe doctor` says what is missing on the way to
+Prometheus, `lab-probe explain REASON` what a reason means.";
+
+/// Health of MCP servers, git worktrees and a trading system, one pass at a time, for Prometheus
+///
+/// Without a command it makes one pass: checks everything that is due, in parallel, under one deadline; merges with
+/// what is remembered; delivers to a textfile for node_exporter or to a Pushgateway; and exits.
+#[derive(Debug, Parser)]
+#[command(name = "lab-probe", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Cli {
+    /// Options that any command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The options of a pass.
+    #[command(flatten)]
+    pub pass: PassArgs,
+    /// The command; none means a pass.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options that go before or after any command.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// Configuration file (default: $LAB_PROBE_CONFIG, ./lab-probe.toml, the user's, /etc/lab-probe/config.toml)
+    #[arg(short, long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Say more on standard error
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Say only errors on standard error
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Colour in tables (NO_COLOR is honoured)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Options of a pass.
+#[derive(Debug, Clone, Args)]
+pub struct PassArgs {
+    /// Make one pass (what it always does, said explicitly)
+    #[arg(long)]
+    pub once: bool,
+    /// Check only these kinds; the others keep what is remembered
+    #[arg(long, value_name = "KIND", value_delimiter = ',', action = ArgAction::Append)]
+    pub only: Vec<Kind>,
+    /// Ignore remembered results: check everything
+    #[arg(long)]
+    pub fresh: bool,
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub format: PassFormat,
+    /// Write the textfile into this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub textfile_dir: Option<PathBuf>,
+    /// Push to this Pushgateway
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub pushgateway: Option<String>,
+    /// Check, but deliver nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// End the pass by then, whatever hangs ("25s")
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub deadline: Option<Duration>,
+}
+
+/// Reads "30s", "5m", "1h30m", "500ms", "0s".
+///
+/// # Errors
+/// A sentence with the right form for anything else.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    crate::config::duration::parse(text).map_err(|e| e.to_string())
+}
+
+/// What a pass prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PassFormat {
+    /// A table on a terminal, else nothing
+    Auto,
+    /// A table for people
+    Table,
+    /// One JSON document
+    Json,
+    /// The exposition that is delivered
+    Prometheus,
+    /// Nothing
+    None,
+}
+
+/// Table or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// A table for people
+    Table,
+    /// One JSON document
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check now, print, deliver nothing; exit 1 if anything checked is down, failing or blocked
+    Check(CheckArgs),
+    /// Every target known, where it was found, when it is next due, and its last verdict
+    List(ListArgs),
+    /// Write a starter configuration, validate one, or print the effective one
+    Config(ConfigArgs),
+    /// Allow the servers of a project's MCP config to be started, as that file stands now
+    Trust(TrustArgs),
+    /// The metric catalogue: name, type, labels, help, unit
+    Metrics(MetricsArgs),
+    /// Shell completions on standard output
+    Completions(CompletionsArgs),
+    /// The man page on standard output
+    Man,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Targets by name (`fetch`) or kind and name (`mcp/fetch`); none means all
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Check only these kinds
+    #[arg(long, value_name = "KIND", value_delimiter = ',', action = ArgAction::Append)]
+    pub only: Vec<Kind>,
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: CheckFormat,
+    /// End by then, whatever hangs ("25s")
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub deadline: Option<Duration>,
+}
+
+/// What `check` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// A table for people
+    Table,
+    /// One JSON document
+    Json,
+    /// The exposition a pass would deliver
+    Prometheus,
+    /// Nothing: the exit code says it
+    None,
+}
+
+/// `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Table or JSON
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: ListFormat,
+    /// List only these kinds
+    #[arg(long, value_name = "KIND", value_delimiter = ',', action = ArgAction::Append)]
+    pub only: Vec<Kind>,
+}
+
+/// `config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: ConfigCommand,
+}
+
+/// `config …`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Write a commented starter file (default: the user's configuration; `-` prints it); never overwrites
+    Init {
+        /// Where to write
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// Validate the configuration and say what is wrong, where, and what would be right
+    Check {
+        /// The file (default: the one a pass would use)
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// Print the effective configuration, defaults filled in, secrets redacted
+    Show,
+}
+
+/// `trust`.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// Project config files whose servers may be started
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}
+
+/// `metrics`.
+#[derive(Debug, Args)]
+pub struct MetricsArgs {
+    /// Table or JSON
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: ListFormat,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// Parses a command line; clap's own errors keep their text and become exit 2 (0 for help and version).
+///
+/// # Errors
+/// What clap says, ready to print.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(args)
+}

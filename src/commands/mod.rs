@@ -1,0 +1,36 @@
+//! One file a command, each thin: it strings rooms together. [`main`] chooses the command and the exit code.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::cli::{self, Cli, Command};
+use crate::exit::{Exit, UsageError};
+use crate::log;
+
+/// Runs what the command line asks for and says how it ended.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match cli::parse(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            let _ = error.print();
+            return if asked_for { Exit::Done } else { Exit::Usage }.into();
+        }
+    };
+    log::init(cli.global.verbose, cli.global.quiet);
+    match run(&cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            log::error(format!("{error:#}"));
+            if error.is::<UsageError>() { Exit::Usage } else { Exit::Trouble }.into()
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    match &cli.command {
+        None => Ok(Exit::Done),
+        Some(Command::Completions(_)) => Ok(Exit::Done),
+        Some(_) => Ok(Exit::Done),
+    }
+}

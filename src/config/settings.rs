@@ -1,0 +1,199 @@
+//! Validated settings: durations, URLs, paths and secrets with every default filled in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::mcp::HttpTransport;
+use crate::model::reason::Failure;
+use crate::model::secret::Secret;
+use crate::model::target::Schedule;
+use crate::model::thunes::ThunesTarget;
+
+/// Everything the configuration decides.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The file it came from; `None` when there is none and defaults hold.
+    pub source: Option<PathBuf>,
+    /// `[probe]`.
+    pub probe: ProbeSettings,
+    /// `[mcp]`.
+    pub mcp: McpSettings,
+    /// `[worktree]`.
+    pub worktree: WorktreeSettings,
+    /// `[[thunes]]`.
+    pub thunes: Vec<ThunesSettings>,
+    /// `[[service]]`.
+    pub services: Vec<ServiceSettings>,
+    /// `[output]`.
+    pub output: OutputSettings,
+}
+
+/// `[probe]`: the pass.
+#[derive(Debug, Clone)]
+pub struct ProbeSettings {
+    /// The pass ends by then, whatever hangs.
+    pub deadline: Duration,
+    /// Processes starting at a time; those that wait for an answer do not count.
+    pub max_starts: usize,
+    /// Where state and lock live.
+    pub state_dir: PathBuf,
+    /// Labels added to every series.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// `[mcp]`: MCP servers.
+#[derive(Debug, Clone)]
+pub struct McpSettings {
+    /// Whether the client configs of this user are read.
+    pub discover: bool,
+    /// Client config files read besides those; naming one here also allows its servers to be started.
+    pub config_files: Vec<PathBuf>,
+    /// Servers always reported.
+    pub expected: Vec<String>,
+    /// Directory of `mcp-<name>-health` scripts.
+    pub health_dir: Option<PathBuf>,
+    /// Defaults for every server.
+    pub schedule: Schedule,
+    /// Whether `tools/list` belongs to "usable".
+    pub list_tools: bool,
+    /// PEM certificates trusted besides the system's, for every server behind a URL.
+    pub ca_file: Option<PathBuf>,
+    /// `[[mcp.server]]`, by hand.
+    pub servers: Vec<ServerSettings>,
+}
+
+/// One `[[mcp.server]]`.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// The name, a label value.
+    pub name: String,
+    /// How to reach it; an unset variable is a `missing_env` failure here, not an error of the config.
+    pub reach: ServerReach,
+    /// Switched off.
+    pub disabled: bool,
+    /// Its own schedule, the defaults of `[mcp]` filled in.
+    pub schedule: Schedule,
+    /// Its own `list_tools`.
+    pub list_tools: bool,
+}
+
+/// How a hand-written server is reached.
+#[derive(Debug, Clone)]
+pub enum ServerReach {
+    /// `command`, `args`, `env`, `cwd`.
+    Stdio {
+        /// Program.
+        command: String,
+        /// Arguments.
+        args: Vec<Secret>,
+        /// Variables added.
+        env: BTreeMap<String, Secret>,
+        /// Working directory.
+        cwd: Option<PathBuf>,
+    },
+    /// `url`, `headers`, `transport`, `ca_file`.
+    Http {
+        /// Endpoint.
+        url: Secret,
+        /// Headers.
+        headers: Vec<(String, Secret)>,
+        /// Transport forced, or auto.
+        transport: HttpTransport,
+        /// Certificates trusted besides the system's.
+        ca_file: Option<PathBuf>,
+    },
+    /// `health_command`.
+    Script {
+        /// Program and arguments.
+        command: Vec<Secret>,
+        /// Variables added.
+        env: BTreeMap<String, Secret>,
+        /// Working directory.
+        cwd: Option<PathBuf>,
+    },
+    /// Cannot be asked; the failure says why (`missing_env`).
+    Unreachable(Failure),
+}
+
+/// `[worktree]`.
+#[derive(Debug, Clone)]
+pub struct WorktreeSettings {
+    /// Repositories, every worktree of each.
+    pub repos: Vec<PathBuf>,
+    /// Set when `repos` is a default (the repository of the current directory): its absence is no problem then.
+    pub discovered: bool,
+    /// What "complete" is merged into.
+    pub base: Option<String>,
+    /// How often a worktree is looked at.
+    pub schedule: Schedule,
+    /// Globs of test reports besides the built-in places.
+    pub test_reports: Vec<String>,
+    /// Command names that mean "testing" while alive in a worktree, besides the built-in ones.
+    pub test_runners: Vec<String>,
+    /// `[[worktree.named]]`: path → name.
+    pub named: Vec<(PathBuf, String)>,
+}
+
+/// One `[[thunes]]`.
+#[derive(Debug, Clone)]
+pub struct ThunesSettings {
+    /// Where its data is.
+    pub target: ThunesTarget,
+    /// How often it is looked at.
+    pub schedule: Schedule,
+}
+
+/// One `[[service]]`.
+#[derive(Debug, Clone)]
+pub struct ServiceSettings {
+    /// The name, a label value.
+    pub name: String,
+    /// How it is looked at.
+    pub look: crate::model::service::ServiceLook,
+    /// How often it is looked at.
+    pub schedule: Schedule,
+}
+
+/// `[output]`: where results go.
+#[derive(Debug, Clone)]
+pub struct OutputSettings {
+    /// The textfile, if any.
+    pub textfile: Option<TextfileSettings>,
+    /// The Pushgateway, if any.
+    pub pushgateway: Option<PushgatewaySettings>,
+    /// Whether the textfile is the built-in default, which the pass then names.
+    pub defaulted: bool,
+}
+
+/// `[output.textfile]`.
+#[derive(Debug, Clone)]
+pub struct TextfileSettings {
+    /// The directory node_exporter's textfile collector reads.
+    pub directory: PathBuf,
+    /// The file in it; ends in `.prom`.
+    pub file: String,
+}
+
+/// `[output.pushgateway]`.
+#[derive(Debug, Clone)]
+pub struct PushgatewaySettings {
+    /// Base URL; may hold userinfo.
+    pub url: Secret,
+    /// The `job` grouping label.
+    pub job: String,
+    /// Further grouping labels; `instance` is filled in.
+    pub grouping: BTreeMap<String, String>,
+    /// Basic auth.
+    pub username: Option<String>,
+    /// File with the basic-auth password.
+    pub password_file: Option<PathBuf>,
+    /// File with a bearer token.
+    pub bearer_token_file: Option<PathBuf>,
+    /// PEM certificates trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// One attempt may take this long.
+    pub timeout: Duration,
+    /// Further attempts after the first.
+    pub retries: u32,
+}

@@ -1,0 +1,149 @@
+//! Files: reads that cannot grow without bound and replacements that happen whole or not at all.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Deadline;
+
+/// Held while a file is being replaced, so that a signal never ends the process between temporary file and rename.
+static REPLACING: Mutex<()> = Mutex::new(());
+
+/// Waits up to `limit` for a replacement under way and keeps further ones from starting; for use right before exit.
+pub fn settle(limit: Duration) -> Option<MutexGuard<'static, ()>> {
+    let deadline = Deadline::after(limit);
+    loop {
+        match REPLACING.try_lock() {
+            Ok(guard) => return Some(guard),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) if deadline.passed() => return None,
+            Err(std::sync::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}
+
+/// Reads a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`] past the limit, [`io::ErrorKind::InvalidInput`] for anything that is no regular
+/// file (a FIFO is never waited for), else what the operating system said.
+pub fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = open_regular(path)?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Opens a regular file for reading without ever waiting for a writer of a FIFO or touching a device.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] for anything that is no regular file, else what the operating system said.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    // Looked at before it is opened, because opening a device can already have an effect; and again afterwards,
+    // because the name may mean another file by then.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(not_regular());
+    }
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(not_regular());
+    }
+    Ok(file)
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
+}
+
+/// Replaces `path` with `bytes` in one rename: temporary file beside it, mode, sync, rename, directory sync.
+///
+/// The temporary file starts with a dot and does not end in the target's extension, so no reader that selects by
+/// extension (node_exporter) ever opens it. It is removed on every failure.
+///
+/// # Errors
+/// What the operating system said, with the step that failed in front.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let _guard = REPLACING.lock().unwrap_or_else(PoisonError::into_inner);
+    let temporary = temporary_beside(path)?;
+    let written = write_new(&temporary, bytes, mode)
+        .and_then(|()| std::fs::rename(&temporary, path).map_err(|e| step("rename into place", &e)));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+        return written;
+    }
+    // The rename is done; a directory that cannot be synced (some network file systems) does not undo it.
+    if let Some(directory) = path.parent()
+        && let Ok(directory) = File::open(directory)
+    {
+        let _ = directory.sync_all();
+    }
+    Ok(())
+}
+
+/// The name of the temporary file that [`replace`] uses: one fixed name for each target, so that what a killed
+/// process left is overwritten by the next one instead of piling up.
+fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(".tmp");
+    Ok(path.with_file_name(temporary))
+}
+
+fn write_new(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    match std::fs::remove_file(temporary) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(step("remove an old temporary file", &e)),
+        _ => {}
+    }
+    // O_EXCL: never follows a symbolic link that somebody put there.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(temporary)
+        .map_err(|e| step("create a temporary file", &e))?;
+    file.write_all(bytes).map_err(|e| step("write", &e))?;
+    // The umask may have taken bits away.
+    file.set_permissions(Permissions::from_mode(mode)).map_err(|e| step("set the mode", &e))?;
+    file.sync_all().map_err(|e| step("sync to disk", &e))
+}
+
+fn step(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replacement_is_whole_has_its_mode_and_leaves_nothing_beside_it() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("x.prom");
+        std::fs::write(directory.path().join(".x.prom.tmp"), "left by a killed process").expect("written");
+        replace(&path, b"one\n", 0o644).expect("replaced");
+        replace(&path, b"two\n", 0o644).expect("replaced again");
+        assert_eq!(std::fs::read(&path).expect("read"), b"two\n");
+        assert_eq!(path.metadata().expect("metadata").permissions().mode() & 0o7777, 0o644);
+        assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_fifo_and_a_directory_are_refused_and_a_large_file_too() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let fifo = directory.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).expect("a fifo");
+        assert_eq!(read_capped(&fifo, 10).expect_err("refused").kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(read_capped(directory.path(), 10).expect_err("refused").kind(), io::ErrorKind::InvalidInput);
+        let file = directory.path().join("file");
+        std::fs::write(&file, [0; 11]).expect("written");
+        assert_eq!(read_capped(&file, 10).expect_err("refused").kind(), io::ErrorKind::FileTooLarge);
+    }
+}

@@ -1,0 +1,30 @@
+//! lab-probe: one pass over a developer's LAB and the trading system beside it, for Prometheus.
+//!
+//! Data flows one way, and every directory below is one room on its path:
+//!
+//! ```text
+//! cli → config → plan → run(checks, in parallel) → snapshot → metrics → sink
+//!                  ▲                                   │
+//!                  └── state: read before the plan, saved after the snapshot
+//! ```
+//!
+//! Nouns live in [`model`]; every other room takes and gives its types. Rooms never import each other: they may
+//! use the model and the leaves ([`proc`], [`http`], [`fs`], [`clock`], [`log`]); [`plan`] also reads
+//! [`config::settings`]. Only [`commands`] strings rooms together. `tests/suite/architecture.rs` holds these edges.
+
+pub mod check;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod exit;
+pub mod fs;
+pub mod http;
+pub mod log;
+pub mod metrics;
+pub mod model;
+pub mod plan;
+pub mod proc;
+pub mod run;
+pub mod sink;
+pub mod state;

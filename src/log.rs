@@ -1,0 +1,103 @@
+//! Lines for people and journald on standard error. Standard output belongs to what was asked for.
+//!
+//! Under systemd (`JOURNAL_STREAM` set) every line carries its priority as `<N>`, see sd-daemon(3).
+
+use std::io::Write;
+use std::sync::OnceLock;
+
+/// How important a line is, in syslog's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// 3: something asked for was not done.
+    Error = 3,
+    /// 4: something is wrong that did not stop the work.
+    Warning = 4,
+    /// 6: worth knowing.
+    Info = 6,
+    /// 7: only with `-v`.
+    Debug = 7,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Config {
+    most: Priority,
+    journal: bool,
+}
+
+static CONFIG: OnceLock<Config> = OnceLock::new();
+
+/// Sets once, at start, the least important priority shown: `-q` errors only, `-v` debug, else info.
+pub fn init(verbose: bool, quiet: bool) {
+    let most = match (quiet, verbose) {
+        (true, _) => Priority::Error,
+        (_, true) => Priority::Debug,
+        _ => Priority::Info,
+    };
+    let _ = CONFIG.set(Config { most, journal: std::env::var_os("JOURNAL_STREAM").is_some() });
+}
+
+/// Writes one line. Line breaks and control characters inside are made harmless first: foreign text reaches here.
+pub fn line(priority: Priority, message: &str) {
+    let config = CONFIG.get().copied().unwrap_or(Config { most: Priority::Info, journal: false });
+    if priority > config.most {
+        return;
+    }
+    let prefix = match (config.journal, priority) {
+        (true, p) => format!("<{}>", p as u8),
+        (false, Priority::Error) => "error: ".into(),
+        (false, Priority::Warning) => "warning: ".into(),
+        (false, _) => String::new(),
+    };
+    // Nothing sensible can be done when standard error is gone.
+    let _ = writeln!(std::io::stderr(), "{prefix}{}", printable(message));
+}
+
+/// Shorthand for [`line`] at [`Priority::Error`].
+pub fn error(message: impl AsRef<str>) {
+    line(Priority::Error, message.as_ref());
+}
+
+/// Shorthand for [`line`] at [`Priority::Warning`].
+pub fn warn(message: impl AsRef<str>) {
+    line(Priority::Warning, message.as_ref());
+}
+
+/// Shorthand for [`line`] at [`Priority::Info`].
+pub fn info(message: impl AsRef<str>) {
+    line(Priority::Info, message.as_ref());
+}
+
+/// Shorthand for [`line`] at [`Priority::Debug`].
+pub fn debug(message: impl AsRef<str>) {
+    line(Priority::Debug, message.as_ref());
+}
+
+/// `text` on one line with control characters shown as `\u{..}`, so that no foreign text can move a terminal's
+/// cursor, forge a journal priority or start a line of its own.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.trim_end().chars() {
+        match c {
+            '\n' | '\r' => out.push_str(" ⏎ "),
+            '\t' => out.push(' '),
+            c if c.is_control() || is_bidi_control(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The explicit direction marks of Unicode, which can reorder what a reader sees.
+fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_stays_on_one_line_and_cannot_steer_a_terminal() {
+        assert_eq!(printable("a\n<0>b\x1b[2Jc\u{202e}d\n"), "a ⏎ <0>b\\u{1b}[2Jc\\u{202e}d");
+    }
+}

@@ -1,0 +1,7 @@
+//! From a snapshot to exposition text, in memory only.
+//!
+//! [`catalogue`] declares every family once; the files of [`families`], one a kind, turn observations into samples of
+//! declared families; [`text`] writes them and reads them back before they leave.
+
+pub mod catalogue;
+pub mod families;

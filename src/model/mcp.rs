@@ -1,0 +1,220 @@
+//! MCP servers: how one is reached, what a check of one found, and what to remember of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::reason::Failure;
+use super::secret::Secret;
+
+/// An MCP server to check, everything expanded and validated.
+#[derive(Debug, Clone)]
+pub struct McpTarget {
+    /// How to reach it.
+    pub reach: Reach,
+    /// Whether `tools/list` belongs to "usable".
+    pub list_tools: bool,
+}
+
+/// The ways to ask a server how it is.
+#[derive(Debug, Clone)]
+pub enum Reach {
+    /// Start it and speak over its standard streams.
+    Stdio(StdioServer),
+    /// Speak to a URL.
+    Http(HttpServer),
+    /// Run a health script: exit 0 up, 1 down, 2 not configured.
+    Script(HealthScript),
+    /// Nothing can be started or sent; the failure says why (not configured, disabled, untrusted, needs input, an unset variable).
+    Unreachable(Failure),
+}
+
+/// A server that is started for the check.
+#[derive(Debug, Clone, Default)]
+pub struct StdioServer {
+    /// Program: a name looked up on PATH, or a path (relative ones are relative to `cwd`).
+    pub command: String,
+    /// Arguments. May hold secrets: never shown.
+    pub args: Vec<Secret>,
+    /// Variables added to the small default environment.
+    pub env: BTreeMap<String, Secret>,
+    /// Working directory; the user's home if none is given.
+    pub cwd: Option<PathBuf>,
+}
+
+/// Which HTTP transport to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpTransport {
+    /// Streamable HTTP, falling back to the deprecated HTTP+SSE.
+    #[default]
+    Auto,
+    /// Streamable HTTP only.
+    Http,
+    /// HTTP+SSE (2024-11-05) only.
+    Sse,
+}
+
+/// A server behind a URL.
+#[derive(Debug, Clone)]
+pub struct HttpServer {
+    /// The endpoint, `http` or `https`; may hold userinfo or a key in its query: never shown whole.
+    pub url: Secret,
+    /// Which transport.
+    pub transport: HttpTransport,
+    /// Headers to send on every request, names as configured. A header is a credential.
+    pub headers: Vec<(String, Secret)>,
+    /// A file of PEM certificates trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A health script.
+#[derive(Debug, Clone)]
+pub struct HealthScript {
+    /// Program and arguments.
+    pub command: Vec<Secret>,
+    /// Variables added to the small default environment.
+    pub env: BTreeMap<String, Secret>,
+    /// Working directory.
+    pub cwd: Option<PathBuf>,
+}
+
+/// The three values of `lab_mcp_server_health`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum McpVerdict {
+    /// 0.
+    Down,
+    /// 1.
+    Up,
+    /// 2.
+    NotConfigured,
+}
+
+impl McpVerdict {
+    /// Every verdict, in the order of its value.
+    pub const ALL: &[McpVerdict] = &[McpVerdict::Down, McpVerdict::Up, McpVerdict::NotConfigured];
+
+    /// The label value and the word in tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            McpVerdict::Down => "down",
+            McpVerdict::Up => "up",
+            McpVerdict::NotConfigured => "not_configured",
+        }
+    }
+}
+
+/// The transport a check actually used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// Standard streams.
+    Stdio,
+    /// Streamable HTTP.
+    Http,
+    /// HTTP+SSE of 2024-11-05.
+    Sse,
+    /// A health script.
+    Script,
+}
+
+impl Transport {
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Transport::Stdio => "stdio",
+            Transport::Http => "http",
+            Transport::Sse => "sse",
+            Transport::Script => "script",
+        }
+    }
+}
+
+/// The two incompatible eras of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Era {
+    /// `initialize`, up to 2025-11-25.
+    Legacy,
+    /// `server/discover`, from 2026-07-28.
+    Modern,
+}
+
+impl Era {
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Era::Legacy => "legacy",
+            Era::Modern => "modern",
+        }
+    }
+}
+
+/// What one check of a server found. Remembered between passes as it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct McpFacts {
+    /// Why it is down or not configured; `None` means up.
+    pub failure: Option<Failure>,
+    /// Transport used, if it came that far.
+    pub transport: Option<Transport>,
+    /// Era found.
+    pub era: Option<Era>,
+    /// Protocol version agreed on.
+    pub protocol_version: Option<String>,
+    /// The server's own name.
+    pub server_name: Option<String>,
+    /// The server's own version.
+    pub server_version: Option<String>,
+    /// From the first byte sent (for stdio: from the start of the process) to the answer to the opening.
+    pub handshake: Option<Duration>,
+    /// Tools over all pages read; `None` if not asked or none declared.
+    pub tools: Option<u64>,
+    /// Whether the count stopped at a bound instead of the last page.
+    pub tools_truncated: bool,
+    /// SHA-256 over the sorted tool definitions, in hex.
+    pub tools_digest: Option<String>,
+    /// User and system time of the whole process tree.
+    pub cpu: Option<Duration>,
+    /// Largest resident set of a process of the tree, in bytes.
+    pub max_rss_bytes: Option<u64>,
+    /// Lines on stdout that were no JSON-RPC.
+    pub noise_lines: u64,
+    /// Things worth a line in the table that do not decide the verdict ("had to be killed: ignored SIGTERM").
+    pub notes: Vec<String>,
+}
+
+impl McpFacts {
+    /// Up, down or not configured: the failure's reason decides, so that the two can never disagree.
+    pub fn verdict(&self) -> McpVerdict {
+        match &self.failure {
+            None => McpVerdict::Up,
+            Some(failure) if failure.reason.is_not_configured() => McpVerdict::NotConfigured,
+            Some(_) => McpVerdict::Down,
+        }
+    }
+
+    /// Facts of a check that only found a failure.
+    pub fn failed(failure: Failure) -> Self {
+        McpFacts { failure: Some(failure), ..McpFacts::default() }
+    }
+}
+
+/// What is remembered of a server beyond its last facts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct McpMemory {
+    /// The era that worked last, tried first next time.
+    pub era: Option<Era>,
+    /// The HTTP transport that worked last, tried first next time.
+    pub transport: Option<Transport>,
+    /// Digest of the tool list last seen.
+    pub tools_digest: Option<String>,
+    /// When the tool list last differed from the one before, unix seconds; `None` while it never has.
+    pub tools_changed_at: Option<f64>,
+    /// Checks so far, by verdict name.
+    pub checks: BTreeMap<String, u64>,
+}

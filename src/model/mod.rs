@@ -1,0 +1,11 @@
+//! The nouns every room speaks in: plain data in memory. Nothing here touches files, clocks, processes or networks.
+
+pub mod mcp;
+pub mod observation;
+pub mod reason;
+pub mod secret;
+pub mod service;
+pub mod snapshot;
+pub mod target;
+pub mod thunes;
+pub mod worktree;

@@ -1,0 +1,35 @@
+//! Services beside the LAB: how one is looked at and what was found.
+
+use serde::{Deserialize, Serialize};
+
+use super::secret::Secret;
+
+/// A service to check.
+#[derive(Debug, Clone)]
+pub struct ServiceTarget {
+    /// How it is looked at.
+    pub look: ServiceLook,
+}
+
+/// The four ways to look at a service.
+#[derive(Debug, Clone)]
+pub enum ServiceLook {
+    /// An HTTP(S) URL that must answer with a success status.
+    Url(Secret),
+    /// A TCP address (`host:port`) that must accept a connection.
+    Tcp(String),
+    /// A systemd unit that must be active.
+    Unit(String),
+    /// A process whose command line must match.
+    Process(String),
+}
+
+/// What one look found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceFacts {
+    /// Why it is not up; `None` means it is.
+    pub problem: Option<String>,
+    /// How long the answer took.
+    pub duration: Option<std::time::Duration>,
+}

@@ -1,0 +1,82 @@
+//! All observations of a pass, fresh and remembered: the one thing that metrics, tables and JSON are made from.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::observation::{Memory, Observation};
+use super::target::Target;
+
+/// How a target came to its place in this snapshot; the `result` label of `lab_probe_targets`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Checked in this pass.
+    Fresh,
+    /// Remembered from an earlier pass and not due yet.
+    Cached,
+    /// Cut off by the pass's deadline, or not started before it; what is remembered of the latter stays.
+    TimedOut,
+    /// The check itself broke (a bug in lab-probe); what is remembered stays.
+    Error,
+}
+
+impl Outcome {
+    /// Every outcome, in the contract's order.
+    pub const ALL: &[Outcome] = &[Outcome::Fresh, Outcome::Cached, Outcome::TimedOut, Outcome::Error];
+
+    /// The label value.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Fresh => "fresh",
+            Outcome::Cached => "cached",
+            Outcome::TimedOut => "timed_out",
+            Outcome::Error => "error",
+        }
+    }
+}
+
+/// One target's line in the snapshot.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What it is.
+    pub target: Target,
+    /// How it came here.
+    pub outcome: Outcome,
+    /// The newest observation; `None` if there has never been one.
+    pub observation: Option<Observation>,
+    /// The check's memory after this pass.
+    pub memory: Option<Memory>,
+    /// When it will be due again; `None` means at the next pass.
+    pub next_due: Option<Timestamp>,
+    /// A sentence about the check itself: the panic's message behind [`Outcome::Error`].
+    pub trouble: Option<String>,
+}
+
+/// Facts about the pass itself.
+#[derive(Debug, Clone)]
+pub struct PassFacts {
+    /// When it began.
+    pub started_at: Timestamp,
+    /// From its beginning to the end of the last check.
+    pub duration: Duration,
+    /// Whether the deadline cut something off or kept something from starting.
+    pub deadline_exceeded: bool,
+    /// Deliveries that failed so far, by output; every configured output has an entry.
+    pub output_failures: BTreeMap<String, u64>,
+    /// Passes that ended with exit 1 so far.
+    pub pass_failures: u64,
+}
+
+/// A whole pass.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The pass itself.
+    pub pass: PassFacts,
+    /// Every target, in the plan's order.
+    pub entries: Vec<Entry>,
+    /// Labels that the config adds to every series.
+    pub labels: BTreeMap<String, String>,
+}

@@ -1,0 +1,1 @@
+//! Runs checks in parallel under one deadline.

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Installs what building and testing need, by package name. Quick when everything is there already.
+#
+# Debian packages are installed only where this runs as root on a system with apt; elsewhere the missing ones are
+# named. Node and Python packages go below target/, pinned by the files in tests/servers/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# A command that must exist, and the Debian package that brings it.
+needs=(
+  cc:gcc
+  git:git
+  node:nodejs
+  npm:npm
+  python3:python3
+  strace:strace
+  promtool:prometheus
+  prometheus-node-exporter:prometheus-node-exporter
+)
+
+missing=()
+for need in "${needs[@]}"; do
+  command -v "${need%%:*}" >/dev/null 2>&1 || missing+=("${need#*:}")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    # Daemons that a package would start are not wanted: tests start their own.
+    policy=/usr/sbin/policy-rc.d
+    [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; trap 'rm -f "$policy"' EXIT; }
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    echo "install these packages first: ${missing[*]}" >&2
+    exit 1
+  fi
+fi

@@ -1,0 +1,103 @@
+//! What every test stands on: the binary under test in a directory and an environment of its own.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// A home of its own for one test: nothing of the machine's user is seen, nothing of the test is left behind.
+pub(crate) struct Lab {
+    directory: TempDir,
+}
+
+#[allow(dead_code, reason = "each capability's tests use their own part of the harness")]
+impl Lab {
+    /// An empty LAB.
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("lab-probe-test-").tempdir().expect("a temporary directory");
+        for name in ["home", "state", "textfile"] {
+            std::fs::create_dir(directory.path().join(name)).expect("a directory");
+        }
+        Lab { directory }
+    }
+
+    /// The root of everything this test owns.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The probed user's home.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.path().join("home")
+    }
+
+    /// The directory textfiles are delivered to, if the config says so.
+    pub(crate) fn textfile_dir(&self) -> PathBuf {
+        self.path().join("textfile")
+    }
+
+    /// Writes a file below the root, directories included, and returns its path.
+    pub(crate) fn write(&self, relative: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(relative);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+        std::fs::write(&path, contents).expect("a file");
+        path
+    }
+
+    /// Writes `lab-probe.toml` with the state and textfile directories of this LAB in front of `rest`.
+    pub(crate) fn config(&self, rest: &str) -> PathBuf {
+        let state = self.path().join("state");
+        let textfile = self.textfile_dir();
+        self.write(
+            "lab-probe.toml",
+            format!("[probe]\nstate_dir = {state:?}\n[output.textfile]\ndirectory = {textfile:?}\n{rest}"),
+        )
+    }
+
+    /// The binary under test, in this LAB's root, with a scrubbed environment.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lab-probe"));
+        command
+            .env_clear()
+            .env("HOME", self.home())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("TERM", "dumb")
+            .current_dir(self.path())
+            .args(args);
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
+        Run(self.command(args).output().expect("lab-probe starts"))
+    }
+}
+
+/// A finished run.
+pub(crate) struct Run(pub(crate) Output);
+
+#[allow(dead_code, reason = "each capability's tests use their own part of the harness")]
+impl Run {
+    /// Exit code; `None` if a signal ended it.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.0.status.code()
+    }
+
+    /// Standard output as text.
+    pub(crate) fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    /// Standard error as text.
+    pub(crate) fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    /// Fails the test with everything that was printed unless the exit code is the one expected.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code(), Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout(), self.stderr());
+        self
+    }
+}

@@ -1,0 +1,3 @@
+//! One test binary, one file per capability.
+
+mod harness;
