@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::observation::Severity;
 use super::reason::Failure;
 use super::secret::Secret;
 
@@ -195,6 +196,34 @@ impl McpFacts {
             Some(failure) if failure.reason.is_not_configured() => McpVerdict::NotConfigured,
             Some(_) => McpVerdict::Down,
         }
+    }
+
+    /// Down is trouble; not configured wants a look; up is fine.
+    pub fn severity(&self) -> Severity {
+        match self.verdict() {
+            McpVerdict::Down => Severity::Trouble,
+            McpVerdict::NotConfigured => Severity::Attention,
+            McpVerdict::Up => Severity::Fine,
+        }
+    }
+
+    /// What was found, in one line: the reason and its evidence, or what the server offers.
+    pub fn summary(&self) -> String {
+        if let Some(failure) = &self.failure {
+            return format!("{}: {}", failure.reason.as_str(), failure.detail);
+        }
+        let mut parts = Vec::new();
+        match self.tools {
+            Some(1) => parts.push("1 tool".to_owned()),
+            Some(tools) if self.tools_truncated => parts.push(format!("{tools}+ tools")),
+            Some(tools) => parts.push(format!("{tools} tools")),
+            None => {}
+        }
+        parts.extend(self.transport.map(|transport| transport.as_str().to_owned()));
+        parts.extend(self.protocol_version.clone());
+        parts.extend(self.server_version.as_ref().map(|version| format!("v{}", version.trim_start_matches('v'))));
+        parts.extend(self.notes.iter().cloned());
+        parts.join(", ")
     }
 
     /// Facts of a check that only found a failure.

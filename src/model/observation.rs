@@ -22,14 +22,66 @@ pub enum Facts {
     Service(ServiceFacts),
 }
 
+/// How much a finding wants a person's attention; tables sort by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Down, failing or blocked: `check` exits 1.
+    Trouble,
+    /// Not configured, or something odd that breaks nothing.
+    Attention,
+    /// As it should be.
+    Fine,
+}
+
 impl Facts {
     /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
     pub fn is_good(&self) -> bool {
         match self {
             Facts::Mcp(facts) => facts.verdict() == McpVerdict::Up,
-            Facts::Worktree(facts) => facts.error.is_none(),
-            Facts::Thunes(facts) => facts.problems.is_empty(),
-            Facts::Service(facts) => facts.problem.is_none(),
+            Facts::Worktree(facts) => facts.is_good(),
+            Facts::Thunes(facts) => facts.is_good(),
+            Facts::Service(facts) => facts.is_good(),
+        }
+    }
+
+    /// How much it wants attention.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Facts::Mcp(facts) => facts.severity(),
+            Facts::Worktree(facts) => facts.severity(),
+            Facts::Thunes(facts) => facts.severity(),
+            Facts::Service(facts) => facts.severity(),
+        }
+    }
+
+    /// The verdict in one word, for the table's first column and JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Facts::Mcp(facts) => facts.verdict().as_str(),
+            Facts::Worktree(facts) => facts.word(),
+            Facts::Thunes(facts) => facts.word(),
+            Facts::Service(facts) => facts.word(),
+        }
+    }
+
+    /// What was found, in one line. Holds no secret; may hold foreign text that still has to be made printable.
+    pub fn summary(&self) -> String {
+        match self {
+            Facts::Mcp(facts) => facts.summary(),
+            Facts::Worktree(facts) => facts.summary(),
+            Facts::Thunes(facts) => facts.summary(),
+            Facts::Service(facts) => facts.summary(),
+        }
+    }
+
+    /// What to do, where something is to be done.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Facts::Mcp(facts) => facts.failure.as_ref().map(|failure| failure.hint().to_owned()),
+            Facts::Worktree(facts) => facts.hint(),
+            Facts::Thunes(facts) => facts.hint(),
+            Facts::Service(facts) => facts.hint(),
         }
     }
 }

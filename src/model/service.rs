@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::observation::Severity;
 use super::secret::Secret;
 
 /// A service to check.
@@ -32,4 +33,31 @@ pub struct ServiceFacts {
     pub problem: Option<String>,
     /// How long the answer took.
     pub duration: Option<std::time::Duration>,
+}
+
+impl ServiceFacts {
+    /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
+    pub fn is_good(&self) -> bool {
+        self.problem.is_none()
+    }
+
+    /// How much it wants attention.
+    pub fn severity(&self) -> Severity {
+        if self.is_good() { Severity::Fine } else { Severity::Trouble }
+    }
+
+    /// The verdict in one word.
+    pub fn word(&self) -> &'static str {
+        if self.is_good() { "up" } else { "down" }
+    }
+
+    /// What was found, in one line.
+    pub fn summary(&self) -> String {
+        self.problem.clone().unwrap_or_default()
+    }
+
+    /// What to do, where something is to be done.
+    pub fn hint(&self) -> Option<String> {
+        None
+    }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::observation::Severity;
 use super::secret::Secret;
 
 /// One environment. Relative paths are relative to `root`; they are shown as the config has them.
@@ -37,3 +38,30 @@ pub struct ThunesFacts {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ThunesMemory {}
+
+impl ThunesFacts {
+    /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
+    pub fn is_good(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// How much it wants attention.
+    pub fn severity(&self) -> Severity {
+        if self.is_good() { Severity::Fine } else { Severity::Trouble }
+    }
+
+    /// The verdict in one word.
+    pub fn word(&self) -> &'static str {
+        if self.is_good() { "read" } else { "incomplete" }
+    }
+
+    /// What was found, in one line.
+    pub fn summary(&self) -> String {
+        self.problems.join("; ")
+    }
+
+    /// What to do, where something is to be done.
+    pub fn hint(&self) -> Option<String> {
+        None
+    }
+}

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::observation::Severity;
+
 /// A worktree to look at.
 #[derive(Debug, Clone)]
 pub struct WorktreeTarget {
@@ -29,3 +31,30 @@ pub struct WorktreeFacts {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorktreeMemory {}
+
+impl WorktreeFacts {
+    /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
+    pub fn is_good(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// How much it wants attention.
+    pub fn severity(&self) -> Severity {
+        if self.is_good() { Severity::Fine } else { Severity::Trouble }
+    }
+
+    /// The verdict in one word.
+    pub fn word(&self) -> &'static str {
+        if self.is_good() { "read" } else { "unreadable" }
+    }
+
+    /// What was found, in one line.
+    pub fn summary(&self) -> String {
+        self.error.clone().unwrap_or_default()
+    }
+
+    /// What to do, where something is to be done.
+    pub fn hint(&self) -> Option<String> {
+        None
+    }
+}
