@@ -247,3 +247,10 @@ pub struct McpMemory {
     /// Checks so far, by verdict name.
     pub checks: BTreeMap<String, u64>,
 }
+
+impl McpMemory {
+    /// Counts one finished check.
+    pub fn count(&mut self, verdict: McpVerdict) {
+        *self.checks.entry(verdict.as_str().to_owned()).or_default() += 1;
+    }
+}

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::mcp::{McpFacts, McpMemory, McpVerdict};
+use super::reason::{Failure, Reason};
 use super::service::ServiceFacts;
+use super::target::Kind;
 use super::thunes::{ThunesFacts, ThunesMemory};
 use super::worktree::{WorktreeFacts, WorktreeMemory};
 
@@ -65,6 +67,16 @@ impl Facts {
         }
     }
 
+    /// The facts of a check that the pass's deadline ended: trouble, with the sentence as evidence.
+    pub fn cut_off(kind: Kind, sentence: &str) -> Facts {
+        match kind {
+            Kind::Mcp => Facts::Mcp(McpFacts::failed(Failure::new(Reason::Timeout, sentence))),
+            Kind::Worktree => Facts::Worktree(WorktreeFacts::cut_off(sentence)),
+            Kind::Thunes => Facts::Thunes(ThunesFacts::cut_off(sentence)),
+            Kind::Service => Facts::Service(ServiceFacts::cut_off(sentence)),
+        }
+    }
+
     /// What was found, in one line. Holds no secret; may hold foreign text that still has to be made printable.
     pub fn summary(&self) -> String {
         match self {
@@ -99,6 +111,26 @@ pub enum Memory {
     Thunes(ThunesMemory),
     /// A service.
     Service,
+}
+
+impl Memory {
+    /// The memory of a target that has never been checked.
+    pub fn new(kind: Kind) -> Memory {
+        match kind {
+            Kind::Mcp => Memory::Mcp(McpMemory::default()),
+            Kind::Worktree => Memory::Worktree(WorktreeMemory::default()),
+            Kind::Thunes => Memory::Thunes(ThunesMemory::default()),
+            Kind::Service => Memory::Service,
+        }
+    }
+
+    /// The memory after a check that could not hand back its own, with its result counted.
+    pub fn counting(mut self, facts: &Facts) -> Memory {
+        if let (Memory::Mcp(memory), Facts::Mcp(facts)) = (&mut self, facts) {
+            memory.count(facts.verdict());
+        }
+        self
+    }
 }
 
 /// One finished check.

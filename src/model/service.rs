@@ -36,6 +36,11 @@ pub struct ServiceFacts {
 }
 
 impl ServiceFacts {
+    /// The facts of a look that the pass's deadline ended.
+    pub fn cut_off(sentence: &str) -> Self {
+        ServiceFacts { problem: Some(sentence.to_owned()), ..ServiceFacts::default() }
+    }
+
     /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
     pub fn is_good(&self) -> bool {
         self.problem.is_none()

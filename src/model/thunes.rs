@@ -40,6 +40,11 @@ pub struct ThunesFacts {
 pub struct ThunesMemory {}
 
 impl ThunesFacts {
+    /// The facts of a look that the pass's deadline ended.
+    pub fn cut_off(sentence: &str) -> Self {
+        ThunesFacts { problems: vec![sentence.to_owned()] }
+    }
+
     /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty()

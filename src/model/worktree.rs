@@ -33,6 +33,11 @@ pub struct WorktreeFacts {
 pub struct WorktreeMemory {}
 
 impl WorktreeFacts {
+    /// The facts of a look that the pass's deadline ended.
+    pub fn cut_off(sentence: &str) -> Self {
+        WorktreeFacts { error: Some(sentence.to_owned()) }
+    }
+
     /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
     pub fn is_good(&self) -> bool {
         self.error.is_none()

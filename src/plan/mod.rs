@@ -4,6 +4,8 @@
 
 use crate::model::target::Target;
 
+pub mod due;
+
 /// Everything known to check, and what was odd on the way.
 #[derive(Debug, Default)]
 pub struct Plan {

@@ -1,1 +1,7 @@
 //! What is remembered between passes, and the lock that keeps two passes apart.
+//!
+//! One directory for a user, whoever starts the pass. `state.json` is replaced in one rename, so cursors and totals of
+//! a journal always move together; a check never opens it, its memory travels in its target and its observation.
+
+pub mod lock;
+pub mod store;

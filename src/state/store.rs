@@ -1,0 +1,258 @@
+//! `state.json`: loaded with patience, saved in one rename.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::fs;
+use crate::model::observation::Remembered;
+
+/// Version of the file's outer shape. Fields may be added without a new one; readers ignore what they do not know.
+const VERSION: u32 = 1;
+
+/// Far above anything real (a target takes about 1 KiB): a file larger than this is damaged.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// A target that is in no plan is forgotten after this: long enough for a client config that is broken over a
+/// holiday, so that its counters go on where they were.
+const KEEP_UNPLANNED: Duration = Duration::from_secs(14 * 86_400);
+
+/// Everything remembered between passes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct State {
+    /// When this state began; spreads the targets' due times (see `plan::due`).
+    pub created_at: Timestamp,
+    /// What is remembered of each target, by `kind/name`.
+    pub targets: BTreeMap<String, Remembered>,
+    /// Deliveries that failed so far, by output.
+    pub output_failures: BTreeMap<String, u64>,
+    /// Passes that ended with exit 1 so far.
+    pub pass_failures: u64,
+}
+
+/// The file's shape. Targets are kept apart as raw text so that one that cannot be read costs only itself.
+#[derive(Serialize, Deserialize)]
+struct OnDisk<T> {
+    version: u32,
+    created_at: Timestamp,
+    #[serde(default = "BTreeMap::new")]
+    targets: BTreeMap<String, T>,
+    #[serde(default)]
+    output_failures: BTreeMap<String, u64>,
+    #[serde(default)]
+    pass_failures: u64,
+}
+
+/// A loaded state and what was odd about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The state; fresh if there was none to be had.
+    pub state: State,
+    /// Sentences about what was set aside or dropped.
+    pub warnings: Vec<String>,
+    /// Set when the file is there but could not be read at all (permissions, I/O): saving would destroy it.
+    pub unreadable: bool,
+}
+
+impl State {
+    /// An empty state that begins now.
+    pub fn new(now: Timestamp) -> Self {
+        State { created_at: now, targets: BTreeMap::new(), output_failures: BTreeMap::new(), pass_failures: 0 }
+    }
+
+    /// Drops what no plan has named for a long time. `planned` says whether a `kind/name` is in the current plan.
+    pub fn forget_unplanned(&mut self, now: Timestamp, planned: impl Fn(&str) -> bool) {
+        let keep_after = now.checked_sub(KEEP_UNPLANNED).unwrap_or(Timestamp::MIN);
+        self.targets.retain(|id, remembered| {
+            planned(id) || remembered.observation.as_ref().is_some_and(|seen| seen.checked_at >= keep_after)
+        });
+    }
+}
+
+/// Where the state lies.
+pub fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join("state.json")
+}
+
+/// Loads the state. A missing file is an empty state; a damaged one, or one of a later version, is set aside beside
+/// itself with a warning, so that nothing is lost and the pass goes on.
+pub fn load(state_dir: &Path, now: Timestamp) -> Loaded {
+    let path = path(state_dir);
+    let fresh = |warnings, unreadable| Loaded { state: State::new(now), warnings, unreadable };
+    let bytes = match fs::read_capped(&path, MAX_BYTES) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return fresh(Vec::new(), false),
+        Err(e) if matches!(e.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput) => {
+            return fresh(vec![set_aside(&path, &e.to_string())], false);
+        }
+        Err(e) => {
+            return fresh(
+                vec![format!("cannot read the state {}: {e}; nothing is remembered in this pass", path.display())],
+                true,
+            );
+        }
+    };
+    match parse(&bytes, now) {
+        Ok((state, mut warnings)) => {
+            for warning in &mut warnings {
+                warning.insert_str(0, &format!("{}: ", path.display()));
+            }
+            Loaded { state, warnings, unreadable: false }
+        }
+        Err(why) => fresh(vec![set_aside(&path, &why)], false),
+    }
+}
+
+/// Reads the bytes of a state file.
+///
+/// # Errors
+/// A sentence on what is wrong with the file as a whole. A single target that cannot be read is only a warning.
+pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), String> {
+    let disk: OnDisk<&RawValue> = serde_json::from_slice(bytes).map_err(|e| format!("not a state file: {e}"))?;
+    if disk.version != VERSION {
+        return Err(format!("version {} is not the version {VERSION} that this lab-probe writes", disk.version));
+    }
+    let mut warnings = Vec::new();
+    let mut targets = BTreeMap::new();
+    for (id, raw) in disk.targets {
+        match serde_json::from_str::<Remembered>(raw.get()) {
+            Ok(remembered) => {
+                targets.insert(id, remembered);
+            }
+            Err(e) => warnings.push(format!("what was remembered of {id:?} cannot be read and is dropped: {e}")),
+        }
+    }
+    // A state from the future (the clock was set back) must not delay anything.
+    let created_at = disk.created_at.min(now);
+    let state = State { created_at, targets, output_failures: disk.output_failures, pass_failures: disk.pass_failures };
+    Ok((state, warnings))
+}
+
+/// Renames a file that cannot be used, and says so. An older one set aside before is replaced.
+fn set_aside(path: &Path, why: &str) -> String {
+    let aside = path.with_extension("json.damaged");
+    match std::fs::rename(path, &aside) {
+        Ok(()) => format!(
+            "the state {} is damaged ({why}); it is set aside as {} and the pass starts with an empty one",
+            path.display(),
+            aside.display()
+        ),
+        Err(e) => format!("the state {} is damaged ({why}) and cannot be set aside: {e}", path.display()),
+    }
+}
+
+/// Saves the state in one rename, mode 0600.
+///
+/// # Errors
+/// What the operating system said, the file's name in front.
+pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
+    let path = path(state_dir);
+    serialize(state)
+        .and_then(|bytes| fs::replace(&path, &bytes, 0o600))
+        .map_err(|e| io::Error::new(e.kind(), format!("cannot save the state {}: {e}", path.display())))
+}
+
+/// The bytes of a state file.
+///
+/// # Errors
+/// Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
+pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
+    let disk = OnDisk {
+        version: VERSION,
+        created_at: state.created_at,
+        targets: state.targets.iter().map(|(id, remembered)| (id.clone(), remembered)).collect(),
+        output_failures: state.output_failures.clone(),
+        pass_failures: state.pass_failures,
+    };
+    let mut bytes = serde_json::to_vec(&disk)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mcp::{McpFacts, McpMemory};
+    use crate::model::observation::{Facts, Memory, Observation};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn remembered(second: i64) -> Remembered {
+        Remembered {
+            fingerprint: "f".into(),
+            observation: Some(Observation {
+                checked_at: at(second),
+                duration: Duration::from_millis(5),
+                facts: Facts::Mcp(McpFacts::default()),
+            }),
+            memory: Memory::Mcp(McpMemory::default()),
+        }
+    }
+
+    fn sample() -> State {
+        let mut state = State::new(at(100));
+        state.targets.insert("mcp/a\n\"b".into(), remembered(100));
+        state.output_failures.insert("textfile".into(), 3);
+        state.pass_failures = 2;
+        state
+    }
+
+    #[test]
+    fn a_saved_state_loads_as_it_was() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        save(directory.path(), &sample()).expect("saved");
+        let loaded = load(directory.path(), at(200));
+        assert_eq!(loaded.state, sample());
+        assert!(loaded.warnings.is_empty() && !loaded.unreadable);
+    }
+
+    #[test]
+    fn a_damaged_state_is_set_aside_and_the_pass_goes_on() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let whole = serialize(&sample()).expect("serialised");
+        for damage in [&b""[..], b"\0\0\0", b"{}", b"[1]", &whole[..whole.len() / 2], b"{\"version\":99}"] {
+            std::fs::write(path(directory.path()), damage).expect("written");
+            let loaded = load(directory.path(), at(200));
+            assert_eq!(loaded.state, State::new(at(200)), "{damage:?}");
+            assert_eq!(loaded.warnings.len(), 1);
+            assert_eq!(std::fs::read(directory.path().join("state.json.damaged")).expect("set aside"), damage);
+            assert!(!path(directory.path()).exists());
+        }
+    }
+
+    #[test]
+    fn one_target_that_cannot_be_read_costs_only_itself() {
+        let text = String::from_utf8(serialize(&sample()).expect("serialised")).expect("text");
+        let text = text.replace("\"targets\":{", "\"targets\":{\"mcp/new\":{\"shape\":1},");
+        let (state, warnings) = parse(text.as_bytes(), at(200)).expect("parsed");
+        assert_eq!(state, sample());
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains("mcp/new"), "{warnings:?}");
+    }
+
+    #[test]
+    fn unknown_fields_of_a_newer_writer_are_ignored_and_missing_ones_have_defaults() {
+        let text = r#"{"version":1,"created_at":"1970-01-01T00:01:40Z","novelty":[1,2],"targets":{}}"#;
+        let (state, warnings) = parse(text.as_bytes(), at(200)).expect("parsed");
+        assert_eq!(state, State::new(at(100)));
+        assert!(warnings.is_empty());
+    }
+
+    #[test]
+    fn what_no_plan_names_is_forgotten_only_after_two_weeks() {
+        let mut state = sample();
+        state.forget_unplanned(at(100 + 13 * 86_400), |_| false);
+        assert_eq!(state.targets.len(), 1);
+        state.forget_unplanned(at(101 + 14 * 86_400), |_| true);
+        assert_eq!(state.targets.len(), 1);
+        state.forget_unplanned(at(101 + 14 * 86_400), |_| false);
+        assert_eq!(state.targets.len(), 0);
+    }
+}
