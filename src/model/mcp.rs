@@ -171,6 +171,7 @@ pub struct McpFacts {
     /// The server's own version.
     pub server_version: Option<String>,
     /// From the first byte sent (for stdio: from the start of the process) to the answer to the opening.
+    #[serde(with = "super::seconds::option")]
     pub handshake: Option<Duration>,
     /// Tools over all pages read; `None` if not asked or none declared.
     pub tools: Option<u64>,
@@ -179,6 +180,7 @@ pub struct McpFacts {
     /// SHA-256 over the sorted tool definitions, in hex.
     pub tools_digest: Option<String>,
     /// User and system time of the whole process tree.
+    #[serde(with = "super::seconds::option")]
     pub cpu: Option<Duration>,
     /// Largest resident set of a process of the tree, in bytes.
     pub max_rss_bytes: Option<u64>,

@@ -3,6 +3,7 @@
 pub mod mcp;
 pub mod observation;
 pub mod reason;
+pub mod seconds;
 pub mod secret;
 pub mod service;
 pub mod snapshot;

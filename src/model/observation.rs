@@ -139,6 +139,7 @@ pub struct Observation {
     /// The start of the pass that made it (wall clock).
     pub checked_at: Timestamp,
     /// How long the check took.
+    #[serde(with = "super::seconds")]
     pub duration: std::time::Duration,
     /// What was found.
     pub facts: Facts,

@@ -32,6 +32,7 @@ pub struct ServiceFacts {
     /// Why it is not up; `None` means it is.
     pub problem: Option<String>,
     /// How long the answer took.
+    #[serde(with = "super::seconds::option")]
     pub duration: Option<std::time::Duration>,
 }
 

@@ -1,0 +1,271 @@
+//! The table for people: trouble first, what to do beside it, everything on as few lines as the width allows.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use unicode_width::UnicodeWidthStr;
+
+use super::Delivery;
+use super::style::{Ink, Style, fit, pad};
+use crate::log::printable;
+use crate::model::observation::Severity;
+use crate::model::snapshot::{Entry, Outcome, Snapshot};
+use crate::model::target::Kind;
+
+/// The widest a name column gets; longer names are cut.
+const MAX_NAME: usize = 32;
+
+/// One target's line, before it is laid out.
+struct Row {
+    severity: Severity,
+    word: String,
+    name: String,
+    summary: String,
+    when: String,
+    hint: Option<String>,
+}
+
+/// The whole table with its footer.
+pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style: &Style) -> String {
+    let mut out = String::new();
+    for &kind in Kind::ALL {
+        let entries: Vec<&Entry> = snapshot.entries.iter().filter(|entry| entry.target.kind() == kind).collect();
+        if !entries.is_empty() {
+            section(&mut out, kind, &entries, now, style);
+        }
+    }
+    if snapshot.entries.is_empty() {
+        out.push_str("Nothing to check: no MCP client config, no repository and no configuration was found.\n");
+        out.push_str(
+            "`lab-probe config init` writes a starter configuration; `lab-probe list` says where was looked.\n",
+        );
+    }
+    footer(&mut out, snapshot, deliveries, style);
+    out
+}
+
+fn heading(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Mcp => "MCP servers",
+        Kind::Worktree => "Worktrees",
+        Kind::Thunes => "THUNES",
+        Kind::Service => "Services",
+    }
+}
+
+fn section(out: &mut String, kind: Kind, entries: &[&Entry], now: Timestamp, style: &Style) {
+    let mut rows: Vec<Row> = entries.iter().map(|entry| row(entry, now)).collect();
+    rows.sort_by(|a, b| (a.severity, &a.name).cmp(&(b.severity, &b.name)));
+    out.push_str(&format!("{}  {}\n", style.paint(Ink::Strong, heading(kind)), tally(&rows)));
+    let word_width = rows.iter().map(|row| row.word.width()).max().unwrap_or(0);
+    let name_width = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).min(MAX_NAME);
+    let when_width = rows.iter().map(|row| row.when.width()).max().unwrap_or(0);
+    for row in &rows {
+        // mark, word, name, summary, when, with two spaces between them
+        let fixed = 2 + 1 + 1 + word_width + 2 + name_width + 2 + 2 + when_width;
+        let room = style.width.map_or(row.summary.width(), |width| width.saturating_sub(fixed).max(12));
+        let (mark, ink) = mark(row.severity);
+        let line = format!(
+            "  {} {}  {}  {}  {}",
+            style.paint(ink, mark),
+            style.paint(ink, &pad(&row.word, word_width)),
+            pad(&fit(&row.name, name_width), name_width),
+            pad(&fit(&row.summary, room), if style.width.is_some() { room } else { 0 }),
+            style.paint(Ink::Faint, &row.when)
+        );
+        out.push_str(line.trim_end());
+        out.push('\n');
+        if let Some(hint) = &row.hint {
+            let indent = 2 + 1 + 1 + word_width + 2;
+            for piece in wrap(hint, style.width.map(|width| width.saturating_sub(indent + 2).max(20))) {
+                out.push_str(&format!("{}{}\n", " ".repeat(indent), style.paint(Ink::Faint, &piece)));
+            }
+        }
+    }
+    out.push('\n');
+}
+
+fn mark(severity: Severity) -> (&'static str, Ink) {
+    match severity {
+        Severity::Trouble => ("✗", Ink::Bad),
+        Severity::Attention => ("–", Ink::Odd),
+        Severity::Fine => ("✓", Ink::Good),
+    }
+}
+
+/// "1 down · 2 not configured · 15 up", in the order of the rows.
+fn tally(rows: &[Row]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for row in rows {
+        match counts.iter_mut().find(|(word, _)| *word == row.word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((&row.word, 1)),
+        }
+    }
+    counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(" · ")
+}
+
+fn row(entry: &Entry, now: Timestamp) -> Row {
+    let name = printable(&entry.target.name);
+    let Some(observation) = &entry.observation else {
+        return Row {
+            severity: if entry.outcome == Outcome::Error { Severity::Trouble } else { Severity::Attention },
+            word: "unknown".into(),
+            name,
+            summary: entry.trouble.clone().map_or_else(|| "not checked yet".into(), |trouble| printable(&trouble)),
+            when: String::new(),
+            hint: None,
+        };
+    };
+    let facts = &observation.facts;
+    let severity = facts.severity();
+    let mut summary = printable(&facts.summary());
+    if let Some(trouble) = &entry.trouble {
+        summary = format!("{}; {summary}", printable(trouble));
+    }
+    Row {
+        severity,
+        word: facts.word().replace('_', " "),
+        name,
+        summary,
+        when: when(entry, observation.checked_at, observation.duration, now),
+        hint: (severity != Severity::Fine).then(|| facts.hint()).flatten().map(|hint| printable(&hint)),
+    }
+}
+
+/// How long a fresh check took, or how old a remembered one is.
+fn when(entry: &Entry, checked_at: Timestamp, duration: Duration, now: Timestamp) -> String {
+    match entry.outcome {
+        Outcome::Fresh => format!("{:.2} s", duration.as_secs_f64()),
+        Outcome::TimedOut if entry.trouble.is_none() => "cut off".into(),
+        Outcome::Cached | Outcome::TimedOut | Outcome::Error => format!("cached {} ago", age(checked_at, now)),
+    }
+}
+
+/// An age in its largest unit: `12s`, `2m`, `3h`, `5d`.
+pub fn age(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    match seconds {
+        0..=59 => format!("{seconds}s"),
+        60..=3599 => format!("{}m", seconds / 60),
+        3600..=86_399 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// Breaks a sentence into lines of at most `width` columns, at spaces.
+fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+    let Some(width) = width else { return vec![text.to_owned()] };
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let current = lines.last_mut().map_or(0, |line| line.width());
+        if current > 0 && current + 1 + word.width() > width {
+            lines.push(fit(word, width));
+        } else if let Some(line) = lines.last_mut() {
+            if current > 0 {
+                line.push(' ');
+            }
+            line.push_str(&fit(word, width));
+        }
+    }
+    lines
+}
+
+fn footer(out: &mut String, snapshot: &Snapshot, deliveries: &[Delivery], style: &Style) {
+    let fresh = snapshot.entries.iter().filter(|entry| entry.outcome == Outcome::Fresh).count();
+    let targets = snapshot.entries.len();
+    let mut line = format!(
+        "{targets} {}, {fresh} checked now, in {:.2} s",
+        if targets == 1 { "target" } else { "targets" },
+        snapshot.pass.duration.as_secs_f64()
+    );
+    if snapshot.pass.deadline_exceeded {
+        line.push_str(" (cut short by the deadline)");
+    }
+    out.push_str(&line);
+    out.push('\n');
+    for delivery in deliveries {
+        let ink = if delivery.error.is_some() { Ink::Bad } else { Ink::Faint };
+        out.push_str(&style.paint(ink, &printable(&delivery.to_string())));
+        out.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::mcp::{McpFacts, McpTarget, Reach, StdioServer, Transport};
+    use crate::model::observation::{Facts, Observation};
+    use crate::model::reason::{Failure, Reason};
+    use crate::model::snapshot::PassFacts;
+    use crate::model::target::{Probe, Schedule, Target};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn entry(name: &str, outcome: Outcome, facts: McpFacts) -> Entry {
+        Entry {
+            target: Target {
+                name: name.into(),
+                probe: Probe::Mcp(McpTarget { reach: Reach::Stdio(StdioServer::default()), list_tools: true }),
+                schedule: Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::ZERO },
+                fingerprint: String::new(),
+                origins: Vec::new(),
+            },
+            outcome,
+            observation: Some(Observation {
+                checked_at: at(0),
+                duration: Duration::from_millis(420),
+                facts: Facts::Mcp(facts),
+            }),
+            memory: None,
+            next_due: None,
+            trouble: None,
+        }
+    }
+
+    fn snapshot() -> Snapshot {
+        let up = McpFacts { tools: Some(14), transport: Some(Transport::Stdio), ..McpFacts::default() };
+        let down = McpFacts::failed(Failure::new(Reason::Exited, "exit code 1: \"no\x1b[2J key\"").with_hint("set it"));
+        Snapshot {
+            pass: PassFacts {
+                started_at: at(0),
+                duration: Duration::from_millis(4210),
+                deadline_exceeded: false,
+                output_failures: BTreeMap::new(),
+                pass_failures: 0,
+            },
+            entries: vec![entry("filesystem", Outcome::Cached, up), entry("rag-query", Outcome::Fresh, down)],
+            labels: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn trouble_comes_first_with_its_hint_and_foreign_text_cannot_steer_the_terminal() {
+        let text = table(&snapshot(), &[], at(125), &Style::PLAIN);
+        let expected = "\
+MCP servers  1 down · 1 up
+  ✗ down  rag-query   exited: exit code 1: \"no\\u{1b}[2J key\"  0.42 s
+          set it
+  ✓ up    filesystem  14 tools, stdio  cached 2m ago
+
+2 targets, 1 checked now, in 4.21 s
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let mut snapshot = snapshot();
+        snapshot.entries.push(entry(&"名".repeat(500), Outcome::Fresh, McpFacts::default()));
+        for width in [40, 60, 80, 200] {
+            let text = table(&snapshot, &[], at(125), &Style { color: false, width: Some(width) });
+            for line in text.lines() {
+                assert!(line.width() <= width.max(76), "{} columns: {line}", line.width());
+            }
+        }
+    }
+}
