@@ -24,6 +24,14 @@ impl Type {
             Type::Histogram(_) => "histogram",
         }
     }
+
+    /// How many bounds the buckets have; 0 for a plain number.
+    const fn bounds(self) -> usize {
+        match self {
+            Type::Gauge | Type::Counter => 0,
+            Type::Histogram(bounds) => bounds.len(),
+        }
+    }
 }
 
 /// One declared family.
@@ -41,12 +49,25 @@ pub struct Family {
     pub unit: &'static str,
 }
 
+/// A [`Family`] that knows at compile time how many labels (`LABELS`) and bucket bounds (`BOUNDS`, 0 for gauges and
+/// counters) it has, so that a sample with a label too few is no program.
+#[derive(Debug, PartialEq)]
+pub struct Declared<const LABELS: usize, const BOUNDS: usize>(Family);
+
+impl<const LABELS: usize, const BOUNDS: usize> std::ops::Deref for Declared<LABELS, BOUNDS> {
+    type Target = Family;
+
+    fn deref(&self) -> &Family {
+        &self.0
+    }
+}
+
 macro_rules! families {
     ($($ident:ident = $kind:expr, $name:literal [$($label:literal),*] $unit:literal $help:literal;)*) => {
-        $(#[doc = $help] pub static $ident: Family =
-            Family { name: $name, kind: $kind, labels: &[$($label),*], help: $help, unit: $unit };)*
+        $(#[doc = $help] pub static $ident: Declared<{ <[&str]>::len(&[$($label),*]) }, { $kind.bounds() }> =
+            Declared(Family { name: $name, kind: $kind, labels: &[$($label),*], help: $help, unit: $unit });)*
         /// Every family, in the order of the exposition.
-        pub static ALL: &[&Family] = &[$(&$ident),*];
+        pub static ALL: &[&Family] = &[$(&$ident.0),*];
     };
 }
 

@@ -1,0 +1,53 @@
+//! `lab_mcp_server_*`.
+
+use jiff::Timestamp;
+
+use super::{Samples, cut};
+use crate::clock::unix_seconds;
+use crate::metrics::catalogue::{
+    LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS, LAB_MCP_SERVER_CHECKS_TOTAL, LAB_MCP_SERVER_CPU_SECONDS,
+    LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HANDSHAKE_SECONDS, LAB_MCP_SERVER_HEALTH, LAB_MCP_SERVER_INFO,
+    LAB_MCP_SERVER_MAX_RSS_BYTES, LAB_MCP_SERVER_TOOLS, LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS,
+};
+use crate::model::mcp::{Era, McpFacts, McpMemory, McpVerdict};
+
+/// Longest version string of a server that becomes a label, in characters.
+const MAX_VERSION_CHARS: usize = 128;
+
+/// What the last check found.
+pub(super) fn add_observed(name: &str, checked_at: Timestamp, facts: &McpFacts, samples: &mut Samples<'_>) {
+    let health = match facts.verdict() {
+        McpVerdict::Down => 0.0,
+        McpVerdict::Up => 1.0,
+        McpVerdict::NotConfigured => 2.0,
+    };
+    samples.add(&LAB_MCP_SERVER_HEALTH, [name], health);
+    if let Some(failure) = &facts.failure {
+        samples.add(&LAB_MCP_SERVER_FAILURE, [name, failure.reason.as_str()], 1.0);
+    }
+    samples.add_some(&LAB_MCP_SERVER_HANDSHAKE_SECONDS, [name], facts.handshake.map(|d| d.as_secs_f64()));
+    samples.add_some(&LAB_MCP_SERVER_TOOLS, [name], facts.tools.map(|n| n as f64));
+    if let Some(transport) = facts.transport {
+        let version = |text: &'_ Option<String>| cut(text.as_deref().unwrap_or_default(), MAX_VERSION_CHARS).to_owned();
+        let labels = [
+            name,
+            transport.as_str(),
+            facts.era.map_or("", Era::as_str),
+            &version(&facts.protocol_version),
+            &version(&facts.server_version),
+        ];
+        samples.add(&LAB_MCP_SERVER_INFO, labels, 1.0);
+    }
+    samples.add(&LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS, [name], unix_seconds(checked_at));
+    samples.add_some(&LAB_MCP_SERVER_CPU_SECONDS, [name], facts.cpu.map(|d| d.as_secs_f64()));
+    samples.add_some(&LAB_MCP_SERVER_MAX_RSS_BYTES, [name], facts.max_rss_bytes.map(|n| n as f64));
+}
+
+/// What outlives a check. Every verdict has its counter from the start, so that a first failure is an increase.
+pub(super) fn add_remembered(name: &str, memory: &McpMemory, samples: &mut Samples<'_>) {
+    samples.add_some(&LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS, [name], memory.tools_changed_at);
+    for verdict in McpVerdict::ALL {
+        let checks = memory.checks.get(verdict.as_str()).copied().unwrap_or(0);
+        samples.add(&LAB_MCP_SERVER_CHECKS_TOTAL, [name, verdict.as_str()], checks as f64);
+    }
+}

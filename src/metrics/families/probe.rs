@@ -1,0 +1,34 @@
+//! `lab_probe_*`: the pass itself.
+
+use super::{Samples, bool_value};
+use crate::clock::unix_seconds;
+use crate::metrics::catalogue::{
+    LAB_PROBE_BUILD_INFO, LAB_PROBE_DEADLINE_EXCEEDED, LAB_PROBE_LAST_PASS_TIMESTAMP_SECONDS,
+    LAB_PROBE_OUTPUT_FAILURES_TOTAL, LAB_PROBE_PASS_DURATION_SECONDS, LAB_PROBE_PASS_FAILURES_TOTAL, LAB_PROBE_TARGETS,
+};
+use crate::model::snapshot::{Outcome, Snapshot};
+use crate::model::target::Kind;
+
+/// The source revision, if whoever built this said which (`LAB_PROBE_REVISION` in the build's environment).
+const REVISION: &str = match option_env!("LAB_PROBE_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
+pub(super) fn add(snapshot: &Snapshot, samples: &mut Samples<'_>) {
+    let pass = &snapshot.pass;
+    samples.add(&LAB_PROBE_BUILD_INFO, [env!("CARGO_PKG_VERSION"), REVISION], 1.0);
+    samples.add(&LAB_PROBE_LAST_PASS_TIMESTAMP_SECONDS, [], unix_seconds(pass.started_at));
+    samples.add(&LAB_PROBE_PASS_DURATION_SECONDS, [], pass.duration.as_secs_f64());
+    samples.add(&LAB_PROBE_DEADLINE_EXCEEDED, [], bool_value(pass.deadline_exceeded));
+    for &kind in Kind::ALL {
+        for &outcome in Outcome::ALL {
+            let targets = snapshot.entries.iter().filter(|e| e.target.kind() == kind && e.outcome == outcome);
+            samples.add(&LAB_PROBE_TARGETS, [kind.as_str(), outcome.as_str()], targets.count() as f64);
+        }
+    }
+    for (output, failures) in &pass.output_failures {
+        samples.add(&LAB_PROBE_OUTPUT_FAILURES_TOTAL, [output], *failures as f64);
+    }
+    samples.add(&LAB_PROBE_PASS_FAILURES_TOTAL, [], pass.pass_failures as f64);
+}

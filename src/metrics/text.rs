@@ -1,0 +1,235 @@
+//! Families → exposition text, read back before it leaves.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use prometheus::TextEncoder;
+use prometheus::proto::{MetricFamily, MetricType};
+
+use super::families;
+use super::read::{self, ReadError, Value};
+use crate::model::snapshot::Snapshot;
+
+/// Why an exposition is not fit to be delivered: always a bug here, never the reader's fault.
+#[derive(Debug)]
+pub enum Unsound {
+    /// A family has no type; the encoder could not write it.
+    Untyped(String),
+    /// The encoder refused.
+    Encoder(prometheus::Error),
+    /// What was written cannot be read back.
+    Unreadable(ReadError),
+    /// A family came back without HELP.
+    NoHelp(String),
+    /// Two series of this name have the same labels.
+    Duplicate(String),
+    /// A series of this name carries a timestamp.
+    Timestamp(String),
+    /// A series of this name is not a number.
+    NotANumber(String),
+}
+
+impl fmt::Display for Unsound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the exposition made here is unsound (a bug in lab-probe; please report it): ")?;
+        match self {
+            Unsound::Untyped(name) => write!(f, "{name} has no type"),
+            Unsound::Encoder(error) => write!(f, "{error}"),
+            Unsound::Unreadable(error) => write!(f, "{error}"),
+            Unsound::NoHelp(name) => write!(f, "{name} has no HELP"),
+            Unsound::Duplicate(name) => write!(f, "{name} has two series with the same labels"),
+            Unsound::Timestamp(name) => write!(f, "{name} carries a timestamp"),
+            Unsound::NotANumber(name) => write!(f, "{name} is not a number"),
+        }
+    }
+}
+
+impl std::error::Error for Unsound {}
+
+/// The exposition of a snapshot: what the textfile holds, what is pushed and what `--format prometheus` prints.
+///
+/// # Errors
+/// [`Unsound`] if node_exporter would not take it; nothing may be delivered then.
+pub fn render(snapshot: &Snapshot) -> Result<String, Unsound> {
+    encode(&families::collect(snapshot))
+}
+
+/// Writes families, each with at least one sample, and reads the text back.
+///
+/// # Errors
+/// [`Unsound`] if node_exporter would not take it.
+pub fn encode(families: &[MetricFamily]) -> Result<String, Unsound> {
+    // The encoder panics on these instead of failing.
+    if let Some(family) = families.iter().find(|f| f.get_field_type() == MetricType::UNTYPED) {
+        return Err(Unsound::Untyped(family.name().to_owned()));
+    }
+    let text = TextEncoder::new().encode_to_string(families).map_err(Unsound::Encoder)?;
+    sound(&text)?;
+    Ok(text)
+}
+
+/// Whether a text of ours is one that node_exporter takes whole.
+fn sound(text: &str) -> Result<(), Unsound> {
+    for family in read::parse(text.as_bytes()).map_err(Unsound::Unreadable)? {
+        if family.help.is_none() {
+            return Err(Unsound::NoHelp(family.name));
+        }
+        let mut seen = HashSet::new();
+        for series in &family.series {
+            let mut labels: Vec<_> = series.labels.iter().filter(|(_, value)| !value.is_empty()).collect();
+            labels.sort();
+            if !seen.insert(labels) {
+                return Err(Unsound::Duplicate(family.name));
+            }
+            if series.timestamp_ms.is_some() {
+                return Err(Unsound::Timestamp(family.name));
+            }
+            if matches!(series.value, Value::Number(number) if number.is_nan()) {
+                return Err(Unsound::NotANumber(family.name));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::metrics::read::{Distribution, Family, Kind, Series};
+
+    /// A metric of a type by its number, with the same value in every place.
+    fn metric(kind: MetricType, labels: &[(String, String)], value: f64) -> Metric {
+        let mut metric = Metric::default();
+        match kind {
+            MetricType::COUNTER => {
+                let mut counter = Counter::default();
+                counter.set_value(value);
+                metric.set_counter(counter);
+            }
+            MetricType::HISTOGRAM => {
+                let mut histogram = Histogram::default();
+                let mut bucket = Bucket::default();
+                bucket.set_upper_bound(0.25);
+                bucket.set_cumulative_count(3);
+                histogram.set_bucket(vec![bucket]);
+                histogram.set_sample_sum(value);
+                histogram.set_sample_count(7);
+                metric.set_histogram(histogram);
+            }
+            _ => {
+                let mut gauge = Gauge::default();
+                gauge.set_value(value);
+                metric.set_gauge(gauge);
+            }
+        }
+        let pairs = labels.iter().map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name(name.clone());
+            pair.set_value(value.clone());
+            pair
+        });
+        metric.set_label(pairs.collect());
+        metric
+    }
+
+    fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+        let mut family = MetricFamily::default();
+        family.set_name(name.to_owned());
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        family.set_metric(metrics);
+        family
+    }
+
+    /// Any text, with the characters that matter for escaping well represented, up to 1 KB and more.
+    fn any_text() -> impl Strategy<Value = String> {
+        let piece =
+            prop_oneof![Just("\\"), Just("\""), Just("\n"), Just("\\n"), Just("🦀"), Just("{}=,# "), Just("\u{0}\r\t")];
+        prop_oneof![
+            any::<String>(),
+            proptest::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat()),
+            "[a-z\"\\\\\n]{1024}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back_the_same(
+            name in "[a-zA-Z_:][a-zA-Z0-9_:]{0,80}",
+            help in any_text().prop_filter("the encoder leaves an empty HELP out", |help| !help.is_empty()),
+            label_names in proptest::collection::btree_set("x[a-zA-Z0-9_]{0,20}", 0..4),
+            values in proptest::collection::vec((proptest::collection::vec(any_text(), 4), proptest::num::f64::ANY), 1..5),
+            kind in prop_oneof![Just(MetricType::COUNTER), Just(MetricType::GAUGE), Just(MetricType::HISTOGRAM)],
+        ) {
+            let rows: Vec<(Vec<(String, String)>, f64)> = values
+                .iter()
+                .enumerate()
+                // The index keeps the rows apart, as the label sets of one family must be.
+                .map(|(i, (texts, value))| {
+                    let own = ("i".to_owned(), i.to_string());
+                    let labels = label_names.iter().cloned().zip(texts.iter().cloned()).chain([own]).collect();
+                    (labels, if value.is_nan() { f64::INFINITY } else { *value })
+                })
+                .collect();
+            let metrics = rows.iter().map(|(labels, value)| metric(kind, labels, *value)).collect();
+            let text = encode(&[family(&name, &help, kind, metrics)]).expect("sound");
+            let read_kind = match kind {
+                MetricType::COUNTER => Kind::Counter,
+                MetricType::HISTOGRAM => Kind::Histogram,
+                _ => Kind::Gauge,
+            };
+            let lines = if kind == MetricType::HISTOGRAM { 4 } else { 1 };
+            let series = rows.iter().enumerate().map(|(i, (labels, value))| Series {
+                labels: labels.clone(),
+                value: match read_kind {
+                    Kind::Histogram => Value::Histogram(Distribution {
+                        points: vec![(0.25, 3.0), (f64::INFINITY, 7.0)],
+                        sum: Some(*value),
+                        count: Some(7.0),
+                    }),
+                    _ => Value::Number(*value),
+                },
+                timestamp_ms: None,
+                line: 3 + i * lines,
+            });
+            let expected = Family { name, help: Some(help), kind: read_kind, line: 1, series: series.collect() };
+            prop_assert_eq!(read::parse(text.as_bytes()).expect("read back"), vec![expected]);
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in any_text(), bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read::parse(text.as_bytes());
+            let _ = read::parse(&bytes);
+            let _ = read::parse(format!("# TYPE a histogram\na_bucket{{{text}}} 1\n").as_bytes());
+        }
+    }
+
+    #[test]
+    fn what_node_exporter_would_not_take_whole_does_not_leave() {
+        let labels = |value: &str| vec![("a".to_owned(), value.to_owned())];
+        let gauge = |value: &str, number| metric(MetricType::GAUGE, &labels(value), number);
+        let refused = |families: &[MetricFamily]| encode(families).expect_err("unsound").to_string();
+        let mut stamped = gauge("x", 1.0);
+        stamped.set_timestamp_ms(5);
+        for (families, part) in [
+            (vec![family("a", "x", MetricType::UNTYPED, vec![gauge("x", 1.0)])], "a has no type"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![])], "no metrics"),
+            (vec![family("a", "", MetricType::GAUGE, vec![gauge("x", 1.0)])], "a has no HELP"),
+            (vec![family("a-b", "x", MetricType::GAUGE, vec![gauge("x", 1.0)])], "no metric name after HELP"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", 1.0), gauge("x", 2.0)])], "same labels"),
+            (
+                vec![family("a", "x", MetricType::GAUGE, vec![gauge("", 1.0), metric(MetricType::GAUGE, &[], 2.0)])],
+                "same labels",
+            ),
+            (vec![family("a", "x", MetricType::GAUGE, vec![stamped])], "a carries a timestamp"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", f64::NAN)])], "a is not a number"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", 1.0)]); 2], "second HELP for \"a\""),
+        ] {
+            let sentence = refused(&families);
+            assert!(sentence.contains(part), "{sentence}");
+        }
+    }
+}
