@@ -6,6 +6,7 @@ pub mod json;
 pub mod progress;
 pub mod style;
 pub mod terminal;
+pub mod textfile;
 
 /// How one delivery ended, for the table, JSON and the exit code.
 #[derive(Debug, Clone)]
@@ -26,3 +27,28 @@ impl fmt::Display for Delivery {
         }
     }
 }
+
+/// Why a delivery or its withdrawal failed. Where to is known to the caller: see [`Delivery`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryError {
+    /// What failed, secrets taken out.
+    pub what: String,
+    /// What to do next; empty where nothing sensible is known.
+    pub hint: String,
+}
+
+impl DeliveryError {
+    /// A failure and what to do about it.
+    pub fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        DeliveryError { what: what.into(), hint: hint.into() }
+    }
+}
+
+impl fmt::Display for DeliveryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        if self.hint.is_empty() { Ok(()) } else { write!(f, "; {}", self.hint) }
+    }
+}
+
+impl std::error::Error for DeliveryError {}

@@ -1,0 +1,200 @@
+//! The textfile that node_exporter's textfile collector reads: replaced whole, mode 0644, or not touched at all.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::DeliveryError;
+use crate::config::settings::TextfileSettings;
+use crate::fs;
+
+/// Everybody may read it: node_exporter runs as a user of its own.
+const MODE: u32 = 0o644;
+
+/// How much of the directory's other files is looked at: enough for real ones, nothing for a mistaken `/tmp`.
+const NEIGHBOUR_FILES: usize = 64;
+const NEIGHBOUR_BYTES: u64 = 1 << 20;
+
+/// A family of ours by which a file shows that lab-probe wrote it.
+const SIGNATURE: &str = "\nlab_probe_last_pass_timestamp_seconds";
+
+/// Another textfile in the directory that ours is delivered to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its path.
+    pub path: PathBuf,
+    /// What is in it.
+    pub contents: Vec<u8>,
+}
+
+/// The file that settings mean.
+pub fn path(settings: &TextfileSettings) -> PathBuf {
+    settings.directory.join(&settings.file)
+}
+
+/// Replaces the textfile. What an earlier pass delivered stays if this fails.
+///
+/// # Errors
+/// What the operating system refused, and what would help.
+pub fn deliver(settings: &TextfileSettings, exposition: &str) -> Result<(), DeliveryError> {
+    let path = checked_path(settings)?;
+    fs::replace(&path, exposition.as_bytes(), MODE).map_err(|e| explain(&settings.directory, &e))
+}
+
+/// Removes the textfile and what an interrupted delivery may have left; `false` if there was nothing.
+///
+/// # Errors
+/// What the operating system refused; a file of that name that lab-probe did not write is left alone.
+pub fn withdraw(settings: &TextfileSettings) -> Result<bool, DeliveryError> {
+    let path = checked_path(settings)?;
+    remove(&path.with_file_name(format!(".{}.tmp", settings.file)), settings)?;
+    match fs::read_capped(&path, 64 << 20) {
+        Ok(contents) if String::from_utf8_lossy(&contents).contains(SIGNATURE) => remove(&path, settings),
+        Ok(_) => {
+            Err(DeliveryError::new("the file was not written by lab-probe and is left alone", "remove it by hand"))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(explain(&settings.directory, &e)),
+    }
+}
+
+/// The other textfiles of the directory, for a look at whether they clash with ours. Bounded; what cannot be read is
+/// left out, because this is only for warnings.
+pub fn neighbours(settings: &TextfileSettings) -> Vec<Neighbour> {
+    let Ok(entries) = std::fs::read_dir(&settings.directory) else { return Vec::new() };
+    let names = entries.take(10 * NEIGHBOUR_FILES).flatten().map(|entry| entry.file_name());
+    let mut paths: Vec<PathBuf> = names
+        .filter(|name| name.as_encoded_bytes().ends_with(b".prom") && *name != *settings.file)
+        .map(|name| settings.directory.join(name))
+        .collect();
+    paths.sort();
+    paths.truncate(NEIGHBOUR_FILES);
+    let read = paths.into_iter().map(|path| (fs::read_capped(&path, NEIGHBOUR_BYTES), path));
+    read.filter_map(|(contents, path)| Some(Neighbour { path, contents: contents.ok()? })).collect()
+}
+
+/// The path, if the settings name a file in a directory and nothing else.
+fn checked_path(settings: &TextfileSettings) -> Result<PathBuf, DeliveryError> {
+    if settings.directory.as_os_str().is_empty() {
+        return Err(DeliveryError::new("no directory is named", "name one with --textfile-dir or output.textfile"));
+    }
+    let plain = Path::new(&settings.file).file_name().is_some_and(|name| name == settings.file.as_str());
+    if !plain || !settings.file.ends_with(".prom") {
+        let what = format!("{:?} is no file name that node_exporter reads", settings.file);
+        return Err(DeliveryError::new(what, "give output.textfile.file a plain name that ends in .prom"));
+    }
+    Ok(path(settings))
+}
+
+fn remove(path: &Path, settings: &TextfileSettings) -> Result<bool, DeliveryError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(explain(&settings.directory, &e)),
+    }
+}
+
+fn explain(directory: &Path, error: &io::Error) -> DeliveryError {
+    let shown = directory.display();
+    let what = |text: &str| format!("{text} ({error})");
+    match error.kind() {
+        io::ErrorKind::NotFound => DeliveryError::new(
+            format!("the directory {shown} does not exist"),
+            format!("create it (mkdir -p {shown}) or name another with --textfile-dir"),
+        ),
+        io::ErrorKind::NotADirectory => DeliveryError::new(
+            format!("{shown} is not a directory"),
+            "name the directory that node_exporter reads with --textfile-dir",
+        ),
+        io::ErrorKind::PermissionDenied => DeliveryError::new(
+            what(&format!("this user may not write in {shown}")),
+            "give its group the directory, or name another with --textfile-dir",
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => DeliveryError::new(
+            what(&format!("{shown} is on a read-only file system")),
+            "name a writable directory with --textfile-dir (for the timer: ReadWritePaths= of the unit)",
+        ),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => DeliveryError::new(
+            what(&format!("no space left for {shown}")),
+            "free some; what was delivered before is still there",
+        ),
+        io::ErrorKind::IsADirectory => {
+            DeliveryError::new(what("a directory stands where the file belongs"), "move it away")
+        }
+        _ => DeliveryError::new(error.to_string(), ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const OURS: &str = "# HELP x\n# TYPE x gauge\nx 1\nlab_probe_last_pass_timestamp_seconds 1\n";
+
+    fn settings(directory: &Path) -> TextfileSettings {
+        TextfileSettings { directory: directory.to_owned(), file: "lab-probe.prom".into() }
+    }
+
+    #[test]
+    fn a_delivery_is_readable_by_all_and_can_be_taken_back() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let settings = settings(directory.path());
+        std::fs::write(directory.path().join(".lab-probe.prom.tmp"), "left by a killed pass").expect("written");
+        deliver(&settings, OURS).expect("delivered");
+        assert_eq!(path(&settings).metadata().expect("there").permissions().mode() & 0o7777, 0o644);
+        assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 1);
+        std::fs::write(directory.path().join(".lab-probe.prom.tmp"), "left by a killed pass").expect("written");
+        assert_eq!(withdraw(&settings), Ok(true));
+        assert_eq!(withdraw(&settings), Ok(false));
+        assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_not_withdrawn() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let settings = settings(directory.path());
+        std::fs::write(path(&settings), "other 1\n").expect("written");
+        assert!(withdraw(&settings).expect_err("refused").what.contains("not written by lab-probe"));
+        assert!(path(&settings).exists());
+    }
+
+    #[test]
+    fn slips_are_named_with_what_would_be_right() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        std::fs::create_dir_all(directory.path().join("taken/lab-probe.prom/x")).expect("directories");
+        for (at, sentence) in [
+            (directory.path().join("none/such"), "does not exist; create it (mkdir -p "),
+            (file, "is not a directory; name the directory"),
+            (directory.path().join("taken"), "a directory stands where the file belongs"),
+            (PathBuf::new(), "no directory is named; name one with --textfile-dir"),
+            (PathBuf::from("/proc/self"), "--textfile-dir"),
+        ] {
+            let error = deliver(&settings(&at), OURS).expect_err("refused").to_string();
+            assert!(error.contains(sentence), "{}: {error}", at.display());
+        }
+        for name in ["../x.prom", "", "x", "a/b.prom", "/x.prom", ".."] {
+            let settings = TextfileSettings { directory: directory.path().to_owned(), file: name.into() };
+            assert!(deliver(&settings, OURS).expect_err(name).hint.contains("ends in .prom"), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_other_textfiles_are_looked_at_and_not_without_bounds() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let write =
+            |name: &str, contents: &[u8]| std::fs::write(directory.path().join(name), contents).expect("written");
+        write("lab-probe.prom", b"ours 1\n");
+        write("b.prom", b"b 1\n");
+        write(".a.prom", b"a 1\n");
+        write("c.txt", b"c 1\n");
+        write("huge.prom", &vec![b'x'; 2 << 20]);
+        std::fs::create_dir(directory.path().join("d.prom")).expect("a directory");
+        let found = neighbours(&settings(directory.path()));
+        let names: Vec<_> = found.iter().filter_map(|n| n.path.file_name()?.to_str()).collect();
+        assert_eq!(names, [".a.prom", "b.prom"]);
+        assert!(neighbours(&settings(&directory.path().join("none"))).is_empty());
+    }
+}
