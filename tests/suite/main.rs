@@ -1,3 +1,4 @@
 //! One test binary, one file per capability.
 
 mod harness;
+mod http;

@@ -1,5 +1,7 @@
 //! What every test stands on: the binary under test in a directory and an environment of its own.
 
+pub(crate) mod http;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

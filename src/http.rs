@@ -1,1 +1,0 @@
-//! A bounded HTTP client: limits on time, size and redirects for every request.

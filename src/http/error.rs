@@ -1,0 +1,137 @@
+//! What can go wrong in an exchange, sorted into the closed set of reasons, with evidence that holds no secret.
+
+use std::fmt;
+use std::io;
+
+use crate::model::reason::{Failure, Reason};
+
+/// The kinds of failure a caller may branch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The request cannot be sent as it is configured (a URL without a host, a line break in a header).
+    Request,
+    /// No connection: the name does not resolve, nothing listens, the proxy refuses.
+    Connect,
+    /// The TLS handshake failed.
+    Tls,
+    /// The deadline passed, in whichever phase.
+    Timeout,
+    /// Headers, body or the whole exchange are larger than the limits.
+    TooLarge,
+    /// What came is not HTTP, or ended before it was complete.
+    Protocol,
+    /// A redirect that is not followed: to another origin with a credential, or one too many.
+    Redirect,
+}
+
+impl ErrorKind {
+    /// The reason this kind counts as.
+    pub fn reason(self) -> Reason {
+        match self {
+            ErrorKind::Request | ErrorKind::Connect => Reason::ConnectFailed,
+            ErrorKind::Tls => Reason::TlsError,
+            ErrorKind::Timeout => Reason::Timeout,
+            ErrorKind::TooLarge => Reason::TooLarge,
+            ErrorKind::Protocol => Reason::ProtocolError,
+            ErrorKind::Redirect => Reason::HttpStatus,
+        }
+    }
+}
+
+/// A failed exchange.
+///
+/// The sentence never quotes a URL's userinfo, path or query, nor a header's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpError {
+    /// What kind of failure.
+    pub kind: ErrorKind,
+    /// One line of evidence.
+    pub detail: String,
+}
+
+impl HttpError {
+    /// A failure with its evidence.
+    pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        HttpError { kind, detail: detail.into() }
+    }
+
+    pub(super) fn timeout(doing: &str) -> Self {
+        HttpError::new(ErrorKind::Timeout, format!("no time left while {doing}"))
+    }
+
+    /// Sorts what ureq reports; what our own resolver, connector and transport found out comes back unchanged.
+    pub(super) fn from_ureq(error: ureq::Error, doing: &str) -> Self {
+        use ureq::Error as E;
+        match error {
+            E::Other(inner) => match inner.downcast::<HttpError>() {
+                Ok(own) => *own,
+                Err(other) => HttpError::new(ErrorKind::Protocol, other.to_string()),
+            },
+            E::Timeout(_) => HttpError::timeout(doing),
+            E::Io(e) => HttpError::from_io(&e, doing),
+            E::HostNotFound | E::ConnectionFailed => HttpError::new(ErrorKind::Connect, "no connection"),
+            E::LargeResponseHeader(..) => HttpError::new(ErrorKind::TooLarge, "the answer's headers are too large"),
+            // ureq does not export the protocol crate's error type: the text is all there is to tell this one by.
+            E::Protocol(e) if e.to_string().contains("too many headers") => {
+                HttpError::new(ErrorKind::TooLarge, "the answer has too many headers")
+            }
+            E::Protocol(e) => HttpError::new(ErrorKind::Protocol, format!("not HTTP: {e}")),
+            E::Decompress(..) => HttpError::new(ErrorKind::Protocol, "the answer's body cannot be decompressed"),
+            E::Http(_) => {
+                HttpError::new(ErrorKind::Request, "a configured header or the URL holds forbidden characters")
+            }
+            E::BadUri(_) => HttpError::new(ErrorKind::Request, "the URL cannot be used"),
+            other => HttpError::new(ErrorKind::Protocol, other.to_string()),
+        }
+    }
+
+    fn from_io(error: &io::Error, doing: &str) -> Self {
+        use io::ErrorKind as K;
+        match error.kind() {
+            K::TimedOut | K::WouldBlock => HttpError::timeout(doing),
+            K::UnexpectedEof | K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe => {
+                HttpError::new(ErrorKind::Protocol, format!("the connection was closed while {doing}"))
+            }
+            _ => HttpError::new(ErrorKind::Protocol, format!("{error} while {doing}")),
+        }
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for HttpError {}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        Failure::new(error.kind.reason(), error.detail)
+    }
+}
+
+/// Our own errors travel through ureq's layers in this wrapping and are taken out again by [`HttpError::from_ureq`].
+impl From<HttpError> for ureq::Error {
+    fn from(error: HttpError) -> Self {
+        ureq::Error::Other(Box::new(error))
+    }
+}
+
+/// Turns an error of our own socket, or of TLS on top of it, into ureq's form.
+pub(super) fn wire_error(error: io::Error) -> ureq::Error {
+    if error.get_ref().is_some_and(|inner| inner.is::<HttpError>()) {
+        let inner = error.into_inner().map(|inner| inner.downcast::<HttpError>());
+        return match inner {
+            Some(Ok(own)) => (*own).into(),
+            _ => ureq::Error::ConnectionFailed,
+        };
+    }
+    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return HttpError::new(ErrorKind::Tls, super::tls::explain(tls)).into();
+    }
+    match error.kind() {
+        io::ErrorKind::TimedOut => ureq::Error::Timeout(ureq::Timeout::Global),
+        _ => ureq::Error::Io(error),
+    }
+}

@@ -1,0 +1,431 @@
+//! A bounded HTTP client: every exchange has one absolute deadline and limits on size and redirects.
+//!
+//! The deadline covers name lookup, connecting, proxy and TLS handshakes, headers and body, however slowly they drip.
+//! Limits hold after decompression too. Credentials go to the configured origin and nowhere else. Nothing that this
+//! room reports quotes a URL beyond its origin, or a header's value.
+
+mod der;
+mod dial;
+mod error;
+mod proxy;
+mod resolve;
+mod tls;
+
+use std::fmt;
+use std::io::Read;
+use std::net::Shutdown;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use ureq::http;
+use url::{Origin, Position, Url};
+
+use self::dial::{Dial, Shared};
+pub use self::error::{ErrorKind, HttpError};
+use crate::clock::Deadline;
+use crate::model::secret::Secret;
+
+/// What one client may receive in its life, and again after decompression.
+pub const MOST_BYTES: u64 = 64 << 20;
+/// What one message may be long.
+pub const MOST_MESSAGE_BYTES: u64 = 16 << 20;
+/// Redirects followed for one request.
+pub const MOST_REDIRECTS: u32 = 10;
+
+/// Longest status line and headers of an answer together. Larger than any honest one, small enough that parsing it
+/// again after every packet costs nothing that matters.
+const MOST_HEADER_BYTES: usize = 32 << 10;
+/// Larger than [`MOST_HEADER_BYTES`]: a full buffer must read as "too large", not as "nothing came".
+const INPUT_BUFFER: usize = 48 << 10;
+const OUTPUT_BUFFER: usize = 16 << 10;
+
+/// Headers that decide how a message is framed or encoded: ours to set, whatever the configuration says.
+const RESERVED_HEADERS: &[&str] =
+    &["accept-encoding", "connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"];
+
+/// Headers of a request that are as good as a credential: dropped when a redirect leads to another origin.
+const ORIGIN_BOUND_HEADERS: &[&str] = &["authorization", "mcp-session-id"];
+
+/// The methods in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Read.
+    Get,
+    /// Hand something in.
+    Post,
+    /// Replace.
+    Put,
+    /// Remove.
+    Delete,
+}
+
+impl Method {
+    /// The method's name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+        }
+    }
+}
+
+/// How a client is set up.
+#[derive(Debug, Clone, Default)]
+pub struct ClientOptions {
+    /// Headers sent on every request to the configured origin. Each counts as a credential.
+    pub headers: Vec<(String, Secret)>,
+    /// PEM certificates trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: Method,
+    /// The address. Userinfo in it is ignored here: [`Client::new`] has taken it.
+    pub url: &'a Url,
+    /// Headers of this request; they win over configured ones of the same name.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; empty means none for GET and DELETE.
+    pub body: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// A request without headers and body.
+    pub fn new(method: Method, url: &'a Url) -> Self {
+        Request { method, url, headers: Vec::new(), body: &[] }
+    }
+
+    /// The same request with one more header.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The same request with a body.
+    pub fn body(mut self, body: &'a [u8]) -> Self {
+        self.body = body;
+        self
+    }
+}
+
+/// Reads an address as configured.
+///
+/// # Errors
+/// [`ErrorKind::Request`] if it is no `http` or `https` URL with a host.
+pub fn parse_url(url: &Secret) -> Result<Url, HttpError> {
+    let refused = |why: &str| Err(HttpError::new(ErrorKind::Request, format!("the URL cannot be used: {why}")));
+    match Url::parse(url.expose()) {
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => refused("it is neither http nor https"),
+        Ok(url) if url.host_str().is_none_or(str::is_empty) => refused("it has no host"),
+        Ok(url) => Ok(url),
+        Err(e) => refused(&e.to_string()),
+    }
+}
+
+/// A URL as it may be shown: scheme, host and port. Paths and queries of MCP servers often hold a key.
+pub fn shown(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// A client for one configured address: its connections, its credentials, its budget.
+///
+/// Connections are kept open between requests and closed with the client.
+pub struct Client {
+    agent: ureq::Agent,
+    shared: Arc<Shared>,
+    origin: Origin,
+    credentials: Vec<(String, Secret)>,
+}
+
+impl Client {
+    /// A client for the origin of `url`. Userinfo in the URL becomes basic authentication, unless the options bring
+    /// an `Authorization` header.
+    pub fn new(url: &Url, options: ClientOptions) -> Self {
+        let is_reserved = |name: &str| RESERVED_HEADERS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved));
+        let mut credentials: Vec<_> = options.headers.into_iter().filter(|(name, _)| !is_reserved(name)).collect();
+        if let Some(value) = basic_auth(url)
+            && !credentials.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+        {
+            credentials.push(("authorization".into(), value));
+        }
+        let shared = Arc::new(Shared {
+            proxies: proxy::Proxies::from_env(),
+            ca_file: options.ca_file,
+            budget: MOST_BYTES,
+            received: AtomicU64::new(0),
+            decoded: AtomicU64::new(0),
+            dials: AtomicU64::new(0),
+            not_after: AtomicI64::new(0),
+            sockets: Mutex::new(Vec::new()),
+        });
+        let config = ureq::config::Config::builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .max_response_header_size(MOST_HEADER_BYTES)
+            .input_buffer_size(INPUT_BUFFER)
+            .output_buffer_size(OUTPUT_BUFFER)
+            .user_agent(concat!("lab-probe/", env!("CARGO_PKG_VERSION")))
+            .build();
+        let agent = ureq::Agent::with_parts(config, Dial(Arc::clone(&shared)), resolve::Names(Arc::clone(&shared)));
+        Client { agent, shared, origin: url.origin(), credentials }
+    }
+
+    /// Whether anything configured is sent along that could be a credential.
+    pub fn has_credential(&self) -> bool {
+        !self.credentials.is_empty()
+    }
+
+    /// When the certificate of the newest TLS connection ends, unix seconds.
+    pub fn certificate_end(&self) -> Option<i64> {
+        Some(self.shared.not_after.load(Ordering::Relaxed)).filter(|&at| at != 0)
+    }
+
+    /// Ends every connection at once; reads and writes under way in other threads fail.
+    pub fn hang_up(&self) {
+        let sockets = self.shared.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        for socket in sockets.iter().filter_map(Weak::upgrade) {
+            // Already closed is what was wanted.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Sends a request and returns the answer with its body still to be read. Any status is an answer.
+    ///
+    /// Redirects are followed as browsers and `fetch` do: 307 and 308 repeat the request, 303 and, for a POST, 301 and
+    /// 302 continue with GET.
+    ///
+    /// # Errors
+    /// What [`ErrorKind`] lists; [`ErrorKind::Redirect`] when there are too many redirects, or one leads to another
+    /// origin while a credential is configured.
+    pub fn send(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, HttpError> {
+        let mut url = request.url.clone();
+        let mut rest = request.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let response = self.exchange(&Request { url: &url, ..rest.clone() }, deadline)?;
+            let Some(target) = self.redirect(&response)? else { return Ok(response) };
+            if response.status == 303 || (rest.method == Method::Post && matches!(response.status, 301 | 302)) {
+                rest.method = Method::Get;
+                rest.body = &[];
+                rest.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+            }
+            if target.origin() != url.origin() {
+                rest.headers
+                    .retain(|(name, _)| !ORIGIN_BOUND_HEADERS.iter().any(|bound| name.eq_ignore_ascii_case(bound)));
+            }
+            url = target;
+        }
+        Err(HttpError::new(ErrorKind::Redirect, format!("more than {MOST_REDIRECTS} redirects in a row")))
+    }
+
+    /// Where an answer redirects to; `None` if it is no redirect.
+    fn redirect(&self, response: &Response) -> Result<Option<Url>, HttpError> {
+        let status = response.status;
+        let location = match status {
+            301 | 302 | 303 | 307 | 308 => response.header("location"),
+            _ => None,
+        };
+        let Some(location) = location else { return Ok(None) };
+        let refused = |why: String| Err(HttpError::new(ErrorKind::Redirect, format!("HTTP {status} redirects {why}")));
+        let Ok(mut target) = response.url.join(location) else { return refused("to no valid address".into()) };
+        if !matches!(target.scheme(), "http" | "https") {
+            return refused(format!("to a {} address", target.scheme()));
+        }
+        if self.has_credential() && target.origin() != self.origin {
+            return refused(format!("to another origin ({}), and a credential is configured", shown(&target)));
+        }
+        if target.fragment().is_none() {
+            target.set_fragment(response.url.fragment());
+        }
+        Ok(Some(target))
+    }
+
+    /// One request, one answer. A kept connection that the server closed in the meantime is replaced once.
+    fn exchange(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, HttpError> {
+        let dials = self.shared.dials.load(Ordering::Relaxed);
+        match self.attempt(request, deadline) {
+            Err(e)
+                if e.kind == ErrorKind::Protocol && dials > 0 && self.shared.dials.load(Ordering::Relaxed) == dials =>
+            {
+                self.attempt(request, deadline)
+            }
+            done => done,
+        }
+    }
+
+    fn attempt(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, HttpError> {
+        const DOING: &str = "waiting for the answer";
+        if deadline.passed() {
+            return Err(HttpError::timeout("starting the request"));
+        }
+        let message = self.message(request)?;
+        let has_body = !request.body.is_empty() || matches!(request.method, Method::Post | Method::Put);
+        let answer = if has_body {
+            let message = message.map(|()| request.body);
+            self.agent.run(self.agent.configure_request(message).timeout_global(Some(deadline.left())).build())
+        } else {
+            self.agent.run(self.agent.configure_request(message).timeout_global(Some(deadline.left())).build())
+        };
+        let answer = answer.map_err(|e| HttpError::from_ureq(e, DOING))?;
+        let (parts, body) = answer.into_parts();
+        let reader = body.into_with_config().limit(u64::MAX).reader();
+        Ok(Response {
+            status: parts.status.as_u16(),
+            url: request.url.clone(),
+            method: request.method,
+            headers: parts.headers,
+            body: Body { reader, shared: Arc::clone(&self.shared) },
+        })
+    }
+
+    fn message(&self, request: &Request<'_>) -> Result<http::Request<()>, HttpError> {
+        let mut bare = request.url.clone();
+        // Neither can fail for a URL with a host.
+        let _ = bare.set_username("");
+        let _ = bare.set_password(None);
+        let mut message = http::Request::builder().method(request.method.as_str()).uri(&bare[..Position::AfterQuery]);
+        let ours = |name: &str| request.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        if bare.origin() == self.origin {
+            for (name, value) in self.credentials.iter().filter(|(name, _)| !ours(name)) {
+                message = message.header(checked_name(name)?, checked_value(name, value.expose())?);
+            }
+        }
+        for (name, value) in &request.headers {
+            message = message.header(*name, checked_value(name, value)?);
+        }
+        message.body(()).map_err(|e| HttpError::from_ureq(e.into(), ""))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("origin", &self.origin.ascii_serialization()).finish_non_exhaustive()
+    }
+}
+
+fn checked_name(name: &str) -> Result<http::HeaderName, HttpError> {
+    http::HeaderName::try_from(name).map_err(|_why| {
+        let detail = format!("the configured header {name:?} cannot be sent: its name is not allowed in HTTP");
+        HttpError::new(ErrorKind::Request, detail)
+    })
+}
+
+fn checked_value(name: &str, value: &str) -> Result<http::HeaderValue, HttpError> {
+    let mut value = http::HeaderValue::try_from(value.trim()).map_err(|_why| {
+        let detail =
+            format!("the header {name} cannot be sent: its value holds a line break or another control character");
+        HttpError::new(ErrorKind::Request, detail)
+    })?;
+    // Keeps it out of any debug output.
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The `Authorization` value for the userinfo of a URL, if it has any.
+fn basic_auth(url: &Url) -> Option<Secret> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    Some(proxy::basic(&decode(url.username()), &decode(url.password().unwrap_or_default())))
+}
+
+/// An answer whose body has not been read yet.
+#[derive(Debug)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Where it came from, after redirects.
+    pub url: Url,
+    /// The method that brought it, after redirects.
+    pub method: Method,
+    headers: http::HeaderMap,
+    /// The body.
+    pub body: Body,
+}
+
+impl Response {
+    /// Whether the status is 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The first header of this name, if it is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The media type without parameters, in lower case; empty if there is none.
+    pub fn media_type(&self) -> String {
+        let value = self.header("content-type").unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+}
+
+/// A body to be read under the deadline of its request.
+pub struct Body {
+    reader: ureq::BodyReader<'static>,
+    shared: Arc<Shared>,
+}
+
+impl Body {
+    /// Reads some bytes, decompressed; zero at the end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`], [`ErrorKind::TooLarge`] past the client's budget, [`ErrorKind::Protocol`] when the body
+    /// ends early or is not framed or compressed properly.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, HttpError> {
+        const DOING: &str = "receiving the answer's body";
+        let amount = loop {
+            match self.reader.read(into) {
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                done => break done.map_err(|e| HttpError::from_ureq(e.into(), DOING))?,
+            }
+        };
+        self.shared.count_decoded(amount).map_err(|e| HttpError::from_ureq(error::wire_error(e), DOING))?;
+        Ok(amount)
+    }
+
+    /// Reads to the end, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Body::read`], and [`ErrorKind::TooLarge`] past the limit.
+    pub fn read_to_end(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
+        let bytes = self.read_up_to(limit.saturating_add(1))?;
+        if bytes.len() as u64 > limit {
+            let detail = format!("the answer's body is larger than {limit} bytes");
+            return Err(HttpError::new(ErrorKind::TooLarge, detail));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads to the end or to `limit` bytes, whichever comes first: for evidence, where the rest does not matter.
+    ///
+    /// # Errors
+    /// As [`Body::read`].
+    pub fn read_up_to(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 16 << 10];
+        while bytes.len() < limit {
+            let room = chunk.len().min(limit - bytes.len());
+            match self.read(&mut chunk[..room])? {
+                0 => break,
+                amount => bytes.extend_from_slice(&chunk[..amount]),
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").finish_non_exhaustive()
+    }
+}

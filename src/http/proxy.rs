@@ -1,0 +1,222 @@
+//! Which proxy, if any, the environment names for a URL.
+//!
+//! The rules are those that curl, Go and Python agree on: `https_proxy`, `http_proxy`, then `all_proxy`, lower case
+//! first; `no_proxy` lists what goes direct. Upper-case `HTTP_PROXY` is ignored where `REQUEST_METHOD` is set, because
+//! a web server would let any visitor choose it there. Loopback always goes direct.
+
+use std::net::IpAddr;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use ureq::http::Uri;
+use url::Url;
+
+use super::resolve::host_and_port;
+use crate::model::secret::Secret;
+
+/// How a URL is reached.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Route<'a> {
+    /// Straight.
+    Direct,
+    /// Through this proxy.
+    Via(&'a Proxy),
+}
+
+/// A proxy of the environment.
+#[derive(Debug, Clone)]
+pub(super) struct Proxy {
+    /// Its host name or address, without brackets.
+    pub(super) host: String,
+    /// Its port.
+    pub(super) port: u16,
+    /// Value of `Proxy-Authorization`, if its URL has userinfo.
+    pub(super) authorization: Option<Secret>,
+    /// Set when it speaks something other than plain HTTP to us; the scheme, for the error.
+    pub(super) unsupported: Option<String>,
+}
+
+/// Everything the environment says about proxies.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Proxies {
+    http: Option<Proxy>,
+    https: Option<Proxy>,
+    bypass: Vec<String>,
+}
+
+impl Proxies {
+    /// Reads the environment of this process.
+    pub(super) fn from_env() -> Self {
+        Proxies::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Self {
+        let first = |names: &[&str]| names.iter().find_map(|name| get(name).filter(|value| !value.trim().is_empty()));
+        let http = if get("REQUEST_METHOD").is_some() {
+            first(&["http_proxy", "all_proxy", "ALL_PROXY"])
+        } else {
+            first(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+        };
+        Proxies {
+            http: http.as_deref().and_then(Proxy::parse),
+            https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]).as_deref().and_then(Proxy::parse),
+            bypass: first(&["no_proxy", "NO_PROXY"])
+                .unwrap_or_default()
+                .split([',', ' '])
+                .map(|entry| entry.trim().to_ascii_lowercase())
+                .filter(|entry| !entry.is_empty())
+                .collect(),
+        }
+    }
+
+    /// The way to a URL.
+    pub(super) fn route(&self, uri: &Uri) -> Route<'_> {
+        let proxy = if uri.scheme_str() == Some("https") { &self.https } else { &self.http };
+        match (proxy, host_and_port(uri)) {
+            (Some(proxy), Ok((host, port))) if !is_loopback(host) && !self.bypasses(host, port) => Route::Via(proxy),
+            _ => Route::Direct,
+        }
+    }
+
+    fn bypasses(&self, host: &str, port: u16) -> bool {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        self.bypass.iter().any(|entry| {
+            if entry == "*" {
+                return true;
+            }
+            if let Ok(ip) = host.parse::<IpAddr>() {
+                return covers(entry, ip);
+            }
+            let (name, wanted) = match entry.rsplit_once(':') {
+                Some((name, wanted)) if wanted.parse::<u16>().is_ok() => (name, wanted.parse().ok()),
+                _ => (entry.as_str(), None),
+            };
+            let name = name.trim_start_matches("*.").trim_start_matches('.');
+            let suffix = host.strip_suffix(name);
+            wanted.is_none_or(|wanted: u16| wanted == port)
+                && suffix.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        })
+    }
+}
+
+/// Whether a `no_proxy` entry, an address or a network in CIDR form, covers this address.
+fn covers(entry: &str, ip: IpAddr) -> bool {
+    let (network, bits) = match entry.split_once('/') {
+        Some((network, bits)) => (network, bits.parse::<u32>().ok()),
+        None => (entry, Some(128)),
+    };
+    let network = network.trim_start_matches('[').trim_end_matches(']');
+    let (Ok(network), Some(bits)) = (network.parse::<IpAddr>(), bits) else { return false };
+    match (network, ip) {
+        (IpAddr::V4(network), IpAddr::V4(ip)) => {
+            let shift = 32 - bits.min(32);
+            u64::from(u32::from(network)) >> shift == u64::from(u32::from(ip)) >> shift
+        }
+        (IpAddr::V6(network), IpAddr::V6(ip)) => {
+            let shift = 128 - bits.min(128);
+            let cut = |ip: u128| ip.checked_shr(shift).unwrap_or(0);
+            cut(u128::from(network)) == cut(u128::from(ip))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a host is this machine without asking anybody.
+fn is_loopback(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(ip) => ip.is_loopback() || ip.is_unspecified(),
+        Err(_) => {
+            let host = host.trim_end_matches('.').to_ascii_lowercase();
+            host == "localhost" || host.ends_with(".localhost")
+        }
+    }
+}
+
+impl Proxy {
+    fn parse(text: &str) -> Option<Proxy> {
+        let text = text.trim();
+        let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) }.ok()?;
+        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = url.port().unwrap_or(match url.scheme() {
+            "https" => 443,
+            "http" => 80,
+            _ => 1080,
+        });
+        let authorization = super::basic_auth(&url);
+        let unsupported = (url.scheme() != "http").then(|| url.scheme().to_owned());
+        Some(Proxy { host, port, authorization, unsupported })
+    }
+}
+
+/// The `Basic` value for a user and a password.
+pub(super) fn basic(user: &str, password: &str) -> Secret {
+    Secret::new(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host_of(proxies: &Proxies, url: &str) -> Option<String> {
+        match proxies.route(&url.parse().expect("a uri")) {
+            Route::Direct => None,
+            Route::Via(proxy) => Some(format!("{}:{}", proxy.host, proxy.port)),
+        }
+    }
+
+    fn from(variables: &[(&str, &str)]) -> Proxies {
+        Proxies::from_lookup(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn each_scheme_has_its_variable_and_all_proxy_stands_in() {
+        let both = from(&[("http_proxy", "http://one:1"), ("HTTPS_PROXY", "two:2"), ("ALL_PROXY", "http://three:3")]);
+        assert_eq!(host_of(&both, "http://a.example/").as_deref(), Some("one:1"));
+        assert_eq!(host_of(&both, "https://a.example/").as_deref(), Some("two:2"));
+        let all = from(&[("ALL_PROXY", "http://three")]);
+        assert_eq!(host_of(&all, "https://a.example/").as_deref(), Some("three:80"));
+        assert_eq!(host_of(&from(&[("http_proxy", "")]), "http://a.example/"), None);
+    }
+
+    #[test]
+    fn upper_case_http_proxy_is_ignored_under_cgi() {
+        let plain = from(&[("HTTP_PROXY", "http://one:1")]);
+        assert_eq!(host_of(&plain, "http://a.example/").as_deref(), Some("one:1"));
+        let cgi = from(&[("HTTP_PROXY", "http://one:1"), ("REQUEST_METHOD", "GET")]);
+        assert_eq!(host_of(&cgi, "http://a.example/"), None);
+    }
+
+    #[test]
+    fn loopback_and_everything_in_no_proxy_go_direct() {
+        let list = "corp.example, .dot.example,*.star.example,10.0.0.0/8,192.168.7.7,[fd00::1],port.example:8080";
+        let proxies = from(&[("http_proxy", "http://one:1"), ("no_proxy", list)]);
+        let direct = [
+            "http://localhost:9/",
+            "http://mcp.localhost/",
+            "http://127.3.2.1/",
+            "http://[::1]:80/",
+            "http://corp.example/",
+            "http://a.corp.example/",
+            "http://x.dot.example/",
+            "http://x.star.example/",
+            "http://10.9.8.7/",
+            "http://192.168.7.7/",
+            "http://[fd00::1]/",
+            "http://port.example:8080/",
+        ];
+        for url in direct {
+            assert_eq!(host_of(&proxies, url), None, "{url}");
+        }
+        for url in ["http://notcorp.example/", "http://11.0.0.1/", "http://192.168.7.8/", "http://port.example/"] {
+            assert_eq!(host_of(&proxies, url).as_deref(), Some("one:1"), "{url}");
+        }
+        assert_eq!(host_of(&from(&[("http_proxy", "one:1"), ("no_proxy", "*")]), "http://a.example/"), None);
+    }
+
+    #[test]
+    fn userinfo_of_a_proxy_becomes_its_authorization_and_other_schemes_are_named() {
+        let proxy = Proxy::parse("http://us%40er:pa%3Ass@proxy.example:3128").expect("a proxy");
+        assert_eq!(proxy.authorization, Some(basic("us@er", "pa:ss")));
+        assert_eq!(Proxy::parse("socks5://p").and_then(|p| p.unsupported).as_deref(), Some("socks5"));
+    }
+}

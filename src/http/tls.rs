@@ -1,0 +1,214 @@
+//! TLS: whom to trust, and what a handshake's failure means in plain words.
+//!
+//! The roots are read once a process and only when the first `https` connection is made: most passes make none.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
+    SignatureScheme,
+};
+
+use super::der;
+use super::error::{ErrorKind, HttpError};
+
+/// A bundle of certificates is a few hundred KiB.
+const MOST_PEM_BYTES: u64 = 16 << 20;
+
+pub(super) use der::validity;
+
+/// A client connection to `host`, not yet shaken hands.
+pub(super) fn connection(ca_file: Option<&Path>, host: &str) -> Result<ClientConnection, HttpError> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_why| {
+        HttpError::new(ErrorKind::Request, format!("{host} is no host name that a certificate can hold"))
+    })?;
+    ClientConnection::new(config(ca_file)?, name).map_err(|e| HttpError::new(ErrorKind::Tls, explain(&e)))
+}
+
+/// One configuration for each `ca_file`, shared by all connections, so that sessions resume and nothing is read twice.
+fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, HttpError> {
+    static CONFIGS: Mutex<BTreeMap<Option<PathBuf>, Arc<ClientConfig>>> = Mutex::new(BTreeMap::new());
+    let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = ca_file.map(Path::to_owned);
+    if let Some(config) = configs.get(&key) {
+        return Ok(Arc::clone(config));
+    }
+    let config = Arc::new(build(ca_file)?);
+    configs.insert(key, Arc::clone(&config));
+    Ok(config)
+}
+
+fn build(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
+    let system = system_roots();
+    let mut roots = system.roots.clone();
+    if let Some(path) = ca_file {
+        let before = roots.len();
+        let read = add_file(&mut roots, path);
+        if let Some(problem) = read.err().or_else(|| (roots.len() == before).then(|| "it holds no certificate".into()))
+        {
+            let detail = format!("cannot use ca_file {}: {problem}", path.display());
+            return Err(HttpError::new(ErrorKind::Tls, detail));
+        }
+    }
+    if roots.is_empty() {
+        let why = system.problems.first().map_or("no certificate bundle found", String::as_str);
+        return Err(HttpError::new(ErrorKind::Tls, format!("no trusted certificates on this system: {why}")));
+    }
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Trusting::new(Arc::new(roots), &provider)?;
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| HttpError::new(ErrorKind::Tls, e.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// The system's roots and what could not be read of them.
+struct SystemRoots {
+    roots: RootCertStore,
+    problems: Vec<String>,
+}
+
+fn system_roots() -> &'static SystemRoots {
+    static ROOTS: OnceLock<SystemRoots> = OnceLock::new();
+    ROOTS.get_or_init(|| {
+        let (files, directories) = locations();
+        let mut system = SystemRoots { roots: RootCertStore::empty(), problems: Vec::new() };
+        let listed = directories.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten();
+        let listed = listed.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+        for path in files.iter().cloned().chain(listed) {
+            if let Err(problem) = add_file(&mut system.roots, &path) {
+                system.problems.push(format!("{}: {problem}", path.display()));
+            }
+        }
+        system
+    })
+}
+
+/// Files and directories of trusted certificates, by OpenSSL's rules: `SSL_CERT_FILE` stands in for the system's
+/// bundle, `SSL_CERT_DIR` for its directory. With the system's bundle its directory would only repeat it.
+fn locations() -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let file = std::env::var_os("SSL_CERT_FILE").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directories = std::env::var_os("SSL_CERT_DIR").filter(|value| !value.is_empty());
+    let bundle = openssl_probe::probe().cert_file;
+    let own_directories = || openssl_probe::candidate_cert_dirs().take(1).map(Path::to_owned).collect();
+    let directories = match directories {
+        Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None if file.is_some() || bundle.is_none() => own_directories(),
+        None => Vec::new(),
+    };
+    (file.or(bundle).into_iter().collect(), directories)
+}
+
+/// Adds every certificate of a PEM file; what is no certificate in it is passed over.
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
+    let bytes = crate::fs::read_capped(path, MOST_PEM_BYTES).map_err(|e| e.to_string())?;
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok));
+    Ok(())
+}
+
+/// The usual verification, and one thing more: a certificate that is itself trusted is accepted as a server's, although
+/// it also calls itself an authority. That is what `openssl req -x509` makes, and what OpenSSL and curl accept.
+#[derive(Debug)]
+struct Trusting {
+    inner: Arc<WebPkiServerVerifier>,
+    roots: Arc<RootCertStore>,
+}
+
+impl Trusting {
+    fn new(roots: Arc<RootCertStore>, provider: &Arc<CryptoProvider>) -> Result<Self, HttpError> {
+        let inner = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider))
+            .build()
+            .map_err(|e| HttpError::new(ErrorKind::Tls, e.to_string()))?;
+        Ok(Trusting { inner, roots })
+    }
+
+    /// Whether this certificate's subject and key are those of a trusted one.
+    fn is_itself_trusted(&self, certificate: &CertificateDer<'_>) -> bool {
+        let mut own = RootCertStore::empty();
+        own.add(certificate.clone()).is_ok() && own.roots.iter().all(|anchor| self.roots.roots.contains(anchor))
+    }
+}
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verified {
+            // webpki's "an authority's certificate used as a server's" has no variant of its own in rustls.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.is_itself_trusted(end_entity) =>
+            {
+                let validity = validity(end_entity).ok_or(CertificateError::BadEncoding)?;
+                if !validity.holds_at(now.as_secs()) {
+                    return Err(CertificateError::Expired.into());
+                }
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// What a TLS failure means to a person.
+pub(super) fn explain(error: &rustls::Error) -> String {
+    use CertificateError as C;
+    match error {
+        rustls::Error::InvalidCertificate(certificate) => match certificate {
+            C::Expired | C::ExpiredContext { .. } => "the server's certificate has expired".into(),
+            C::NotValidYet | C::NotValidYetContext { .. } => "the server's certificate is not valid yet".into(),
+            C::UnknownIssuer => "the server's certificate is not signed by a trusted authority".into(),
+            C::NotValidForName | C::NotValidForNameContext { .. } => {
+                "the server's certificate is for another host name".into()
+            }
+            C::Other(_) => "the server's certificate is an authority's own and not trusted".into(),
+            other => format!("the server's certificate is not acceptable: {other}"),
+        },
+        rustls::Error::InvalidMessage(_) => "the server does not speak TLS on this port".into(),
+        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion) => {
+            "the server accepts no common TLS version or cipher".into()
+        }
+        rustls::Error::AlertReceived(alert) => format!("the server broke the handshake off: {alert:?}"),
+        other => other.to_string(),
+    }
+}
