@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -47,7 +47,7 @@ fn ok(stream: &mut dyn Duplex, body: &[u8]) -> Then {
 /// The kind of failure, and that it came in time.
 #[track_caller]
 fn assert_fails<T: std::fmt::Debug>(kind: ErrorKind, call: impl FnOnce() -> Result<T, HttpError>) -> String {
-    let began = Instant::now();
+    let began = lab_probe::clock::instant();
     let error = call().expect_err("a failure");
     assert_eq!(error.kind, kind, "{error}");
     assert!(began.elapsed() < BY_THEN, "took {:?}", began.elapsed());
