@@ -1,0 +1,88 @@
+"""Trends: a month and a quarter from the long-term storage, and this week against the last.
+
+Every query also works on a Prometheus: it then shows as far back as that one keeps samples.
+"""
+
+from parts import *
+
+ENV = 'environment=~"$environment",host=~"$host"'
+SERVER = 'host=~"$host",server_name=~"$server"'
+TREE = 'host=~"$host",worktree_name=~"$worktree"'
+
+
+def over(expr, window, resolution):
+    return f"avg_over_time(({expr})[{window}:{resolution}])"
+
+
+def availability(window, resolution):
+    up = f"min by (host, server_name) (lab_mcp_server_health{{{SERVER}}}) == bool 1"
+    return bars(f"MCP availability, {window[:-1]} days",
+                "Share of the time in which each server was up; time in which it was not configured counts against it.",
+                [now(over(up, window, resolution), "{{server_name}}")], size=(12, 10), unit="percentunit",
+                source=LONG_TERM, extra={"min": 0, "max": 1, "decimals": 2},
+                steps=thresholds((None, BAD), (0.95, HALF), (0.99, GOOD)))
+
+
+def week_over_week(title, description, expr, **more):
+    return lines(title, description, [query(expr % "", "this week"), query(expr % " offset 7d", "the week before")],
+                 size=(12, 8), time_from="7d", source=LONG_TERM,
+                 overrides=[color_of("this week", BUSY), color_of("the week before", IDLE)], **more)
+
+
+def daily(title, description, expr, window, legend, **more):
+    return lines(f"{title}, {window[:-1]} days", description, [query(expr, legend)], size=(12, 8), time_from=window,
+                 source=LONG_TERM, **more)
+
+
+ORDERS = (f"sum by (environment) (max by (host, environment, venue, order_type, side) "
+          f"(increase(thunes_orders_placed_total{{{ENV}}}[1d])))")
+FAILING = f"sum(max by (host, worktree_name) (lab_worktree_test_status{{{TREE}}}) == bool 2)"
+
+DASHBOARD = dashboard(
+    "lab-trends",
+    "Months instead of hours, read from the long-term storage. Each panel keeps its own span, whatever the time above.",
+    [source_variable("datasource", "Prometheus", "lab-prometheus", "LAB Prometheus"),
+     source_variable("longterm", "Long-term storage", "lab-longterm", "LAB long-term"), host_variable(LONG_TERM),
+     environment_variable(LONG_TERM), server_variable(LONG_TERM), worktree_variable(LONG_TERM)],
+    [
+        section("Availability"),
+        availability("30d", "5m"),
+        availability("90d", "15m"),
+        section("This week and the week before"),
+        week_over_week("MCP servers down", "Servers down, averaged over an hour.",
+                       f"avg_over_time((sum(min by (host, server_name) (lab_mcp_server_health{{{SERVER}}}) == bool 0))[1h:5m]%s)"),
+        week_over_week("Orders a day", "Orders of the 24 hours before each point.",
+                       f"sum(max by (host, environment, venue, order_type, side) "
+                       f"(increase(thunes_orders_placed_total{{{ENV}}}[1d]%s)))"),
+        week_over_week("Order latency, 95th percentile", "Over the 24 hours before each point.",
+                       f"histogram_quantile(0.95, sum by (le) (rate(thunes_order_latency_ms_bucket{{{ENV}}}[1d]%s)))",
+                       unit="ms"),
+        week_over_week("Worktrees failing their tests", "Averaged over an hour.",
+                       f"avg_over_time(({FAILING})[1h:5m]%s)"),
+        section("30 days"),
+        daily("Orders a day", "Orders of the 24 hours before each point, by environment.", ORDERS, "30d",
+              "{{environment}}"),
+        daily("Daily loss limit used", "Largest share of the daily limit used, day by day.",
+              f"max by (environment) (max_over_time(thunes_daily_pnl_used{{{ENV}}}[1d]))", "30d", "{{environment}}",
+              unit="percentunit", limit=True, steps=thresholds((None, GOOD), (0.8, HALF), (1, BAD))),
+        daily("Handshake latency", "Mean of each server's handshake time, day by day.",
+              f"max by (host, server_name) (avg_over_time(lab_mcp_server_handshake_seconds{{{SERVER}}}[1d]))", "30d",
+              "{{server_name}}", unit="s"),
+        daily("Time blocked", "Share of each day in which a worktree was blocked.",
+              over(f"max by (host, worktree_name) (lab_worktree_status{{{TREE}}}) == bool 3", "1d", "5m"), "30d",
+              "{{worktree_name}}", unit="percentunit"),
+        section("90 days"),
+        daily("Kill switch active", "Share of each day in which the kill switch was active.",
+              f"max by (host, environment) (avg_over_time(thunes_kill_switch_active{{{ENV}}}[1d]))", "90d",
+              "{{environment}}", unit="percentunit"),
+        daily("Tools on offer", "Tools of all servers, day by day.",
+              f"sum(max by (host, server_name) (last_over_time(lab_mcp_server_tools{{{SERVER}}}[1d])))", "90d", "tools",
+              unit="short"),
+        daily("Orders a day", "Orders of the 24 hours before each point, by environment.", ORDERS, "90d",
+              "{{environment}}"),
+        daily("Duration of a pass", "Mean duration of the passes, day by day.",
+              'max by (host) (avg_over_time(lab_probe_pass_duration_seconds{host=~"$host"}[1d]))', "90d", "{{host}}",
+              unit="s"),
+    ],
+    start="now-30d", refresh="15m", annotations=False,
+)
