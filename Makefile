@@ -3,7 +3,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test lint clean
+.PHONY: help deps build run test lint clean stack stack-down dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -23,3 +23,12 @@ lint: ## formatting and lints
 
 clean: ## remove everything that was built
 	$(CARGO) clean
+
+stack: ## start Prometheus, Alertmanager and the rest as plain processes, see monitoring/README.md
+	monitoring/stack/stack.sh up
+
+stack-down: ## end what `make stack` started
+	monitoring/stack/stack.sh down
+
+dashboards: ## write Grafana's dashboards anew from their sources
+	PYTHONDONTWRITEBYTECODE=1 python3 monitoring/grafana/source/build.py

@@ -17,7 +17,7 @@
 #   RUNBOOK_BASE_URL      where monitoring/README.md can be read in a browser
 # Given by the caller, not by people:
 #   TOKEN_FILE_FOR_ALERTMANAGER   where an Alertmanager from 0.26 on finds the token; empty: write it into the file
-#   CONFIG_OWNER                  uid that Alertmanager runs as in its container
+#   CONFIG_OWNER, GRAFANA_OWNER   uid:gid that the two run as in their containers; no GRAFANA_OWNER: no password is made
 #   TARGETS                       "job=address job=address …", where the targets are not the containers
 set -eu
 umask 077
@@ -49,7 +49,7 @@ accept TELEGRAM_API_URL "$api" 'https?://[A-Za-z0-9.:/_-]+'
 accept LAB_TIMEZONE "$zone" '[A-Za-z0-9/_+-]+'
 [ -z "$runbook" ] || accept RUNBOOK_BASE_URL "$runbook" 'https?://[A-Za-z0-9.:/_-]+'
 
-mkdir -p "$out/alertmanager/templates" "$out/targets" "$out/grafana"
+mkdir -p "$out/alertmanager/templates" "$out/targets" ${GRAFANA_OWNER:+"$out/grafana"}
 
 # ---- Alertmanager
 config=$out/alertmanager/alertmanager.yml
@@ -101,9 +101,9 @@ for file in "$here"/prometheus/targets/*.yml; do
   sed -e "s|\"lab:|\"$host:|" ${address:+-e "s|targets: \\[.*\\]|targets: [$address]|"} "$file" >"$out/targets/$job.yml"
 done
 
-# ---- Grafana's admin password
+# ---- Grafana's admin password, where there is a Grafana
 password=$out/grafana/admin_password
-if [ ! -s "$password" ]; then
+if [ -n "${GRAFANA_OWNER:-}" ] && [ ! -s "$password" ]; then
   LC_ALL=C tr -dc 'A-Za-z0-9' </dev/urandom | head -c 32 >"$password.new"
   mv "$password.new" "$password"
   echo "setup: Grafana's admin password was made; read it in $password" >&2
@@ -114,5 +114,7 @@ chmod 755 "$out" "$out/targets"
 chmod 644 "$out"/targets/*.yml
 if [ -n "${CONFIG_OWNER:-}" ]; then
   chown -R "$CONFIG_OWNER" "$out/alertmanager"
-  chown -R "${GRAFANA_OWNER:-472:0}" "$out/grafana"
+fi
+if [ -n "${GRAFANA_OWNER:-}" ]; then
+  chown -R "$GRAFANA_OWNER" "$out/grafana"
 fi

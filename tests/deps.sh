@@ -16,7 +16,13 @@ needs=(
   strace:strace
   promtool:prometheus
   prometheus-node-exporter:prometheus-node-exporter
+  prometheus-alertmanager:prometheus-alertmanager
+  prometheus-pushgateway:prometheus-pushgateway
+  victoria-metrics:victoria-metrics
+  docker-compose:docker-compose
 )
+# pip comes with some Pythons and as a package with others.
+python3 -m pip --version >/dev/null 2>&1 || needs+=(pip-for-python3:python3-pip)
 
 missing=()
 for need in "${needs[@]}"; do
@@ -33,4 +39,16 @@ if [ ${#missing[@]} -gt 0 ]; then
     echo "install these packages first: ${missing[*]}" >&2
     exit 1
   fi
+fi
+
+# What checks the files below monitoring/: Grafana's own types and parsers of the compose file.
+tools=target/monitoring-tools
+if ! cmp -s tests/monitoring/package.json "$tools/package.json" || ! cmp -s tests/monitoring/requirements.txt "$tools/requirements.txt"; then
+  rm -rf "$tools"
+  mkdir -p "$tools"
+  npm install --silent --no-audit --no-fund --no-package-lock --no-save --prefix "$tools" \
+    $(node -p 'Object.entries(require("./tests/monitoring/package.json").dependencies).map(([n, v]) => n + "@" + v).join(" ")')
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$tools/python" -r tests/monitoring/requirements.txt
+  # Last, so that an install that broke off is begun anew.
+  cp tests/monitoring/package.json tests/monitoring/requirements.txt "$tools/"
 fi
