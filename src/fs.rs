@@ -1,5 +1,7 @@
 //! Files: reads that cannot grow without bound and replacements that happen whole or not at all.
 
+pub mod access;
+
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};

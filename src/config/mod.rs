@@ -1,8 +1,90 @@
 //! The configuration: which file, what it says, whether it may be believed, and what follows from it.
 //!
-//! Three stages, each with types of its own: the file as written ([`file`]), with every problem placed at its line
-//! and key; expansion of `~` and `${VAR}`; and validated [`settings`], the only thing other rooms see.
+//! Stages, each with types of its own: which file holds ([`locate`]); the file as written, with every problem placed
+//! at its line and key ([`file`], [`schema`]); typed values by key, `~` and `${VAR}` expanded ([`block`],
+//! [`expand`]); and validated [`settings`], the only thing other rooms see ([`validate`]).
 //! May read files and the environment; never the network, never the state.
 
+mod block;
+pub mod diagnose;
 pub mod duration;
+pub mod environment;
+mod expand;
+mod file;
+mod locate;
+mod schema;
 pub mod settings;
+mod validate;
+
+use std::path::Path;
+
+use block::Context;
+use diagnose::{ConfigError, Problem};
+use environment::Environment;
+use schema::ROOT;
+use settings::Settings;
+
+use crate::fs::access;
+
+pub use validate::RESERVED_LABELS;
+
+/// Finds the configuration and reads it; without one, the defaults. `explicit` is what `--config` names.
+///
+/// # Errors
+/// Everything that is wrong with the file, each at its place; a named file that is missing.
+pub fn load(explicit: Option<&Path>) -> Result<Settings, ConfigError> {
+    load_in(explicit, &Environment::of_process())
+}
+
+/// [`load`] in a given environment.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in(explicit: Option<&Path>, environment: &Environment) -> Result<Settings, ConfigError> {
+    let located = locate::locate(explicit, environment)?;
+    let mut settings = match &located.path {
+        Some(path) => read(path, environment)?,
+        None => defaults(environment)?,
+    };
+    settings.warnings.splice(0..0, located.warnings);
+    Ok(settings)
+}
+
+/// Reads one file.
+fn read(path: &Path, environment: &Environment) -> Result<Settings, ConfigError> {
+    let real = environment.directory().join(path);
+    let source = file::read(path, &real)?;
+    let table = file::parse(path, &source.text)?;
+    let context = Context::new(Some(path), environment, &source.text);
+    schema::check(table.get_ref(), &ROOT, &mut |at, message| context.problems.borrow_mut().push((at, message)));
+    let settings = validate::settings(&context, Some(table.get_ref()));
+    if let Some((at, key)) = context.runs.get() {
+        // What may not be asked may not be believed either.
+        let exposure = access::exposure(&real, &source.file)
+            .map_err(|error| ConfigError::whole(path, format!("cannot ask who may write it: {error}")))?;
+        if let Some(exposure) = exposure {
+            let message = format!("{key:?} names what to run, but others could change it: {exposure}");
+            context.problems.borrow_mut().push((at, message));
+        }
+    }
+    finish(path, &context, settings)
+}
+
+/// What holds without a file.
+fn defaults(environment: &Environment) -> Result<Settings, ConfigError> {
+    let context = Context::new(None, environment, "");
+    let settings = validate::settings(&context, None);
+    finish(Path::new("(no configuration file)"), &context, settings)
+}
+
+/// The settings, unless something is wrong.
+fn finish(path: &Path, context: &Context<'_>, settings: Settings) -> Result<Settings, ConfigError> {
+    let mut problems = context.problems.take();
+    if problems.is_empty() {
+        return Ok(settings);
+    }
+    problems.sort();
+    problems.dedup();
+    let placed = |(at, message)| Problem { place: context.file.map(|_| context.lines.place(at)), message };
+    Err(ConfigError { path: path.to_owned(), problems: problems.into_iter().map(placed).collect() })
+}

@@ -11,7 +11,7 @@ use crate::model::target::Schedule;
 use crate::model::thunes::ThunesTarget;
 
 /// Everything the configuration decides.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The file it came from; `None` when there is none and defaults hold.
     pub source: Option<PathBuf>,
@@ -27,10 +27,13 @@ pub struct Settings {
     pub services: Vec<ServiceSettings>,
     /// `[output]`.
     pub output: OutputSettings,
+    /// What is wrong without standing in the way of a pass, a sentence each: an entry left out because its variable
+    /// is not set, a place that could not be searched for a configuration.
+    pub warnings: Vec<String>,
 }
 
 /// `[probe]`: the pass.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProbeSettings {
     /// The pass ends by then, whatever hangs.
     pub deadline: Duration,
@@ -43,7 +46,7 @@ pub struct ProbeSettings {
 }
 
 /// `[mcp]`: MCP servers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct McpSettings {
     /// Whether the client configs of this user are read.
     pub discover: bool,
@@ -64,7 +67,7 @@ pub struct McpSettings {
 }
 
 /// One `[[mcp.server]]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ServerSettings {
     /// The name, a label value.
     pub name: String,
@@ -79,7 +82,7 @@ pub struct ServerSettings {
 }
 
 /// How a hand-written server is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ServerReach {
     /// `command`, `args`, `env`, `cwd`.
     Stdio {
@@ -112,12 +115,12 @@ pub enum ServerReach {
         /// Working directory.
         cwd: Option<PathBuf>,
     },
-    /// Cannot be asked; the failure says why (`missing_env`).
+    /// Cannot be asked: a variable that the block needs is not set, or holds what cannot be used (`missing_env`).
     Unreachable(Failure),
 }
 
 /// `[worktree]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorktreeSettings {
     /// Repositories, every worktree of each.
     pub repos: Vec<PathBuf>,
@@ -136,16 +139,18 @@ pub struct WorktreeSettings {
 }
 
 /// One `[[thunes]]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ThunesSettings {
     /// Where its data is.
     pub target: ThunesTarget,
+    /// Set where a variable that the block needs is not set: nothing of the environment can be read then.
+    pub unreachable: Option<Failure>,
     /// How often it is looked at.
     pub schedule: Schedule,
 }
 
 /// One `[[service]]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ServiceSettings {
     /// The name, a label value.
     pub name: String,
@@ -156,18 +161,29 @@ pub struct ServiceSettings {
 }
 
 /// `[output]`: where results go.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OutputSettings {
     /// The textfile, if any.
     pub textfile: Option<TextfileSettings>,
     /// The Pushgateway, if any.
     pub pushgateway: Option<PushgatewaySettings>,
-    /// Whether the textfile is the built-in default, which the pass then names.
+    /// Whether the textfile's directory was chosen by lab-probe, which the pass then names.
     pub defaulted: bool,
+    /// Outputs that are configured and cannot be delivered to: each fails in every pass (exit 1), the others do not.
+    pub broken: Vec<BrokenOutput>,
+}
+
+/// An output that needs a variable which is not set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BrokenOutput {
+    /// `textfile` or `pushgateway`: the `output` label of the failure counter.
+    pub output: &'static str,
+    /// What is missing, one sentence.
+    pub problem: String,
 }
 
 /// `[output.textfile]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TextfileSettings {
     /// The directory node_exporter's textfile collector reads.
     pub directory: PathBuf,
@@ -176,7 +192,7 @@ pub struct TextfileSettings {
 }
 
 /// `[output.pushgateway]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PushgatewaySettings {
     /// Base URL; may hold userinfo.
     pub url: Secret,

@@ -1,8 +1,11 @@
 //! Services beside the LAB: how one is looked at and what was found.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::observation::Severity;
+use super::reason::Failure;
 use super::secret::Secret;
 
 /// A service to check.
@@ -12,17 +15,41 @@ pub struct ServiceTarget {
     pub look: ServiceLook,
 }
 
-/// The four ways to look at a service.
-#[derive(Debug, Clone)]
+/// The ways to look at a service.
+#[derive(Debug, Clone, PartialEq)]
 pub enum ServiceLook {
-    /// An HTTP(S) URL that must answer with a success status.
-    Url(Secret),
-    /// A TCP address (`host:port`) that must accept a connection.
+    /// An HTTP(S) URL and what its answer must be.
+    Http(HttpLook),
+    /// A TCP address (`host:port`, IPv6 in brackets) that must accept a connection.
     Tcp(String),
     /// A systemd unit that must be active.
-    Unit(String),
+    Unit {
+        /// Its full name, suffix included.
+        name: String,
+        /// Whether it is one of the user's own units rather than the machine's.
+        user: bool,
+    },
     /// A process whose command line must match.
     Process(String),
+    /// Cannot be looked at: a variable its configuration needs is not set.
+    Unreachable(Failure),
+}
+
+/// What an HTTP service must answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpLook {
+    /// The URL; may hold userinfo or a key in its query.
+    pub url: Secret,
+    /// Headers sent.
+    pub headers: Vec<(String, Secret)>,
+    /// Statuses that count as up; empty means any success (200 to 299).
+    pub expect_status: Vec<u16>,
+    /// Text the body must hold.
+    pub body_contains: Option<String>,
+    /// Regular expression the body must match, in the syntax of the `regex` crate.
+    pub body_matches: Option<String>,
+    /// PEM certificates trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// What one look found.

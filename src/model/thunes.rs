@@ -8,7 +8,7 @@ use super::observation::Severity;
 use super::secret::Secret;
 
 /// One environment. Relative paths are relative to `root`; they are shown as the config has them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ThunesTarget {
     /// The `environment` label.
     pub environment: String,

@@ -1,0 +1,156 @@
+//! What is wrong with a configuration, where, and what would be right; all of it at once, in the order of the file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::log::printable;
+
+/// Problems shown of one file; a file that is no configuration at all could have one a line.
+const SHOWN: usize = 100;
+
+/// A place in a file, counted from one; columns are characters, not bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line.
+    pub line: usize,
+    /// Column.
+    pub column: usize,
+}
+
+/// One thing wrong with a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where; `None` when it is the file as a whole.
+    pub place: Option<Place>,
+    /// What is wrong and what would be right, in one line.
+    pub message: String,
+}
+
+/// A configuration that cannot be used: every problem found in it. Ends a command with exit code 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// What is wrong, in the order of the file; never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl ConfigError {
+    /// The file as a whole cannot be used.
+    pub(crate) fn whole(path: &Path, message: impl Into<String>) -> Self {
+        ConfigError { path: path.to_owned(), problems: vec![Problem { place: None, message: message.into() }] }
+    }
+
+    /// One line for each problem, `file:line:column: …`, and one more if there are too many to show.
+    pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
+        let path = self.path.display();
+        let more = self.problems.len().saturating_sub(SHOWN);
+        let shown = self.problems.iter().take(SHOWN).map(move |problem| match problem.place {
+            Some(Place { line, column }) => printable(&format!("{path}:{line}:{column}: {}", problem.message)),
+            None => printable(&format!("{path}: {}", problem.message)),
+        });
+        shown.chain((more > 0).then(|| printable(&format!("{path}: … and {more} more problems"))))
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, line) in self.lines().enumerate() {
+            f.write_str(if index == 0 { "" } else { "\n" })?;
+            f.write_str(&line)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Turns byte offsets of one text into places.
+#[derive(Debug)]
+pub(crate) struct Lines<'a> {
+    text: &'a str,
+    /// Byte offset at which each line starts.
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Lines { text, starts }
+    }
+
+    /// The place of a byte offset; past the end it is the place after the last character.
+    pub(crate) fn place(&self, offset: usize) -> Place {
+        let offset = self.text.floor_char_boundary(offset.min(self.text.len()));
+        let line = self.starts.partition_point(|&start| start <= offset);
+        let start = self.starts[line - 1];
+        // A byte order mark is no character that an editor counts.
+        let before = self.text[start..offset].trim_start_matches('\u{feff}');
+        Place { line, column: before.chars().count() + 1 }
+    }
+}
+
+/// The candidate that somebody who wrote `written` most likely meant, if one is near enough to be worth naming.
+pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Below this, the suggestion is more often noise than help ("ttl" for "url").
+    const NEAR: f64 = 0.78;
+    let written = written.to_lowercase().replace('-', "_");
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(&written, candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= NEAR)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// `a`, `a or b`, `a, b or c`.
+pub(crate) fn one_of(items: &[&str]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [front @ .., last] => format!("{} or {last}", front.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_count_lines_and_characters_from_one() {
+        let lines = Lines::new("\u{feff}a = 1\r\nb = \"é\" x\n");
+        assert_eq!(lines.place(3), Place { line: 1, column: 1 });
+        let x = "\u{feff}a = 1\r\nb = \"é\" ".len();
+        assert_eq!(lines.place(x), Place { line: 2, column: 9 });
+        assert_eq!(lines.place(10_000), Place { line: 3, column: 1 });
+        assert_eq!(Lines::new("").place(0), Place { line: 1, column: 1 });
+    }
+
+    #[test]
+    fn a_slip_of_the_pen_is_told_and_a_different_word_is_not() {
+        let keys = ["ttl", "retry_after", "timeout", "list_tools", "discover", "password_file"];
+        for (written, meant) in [
+            ("retry_afer", "retry_after"),
+            ("retryAfter", "retry_after"),
+            ("retry-after", "retry_after"),
+            ("time_out", "timeout"),
+            ("tll", "ttl"),
+            ("TTL", "ttl"),
+            ("list_tool", "list_tools"),
+            ("password", "password_file"),
+        ] {
+            assert_eq!(nearest(written, keys), Some(meant), "{written}");
+        }
+        assert_eq!(nearest("colour", keys), None);
+    }
+
+    #[test]
+    fn a_file_full_of_problems_shows_a_hundred_and_says_how_many_more() {
+        let problem = Problem { place: Some(Place { line: 1, column: 2 }), message: "x\ny".into() };
+        let error = ConfigError { path: "a.toml".into(), problems: vec![problem; 103] };
+        let lines: Vec<String> = error.lines().collect();
+        assert_eq!(lines.len(), 101);
+        assert_eq!(lines[0], "a.toml:1:2: x ⏎ y");
+        assert_eq!(lines[100], "a.toml: … and 3 more problems");
+    }
+}

@@ -1,0 +1,128 @@
+//! The file as written: read within bounds, decoded, parsed with the place of every value.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::diagnose::{ConfigError, Lines, Problem};
+use crate::fs;
+
+/// A configuration of a thousand servers has a few hundred kilobytes.
+const LIMIT: u64 = 4 << 20;
+
+/// A file's text and the open file it came from, whose owner and mode can still be asked.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) text: String,
+    pub(crate) file: File,
+}
+
+/// Reads the configuration file at `real`, which messages call `path`.
+///
+/// # Errors
+/// A sentence of its own for a directory, a FIFO, a device, a file that is too large, NUL bytes, and invalid UTF-8.
+pub(crate) fn read(path: &Path, real: &Path) -> Result<Source, ConfigError> {
+    let mut file = fs::open_regular(real).map_err(|error| ConfigError::whole(path, unreadable(real, &error)))?;
+    let mut bytes = Vec::new();
+    (&mut file)
+        .take(LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| ConfigError::whole(path, format!("cannot be read: {error}")))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(ConfigError::whole(path, format!("larger than {} MiB; no configuration is", LIMIT >> 20)));
+    }
+    Ok(Source { text: decode(path, bytes)?, file })
+}
+
+fn unreadable(real: &Path, error: &io::Error) -> String {
+    let Ok(kind) = real.metadata().map(|metadata| metadata.file_type()) else {
+        return match error.kind() {
+            io::ErrorKind::NotFound => "a symbolic link to nothing".into(),
+            _ => format!("cannot be read: {error}"),
+        };
+    };
+    let what = match () {
+        () if kind.is_dir() => "a directory",
+        () if kind.is_fifo() => "a FIFO",
+        () if kind.is_socket() => "a socket",
+        () if kind.is_char_device() || kind.is_block_device() => "a device",
+        () => return format!("cannot be read: {error}"),
+    };
+    format!("{what}, not a file; an empty file would hold the defaults")
+}
+
+fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
+    let problem = |valid: &[u8], message: &str| {
+        let valid = std::str::from_utf8(valid).unwrap_or_default();
+        let place = Some(Lines::new(valid).place(valid.len()));
+        ConfigError { path: path.to_owned(), problems: vec![Problem { place, message: message.into() }] }
+    };
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        match valid.iter().position(|&byte| byte == 0) {
+            Some(nul) => problem(&valid[..nul], NUL),
+            None => problem(valid, "not UTF-8 from here on; TOML is always UTF-8"),
+        }
+    })?;
+    match text.find('\0') {
+        Some(nul) => Err(problem(&text.as_bytes()[..nul], NUL)),
+        None => Ok(text),
+    }
+}
+
+const NUL: &str = "a NUL byte: not a text file, or one that was damaged";
+
+/// Parses TOML.
+///
+/// # Errors
+/// Every syntax error at its place. What the keys mean is not looked at then: after a syntax error it is uncertain
+/// which section they belong to.
+pub(crate) fn parse<'t>(path: &Path, text: &'t str) -> Result<Spanned<DeTable<'t>>, ConfigError> {
+    DeTable::parse(text).map_err(|_first| {
+        let (_, errors) = DeTable::parse_recoverable(text);
+        let lines = Lines::new(text);
+        let mut problems: Vec<Problem> = errors
+            .iter()
+            .map(|error| Problem {
+                place: error.span().map(|span| lines.place(span.start)),
+                message: format!("not TOML: {}", error.message()),
+            })
+            .collect();
+        problems.sort_by_key(|problem| problem.place);
+        // One mistake mostly makes several errors on its line; the first of them is the telling one.
+        problems.dedup_by_key(|problem| problem.place.map(|place| place.line));
+        ConfigError { path: path.to_owned(), problems }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_refused_with_its_place() {
+        let refused = |bytes: &[u8]| decode(Path::new("c"), bytes.to_vec()).expect_err("refused").to_string();
+        assert_eq!(refused(b"a = 1\nb\0"), "c:2:2: a NUL byte: not a text file, or one that was damaged");
+        assert_eq!(refused(b"a = 1\n\xc3\xa9\xff"), "c:2:2: not UTF-8 from here on; TOML is always UTF-8");
+        assert_eq!(refused(b"\0\xff"), "c:1:1: a NUL byte: not a text file, or one that was damaged");
+    }
+
+    #[test]
+    fn every_syntax_error_is_told_once_at_its_line() {
+        let text = "[probe]\ndeadline = \n[mcp]\nttl = \"5m\nttl = \"5m\"\nttl = \"5m\"\n";
+        let error = parse(Path::new("c"), text).expect_err("refused").to_string();
+        assert_eq!(
+            error.lines().collect::<Vec<_>>(),
+            [
+                "c:2:12: not TOML: string values must be quoted, expected literal string",
+                "c:4:11: not TOML: invalid basic string, expected `\"`",
+                "c:5:1: not TOML: duplicate key",
+                "c:6:1: not TOML: duplicate key",
+            ]
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! Which configuration file holds.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::diagnose::ConfigError;
+use super::environment::Environment;
+
+/// The variable that names the file, `--config` aside.
+const VARIABLE: &str = "LAB_PROBE_CONFIG";
+
+/// What the search came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Located {
+    /// The file; `None` means that there is none and defaults hold.
+    pub(crate) path: Option<PathBuf>,
+    /// Places that could not be looked at, a sentence each.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The first of `--config`, `$LAB_PROBE_CONFIG`, `./lab-probe.toml`, the user's and the machine's that exists.
+///
+/// # Errors
+/// A file that `--config` or the variable names and that is not there.
+pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Result<Located, ConfigError> {
+    // An empty variable is how a unit file or a shell takes one back.
+    let variable = environment.variable(VARIABLE).filter(|value| !value.is_empty()).map(Path::new);
+    let named = explicit.map(|path| (path, "--config")).or(variable.map(|path| (path, "$LAB_PROBE_CONFIG")));
+    if let Some((path, by)) = named {
+        return match environment.directory().join(path).symlink_metadata() {
+            Ok(_) => Ok(Located { path: Some(path.to_owned()), warnings: Vec::new() }),
+            Err(error) => Err(ConfigError::whole(path, missing(&error, by))),
+        };
+    }
+    let mut located = Located::default();
+    for path in usual_places(environment) {
+        match environment.directory().join(&path).symlink_metadata() {
+            Ok(_) => {
+                located.path = Some(path);
+                break;
+            }
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            // A sandboxed unit may not see the home at all; the machine's file must still be found then.
+            Err(error) => located.warnings.push(format!("cannot look for {}: {error}", path.display())),
+        }
+    }
+    Ok(located)
+}
+
+/// Where a file is looked for that nobody named, in order.
+pub(crate) fn usual_places(environment: &Environment) -> Vec<PathBuf> {
+    let mut places = vec![PathBuf::from("lab-probe.toml")];
+    places.extend(user_file(environment));
+    places.push(PathBuf::from("/etc/lab-probe/config.toml"));
+    places
+}
+
+/// The user's own file; `None` for a user without a home.
+pub(crate) fn user_file(environment: &Environment) -> Option<PathBuf> {
+    environment
+        .xdg("XDG_CONFIG_HOME")
+        .or_else(|| environment.home().map(|home| home.join(".config")))
+        .map(|config| config.join("lab-probe/config.toml"))
+}
+
+fn missing(error: &io::Error, by: &str) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!("no such file, though {by} names it; `lab-probe config init FILE` writes one to start from")
+        }
+        _ => format!("cannot be looked at, though {by} names it: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(path: &Path) {
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+        std::fs::write(path, "").expect("a file");
+    }
+
+    #[test]
+    fn the_first_place_that_holds_a_file_wins() {
+        let lab = tempfile::tempdir().expect("a temporary directory");
+        let (home, cwd, xdg) = (lab.path().join("home"), lab.path().join("cwd"), lab.path().join("xdg"));
+        std::fs::create_dir_all(&cwd).expect("a directory");
+        let variables = [("XDG_CONFIG_HOME", xdg.to_str().expect("UTF-8"))];
+        let environment = Environment::new(Some(&home), &cwd, &variables);
+        let plain = Environment::new(Some(&home), &cwd, &[("LAB_PROBE_CONFIG", ""), ("XDG_CONFIG_HOME", "relative")]);
+        let found = |explicit: Option<&str>, environment: &Environment| {
+            locate(explicit.map(Path::new), environment).expect("found").path
+        };
+
+        assert_eq!(usual_places(&Environment::default()).len(), 2);
+        touch(&home.join(".config/lab-probe/config.toml"));
+        assert_eq!(found(None, &plain), Some(home.join(".config/lab-probe/config.toml")));
+        touch(&xdg.join("lab-probe/config.toml"));
+        assert_eq!(found(None, &environment), Some(xdg.join("lab-probe/config.toml")));
+        touch(&cwd.join("lab-probe.toml"));
+        assert_eq!(found(None, &environment), Some("lab-probe.toml".into()));
+        touch(&cwd.join("by-variable.toml"));
+        let named = Environment::new(Some(&home), &cwd, &[("LAB_PROBE_CONFIG", "by-variable.toml")]);
+        assert_eq!(found(None, &named), Some("by-variable.toml".into()));
+        touch(&cwd.join("by-option.toml"));
+        assert_eq!(found(Some("by-option.toml"), &named), Some("by-option.toml".into()));
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_is_an_error_and_no_other_is_used() {
+        let lab = tempfile::tempdir().expect("a temporary directory");
+        touch(&lab.path().join("lab-probe.toml"));
+        let environment = Environment::new(None, lab.path(), &[("LAB_PROBE_CONFIG", "gone.toml")]);
+        for (explicit, by) in [(Some(Path::new("gone.toml")), "--config"), (None, "$LAB_PROBE_CONFIG")] {
+            let error = locate(explicit, &environment).expect_err("refused").to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "gone.toml: no such file, though {by} names it; `lab-probe config init FILE` writes one to start from"
+                )
+            );
+        }
+    }
+}

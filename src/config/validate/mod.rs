@@ -1,0 +1,34 @@
+//! From the file as written to settings: one reader a section, every default in its section's reader.
+
+mod mcp;
+mod output;
+mod probe;
+mod rules;
+mod service;
+mod thunes;
+mod worktree;
+
+use super::block::{Block, Context};
+use super::schema::ROOT;
+use super::settings::Settings;
+use toml::de::DeTable;
+
+pub use probe::RESERVED_LABELS;
+
+/// Reads a whole file, or the defaults if there is none. What is wrong is in the context afterwards; the settings
+/// mean nothing if any problem is.
+pub(crate) fn settings(context: &Context<'_>, table: Option<&DeTable<'_>>) -> Settings {
+    let root = Block::root(context, &ROOT, table);
+    let probe = probe::read(&root.child("probe"));
+    let output = output::read(&root.child("output"), &probe);
+    Settings {
+        source: context.file.map(|file| context.environment.directory().join(file)),
+        mcp: mcp::read(&root.child("mcp")),
+        worktree: worktree::read(&root.child("worktree")),
+        thunes: thunes::read(root.children("thunes")),
+        services: service::read(root.children("service")),
+        output,
+        probe,
+        warnings: context.warnings.take(),
+    }
+}

@@ -1,0 +1,123 @@
+//! `[probe]`: the pass.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::rules;
+use crate::config::block::Block;
+use crate::config::environment::Environment;
+use crate::config::settings::ProbeSettings;
+
+/// Label names that lab-probe's own families or Prometheus itself use. A test compares this with the catalogue.
+pub const RESERVED_LABELS: &[&str] = &[
+    "branch",
+    "breaker_name",
+    "decision",
+    "environment",
+    "era",
+    "instance",
+    "job",
+    "journal",
+    "kind",
+    "le",
+    "order_type",
+    "output",
+    "protocol_version",
+    "quantile",
+    "reason",
+    "result",
+    "revision",
+    "server_name",
+    "server_version",
+    "service_name",
+    "side",
+    "source",
+    "status_source",
+    "symbol",
+    "test_source",
+    "transport",
+    "venue",
+    "version",
+    "worktree_name",
+];
+
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// Processes starting at a time for each core: a starting process waits for disk and network more than it computes.
+const STARTS_PER_CORE: usize = 4;
+
+pub(super) fn read(block: &Block<'_>) -> ProbeSettings {
+    let max_starts = block.count("max_starts", 1..=1024).and_then(|count| usize::try_from(count).ok());
+    ProbeSettings {
+        deadline: block.time_limit("deadline").unwrap_or(DEADLINE),
+        max_starts: max_starts.unwrap_or_else(default_max_starts),
+        state_dir: block.path("state_dir").unwrap_or_else(|| default_state_dir(block)),
+        labels: rules::labels(block, "labels", |name| match name {
+            // Prometheus sets these two itself and would rename ours to exported_…; a Pushgateway refuses them.
+            "job" | "instance" => Some("is set by Prometheus itself; take another, such as \"host\"".into()),
+            name if RESERVED_LABELS.contains(&name) => Some("is a label of lab-probe's own series".into()),
+            _ => None,
+        }),
+    }
+}
+
+fn default_max_starts() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from) * STARTS_PER_CORE
+}
+
+fn default_state_dir(block: &Block<'_>) -> PathBuf {
+    state_dir(block.context().environment).unwrap_or_else(|| {
+        if !block.has("state_dir") {
+            let message = "this user has no home and there is no $STATE_DIRECTORY; set \"state_dir\" in [probe]";
+            block.complain(block.at, message);
+        }
+        PathBuf::new()
+    })
+}
+
+/// One state and one lock for a user, whoever starts the pass: below the home. systemd's `$STATE_DIRECTORY`, which
+/// only a unit sees, is for system users, whose home is often `/` or missing.
+fn state_dir(environment: &Environment) -> Option<PathBuf> {
+    let below_home = |home: PathBuf| home.join(".local/state/lab-probe");
+    let home = environment.home().map(PathBuf::from);
+    environment
+        .xdg("XDG_STATE_HOME")
+        .map(|state| state.join("lab-probe"))
+        .or_else(|| home.clone().filter(|home| home.parent().is_some() && home.is_dir()).map(below_home))
+        .or_else(|| unit_state_dir(environment))
+        .or_else(|| home.map(below_home))
+}
+
+/// The first of `$STATE_DIRECTORY`, which lists several with colons where a unit asks for several.
+fn unit_state_dir(environment: &Environment) -> Option<PathBuf> {
+    let listed = environment.variable("STATE_DIRECTORY")?.to_str()?;
+    listed.split(':').next().map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_state_lies_with_the_user_and_only_a_homeless_one_uses_the_units_directory() {
+        let lab = tempfile::tempdir().expect("a temporary directory");
+        let home = lab.path();
+        let unit = ("STATE_DIRECTORY", "/var/lib/lab-probe:/var/lib/other");
+        let below_home = Some(home.join(".local/state/lab-probe"));
+        let dir = |home: Option<&Path>, variables: &[(&str, &str)]| {
+            state_dir(&Environment::new(home, Path::new("/"), variables))
+        };
+        assert_eq!(dir(Some(home), &[]), below_home);
+        assert_eq!(dir(Some(home), &[unit]), below_home);
+        assert_eq!(dir(Some(home), &[("XDG_STATE_HOME", "/x"), unit]), Some("/x/lab-probe".into()));
+        assert_eq!(dir(Some(home), &[("XDG_STATE_HOME", "x")]), below_home, "a relative one counts as unset");
+        let var = Some(PathBuf::from("/var/lib/lab-probe"));
+        assert_eq!(dir(None, &[unit]), var);
+        assert_eq!(dir(Some(Path::new("/")), &[unit]), var);
+        assert_eq!(dir(Some(Path::new("/nonexistent")), &[unit]), var);
+        assert_eq!(dir(Some(Path::new("/nonexistent")), &[]), Some("/nonexistent/.local/state/lab-probe".into()));
+        assert_eq!(dir(None, &[]), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! What values of several sections must obey: web addresses, header and label names, schedules.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use url::Url;
+
+use crate::config::block::{Block, Text};
+use crate::model::secret::Secret;
+use crate::model::target::Schedule;
+
+/// `ttl`, `retry_after` and `timeout` of a block, `defaults` where it has none.
+pub(super) fn schedule(block: &Block<'_>, defaults: Schedule) -> Schedule {
+    Schedule {
+        ttl: block.duration("ttl").unwrap_or(defaults.ttl),
+        retry_after: block.duration("retry_after").unwrap_or(defaults.retry_after),
+        timeout: block.time_limit("timeout").unwrap_or(defaults.timeout),
+    }
+}
+
+/// An `http://` or `https://` address that a request can be sent to. The complaint never quotes it: it may hold a
+/// password or a key.
+pub(super) fn web_address(block: &Block<'_>, text: &Text) -> Option<Url> {
+    const EXAMPLE: &str = "as in \"http://127.0.0.1:8000/path\"";
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match scheme.as_deref() {
+        Some("http" | "https") => {}
+        Some(_) => {
+            block.complain_of(text, format!("only http:// and https:// are spoken, {EXAMPLE}"));
+            return None;
+        }
+        None => {
+            block.complain_of(text, format!("it is no web address; it begins with http:// or https://, {EXAMPLE}"));
+            return None;
+        }
+    }
+    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        block.complain_of(text, "a web address holds no spaces; write %20");
+        return None;
+    }
+    match Url::parse(text) {
+        Ok(url) => Some(url),
+        Err(error) => {
+            block.complain_of(text, format!("it is no web address: {error}; write it {EXAMPLE}"));
+            None
+        }
+    }
+}
+
+/// The address under `key` as it is sent: as written, or, where it is not plain ASCII, as the URL standard encodes it.
+pub(super) fn url(block: &Block<'_>, key: &'static str) -> Option<Secret> {
+    let text = block.filled(key)?;
+    let url = web_address(block, &text)?;
+    Some(if text.is_ascii() { text.secret() } else { Secret::new(url.as_str()) })
+}
+
+/// The table of HTTP headers under `key`.
+pub(super) fn headers(block: &Block<'_>, key: &'static str) -> Vec<(String, Secret)> {
+    let mut headers: Vec<(String, Secret)> = Vec::new();
+    for (at, name, text) in block.map(key) {
+        if !is_token(&name) {
+            block.complain(at, format!("{key:?}: {name:?} cannot name an HTTP header"));
+        } else if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
+            block.complain(at, format!("{key:?}: {name:?} stands there twice; case does not tell headers apart"));
+        }
+        if text.contains(|c: char| c.is_control() && c != '\t') {
+            block.complain_of(&text, format!("the value of {name:?} holds a line break or control character"));
+        }
+        headers.push((name, text.secret()));
+    }
+    headers
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// A table of Prometheus labels under `key`; `refuse` says what is wrong with a name that is otherwise a valid one.
+pub(super) fn labels(
+    block: &Block<'_>,
+    key: &'static str,
+    refuse: impl Fn(&str) -> Option<String>,
+) -> BTreeMap<String, String> {
+    let entries = block.map(key);
+    for (at, name, _) in &entries {
+        let message = if !is_label_name(name) {
+            Some("is no label name; one has letters, digits and underscores and begins with no digit".to_owned())
+        } else if name.starts_with("__") {
+            Some("begins with two underscores, which Prometheus keeps for itself".to_owned())
+        } else {
+            refuse(name)
+        };
+        if let Some(message) = message {
+            block.complain(*at, format!("{key:?}: {name:?} {message}"));
+        }
+    }
+    entries.into_iter().map(|(_, name, text)| (name, text.value)).collect()
+}
+
+fn is_label_name(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// A program: a bare name is looked up on PATH; a relative path starts at `cwd` where there is one, else at the
+/// directory of the configuration file.
+pub(super) fn program(block: &Block<'_>, text: &Text, cwd: Option<&PathBuf>) -> String {
+    if !text.contains('/') || (cwd.is_some() && !text.starts_with('/')) {
+        return text.value.clone();
+    }
+    // Both parts came out of UTF-8 text; what cannot be shown as such cannot be run under that name either.
+    block.resolve(text).to_string_lossy().into_owned()
+}
+
+/// A regular expression.
+pub(super) fn pattern(block: &Block<'_>, key: &'static str) -> Option<String> {
+    let text = block.filled(key)?;
+    if let Err(error) = regex_lite::Regex::new(&text) {
+        block.complain_of(&text, format!("it is no regular expression: {error}"));
+    }
+    Some(text.value)
+}

@@ -1,0 +1,88 @@
+//! `[[service]]`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::rules;
+use crate::config::block::{Block, Text};
+use crate::config::settings::ServiceSettings;
+use crate::model::service::{HttpLook, ServiceLook};
+use crate::model::target::Schedule;
+
+/// A look costs one request or one question to systemd, so nothing is reused.
+const SCHEDULE: Schedule =
+    Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::from_secs(5) };
+
+/// What systemd calls its kinds of unit (systemd.unit(5)).
+const UNIT_TYPES: &[&str] = &[
+    "service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope",
+];
+
+pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ServiceSettings> {
+    let mut seen = HashMap::new();
+    let services = blocks.into_iter().map(Block::answers_for_itself).filter_map(|block| {
+        let name = block.name("name", "prometheus");
+        if let Some(name) = &name {
+            block.unique(&mut seen, name);
+        }
+        let schedule = rules::schedule(&block, SCHEDULE);
+        let look = look(&block);
+        let look = block.failure().map(ServiceLook::Unreachable).or(look);
+        Some(ServiceSettings { name: name?.value, look: look?, schedule })
+    });
+    services.collect()
+}
+
+/// How the service is looked at; `None` after a complaint or where the environment spoils the block.
+fn look(block: &Block<'_>) -> Option<ServiceLook> {
+    let way = block.exactly_one(&["url", "tcp", "unit", "process"])?;
+    if way != "url" {
+        block.only_with(&["headers", "expect_status", "body_contains", "body_matches", "ca_file"], "\"url\"");
+    }
+    if way != "unit" {
+        block.only_with(&["user"], "\"unit\"");
+    }
+    match way {
+        "url" => http(block),
+        "tcp" => block.filled("tcp").inspect(|address| check_address(block, address)).map(|a| ServiceLook::Tcp(a.value)),
+        "unit" => block.filled("unit").map(|unit| ServiceLook::Unit {
+            name: unit_name(block, &unit),
+            user: block.flag("user").unwrap_or(false),
+        }),
+        _ => block.filled("process").map(|process| ServiceLook::Process(process.value)),
+    }
+}
+
+fn http(block: &Block<'_>) -> Option<ServiceLook> {
+    let headers = rules::headers(block, "headers");
+    let expect_status = block.statuses("expect_status");
+    let body_contains = block.filled("body_contains").map(|text| text.value);
+    let body_matches = rules::pattern(block, "body_matches");
+    let ca_file = block.path("ca_file");
+    let url = rules::url(block, "url")?;
+    Some(ServiceLook::Http(HttpLook { url, headers, expect_status, body_contains, body_matches, ca_file }))
+}
+
+fn check_address(block: &Block<'_>, address: &Text) {
+    let valid = address.rsplit_once(':').is_some_and(|(host, port)| {
+        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let host_is_one = match bracketed {
+            Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/:[]@".contains(c)),
+        };
+        host_is_one && port.parse::<u16>().is_ok_and(|port| port > 0) && port.bytes().all(|b| b.is_ascii_digit())
+    });
+    if !valid {
+        block.complain_of(address, "it must be host:port, as in \"127.0.0.1:5432\" or \"[::1]:5432\"");
+    }
+}
+
+/// The full name of a unit: without a suffix it is a service, as for systemctl.
+fn unit_name(block: &Block<'_>, unit: &Text) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    if !unit.chars().all(plain) || unit.starts_with('-') {
+        block.complain_of(unit, "it is no unit name, as in \"thunes.service\" or \"backup.timer\"");
+    }
+    let typed = unit.rsplit_once('.').is_some_and(|(_, suffix)| UNIT_TYPES.contains(&suffix));
+    if typed { unit.value.clone() } else { format!("{}.service", &**unit) }
+}

@@ -1,0 +1,237 @@
+//! Who besides this user could change a file. What names programs to run is only believed if nobody could.
+//!
+//! Looked at: the owner, mode and access control list of the open file, and whether the directory it lies in lets
+//! others put another file in its place. A file of root's or of this user's cannot be forged in a directory further
+//! up, since the owner is asked of the file that was opened, not of its name.
+
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+const OTHERS_WRITE: u32 = 0o002;
+const GROUP_WRITE: u32 = 0o020;
+const STICKY: u32 = 0o1000;
+
+/// Why a file is not to be believed, and what mends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposure {
+    /// What was found, as in "/home/joe/config.toml is writable by everyone (mode 0666)".
+    pub finding: String,
+    /// The command that mends it, ready to paste.
+    pub remedy: String,
+}
+
+impl fmt::Display for Exposure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; mend it with `{}`", self.finding, self.remedy)
+    }
+}
+
+/// How users other than this one and root could change what `path` says; `None` if they could not. `file` is the
+/// file that was opened at `path`.
+///
+/// # Errors
+/// What the operating system said when asked about the file or its directory.
+pub fn exposure(path: &Path, file: &File) -> io::Result<Option<Exposure>> {
+    let path = std::path::absolute(path)?;
+    let real = path.canonicalize()?;
+    if let Some(exposure) = of_file(&real, &file.metadata()?) {
+        return Ok(Some(exposure));
+    }
+    // A symbolic link can be replaced where it lies, its target where that lies.
+    let mut directories: Vec<&Path> = [path.parent(), real.parent()].into_iter().flatten().collect();
+    directories.dedup();
+    for directory in directories {
+        let directory = directory.canonicalize()?;
+        if let Some(exposure) = of_directory(&directory, &directory.metadata()?) {
+            return Ok(Some(exposure));
+        }
+    }
+    Ok(None)
+}
+
+fn of_file(path: &Path, metadata: &Metadata) -> Option<Exposure> {
+    let ours = rustix::process::geteuid().as_raw();
+    let owner = metadata.uid();
+    if owner != ours && owner != 0 {
+        return Some(Exposure {
+            finding: format!("{} belongs to {}", path.display(), user(owner)),
+            remedy: format!("sudo chown {} {}", user(ours), quoted(path)),
+        });
+    }
+    of_mode(path, metadata)
+}
+
+fn of_directory(path: &Path, metadata: &Metadata) -> Option<Exposure> {
+    // In a sticky directory such as /tmp others can add names, but not take or replace ours.
+    if metadata.mode() & STICKY != 0 { None } else { of_mode(path, metadata) }
+}
+
+fn of_mode(path: &Path, metadata: &Metadata) -> Option<Exposure> {
+    let mode = metadata.mode() & 0o7777;
+    let (who, bits) = match (mode & OTHERS_WRITE != 0, group_can_write(path, metadata)) {
+        (true, true) => ("everyone", "go-w"),
+        (true, false) => ("everyone", "o-w"),
+        (false, true) => ("its group", "g-w"),
+        (false, false) => return None,
+    };
+    Some(Exposure {
+        finding: format!("{} is writable by {who} (mode {mode:04o})", path.display()),
+        remedy: format!("chmod {bits} {}", quoted(path)),
+    })
+}
+
+/// Whether the group's write bit lets anybody else in. It does not where the group is this user's alone, which is how
+/// several distributions set users up, with a umask that gives the group everything.
+fn group_can_write(path: &Path, metadata: &Metadata) -> bool {
+    metadata.mode() & GROUP_WRITE != 0 && (has_acl(path) || !is_private_group(metadata.gid()))
+}
+
+/// With an access control list the group bits are only its mask: anybody could be named in it.
+fn has_acl(path: &Path) -> bool {
+    rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 0][..]).is_ok()
+}
+
+/// Whether a group has this user's name and no other member, by the local files alone: what another user database
+/// would add cannot be ruled out, so a group it knows is no private one.
+fn is_private_group(gid: u32) -> bool {
+    let ours = rustix::process::geteuid().as_raw();
+    let read = |path: &str| super::read_capped(Path::new(path), 4 << 20).ok().and_then(|b| String::from_utf8(b).ok());
+    match (read("/etc/passwd"), read("/etc/group")) {
+        (Some(users), Some(groups)) => is_private_group_in(&users, &groups, ours, gid),
+        _ => false,
+    }
+}
+
+/// [`is_private_group`] by the text of passwd(5) and group(5). Root's group is never private: it is the group of much
+/// that is not root's alone.
+fn is_private_group_in(users: &str, groups: &str, uid: u32, gid: u32) -> bool {
+    let fields = |text: &str, number: u32| -> Option<Vec<String>> {
+        let mut lines = text.lines().map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>());
+        lines.find(|fields| fields.get(2).is_some_and(|id| *id == number.to_string()))
+    };
+    let (Some(user), Some(group)) = (fields(users, uid), fields(groups, gid)) else { return false };
+    let gid_text = gid.to_string();
+    let shared = users.lines().any(|line| {
+        let mut fields = line.split(':');
+        fields.next() != Some(user[0].as_str()) && fields.nth(2) == Some(gid_text.as_str())
+    });
+    let members = group.get(3).map_or("", String::as_str);
+    let alone = members.split(',').all(|member| member.is_empty() || member == user[0]);
+    uid != 0 && gid != 0 && user[0] == group[0] && alone && !shared
+}
+
+/// A user by name, else by number.
+fn user(uid: u32) -> String {
+    let users = super::read_capped(Path::new("/etc/passwd"), 4 << 20).unwrap_or_default();
+    let users = String::from_utf8_lossy(&users);
+    let named = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| uid.to_string())
+}
+
+/// A path as a shell reads it back.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    fn exposed(path: &Path) -> Option<String> {
+        let file = File::open(path).expect("opened");
+        exposure(path, &file).expect("asked").map(|e| e.to_string())
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("a mode");
+    }
+
+    /// A directory and a file in it that nobody else may write.
+    fn private() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        set_mode(directory.path(), 0o755);
+        let file = directory.path().canonicalize().expect("real").join("it's.toml");
+        std::fs::write(&file, "").expect("a file");
+        set_mode(&file, 0o644);
+        (directory, file)
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_comes_with_the_chmod_that_mends_it() {
+        let (directory, file) = private();
+        let shown = file.display();
+        assert_eq!(exposed(&file), None);
+        for (mode, bits) in [(0o666, "go-w"), (0o646, "o-w")] {
+            set_mode(&file, mode);
+            let expected = format!(
+                "{shown} is writable by everyone (mode {mode:04o}); mend it with `chmod {bits} '{}'`",
+                shown.to_string().replace('\'', r"'\''")
+            );
+            let found = exposed(&file).expect("exposed");
+            if bits == "o-w" || found.contains("go-w") {
+                assert_eq!(found, expected);
+            }
+        }
+        set_mode(&file, 0o644);
+        let directory = directory.path();
+        set_mode(directory, 0o757);
+        let shown = directory.canonicalize().expect("real").display().to_string();
+        assert_eq!(
+            exposed(&file).expect("exposed"),
+            format!("{shown} is writable by everyone (mode 0757); mend it with `chmod o-w {shown}`")
+        );
+        set_mode(directory, 0o1777);
+        assert_eq!(exposed(&file), None, "others cannot replace a file in a sticky directory");
+    }
+
+    #[test]
+    fn a_link_is_as_safe_as_the_place_it_lies_in_and_the_file_it_leads_to() {
+        let (_kept, file) = private();
+        let open = tempfile::tempdir().expect("a temporary directory");
+        let link = open.path().join("link.toml");
+        symlink(&file, &link).expect("a link");
+        set_mode(open.path(), 0o700);
+        assert_eq!(exposed(&link), None);
+        set_mode(open.path(), 0o777);
+        assert!(exposed(&link).expect("exposed").contains("is writable by everyone (mode 0777)"));
+        set_mode(open.path(), 0o700);
+        set_mode(&file, 0o602);
+        assert!(exposed(&link).expect("exposed").contains("it's.toml is writable by everyone"));
+    }
+
+    #[test]
+    fn a_file_of_another_user_is_not_believed() {
+        if !rustix::process::geteuid().is_root() {
+            return; // Only root can give a file away; the rule is the same for every user.
+        }
+        let (_kept, file) = private();
+        chown(&file, Some(12_345), None).expect("given away");
+        let sentence = exposed(&file).expect("exposed");
+        assert!(sentence.contains("belongs to 12345; mend it with `sudo chown root "), "{sentence}");
+    }
+
+    #[test]
+    fn only_a_group_that_is_the_users_alone_is_private() {
+        let users = "root:x:0:0::/root:/bin/sh\njoe:x:1000:1000::/home/joe:/bin/sh\nann:x:1001:100::/home/ann:/bin/sh\n";
+        let private = |groups: &str, uid, gid| is_private_group_in(users, groups, uid, gid);
+        assert!(private("joe:x:1000:\n", 1000, 1000));
+        assert!(private("joe:x:1000:joe\n", 1000, 1000));
+        assert!(!private("joe:x:1000:ann\n", 1000, 1000), "another member");
+        assert!(!private("users:x:100:\n", 1001, 100), "another name");
+        assert!(!private("root:x:0:\n", 0, 0), "root's");
+        assert!(!private("", 1000, 1000), "unknown to the local files");
+        assert!(!is_private_group_in(&format!("{users}eve:x:1002:1000::/:/\n"), "joe:x:1000:\n", 1000, 1000), "shared");
+        assert!(!is_private_group_in("", "", 1000, 1000));
+    }
+}
