@@ -43,13 +43,16 @@ impl ConfigError {
 
     /// One line for each problem, `file:line:column: …`, and one more if there are too many to show.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
-        let path = self.path.display();
         let more = self.problems.len().saturating_sub(SHOWN);
-        let shown = self.problems.iter().take(SHOWN).map(move |problem| match problem.place {
-            Some(Place { line, column }) => printable(&format!("{path}:{line}:{column}: {}", problem.message)),
-            None => printable(&format!("{path}: {}", problem.message)),
+        let shown = self.problems.iter().take(SHOWN).map(|problem| match problem.place {
+            Some(Place { line, column }) => self.line(format_args!(":{line}:{column}: {}", problem.message)),
+            None => self.line(format_args!(": {}", problem.message)),
         });
-        shown.chain((more > 0).then(|| printable(&format!("{path}: … and {more} more problems"))))
+        shown.chain((more > 0).then(|| self.line(format_args!(": … and {more} more problems"))))
+    }
+
+    fn line(&self, rest: fmt::Arguments<'_>) -> String {
+        printable(&format!("{}{rest}", self.path.display()))
     }
 }
 
@@ -98,7 +101,7 @@ pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'
     candidates
         .into_iter()
         .map(|candidate| (strsim::jaro_winkler(&written, candidate), candidate))
-        .filter(|(likeness, _)| *likeness >= NEAR)
+        .filter(|(likeness, candidate)| *likeness >= NEAR || strsim::osa_distance(&written, candidate) == 1)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }
@@ -136,6 +139,7 @@ mod tests {
             ("time_out", "timeout"),
             ("tll", "ttl"),
             ("TTL", "ttl"),
+            ("tlt", "ttl"),
             ("list_tool", "list_tools"),
             ("password", "password_file"),
         ] {

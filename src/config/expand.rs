@@ -67,12 +67,7 @@ fn tilde<'r>(raw: &'r str, environment: &Environment, depth: usize, out: &mut Ex
 }
 
 /// Expands the `${…}` at the start of `rest` and returns what follows it.
-fn variable<'r>(
-    rest: &'r str,
-    environment: &Environment,
-    depth: usize,
-    out: &mut Expanded,
-) -> Result<&'r str, String> {
+fn variable<'r>(rest: &'r str, environment: &Environment, depth: usize, out: &mut Expanded) -> Result<&'r str, String> {
     let body = &rest[2..];
     let name_end = body.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(body.len());
     let (name, after) = body.split_at(name_end);
@@ -94,7 +89,8 @@ fn variable<'r>(
     let default = after.strip_prefix(":-").ok_or_else(|| no_variable(rest))?;
     // The default is read even where it is not used: its end must be found, and its mistakes are mistakes.
     let mut inner = Expanded::default();
-    let after = word(default, environment, depth + 1, &mut inner)?.strip_prefix('}').ok_or_else(|| no_variable(rest))?;
+    let after =
+        word(default, environment, depth + 1, &mut inner)?.strip_prefix('}').ok_or_else(|| no_variable(rest))?;
     match value.filter(|value| !value.is_empty()) {
         Some(value) => {
             out.text.push_str(value);

@@ -119,7 +119,7 @@ mod tests {
             error.lines().collect::<Vec<_>>(),
             [
                 "c:2:12: not TOML: string values must be quoted, expected literal string",
-                "c:4:11: not TOML: invalid basic string, expected `\"`",
+                "c:4:10: not TOML: invalid basic string, expected `\"`",
                 "c:5:1: not TOML: duplicate key",
                 "c:6:1: not TOML: duplicate key",
             ]

@@ -88,3 +88,6 @@ fn finish(path: &Path, context: &Context<'_>, settings: Settings) -> Result<Sett
     let placed = |(at, message)| Problem { place: context.file.map(|_| context.lines.place(at)), message };
     Err(ConfigError { path: path.to_owned(), problems: problems.into_iter().map(placed).collect() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -264,11 +264,12 @@ fn unknown_key(written: &str, section: &'static Section) -> String {
     let names = section.keys.iter().map(|key| key.name);
     let hint = match nearest(written, names.clone()) {
         Some(near) => format!("did you mean {near:?}?"),
-        None => match ROOT.all().into_iter().filter(|other| other.key(written).is_some()).collect::<Vec<_>>().as_slice()
-        {
-            [] => format!("its keys are {}", names.collect::<Vec<_>>().join(", ")),
-            homes => format!("it belongs in {}", one_of(&homes.iter().map(|home| home.header).collect::<Vec<_>>())),
-        },
+        None => {
+            match ROOT.all().into_iter().filter(|other| other.key(written).is_some()).collect::<Vec<_>>().as_slice() {
+                [] => format!("its keys are {}", names.collect::<Vec<_>>().join(", ")),
+                homes => format!("it belongs in {}", one_of(&homes.iter().map(|home| home.header).collect::<Vec<_>>())),
+            }
+        }
     };
     format!("unknown key {written:?} {}; {hint}", section.place())
 }
@@ -313,7 +314,10 @@ mod tests {
             ("[mcp]\nretry_afer = 1", "unknown key \"retry_afer\" in [mcp]; did you mean \"retry_after\"?"),
             ("[mpc]", "unknown key \"mpc\" at the top level; did you mean \"mcp\"?"),
             ("[probe]\nhealth_dir = 1", "unknown key \"health_dir\" in [probe]; it belongs in [mcp]"),
-            ("[output]\nurl = 1", "unknown key \"url\" in [output]; it belongs in [[mcp.server]], [[service]] or [output.pushgateway]"),
+            (
+                "[output]\nurl = 1",
+                "unknown key \"url\" in [output]; it belongs in [[mcp.server]], [[service]] or [output.pushgateway]",
+            ),
             ("[output]\nzzz = 1", "unknown key \"zzz\" in [output]; its keys are textfile, pushgateway"),
             ("[mcp.servers.a]", "unknown key \"servers\" in [mcp]; did you mean \"server\"?"),
         ] {
@@ -326,14 +330,35 @@ mod tests {
         for (text, message) in [
             ("mcp = 1", "\"mcp\" at the top level must be a table, written [mcp], not a whole number"),
             ("[[mcp]]", "\"mcp\" at the top level must be a table, written [mcp], not an array"),
-            ("[service]", "\"service\" at the top level must be an array of tables, each written [[service]], not a table"),
-            ("thunes = [1]", "\"thunes\" at the top level must be an array of tables, each written [[thunes]], not a whole number"),
-            ("[mcp]\nttl = 5", "\"ttl\" in [mcp] must be a duration in quotes, as in \"30s\", \"5m\" or \"1h30m\", not a whole number; did you mean \"5s\"?"),
-            ("[mcp]\ndiscover = \"true\"", "\"discover\" in [mcp] must be true or false, not a string; did you mean true without quotes?"),
-            ("[mcp]\nexpected = [\"a\", 1]", "\"expected\" in [mcp] must be an array of strings, as in [\"one\", \"two\"], not a whole number"),
+            (
+                "[service]",
+                "\"service\" at the top level must be an array of tables, each written [[service]], not a table",
+            ),
+            (
+                "thunes = [1]",
+                "\"thunes\" at the top level must be an array of tables, each written [[thunes]], not a whole number",
+            ),
+            (
+                "[mcp]\nttl = 5",
+                "\"ttl\" in [mcp] must be a duration in quotes, as in \"30s\", \"5m\" or \"1h30m\", not a whole number; did you mean \"5s\"?",
+            ),
+            (
+                "[mcp]\ndiscover = \"true\"",
+                "\"discover\" in [mcp] must be true or false, not a string; did you mean true without quotes?",
+            ),
+            (
+                "[mcp]\nexpected = [\"a\", 1]",
+                "\"expected\" in [mcp] must be an array of strings, as in [\"one\", \"two\"], not a whole number",
+            ),
             ("[probe]\nmax_starts = 1.5", "\"max_starts\" in [probe] must be a whole number, not a fraction"),
-            ("[probe]\nlabels = { a = 2026-01-01 }", "\"labels\" in [probe] must be a table of strings, as in { NAME = \"value\" }, not a date"),
-            ("[[service]]\nexpect_status = \"200\"", "\"expect_status\" in [[service]] must be an HTTP status or an array of them, as in [200, 204], not a string"),
+            (
+                "[probe]\nlabels = { a = 2026-01-01 }",
+                "\"labels\" in [probe] must be a table of strings, as in { NAME = \"value\" }, not a date",
+            ),
+            (
+                "[[service]]\nexpect_status = \"200\"",
+                "\"expect_status\" in [[service]] must be an HTTP status or an array of them, as in [200, 204], not a string",
+            ),
         ] {
             assert_eq!(problems(text).into_iter().map(|(_, m)| m).collect::<Vec<_>>(), [message], "{text}");
         }

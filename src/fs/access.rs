@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const OTHERS_WRITE: u32 = 0o002;
 const GROUP_WRITE: u32 = 0o020;
@@ -145,6 +145,7 @@ fn quoted(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, chown, symlink};
+    use std::path::PathBuf;
 
     use super::*;
 
@@ -223,7 +224,8 @@ mod tests {
 
     #[test]
     fn only_a_group_that_is_the_users_alone_is_private() {
-        let users = "root:x:0:0::/root:/bin/sh\njoe:x:1000:1000::/home/joe:/bin/sh\nann:x:1001:100::/home/ann:/bin/sh\n";
+        let users =
+            "root:x:0:0::/root:/bin/sh\njoe:x:1000:1000::/home/joe:/bin/sh\nann:x:1001:100::/home/ann:/bin/sh\n";
         let private = |groups: &str, uid, gid| is_private_group_in(users, groups, uid, gid);
         assert!(private("joe:x:1000:\n", 1000, 1000));
         assert!(private("joe:x:1000:joe\n", 1000, 1000));

@@ -14,9 +14,8 @@ const SCHEDULE: Schedule =
     Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::from_secs(5) };
 
 /// What systemd calls its kinds of unit (systemd.unit(5)).
-const UNIT_TYPES: &[&str] = &[
-    "service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope",
-];
+const UNIT_TYPES: &[&str] =
+    &["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
 
 pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ServiceSettings> {
     let mut seen = HashMap::new();
@@ -44,11 +43,12 @@ fn look(block: &Block<'_>) -> Option<ServiceLook> {
     }
     match way {
         "url" => http(block),
-        "tcp" => block.filled("tcp").inspect(|address| check_address(block, address)).map(|a| ServiceLook::Tcp(a.value)),
-        "unit" => block.filled("unit").map(|unit| ServiceLook::Unit {
-            name: unit_name(block, &unit),
-            user: block.flag("user").unwrap_or(false),
-        }),
+        "tcp" => {
+            block.filled("tcp").inspect(|address| check_address(block, address)).map(|a| ServiceLook::Tcp(a.value))
+        }
+        "unit" => block
+            .filled("unit")
+            .map(|unit| ServiceLook::Unit { name: unit_name(block, &unit), user: block.flag("user").unwrap_or(false) }),
         _ => block.filled("process").map(|process| ServiceLook::Process(process.value)),
     }
 }
