@@ -84,7 +84,8 @@ impl<'a> Lines<'a> {
 
     /// The place of a byte offset; past the end it is the place after the last character.
     pub(crate) fn place(&self, offset: usize) -> Place {
-        let offset = self.text.floor_char_boundary(offset.min(self.text.len()));
+        let offset = offset.min(self.text.len());
+        let offset = (0..=offset).rev().find(|&at| self.text.is_char_boundary(at)).unwrap_or(0);
         let line = self.starts.partition_point(|&start| start <= offset);
         let start = self.starts[line - 1];
         // A byte order mark is no character that an editor counts.
