@@ -120,6 +120,8 @@ families! {
         "How the server was reached and what it says of itself; always 1.";
     LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS = Gauge, "lab_mcp_server_checked_timestamp_seconds" ["server_name"] "seconds"
         "Time of the check the other values come from, in seconds since 1970.";
+    LAB_MCP_SERVER_TTL_SECONDS = Gauge, "lab_mcp_server_ttl_seconds" ["server_name"] "seconds"
+        "How long a good answer of the server is reused, in seconds; 0 means it is checked on every pass.";
     LAB_MCP_SERVER_CHECKS_TOTAL = Counter, "lab_mcp_server_checks_total" ["server_name", "result"] "checks"
         "Checks of the server by result (up, down, not_configured).";
     LAB_MCP_SERVER_CPU_SECONDS = Gauge, "lab_mcp_server_cpu_seconds" ["server_name"] "seconds"

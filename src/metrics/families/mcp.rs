@@ -8,11 +8,18 @@ use crate::metrics::catalogue::{
     LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS, LAB_MCP_SERVER_CHECKS_TOTAL, LAB_MCP_SERVER_CPU_SECONDS,
     LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HANDSHAKE_SECONDS, LAB_MCP_SERVER_HEALTH, LAB_MCP_SERVER_INFO,
     LAB_MCP_SERVER_MAX_RSS_BYTES, LAB_MCP_SERVER_TOOLS, LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS,
+    LAB_MCP_SERVER_TTL_SECONDS,
 };
 use crate::model::mcp::{Era, McpFacts, McpMemory, McpVerdict};
+use crate::model::target::Schedule;
 
 /// Longest version string of a server that becomes a label, in characters.
 const MAX_VERSION_CHARS: usize = 128;
+
+/// How long its answers hold, so that an alert can tell a late check from a reused answer.
+pub(super) fn add_schedule(name: &str, schedule: &Schedule, samples: &mut Samples<'_>) {
+    samples.add(&LAB_MCP_SERVER_TTL_SECONDS, [name], schedule.ttl.as_secs_f64());
+}
 
 /// What the last check found.
 pub(super) fn add_observed(name: &str, checked_at: Timestamp, facts: &McpFacts, samples: &mut Samples<'_>) {

@@ -15,6 +15,7 @@ use prometheus::proto::{
 use super::catalogue::{self, Declared, Family, Type};
 use crate::model::observation::{Facts, Memory};
 use crate::model::snapshot::{Entry, Snapshot};
+use crate::model::target::Probe;
 
 /// Every family that has at least one sample, in the catalogue's order.
 pub fn collect(snapshot: &Snapshot) -> Vec<MetricFamily> {
@@ -29,6 +30,9 @@ pub fn collect(snapshot: &Snapshot) -> Vec<MetricFamily> {
 /// The samples of one target. A kind is told by its facts or, before a first observation, by its memory alone.
 fn add_entry(entry: &Entry, samples: &mut Samples<'_>) {
     let name = entry.target.name.as_str();
+    if let (Probe::Mcp(_), Some(_)) = (&entry.target.probe, &entry.observation) {
+        mcp::add_schedule(name, &entry.target.schedule, samples);
+    }
     match (&entry.observation, &entry.memory) {
         (Some(observation), memory) => match (&observation.facts, memory) {
             (Facts::Mcp(facts), Some(Memory::Mcp(memory))) => {
@@ -261,6 +265,8 @@ mod tests {
                 "lab_mcp_server_info{server_name=\"a\",transport=\"stdio\",era=\"\",protocol_version=\"\",server_version=\"1.0\",host=\"lab\"} 1",
                 "lab_mcp_server_checked_timestamp_seconds{server_name=\"a\",host=\"lab\"} 1700000000",
                 "lab_mcp_server_checked_timestamp_seconds{server_name=\"b\",host=\"lab\"} 1700000000",
+                "lab_mcp_server_ttl_seconds{server_name=\"a\",host=\"lab\"} 0",
+                "lab_mcp_server_ttl_seconds{server_name=\"b\",host=\"lab\"} 0",
                 "lab_mcp_server_checks_total{server_name=\"a\",result=\"down\",host=\"lab\"} 3",
                 "lab_mcp_server_checks_total{server_name=\"a\",result=\"up\",host=\"lab\"} 0",
                 "lab_mcp_server_checks_total{server_name=\"a\",result=\"not_configured\",host=\"lab\"} 0",
