@@ -2,4 +2,39 @@
 //! what it wants remembered. A check touches its own target's files, processes and URLs; never the state, standard
 //! output, the settings or another target.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::clock::Deadline;
+use crate::proc::Places;
+
 pub mod mcp;
+
+/// What a check is given besides its target and its memory.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The sooner of the target's timeout, counted from now, and the pass's deadline.
+    pub deadline: Deadline,
+    /// The pass's deadline alone: waiting for a place to start does not use up the target's own time.
+    pub pass_deadline: Deadline,
+    /// The target's own timeout.
+    pub timeout: Duration,
+    /// The start of the pass (wall clock).
+    pub started_at: Timestamp,
+    /// Places for starting programs.
+    pub places: Arc<Places>,
+}
+
+impl Context {
+    /// The context of a check that begins now.
+    pub fn new(timeout: Duration, pass_deadline: Deadline, started_at: Timestamp, places: Arc<Places>) -> Self {
+        Context { deadline: pass_deadline.sooner(timeout), pass_deadline, timeout, started_at, places }
+    }
+}
+
+/// The check was not begun: no place to start came free before the pass's deadline. What is remembered of the target
+/// stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotStarted;

@@ -1,2 +1,29 @@
-//! Other people's programs: started, listened to, and ended, whatever they do. The only room with `unsafe` code
-//!; it knows processes and signals, not what a server means.
+//! Other people's programs: started, listened to, and ended, whatever they do.
+//!
+//! This room knows processes and signals, not what a server means; it has the only `unsafe` code ([`sys`]). A program
+//! is started under a keeper (described there) that knows its whole process tree, talked to through a [`Pump`] in one
+//! thread, and ended with everything it started. [`capture`] does all three for programs that run to their end.
+
+mod capture;
+mod child;
+mod leash;
+mod places;
+mod pump;
+pub mod signals;
+mod spec;
+mod sys;
+mod tail;
+mod tree;
+
+use std::time::Duration;
+
+pub use capture::{Captured, Limits, Outcome, capture};
+pub use child::{Exit, Usage, end_everything};
+pub use places::{Place, Places};
+pub use pump::{Ended, Event, Force, Pump};
+pub use spec::{CommandSpec, SpawnError};
+pub use tail::Tail;
+
+/// Killing one tree may take so long: stopping and killing needs a few rounds of reading /proc, and a process that
+/// waits for a disk dies only when the disk has answered.
+const KILL_LIMIT: Duration = Duration::from_secs(1);

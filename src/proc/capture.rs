@@ -1,0 +1,162 @@
+//! Running a program to its end and keeping what it printed: git, health scripts, systemctl.
+
+use super::child::{Exit, Usage};
+use super::pump::{Event, Pump};
+use super::spec::{CommandSpec, SpawnError};
+use super::tail::Tail;
+use crate::clock::Deadline;
+
+/// What may be kept of standard output.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes; a program that prints more is ended.
+    pub stdout: usize,
+}
+
+/// How a captured run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// By itself.
+    Exited(Exit),
+    /// The deadline had passed; it was ended by force.
+    TimedOut,
+    /// It printed more than the limit; it was ended by force.
+    TooLarge,
+}
+
+/// A finished run.
+#[derive(Debug, Clone)]
+pub struct Captured {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Standard output, at most as long as the limit.
+    pub stdout: Vec<u8>,
+    /// The last few KiB of standard error.
+    pub stderr: Tail,
+    /// What the process tree used; `None` if that could not be had.
+    pub usage: Option<Usage>,
+}
+
+impl Captured {
+    /// Whether it ended by itself with exit code 0.
+    pub fn success(&self) -> bool {
+        self.outcome == Outcome::Exited(Exit::Code(0))
+    }
+}
+
+/// Runs a program with `stdin` as its input until it ends, its output passes the limit or the deadline passes. Its
+/// whole tree has ended when this returns, which is at most about a second and a half after the deadline.
+///
+/// What a background process still writes once the program itself has ended is not waited for.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn capture(
+    spec: &CommandSpec,
+    stdin: Option<&[u8]>,
+    limits: Limits,
+    deadline: Deadline,
+) -> Result<Captured, SpawnError> {
+    let mut pump = Pump::start(spec, None)?;
+    pump.send(stdin.unwrap_or_default());
+    pump.close_stdin_when_written();
+    let mut stdout = Vec::new();
+    let outcome = loop {
+        match pump.wait(deadline, true) {
+            Event::Stdout(bytes) => {
+                let room = limits.stdout - stdout.len();
+                stdout.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                if bytes.len() > room {
+                    break Outcome::TooLarge;
+                }
+            }
+            Event::StdoutClosed => {}
+            Event::Exited(exit) => break Outcome::Exited(exit),
+            Event::Quiet => break Outcome::TimedOut,
+        }
+    };
+    let stderr = pump.tail().clone();
+    let ended = pump.end(deadline);
+    Ok(Captured { outcome, stdout, stderr, usage: ended.usage })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::proc::child::exists;
+
+    const LIMITS: Limits = Limits { stdout: 1 << 20 };
+
+    fn shell(script: &str) -> CommandSpec {
+        CommandSpec::new("sh").args(["-c", script])
+    }
+
+    fn run(script: &str, stdin: Option<&[u8]>) -> Captured {
+        capture(&shell(script), stdin, LIMITS, Deadline::after(Duration::from_secs(20))).expect("started")
+    }
+
+    #[test]
+    fn a_program_gets_its_input_and_its_output_and_exit_code_come_back() {
+        let captured = run("cat; echo problem >&2; exit 3", Some(&[b'x'; 300_000]));
+        assert_eq!(captured.outcome, Outcome::Exited(Exit::Code(3)));
+        assert_eq!(captured.stdout.len(), 300_000);
+        assert_eq!(captured.stderr.text(), "problem\n");
+        let usage = captured.usage.expect("usage");
+        assert!(usage.max_rss_bytes > 100_000, "{usage:?}");
+        assert_eq!(run("kill -9 $$", None).outcome, Outcome::Exited(Exit::Signal(9)));
+    }
+
+    #[test]
+    fn processor_time_counts_the_whole_tree_and_a_daemon_too() {
+        let burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done";
+        let captured = run(&format!("(setsid sh -c '{burn}' &) ; {burn}"), None);
+        let alone = run(burn, None);
+        let (both, one) = (captured.usage.expect("usage").cpu, alone.usage.expect("usage").cpu);
+        assert!(one > Duration::from_millis(10), "{one:?}");
+        assert!(both > one, "{both:?} {one:?}");
+    }
+
+    #[test]
+    fn a_daemon_that_left_the_group_and_the_session_does_not_outlive_the_run() {
+        let script = "(setsid sh -c 'trap \"\" TERM HUP; echo $$; exec >/dev/null 2>&1; sleep 300 & wait; sleep 300' &); sleep 0.2";
+        let captured = run(script, None);
+        let daemon: i32 = String::from_utf8_lossy(&captured.stdout).trim().parse().expect("a pid");
+        assert!(!exists(daemon), "{daemon} is alive");
+    }
+
+    #[test]
+    fn a_program_that_ignores_everything_is_cut_off_at_the_deadline() {
+        let deadline = Deadline::after(Duration::from_millis(300));
+        let script = "trap '' TERM INT HUP; echo $$; while :; do sleep 1; done";
+        let captured = capture(&shell(script), None, LIMITS, deadline).expect("started");
+        assert_eq!(captured.outcome, Outcome::TimedOut);
+        let pid: i32 = String::from_utf8_lossy(&captured.stdout).trim().parse().expect("a pid");
+        assert!(!exists(pid));
+    }
+
+    #[test]
+    fn output_is_bounded_and_a_flood_ends_the_run() {
+        let captured = run("yes", None);
+        assert_eq!(captured.outcome, Outcome::TooLarge);
+        assert_eq!(captured.stdout.len(), LIMITS.stdout);
+    }
+
+    #[test]
+    fn a_pipe_kept_open_by_somebody_else_is_not_waited_for() {
+        let captured = run("echo done; sleep 300 &", None);
+        assert_eq!(captured.outcome, Outcome::Exited(Exit::Code(0)));
+        assert_eq!(captured.stdout, b"done\n");
+    }
+
+    #[test]
+    fn a_fork_bomb_ends() {
+        // Bounded by itself, should the code under test not be able to: sixteen thousand short lives at most.
+        let bomb = "b() { [ $1 -gt 0 ] && { b $(($1-1)) & b $(($1-1)) & }; wait; sleep 300; }; b 7";
+        let deadline = Deadline::after(Duration::from_millis(700));
+        let captured = capture(&shell(bomb), None, LIMITS, deadline).expect("started");
+        assert_eq!(captured.outcome, Outcome::TimedOut);
+        assert!(captured.usage.is_some(), "every one was reaped by the keeper");
+    }
+}

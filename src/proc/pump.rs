@@ -1,0 +1,371 @@
+//! A started program's streams, in one thread: poll(2), never a blocking read or write, always both outputs.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use super::child::{Child, Exit, Pipes, Usage, spawn};
+use super::places::Place;
+use super::spec::{CommandSpec, SpawnError};
+use super::tail::Tail;
+use super::tree::Activity;
+use crate::clock::Deadline;
+
+/// Bytes read at a time; the default capacity of a pipe (pipe(7)).
+const CHUNK: usize = 64 << 10;
+
+/// How often a program that holds a place is looked at.
+const SAMPLE: Duration = Duration::from_millis(100);
+
+/// So many looks in a row without any work mean idle.
+const IDLE_SAMPLES: u32 = 2;
+
+/// After its standard input was closed, a program may end by itself for so long. Python servers take 0.3 s.
+const STDIN_GRACE: Duration = Duration::from_millis(500);
+
+/// What the program left behind may live on for so long once the program itself has ended.
+const ORPHAN_GRACE: Duration = Duration::from_millis(100);
+
+/// Between SIGTERM and SIGKILL.
+const TERM_GRACE: Duration = Duration::from_millis(500);
+
+/// The same where the time for the check is over already. Not nothing: a container's client has to pass the signal
+/// on, or the container would outlive it.
+const HASTY_GRACE: Duration = Duration::from_millis(200);
+
+/// What one wait brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// Bytes from standard output.
+    Stdout(&'a [u8]),
+    /// Standard output was closed by everybody who had it; reported once.
+    StdoutClosed,
+    /// The program itself has ended and standard output holds nothing more for now; reported once.
+    Exited(Exit),
+    /// Nothing of these until the time given.
+    Quiet,
+}
+
+/// How gently a tree had to be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Force {
+    /// It ended by itself once its standard input was closed, or before.
+    None,
+    /// SIGTERM.
+    Term,
+    /// SIGKILL.
+    Kill,
+}
+
+/// The end of a program and of everything it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// How the program itself ended.
+    pub exit: Option<Exit>,
+    /// What the tree used; `None` if its keeper was killed.
+    pub usage: Option<Usage>,
+    /// What it took.
+    pub force: Force,
+}
+
+/// A running program and its streams. Dropping it kills the whole tree.
+pub struct Pump {
+    child: Child,
+    stdin: Option<OwnedFd>,
+    outgoing: Vec<u8>,
+    written: usize,
+    close_stdin: bool,
+    stdout: Option<OwnedFd>,
+    stderr: Option<OwnedFd>,
+    chunk: Box<[u8]>,
+    tail: Tail,
+    exit_told: bool,
+    place: Option<Starting>,
+}
+
+/// The place of a program that is still starting, and what it was last seen doing.
+struct Starting {
+    _place: Place,
+    next_look: Deadline,
+    last: Option<Activity>,
+    idle: u32,
+}
+
+impl Pump {
+    /// Starts a program. It keeps `place` until [`Pump::give_up_place`] or until it has done nothing for a while.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn start(spec: &CommandSpec, place: Option<Place>) -> Result<Pump, SpawnError> {
+        let (child, pipes) = spawn(spec)?;
+        let Pipes { stdin, stdout, stderr } = pipes;
+        Ok(Pump {
+            child,
+            stdin: Some(stdin),
+            outgoing: Vec::new(),
+            written: 0,
+            close_stdin: false,
+            stdout: Some(stdout),
+            stderr: Some(stderr),
+            chunk: vec![0; CHUNK].into_boxed_slice(),
+            tail: Tail::default(),
+            exit_told: false,
+            place: place.map(|p| Starting { _place: p, next_look: Deadline::after(SAMPLE), last: None, idle: 0 }),
+        })
+    }
+
+    /// Queues bytes for standard input; they are written while waiting. Lost without a word once nobody reads them:
+    /// that shows in what the program does next.
+    pub fn send(&mut self, bytes: &[u8]) {
+        if self.stdin.is_some() {
+            self.outgoing.extend_from_slice(bytes);
+        }
+    }
+
+    /// Closes standard input once everything queued is written.
+    pub fn close_stdin_when_written(&mut self) {
+        self.close_stdin = true;
+        self.write();
+    }
+
+    /// The program has answered: somebody else may start.
+    pub fn give_up_place(&mut self) {
+        self.place = None;
+    }
+
+    /// How the program ended, once it has.
+    pub fn exit(&self) -> Option<Exit> {
+        self.child.exit()
+    }
+
+    /// Whether standard output can still bring something.
+    pub fn stdout_open(&self) -> bool {
+        self.stdout.is_some()
+    }
+
+    /// The last of standard error.
+    pub fn tail(&self) -> &Tail {
+        &self.tail
+    }
+
+    /// Waits for the next event, until `until` at most. Standard error and the queue for standard input are taken
+    /// care of meanwhile. Without `read_stdout` standard output is left in the pipe, so that the program waits.
+    pub fn wait(&mut self, until: Deadline, read_stdout: bool) -> Event<'_> {
+        let step = loop {
+            if let Some(step) = self.step(until, read_stdout) {
+                break step;
+            }
+        };
+        match step {
+            Step::Stdout(got) => Event::Stdout(&self.chunk[..got]),
+            Step::StdoutClosed => Event::StdoutClosed,
+            Step::Exited(exit) => Event::Exited(exit),
+            Step::Quiet => Event::Quiet,
+        }
+    }
+
+    fn step(&mut self, until: Deadline, read_stdout: bool) -> Option<Step> {
+        let look = self.look_for_work();
+        // With the news of its end still to be told there may be nothing left that could wake a wait.
+        let news = self.exit_to_tell().is_some() && (read_stdout || self.stdout.is_none());
+        let wake = if news { Deadline::after(Duration::ZERO) } else { look.map_or(until, |look| look.min(until)) };
+        let ready = self.poll(wake, read_stdout);
+        if ready.stdin {
+            self.write();
+        }
+        if ready.stderr {
+            self.drain_stderr();
+        }
+        if ready.leash {
+            self.child.listen();
+        }
+        if read_stdout && (ready.stdout || self.exit_to_tell().is_some())
+            // Also when poll did not say so: what a program wrote before its end comes before the news of its end.
+            && let Some(step) = self.read_stdout()
+        {
+            return Some(step);
+        }
+        if let Some(exit) = self.exit_to_tell()
+            && (read_stdout || self.stdout.is_none())
+        {
+            self.exit_told = true;
+            self.drain_stderr();
+            return Some(Step::Exited(exit));
+        }
+        until.passed().then_some(Step::Quiet)
+    }
+
+    fn exit_to_tell(&self) -> Option<Exit> {
+        self.child.exit().filter(|_| !self.exit_told)
+    }
+
+    /// Gives the place up when nothing has been done for a while; says when to look next.
+    fn look_for_work(&mut self) -> Option<Deadline> {
+        let starting = self.place.as_mut()?;
+        if starting.next_look.passed() {
+            let now = self.child.activity();
+            let idle = starting.last.as_ref().is_some_and(|last| now.idle_since(last));
+            starting.idle = if idle { starting.idle + 1 } else { 0 };
+            starting.last = Some(now);
+            starting.next_look = Deadline::after(SAMPLE);
+            if starting.idle >= IDLE_SAMPLES {
+                self.place = None;
+                return None;
+            }
+        }
+        self.place.as_ref().map(|starting| starting.next_look)
+    }
+
+    /// Waits until something can be done or `until` has passed.
+    fn poll(&self, until: Deadline, read_stdout: bool) -> Ready {
+        let stdin = self.stdin.as_ref().filter(|_| self.written < self.outgoing.len());
+        let stdout = self.stdout.as_ref().filter(|_| read_stdout);
+        let leash = (!self.child.is_gone()).then(|| self.child.leash());
+        let wanted = [
+            (stdin.map(AsFd::as_fd), PollFlags::OUT),
+            (stdout.map(AsFd::as_fd), PollFlags::IN),
+            (self.stderr.as_ref().map(AsFd::as_fd), PollFlags::IN),
+            (leash, PollFlags::IN),
+        ];
+        let mut fds: Vec<PollFd<'_>> =
+            wanted.iter().filter_map(|(fd, flags)| Some(PollFd::from_borrowed_fd((*fd)?, *flags))).collect();
+        // A failing poll (EINTR, ENOMEM) is one that found nothing; the caller comes again.
+        let polled = poll(&mut fds, Some(&timespec(until.left())));
+        let mut found = fds.iter().map(|fd| polled.is_ok() && !fd.revents().is_empty());
+        let [stdin, stdout, stderr, leash] = wanted.map(|(fd, _)| fd.is_some() && found.next() == Some(true));
+        Ready { stdin, stdout, stderr, leash }
+    }
+
+    fn write(&mut self) {
+        while let Some(stdin) = &self.stdin {
+            if self.written == self.outgoing.len() {
+                self.outgoing.clear();
+                self.written = 0;
+                if self.close_stdin {
+                    self.stdin = None;
+                }
+                return;
+            }
+            match rustix::io::write(stdin, &self.outgoing[self.written..]) {
+                Ok(wrote) => self.written += wrote,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return,
+                // EPIPE: nobody reads any more.
+                Err(_) => self.close_stdin(),
+            }
+        }
+    }
+
+    fn close_stdin(&mut self) {
+        self.stdin = None;
+        self.outgoing = Vec::new();
+        self.written = 0;
+    }
+
+    fn read_stdout(&mut self) -> Option<Step> {
+        match read(self.stdout.as_ref()?, &mut self.chunk) {
+            Read::Some(got) => Some(Step::Stdout(got)),
+            Read::Nothing => None,
+            Read::Closed => {
+                self.stdout = None;
+                Some(Step::StdoutClosed)
+            }
+        }
+    }
+
+    /// Reads what there is of standard error, at most a megabyte at a time: the other streams have their turn too.
+    fn drain_stderr(&mut self) {
+        for _ in 0..16 {
+            let Some(stderr) = &self.stderr else { return };
+            match read(stderr, &mut self.chunk) {
+                Read::Some(got) => self.tail.push(&self.chunk[..got]),
+                Read::Nothing => return,
+                Read::Closed => self.stderr = None,
+            }
+        }
+    }
+
+    /// Ends the program and everything it started, gently first: its standard input is closed, then SIGTERM, then
+    /// SIGKILL. Once `deadline` has passed there is no time for more than the signals; the whole takes at most
+    /// about a second and a half more than that.
+    pub fn end(mut self, deadline: Deadline) -> Ended {
+        self.place = None;
+        self.close_stdin();
+        let mut force = Force::None;
+        if !self.drain_until_gone(Deadline::after(STDIN_GRACE).min(deadline)) {
+            force = Force::Term;
+            self.child.terminate();
+            let grace = Deadline::after(TERM_GRACE).min(deadline).max(Deadline::after(HASTY_GRACE));
+            if !self.drain_until_gone(grace) {
+                force = Force::Kill;
+                self.child.kill(Deadline::after(super::KILL_LIMIT));
+            }
+        }
+        Ended { exit: self.child.exit(), usage: self.child.usage(), force }
+    }
+
+    /// Reads and forgets both outputs, so that a program that writes on its way out is not held up by a full pipe.
+    fn drain_until_gone(&mut self, until: Deadline) -> bool {
+        let mut until = until;
+        let mut exit_seen = false;
+        loop {
+            self.child.listen();
+            if self.child.is_gone() {
+                return true;
+            }
+            if self.child.exit().is_some() && !exit_seen {
+                exit_seen = true;
+                until = until.min(Deadline::after(ORPHAN_GRACE));
+            }
+            if until.passed() {
+                return false;
+            }
+            let ready = self.poll(until, true);
+            if ready.stdout {
+                let _ = self.read_stdout();
+            }
+            if ready.stderr {
+                self.drain_stderr();
+            }
+        }
+    }
+}
+
+/// An event without the bytes, which stay in the chunk.
+enum Step {
+    Stdout(usize),
+    StdoutClosed,
+    Exited(Exit),
+    Quiet,
+}
+
+#[derive(Clone, Copy)]
+struct Ready {
+    stdin: bool,
+    stdout: bool,
+    stderr: bool,
+    leash: bool,
+}
+
+enum Read {
+    Some(usize),
+    Nothing,
+    Closed,
+}
+
+fn read(fd: &OwnedFd, chunk: &mut [u8]) -> Read {
+    match rustix::io::read(fd, chunk) {
+        Ok(0) => Read::Closed,
+        Ok(got) => Read::Some(got),
+        Err(Errno::AGAIN | Errno::INTR) => Read::Nothing,
+        Err(_) => Read::Closed,
+    }
+}
+
+/// Rounded up to the next millisecond, so that a wait for the last fraction of one does not spin.
+fn timespec(left: Duration) -> Timespec {
+    let left = if left.is_zero() { left } else { left + Duration::from_micros(500) };
+    Timespec { tv_sec: left.as_secs().min(3600) as i64, tv_nsec: i64::from(left.subsec_nanos()) }
+}

@@ -1,0 +1,50 @@
+//! SIGINT and SIGTERM: end every child, let a file replacement under way finish, exit with 130 or 143.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::{child, sys};
+use crate::fs;
+
+/// A file being replaced gets this long to be whole.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// From now on SIGINT and SIGTERM end the probe in order; a second one ends it at once. Either way no child is left:
+/// keepers end their trees when the probe is gone.
+///
+/// # Errors
+/// When the operating system refuses the handlers or the thread.
+pub fn install() -> io::Result<()> {
+    watch(|signal| {
+        child::end_everything();
+        // Held to the end, so that no other replacement begins.
+        let _settled = fs::settle(SETTLE);
+        sys::exit_now(128 + signal)
+    })
+}
+
+/// From now on `act` is called, in a thread of its own, with the first SIGINT or SIGTERM that comes; a second one
+/// ends the process at once with 128 plus its number.
+///
+/// # Errors
+/// When the operating system refuses the handlers or the thread.
+pub fn watch(act: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
+    let second = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag still down and raises it.
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&second))?;
+        signal_hook::flag::register(signal, Arc::clone(&second))?;
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".into()).stack_size(256 << 10).spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            act(signal);
+        }
+    })?;
+    Ok(())
+}

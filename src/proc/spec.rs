@@ -1,0 +1,265 @@
+//! What to start: program, arguments, environment, directory; and which file a command name means.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// The variables a client passes on by default (MCP specification, stdio transport of its SDKs); a check passes on
+/// the same ones, so that "works in the check" and "works in the client" mean the same.
+const INHERITED: &[&str] = &["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"];
+
+/// The PATH where the probe itself has none.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A program to start. `Debug` shows the program only: arguments and variables may hold secrets.
+#[derive(Clone, Default)]
+pub struct CommandSpec {
+    /// A name looked up on the PATH the program will see, or a path; a relative path is relative to `cwd`.
+    pub program: OsString,
+    /// Arguments.
+    pub args: Vec<OsString>,
+    /// Variables added to the small default environment, or replacing one of it.
+    pub env: BTreeMap<OsString, OsString>,
+    /// Working directory; the user's home if none is given.
+    pub cwd: Option<PathBuf>,
+}
+
+impl CommandSpec {
+    /// A program without arguments.
+    pub fn new(program: impl Into<OsString>) -> Self {
+        CommandSpec { program: program.into(), ..CommandSpec::default() }
+    }
+
+    /// The same with further arguments.
+    pub fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// The same with a variable.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// The same in a directory.
+    pub fn cwd(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(directory.into());
+        self
+    }
+
+    /// The whole environment the program will see.
+    pub(super) fn environment(&self) -> BTreeMap<OsString, OsString> {
+        let mut environment: BTreeMap<OsString, OsString> =
+            INHERITED.iter().filter_map(|&name| Some((name.into(), std::env::var_os(name)?))).collect();
+        environment.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
+        environment.extend(self.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        environment
+    }
+
+    /// The directory the program will start in.
+    pub(super) fn directory(&self, environment: &BTreeMap<OsString, OsString>) -> PathBuf {
+        match (&self.cwd, environment.get(OsStr::new("HOME"))) {
+            (Some(cwd), _) => cwd.clone(),
+            (None, Some(home)) if Path::new(home).is_dir() => home.into(),
+            _ => "/".into(),
+        }
+    }
+}
+
+impl fmt::Debug for CommandSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandSpec").field("program", &self.program).field("cwd", &self.cwd).finish_non_exhaustive()
+    }
+}
+
+/// Why a program could not be started. The text names what was refused and never an argument or a variable's value,
+/// PATH excepted.
+#[derive(Debug)]
+pub enum SpawnError {
+    /// No such file; for a bare name, on no directory of this PATH.
+    NotFound {
+        /// The command as given.
+        command: String,
+        /// The PATH searched; `None` if the command is a path.
+        path: Option<String>,
+    },
+    /// The file is there but not executable.
+    NotExecutable {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The working directory is missing or no directory.
+    NoDirectory {
+        /// The directory.
+        directory: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A name or value that no program can be given: a NUL byte, an empty command, `=` in a variable's name.
+    Malformed {
+        /// What about it.
+        what: &'static str,
+    },
+    /// The operating system refused to start it.
+    Refused {
+        /// The file.
+        file: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The pass is ending; nothing is started any more.
+    Ending,
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SpawnError::NotFound { command, path: Some(path) } => {
+                write!(f, "no executable {command:?} on PATH {path}")
+            }
+            SpawnError::NotFound { command, path: None } => write!(f, "{command:?} does not exist"),
+            SpawnError::NotExecutable { file } => write!(f, "{} is not an executable file", file.display()),
+            SpawnError::NoDirectory { directory, source } => {
+                write!(f, "cannot use the working directory {}: {source}", directory.display())
+            }
+            SpawnError::Malformed { what } => f.write_str(what),
+            SpawnError::Refused { file, source } => write!(f, "cannot execute {}: {source}", file.display()),
+            SpawnError::Ending => f.write_str("not started: the pass is ending"),
+        }
+    }
+}
+
+impl std::error::Error for SpawnError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            SpawnError::NoDirectory { source, .. } | SpawnError::Refused { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// Everything checked and looked up, ready for `exec`.
+pub(super) struct Resolved {
+    pub(super) file: PathBuf,
+    pub(super) directory: PathBuf,
+    pub(super) environment: BTreeMap<OsString, OsString>,
+}
+
+/// Checks the spec and finds the program's file.
+///
+/// The lookup is done here and not left to `exec`, so that the error can say which PATH was searched and can tell a
+/// missing directory from a missing program.
+pub(super) fn resolve(spec: &CommandSpec) -> Result<Resolved, SpawnError> {
+    well_formed(spec)?;
+    let environment = spec.environment();
+    let directory = spec.directory(&environment);
+    match std::fs::metadata(&directory) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return Err(SpawnError::NoDirectory { directory, source: io::ErrorKind::NotADirectory.into() }),
+        Err(source) => return Err(SpawnError::NoDirectory { directory, source }),
+    }
+    let file = look_up(&spec.program, environment.get(OsStr::new("PATH")), &directory)?;
+    Ok(Resolved { file, directory, environment })
+}
+
+fn well_formed(spec: &CommandSpec) -> Result<(), SpawnError> {
+    let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
+    let what = if spec.program.is_empty() {
+        "the command is empty"
+    } else if has_nul(&spec.program) || spec.args.iter().any(|a| has_nul(a)) {
+        "a NUL byte in the command or an argument"
+    } else if spec.env.iter().any(|(n, v)| has_nul(n) || has_nul(v)) {
+        "a NUL byte in an environment variable"
+    } else if spec.env.keys().any(|n| n.is_empty() || n.as_bytes().contains(&b'=')) {
+        "an environment variable's name is empty or holds \"=\""
+    } else if spec.cwd.as_ref().is_some_and(|d| has_nul(d.as_os_str())) {
+        "a NUL byte in the working directory"
+    } else {
+        return Ok(());
+    };
+    Err(SpawnError::Malformed { what })
+}
+
+fn look_up(program: &OsStr, path: Option<&OsString>, directory: &Path) -> Result<PathBuf, SpawnError> {
+    if program.as_bytes().contains(&b'/') {
+        let file = directory.join(program);
+        return match std::fs::metadata(&file) {
+            Ok(_) if is_executable(&file) => Ok(file),
+            Ok(_) => Err(SpawnError::NotExecutable { file }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Err(SpawnError::NotFound { command: program.to_string_lossy().into_owned(), path: None })
+            }
+            Err(source) => Err(SpawnError::Refused { file, source }),
+        };
+    }
+    let path = path.cloned().unwrap_or_default();
+    // An empty entry means the current directory (POSIX, XBD 8.3), here the one the program will start in.
+    path.as_bytes()
+        .split(|&b| b == b':')
+        .map(|entry| directory.join(OsString::from_vec(entry.to_vec())).join(program))
+        .find(|file| is_executable(file))
+        .ok_or_else(|| SpawnError::NotFound {
+            command: program.to_string_lossy().into_owned(),
+            path: Some(path.to_string_lossy().into_owned()),
+        })
+}
+
+fn is_executable(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|m| m.is_file())
+        && rustix::fs::accessat(rustix::fs::CWD, file, rustix::fs::Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)
+            .is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn executable(directory: &Path, name: &str) -> PathBuf {
+        let file = directory.join(name);
+        std::fs::create_dir_all(file.parent().expect("a parent")).expect("directories");
+        std::fs::write(&file, "#!/bin/sh\n").expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("mode set");
+        file
+    }
+
+    #[test]
+    fn a_name_is_looked_up_on_the_path_the_program_will_see() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = executable(directory.path(), "bin/server");
+        let path = directory.path().join("bin").into_os_string();
+        let spec = CommandSpec::new("server").env("PATH", &path).cwd(directory.path());
+        assert_eq!(resolve(&spec).ok().map(|r| r.file), Some(file.clone()));
+        let spec = CommandSpec::new("./bin/server").cwd(directory.path());
+        assert_eq!(resolve(&spec).ok().map(|r| r.file.canonicalize().ok()), Some(file.canonicalize().ok()));
+        let Err(error) = resolve(&CommandSpec::new("nowhere").env("PATH", "/x:/y")) else { panic!("found") };
+        assert_eq!(error.to_string(), "no executable \"nowhere\" on PATH /x:/y");
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_told_apart() {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("text"), "x").expect("written");
+        let error = |spec: CommandSpec| resolve(&spec).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error(CommandSpec::new("./text").cwd(directory.path())).ends_with("text is not an executable file"));
+        assert!(error(CommandSpec::new("./none").cwd(directory.path())).ends_with("does not exist"));
+        assert!(error(CommandSpec::new("sh").cwd("/nowhere")).starts_with("cannot use the working directory"));
+        assert_eq!(error(CommandSpec::new("")), "the command is empty");
+        assert_eq!(error(CommandSpec::new("a\0b")), "a NUL byte in the command or an argument");
+    }
+
+    #[test]
+    fn the_environment_is_small_and_secrets_do_not_show() {
+        let spec = CommandSpec::new("x").args(["s3cret"]).env("TOKEN", "s3cret");
+        let environment = spec.environment();
+        assert!(environment.contains_key(OsStr::new("PATH")));
+        let known = |name: &OsStr| INHERITED.iter().any(|&i| i == name) || name == "TOKEN";
+        assert!(environment.keys().all(|name| known(name)), "{:?}", environment.keys());
+        assert!(!format!("{spec:?}").contains("s3cret"));
+    }
+}
