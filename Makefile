@@ -14,6 +14,12 @@ deps: ## install what building and testing need
 build: ## build the release binary
 	$(CARGO) build --release --locked
 
+run: deps build ## make a small LAB under target/, run a pass over it and show what came out
+	examples/lab.sh target/lab target/release/lab-probe
+	@echo
+	@HOME=$(CURDIR)/target/lab/home target/release/lab-probe --config target/lab/lab-probe.toml --once --format table
+	@echo "node_exporter would read: target/lab/textfile/lab-probe.prom ($$(wc -l < target/lab/textfile/lab-probe.prom) lines)"
+
 test: deps ## run every test
 	$(CARGO) test --locked
 

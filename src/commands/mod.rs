@@ -1,14 +1,21 @@
 //! One file a command, each thin: it strings rooms together. [`main`] chooses the command and the exit code.
 
+mod check;
 mod config;
+pub mod documents;
+mod pass;
+pub mod perform;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::{self, Cli, Command};
+use crate::cli::{self, Cli, ColorChoice, Command};
 use crate::config::diagnose::ConfigError;
+use crate::config::settings::Settings;
 use crate::exit::{Exit, UsageError};
 use crate::log;
+use crate::sink::style::Style;
 
 /// Runs what the command line asks for and says how it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -34,14 +41,50 @@ fn failed(error: &anyhow::Error) -> Exit {
         return Exit::Usage;
     }
     log::error(format!("{error:#}"));
-    if error.is::<UsageError>() { Exit::Usage } else { Exit::Trouble }
+    if error.is::<UsageError>() {
+        Exit::Usage
+    } else if error.is::<perform::AnotherPass>() {
+        Exit::Locked
+    } else {
+        Exit::Trouble
+    }
 }
 
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
-        None => Ok(Exit::Done),
-        Some(Command::Completions(_)) => Ok(Exit::Done),
+        None => pass::run(cli),
+        Some(Command::Check(args)) => check::run(cli, args),
+        Some(Command::Completions(args)) => Ok(documents::completions(args)),
         Some(Command::Config(args)) => config::run(args, cli.global.config.as_deref()),
+        Some(Command::Man) => documents::man(),
         Some(_) => Ok(Exit::Done),
+    }
+}
+
+/// The settings that this command line leads to.
+fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
+    Ok(crate::config::load(cli.global.config.as_deref())?)
+}
+
+/// How to write to standard output.
+fn style(cli: &Cli) -> Style {
+    Style::of_stdout(match cli.global.color {
+        ColorChoice::Auto => None,
+        ColorChoice::Always => Some(true),
+        ColorChoice::Never => Some(false),
+    })
+}
+
+/// Writes what was asked for to standard output. Says whether that worked; a reader that has gone away (`| head`) is
+/// no failure.
+fn print(text: &str) -> bool {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => true,
+        Err(error) => {
+            log::error(format!("cannot write to standard output: {error}"));
+            false
+        }
     }
 }

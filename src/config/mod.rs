@@ -6,6 +6,7 @@
 //! May read files and the environment; never the network, never the state.
 
 mod block;
+pub mod command_line;
 pub mod diagnose;
 pub mod duration;
 pub mod environment;

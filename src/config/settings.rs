@@ -173,6 +173,20 @@ pub struct OutputSettings {
     pub broken: Vec<BrokenOutput>,
 }
 
+impl OutputSettings {
+    /// The configured outputs, as the `output` label has them, those that cannot be delivered to included.
+    pub fn names(&self) -> Vec<&'static str> {
+        let textfile = self.textfile.is_some().then_some("textfile");
+        let pushgateway = self.pushgateway.is_some().then_some("pushgateway");
+        textfile.into_iter().chain(pushgateway).chain(self.broken.iter().map(|broken| broken.output)).collect()
+    }
+}
+
+impl TextfileSettings {
+    /// The file's name where none is configured.
+    pub const FILE: &str = "lab-probe.prom";
+}
+
 /// An output that needs a variable which is not set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BrokenOutput {

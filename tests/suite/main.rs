@@ -1,4 +1,5 @@
 //! One test binary, one file per capability.
 
+mod architecture;
 mod harness;
 mod http;

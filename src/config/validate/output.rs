@@ -14,7 +14,6 @@ use crate::model::secret::Secret;
 
 /// Where Debian's prometheus-node-exporter reads textfiles.
 const SYSTEM_DIRECTORY: &str = "/var/lib/prometheus/node-exporter";
-const FILE: &str = "lab-probe.prom";
 const JOB: &str = "lab_probe";
 const TIMEOUT: Duration = Duration::from_secs(5);
 const RETRIES: u64 = 2;
@@ -53,7 +52,7 @@ fn read_textfile(block: &Block<'_>, state_dir: &Path) -> TextfileSettings {
     }
     TextfileSettings {
         directory: block.path("directory").unwrap_or_else(|| default_directory(state_dir)),
-        file: file.map_or_else(|| FILE.to_owned(), |file| file.value),
+        file: file.map_or_else(|| TextfileSettings::FILE.to_owned(), |file| file.value),
     }
 }
 

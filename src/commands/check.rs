@@ -1,0 +1,56 @@
+//! `lab-probe check [NAME…]`: look now, print, deliver nothing; exit 1 if anything looked at is in trouble.
+
+use crate::cli::{CheckArgs, CheckFormat, Cli};
+use crate::clock;
+use crate::exit::Exit;
+use crate::log;
+use crate::metrics;
+use crate::model::observation::Severity;
+use crate::model::snapshot::{Outcome, Snapshot};
+use crate::sink;
+use crate::state::store;
+
+use super::perform::{self, Selection};
+
+/// Checks the named targets, or all.
+///
+/// # Errors
+/// Configuration or an unknown name (exit 2), the lock (exit 75).
+pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
+    let mut settings = super::load_settings(cli)?;
+    if let Some(deadline) = args.deadline {
+        settings.probe.deadline = deadline;
+    }
+    let selection = Selection { kinds: args.only.clone(), names: args.names.clone(), fresh: true };
+    let show_progress = args.format == CheckFormat::Table && !cli.global.quiet;
+    let mut performed = perform::perform(&settings, &selection, show_progress)?;
+    perform::say_warnings(&performed.warnings);
+    // What was learned is worth keeping (and a journal's cursor must move with its totals), but nothing is delivered.
+    if performed.state_trouble.is_none()
+        && let Err(error) = store::save(&settings.probe.state_dir, &performed.state)
+    {
+        performed.state_trouble = Some(error.to_string());
+    }
+    performed.snapshot.entries.retain(|entry| entry.outcome != Outcome::Cached);
+    let snapshot = &performed.snapshot;
+    let text = match args.format {
+        CheckFormat::None => String::new(),
+        CheckFormat::Table => sink::terminal::table(snapshot, &[], clock::now(), &super::style(cli)),
+        CheckFormat::Json => sink::json::Document::new(snapshot, &[], &performed.warnings).to_text()?,
+        CheckFormat::Prometheus => metrics::text::render(snapshot)?,
+    };
+    let printed = super::print(&text);
+    if let Some(trouble) = &performed.state_trouble {
+        log::error(trouble);
+    }
+    let fine = printed && performed.state_trouble.is_none() && !in_trouble(snapshot);
+    Ok(if fine { Exit::Done } else { Exit::Trouble })
+}
+
+/// Whether anything that was to be looked at is down, failing or blocked, or could not be looked at.
+fn in_trouble(snapshot: &Snapshot) -> bool {
+    snapshot.entries.iter().any(|entry| {
+        let bad = entry.observation.as_ref().is_some_and(|seen| seen.facts.severity() == Severity::Trouble);
+        bad || matches!(entry.outcome, Outcome::TimedOut | Outcome::Error)
+    })
+}

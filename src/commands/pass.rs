@@ -1,0 +1,199 @@
+//! `lab-probe [--once]`: perform, deliver, save, print, and say how it ended.
+
+use std::io::IsTerminal;
+
+use crate::cli::{Cli, PassArgs, PassFormat};
+use crate::clock;
+use crate::config;
+use crate::config::settings::{OutputSettings, Settings, TextfileSettings};
+use crate::exit::Exit;
+use crate::log;
+use crate::metrics;
+use crate::model::observation::Severity;
+use crate::model::snapshot::Outcome;
+use crate::sink::style::Style;
+use crate::sink::{self, Delivery, DeliveryError};
+use crate::state::store;
+
+use super::perform::{self, Performed, Selection};
+
+/// Makes one pass.
+///
+/// # Errors
+/// Configuration (exit 2), the lock (exit 75); everything later is part of the outcome.
+pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    let mut settings = super::load_settings(cli)?;
+    override_with(&mut settings, &cli.pass)?;
+    let format = resolve(cli.pass.format);
+    let selection = Selection { kinds: cli.pass.only.clone(), names: Vec::new(), fresh: cli.pass.fresh };
+    let mut performed = perform::perform(&settings, &selection, !cli.global.quiet)?;
+    perform::say_warnings(&performed.warnings);
+    let exposition = metrics::text::render(&performed.snapshot);
+    let deliveries = match (&exposition, cli.pass.dry_run) {
+        (_, true) => Vec::new(),
+        (Ok(text), false) => deliver(&settings.output, text),
+        (Err(error), false) => undeliverable(&settings.output, &error.to_string()),
+    };
+    let saved = save(&settings, &mut performed, &deliveries);
+    let printed = print(format, &performed, &deliveries, exposition.as_deref().ok(), super::style(cli));
+    report(format, &settings, &performed, &deliveries);
+    let complete = saved && printed && exposition.is_ok() && deliveries.iter().all(|d| d.error.is_none());
+    Ok(if complete { Exit::Done } else { Exit::Trouble })
+}
+
+/// The command line wins over the configuration.
+fn override_with(settings: &mut Settings, args: &PassArgs) -> anyhow::Result<()> {
+    if let Some(deadline) = args.deadline {
+        if deadline.is_zero() {
+            return Err(crate::exit::UsageError("--deadline must be longer than zero".into()).into());
+        }
+        settings.probe.deadline = deadline;
+    }
+    let output = &mut settings.output;
+    if let Some(url) = &args.pushgateway {
+        // Somebody who names a destination does not mean the built-in one.
+        if output.defaulted {
+            output.textfile = None;
+            output.defaulted = false;
+        }
+        output.pushgateway = Some(config::command_line::pushgateway(url, output.pushgateway.as_ref())?);
+        output.broken.retain(|broken| broken.output != "pushgateway");
+    }
+    if let Some(directory) = &args.textfile_dir {
+        let file = output.textfile.take().map_or_else(|| TextfileSettings::FILE.to_owned(), |textfile| textfile.file);
+        output.textfile = Some(TextfileSettings { directory: directory.clone(), file });
+        output.broken.retain(|broken| broken.output != "textfile");
+        output.defaulted = false;
+    }
+    Ok(())
+}
+
+/// `auto` is a table for a person and nothing for a timer.
+fn resolve(format: PassFormat) -> PassFormat {
+    match format {
+        PassFormat::Auto if std::io::stdout().is_terminal() => PassFormat::Table,
+        PassFormat::Auto => PassFormat::None,
+        chosen => chosen,
+    }
+}
+
+/// Brings the exposition to every output. None stops another.
+fn deliver(output: &OutputSettings, exposition: &str) -> Vec<Delivery> {
+    let textfile = output.textfile.as_ref().map(|textfile| {
+        if output.defaulted {
+            // The built-in fallback lies in the state directory; where it cannot be made, the delivery says so.
+            let _ = std::fs::create_dir_all(&textfile.directory);
+        }
+        ended("textfile", textfile_destination(textfile), sink::textfile::deliver(textfile, exposition))
+    });
+    let broken = output.broken.iter().map(|broken| Delivery {
+        output: broken.output,
+        destination: "(not known)".into(),
+        error: Some(broken.problem.clone()),
+    });
+    textfile.into_iter().chain(broken).collect()
+}
+
+fn textfile_destination(textfile: &TextfileSettings) -> String {
+    sink::textfile::path(textfile).display().to_string()
+}
+
+fn ended(output: &'static str, destination: String, result: Result<(), DeliveryError>) -> Delivery {
+    Delivery { output, destination, error: result.err().map(|error| error.to_string()) }
+}
+
+/// Nothing is delivered that node_exporter would reject; the last good delivery stays.
+fn undeliverable(output: &OutputSettings, why: &str) -> Vec<Delivery> {
+    let textfile = output.textfile.as_ref().map(|textfile| ("textfile", textfile_destination(textfile)));
+    [textfile]
+        .into_iter()
+        .flatten()
+        .map(|(output, destination)| Delivery { output, destination, error: Some(why.to_owned()) })
+        .collect()
+}
+
+/// Counts what failed and saves the state. Says whether that worked.
+fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) -> bool {
+    let state = &mut performed.state;
+    let names = settings.output.names();
+    state.output_failures.retain(|name, _| names.contains(&name.as_str()));
+    for failed in deliveries.iter().filter(|delivery| delivery.error.is_some()) {
+        perform::count(&mut state.output_failures, failed.output);
+    }
+    if performed.state_trouble.is_some() || deliveries.iter().any(|delivery| delivery.error.is_some()) {
+        state.pass_failures += 1;
+    }
+    if performed.state_trouble.is_none()
+        && let Err(error) = store::save(&settings.probe.state_dir, state)
+    {
+        performed.state_trouble = Some(error.to_string());
+    }
+    performed.state_trouble.is_none()
+}
+
+/// Prints what was asked for. A reader that has gone away (`| head`) is no failure.
+fn print(
+    format: PassFormat,
+    performed: &Performed,
+    deliveries: &[Delivery],
+    exposition: Option<&str>,
+    style: Style,
+) -> bool {
+    let snapshot = &performed.snapshot;
+    let text = match format {
+        PassFormat::None | PassFormat::Auto => return true,
+        PassFormat::Table => sink::terminal::table(snapshot, deliveries, clock::now(), &style),
+        PassFormat::Json => match sink::json::Document::new(snapshot, deliveries, &performed.warnings).to_text() {
+            Ok(text) => text,
+            Err(error) => {
+                log::error(format!("cannot write the JSON document: {error}"));
+                return false;
+            }
+        },
+        PassFormat::Prometheus => exposition.unwrap_or_default().to_owned(),
+    };
+    super::print(&text)
+}
+
+/// What goes wrong is said on standard error; a pass that prints nothing says one line about itself.
+fn report(format: PassFormat, settings: &Settings, performed: &Performed, deliveries: &[Delivery]) {
+    for failed in deliveries.iter().filter(|delivery| delivery.error.is_some()) {
+        log::error(failed.to_string());
+    }
+    if let Some(trouble) = &performed.state_trouble {
+        log::error(trouble);
+    }
+    if format == PassFormat::None {
+        log::info(line(performed, deliveries, settings.output.defaulted));
+    }
+}
+
+/// `18 targets: 2 fresh, 16 cached; down: rag-query (timeout); 0.41 s; textfile: /…/lab-probe.prom`.
+fn line(performed: &Performed, deliveries: &[Delivery], defaulted: bool) -> String {
+    let snapshot = &performed.snapshot;
+    let mut parts = Vec::new();
+    for &outcome in Outcome::ALL {
+        let count = snapshot.entries.iter().filter(|entry| entry.outcome == outcome).count();
+        if count > 0 {
+            parts.push(format!("{count} {}", outcome.as_str()));
+        }
+    }
+    let trouble: Vec<String> = snapshot
+        .entries
+        .iter()
+        .filter_map(|entry| {
+            let facts = &entry.observation.as_ref()?.facts;
+            (facts.severity() == Severity::Trouble).then(|| format!("{} ({})", entry.target.id(), facts.word()))
+        })
+        .collect();
+    let mut line = format!("{} targets: {}", snapshot.entries.len(), parts.join(", "));
+    if !trouble.is_empty() {
+        line.push_str(&format!("; trouble: {}", trouble.join(", ")));
+    }
+    line.push_str(&format!("; {:.2} s", snapshot.pass.duration.as_secs_f64()));
+    for delivery in deliveries.iter().filter(|delivery| delivery.error.is_none()) {
+        let default = if defaulted { " (no output is configured)" } else { "" };
+        line.push_str(&format!("; {delivery}{default}"));
+    }
+    line
+}

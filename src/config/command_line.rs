@@ -1,0 +1,77 @@
+//! Settings that a command line changes: read by the same rules as the file.
+
+use std::path::Path;
+
+use toml::Value;
+use url::Url;
+
+use super::diagnose::ConfigError;
+use super::environment::Environment;
+use super::settings::{PushgatewaySettings, Settings};
+use super::{file, finish, validate};
+use crate::config::block::Context;
+use crate::model::secret::Secret;
+
+/// The Pushgateway that `--pushgateway URL` means: what is configured, at that address. Credentials are kept only if
+/// it is the address they were configured for.
+///
+/// # Errors
+/// A URL that the configuration would not take either.
+pub fn pushgateway(url: &str, configured: Option<&PushgatewaySettings>) -> Result<PushgatewaySettings, ConfigError> {
+    let option = Path::new("--pushgateway");
+    let environment = Environment::of_process();
+    let text = format!("[output.pushgateway]\nurl = {}\n", Value::String(url.to_owned()));
+    let table = file::parse(option, &text)?;
+    let context = Context::new(None, &environment, &text);
+    let settings: Settings = finish(option, &context, validate::settings(&context, Some(table.get_ref())))?;
+    let asked = settings
+        .output
+        .pushgateway
+        .ok_or_else(|| ConfigError::whole(option, "a variable in it is not set and has no default"))?;
+    Ok(match configured {
+        None => asked,
+        Some(configured) if same_origin(&configured.url, &asked.url) => {
+            PushgatewaySettings { url: asked.url, ..configured.clone() }
+        }
+        Some(configured) => PushgatewaySettings {
+            job: configured.job.clone(),
+            grouping: configured.grouping.clone(),
+            timeout: configured.timeout,
+            retries: configured.retries,
+            ..asked
+        },
+    })
+}
+
+fn same_origin(a: &Secret, b: &Secret) -> bool {
+    match (Url::parse(a.expose()), Url::parse(b.expose())) {
+        (Ok(a), Ok(b)) => a.origin() == b.origin(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_on_the_command_line_is_held_to_the_rules_of_the_file() {
+        let push = pushgateway("http://127.0.0.1:9092", None).expect("taken");
+        assert_eq!((push.job.as_str(), push.url.expose()), ("lab_probe", "http://127.0.0.1:9092"));
+        for bad in ["", "ftp://x/", "127.0.0.1:9091", "http://a b/", "http://x/?q"] {
+            let error = pushgateway(bad, None).expect_err(bad);
+            assert!(error.to_string().contains("--pushgateway"), "{error}");
+        }
+    }
+
+    #[test]
+    fn credentials_do_not_follow_to_another_address() {
+        let mut configured = pushgateway("http://a:1", None).expect("taken");
+        configured.username = Some("u".into());
+        configured.job = "j".into();
+        let elsewhere = pushgateway("http://b:1", Some(&configured)).expect("taken");
+        assert_eq!((elsewhere.username, elsewhere.job.as_str()), (None, "j"));
+        let same = pushgateway("http://a:1/prefix", Some(&configured)).expect("taken");
+        assert_eq!(same.username.as_deref(), Some("u"));
+    }
+}
