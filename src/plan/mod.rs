@@ -7,6 +7,8 @@ use crate::config::settings::Settings;
 use crate::model::target::Target;
 
 pub mod due;
+pub mod mcp;
+pub mod surroundings;
 
 /// Everything there is to check, by the settings.
 pub fn all(settings: &Settings, deadline: Deadline) -> Plan {

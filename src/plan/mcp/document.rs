@@ -1,0 +1,227 @@
+//! A client's config file as a tree of values: JSON with or without comments, TOML or YAML.
+//!
+//! The files are foreign, and a project's file may be hostile: nothing in one may cost more than reading it. Sizes are
+//! capped before this, nesting is capped here, and no message ever quotes the file, which may hold tokens.
+
+use serde_json::{Map, Value};
+
+/// The syntax of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syntax {
+    /// JSON; comments and trailing commas are tolerated, because most clients do.
+    Json,
+    /// TOML.
+    Toml,
+    /// YAML.
+    Yaml,
+}
+
+/// A file that could not be read as what it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SyntaxError {
+    /// Line, from 1.
+    pub(super) line: usize,
+    /// Column in characters, from 1.
+    pub(super) column: usize,
+    /// What is wrong, without quoting the file.
+    pub(super) message: String,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Document {
+    /// The table at its root; empty for an empty file.
+    pub(super) root: Map<String, Value>,
+    /// Set for JSON that has comments or trailing commas.
+    pub(super) relaxed: bool,
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// [`SyntaxError`] with the place for anything that is not a table in this syntax.
+pub(super) fn parse(bytes: &[u8], syntax: Syntax) -> Result<Document, SyntaxError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|e| {
+        let valid = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
+        at_offset(&valid, valid.len(), "not UTF-8 text")
+    })?;
+    if text.trim().is_empty() {
+        return Ok(Document { root: Map::new(), relaxed: false });
+    }
+    let (value, relaxed) = match syntax {
+        Syntax::Json => json(text)?,
+        Syntax::Toml => (toml(text)?, false),
+        Syntax::Yaml => (yaml(text)?, false),
+    };
+    match value {
+        Value::Object(root) => Ok(Document { root, relaxed }),
+        Value::Null => Ok(Document { root: Map::new(), relaxed }),
+        _ => Err(SyntaxError { line: 1, column: 1, message: "expected a table of settings at the top".into() }),
+    }
+}
+
+/// Strict JSON first: it is the common case and the faster parser. What it refuses is tried with comments and trailing
+/// commas; the error shown is the tolerant parser's. Both stop at a nesting depth of their own (128 and 512).
+fn json(text: &str) -> Result<(Value, bool), SyntaxError> {
+    if let Ok(value) = serde_json::from_str(text) {
+        return Ok((value, false));
+    }
+    let options = jsonc_parser::ParseOptions {
+        allow_comments: true,
+        allow_trailing_commas: true,
+        allow_loose_object_property_names: false,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: false,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    jsonc_parser::parse_to_serde_value(text, &options).map(|value| (value, true)).map_err(|e| SyntaxError {
+        line: e.line_display(),
+        column: e.column_display(),
+        message: lower_first(&e.kind().to_string()),
+    })
+}
+
+fn toml(text: &str) -> Result<Value, SyntaxError> {
+    toml::from_str::<Value>(text)
+        .map_err(|e| at_offset(text, e.span().map_or(0, |span| span.start), &lower_first(e.message())))
+}
+
+/// Aliases may stand for much more than what is written (the "billion laughs"): the parser's default budget holds.
+fn yaml(text: &str) -> Result<Value, SyntaxError> {
+    let mut options = serde_saphyr::Options::default();
+    options.with_snippet = false;
+    serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|e| {
+        let location = e.location();
+        SyntaxError {
+            line: location.map_or(1, |l| l.line() as usize),
+            column: location.map_or(1, |l| l.column() as usize),
+            message: "not valid YAML".into(),
+        }
+    })
+}
+
+/// The error for a byte offset in `text`.
+fn at_offset(text: &str, offset: usize, message: &str) -> SyntaxError {
+    let mut end = offset.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let before = &text[..end];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    SyntaxError {
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        message: message.to_owned(),
+    }
+}
+
+fn lower_first(message: &str) -> String {
+    let mut chars = message.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn error(text: &str, syntax: Syntax) -> (usize, usize) {
+        let error = parse(text.as_bytes(), syntax).expect_err(text);
+        (error.line, error.column)
+    }
+
+    #[test]
+    fn comments_trailing_commas_and_a_byte_order_mark_are_tolerated() {
+        let text = "\u{feff}{ // one\n \"a\": [1, 2,], /* two */\n}";
+        let document = parse(text.as_bytes(), Syntax::Json).expect("tolerated");
+        assert!(document.relaxed);
+        assert_eq!(document.root["a"], serde_json::json!([1, 2]));
+        assert!(!parse(b"{\"a\": 1}", Syntax::Json).expect("strict").relaxed);
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_table_and_anything_but_a_table_an_error() {
+        for (text, syntax) in
+            [("", Syntax::Json), (" \n", Syntax::Yaml), ("# c\n", Syntax::Toml), ("null", Syntax::Json)]
+        {
+            assert!(parse(text.as_bytes(), syntax).expect(text).root.is_empty(), "{text:?}");
+        }
+        assert_eq!(error("[1]", Syntax::Json), (1, 1));
+        assert_eq!(error("- 1", Syntax::Yaml), (1, 1));
+    }
+
+    #[test]
+    fn errors_have_the_place_and_never_quote_the_file() {
+        assert_eq!(error("{\n  \"a\": 1\n  \"s3cr3t\": 2\n}", Syntax::Json), (2, 9));
+        assert_eq!(error("a = 1\nb = s3cr3t\n", Syntax::Toml), (2, 5));
+        assert_eq!(parse(b"{\"a\":\n\xff}", Syntax::Json).expect_err("not text").line, 2);
+        for (text, syntax) in [
+            ("{\"a\": s3cr3t}", Syntax::Json),
+            ("{\"a\": \"s3cr3t", Syntax::Json),
+            ("a = s3cr3t", Syntax::Toml),
+            ("a = 's3cr3t", Syntax::Toml),
+            ("[s3cr3t", Syntax::Toml),
+            ("a: 's3cr3t", Syntax::Yaml),
+            ("a: [s3cr3t", Syntax::Yaml),
+            ("a: *s3cr3t", Syntax::Yaml),
+            ("s3cr3t: 1\ns3cr3t: 2", Syntax::Yaml),
+        ] {
+            let error = parse(text.as_bytes(), syntax).expect_err(text);
+            assert!(!error.message.contains("s3cr3t"), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn nesting_a_hundred_thousand_deep_is_an_error_and_not_a_crash() {
+        for (open, syntax) in [
+            ("[", Syntax::Json),
+            ("{\"a\":", Syntax::Json),
+            ("//\n[", Syntax::Json),
+            ("[", Syntax::Yaml),
+            ("{a: ", Syntax::Yaml),
+            ("- ", Syntax::Yaml),
+        ] {
+            assert!(parse(open.repeat(100_000).as_bytes(), syntax).is_err(), "{open:?}");
+        }
+        for open in ["[", "{a="] {
+            assert!(parse(format!("a = {}", open.repeat(100_000)).as_bytes(), Syntax::Toml).is_err(), "{open:?}");
+        }
+        assert!(parse(format!("{}a = 1", "a.".repeat(100_000)).as_bytes(), Syntax::Toml).is_err());
+        assert!(parse(format!("[{}a]", "a.".repeat(100_000)).as_bytes(), Syntax::Toml).is_err());
+    }
+
+    #[test]
+    fn yaml_that_multiplies_itself_through_aliases_is_refused() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for i in 1..12 {
+            let items = vec![format!("*a{}", i - 1); 10].join(", ");
+            text.push_str(&format!("a{i}: &a{i} [{items}]\n"));
+        }
+        assert!(parse(text.as_bytes(), Syntax::Yaml).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            for syntax in [Syntax::Json, Syntax::Toml, Syntax::Yaml] {
+                let _ = parse(&bytes, syntax);
+            }
+        }
+
+        #[test]
+        fn no_text_of_the_syntaxes_own_signs_makes_it_panic(text in "[\\[\\]{}:,\"'#/*&!|>~=a1\\- \n\t.\\\\]{0,200}") {
+            for syntax in [Syntax::Json, Syntax::Toml, Syntax::Yaml] {
+                let _ = parse(text.as_bytes(), syntax);
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! One server's entry in a client's config, as written: read, but nothing expanded and nothing decided.
+
+use std::collections::BTreeMap;
+
+use crate::model::mcp::HttpTransport;
+use crate::model::reason::Reason;
+
+/// A server as a config file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The name in the file.
+    pub(super) name: String,
+    /// How the client would reach it.
+    pub(super) how: How,
+    /// Set when the config switches it off: by what.
+    pub(super) off: Option<String>,
+    /// Things `list` should say about this entry.
+    pub(super) notes: Vec<String>,
+}
+
+/// The ways an entry can name a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum How {
+    /// A program to start.
+    Stdio(Stdio),
+    /// A URL.
+    Http(Http),
+    /// An entry that names no server anybody could reach.
+    Broken {
+        /// What a check would have come to.
+        reason: Reason,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// A program, as written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Stdio {
+    /// The program.
+    pub(super) command: String,
+    /// Its arguments.
+    pub(super) args: Vec<String>,
+    /// Variables with their values.
+    pub(super) env: BTreeMap<String, String>,
+    /// Variables passed on from the client's environment where they are set.
+    pub(super) inherit: Vec<String>,
+    /// Variables passed on that the server cannot do without.
+    pub(super) require: Vec<String>,
+    /// A file of further variables, weaker than `env`.
+    pub(super) env_file: Option<String>,
+    /// The working directory.
+    pub(super) cwd: Option<String>,
+}
+
+/// A URL, as written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Http {
+    /// The URL.
+    pub(super) url: String,
+    /// Which transport.
+    pub(super) transport: HttpTransport,
+    /// Headers with their values.
+    pub(super) headers: Vec<(String, String)>,
+    /// Headers whose values are in environment variables: header, text in front of the value, variable.
+    pub(super) env_headers: Vec<(String, &'static str, String)>,
+}
+
+impl Entry {
+    /// An entry with nothing odd about it.
+    pub(super) fn new(name: &str, how: How) -> Self {
+        Entry { name: name.to_owned(), how, off: None, notes: Vec::new() }
+    }
+}

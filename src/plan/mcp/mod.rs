@@ -1,0 +1,161 @@
+//! MCP servers: what lab-probe's own configuration and the clients' configs name, as targets.
+//!
+//! ```text
+//! places (table of clients × this user) → document → readers → resolve (variables, paths) → merge (names) → targets
+//! ```
+//!
+//! Reads files and the environment. Starts nothing, sends nothing.
+
+mod claude;
+mod clients;
+mod discover;
+mod document;
+mod entry;
+mod fingerprint;
+mod gemini;
+mod merge;
+mod places;
+mod readers;
+mod resolve;
+mod scripts;
+#[cfg(test)]
+mod tests;
+pub mod trust;
+mod variables;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::discover::Search;
+use self::fingerprint::Key;
+use self::merge::Named;
+use self::trust::TrustStore;
+use super::Plan;
+use super::surroundings::Surroundings;
+use crate::config::settings::{ServerReach, ServerSettings, Settings};
+use crate::model::mcp::{HealthScript, HttpServer, McpTarget, Reach, StdioServer};
+use crate::model::reason::{Failure, Reason};
+use crate::model::target::{Origin, Probe, Schedule, Target};
+
+/// The `source` of what lab-probe's own configuration names.
+const OWN: &str = "lab-probe";
+
+/// Every MCP server to report on: by hand, by health script, discovered, and expected but found nowhere.
+pub fn plan(settings: &Settings, surroundings: &Surroundings) -> Plan {
+    let mcp = &settings.mcp;
+    let mut plan = Plan::default();
+    let (trusted, warning) = TrustStore::load(&settings.probe.state_dir);
+    plan.warnings.extend(warning);
+    let found = discover::discover(&Search {
+        surroundings,
+        discover: mcp.discover,
+        config_files: &mcp.config_files,
+        repositories: &settings.worktree.repos,
+        trusted: &trusted,
+        ca_file: mcp.ca_file.as_deref(),
+    });
+    plan.warnings.extend(found.warnings);
+
+    let mut own = by_hand(settings);
+    own.extend(scripts(settings, &own, &mut plan.warnings));
+    let taken: BTreeSet<String> = own.keys().cloned().collect();
+    let (named, mut replaced) = merge::merge(found.candidates, &taken);
+    let mut servers = own;
+    for server in named {
+        let (schedule, list_tools) = (mcp.schedule, mcp.list_tools);
+        servers.insert(server.name.clone(), Server { named: server, schedule, list_tools });
+    }
+    for (name, server) in &mut servers {
+        server.named.origins.extend(replaced.remove(name).unwrap_or_default());
+    }
+    expect(settings, &mut servers);
+
+    let key = Key::of(&settings.probe.state_dir);
+    plan.targets = servers.into_values().map(|server| server.target(&key)).collect();
+    plan
+}
+
+/// A server with its place in the schedule.
+struct Server {
+    named: Named,
+    schedule: Schedule,
+    list_tools: bool,
+}
+
+impl Server {
+    fn target(self, key: &Key) -> Target {
+        let target = McpTarget { reach: self.named.reach, list_tools: self.list_tools };
+        Target {
+            name: self.named.name,
+            fingerprint: key.fingerprint(&target, self.schedule.timeout),
+            probe: Probe::Mcp(target),
+            schedule: self.schedule,
+            origins: self.named.origins,
+        }
+    }
+}
+
+/// `[[mcp.server]]`.
+fn by_hand(settings: &Settings) -> BTreeMap<String, Server> {
+    let server = |server: &ServerSettings| {
+        let named = Named { name: server.name.clone(), reach: own_reach(server), origins: vec![own_origin(settings)] };
+        (server.name.clone(), Server { named, schedule: server.schedule, list_tools: server.list_tools })
+    };
+    settings.mcp.servers.iter().map(server).collect()
+}
+
+fn own_reach(server: &ServerSettings) -> Reach {
+    if server.disabled {
+        let hint = "take `disabled = true` away from its [[mcp.server]]";
+        return Reach::Unreachable(
+            Failure::new(Reason::Disabled, "switched off in lab-probe's config").with_hint(hint),
+        );
+    }
+    match server.reach.clone() {
+        ServerReach::Stdio { command, args, env, cwd } => Reach::Stdio(StdioServer { command, args, env, cwd }),
+        ServerReach::Http { url, headers, transport, ca_file } => {
+            Reach::Http(HttpServer { url, transport, headers, ca_file })
+        }
+        ServerReach::Script { command, env, cwd } => Reach::Script(HealthScript { command, env, cwd }),
+        ServerReach::Unreachable(failure) => Reach::Unreachable(failure),
+    }
+}
+
+/// The scripts of `health_dir`. The user has put each there by name, so it goes before what is discovered; what is
+/// written out under `[[mcp.server]]` goes before it.
+fn scripts(
+    settings: &Settings,
+    by_hand: &BTreeMap<String, Server>,
+    warnings: &mut Vec<String>,
+) -> BTreeMap<String, Server> {
+    let Some(directory) = &settings.mcp.health_dir else { return BTreeMap::new() };
+    let (schedule, list_tools) = (settings.mcp.schedule, settings.mcp.list_tools);
+    scripts::find(directory, warnings)
+        .into_iter()
+        .filter(|script| !by_hand.contains_key(&script.name))
+        .map(|script| {
+            let note = Some("health script".to_owned());
+            let origin = Origin { source: OWN.into(), path: script.path, scope: "config".into(), name: None, note };
+            let named = Named { name: script.name.clone(), reach: script.reach, origins: vec![origin] };
+            (script.name, Server { named, schedule, list_tools })
+        })
+        .collect()
+}
+
+/// Adds what is expected and found nowhere.
+fn expect(settings: &Settings, servers: &mut BTreeMap<String, Server>) {
+    for name in &settings.mcp.expected {
+        if servers.contains_key(name) {
+            continue;
+        }
+        let failure = Failure::new(Reason::NotConfigured, "expected, but named in no config");
+        let origins = vec![Origin { note: Some("only in `expected`".into()), ..own_origin(settings) }];
+        let named = Named { name: name.clone(), reach: Reach::Unreachable(failure), origins };
+        let (schedule, list_tools) = (settings.mcp.schedule, settings.mcp.list_tools);
+        servers.insert(name.clone(), Server { named, schedule, list_tools });
+    }
+}
+
+fn own_origin(settings: &Settings) -> Origin {
+    let path = settings.source.clone().unwrap_or_default();
+    Origin { source: OWN.into(), path, scope: "config".into(), name: None, note: None }
+}

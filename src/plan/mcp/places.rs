@@ -1,0 +1,170 @@
+//! Which files to look at: the table of clients, laid over this user's directories and projects.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::clients::{Base, CLIENTS, Client, ClientFile, Scope};
+use crate::plan::surroundings::{Platform, Surroundings};
+
+/// A file that may hold a list of servers.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// Whose it is.
+    pub(super) client: &'static Client,
+    /// Whose list.
+    pub(super) scope: Scope,
+    /// The file, which need not exist.
+    pub(super) path: PathBuf,
+    /// The project it belongs to, for [`Scope::Project`].
+    pub(super) project: Option<Project>,
+}
+
+/// A directory whose files can come with a cloned repository.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Project {
+    /// The directory itself: a worktree, or a directory in no repository.
+    pub(super) directory: PathBuf,
+    /// What all worktrees of one repository have in common: its common git directory; else the directory.
+    pub(super) repository: PathBuf,
+}
+
+/// Every file the clients may keep lists in, each path once: a file that is somebody's own is never looked at a second
+/// time as a project's, even when the project directory is the home.
+pub(super) fn places(surroundings: &Surroundings, projects: &[Project]) -> Vec<Place> {
+    let mut seen = BTreeSet::new();
+    let mut places = Vec::new();
+    for client in CLIENTS {
+        for file in client.files.iter().filter(|f| f.platform.is_none_or(|p| p == surroundings.platform)) {
+            if let Some(path) = resolve(file, surroundings)
+                && seen.insert(path.clone())
+            {
+                places.push(Place { client, scope: file.scope, path, project: None });
+            }
+        }
+    }
+    for project in projects {
+        for client in CLIENTS {
+            for file in client.files.iter().filter(|file| matches!(file.base, Base::Project)) {
+                let path = project.directory.join(file.path);
+                if seen.insert(path.clone()) {
+                    places.push(Place { client, scope: file.scope, path, project: Some(project.clone()) });
+                }
+            }
+        }
+    }
+    places
+}
+
+/// Where a file of the user or the machine is; `None` for a project's, and where there is no home.
+fn resolve(file: &ClientFile, surroundings: &Surroundings) -> Option<PathBuf> {
+    let home = surroundings.home.as_deref();
+    match file.base {
+        Base::Project => None,
+        Base::Root => Some(surroundings.root.join(file.path)),
+        Base::Home => Some(home?.join(file.path)),
+        Base::Variable(variable, fallback) => {
+            Some(surroundings.path_var(variable).or_else(|| Some(home?.join(fallback)))?.join(file.path))
+        }
+        Base::FileVariable(variable) => surroundings.path_var(variable),
+        Base::AppData if surroundings.platform == Platform::MacOs => {
+            Some(home?.join("Library/Application Support").join(file.path))
+        }
+        Base::AppData | Base::ConfigHome => config_home(surroundings, file.path),
+    }
+}
+
+/// `$XDG_CONFIG_HOME`, but `~/.config` for a file that is only there: the variable may have been set for lab-probe
+/// alone, or only in login shells.
+fn config_home(surroundings: &Surroundings, below: &str) -> Option<PathBuf> {
+    let usual = surroundings.home.as_ref().map(|home| home.join(".config").join(below));
+    let moved = surroundings.path_var("XDG_CONFIG_HOME").map(|directory| directory.join(below));
+    match (moved, usual) {
+        (Some(moved), Some(usual)) if !moved.exists() && usual.exists() => Some(usual),
+        (Some(moved), _) => Some(moved),
+        (None, usual) => usual,
+    }
+}
+
+/// The projects whose files are looked at: the repository of the working directory (every directory from there up to
+/// its top), and every worktree of each configured repository. The home itself is no project unless it is a repository.
+pub(super) fn projects(surroundings: &Surroundings, repositories: &[PathBuf]) -> Vec<Project> {
+    let mut projects = Vec::new();
+    if let Some(cwd) = &surroundings.cwd {
+        projects.extend(around(cwd, surroundings));
+    }
+    for repository in repositories {
+        projects.extend(worktrees(repository));
+    }
+    let mut seen = BTreeSet::new();
+    projects.retain(|project| seen.insert(project.directory.clone()));
+    projects
+}
+
+/// The project at a directory.
+pub(super) fn project_at(directory: &Path) -> Project {
+    let repository = common_git_directory(directory).unwrap_or_else(|| directory.to_owned());
+    Project { directory: directory.to_owned(), repository }
+}
+
+/// The directory that a client's file belongs to: what remains when the client's part of the path is taken away.
+pub(super) fn directory_of(path: &Path, client: &Client) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let below = client.files.iter().filter(|file| !file.path.is_empty() && path.ends_with(file.path));
+    let depth = below.map(|file| Path::new(file.path).components().count()).max().unwrap_or(1);
+    path.ancestors().nth(depth).unwrap_or(Path::new("/")).to_owned()
+}
+
+fn around(cwd: &Path, surroundings: &Surroundings) -> Vec<Project> {
+    let top = cwd.ancestors().find_map(|directory| Some((directory, common_git_directory(directory)?)));
+    match top {
+        Some((top, repository)) => cwd
+            .ancestors()
+            .take_while(|directory| directory.starts_with(top))
+            .map(|directory| Project { directory: directory.to_owned(), repository: repository.clone() })
+            .collect(),
+        None if Some(cwd) == surroundings.home.as_deref() || cwd.parent().is_none() => Vec::new(),
+        None => vec![project_at(cwd)],
+    }
+}
+
+/// The main worktree of a repository and the linked ones, by git's own files (gitrepository-layout(5)): no git process
+/// for a handful of small reads.
+fn worktrees(repository: &Path) -> Vec<Project> {
+    let Some(common) = common_git_directory(repository) else {
+        return vec![project_at(repository)];
+    };
+    let mut directories = vec![repository.to_owned()];
+    if common.file_name().is_some_and(|name| name == ".git") {
+        directories.extend(common.parent().map(Path::to_owned));
+    }
+    let mut linked: Vec<PathBuf> = std::fs::read_dir(common.join("worktrees"))
+        .into_iter()
+        .flatten()
+        .take(MAX_WORKTREES)
+        .filter_map(|entry| first_line(&entry.ok()?.path().join("gitdir")))
+        .filter_map(|gitfile| PathBuf::from(gitfile).parent().map(Path::to_owned))
+        .collect();
+    linked.sort();
+    directories.extend(linked);
+    directories.into_iter().map(|directory| Project { directory, repository: common.clone() }).collect()
+}
+
+/// More worktrees than anybody has; a bound, because the directory is not ours.
+const MAX_WORKTREES: usize = 10_000;
+
+/// The git directory that all worktrees of the repository at `directory` share; `None` if it is no worktree's top.
+fn common_git_directory(directory: &Path) -> Option<PathBuf> {
+    let dot_git = directory.join(".git");
+    let git_directory =
+        if dot_git.is_dir() { dot_git } else { directory.join(first_line(&dot_git)?.strip_prefix("gitdir:")?.trim()) };
+    let common = match first_line(&git_directory.join("commondir")) {
+        Some(common) => git_directory.join(common),
+        None => git_directory,
+    };
+    std::fs::canonicalize(common).ok()
+}
+
+fn first_line(path: &Path) -> Option<String> {
+    let bytes = crate::fs::read_capped(path, 64 << 10).ok()?;
+    Some(String::from_utf8(bytes).ok()?.lines().next()?.trim().to_owned())
+}

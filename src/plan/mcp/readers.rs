@@ -1,0 +1,266 @@
+//! The shapes in which clients write their server lists, each read into [`Entry`]s.
+//!
+//! Reading is lenient about what does not matter here (unknown keys, numbers where strings belong) and never gives up
+//! on a file for one bad entry: that entry becomes a server whose check says what is wrong with it.
+
+use serde_json::{Map, Value};
+
+use super::entry::{Entry, How, Http, Stdio};
+use crate::model::mcp::HttpTransport;
+use crate::model::reason::Reason;
+
+type Table = Map<String, Value>;
+
+/// The keys that differ between clients that otherwise use the same shape: a table of servers by name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keys {
+    /// The table's key at the top of the file.
+    pub(super) container: &'static str,
+    /// The program.
+    pub(super) command: &'static str,
+    /// Variables for the program.
+    pub(super) env: &'static str,
+    /// Variables whose values come from the client's environment, where set.
+    pub(super) env_names: Option<&'static str>,
+    /// The same, but the server cannot do without them.
+    pub(super) env_required: Option<&'static str>,
+    /// The URL, in the order in which they win, each with the transport it stands for.
+    pub(super) url: &'static [(&'static str, HttpTransport)],
+    /// Headers.
+    pub(super) headers: &'static str,
+    /// Headers whose values are in environment variables.
+    pub(super) env_headers: Option<&'static str>,
+    /// The environment variable with a bearer token.
+    pub(super) bearer_variable: Option<&'static str>,
+    /// Keys that make the client refuse the entry, each with what to use instead.
+    pub(super) refused: &'static [(&'static str, &'static str)],
+    /// Which key decides when an entry has both a program and a URL.
+    pub(super) preference: Preference,
+    /// What a plain URL without a `type` stands for.
+    pub(super) remote: HttpTransport,
+}
+
+/// Which key decides when an entry has both a program and a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Preference {
+    /// `type`; without it the program.
+    Type,
+    /// The program, whatever `type` says.
+    Command,
+    /// The URL, whatever `type` says.
+    Url,
+}
+
+/// The keys most clients share.
+pub(super) const COMMON: Keys = Keys {
+    container: "mcpServers",
+    command: "command",
+    env: "env",
+    env_names: None,
+    env_required: None,
+    url: &[("url", HttpTransport::Auto), ("serverUrl", HttpTransport::Auto)],
+    headers: "headers",
+    env_headers: None,
+    bearer_variable: None,
+    refused: &[],
+    preference: Preference::Type,
+    remote: HttpTransport::Auto,
+};
+
+/// Reads the servers in the table `keys.container` of `root`.
+///
+/// # Errors
+/// A sentence when the container is there and is no table.
+pub(super) fn servers(root: &Table, keys: &Keys) -> Result<Vec<Entry>, String> {
+    let Some(container) = root.get(keys.container) else { return Ok(Vec::new()) };
+    let table = match container {
+        Value::Null => return Ok(Vec::new()),
+        Value::Object(table) => table,
+        _ => return Err(format!("{:?} is no table of servers", keys.container)),
+    };
+    Ok(table.iter().filter_map(|(name, value)| server(name, value, keys)).collect())
+}
+
+/// Reads one server; `None` for something that is no server of its own (a part built into the client).
+fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
+    let Value::Object(table) = value else {
+        return Some(Entry::new(name, broken(Reason::SpawnFailed, "the entry is no table")));
+    };
+    let table = unwrapped(table);
+    if is_built_in(table) {
+        return None;
+    }
+    let mut entry = Entry::new(name, how(table, keys));
+    entry.off = switched_off(table);
+    if keys.headers != "headers" && table.contains_key("headers") {
+        entry.notes.push(format!("the client ignores `headers`; it reads `{}`", keys.headers));
+    }
+    Some(entry)
+}
+
+/// Older files of one client (Goose) keep the settings one level down, beside `enabled`.
+fn unwrapped(table: &Table) -> &Table {
+    match table.get("config") {
+        Some(Value::Object(inner)) if inner.contains_key("type") && !table.contains_key("type") => inner,
+        _ => table,
+    }
+}
+
+/// Parts of the client itself that stand in the same list (Goose).
+fn is_built_in(table: &Table) -> bool {
+    matches!(text(table, "type").as_deref(), Some("builtin" | "platform" | "frontend" | "inline_python"))
+}
+
+/// `disabled = true` or `enabled = false`, honoured for every client: whoever wrote it does not want the server started.
+fn switched_off(table: &Table) -> Option<String> {
+    match (table.get("disabled"), table.get("enabled")) {
+        (Some(Value::Bool(true)), _) => Some("`disabled` is true".into()),
+        (_, Some(Value::Bool(false))) => Some("`enabled` is false".into()),
+        _ => None,
+    }
+}
+
+fn how(table: &Table, keys: &Keys) -> How {
+    if let Some((key, instead)) = keys.refused.iter().find(|(key, _)| table.contains_key(*key)) {
+        return broken(Reason::ConnectFailed, &format!("the client refuses entries with `{key}`; it wants {instead}"));
+    }
+    let kind = match kind(table) {
+        Ok(kind) => kind,
+        Err(other) => {
+            return broken(Reason::ConnectFailed, &format!("{other:?} is no transport lab-probe knows"));
+        }
+    };
+    let url = keys.url.iter().find_map(|(key, transport)| Some((text(table, key)?, *transport)));
+    let has_command = table.get(keys.command).is_some_and(|command| !command.is_null());
+    let use_command = match (has_command, &url) {
+        (true, None) => true,
+        (false, _) => false,
+        (true, Some(_)) => match keys.preference {
+            Preference::Command => true,
+            Preference::Url => false,
+            Preference::Type => matches!(kind, None | Some(Kind::Stdio)),
+        },
+    };
+    match (use_command, url, kind) {
+        (true, _, _) => stdio(table, keys),
+        (false, Some((url, transport)), kind) => http(table, keys, url, transport, kind),
+        (false, None, Some(Kind::Http(_))) => broken(Reason::ConnectFailed, "the entry has no URL"),
+        (false, None, _) if only_settings(table) => broken(
+            Reason::NotConfigured,
+            "an extension of the client provides this server; how it is started is not in the file",
+        ),
+        (false, None, _) => broken(Reason::SpawnFailed, "the entry has neither a command nor a URL"),
+    }
+}
+
+/// Zed keeps the settings of servers that extensions bring in the same list.
+fn only_settings(table: &Table) -> bool {
+    table.contains_key("settings") || matches!(table.get("source"), Some(Value::String(s)) if s == "extension")
+}
+
+/// What `type` (or one of its other names) says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Stdio,
+    Http(HttpTransport),
+}
+
+fn kind(table: &Table) -> Result<Option<Kind>, String> {
+    let Some(written) = ["type", "transport", "transportType"].iter().find_map(|key| text(table, key)) else {
+        return Ok(None);
+    };
+    let plain: String = written.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    match plain.as_str() {
+        "stdio" | "local" => Ok(Some(Kind::Stdio)),
+        "http" | "https" | "streamablehttp" => Ok(Some(Kind::Http(HttpTransport::Http))),
+        "sse" => Ok(Some(Kind::Http(HttpTransport::Sse))),
+        "remote" | "" => Ok(None),
+        _ => Err(written),
+    }
+}
+
+fn stdio(table: &Table, keys: &Keys) -> How {
+    let mut stdio = Stdio { env: string_map(table.get(keys.env)), ..Stdio::default() };
+    match table.get(keys.command) {
+        Some(Value::String(command)) => stdio.command = command.clone(),
+        // opencode: program and arguments in one list.
+        Some(Value::Array(items)) => {
+            let mut words = items.iter().filter_map(scalar);
+            stdio.command = words.next().unwrap_or_default();
+            stdio.args = words.collect();
+        }
+        // Zed before 2025: a table of its own.
+        Some(Value::Object(inner)) => {
+            stdio.command = text(inner, "path").unwrap_or_default();
+            stdio.args = strings(inner.get("args"));
+            stdio.env.extend(string_map(inner.get("env")));
+        }
+        _ => {}
+    }
+    if stdio.command.trim().is_empty() {
+        return broken(Reason::CommandNotFound, "the entry's command is empty");
+    }
+    stdio.args.extend(strings(table.get("args")));
+    stdio.cwd = text(table, "cwd").filter(|cwd| !cwd.is_empty());
+    stdio.env_file = text(table, "envFile").filter(|file| !file.is_empty());
+    stdio.inherit = keys.env_names.map(|key| variable_names(table.get(key))).unwrap_or_default();
+    stdio.require = keys.env_required.map(|key| variable_names(table.get(key))).unwrap_or_default();
+    How::Stdio(stdio)
+}
+
+fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind: Option<Kind>) -> How {
+    let transport = match (transport, kind) {
+        // A key that stands for one transport (`httpUrl`) says more than `type`.
+        (HttpTransport::Http | HttpTransport::Sse, _) => transport,
+        (HttpTransport::Auto, Some(Kind::Http(transport))) if keys.preference != Preference::Command => transport,
+        (HttpTransport::Auto, _) => keys.remote,
+    };
+    let mut env_headers: Vec<_> = keys
+        .env_headers
+        .map(|key| string_map(table.get(key)))
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(header, variable)| (header, "", variable))
+        .collect();
+    if let Some(variable) = keys.bearer_variable.and_then(|key| text(table, key)) {
+        env_headers.push(("Authorization".into(), "Bearer ", variable));
+    }
+    let headers = string_map(table.get(keys.headers)).into_iter().collect();
+    How::Http(Http { url, transport, headers, env_headers })
+}
+
+fn broken(reason: Reason, detail: &str) -> How {
+    How::Broken { reason, detail: detail.to_owned() }
+}
+
+/// A string, or a number or truth value as one.
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+pub(super) fn text(table: &Table, key: &str) -> Option<String> {
+    table.get(key).and_then(Value::as_str).map(str::to_owned)
+}
+
+pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
+    value.and_then(Value::as_array).map(|items| items.iter().filter_map(scalar).collect()).unwrap_or_default()
+}
+
+fn string_map(value: Option<&Value>) -> std::collections::BTreeMap<String, String> {
+    let table = value.and_then(Value::as_object);
+    table.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), scalar(value)?))).collect()
+}
+
+/// Names of variables: plain strings, or tables with a `name`.
+fn variable_names(value: Option<&Value>) -> Vec<String> {
+    let name = |item: &Value| match item {
+        Value::Object(table) => text(table, "name"),
+        other => other.as_str().map(str::to_owned),
+    };
+    value.and_then(Value::as_array).map(|items| items.iter().filter_map(name).collect()).unwrap_or_default()
+}

@@ -1,0 +1,285 @@
+//! From an entry as written to a server that can be asked: variables expanded by the client's rule, paths made
+//! absolute, URLs and headers checked. What stands in the way becomes that server's failure.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::clients::Client;
+use super::entry::{Entry, How, Http, Stdio};
+use super::places::Project;
+use super::variables::{self, Context, Field, Unresolved};
+use crate::model::mcp::{HttpServer, Reach, StdioServer};
+use crate::model::reason::{Failure, Reason};
+use crate::model::secret::Secret;
+use crate::plan::surroundings::Surroundings;
+
+/// The most that is read of an environment file.
+const ENV_FILE_LIMIT: u64 = 1 << 20;
+
+/// What an entry is resolved against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scene<'a> {
+    /// Whose entry it is.
+    pub(super) client: &'static Client,
+    /// Environment and home.
+    pub(super) surroundings: &'a Surroundings,
+    /// The file it stands in.
+    pub(super) file: &'a Path,
+    /// The project it belongs to, if any: where its server is started, and what `${workspaceFolder}` means.
+    pub(super) project: Option<&'a Project>,
+    /// Why none of this file's servers may be started, if so. Nothing but the file itself is read then.
+    pub(super) gate: Option<&'a Failure>,
+    /// Certificates trusted besides the system's.
+    pub(super) ca_file: Option<&'a Path>,
+}
+
+/// A resolved entry.
+#[derive(Debug, Clone)]
+pub(super) struct Resolved {
+    /// How to reach it, or why not.
+    pub(super) reach: Reach,
+    /// What makes it the same server as another entry: program, arguments, variables and working directory, or URL and
+    /// headers. Two worktrees of one repository that say the same mean the same.
+    pub(super) identity: Identity,
+}
+
+/// The parts that make two entries the same server. Holds secrets, so it has no `Debug` of its own parts.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Identity(Vec<String>);
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Identity({} parts)", self.0.len())
+    }
+}
+
+impl Scene<'_> {
+    /// Resolves one entry.
+    pub(super) fn resolve(&self, entry: &Entry) -> Resolved {
+        let (reach, expanded) = match &entry.how {
+            How::Stdio(stdio) => self.stdio(stdio),
+            How::Http(http) => self.http(http),
+            How::Broken { reason, detail } => {
+                let hint = format!("correct the entry in {}", self.file.display());
+                let failure = Failure::new(*reason, detail.clone()).with_hint(hint);
+                (Err(failure), Identity(vec!["broken".into(), detail.clone()]))
+            }
+        };
+        let reach = match (&entry.off, self.gate, reach) {
+            (Some(off), _, _) => Reach::Unreachable(self.switched_off(off)),
+            (None, Some(gate), _) => Reach::Unreachable(gate.clone()),
+            (None, None, Ok(reach)) => reach,
+            (None, None, Err(failure)) => Reach::Unreachable(failure),
+        };
+        Resolved { reach, identity: expanded }
+    }
+
+    fn switched_off(&self, off: &str) -> Failure {
+        Failure::new(Reason::Disabled, format!("switched off in {}: {off}", self.client.title))
+    }
+
+    fn stdio(&self, written: &Stdio) -> (Result<Reach, Failure>, Identity) {
+        match self.expand_stdio(written) {
+            Ok(server) => {
+                let identity = self.stdio_identity(&server);
+                (Ok(Reach::Stdio(server)), identity)
+            }
+            Err(unresolved) => {
+                let raw = StdioServer {
+                    command: written.command.clone(),
+                    args: written.args.iter().map(Secret::new).collect(),
+                    env: written.env.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect(),
+                    cwd: written.cwd.as_ref().map(PathBuf::from),
+                };
+                (Err(unresolved.failure(self.client.title)), self.stdio_identity(&raw))
+            }
+        }
+    }
+
+    fn expand_stdio(&self, written: &Stdio) -> Result<StdioServer, Unresolved> {
+        let secret = |text: &String, field| self.expand(text, field).map(Secret::new);
+        let mut env = self.env_file(written)?;
+        for name in &written.inherit {
+            env.extend(self.surroundings.var(name).map(|value| (name.clone(), Secret::new(value))));
+        }
+        for name in &written.require {
+            let value = self.surroundings.var(name).ok_or_else(|| Unresolved::Unset(name.clone()))?;
+            env.insert(name.clone(), Secret::new(value));
+        }
+        for (name, value) in &written.env {
+            env.insert(name.clone(), secret(value, Field::Env)?);
+        }
+        Ok(StdioServer {
+            command: self.expand(&written.command, Field::Command)?,
+            args: written.args.iter().map(|arg| secret(arg, Field::Argument)).collect::<Result<_, _>>()?,
+            env,
+            cwd: match &written.cwd {
+                Some(cwd) => Some(self.base().join(self.expand(cwd, Field::Path)?)),
+                None => self.project.map(|project| project.directory.clone()).filter(|directory| directory.is_dir()),
+            },
+        })
+    }
+
+    /// The variables of `envFile`; a file that cannot be read keeps the server from being started, as in VS Code.
+    fn env_file(&self, written: &Stdio) -> Result<BTreeMap<String, Secret>, Unresolved> {
+        let Some(file) = &written.env_file else { return Ok(BTreeMap::new()) };
+        let path = self.base().join(self.expand(file, Field::Path)?);
+        if self.gate.is_some() {
+            return Ok(BTreeMap::new());
+        }
+        let bytes =
+            crate::fs::read_capped(&path, ENV_FILE_LIMIT).map_err(|e| Unresolved::File(path.clone(), e.to_string()))?;
+        Ok(dotenv(&String::from_utf8_lossy(&bytes)))
+    }
+
+    fn http(&self, written: &Http) -> (Result<Reach, Failure>, Identity) {
+        let expanded = self.expand_http(written);
+        let reach = match &expanded {
+            Err(unresolved) => Err(unresolved.failure(self.client.title)),
+            Ok((url, headers)) => sendable(url, headers).map(|()| {
+                Reach::Http(HttpServer {
+                    url: url.clone(),
+                    transport: written.transport,
+                    headers: headers.clone(),
+                    ca_file: self.ca_file.map(Path::to_owned),
+                })
+            }),
+        };
+        let mut parts = vec!["http".to_owned(), format!("{:?}", written.transport)];
+        match expanded {
+            Ok((url, headers)) => {
+                parts.push(url.expose().trim_end_matches('/').to_owned());
+                parts.extend(headers.into_iter().flat_map(|(n, v)| [n.to_ascii_lowercase(), v.expose().to_owned()]));
+            }
+            Err(_) => {
+                parts.push(written.url.clone());
+                parts.extend(written.headers.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
+            }
+        }
+        (reach, Identity(parts))
+    }
+
+    fn expand_http(&self, written: &Http) -> Result<(Secret, Vec<(String, Secret)>), Unresolved> {
+        let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
+        for (name, value) in &written.headers {
+            // Surrounding white space is never part of a header's value; a token read from a file often has some.
+            headers.insert(name.clone(), Secret::new(self.expand(value, Field::Header)?.trim()));
+        }
+        for (name, prefix, variable) in &written.env_headers {
+            let value = self.surroundings.var(variable).ok_or_else(|| Unresolved::Unset(variable.clone()))?;
+            headers.insert(name.clone(), Secret::new(format!("{prefix}{}", value.trim())));
+        }
+        Ok((Secret::new(self.expand(&written.url, Field::Url)?.trim()), headers.into_iter().collect()))
+    }
+
+    fn expand(&self, text: &str, field: Field) -> Result<String, Unresolved> {
+        let context = Context {
+            surroundings: self.surroundings,
+            workspace: self.project.map(|project| project.directory.as_path()),
+            directory: self.file.parent().unwrap_or(Path::new("/")),
+            read_files: self.gate.is_none(),
+        };
+        variables::expand(text, field, self.client.variables, context)
+    }
+
+    /// What relative paths are relative to: the project, else the home.
+    fn base(&self) -> &Path {
+        let home = self.surroundings.home.as_deref();
+        self.project.map(|project| project.directory.as_path()).or(home).unwrap_or(Path::new("/"))
+    }
+
+    fn stdio_identity(&self, server: &StdioServer) -> Identity {
+        let mut parts = vec!["stdio".to_owned(), server.command.clone()];
+        parts.extend(server.args.iter().map(|arg| arg.expose().to_owned()));
+        parts.push("with".to_owned());
+        parts.extend(server.env.iter().flat_map(|(name, value)| [name.clone(), value.expose().to_owned()]));
+        let Some(project) = self.project else {
+            parts.extend(server.cwd.iter().map(|cwd| cwd.to_string_lossy().into_owned()));
+            return Identity(parts);
+        };
+        // Another worktree of the repository says the same with its own path in it.
+        let directory = project.directory.to_string_lossy();
+        let mut of_this_place = false;
+        for part in &mut parts {
+            if part.contains(directory.as_ref()) {
+                *part = part.replace(directory.as_ref(), "${workspaceFolder}");
+                of_this_place = true;
+            }
+            of_this_place |= looks_relative(part);
+        }
+        match &server.cwd {
+            Some(cwd) if *cwd != project.directory => match cwd.strip_prefix(&project.directory) {
+                Ok(below) => {
+                    parts.push(below.to_string_lossy().into_owned());
+                    of_this_place = true;
+                }
+                Err(_) => parts.push(cwd.to_string_lossy().into_owned()),
+            },
+            _ => {}
+        }
+        if of_this_place {
+            parts.push(project.repository.to_string_lossy().into_owned());
+        }
+        Identity(parts)
+    }
+}
+
+/// Whether a word of a command line seems to name a file relative to the working directory (`dist/index.js`,
+/// `./server`, `server.py`): the same words in another repository then mean another server. Only used to tell that.
+fn looks_relative(word: &str) -> bool {
+    if word.starts_with(['/', '~', '@', '-', '$']) || word.contains("://") || word.contains(char::is_whitespace) {
+        return false;
+    }
+    let script = [".js", ".mjs", ".cjs", ".ts", ".py", ".sh", ".rb", ".jar"].iter().any(|end| word.ends_with(end));
+    script || word.starts_with('.') || word.contains('/')
+}
+
+/// Whether the URL and headers could be sent at all.
+fn sendable(url: &Secret, headers: &[(String, Secret)]) -> Result<(), Failure> {
+    let refused = |detail: &str| Err(Failure::new(Reason::ConnectFailed, detail));
+    match Url::parse(url.expose()) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
+        Ok(url) if matches!(url.scheme(), "unix" | "pipe") => {
+            return refused("lab-probe does not speak to local sockets");
+        }
+        Ok(_) => return refused("the URL is neither http nor https"),
+        Err(error) => return refused(&format!("the URL is not valid: {error}")),
+    }
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    for (name, value) in headers {
+        if name.is_empty() || !name.chars().all(token) {
+            return refused(&format!("{name:?} is no name of a header"));
+        }
+        if value.expose().chars().any(|c| c.is_control() && c != '\t') {
+            return refused(&format!("the value of the header {name} has a control character in it"));
+        }
+    }
+    Ok(())
+}
+
+/// `NAME=value` lines; `export` in front, quotes around the value and comments are allowed. Lines that are none of
+/// this are skipped.
+fn dotenv(text: &str) -> BTreeMap<String, Secret> {
+    text.lines()
+        .filter_map(|line| {
+            let line = line.trim();
+            let line = line.strip_prefix("export ").unwrap_or(line);
+            let (name, value) = line.split_once('=')?;
+            let name = name.trim();
+            (!name.is_empty() && !name.starts_with('#')).then(|| (name.to_owned(), Secret::new(unquoted(value.trim()))))
+        })
+        .collect()
+}
+
+fn unquoted(value: &str) -> &str {
+    for quote in ['"', '\''] {
+        if let Some(rest) = value.strip_prefix(quote)
+            && let Some(end) = rest.find(quote)
+        {
+            return &rest[..end];
+        }
+    }
+    value.find(" #").map_or(value, |comment| value[..comment].trim_end())
+}

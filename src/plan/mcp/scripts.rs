@@ -1,0 +1,117 @@
+//! Health scripts: `mcp-<name>-health` in `health_dir`, each a target of its own.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::model::mcp::{HealthScript, Reach};
+use crate::model::reason::{Failure, Reason};
+use crate::model::secret::Secret;
+
+/// More scripts than anybody has; a bound, because a directory named by mistake may hold anything.
+const MAX_ENTRIES: usize = 100_000;
+
+/// A health script.
+#[derive(Debug, Clone)]
+pub(super) struct Script {
+    /// The server's name.
+    pub(super) name: String,
+    /// The file.
+    pub(super) path: PathBuf,
+    /// How to run it, or why not.
+    pub(super) reach: Reach,
+}
+
+/// The scripts in a directory, by name.
+pub(super) fn find(directory: &Path, warnings: &mut Vec<String>) -> Vec<Script> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(e) => {
+            warnings.push(format!("{}: {e} (mcp.health_dir)", directory.display()));
+            return Vec::new();
+        }
+    };
+    let mut scripts = BTreeMap::new();
+    for entry in entries.take(MAX_ENTRIES).flatten() {
+        if let Some(name) = server_name(entry.file_name().as_bytes()) {
+            let path = entry.path();
+            let reach = reach(&path);
+            scripts.insert(name.clone(), Script { name, path, reach });
+        }
+    }
+    scripts.into_values().collect()
+}
+
+/// `<name>` of `mcp-<name>-health`.
+fn server_name(file_name: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(file_name).ok()?.strip_prefix("mcp-")?.strip_suffix("-health")?;
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+fn reach(path: &Path) -> Reach {
+    let failed =
+        |detail: String, hint: String| Reach::Unreachable(Failure::new(Reason::ScriptFailed, detail).with_hint(hint));
+    match std::fs::metadata(path) {
+        Err(e) => failed(format!("{}: {e}", path.display()), Reason::ScriptFailed.remedy().into()),
+        Ok(file) if !file.is_file() => {
+            failed(format!("{} is no regular file", path.display()), Reason::ScriptFailed.remedy().into())
+        }
+        Ok(file) if file.permissions().mode() & 0o111 == 0 => failed(
+            format!("{} is not executable", path.display()),
+            format!("run `chmod +x {}`", crate::fs::shell_word(path)),
+        ),
+        Ok(_) => match crate::fs::exposure(path) {
+            Ok(None) => Reach::Script(HealthScript {
+                command: vec![Secret::new(path.to_string_lossy())],
+                env: BTreeMap::new(),
+                cwd: None,
+            }),
+            Ok(Some(exposure)) => Reach::Unreachable(
+                Failure::new(Reason::Untrusted, exposure.problem).with_hint(format!("run `{}`", exposure.remedy)),
+            ),
+            Err(e) => failed(format!("{}: {e}", path.display()), Reason::ScriptFailed.remedy().into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(directory: &Path, name: &str, mode: u32) {
+        let path = directory.join(name);
+        std::fs::write(&path, "#!/bin/sh\n").expect("written");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("chmod");
+    }
+
+    #[test]
+    fn scripts_are_found_by_name_and_what_cannot_be_run_says_why() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        script(directory.path(), "mcp-rag-query-health", 0o755);
+        script(directory.path(), "mcp-plain-health", 0o644);
+        script(directory.path(), "mcp-open-health", 0o777);
+        script(directory.path(), "mcp--health", 0o755);
+        script(directory.path(), "other", 0o755);
+        std::fs::create_dir(directory.path().join("mcp-directory-health")).expect("a directory");
+        let mut warnings = Vec::new();
+        let found = find(directory.path(), &mut warnings);
+        let seen: Vec<(&str, Option<Reason>)> = found
+            .iter()
+            .map(|script| match &script.reach {
+                Reach::Unreachable(failure) => (script.name.as_str(), Some(failure.reason)),
+                _ => (script.name.as_str(), None),
+            })
+            .collect();
+        let expected = [
+            ("directory", Some(Reason::ScriptFailed)),
+            ("open", Some(Reason::Untrusted)),
+            ("plain", Some(Reason::ScriptFailed)),
+            ("rag-query", None),
+        ];
+        assert_eq!(seen, expected);
+        assert!(warnings.is_empty());
+        assert!(find(&directory.path().join("gone"), &mut warnings).is_empty());
+        assert_eq!(warnings.len(), 1);
+    }
+}

@@ -1,0 +1,770 @@
+//! Whole discoveries on fixture trees: a home, a project and an environment of the test's own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+use crate::config::settings::*;
+use crate::model::mcp::HttpTransport;
+use crate::model::secret::Secret;
+use crate::plan::surroundings::Platform;
+
+/// A tree with a home, a project, a root and a state directory.
+struct Tree {
+    directory: tempfile::TempDir,
+    surroundings: Surroundings,
+    settings: Settings,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let root = directory.path().canonicalize().expect("canonical");
+        for name in ["home", "project/.git", "root", "state"] {
+            std::fs::create_dir_all(root.join(name)).expect("a directory");
+        }
+        let surroundings = Surroundings {
+            home: Some(root.join("home")),
+            cwd: None,
+            root: root.join("root"),
+            platform: Platform::Linux,
+            env: [("SET", "value"), ("TOKEN", "t0ken")].map(|(name, value)| (name.into(), value.into())).into(),
+        };
+        Tree { settings: settings(root.join("state")), surroundings, directory }
+    }
+
+    fn path(&self, relative: &str) -> PathBuf {
+        self.directory.path().canonicalize().expect("canonical").join(relative)
+    }
+
+    fn write(&self, relative: &str, text: &str) -> PathBuf {
+        let path = self.path(relative);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+        std::fs::write(&path, text).expect("written");
+        path
+    }
+
+    fn in_project(mut self) -> Self {
+        self.surroundings.cwd = Some(self.path("project"));
+        self
+    }
+
+    fn plan(&self) -> Plan {
+        plan(&self.settings, &self.surroundings)
+    }
+}
+
+fn settings(state_dir: PathBuf) -> Settings {
+    let schedule = Schedule {
+        ttl: Duration::from_secs(300),
+        retry_after: Duration::from_secs(30),
+        timeout: Duration::from_secs(10),
+    };
+    Settings {
+        source: None,
+        probe: ProbeSettings { deadline: Duration::from_secs(25), max_starts: 8, state_dir, labels: BTreeMap::new() },
+        mcp: McpSettings {
+            discover: true,
+            config_files: Vec::new(),
+            expected: Vec::new(),
+            health_dir: None,
+            schedule,
+            list_tools: true,
+            ca_file: None,
+            servers: Vec::new(),
+        },
+        worktree: WorktreeSettings {
+            repos: Vec::new(),
+            discovered: true,
+            base: None,
+            schedule,
+            test_reports: Vec::new(),
+            test_runners: Vec::new(),
+            named: Vec::new(),
+        },
+        thunes: Vec::new(),
+        services: Vec::new(),
+        output: OutputSettings { textfile: None, pushgateway: None, defaulted: true },
+    }
+}
+
+fn reach<'p>(plan: &'p Plan, name: &str) -> &'p Reach {
+    let names: Vec<&str> = plan.targets.iter().map(|target| target.name.as_str()).collect();
+    let target = plan.targets.iter().find(|target| target.name == name);
+    let target = target.unwrap_or_else(|| panic!("{name} is not among {names:?}; warnings: {:?}", plan.warnings));
+    match &target.probe {
+        Probe::Mcp(mcp) => &mcp.reach,
+        other => panic!("no MCP server: {other:?}"),
+    }
+}
+
+/// A line that says how a server is reached, secrets in clear.
+fn shown(plan: &Plan, name: &str) -> String {
+    match reach(plan, name) {
+        Reach::Stdio(server) => {
+            let words: Vec<&str> =
+                [server.command.as_str()].into_iter().chain(server.args.iter().map(Secret::expose)).collect();
+            let env: Vec<String> =
+                server.env.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect();
+            format!("{} [{}]", words.join(" "), env.join(" "))
+        }
+        Reach::Http(server) => {
+            let headers: Vec<String> =
+                server.headers.iter().map(|(name, value)| format!("{name}: {}", value.expose())).collect();
+            let transport = match server.transport {
+                HttpTransport::Auto => "auto",
+                HttpTransport::Http => "http",
+                HttpTransport::Sse => "sse",
+            };
+            format!("{transport} {} [{}]", server.url.expose(), headers.join(", "))
+        }
+        Reach::Script(script) => format!("script {}", script.command[0].expose()),
+        Reach::Unreachable(failure) => failure.reason.as_str().to_owned(),
+    }
+}
+
+fn names(plan: &Plan) -> Vec<&str> {
+    plan.targets.iter().map(|target| target.name.as_str()).collect()
+}
+
+#[test]
+fn every_clients_own_file_keys_and_variables_are_read_as_the_client_reads_them() {
+    // Client, file, contents, then each server with what is to come of it.
+    let table: &[(&str, &str, &str, &[(&str, &str)])] = &[
+        (
+            "claude-code",
+            "home/.claude.json",
+            r#"{"mcpServers": {
+                "a": {"command": "run", "args": ["${SET}", "${NONE:-deflt}", "$SET"], "env": {"K": "${TOKEN}"}},
+                "b": {"type": "http", "url": "https://h/${SET}", "headers": {"Authorization": "Bearer ${TOKEN}"}},
+                "c": {"type": "sse", "url": "http://h/sse"},
+                "d": {"type": "streamable-http", "url": "http://h/mcp"},
+                "e": {"command": "run", "env": {"K": "${NONE}"}},
+                "f": {"type": "stdio", "command": "run"}
+            }}"#,
+            &[
+                ("a", "run value deflt $SET [K=t0ken]"),
+                ("b", "http https://h/value [Authorization: Bearer t0ken]"),
+                ("c", "sse http://h/sse []"),
+                ("d", "http http://h/mcp []"),
+                ("e", "missing_env"),
+                ("f", "run []"),
+            ],
+        ),
+        (
+            "claude-desktop",
+            "home/.config/Claude/claude_desktop_config.json",
+            r#"{"mcpServers": {"a": {"command": "run", "args": ["${SET}"], "env": {"K": "${NONE}"}}}}"#,
+            &[("a", "run ${SET} [K=${NONE}]")],
+        ),
+        (
+            "cursor",
+            "home/.cursor/mcp.json",
+            r#"{"mcpServers": {
+                "a": {"command": "${userHome}/run", "args": ["${env:SET}", "${SET}"], "type": "http"},
+                "b": {"url": "http://h/mcp", "type": "stdio", "headers": {"X": "${env:TOKEN}"}},
+                "c": {"url": "http://h/mcp", "headers": {"X": "${TOKEN}"}},
+                "d": {"command": "run", "args": ["${workspaceFolder}"]},
+                "e": {"command": "run", "args": ["${env:NONE}"]}
+            }}"#,
+            &[
+                ("a", "HOME/run value ${SET} []"),
+                ("b", "auto http://h/mcp [X: t0ken]"),
+                ("c", "missing_env"),
+                ("d", "missing_env"),
+                ("e", "missing_env"),
+            ],
+        ),
+        (
+            "vscode",
+            "home/.config/Code/User/mcp.json",
+            r#"{
+                // comments are fine here
+                "inputs": [{"id": "key", "type": "promptString"}],
+                "servers": {
+                    "a": {"type": "stdio", "command": "run", "envFile": "${userHome}/.env", "env": {"B": "own"}},
+                    "b": {"type": "http", "url": "http://h/mcp", "headers": {"X": "${input:key}"}},
+                    "c": {"type": "http", "url": "unix:///tmp/sock#/mcp"},
+                    "d": {"url": "http://h/mcp"},
+                    "e": {"command": "run", "envFile": "/none/.env"},
+                },
+            }"#,
+            &[
+                ("a", "run [A=from file B=own]"),
+                ("b", "needs_input"),
+                ("c", "connect_failed"),
+                ("d", "auto http://h/mcp []"),
+                ("e", "missing_env"),
+            ],
+        ),
+        (
+            "vscode-insiders",
+            "home/.config/Code - Insiders/User/mcp.json",
+            r#"{"servers": {"a": {"command": "run"}}}"#,
+            &[("a", "run []")],
+        ),
+        (
+            "copilot-cli",
+            "home/.copilot/mcp-config.json",
+            r#"{"mcpServers": {
+                "a": {"type": "local", "command": "run", "args": ["${SET}"], "tools": ["*"]},
+                "b": {"type": "http", "url": "http://h/mcp", "headers": {"X": "${TOKEN}"}},
+                "c": {"type": "sse", "url": "http://h/sse"}
+            }}"#,
+            &[("a", "run ${SET} []"), ("b", "missing_env"), ("c", "sse http://h/sse []")],
+        ),
+        (
+            "codex",
+            "home/.codex/config.toml",
+            r#"
+                model = "x"
+                [mcp_servers.a]
+                command = "run"
+                args = ["${SET}"]
+                env = { K = "v" }
+                env_vars = ["TOKEN", "NONE", { name = "SET" }]
+                startup_timeout_sec = 20
+                [mcp_servers.b]
+                url = "https://h/mcp"
+                bearer_token_env_var = "TOKEN"
+                http_headers = { X = "1" }
+                env_http_headers = { Y = "SET" }
+                headers = { Z = "ignored" }
+                [mcp_servers.c]
+                url = "https://h/mcp"
+                bearer_token_env_var = "NONE"
+                [mcp_servers.d]
+                command = "run"
+                enabled = false
+                [mcp_servers.e]
+                url = "https://h/mcp"
+                bearer_token = "x"
+                [mcp_servers."dotted.name"]
+                command = "run"
+            "#,
+            &[
+                ("a", "run ${SET} [K=v SET=value TOKEN=t0ken]"),
+                ("b", "http https://h/mcp [Authorization: Bearer t0ken, X: 1, Y: value]"),
+                ("c", "missing_env"),
+                ("d", "disabled"),
+                ("e", "connect_failed"),
+                ("dotted.name", "run []"),
+            ],
+        ),
+        (
+            "gemini-cli",
+            "home/.gemini/settings.json",
+            r#"{"mcp": {"allowed": ["a", "b", "c", "d", "x"], "excluded": ["x"]}, "mcpServers": {
+                "a": {"command": "run", "args": ["$SET", "${SET}s", "${NONE:-d}"], "url": "http://h/a", "httpUrl": "http://h/b"},
+                "b": {"command": "run", "url": "http://h/a", "type": "sse"},
+                "c": {"command": "run", "args": ["$SET", "${SET}s", "${NONE:-d}", "cost: 5$"]},
+                "d": {"url": "http://h/$NONE"},
+                "x": {"command": "run"},
+                "y": {"command": "run"}
+            }}"#,
+            &[
+                ("a", "http http://h/b []"),
+                ("b", "sse http://h/a []"),
+                ("c", "run value values d cost: 5$ []"),
+                ("d", "missing_env"),
+                ("x", "disabled"),
+                ("y", "disabled"),
+            ],
+        ),
+        (
+            "windsurf",
+            "home/.codeium/windsurf/mcp_config.json",
+            r#"{"mcpServers": {
+                "a": {"serverUrl": "http://h/mcp", "headers": {"X": "Bearer ${file:~/token}", "Y": "${env:SET}"}},
+                "b": {"url": "http://h/mcp"},
+                "c": {"serverUrl": "http://h/mcp", "headers": {"X": "${file:/none}"}},
+                "d": {"command": "run", "disabled": true}
+            }}"#,
+            &[
+                ("a", "auto http://h/mcp [X: Bearer from-file, Y: value]"),
+                ("b", "auto http://h/mcp []"),
+                ("c", "missing_env"),
+                ("d", "disabled"),
+            ],
+        ),
+        (
+            "windsurf-plugins",
+            "home/.codeium/mcp_config.json",
+            r#"{"mcpServers": {"a": {"command": "run", "args": ["${env:SET}"]}}}"#,
+            &[("a", "run value []")],
+        ),
+        (
+            "zed",
+            "home/.config/zed/settings.json",
+            r#"{
+                // Zed settings
+                "theme": "x",
+                "context_servers": {
+                    "a": {"command": "run", "args": ["x"], "env": {"K": "v"}, "timeout": 60},
+                    "b": {"command": {"path": "run", "args": ["y"], "env": {"K": "v"}}, "settings": {}},
+                    "c": {"url": "http://h/mcp", "headers": {"X": "1"}},
+                    "d": {"settings": {"key": "v"}},
+                    "e": {"enabled": false, "command": "run"},
+                },
+            }"#,
+            &[
+                ("a", "run x [K=v]"),
+                ("b", "run y [K=v]"),
+                ("c", "auto http://h/mcp [X: 1]"),
+                ("d", "not_configured"),
+                ("e", "disabled"),
+            ],
+        ),
+        (
+            "opencode",
+            "home/.config/opencode/opencode.jsonc",
+            r#"{
+                "mcp": {
+                    "a": {"type": "local", "command": ["run", "x", "{env:SET}"], "environment": {"K": "{env:TOKEN}"}},
+                    "b": {"type": "remote", "url": "http://h/mcp", "headers": {"X": "{env:TOKEN}"}},
+                    "c": {"type": "remote", "url": "http://h/mcp", "headers": {"X": "{env:NONE}"}},
+                    "d": {"type": "local", "command": ["run"], "enabled": false},
+                    "e": {"type": "local", "command": ["run", "{\"json\": 1}"]}, // fine
+                }
+            }"#,
+            &[
+                ("a", "run x value [K=t0ken]"),
+                ("b", "auto http://h/mcp [X: t0ken]"),
+                ("c", "missing_env"),
+                ("d", "disabled"),
+                ("e", "run {\"json\": 1} []"),
+            ],
+        ),
+        (
+            "cline",
+            "home/.config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
+            r#"{"mcpServers": {
+                "a": {"type": "streamableHttp", "url": "http://h/mcp", "disabled": false, "autoApprove": []},
+                "b": {"type": "sse", "url": "http://h/sse"},
+                "c": {"command": "run", "disabled": true}
+            }}"#,
+            &[("a", "http http://h/mcp []"), ("b", "sse http://h/sse []"), ("c", "disabled")],
+        ),
+        (
+            "cline-cli",
+            "home/.cline/data/settings/cline_mcp_settings.json",
+            r#"{"mcpServers": {"a": {"command": "run"}}}"#,
+            &[("a", "run []")],
+        ),
+        (
+            "roo-code",
+            "home/.config/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
+            r#"{"mcpServers": {"a": {"command": "run"}, "b": {"type": "streamable-http", "url": "http://h/mcp"}}}"#,
+            &[("a", "run []"), ("b", "http http://h/mcp []")],
+        ),
+        (
+            "goose",
+            "home/.config/goose/config.yaml",
+            "
+extensions:
+  developer: {type: builtin, enabled: true}
+  a:
+    type: stdio
+    cmd: run
+    args: [x, 1]
+    envs: {K: v}
+    env_keys: [TOKEN]
+    enabled: true
+    timeout: 300
+  b: {type: streamable_http, uri: 'http://h/mcp', headers: {X: '1'}}
+  c: {type: sse, uri: 'http://h/sse'}
+  d: {type: stdio, cmd: run, enabled: false}
+  e: {type: stdio, cmd: run, env_keys: [NONE]}
+  f:
+    enabled: true
+    config: {type: stdio, cmd: run}
+",
+            &[
+                ("a", "run x 1 [K=v TOKEN=t0ken]"),
+                ("b", "http http://h/mcp [X: 1]"),
+                ("c", "sse http://h/sse []"),
+                ("d", "disabled"),
+                ("e", "missing_env"),
+                ("f", "run []"),
+            ],
+        ),
+        (
+            "antigravity",
+            "home/.gemini/antigravity/mcp_config.json",
+            r#"{"mcpServers": {"a": {"serverUrl": "http://h/mcp"}, "b": {"command": "run", "env": {"K": "${SET}"}}}}"#,
+            &[("a", "auto http://h/mcp []"), ("b", "missing_env")],
+        ),
+        (
+            "kiro",
+            "home/.kiro/settings/mcp.json",
+            r#"{"mcpServers": {
+                "a": {"command": "run", "env": {"K": "${SET}"}},
+                "b": {"url": "http://h/mcp", "headers": {"X": "${SET}"}},
+                "c": {"command": "run", "disabled": true}
+            }}"#,
+            &[("a", "run [K=${SET}]"), ("b", "missing_env"), ("c", "disabled")],
+        ),
+        (
+            "amazon-q",
+            "home/.aws/amazonq/mcp.json",
+            r#"{"mcpServers": {
+                "a": {"command": "run", "args": ["$SET"], "env": {"K": "$TOKEN"}},
+                "b": {"url": "http://h/mcp", "headers": {"X": "${env:TOKEN}", "Y": "$SET"}}
+            }}"#,
+            &[("a", "run $SET [K=t0ken]"), ("b", "auto http://h/mcp [X: t0ken, Y: $SET]")],
+        ),
+    ];
+    for (client, file, text, servers) in table {
+        let tree = Tree::new();
+        tree.write("home/.env", "# c\nA = \"from file\"\nexport B=other\nnot a line\n");
+        tree.write("home/token", "from-file\n");
+        tree.write(file, text);
+        let plan = tree.plan();
+        assert_eq!(plan.warnings, Vec::<String>::new(), "{client}");
+        assert_eq!(plan.targets.len(), servers.len(), "{client}: {:?}", names(&plan));
+        let home = tree.path("home").display().to_string();
+        for (name, expected) in *servers {
+            assert_eq!(shown(&plan, name), expected.replace("HOME", &home), "{client}: {name}");
+            let target = plan.targets.iter().find(|target| target.name == *name).expect("there");
+            assert_eq!(target.origins[0].source, *client);
+            assert_eq!(target.origins[0].path, tree.path(file));
+        }
+    }
+    let tested: Vec<&str> = table.iter().map(|row| row.0).collect();
+    let known: Vec<&str> = clients::CLIENTS.iter().map(|client| client.name).collect();
+    assert_eq!(tested, known, "a row for every client");
+}
+
+#[test]
+fn on_macos_desktop_applications_keep_their_files_in_application_support() {
+    for (file, found) in [
+        ("home/Library/Application Support/Claude/claude_desktop_config.json", true),
+        ("home/.config/Claude/claude_desktop_config.json", false),
+        ("root/Library/Application Support/ClaudeCode/managed-mcp.json", true),
+        ("root/etc/claude-code/managed-mcp.json", false),
+        ("home/Library/Application Support/Zed/settings.json", false),
+    ] {
+        let mut tree = Tree::new();
+        tree.surroundings.platform = Platform::MacOs;
+        tree.write(file, r#"{"mcpServers": {"a": {"command": "x"}}, "context_servers": {"a": {"command": "x"}}}"#);
+        assert_eq!(tree.plan().targets.len() == 1, found, "{file}");
+    }
+}
+
+#[test]
+fn files_that_no_client_uses_are_not_read() {
+    for file in ["home/.vscode/mcp.json", "home/.config/Claude/settings.json", "home/.mcp.json", "home/mcp.json"] {
+        let mut tree = Tree::new();
+        tree.surroundings.cwd = Some(tree.path("home"));
+        tree.write(file, r#"{"mcpServers": {"a": {"command": "x"}}, "servers": {"a": {"command": "x"}}}"#);
+        assert_eq!(names(&tree.plan()), Vec::<&str>::new(), "{file}");
+    }
+}
+
+#[test]
+fn a_projects_servers_are_listed_and_not_started_until_the_file_is_allowed_as_it_stands() {
+    let mut tree = Tree::new().in_project();
+    let text = r#"{"mcpServers": {"a": {"command": "run", "args": ["${SET}"]}}}"#;
+    let file = tree.write("project/.mcp.json", text);
+    assert_eq!(shown(&tree.plan(), "a"), "untrusted");
+
+    let mut store = TrustStore::default();
+    store.allow(&file, trust::digest(text.as_bytes()), jiff::Timestamp::UNIX_EPOCH).expect("allowed");
+    store.save(&tree.path("state")).expect("saved");
+    assert_eq!(shown(&tree.plan(), "a"), "run value []");
+    tree.write("project/.mcp.json", &format!("{text} "));
+    assert_eq!(shown(&tree.plan(), "a"), "untrusted");
+    match reach(&tree.plan(), "a") {
+        Reach::Unreachable(failure) => {
+            assert!(failure.detail.contains("has changed since it was trusted"), "{failure:?}");
+            assert!(failure.hint().contains("lab-probe trust"), "{failure:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+
+    tree.settings.mcp.config_files = vec![file];
+    let plan = tree.plan();
+    assert_eq!(shown(&plan, "a"), "run value []");
+    assert_eq!(plan.targets[0].origins.len(), 1);
+    match reach(&plan, "a") {
+        Reach::Stdio(server) => assert_eq!(server.cwd, Some(tree.path("project"))),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_projects_file_cannot_speak_for_the_user() {
+    let tree = Tree::new().in_project();
+    let project = tree.path("project");
+    // `projects` in a repository's .mcp.json would be the user's own list if it were read as such.
+    tree.write(
+        "project/.mcp.json",
+        &format!(
+            r#"{{"projects": {{{project:?}: {{"mcpServers": {{"a": {{"command": "evil"}}}}}}}}, "mcpServers": {{}}}}"#
+        ),
+    );
+    tree.write("project/.gemini/settings.json", r#"{"mcp": {"excluded": ["mine"], "allowed": []}}"#);
+    tree.write("home/.gemini/settings.json", r#"{"mcpServers": {"mine": {"command": "run"}}}"#);
+    assert_eq!(names(&tree.plan()), ["mine"]);
+    assert_eq!(shown(&tree.plan(), "mine"), "run []");
+}
+
+#[test]
+fn one_broken_file_is_a_warning_with_its_place_and_the_others_are_read() {
+    let tree = Tree::new();
+    let broken = tree.write("home/.cursor/mcp.json", "{\n  \"mcpServers\": {\n    \"s3cr3t\" 1\n");
+    tree.write("home/.kiro/settings/mcp.json", r#"{"mcpServers": {"a": {"command": "run"}}}"#);
+    std::fs::create_dir_all(tree.path("home/.aws/amazonq/mcp.json")).expect("a directory in place of a file");
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["a"]);
+    assert_eq!(plan.warnings.len(), 2, "{:?}", plan.warnings);
+    assert!(plan.warnings[0].starts_with(&format!("{}:3:14: ", broken.display())), "{:?}", plan.warnings);
+    assert!(plan.warnings[1].contains("not a regular file"), "{:?}", plan.warnings);
+    assert!(!plan.warnings[0].contains("s3cr3t"));
+}
+
+#[test]
+fn a_file_that_others_may_write_starts_nothing_and_says_what_mends_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut tree = Tree::new();
+    let file = tree.write("home/.cursor/mcp.json", r#"{"mcpServers": {"a": {"command": "run"}}}"#);
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).expect("chmod");
+    // Naming it in the configuration does not change who may write it.
+    for config_files in [Vec::new(), vec![file.clone()]] {
+        tree.settings.mcp.config_files = config_files;
+        let plan = tree.plan();
+        assert_eq!(shown(&plan, "a"), "untrusted");
+        assert!(plan.warnings[0].contains("chmod go-w"), "{:?}", plan.warnings);
+    }
+}
+
+#[test]
+fn the_same_server_found_twice_is_one_target_and_different_ones_are_told_apart() {
+    let tree = Tree::new().in_project();
+    let same = r#"{"command": "run", "args": ["x"], "env": {"K": "${TOKEN}"}}"#;
+    tree.write("home/.claude.json", &format!(r#"{{"mcpServers": {{"a": {same}, "b": {{"command": "one"}}}}}}"#));
+    tree.write(
+        "home/.cursor/mcp.json",
+        r#"{"mcpServers": {"a": {"command": "run", "args": ["x"], "env": {"K": "${env:TOKEN}"}}, "b": {"command": "two"}}}"#,
+    );
+    tree.write("home/.kiro/settings/mcp.json", r#"{"mcpServers": {"b": {"command": "two"}, "a": {"command": "run"}}}"#);
+    tree.write("project/.mcp.json", r#"{"mcpServers": {"b": {"command": "three"}}}"#);
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["a", "a@kiro", "b", "b@claude-code", "b@cursor"]);
+    let target = |name: &str| plan.targets.iter().find(|target| target.name == name).expect("there");
+    let sources = |name: &str| target(name).origins.iter().map(|o| o.source.clone()).collect::<Vec<_>>();
+    assert_eq!(sources("a"), ["claude-code", "cursor"]);
+    assert_eq!(sources("b@cursor"), ["cursor", "kiro"]);
+    assert_eq!(target("b@cursor").origins[0].name.as_deref(), Some("b"));
+    assert_eq!(shown(&plan, "b"), "untrusted", "the project's comes first");
+    assert_eq!(shown(&plan, "b@claude-code"), "one []");
+}
+
+#[test]
+fn a_server_that_one_place_keeps_from_being_asked_is_asked_where_another_allows_it() {
+    let tree = Tree::new().in_project();
+    tree.write("project/.mcp.json", r#"{"mcpServers": {"a": {"command": "run"}}}"#);
+    tree.write("home/.kiro/settings/mcp.json", r#"{"mcpServers": {"a": {"command": "run", "disabled": true}}}"#);
+    tree.write("home/.aws/amazonq/mcp.json", r#"{"mcpServers": {"a": {"command": "run"}}}"#);
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["a"]);
+    assert_eq!(shown(&plan, "a"), "run []");
+    let origins: Vec<(&str, Option<&str>)> =
+        plan.targets[0].origins.iter().map(|o| (o.source.as_str(), o.note.as_deref())).collect();
+    assert_eq!(origins, [("amazon-q", None), ("claude-code", Some("untrusted")), ("kiro", Some("disabled"))]);
+}
+
+#[test]
+fn what_lab_probe_itself_names_replaces_what_is_discovered() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut tree = Tree::new();
+    tree.write(
+        "home/.cursor/mcp.json",
+        r#"{"mcpServers": {"a": {"command": "x"}, "b": {"command": "x"}, "c": {"command": "x"}}}"#,
+    );
+    let script = tree.write("bin/mcp-b-health", "#!/bin/sh\n");
+    tree.write("bin/mcp-a-health", "#!/bin/sh\n");
+    for name in ["bin/mcp-a-health", "bin/mcp-b-health"] {
+        std::fs::set_permissions(tree.path(name), PermissionsExt::from_mode(0o755)).expect("chmod");
+    }
+    tree.settings.mcp.health_dir = Some(tree.path("bin"));
+    tree.settings.mcp.expected = vec!["a".into(), "b".into(), "c".into(), "d".into()];
+    tree.settings.mcp.servers = vec![ServerSettings {
+        name: "a".into(),
+        reach: ServerReach::Stdio { command: "own".into(), args: vec![], env: BTreeMap::new(), cwd: None },
+        disabled: false,
+        schedule: tree.settings.mcp.schedule,
+        list_tools: false,
+    }];
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["a", "b", "c", "d"]);
+    assert_eq!(shown(&plan, "a"), "own []");
+    assert_eq!(shown(&plan, "b"), format!("script {}", script.display()));
+    assert_eq!(shown(&plan, "c"), "x []");
+    assert_eq!(shown(&plan, "d"), "not_configured");
+    let sources: Vec<&str> = plan.targets[0].origins.iter().map(|origin| origin.source.as_str()).collect();
+    assert_eq!(sources, ["lab-probe", "cursor"]);
+}
+
+#[test]
+fn claude_codes_scopes_switches_and_managed_file_hold() {
+    let tree = Tree::new().in_project();
+    let project = tree.path("project");
+    tree.write(
+        "home/.claude.json",
+        &format!(
+            r#"{{"mcpServers": {{"a": {{"command": "user"}}}},
+                "projects": {{
+                    {project:?}: {{
+                        "mcpServers": {{"a": {{"command": "local"}}, "off": {{"command": "x"}}}},
+                        "disabledMcpjsonServers": ["b"], "enabledMcpjsonServers": ["c"], "disabledMcpServers": ["off"]
+                    }},
+                    "/gone": {{"mcpServers": {{"g": {{"command": "x"}}}}}}
+                }}}}"#
+        ),
+    );
+    tree.write(
+        "project/.mcp.json",
+        r#"{"mcpServers": {"a": {"command": "project"}, "b": {"command": "x"}, "c": {"command": "x"}, "d": {"command": "x"}}}"#,
+    );
+    tree.write("project/.claude/settings.local.json", r#"{"disabledMcpjsonServers": ["d"]}"#);
+    let plan = tree.plan();
+    let seen: Vec<(&str, String)> = names(&plan).into_iter().map(|name| (name, shown(&plan, name))).collect();
+    let expected = [
+        ("a", "local []"),
+        ("a@claude-code", "user []"),
+        ("a@claude-code:project", "untrusted"),
+        ("b", "disabled"),
+        ("c", "untrusted"),
+        ("d", "disabled"),
+        ("g", "x []"),
+        ("off", "disabled"),
+    ];
+    assert_eq!(seen, expected.map(|(name, shown)| (name, shown.to_owned())));
+
+    tree.write("root/etc/claude-code/managed-mcp.json", r#"{"mcpServers": {"m": {"command": "managed"}}}"#);
+    tree.write("home/.cursor/mcp.json", r#"{"mcpServers": {"other": {"command": "x"}}}"#);
+    let plan = tree.plan();
+    for target in &plan.targets {
+        let expected = match target.name.as_str() {
+            "m" => "managed []",
+            "other" => "x []",
+            _ => "disabled",
+        };
+        assert_eq!(shown(&plan, &target.name), expected, "{}", target.name);
+    }
+}
+
+#[test]
+fn variables_move_the_places_of_the_clients_that_have_one() {
+    for (variable, value, file, text) in [
+        ("CLAUDE_CONFIG_DIR", "c", "c/.claude.json", r#"{"mcpServers": {"a": {"command": "x"}}}"#),
+        ("CODEX_HOME", "c", "c/config.toml", "[mcp_servers.a]\ncommand = 'x'"),
+        ("COPILOT_HOME", "c", "c/mcp-config.json", r#"{"mcpServers": {"a": {"command": "x"}}}"#),
+        ("OPENCODE_CONFIG", "c.json", "c.json", r#"{"mcp": {"a": {"command": ["x"]}}}"#),
+        ("CLINE_DIR", "c", "c/data/settings/cline_mcp_settings.json", r#"{"mcpServers": {"a": {"command": "x"}}}"#),
+        ("XDG_CONFIG_HOME", "c", "c/zed/settings.json", r#"{"context_servers": {"a": {"command": "x"}}}"#),
+    ] {
+        let mut tree = Tree::new();
+        tree.write(file, text);
+        tree.surroundings.env.insert(variable.into(), tree.path(value).into());
+        assert_eq!(shown(&tree.plan(), "a"), "x []", "{variable}");
+    }
+}
+
+#[test]
+fn worktrees_of_one_repository_that_say_the_same_have_one_server() {
+    let mut tree = Tree::new();
+    let text = r#"{"mcpServers": {"dev": {"command": "node", "args": ["dist/index.js"]}, "abs": {"command": "npx"}}}"#;
+    for (worktree, text) in [("project", text), ("wt", text), ("elsewhere", text)] {
+        tree.write(&format!("{worktree}/.mcp.json"), text);
+    }
+    tree.write("wt/.git", &format!("gitdir: {}\n", tree.path("project/.git/worktrees/wt").display()));
+    tree.write("project/.git/worktrees/wt/gitdir", &format!("{}\n", tree.path("wt/.git").display()));
+    tree.write("project/.git/worktrees/wt/commondir", "../..\n");
+    std::fs::create_dir_all(tree.path("elsewhere/.git")).expect("a directory");
+    tree.settings.worktree.repos = vec![tree.path("project"), tree.path("elsewhere")];
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["abs", "dev", "dev@claude-code:elsewhere"]);
+    assert_eq!(plan.targets[0].origins.len(), 3);
+    assert_eq!(plan.targets[1].origins.len(), 2);
+}
+
+#[test]
+fn names_may_be_anything_but_empty() {
+    let tree = Tree::new();
+    let long = "n".repeat(1024);
+    let odd = ["a b", "\"quoted\"", "new\nline", "🦀", "", long.as_str()];
+    let servers: serde_json::Map<String, serde_json::Value> =
+        odd.iter().map(|name| ((*name).to_owned(), serde_json::json!({"command": "x"}))).collect();
+    tree.write("home/.cursor/mcp.json", &serde_json::json!({"mcpServers": servers}).to_string());
+    let plan = tree.plan();
+    assert_eq!(plan.targets.len(), odd.len() - 1);
+    assert_eq!(plan.warnings.len(), 1);
+    assert!(plan.warnings[0].contains("without a name"));
+}
+
+#[test]
+fn a_link_out_of_the_project_is_not_followed() {
+    let tree = Tree::new().in_project();
+    let outside = tree.write("outside.json", r#"{"mcpServers": {"a": {"command": "x"}}}"#);
+    std::os::unix::fs::symlink(outside, tree.path("project/.mcp.json")).expect("a link");
+    let plan = tree.plan();
+    assert_eq!(names(&plan), Vec::<&str>::new());
+    assert!(plan.warnings[0].contains("symbolic link"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn a_file_named_by_hand_is_read_by_its_shape_and_allowed() {
+    let mut tree = Tree::new();
+    tree.settings.mcp.discover = false;
+    tree.write("home/.cursor/mcp.json", r#"{"mcpServers": {"not": {"command": "x"}}}"#);
+    let text = r#"{"mcpServers": {"a": {"command": "x", "args": ["${SET}", "${env:SET}"]}}}"#;
+    tree.settings.mcp.config_files = vec![
+        tree.write("lab/servers.json", text),
+        tree.write("lab/b/.vscode/mcp.json", r#"{"servers": {"b": {"command": "x", "args": ["${workspaceFolder}"]}}}"#),
+        tree.write("lab/c.toml", "[mcp_servers.c]\ncommand = 'x'"),
+        tree.write("lab/d.json", r#"{"d": 1}"#),
+        tree.path("lab/gone.json"),
+    ];
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["a", "b", "c"]);
+    assert_eq!(shown(&plan, "a"), "x value value []");
+    assert_eq!(shown(&plan, "b"), format!("x {} []", tree.path("lab/b").display()));
+    assert_eq!(plan.warnings.len(), 2, "{:?}", plan.warnings);
+}
+
+#[test]
+fn a_thousand_servers_are_a_thousand_targets() {
+    let tree = Tree::new();
+    let servers: serde_json::Map<String, serde_json::Value> =
+        (0..1000).map(|i| (format!("s{i}"), serde_json::json!({"command": "x"}))).collect();
+    tree.write("home/.claude.json", &serde_json::json!({"mcpServers": servers}).to_string());
+    assert_eq!(tree.plan().targets.len(), 1000);
+}
+
+#[test]
+fn no_secret_of_a_client_config_stands_in_a_target_that_is_printed() {
+    let tree = Tree::new();
+    tree.write(
+        "home/.claude.json",
+        r#"{"mcpServers": {
+            "a": {"command": "x", "args": ["--key", "c4nary"], "env": {"K": "c4nary"}},
+            "b": {"type": "http", "url": "https://u:c4nary@h/mcp?key=c4nary", "headers": {"X": "c4nary"}},
+            "c": {"type": "http", "url": "c4nary:c4nary", "headers": {"X": "c4nary"}},
+            "d": {"type": "http", "url": "http://h/", "headers": {"X": "c4nary\n1"}}
+        }}"#,
+    );
+    let plan = tree.plan();
+    assert_eq!(plan.targets.len(), 4);
+    assert!(!format!("{plan:?}").contains("c4nary"), "{plan:?}");
+}
+
+#[test]
+fn a_tree_without_a_home_or_a_working_directory_plans_nothing_and_says_nothing() {
+    let mut tree = Tree::new();
+    tree.surroundings.home = None;
+    let plan = tree.plan();
+    assert!(plan.targets.is_empty() && plan.warnings.is_empty(), "{plan:?}");
+    assert!(Path::new("/").is_dir());
+}
