@@ -5,7 +5,7 @@ pub mod access;
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -34,7 +34,14 @@ pub fn settle(limit: Duration) -> Option<MutexGuard<'static, ()>> {
 /// [`io::ErrorKind::FileTooLarge`] past the limit, [`io::ErrorKind::InvalidInput`] for anything that is no regular
 /// file (a FIFO is never waited for), else what the operating system said.
 pub fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let file = open_regular(path)?;
+    read_open(&open_regular(path)?, limit)
+}
+
+/// Reads the rest of an open file, at most `limit` bytes: for a file that is also asked something else.
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`] past the limit, else what the operating system said.
+pub fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
@@ -62,68 +69,6 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 
 fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
-}
-
-/// A way in which somebody else could change what a file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exposure {
-    /// What is wrong, naming the file or directory: "others may write /a/b".
-    pub problem: String,
-    /// The command that mends it.
-    pub remedy: String,
-}
-
-/// Whether somebody other than root and the user this runs as could change the file: by writing it, by owning it, or
-/// by putting another in its place. For files that name commands to run.
-///
-/// Symbolic links are followed; what counts is the file that is read. Write permission for a group is accepted where
-/// the group is the user's private one (same number as the user, as Debian and Fedora make them): there, a umask of
-/// 002 makes every file group-writable and nobody else gains by it.
-///
-/// # Errors
-/// What the operating system said; the file need not exist any more.
-pub fn exposure(path: &Path) -> io::Result<Option<Exposure>> {
-    let path = std::fs::canonicalize(path)?;
-    let file = path.metadata()?;
-    let found = exposed(&path, &file, false);
-    match path.parent() {
-        Some(directory) if found.is_none() => Ok(exposed(directory, &directory.metadata()?, true)),
-        _ => Ok(found),
-    }
-}
-
-fn exposed(path: &Path, metadata: &std::fs::Metadata, directory: bool) -> Option<Exposure> {
-    let (user, shown, quoted) = (rustix::process::geteuid().as_raw(), path.display(), shell_word(path));
-    if metadata.uid() != user && metadata.uid() != 0 {
-        let problem = format!("{shown} belongs to another user (uid {})", metadata.uid());
-        return Some(Exposure { problem, remedy: format!("chown {user} {quoted}") });
-    }
-    // In a directory with the sticky bit, nobody can replace what is not theirs.
-    if directory && metadata.mode() & 0o1000 != 0 {
-        return None;
-    }
-    let private_group = user != 0 && metadata.gid() == user;
-    match metadata.mode() & 0o022 {
-        0 => None,
-        0o020 if private_group => None,
-        0o020 => Some(("its group", "g-w")),
-        0o002 => Some(("others", "o-w")),
-        _ => Some(("others", "go-w")),
-    }
-    .map(|(who, bits)| Exposure {
-        problem: format!("{who} may write {shown}"),
-        remedy: format!("chmod {bits} {quoted}"),
-    })
-}
-
-/// A path as one word of a shell's command line, so that a command in a message can be copied: in quotes where it holds
-/// anything but letters, digits and the usual signs of paths.
-pub fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c)) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Replaces `path` with `bytes` in one rename: temporary file beside it, mode, sync, rename, directory sync.
@@ -197,33 +142,6 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("read"), b"two\n");
         assert_eq!(path.metadata().expect("metadata").permissions().mode() & 0o7777, 0o644);
         assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 1);
-    }
-
-    #[test]
-    fn a_file_that_others_may_change_is_told_with_the_command_that_mends_it() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let path = directory.path().join("it's");
-        std::fs::write(&path, "").expect("written");
-        let mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("chmod");
-        let remedy = |path: &Path| exposure(path).expect("looked at").map(|e| e.remedy);
-        for (bits, expected) in [(0o600, None), (0o644, None), (0o646, Some("chmod o-w")), (0o666, Some("chmod go-w"))]
-        {
-            mode(&path, bits);
-            let found = remedy(&path);
-            assert_eq!(
-                found.as_deref().and_then(|text| text.get(..expected.map_or(0, str::len))),
-                expected,
-                "{bits:o}"
-            );
-        }
-        mode(&path, 0o646);
-        assert!(remedy(&path).expect("exposed").ends_with(r"/it'\''s'"));
-        mode(&path, 0o644);
-        mode(directory.path(), 0o777);
-        assert!(remedy(&path).expect("a directory that others may write").starts_with("chmod go-w"));
-        mode(directory.path(), 0o1777);
-        assert_eq!(remedy(&path), None);
-        assert!(exposure(&directory.path().join("gone")).is_err());
     }
 
     #[test]

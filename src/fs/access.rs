@@ -135,8 +135,8 @@ fn user(uid: u32) -> String {
     named.unwrap_or_else(|| uid.to_string())
 }
 
-/// A path as a shell reads it back.
-fn quoted(path: &Path) -> String {
+/// A path as a shell reads it back, for commands in messages.
+pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }

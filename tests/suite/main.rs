@@ -1,5 +1,6 @@
 //! One test binary, one file per capability.
 
 mod architecture;
+mod discovery;
 mod harness;
 mod http;

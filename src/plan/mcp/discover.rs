@@ -20,6 +20,7 @@ use super::places::{self, Place, Project};
 use super::readers;
 use super::resolve::Scene;
 use super::trust::{self, Standing, TrustStore};
+use crate::fs::access::{self, Exposure};
 use crate::model::reason::{Failure, Reason};
 use crate::plan::surroundings::Surroundings;
 
@@ -206,11 +207,11 @@ fn usual_source(
         return None;
     }
     let limit = if place.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
-    let bytes = read_bytes(&place.path, limit, warnings)?;
-    let document = parse(&place.path, &bytes, place.client.syntax, warnings)?;
-    let gate = exposed(&place.path, warnings).or_else(|| {
-        (place.scope == Scope::Project && !named).then(|| untrusted(&place.path, canonical, &bytes, trusted)).flatten()
-    });
+    let file = read_file(&place.path, limit, warnings)?;
+    let document = parse(&place.path, &file.bytes, place.client.syntax, warnings)?;
+    let to_be_trusted = place.scope == Scope::Project && !named;
+    let untrusted = || to_be_trusted.then(|| untrusted(canonical, &file.bytes, trusted)).flatten();
+    let gate = file.exposed.or_else(untrusted);
     Some(Source { place, document, gate })
 }
 
@@ -220,7 +221,7 @@ fn is_inside(canonical: &Path, directory: &Path) -> bool {
 
 /// A file that only lab-probe's configuration names.
 fn named_source(path: &Path, warnings: &mut Vec<String>) -> Option<Source> {
-    let bytes = read_bytes(path, USER_LIMIT, warnings)?;
+    let ReadFile { bytes, exposed: gate } = read_file(path, USER_LIMIT, warnings)?;
     let extension = path.extension().and_then(|extension| extension.to_str());
     let by_name = by_path(path);
     let syntax = by_name.map_or(
@@ -236,7 +237,6 @@ fn named_source(path: &Path, warnings: &mut Vec<String>) -> Option<Source> {
         warnings.push(format!("{}: holds no list of MCP servers in a form lab-probe knows", path.display()));
         None
     })?;
-    let gate = exposed(path, warnings);
     let directory = places::directory_of(path, client);
     let project = Some(places::project_at(&directory));
     Some(Source { place: Place { client, scope: Scope::Config, path: path.to_owned(), project }, document, gate })
@@ -247,9 +247,16 @@ fn identify(by_name: Option<&'static Client>, syntax: Syntax, root: &Map<String,
     by_name.or_else(|| by_container(syntax, |key| root.contains_key(key))).or(root.is_empty().then_some(&GENERIC))
 }
 
-fn read_bytes(path: &Path, limit: u64, warnings: &mut Vec<String>) -> Option<Vec<u8>> {
-    match crate::fs::read_capped(path, limit) {
-        Ok(bytes) => Some(bytes),
+/// A file's contents, and why they are not to be believed, if so.
+struct ReadFile {
+    bytes: Vec<u8>,
+    exposed: Option<Failure>,
+}
+
+fn read_file(path: &Path, limit: u64, warnings: &mut Vec<String>) -> Option<ReadFile> {
+    let opened = crate::fs::open_regular(path);
+    match opened.and_then(|file| Ok((crate::fs::read_open(&file, limit)?, access::exposure(path, &file)?))) {
+        Ok((bytes, exposure)) => Some(ReadFile { bytes, exposed: exposure.map(|e| exposed(path, &e, warnings)) }),
         // Gone since it was seen.
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => {
@@ -271,30 +278,19 @@ fn parse(path: &Path, bytes: &[u8], syntax: Syntax, warnings: &mut Vec<String>) 
 }
 
 /// The failure of every server in a file that others may write; said as a warning, too, because it is a hole to mend.
-fn exposed(path: &Path, warnings: &mut Vec<String>) -> Option<Failure> {
-    match crate::fs::exposure(path) {
-        Ok(None) => None,
-        Ok(Some(exposure)) => {
-            warnings.push(format!(
-                "{}: {}, so its servers are not started; mend it with `{}`",
-                path.display(),
-                exposure.problem,
-                exposure.remedy
-            ));
-            Some(Failure::new(Reason::Untrusted, exposure.problem).with_hint(format!("run `{}`", exposure.remedy)))
-        }
-        Err(e) => Some(Failure::new(Reason::Untrusted, format!("{}: {e}", path.display()))),
-    }
+fn exposed(path: &Path, exposure: &Exposure, warnings: &mut Vec<String>) -> Failure {
+    warnings.push(format!("{}: its servers are not started: {exposure}", path.display()));
+    Failure::new(Reason::Untrusted, exposure.finding.clone()).with_hint(format!("run `{}`", exposure.remedy))
 }
 
 /// The failure of every server in a project's file that is not allowed as it stands.
-fn untrusted(path: &Path, canonical: &Path, bytes: &[u8], trusted: &TrustStore) -> Option<Failure> {
+fn untrusted(canonical: &Path, bytes: &[u8], trusted: &TrustStore) -> Option<Failure> {
     let shown = canonical.display();
     let detail = match trusted.standing(canonical, &trust::digest(bytes)) {
         Standing::Allowed => return None,
         Standing::Changed => format!("{shown} has changed since it was trusted"),
         Standing::Unknown => format!("{shown} is a project's file, and nobody has allowed its servers to be started"),
     };
-    let hint = format!("read the file, then run `lab-probe trust {}`", crate::fs::shell_word(path));
+    let hint = format!("read the file, then run `lab-probe trust {}`", access::quoted(canonical));
     Some(Failure::new(Reason::Untrusted, detail).with_hint(hint))
 }

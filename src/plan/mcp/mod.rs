@@ -18,8 +18,6 @@ mod places;
 mod readers;
 mod resolve;
 mod scripts;
-#[cfg(test)]
-mod tests;
 pub mod trust;
 mod variables;
 
@@ -35,6 +33,11 @@ use crate::config::settings::{ServerReach, ServerSettings, Settings};
 use crate::model::mcp::{HealthScript, HttpServer, McpTarget, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
 use crate::model::target::{Origin, Probe, Schedule, Target};
+
+/// The names of all clients that are looked for, in the order of their table.
+pub fn client_names() -> impl Iterator<Item = &'static str> {
+    clients::CLIENTS.iter().map(|client| client.name)
+}
 
 /// The `source` of what lab-probe's own configuration names.
 const OWN: &str = "lab-probe";

@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::fs::access;
 use crate::model::mcp::{HealthScript, Reach};
 use crate::model::reason::{Failure, Reason};
 use crate::model::secret::Secret;
@@ -50,28 +51,26 @@ fn server_name(file_name: &[u8]) -> Option<String> {
 }
 
 fn reach(path: &Path) -> Reach {
-    let failed =
-        |detail: String, hint: String| Reach::Unreachable(Failure::new(Reason::ScriptFailed, detail).with_hint(hint));
-    match std::fs::metadata(path) {
-        Err(e) => failed(format!("{}: {e}", path.display()), Reason::ScriptFailed.remedy().into()),
-        Ok(file) if !file.is_file() => {
-            failed(format!("{} is no regular file", path.display()), Reason::ScriptFailed.remedy().into())
+    match usable(path) {
+        Ok(()) => {
+            let command = vec![Secret::new(path.to_string_lossy())];
+            Reach::Script(HealthScript { command, env: BTreeMap::new(), cwd: None })
         }
-        Ok(file) if file.permissions().mode() & 0o111 == 0 => failed(
-            format!("{} is not executable", path.display()),
-            format!("run `chmod +x {}`", crate::fs::shell_word(path)),
-        ),
-        Ok(_) => match crate::fs::exposure(path) {
-            Ok(None) => Reach::Script(HealthScript {
-                command: vec![Secret::new(path.to_string_lossy())],
-                env: BTreeMap::new(),
-                cwd: None,
-            }),
-            Ok(Some(exposure)) => Reach::Unreachable(
-                Failure::new(Reason::Untrusted, exposure.problem).with_hint(format!("run `{}`", exposure.remedy)),
-            ),
-            Err(e) => failed(format!("{}: {e}", path.display()), Reason::ScriptFailed.remedy().into()),
-        },
+        Err(failure) => Reach::Unreachable(failure),
+    }
+}
+
+/// Whether it can be run, and may be: a script that others may write is as good as theirs.
+fn usable(path: &Path) -> Result<(), Failure> {
+    let failed = |why: String| Failure::new(Reason::ScriptFailed, format!("{}: {why}", path.display()));
+    let file = crate::fs::open_regular(path).map_err(|e| failed(e.to_string()))?;
+    if file.metadata().map_err(|e| failed(e.to_string()))?.permissions().mode() & 0o111 == 0 {
+        let remedy = format!("run `chmod +x {}`", access::quoted(path));
+        return Err(failed("not executable".into()).with_hint(remedy));
+    }
+    match access::exposure(path, &file).map_err(|e| failed(e.to_string()))? {
+        None => Ok(()),
+        Some(e) => Err(Failure::new(Reason::Untrusted, e.finding).with_hint(format!("run `{}`", e.remedy))),
     }
 }
 

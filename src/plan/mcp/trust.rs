@@ -118,15 +118,16 @@ impl TrustStore {
 }
 
 fn read(path: &Path) -> Result<TrustStore, String> {
-    let bytes = match crate::fs::read_capped(path, STORE_LIMIT) {
-        Ok(bytes) => bytes,
+    let file = match crate::fs::open_regular(path) {
+        Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(TrustStore::default()),
         Err(e) => return Err(e.to_string()),
     };
     // Whoever may write the store may have any project's commands run.
-    if let Ok(Some(exposure)) = crate::fs::exposure(path) {
-        return Err(format!("{}; mend it with `{}`", exposure.problem, exposure.remedy));
+    if let Some(exposure) = crate::fs::access::exposure(path, &file).map_err(|e| e.to_string())? {
+        return Err(exposure.to_string());
     }
+    let bytes = crate::fs::read_open(&file, STORE_LIMIT).map_err(|e| e.to_string())?;
     let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| format!("damaged ({e})"))?;
     if stored.version > VERSION {
         return Err(format!("written by a newer lab-probe (version {})", stored.version));

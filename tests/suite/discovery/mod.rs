@@ -1,13 +1,18 @@
-//! Whole discoveries on fixture trees: a home, a project and an environment of the test's own.
+//! Where MCP servers are found: whole discoveries on fixture trees, with a home, a project and an environment of the
+//! test's own.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod clients;
 
-use super::*;
-use crate::config::settings::*;
-use crate::model::mcp::HttpTransport;
-use crate::model::secret::Secret;
-use crate::plan::surroundings::Platform;
+use std::path::PathBuf;
+
+use lab_probe::config::environment::Environment;
+use lab_probe::config::settings::{ServerReach, ServerSettings, Settings};
+use lab_probe::model::mcp::{HttpTransport, Reach};
+use lab_probe::model::secret::Secret;
+use lab_probe::model::target::Probe;
+use lab_probe::plan::Plan;
+use lab_probe::plan::mcp::trust::{self, TrustStore};
+use lab_probe::plan::surroundings::{Platform, Surroundings};
 
 /// A tree with a home, a project, a root and a state directory.
 struct Tree {
@@ -30,7 +35,11 @@ impl Tree {
             platform: Platform::Linux,
             env: [("SET", "value"), ("TOKEN", "t0ken")].map(|(name, value)| (name.into(), value.into())).into(),
         };
-        Tree { settings: settings(root.join("state")), surroundings, directory }
+        let environment = Environment::new(Some(&root.join("home")), &root, &[]);
+        let mut settings = lab_probe::config::load_in(None, &environment).expect("the defaults");
+        settings.probe.state_dir = root.join("state");
+        settings.worktree.repos.clear();
+        Tree { settings, surroundings, directory }
     }
 
     fn path(&self, relative: &str) -> PathBuf {
@@ -50,41 +59,7 @@ impl Tree {
     }
 
     fn plan(&self) -> Plan {
-        plan(&self.settings, &self.surroundings)
-    }
-}
-
-fn settings(state_dir: PathBuf) -> Settings {
-    let schedule = Schedule {
-        ttl: Duration::from_secs(300),
-        retry_after: Duration::from_secs(30),
-        timeout: Duration::from_secs(10),
-    };
-    Settings {
-        source: None,
-        probe: ProbeSettings { deadline: Duration::from_secs(25), max_starts: 8, state_dir, labels: BTreeMap::new() },
-        mcp: McpSettings {
-            discover: true,
-            config_files: Vec::new(),
-            expected: Vec::new(),
-            health_dir: None,
-            schedule,
-            list_tools: true,
-            ca_file: None,
-            servers: Vec::new(),
-        },
-        worktree: WorktreeSettings {
-            repos: Vec::new(),
-            discovered: true,
-            base: None,
-            schedule,
-            test_reports: Vec::new(),
-            test_runners: Vec::new(),
-            named: Vec::new(),
-        },
-        thunes: Vec::new(),
-        services: Vec::new(),
-        output: OutputSettings { textfile: None, pushgateway: None, defaulted: true },
+        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings)
     }
 }
 
@@ -125,314 +100,6 @@ fn shown(plan: &Plan, name: &str) -> String {
 
 fn names(plan: &Plan) -> Vec<&str> {
     plan.targets.iter().map(|target| target.name.as_str()).collect()
-}
-
-#[test]
-fn every_clients_own_file_keys_and_variables_are_read_as_the_client_reads_them() {
-    // Client, file, contents, then each server with what is to come of it.
-    let table: &[(&str, &str, &str, &[(&str, &str)])] = &[
-        (
-            "claude-code",
-            "home/.claude.json",
-            r#"{"mcpServers": {
-                "a": {"command": "run", "args": ["${SET}", "${NONE:-deflt}", "$SET"], "env": {"K": "${TOKEN}"}},
-                "b": {"type": "http", "url": "https://h/${SET}", "headers": {"Authorization": "Bearer ${TOKEN}"}},
-                "c": {"type": "sse", "url": "http://h/sse"},
-                "d": {"type": "streamable-http", "url": "http://h/mcp"},
-                "e": {"command": "run", "env": {"K": "${NONE}"}},
-                "f": {"type": "stdio", "command": "run"}
-            }}"#,
-            &[
-                ("a", "run value deflt $SET [K=t0ken]"),
-                ("b", "http https://h/value [Authorization: Bearer t0ken]"),
-                ("c", "sse http://h/sse []"),
-                ("d", "http http://h/mcp []"),
-                ("e", "missing_env"),
-                ("f", "run []"),
-            ],
-        ),
-        (
-            "claude-desktop",
-            "home/.config/Claude/claude_desktop_config.json",
-            r#"{"mcpServers": {"a": {"command": "run", "args": ["${SET}"], "env": {"K": "${NONE}"}}}}"#,
-            &[("a", "run ${SET} [K=${NONE}]")],
-        ),
-        (
-            "cursor",
-            "home/.cursor/mcp.json",
-            r#"{"mcpServers": {
-                "a": {"command": "${userHome}/run", "args": ["${env:SET}", "${SET}"], "type": "http"},
-                "b": {"url": "http://h/mcp", "type": "stdio", "headers": {"X": "${env:TOKEN}"}},
-                "c": {"url": "http://h/mcp", "headers": {"X": "${TOKEN}"}},
-                "d": {"command": "run", "args": ["${workspaceFolder}"]},
-                "e": {"command": "run", "args": ["${env:NONE}"]}
-            }}"#,
-            &[
-                ("a", "HOME/run value ${SET} []"),
-                ("b", "auto http://h/mcp [X: t0ken]"),
-                ("c", "missing_env"),
-                ("d", "missing_env"),
-                ("e", "missing_env"),
-            ],
-        ),
-        (
-            "vscode",
-            "home/.config/Code/User/mcp.json",
-            r#"{
-                // comments are fine here
-                "inputs": [{"id": "key", "type": "promptString"}],
-                "servers": {
-                    "a": {"type": "stdio", "command": "run", "envFile": "${userHome}/.env", "env": {"B": "own"}},
-                    "b": {"type": "http", "url": "http://h/mcp", "headers": {"X": "${input:key}"}},
-                    "c": {"type": "http", "url": "unix:///tmp/sock#/mcp"},
-                    "d": {"url": "http://h/mcp"},
-                    "e": {"command": "run", "envFile": "/none/.env"},
-                },
-            }"#,
-            &[
-                ("a", "run [A=from file B=own]"),
-                ("b", "needs_input"),
-                ("c", "connect_failed"),
-                ("d", "auto http://h/mcp []"),
-                ("e", "missing_env"),
-            ],
-        ),
-        (
-            "vscode-insiders",
-            "home/.config/Code - Insiders/User/mcp.json",
-            r#"{"servers": {"a": {"command": "run"}}}"#,
-            &[("a", "run []")],
-        ),
-        (
-            "copilot-cli",
-            "home/.copilot/mcp-config.json",
-            r#"{"mcpServers": {
-                "a": {"type": "local", "command": "run", "args": ["${SET}"], "tools": ["*"]},
-                "b": {"type": "http", "url": "http://h/mcp", "headers": {"X": "${TOKEN}"}},
-                "c": {"type": "sse", "url": "http://h/sse"}
-            }}"#,
-            &[("a", "run ${SET} []"), ("b", "missing_env"), ("c", "sse http://h/sse []")],
-        ),
-        (
-            "codex",
-            "home/.codex/config.toml",
-            r#"
-                model = "x"
-                [mcp_servers.a]
-                command = "run"
-                args = ["${SET}"]
-                env = { K = "v" }
-                env_vars = ["TOKEN", "NONE", { name = "SET" }]
-                startup_timeout_sec = 20
-                [mcp_servers.b]
-                url = "https://h/mcp"
-                bearer_token_env_var = "TOKEN"
-                http_headers = { X = "1" }
-                env_http_headers = { Y = "SET" }
-                headers = { Z = "ignored" }
-                [mcp_servers.c]
-                url = "https://h/mcp"
-                bearer_token_env_var = "NONE"
-                [mcp_servers.d]
-                command = "run"
-                enabled = false
-                [mcp_servers.e]
-                url = "https://h/mcp"
-                bearer_token = "x"
-                [mcp_servers."dotted.name"]
-                command = "run"
-            "#,
-            &[
-                ("a", "run ${SET} [K=v SET=value TOKEN=t0ken]"),
-                ("b", "http https://h/mcp [Authorization: Bearer t0ken, X: 1, Y: value]"),
-                ("c", "missing_env"),
-                ("d", "disabled"),
-                ("e", "connect_failed"),
-                ("dotted.name", "run []"),
-            ],
-        ),
-        (
-            "gemini-cli",
-            "home/.gemini/settings.json",
-            r#"{"mcp": {"allowed": ["a", "b", "c", "d", "x"], "excluded": ["x"]}, "mcpServers": {
-                "a": {"command": "run", "args": ["$SET", "${SET}s", "${NONE:-d}"], "url": "http://h/a", "httpUrl": "http://h/b"},
-                "b": {"command": "run", "url": "http://h/a", "type": "sse"},
-                "c": {"command": "run", "args": ["$SET", "${SET}s", "${NONE:-d}", "cost: 5$"]},
-                "d": {"url": "http://h/$NONE"},
-                "x": {"command": "run"},
-                "y": {"command": "run"}
-            }}"#,
-            &[
-                ("a", "http http://h/b []"),
-                ("b", "sse http://h/a []"),
-                ("c", "run value values d cost: 5$ []"),
-                ("d", "missing_env"),
-                ("x", "disabled"),
-                ("y", "disabled"),
-            ],
-        ),
-        (
-            "windsurf",
-            "home/.codeium/windsurf/mcp_config.json",
-            r#"{"mcpServers": {
-                "a": {"serverUrl": "http://h/mcp", "headers": {"X": "Bearer ${file:~/token}", "Y": "${env:SET}"}},
-                "b": {"url": "http://h/mcp"},
-                "c": {"serverUrl": "http://h/mcp", "headers": {"X": "${file:/none}"}},
-                "d": {"command": "run", "disabled": true}
-            }}"#,
-            &[
-                ("a", "auto http://h/mcp [X: Bearer from-file, Y: value]"),
-                ("b", "auto http://h/mcp []"),
-                ("c", "missing_env"),
-                ("d", "disabled"),
-            ],
-        ),
-        (
-            "windsurf-plugins",
-            "home/.codeium/mcp_config.json",
-            r#"{"mcpServers": {"a": {"command": "run", "args": ["${env:SET}"]}}}"#,
-            &[("a", "run value []")],
-        ),
-        (
-            "zed",
-            "home/.config/zed/settings.json",
-            r#"{
-                // Zed settings
-                "theme": "x",
-                "context_servers": {
-                    "a": {"command": "run", "args": ["x"], "env": {"K": "v"}, "timeout": 60},
-                    "b": {"command": {"path": "run", "args": ["y"], "env": {"K": "v"}}, "settings": {}},
-                    "c": {"url": "http://h/mcp", "headers": {"X": "1"}},
-                    "d": {"settings": {"key": "v"}},
-                    "e": {"enabled": false, "command": "run"},
-                },
-            }"#,
-            &[
-                ("a", "run x [K=v]"),
-                ("b", "run y [K=v]"),
-                ("c", "auto http://h/mcp [X: 1]"),
-                ("d", "not_configured"),
-                ("e", "disabled"),
-            ],
-        ),
-        (
-            "opencode",
-            "home/.config/opencode/opencode.jsonc",
-            r#"{
-                "mcp": {
-                    "a": {"type": "local", "command": ["run", "x", "{env:SET}"], "environment": {"K": "{env:TOKEN}"}},
-                    "b": {"type": "remote", "url": "http://h/mcp", "headers": {"X": "{env:TOKEN}"}},
-                    "c": {"type": "remote", "url": "http://h/mcp", "headers": {"X": "{env:NONE}"}},
-                    "d": {"type": "local", "command": ["run"], "enabled": false},
-                    "e": {"type": "local", "command": ["run", "{\"json\": 1}"]}, // fine
-                }
-            }"#,
-            &[
-                ("a", "run x value [K=t0ken]"),
-                ("b", "auto http://h/mcp [X: t0ken]"),
-                ("c", "missing_env"),
-                ("d", "disabled"),
-                ("e", "run {\"json\": 1} []"),
-            ],
-        ),
-        (
-            "cline",
-            "home/.config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json",
-            r#"{"mcpServers": {
-                "a": {"type": "streamableHttp", "url": "http://h/mcp", "disabled": false, "autoApprove": []},
-                "b": {"type": "sse", "url": "http://h/sse"},
-                "c": {"command": "run", "disabled": true}
-            }}"#,
-            &[("a", "http http://h/mcp []"), ("b", "sse http://h/sse []"), ("c", "disabled")],
-        ),
-        (
-            "cline-cli",
-            "home/.cline/data/settings/cline_mcp_settings.json",
-            r#"{"mcpServers": {"a": {"command": "run"}}}"#,
-            &[("a", "run []")],
-        ),
-        (
-            "roo-code",
-            "home/.config/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json",
-            r#"{"mcpServers": {"a": {"command": "run"}, "b": {"type": "streamable-http", "url": "http://h/mcp"}}}"#,
-            &[("a", "run []"), ("b", "http http://h/mcp []")],
-        ),
-        (
-            "goose",
-            "home/.config/goose/config.yaml",
-            "
-extensions:
-  developer: {type: builtin, enabled: true}
-  a:
-    type: stdio
-    cmd: run
-    args: [x, 1]
-    envs: {K: v}
-    env_keys: [TOKEN]
-    enabled: true
-    timeout: 300
-  b: {type: streamable_http, uri: 'http://h/mcp', headers: {X: '1'}}
-  c: {type: sse, uri: 'http://h/sse'}
-  d: {type: stdio, cmd: run, enabled: false}
-  e: {type: stdio, cmd: run, env_keys: [NONE]}
-  f:
-    enabled: true
-    config: {type: stdio, cmd: run}
-",
-            &[
-                ("a", "run x 1 [K=v TOKEN=t0ken]"),
-                ("b", "http http://h/mcp [X: 1]"),
-                ("c", "sse http://h/sse []"),
-                ("d", "disabled"),
-                ("e", "missing_env"),
-                ("f", "run []"),
-            ],
-        ),
-        (
-            "antigravity",
-            "home/.gemini/antigravity/mcp_config.json",
-            r#"{"mcpServers": {"a": {"serverUrl": "http://h/mcp"}, "b": {"command": "run", "env": {"K": "${SET}"}}}}"#,
-            &[("a", "auto http://h/mcp []"), ("b", "missing_env")],
-        ),
-        (
-            "kiro",
-            "home/.kiro/settings/mcp.json",
-            r#"{"mcpServers": {
-                "a": {"command": "run", "env": {"K": "${SET}"}},
-                "b": {"url": "http://h/mcp", "headers": {"X": "${SET}"}},
-                "c": {"command": "run", "disabled": true}
-            }}"#,
-            &[("a", "run [K=${SET}]"), ("b", "missing_env"), ("c", "disabled")],
-        ),
-        (
-            "amazon-q",
-            "home/.aws/amazonq/mcp.json",
-            r#"{"mcpServers": {
-                "a": {"command": "run", "args": ["$SET"], "env": {"K": "$TOKEN"}},
-                "b": {"url": "http://h/mcp", "headers": {"X": "${env:TOKEN}", "Y": "$SET"}}
-            }}"#,
-            &[("a", "run $SET [K=t0ken]"), ("b", "auto http://h/mcp [X: t0ken, Y: $SET]")],
-        ),
-    ];
-    for (client, file, text, servers) in table {
-        let tree = Tree::new();
-        tree.write("home/.env", "# c\nA = \"from file\"\nexport B=other\nnot a line\n");
-        tree.write("home/token", "from-file\n");
-        tree.write(file, text);
-        let plan = tree.plan();
-        assert_eq!(plan.warnings, Vec::<String>::new(), "{client}");
-        assert_eq!(plan.targets.len(), servers.len(), "{client}: {:?}", names(&plan));
-        let home = tree.path("home").display().to_string();
-        for (name, expected) in *servers {
-            assert_eq!(shown(&plan, name), expected.replace("HOME", &home), "{client}: {name}");
-            let target = plan.targets.iter().find(|target| target.name == *name).expect("there");
-            assert_eq!(target.origins[0].source, *client);
-            assert_eq!(target.origins[0].path, tree.path(file));
-        }
-    }
-    let tested: Vec<&str> = table.iter().map(|row| row.0).collect();
-    let known: Vec<&str> = clients::CLIENTS.iter().map(|client| client.name).collect();
-    assert_eq!(tested, known, "a row for every client");
 }
 
 #[test]
@@ -591,7 +258,7 @@ fn what_lab_probe_itself_names_replaces_what_is_discovered() {
     tree.settings.mcp.expected = vec!["a".into(), "b".into(), "c".into(), "d".into()];
     tree.settings.mcp.servers = vec![ServerSettings {
         name: "a".into(),
-        reach: ServerReach::Stdio { command: "own".into(), args: vec![], env: BTreeMap::new(), cwd: None },
+        reach: ServerReach::Stdio { command: "own".into(), args: vec![], env: [].into(), cwd: None },
         disabled: false,
         schedule: tree.settings.mcp.schedule,
         list_tools: false,
@@ -766,5 +433,4 @@ fn a_tree_without_a_home_or_a_working_directory_plans_nothing_and_says_nothing()
     tree.surroundings.home = None;
     let plan = tree.plan();
     assert!(plan.targets.is_empty() && plan.warnings.is_empty(), "{plan:?}");
-    assert!(Path::new("/").is_dir());
 }
