@@ -149,10 +149,19 @@ pub enum Fault {
     NoFinalLineFeed,
     /// A sample does not begin with a metric name.
     MetricName,
+    /// A sample begins with a brace and a quoted name; `plain` if the name would do without the quotes.
+    QuotedName {
+        /// Whether the name has only characters that need no quotes.
+        plain: bool,
+    },
+    /// A sample begins with a brace and labels: it has no name at all.
+    NamelessSample,
     /// HELP or TYPE is followed by something that is no metric name.
     CommentName,
     /// Something that is no label name stands where one belongs.
     LabelName,
+    /// A label name in quotes.
+    QuotedLabel,
     /// The label `__name__`.
     ReservedLabel,
     /// A label that the series already has.
@@ -188,8 +197,11 @@ impl fmt::Display for Fault {
         match self {
             Fault::NoFinalLineFeed => f.write_str("the last line does not end in a line feed"),
             Fault::MetricName => f.write_str("the sample does not begin with a metric name"),
+            Fault::QuotedName { .. } => f.write_str("the metric name stands in quotes between the braces"),
+            Fault::NamelessSample => f.write_str("the sample has labels, but no metric name"),
             Fault::CommentName => f.write_str("no metric name after HELP or TYPE"),
             Fault::LabelName => f.write_str("no label name where one belongs"),
+            Fault::QuotedLabel => f.write_str("a label name stands in quotes"),
             Fault::ReservedLabel => f.write_str("the label name \"__name__\" is reserved"),
             Fault::SecondLabel(name) => write!(f, "the label {name:?} is there twice"),
             Fault::Expected(what) => write!(f, "{what} expected"),
@@ -328,7 +340,7 @@ impl Reader {
     fn sample(&mut self, number: usize, mut cursor: Cursor<'_>) -> Result<(), Fault> {
         let name = cursor.metric_name();
         if name.is_empty() {
-            return Err(Fault::MetricName);
+            return Err(no_name(cursor));
         }
         let (index, part) = self.family(number, name);
         self.families[index].typed = true;
@@ -405,6 +417,19 @@ impl Reader {
     }
 }
 
+/// What is wrong with a sample line that does not begin with a metric name.
+fn no_name(mut cursor: Cursor<'_>) -> Fault {
+    if !cursor.take(b'{') {
+        return Fault::MetricName;
+    }
+    cursor.skip_blanks();
+    if !cursor.take(b'"') {
+        return Fault::NamelessSample;
+    }
+    let name = cursor.metric_name();
+    Fault::QuotedName { plain: !name.is_empty() && cursor.peek() == Some(b'"') }
+}
+
 /// Reads `{…}` and the blanks behind it; the cursor stands at the brace.
 fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Labels, Fault> {
     let mut labels = Labels::default();
@@ -417,6 +442,7 @@ fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Labels, Fault> {
         }
         let name = cursor.label_name();
         match name {
+            "" if cursor.peek() == Some(b'"') => return Err(Fault::QuotedLabel),
             "" => return Err(Fault::LabelName),
             "__name__" => return Err(Fault::ReservedLabel),
             _ => {}
@@ -610,14 +636,14 @@ mod tests {
         for (text, sentence) in [
             ("a 1", "line 1: the last line does not end in a line feed"),
             ("a 1\n# no end", "line 2: the last line does not end in a line feed"),
-            ("a 1\n{x=\"y\"} 1\n", "line 2: the sample does not begin with a metric name"),
-            ("{\"a\",x=\"y\"} 1\n", "line 1: the sample does not begin with a metric name"),
+            ("a 1\n{x=\"y\"} 1\n", "line 2: the sample has labels, but no metric name"),
+            ("{\"a\",x=\"y\"} 1\n", "line 1: the metric name stands in quotes between the braces"),
             ("1a 1\n", "line 1: the sample does not begin with a metric name"),
             ("# HELP 1a x\n", "line 1: no metric name after HELP or TYPE"),
             ("# TYPE a! gauge\n", "line 1: no metric name after HELP or TYPE"),
             ("a{1=\"\"} 1\n", "line 1: no label name where one belongs"),
             ("a{,} 1\n", "line 1: no label name where one belongs"),
-            ("a{\"x\"=\"\"} 1\n", "line 1: no label name where one belongs"),
+            ("a{\"x\"=\"\"} 1\n", "line 1: a label name stands in quotes"),
             ("a{x:y=\"\"} 1\n", "line 1: '=' after a label name expected"),
             ("a{x=y} 1\n", "line 1: '\"' before a label value expected"),
             ("a{x=\"y} 1\n", "line 1: '\"' after a label value expected"),

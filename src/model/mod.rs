@@ -8,5 +8,6 @@ pub mod secret;
 pub mod service;
 pub mod snapshot;
 pub mod target;
+pub mod textfile;
 pub mod thunes;
 pub mod worktree;

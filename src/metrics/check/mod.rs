@@ -1,0 +1,286 @@
+//! Would node_exporter take these textfiles, together? Its own rules, from reading a line to gathering all families.
+//!
+//! Three places of node_exporter decide: the parser (room [`super::read`]), the textfile collector and the registry
+//! that gathers what all files say ([`together`]). Beyond those, [`shape`] finds what is served, but cannot be meant.
+
+mod effect;
+mod shape;
+mod together;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use effect::{Effect, Effects};
+
+use self::together::Gathered;
+use super::read::{self, Fault, Limits};
+use crate::model::textfile::{Access, Contents, Textfile};
+
+/// Most findings kept: one bad script can repeat one mistake for every line of a file.
+const MAX_FINDINGS: usize = 200;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Something is lost or wrong.
+    Error,
+    /// Everything is served, but it looks like a mistake.
+    Warning,
+}
+
+/// One trouble.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad.
+    pub severity: Severity,
+    /// The file; of two that clash the one read later.
+    pub path: PathBuf,
+    /// The line, from 1; `None` for the file as a whole.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub what: String,
+    /// What node_exporter does about it.
+    pub effects: Effects,
+    /// The file this one clashes with, if it is another one.
+    pub other: Option<PathBuf>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, "{line}:")?;
+        }
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, " {severity}: {}; {}", self.what, self.effects)
+    }
+}
+
+/// The judgement on all files.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was found, in the order of the files.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those kept.
+    pub omitted: usize,
+    /// Files looked at.
+    pub files: usize,
+    /// Series read.
+    pub series: usize,
+}
+
+impl Report {
+    /// Whether nothing is lost or wrong.
+    pub fn is_clean(&self) -> bool {
+        self.omitted == 0 && self.count(Severity::Error) == 0
+    }
+
+    /// Findings of a severity among those kept.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+
+    /// Keeps a finding, up to a bound.
+    fn keep(&mut self, finding: Finding) {
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(finding);
+        } else {
+            self.omitted += 1;
+        }
+    }
+}
+
+/// Judges files one after the other; only what later ones can clash with is kept of each.
+#[derive(Debug, Default)]
+pub struct Inspector {
+    report: Report,
+    gathered: Gathered,
+}
+
+impl Inspector {
+    /// Judges one more file. node_exporter reads a directory in the order of its file names.
+    pub fn add(&mut self, file: &Textfile) {
+        self.report.files += 1;
+        let mut findings = Findings { path: &file.path, report: &mut self.report };
+        judge_access(file, &mut findings);
+        let bytes = match &file.contents {
+            Contents::Bytes(bytes) => bytes,
+            Contents::Unreadable(why) => {
+                return findings.error(None, format!("cannot be read ({why})"), Effects::FILE_DROPPED);
+            }
+            Contents::Directory => return findings.error(None, "is a directory", Effects::DIRECTORY),
+            Contents::Special => return findings.error(None, "is no regular file", Effects::HANG),
+            Contents::TooLarge => {
+                return findings.warning(None, "is too large to be a textfile and was not judged", Effects::SERVED);
+            }
+        };
+        let families = match read::read(bytes.as_slice(), Limits::default()) {
+            Ok(families) => families,
+            Err(error) => return findings.unreadable(error.line, &error.fault),
+        };
+        // The collector skips such a file before it looks at anything else in it.
+        let stamped = families.iter().flat_map(|f| &f.series).find(|series| series.timestamp_ms.is_some());
+        if let Some(series) = stamped {
+            return findings.error(Some(series.line), "a sample has a timestamp", Effects::FILE_DROPPED);
+        }
+        for family in &families {
+            findings.report.series += family.series.len();
+            shape::judge(family, &mut findings);
+            self.gathered.add(family, &mut findings);
+        }
+    }
+
+    /// The judgement.
+    pub fn finish(self) -> Report {
+        self.report
+    }
+}
+
+/// Where findings about one file go.
+struct Findings<'a> {
+    path: &'a Path,
+    report: &'a mut Report,
+}
+
+impl Findings<'_> {
+    fn error(&mut self, line: Option<usize>, what: impl Into<String>, effects: Effects) {
+        self.keep(Severity::Error, line, what.into(), effects, None);
+    }
+
+    fn warning(&mut self, line: Option<usize>, what: impl Into<String>, effects: Effects) {
+        self.keep(Severity::Warning, line, what.into(), effects, None);
+    }
+
+    /// An error that another file has a part in, unless that "other" file is this one.
+    fn clash(&mut self, line: usize, what: String, effects: Effects, other: &Path) {
+        let other = Some(other).filter(|other| *other != self.path).map(Path::to_owned);
+        self.keep(Severity::Error, Some(line), what, effects, other);
+    }
+
+    fn keep(
+        &mut self,
+        severity: Severity,
+        line: Option<usize>,
+        what: String,
+        effects: Effects,
+        other: Option<PathBuf>,
+    ) {
+        self.report.keep(Finding { severity, path: self.path.to_owned(), line, what, effects, other });
+    }
+
+    /// A line that ends the reading.
+    fn unreadable(&mut self, line: usize, fault: &Fault) {
+        if let Fault::TooLarge(_) = fault {
+            return self.warning(Some(line), format!("{fault}; the rest was not judged"), Effects::SERVED);
+        }
+        let effects = match fault {
+            Fault::QuotedName { plain: true } | Fault::QuotedLabel | Fault::Escape('"') => Effects::QUOTED,
+            Fault::QuotedName { plain: false } => Effects::QUOTED_UTF8,
+            Fault::NamelessSample => Effects::NAMELESS,
+            Fault::UnknownType(word) if word.eq_ignore_ascii_case("gauge_histogram") => Effects::GAUGE_HISTOGRAM,
+            Fault::UnknownType(word) if word.eq_ignore_ascii_case("gaugehistogram") => Effects::GAUGEHISTOGRAM,
+            _ => Effects::FILE_DROPPED,
+        };
+        self.error(Some(line), fault.to_string(), effects);
+    }
+}
+
+/// Whether the user that node_exporter runs as can open the file, and whether anybody meant it to.
+fn judge_access(file: &Textfile, findings: &mut Findings<'_>) {
+    match file.access {
+        Access::Everybody => {}
+        Access::Group => findings.warning(
+            None,
+            "only its owner and its group may read it (chmod 644): for any other user",
+            Effects::FILE_DROPPED,
+        ),
+        Access::Owner => {
+            findings.error(None, "only its owner may read it (chmod 644): for any other user", Effects::FILE_DROPPED);
+        }
+    }
+    let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !name.ends_with(".prom") {
+        findings.warning(
+            None,
+            "its name does not end in .prom, so node_exporter would not look at it",
+            Effects::SERVED,
+        );
+    } else if name.starts_with('.') {
+        findings.warning(None, "a hidden file is read as well, a half-written one too", Effects::SERVED);
+    }
+}
+
+/// What would be lost if `own` were delivered to `path` beside `others`: a sentence for each clash.
+///
+/// Troubles that others have with themselves or each other are not ours to tell.
+pub fn clashes(path: &Path, own: &str, others: impl IntoIterator<Item = (PathBuf, Vec<u8>)>) -> Vec<String> {
+    let file = |path, bytes| Textfile { path, contents: Contents::Bytes(bytes), access: Access::Everybody };
+    let mut files: Vec<Textfile> = others.into_iter().map(|(path, bytes)| file(path, bytes)).collect();
+    files.push(file(path.to_owned(), own.as_bytes().to_vec()));
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut inspector = Inspector::default();
+    for file in &files {
+        inspector.add(file);
+    }
+    let findings = inspector.finish().findings.into_iter();
+    let ours = findings.filter(|f| f.other.as_deref() == Some(path) || (f.path == path && f.other.is_some()));
+    ours.map(|finding| finding.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(files: &[(&str, &[u8])]) -> Report {
+        let mut inspector = Inspector::default();
+        for (path, bytes) in files {
+            let contents = Contents::Bytes(bytes.to_vec());
+            inspector.add(&Textfile { path: path.into(), contents, access: Access::Everybody });
+        }
+        inspector.finish()
+    }
+
+    #[test]
+    fn a_clean_pair_has_no_findings() {
+        let help = "# HELP a x\n# TYPE a gauge\n";
+        let report = judged(&[
+            ("a.prom", format!("{help}a{{x=\"1\"}} 1\n").as_bytes()),
+            ("b.prom", format!("{help}a{{x=\"2\"}} 1\n").as_bytes()),
+        ]);
+        assert_eq!(report.findings, []);
+        assert_eq!((report.files, report.series, report.is_clean()), (2, 2, true));
+    }
+
+    #[test]
+    fn a_finding_names_file_line_trouble_and_what_becomes_of_it() {
+        let report = judged(&[("d/a.prom", b"# HELP a x\n# TYPE a gauge\na 1 5\n")]);
+        let [finding] = report.findings.as_slice() else { panic!("{report:?}") };
+        assert_eq!(
+            finding.to_string(),
+            "d/a.prom:3: error: a sample has a timestamp; node_exporter drops the whole file and sets node_textfile_scrape_error"
+        );
+    }
+
+    #[test]
+    fn findings_are_bounded_and_still_counted() {
+        let report = judged(&[("a.prom", "a 1\n".repeat(1000).as_bytes())]);
+        assert_eq!(report.findings.len(), MAX_FINDINGS);
+        assert!(report.omitted > 700 && !report.is_clean());
+    }
+
+    #[test]
+    fn only_clashes_that_concern_our_file_are_told() {
+        let own = "# HELP ours x\n# TYPE ours gauge\nours 1\n";
+        let others = vec![
+            ("d/a.prom".into(), b"broken".to_vec()),
+            ("d/b.prom".into(), b"# HELP other x\nother 1\nother 1\n".to_vec()),
+            ("d/z.prom".into(), b"# HELP ours y\n# TYPE ours gauge\nours{a=\"b\"} 1\n".to_vec()),
+        ];
+        let told = clashes(Path::new("d/lab-probe.prom"), own, others);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("d/z.prom:1: error: HELP of ours differs from d/lab-probe.prom"), "{told:?}");
+    }
+}

@@ -1,0 +1,222 @@
+//! All families of all files, as node_exporter's registry gathers them: one HELP and TYPE a name, each series once.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+
+use super::{Effects, Findings};
+use crate::metrics::read::{Family, Kind, Series};
+
+/// Families that every node_exporter exports about itself.
+const OWN_NAMES: [&str; 27] = [
+    "go_gc_duration_seconds",
+    "go_gc_gogc_percent",
+    "go_gc_gomemlimit_bytes",
+    "go_goroutines",
+    "go_info",
+    "go_sched_gomaxprocs_threads",
+    "go_threads",
+    "node_exporter_build_info",
+    "node_scrape_collector_duration_seconds",
+    "node_scrape_collector_success",
+    "node_textfile_mtime_seconds",
+    "node_textfile_scrape_error",
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_network_receive_bytes_total",
+    "process_network_transmit_bytes_total",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_virtual_memory_bytes",
+    "process_virtual_memory_max_bytes",
+    "promhttp_metric_handler_errors_total",
+    "promhttp_metric_handler_requests_in_flight",
+    "promhttp_metric_handler_requests_total",
+    "node_boot_time_seconds",
+    "node_time_seconds",
+    "node_uname_info",
+];
+
+/// Names that collectors of node_exporter use which are on unless somebody switches them off.
+const COLLECTOR_PREFIXES: [&str; 6] =
+    ["node_cpu_", "node_disk_", "node_filesystem_", "node_load", "node_memory_", "node_network_"];
+
+/// Where something was first seen.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    file: usize,
+    line: usize,
+}
+
+/// The first family of a name, by which all later ones are measured.
+#[derive(Debug)]
+struct First {
+    kind: Kind,
+    help: Option<String>,
+    place: Place,
+    /// The first HELP there was at all, and whether a later one differed; as the collector keeps it since 1.8.
+    first_help: Option<String>,
+    helps_differ: bool,
+}
+
+/// Everything gathered so far.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    files: Vec<PathBuf>,
+    families: HashMap<String, First>,
+    /// Series by a hash over name and labels, as the registry has them and as Prometheus has them. 64 bits keep a
+    /// million series apart with a chance of error below one in ten million, at a tenth of the memory.
+    series: HashMap<u64, Place>,
+    without_empty: HashMap<u64, Place>,
+    hasher: RandomState,
+}
+
+impl Gathered {
+    /// Adds one family of one file and says what it clashes with.
+    pub(super) fn add(&mut self, family: &Family, findings: &mut Findings<'_>) {
+        let file = self.file_index(findings.path);
+        judge_name(family, findings);
+        if let Some(first) = self.families.get_mut(&family.name) {
+            if let Some((what, effects)) = first.clash(family, &self.files[first.place.file]) {
+                // What clashes is left out whole, so its series clash with nothing.
+                return findings.clash(family.line, what, effects, &self.files[first.place.file]);
+            }
+        } else {
+            self.judge_suffixes(family, findings);
+            let place = Place { file, line: family.line };
+            let first_help = family.help.clone();
+            let first = First { kind: family.kind, help: family.help.clone(), place, first_help, helps_differ: false };
+            self.families.insert(family.name.clone(), first);
+        }
+        self.add_series(file, family, findings);
+    }
+
+    fn file_index(&mut self, path: &Path) -> usize {
+        if self.files.last().is_none_or(|last| last != path) {
+            self.files.push(path.to_owned());
+        }
+        self.files.len() - 1
+    }
+
+    /// A histogram or summary takes its name with `_bucket`, `_sum` and `_count` from everybody else.
+    fn judge_suffixes(&self, family: &Family, findings: &mut Findings<'_>) {
+        let parts = |kind| match kind {
+            Kind::Histogram => &["_count", "_sum", "_bucket"][..],
+            Kind::Summary => &["_count", "_sum"][..],
+            Kind::Counter | Kind::Gauge | Kind::Untyped => &[][..],
+        };
+        let inside = ["_count", "_sum", "_bucket"].into_iter().find_map(|suffix| {
+            let whole = family.name.strip_suffix(suffix)?;
+            let first = self.families.get(whole)?;
+            parts(first.kind).contains(&suffix).then_some((whole.to_owned(), first))
+        });
+        let around = || {
+            let names = parts(family.kind).iter().map(|suffix| format!("{}{suffix}", family.name));
+            names.filter_map(|name| self.families.get(&name).map(|first| (name, first))).next()
+        };
+        if let Some((name, first)) = inside.or_else(around) {
+            let at = self.place(first.place, findings.path);
+            let what = format!("{} collides with the parts of a histogram or summary: {name} at {at}", family.name);
+            findings.clash(family.line, what, Effects::SERIES_DROPPED, &self.files[first.place.file]);
+        }
+    }
+
+    fn add_series(&mut self, file: usize, family: &Family, findings: &mut Findings<'_>) {
+        // The collector gives every series of a family the labels that any of them has, empty where it had none.
+        let names: BTreeSet<&str> =
+            family.series.iter().flat_map(|s| &s.labels).map(|(name, _)| name.as_str()).collect();
+        for series in &family.series {
+            let all: Vec<(&str, &str)> =
+                names.iter().map(|name| (*name, series.label(name).unwrap_or_default())).collect();
+            let filled: Vec<(&str, &str)> = all.iter().copied().filter(|(_, value)| !value.is_empty()).collect();
+            let place = Place { file, line: series.line };
+            let same = self.hasher.hash_one((&family.name, &all));
+            let same_to_prometheus = self.hasher.hash_one((&family.name, &filled));
+            if let Some(first) = self.series.get(&same) {
+                let what = format!("{} is a duplicate of {}", shown(family, series), self.place(*first, findings.path));
+                findings.clash(series.line, what, Effects::SERIES_DROPPED, &self.files[first.file]);
+                continue;
+            }
+            if let Some(first) = self.without_empty.get(&same_to_prometheus) {
+                let what = format!(
+                    "{} differs from {} by an empty label only, and Prometheus keeps one of the two",
+                    shown(family, series),
+                    self.place(*first, findings.path)
+                );
+                findings.clash(series.line, what, Effects::SERVED, &self.files[first.file]);
+            }
+            self.series.insert(same, place);
+            self.without_empty.insert(same_to_prometheus, place);
+        }
+    }
+
+    /// `line 5` in the file at hand, `path:5` in another.
+    fn place(&self, place: Place, at_hand: &Path) -> String {
+        match &self.files[place.file] {
+            path if path == at_hand => format!("line {}", place.line),
+            path => format!("{}:{}", path.display(), place.line),
+        }
+    }
+}
+
+impl First {
+    /// Why a later family of the same name does not go with this one.
+    fn clash(&mut self, later: &Family, path: &Path) -> Option<(String, Effects)> {
+        let at = format!("{}:{}", path.display(), self.place.line);
+        let name = &later.name;
+        let differs_from_first_help =
+            later.help.is_some() && self.first_help.is_some() && later.help != self.first_help;
+        let skipped = differs_from_first_help || self.helps_differ;
+        if later.help.is_some() && self.first_help.is_none() {
+            self.first_help.clone_from(&later.help);
+        }
+        if skipped {
+            self.helps_differ = true;
+            return Some(match later.help {
+                None => (
+                    format!("{name} has no HELP, after two that differ (first at {at})"),
+                    Effects::HELP_MISSING_AFTER_CLASH,
+                ),
+                Some(_) if differs_from_first_help => {
+                    (format!("HELP of {name} differs from {at}"), Effects::HELP_CLASH)
+                }
+                // Since 1.8 one that differs condemns all that follow.
+                Some(_) if self.kind == later.kind => {
+                    (format!("HELP of {name} differs between files (first at {at})"), Effects::HELP_AFTER_CLASH)
+                }
+                Some(_) => (format!("TYPE of {name} differs from {at}"), Effects::HELP_CLASH),
+            });
+        }
+        if later.help != self.help {
+            return Some((
+                format!("HELP of {name} is given in one file and not in another ({at})"),
+                Effects::SERIES_DROPPED,
+            ));
+        }
+        let (old, new) = (self.kind.as_str(), later.kind.as_str());
+        (old != new).then(|| (format!("{name} is a {new} here and a {old} at {at}"), Effects::SERIES_DROPPED))
+    }
+}
+
+/// Names that node_exporter uses itself.
+fn judge_name(family: &Family, findings: &mut Findings<'_>) {
+    let name = family.name.as_str();
+    if OWN_NAMES.contains(&name) || name.starts_with("go_memstats_") {
+        let what = format!("node_exporter exports {name} itself");
+        findings.error(Some(family.line), what, Effects::SERIES_DROPPED);
+    } else if COLLECTOR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        let what = format!("{name} is named like a family of node_exporter's own; if it is one, series are lost");
+        findings.warning(Some(family.line), what, Effects::SERVED);
+    }
+}
+
+/// A series as a person would write it, of bounded length.
+fn shown(family: &Family, series: &Series) -> String {
+    let labels: Vec<String> = series.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+    match labels.char_indices().nth(160) {
+        Some((end, _)) => format!("{}{}…", family.name, &labels[..end]),
+        None => format!("{}{labels}", family.name),
+    }
+}

@@ -1,0 +1,51 @@
+//! A file as node_exporter's textfile collector meets it.
+
+use std::path::PathBuf;
+
+/// One entry of a textfile directory that node_exporter opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Textfile {
+    /// Its path.
+    pub path: PathBuf,
+    /// What opening and reading it gives.
+    pub contents: Contents,
+    /// Who may read it by its mode.
+    pub access: Access,
+}
+
+/// What opening and reading an entry gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contents {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Nothing: it cannot be opened or read; the operating system's sentence.
+    Unreadable(String),
+    /// It is a directory.
+    Directory,
+    /// It is a FIFO, socket or device: reading it may wait for ever.
+    Special,
+    /// More than is looked at.
+    TooLarge,
+}
+
+/// Who may read an entry by its mode, the owner and root apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Everybody,
+    /// Its group.
+    Group,
+    /// Nobody else.
+    Owner,
+}
+
+impl Access {
+    /// From the permission bits.
+    pub fn of_mode(mode: u32) -> Self {
+        match (mode & 0o004 != 0, mode & 0o040 != 0) {
+            (true, _) => Access::Everybody,
+            (false, true) => Access::Group,
+            (false, false) => Access::Owner,
+        }
+    }
+}
