@@ -134,6 +134,12 @@ pub enum Command {
     Config(ConfigArgs),
     /// Allow the servers of a project's MCP config to be started, as that file stands now
     Trust(TrustArgs),
+    /// Would node_exporter accept these textfiles, together? Exit 1 if not
+    Verify(VerifyArgs),
+    /// Take back what was delivered: remove the textfile, delete the Pushgateway group
+    Withdraw,
+    /// What a reason or a metric means and what to do
+    Explain(ExplainArgs),
     /// The metric catalogue: name, type, labels, help, unit
     Metrics(MetricsArgs),
     /// Shell completions on standard output
@@ -216,6 +222,22 @@ pub struct TrustArgs {
     /// Project config files whose servers may be started
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Directories as node_exporter reads them, or single files
+    #[arg(value_name = "DIR|FILE", required = true, value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// A reason (`auth_required`) or a metric (`lab_mcp_server_health`)
+    #[arg(value_name = "REASON|METRIC")]
+    pub name: String,
 }
 
 /// `metrics`.

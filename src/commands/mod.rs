@@ -5,6 +5,7 @@ mod config;
 pub mod documents;
 mod pass;
 pub mod perform;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -57,6 +58,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Completions(args)) => Ok(documents::completions(args)),
         Some(Command::Config(args)) => config::run(args, cli.global.config.as_deref()),
         Some(Command::Man) => documents::man(),
+        Some(Command::Verify(args)) => Ok(verify::run(cli, args)),
         Some(_) => Ok(Exit::Done),
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 pub mod json;
 pub mod progress;
 pub mod style;
+pub mod survey;
 pub mod terminal;
 pub mod textfile;
 

@@ -8,6 +8,8 @@ use std::fmt;
 /// What one version does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
+    /// Does not look at it.
+    Ignored,
     /// Serves it.
     Served,
     /// Leaves series out while the scrape answers 200 and `node_textfile_scrape_error` stays 0.
@@ -27,6 +29,7 @@ pub enum Effect {
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Effect::Ignored => "does not look at it",
             Effect::Served => "serves it as it stands",
             Effect::SeriesDropped => "leaves series out and still answers 200",
             Effect::FamilySkipped => "skips this file's family and sets node_textfile_scrape_error",
@@ -43,6 +46,7 @@ impl fmt::Display for Effect {
 pub struct Effects(pub(super) &'static [(u32, Effect)]);
 
 impl Effects {
+    pub(super) const IGNORED: Effects = Effects(&[(4, Effect::Ignored)]);
     pub(super) const SERVED: Effects = Effects(&[(4, Effect::Served)]);
     pub(super) const SERIES_DROPPED: Effects = Effects(&[(4, Effect::SeriesDropped)]);
     pub(super) const FILE_DROPPED: Effects = Effects(&[(4, Effect::FileDropped)]);

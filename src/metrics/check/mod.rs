@@ -39,8 +39,8 @@ pub struct Finding {
     pub line: Option<usize>,
     /// What is wrong.
     pub what: String,
-    /// What node_exporter does about it.
-    pub effects: Effects,
+    /// What node_exporter does about it; `None` where that was not judged.
+    pub effects: Option<Effects>,
     /// The file this one clashes with, if it is another one.
     pub other: Option<PathBuf>,
 }
@@ -55,7 +55,8 @@ impl fmt::Display for Finding {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, " {severity}: {}; {}", self.what, self.effects)
+        write!(f, " {severity}: {}", self.what)?;
+        self.effects.map_or(Ok(()), |effects| write!(f, "; {effects}"))
     }
 }
 
@@ -113,9 +114,7 @@ impl Inspector {
             }
             Contents::Directory => return findings.error(None, "is a directory", Effects::DIRECTORY),
             Contents::Special => return findings.error(None, "is no regular file", Effects::HANG),
-            Contents::TooLarge => {
-                return findings.warning(None, "is too large to be a textfile and was not judged", Effects::SERVED);
-            }
+            Contents::TooLarge => return findings.unjudged(None, "is too large to be judged".into()),
         };
         let families = match read::read(bytes.as_slice(), Limits::default()) {
             Ok(families) => families,
@@ -133,6 +132,17 @@ impl Inspector {
         }
     }
 
+    /// Notes that a directory on the way to the files (or the one they are in) is closed to other users.
+    pub fn add_closed_directory(&mut self, path: &Path, access: Access) {
+        Findings { path, report: &mut self.report }.access(access, "the directory");
+    }
+
+    /// Notes that a path could not even be looked at.
+    pub fn add_missing(&mut self, path: &Path, why: &str) {
+        let what = format!("cannot be read ({why})");
+        Findings { path, report: &mut self.report }.error(None, what, Effects::FILE_DROPPED);
+    }
+
     /// The judgement.
     pub fn finish(self) -> Report {
         self.report
@@ -147,17 +157,38 @@ struct Findings<'a> {
 
 impl Findings<'_> {
     fn error(&mut self, line: Option<usize>, what: impl Into<String>, effects: Effects) {
-        self.keep(Severity::Error, line, what.into(), effects, None);
+        self.keep(Severity::Error, line, what.into(), Some(effects), None);
     }
 
     fn warning(&mut self, line: Option<usize>, what: impl Into<String>, effects: Effects) {
-        self.keep(Severity::Warning, line, what.into(), effects, None);
+        self.keep(Severity::Warning, line, what.into(), Some(effects), None);
+    }
+
+    /// What a mode means to node_exporter, which mostly runs as a user of its own.
+    fn access(&mut self, access: Access, noun: &str) {
+        match access {
+            Access::Everybody => {}
+            Access::Group => {
+                let what = format!("the mode of {noun} lets only its owner and group read it; for any other user");
+                self.warning(None, what, Effects::FILE_DROPPED);
+            }
+            Access::Owner => {
+                let what =
+                    format!("the mode of {noun} lets only its owner read it (try chmod o+r); for any other user");
+                self.error(None, what, Effects::FILE_DROPPED);
+            }
+        }
+    }
+
+    /// A warning about something whose effect is not known.
+    fn unjudged(&mut self, line: Option<usize>, what: String) {
+        self.keep(Severity::Warning, line, what, None, None);
     }
 
     /// An error that another file has a part in, unless that "other" file is this one.
     fn clash(&mut self, line: usize, what: String, effects: Effects, other: &Path) {
         let other = Some(other).filter(|other| *other != self.path).map(Path::to_owned);
-        self.keep(Severity::Error, Some(line), what, effects, other);
+        self.keep(Severity::Error, Some(line), what, Some(effects), other);
     }
 
     fn keep(
@@ -165,7 +196,7 @@ impl Findings<'_> {
         severity: Severity,
         line: Option<usize>,
         what: String,
-        effects: Effects,
+        effects: Option<Effects>,
         other: Option<PathBuf>,
     ) {
         self.report.keep(Finding { severity, path: self.path.to_owned(), line, what, effects, other });
@@ -174,7 +205,7 @@ impl Findings<'_> {
     /// A line that ends the reading.
     fn unreadable(&mut self, line: usize, fault: &Fault) {
         if let Fault::TooLarge(_) = fault {
-            return self.warning(Some(line), format!("{fault}; the rest was not judged"), Effects::SERVED);
+            return self.unjudged(Some(line), format!("{fault}; the file was not judged"));
         }
         let effects = match fault {
             Fault::QuotedName { plain: true } | Fault::QuotedLabel | Fault::Escape('"') => Effects::QUOTED,
@@ -190,26 +221,12 @@ impl Findings<'_> {
 
 /// Whether the user that node_exporter runs as can open the file, and whether anybody meant it to.
 fn judge_access(file: &Textfile, findings: &mut Findings<'_>) {
-    match file.access {
-        Access::Everybody => {}
-        Access::Group => findings.warning(
-            None,
-            "only its owner and its group may read it (chmod 644): for any other user",
-            Effects::FILE_DROPPED,
-        ),
-        Access::Owner => {
-            findings.error(None, "only its owner may read it (chmod 644): for any other user", Effects::FILE_DROPPED);
-        }
-    }
+    findings.access(file.access, "the file");
     let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !name.ends_with(".prom") {
-        findings.warning(
-            None,
-            "its name does not end in .prom, so node_exporter would not look at it",
-            Effects::SERVED,
-        );
+        findings.warning(None, "the name does not end in .prom", Effects::IGNORED);
     } else if name.starts_with('.') {
-        findings.warning(None, "a hidden file is read as well, a half-written one too", Effects::SERVED);
+        findings.warning(None, "a hidden file is no less a textfile, half-written or not", Effects::SERVED);
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Effects, Findings};
 use crate::metrics::read::{Family, Kind, Series};
 
 /// Families that every node_exporter exports about itself.
-const OWN_NAMES: [&str; 27] = [
+const OWN_NAMES: [&str; 24] = [
     "go_gc_duration_seconds",
     "go_gc_gogc_percent",
     "go_gc_gomemlimit_bytes",
@@ -33,14 +33,20 @@ const OWN_NAMES: [&str; 27] = [
     "promhttp_metric_handler_errors_total",
     "promhttp_metric_handler_requests_in_flight",
     "promhttp_metric_handler_requests_total",
-    "node_boot_time_seconds",
-    "node_time_seconds",
-    "node_uname_info",
 ];
 
 /// Names that collectors of node_exporter use which are on unless somebody switches them off.
-const COLLECTOR_PREFIXES: [&str; 6] =
-    ["node_cpu_", "node_disk_", "node_filesystem_", "node_load", "node_memory_", "node_network_"];
+const COLLECTOR_PREFIXES: [&str; 9] = [
+    "node_boot_time_seconds",
+    "node_cpu_",
+    "node_disk_",
+    "node_filesystem_",
+    "node_load",
+    "node_memory_",
+    "node_network_",
+    "node_time_seconds",
+    "node_uname_info",
+];
 
 /// Where something was first seen.
 #[derive(Debug, Clone, Copy)]
