@@ -506,13 +506,14 @@ fn unescape_help(text: &[u8]) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.iter();
     while let Some(&byte) = bytes.next() {
-        match (byte, if byte == b'\\' { bytes.next() } else { None }) {
-            (b'\\', Some(b'\\')) => out.push(b'\\'),
-            (b'\\', Some(b'n')) => out.push(b'\n'),
-            (b'\\', Some(&other)) => return Err(Fault::Escape(char::from(other))),
-            // A lone backslash at the end of the line is dropped, as the format's own parser does.
-            (b'\\', None) => {}
-            _ => out.push(byte),
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        match bytes.next() {
+            Some(b'\\') => out.push(b'\\'),
+            Some(b'n') => out.push(b'\n'),
+            other => return Err(Fault::Escape(char::from(other.copied().unwrap_or(b'\n')))),
         }
     }
     Ok(out)
@@ -653,6 +654,7 @@ mod tests {
             ("a{x=\"\",x=\"\"} 1\n", "line 1: the label \"x\" is there twice"),
             ("a{x=\"\\t\"} 1\n", "line 1: unknown escape \"\\t\""),
             ("# HELP a \\\"\n", "line 1: unknown escape \"\\\\\"\""),
+            ("# HELP a x\\\n", "line 1: unknown escape \"\\\\n\""),
             ("a\n", "line 1: \"\" is no number"),
             ("a 1e999\n", "line 1: \"1e999\" is no number"),
             ("a +nan\n", "line 1: \"+nan\" is no number"),

@@ -4,3 +4,4 @@ mod architecture;
 mod discovery;
 mod harness;
 mod http;
+mod verify;

@@ -1,5 +1,6 @@
 //! What every test stands on: the binary under test in a directory and an environment of its own.
 
+pub(crate) mod daemon;
 pub(crate) mod http;
 
 use std::ffi::OsStr;
