@@ -56,7 +56,12 @@ impl fmt::Display for Finding {
             Severity::Warning => "warning",
         };
         write!(f, " {severity}: {}", self.what)?;
-        self.effects.map_or(Ok(()), |effects| write!(f, "; {effects}"))
+        match self.effects {
+            // That it is served goes without saying where nothing is lost.
+            Some(Effects::SERVED) if self.severity == Severity::Warning => Ok(()),
+            Some(effects) => write!(f, "; {effects}"),
+            None => Ok(()),
+        }
     }
 }
 
