@@ -6,14 +6,19 @@ use crate::clock::Deadline;
 use crate::config::settings::Settings;
 use crate::model::target::Target;
 
+use self::surroundings::Surroundings;
+
 pub mod due;
 pub mod mcp;
 pub mod surroundings;
 
 /// Everything there is to check, by the settings.
 pub fn all(settings: &Settings, deadline: Deadline) -> Plan {
-    let _ = (settings, deadline);
-    Plan::default()
+    let _ = deadline;
+    let surroundings = Surroundings::of_process();
+    let mut plan = Plan::default();
+    plan.add(mcp::plan(settings, &surroundings));
+    plan
 }
 
 /// Everything known to check, and what was odd on the way.
@@ -23,4 +28,11 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Sentences about what could not be read or is ambiguous: each names the file. Warnings never end a pass.
     pub warnings: Vec<String>,
+}
+
+impl Plan {
+    fn add(&mut self, other: Plan) {
+        self.targets.extend(other.targets);
+        self.warnings.extend(other.warnings);
+    }
 }
