@@ -4,16 +4,18 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::model::target::Kind;
 
 /// What stands at the foot of `--help`.
 const AFTER_HELP: &str = "\
-Exit codes: 0 done; 1 something asked for was not done (or check, verify, doctor found trouble); 2 usage or
+Exit codes: 0 done; 1 something asked for was not done (or check, verify, doctor found trouble); 2 usage or \
 configuration; 75 another pass holds the lock; 130, 143 ended by SIGINT, SIGTERM.
 
-Start with `lab-probe --once`: it needs no configuration. `lab-probe doctor` says what is missing on the way to
+Start with `lab-probe --once`: it needs no configuration. `lab-probe doctor` says what is missing on the way to \
 Prometheus, `lab-probe explain REASON` what a reason means.";
 
 /// Health of MCP servers, git worktrees and a trading system, one pass at a time, for Prometheus
@@ -21,7 +23,7 @@ Prometheus, `lab-probe explain REASON` what a reason means.";
 /// Without a command it makes one pass: checks everything that is due, in parallel, under one deadline; merges with
 /// what is remembered; delivers to a textfile for node_exporter or to a Pushgateway; and exits.
 #[derive(Debug, Parser)]
-#[command(name = "lab-probe", version, after_help = AFTER_HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(name = "lab-probe", version, after_help = AFTER_HELP)]
 pub struct Cli {
     /// Options that any command takes.
     #[command(flatten)]
@@ -90,6 +92,10 @@ pub struct PassArgs {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub deadline: Option<Duration>,
 }
+
+/// The options of a pass by their ids, in [`PassArgs`]' order.
+const PASS_OPTIONS: &[&str] =
+    &["once", "only", "fresh", "format", "textfile_dir", "pushgateway", "dry_run", "deadline"];
 
 /// Reads "30s", "5m", "1h30m", "500ms", "0s".
 ///
@@ -259,7 +265,30 @@ pub struct CompletionsArgs {
 /// Parses a command line; clap's own errors keep their text and become exit 2 (0 for help and version).
 ///
 /// # Errors
-/// What clap says, ready to print.
+/// What clap says, ready to print; an option of a pass in front of another command, which would have no effect there.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(args)
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(args)?;
+    if let Some((name, _)) = matches.subcommand() {
+        let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        if let Some(option) = PASS_OPTIONS.iter().find(|id| typed(id)) {
+            let option = option.replace('_', "-");
+            let message = format!("--{option} is an option of a pass; it has no meaning before {name:?}");
+            return Err(command.error(ErrorKind::ArgumentConflict, message));
+        }
+    }
+    Cli::from_arg_matches(&matches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_option_of_a_pass_is_known_as_one() {
+        Cli::command().debug_assert();
+        let pass = PassArgs::augment_args(clap::Command::new("pass"));
+        let ids: Vec<&str> = pass.get_arguments().map(|arg| arg.get_id().as_str()).collect();
+        assert_eq!(ids, PASS_OPTIONS);
+    }
 }

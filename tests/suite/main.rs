@@ -1,6 +1,7 @@
 //! One test binary, one file per capability.
 
 mod architecture;
+mod cli;
 mod discovery;
 mod harness;
 mod http;

@@ -1,0 +1,84 @@
+//! The command line: help, man page and completions agree with what there is, and bad usage is exit 2.
+
+use crate::harness::Lab;
+
+/// Every command of the contract that exists.
+fn commands() -> Vec<String> {
+    let help = Lab::new().run(["--help"]).expect_code(0).stdout();
+    let section = help.split("Commands:\n").nth(1).expect("a list of commands");
+    section
+        .lines()
+        .take_while(|line| !line.trim().is_empty())
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn help_reads_well_in_eighty_columns_and_names_the_exit_codes() {
+    let lab = Lab::new();
+    let help = lab.run(["--help"]).expect_code(0).stdout();
+    assert!(help.contains("Exit codes: 0 done"), "{help}");
+    for command in commands() {
+        let text = lab.run([command.as_str(), "--help"]).expect_code(0).stdout();
+        assert!(text.contains("Usage:"), "{command}: {text}");
+    }
+    for line in lab.run(["-h"]).expect_code(0).stdout().lines() {
+        assert!(line.chars().count() <= 120, "{line}");
+    }
+}
+
+#[test]
+fn every_command_is_in_the_man_page_and_in_every_shells_completions() {
+    let lab = Lab::new();
+    let man = lab.run(["man"]).expect_code(0).stdout();
+    let bash = lab.run(["completions", "bash"]).expect_code(0).stdout();
+    let zsh = lab.run(["completions", "zsh"]).expect_code(0).stdout();
+    let fish = lab.run(["completions", "fish"]).expect_code(0).stdout();
+    for command in commands() {
+        assert!(man.contains(&format!(".SS lab\\-probe {command}")), "{command} is not in the man page");
+        for (shell, text) in [("bash", &bash), ("zsh", &zsh), ("fish", &fish)] {
+            assert!(text.contains(command.as_str()), "{command} is not in the completions for {shell}");
+        }
+    }
+    for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "FILES", "EXIT STATUS", "ENVIRONMENT"] {
+        assert!(man.contains(&format!(".SH \"{section}\"")) || man.contains(&format!(".SH {section}")), "{section}");
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let version = Lab::new().run(["--version"]).expect_code(0).stdout();
+    assert_eq!(version, format!("lab-probe {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn bad_usage_is_exit_2_with_the_right_form_on_standard_error() {
+    let lab = Lab::new();
+    for (args, expected) in [
+        (&["--frsh"][..], "--fresh"),
+        (&["chek"], "check"),
+        (&["--only", "mpc"], "mcp"),
+        (&["--deadline", "25"], "30s"),
+        (&["--deadline", "0s"], "longer than zero"),
+        (&["--format", "yaml"], "table"),
+        (&["--pushgateway", "127.0.0.1:9091"], "http://"),
+        (&["check", "--once"], "--once"),
+    ] {
+        let run = lab.run(args).expect_code(2);
+        assert!(run.stdout().is_empty(), "{args:?}: {}", run.stdout());
+        assert!(run.stderr().contains(expected), "{args:?}: {}", run.stderr());
+    }
+}
+
+#[test]
+fn global_options_go_before_or_after_a_command() {
+    let lab = Lab::new();
+    let config = lab.config("");
+    let config = config.to_str().expect("text");
+    lab.run(["--config", config, "-v", "config", "check"]).expect_code(0);
+    lab.run(["config", "check", "--config", config, "-q", "--color", "never"]).expect_code(0);
+    lab.run(["config", "-c", config, "check"]).expect_code(0);
+}
