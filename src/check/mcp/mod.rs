@@ -1,5 +1,20 @@
 //! Is an MCP server usable?
 
+#[allow(dead_code, reason = "the transports that use it follow")]
+pub(crate) mod legacy;
+#[allow(dead_code, reason = "the transports that use it follow")]
+pub(crate) mod limits;
+#[allow(dead_code, reason = "the transports that use it follow")]
+pub(crate) mod modern;
+#[allow(dead_code, reason = "the transports that use it follow")]
+pub(crate) mod peer;
+#[allow(dead_code, reason = "the transports that use it follow")]
+mod shape;
+#[allow(dead_code, reason = "the transports that use it follow")]
+pub(crate) mod tools;
+#[allow(dead_code, reason = "the transports that use it follow")]
+pub(crate) mod wire;
+
 use super::{Context, NotStarted};
 use crate::model::mcp::{McpFacts, McpMemory, McpTarget, Reach};
 use crate::model::reason::{Failure, Reason};

@@ -1,0 +1,132 @@
+//! The legacy era (up to 2025-11-25): `initialize`, its result, `notifications/initialized`.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::peer::{Dialect, Greeting};
+use super::shape::{FromObject, Object};
+use super::wire::{Answer, shortened};
+use crate::model::mcp::Era;
+
+/// The versions a legacy server may agree on, newest first.
+pub(crate) const VERSIONS: [&str; 5] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07"];
+
+/// The version asked for first.
+pub(crate) const VERSION: &str = VERSIONS[0];
+
+/// The opening request.
+pub(crate) const INITIALIZE: &str = "initialize";
+
+/// The notification that ends the opening.
+pub(crate) const INITIALIZED: &str = "notifications/initialized";
+
+/// Who asks.
+pub(crate) fn client_info() -> Value {
+    json!({ "name": "lab-probe", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// The parameters of `initialize`.
+pub(crate) fn initialize_params(version: &str) -> Value {
+    json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client_info() })
+}
+
+/// What a server can do; only tools matter here.
+#[derive(Deserialize)]
+pub(crate) struct Capabilities {
+    #[serde(default)]
+    tools: Option<Object>,
+}
+
+impl Capabilities {
+    /// Whether it declares tools.
+    pub(crate) fn has_tools(&self) -> bool {
+        self.tools.is_some()
+    }
+}
+
+/// Characters of a server's name or version that are kept: they become label values.
+const NAME_CHARACTERS: usize = 120;
+
+/// Who a server is.
+#[derive(Deserialize)]
+pub(crate) struct ServerInfo {
+    name: String,
+    version: String,
+}
+
+impl ServerInfo {
+    /// Its name, at a length fit for a label.
+    pub(crate) fn short_name(&self) -> String {
+        shortened(&self.name, NAME_CHARACTERS)
+    }
+
+    /// Its version, at a length fit for a label.
+    pub(crate) fn short_version(&self) -> String {
+        shortened(&self.version, NAME_CHARACTERS)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct InitializeResult {
+    protocol_version: String,
+    capabilities: FromObject<Capabilities>,
+    server_info: FromObject<ServerInfo>,
+}
+
+/// Reads the answer to `initialize`.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub(crate) fn read_initialize(answer: &Answer) -> Result<Greeting, String> {
+    let result: InitializeResult = answer.read()?;
+    let version = result.protocol_version;
+    if !VERSIONS.contains(&version.as_str()) && version != super::modern::VERSION {
+        return Err(format!("it answers the unknown protocol version {:?}", shortened(&version, 40)));
+    }
+    Ok(Greeting {
+        dialect: Dialect { era: Era::Legacy, version },
+        server_name: Some(result.server_info.0.short_name()),
+        server_version: Some(result.server_info.0.short_version()),
+        has_tools: result.capabilities.0.has_tools(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(value: &Value) -> Answer {
+        let text = value.to_string().into_bytes();
+        let whole = 0..text.len();
+        Answer::cut(text, whole, None)
+    }
+
+    #[test]
+    fn an_initialize_result_is_read_and_a_wrong_one_is_refused() {
+        let good = json!({
+            "protocolVersion": "2024-11-05", "capabilities": {"tools": {"listChanged": true}},
+            "serverInfo": {"name": "x".repeat(500), "version": "1"}, "instructions": "…",
+        });
+        let greeting = read_initialize(&answer(&good)).expect("read");
+        assert_eq!(greeting.dialect, Dialect { era: Era::Legacy, version: "2024-11-05".into() });
+        assert_eq!(greeting.server_name.map(|n| n.chars().count()), Some(NAME_CHARACTERS + 1));
+        for (key, value) in [
+            ("protocolVersion", json!("1999-01-01")),
+            ("protocolVersion", json!(5)),
+            ("capabilities", json!("tools")),
+            ("capabilities", json!({"tools": []})),
+            ("serverInfo", json!({"name": "x"})),
+            ("serverInfo", json!(["x", "1"])),
+            ("capabilities", json!([])),
+            ("serverInfo", json!(null)),
+        ] {
+            let mut bad = good.clone();
+            bad[key] = value;
+            assert!(read_initialize(&answer(&bad)).is_err(), "{bad}");
+        }
+        for result in [json!({}), json!([]), json!("x"), json!(null)] {
+            assert!(read_initialize(&answer(&result)).is_err(), "{result}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The modern era (2026-07-28 on): no opening, every request stands alone, `server/discover` is the cheap one.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::legacy::{self, Capabilities, ServerInfo};
+use super::peer::{Dialect, Greeting};
+use super::shape::{FromObject, Versions};
+use super::wire::{Answer, RpcError, shortened};
+use crate::model::mcp::Era;
+
+/// The version asked for first.
+pub(crate) const VERSION: &str = "2026-07-28";
+
+/// The request every modern server answers.
+pub(crate) const DISCOVER: &str = "server/discover";
+
+/// Codes only a modern server uses: header mismatch, missing client capability, unsupported version (2026-07-28,
+/// schema).
+const MODERN_CODES: [i64; 3] = [-32020, -32021, UNSUPPORTED_VERSION];
+
+const UNSUPPORTED_VERSION: i64 = -32022;
+
+/// `_meta` of a request: who asks, in which version, with which capabilities (2026-07-28, basic, `_meta`).
+pub(crate) fn meta(version: &str) -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": legacy::client_info(),
+    })
+}
+
+/// The parameters of `server/discover`.
+pub(crate) fn discover_params(version: &str) -> Value {
+    Dialect { era: Era::Modern, version: version.to_owned() }.params(Map::new())
+}
+
+/// Whether an error can only come from a modern server, so that falling back would be wrong.
+pub(crate) fn is_modern_error(error: &RpcError) -> bool {
+    MODERN_CODES.contains(&error.code)
+}
+
+/// What to do after an error that only a modern server gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// Ask again in this modern version.
+    Modern(String),
+    /// The server speaks only legacy versions: open with `initialize`, asking for this one.
+    Legacy(String),
+    /// Nothing is left to try.
+    No,
+}
+
+/// Picks a version to ask again with, from what an "unsupported version" error lists.
+///
+/// The newest modern one not tried yet, known or not: `server/discover` is what every later version has. Else the
+/// newest known legacy one.
+pub(crate) fn retry(error: &RpcError, tried: &[String]) -> Retry {
+    if error.code != UNSUPPORTED_VERSION {
+        return Retry::No;
+    }
+    let listed: Vec<&str> = match error.data.get("supported").and_then(Value::as_array) {
+        Some(listed) => listed.iter().filter_map(Value::as_str).filter(|v| v.len() <= 40).collect(),
+        None => return Retry::No,
+    };
+    let untried = |v: &&&str| !tried.iter().any(|t| t == **v);
+    if let Some(modern) = listed.iter().filter(|v| **v >= VERSION).filter(untried).max() {
+        return Retry::Modern((*modern).to_owned());
+    }
+    match legacy::VERSIONS.iter().find(|known| listed.contains(known)) {
+        Some(known) => Retry::Legacy((*known).to_owned()),
+        None => Retry::No,
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DiscoverResult {
+    #[serde(default)]
+    result_type: Option<String>,
+    supported_versions: Versions,
+    capabilities: FromObject<Capabilities>,
+    #[serde(default, rename = "_meta")]
+    meta: Option<FromObject<ResultMeta>>,
+}
+
+#[derive(Deserialize)]
+struct ResultMeta {
+    #[serde(default, rename = "io.modelcontextprotocol/serverInfo")]
+    server_info: Option<FromObject<ServerInfo>>,
+}
+
+/// Reads the answer to `server/discover` asked in `version`.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub(crate) fn read_discover(answer: &Answer, version: &str) -> Result<Greeting, String> {
+    let result: DiscoverResult = answer.read()?;
+    check_complete(result.result_type.as_deref())?;
+    let supported = result.supported_versions.0;
+    let newest = supported.iter().filter(|v| v.as_str() >= VERSION).max();
+    let version = match newest {
+        Some(newest) if !supported.iter().any(|v| v == version) => newest,
+        _ => version,
+    };
+    let info = result.meta.and_then(|meta| meta.0.server_info).map(|info| info.0);
+    Ok(Greeting {
+        dialect: Dialect { era: Era::Modern, version: version.to_owned() },
+        server_name: info.as_ref().map(ServerInfo::short_name),
+        server_version: info.as_ref().map(ServerInfo::short_version),
+        has_tools: result.capabilities.0.has_tools(),
+    })
+}
+
+/// A modern result says that it is complete; one that does not say is taken for complete, as a legacy one is.
+///
+/// # Errors
+/// For a result that is only part of an exchange (2026-07-28, multi round-trip requests).
+pub(crate) fn check_complete(result_type: Option<&str>) -> Result<(), String> {
+    match result_type {
+        None | Some("complete") => Ok(()),
+        Some(other) => Err(format!("its resultType is {:?}, not \"complete\"", shortened(other, 40))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(value: &Value) -> Answer {
+        let text = value.to_string().into_bytes();
+        let whole = 0..text.len();
+        Answer::cut(text, whole, None)
+    }
+
+    #[test]
+    fn a_discover_result_is_read_and_a_wrong_one_is_refused() {
+        let good = json!({
+            "resultType": "complete", "supportedVersions": [VERSION], "capabilities": {"tools": {}},
+            "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "x", "version": "1"}},
+        });
+        let greeting = read_discover(&answer(&good), VERSION).expect("read");
+        assert_eq!(greeting.dialect, Dialect { era: Era::Modern, version: VERSION.into() });
+        assert_eq!((greeting.server_name.as_deref(), greeting.has_tools), (Some("x"), true));
+        for (key, value) in [
+            ("supportedVersions", json!([])),
+            ("supportedVersions", json!("2026-07-28")),
+            ("supportedVersions", json!([1])),
+            ("capabilities", json!([])),
+            ("capabilities", json!({"tools": true})),
+            ("resultType", json!("input_required")),
+            ("resultType", json!(5)),
+        ] {
+            let mut bad = good.clone();
+            bad[key] = value;
+            assert!(read_discover(&answer(&bad), VERSION).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_only_has_other_versions_is_asked_again_in_one_of_them() {
+        let error = |data: Value| RpcError { code: UNSUPPORTED_VERSION, message: String::new(), data };
+        let tried = [VERSION.to_owned()];
+        let listed = json!({"supported": ["2025-11-25", "2027-01-01", "2026-07-28"]});
+        assert_eq!(retry(&error(listed.clone()), &tried), Retry::Modern("2027-01-01".into()));
+        assert_eq!(retry(&error(listed), &[VERSION.into(), "2027-01-01".into()]), Retry::Legacy("2025-11-25".into()));
+        assert_eq!(retry(&error(json!({"supported": ["1.0"]})), &tried), Retry::No);
+        assert_eq!(retry(&error(Value::Null), &tried), Retry::No);
+    }
+}

@@ -1,0 +1,467 @@
+//! JSON-RPC 2.0 as MCP uses it: reading one message without trusting it, and writing ours.
+//!
+//! A message is never turned into a tree of values: it may be 16 MiB large, and a tree of it ten times that. Only the
+//! envelope is read; the result stays text, found by its place in the message.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::limits::{CHECK_BYTES, MESSAGE_BYTES, Room, SMALL_BYTES, TooLarge};
+use super::shape::FromObject;
+
+/// "Method not found", what a client answers to a request it does not serve.
+pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
+
+/// Characters of an error's message that are quoted as evidence.
+const QUOTED: usize = 300;
+
+/// A message's `id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Id {
+    /// A whole number; all of ours are.
+    Number(i64),
+    /// `null`: the sender could not read the id it answers.
+    Null,
+    /// Anything else, as it was written.
+    Other(String),
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Id::Number(number) => write!(f, "{number}"),
+            Id::Null => f.write_str("null"),
+            Id::Other(text) => f.write_str(&shortened(text, 40)),
+        }
+    }
+}
+
+/// The error object of a response.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RpcError {
+    /// The code; 0 where the object has none.
+    pub(crate) code: i64,
+    /// The message, shortened.
+    pub(crate) message: String,
+    /// `data`, unless it is large.
+    pub(crate) data: Value,
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JSON-RPC error {}: {}", self.code, self.message)
+    }
+}
+
+/// One line, or one HTTP body, or one event's data.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Message {
+    /// An answer: where in the text its result stands, or its error.
+    Response(Id, Result<Range<usize>, RpcError>),
+    /// A request of the server's: its id as it was written, for the answer, and its method.
+    Request(String, String),
+    /// A notification.
+    Notification,
+    /// Meant as JSON-RPC, but not valid; what is wrong with it.
+    Broken(String),
+    /// Something else: a banner, a log line, an empty line.
+    Noise,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    jsonrpc: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+/// Tells `null` from absent, which `Option` alone does not.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Reads one message. Nesting of any depth is harmless: what is not needed is skipped without recursion.
+pub(crate) fn parse(text: &[u8]) -> Message {
+    if text.trim_ascii_start().first() != Some(&b'{') {
+        return Message::Noise;
+    }
+    let envelope: Envelope<'_> = match serde_json::from_slice(text) {
+        Ok(envelope) => envelope,
+        Err(error) if looks_like_json_rpc(text) => return Message::Broken(error.to_string()),
+        Err(_) => return Message::Noise,
+    };
+    let versioned = envelope.jsonrpc.is_some_and(|v| v.get() == "\"2.0\"");
+    match (envelope.method, envelope.id, envelope.result, envelope.error) {
+        (None, None, None, None) if !versioned => Message::Noise,
+        (None, Some(_), None, None) if !versioned => Message::Noise,
+        (Some(_), _, None, None) if !versioned => Message::Noise,
+        _ if !versioned => Message::Broken("it lacks \"jsonrpc\":\"2.0\"".into()),
+        (Some(method), id, None, None) => match (serde_json::from_str::<String>(method.get()), id) {
+            (Ok(method), Some(id)) => Message::Request(id.get().to_owned(), method),
+            (Ok(_), None) => Message::Notification,
+            (Err(_), _) => Message::Broken("its method is no string".into()),
+        },
+        (None, Some(id), Some(result), None) => Message::Response(id_of(id), Ok(place_in(text, result))),
+        (None, id, None, Some(error)) => Message::Response(id.map_or(Id::Null, id_of), Err(error_of(error))),
+        (None, None, Some(_), None) => Message::Broken("a result without an id".into()),
+        (None, _, None, None) => Message::Broken("neither method nor result nor error".into()),
+        (None, _, Some(_), Some(_)) => Message::Broken("both a result and an error".into()),
+        (Some(_), ..) => Message::Broken("both a method and a result or an error".into()),
+    }
+}
+
+/// A log line may be an object too; only what names the protocol is held to it.
+fn looks_like_json_rpc(text: &[u8]) -> bool {
+    let head = &text[..text.len().min(4096)];
+    head.windows(9).any(|w| w == b"\"jsonrpc\"")
+}
+
+fn place_in(text: &[u8], part: &RawValue) -> Range<usize> {
+    // The part borrows from the text, so its address is inside it.
+    let start = part.get().as_ptr() as usize - text.as_ptr() as usize;
+    start..start + part.get().len()
+}
+
+fn id_of(raw: &RawValue) -> Id {
+    let text = raw.get();
+    if text == "null" {
+        return Id::Null;
+    }
+    // 1.0 is the same number as 1, and some languages write it so.
+    match text.parse::<i64>() {
+        Ok(number) => Id::Number(number),
+        Err(_) => match text.parse::<f64>() {
+            Ok(number) if number.fract() == 0.0 && number.abs() < 1e15 => Id::Number(number as i64),
+            _ => Id::Other(shortened(text, 80)),
+        },
+    }
+}
+
+fn error_of(raw: &RawValue) -> RpcError {
+    #[derive(Deserialize)]
+    struct Object<'a> {
+        #[serde(borrow, default, deserialize_with = "present")]
+        code: Option<&'a RawValue>,
+        #[serde(borrow, default, deserialize_with = "present")]
+        message: Option<&'a RawValue>,
+        #[serde(borrow, default, deserialize_with = "present")]
+        data: Option<&'a RawValue>,
+    }
+    let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else {
+        return RpcError {
+            code: 0,
+            message: format!("(malformed) {}", shortened(raw.get(), QUOTED)),
+            data: Value::Null,
+        };
+    };
+    let text = object.message.map_or("", RawValue::get);
+    let message = serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned());
+    let small = object.data.filter(|data| data.get().len() <= SMALL_BYTES);
+    RpcError {
+        code: object.code.and_then(|code| code.get().parse().ok()).unwrap_or(0),
+        message: shortened(&message, QUOTED),
+        data: small.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or(Value::Null),
+    }
+}
+
+/// At most `most` characters of a text, with a sign where something is missing.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// A request in one line, without its line break.
+pub(crate) fn request(id: i64, method: &str, params: &Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string()
+}
+
+/// A notification in one line, without its line break.
+pub(crate) fn notification(method: &str) -> String {
+    json!({ "jsonrpc": "2.0", "method": method }).to_string()
+}
+
+/// What a client that serves nothing answers to a server's request: `ping` is alive, all else is not found.
+///
+/// `None` where the id is no string or number, or longer than anybody needs: it would be sent back.
+pub(crate) fn reply(id: &str, method: &str) -> Option<String> {
+    let id: Value = if id.len() <= 256 { serde_json::from_str(id).ok()? } else { return None };
+    if !(id.is_string() || id.is_number()) {
+        return None;
+    }
+    Some(match method {
+        "ping" => json!({ "jsonrpc": "2.0", "id": id, "result": {} }).to_string(),
+        _ => {
+            let error = json!({ "code": METHOD_NOT_FOUND, "message": "this client serves no requests" });
+            json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string()
+        }
+    })
+}
+
+/// The result of an answered request, as JSON text; holds its room while it is large.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    text: Vec<u8>,
+    _room: Option<Room>,
+}
+
+impl Answer {
+    /// Keeps of a message's text only the result, in place.
+    pub(crate) fn cut(mut message: Vec<u8>, result: Range<usize>, room: Option<Room>) -> Answer {
+        message.truncate(result.end);
+        message.drain(..result.start);
+        Answer { text: message, _room: room }
+    }
+
+    /// Reads the result, which has to be an object, as something.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, String> {
+        let read = serde_json::from_slice::<FromObject<T>>(&self.text);
+        read.map(|read| read.0).map_err(|e| shortened(&e.to_string(), QUOTED))
+    }
+}
+
+/// Cuts a stream into lines, holding no more than one message and one read.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    buffer: Vec<u8>,
+    /// Where the line handed out last begins …
+    last: usize,
+    /// … and where what has not been handed out begins, just after its line break.
+    done: usize,
+    /// Before this there is no line break left to find.
+    searched: usize,
+    read: u64,
+    room: Option<Room>,
+}
+
+impl Lines {
+    /// Adds what was read. Every whole line of the last read has been handed out by then.
+    ///
+    /// # Errors
+    /// When a line, or everything so far, is too large.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
+        self.read += bytes.len() as u64;
+        if self.read > CHECK_BYTES {
+            return Err(TooLarge::Check);
+        }
+        self.forget();
+        let line = self.buffer.len() + bytes.iter().position(|&b| b == b'\n').unwrap_or(bytes.len());
+        if line > MESSAGE_BYTES {
+            return Err(TooLarge::Message);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Lets go of what has been handed out, and of the memory that a large line took.
+    fn forget(&mut self) {
+        self.buffer.drain(..self.done);
+        self.searched -= self.done;
+        (self.last, self.done) = (0, 0);
+        if self.buffer.len() <= SMALL_BYTES {
+            self.buffer.shrink_to(4 * SMALL_BYTES);
+            self.room = None;
+        }
+    }
+
+    /// Whether an unfinished line has become so large that it needs room to grow further.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.room.is_none() && self.buffer.len() - self.done > SMALL_BYTES
+    }
+
+    /// Gives it the room it wants.
+    pub(crate) fn give_room(&mut self, room: Room) {
+        self.room = Some(room);
+    }
+
+    /// The next whole line, without its line break.
+    pub(crate) fn next_line(&mut self) -> Option<&[u8]> {
+        let Some(offset) = self.buffer[self.searched..].iter().position(|&b| b == b'\n') else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        let end = self.searched + offset;
+        self.last = self.done;
+        self.done = end + 1;
+        self.searched = self.done;
+        Some(&self.buffer[self.last..end])
+    }
+
+    /// The stream has ended: what came after the last line break counts as a line too.
+    pub(crate) fn finish(&mut self) {
+        if self.done < self.buffer.len() {
+            self.buffer.push(b'\n');
+        }
+    }
+
+    /// The result in the line handed out last, not copied where it is large.
+    pub(crate) fn answer(&mut self, result: Range<usize>) -> Answer {
+        let result = self.last + result.start..self.last + result.end;
+        if result.len() <= SMALL_BYTES {
+            let text = self.buffer[result].to_vec();
+            return Answer { text, _room: None };
+        }
+        let rest = self.buffer.split_off(self.done);
+        let message = std::mem::replace(&mut self.buffer, rest);
+        (self.last, self.done, self.searched) = (0, 0, 0);
+        Answer::cut(message, result, self.room.take())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn response(text: &str) -> (Id, Result<String, RpcError>) {
+        match parse(text.as_bytes()) {
+            Message::Response(id, outcome) => (id, outcome.map(|place| text[place].to_owned())),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn answers_are_told_from_errors_requests_notifications_and_noise() {
+        assert_eq!(
+            response(r#"{"jsonrpc":"2.0","id":7,"result":{"a":[1]}}"#),
+            (Id::Number(7), Ok(r#"{"a":[1]}"#.into()))
+        );
+        assert_eq!(response(r#" {"id":1.0,"result":null,"jsonrpc":"2.0"}"#), (Id::Number(1), Ok("null".into())));
+        assert_eq!(response(r#"{"jsonrpc":"2.0","id":"1","result":{}}"#).0, Id::Other("\"1\"".into()));
+        let (id, error) = response(r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"bad"}}"#);
+        assert_eq!((id, error.map_err(|e| e.to_string())), (Id::Null, Err("JSON-RPC error -32700: bad".into())));
+        assert_eq!(
+            parse(br#"{"jsonrpc":"2.0","id":"x","method":"ping"}"#),
+            Message::Request("\"x\"".into(), "ping".into())
+        );
+        assert_eq!(parse(br#"{"jsonrpc":"2.0","method":"notifications/message"}"#), Message::Notification);
+        for noise in ["", "Starting…", "[1]", "{'a': 1}", r#"{"level":"info","msg":"up"}"#, r#"{"id":3,"method":"x"}"#]
+        {
+            assert_eq!(parse(noise.as_bytes()), Message::Noise, "{noise}");
+        }
+    }
+
+    #[test]
+    fn what_claims_to_be_json_rpc_and_is_not_is_broken() {
+        for broken in [
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"2.0","result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":5}"#,
+            r#"{"jsonrpc":"1.0","id":1,"result":{}}"#,
+            r#"{"id":1,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"id":2,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"#,
+        ] {
+            assert!(matches!(parse(broken.as_bytes()), Message::Broken(_)), "{broken}");
+        }
+        let invalid_utf8 = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":\"\xff\"}}";
+        assert!(matches!(parse(invalid_utf8), Message::Broken(_)));
+    }
+
+    #[test]
+    fn a_hundred_thousand_levels_of_nesting_are_skipped() {
+        let deep = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert!(matches!(parse(deep.as_bytes()), Message::Response(Id::Number(1), Ok(_))));
+        let open = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{}"#, "[".repeat(100_000));
+        assert!(matches!(parse(open.as_bytes()), Message::Broken(_)));
+    }
+
+    #[test]
+    fn malformed_errors_are_still_errors_and_long_ones_are_cut() {
+        for (text, code) in [("\"x\"", 0), ("{\"code\":\"x\"}", 0), ("{\"code\":-32000,\"message\":5}", -32000)] {
+            let (_, outcome) = response(&format!(r#"{{"jsonrpc":"2.0","id":1,"error":{text}}}"#));
+            assert_eq!(outcome.map_err(|e| e.code), Err(code), "{text}");
+        }
+        let long = format!(r#"{{"jsonrpc":"2.0","id":1,"error":{{"message":"{}"}}}}"#, "é".repeat(10_000));
+        let (_, outcome) = response(&long);
+        assert!(outcome.is_err_and(|e| e.message.chars().count() == QUOTED + 1));
+    }
+
+    #[test]
+    fn a_client_that_serves_nothing_still_answers() {
+        assert_eq!(reply("3", "ping").as_deref(), Some(r#"{"id":3,"jsonrpc":"2.0","result":{}}"#));
+        assert!(reply("\"a\"", "roots/list").is_some_and(|r| r.contains("-32601")));
+        assert_eq!(reply("{}", "ping"), None);
+        assert_eq!(reply(&"1".repeat(300), "ping"), None);
+    }
+
+    #[test]
+    fn a_line_or_a_stream_that_is_too_large_is_refused() {
+        let chunk = vec![b'x'; 1 << 20];
+        let mut lines = Lines::default();
+        let refused = (0..40).find_map(|n| lines.push(&chunk).err().map(|e| (n, e)));
+        assert_eq!(refused, Some((16, TooLarge::Message)));
+        let mut lines = Lines::default();
+        let short = b"0123456789abcde\n".repeat(4096);
+        let refused = (0..2000).find_map(|n| {
+            let refused = lines.push(&short).err().map(|e| (n, e));
+            while lines.next_line().is_some() {}
+            refused
+        });
+        assert_eq!(refused, Some((1024, TooLarge::Check)));
+    }
+
+    #[test]
+    fn a_large_answer_is_cut_out_and_the_lines_after_it_are_still_there() {
+        let long = "y".repeat(200_000);
+        let text = format!("hello\n{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"a\":\"{long}\"}}}}\nnext\nrest");
+        let mut lines = Lines::default();
+        lines.push(text.as_bytes()).expect("small enough");
+        assert_eq!(lines.next_line(), Some(&b"hello"[..]));
+        let Some(Message::Response(_, Ok(place))) = lines.next_line().map(parse) else { panic!("no answer") };
+        let result = lines.answer(place).read::<std::collections::BTreeMap<String, String>>();
+        assert_eq!(result.map(|r| r["a"].clone()), Ok(long));
+        assert_eq!(lines.next_line(), Some(&b"next"[..]));
+        assert_eq!(lines.next_line(), None);
+        lines.push(b"!").expect("small enough");
+        lines.finish();
+        assert_eq!(lines.next_line(), Some(&b"rest!"[..]));
+        assert_eq!(lines.next_line(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_classified_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            parse(&bytes);
+            parse(&[&b"{\"jsonrpc\":\"2.0\","[..], &bytes].concat());
+        }
+
+        #[test]
+        fn lines_come_out_as_they_went_in_however_they_are_cut(
+            lines_in in proptest::collection::vec("[a-z{}]{0,40}", 0..30),
+            cuts in proptest::collection::vec(1_usize..50, 1..40),
+        ) {
+            let text = lines_in.iter().map(|l| format!("{l}\n")).collect::<String>();
+            let mut rest = text.as_bytes();
+            let mut lines = Lines::default();
+            let mut lines_out = Vec::new();
+            for cut in cuts.iter().cycle() {
+                let (head, tail) = rest.split_at((*cut).min(rest.len()));
+                lines.push(head).expect("small enough");
+                while let Some(line) = lines.next_line() {
+                    lines_out.push(String::from_utf8_lossy(line).into_owned());
+                }
+                rest = tail;
+                if rest.is_empty() { break; }
+            }
+            prop_assert_eq!(lines_out, lines_in);
+        }
+    }
+}
