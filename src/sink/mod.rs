@@ -4,6 +4,7 @@ use std::fmt;
 
 pub mod json;
 pub mod progress;
+pub mod pushgateway;
 pub mod style;
 pub mod survey;
 pub mod terminal;

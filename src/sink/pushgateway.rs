@@ -1,0 +1,316 @@
+//! A Pushgateway: one PUT replaces the whole group, so that series which have vanished vanish there too.
+//!
+//! What may be tried again is what another moment can mend: no connection, no answer in time, 429 and 5xx. A 4xx is an
+//! answer. Every wait asks the deadline first, and nothing that is shown quotes a credential.
+
+mod backoff;
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use url::Url;
+
+use self::backoff::Backoff;
+use super::DeliveryError;
+use crate::clock::{self, Deadline};
+use crate::config::settings::PushgatewaySettings;
+use crate::fs;
+use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response};
+use crate::log::printable;
+use crate::model::secret::{self, Secret};
+
+/// The text exposition format.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// From this size on it is worth a request to ask whether the gateway takes gzip. Smaller bodies fit a few packets.
+const GZIP_FROM_BYTES: usize = 16 << 10;
+
+/// The first Pushgateway that takes a compressed body: 1.5.0 (its changelog, 2022-11-24).
+const GZIP_SINCE: (u32, u32) = (1, 5);
+
+/// How much of an answer is read, and how much of it is shown.
+const MAX_ANSWER_BYTES: u64 = 64 << 10;
+const MAX_SHOWN_CHARS: usize = 500;
+
+/// Largest password or token file.
+const MAX_SECRET_BYTES: u64 = 64 << 10;
+
+/// Where it goes, for people: origin and grouping, no path and no credentials.
+pub fn destination(settings: &PushgatewaySettings) -> String {
+    let origin =
+        http::parse_url(&settings.url).map_or_else(|_unusable| "(no usable URL)".into(), |url| http::shown(&url));
+    let grouping = settings.grouping.iter().map(|(name, value)| format!(", {name} {value}"));
+    printable(&format!("{origin} (job {}{})", settings.job, grouping.collect::<String>()))
+}
+
+/// Replaces the group with the exposition.
+///
+/// # Errors
+/// What the gateway or the network said last, how often it was tried, and what to do.
+pub fn deliver(settings: &PushgatewaySettings, exposition: &str, deadline: Deadline) -> Result<(), DeliveryError> {
+    let gateway = Gateway::new(settings)?;
+    let compressed = (exposition.len() >= GZIP_FROM_BYTES && gateway.takes_gzip(deadline)).then(|| gzip(exposition));
+    let request = Request::new(Method::Put, &gateway.group).header("content-type", CONTENT_TYPE);
+    let request = match &compressed {
+        Some(body) => request.header("content-encoding", "gzip").body(body),
+        None => request.body(exposition.as_bytes()),
+    };
+    gateway.send(&request, deadline)
+}
+
+/// Deletes the group; one that is not there is deleted already.
+///
+/// # Errors
+/// As [`deliver`].
+pub fn withdraw(settings: &PushgatewaySettings, deadline: Deadline) -> Result<(), DeliveryError> {
+    let gateway = Gateway::new(settings)?;
+    gateway.send(&Request::new(Method::Delete, &gateway.group), deadline)
+}
+
+/// A configured gateway, its credentials read.
+struct Gateway<'a> {
+    settings: &'a PushgatewaySettings,
+    client: Client,
+    /// The base URL.
+    base: Url,
+    /// The URL of the group.
+    group: Url,
+    /// What must not be shown, even if the gateway quotes it.
+    secrets: Vec<Secret>,
+}
+
+impl<'a> Gateway<'a> {
+    fn new(settings: &'a PushgatewaySettings) -> Result<Self, DeliveryError> {
+        let mut base = http::parse_url(&settings.url)
+            .map_err(|e| DeliveryError::new(e.detail, "correct output.pushgateway.url"))?;
+        let mut options = ClientOptions { headers: Vec::new(), ca_file: settings.ca_file.clone() };
+        let mut secrets: Vec<Secret> = base.password().map(Secret::new).into_iter().collect();
+        if let Some(username) = &settings.username {
+            let password = settings.password_file.as_deref().map(read_secret).transpose()?.unwrap_or_default();
+            // The client makes basic authentication of a URL's userinfo. Neither can fail for a URL with a host.
+            let _ = base.set_username(username);
+            let _ = base.set_password(Some(password.expose()));
+            secrets.push(password);
+        }
+        if let Some(file) = &settings.bearer_token_file {
+            let token = read_secret(file)?;
+            options.headers.push(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))));
+            secrets.push(token);
+        }
+        let group = group_url(&base, settings)?;
+        Ok(Gateway { settings, client: Client::new(&base, options), base, group, secrets })
+    }
+
+    /// Whether the gateway says it is one that takes a compressed body. Any doubt means no.
+    fn takes_gzip(&self, deadline: Deadline) -> bool {
+        let mut status = self.base.clone();
+        let Ok(mut segments) = status.path_segments_mut() else { return false };
+        segments.pop_if_empty().extend(["api", "v1", "status"]);
+        drop(segments);
+        let answer = self.client.send(&Request::new(Method::Get, &status), deadline.sooner(self.settings.timeout));
+        let body = answer.ok().filter(Response::is_success).and_then(|mut r| r.body.read_to_end(MAX_ANSWER_BYTES).ok());
+        body.and_then(|body| version_in(&body)).is_some_and(|version| version >= GZIP_SINCE)
+    }
+
+    /// Sends until it is done, refused, or there is no time left.
+    fn send(&self, request: &Request<'_>, deadline: Deadline) -> Result<(), DeliveryError> {
+        let mut backoff = Backoff::new(self.settings.retries);
+        loop {
+            let failure = match self.client.send(request, deadline.sooner(self.settings.timeout)) {
+                Ok(response) if response.is_success() => return Ok(()),
+                Ok(response) => self.refused(response),
+                Err(error) => self.unreached(&error),
+            };
+            match backoff.next(&failure, deadline) {
+                Some(wait) => std::thread::sleep(wait),
+                None => return Err(failure.into_error(backoff.attempts())),
+            }
+        }
+    }
+
+    /// What an answer that is no success means.
+    fn refused(&self, mut response: Response) -> Failure {
+        let status = response.status;
+        let asked_to_wait = response.header("retry-after").and_then(|text| backoff::retry_after(text, clock::now()));
+        let is_text = response.media_type() != "text/html";
+        let body = response.body.read_up_to(MAX_ANSWER_BYTES).unwrap_or_default();
+        let message = secret::redact(&String::from_utf8_lossy(&body), &self.secrets);
+        let mut what = format!("the gateway answered HTTP {status}");
+        if is_text && !message.trim().is_empty() {
+            let shown: String = printable(message.trim()).chars().take(MAX_SHOWN_CHARS).collect();
+            what.push_str(&format!(": {shown}"));
+        }
+        let hint = match status {
+            400 | 422 => "see its message; another group may hold one of our metrics with another HELP or TYPE",
+            401 | 403 => "check username and password_file, or bearer_token_file",
+            404 | 405 => "check the URL: /metrics/job/… is put after it",
+            413 => "let the proxy before the gateway take larger bodies",
+            _ => "",
+        };
+        Failure { what, hint, again: status == 429 || status >= 500, asked_to_wait }
+    }
+
+    /// What no answer means.
+    fn unreached(&self, error: &HttpError) -> Failure {
+        let hint = match error.kind {
+            ErrorKind::Connect => "start the Pushgateway or correct output.pushgateway.url",
+            ErrorKind::Tls => "name the authority that signed its certificate in output.pushgateway.ca_file",
+            ErrorKind::Timeout => "see why it is slow, or raise output.pushgateway.timeout",
+            ErrorKind::Request | ErrorKind::Redirect => "correct output.pushgateway.url",
+            ErrorKind::TooLarge | ErrorKind::Protocol => "check that a Pushgateway listens there",
+        };
+        let again = matches!(error.kind, ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Protocol);
+        Failure { what: secret::redact(&error.detail, &self.secrets), hint, again, asked_to_wait: None }
+    }
+}
+
+/// One failed attempt.
+#[derive(Debug)]
+struct Failure {
+    what: String,
+    hint: &'static str,
+    /// Whether another attempt can mend it.
+    again: bool,
+    /// How long the gateway asked to be left alone.
+    asked_to_wait: Option<Duration>,
+}
+
+impl Failure {
+    fn into_error(self, attempts: u32) -> DeliveryError {
+        let tried = if attempts > 1 { format!(" (tried {attempts} times)") } else { String::new() };
+        DeliveryError::new(self.what + &tried, self.hint)
+    }
+}
+
+/// `…/metrics/job/JOB/LABEL/VALUE…`.
+fn group_url(base: &Url, settings: &PushgatewaySettings) -> Result<Url, DeliveryError> {
+    if settings.job.is_empty() {
+        return Err(DeliveryError::new("a Pushgateway takes no empty job", "set output.pushgateway.job"));
+    }
+    let mut url = base.clone();
+    let mut segments = url.path_segments_mut().map_err(|()| {
+        DeliveryError::new("the URL has no path to put the group after", "correct output.pushgateway.url")
+    })?;
+    segments.pop_if_empty().push("metrics");
+    let job = std::iter::once(("job", &settings.job));
+    for (name, value) in job.chain(settings.grouping.iter().map(|(name, value)| (name.as_str(), value))) {
+        let (name, value) = grouping_segments(name, value);
+        segments.extend([name, value]);
+    }
+    drop(segments);
+    Ok(url)
+}
+
+/// One grouping label as two path segments, in base64 where the value cannot be a segment of its own: empty, with a
+/// slash, or one that everybody on the way may resolve (`.`, `..`). The URL percent-encodes the rest.
+fn grouping_segments(name: &str, value: &str) -> (String, String) {
+    match value {
+        // The API's own word for the empty value.
+        "" => (format!("{name}@base64"), "=".into()),
+        "." | ".." => (format!("{name}@base64"), BASE64_URL_SAFE_NO_PAD.encode(value)),
+        value if value.contains('/') => (format!("{name}@base64"), BASE64_URL_SAFE_NO_PAD.encode(value)),
+        value => (name.into(), value.into()),
+    }
+}
+
+/// The first line of a file that holds a password or token.
+fn read_secret(file: &Path) -> Result<Secret, DeliveryError> {
+    let shown = file.display();
+    let bytes = fs::read_capped(file, MAX_SECRET_BYTES)
+        .map_err(|e| DeliveryError::new(format!("cannot read {shown}: {e}"), "correct the path or its permissions"))?;
+    let text = String::from_utf8(bytes).map_err(|_not_utf8| {
+        DeliveryError::new(format!("{shown} is not UTF-8"), "put the password or token into it")
+    })?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(DeliveryError::new(format!("{shown} is empty"), "put the password or token into it")),
+        text => Ok(Secret::new(text)),
+    }
+}
+
+/// The version in an answer of `/api/v1/status`.
+fn version_in(body: &[u8]) -> Option<(u32, u32)> {
+    let status: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let version = status.pointer("/data/build_information/version")?.as_str()?;
+    let mut parts = version.split('.').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??))
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing into memory cannot fail.
+    let _ = encoder.write_all(text.as_bytes());
+    encoder.finish().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(url: &str, grouping: &[(&str, &str)]) -> PushgatewaySettings {
+        PushgatewaySettings {
+            url: Secret::new(url),
+            job: "lab_probe".into(),
+            grouping: grouping.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+            username: None,
+            password_file: None,
+            bearer_token_file: None,
+            ca_file: None,
+            timeout: Duration::from_secs(1),
+            retries: 0,
+        }
+    }
+
+    #[test]
+    fn the_group_is_encoded_as_the_api_wants_it() {
+        for (base, grouping, path) in [
+            ("http://h:9091", &[("instance", "lab")][..], "/metrics/job/lab_probe/instance/lab"),
+            ("http://h:9091/", &[], "/metrics/job/lab_probe"),
+            ("http://h/push/", &[("a", "b c"), ("d", "é?#%")], "/push/metrics/job/lab_probe/a/b%20c/d/%C3%A9%3F%23%25"),
+            ("http://h", &[("dir", "/var/tmp")], "/metrics/job/lab_probe/dir@base64/L3Zhci90bXA"),
+            ("http://h", &[("e", ""), ("up", "..")], "/metrics/job/lab_probe/e@base64/=/up@base64/Li4"),
+        ] {
+            let url = group_url(&Url::parse(base).expect("a URL"), &settings(base, grouping)).expect("a group");
+            assert_eq!(url.path(), path);
+        }
+    }
+
+    #[test]
+    fn no_credential_shows_where_it_goes() {
+        let shown = destination(&settings("http://user:s3cret@h:9091/secret-path", &[("instance", "lab")]));
+        assert_eq!(shown, "http://h:9091 (job lab_probe, instance lab)");
+        assert_eq!(destination(&settings("nonsense", &[])), "(no usable URL) (job lab_probe)");
+    }
+
+    #[test]
+    fn a_secret_is_the_files_text_without_its_line_end() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("password");
+        std::fs::write(&file, " pass word \r\n").expect("written");
+        assert_eq!(read_secret(&file).expect("read").expose(), " pass word ");
+        for (contents, sentence) in
+            [(&b"\n"[..], "is empty"), (b"\xff", "is not UTF-8"), (&[b'x'; 100_000], "larger than")]
+        {
+            std::fs::write(&file, contents).expect("written");
+            let error = read_secret(&file).expect_err("refused").to_string();
+            assert!(error.contains(sentence), "{error}");
+        }
+        assert!(read_secret(&directory.path().join("none")).expect_err("refused").what.contains("cannot read"));
+    }
+
+    #[test]
+    fn only_a_gateway_that_says_so_gets_gzip() {
+        let status = |version: &str| {
+            format!("{{\"status\":\"success\",\"data\":{{\"build_information\":{{\"version\":\"{version}\"}}}}}}")
+        };
+        assert_eq!(version_in(status("1.11.2").as_bytes()), Some((1, 11)));
+        assert!(version_in(status("1.4.3").as_bytes()) < Some(GZIP_SINCE));
+        for odd in [&b"<html>"[..], b"{}", status("next").as_bytes(), status("1").as_bytes()] {
+            assert_eq!(version_in(odd), None);
+        }
+    }
+}

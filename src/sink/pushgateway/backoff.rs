@@ -1,0 +1,105 @@
+//! When to try again: later each time, never exactly when others do, and never past the deadline.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Failure;
+use crate::clock::Deadline;
+
+/// The first wait is at most this long; each further one may be twice as long as the one before.
+const FIRST_WAIT: Duration = Duration::from_millis(300);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Less than this before the deadline, an attempt is not worth making.
+const LEAST_ATTEMPT: Duration = Duration::from_millis(50);
+
+/// Counts attempts.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    retries: u32,
+    done: u32,
+}
+
+impl Backoff {
+    pub(super) fn new(retries: u32) -> Self {
+        Backoff { retries, done: 0 }
+    }
+
+    /// How many attempts have failed.
+    pub(super) fn attempts(&self) -> u32 {
+        self.done
+    }
+
+    /// Counts a failed attempt; the wait before the next one, or `None` if there should be none.
+    pub(super) fn next(&mut self, failure: &Failure, deadline: Deadline) -> Option<Duration> {
+        self.done += 1;
+        if !failure.again || self.done > self.retries {
+            return None;
+        }
+        let longest = FIRST_WAIT.saturating_mul(1 << (self.done - 1).min(10)).min(LONGEST_WAIT);
+        // Between half and all of it: probes that failed together must not come back together.
+        let jittered = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
+        let wait = failure.asked_to_wait.map_or(jittered, |asked| asked.max(jittered));
+        (wait + LEAST_ATTEMPT < deadline.left()).then_some(wait)
+    }
+}
+
+/// What `Retry-After` asks for: seconds or a date (RFC 9110, 10.2.3).
+pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    // A date in the past means now.
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(again: bool, asked_to_wait: Option<u64>) -> Failure {
+        Failure { what: String::new(), hint: "", again, asked_to_wait: asked_to_wait.map(Duration::from_secs) }
+    }
+
+    fn in_seconds(seconds: u64) -> Deadline {
+        Deadline::after(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn waits_grow_are_jittered_and_end_with_the_retries() {
+        let mut backoff = Backoff::new(8);
+        let mut longest = FIRST_WAIT;
+        for _ in 0..8 {
+            let wait = backoff.next(&failure(true, None), in_seconds(1000)).expect("another attempt");
+            assert!(wait >= longest / 2 && wait <= longest, "{wait:?} {longest:?}");
+            longest = (longest * 2).min(LONGEST_WAIT);
+        }
+        assert_eq!(backoff.next(&failure(true, None), in_seconds(1000)), None);
+        assert_eq!(backoff.attempts(), 9);
+        let waits: Vec<_> = (0..20).map(|_| Backoff::new(1).next(&failure(true, None), in_seconds(1000))).collect();
+        assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+    }
+
+    #[test]
+    fn what_will_not_mend_and_what_the_deadline_forbids_is_not_tried_again() {
+        assert_eq!(Backoff::new(9).next(&failure(false, None), in_seconds(1000)), None);
+        assert_eq!(Backoff::new(9).next(&failure(true, Some(30)), in_seconds(10)), None);
+        assert_eq!(Backoff::new(9).next(&failure(true, Some(30)), in_seconds(1000)), Some(Duration::from_secs(30)));
+        assert_eq!(Backoff::new(9).next(&failure(true, None), in_seconds(0)), None);
+        assert_eq!(Backoff::new(0).next(&failure(true, None), in_seconds(1000)), None);
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date() {
+        let now: Timestamp = "2026-11-24T10:00:00Z".parse().expect("a time");
+        let after = |text| retry_after(text, now);
+        assert_eq!(after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(after(" 0 "), Some(Duration::ZERO));
+        assert_eq!(after("Tue, 24 Nov 2026 10:00:07 GMT"), Some(Duration::from_secs(7)));
+        assert_eq!(after("Tue, 24 Nov 2026 09:00:00 GMT"), Some(Duration::ZERO));
+        assert_eq!((after("soon"), after("-5"), after("")), (None, None, None));
+    }
+}
