@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use crate::cli::{Cli, PassArgs, PassFormat};
-use crate::clock;
+use crate::clock::{self, Deadline};
 use crate::config;
 use crate::config::settings::{OutputSettings, Settings, TextfileSettings};
 use crate::exit::Exit;
@@ -27,11 +27,14 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let format = resolve(cli.pass.format);
     let selection = Selection { kinds: cli.pass.only.clone(), names: Vec::new(), fresh: cli.pass.fresh };
     let mut performed = perform::perform(&settings, &selection, !cli.global.quiet)?;
-    perform::say_warnings(&performed.warnings);
     let exposition = metrics::text::render(&performed.snapshot);
+    if let (Ok(text), false) = (&exposition, cli.pass.dry_run) {
+        performed.warnings.extend(clashes(&settings.output, text));
+    }
+    perform::say_warnings(&performed.warnings);
     let deliveries = match (&exposition, cli.pass.dry_run) {
         (_, true) => Vec::new(),
-        (Ok(text), false) => deliver(&settings.output, text),
+        (Ok(text), false) => deliver(&settings.output, text, performed.deadline),
         (Err(error), false) => undeliverable(&settings.output, &error.to_string()),
     };
     let saved = save(&settings, &mut performed, &deliveries);
@@ -77,8 +80,16 @@ fn resolve(format: PassFormat) -> PassFormat {
     }
 }
 
-/// Brings the exposition to every output. None stops another.
-fn deliver(output: &OutputSettings, exposition: &str) -> Vec<Delivery> {
+/// What other textfiles beside ours would make node_exporter leave out.
+fn clashes(output: &OutputSettings, exposition: &str) -> Vec<String> {
+    output.textfile.as_ref().map_or_else(Vec::new, |textfile| {
+        let others = sink::textfile::neighbours(textfile).into_iter().map(|other| (other.path, other.contents));
+        metrics::check::clashes(&sink::textfile::path(textfile), exposition, others)
+    })
+}
+
+/// Brings the exposition to every output. None stops another; the one that may take its time comes last.
+fn deliver(output: &OutputSettings, exposition: &str, deadline: Deadline) -> Vec<Delivery> {
     let textfile = output.textfile.as_ref().map(|textfile| {
         if output.defaulted {
             // The built-in fallback lies in the state directory; where it cannot be made, the delivery says so.
@@ -86,12 +97,16 @@ fn deliver(output: &OutputSettings, exposition: &str) -> Vec<Delivery> {
         }
         ended("textfile", textfile_destination(textfile), sink::textfile::deliver(textfile, exposition))
     });
+    let pushgateway = output.pushgateway.as_ref().map(|pushgateway| {
+        let result = sink::pushgateway::deliver(pushgateway, exposition, deadline);
+        ended("pushgateway", sink::pushgateway::destination(pushgateway), result)
+    });
     let broken = output.broken.iter().map(|broken| Delivery {
         output: broken.output,
         destination: "(not known)".into(),
         error: Some(broken.problem.clone()),
     });
-    textfile.into_iter().chain(broken).collect()
+    textfile.into_iter().chain(pushgateway).chain(broken).collect()
 }
 
 fn textfile_destination(textfile: &TextfileSettings) -> String {
@@ -105,7 +120,8 @@ fn ended(output: &'static str, destination: String, result: Result<(), DeliveryE
 /// Nothing is delivered that node_exporter would reject; the last good delivery stays.
 fn undeliverable(output: &OutputSettings, why: &str) -> Vec<Delivery> {
     let textfile = output.textfile.as_ref().map(|textfile| ("textfile", textfile_destination(textfile)));
-    [textfile]
+    let pushgateway = output.pushgateway.as_ref().map(|push| ("pushgateway", sink::pushgateway::destination(push)));
+    [textfile, pushgateway]
         .into_iter()
         .flatten()
         .map(|(output, destination)| Delivery { output, destination, error: Some(why.to_owned()) })
