@@ -9,7 +9,9 @@ use crate::model::target::Target;
 use self::surroundings::Surroundings;
 
 pub mod due;
+mod fingerprint;
 pub mod mcp;
+pub mod services;
 pub mod surroundings;
 
 /// Everything there is to check, by the settings.
@@ -18,6 +20,7 @@ pub fn all(settings: &Settings, deadline: Deadline) -> Plan {
     let surroundings = Surroundings::of_process();
     let mut plan = Plan::default();
     plan.add(mcp::plan(settings, &surroundings));
+    plan.add(services::plan(settings));
     plan
 }
 
