@@ -5,4 +5,5 @@ mod cli;
 mod discovery;
 mod harness;
 mod http;
+mod service;
 mod verify;
