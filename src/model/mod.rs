@@ -1,5 +1,6 @@
 //! The nouns every room speaks in: plain data in memory. Nothing here touches files, clocks, processes or networks.
 
+pub mod listing;
 pub mod mcp;
 pub mod observation;
 pub mod reason;

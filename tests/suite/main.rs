@@ -5,5 +5,6 @@ mod cli;
 mod discovery;
 mod harness;
 mod http;
+mod list;
 mod service;
 mod verify;
