@@ -167,7 +167,7 @@ fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file() {
     assert_eq!(
         problems("[probe]\ndeadline = \"0s\"\n[mcp]\nretry_afer = \"1m\"\nttl = \"5x\"\n[[service]]\n"),
         [
-            "lab-probe.toml:2:12: \"deadline\" in [probe] must be more than zero, as in \"10s\"",
+            "lab-probe.toml:2:12: \"deadline\" in [probe]: it must be more than zero, as in \"10s\"",
             "lab-probe.toml:4:1: unknown key \"retry_afer\" in [mcp]; did you mean \"retry_after\"?",
             "lab-probe.toml:5:7: \"ttl\" in [mcp]: \"5x\" is no duration; write a number with a unit (ms, s, m, h, d), as in \"30s\", \"5m\", \"1h30m\"",
             "lab-probe.toml:6:1: [[service]] needs \"name\", as in name = \"prometheus\"",

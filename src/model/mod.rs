@@ -4,6 +4,7 @@ pub mod listing;
 pub mod mcp;
 pub mod observation;
 pub mod reason;
+pub mod redacted;
 pub mod seconds;
 pub mod secret;
 pub mod service;
