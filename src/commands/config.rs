@@ -1,6 +1,6 @@
 //! `lab-probe config`: write a starter file, validate one, print the effective configuration.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
@@ -25,8 +25,7 @@ pub(super) fn run(args: &ConfigArgs, explicit: Option<&Path>) -> anyhow::Result<
         ConfigCommand::Check { file } => check(file.as_deref().or(explicit)),
         ConfigCommand::Show => {
             let settings = load(explicit)?;
-            io::stdout().write_all(show(&settings)?.as_bytes())?;
-            Ok(Exit::Done)
+            Ok(printed(&show(&settings)?))
         }
     }
 }
@@ -39,8 +38,7 @@ fn load(file: Option<&Path>) -> anyhow::Result<Settings> {
 
 fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
     if file == Some(Path::new("-")) {
-        io::stdout().write_all(STARTER.as_bytes())?;
-        return Ok(Exit::Done);
+        return Ok(printed(STARTER));
     }
     let nowhere =
         || anyhow!("this user has no home to keep a configuration in; name a file: `lab-probe config init FILE`");
@@ -67,8 +65,11 @@ fn check(file: Option<&Path>) -> anyhow::Result<Exit> {
             format!("no configuration file, defaults hold (looked for {})", places.join(", "))
         }
     };
-    writeln!(io::stdout(), "{line}")?;
-    Ok(Exit::Done)
+    Ok(printed(&format!("{line}\n")))
+}
+
+fn printed(text: &str) -> Exit {
+    if super::print(text) { Exit::Done } else { Exit::Trouble }
 }
 
 /// "2 MCP servers, 1 repository, …": enough to see that it was the right file.

@@ -70,7 +70,7 @@ pub fn arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Vec<String
         let template = Template::new(argument);
         let telling = after.take().is_some_and(|flag| is_telling(&flag) || matches!(flag.as_str(), "-H" | "--header"));
         shown.push(template.show(|text| if telling { mask(text) } else { mask_argument(text) }));
-        after = argument.starts_with('-').then(|| argument.to_owned());
+        after = (argument.starts_with('-') && !argument.contains('=')).then(|| argument.to_owned());
     }
     shown
 }
@@ -271,7 +271,7 @@ mod tests {
                 Some(&["run", "--rm", "-e", "API_KEY=***", "image:1.2"][..]),
             ),
             (&["--token", "s3cret", "x"], Some(&["--token", "***", "x"])),
-            (&["--api-key=${KEY}"], Some(&["--api-key=${KEY}"])),
+            (&["--api-key=${KEY}", "next"], Some(&["--api-key=${KEY}", "next"])),
             (&["--header", "X-Thing: s3cret"], Some(&["--header", "***"])),
             (&["Authorization: Bearer s3cret"], Some(&["***"])),
             (&["ghp_0123456789abcdef"], Some(&["***"])),

@@ -181,7 +181,7 @@ fn the_file_that_an_option_names_wins_over_the_variable_and_that_over_the_direct
 fn strange_names_and_a_thousand_servers_are_accepted() {
     let lab = Lab::new();
     let long = "n".repeat(1024);
-    let mut text = String::from("[mcp]\ndiscover = false\n");
+    let mut text = String::from("[worktree]\nrepos = []\n[mcp]\ndiscover = false\n");
     let names = ["quote \\\" backslash \\\\", "line\\nbreak", "🔥 ключ", long.as_str(), " ", "a/b", "\\u001b[2J"];
     for name in names {
         text.push_str(&format!("[[mcp.server]]\nname = \"{name}\"\ncommand = \"x\"\n"));
