@@ -45,6 +45,13 @@ pub struct ProbeSettings {
     pub labels: BTreeMap<String, String>,
 }
 
+impl ProbeSettings {
+    /// Where `record` keeps what it learns of worktrees.
+    pub fn records_dir(&self) -> PathBuf {
+        self.state_dir.join("records")
+    }
+}
+
 /// `[mcp]`: MCP servers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct McpSettings {

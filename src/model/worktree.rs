@@ -1,41 +1,334 @@
 //! Git worktrees: what to look at, what was found, and what to remember.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::observation::Severity;
+use super::seconds;
 
 /// A worktree to look at.
 #[derive(Debug, Clone)]
 pub struct WorktreeTarget {
-    /// The repository it belongs to, as configured.
+    /// The repository it belongs to: the directory that all its worktrees share, or the path as configured where that
+    /// could not be read.
     pub repository: PathBuf,
     /// Its own directory.
     pub path: PathBuf,
+    /// Whether it can be looked at, and where git keeps what it knows of it.
+    pub standing: Standing,
+    /// Worktrees (of any repository) that lie inside this one's directory: no changes of this one.
+    pub nested: Vec<PathBuf>,
     /// What "complete" is merged into, if configured.
     pub base: Option<String>,
     /// Globs of test reports besides the built-in places.
     pub test_reports: Vec<String>,
+    /// Commands that mean "testing" while alive in a worktree, besides the built-in ones.
+    pub test_runners: Vec<String>,
+    /// Where `record` keeps its verdicts.
+    pub records: PathBuf,
 }
 
-/// What one look found.
+/// What the plan found out about a worktree from git's own files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is there.
+    Present {
+        /// Its own git directory: index, HEAD, stopped operations.
+        git_dir: PathBuf,
+        /// The directory shared by all worktrees of the repository: objects, refs, config.
+        common_dir: PathBuf,
+    },
+    /// Git knows it, but its directory is gone.
+    Gone {
+        /// A sentence that says what is missing.
+        reason: String,
+    },
+    /// It cannot be read.
+    Unreadable {
+        /// The sentence for people.
+        reason: String,
+    },
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$vdoc])* $variant),* }
+
+        impl $name {
+            /// Every value, in the contract's order.
+            pub const ALL: &[$name] = &[$($name::$variant),*];
+
+            /// The label value, and the word in files and tables.
+            pub fn as_str(self) -> &'static str {
+                match self { $($name::$variant => $word),* }
+            }
+
+            /// The value of this word, compared exactly.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+    };
+}
+
+words! {
+    /// Values of `lab_worktree_status`; the number is the place in this list.
+    Status {
+        /// 0: nothing uncommitted, nothing unmerged.
+        Complete = "complete",
+        /// 1: changes, or commits that the base does not have.
+        Working = "working",
+        /// 2: tests are running.
+        Testing = "testing",
+        /// 3: a person has to do something first.
+        Blocked = "blocked",
+    }
+}
+
+words! {
+    /// The rule that decided the status.
+    StatusSource {
+        /// `status=` in `.worktree`.
+        Declared = "declared",
+        /// Conflicted paths.
+        Conflict = "conflict",
+        /// A stopped merge, rebase, cherry-pick, revert, bisect or am.
+        Operation = "operation",
+        /// The directory is gone.
+        Missing = "missing",
+        /// A `lab-probe record` run is alive.
+        Record = "record",
+        /// A known test runner is alive.
+        Runner = "runner",
+        /// Changed or untracked files.
+        Changes = "changes",
+        /// Commits that are not in the base.
+        Commits = "commits",
+        /// None of these.
+        Clean = "clean",
+    }
+}
+
+words! {
+    /// Values of `lab_worktree_test_status`; the number is the place in this list.
+    TestStatus {
+        /// 0: no verdict, or none that still counts.
+        Unknown = "unknown",
+        /// 1.
+        Passing = "passing",
+        /// 2.
+        Failing = "failing",
+    }
+}
+
+words! {
+    /// Where the test status comes from.
+    TestSource {
+        /// `test_status=` in `.worktree`.
+        Declared = "declared",
+        /// `lab-probe record`.
+        Record = "record",
+        /// JUnit XML.
+        Junit = "junit",
+        /// pytest's cache.
+        Pytest = "pytest",
+        /// Nothing that counts.
+        None = "none",
+    }
+}
+
+/// Tests of one verdict by result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TestCounts {
+    /// Tests that passed.
+    pub passed: u64,
+    /// Tests that failed or broke.
+    pub failed: u64,
+    /// Tests that were skipped.
+    pub skipped: u64,
+}
+
+impl TestCounts {
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.passed.saturating_add(self.failed).saturating_add(self.skipped)
+    }
+
+    /// Both together.
+    pub fn plus(self, other: TestCounts) -> TestCounts {
+        TestCounts {
+            passed: self.passed.saturating_add(other.passed),
+            failed: self.failed.saturating_add(other.failed),
+            skipped: self.skipped.saturating_add(other.skipped),
+        }
+    }
+}
+
+/// The tests' verdict in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tests {
+    /// What it says.
+    pub status: TestStatus,
+    /// Who says so.
+    pub source: TestSource,
+    /// How many of each result; `None` where the source does not count.
+    pub counts: Option<TestCounts>,
+    /// How long the tests ran, where the source says so.
+    #[serde(with = "seconds::option")]
+    pub duration: Option<Duration>,
+    /// When they ran (wall clock); `None` for a declared status.
+    pub tested_at: Option<Timestamp>,
+}
+
+/// What one look found. A fact that could not be had is `None`, never zero.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorktreeFacts {
     /// Why it could not be read; `None` means it was.
     pub error: Option<String>,
+    /// Its directory, as text.
+    pub path: String,
+    /// The branch; `None` with a detached HEAD.
+    pub branch: Option<String>,
+    /// Object id of the checked-out commit; `None` on a branch without commits.
+    pub head: Option<String>,
+    /// The status, and the rule that decided it.
+    pub status: Option<(Status, StatusSource)>,
+    /// What the status rests on, where a word says it: the operation, the runner, what is missing.
+    pub evidence: Option<String>,
+    /// The verdict of its tests, if any counts.
+    pub tests: Option<Tests>,
+    /// Why a verdict that is there does not count.
+    pub tests_ignored: Option<String>,
+    /// Changed and untracked paths, conflicted ones not counted.
+    pub changed_files: Option<u64>,
+    /// Conflicted paths.
+    pub conflicted_files: Option<u64>,
+    /// Commits that the upstream, or else the base, does not have.
+    pub ahead: Option<u64>,
+    /// Commits of the upstream, or else the base, that this worktree does not have.
+    pub behind: Option<u64>,
+    /// What `ahead` and `behind` are counted against.
+    pub compared_with: Option<String>,
+    /// Commits that the base does not have.
+    pub unmerged: Option<u64>,
+    /// The base's name.
+    pub base: Option<String>,
+    /// Committer time of `head`, seconds since 1970.
+    pub last_commit_at: Option<i64>,
+    /// Git keeps it from being pruned or moved.
+    pub locked: bool,
+    /// What a person should know besides: a line of `.worktree` that was ignored, a base that does not exist.
+    pub notes: Vec<String>,
 }
 
-/// What is remembered of a worktree beyond its last facts.
+/// What is remembered of a worktree beyond its last facts, so that an unchanged one is cheap to look at again.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct WorktreeMemory {}
+pub struct WorktreeMemory {
+    /// What git said of the worktree itself (key: empty) and of each submodule (key: its path), and what had to be
+    /// the same for that to still hold.
+    pub seen: BTreeMap<String, Seen>,
+    /// The digest of everything tracked, and since when it has been that.
+    pub content: Option<Content>,
+    /// Ahead and behind by the two object ids.
+    pub distances: BTreeMap<String, (u64, u64)>,
+    /// Test reports by path: their stamp and what they said, so that an unchanged file is not read again.
+    pub reports: BTreeMap<String, ReportMemory>,
+}
+
+/// Everything tracked, as one digest.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Content {
+    /// SHA-256 over path, mode and object id of every tracked file as it is in the worktree, in hexadecimal.
+    pub digest: String,
+    /// Start of the first pass that saw this digest, with no other in between.
+    pub since: Timestamp,
+}
+
+/// The answer of one look by git, and the stamps under which it holds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Seen {
+    /// Digest of the stamps of every file git decides by: index, HEAD, refs, configuration, exclude files.
+    pub deciding: String,
+    /// Paths of those files that are not derived from the layout alone, escaped.
+    pub deciding_paths: Vec<String>,
+    /// Digest over the directories of the worktree.
+    pub directories: String,
+    /// Untracked directories that are looked into, relative, escaped; `None` if there are too many to watch.
+    pub untracked_directories: Option<Vec<String>>,
+    /// Digest over the tracked files that differ from what the index recorded of them.
+    pub odd: String,
+    /// False if something was so fresh that a further change might not show in its times.
+    pub settled: bool,
+    /// What git answered.
+    pub answer: Answer,
+}
+
+/// What git says of one worktree or submodule.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Answer {
+    /// `None` with a detached HEAD.
+    pub branch: Option<String>,
+    /// `None` on a branch without commits.
+    pub head: Option<String>,
+    /// The upstream's short name, if one is configured.
+    pub upstream: Option<String>,
+    /// The upstream's object id, if it exists.
+    pub upstream_head: Option<String>,
+    /// The base's name, if there is one.
+    pub base: Option<String>,
+    /// The base's object id.
+    pub base_head: Option<String>,
+    /// Committer time of `head`, seconds since 1970.
+    pub last_commit_at: Option<i64>,
+    /// Changed and untracked paths.
+    pub changed: u64,
+    /// Conflicted paths.
+    pub conflicted: u64,
+    /// Submodules that are already counted as changed, escaped.
+    pub changed_submodules: Vec<String>,
+    /// Digest of everything tracked; `None` if too much had changed to read it.
+    pub content: Option<String>,
+    /// The newest change time of a tracked file that differs from the index, nanoseconds since 1970.
+    pub newest_edit_ns: Option<i64>,
+}
+
+/// What a test report said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ReportMemory {
+    /// Stamp of the file.
+    pub stamp: String,
+    /// What it said; `None` if it is no report.
+    pub counts: Option<TestCounts>,
+    /// How long the tests ran, if it says so.
+    #[serde(with = "seconds::option")]
+    pub duration: Option<Duration>,
+    /// The digest of everything tracked under which it counts, once known.
+    pub content: Option<String>,
+}
 
 impl WorktreeFacts {
+    /// The facts of a worktree that could not be read.
+    pub fn unreadable(path: String, sentence: impl Into<String>) -> Self {
+        WorktreeFacts { error: Some(sentence.into()), path, ..WorktreeFacts::default() }
+    }
+
     /// The facts of a look that the pass's deadline ended.
     pub fn cut_off(sentence: &str) -> Self {
-        WorktreeFacts { error: Some(sentence.to_owned()) }
+        WorktreeFacts { error: Some(sentence.to_owned()), ..WorktreeFacts::default() }
     }
 
     /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
@@ -43,23 +336,129 @@ impl WorktreeFacts {
         self.error.is_none()
     }
 
-    /// How much it wants attention.
+    /// The test status, unknown where nothing counts.
+    pub fn test_status(&self) -> TestStatus {
+        self.tests.as_ref().map_or(TestStatus::Unknown, |tests| tests.status)
+    }
+
+    /// Where the test status comes from.
+    pub fn test_source(&self) -> TestSource {
+        self.tests.as_ref().map_or(TestSource::None, |tests| tests.source)
+    }
+
+    /// How much it wants attention: blocked, failing and unreadable are trouble.
     pub fn severity(&self) -> Severity {
-        if self.is_good() { Severity::Fine } else { Severity::Trouble }
+        match self.status {
+            None => Severity::Trouble,
+            Some((Status::Blocked, _)) => Severity::Trouble,
+            Some(_) if self.test_status() == TestStatus::Failing => Severity::Trouble,
+            Some(_) if !self.notes.is_empty() => Severity::Attention,
+            Some(_) => Severity::Fine,
+        }
     }
 
     /// The verdict in one word.
     pub fn word(&self) -> &'static str {
-        if self.is_good() { "read" } else { "unreadable" }
+        self.status.map_or("unreadable", |(status, _)| status.as_str())
     }
 
-    /// What was found, in one line.
+    /// What was found, in one line: branch, tests, changes, distance.
     pub fn summary(&self) -> String {
-        self.error.clone().unwrap_or_default()
+        if let Some(error) = &self.error {
+            return error.clone();
+        }
+        let mut parts = Vec::new();
+        if let Some((_, source)) = self.status {
+            parts.push(match &self.evidence {
+                Some(evidence) => format!("{}: {evidence}", source.as_str()),
+                None => source.as_str().to_owned(),
+            });
+        }
+        if let Some(place) =
+            self.branch.clone().or_else(|| Some(format!("detached at {}", self.head.as_ref()?.get(..10)?)))
+        {
+            parts.push(place);
+        }
+        parts.push(self.tests_in_words());
+        parts.extend(count(self.conflicted_files, "conflicted"));
+        parts.extend(count(self.changed_files, "changed"));
+        if let (Some(ahead), Some(behind), Some(other)) = (self.ahead, self.behind, &self.compared_with)
+            && ahead + behind > 0
+        {
+            parts.push(format!("+{ahead} -{behind} {other}"));
+        }
+        parts.extend(self.notes.first().cloned());
+        parts.join(", ")
+    }
+
+    fn tests_in_words(&self) -> String {
+        match (&self.tests, &self.tests_ignored) {
+            (Some(Tests { status, counts: Some(counts), .. }), _) if counts.failed > 0 => {
+                format!("tests {} ({} of {})", status.as_str(), counts.failed, counts.total())
+            }
+            (Some(Tests { status, counts: Some(counts), .. }), _) => {
+                format!("tests {} ({})", status.as_str(), counts.total())
+            }
+            (Some(Tests { status, .. }), _) => format!("tests {}", status.as_str()),
+            (None, Some(why)) => format!("tests unknown ({why})"),
+            (None, None) => "tests unknown".to_owned(),
+        }
     }
 
     /// What to do, where something is to be done.
     pub fn hint(&self) -> Option<String> {
-        None
+        let (_, source) = self.status?;
+        let hint = match source {
+            StatusSource::Conflict => "resolve the conflicts and `git add` the files",
+            StatusSource::Operation => "finish it with `--continue`, or undo it with `--abort`",
+            StatusSource::Missing => "restore the directory, or forget it with `git worktree prune`",
+            StatusSource::Declared if self.word() == Status::Blocked.as_str() => {
+                "change it with `lab-probe worktree set status=…` when the block is gone"
+            }
+            _ if self.test_status() == TestStatus::Failing => "mend the tests, then run them again",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+fn count(number: Option<u64>, what: &str) -> Option<String> {
+    number.filter(|&number| number > 0).map(|number| format!("{number} {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worktree_says_in_one_line_what_is_going_on() {
+        let facts = WorktreeFacts {
+            branch: Some("topic".into()),
+            status: Some((Status::Working, StatusSource::Changes)),
+            changed_files: Some(3),
+            ahead: Some(2),
+            behind: Some(0),
+            compared_with: Some("main".into()),
+            tests: Some(Tests {
+                status: TestStatus::Failing,
+                source: TestSource::Junit,
+                counts: Some(TestCounts { passed: 8, failed: 2, skipped: 0 }),
+                duration: None,
+                tested_at: None,
+            }),
+            ..WorktreeFacts::default()
+        };
+        assert_eq!(facts.summary(), "changes, topic, tests failing (2 of 10), 3 changed, +2 -0 main");
+        assert_eq!(facts.severity(), Severity::Trouble);
+    }
+
+    #[test]
+    fn facts_and_memory_come_back_from_the_state_as_they_went_in() {
+        let facts =
+            WorktreeFacts { status: Some((Status::Blocked, StatusSource::Missing)), ..WorktreeFacts::default() };
+        let text = serde_json::to_string(&facts).expect("written");
+        assert_eq!(serde_json::from_str::<WorktreeFacts>(&text).expect("read"), facts);
+        let memory: WorktreeMemory = serde_json::from_str(r#"{"of_the_future": 1}"#).expect("read");
+        assert_eq!(memory, WorktreeMemory::default());
     }
 }

@@ -9,18 +9,16 @@ use crate::model::target::Target;
 use self::surroundings::Surroundings;
 
 pub mod due;
-mod fingerprint;
 pub mod mcp;
-pub mod services;
 pub mod surroundings;
+pub mod worktrees;
 
 /// Everything there is to check, by the settings.
 pub fn all(settings: &Settings, deadline: Deadline) -> Plan {
-    let _ = deadline;
     let surroundings = Surroundings::of_process();
     let mut plan = Plan::default();
     plan.add(mcp::plan(settings, &surroundings));
-    plan.add(services::plan(settings));
+    plan.add(worktrees::plan(&settings.worktree, &settings.probe.records_dir(), deadline));
     plan
 }
 

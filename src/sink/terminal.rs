@@ -44,8 +44,7 @@ pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style
     out
 }
 
-/// What a section of targets is headed with.
-pub fn heading(kind: Kind) -> &'static str {
+fn heading(kind: Kind) -> &'static str {
     match kind {
         Kind::Mcp => "MCP servers",
         Kind::Worktree => "Worktrees",

@@ -2,10 +2,7 @@
 
 mod architecture;
 mod cli;
-mod config;
 mod discovery;
 mod harness;
 mod http;
-mod list;
-mod service;
 mod verify;

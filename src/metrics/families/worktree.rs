@@ -1,9 +1,63 @@
-//! `lab_worktree_*`.
+//! `lab_worktree_*`. What was not found out has no sample.
 
-use super::{Samples, bool_value};
-use crate::metrics::catalogue::LAB_WORKTREE_UP;
-use crate::model::worktree::WorktreeFacts;
+use super::{Samples, bool_value, cut};
+use crate::clock::unix_seconds;
+use crate::metrics::catalogue::{
+    LAB_WORKTREE_AHEAD_COMMITS, LAB_WORKTREE_BEHIND_COMMITS, LAB_WORKTREE_CHANGED_FILES, LAB_WORKTREE_CONFLICTED_FILES,
+    LAB_WORKTREE_INFO, LAB_WORKTREE_LAST_COMMIT_TIMESTAMP_SECONDS, LAB_WORKTREE_STATUS, LAB_WORKTREE_TEST_STATUS,
+    LAB_WORKTREE_TESTED_TIMESTAMP_SECONDS, LAB_WORKTREE_TESTS, LAB_WORKTREE_TESTS_DURATION_SECONDS, LAB_WORKTREE_UP,
+};
+use crate::model::worktree::{Status, TestStatus, Tests, WorktreeFacts};
+
+/// Longest branch name that becomes a label, in characters; git allows what the file system allows.
+const MAX_BRANCH_CHARS: usize = 256;
 
 pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &mut Samples<'_>) {
     samples.add(&LAB_WORKTREE_UP, [name], bool_value(facts.error.is_none()));
+    if let Some((status, status_source)) = facts.status {
+        samples.add(&LAB_WORKTREE_STATUS, [name], status_value(status));
+        samples.add(&LAB_WORKTREE_TEST_STATUS, [name], test_status_value(facts.test_status()));
+        let branch = cut(facts.branch.as_deref().unwrap_or_default(), MAX_BRANCH_CHARS);
+        let labels = [name, branch, status_source.as_str(), facts.test_source().as_str()];
+        samples.add(&LAB_WORKTREE_INFO, labels, 1.0);
+    }
+    let number = |value: Option<u64>| value.map(|value| value as f64);
+    samples.add_some(&LAB_WORKTREE_CHANGED_FILES, [name], number(facts.changed_files));
+    samples.add_some(&LAB_WORKTREE_CONFLICTED_FILES, [name], number(facts.conflicted_files));
+    samples.add_some(&LAB_WORKTREE_AHEAD_COMMITS, [name], number(facts.ahead));
+    samples.add_some(&LAB_WORKTREE_BEHIND_COMMITS, [name], number(facts.behind));
+    let committed_at = facts.last_commit_at.map(|seconds| seconds as f64);
+    samples.add_some(&LAB_WORKTREE_LAST_COMMIT_TIMESTAMP_SECONDS, [name], committed_at);
+    if let Some(tests) = &facts.tests {
+        add_tests(name, tests, samples);
+    }
+}
+
+fn add_tests(name: &str, tests: &Tests, samples: &mut Samples<'_>) {
+    if let Some(counts) = tests.counts {
+        for (result, count) in [("passed", counts.passed), ("failed", counts.failed), ("skipped", counts.skipped)] {
+            samples.add(&LAB_WORKTREE_TESTS, [name, result], count as f64);
+        }
+    }
+    samples.add_some(&LAB_WORKTREE_TESTS_DURATION_SECONDS, [name], tests.duration.map(|d| d.as_secs_f64()));
+    samples.add_some(&LAB_WORKTREE_TESTED_TIMESTAMP_SECONDS, [name], tests.tested_at.map(unix_seconds));
+}
+
+/// The contract's numbers.
+fn status_value(status: Status) -> f64 {
+    match status {
+        Status::Complete => 0.0,
+        Status::Working => 1.0,
+        Status::Testing => 2.0,
+        Status::Blocked => 3.0,
+    }
+}
+
+/// The contract's numbers.
+fn test_status_value(status: TestStatus) -> f64 {
+    match status {
+        TestStatus::Unknown => 0.0,
+        TestStatus::Passing => 1.0,
+        TestStatus::Failing => 2.0,
+    }
 }

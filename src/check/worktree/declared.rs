@@ -1,0 +1,400 @@
+//! `.worktree`: what people and scripts declare of a worktree, in `key="value"` lines that a shell could source.
+//!
+//! This is a parser, not a shell: quotes, escapes, comments and `export` are understood, nothing is expanded or run. A
+//! value with an expansion in it is simply not one of the valid words.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use crate::fs::{read_capped, replace};
+use crate::model::worktree::{Status, TestStatus};
+
+/// The file's name, in the worktree's own directory.
+pub const FILE_NAME: &str = ".worktree";
+
+/// Larger is no declaration.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// More complaints than this say nothing new.
+const MAX_NOTES: usize = 4;
+
+/// What is declared, and what was ignored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// `status=`.
+    pub status: Option<Status>,
+    /// `test_status=`.
+    pub test_status: Option<TestStatus>,
+    /// A sentence for each thing that was ignored.
+    pub notes: Vec<String>,
+}
+
+/// One `key=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Assignment {
+    key: String,
+    value: String,
+    line: usize,
+    /// Where the value, quotes included, stands in the text.
+    place: Range<usize>,
+}
+
+/// What stands in a `.worktree` file, piece by piece.
+#[derive(Debug, Default)]
+struct Parsed {
+    assignments: Vec<Assignment>,
+    /// Lines that are no assignment.
+    odd_lines: Vec<usize>,
+}
+
+/// Reads the file of a worktree; none declares nothing.
+pub fn read(worktree: &Path) -> Declared {
+    match read_capped(&worktree.join(FILE_NAME), MAX_BYTES) {
+        Ok(bytes) => declared(&String::from_utf8_lossy(&bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Declared::default(),
+        Err(e) => Declared { notes: vec![format!("{FILE_NAME} is ignored: {e}")], ..Declared::default() },
+    }
+}
+
+fn declared(text: &str) -> Declared {
+    let parsed = parse(text);
+    let mut declared = Declared::default();
+    let mut complain = |note: String| {
+        if declared.notes.len() < MAX_NOTES {
+            declared.notes.push(note);
+        }
+    };
+    for line in &parsed.odd_lines {
+        complain(format!("{FILE_NAME}:{line}: no `key=\"value\"`; ignored"));
+    }
+    for Assignment { key, value, line, .. } in &parsed.assignments {
+        match key.as_str() {
+            "status" => {
+                declared.status = Status::from_word(value);
+                if declared.status.is_none() {
+                    complain(invalid(key, value, *line, Status::ALL.iter().map(|s| s.as_str())));
+                }
+            }
+            "test_status" => {
+                declared.test_status = TestStatus::from_word(value);
+                if declared.test_status.is_none() {
+                    complain(invalid(key, value, *line, TestStatus::ALL.iter().map(|s| s.as_str())));
+                }
+            }
+            _ => {}
+        }
+    }
+    declared
+}
+
+fn invalid<'a>(key: &str, value: &str, line: usize, valid: impl Iterator<Item = &'a str>) -> String {
+    let valid: Vec<&str> = valid.collect();
+    let value: String = value.chars().take(40).collect();
+    format!("{FILE_NAME}:{line}: {key}={value:?} is ignored; valid are {}", valid.join(", "))
+}
+
+/// Splits the text as a shell would split assignments, and no further.
+fn parse(text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    let mut scanner = Scanner { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 }, line: 1 };
+    while let Some(start) = scanner.next_word() {
+        let line = scanner.line;
+        let word = scanner.key();
+        if scanner.peek() == Some('=') && is_name(word) {
+            scanner.bump();
+            let from = scanner.at;
+            let value = scanner.value();
+            let assignment = Assignment { key: word.to_owned(), value, line, place: from..scanner.at };
+            parsed.assignments.push(assignment);
+        } else if word == "export" && scanner.peek().is_none_or(char::is_whitespace) {
+            continue;
+        } else {
+            scanner.at = start;
+            scanner.skip_line();
+            parsed.odd_lines.push(line);
+        }
+    }
+    parsed
+}
+
+fn is_name(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+}
+
+impl<'a> Scanner<'a> {
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn bump(&mut self) -> Option<char> {
+        let c = self.peek()?;
+        self.at += c.len_utf8();
+        self.line += usize::from(c == '\n');
+        Some(c)
+    }
+
+    /// Skips blanks, separators and comments; where the next word begins.
+    fn next_word(&mut self) -> Option<usize> {
+        loop {
+            match self.peek()? {
+                c if c.is_whitespace() || c == ';' => {
+                    self.bump();
+                }
+                '#' => self.skip_line(),
+                _ => return Some(self.at),
+            }
+        }
+    }
+
+    fn skip_line(&mut self) {
+        while self.peek().is_some_and(|c| c != '\n') {
+            self.bump();
+        }
+    }
+
+    /// What may be a key: everything up to `=` or the end of the word.
+    fn key(&mut self) -> &'a str {
+        let from = self.at;
+        while self.peek().is_some_and(|c| c != '=' && !c.is_whitespace() && c != ';') {
+            self.bump();
+        }
+        &self.text[from..self.at]
+    }
+
+    /// A value: any run of quoted and unquoted pieces up to a blank or separator.
+    fn value(&mut self) -> String {
+        let mut value = String::new();
+        while let Some(c) = self.peek().filter(|c| !c.is_whitespace() && *c != ';') {
+            self.bump();
+            match c {
+                '\'' => self.quoted(&mut value, '\'', false),
+                '"' => self.quoted(&mut value, '"', true),
+                '\\' => value.extend(self.bump()),
+                c => value.push(c),
+            }
+        }
+        value
+    }
+
+    fn quoted(&mut self, value: &mut String, quote: char, escapes: bool) {
+        while let Some(c) = self.bump().filter(|c| *c != quote) {
+            match c {
+                '\\' if escapes && self.peek().is_some_and(|next| "\"\\$`".contains(next)) => value.extend(self.bump()),
+                c => value.push(c),
+            }
+        }
+    }
+}
+
+/// Why a declaration could not be written.
+#[derive(Debug)]
+pub enum EditError {
+    /// Not `KEY=VALUE`, or a value that the key does not take; the sentence says what would be right.
+    Invalid(String),
+    /// The file could not be read or replaced.
+    File(PathBuf, io::Error),
+}
+
+impl std::fmt::Display for EditError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EditError::Invalid(sentence) => f.write_str(sentence),
+            EditError::File(path, _) => write!(f, "cannot edit {}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for EditError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            EditError::Invalid(_) => None,
+            EditError::File(_, error) => Some(error),
+        }
+    }
+}
+
+/// The text of a worktree's file; empty where there is none.
+///
+/// # Errors
+/// [`EditError::File`] when it cannot be read, is too large or no regular file.
+pub fn text(worktree: &Path) -> Result<String, EditError> {
+    let path = worktree.join(FILE_NAME);
+    match read_capped(&path, MAX_BYTES) {
+        Ok(bytes) => {
+            String::from_utf8(bytes).map_err(|e| EditError::File(path, io::Error::new(io::ErrorKind::InvalidData, e)))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(e) => Err(EditError::File(path, e)),
+    }
+}
+
+/// Writes `KEY=VALUE` declarations in one rename; comments, other keys and line ends stay as they are. An empty value
+/// takes the key out.
+///
+/// # Errors
+/// [`EditError`].
+pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
+    let mut text = text(worktree)?;
+    for declaration in declarations {
+        let (key, value) = valid(declaration)?;
+        text = edited(&text, key, value);
+    }
+    let path = worktree.join(FILE_NAME);
+    // A symbolic link stays one: the file it names is replaced.
+    let path = path.canonicalize().unwrap_or(path);
+    let mode = path.metadata().map_or(0o644, |metadata| {
+        use std::os::unix::fs::PermissionsExt;
+        metadata.permissions().mode() & 0o777
+    });
+    replace(&path, text.as_bytes(), mode).map_err(|e| EditError::File(path, e))
+}
+
+fn valid(declaration: &str) -> Result<(&str, &str), EditError> {
+    let invalid = |sentence: String| Err(EditError::Invalid(sentence));
+    let Some((key, value)) = declaration.split_once('=') else {
+        return invalid(format!("{declaration:?} is no KEY=VALUE, as in status=blocked"));
+    };
+    let words: Vec<&str> = match key {
+        "status" => Status::ALL.iter().map(|s| s.as_str()).collect(),
+        "test_status" => TestStatus::ALL.iter().map(|s| s.as_str()).collect(),
+        key if is_name(key) => Vec::new(),
+        key => return invalid(format!("{key:?} is no key: letters, digits and underscores only")),
+    };
+    if !value.is_empty() && !words.is_empty() && !words.contains(&value) {
+        return invalid(format!("{key}={value:?} is not possible; valid are {}", words.join(", ")));
+    }
+    if value.contains(char::is_control) {
+        return invalid(format!("the value of {key} holds a control character"));
+    }
+    Ok((key, value))
+}
+
+/// `text` with `key` set to `value`: its last assignment is changed in place, further ones go.
+fn edited(text: &str, key: &str, value: &str) -> String {
+    let mut places: Vec<Range<usize>> =
+        parse(text).assignments.into_iter().filter(|a| a.key == key).map(|a| a.place).collect();
+    let mut out = text.to_owned();
+    let last = if value.is_empty() { None } else { places.pop() };
+    if let Some(place) = last {
+        out.replace_range(place.clone(), &quote(value));
+    } else if !value.is_empty() {
+        let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+        if !out.is_empty() && !out.ends_with('\n') {
+            out.push_str(end);
+        }
+        out.push_str(&format!("{key}={}{end}", quote(value)));
+    }
+    for place in places.into_iter().rev() {
+        out.replace_range(assignment_place(&out, key, &place), "");
+    }
+    out
+}
+
+/// What of a line goes with an assignment: all of it if nothing else stands there.
+fn assignment_place(text: &str, key: &str, value: &Range<usize>) -> Range<usize> {
+    let start = value.start - 1 - key.len();
+    let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let line_end = text[value.end..].find('\n').map_or(text.len(), |at| value.end + at + 1);
+    let alone = matches!(text[line_start..start].trim(), "" | "export") && text[value.end..line_end].trim().is_empty();
+    if alone { line_start..line_end } else { start..value.end }
+}
+
+fn quote(value: &str) -> String {
+    let mut out = String::from("\"");
+    for c in value.chars() {
+        if "\"\\$`".contains(c) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn shell_quoting_is_understood_and_nothing_is_expanded() {
+        for (text, status, notes) in [
+            ("status=blocked", Some(Status::Blocked), 0),
+            ("status=\"working\"\r\n", Some(Status::Working), 0),
+            ("# status=blocked\nexport status='testing' # so\n", Some(Status::Testing), 0),
+            ("status=com\"ple\"te", Some(Status::Complete), 0),
+            ("\u{feff}status=blocked", Some(Status::Blocked), 0),
+            ("status=working\nstatus=blocked", Some(Status::Blocked), 0),
+            ("status=\"two\nlines\"\nother=x", None, 1),
+            ("status=$(echo blocked)", None, 2),
+            ("status=`id`", None, 1),
+            ("status=\"$HOME\"", None, 1),
+            ("status = blocked", None, 1),
+            ("status=", None, 1),
+            ("status=Blocked", None, 1),
+            ("rm -rf /; status=blocked", None, 1),
+            ("note='it is # not; a comment' status=blocked", Some(Status::Blocked), 0),
+        ] {
+            let declared = declared(text);
+            assert_eq!((declared.status, declared.notes.len()), (status, notes), "{text:?}: {declared:?}");
+        }
+        assert_eq!(declared("test_status=failing").test_status, Some(TestStatus::Failing));
+    }
+
+    #[test]
+    fn a_complaint_names_line_and_valid_words() {
+        assert_eq!(
+            declared("\n\nstatus=done\n").notes,
+            [".worktree:3: status=\"done\" is ignored; valid are complete, working, testing, blocked"]
+        );
+    }
+
+    #[test]
+    fn an_edit_keeps_everything_else() {
+        let text = "# mine\nexport status='working' # now\r\nowner=\"a b\"\nstatus=blocked\n";
+        assert_eq!(
+            edited(text, "status", "testing"),
+            "# mine\nexport status='working' # now\r\nowner=\"a b\"\nstatus=\"testing\"\n"
+                .replace("export status='working'", "export ")
+        );
+        assert_eq!(edited("a=1", "status", "blocked"), "a=1\nstatus=\"blocked\"\n");
+        assert_eq!(edited("a=1\r\n", "status", "blocked"), "a=1\r\nstatus=\"blocked\"\r\n");
+        assert_eq!(edited("a=1\nexport status=x\nb=2\n", "status", ""), "a=1\nb=2\n");
+        assert_eq!(edited("", "note", "say \"$HOME\""), "note=\"say \\\"\\$HOME\\\"\"\n");
+    }
+
+    #[test]
+    fn only_keys_and_words_that_exist_can_be_set() {
+        for (declaration, allowed) in [
+            ("status=blocked", true),
+            ("status=", true),
+            ("owner=somebody", true),
+            ("status=done", false),
+            ("status", false),
+            ("a b=c", false),
+            ("note=two\nlines", false),
+        ] {
+            assert_eq!(valid(declaration).is_ok(), allowed, "{declaration:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_set_is_read_back_whatever_stood_there(before in "\\PC{0,40}\n?", value in "[ -~]{1,20}") {
+            // An open quote swallows whatever is appended, in a shell too.
+            prop_assume!(!before.contains(['"', '\'', '\\']));
+            let text = edited(&before, "note", &value);
+            let last = parse(&text).assignments.into_iter().rfind(|a| a.key == "note");
+            prop_assert_eq!(last.map(|a| a.value), Some(value));
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Git, called so that it can do nothing but read.
+//!
+//! The repository's own directory is named outright (`GIT_DIR`), so git neither discovers an outer repository nor
+//! writes the worktree's place back into it, which discovery does once a day. The environment is built from nothing:
+//! no `GIT_*` of the caller gets through. What git would run by configuration is overridden by `GIT_CONFIG_COUNT`,
+//! which comes last and can name keys that `-c` cannot (a filter called `e=vil`).
+
+mod config;
+mod content;
+mod gate;
+pub(super) mod index;
+pub(super) mod look;
+mod owner;
+mod porcelain;
+pub(super) mod refs;
+pub(super) mod stamp;
+mod untracked;
+pub(super) mod walk;
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::clock::Deadline;
+use crate::proc::{self, CommandSpec, Exit, Limits, Outcome, SpawnError};
+
+/// The most output of one git that is kept: a status of half a million paths.
+const MAX_OUTPUT_BYTES: usize = 64 << 20;
+
+/// Variables of the caller that git may see besides the few that every program gets; none of them begins with `GIT_`.
+const INHERITED: &[&str] = &["XDG_CONFIG_HOME", "TMPDIR"];
+
+/// What is set for every git. Old versions do not know some; those that matter have a second guard in [`OVERRIDES`].
+const ENVIRONMENT: &[(&str, &str)] = &[
+    // Never take index.lock to write a refreshed index back.
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    // A missing object of a partial clone is an error here, not a reason to use the network (git 2.44) …
+    ("GIT_NO_LAZY_FETCH", "1"),
+    // … and an older git that tries all the same finds every transport forbidden.
+    ("GIT_ALLOW_PROTOCOL", "none"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_ASKPASS", "true"),
+    ("GIT_SSH_COMMAND", "false"),
+    ("GIT_PAGER", "cat"),
+    ("GIT_EDITOR", "false"),
+    // A trace that the user's configuration asks for would be written for each of our calls.
+    ("GIT_TRACE2", "0"),
+    ("GIT_TRACE2_EVENT", "0"),
+    ("GIT_TRACE2_PERF", "0"),
+    // Messages as this program knows them, bytes as they are.
+    ("LC_ALL", "C"),
+];
+
+/// Configuration that no file can take back.
+const OVERRIDES: &[(&str, &str)] = &[
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", "/dev/null"),
+    ("core.pager", "cat"),
+    ("core.sshCommand", "false"),
+    ("core.askPass", "true"),
+    ("credential.helper", ""),
+    ("protocol.allow", "never"),
+    ("gpg.program", "false"),
+    ("gpg.ssh.program", "false"),
+    ("gpg.x509.program", "false"),
+    ("diff.external", ""),
+    ("maintenance.auto", "false"),
+    ("gc.auto", "0"),
+    // One git a core: threads inside each would only get in each other's way.
+    ("core.preloadIndex", "false"),
+    ("index.threads", "1"),
+];
+
+/// Why git gave no answer.
+#[derive(Debug)]
+pub(super) enum GitError {
+    /// There is no git on this machine's PATH, or it cannot be started.
+    Spawn(SpawnError),
+    /// It ran into its limit; it and what it started have been ended.
+    TimedOut { command: String, seconds: f64 },
+    /// An earlier one in this repository did, in this very pass.
+    Hung,
+    /// More output than is kept.
+    TooMuch { command: String },
+    /// It ended with a failure; `message` is what it said.
+    Failed { command: String, message: String },
+    /// It said something that is not in its documented format.
+    Malformed { command: String },
+}
+
+impl fmt::Display for GitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GitError::Spawn(error) => write!(f, "cannot start git: {error}"),
+            GitError::TimedOut { command, seconds } => write!(f, "git {command} gave no answer within {seconds:.1} s"),
+            GitError::Hung => write!(f, "not asked: git gave no answer in another worktree of this repository"),
+            GitError::TooMuch { command } => write!(f, "git {command} wrote more than {MAX_OUTPUT_BYTES} bytes"),
+            GitError::Failed { command, message } => write!(f, "git {command}: {message}"),
+            GitError::Malformed { command } => write!(f, "git {command} answered in an unknown format"),
+        }
+    }
+}
+
+impl std::error::Error for GitError {}
+
+/// How to call git for one worktree or submodule.
+#[derive(Debug, Clone)]
+pub(super) struct Git {
+    /// Its own git directory.
+    pub(super) git_dir: PathBuf,
+    /// The directory shared by all worktrees of the repository.
+    pub(super) common_dir: PathBuf,
+    /// The worktree.
+    pub(super) work_tree: PathBuf,
+    /// When everything about this worktree must have ended.
+    pub(super) deadline: Deadline,
+    /// Start of the pass: what one call learns (a repository that hangs) holds for the others of the same pass.
+    pub(super) pass: Timestamp,
+    /// The filter drivers that the configuration names, to be blanked.
+    filters: Vec<Vec<u8>>,
+}
+
+impl Git {
+    /// Git for the worktree at `work_tree`. No command that reads file contents may run before [`Git::blank_filters`].
+    pub(super) fn new(git_dir: &Path, common_dir: &Path, work_tree: &Path, deadline: Deadline, pass: Timestamp) -> Git {
+        Git {
+            git_dir: git_dir.to_owned(),
+            common_dir: common_dir.to_owned(),
+            work_tree: work_tree.to_owned(),
+            deadline,
+            pass,
+            filters: Vec::new(),
+        }
+    }
+
+    /// Blanks these drivers from now on.
+    pub(super) fn blank_filters(&mut self, filters: Vec<Vec<u8>>) {
+        self.filters = filters;
+    }
+
+    /// Runs `git ARGS` in the worktree and returns its output.
+    ///
+    /// # Errors
+    /// [`GitError`] for everything but exit 0.
+    pub(super) fn run<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8]) -> Result<Vec<u8>, GitError> {
+        self.run_accepting(args, stdin, &[0])
+    }
+
+    /// The same, with other exit codes that are answers too.
+    ///
+    /// # Errors
+    /// [`GitError`] for every other exit code.
+    fn run_accepting<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8], accepted: &[i32]) -> Result<Vec<u8>, GitError> {
+        if gate::has_hung(&self.common_dir, self.pass) {
+            return Err(GitError::Hung);
+        }
+        let name = args.first().map_or_else(String::new, |arg| arg.as_ref().to_string_lossy().into_owned());
+        let timed_out = |limit: Deadline, began| GitError::TimedOut {
+            command: name.clone(),
+            seconds: limit.instant().saturating_duration_since(began).as_secs_f64(),
+        };
+        let began = crate::clock::instant();
+        let _place = gate::enter(self.deadline).ok_or_else(|| timed_out(self.deadline, began))?;
+        let began = crate::clock::instant();
+        let limit = gate::limit(self.deadline);
+        let limits = Limits { stdout: MAX_OUTPUT_BYTES };
+        let captured = proc::capture(&self.command(args), Some(stdin), limits, limit).map_err(GitError::Spawn)?;
+        match captured.outcome {
+            Outcome::Exited(Exit::Code(code)) if accepted.contains(&code) => Ok(captured.stdout),
+            Outcome::Exited(_) => Err(GitError::Failed { command: name, message: first_line(&captured.stderr.text()) }),
+            Outcome::TooLarge => Err(GitError::TooMuch { command: name }),
+            Outcome::TimedOut => {
+                gate::report_hung(&self.common_dir, self.pass);
+                Err(timed_out(limit, began))
+            }
+        }
+    }
+
+    fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> CommandSpec {
+        let mut spec = CommandSpec::new("git")
+            .args(args.iter().map(|arg| arg.as_ref().to_owned()))
+            .cwd(&self.work_tree)
+            .env("GIT_DIR", &self.git_dir)
+            .env("GIT_WORK_TREE", &self.work_tree);
+        for name in INHERITED {
+            if let Some(value) = std::env::var_os(name) {
+                spec = spec.env(name, value);
+            }
+        }
+        for (name, value) in ENVIRONMENT {
+            spec = spec.env(name, value);
+        }
+        let mut pairs: Vec<(OsString, &str)> =
+            OVERRIDES.iter().map(|(key, value)| (OsString::from(key), *value)).collect();
+        for filter in &self.filters {
+            for (key, value) in [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")] {
+                let key = [b"filter.", filter.as_slice(), b".", key.as_bytes()].concat();
+                pairs.push((OsStr::from_bytes(&key).to_owned(), value));
+            }
+        }
+        spec = spec.env("GIT_CONFIG_COUNT", pairs.len().to_string());
+        for (number, (key, value)) in pairs.into_iter().enumerate() {
+            spec = spec.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
+        }
+        spec
+    }
+}
+
+/// What git complained of, without its prefix; the first line says it.
+fn first_line(text: &str) -> String {
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines().find(|line| line.starts_with("fatal:") || line.starts_with("error:")).or_else(|| lines().next());
+    let line = line.unwrap_or("it failed without a word");
+    let line = line.strip_prefix("fatal: ").or_else(|| line.strip_prefix("error: ")).unwrap_or(line);
+    line.chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_that_says_why_is_kept() {
+        assert_eq!(first_line("warning: odd\nfatal: bad object HEAD\nhint: more\n"), "bad object HEAD");
+        assert_eq!(first_line(""), "it failed without a word");
+    }
+}

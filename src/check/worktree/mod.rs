@@ -1,0 +1,239 @@
+//! Git worktrees: what work is where, and do its tests pass.
+//!
+//! Git is asked ([`git`]) only where something may have changed; the rest is read from files: `.worktree`
+//! ([`declared`]), stopped operations, live test runners ([`runners`]), what `record` left ([`record`]), test reports
+//! ([`reports`]). [`status`] and [`verdict`] apply the rules. Nothing in a watched repository is written, locked or run.
+
+pub mod declared;
+mod git;
+mod operation;
+pub mod record;
+mod reports;
+mod runners;
+mod status;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use self::git::Git;
+use self::git::index::Index;
+use self::git::look::{LookError, Subject, look};
+use self::status::Evidence;
+use super::Context;
+use crate::model::digest::Digest;
+use crate::model::worktree::{Answer, Content, Seen, Standing, WorktreeFacts, WorktreeMemory, WorktreeTarget};
+
+/// Submodules beyond this many are not looked into.
+const MAX_SUBMODULES: usize = 500;
+
+/// Submodules in submodules beyond this depth are not looked into.
+const MAX_DEPTH: usize = 8;
+
+/// Looks at one worktree.
+pub fn check(target: &WorktreeTarget, memory: WorktreeMemory, context: &Context) -> (WorktreeFacts, WorktreeMemory) {
+    let path = target.path.to_string_lossy().into_owned();
+    match &target.standing {
+        Standing::Unreadable { reason } => (WorktreeFacts::unreadable(path, reason.clone()), memory),
+        Standing::Gone { reason } => (gone(path, reason), WorktreeMemory::default()),
+        Standing::Present { git_dir, common_dir } => {
+            let mut facts = WorktreeFacts { path: path.clone(), ..WorktreeFacts::default() };
+            let mut memory = memory;
+            let git = Git::new(git_dir, common_dir, &target.path, context.deadline, context.started_at);
+            match present(target, git, context, &mut facts, &mut memory) {
+                Ok(()) => (facts, memory),
+                // The directory can go between the plan and the look.
+                Err(_) if !target.path.exists() => (gone(path.clone(), &format!("{path} is gone")), memory),
+                Err(error) => (WorktreeFacts::unreadable(path, error.to_string()), memory),
+            }
+        }
+    }
+}
+
+fn gone(path: String, reason: &str) -> WorktreeFacts {
+    let (status, source, evidence) =
+        status::decide(Evidence { missing: Some(reason.to_owned()), ..Evidence::default() });
+    WorktreeFacts { path, status: Some((status, source)), evidence, ..WorktreeFacts::default() }
+}
+
+fn present(
+    target: &WorktreeTarget,
+    mut git: Git,
+    context: &Context,
+    facts: &mut WorktreeFacts,
+    memory: &mut WorktreeMemory,
+) -> Result<(), LookError> {
+    let nested = target.nested.iter().filter_map(|path| path.strip_prefix(&target.path).ok()).collect();
+    let subject = Subject { base: target.base.as_deref(), nested, compare: true };
+    let old = std::mem::take(&mut memory.seen);
+    let (seen, index) = look(&mut git, &subject, old.get(""))?;
+    let mut seen_now = BTreeMap::new();
+    let submodules = submodules(&git, &seen, index.as_ref(), &old, &mut seen_now);
+    let answer = seen.answer.clone();
+    seen_now.insert(String::new(), seen);
+    memory.seen = seen_now;
+
+    facts.branch.clone_from(&answer.branch);
+    facts.head.clone_from(&answer.head);
+    facts.base.clone_from(&answer.base);
+    facts.last_commit_at = answer.last_commit_at;
+    facts.changed_files = Some(answer.changed + submodules.changed);
+    facts.conflicted_files = Some(answer.conflicted);
+    facts.locked = git.git_dir.join("locked").exists();
+    compare(&git, &answer, facts, memory)?;
+    if let (None, Some(base)) = (&answer.base, &target.base) {
+        facts.notes.push(format!("the base {base:?} is no branch, remote branch or tag of this repository"));
+    }
+    remember_content(memory, answer.content.as_deref(), &submodules.contents, context);
+
+    let declared = declared::read(&target.path);
+    facts.notes.extend(declared.notes.iter().cloned());
+    let recorded = record::read(&target.records, &target.path);
+    let evidence = Evidence {
+        declared: declared.status,
+        missing: None,
+        conflicted: answer.conflicted,
+        operation: operation::stopped(&git.git_dir),
+        recording: recorded.running,
+        runner: runners::in_worktree(target, context.started_at),
+        changed: answer.changed + submodules.changed,
+        unmerged: facts.unmerged,
+    };
+    let (status, source, evidence) = status::decide(evidence);
+    facts.status = Some((status, source));
+    facts.evidence = evidence;
+    verdict::decide(&git, target, &declared, &recorded, index.as_ref(), &answer, facts, memory);
+    Ok(())
+}
+
+/// Ahead and behind the upstream, or else the base; commits that the base does not have.
+fn compare(
+    git: &Git,
+    answer: &Answer,
+    facts: &mut WorktreeFacts,
+    memory: &mut WorktreeMemory,
+) -> Result<(), LookError> {
+    let Some(head) = &answer.head else { return Ok(()) };
+    let mut to = |other: &Option<String>| match other {
+        Some(other) => git::refs::distance(git, head, other, &mut memory.distances).map(Some),
+        None => Ok(None),
+    };
+    let base = to(&answer.base_head)?;
+    let upstream = to(&answer.upstream_head)?;
+    facts.unmerged = base.map(|(ahead, _)| ahead);
+    let (distance, name) = match upstream {
+        Some(distance) => (Some(distance), &answer.upstream),
+        None => (base, &answer.base),
+    };
+    facts.ahead = distance.map(|(ahead, _)| ahead);
+    facts.behind = distance.map(|(_, behind)| behind);
+    facts.compared_with = distance.and(name.clone());
+    Ok(())
+}
+
+/// What is in the submodules.
+#[derive(Debug, Default)]
+struct Submodules {
+    /// Those with changes of their own that the worktree does not count already.
+    changed: u64,
+    /// Digest of what is tracked in each; `None` if one could not be read.
+    contents: Option<Vec<String>>,
+}
+
+/// Looks into every submodule that is checked out. One that cannot be read costs only itself.
+fn submodules(
+    git: &Git,
+    seen: &Seen,
+    index: Option<&Index>,
+    old: &BTreeMap<String, Seen>,
+    seen_now: &mut BTreeMap<String, Seen>,
+) -> Submodules {
+    let mut found = Submodules { changed: 0, contents: Some(Vec::new()) };
+    let mut paths = submodule_paths(index);
+    paths.truncate(MAX_SUBMODULES);
+    for path in paths {
+        let key = path.escape_ascii().to_string();
+        let changed = look_into(git, &path, &key, old, seen_now, &mut found.contents, 1);
+        if changed && !seen.answer.changed_submodules.contains(&key) {
+            found.changed += 1;
+        }
+    }
+    found
+}
+
+fn look_into(
+    outer: &Git,
+    path: &[u8],
+    key: &str,
+    old: &BTreeMap<String, Seen>,
+    seen_now: &mut BTreeMap<String, Seen>,
+    contents: &mut Option<Vec<String>>,
+    depth: usize,
+) -> bool {
+    let work_tree = outer.work_tree.join(OsStr::from_bytes(path));
+    let Some(git_dir) = submodule_git_dir(&work_tree) else { return false };
+    let mut git = Git::new(&git_dir, &git_dir, &work_tree, outer.deadline, outer.pass);
+    let subject = Subject { base: None, nested: Vec::new(), compare: false };
+    let Ok((seen, index)) = look(&mut git, &subject, old.get(key)) else {
+        *contents = None;
+        return false;
+    };
+    match (&mut *contents, &seen.answer.content) {
+        (Some(all), Some(content)) => all.push(content.clone()),
+        _ => *contents = None,
+    }
+    let mut changed = seen.answer.changed + seen.answer.conflicted > 0;
+    seen_now.insert(key.to_owned(), seen);
+    if depth < MAX_DEPTH {
+        for path in submodule_paths(index.as_ref()) {
+            let key = format!("{key}/{}", path.escape_ascii());
+            changed |= look_into(&git, &path, &key, old, seen_now, contents, depth + 1);
+        }
+    }
+    changed
+}
+
+fn submodule_paths(index: Option<&Index>) -> Vec<Vec<u8>> {
+    let mut paths = Vec::new();
+    if let Some(index) = index {
+        index.for_each(|entry| {
+            if entry.is_submodule() && entry.stage == 0 {
+                paths.push(entry.path().to_owned());
+            }
+        });
+    }
+    paths
+}
+
+/// The git directory of a submodule that is checked out.
+fn submodule_git_dir(work_tree: &Path) -> Option<PathBuf> {
+    let dot_git = work_tree.join(".git");
+    if dot_git.is_dir() {
+        return Some(dot_git);
+    }
+    let bytes = crate::fs::read_capped(&dot_git, 64 << 10).ok()?;
+    let target = bytes.strip_prefix(b"gitdir: ")?;
+    let target = target.strip_suffix(b"\n").unwrap_or(target);
+    work_tree.join(OsStr::from_bytes(target)).canonicalize().ok()
+}
+
+/// Keeps the digest of everything tracked, and since when it has been that.
+fn remember_content(
+    memory: &mut WorktreeMemory,
+    own: Option<&str>,
+    submodules: &Option<Vec<String>>,
+    context: &Context,
+) {
+    let digest = own.zip(submodules.as_ref()).map(|(own, submodules)| {
+        let mut digest = Digest::default();
+        digest.part(own.as_bytes());
+        submodules.iter().for_each(|content| digest.part(content.as_bytes()));
+        digest.finish()
+    });
+    memory.content = digest.map(|digest| match memory.content.take() {
+        Some(known) if known.digest == digest => known,
+        _ => Content { digest, since: context.started_at },
+    });
+}

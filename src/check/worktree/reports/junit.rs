@@ -1,0 +1,241 @@
+//! JUnit XML as its many writers write it: nested or flat suites, totals that disagree with the cases (the cases win).
+//!
+//! The reader is a stream: no tree is built, nothing is expanded (entities stay text, a DOCTYPE is skipped), depth is
+//! limited.
+
+use std::time::Duration;
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+use crate::model::worktree::TestCounts;
+
+/// Deeper than this no writer nests suites.
+const MAX_DEPTH: usize = 128;
+
+/// What one report says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Junit {
+    /// Tests by result.
+    pub(super) counts: TestCounts,
+    /// How long they ran, if the report says so.
+    pub(super) duration: Option<Duration>,
+}
+
+/// What an open element is, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Element {
+    Suites,
+    Suite,
+    Case,
+    Other,
+}
+
+/// Sums while reading.
+#[derive(Debug, Default)]
+struct Sums {
+    cases: TestCounts,
+    /// Totals that the outermost elements claim; used only where there is no case.
+    claimed: TestCounts,
+    root_seconds: Option<f64>,
+    suite_seconds: f64,
+    case_seconds: f64,
+    /// Result of the case that is open.
+    failed: bool,
+    skipped: bool,
+    /// Failures of a suite as a whole.
+    broken_suites: u64,
+}
+
+/// Reads a report; `None` if it is not JUnit XML, is cut off, or is nested too deep.
+pub(super) fn parse(bytes: &[u8]) -> Option<Junit> {
+    // Output of tests inside may be in any encoding; what counts here is ASCII.
+    let text = String::from_utf8_lossy(bytes);
+    let mut reader = Reader::from_str(&text);
+    let mut open: Vec<Element> = Vec::new();
+    let mut sums = Sums::default();
+    let mut seen_root = false;
+    loop {
+        match reader.read_event().ok()? {
+            Event::Start(tag) => {
+                let element = sums.begin(&tag, &open, &mut seen_root)?;
+                open.push(element);
+                if open.len() > MAX_DEPTH {
+                    return None;
+                }
+            }
+            Event::Empty(tag) => {
+                let element = sums.begin(&tag, &open, &mut seen_root)?;
+                sums.end(element);
+            }
+            Event::End(_) => {
+                let element = open.pop()?;
+                sums.end(element);
+            }
+            Event::Eof => break,
+            _ => {}
+        }
+    }
+    (seen_root && open.is_empty()).then(|| sums.result())
+}
+
+impl Sums {
+    fn begin(&mut self, tag: &BytesStart<'_>, open: &[Element], seen_root: &mut bool) -> Option<Element> {
+        let name = tag.local_name();
+        let parent = open.last().copied();
+        let element = match name.as_ref() {
+            "testsuites" => Element::Suites,
+            "testsuite" => Element::Suite,
+            "testcase" => Element::Case,
+            _ => Element::Other,
+        };
+        if parent.is_none() {
+            // One root, and only these two begin a report.
+            if *seen_root || !matches!(element, Element::Suites | Element::Suite) {
+                return None;
+            }
+            *seen_root = true;
+            self.root_seconds = seconds(tag);
+        }
+        match (element, parent) {
+            (Element::Suite, None | Some(Element::Suites)) => {
+                self.suite_seconds += seconds(tag).unwrap_or(0.0);
+                self.claim(tag);
+            }
+            (Element::Case, _) => {
+                self.case_seconds += seconds(tag).unwrap_or(0.0);
+                self.failed = is_word(tag, "status", &["fail", "failed", "error"]);
+                self.skipped = is_word(tag, "status", &["skipped", "disabled", "notrun"]);
+            }
+            (Element::Other, Some(Element::Case)) => match name.as_ref() {
+                "failure" | "error" => self.failed = true,
+                "skipped" => self.skipped = true,
+                _ => {}
+            },
+            (Element::Other, Some(Element::Suite)) if matches!(name.as_ref(), "failure" | "error") => {
+                self.broken_suites += 1;
+            }
+            _ => {}
+        }
+        Some(element)
+    }
+
+    fn end(&mut self, element: Element) {
+        if element != Element::Case {
+            return;
+        }
+        match (self.failed, self.skipped) {
+            (true, _) => self.cases.failed += 1,
+            (false, true) => self.cases.skipped += 1,
+            (false, false) => self.cases.passed += 1,
+        }
+        (self.failed, self.skipped) = (false, false);
+    }
+
+    fn claim(&mut self, tag: &BytesStart<'_>) {
+        let number = |name: &str| attribute(tag, name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        let failed = number("failures").saturating_add(number("errors"));
+        let skipped = number("skipped").max(number("skips")).saturating_add(number("disabled"));
+        let passed = number("tests").saturating_sub(failed).saturating_sub(skipped);
+        self.claimed = self.claimed.plus(TestCounts { passed, failed, skipped });
+    }
+
+    fn result(self) -> Junit {
+        let mut counts = if self.cases.total() > 0 { self.cases } else { self.claimed };
+        counts.failed = counts.failed.saturating_add(self.broken_suites);
+        let seconds = [self.root_seconds.unwrap_or(0.0), self.suite_seconds, self.case_seconds];
+        let seconds = seconds.into_iter().find(|seconds| *seconds > 0.0).or(self.root_seconds);
+        Junit { counts, duration: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) }
+    }
+}
+
+/// The `time` attribute; some writers group thousands by commas.
+fn seconds(tag: &BytesStart<'_>) -> Option<f64> {
+    let text = attribute(tag, "time")?.replace(',', "");
+    text.parse::<f64>().ok().filter(|seconds| seconds.is_finite() && *seconds >= 0.0)
+}
+
+fn is_word(tag: &BytesStart<'_>, name: &str, words: &[&str]) -> bool {
+    attribute(tag, name).is_some_and(|text| words.iter().any(|word| text.eq_ignore_ascii_case(word)))
+}
+
+/// An attribute as it stands: none that is read here needs unescaping.
+fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
+    let attribute = tag.attributes().with_checks(false).flatten().find(|attribute| attribute.key.as_ref() == name)?;
+    Some(attribute.value.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn counts(xml: &str) -> Option<(u64, u64, u64)> {
+        parse(xml.as_bytes()).map(|junit| (junit.counts.passed, junit.counts.failed, junit.counts.skipped))
+    }
+
+    #[test]
+    fn cases_win_over_totals_and_errors_are_failures() {
+        for (xml, expected) in [
+            (
+                "<testsuites><testsuite tests='9' failures='9'><testcase/><testcase><skipped/></testcase></testsuite></testsuites>",
+                Some((1, 0, 1)),
+            ),
+            ("<testsuite tests='3' failures='1' errors='1' skipped='1'/>", Some((0, 2, 1))),
+            (
+                "<testsuites><testsuite><testsuite><testcase><error>x</error></testcase></testsuite><testcase/></testsuite></testsuites>",
+                Some((1, 1, 0)),
+            ),
+            ("<testsuites><testcase><failure/><skipped/></testcase></testsuites>", Some((0, 1, 0))),
+            ("<testsuite><testcase><failure/><failure/><error/></testcase></testsuite>", Some((0, 1, 0))),
+            ("<testsuite><testcase><flakyFailure/></testcase></testsuite>", Some((1, 0, 0))),
+            (
+                "<testsuite><testcase status='run'/><testcase status='notrun'/><testcase status='fail'/></testsuite>",
+                Some((1, 1, 1)),
+            ),
+            ("<testsuite><error>did not compile</error></testsuite>", Some((0, 1, 0))),
+            (
+                "<testsuite><testcase><system-out>&lt;failure/&gt;<![CDATA[<failure/>]]></system-out></testcase></testsuite>",
+                Some((1, 0, 0)),
+            ),
+            ("<j:testsuite xmlns:j='x'><j:testcase><j:failure/></j:testcase></j:testsuite>", Some((0, 1, 0))),
+            ("<testsuites/>", Some((0, 0, 0))),
+            ("<project><testcase/></project>", None),
+            ("<testsuite><testcase>", None),
+            ("not xml at all", None),
+            ("", None),
+        ] {
+            assert_eq!(counts(xml), expected, "{xml}");
+        }
+    }
+
+    #[test]
+    fn entities_are_never_expanded() {
+        let bomb = "<!DOCTYPE x [<!ENTITY a 'aaaaaaaaaa'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>]>\
+            <testsuite><testcase><failure>&b;</failure></testcase></testsuite>";
+        assert!(matches!(counts(bomb), None | Some((0, 1, 0))));
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        let deep = "<testsuite>".repeat(100_000);
+        assert_eq!(counts(&deep), None);
+    }
+
+    #[test]
+    fn the_duration_is_the_roots_or_the_suites_or_the_cases() {
+        let duration = |xml: &str| parse(xml.as_bytes()).and_then(|junit| junit.duration).map(|d| d.as_secs_f64());
+        assert_eq!(duration("<testsuites time='1,234.5'><testsuite time='2'/></testsuites>"), Some(1234.5));
+        assert_eq!(duration("<testsuites><testsuite time='2'/><testsuite time='3'/></testsuites>"), Some(5.0));
+        assert_eq!(duration("<testsuites><testcase time='0.5'/></testsuites>"), Some(0.5));
+        assert_eq!(duration("<testsuites/>"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(xml in "(<testsuite>|<testcase>|</testcase>|<failure/>|</testsuite>|<!|&x;|[a-z<>&]){0,40}") {
+            let _ = parse(xml.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Test reports: where runners leave them, and what they say.
+
+mod junit;
+mod places;
+pub(super) mod pytest;
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::git::stamp::Stamp;
+use crate::clock::Deadline;
+use crate::fs::read_capped;
+use crate::model::worktree::ReportMemory;
+
+pub(super) use places::is_report_name;
+
+/// Larger is no report that a person would keep.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// More reports than this of one worktree are not read; the newest ones are.
+const MAX_REPORTS: usize = 5_000;
+
+/// A report that says something.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Report {
+    /// Key of [`ReportMemory`]: the path, escaped.
+    pub(super) key: String,
+    /// When it was written, nanoseconds since 1970.
+    pub(super) written_ns: i128,
+}
+
+/// Every JUnit report of a worktree. What they say is kept in `memory`, where an unchanged file is not read again;
+/// files that are gone are forgotten.
+pub(super) fn junit_reports(
+    work_tree: &Path,
+    globs: &[String],
+    nested: &[PathBuf],
+    memory: &mut BTreeMap<String, ReportMemory>,
+    deadline: Deadline,
+) -> Vec<Report> {
+    let mut files: Vec<(PathBuf, Stamp)> = places::find(work_tree, globs, nested, deadline)
+        .into_iter()
+        .filter_map(|path| {
+            let stamp = Stamp::of(&path).filter(|stamp| stamp.size > 0)?;
+            Some((path, stamp))
+        })
+        .collect();
+    files.sort_by_key(|(_, stamp)| std::cmp::Reverse(stamp.mtime_ns));
+    files.truncate(MAX_REPORTS);
+    let mut known = std::mem::take(memory);
+    let mut reports = Vec::new();
+    for (path, stamp) in files {
+        let key = path.as_os_str().as_bytes().escape_ascii().to_string();
+        let text = stamp.text();
+        let remembered = match known.remove(&key).filter(|report| report.stamp == text) {
+            Some(remembered) => remembered,
+            None if deadline.passed() => continue,
+            None => read(&path, text),
+        };
+        if remembered.counts.is_some_and(|counts| counts.total() > 0) {
+            reports.push(Report { key: key.clone(), written_ns: stamp.mtime_ns });
+        }
+        memory.insert(key, remembered);
+    }
+    reports
+}
+
+fn read(path: &Path, stamp: String) -> ReportMemory {
+    let parsed = read_capped(path, MAX_BYTES).ok().and_then(|bytes| junit::parse(&bytes));
+    ReportMemory {
+        stamp,
+        counts: parsed.as_ref().map(|parsed| parsed.counts),
+        duration: parsed.and_then(|parsed| parsed.duration),
+        content: None,
+    }
+}

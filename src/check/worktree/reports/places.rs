@@ -1,0 +1,181 @@
+//! Where test runners leave JUnit reports, without configuration and by glob.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::clock::Deadline;
+
+/// Reports in the worktree itself or in a package directly in it: what the manuals of pytest, jest-junit, Vitest,
+/// `node --test`, go-junit-report, gotestsum and ctest show.
+const FILES: &[&str] = &[
+    "junit.xml",
+    "report.xml",
+    "test-report.xml",
+    "test_report.xml",
+    "test-results.xml",
+    "test_results.xml",
+    "testresults.xml",
+    "unit-tests.xml",
+    "tests.xml",
+    "pytest.xml",
+    "xunit.xml",
+    "results.xml",
+];
+
+/// Directories whose XML files are reports. `*` is any one directory.
+const DIRECTORIES: &[&str] = &[
+    "test-results",
+    "test-reports",
+    "test_results",
+    "test_reports",
+    "reports",
+    "reports/junit",
+    "junit",
+    // cargo-nextest, one directory a profile.
+    "target/nextest/*",
+    // Maven.
+    "target/surefire-reports",
+    "target/failsafe-reports",
+    // Gradle, one directory a test task.
+    "build/test-results/*",
+    "build/test-results",
+    "build/reports",
+    // ctest.
+    "build",
+    "build/Testing",
+];
+
+/// Directories that no pattern reaches into: other people's packages and git's own files.
+const SKIPPED: &[&str] = &[".git", "node_modules", ".venv", "venv"];
+
+/// Directory entries that one search by pattern looks at.
+const MAX_ENTRIES: usize = 300_000;
+
+/// Directories directly in the worktree that are taken for packages of their own.
+const MAX_PACKAGES: usize = 200;
+
+/// Whether a tracked file of this path is a report and not something that is tested.
+pub(in super::super) fn is_report_name(path: &[u8]) -> bool {
+    let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
+    name.ends_with(b".xml")
+        && (FILES.iter().any(|file| file.as_bytes() == name)
+            || name.starts_with(b"TEST-")
+            || name.windows(5).any(|window| window.eq_ignore_ascii_case(b"junit")))
+}
+
+/// Every file that may be a report; those at the built-in places still have to be looked into.
+pub(super) fn find(work_tree: &Path, globs: &[String], nested: &[PathBuf], deadline: Deadline) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    in_package(work_tree, &mut found);
+    let packages = work_tree.read_dir().into_iter().flatten().flatten();
+    let packages = packages.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
+    let is_package = |path: &PathBuf| !is_skipped(path.file_name().unwrap_or_default()) && !nested.contains(path);
+    for package in packages.filter(is_package).take(MAX_PACKAGES) {
+        in_package(&package, &mut found);
+    }
+    if let Some(globs) = compiled(globs) {
+        by_glob(work_tree, &globs, nested, deadline, &mut found);
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn in_package(package: &Path, found: &mut Vec<PathBuf>) {
+    found.extend(FILES.iter().map(|name| package.join(name)).filter(|path| path.is_file()));
+    for directory in DIRECTORIES {
+        match directory.strip_suffix("/*") {
+            Some(above) => {
+                for entry in package.join(above).read_dir().into_iter().flatten().flatten() {
+                    if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                        xml_files(&entry.path(), found);
+                    }
+                }
+            }
+            None => xml_files(&package.join(directory), found),
+        }
+    }
+}
+
+fn xml_files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in directory.read_dir().into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension() == Some(OsStr::new("xml")) && path.is_file() {
+            found.push(path);
+        }
+    }
+}
+
+fn compiled(globs: &[String]) -> Option<GlobSet> {
+    let mut set = GlobSetBuilder::new();
+    // The configuration has refused what is no pattern.
+    for glob in globs.iter().filter_map(|glob| GlobBuilder::new(glob).literal_separator(true).build().ok()) {
+        set.add(glob);
+    }
+    set.build().ok().filter(|set| !set.is_empty())
+}
+
+fn by_glob(work_tree: &Path, globs: &GlobSet, nested: &[PathBuf], deadline: Deadline, found: &mut Vec<PathBuf>) {
+    let mut open = vec![work_tree.to_owned()];
+    let mut entries = 0;
+    while let Some(directory) = open.pop() {
+        for entry in directory.read_dir().into_iter().flatten().flatten() {
+            entries += 1;
+            if entries > MAX_ENTRIES || deadline.passed() {
+                return;
+            }
+            let Ok(kind) = entry.file_type() else { continue };
+            let path = entry.path();
+            if kind.is_dir() {
+                if !is_skipped(&entry.file_name()) && !nested.contains(&path) {
+                    open.push(path);
+                }
+            } else if path.strip_prefix(work_tree).is_ok_and(|relative| globs.is_match(relative)) && path.is_file() {
+                found.push(path);
+            }
+        }
+    }
+}
+
+fn is_skipped(name: &OsStr) -> bool {
+    SKIPPED.iter().any(|skipped| name.as_bytes() == skipped.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn reports_are_found_at_their_usual_places_and_by_glob() {
+        let root = tempfile::tempdir().expect("a directory");
+        let expected = [
+            "build/test-results/test/TEST-a.xml",
+            "deep/er/still/my-report.xml",
+            "junit.xml",
+            "module/target/surefire-reports/TEST-b.xml",
+            "target/nextest/ci/junit.xml",
+        ];
+        for path in expected.iter().chain(&["node_modules/x/my-report.xml", "src/other.xml"]) {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+            std::fs::write(path, "x").expect("a file");
+        }
+        let deadline = Deadline::after(Duration::from_secs(20));
+        let found = find(root.path(), &["**/my-report.xml".to_owned()], &[], deadline);
+        let found: Vec<_> = found.iter().map(|path| path.strip_prefix(root.path()).expect("inside")).collect();
+        assert_eq!(found, expected.map(Path::new));
+    }
+
+    #[test]
+    fn only_reports_are_taken_for_reports() {
+        assert!(
+            is_report_name(b"a/TEST-x.xml") && is_report_name(b"ci/my-JUnit-2.xml") && is_report_name(b"report.xml")
+        );
+        assert!(!is_report_name(b"pom.xml") && !is_report_name(b"junit.txt"));
+    }
+}

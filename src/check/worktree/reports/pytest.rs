@@ -1,0 +1,104 @@
+//! pytest's cache (`.pytest_cache/v/cache`): which tests failed last, and when it ran.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::super::git::stamp::Stamp;
+use crate::fs::read_capped;
+
+/// Larger caches than this are not read.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Of so many failed tests it is looked up whether they still exist; with more, they all count.
+const MAX_LOOKED_UP: usize = 200;
+
+/// The last run.
+#[derive(Debug, Clone, PartialEq)]
+pub(in super::super) struct PytestRun {
+    /// The file the time is taken from.
+    pub(in super::super) path: PathBuf,
+    /// When it ended, nanoseconds since 1970.
+    pub(in super::super) ended_ns: i128,
+    /// Stamp of the cache.
+    pub(in super::super) stamp: String,
+    /// Tests that failed and still exist.
+    pub(in super::super) failed: u64,
+}
+
+/// The newest run in the worktree's own cache or in one of a directory directly in it.
+pub(in super::super) fn last_run(work_tree: &Path) -> Option<PytestRun> {
+    let below = work_tree.read_dir().into_iter().flatten().flatten();
+    let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
+    let roots = std::iter::once(work_tree.to_owned()).chain(below);
+    roots.filter_map(|root| run_in(&root)).max_by_key(|run| run.ended_ns)
+}
+
+/// `lastfailed` keeps its time when the same tests fail again, and is not written at all when none ever failed;
+/// `nodeids` is written by every run.
+fn run_in(root: &Path) -> Option<PytestRun> {
+    let cache = root.join(".pytest_cache/v/cache");
+    let path = cache.join("nodeids");
+    let stamp = Stamp::of(&path)?;
+    let collected: Vec<String> = serde_json::from_slice(&read_capped(&path, MAX_BYTES).ok()?).ok()?;
+    let failed: BTreeMap<String, serde_json::Value> = match read_capped(&cache.join("lastfailed"), MAX_BYTES) {
+        Ok(bytes) => serde_json::from_slice(&bytes).ok()?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+        Err(_) => return None,
+    };
+    if collected.is_empty() && failed.is_empty() {
+        return None;
+    }
+    let exists = |id: &String| failed.len() > MAX_LOOKED_UP || still_exists(root, id);
+    let failed = failed.keys().filter(|id| exists(id)).count() as u64;
+    Some(PytestRun { path, ended_ns: stamp.mtime_ns, stamp: stamp.text(), failed })
+}
+
+/// `lastfailed` keeps tests that were deleted since: `tests/test_a.py::TestB::test_c[x]` counts only while the file is
+/// there and still holds the last name. An id without a name is a file that could not be collected.
+fn still_exists(root: &Path, id: &str) -> bool {
+    let mut parts = id.split("::");
+    let Some(file) = parts.next() else { return false };
+    let Ok(text) = read_capped(&root.join(file), MAX_BYTES) else { return false };
+    let Some(name) = parts.last() else { return true };
+    let name = name.split('[').next().unwrap_or(name).as_bytes();
+    name.is_empty() || text.windows(name.len()).any(|window| window == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache(nodeids: &str, lastfailed: Option<&str>) -> (tempfile::TempDir, Option<PytestRun>) {
+        let root = tempfile::tempdir().expect("a directory");
+        let cache = root.path().join(".pytest_cache/v/cache");
+        std::fs::create_dir_all(&cache).expect("directories");
+        std::fs::write(root.path().join("test_a.py"), "def test_one():\n    assert 0\n").expect("a test");
+        std::fs::write(cache.join("nodeids"), nodeids).expect("written");
+        if let Some(lastfailed) = lastfailed {
+            std::fs::write(cache.join("lastfailed"), lastfailed).expect("written");
+        }
+        let run = last_run(root.path());
+        (root, run)
+    }
+
+    #[test]
+    fn failed_tests_count_only_while_they_exist() {
+        let nodeids = r#"["test_a.py::test_one", "test_a.py::test_two"]"#;
+        for (lastfailed, failed) in [
+            (None, 0),
+            (Some("{}"), 0),
+            (Some(r#"{"test_a.py::test_one[1]": true, "test_a.py::test_two": true, "gone.py::test_x": true}"#), 1),
+            (Some(r#"{"test_a.py": true}"#), 1),
+        ] {
+            let (_root, run) = cache(nodeids, lastfailed);
+            assert_eq!(run.map(|run| run.failed), Some(failed), "{lastfailed:?}");
+        }
+    }
+
+    #[test]
+    fn a_cache_without_tests_or_with_damage_says_nothing() {
+        assert_eq!(cache("[]", None).1, None);
+        assert_eq!(cache("[", None).1, None);
+        assert_eq!(cache(r#"["a"]"#, Some("{")).1, None);
+    }
+}

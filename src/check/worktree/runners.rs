@@ -1,0 +1,392 @@
+//! Test runners that are alive, from one walk through /proc for all worktrees of a pass.
+//!
+//! What other users' processes do is theirs: their directory cannot be read, and they are skipped without a word.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use crate::fs::read_capped;
+use crate::model::worktree::WorktreeTarget;
+
+/// Enough of a command line to see what runs; the rest is file names.
+const MAX_COMMAND_LINE_BYTES: usize = 16 << 10;
+
+/// More processes than this are not looked at.
+const MAX_PROCESSES: usize = 100_000;
+
+/// Commands that are nothing but test runners.
+const RUNNERS: &[&str] = &[
+    "pytest",
+    "py.test",
+    "tox",
+    "nox",
+    "nosetests",
+    "nose2",
+    "unittest",
+    "trial",
+    "stestr",
+    "green",
+    "ward",
+    "jest",
+    "vitest",
+    "mocha",
+    "ava",
+    "tap",
+    "karma",
+    "wtr",
+    "phpunit",
+    "pest",
+    "paratest",
+    "behat",
+    "codecept",
+    "rspec",
+    "minitest",
+    "cucumber",
+    "ctest",
+    "gotestsum",
+    "ginkgo",
+    "bats",
+    "cargo-nextest",
+    "cargo-tarpaulin",
+    "cargo-llvm-cov",
+    "xctest",
+    "prove",
+    "busted",
+    "ert-runner",
+    "playwright",
+    "cypress",
+];
+
+/// Commands of which one word makes a test run: the word comes first after the options, or anywhere among the targets.
+const TOOLS: &[(&str, &[&str])] = &[
+    ("cargo", &["test", "t", "nextest", "tarpaulin", "llvm-cov", "mutants"]),
+    ("go", &["test"]),
+    ("npm", &["test", "t", "tst"]),
+    ("pnpm", &["test", "t"]),
+    ("yarn", &["test"]),
+    ("bun", &["test"]),
+    ("deno", &["test"]),
+    ("dotnet", &["test", "vstest"]),
+    ("mix", &["test"]),
+    ("rebar3", &["eunit", "ct"]),
+    ("rake", &["test", "spec"]),
+    ("rails", &["test"]),
+    ("swift", &["test"]),
+    ("dart", &["test"]),
+    ("flutter", &["test"]),
+    ("stack", &["test"]),
+    ("cabal", &["test"]),
+    ("lein", &["test"]),
+    ("sbt", &["test"]),
+    ("bazel", &["test"]),
+    ("hatch", &["test"]),
+    ("meson", &["test"]),
+    ("artisan", &["test"]),
+    ("composer", &["test"]),
+    ("zig", &["test"]),
+];
+
+/// Builders whose targets may stand in any order among other words.
+const BUILDERS: &[(&str, &[&str])] = &[
+    ("make", &["test", "tests", "check"]),
+    ("gmake", &["test", "tests", "check"]),
+    ("ninja", &["test", "check"]),
+    ("just", &["test", "tests", "check"]),
+    ("task", &["test", "tests"]),
+    ("mvn", &["test", "verify", "integration-test", "surefire:test", "failsafe:integration-test"]),
+    ("mvnw", &["test", "verify", "integration-test"]),
+    ("gradle", &["test", "check"]),
+    ("gradlew", &["test", "check"]),
+];
+
+/// Programs that run another one, given as a script or a module.
+const INTERPRETERS: &[&str] = &[
+    "python", "pypy", "node", "nodejs", "ruby", "php", "perl", "bash", "sh", "dash", "zsh", "env", "bundle", "beam.smp",
+];
+
+/// A live runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Runner {
+    directory: PathBuf,
+    name: String,
+}
+
+/// The runner that is alive in this worktree and in no other one inside it.
+pub(super) fn in_worktree(target: &WorktreeTarget, pass: Timestamp) -> Option<String> {
+    let path = target.path.canonicalize().unwrap_or_else(|_| target.path.clone());
+    let inside = |directory: &Path| {
+        directory.starts_with(&path) && !target.nested.iter().any(|nested| directory.starts_with(nested))
+    };
+    alive(&target.test_runners, pass).iter().find(|runner| inside(&runner.directory)).map(|runner| runner.name.clone())
+}
+
+/// All live runners, looked for once a pass.
+fn alive(more: &[String], pass: Timestamp) -> Arc<Vec<Runner>> {
+    type Known = BTreeMap<Vec<String>, (Timestamp, Arc<Vec<Runner>>)>;
+    static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((when, runners)) = known.get(more)
+        && *when == pass
+    {
+        return Arc::clone(runners);
+    }
+    let runners = Arc::new(walk(Path::new("/proc"), more));
+    known.insert(more.to_vec(), (pass, Arc::clone(&runners)));
+    runners
+}
+
+fn walk(proc: &Path, more: &[String]) -> Vec<Runner> {
+    let mut runners = Vec::new();
+    for entry in proc.read_dir().into_iter().flatten().flatten().take(MAX_PROCESSES) {
+        if !entry.file_name().as_bytes().iter().all(u8::is_ascii_digit) {
+            continue;
+        }
+        let process = entry.path();
+        let Some(name) = command_line(&process).and_then(|arguments| runner_name(&arguments, more)) else { continue };
+        // Another user's, or gone by now.
+        let Ok(directory) = process.join("cwd").read_link() else { continue };
+        runners.push(Runner { directory, name });
+    }
+    runners
+}
+
+/// The arguments of a process; `None` for a kernel thread or a zombie.
+fn command_line(process: &Path) -> Option<Vec<String>> {
+    let bytes = match read_capped(&process.join("cmdline"), MAX_COMMAND_LINE_BYTES as u64) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => first_bytes(&process.join("cmdline"))?,
+        Err(_) => return None,
+    };
+    let arguments: Vec<String> = bytes
+        .split(|&b| b == 0)
+        .map(|argument| String::from_utf8_lossy(argument).into_owned())
+        .filter(|argument| !argument.is_empty())
+        .collect();
+    match arguments.as_slice() {
+        [] => None,
+        // A program that writes its own title (npm) leaves one string with blanks.
+        [title] if title.contains(' ') => Some(title.split_whitespace().map(str::to_owned).collect()),
+        _ => Some(arguments),
+    }
+}
+
+fn first_bytes(path: &Path) -> Option<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = vec![0; MAX_COMMAND_LINE_BYTES];
+    let read = std::fs::File::open(path).ok()?.read(&mut bytes).ok()?;
+    bytes.truncate(read);
+    Some(bytes)
+}
+
+/// What a person would call this command if it runs tests. A runner that watches for changes and runs nothing
+/// meanwhile is not testing.
+fn runner_name(arguments: &[String], more: &[String]) -> Option<String> {
+    if arguments.iter().any(|argument| matches!(argument.as_str(), "--watch" | "--watchAll" | "watch")) {
+        return None;
+    }
+    let (program, rest) = program(arguments)?;
+    let first = rest.iter().find(|word| !word.starts_with(['-', '+'])).map(String::as_str);
+    let own = |runner: &String| {
+        let mut words = runner.split_whitespace();
+        words.next() == Some(program.as_str()) && words.all(|word| rest.iter().any(|argument| argument == word))
+    };
+    if let Some(own) = more.iter().find(|runner| own(runner)) {
+        return Some(own.clone());
+    }
+    if RUNNERS.contains(&program.as_str()) {
+        return Some(program);
+    }
+    let listed = |table: &[(&str, &'static [&'static str])]| {
+        table.iter().find(|(tool, _)| *tool == program).map_or([].as_slice(), |(_, words)| *words)
+    };
+    let word = first.filter(|word| listed(TOOLS).contains(word)).or_else(|| {
+        // `npm run test:unit`, `yarn run test`.
+        let script = rest.iter().skip_while(|word| *word != "run").nth(1).map(String::as_str)?;
+        let is_manager = matches!(program.as_str(), "npm" | "pnpm" | "yarn" | "bun");
+        (is_manager && (script == "test" || script.starts_with("test:"))).then_some(script)
+    });
+    let word = word.or_else(|| {
+        let targets = listed(BUILDERS);
+        rest.iter().map(String::as_str).find(|word| targets.contains(word))
+    });
+    let word = word.or_else(|| (program == "node" && rest.iter().any(|word| word == "--test")).then_some("--test"));
+    Some(format!("{program} {}", word?))
+}
+
+/// The command that matters: behind an interpreter it is the script or module.
+fn program(arguments: &[String]) -> Option<(String, &[String])> {
+    let name = base_name(arguments.first()?);
+    let rest = &arguments[1..];
+    match name.as_str() {
+        "java" => return java_program(rest),
+        // Elixir and Erlang: the script and its arguments come after the machine's own.
+        "beam.smp" => {
+            let at = rest.iter().position(|word| word == "-extra")? + 1;
+            return Some((base_name(rest.get(at)?), &rest[at + 1..]));
+        }
+        _ => {}
+    }
+    let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    if !INTERPRETERS.contains(&plain) {
+        return Some((name, rest));
+    }
+    if plain == "node" && rest.iter().any(|word| word == "--test") {
+        return Some(("node".to_owned(), rest));
+    }
+    let mut at = 0;
+    while let Some(argument) = rest.get(at) {
+        match argument.as_str() {
+            "-m" => {
+                let module = rest.get(at + 1)?;
+                return Some((runner_module(module), &rest[at + 2..]));
+            }
+            "-c" | "-e" => return None,
+            // Options whose value is an argument of its own.
+            "-X" | "-W" | "-r" | "--require" | "--import" | "--loader" => at += 2,
+            "exec" => at += 1,
+            option if option.starts_with('-') || option.contains('=') => at += 1,
+            script => {
+                let script = script_name(script);
+                // `env` and `bundle exec` start a program that may itself be an interpreter's script.
+                return Some((script, &rest[at + 1..]));
+            }
+        }
+    }
+    None
+}
+
+/// Modules whose command goes by another name.
+fn runner_module(module: &str) -> String {
+    match module {
+        "twisted.trial" => "trial".to_owned(),
+        module => module.to_owned(),
+    }
+}
+
+/// Maven and Gradle are Java programs; their main class says which, their arguments follow it.
+fn java_program(arguments: &[String]) -> Option<(String, &[String])> {
+    let at = arguments.iter().position(|word| {
+        word.starts_with("org.codehaus.plexus.classworlds.launcher")
+            || word.starts_with("org.gradle.")
+            || word.starts_with("org.apache.maven.")
+    })?;
+    let name = if arguments[at].starts_with("org.gradle.") { "gradle" } else { "mvn" };
+    Some((name.to_owned(), &arguments[at + 1..]))
+}
+
+fn base_name(argument: &str) -> String {
+    let path = Path::new(OsStr::new(argument));
+    path.file_name()
+        .map_or_else(|| argument.to_owned(), |name| name.to_string_lossy().trim_start_matches('-').to_owned())
+}
+
+/// A script by its name, or by the package it belongs to where the file is called `cli.js`, `bin.js` or `__main__.py`.
+fn script_name(script: &str) -> String {
+    let name = base_name(script);
+    let stem = name.split('.').next().unwrap_or(&name).to_owned();
+    if !matches!(stem.as_str(), "cli" | "bin" | "index" | "main" | "__main__" | "npm-cli" | "yarn" | "pnpm") {
+        return if name.starts_with("py.test") { name } else { stem };
+    }
+    if let Some(manager) = ["npm", "yarn", "pnpm"].into_iter().find(|manager| stem.starts_with(manager)) {
+        return manager.to_owned();
+    }
+    let known = |part: &&str| RUNNERS.contains(part);
+    let parts: Vec<&str> = script.split('/').map(|part| part.trim_end_matches("-cli")).collect();
+    parts.iter().rev().copied().find(known).unwrap_or(&stem).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(command: &str) -> Option<String> {
+        let arguments: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        runner_name(&arguments, &["mytool check".to_owned(), "nose3".to_owned()])
+    }
+
+    #[test]
+    fn known_runners_are_known_however_they_are_started() {
+        for (command, expected) in [
+            ("cargo test --workspace", "cargo test"),
+            ("/home/u/.cargo/bin/cargo +nightly --locked nextest run", "cargo nextest"),
+            ("cargo-nextest nextest run", "cargo-nextest"),
+            ("/usr/bin/python3 /usr/local/bin/pytest -q", "pytest"),
+            ("python3.12 -X dev -m pytest tests", "pytest"),
+            ("python -m unittest", "unittest"),
+            ("/venv/bin/python -m tox", "tox"),
+            ("go test ./...", "go test"),
+            ("node /w/node_modules/.bin/jest --ci", "jest"),
+            ("node /w/node_modules/vitest/vitest.mjs run", "vitest"),
+            ("node /w/node_modules/jest-cli/bin/jest.js", "jest"),
+            ("node --test", "node --test"),
+            ("npm test", "npm test"),
+            ("node /usr/bin/npm run test:unit", "npm test:unit"),
+            ("node /usr/lib/node_modules/npm/bin/npm-cli.js test", "npm test"),
+            ("node /usr/share/pnpm/pnpm.cjs run test", "pnpm test"),
+            ("yarn run test", "yarn test"),
+            ("java -Dx=y org.codehaus.plexus.classworlds.launcher.Launcher -q test", "mvn test"),
+            ("java -cp x org.gradle.wrapper.GradleWrapperMain :app:x check", "gradle check"),
+            ("ctest -j4", "ctest"),
+            ("make -j4 test", "make test"),
+            ("php vendor/bin/phpunit", "phpunit"),
+            ("ruby /usr/bin/rspec", "rspec"),
+            ("dotnet test", "dotnet test"),
+            ("beam.smp -- -root /x -extra /usr/bin/mix test", "mix test"),
+            ("mytool --fast check", "mytool check"),
+            ("nose3", "nose3"),
+        ] {
+            assert_eq!(named(command).as_deref(), Some(expected), "{command}");
+        }
+    }
+
+    #[test]
+    fn what_runs_no_tests_is_no_runner() {
+        for command in [
+            "cargo build",
+            "cargo run test",
+            "vim test",
+            "less pytest",
+            "make all",
+            "npm run build",
+            "node server.js",
+            "python app.py test",
+            "bash -c sleep",
+            "go build",
+            "vitest --watch",
+            "cargo watch -x test",
+            "grep -r test .",
+        ] {
+            assert_eq!(named(command), None, "{command}");
+        }
+    }
+
+    #[test]
+    fn processes_are_read_from_proc_and_odd_entries_skipped() {
+        let proc = tempfile::tempdir().expect("a directory");
+        let process = |pid: &str, command: &[u8], cwd: Option<&str>| {
+            let directory = proc.path().join(pid);
+            std::fs::create_dir(&directory).expect("a directory");
+            std::fs::write(directory.join("cmdline"), command).expect("written");
+            if let Some(cwd) = cwd {
+                std::os::unix::fs::symlink(cwd, directory.join("cwd")).expect("a link");
+            }
+        };
+        process("1", b"", Some("/w"));
+        process("20", b"pytest\0-q\0", Some("/w/sub"));
+        process("21", b"pytest\0", None);
+        process("22", b"npm test", Some("/w"));
+        process("self", b"pytest\0", Some("/w"));
+        let mut runners = walk(proc.path(), &[]);
+        runners.sort_by(|a, b| a.name.cmp(&b.name));
+        let expected = [("npm test", "/w"), ("pytest", "/w/sub")];
+        assert_eq!(
+            runners,
+            expected.map(|(name, directory)| Runner { directory: directory.into(), name: name.into() })
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! The tests' verdict: the newest one that still counts.
+//!
+//! A verdict counts while what was tested is what is there. Where the content is known (`record` keeps a digest of it, and
+//! so does the memory of an earlier look) that is compared; else nothing tracked may have changed since by its times.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::declared::Declared;
+use super::git::Git;
+use super::git::index::Index;
+use super::git::stamp::Horizon;
+use super::git::walk::{self, Depth};
+use super::record::Recorded;
+use super::reports::{self, Report, pytest::PytestRun};
+use crate::model::worktree::{
+    Answer, ReportMemory, TestCounts, TestSource, TestStatus, Tests, WorktreeFacts, WorktreeMemory, WorktreeTarget,
+};
+
+/// A verdict that does not count, in a few words.
+const CHANGED: &str = "files changed since the tests ran";
+
+/// Decides, and keeps in `memory` under which content each report counts.
+#[expect(clippy::too_many_arguments, reason = "every kind of evidence comes in by its own type")]
+pub(super) fn decide(
+    git: &Git,
+    target: &WorktreeTarget,
+    declared: &Declared,
+    recorded: &Recorded,
+    index: Option<&Index>,
+    answer: &Answer,
+    facts: &mut WorktreeFacts,
+    memory: &mut WorktreeMemory,
+) {
+    let evidence = Evidence { git, index, newest_edit_ns: newest_edit(answer, memory) };
+    let pytest = reports::pytest::last_run(&target.path);
+    let mut known = std::mem::take(&mut memory.reports);
+    let pytest_known = pytest.as_ref().and_then(|run| known.remove(&key(&run.path)));
+    let found = reports::junit_reports(&target.path, &target.test_reports, &target.nested, &mut known, git.deadline);
+    memory.reports = known;
+    if let Some(status) = declared.test_status {
+        facts.tests =
+            Some(Tests { status, source: TestSource::Declared, counts: None, duration: None, tested_at: None });
+        return;
+    }
+    let mut candidates = Vec::new();
+    let mut ignored = false;
+    match from_record(recorded, memory) {
+        Some(Some(tests)) => candidates.push(tests),
+        Some(None) => ignored = true,
+        None => {}
+    }
+    let junit = from_junit(&found, &evidence, memory);
+    ignored |= junit.is_none() && !found.is_empty();
+    candidates.extend(junit);
+    if let Some(run) = &pytest {
+        let tests = from_pytest(run, pytest_known, &evidence, memory);
+        ignored |= tests.is_none();
+        candidates.extend(tests);
+    }
+    // Of two at the same instant the first wins: `record` knows more than the report its command left.
+    candidates.reverse();
+    facts.tests = candidates.into_iter().max_by_key(|tests| tests.tested_at);
+    facts.tests_ignored = (facts.tests.is_none() && ignored).then(|| CHANGED.to_owned());
+}
+
+fn key(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    path.as_os_str().as_bytes().escape_ascii().to_string()
+}
+
+/// The newest edit in the worktree or one of its submodules.
+fn newest_edit(answer: &Answer, memory: &WorktreeMemory) -> Option<i64> {
+    memory.seen.values().map(|seen| seen.answer.newest_edit_ns).chain([answer.newest_edit_ns]).max().flatten()
+}
+
+/// `None`: there is no verdict. `Some(None)`: there is one, and it does not count.
+fn from_record(recorded: &Recorded, memory: &WorktreeMemory) -> Option<Option<Tests>> {
+    let verdict = recorded.verdict.as_ref()?;
+    let now = memory.content.as_ref().map(|content| &content.digest);
+    let tested = verdict.content_after.as_ref();
+    // What changed while the tests ran was tested by half.
+    let counts = tested.is_some() && tested == now && verdict.content_before == verdict.content_after;
+    Some(counts.then_some(Tests {
+        status: if verdict.passed { TestStatus::Passing } else { TestStatus::Failing },
+        source: TestSource::Record,
+        counts: verdict.counts,
+        duration: Some(verdict.duration),
+        tested_at: Some(verdict.ended_at),
+    }))
+}
+
+/// All reports that count, summed.
+fn from_junit(found: &[Report], evidence: &Evidence<'_>, memory: &mut WorktreeMemory) -> Option<Tests> {
+    let mut sum = TestCounts::default();
+    let mut duration = None;
+    let mut newest = None;
+    for report in found {
+        let Some(mut known) = memory.reports.remove(&report.key) else { continue };
+        if evidence.counts(report.written_ns, &mut known, memory) {
+            sum = sum.plus(known.counts.unwrap_or_default());
+            duration = match (duration, known.duration) {
+                (Some(sum), Some(more)) => Some(Duration::saturating_add(sum, more)),
+                (sum, more) => sum.or(more),
+            };
+            newest = newest.max(Some(report.written_ns));
+        }
+        memory.reports.insert(report.key.clone(), known);
+    }
+    let tested_at = newest.and_then(|ns| Timestamp::from_nanosecond(ns).ok());
+    newest.map(|_| Tests {
+        status: status_of(sum.failed),
+        source: TestSource::Junit,
+        counts: Some(sum),
+        duration,
+        tested_at,
+    })
+}
+
+fn from_pytest(
+    run: &PytestRun,
+    known: Option<ReportMemory>,
+    evidence: &Evidence<'_>,
+    memory: &mut WorktreeMemory,
+) -> Option<Tests> {
+    let mut known = known.filter(|known| known.stamp == run.stamp).unwrap_or_default();
+    known.stamp.clone_from(&run.stamp);
+    let counts = evidence.counts(run.ended_ns, &mut known, memory);
+    memory.reports.insert(key(&run.path), known);
+    counts.then(|| Tests {
+        status: status_of(run.failed),
+        source: TestSource::Pytest,
+        counts: None,
+        duration: None,
+        tested_at: Timestamp::from_nanosecond(run.ended_ns).ok(),
+    })
+}
+
+fn status_of(failed: u64) -> TestStatus {
+    if failed > 0 { TestStatus::Failing } else { TestStatus::Passing }
+}
+
+/// What tells whether something tracked has changed since an instant.
+struct Evidence<'a> {
+    git: &'a Git,
+    index: Option<&'a Index>,
+    newest_edit_ns: Option<i64>,
+}
+
+impl Evidence<'_> {
+    /// Whether a verdict of this instant counts; if so, under which content is kept in `known`.
+    fn counts(&self, tested_ns: i128, known: &mut ReportMemory, memory: &WorktreeMemory) -> bool {
+        let now = memory.content.as_ref();
+        if let (Some(tested), Some(now)) = (&known.content, now) {
+            return *tested == now.digest;
+        }
+        let seen_before = now.is_some_and(|content| content.since.as_nanosecond() <= tested_ns);
+        let counts = seen_before || self.untouched_since(tested_ns);
+        if counts {
+            known.content = now.map(|content| content.digest.clone());
+        }
+        counts
+    }
+
+    /// By times: if the index is older than the tests, only files that differ from it can have changed since; else any
+    /// tracked file may have been changed and committed.
+    fn untouched_since(&self, tested_ns: i128) -> bool {
+        let Some(index) = self.index else { return false };
+        if self.newest_edit_ns.is_some_and(|edit| i128::from(edit) > tested_ns) {
+            return false;
+        }
+        if index.written.is_none_or(|written| written <= tested_ns) {
+            return true;
+        }
+        let walk = walk::walk(&self.git.work_tree, index, &[], Depth::Files, Horizon::now());
+        walk.newest_ns <= tested_ns
+    }
+}

@@ -1,0 +1,704 @@
+//! The text exposition format 0.0.4, read as strictly as node_exporter 1.5 reads a textfile.
+//!
+//! What this reader refuses, the parser inside node_exporter (`expfmt` of prometheus/common 0.37) refuses too, and the
+//! other way round, odd corners included: blanks after a value, a missing last line feed, a second HELP. Later versions
+//! also take quoted names in braces; those are refused here, because a file must do for every version in use.
+//! Input is read line by line, so memory is bounded by what is kept.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::io::{self, BufRead, Read};
+
+/// The types a `# TYPE` line may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only goes up.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Quantiles, sum and count.
+    Summary,
+    /// Nothing is said, or `untyped`.
+    Untyped,
+    /// Cumulative buckets, sum and count.
+    Histogram,
+}
+
+impl Kind {
+    const ALL: [Kind; 5] = [Kind::Counter, Kind::Gauge, Kind::Summary, Kind::Untyped, Kind::Histogram];
+
+    /// The word in a `# TYPE` line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Summary => "summary",
+            Kind::Untyped => "untyped",
+            Kind::Histogram => "histogram",
+        }
+    }
+
+    /// Any mixture of upper and lower case is taken, as `expfmt` does.
+    fn parse(word: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(word))
+    }
+}
+
+/// One family as read, its samples joined to series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family {
+    /// Name, without `_bucket`, `_sum`, `_count` for histograms and summaries.
+    pub name: String,
+    /// HELP unescaped; `None` if there was none. Bytes that are no UTF-8 are replaced.
+    pub help: Option<String>,
+    /// Type; [`Kind::Untyped`] if no `# TYPE` came before the first sample.
+    pub kind: Kind,
+    /// Line on which the family is first named, from 1.
+    pub line: usize,
+    /// Its series, in the order of their first line.
+    pub series: Vec<Series>,
+}
+
+/// One series of a family.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Label names and values as written, without `le` of a histogram and `quantile` of a summary.
+    pub labels: Vec<(String, String)>,
+    /// What it says.
+    pub value: Value,
+    /// A timestamp in milliseconds on any of its lines; the last one counts.
+    pub timestamp_ms: Option<i64>,
+    /// Line of its first sample, from 1.
+    pub line: usize,
+}
+
+/// The value of a series.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// A counter, gauge or untyped number.
+    Number(f64),
+    /// A histogram.
+    Histogram(Distribution),
+    /// A summary.
+    Summary(Distribution),
+}
+
+/// A histogram's cumulative buckets (bound, count), or a summary's quantiles (quantile, value).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Distribution {
+    /// In the order of the lines, `+Inf` included if it is written.
+    pub points: Vec<(f64, f64)>,
+    /// `_sum`, if there is one.
+    pub sum: Option<f64>,
+    /// `_count`, if there is one.
+    pub count: Option<f64>,
+}
+
+impl Series {
+    /// The value of a label; `None` if it does not have it.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+/// How much is read at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of a line.
+    pub line_bytes: usize,
+    /// Bytes of all lines together.
+    pub total_bytes: u64,
+    /// Series.
+    pub series: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { line_bytes: 1 << 20, total_bytes: 64 << 20, series: 1_000_000 }
+    }
+}
+
+/// Why a text is no exposition.
+#[derive(Debug)]
+pub struct ReadError {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.fault)
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.fault {
+            Fault::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// What can be wrong with a line.
+#[derive(Debug)]
+pub enum Fault {
+    /// The text ends in the middle of a line.
+    NoFinalLineFeed,
+    /// A sample does not begin with a metric name.
+    MetricName,
+    /// A sample begins with a brace and a quoted name; `plain` if the name would do without the quotes.
+    QuotedName {
+        /// Whether the name has only characters that need no quotes.
+        plain: bool,
+    },
+    /// A sample begins with a brace and labels: it has no name at all.
+    NamelessSample,
+    /// HELP or TYPE is followed by something that is no metric name.
+    CommentName,
+    /// Something that is no label name stands where one belongs.
+    LabelName,
+    /// A label name in quotes.
+    QuotedLabel,
+    /// The label `__name__`.
+    ReservedLabel,
+    /// A label that the series already has.
+    SecondLabel(String),
+    /// This was expected at this place between the braces.
+    Expected(&'static str),
+    /// A backslash before something else than `\`, `n` and, in a label value, `"`.
+    Escape(char),
+    /// A label value that is not UTF-8.
+    NotUtf8,
+    /// Not a number.
+    Number(String),
+    /// `le` or `quantile` is not a number.
+    Bound(String),
+    /// Not a whole number after the value; empty for blanks at the end of the line.
+    Timestamp(String),
+    /// Something after the timestamp.
+    AfterTimestamp,
+    /// HELP given twice.
+    SecondHelp(String),
+    /// TYPE given twice, or after a sample of the family.
+    LateType(String),
+    /// Not a type of this format.
+    UnknownType(String),
+    /// More than [`Limits`] allow.
+    TooLarge(&'static str),
+    /// The input could not be read.
+    Io(io::Error),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::NoFinalLineFeed => f.write_str("the last line does not end in a line feed"),
+            Fault::MetricName => f.write_str("the sample does not begin with a metric name"),
+            Fault::QuotedName { .. } => f.write_str("the metric name stands in quotes between the braces"),
+            Fault::NamelessSample => f.write_str("the sample has labels, but no metric name"),
+            Fault::CommentName => f.write_str("no metric name after HELP or TYPE"),
+            Fault::LabelName => f.write_str("no label name where one belongs"),
+            Fault::QuotedLabel => f.write_str("a label name stands in quotes"),
+            Fault::ReservedLabel => f.write_str("the label name \"__name__\" is reserved"),
+            Fault::SecondLabel(name) => write!(f, "the label {name:?} is there twice"),
+            Fault::Expected(what) => write!(f, "{what} expected"),
+            Fault::Escape(c) => write!(f, "unknown escape \"\\{}\"", c.escape_debug()),
+            Fault::NotUtf8 => f.write_str("a label value is not UTF-8"),
+            Fault::Number(text) => write!(f, "{text:?} is no number"),
+            Fault::Bound(text) => write!(f, "{text:?} is no number for le or quantile"),
+            Fault::Timestamp(text) if text.is_empty() => f.write_str("blanks after the value"),
+            Fault::Timestamp(text) => write!(f, "{text:?} after the value is no timestamp"),
+            Fault::AfterTimestamp => f.write_str("something follows the timestamp"),
+            Fault::SecondHelp(name) => write!(f, "second HELP for {name:?}"),
+            Fault::LateType(name) => write!(f, "TYPE of {name:?} given twice or after its samples"),
+            Fault::UnknownType(word) => write!(f, "unknown type {word:?}"),
+            Fault::TooLarge(what) => write!(f, "more {what} than are read"),
+            Fault::Io(error) => write!(f, "cannot be read: {error}"),
+        }
+    }
+}
+
+/// Reads an exposition that is already in memory, with the default [`Limits`].
+///
+/// # Errors
+/// [`ReadError`] with the first line that node_exporter would refuse.
+pub fn parse(text: &[u8]) -> Result<Vec<Family>, ReadError> {
+    read(text, Limits::default())
+}
+
+/// Reads an exposition; families without a sample are left out.
+///
+/// # Errors
+/// [`ReadError`] with the first line that node_exporter would refuse, that is over a limit or that cannot be read.
+pub fn read(mut input: impl BufRead, limits: Limits) -> Result<Vec<Family>, ReadError> {
+    let mut reader = Reader { limits, ..Reader::default() };
+    let mut total = 0;
+    let mut buffer = Vec::new();
+    for line in 1.. {
+        buffer.clear();
+        let fail = |fault| ReadError { line, fault };
+        let read = (&mut input).take(limits.line_bytes as u64 + 1).read_until(b'\n', &mut buffer);
+        total += read.map_err(|e| fail(Fault::Io(e)))? as u64;
+        if total > limits.total_bytes {
+            return Err(fail(Fault::TooLarge("bytes")));
+        }
+        let ended = buffer.pop_if(|last| *last == b'\n').is_some();
+        if buffer.len() > limits.line_bytes {
+            return Err(fail(Fault::TooLarge("bytes in a line")));
+        }
+        // Blanks at the very end are no line; anything else must be ended.
+        match (ended, buffer.iter().all(|b| is_blank(*b))) {
+            (false, true) => break,
+            (false, false) => return Err(fail(Fault::NoFinalLineFeed)),
+            (true, _) => reader.line(line, &buffer).map_err(fail)?,
+        }
+    }
+    reader.families.retain(|family| !family.family.series.is_empty());
+    Ok(reader.families.into_iter().map(|open| open.family).collect())
+}
+
+/// Which part of a histogram or summary a sample name means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Point,
+    Sum,
+    Count,
+}
+
+/// A family that may still get more lines.
+#[derive(Debug)]
+struct Open {
+    family: Family,
+    /// Whether the type is settled, by a TYPE line or by a first sample.
+    typed: bool,
+    /// Series of histograms and summaries by their sorted labels.
+    by_labels: HashMap<Vec<(String, String)>, usize>,
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    limits: Limits,
+    families: Vec<Open>,
+    by_name: HashMap<String, usize>,
+    series: usize,
+}
+
+/// The labels of one sample line, with `le` or `quantile` taken out.
+#[derive(Debug, Default)]
+struct Labels {
+    pairs: Vec<(String, String)>,
+    point: Option<f64>,
+}
+
+impl Reader {
+    fn line(&mut self, number: usize, line: &[u8]) -> Result<(), Fault> {
+        let mut cursor = Cursor { rest: line };
+        cursor.skip_blanks();
+        match cursor.peek() {
+            None => Ok(()),
+            Some(b'#') => self.comment(number, cursor.after(1)),
+            Some(_) => self.sample(number, cursor),
+        }
+    }
+
+    fn comment(&mut self, number: usize, mut cursor: Cursor<'_>) -> Result<(), Fault> {
+        cursor.skip_blanks();
+        let keyword = cursor.word();
+        if cursor.peek().is_none() || !matches!(keyword, b"HELP" | b"TYPE") {
+            return Ok(());
+        }
+        cursor.skip_blanks();
+        let name = cursor.metric_name();
+        match cursor.peek() {
+            None => return Ok(()),
+            Some(b) if is_blank(b) && !name.is_empty() => {}
+            Some(_) => return Err(Fault::CommentName),
+        }
+        let (index, _) = self.family(number, name);
+        let open = &mut self.families[index];
+        cursor.skip_blanks();
+        match (cursor.peek(), keyword) {
+            (None, _) => Ok(()),
+            (_, b"HELP") if open.family.help.is_some() => Err(Fault::SecondHelp(open.family.name.clone())),
+            (_, b"HELP") => {
+                open.family.help = Some(String::from_utf8_lossy(&unescape_help(cursor.rest)?).into_owned());
+                Ok(())
+            }
+            _ if open.typed => Err(Fault::LateType(open.family.name.clone())),
+            _ => {
+                let word = String::from_utf8_lossy(cursor.rest);
+                open.family.kind = Kind::parse(&word).ok_or_else(|| Fault::UnknownType(word.into_owned()))?;
+                open.typed = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn sample(&mut self, number: usize, mut cursor: Cursor<'_>) -> Result<(), Fault> {
+        let name = cursor.metric_name();
+        if name.is_empty() {
+            return Err(no_name(cursor));
+        }
+        let (index, part) = self.family(number, name);
+        self.families[index].typed = true;
+        cursor.skip_blanks();
+        let kind = self.families[index].family.kind;
+        let labels = if cursor.peek() == Some(b'{') { labels(&mut cursor, kind)? } else { Labels::default() };
+        let word = cursor.word();
+        let value = number_of(word).ok_or_else(|| Fault::Number(String::from_utf8_lossy(word).into_owned()))?;
+        let timestamp_ms = if cursor.peek().is_none() { None } else { Some(timestamp(cursor)?) };
+
+        let point = labels.point;
+        let series = self.series(index, number, labels)?;
+        series.timestamp_ms = timestamp_ms.or(series.timestamp_ms);
+        match &mut series.value {
+            Value::Number(number) => *number = value,
+            Value::Histogram(distribution) | Value::Summary(distribution) => match (part, point) {
+                (Part::Sum, _) => distribution.sum = Some(value),
+                (Part::Count, _) => distribution.count = Some(value),
+                (Part::Point, Some(point)) => distribution.points.push((point, value)),
+                // A bucket without `le` says nothing; the format lets it pass.
+                (Part::Point, None) => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// The family that a name belongs to, made if it is new, and the part of it that the name means.
+    fn family(&mut self, line: usize, name: &str) -> (usize, Part) {
+        if let Some(index) = self.by_name.get(name) {
+            return (*index, Part::Point);
+        }
+        for (suffix, part) in [("_count", Part::Count), ("_sum", Part::Sum), ("_bucket", Part::Point)] {
+            if let Some(base) = name.strip_suffix(suffix).filter(|base| !base.is_empty())
+                && let Some(index) = self.by_name.get(base)
+            {
+                match self.families[*index].family.kind {
+                    Kind::Histogram => return (*index, part),
+                    Kind::Summary if part != Part::Point => return (*index, part),
+                    _ => {}
+                }
+            }
+        }
+        let index = self.families.len();
+        self.by_name.insert(name.to_owned(), index);
+        let family = Family { name: name.to_owned(), help: None, kind: Kind::Untyped, line, series: Vec::new() };
+        self.families.push(Open { family, typed: false, by_labels: HashMap::new() });
+        (index, Part::Point)
+    }
+
+    /// The series a sample adds to: a new one for plain numbers, the one with the same labels for distributions.
+    fn series(&mut self, index: usize, line: usize, labels: Labels) -> Result<&mut Series, Fault> {
+        let open = &mut self.families[index];
+        let (joined, value) = match open.family.kind {
+            Kind::Histogram => (true, Value::Histogram(Distribution::default())),
+            Kind::Summary => (true, Value::Summary(Distribution::default())),
+            Kind::Counter | Kind::Gauge | Kind::Untyped => (false, Value::Number(0.0)),
+        };
+        let next = open.family.series.len();
+        let position = if joined {
+            let mut key = labels.pairs.clone();
+            key.sort();
+            *open.by_labels.entry(key).or_insert(next)
+        } else {
+            next
+        };
+        if position == next {
+            self.series += 1;
+            if self.series > self.limits.series {
+                return Err(Fault::TooLarge("series"));
+            }
+            open.family.series.push(Series { labels: labels.pairs, value, timestamp_ms: None, line });
+        }
+        Ok(&mut open.family.series[position])
+    }
+}
+
+/// What is wrong with a sample line that does not begin with a metric name.
+fn no_name(mut cursor: Cursor<'_>) -> Fault {
+    if !cursor.take(b'{') {
+        return Fault::MetricName;
+    }
+    cursor.skip_blanks();
+    if !cursor.take(b'"') {
+        return Fault::NamelessSample;
+    }
+    let name = cursor.metric_name();
+    Fault::QuotedName { plain: !name.is_empty() && cursor.peek() == Some(b'"') }
+}
+
+/// Reads `{…}` and the blanks behind it; the cursor stands at the brace.
+fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Labels, Fault> {
+    let mut labels = Labels::default();
+    let mut seen = HashSet::new();
+    *cursor = cursor.after(1);
+    loop {
+        cursor.skip_blanks();
+        if cursor.take(b'}') {
+            break;
+        }
+        let name = cursor.label_name();
+        match name {
+            "" if cursor.peek() == Some(b'"') => return Err(Fault::QuotedLabel),
+            "" => return Err(Fault::LabelName),
+            "__name__" => return Err(Fault::ReservedLabel),
+            _ => {}
+        }
+        cursor.skip_blanks();
+        if !cursor.take(b'=') {
+            return Err(Fault::Expected("'=' after a label name"));
+        }
+        cursor.skip_blanks();
+        if !cursor.take(b'"') {
+            return Err(Fault::Expected("'\"' before a label value"));
+        }
+        let value = cursor.label_value()?;
+        let point_label = match kind {
+            Kind::Histogram => Some("le"),
+            Kind::Summary => Some("quantile"),
+            Kind::Counter | Kind::Gauge | Kind::Untyped => None,
+        };
+        if point_label == Some(name) {
+            // NaN is how the format's own parser says "none".
+            let point = number_of(value.as_bytes()).ok_or(Fault::Bound(value))?;
+            labels.point = Some(point).filter(|p| !p.is_nan());
+        } else if seen.insert(name) {
+            labels.pairs.push((name.to_owned(), value));
+        } else {
+            return Err(Fault::SecondLabel(name.to_owned()));
+        }
+        cursor.skip_blanks();
+        if !cursor.take(b',') {
+            if cursor.take(b'}') {
+                break;
+            }
+            return Err(Fault::Expected("',' or '}' after a label value"));
+        }
+    }
+    cursor.skip_blanks();
+    Ok(labels)
+}
+
+/// Reads the timestamp behind a value; the cursor stands at the blank before it.
+fn timestamp(mut cursor: Cursor<'_>) -> Result<i64, Fault> {
+    cursor.skip_blanks();
+    let word = String::from_utf8_lossy(cursor.word()).into_owned();
+    let timestamp = word.parse().map_err(|_not_a_number| Fault::Timestamp(word))?;
+    if cursor.peek().is_some() { Err(Fault::AfterTimestamp) } else { Ok(timestamp) }
+}
+
+/// A number as Go's `strconv.ParseFloat` takes it in this format: no sign before NaN, no overflow to infinity.
+fn number_of(word: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(word).ok()?;
+    let number: f64 = text.parse().ok()?;
+    let unsigned = text.trim_start_matches(['+', '-']);
+    let letter = |c: char| unsigned.starts_with([c, c.to_ascii_uppercase()]);
+    let overflowed = number.is_infinite() && !letter('i');
+    let signed_nan = number.is_nan() && unsigned.len() != text.len();
+    (!overflowed && !signed_nan).then_some(number)
+}
+
+/// Undoes the escapes of HELP: `\\` and `\n`.
+fn unescape_help(text: &[u8]) -> Result<Vec<u8>, Fault> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.iter();
+    while let Some(&byte) = bytes.next() {
+        if byte != b'\\' {
+            out.push(byte);
+            continue;
+        }
+        match bytes.next() {
+            Some(b'\\') => out.push(b'\\'),
+            Some(b'n') => out.push(b'\n'),
+            other => return Err(Fault::Escape(char::from(other.copied().unwrap_or(b'\n')))),
+        }
+    }
+    Ok(out)
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+/// What is left of a line.
+#[derive(Debug, Clone, Copy)]
+struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    fn after(self, bytes: usize) -> Self {
+        Cursor { rest: &self.rest[bytes..] }
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let there = self.peek() == Some(byte);
+        if there {
+            *self = self.after(1);
+        }
+        there
+    }
+
+    fn take_while(&mut self, wanted: impl Fn(usize, u8) -> bool) -> &'a [u8] {
+        let end = self.rest.iter().enumerate().position(|(i, b)| !wanted(i, *b)).unwrap_or(self.rest.len());
+        let (taken, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        taken
+    }
+
+    fn skip_blanks(&mut self) {
+        self.take_while(|_, b| is_blank(b));
+    }
+
+    fn word(&mut self) -> &'a [u8] {
+        self.take_while(|_, b| !is_blank(b))
+    }
+
+    fn metric_name(&mut self) -> &'a str {
+        self.name(|i, b| b.is_ascii_alphabetic() || matches!(b, b'_' | b':') || (i > 0 && b.is_ascii_digit()))
+    }
+
+    fn label_name(&mut self) -> &'a str {
+        self.name(|i, b| b.is_ascii_alphabetic() || b == b'_' || (i > 0 && b.is_ascii_digit()))
+    }
+
+    fn name(&mut self, wanted: impl Fn(usize, u8) -> bool) -> &'a str {
+        // Only ASCII is taken, so this is always UTF-8.
+        std::str::from_utf8(self.take_while(wanted)).unwrap_or_default()
+    }
+
+    /// Reads up to and including the closing quote.
+    fn label_value(&mut self) -> Result<String, Fault> {
+        let mut out = Vec::new();
+        loop {
+            out.extend_from_slice(self.take_while(|_, b| !matches!(b, b'"' | b'\\')));
+            if self.take(b'"') {
+                return String::from_utf8(out).map_err(|_not_utf8| Fault::NotUtf8);
+            }
+            if !self.take(b'\\') {
+                return Err(Fault::Expected("'\"' after a label value"));
+            }
+            match self.peek() {
+                Some(b'n') => out.push(b'\n'),
+                Some(b @ (b'"' | b'\\')) => out.push(b),
+                Some(other) => return Err(Fault::Escape(char::from(other))),
+                None => return Err(Fault::Expected("'\"' after a label value")),
+            }
+            *self = self.after(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sentence of the error, or the families as `name kind series`.
+    fn judged(text: &str) -> Result<String, String> {
+        let families = parse(text.as_bytes()).map_err(|e| e.to_string())?;
+        let shown = families.iter().map(|f| format!("{} {} {}", f.name, f.kind.as_str(), f.series.len()));
+        Ok(shown.collect::<Vec<_>>().join(", "))
+    }
+
+    #[test]
+    fn what_the_format_allows_is_read() {
+        for (text, families) in [
+            ("", ""),
+            ("  \t", ""),
+            ("\n\n# a comment\n#\n# EOF\n", ""),
+            ("# HELP a_metric only help\n# TYPE b gauge\n", ""),
+            ("a 1\n", "a untyped 1"),
+            ("  a\t{} \t1\n", "a untyped 1"),
+            ("a{x=\"1\",}1\na{x=\"2\"} 0x\n".replace("0x", "+Inf").as_str(), "a untyped 2"),
+            ("#HELP a b\n#TYPE a CoUnTer\na .5\n", "a counter 1"),
+            ("# TYPE a gauge\na -1\na-1\n", "a gauge 2"),
+            ("# HELP a\n# HELP a \n# HELP a text\na 1\n", "a untyped 1"),
+            ("a 1 -5\n", "a untyped 1"),
+            ("a{le=\"x\",quantile=\"y\"} nan\n", "a untyped 1"),
+            (
+                "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\nh_total 1\n",
+                "h histogram 1, h_total untyped 1",
+            ),
+            ("# TYPE s summary\ns{quantile=\"0.5\"} 1\ns_sum 1\ns_bucket 1\n", "s summary 1, s_bucket untyped 1"),
+        ] {
+            assert_eq!(judged(text).as_deref(), Ok(families), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_node_exporter_refuses_is_refused_with_its_line() {
+        for (text, sentence) in [
+            ("a 1", "line 1: the last line does not end in a line feed"),
+            ("a 1\n# no end", "line 2: the last line does not end in a line feed"),
+            ("a 1\n{x=\"y\"} 1\n", "line 2: the sample has labels, but no metric name"),
+            ("{\"a\",x=\"y\"} 1\n", "line 1: the metric name stands in quotes between the braces"),
+            ("1a 1\n", "line 1: the sample does not begin with a metric name"),
+            ("# HELP 1a x\n", "line 1: no metric name after HELP or TYPE"),
+            ("# TYPE a! gauge\n", "line 1: no metric name after HELP or TYPE"),
+            ("a{1=\"\"} 1\n", "line 1: no label name where one belongs"),
+            ("a{,} 1\n", "line 1: no label name where one belongs"),
+            ("a{\"x\"=\"\"} 1\n", "line 1: a label name stands in quotes"),
+            ("a{x:y=\"\"} 1\n", "line 1: '=' after a label name expected"),
+            ("a{x=y} 1\n", "line 1: '\"' before a label value expected"),
+            ("a{x=\"y} 1\n", "line 1: '\"' after a label value expected"),
+            ("a{x=\"y\\\n", "line 1: '\"' after a label value expected"),
+            ("a{x=\"y\"z=\"\"} 1\n", "line 1: ',' or '}' after a label value expected"),
+            ("a{__name__=\"y\"} 1\n", "line 1: the label name \"__name__\" is reserved"),
+            ("a{x=\"\",x=\"\"} 1\n", "line 1: the label \"x\" is there twice"),
+            ("a{x=\"\\t\"} 1\n", "line 1: unknown escape \"\\t\""),
+            ("# HELP a \\\"\n", "line 1: unknown escape \"\\\\\"\""),
+            ("# HELP a x\\\n", "line 1: unknown escape \"\\\\n\""),
+            ("a\n", "line 1: \"\" is no number"),
+            ("a 1e999\n", "line 1: \"1e999\" is no number"),
+            ("a +nan\n", "line 1: \"+nan\" is no number"),
+            ("a 1_0\n", "line 1: \"1_0\" is no number"),
+            ("a 0x1p3\n", "line 1: \"0x1p3\" is no number"),
+            ("a 1\r\n", "line 1: \"1\\r\" is no number"),
+            ("a 1 \n", "line 1: blanks after the value"),
+            ("a 1 1.5\n", "line 1: \"1.5\" after the value is no timestamp"),
+            ("a 1 1 \n", "line 1: something follows the timestamp"),
+            ("# HELP a x\n# HELP a x\n", "line 2: second HELP for \"a\""),
+            ("# TYPE a gauge\n# TYPE a gauge\n", "line 2: TYPE of \"a\" given twice or after its samples"),
+            ("a 1\n# TYPE a gauge\n", "line 2: TYPE of \"a\" given twice or after its samples"),
+            ("# TYPE a info\n", "line 1: unknown type \"info\""),
+            ("# TYPE a gauge \n", "line 1: unknown type \"gauge \""),
+            ("# TYPE a histogram\na_bucket{le=\"x\"} 1\n", "line 2: \"x\" is no number for le or quantile"),
+            ("# TYPE a histogram\n# HELP a x\n# HELP a_sum x\n", "line 3: second HELP for \"a\""),
+        ] {
+            assert_eq!(judged(text).as_ref().map_err(String::as_str), Err(sentence), "{text:?}");
+        }
+        assert!(matches!(parse(b"a{x=\"\xff\"} 1\n"), Err(ReadError { line: 1, fault: Fault::NotUtf8 })));
+    }
+
+    #[test]
+    fn a_histogram_is_one_series_of_bounds_sum_and_count() {
+        let text = "# TYPE h histogram\nh_bucket{le=\"1\",a=\"b\"} 1\nh_bucket{a=\"b\",le=\"+Inf\"} 3\nh_sum{a=\"b\"} 2.5\nh_count{a=\"b\"} 3 7\n";
+        let families = parse(text.as_bytes()).expect("valid");
+        let expected =
+            Distribution { points: vec![(1.0, 1.0), (f64::INFINITY, 3.0)], sum: Some(2.5), count: Some(3.0) };
+        let [series] = families[0].series.as_slice() else { panic!("one series: {families:?}") };
+        assert_eq!(series.value, Value::Histogram(expected));
+        assert_eq!((series.label("a"), series.label("le"), series.timestamp_ms), (Some("b"), None, Some(7)));
+    }
+
+    #[test]
+    fn endless_input_is_cut_off() {
+        let limits = Limits { line_bytes: 100, total_bytes: 10_000, series: 50 };
+        let refused = |input: &[u8]| match read(input, limits).map_err(|e| e.fault) {
+            Err(Fault::TooLarge(what)) => what,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refused(&[b'a'; 5000]), "bytes in a line");
+        assert_eq!(refused(&b"a 1\n".repeat(60)), "series");
+        assert_eq!(refused(&b"# a comment\n".repeat(1000)), "bytes");
+        let endless = io::BufReader::new(io::repeat(b'x'));
+        assert!(read(endless, Limits::default()).is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! SHA-256 over parts, in hexadecimal: fingerprints and stamps that must differ whenever one part does.
+
+use sha2::{Digest as _, Sha256};
+
+/// A digest under construction. Each part is preceded by its length, so that moving bytes between parts changes it.
+#[derive(Debug, Clone, Default)]
+pub struct Digest(Sha256);
+
+impl Digest {
+    /// Adds a part.
+    pub fn part(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    /// The digest of everything added so far.
+    pub fn finish(self) -> String {
+        use std::fmt::Write as _;
+        let mut out = String::with_capacity(64);
+        for byte in self.0.finalize() {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{byte:02x}");
+        }
+        out
+    }
+}
+
+/// The digest of `parts`.
+pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut digest = Digest::default();
+    for part in parts {
+        digest.part(part);
+    }
+    digest.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_part_ends_matters() {
+        assert_ne!(of([b"ab".as_slice(), b"c"]), of([b"a".as_slice(), b"bc"]));
+        assert_eq!(of([b"ab".as_slice()]).len(), 64);
+    }
+}

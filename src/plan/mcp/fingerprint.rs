@@ -1,0 +1,180 @@
+//! Digests of what a server's configuration resolves to.
+//!
+//! A fingerprint says "this is still the server that was checked" and is kept in the state. Tokens are part of what it
+//! is made from (a renewed token must be tried at once), and some are short enough to be guessed from a plain hash by
+//! whoever reads the state. So it is keyed: with 32 random bytes in a file of the state directory that only its owner
+//! reads. A lost key costs one round of checks.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::model::mcp::{McpTarget, Reach};
+use crate::model::secret::Secret;
+
+const KEY_LENGTH: usize = 32;
+
+/// The key of all fingerprints of one state directory.
+#[derive(Clone)]
+pub(super) struct Key([u8; KEY_LENGTH]);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(***)")
+    }
+}
+
+impl Key {
+    /// The state directory's key, made if the directory is there and has none. Where it cannot be kept, it lasts for
+    /// this process: nothing can be remembered there either.
+    pub(super) fn of(state_dir: &Path) -> Self {
+        let path = state_dir.join("fingerprint.key");
+        if let Some(key) = read(&path) {
+            return key;
+        }
+        let mut key = random();
+        if state_dir.is_dir() && crate::fs::replace(&path, &key.0, 0o600).is_ok() {
+            // Another process may have written one in the same moment: the one on disk counts for both.
+            key = read(&path).unwrap_or(key);
+        }
+        key
+    }
+
+    /// A fingerprint over a server's resolved configuration.
+    pub(super) fn fingerprint(&self, target: &McpTarget, timeout: std::time::Duration) -> String {
+        let mut sum = Sum::new();
+        sum.number(target.list_tools.into());
+        sum.number(timeout.as_millis() as u64);
+        reach(&mut sum, &target.reach);
+        self.seal(&sum)
+    }
+
+    /// The key is hashed in twice, inside and outside, so that nothing can be appended to a known digest.
+    fn seal(&self, sum: &Sum) -> String {
+        let inner = Sha256::new().chain_update(self.0).chain_update(&sum.0).finalize();
+        let outer = Sha256::new().chain_update(self.0).chain_update(inner).finalize();
+        outer.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+fn read(path: &Path) -> Option<Key> {
+    let bytes = crate::fs::read_capped(path, KEY_LENGTH as u64).ok()?;
+    Some(Key(bytes.try_into().ok()?))
+}
+
+/// From the kernel. Without /dev/urandom there is no secret to keep a key from: the fingerprint then only tells changes.
+fn random() -> Key {
+    let mut key = [0; KEY_LENGTH];
+    let filled = std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut key));
+    if filled.is_err() {
+        fastrand::fill(&mut key);
+    }
+    Key(key)
+}
+
+/// Parts one after another, each with its length in front, so that no two lists of parts run together to the same bytes.
+struct Sum(Vec<u8>);
+
+impl Sum {
+    fn new() -> Self {
+        Sum(Vec::new())
+    }
+
+    fn part(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn number(&mut self, number: u64) {
+        self.0.extend_from_slice(&number.to_le_bytes());
+    }
+
+    fn path(&mut self, path: Option<&PathBuf>) {
+        self.number(path.is_some().into());
+        self.part(path.map_or(b"", |path| path.as_os_str().as_encoded_bytes()));
+    }
+
+    fn secrets(&mut self, secrets: &[Secret]) {
+        self.number(secrets.len() as u64);
+        secrets.iter().for_each(|secret| self.part(secret.expose().as_bytes()));
+    }
+
+    fn pairs<'a>(&mut self, pairs: impl ExactSizeIterator<Item = (&'a String, &'a Secret)>) {
+        self.number(pairs.len() as u64);
+        for (name, value) in pairs {
+            self.part(name.as_bytes());
+            self.part(value.expose().as_bytes());
+        }
+    }
+}
+
+fn reach(sum: &mut Sum, reach: &Reach) {
+    match reach {
+        Reach::Stdio(server) => {
+            sum.part(b"stdio");
+            sum.part(server.command.as_bytes());
+            sum.secrets(&server.args);
+            sum.pairs(server.env.iter());
+            sum.path(server.cwd.as_ref());
+        }
+        Reach::Http(server) => {
+            sum.part(b"http");
+            sum.part(server.url.expose().as_bytes());
+            sum.part(format!("{:?}", server.transport).as_bytes());
+            sum.pairs(server.headers.iter().map(|(name, value)| (name, value)));
+            sum.path(server.ca_file.as_ref());
+        }
+        Reach::Script(script) => {
+            sum.part(b"script");
+            sum.secrets(&script.command);
+            sum.pairs(script.env.iter());
+            sum.path(script.cwd.as_ref());
+        }
+        Reach::Unreachable(failure) => {
+            sum.part(b"unreachable");
+            sum.part(failure.reason.as_str().as_bytes());
+            sum.part(failure.detail.as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::mcp::StdioServer;
+
+    fn stdio(command: &str, args: &[&str]) -> McpTarget {
+        let args = args.iter().map(|arg| Secret::new(*arg)).collect();
+        let server = StdioServer { command: command.into(), args, ..StdioServer::default() };
+        McpTarget { reach: Reach::Stdio(server), list_tools: true }
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_every_part_and_with_the_key_and_with_nothing_else() {
+        let timeout = Duration::from_secs(1);
+        let key = Key([1; KEY_LENGTH]);
+        let base = key.fingerprint(&stdio("a", &["b", "c"]), timeout);
+        assert_eq!(key.fingerprint(&stdio("a", &["b", "c"]), timeout), base);
+        for other in [stdio("a", &["bc"]), stdio("a", &["b", "d"]), stdio("ab", &["c"]), stdio("a", &["b", "c", ""])] {
+            assert_ne!(key.fingerprint(&other, timeout), base);
+        }
+        assert_ne!(key.fingerprint(&stdio("a", &["b", "c"]), Duration::from_secs(2)), base);
+        assert_ne!(Key([2; KEY_LENGTH]).fingerprint(&stdio("a", &["b", "c"]), timeout), base);
+    }
+
+    #[test]
+    fn the_key_is_made_once_kept_private_and_not_made_where_there_is_no_state() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let first = Key::of(directory.path());
+        assert_eq!(Key::of(directory.path()).0, first.0);
+        let mode = directory.path().join("fingerprint.key").metadata().expect("made").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let missing = directory.path().join("missing");
+        assert_ne!(Key::of(&missing).0, Key::of(&missing).0);
+        assert!(!missing.exists());
+    }
+}

@@ -1,0 +1,120 @@
+//! Repositories → worktrees → names, read from git's own files without starting git.
+//!
+//! A repository that cannot be read becomes a target that says so: its series stay, with `lab_worktree_up 0`.
+
+mod layout;
+mod names;
+
+use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use self::layout::{Found, Repository};
+use super::Plan;
+use crate::clock::Deadline;
+use crate::config::settings::WorktreeSettings;
+use crate::model::digest;
+use crate::model::target::{Origin, Probe, Target};
+use crate::model::worktree::{Standing, WorktreeTarget};
+
+/// A repository whose files do not answer within this long (a dead network mount) is reported and left alone.
+const LIMIT_PER_REPOSITORY: Duration = Duration::from_secs(3);
+
+/// Every worktree of every configured repository, named; `records` is where `record` keeps its verdicts.
+pub fn plan(settings: &WorktreeSettings, records: &Path, deadline: Deadline) -> Plan {
+    let mut plan = Plan::default();
+    let mut found = discover(settings, deadline);
+    let mut known = HashSet::new();
+    found.retain(|one| known.insert(one.path.clone()));
+    let names = names::choose(&found, &settings.named);
+    for (path, name) in &settings.named {
+        if !found.iter().any(|one| names::same_place(path, &one.path)) {
+            plan.warnings.push(format!(
+                "[[worktree.named]] {name:?}: no worktree of a configured repository lies at {}; add its repository to [worktree] repos",
+                path.display()
+            ));
+        }
+    }
+    let paths: Vec<PathBuf> = found.iter().map(|one| one.path.clone()).collect();
+    plan.targets =
+        found.into_iter().zip(names).map(|(one, name)| target(one, name, &paths, settings, records)).collect();
+    plan
+}
+
+/// A repository with its worktrees, or the sentence that says why it cannot be read.
+type Answer = Result<(Repository, Vec<Found>), String>;
+
+/// Reads all repositories at once, so that one that hangs costs the others nothing.
+fn discover(settings: &WorktreeSettings, deadline: Deadline) -> Vec<Found> {
+    let limit = deadline.sooner(LIMIT_PER_REPOSITORY);
+    let (sender, receiver) = mpsc::channel();
+    for (index, path) in settings.repos.iter().enumerate() {
+        let (sender, path, upwards) = (sender.clone(), path.clone(), settings.discovered);
+        std::thread::spawn(move || {
+            let repository = layout::find(&path, upwards).map(|repository| {
+                let found = layout::worktrees(&repository);
+                (repository, found)
+            });
+            // Nobody listens any more once the limit has passed.
+            let _ = sender.send((index, repository));
+        });
+    }
+    drop(sender);
+    let mut answers: Vec<Option<Answer>> = settings.repos.iter().map(|_| None).collect();
+    while let Ok((index, answer)) = receiver.recv_timeout(limit.left()) {
+        answers[index] = Some(answer);
+    }
+    let mut found = Vec::new();
+    let mut known = HashSet::new();
+    for (path, answer) in settings.repos.iter().zip(answers) {
+        match answer {
+            Some(Ok((repository, worktrees))) => {
+                if known.insert(repository.common_dir) {
+                    found.extend(worktrees);
+                }
+            }
+            Some(Err(_)) if settings.discovered => {}
+            Some(Err(reason)) => found.push(Found::unreadable(path, reason)),
+            None => found.push(Found::unreadable(path, format!("{} does not answer", path.display()))),
+        }
+    }
+    found
+}
+
+fn target(one: Found, name: String, all: &[PathBuf], settings: &WorktreeSettings, records: &Path) -> Target {
+    let nested = all.iter().filter(|path| **path != one.path && path.starts_with(&one.path)).cloned().collect();
+    let origin = match &one.standing {
+        Standing::Present { git_dir, .. } => git_dir.clone(),
+        Standing::Gone { .. } | Standing::Unreadable { .. } => one.repository.clone(),
+    };
+    Target {
+        name,
+        schedule: settings.schedule,
+        fingerprint: fingerprint(&one, settings),
+        origins: vec![Origin {
+            source: "lab-probe".to_owned(),
+            path: PathBuf::from(origin.to_string_lossy().into_owned()),
+            scope: "git".to_owned(),
+            name: None,
+            note: None,
+        }],
+        probe: Probe::Worktree(WorktreeTarget {
+            repository: one.repository,
+            path: one.path,
+            standing: one.standing,
+            nested,
+            base: settings.base.clone(),
+            test_reports: settings.test_reports.clone(),
+            test_runners: settings.test_runners.clone(),
+            records: records.to_owned(),
+        }),
+    }
+}
+
+/// What decides the outcome. Whether the directory is there is an observation, not configuration.
+fn fingerprint(one: &Found, settings: &WorktreeSettings) -> String {
+    let settings = format!("{:?} {:?} {:?}", settings.base, settings.test_reports, settings.test_runners);
+    digest::of([one.path.as_os_str().as_bytes(), one.repository.as_os_str().as_bytes(), settings.as_bytes()])
+}
