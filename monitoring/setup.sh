@@ -49,7 +49,8 @@ accept TELEGRAM_API_URL "$api" 'https?://[A-Za-z0-9.:/_-]+'
 accept LAB_TIMEZONE "$zone" '[A-Za-z0-9/_+-]+'
 [ -z "$runbook" ] || accept RUNBOOK_BASE_URL "$runbook" 'https?://[A-Za-z0-9.:/_-]+'
 
-mkdir -p "$out/alertmanager/templates" "$out/targets" ${GRAFANA_OWNER:+"$out/grafana"}
+(umask 022 && mkdir -p "$out/targets") # Prometheus reads it as another user
+mkdir -p "$out/alertmanager/templates" ${GRAFANA_OWNER:+"$out/grafana"}
 
 # ---- Alertmanager
 config=$out/alertmanager/alertmanager.yml
@@ -110,7 +111,7 @@ if [ -n "${GRAFANA_OWNER:-}" ] && [ ! -s "$password" ]; then
 fi
 
 # Each container's user reads its own part and nothing else. Outside of containers all belongs to who runs this.
-chmod 755 "$out" "$out/targets"
+chmod 755 "$out/targets"
 chmod 644 "$out"/targets/*.yml
 if [ -n "${CONFIG_OWNER:-}" ]; then
   chown -R "$CONFIG_OWNER" "$out/alertmanager"

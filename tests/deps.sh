@@ -20,6 +20,7 @@ needs=(
   prometheus-pushgateway:prometheus-pushgateway
   victoria-metrics:victoria-metrics
   docker-compose:docker-compose
+  busybox:busybox
 )
 # pip comes with some Pythons and as a package with others.
 python3 -m pip --version >/dev/null 2>&1 || needs+=(pip-for-python3:python3-pip)

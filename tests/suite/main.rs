@@ -6,3 +6,4 @@ mod discovery;
 mod harness;
 mod http;
 mod verify;
+mod monitoring;
