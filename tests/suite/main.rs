@@ -5,5 +5,5 @@ mod cli;
 mod discovery;
 mod harness;
 mod http;
-mod verify;
 mod monitoring;
+mod verify;

@@ -7,6 +7,8 @@ mod dashboards;
 mod rule_files;
 mod rules;
 mod running;
+mod stack;
+mod storage;
 mod synthetic;
 mod telegram;
 mod tools;

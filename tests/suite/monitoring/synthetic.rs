@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use lab_probe::metrics::catalogue::{self, Family, Type};
 
+use super::tools::{monitoring, text};
+
 /// A LAB and the state it is in.
 pub(super) struct Synthetic {
     /// MCP servers.
@@ -190,4 +192,37 @@ fn the_synthetic_textfile_holds_every_family_and_is_taken_by_promtool() {
         assert!(text.contains(&format!("\n{}", family.name)) || text.starts_with(family.name), "{}", family.name);
     }
     assert!(lab_probe::metrics::read::parse(text.as_bytes()).is_ok(), "{text}");
+}
+
+/// Samples of a LAB of some size, nothing being wrong with it.
+fn series(servers: usize, worktrees: usize, environments: &[&'static str]) -> usize {
+    let environments = environments.to_vec();
+    let lab = Synthetic { servers, worktrees, environments, changed: BTreeMap::new() };
+    lab.exposition(1.7e9, 0).lines().filter(|line| !line.starts_with('#')).count()
+}
+
+#[test]
+fn what_grows_with_hosts_servers_and_worktrees_is_as_the_readme_says() {
+    let readme = text(monitoring("README.md"));
+    let one = series(18, 5, &["testnet", "live"]);
+    // The last two servers have a reason in every synthetic LAB, so a larger LAB has two in all as well.
+    let server = series(19, 5, &["testnet", "live"]) - one;
+    let worktree = series(18, 6, &["testnet", "live"]) - one;
+    let environment = series(18, 5, &["testnet", "live", "paper"]) - one;
+    let host = one - 18 * server - 2 - 5 * worktree - 2 * environment - 2 * 2;
+    for line in [
+        format!("| host | {host} |"),
+        format!("| MCP server | {server} |"),
+        format!("| worktree | {worktree} |"),
+        format!("| trading environment | {environment} |"),
+        format!("is **{one}** series"),
+        format!("| 1 host, 128 worktrees | {} |", thousands(one + 123 * worktree)),
+        format!("| 1 host, 200 servers | {} |", thousands(one + 182 * server)),
+    ] {
+        assert!(readme.contains(&line), "monitoring/README.md does not say {line:?}");
+    }
+}
+
+fn thousands(number: usize) -> String {
+    format!("{},{:03}", number / 1000, number % 1000)
 }
