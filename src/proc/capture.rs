@@ -58,6 +58,8 @@ pub fn capture(
     deadline: Deadline,
 ) -> Result<Captured, SpawnError> {
     let mut pump = Pump::start(spec, None)?;
+    // Nobody waits for its start to be over.
+    pump.answered();
     pump.send(stdin.unwrap_or_default());
     pump.close_stdin_when_written();
     let mut stdout = Vec::new();
@@ -69,8 +71,12 @@ pub fn capture(
                 if bytes.len() > room {
                     break Outcome::TooLarge;
                 }
+                // One that never stops printing leaves no quiet moment.
+                if deadline.passed() {
+                    break Outcome::TimedOut;
+                }
             }
-            Event::StdoutClosed => {}
+            Event::StdoutClosed | Event::Idle => {}
             Event::Exited(exit) => break Outcome::Exited(exit),
             Event::Quiet => break Outcome::TimedOut,
         }

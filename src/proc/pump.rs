@@ -44,6 +44,9 @@ pub enum Event<'a> {
     StdoutClosed,
     /// The program itself has ended and standard output holds nothing more for now; reported once.
     Exited(Exit),
+    /// It has answered nothing, but does nothing any more either: its start is over. Reported once, and not after
+    /// [`Pump::answered`].
+    Idle,
     /// Nothing of these until the time given.
     Quiet,
 }
@@ -82,19 +85,19 @@ pub struct Pump {
     chunk: Box<[u8]>,
     tail: Tail,
     exit_told: bool,
-    place: Option<Starting>,
+    starting: Option<Starting>,
 }
 
-/// The place of a program that is still starting, and what it was last seen doing.
+/// A program that is still starting: the place it has, and what it was last seen doing.
 struct Starting {
-    _place: Place,
+    _place: Option<Place>,
     next_look: Deadline,
     last: Option<Activity>,
     idle: u32,
 }
 
 impl Pump {
-    /// Starts a program. It keeps `place` until [`Pump::give_up_place`] or until it has done nothing for a while.
+    /// Starts a program. It keeps `place` until it has [`Pump::answered`] or has done nothing for a while.
     ///
     /// # Errors
     /// When the program cannot be started.
@@ -112,7 +115,7 @@ impl Pump {
             chunk: vec![0; CHUNK].into_boxed_slice(),
             tail: Tail::default(),
             exit_told: false,
-            place: place.map(|p| Starting { _place: p, next_look: Deadline::after(SAMPLE), last: None, idle: 0 }),
+            starting: Some(Starting { _place: place, next_look: Deadline::after(SAMPLE), last: None, idle: 0 }),
         })
     }
 
@@ -130,9 +133,14 @@ impl Pump {
         self.write();
     }
 
-    /// The program has answered: somebody else may start.
-    pub fn give_up_place(&mut self) {
-        self.place = None;
+    /// The program has answered: its start is over and its place free.
+    pub fn answered(&mut self) {
+        self.starting = None;
+    }
+
+    /// Bytes that wait to be written to standard input.
+    pub fn unwritten(&self) -> usize {
+        self.outgoing.len() - self.written
     }
 
     /// How the program ended, once it has.
@@ -162,12 +170,16 @@ impl Pump {
             Step::Stdout(got) => Event::Stdout(&self.chunk[..got]),
             Step::StdoutClosed => Event::StdoutClosed,
             Step::Exited(exit) => Event::Exited(exit),
+            Step::Idle => Event::Idle,
             Step::Quiet => Event::Quiet,
         }
     }
 
     fn step(&mut self, until: Deadline, read_stdout: bool) -> Option<Step> {
-        let look = self.look_for_work();
+        if self.has_become_idle() {
+            return Some(Step::Idle);
+        }
+        let look = self.starting.as_ref().map(|starting| starting.next_look);
         // With the news of its end still to be told there may be nothing left that could wake a wait.
         let news = self.exit_to_tell().is_some() && (read_stdout || self.stdout.is_none());
         let wake = if news { Deadline::after(Duration::ZERO) } else { look.map_or(until, |look| look.min(until)) };
@@ -201,21 +213,21 @@ impl Pump {
         self.child.exit().filter(|_| !self.exit_told)
     }
 
-    /// Gives the place up when nothing has been done for a while; says when to look next.
-    fn look_for_work(&mut self) -> Option<Deadline> {
-        let starting = self.place.as_mut()?;
-        if starting.next_look.passed() {
-            let now = self.child.activity();
-            let idle = starting.last.as_ref().is_some_and(|last| now.idle_since(last));
-            starting.idle = if idle { starting.idle + 1 } else { 0 };
-            starting.last = Some(now);
-            starting.next_look = Deadline::after(SAMPLE);
-            if starting.idle >= IDLE_SAMPLES {
-                self.place = None;
-                return None;
-            }
+    /// Looks from time to time whether the start is over; if so, the place is given up.
+    fn has_become_idle(&mut self) -> bool {
+        let Some(starting) = self.starting.as_mut().filter(|starting| starting.next_look.passed()) else {
+            return false;
+        };
+        let now = self.child.activity();
+        let idle = starting.last.as_ref().is_some_and(|last| now.idle_since(last));
+        starting.idle = if idle { starting.idle + 1 } else { 0 };
+        starting.last = Some(now);
+        starting.next_look = Deadline::after(SAMPLE);
+        let over = starting.idle >= IDLE_SAMPLES;
+        if over {
+            self.starting = None;
         }
-        self.place.as_ref().map(|starting| starting.next_look)
+        over
     }
 
     /// Waits until something can be done or `until` has passed.
@@ -291,7 +303,7 @@ impl Pump {
     /// SIGKILL. Once `deadline` has passed there is no time for more than the signals; the whole takes at most
     /// about a second and a half more than that.
     pub fn end(mut self, deadline: Deadline) -> Ended {
-        self.place = None;
+        self.starting = None;
         self.close_stdin();
         let mut force = Force::None;
         if !self.drain_until_gone(Deadline::after(STDIN_GRACE).min(deadline)) {
@@ -338,6 +350,7 @@ enum Step {
     Stdout(usize),
     StdoutClosed,
     Exited(Exit),
+    Idle,
     Quiet,
 }
 

@@ -1,32 +1,115 @@
-//! Is an MCP server usable?
+//! Is an MCP server usable? A valid answer to the opening of either era and, where it has tools, a valid first page
+//! of them, within the timeout.
+//!
+//! The transports ([`stdio`], HTTP) find out the era and give a [`peer::Peer`]; [`modern`] and [`legacy`] know what
+//! an answer has to look like, [`tools`] counts over any peer, [`wire`] reads JSON-RPC without trusting it.
 
-#[allow(dead_code, reason = "the transports that use it follow")]
+mod evidence;
+#[allow(dead_code, reason = "the HTTP transport uses the rest")]
 pub(crate) mod legacy;
-#[allow(dead_code, reason = "the transports that use it follow")]
+#[allow(dead_code, reason = "the HTTP transport uses the rest")]
 pub(crate) mod limits;
-#[allow(dead_code, reason = "the transports that use it follow")]
+#[allow(dead_code, reason = "the HTTP transport uses the rest")]
 pub(crate) mod modern;
-#[allow(dead_code, reason = "the transports that use it follow")]
+mod opening;
+#[allow(dead_code, reason = "the HTTP transport uses the rest")]
 pub(crate) mod peer;
-#[allow(dead_code, reason = "the transports that use it follow")]
+mod script;
 mod shape;
-#[allow(dead_code, reason = "the transports that use it follow")]
+mod stdio;
+mod talk;
 pub(crate) mod tools;
-#[allow(dead_code, reason = "the transports that use it follow")]
+#[allow(dead_code, reason = "the HTTP transport uses the rest")]
 pub(crate) mod wire;
 
 use super::{Context, NotStarted};
+use crate::clock::unix_seconds;
 use crate::model::mcp::{McpFacts, McpMemory, McpTarget, Reach};
 use crate::model::reason::{Failure, Reason};
 
 /// Checks one server, by its deadline or at most about a second and a half later.
 ///
 /// # Errors
-/// [`NotStarted`] when no place to start came free in time; `memory` is not used up then, the caller still has it.
-pub fn check(target: &McpTarget, memory: McpMemory, _context: &Context) -> Result<(McpFacts, McpMemory), NotStarted> {
+/// [`NotStarted`] when no place to start came free in time: nothing was found out and nothing is to be remembered.
+pub fn check(target: &McpTarget, memory: McpMemory, context: &Context) -> Result<(McpFacts, McpMemory), NotStarted> {
     let facts = match &target.reach {
         Reach::Unreachable(failure) => McpFacts::failed(failure.clone()),
-        _ => McpFacts::failed(Failure::new(Reason::Timeout, "not checked")),
+        Reach::Stdio(server) => stdio::check(server, target.list_tools, memory.era, context)?,
+        Reach::Script(script) => script::check(script, context)?,
+        Reach::Http(_) => McpFacts::failed(Failure::new(Reason::Timeout, "not checked")),
     };
+    let memory = remember(memory, &facts, context);
     Ok((facts, memory))
+}
+
+/// What the next check should know: the era and transport that worked, the tool list, the count of verdicts.
+///
+/// A failure forgets nothing: a server that is down for an hour still speaks the same era afterwards.
+fn remember(mut memory: McpMemory, facts: &McpFacts, context: &Context) -> McpMemory {
+    *memory.checks.entry(facts.verdict().as_str().to_owned()).or_default() += 1;
+    if facts.era.is_some() {
+        memory.era = facts.era;
+        memory.transport = facts.transport;
+    }
+    if let Some(digest) = &facts.tools_digest {
+        if memory.tools_digest.as_ref().is_some_and(|known| known != digest) {
+            memory.tools_changed_at = Some(unix_seconds(context.started_at));
+        }
+        memory.tools_digest = Some(digest.clone());
+    }
+    memory
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::clock::Deadline;
+    use crate::model::mcp::{Era, Transport};
+    use crate::proc::Places;
+
+    fn context() -> Context {
+        let deadline = Deadline::after(Duration::from_secs(20));
+        let started_at = Timestamp::from_second(1_800_000_000).expect("a time");
+        Context::new(Duration::from_secs(10), deadline, started_at, Places::new(1))
+    }
+
+    #[test]
+    fn a_changed_tool_list_is_dated_and_the_first_one_is_not() {
+        let facts = |digest: &str| McpFacts { tools_digest: Some(digest.into()), ..McpFacts::default() };
+        let memory = remember(McpMemory::default(), &facts("a"), &context());
+        assert_eq!(memory.tools_changed_at, None);
+        let memory = remember(memory, &facts("a"), &context());
+        assert_eq!(memory.tools_changed_at, None);
+        let memory = remember(memory, &facts("b"), &context());
+        assert_eq!(memory.tools_changed_at, Some(1_800_000_000.0));
+        assert_eq!(memory.checks["up"], 3);
+    }
+
+    #[test]
+    fn a_failure_forgets_neither_the_era_nor_the_tools() {
+        let up = McpFacts {
+            era: Some(Era::Legacy),
+            transport: Some(Transport::Stdio),
+            tools_digest: Some("a".into()),
+            ..McpFacts::default()
+        };
+        let known = remember(McpMemory::default(), &up, &context());
+        let down = McpFacts::failed(Failure::new(Reason::Exited, "x"));
+        let memory = remember(known.clone(), &down, &context());
+        assert_eq!((memory.era, &memory.tools_digest), (Some(Era::Legacy), &known.tools_digest));
+        assert_eq!(memory.checks["down"], 1);
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_asked_carries_its_reason_and_starts_nothing() {
+        let failure = Failure::new(Reason::MissingEnv, "TOKEN is not set");
+        let target = McpTarget { reach: Reach::Unreachable(failure.clone()), list_tools: true };
+        let (facts, memory) = check(&target, McpMemory::default(), &context()).expect("started");
+        assert_eq!(facts.failure, Some(failure));
+        assert_eq!(memory.checks["not_configured"], 1);
+    }
 }

@@ -16,7 +16,8 @@ use super::shape::FromObject;
 use crate::clock::Deadline;
 use crate::model::reason::{Failure, Reason};
 
-const TOOLS_LIST: &str = "tools/list";
+/// The method.
+pub(super) const TOOLS_LIST: &str = "tools/list";
 
 /// Pages read at most.
 const MOST_PAGES: usize = 100;

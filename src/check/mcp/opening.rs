@@ -1,0 +1,263 @@
+//! Which era a server on standard streams speaks: the order of openings, when to send the second one, which answer
+//! counts.
+//!
+//! Both openings may be under way at once: a server that keeps silent on the unknown one is not told from a slow one
+//! by waiting, so after a while the other is sent too and whichever is answered first decides.
+
+use std::time::Duration;
+
+use super::legacy;
+use super::modern::{self, Retry};
+use super::peer::{Dialect, Greeting};
+use super::talk::{Gone, Heard, Talk};
+use super::wire::{Answer, RpcError};
+use crate::clock::Deadline;
+use crate::model::mcp::Era;
+use crate::model::reason::{Failure, Reason};
+
+/// A server that is idle and has not answered the first opening after so long is sent the second one …
+const IDLE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// … and one that is still busy after so long, or after two fifths of its time.
+const BUSY_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Once `initialize` has failed or something broken has come instead of an answer, there is so much time left.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A server that answers both openings shall have answered the second one so soon after the first.
+const BOTH_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Times a server may ask for another version.
+const MOST_RETRIES: usize = 3;
+
+/// Which openings to try, in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) first: Era,
+    pub(super) second: Option<Era>,
+}
+
+impl Plan {
+    /// Both, the remembered era first.
+    pub(super) fn both(remembered: Option<Era>) -> Plan {
+        match remembered {
+            Some(Era::Legacy) => Plan { first: Era::Legacy, second: Some(Era::Modern) },
+            _ => Plan { first: Era::Modern, second: Some(Era::Legacy) },
+        }
+    }
+
+    /// What to try in a new process after the first one has ended on this plan: it may have ended because of the
+    /// first opening, so the new one does not see that one first.
+    pub(super) fn after_exit(self) -> Plan {
+        match self.first {
+            Era::Modern => Plan { first: Era::Legacy, second: None },
+            Era::Legacy => Plan { first: Era::Modern, second: Some(Era::Legacy) },
+        }
+    }
+}
+
+/// A server that can be asked for its tools.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// What it said.
+    pub(super) greeting: Greeting,
+    /// How to go on in this process: legacy if it has answered `initialize` too, for that chooses the era of the
+    /// whole process (2026-07-28, versioning).
+    pub(super) dialect: Dialect,
+}
+
+/// Why there was no opening.
+#[derive(Debug)]
+pub(super) enum NotOpened {
+    /// The process ended; another one may fare better with the other opening.
+    Exited(Failure),
+    /// Anything else.
+    Failed(Failure),
+}
+
+/// Opens a conversation by the plan.
+pub(super) fn open(talk: &mut Talk, plan: Plan, deadline: Deadline) -> Result<Opened, NotOpened> {
+    let mut opening = Opening {
+        talk,
+        second: plan.second,
+        asked: Vec::new(),
+        versions: Vec::new(),
+        failures: Vec::new(),
+        deadline,
+        patience: deadline.sooner(BUSY_PATIENCE.min(deadline.left() * 2 / 5)),
+        earliest: Deadline::after(IDLE_PATIENCE),
+    };
+    opening.ask(plan.first, None);
+    opening.run()
+}
+
+struct Opening<'a> {
+    talk: &'a mut Talk,
+    /// The opening not sent yet.
+    second: Option<Era>,
+    /// Requests without an answer: id and era; the oldest first.
+    asked: Vec<(i64, Era)>,
+    /// Modern versions asked for so far.
+    versions: Vec<String>,
+    /// What went wrong with which era.
+    failures: Vec<(Era, Failure)>,
+    deadline: Deadline,
+    /// When the second opening is sent at the latest.
+    patience: Deadline,
+    /// When it is sent at the earliest, should the server be idle.
+    earliest: Deadline,
+}
+
+impl Opening<'_> {
+    fn run(mut self) -> Result<Opened, NotOpened> {
+        loop {
+            if self.asked.is_empty() && !self.ask_second() {
+                return Err(NotOpened::Failed(self.failure()));
+            }
+            let until = if self.second.is_some() { self.patience.min(self.deadline) } else { self.deadline };
+            let awaited: Vec<i64> = self.asked.iter().map(|(id, _)| *id).collect();
+            match self.talk.hear(&awaited, until) {
+                Heard::Answer(id, outcome) => {
+                    if let Some(greeting) = self.take_answer(id, outcome) {
+                        return Ok(self.opened(greeting));
+                    }
+                }
+                Heard::Idle => self.patience = self.patience.min(self.earliest),
+                Heard::Broken if !self.ask_second() => self.deadline = self.deadline.sooner(LAST_PATIENCE),
+                Heard::Broken => {}
+                Heard::Silence if self.deadline.passed() || !self.ask_second() => {
+                    return Err(NotOpened::Failed(self.failure()));
+                }
+                Heard::Silence => {}
+                Heard::Gone(gone) => return Err(self.gone(gone)),
+            }
+        }
+    }
+
+    fn ask(&mut self, era: Era, version: Option<String>) {
+        let id = match era {
+            Era::Modern => {
+                let version = version.unwrap_or_else(|| modern::VERSION.to_owned());
+                let id = self.talk.ask(modern::DISCOVER, &modern::discover_params(&version));
+                self.versions.push(version);
+                id
+            }
+            Era::Legacy => {
+                let version = version.unwrap_or_else(|| legacy::VERSION.to_owned());
+                self.talk.ask(legacy::INITIALIZE, &legacy::initialize_params(&version))
+            }
+        };
+        self.asked.push((id, era));
+    }
+
+    /// Sends the second opening; whether there was one to send.
+    fn ask_second(&mut self) -> bool {
+        let second = self.second.take();
+        if let Some(era) = second {
+            self.ask(era, None);
+        }
+        second.is_some()
+    }
+
+    fn take_answer(&mut self, id: i64, outcome: Result<Answer, RpcError>) -> Option<Greeting> {
+        let at = self.asked.iter().position(|(asked, _)| *asked == id)?;
+        let (_, era) = self.asked.remove(at);
+        let read = match outcome {
+            Ok(answer) => self.read(era, &answer),
+            Err(error) => Err(self.refused(era, &error)?),
+        };
+        match read {
+            Ok(greeting) => Some(greeting),
+            Err(failure) => {
+                self.failures.push((era, failure));
+                if era == Era::Legacy {
+                    // It has passed over the other opening, if that was sent before.
+                    self.deadline = self.deadline.sooner(LAST_PATIENCE);
+                }
+                None
+            }
+        }
+    }
+
+    fn read(&self, era: Era, answer: &Answer) -> Result<Greeting, Failure> {
+        let read = match era {
+            Era::Modern => {
+                let version = self.versions.last().map_or(modern::VERSION, String::as_str);
+                modern::read_discover(answer, version)
+            }
+            Era::Legacy => legacy::read_initialize(answer),
+        };
+        read.map_err(|what| {
+            Failure::new(Reason::ProtocolError, format!("{}: the result is invalid: {what}", method(era)))
+        })
+    }
+
+    /// An error in answer to an opening; `None` if it led to another request.
+    fn refused(&mut self, era: Era, error: &RpcError) -> Option<Failure> {
+        if era == Era::Modern && modern::is_modern_error(error) {
+            // It is modern, so the other opening would be wrong, unless it asks for it.
+            self.second = None;
+            let retry = modern::retry(error, &self.versions);
+            if self.versions.len() <= MOST_RETRIES {
+                match retry {
+                    Retry::Modern(version) => {
+                        self.ask(Era::Modern, Some(version));
+                        return None;
+                    }
+                    Retry::Legacy(version) => {
+                        self.ask(Era::Legacy, Some(version));
+                        return None;
+                    }
+                    Retry::No => {}
+                }
+            }
+        }
+        Some(Failure::new(Reason::RpcError, format!("{}: {error}", method(era))))
+    }
+
+    /// The greeting that counts, and the dialect to go on in.
+    fn opened(self, greeting: Greeting) -> Opened {
+        let mut dialect = greeting.dialect.clone();
+        if dialect.era == Era::Modern
+            && let Some(id) = self.asked.iter().find(|(_, era)| *era == Era::Legacy).map(|(id, _)| *id)
+            && let Heard::Answer(_, Ok(answer)) = self.talk.hear(&[id], self.deadline.sooner(BOTH_PATIENCE))
+            && let Ok(legacy) = self.read(Era::Legacy, &answer)
+        {
+            dialect = legacy.dialect;
+        }
+        if dialect.era == Era::Legacy {
+            self.talk.notify(legacy::INITIALIZED);
+        }
+        Opened { greeting, dialect }
+    }
+
+    fn gone(&mut self, gone: Gone) -> NotOpened {
+        let failure = self.talk.gone(gone, &self.unanswered());
+        match gone {
+            Gone::Exited(_) => NotOpened::Exited(failure),
+            Gone::Closed | Gone::TooLarge(_) => NotOpened::Failed(failure),
+        }
+    }
+
+    /// The failure to report: of `initialize`, which every server that is not modern has to answer, before that of
+    /// `server/discover`, unless only a modern server can have given the latter.
+    fn failure(&mut self) -> Failure {
+        let of = |era: Era| self.failures.iter().rposition(|(failed, _)| *failed == era);
+        match of(Era::Legacy).or_else(|| of(Era::Modern)) {
+            Some(at) if self.asked.is_empty() || self.failures[at].0 == Era::Legacy => self.failures.swap_remove(at).1,
+            _ => self.talk.too_late(&self.unanswered()),
+        }
+    }
+
+    fn unanswered(&self) -> String {
+        let methods: Vec<&str> = self.asked.iter().map(|(_, era)| method(*era)).collect();
+        methods.join(" and ")
+    }
+}
+
+fn method(era: Era) -> &'static str {
+    match era {
+        Era::Modern => modern::DISCOVER,
+        Era::Legacy => legacy::INITIALIZE,
+    }
+}

@@ -1,0 +1,59 @@
+//! A health script: exit 0 up, 1 down, 2 not configured.
+
+use super::evidence;
+use super::stdio::not_spawned;
+use crate::check::{Context, NotStarted};
+use crate::model::mcp::{HealthScript, McpFacts, Transport};
+use crate::model::reason::{Failure, Reason};
+use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, SpawnError, capture};
+
+/// More than that is no health report.
+const LIMITS: Limits = Limits { stdout: 1 << 20 };
+
+/// Runs the script.
+///
+/// # Errors
+/// [`NotStarted`] when no place to start came free in time, or the pass is ending.
+pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts, NotStarted> {
+    let _place = context.places.take(context.pass_deadline).ok_or(NotStarted)?;
+    let deadline = context.pass_deadline.sooner(context.timeout);
+    let (program, args) = match script.command.split_first() {
+        Some((program, args)) => (program.expose(), args),
+        None => ("", script.command.as_slice()),
+    };
+    let spec = CommandSpec {
+        program: program.into(),
+        args: args.iter().map(|arg| arg.expose().into()).collect(),
+        env: script.env.iter().map(|(name, value)| (name.into(), value.expose().into())).collect(),
+        cwd: script.cwd.clone(),
+    };
+    let mut facts = McpFacts { transport: Some(Transport::Script), ..McpFacts::default() };
+    let failure = match capture(&spec, None, LIMITS, deadline) {
+        Ok(captured) => {
+            facts.cpu = captured.usage.map(|usage| usage.cpu);
+            facts.max_rss_bytes = captured.usage.map(|usage| usage.max_rss_bytes);
+            verdict(&captured)
+        }
+        Err(SpawnError::Ending) => return Err(NotStarted),
+        Err(error) => Some(not_spawned(program, &error)),
+    };
+    let secrets = evidence::secrets(args, &script.env);
+    facts.failure = failure.map(|failure| evidence::presentable(failure, &secrets));
+    Ok(facts)
+}
+
+fn verdict(captured: &Captured) -> Option<Failure> {
+    let (reason, what) = match captured.outcome {
+        Outcome::Exited(Exit::Code(0)) => return None,
+        Outcome::Exited(Exit::Code(1)) => (Reason::ScriptFailed, "the script says down".to_owned()),
+        Outcome::Exited(Exit::Code(2)) => (Reason::NotConfigured, "the script says not configured".to_owned()),
+        Outcome::Exited(exit) => (Reason::ScriptFailed, format!("the script ended with {exit}")),
+        Outcome::TimedOut => (Reason::Timeout, "the script did not end in time".to_owned()),
+        Outcome::TooLarge => (Reason::TooLarge, "the script printed more than 1 MiB".to_owned()),
+    };
+    let stderr = evidence::telling_lines(&captured.stderr.text());
+    let said =
+        if stderr.is_empty() { evidence::telling_lines(&String::from_utf8_lossy(&captured.stdout)) } else { stderr };
+    let detail = if said.is_empty() { what } else { format!("{what}: {said}") };
+    Some(Failure::new(reason, detail))
+}

@@ -1,0 +1,160 @@
+//! A server that is started for the check and spoken to over its standard streams.
+
+use std::time::Duration;
+
+use super::evidence;
+use super::opening::{NotOpened, Opened, Plan, open};
+use super::talk::Talk;
+use super::tools::{self, ToolList};
+use crate::check::{Context, NotStarted};
+use crate::clock::{self, Deadline};
+use crate::model::mcp::{Era, McpFacts, StdioServer, Transport};
+use crate::model::reason::{Failure, Reason};
+use crate::proc::{CommandSpec, Ended, Exit, Force, Place, Pump, SpawnError};
+
+/// Kept of the pass's time for ending a server and reporting, so that the result is out before the pass closes.
+const RESERVE: Duration = Duration::from_millis(400);
+
+/// Starts the server, opens, lists its tools, ends it.
+///
+/// # Errors
+/// [`NotStarted`] when no place to start came free in time, or the pass is ending.
+pub(super) fn check(
+    server: &StdioServer,
+    list_tools: bool,
+    remembered: Option<Era>,
+    context: &Context,
+) -> Result<McpFacts, NotStarted> {
+    let place = context.places.take(context.pass_deadline).ok_or(NotStarted)?;
+    let reserve = RESERVE.min(context.pass_deadline.left() / 5);
+    let deadline = context.pass_deadline.minus(reserve).sooner(context.timeout);
+    let mut facts = McpFacts { transport: Some(Transport::Stdio), ..McpFacts::default() };
+    let mut attempt = Attempt { server, list_tools, deadline, facts: &mut facts };
+    let plan = Plan::both(remembered);
+    let mut outcome = attempt.run(plan, place);
+    if let Err(Stopped::Exited(_)) = outcome
+        && let Some(place) = context.places.take(deadline)
+    {
+        outcome = attempt.run(plan.after_exit(), place);
+    }
+    let secrets = evidence::secrets(&server.args, &server.env);
+    match outcome {
+        Ok(()) => {}
+        Err(Stopped::Exited(failure) | Stopped::Failed(failure)) => {
+            facts.failure = Some(evidence::presentable(failure, &secrets));
+        }
+        Err(Stopped::Ending) => return Err(NotStarted),
+    }
+    Ok(facts)
+}
+
+enum Stopped {
+    /// The process ended during the opening.
+    Exited(Failure),
+    /// The server is not usable.
+    Failed(Failure),
+    /// Nothing is started any more.
+    Ending,
+}
+
+struct Attempt<'a> {
+    server: &'a StdioServer,
+    list_tools: bool,
+    deadline: Deadline,
+    facts: &'a mut McpFacts,
+}
+
+impl Attempt<'_> {
+    /// One process, from start to end.
+    fn run(&mut self, plan: Plan, place: Place) -> Result<(), Stopped> {
+        let begun = clock::instant();
+        let pump = match Pump::start(&spec(self.server), Some(place)) {
+            Ok(pump) => pump,
+            Err(SpawnError::Ending) => return Err(Stopped::Ending),
+            Err(error) => return Err(Stopped::Failed(not_spawned(&self.server.command, &error))),
+        };
+        let mut talk = Talk::new(pump);
+        let result = open(&mut talk, plan, self.deadline);
+        let handshake = clock::instant() - begun;
+        let result = match result {
+            Ok(opened) => {
+                self.facts.handshake = Some(handshake);
+                self.use_it(&mut talk, opened)
+            }
+            Err(NotOpened::Exited(failure)) => Err(Stopped::Exited(failure)),
+            Err(NotOpened::Failed(failure)) => Err(Stopped::Failed(failure)),
+        };
+        self.facts.noise_lines += talk.noise();
+        let exited_before = talk.exit().is_some();
+        let ended = talk.end(self.deadline);
+        self.note_end(&ended, exited_before);
+        result
+    }
+
+    /// Notes who the server is and asks for its tools.
+    fn use_it(&mut self, talk: &mut Talk, opened: Opened) -> Result<(), Stopped> {
+        let Opened { greeting, dialect } = opened;
+        self.facts.era = Some(greeting.dialect.era);
+        self.facts.protocol_version = Some(greeting.dialect.version);
+        self.facts.server_name = greeting.server_name;
+        self.facts.server_version = greeting.server_version;
+        if !(self.list_tools && greeting.has_tools) {
+            return Ok(());
+        }
+        let list = tools::list(talk, &dialect, self.deadline);
+        let ToolList { count, truncated, digest } =
+            list.map_err(|error| Stopped::Failed(error.into_failure(tools::TOOLS_LIST)))?;
+        self.facts.tools = Some(count);
+        self.facts.tools_truncated = truncated;
+        self.facts.tools_digest = digest;
+        Ok(())
+    }
+
+    /// Adds up what the processes used, and says so when one would not end.
+    fn note_end(&mut self, ended: &Ended, exited_before: bool) {
+        if let Some(usage) = ended.usage {
+            self.facts.cpu = Some(self.facts.cpu.unwrap_or_default() + usage.cpu);
+            self.facts.max_rss_bytes = Some(self.facts.max_rss_bytes.unwrap_or_default().max(usage.max_rss_bytes));
+        }
+        let note = match (ended.force, ended.exit) {
+            (Force::Kill, Some(Exit::Signal(libc::SIGKILL))) if !exited_before => "ignored SIGTERM and was killed",
+            (Force::Kill, _) => "left processes behind that ignored SIGTERM and were killed",
+            (Force::Term, Some(Exit::Code(_))) if exited_before => "left processes behind",
+            _ => return,
+        };
+        if !self.facts.notes.iter().any(|known| known == note) {
+            self.facts.notes.push(note.to_owned());
+        }
+    }
+}
+
+fn spec(server: &StdioServer) -> CommandSpec {
+    CommandSpec {
+        program: (&server.command).into(),
+        args: server.args.iter().map(|arg| arg.expose().into()).collect(),
+        env: server.env.iter().map(|(name, value)| (name.into(), value.expose().into())).collect(),
+        cwd: server.cwd.clone(),
+    }
+}
+
+/// The failure of a program that could not be started.
+pub(super) fn not_spawned(command: &str, error: &SpawnError) -> Failure {
+    let reason = match error {
+        SpawnError::NotFound { .. } => Reason::CommandNotFound,
+        SpawnError::NotExecutable { .. }
+        | SpawnError::NoDirectory { .. }
+        | SpawnError::Malformed { .. }
+        | SpawnError::Refused { .. }
+        | SpawnError::Ending => Reason::SpawnFailed,
+    };
+    let failure = Failure::new(reason, error.to_string());
+    match error {
+        SpawnError::NotFound { .. } if command.trim().contains(char::is_whitespace) => failure
+            .with_hint("the command looks like a whole command line: put the program in `command`, the rest in `args`"),
+        SpawnError::NotExecutable { file } => failure.with_hint(format!("chmod +x {}", file.display())),
+        SpawnError::NoDirectory { directory, .. } => {
+            failure.with_hint(format!("create {} or correct `cwd`", directory.display()))
+        }
+        _ => failure,
+    }
+}

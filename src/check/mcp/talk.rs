@@ -1,0 +1,276 @@
+//! A conversation with a server over its standard streams: requests out, lines in, whatever else comes sorted out.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::evidence;
+use super::limits::{Room, TooLarge};
+use super::peer::{CallError, Peer};
+use super::wire::{self, Answer, Id, Lines, Message, RpcError, shortened};
+use crate::clock::Deadline;
+use crate::model::reason::{Failure, Reason};
+use crate::proc::{Ended, Event, Exit, Pump};
+
+/// Replies to a server's own requests are written only while it reads them.
+const MOST_UNWRITTEN: usize = 64 << 10;
+
+/// How long to wait for room for a large message before looking at the other streams again.
+const ROOM_PATIENCE: Duration = Duration::from_millis(10);
+
+/// After its standard output was closed, the program itself mostly ends within a moment.
+const CLOSED_PATIENCE: Duration = Duration::from_millis(500);
+
+/// After a program has failed, what somebody else may still write into its standard output.
+const FAILED_PATIENCE: Duration = Duration::from_millis(250);
+
+/// After a message that is no valid JSON-RPC, a valid answer may still come; but hardly later than this.
+const BROKEN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What came next.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// The answer to the request with this id.
+    Answer(i64, Result<Answer, RpcError>),
+    /// Something that is meant as JSON-RPC and is none.
+    Broken,
+    /// Nothing, and the program does nothing any more.
+    Idle,
+    /// Nothing in the time given.
+    Silence,
+    /// No answer can come any more.
+    Gone(Gone),
+}
+
+/// Why no answer can come any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gone {
+    /// The program has ended.
+    Exited(Exit),
+    /// It has closed its standard output and lives on.
+    Closed,
+    /// It has sent too much.
+    TooLarge(TooLarge),
+}
+
+/// One server process and what has been said so far.
+pub(super) struct Talk {
+    pump: Pump,
+    lines: Lines,
+    last_id: i64,
+    /// Set once only what is already on its way can still come.
+    last_call: Option<Deadline>,
+    noise: u64,
+    last_noise: String,
+    broken: Option<String>,
+    stray: Option<Id>,
+}
+
+impl Talk {
+    pub(super) fn new(pump: Pump) -> Talk {
+        Talk {
+            pump,
+            lines: Lines::default(),
+            last_id: 0,
+            last_call: None,
+            noise: 0,
+            last_noise: String::new(),
+            broken: None,
+            stray: None,
+        }
+    }
+
+    /// Sends a request; returns its id.
+    pub(super) fn ask(&mut self, method: &str, params: &Value) -> i64 {
+        self.last_id += 1;
+        self.say(&wire::request(self.last_id, method, params));
+        self.last_id
+    }
+
+    /// Sends a notification.
+    pub(super) fn notify(&mut self, method: &str) {
+        self.say(&wire::notification(method));
+    }
+
+    fn say(&mut self, message: &str) {
+        self.pump.send(message.as_bytes());
+        self.pump.send(b"\n");
+    }
+
+    /// Waits for an answer to one of the requests `awaited`, until `until` at most.
+    pub(super) fn hear(&mut self, awaited: &[i64], until: Deadline) -> Heard {
+        loop {
+            if let Some(heard) = self.sort_lines(awaited) {
+                return heard;
+            }
+            if until.passed() {
+                return Heard::Silence;
+            }
+            if let Some(heard) = self.listen(until) {
+                return heard;
+            }
+        }
+    }
+
+    /// Deals with the whole lines there are, up to one that matters.
+    fn sort_lines(&mut self, awaited: &[i64]) -> Option<Heard> {
+        while let Some(line) = self.lines.next_line() {
+            match wire::parse(line) {
+                Message::Response(Id::Number(id), outcome) if awaited.contains(&id) => {
+                    self.pump.answered();
+                    return Some(Heard::Answer(id, outcome.map(|place| self.lines.answer(place))));
+                }
+                // It could not read the id of what it answers: the oldest one, messages being read in order.
+                Message::Response(Id::Null, Err(error)) if !awaited.is_empty() => {
+                    return Some(Heard::Answer(awaited[0], Err(error)));
+                }
+                Message::Response(id, _) => {
+                    let late = matches!(id, Id::Number(number) if (1..=self.last_id).contains(&number));
+                    self.stray = self.stray.take().or(Some(id).filter(|_| !late));
+                }
+                Message::Request(id, method) => {
+                    if self.pump.unwritten() < MOST_UNWRITTEN
+                        && let Some(reply) = wire::reply(&id, &method)
+                    {
+                        self.say(&reply);
+                    }
+                }
+                Message::Notification => {}
+                Message::Broken(what) => {
+                    self.broken.get_or_insert(what);
+                    return Some(Heard::Broken);
+                }
+                Message::Noise if line.trim_ascii().is_empty() => {}
+                Message::Noise => {
+                    self.last_noise = String::from_utf8_lossy(&line[..line.len().min(400)]).into_owned();
+                    self.noise += 1;
+                }
+            }
+        }
+        None
+    }
+
+    /// Waits for the next event of the program; `None` if there may be new lines.
+    fn listen(&mut self, until: Deadline) -> Option<Heard> {
+        let mut may_read = true;
+        if self.lines.wants_room() {
+            match Room::take(Duration::ZERO) {
+                Some(room) => self.lines.give_room(room),
+                None => may_read = false,
+            }
+        }
+        let mut wake = self.last_call.map_or(until, |last_call| last_call.min(until));
+        if !may_read {
+            wake = wake.sooner(ROOM_PATIENCE);
+        }
+        match self.pump.wait(wake, may_read) {
+            Event::Stdout(bytes) => {
+                let pushed = self.lines.push(bytes);
+                pushed.err().map(|too_large| Heard::Gone(Gone::TooLarge(too_large)))
+            }
+            Event::StdoutClosed => {
+                self.lines.finish();
+                self.last_call = Some(Deadline::after(CLOSED_PATIENCE));
+                None
+            }
+            Event::Exited(exit) => {
+                // A wrapper may end well and leave its standard streams to the real server; a failure is final.
+                if !self.pump.stdout_open() || exit == Exit::Lost {
+                    self.last_call = Some(Deadline::after(Duration::ZERO));
+                } else if exit != Exit::Code(0) {
+                    self.last_call = Some(Deadline::after(FAILED_PATIENCE));
+                }
+                None
+            }
+            Event::Idle => Some(Heard::Idle),
+            Event::Quiet => {
+                let over = self.last_call.is_some_and(Deadline::passed);
+                let gone = || self.pump.exit().map_or(Gone::Closed, Gone::Exited);
+                over.then(|| Heard::Gone(gone()))
+            }
+        }
+    }
+
+    /// How the program ended, if it has.
+    pub(super) fn exit(&self) -> Option<Exit> {
+        self.pump.exit()
+    }
+
+    /// Lines on standard output that were no JSON-RPC.
+    pub(super) fn noise(&self) -> u64 {
+        self.noise
+    }
+
+    /// Ends the program and everything it started.
+    pub(super) fn end(self, deadline: Deadline) -> Ended {
+        self.pump.end(deadline)
+    }
+
+    /// The failure of a server that did not answer `what` in time.
+    pub(super) fn too_late(&self, what: &str) -> Failure {
+        if let Some(broken) = &self.broken {
+            let detail = format!("the answer to {what} is no valid JSON-RPC: {}", shortened(broken, 200));
+            return Failure::new(Reason::ProtocolError, detail);
+        }
+        let (reason, mut detail) = match self.exit() {
+            None => (Reason::Timeout, format!("no answer to {what} in time")),
+            Some(exit) => {
+                let left = "what it left running has not answered";
+                (Reason::Exited, format!("ended with {exit} before it had answered {what}; {left}"))
+            }
+        };
+        if let Some(id) = &self.stray {
+            let _ = write!(detail, "; an answer came with the id {id}, which was not asked");
+        }
+        self.add_output(&mut detail);
+        Failure::new(reason, detail)
+    }
+
+    /// The failure of a server that can no longer answer `what`.
+    pub(super) fn gone(&self, gone: Gone, what: &str) -> Failure {
+        match gone {
+            Gone::TooLarge(too_large) => too_large.into(),
+            Gone::Closed => {
+                let mut detail = format!("closed its standard output before it had answered {what}, and runs on");
+                self.add_output(&mut detail);
+                Failure::new(Reason::ProtocolError, detail)
+            }
+            Gone::Exited(_) if self.broken.is_some() => self.too_late(what),
+            Gone::Exited(exit) => {
+                let mut detail = format!("ended with {exit} before it had answered {what}");
+                self.add_output(&mut detail);
+                Failure::new(Reason::Exited, detail)
+            }
+        }
+    }
+
+    /// Adds what the program printed: its reason, mostly.
+    fn add_output(&self, detail: &mut String) {
+        let stderr = evidence::telling_lines(&self.pump.tail().text());
+        if !stderr.is_empty() {
+            let _ = write!(detail, "; stderr: {stderr}");
+        } else if !self.last_noise.is_empty() {
+            let _ = write!(detail, "; stdout: {}", evidence::telling_lines(&self.last_noise));
+        }
+        if self.noise > 0 && !stderr.is_empty() {
+            let _ = write!(detail, "; {} lines on stdout were no JSON-RPC", self.noise);
+        }
+    }
+}
+
+impl Peer for Talk {
+    fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Answer, CallError> {
+        let id = self.ask(method, &params);
+        let mut deadline = deadline;
+        loop {
+            match self.hear(&[id], deadline) {
+                Heard::Answer(_, outcome) => return outcome.map_err(CallError::Rpc),
+                Heard::Broken => deadline = deadline.sooner(BROKEN_PATIENCE),
+                Heard::Idle => {}
+                Heard::Silence => return Err(CallError::Failed(self.too_late(method))),
+                Heard::Gone(gone) => return Err(CallError::Failed(self.gone(gone, method))),
+            }
+        }
+    }
+}
