@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::evidence;
 use super::limits::{Room, TooLarge};
 use super::peer::{CallError, Peer};
 use super::wire::{self, Answer, Id, Lines, Message, RpcError, shortened};
+use super::{evidence, legacy, modern, tools};
 use crate::clock::Deadline;
 use crate::model::reason::{Failure, Reason};
 use crate::proc::{Ended, Event, Exit, Pump};
@@ -27,6 +27,9 @@ const FAILED_PATIENCE: Duration = Duration::from_millis(250);
 
 /// After a message that is no valid JSON-RPC, a valid answer may still come; but hardly later than this.
 const BROKEN_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Requests that only a client sends.
+const OURS: [&str; 3] = [modern::DISCOVER, legacy::INITIALIZE, tools::TOOLS_LIST];
 
 /// What came next.
 #[derive(Debug)]
@@ -128,6 +131,11 @@ impl Talk {
                 Message::Response(id, _) => {
                     let late = matches!(id, Id::Number(number) if (1..=self.last_id).contains(&number));
                     self.stray = self.stray.take().or(Some(id).filter(|_| !late));
+                }
+                // `cat`, an echoing shell: answering would make it answer itself.
+                Message::Request(_, method) if OURS.contains(&method.as_str()) => {
+                    self.broken.get_or_insert_with(|| "it only repeats what it is sent".into());
+                    return Some(Heard::Broken);
                 }
                 Message::Request(id, method) => {
                     if self.pump.unwritten() < MOST_UNWRITTEN
