@@ -96,6 +96,22 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Writes a file that must not be there yet, directories above it included; what others wrote is never touched.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if anything has that name, a dangling symbolic link too; else what the operating
+/// system said, with the step that failed in front. A file that could not be written whole is removed.
+pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|e| step("create the directory", &e))?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| {
+        let _ = std::fs::remove_file(path);
+        step("write", &e)
+    })
+}
+
 /// The name of the temporary file that [`replace`] uses: one fixed name for each target, so that what a killed
 /// process left is overwritten by the next one instead of piling up.
 fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
@@ -142,6 +158,19 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("read"), b"two\n");
         assert_eq!(path.metadata().expect("metadata").permissions().mode() & 0o7777, 0o644);
         assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_gets_its_directories_and_an_old_one_stays() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("a/b/c.toml");
+        create(&path, b"one", 0o644).expect("created");
+        assert_eq!(create(&path, b"two", 0o644).expect_err("refused").kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).expect("read"), b"one");
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(directory.path().join("nowhere"), &link).expect("a link");
+        assert_eq!(create(&link, b"two", 0o644).expect_err("refused").kind(), io::ErrorKind::AlreadyExists);
+        assert!(!directory.path().join("nowhere").exists());
     }
 
     #[test]

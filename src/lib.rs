@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Nouns live in [`model`]; every other room takes and gives its types. Rooms never import each other: they may
-//! use the model and the leaves ([`proc`], [`http`], [`fs`], [`clock`], [`log`]); [`plan`] also reads
-//! [`config::settings`]. Only [`commands`] strings rooms together. `tests/suite/architecture.rs` holds these edges.
+//! use the model and the leaves ([`proc`], [`http`], [`fs`], [`exposition`], [`clock`], [`log`]); [`plan`] and
+//! [`sink`] also read [`config::settings`]. Only [`commands`] strings rooms together. `tests/suite/architecture.rs` holds these edges.
 
 pub mod check;
 pub mod cli;
@@ -18,6 +18,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod exit;
+pub mod exposition;
 pub mod fs;
 pub mod http;
 pub mod log;

@@ -88,7 +88,7 @@ pub fn printable(text: &str) -> String {
 }
 
 /// The explicit direction marks of Unicode, which can reorder what a reader sees.
-fn is_bidi_control(c: char) -> bool {
+pub(crate) fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

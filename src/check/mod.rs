@@ -11,6 +11,7 @@ use crate::clock::Deadline;
 use crate::proc::Places;
 
 pub mod mcp;
+pub mod service;
 pub mod worktree;
 
 /// What a check is given besides its target and its memory.

@@ -1,46 +1,89 @@
 //! `lab-probe config`: write a starter file, validate one, print the effective configuration.
 
-use std::io::Write;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
 
 use crate::cli::{ConfigArgs, ConfigCommand};
 use crate::config::settings::Settings;
+use crate::config::show::show;
+use crate::config::starter::STARTER;
 use crate::exit::Exit;
-use crate::{config, log};
+use crate::{config, fs, log};
+
+/// Everybody may read it, since it holds no secret; nobody else may write it, since it names what to run.
+const MODE: u32 = 0o644;
 
 /// Runs `config …`; `explicit` is what `--config` names.
 ///
 /// # Errors
-/// A configuration that cannot be used; an output that cannot be written.
+/// A configuration that cannot be used; a file that cannot be written or is there already.
 pub(super) fn run(args: &ConfigArgs, explicit: Option<&Path>) -> anyhow::Result<Exit> {
     match &args.command {
+        ConfigCommand::Init { file } => init(file.as_deref().or(explicit)),
         ConfigCommand::Check { file } => check(file.as_deref().or(explicit)),
-        ConfigCommand::Init { .. } | ConfigCommand::Show => Ok(Exit::Done),
+        ConfigCommand::Show => {
+            let settings = load(explicit)?;
+            Ok(printed(&show(&settings)?))
+        }
+    }
+}
+
+fn load(file: Option<&Path>) -> anyhow::Result<Settings> {
+    let settings = config::load(file)?;
+    settings.warnings.iter().for_each(log::warn);
+    Ok(settings)
+}
+
+fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
+    if file == Some(Path::new("-")) {
+        return Ok(printed(STARTER));
+    }
+    let nowhere =
+        || anyhow!("this user has no home to keep a configuration in; name a file: `lab-probe config init FILE`");
+    let path: PathBuf = file.map(Path::to_owned).or_else(config::user_file).ok_or_else(nowhere)?;
+    match fs::create(&path, STARTER.as_bytes(), MODE) {
+        Ok(()) => {
+            log::info(format!("wrote {}; edit it, then run `lab-probe config check`", path.display()));
+            Ok(Exit::Done)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!(
+            "{} is there already and stays as it is; `lab-probe config init -` prints the starter file",
+            path.display()
+        ),
+        Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
     }
 }
 
 fn check(file: Option<&Path>) -> anyhow::Result<Exit> {
-    let settings = config::load(file)?;
-    settings.warnings.iter().for_each(log::warn);
-    let source =
-        settings.source.as_ref().map_or_else(|| "no configuration file".into(), |file| file.display().to_string());
-    writeln!(std::io::stdout(), "{source}: ok ({})", contents(&settings))?;
-    Ok(Exit::Done)
+    let settings = load(file)?;
+    let line = match &settings.source {
+        Some(path) => format!("{}: ok ({})", path.display(), contents(&settings)),
+        None => {
+            let places: Vec<String> = config::usual_places().iter().map(|place| place.display().to_string()).collect();
+            format!("no configuration file, defaults hold (looked for {})", places.join(", "))
+        }
+    };
+    Ok(printed(&format!("{line}\n")))
 }
 
-/// "2 servers, 1 repository, …": enough to see that the right file was read.
+fn printed(text: &str) -> Exit {
+    if super::print(text) { Exit::Done } else { Exit::Trouble }
+}
+
+/// "2 MCP servers, 1 repository, …": enough to see that it was the right file.
 fn contents(settings: &Settings) -> String {
-    let counted = |count: usize, one: &str, many: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {one}")),
-        _ => Some(format!("{count} {many}")),
-    };
-    let parts = [
-        counted(settings.mcp.servers.len(), "server", "servers"),
-        counted(settings.mcp.config_files.len(), "client config", "client configs"),
-        counted(settings.worktree.repos.len(), "repository", "repositories"),
-        counted(settings.thunes.len(), "environment", "environments"),
-        counted(settings.services.len(), "service", "services"),
+    let output = &settings.output;
+    let counts = [
+        (settings.mcp.servers.len(), "MCP server", "MCP servers"),
+        (settings.mcp.config_files.len(), "client config", "client configs"),
+        (if settings.worktree.discovered { 0 } else { settings.worktree.repos.len() }, "repository", "repositories"),
+        (settings.thunes.len(), "trading environment", "trading environments"),
+        (settings.services.len(), "service", "services"),
+        (usize::from(output.textfile.is_some()) + usize::from(output.pushgateway.is_some()), "output", "outputs"),
     ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let counted = counts.into_iter().filter(|(count, ..)| *count > 0);
+    let counted = counted.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }));
+    counted.collect::<Vec<_>>().join(", ")
 }

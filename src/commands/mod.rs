@@ -3,8 +3,10 @@
 mod check;
 mod config;
 pub mod documents;
+mod list;
 mod pass;
 pub mod perform;
+mod trust;
 mod verify;
 
 use std::ffi::OsString;
@@ -57,7 +59,9 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Check(args)) => check::run(cli, args),
         Some(Command::Completions(args)) => Ok(documents::completions(args)),
         Some(Command::Config(args)) => config::run(args, cli.global.config.as_deref()),
+        Some(Command::List(args)) => list::run(cli, args),
         Some(Command::Man) => documents::man(),
+        Some(Command::Trust(args)) => trust::run(cli, args),
         Some(Command::Verify(args)) => Ok(verify::run(cli, args)),
         Some(_) => Ok(Exit::Done),
     }

@@ -294,6 +294,9 @@ fn look(probe: &Probe, memory: Memory, context: &check::Context) -> Result<(Fact
             let (facts, memory) = check::mcp::check(target, memory, context)?;
             Ok((Facts::Mcp(facts), Memory::Mcp(memory)))
         }
+        (Probe::Service(target), memory @ Memory::Service) => {
+            Ok((Facts::Service(check::service::check(target, context)), memory))
+        }
         (Probe::Worktree(target), Memory::Worktree(memory)) => {
             let (facts, memory) = check::worktree::check(target, memory, context);
             Ok((Facts::Worktree(facts), Memory::Worktree(memory)))

@@ -25,7 +25,8 @@ pub(crate) struct Located {
 pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Result<Located, ConfigError> {
     // An empty variable is how a unit file or a shell takes one back.
     let variable = environment.variable(VARIABLE).filter(|value| !value.is_empty()).map(Path::new);
-    let named = explicit.map(|path| (path, "--config")).or(variable.map(|path| (path, "$LAB_PROBE_CONFIG")));
+    let by_variable = || variable.map(|path| (path, ", though $LAB_PROBE_CONFIG names it"));
+    let named = explicit.map(|path| (path, "")).or_else(by_variable);
     if let Some((path, by)) = named {
         return match environment.directory().join(path).symlink_metadata() {
             Ok(_) => Ok(Located { path: Some(path.to_owned()), warnings: Vec::new() }),
@@ -66,9 +67,9 @@ pub(crate) fn user_file(environment: &Environment) -> Option<PathBuf> {
 fn missing(error: &io::Error, by: &str) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => {
-            format!("no such file, though {by} names it; `lab-probe config init FILE` writes one to start from")
+            format!("no such file{by}; `lab-probe config init FILE` writes one to start from")
         }
-        _ => format!("cannot be looked at, though {by} names it: {error}"),
+        _ => format!("cannot be looked at{by}: {error}"),
     }
 }
 
@@ -112,14 +113,10 @@ mod tests {
         let lab = tempfile::tempdir().expect("a temporary directory");
         touch(&lab.path().join("lab-probe.toml"));
         let environment = Environment::new(None, lab.path(), &[("LAB_PROBE_CONFIG", "gone.toml")]);
-        for (explicit, by) in [(Some(Path::new("gone.toml")), "--config"), (None, "$LAB_PROBE_CONFIG")] {
-            let error = locate(explicit, &environment).expect_err("refused").to_string();
-            assert_eq!(
-                error,
-                format!(
-                    "gone.toml: no such file, though {by} names it; `lab-probe config init FILE` writes one to start from"
-                )
-            );
-        }
+        let hint = "`lab-probe config init FILE` writes one to start from";
+        let refused = |explicit: Option<&Path>| locate(explicit, &environment).expect_err("refused").to_string();
+        assert_eq!(refused(Some(Path::new("gone.toml"))), format!("gone.toml: no such file; {hint}"));
+        let named = format!("gone.toml: no such file, though $LAB_PROBE_CONFIG names it; {hint}");
+        assert_eq!(refused(None), named);
     }
 }

@@ -15,9 +15,11 @@ mod file;
 mod locate;
 mod schema;
 pub mod settings;
+pub mod show;
+pub mod starter;
 mod validate;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use block::Context;
 use diagnose::{ConfigError, Problem};
@@ -49,6 +51,16 @@ pub fn load_in(explicit: Option<&Path>, environment: &Environment) -> Result<Set
     };
     settings.warnings.splice(0..0, located.warnings);
     Ok(settings)
+}
+
+/// Where this user's own configuration lies, whether there is one or not; `None` for a user without a home.
+pub fn user_file() -> Option<PathBuf> {
+    locate::user_file(&Environment::of_process())
+}
+
+/// Where a configuration is looked for that nobody named, in order.
+pub fn usual_places() -> Vec<PathBuf> {
+    locate::usual_places(&Environment::of_process())
 }
 
 /// Reads one file.

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::environment::Environment;
 use super::settings::{ServerReach, Settings};
+use super::show::show;
 use super::*;
 use crate::model::mcp::HttpTransport;
+use crate::model::reason::Reason;
 use crate::model::secret::Secret;
 use crate::model::service::ServiceLook;
 
@@ -167,11 +171,234 @@ fn everything_that_is_wrong_is_told_at_once_in_the_order_of_the_file() {
     assert_eq!(
         problems("[probe]\ndeadline = \"0s\"\n[mcp]\nretry_afer = \"1m\"\nttl = \"5x\"\n[[service]]\n"),
         [
-            "lab-probe.toml:2:12: \"deadline\" in [probe] must be more than zero, as in \"10s\"",
+            "lab-probe.toml:2:12: \"deadline\" in [probe]: it must be more than zero, as in \"10s\"",
             "lab-probe.toml:4:1: unknown key \"retry_afer\" in [mcp]; did you mean \"retry_after\"?",
             "lab-probe.toml:5:7: \"ttl\" in [mcp]: \"5x\" is no duration; write a number with a unit (ms, s, m, h, d), as in \"30s\", \"5m\", \"1h30m\"",
             "lab-probe.toml:6:1: [[service]] needs \"name\", as in name = \"prometheus\"",
             "lab-probe.toml:6:1: [[service]] needs one of url, tcp, unit or process",
         ]
     );
+}
+
+#[test]
+fn an_unset_variable_breaks_only_the_block_that_needs_it() {
+    let place = Place::with(
+        r#"
+[mcp]
+config_files = ["${UNSET}/a.json", "b.json"]
+health_dir = "${UNSET}"
+[[mcp.server]]
+name = "command"
+command = "x"
+env = { A = "${UNSET}", B = "${ALSO_UNSET}" }
+[[mcp.server]]
+name = "url"
+url = "${BAD_URL}"
+[[mcp.server]]
+name = "fine"
+command = "x"
+args = ["${UNSET:-default}"]
+[[thunes]]
+environment = "testnet"
+root = "${UNSET}"
+[[thunes]]
+environment = "paper"
+root = "x"
+[[service]]
+name = "service"
+url = "http://h/${UNSET}"
+[worktree]
+repos = ["${UNSET}", "y"]
+[output.textfile]
+directory = "${UNSET}"
+[output.pushgateway]
+url = "http://h"
+password_file = "${UNSET}"
+username = "joe"
+"#,
+    );
+    let settings = place.load(&[("BAD_URL", "s3cret")]).expect("the rest holds");
+    let unreachable = |reach: &ServerReach| match reach {
+        ServerReach::Unreachable(failure) => {
+            assert_eq!(failure.reason, Reason::MissingEnv);
+            failure.detail.clone()
+        }
+        _ => String::new(),
+    };
+    let servers: Vec<String> = settings.mcp.servers.iter().map(|server| unreachable(&server.reach)).collect();
+    assert_eq!(
+        servers,
+        [
+            "UNSET is not set, but \"env\" in [[mcp.server]] needs it (lab-probe.toml:8); \
+             ALSO_UNSET is not set, but \"env\" in [[mcp.server]] needs it (lab-probe.toml:8)",
+            "\"url\" in [[mcp.server]]: it is no web address; it begins with http:// or https://, \
+             as in \"http://127.0.0.1:8000/path\" (lab-probe.toml:11)",
+            "",
+        ]
+    );
+    assert_eq!(settings.mcp.config_files, [place.path().join("b.json")]);
+    assert_eq!(settings.worktree.repos, [place.path().join("y")]);
+    assert_eq!(settings.mcp.health_dir, None);
+    assert_eq!(settings.thunes.iter().map(|t| t.unreachable.is_some()).collect::<Vec<_>>(), [true, false]);
+    assert!(matches!(settings.services[0].look, ServiceLook::Unreachable(_)));
+    let output = settings.output;
+    assert_eq!((output.textfile, output.pushgateway), (None, None));
+    assert_eq!(
+        output.broken.iter().map(|broken| (broken.output, broken.problem.as_str())).collect::<Vec<_>>(),
+        [
+            ("textfile", "UNSET is not set, but \"directory\" in [output.textfile] needs it (lab-probe.toml:28)"),
+            (
+                "pushgateway",
+                "UNSET is not set, but \"password_file\" in [output.pushgateway] needs it (lab-probe.toml:31)"
+            ),
+        ]
+    );
+    assert_eq!(
+        settings.warnings,
+        [
+            "lab-probe.toml:3: UNSET is not set, but \"config_files\" in [mcp] needs it; left out",
+            "lab-probe.toml:4: UNSET is not set, but \"health_dir\" in [mcp] needs it; left out",
+            "lab-probe.toml:26: UNSET is not set, but \"repos\" in [worktree] needs it; left out",
+        ]
+    );
+}
+
+#[test]
+fn a_relative_path_starts_at_the_files_directory_and_a_command_at_its_own() {
+    let (place, settings) = settings(
+        "[[mcp.server]]\nname = \"a\"\ncommand = \"./bin/a\"\n\
+         [[mcp.server]]\nname = \"b\"\ncommand = \"./bin/b\"\ncwd = \"sub\"\n\
+         [[mcp.server]]\nname = \"c\"\ncommand = \"c d\"\n",
+    );
+    let commands = settings.mcp.servers.into_iter().map(|server| match server.reach {
+        ServerReach::Stdio { command, cwd, .. } => (command, cwd),
+        reach => panic!("{reach:?} is no command"),
+    });
+    assert_eq!(
+        commands.collect::<Vec<_>>(),
+        [
+            (place.path().join("./bin/a").display().to_string(), None),
+            ("./bin/b".into(), Some(place.path().join("sub"))),
+            ("c d".into(), None),
+        ]
+    );
+}
+
+#[test]
+fn what_is_shown_is_a_configuration_that_means_the_same() {
+    let (place, settings) = settings(WHOLE);
+    let shown = show(&settings).expect("shown");
+    assert!(shown.contains("ttl = \"1m\"  # line 22\n"), "{shown}");
+    assert!(shown.contains("retry_after = \"0s\"\n"), "defaults are filled in: {shown}");
+    std::fs::write(place.path().join("lab-probe.toml"), &shown).expect("written back");
+    let again = place.load(&[("RAG_TOKEN", "s3cret"), ("TOKEN", "t0ken")]).unwrap_or_else(|e| panic!("{e}\n{shown}"));
+    assert_eq!(again, settings);
+}
+
+#[test]
+fn no_secret_is_shown_wherever_it_stands() {
+    let text = r#"
+[[mcp.server]]
+name = "a"
+command = "x"
+args = ["--token", "CANARY", "--key=CANARY", "-e", "API_KEY=CANARY", "https://u:CANARY@h/?k=CANARY", "${SECRET}"]
+env = { A = "CANARY", B = "${SECRET}", C = "${UNSET:-CANARY}" }
+[[mcp.server]]
+name = "b"
+url = "https://u:CANARY@h/x?key=CANARY#CANARY"
+headers = { Authorization = "Bearer CANARY", X = "${SECRET}" }
+[[mcp.server]]
+name = "c"
+health_command = ["x", "--password", "CANARY"]
+env = { A = "${UNSET}CANARY" }
+[[thunes]]
+environment = "t"
+root = "x"
+metrics_url = "http://CANARY@h/"
+[[service]]
+name = "a"
+url = "http://h/?CANARY"
+headers = { A = "CANARY${UNSET}" }
+[output.pushgateway]
+url = "http://u:CANARY@h"
+"#;
+    let place = Place::with(text);
+    let settings = place.load(&[("SECRET", "CANARY")]).expect("loaded");
+    let shown = show(&settings).expect("shown");
+    assert!(!shown.contains("CANARY"), "{shown}");
+    assert!(!format!("{settings:?}").contains("CANARY"), "{settings:?}");
+    assert!(shown.contains("args = [\"--token\", \"***\", \"--key=***\", \"-e\", \"API_KEY=***\""), "{shown}");
+    assert!(shown.contains("B = \"${SECRET}\""), "{shown}");
+}
+
+const VALUES: &[&str] = &[
+    "1",
+    "-1",
+    "0.5",
+    "nan",
+    "true",
+    "1979-05-27",
+    "[]",
+    "{}",
+    "[1]",
+    "[[]]",
+    "[{}]",
+    "[200]",
+    "[\"a\"]",
+    "[\"a\", \"a\"]",
+    "[\"${UNSET}\"]",
+    "{ a = 1 }",
+    "{ a = \"b\" }",
+    "{ \"a b\" = \"${UNSET}\" }",
+    "\"\"",
+    "\"a\"",
+    "\"1s\"",
+    "\"0s\"",
+    "\"~\"",
+    "\"${UNSET}\"",
+    "\"${A:-b}\"",
+    "\"$${\"",
+    "\"${\"",
+    "\"http://h/\"",
+    "\"http://u:p@h/?k=v\"",
+    "\"h:1\"",
+    "\"\\u0000\"",
+    "\"x.prom\"",
+    "\"🔥\"",
+    "\"\\u009b\\u007f\"",
+];
+
+/// A section with some of its keys, and a few that are not its own, each with any value.
+fn any_section() -> impl Strategy<Value = String> {
+    let sections: Vec<_> = ROOT.all().into_iter().filter(|section| !section.header.is_empty()).collect();
+    prop::sample::select(sections).prop_flat_map(move |section| {
+        let keys: Vec<&str> = section.keys.iter().map(|key| key.name).chain(["name", "zzz"]).collect();
+        let lines = proptest::collection::btree_map(prop::sample::select(keys), prop::sample::select(VALUES), 0..6);
+        lines.prop_map(move |lines| {
+            let lines = lines.into_iter().map(|(key, value)| format!("{key} = {value}\n"));
+            format!("{}\n{}", section.header, lines.collect::<String>())
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_bytes_are_settings_or_problems_but_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let place = Place::with(&bytes);
+        let _ = place.load(&[]);
+    }
+
+    /// Bytes are hardly ever TOML; this is TOML whose values are hardly ever right.
+    #[test]
+    fn any_value_under_any_key_is_told_or_taken_and_shown(text in any_section()) {
+        let place = Place::with(&text);
+        if let Ok(settings) = place.load(&[]) {
+            let shown = show(&settings).expect("shown");
+            std::fs::write(place.path().join("lab-probe.toml"), &shown).expect("written back");
+            let again = place.load(&[]);
+            prop_assert!(again.is_ok(), "{}\n{shown}", again.expect_err("refused"));
+        }
+    }
 }

@@ -142,7 +142,7 @@ impl Connector<()> for Dial {
         self.0.dials.fetch_add(1, Ordering::Relaxed);
         let secure = details.needs_tls();
         let (line, forward) = match self.0.proxies.route(details.uri) {
-            Route::Direct => (connect(&details.addrs, &self.0, deadline)?, None),
+            Route::Direct => (self.line(connect(&details.addrs, deadline)?, deadline), None),
             Route::Via(proxy) => {
                 let mut line = self.reach_proxy(proxy, deadline)?;
                 if secure {
@@ -166,8 +166,13 @@ impl Dial {
             return Err(HttpError::new(ErrorKind::Connect, detail));
         }
         let addresses = addresses_of(&proxy.host, proxy.port, deadline)?;
-        connect(&addresses, &self.0, deadline)
-            .map_err(|e| HttpError::new(e.kind, format!("{} (the environment's proxy)", e.detail)))
+        let socket = connect(&addresses, deadline)
+            .map_err(|e| HttpError::new(e.kind, format!("{} (the environment's proxy)", e.detail)))?;
+        Ok(self.line(socket, deadline))
+    }
+
+    fn line(&self, socket: TcpStream, deadline: Deadline) -> Line {
+        Line::new(socket, Arc::clone(&self.0), deadline)
     }
 
     fn handshake(&self, mut line: Line, uri: &Uri) -> Result<StreamOwned<ClientConnection, Line>, ureq::Error> {

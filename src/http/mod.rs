@@ -92,12 +92,14 @@ pub struct Request<'a> {
     pub headers: Vec<(&'static str, String)>,
     /// The body; empty means none for GET and DELETE.
     pub body: &'a [u8],
+    /// Whether redirects are followed; otherwise they are answers like any other.
+    pub follow: bool,
 }
 
 impl<'a> Request<'a> {
     /// A request without headers and body.
     pub fn new(method: Method, url: &'a Url) -> Self {
-        Request { method, url, headers: Vec::new(), body: &[] }
+        Request { method, url, headers: Vec::new(), body: &[], follow: true }
     }
 
     /// The same request with one more header.
@@ -130,6 +132,18 @@ pub fn parse_url(url: &Secret) -> Result<Url, HttpError> {
 /// A URL as it may be shown: scheme, host and port. Paths and queries of MCP servers often hold a key.
 pub fn shown(url: &Url) -> String {
     url.origin().ascii_serialization()
+}
+
+/// Connects to `host:port` and hangs up again.
+///
+/// # Errors
+/// [`ErrorKind::Request`] if it is no such address, [`ErrorKind::Connect`], [`ErrorKind::Timeout`].
+pub fn reach(address: &str, deadline: Deadline) -> Result<(), HttpError> {
+    let no_address = || HttpError::new(ErrorKind::Request, format!("{address} is no host:port"));
+    let (host, port) = address.rsplit_once(':').ok_or_else(no_address)?;
+    let port = port.parse().map_err(|_not_a_port| no_address())?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    resolve::connect(&resolve::addresses_of(host, port, deadline)?, deadline).map(drop)
 }
 
 /// A client for one configured address: its connections, its credentials, its budget.
@@ -209,7 +223,8 @@ impl Client {
         let mut rest = request.clone();
         for _ in 0..=MOST_REDIRECTS {
             let response = self.exchange(&Request { url: &url, ..rest.clone() }, deadline)?;
-            let Some(target) = self.redirect(&response)? else { return Ok(response) };
+            let target = if rest.follow { self.redirect(&response)? } else { None };
+            let Some(target) = target else { return Ok(response) };
             if response.status == 303 || (rest.method == Method::Post && matches!(response.status, 301 | 302)) {
                 rest.method = Method::Get;
                 rest.body = &[];

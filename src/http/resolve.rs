@@ -1,5 +1,6 @@
 //! Names to addresses, under the deadline.
 
+use std::net::TcpStream;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 
@@ -7,7 +8,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use super::dial::{Line, Shared, deadline_of};
+use super::dial::{Shared, deadline_of};
 use super::error::{ErrorKind, HttpError};
 use super::proxy::Route;
 use crate::clock::Deadline;
@@ -76,15 +77,15 @@ pub(super) fn addresses_of(host: &str, port: u16, deadline: Deadline) -> Result<
 
 /// Connects to the first address that accepts. Each attempt but the last gets half of what is left, so that one
 /// address that swallows packets does not use up the time of the others.
-pub(super) fn connect(addresses: &[SocketAddr], shared: &Arc<Shared>, deadline: Deadline) -> Result<Line, HttpError> {
+pub(super) fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, HttpError> {
     let mut last = HttpError::new(ErrorKind::Connect, "the host name has no address");
     for (index, address) in addresses.iter().enumerate() {
         let budget = if index + 1 == addresses.len() { deadline.left() } else { deadline.left() / 2 };
         if budget.is_zero() {
             return Err(HttpError::timeout("connecting"));
         }
-        match std::net::TcpStream::connect_timeout(address, budget) {
-            Ok(socket) => return Ok(Line::new(socket, Arc::clone(shared), deadline)),
+        match TcpStream::connect_timeout(address, budget) {
+            Ok(socket) => return Ok(socket),
             Err(e) if e.kind() == std::io::ErrorKind::TimedOut => last = HttpError::timeout("connecting"),
             Err(e) => last = HttpError::new(ErrorKind::Connect, format!("no connection to {address}: {}", plain(&e))),
         }

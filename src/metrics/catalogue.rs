@@ -156,8 +156,12 @@ families! {
 
     LAB_SERVICE_UP = Gauge, "lab_service_up" ["service_name"] "bool"
         "Whether a service is up (1) or not (0).";
+    LAB_SERVICE_FAILURE = Gauge, "lab_service_failure" ["service_name", "reason"] "bool"
+        "Why a service is not up or could not be looked at: 1 for the reason that holds, absent while it is up.";
     LAB_SERVICE_DURATION_SECONDS = Gauge, "lab_service_duration_seconds" ["service_name"] "seconds"
         "Time a service took to answer, in seconds.";
+    LAB_SERVICE_CERTIFICATE_END_TIMESTAMP_SECONDS = Gauge, "lab_service_certificate_end_timestamp_seconds" ["service_name"] "seconds"
+        "Time at which the TLS certificate of a service stops being valid, in seconds since 1970.";
 
     LAB_PROBE_BUILD_INFO = Gauge, "lab_probe_build_info" ["version", "revision"] "info"
         "Version and source revision of lab-probe; always 1.";

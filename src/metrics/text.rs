@@ -7,7 +7,7 @@ use prometheus::TextEncoder;
 use prometheus::proto::{MetricFamily, MetricType};
 
 use super::families;
-use super::read::{self, ReadError, Value};
+use crate::exposition::{self, ReadError, Value};
 use crate::model::snapshot::Snapshot;
 
 /// Why an exposition is not fit to be delivered: always a bug here, never the reader's fault.
@@ -70,7 +70,7 @@ pub fn encode(families: &[MetricFamily]) -> Result<String, Unsound> {
 
 /// Whether a text of ours is one that node_exporter takes whole.
 fn sound(text: &str) -> Result<(), Unsound> {
-    for family in read::parse(text.as_bytes()).map_err(Unsound::Unreadable)? {
+    for family in exposition::parse(text.as_bytes()).map_err(Unsound::Unreadable)? {
         if family.help.is_none() {
             return Err(Unsound::NoHelp(family.name));
         }
@@ -98,7 +98,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::metrics::read::{Distribution, Family, Kind, Series};
+    use crate::exposition::{Distribution, Family, Kind, Series};
 
     /// A metric of a type by its number, with the same value in every place.
     fn metric(kind: MetricType, labels: &[(String, String)], value: f64) -> Metric {
@@ -196,14 +196,14 @@ mod tests {
                 line: 3 + i * lines,
             });
             let expected = Family { name, help: Some(help), kind: read_kind, line: 1, series: series.collect() };
-            prop_assert_eq!(read::parse(text.as_bytes()).expect("read back"), vec![expected]);
+            prop_assert_eq!(exposition::parse(text.as_bytes()).expect("read back"), vec![expected]);
         }
 
         #[test]
         fn no_text_makes_the_reader_panic(text in any_text(), bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read::parse(text.as_bytes());
-            let _ = read::parse(&bytes);
-            let _ = read::parse(format!("# TYPE a histogram\na_bucket{{{text}}} 1\n").as_bytes());
+            let _ = exposition::parse(text.as_bytes());
+            let _ = exposition::parse(&bytes);
+            let _ = exposition::parse(format!("# TYPE a histogram\na_bucket{{{text}}} 1\n").as_bytes());
         }
     }
 

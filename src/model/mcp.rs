@@ -32,6 +32,21 @@ pub enum Reach {
     Unreachable(Failure),
 }
 
+impl Reach {
+    /// How it is reached, in a few words without secrets: the program without its arguments, the URL up to its host.
+    pub fn describe(&self) -> Option<String> {
+        match self {
+            Reach::Stdio(server) => Some(format!("stdio: {}", server.command)),
+            Reach::Http(server) => {
+                let url = url::Url::parse(server.url.expose()).ok()?;
+                Some(format!("http: {}", url.origin().ascii_serialization()))
+            }
+            Reach::Script(script) => Some(format!("script: {}", script.command.first()?.expose())),
+            Reach::Unreachable(_) => None,
+        }
+    }
+}
+
 /// A server that is started for the check.
 #[derive(Debug, Clone, Default)]
 pub struct StdioServer {

@@ -1,9 +1,11 @@
 //! The nouns every room speaks in: plain data in memory. Nothing here touches files, clocks, processes or networks.
 
 pub mod digest;
+pub mod listing;
 pub mod mcp;
 pub mod observation;
 pub mod reason;
+pub mod redacted;
 pub mod seconds;
 pub mod secret;
 pub mod service;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::observation::Severity;
-use super::reason::Failure;
+use super::reason::{Failure, Reason};
 use super::secret::Secret;
 
 /// A service to check.
@@ -13,6 +13,8 @@ use super::secret::Secret;
 pub struct ServiceTarget {
     /// How it is looked at.
     pub look: ServiceLook,
+    /// For a unit: every unit of the same manager in the plan, itself included, so that one question answers all.
+    pub units: Vec<String>,
 }
 
 /// The ways to look at a service.
@@ -56,41 +58,70 @@ pub struct HttpLook {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServiceFacts {
-    /// Why it is not up; `None` means it is.
-    pub problem: Option<String>,
+    /// Why it is not up, or could not be looked at; `None` means it is up.
+    pub failure: Option<Failure>,
     /// How long the answer took.
     #[serde(with = "super::seconds::option")]
     pub duration: Option<std::time::Duration>,
+    /// When the certificate of an HTTPS service ends, unix seconds.
+    pub certificate_end: Option<i64>,
+    /// What was seen of a service that is up ("HTTP 200", "active (running)", "2 processes"). One line.
+    pub seen: String,
 }
 
 impl ServiceFacts {
     /// The facts of a look that the pass's deadline ended.
     pub fn cut_off(sentence: &str) -> Self {
-        ServiceFacts { problem: Some(sentence.to_owned()), ..ServiceFacts::default() }
+        ServiceFacts::failed(Failure::new(Reason::Timeout, sentence))
+    }
+
+    /// Facts of a look that only found a failure.
+    pub fn failed(failure: Failure) -> Self {
+        ServiceFacts { failure: Some(failure), ..ServiceFacts::default() }
     }
 
     /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
     pub fn is_good(&self) -> bool {
-        self.problem.is_none()
+        self.failure.is_none()
+    }
+
+    /// Whether it is up; `None` if it could not be looked at (an unset variable in its configuration).
+    pub fn up(&self) -> Option<bool> {
+        match &self.failure {
+            None => Some(true),
+            Some(failure) if failure.reason == Reason::MissingEnv => None,
+            Some(_) => Some(false),
+        }
     }
 
     /// How much it wants attention.
     pub fn severity(&self) -> Severity {
-        if self.is_good() { Severity::Fine } else { Severity::Trouble }
+        match self.up() {
+            Some(true) => Severity::Fine,
+            Some(false) => Severity::Trouble,
+            None => Severity::Attention,
+        }
     }
 
     /// The verdict in one word.
     pub fn word(&self) -> &'static str {
-        if self.is_good() { "up" } else { "down" }
+        match self.up() {
+            Some(true) => "up",
+            Some(false) => "down",
+            None => "unknown",
+        }
     }
 
     /// What was found, in one line.
     pub fn summary(&self) -> String {
-        self.problem.clone().unwrap_or_default()
+        match &self.failure {
+            Some(failure) => format!("{}: {}", failure.reason.as_str(), failure.detail),
+            None => self.seen.clone(),
+        }
     }
 
     /// What to do, where something is to be done.
     pub fn hint(&self) -> Option<String> {
-        None
+        self.failure.as_ref().and_then(|failure| failure.hint.clone())
     }
 }

@@ -9,7 +9,9 @@ use crate::model::target::Target;
 use self::surroundings::Surroundings;
 
 pub mod due;
+mod fingerprint;
 pub mod mcp;
+pub mod services;
 pub mod surroundings;
 pub mod worktrees;
 
@@ -19,6 +21,7 @@ pub fn all(settings: &Settings, deadline: Deadline) -> Plan {
     let mut plan = Plan::default();
     plan.add(mcp::plan(settings, &surroundings));
     plan.add(worktrees::plan(&settings.worktree, &settings.probe.records_dir(), deadline));
+    plan.add(services::plan(settings));
     plan
 }
 

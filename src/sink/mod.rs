@@ -3,6 +3,7 @@
 use std::fmt;
 
 pub mod json;
+pub mod listing;
 pub mod progress;
 pub mod pushgateway;
 pub mod style;

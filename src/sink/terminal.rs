@@ -44,7 +44,8 @@ pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style
     out
 }
 
-fn heading(kind: Kind) -> &'static str {
+/// What a section of targets is headed with.
+pub fn heading(kind: Kind) -> &'static str {
     match kind {
         Kind::Mcp => "MCP servers",
         Kind::Worktree => "Worktrees",

@@ -2,8 +2,11 @@
 
 mod architecture;
 mod cli;
+mod config;
 mod discovery;
 mod harness;
 mod http;
+mod list;
 mod monitoring;
+mod service;
 mod verify;

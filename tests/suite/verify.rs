@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use lab_probe::exposition::{self, Family, Value};
 use lab_probe::metrics::check::{Effect, Inspector, Report, Severity};
-use lab_probe::metrics::read::{self, Family, Value};
 use lab_probe::sink::survey;
 use tempfile::TempDir;
 
@@ -365,7 +365,7 @@ impl Judge {
             return;
         }
         let text = self.scrape(&context);
-        let families = read::parse(text.as_bytes()).expect("an exposition");
+        let families = exposition::parse(text.as_bytes()).expect("an exposition");
         let scrape_error = number(&families, "node_textfile_scrape_error", &[]);
         if !any(Effect::SeriesDropped) || scrape_error.is_some() {
             let foretold = any(Effect::FileDropped) || any(Effect::FamilySkipped);
@@ -401,7 +401,7 @@ impl Judge {
 fn assert_all_served(files: &[std::path::PathBuf], served: &[Family], context: &str) {
     for file in files {
         // A directory cannot be compared line by line.
-        let Ok(Ok(own)) = std::fs::read(file).map(|bytes| read::parse(&bytes)) else { continue };
+        let Ok(Ok(own)) = std::fs::read(file).map(|bytes| exposition::parse(&bytes)) else { continue };
         for family in own {
             for series in family.series {
                 let Value::Number(value) = series.value else { continue };

@@ -18,13 +18,12 @@ const SCHEDULE: Schedule = Schedule {
 pub(super) fn read(block: &Block<'_>) -> McpSettings {
     let schedule = rules::schedule(block, SCHEDULE);
     let list_tools = block.flag("list_tools").unwrap_or(true);
-    let leaving_out = block.leaving_out();
     block.runs("config_files");
     block.runs("health_dir");
     McpSettings {
         discover: block.flag("discover").unwrap_or(true),
-        config_files: leaving_out.paths("config_files").unwrap_or_default(),
-        expected: expected(&leaving_out),
+        config_files: block.paths("config_files").unwrap_or_default(),
+        expected: expected(block),
         health_dir: block.path("health_dir"),
         schedule,
         list_tools,
@@ -119,8 +118,8 @@ fn http(block: &Block<'_>) -> ServerReach {
 fn script(block: &Block<'_>) -> ServerReach {
     let cwd = block.path("cwd");
     let env = block.variables("env");
-    let words = block.texts("health_command").unwrap_or_default();
-    let command = match words.split_first() {
+    let words = block.texts("health_command");
+    let command = match words.as_deref().and_then(<[_]>::split_first) {
         Some((program, _)) if program.is_empty() => {
             block.complain_of(program, "its first string is the program, and it is empty");
             Vec::new()
@@ -130,9 +129,10 @@ fn script(block: &Block<'_>) -> ServerReach {
             std::iter::once(program).chain(args.iter().map(|arg| arg.clone().secret())).collect()
         }
         None => {
-            if block.fault().is_none() {
+            // Not where a variable is missing, nor where the value is no array, which has been told.
+            if block.fault().is_none() && words.is_some() {
                 let at = block.place_of("health_command");
-                block.complain(at, "\"health_command\" in [[mcp.server]] needs a program, as in [\"~/bin/check\"]");
+                block.complain_in("health_command", at, "it needs a program, as in [\"~/bin/check\"]");
             }
             Vec::new()
         }

@@ -23,8 +23,8 @@ pub(crate) fn settings(context: &Context<'_>, table: Option<&DeTable<'_>>) -> Se
     let output = output::read(&root.child("output"), &probe);
     Settings {
         source: context.file.map(|file| context.environment.directory().join(file)),
-        mcp: mcp::read(&root.child("mcp")),
-        worktree: worktree::read(&root.child("worktree")),
+        mcp: mcp::read(&root.child("mcp").leaving_out()),
+        worktree: worktree::read(&root.child("worktree").leaving_out()),
         thunes: thunes::read(root.children("thunes")),
         services: service::read(root.children("service")),
         output,

@@ -59,9 +59,9 @@ pub(super) fn headers(block: &Block<'_>, key: &'static str) -> Vec<(String, Secr
     let mut headers: Vec<(String, Secret)> = Vec::new();
     for (at, name, text) in block.map(key) {
         if !is_token(&name) {
-            block.complain(at, format!("{key:?}: {name:?} cannot name an HTTP header"));
+            block.complain_in(key, at, format!("{name:?} cannot name an HTTP header"));
         } else if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
-            block.complain(at, format!("{key:?}: {name:?} stands there twice; case does not tell headers apart"));
+            block.complain_in(key, at, format!("{name:?} is there twice; case does not tell headers apart"));
         }
         if text.contains(|c: char| c.is_control() && c != '\t') {
             block.complain_of(&text, format!("the value of {name:?} holds a line break or control character"));
@@ -92,7 +92,7 @@ pub(super) fn labels(
             refuse(name)
         };
         if let Some(message) = message {
-            block.complain(*at, format!("{key:?}: {name:?} {message}"));
+            block.complain_in(key, *at, format!("{name:?} {message}"));
         }
     }
     entries.into_iter().map(|(_, name, text)| (name, text.value)).collect()
@@ -107,6 +107,7 @@ fn is_label_name(name: &str) -> bool {
 /// A program: a bare name is looked up on PATH; a relative path starts at `cwd` where there is one, else at the
 /// directory of the configuration file.
 pub(super) fn program(block: &Block<'_>, text: &Text, cwd: Option<&PathBuf>) -> String {
+    block.check_path(text);
     if !text.contains('/') || (cwd.is_some() && !text.starts_with('/')) {
         return text.value.clone();
     }

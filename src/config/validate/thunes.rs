@@ -28,13 +28,14 @@ pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ThunesSettings> {
         let root = block.required("root", "~/LAB/projects/THUNES").map(|root| block.resolve(&root));
         let schedule = rules::schedule(&block, SCHEDULE);
         let target = ThunesTarget {
-            environment: environment.map(|environment| environment.value)?,
             root: root.unwrap_or_default(),
             positions_db: below_root(&block, "positions_db", POSITIONS_DB),
             journals: all_below_root(&block, "journals", JOURNALS),
             logs: all_below_root(&block, "logs", LOGS),
             metrics_url: rules::url(&block, "metrics_url"),
             max_daily_loss: block.amount("max_daily_loss"),
+            // Last, so that a block without a name is still read for its other mistakes.
+            environment: environment?.value,
         };
         Some(ThunesSettings { target, unreachable: block.failure(), schedule })
     });

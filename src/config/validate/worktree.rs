@@ -14,7 +14,7 @@ const SCHEDULE: Schedule =
     Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::from_secs(10) };
 
 pub(super) fn read(block: &Block<'_>) -> WorktreeSettings {
-    let repos = block.leaving_out().paths("repos");
+    let repos = block.paths("repos");
     WorktreeSettings {
         discovered: repos.is_none(),
         repos: repos.unwrap_or_else(|| vec![block.context().environment.directory().to_owned()]),
@@ -57,7 +57,7 @@ fn named(worktree: &Block<'_>) -> Vec<(PathBuf, String)> {
     let (mut names, mut paths) = (HashMap::new(), HashMap::new());
     let named = worktree.children("named").into_iter().filter_map(|block| {
         let name = block.name("name", "thunes");
-        let path = block.leaving_out().required("path", "~/LAB/worktrees/thunes");
+        let path = block.required("path", "~/LAB/worktrees/thunes");
         if let Some(name) = &name {
             block.unique(&mut names, name);
         }

@@ -1,6 +1,6 @@
 //! Would node_exporter take these textfiles, together? Its own rules, from reading a line to gathering all families.
 //!
-//! Three places of node_exporter decide: the parser (room [`super::read`]), the textfile collector and the registry
+//! Three places of node_exporter decide: the parser (room [`crate::exposition`]), the textfile collector and the registry
 //! that gathers what all files say ([`together`]). Beyond those, [`shape`] finds what is served, but cannot be meant.
 
 mod effect;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub use effect::{Effect, Effects};
 
 use self::together::Gathered;
-use super::read::{self, Fault, Limits};
+use crate::exposition::{self, Fault, Limits};
 use crate::model::textfile::{Access, Contents, Textfile};
 
 /// Most findings kept: one bad script can repeat one mistake for every line of a file.
@@ -121,7 +121,7 @@ impl Inspector {
             Contents::Special => return findings.error(None, "is no regular file", Effects::HANG),
             Contents::TooLarge => return findings.unjudged(None, "is too large to be judged".into()),
         };
-        let families = match read::read(bytes.as_slice(), Limits::default()) {
+        let families = match exposition::read(bytes.as_slice(), Limits::default()) {
             Ok(families) => families,
             Err(error) => return findings.unreadable(error.line, &error.fault),
         };

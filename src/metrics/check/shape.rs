@@ -1,7 +1,7 @@
 //! One family by itself: what node_exporter serves as it stands, but nobody can have meant; and names that make it crash.
 
 use super::{Effects, Findings};
-use crate::metrics::read::{Distribution, Family, Kind, Series, Value};
+use crate::exposition::{Distribution, Family, Kind, Series, Value};
 
 /// Names of Prometheus' own target labels: it renames a scraped label of that name.
 const TARGET_LABELS: [&str; 2] = ["job", "instance"];
@@ -92,14 +92,14 @@ mod tests {
 
     use super::super::{Report, Severity};
     use super::*;
-    use crate::metrics::read;
+    use crate::exposition;
 
     /// What is said about a text with HELP and TYPE in front, errors first.
     fn said(kind: &str, lines: &str) -> Vec<String> {
         let text = format!("# HELP h x\n# TYPE h {kind}\n{lines}");
         let mut report = Report::default();
         let mut findings = Findings { path: Path::new("a.prom"), report: &mut report };
-        for family in read::parse(text.as_bytes()).expect(lines) {
+        for family in exposition::parse(text.as_bytes()).expect(lines) {
             judge(&family, &mut findings);
         }
         let mark = |s| if s == Severity::Error { "E" } else { "W" };

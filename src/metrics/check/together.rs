@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 use super::{Effects, Findings};
-use crate::metrics::read::{Family, Kind, Series};
+use crate::exposition::{Family, Kind, Series};
 
 /// Families that every node_exporter exports about itself.
 const OWN_NAMES: [&str; 24] = [

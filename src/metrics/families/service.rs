@@ -1,10 +1,17 @@
 //! `lab_service_*`.
 
 use super::{Samples, bool_value};
-use crate::metrics::catalogue::{LAB_SERVICE_DURATION_SECONDS, LAB_SERVICE_UP};
+use crate::metrics::catalogue::{
+    LAB_SERVICE_CERTIFICATE_END_TIMESTAMP_SECONDS, LAB_SERVICE_DURATION_SECONDS, LAB_SERVICE_FAILURE, LAB_SERVICE_UP,
+};
 use crate::model::service::ServiceFacts;
 
 pub(super) fn add(name: &str, facts: &ServiceFacts, samples: &mut Samples<'_>) {
-    samples.add(&LAB_SERVICE_UP, [name], bool_value(facts.problem.is_none()));
+    samples.add_some(&LAB_SERVICE_UP, [name], facts.up().map(bool_value));
+    if let Some(failure) = &facts.failure {
+        samples.add(&LAB_SERVICE_FAILURE, [name, failure.reason.as_str()], 1.0);
+    }
     samples.add_some(&LAB_SERVICE_DURATION_SECONDS, [name], facts.duration.map(|d| d.as_secs_f64()));
+    let end = facts.certificate_end.map(|at| at as f64);
+    samples.add_some(&LAB_SERVICE_CERTIFICATE_END_TIMESTAMP_SECONDS, [name], end);
 }

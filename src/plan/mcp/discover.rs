@@ -15,6 +15,7 @@ use super::clients::{Client, GENERIC, Scope, Shape, by_container, by_path};
 use super::document::{self, Document, Syntax};
 use super::entry::{Entry, How};
 use super::gemini;
+use super::inspect::PROJECT_LIMIT;
 use super::merge::Candidate;
 use super::places::{self, Place, Project};
 use super::readers;
@@ -26,9 +27,6 @@ use crate::plan::surroundings::Surroundings;
 
 /// The most that is read of a user's own file: `~/.claude.json` keeps histories and grows to several MiB.
 const USER_LIMIT: u64 = 16 << 20;
-
-/// The most that is read of a project's file, which its author chooses.
-const PROJECT_LIMIT: u64 = 1 << 20;
 
 /// What discovery is to look at.
 #[derive(Debug, Clone, Copy)]

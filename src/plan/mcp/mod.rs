@@ -8,11 +8,12 @@
 
 mod claude;
 mod clients;
+mod disclose;
 mod discover;
 mod document;
 mod entry;
-mod fingerprint;
 mod gemini;
+pub mod inspect;
 mod merge;
 mod places;
 mod readers;
@@ -24,15 +25,31 @@ mod variables;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::discover::Search;
-use self::fingerprint::Key;
 use self::merge::Named;
 use self::trust::TrustStore;
 use super::Plan;
+use super::fingerprint::Key;
 use super::surroundings::Surroundings;
 use crate::config::settings::{ServerReach, ServerSettings, Settings};
+use crate::model::listing::ClientFile;
 use crate::model::mcp::{HealthScript, HttpServer, McpTarget, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
 use crate::model::target::{Origin, Probe, Schedule, Target};
+
+/// Every file that discovery looks for, whether it is there or not.
+pub fn files(settings: &Settings, surroundings: &Surroundings) -> Vec<ClientFile> {
+    if !settings.mcp.discover {
+        return Vec::new();
+    }
+    let projects = places::projects(surroundings, &settings.worktree.repos);
+    let file = |place: places::Place| ClientFile {
+        source: place.client.name,
+        scope: place.scope.as_str(),
+        present: place.path.exists(),
+        path: place.path,
+    };
+    places::places(surroundings, &projects).into_iter().map(file).collect()
+}
 
 /// The names of all clients that are looked for, in the order of their table.
 pub fn client_names() -> impl Iterator<Item = &'static str> {
@@ -159,6 +176,7 @@ fn expect(settings: &Settings, servers: &mut BTreeMap<String, Server>) {
 }
 
 fn own_origin(settings: &Settings) -> Origin {
-    let path = settings.source.clone().unwrap_or_default();
+    let path = settings.source.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let path = path.unwrap_or_default();
     Origin { source: OWN.into(), path, scope: "config".into(), name: None, note: None }
 }

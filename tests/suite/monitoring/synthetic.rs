@@ -191,7 +191,7 @@ fn the_synthetic_textfile_holds_every_family_and_is_taken_by_promtool() {
     for family in catalogue::ALL {
         assert!(text.contains(&format!("\n{}", family.name)) || text.starts_with(family.name), "{}", family.name);
     }
-    assert!(lab_probe::metrics::read::parse(text.as_bytes()).is_ok(), "{text}");
+    assert!(lab_probe::exposition::parse(text.as_bytes()).is_ok(), "{text}");
 }
 
 /// Samples of a LAB of some size, nothing being wrong with it.

@@ -1,6 +1,6 @@
-//! Digests of what a server's configuration resolves to.
+//! Digests of what a target's configuration resolves to.
 //!
-//! A fingerprint says "this is still the server that was checked" and is kept in the state. Tokens are part of what it
+//! A fingerprint says "this is still the target that was checked" and is kept in the state. Tokens are part of what it
 //! is made from (a renewed token must be tried at once), and some are short enough to be guessed from a plain hash by
 //! whoever reads the state. So it is keyed: with 32 random bytes in a file of the state directory that only its owner
 //! reads. A lost key costs one round of checks.
@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::model::mcp::{McpTarget, Reach};
+use crate::model::reason::Failure;
 use crate::model::secret::Secret;
+use crate::model::service::{ServiceLook, ServiceTarget};
 
 const KEY_LENGTH: usize = 32;
 
@@ -47,6 +49,14 @@ impl Key {
         sum.number(target.list_tools.into());
         sum.number(timeout.as_millis() as u64);
         reach(&mut sum, &target.reach);
+        self.seal(&sum)
+    }
+
+    /// A fingerprint over how a service is looked at. What stands beside it in the plan is no part of it.
+    pub(super) fn of_service(&self, service: &ServiceTarget, timeout: std::time::Duration) -> String {
+        let mut sum = Sum::new();
+        sum.number(timeout.as_millis() as u64);
+        look(&mut sum, &service.look);
         self.seal(&sum)
     }
 
@@ -100,6 +110,12 @@ impl Sum {
         secrets.iter().for_each(|secret| self.part(secret.expose().as_bytes()));
     }
 
+    fn failure(&mut self, failure: &Failure) {
+        self.part(b"unreachable");
+        self.part(failure.reason.as_str().as_bytes());
+        self.part(failure.detail.as_bytes());
+    }
+
     fn pairs<'a>(&mut self, pairs: impl ExactSizeIterator<Item = (&'a String, &'a Secret)>) {
         self.number(pairs.len() as u64);
         for (name, value) in pairs {
@@ -131,11 +147,33 @@ fn reach(sum: &mut Sum, reach: &Reach) {
             sum.pairs(script.env.iter());
             sum.path(script.cwd.as_ref());
         }
-        Reach::Unreachable(failure) => {
-            sum.part(b"unreachable");
-            sum.part(failure.reason.as_str().as_bytes());
-            sum.part(failure.detail.as_bytes());
+        Reach::Unreachable(failure) => sum.failure(failure),
+    }
+}
+
+fn look(sum: &mut Sum, look: &ServiceLook) {
+    match look {
+        ServiceLook::Http(look) => {
+            sum.part(b"http");
+            sum.part(look.url.expose().as_bytes());
+            sum.pairs(look.headers.iter().map(|(name, value)| (name, value)));
+            sum.part(format!("{:?}", (&look.expect_status, &look.body_contains, &look.body_matches)).as_bytes());
+            sum.path(look.ca_file.as_ref());
         }
+        ServiceLook::Tcp(address) => {
+            sum.part(b"tcp");
+            sum.part(address.as_bytes());
+        }
+        ServiceLook::Unit { name, user } => {
+            sum.part(b"unit");
+            sum.part(name.as_bytes());
+            sum.number((*user).into());
+        }
+        ServiceLook::Process(pattern) => {
+            sum.part(b"process");
+            sum.part(pattern.as_bytes());
+        }
+        ServiceLook::Unreachable(failure) => sum.failure(failure),
     }
 }
 

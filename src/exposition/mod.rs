@@ -5,9 +5,14 @@
 //! also take quoted names in braces; those are refused here, because a file must do for every version in use.
 //! Input is read line by line, so memory is bounded by what is kept.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
-use std::io::{self, BufRead, Read};
+mod fault;
+mod line;
+
+use std::collections::HashMap;
+use std::io::{BufRead, Read};
+
+pub use self::fault::{Fault, ReadError};
+use self::line::{Cursor, Labels, is_blank, labels, no_name, number_of, timestamp, unescape_help};
 
 /// The types a `# TYPE` line may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,109 +123,6 @@ impl Default for Limits {
     }
 }
 
-/// Why a text is no exposition.
-#[derive(Debug)]
-pub struct ReadError {
-    /// The line, from 1.
-    pub line: usize,
-    /// What is wrong with it.
-    pub fault: Fault,
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.fault)
-    }
-}
-
-impl std::error::Error for ReadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.fault {
-            Fault::Io(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// What can be wrong with a line.
-#[derive(Debug)]
-pub enum Fault {
-    /// The text ends in the middle of a line.
-    NoFinalLineFeed,
-    /// A sample does not begin with a metric name.
-    MetricName,
-    /// A sample begins with a brace and a quoted name; `plain` if the name would do without the quotes.
-    QuotedName {
-        /// Whether the name has only characters that need no quotes.
-        plain: bool,
-    },
-    /// A sample begins with a brace and labels: it has no name at all.
-    NamelessSample,
-    /// HELP or TYPE is followed by something that is no metric name.
-    CommentName,
-    /// Something that is no label name stands where one belongs.
-    LabelName,
-    /// A label name in quotes.
-    QuotedLabel,
-    /// The label `__name__`.
-    ReservedLabel,
-    /// A label that the series already has.
-    SecondLabel(String),
-    /// This was expected at this place between the braces.
-    Expected(&'static str),
-    /// A backslash before something else than `\`, `n` and, in a label value, `"`.
-    Escape(char),
-    /// A label value that is not UTF-8.
-    NotUtf8,
-    /// Not a number.
-    Number(String),
-    /// `le` or `quantile` is not a number.
-    Bound(String),
-    /// Not a whole number after the value; empty for blanks at the end of the line.
-    Timestamp(String),
-    /// Something after the timestamp.
-    AfterTimestamp,
-    /// HELP given twice.
-    SecondHelp(String),
-    /// TYPE given twice, or after a sample of the family.
-    LateType(String),
-    /// Not a type of this format.
-    UnknownType(String),
-    /// More than [`Limits`] allow.
-    TooLarge(&'static str),
-    /// The input could not be read.
-    Io(io::Error),
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::NoFinalLineFeed => f.write_str("the last line does not end in a line feed"),
-            Fault::MetricName => f.write_str("the sample does not begin with a metric name"),
-            Fault::QuotedName { .. } => f.write_str("the metric name stands in quotes between the braces"),
-            Fault::NamelessSample => f.write_str("the sample has labels, but no metric name"),
-            Fault::CommentName => f.write_str("no metric name after HELP or TYPE"),
-            Fault::LabelName => f.write_str("no label name where one belongs"),
-            Fault::QuotedLabel => f.write_str("a label name stands in quotes"),
-            Fault::ReservedLabel => f.write_str("the label name \"__name__\" is reserved"),
-            Fault::SecondLabel(name) => write!(f, "the label {name:?} is there twice"),
-            Fault::Expected(what) => write!(f, "{what} expected"),
-            Fault::Escape(c) => write!(f, "unknown escape \"\\{}\"", c.escape_debug()),
-            Fault::NotUtf8 => f.write_str("a label value is not UTF-8"),
-            Fault::Number(text) => write!(f, "{text:?} is no number"),
-            Fault::Bound(text) => write!(f, "{text:?} is no number for le or quantile"),
-            Fault::Timestamp(text) if text.is_empty() => f.write_str("blanks after the value"),
-            Fault::Timestamp(text) => write!(f, "{text:?} after the value is no timestamp"),
-            Fault::AfterTimestamp => f.write_str("something follows the timestamp"),
-            Fault::SecondHelp(name) => write!(f, "second HELP for {name:?}"),
-            Fault::LateType(name) => write!(f, "TYPE of {name:?} given twice or after its samples"),
-            Fault::UnknownType(word) => write!(f, "unknown type {word:?}"),
-            Fault::TooLarge(what) => write!(f, "more {what} than are read"),
-            Fault::Io(error) => write!(f, "cannot be read: {error}"),
-        }
-    }
-}
-
 /// Reads an exposition that is already in memory, with the default [`Limits`].
 ///
 /// # Errors
@@ -284,13 +186,6 @@ struct Reader {
     families: Vec<Open>,
     by_name: HashMap<String, usize>,
     series: usize,
-}
-
-/// The labels of one sample line, with `le` or `quantile` taken out.
-#[derive(Debug, Default)]
-struct Labels {
-    pairs: Vec<(String, String)>,
-    point: Option<f64>,
 }
 
 impl Reader {
@@ -417,185 +312,6 @@ impl Reader {
     }
 }
 
-/// What is wrong with a sample line that does not begin with a metric name.
-fn no_name(mut cursor: Cursor<'_>) -> Fault {
-    if !cursor.take(b'{') {
-        return Fault::MetricName;
-    }
-    cursor.skip_blanks();
-    if !cursor.take(b'"') {
-        return Fault::NamelessSample;
-    }
-    let name = cursor.metric_name();
-    Fault::QuotedName { plain: !name.is_empty() && cursor.peek() == Some(b'"') }
-}
-
-/// Reads `{…}` and the blanks behind it; the cursor stands at the brace.
-fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Labels, Fault> {
-    let mut labels = Labels::default();
-    let mut seen = HashSet::new();
-    *cursor = cursor.after(1);
-    loop {
-        cursor.skip_blanks();
-        if cursor.take(b'}') {
-            break;
-        }
-        let name = cursor.label_name();
-        match name {
-            "" if cursor.peek() == Some(b'"') => return Err(Fault::QuotedLabel),
-            "" => return Err(Fault::LabelName),
-            "__name__" => return Err(Fault::ReservedLabel),
-            _ => {}
-        }
-        cursor.skip_blanks();
-        if !cursor.take(b'=') {
-            return Err(Fault::Expected("'=' after a label name"));
-        }
-        cursor.skip_blanks();
-        if !cursor.take(b'"') {
-            return Err(Fault::Expected("'\"' before a label value"));
-        }
-        let value = cursor.label_value()?;
-        let point_label = match kind {
-            Kind::Histogram => Some("le"),
-            Kind::Summary => Some("quantile"),
-            Kind::Counter | Kind::Gauge | Kind::Untyped => None,
-        };
-        if point_label == Some(name) {
-            // NaN is how the format's own parser says "none".
-            let point = number_of(value.as_bytes()).ok_or(Fault::Bound(value))?;
-            labels.point = Some(point).filter(|p| !p.is_nan());
-        } else if seen.insert(name) {
-            labels.pairs.push((name.to_owned(), value));
-        } else {
-            return Err(Fault::SecondLabel(name.to_owned()));
-        }
-        cursor.skip_blanks();
-        if !cursor.take(b',') {
-            if cursor.take(b'}') {
-                break;
-            }
-            return Err(Fault::Expected("',' or '}' after a label value"));
-        }
-    }
-    cursor.skip_blanks();
-    Ok(labels)
-}
-
-/// Reads the timestamp behind a value; the cursor stands at the blank before it.
-fn timestamp(mut cursor: Cursor<'_>) -> Result<i64, Fault> {
-    cursor.skip_blanks();
-    let word = String::from_utf8_lossy(cursor.word()).into_owned();
-    let timestamp = word.parse().map_err(|_not_a_number| Fault::Timestamp(word))?;
-    if cursor.peek().is_some() { Err(Fault::AfterTimestamp) } else { Ok(timestamp) }
-}
-
-/// A number as Go's `strconv.ParseFloat` takes it in this format: no sign before NaN, no overflow to infinity.
-fn number_of(word: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(word).ok()?;
-    let number: f64 = text.parse().ok()?;
-    let unsigned = text.trim_start_matches(['+', '-']);
-    let letter = |c: char| unsigned.starts_with([c, c.to_ascii_uppercase()]);
-    let overflowed = number.is_infinite() && !letter('i');
-    let signed_nan = number.is_nan() && unsigned.len() != text.len();
-    (!overflowed && !signed_nan).then_some(number)
-}
-
-/// Undoes the escapes of HELP: `\\` and `\n`.
-fn unescape_help(text: &[u8]) -> Result<Vec<u8>, Fault> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.iter();
-    while let Some(&byte) = bytes.next() {
-        if byte != b'\\' {
-            out.push(byte);
-            continue;
-        }
-        match bytes.next() {
-            Some(b'\\') => out.push(b'\\'),
-            Some(b'n') => out.push(b'\n'),
-            other => return Err(Fault::Escape(char::from(other.copied().unwrap_or(b'\n')))),
-        }
-    }
-    Ok(out)
-}
-
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
-}
-
-/// What is left of a line.
-#[derive(Debug, Clone, Copy)]
-struct Cursor<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Cursor<'a> {
-    fn peek(&self) -> Option<u8> {
-        self.rest.first().copied()
-    }
-
-    fn after(self, bytes: usize) -> Self {
-        Cursor { rest: &self.rest[bytes..] }
-    }
-
-    fn take(&mut self, byte: u8) -> bool {
-        let there = self.peek() == Some(byte);
-        if there {
-            *self = self.after(1);
-        }
-        there
-    }
-
-    fn take_while(&mut self, wanted: impl Fn(usize, u8) -> bool) -> &'a [u8] {
-        let end = self.rest.iter().enumerate().position(|(i, b)| !wanted(i, *b)).unwrap_or(self.rest.len());
-        let (taken, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        taken
-    }
-
-    fn skip_blanks(&mut self) {
-        self.take_while(|_, b| is_blank(b));
-    }
-
-    fn word(&mut self) -> &'a [u8] {
-        self.take_while(|_, b| !is_blank(b))
-    }
-
-    fn metric_name(&mut self) -> &'a str {
-        self.name(|i, b| b.is_ascii_alphabetic() || matches!(b, b'_' | b':') || (i > 0 && b.is_ascii_digit()))
-    }
-
-    fn label_name(&mut self) -> &'a str {
-        self.name(|i, b| b.is_ascii_alphabetic() || b == b'_' || (i > 0 && b.is_ascii_digit()))
-    }
-
-    fn name(&mut self, wanted: impl Fn(usize, u8) -> bool) -> &'a str {
-        // Only ASCII is taken, so this is always UTF-8.
-        std::str::from_utf8(self.take_while(wanted)).unwrap_or_default()
-    }
-
-    /// Reads up to and including the closing quote.
-    fn label_value(&mut self) -> Result<String, Fault> {
-        let mut out = Vec::new();
-        loop {
-            out.extend_from_slice(self.take_while(|_, b| !matches!(b, b'"' | b'\\')));
-            if self.take(b'"') {
-                return String::from_utf8(out).map_err(|_not_utf8| Fault::NotUtf8);
-            }
-            if !self.take(b'\\') {
-                return Err(Fault::Expected("'\"' after a label value"));
-            }
-            match self.peek() {
-                Some(b'n') => out.push(b'\n'),
-                Some(b @ (b'"' | b'\\')) => out.push(b),
-                Some(other) => return Err(Fault::Escape(char::from(other))),
-                None => return Err(Fault::Expected("'\"' after a label value")),
-            }
-            *self = self.after(1);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -698,7 +414,7 @@ mod tests {
         assert_eq!(refused(&[b'a'; 5000]), "bytes in a line");
         assert_eq!(refused(&b"a 1\n".repeat(60)), "series");
         assert_eq!(refused(&b"# a comment\n".repeat(1000)), "bytes");
-        let endless = io::BufReader::new(io::repeat(b'x'));
+        let endless = std::io::BufReader::new(std::io::repeat(b'x'));
         assert!(read(endless, Limits::default()).is_err());
     }
 }

@@ -1,0 +1,151 @@
+//! A systemd unit, of the machine or of the user.
+//!
+//! One `systemctl show` asks for all units of a manager: the first look of a pass runs it, the others take their part
+//! of the answer.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use jiff::Timestamp;
+
+use super::Found;
+use crate::check::Context;
+use crate::model::reason::{Failure, Reason};
+use crate::proc::{self, Captured, CommandSpec, Limits, Outcome, SpawnError};
+
+/// Properties asked for (org.freedesktop.systemd1(5)).
+const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,ExecMainStatus";
+/// A few hundred bytes a unit.
+const LIMITS: Limits = Limits { stdout: 1 << 20 };
+/// What `systemctl --user` needs to find the user's manager, besides the small environment programs are given.
+const USER_MANAGER: &[&str] = &["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
+
+/// The properties of one unit.
+type Properties = BTreeMap<String, String>;
+/// One answer for all units of one manager in one pass.
+type Answer = Arc<OnceLock<Result<BTreeMap<String, Properties>, Failure>>>;
+
+pub(super) fn check(name: &str, user: bool, units: &[String], context: &Context) -> Found {
+    let answer = shared_answer(user, context.started_at);
+    let answer = answer.get_or_init(|| ask(user, units, context));
+    let properties = answer.as_ref().map_err(Clone::clone)?;
+    match properties.get(name) {
+        Some(properties) => judge(name, user, properties),
+        None => Err(Failure::new(Reason::ProtocolError, format!("systemctl said nothing about {name}"))),
+    }
+}
+
+/// The place for this pass's answer; those of earlier passes are forgotten.
+fn shared_answer(user: bool, pass: Timestamp) -> Answer {
+    static ANSWERS: Mutex<Vec<(bool, Timestamp, Answer)>> = Mutex::new(Vec::new());
+    let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    answers.retain(|(_, of, _)| *of == pass);
+    if let Some((_, _, answer)) = answers.iter().find(|(of, _, _)| *of == user) {
+        return Arc::clone(answer);
+    }
+    let answer = Answer::default();
+    answers.push((user, pass, Arc::clone(&answer)));
+    answer
+}
+
+fn ask(user: bool, units: &[String], context: &Context) -> Result<BTreeMap<String, Properties>, Failure> {
+    let mut spec = CommandSpec::new("systemctl").args(["show", "--no-pager", "--property", PROPERTIES]);
+    if user {
+        spec = spec.args(["--user"]);
+        for (name, value) in USER_MANAGER.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))) {
+            spec = spec.env(name, value);
+        }
+    }
+    let spec = spec.args(["--"]).args(units);
+    let out_of_time = || Failure::new(Reason::Timeout, "no time left to ask systemd");
+    let place = context.places.take(context.deadline).ok_or_else(out_of_time)?;
+    let captured = proc::capture(&spec, None, LIMITS, context.deadline).map_err(|e| not_started(&e))?;
+    drop(place);
+    match captured.outcome {
+        Outcome::Exited(_) if captured.success() => Ok(split(&String::from_utf8_lossy(&captured.stdout), units)),
+        Outcome::Exited(_) => Err(refused(&captured)),
+        Outcome::TimedOut => Err(out_of_time()),
+        Outcome::TooLarge => Err(Failure::new(Reason::TooLarge, "systemctl printed more than 1 MiB")),
+    }
+}
+
+fn not_started(error: &SpawnError) -> Failure {
+    let reason = match error {
+        SpawnError::NotFound { .. } => Reason::CommandNotFound,
+        _ => Reason::SpawnFailed,
+    };
+    Failure::new(reason, error.to_string()).with_hint("units are looked at through systemctl, which is not here")
+}
+
+fn refused(captured: &Captured) -> Failure {
+    let said = captured.stderr.text();
+    let said = said.lines().last().unwrap_or("it said nothing").trim();
+    Failure::new(Reason::Exited, format!("systemctl failed: {}", crate::log::printable(said))).with_hint(
+        "see whether systemd runs here; for a user unit, whether the user's manager does (loginctl enable-linger)",
+    )
+}
+
+/// Blocks of `Key=Value` lines in the order of the units asked for, an empty line between two.
+fn split(output: &str, units: &[String]) -> BTreeMap<String, Properties> {
+    let blocks = output.split("\n\n").map(|block| {
+        let pairs = block.lines().filter_map(|line| line.split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    });
+    units.iter().cloned().zip(blocks).collect()
+}
+
+fn judge(name: &str, user: bool, properties: &Properties) -> Found {
+    let of = |key: &str| properties.get(key).map_or("", String::as_str);
+    let state = format!("{} ({})", of("ActiveState"), of("SubState"));
+    match (of("LoadState"), of("ActiveState")) {
+        ("", _) => Err(Failure::new(Reason::ProtocolError, format!("systemctl said nothing about {name}"))),
+        (_, "active" | "reloading" | "refreshing") => Ok(state),
+        ("not-found", _) => {
+            let manager = if user { "this user's manager" } else { "the system manager" };
+            Err(Failure::new(Reason::NotConfigured, format!("{manager} knows no unit {name}"))
+                .with_hint("correct the name, or set `user` to match where the unit is installed"))
+        }
+        ("masked", _) => Err(Failure::new(Reason::Disabled, format!("{name} is masked"))),
+        (_, _) => {
+            let mut detail = format!("{name} is {state}");
+            if !matches!(of("Result"), "" | "success") {
+                detail.push_str(&format!(", result {}, exit status {}", of("Result"), of("ExecMainStatus")));
+            }
+            let flag = if user { "--user " } else { "" };
+            Err(Failure::new(Reason::Exited, detail).with_hint(format!("journalctl {flag}--unit {name} --lines 50")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn units(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn every_unit_gets_its_own_block_and_verdict() {
+        let names =
+            units(&["good.service", "bad.service", "gone.service", "off.timer", "masked.service", "rest.service"]);
+        let output = "\
+LoadState=loaded\nActiveState=active\nSubState=running\nResult=success\nExecMainStatus=0\n\n\
+LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nExecMainStatus=3\n\n\
+LoadState=not-found\nActiveState=inactive\nSubState=dead\nResult=success\nExecMainStatus=0\n\n\
+LoadState=loaded\nActiveState=inactive\nSubState=dead\nResult=success\n\n\
+LoadState=masked\nActiveState=inactive\nSubState=dead\nResult=success\n";
+        let all = split(output, &names);
+        let verdict = |name: &str| all.get(name).map(|properties| judge(name, false, properties));
+        assert_eq!(verdict("good.service"), Some(Ok("active (running)".into())));
+        let failure = |name: &str| verdict(name).and_then(Result::err).map(|failure| (failure.reason, failure.detail));
+        assert_eq!(
+            failure("bad.service"),
+            Some((Reason::Exited, "bad.service is failed (failed), result exit-code, exit status 3".into()))
+        );
+        assert_eq!(failure("gone.service").map(|(reason, _)| reason), Some(Reason::NotConfigured));
+        assert_eq!(failure("off.timer"), Some((Reason::Exited, "off.timer is inactive (dead)".into())));
+        assert_eq!(failure("masked.service").map(|(reason, _)| reason), Some(Reason::Disabled));
+        assert_eq!(verdict("rest.service"), None, "an answer that ends early is not filled up");
+    }
+}

@@ -1,0 +1,75 @@
+//! A service behind a URL: its status, its body, and when its certificate ends.
+
+use regex_lite::Regex;
+
+use crate::clock::{self, Deadline};
+use crate::http::{self, Client, ClientOptions, Method, Request, Response};
+use crate::model::reason::{Failure, Reason};
+use crate::model::secret::{Secret, redact};
+use crate::model::service::{HttpLook, ServiceFacts};
+
+/// A body is searched this far: health endpoints say what they have to say at once.
+const MOST_BODY_BYTES: u64 = 1 << 20;
+
+pub(super) fn check(look: &HttpLook, deadline: Deadline) -> ServiceFacts {
+    let url = match http::parse_url(&look.url) {
+        Ok(url) => url,
+        Err(error) => return ServiceFacts::failed(error.into()),
+    };
+    let options = ClientOptions { headers: look.headers.clone(), ca_file: look.ca_file.clone() };
+    let client = Client::new(&url, options);
+    let began = clock::instant();
+    let mut request = Request::new(Method::Get, &url);
+    // Whoever expects a redirect wants to see it, not where it leads.
+    request.follow = !look.expect_status.iter().any(|status| (300..400).contains(status));
+    let found = client.send(&request, deadline).map_err(Failure::from).and_then(|response| judge(look, response));
+    let facts = match found {
+        Ok(seen) => ServiceFacts { seen, ..ServiceFacts::default() },
+        Err(failure) => ServiceFacts::failed(failure),
+    };
+    ServiceFacts { duration: Some(began.elapsed()), certificate_end: client.certificate_end(), ..facts }
+}
+
+fn judge(look: &HttpLook, mut response: Response) -> Result<String, Failure> {
+    let status = response.status;
+    let expected = match look.expect_status.as_slice() {
+        [] => response.is_success(),
+        expected => expected.contains(&status),
+    };
+    if !expected {
+        let expected: Vec<String> = look.expect_status.iter().map(u16::to_string).collect();
+        let wanted = if expected.is_empty() { "a success".to_owned() } else { expected.join(" or ") };
+        return Err(Failure::new(Reason::HttpStatus, format!("HTTP {status} instead of {wanted}")));
+    }
+    if look.body_contains.is_some() || look.body_matches.is_some() {
+        let body = response.body.read_up_to(MOST_BODY_BYTES)?;
+        judge_body(look, &String::from_utf8_lossy(&body))?;
+    }
+    Ok(format!("HTTP {status}"))
+}
+
+fn judge_body(look: &HttpLook, body: &str) -> Result<(), Failure> {
+    let missing = |what: String| Err(Failure::new(Reason::ProtocolError, what));
+    if let Some(wanted) = &look.body_contains
+        && !body.contains(wanted.as_str())
+    {
+        return missing(format!("the body does not hold {wanted:?}: {}", quoted(look, body)));
+    }
+    let Some(pattern) = &look.body_matches else { return Ok(()) };
+    match Regex::new(pattern) {
+        Ok(regex) if regex.is_match(body) => Ok(()),
+        Ok(_) => missing(format!("the body does not match {pattern:?}: {}", quoted(look, body))),
+        // The configuration has compiled it before.
+        Err(error) => missing(format!("{pattern:?} is no regular expression: {error}")),
+    }
+}
+
+/// The beginning of a body as evidence, without what the configuration sent.
+fn quoted(look: &HttpLook, body: &str) -> String {
+    const MOST: usize = 80;
+    let secrets: Vec<Secret> = look.headers.iter().map(|(_, value)| value.clone()).collect();
+    let text = redact(body.trim(), &secrets);
+    let shown: String = text.chars().take(MOST).collect();
+    let dots = if shown.len() < text.len() { "…" } else { "" };
+    format!("it begins with {shown:?}{dots}")
+}

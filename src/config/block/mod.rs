@@ -1,0 +1,235 @@
+//! One section of the file while it is read: typed, expanded values by key ([`values`]), rules between keys
+//! ([`rules`]), each complaint at its place.
+//!
+//! Readers ask for every key they know and go on after a complaint, so that one run finds everything that is wrong;
+//! whether there was any decides afterwards. Values of the wrong TOML type were reported by [`super::schema`] and are
+//! absent here.
+
+mod rules;
+mod values;
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnose::Lines;
+use super::environment::Environment;
+use super::schema::{Form, Section};
+use crate::model::reason::{Failure, Reason};
+use crate::model::secret::Secret;
+
+/// What all blocks of one file share.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    /// The file as messages name it; `None` where defaults hold without one.
+    pub(crate) file: Option<&'a Path>,
+    /// Relative paths in the file start here.
+    pub(crate) directory: PathBuf,
+    pub(crate) environment: &'a Environment,
+    pub(crate) lines: Lines<'a>,
+    /// Byte offset and sentence of everything that is wrong.
+    pub(crate) problems: RefCell<Vec<(usize, String)>>,
+    /// What is wrong without being an error.
+    pub(crate) warnings: RefCell<Vec<String>>,
+    /// Where the file first names something to run, and which key does.
+    pub(crate) runs: Cell<Option<(usize, &'static str)>>,
+}
+
+impl<'a> Context<'a> {
+    /// A reading of `file`, whose text is `text`; of no file, where defaults hold.
+    pub(crate) fn new(file: Option<&'a Path>, environment: &'a Environment, text: &'a str) -> Self {
+        let directory = file.and_then(Path::parent).unwrap_or(Path::new(""));
+        Context {
+            file,
+            directory: environment.directory().join(directory),
+            environment,
+            lines: Lines::new(text),
+            problems: RefCell::default(),
+            warnings: RefCell::default(),
+            runs: Cell::default(),
+        }
+    }
+
+    /// `file:line` of a byte offset.
+    fn whereabouts(&self, at: usize) -> String {
+        let line = self.lines.place(at).line;
+        self.file.map_or_else(|| format!("line {line}"), |file| format!("{}:{line}", file.display()))
+    }
+}
+
+/// Who answers for a value that the environment spoils: by an unset variable, or by one that holds nonsense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    /// The configuration as a whole: an error.
+    Config,
+    /// The block's target or output: it fails, the others go on.
+    Block,
+    /// Nobody: the value is left out with a warning.
+    Nobody,
+}
+
+/// One section, present or not.
+#[derive(Debug)]
+pub(crate) struct Block<'a> {
+    context: &'a Context<'a>,
+    section: &'static Section,
+    /// `None` where the file does not have it.
+    table: Option<&'a DeTable<'a>>,
+    /// Byte offset of its header.
+    pub(crate) at: usize,
+    owner: Owner,
+    /// What spoils this block's target or output, a sentence each.
+    faults: RefCell<Vec<String>>,
+}
+
+/// A string after expansion, and where it came from.
+#[derive(Debug, Clone)]
+pub(crate) struct Text {
+    pub(crate) value: String,
+    /// Byte offset.
+    pub(crate) at: usize,
+    pub(crate) key: &'static str,
+    from_environment: bool,
+}
+
+impl Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.value
+    }
+}
+
+impl Text {
+    /// The value as something that must not be shown.
+    pub(crate) fn secret(self) -> Secret {
+        Secret::new(self.value)
+    }
+}
+
+impl<'a> Block<'a> {
+    /// The whole file; an absent table is an absent file.
+    pub(crate) fn root(context: &'a Context<'a>, section: &'static Section, table: Option<&'a DeTable<'a>>) -> Self {
+        Block { context, section, table, at: 0, owner: Owner::Config, faults: RefCell::default() }
+    }
+
+    fn of(&self, section: &'static Section, table: Option<&'a DeTable<'a>>, at: usize) -> Self {
+        Block { context: self.context, section, table, at, owner: self.owner, faults: RefCell::default() }
+    }
+
+    /// The same block, where the environment can only spoil the block's own target or output.
+    pub(crate) fn answers_for_itself(mut self) -> Self {
+        self.owner = Owner::Block;
+        self
+    }
+
+    /// The same block, where what the environment spoils is left out with a warning.
+    pub(crate) fn leaving_out(mut self) -> Self {
+        self.owner = Owner::Nobody;
+        self
+    }
+
+    pub(crate) fn context(&self) -> &'a Context<'a> {
+        self.context
+    }
+
+    /// Whether the file has this section at all.
+    pub(crate) fn is_present(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// The section `[….key]`.
+    pub(crate) fn child(&self, key: &'static str) -> Self {
+        let Form::Table(section) = self.form(key) else { unreachable!("{key} is no section") };
+        match self.value(key).map(|value| (value.get_ref(), value.span().start)) {
+            Some((DeValue::Table(table), at)) => self.of(section, Some(table), at),
+            _ => self.of(section, None, self.at),
+        }
+    }
+
+    /// The blocks `[[….key]]`.
+    pub(crate) fn children(&self, key: &'static str) -> Vec<Self> {
+        let Form::Tables(section) = self.form(key) else { unreachable!("{key} is no array of sections") };
+        let Some(DeValue::Array(items)) = self.value(key).map(Spanned::get_ref) else { return Vec::new() };
+        let tables = items.iter().filter_map(|item| match item.get_ref() {
+            DeValue::Table(table) => Some(self.of(section, Some(table), item.span().start)),
+            _ => None,
+        });
+        tables.collect()
+    }
+
+    fn form(&self, key: &str) -> Form {
+        let key = self.section.key(key).unwrap_or_else(|| panic!("no key {key} {}", self.section.place()));
+        key.form
+    }
+
+    fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        debug_assert!(self.section.key(key).is_some(), "no key {key} {}", self.section.place());
+        self.table?.get(key)
+    }
+
+    /// Whether the file has this key here.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.value(key).is_some()
+    }
+
+    /// Byte offset of a key's value, else of the section.
+    pub(crate) fn place_of(&self, key: &str) -> usize {
+        self.value(key).map_or(self.at, |value| value.span().start)
+    }
+
+    /// Notes that the file names something to run under this key.
+    pub(crate) fn runs(&self, key: &'static str) {
+        if self.has(key) && self.context.runs.get().is_none() {
+            self.context.runs.set(Some((self.place_of(key), key)));
+        }
+    }
+
+    /// `"ttl" in [mcp]`.
+    fn key_in_place(&self, key: &str) -> String {
+        format!("{key:?} {}", self.section.place())
+    }
+
+    /// A mistake in what the file says under a key, `at` there.
+    pub(crate) fn complain_in(&self, key: &str, at: usize, message: impl Display) {
+        self.complain(at, format!("{}: {message}", self.key_in_place(key)));
+    }
+
+    /// A mistake in the file itself.
+    pub(crate) fn complain(&self, at: usize, message: impl Into<String>) {
+        self.context.problems.borrow_mut().push((at, message.into()));
+    }
+
+    /// A mistake in a value: of the file where it is written there, else of whoever answers for the environment.
+    pub(crate) fn complain_of(&self, text: &Text, message: impl Display) {
+        let message = format!("{}: {message}", self.key_in_place(text.key));
+        if text.from_environment { self.spoiled(text.at, message) } else { self.complain(text.at, message) }
+    }
+
+    fn spoiled(&self, at: usize, message: String) {
+        match self.owner {
+            Owner::Config => self.complain(at, message),
+            Owner::Block => {
+                self.faults.borrow_mut().push(format!("{message} ({})", self.context.whereabouts(at)));
+            }
+            Owner::Nobody => {
+                let place = self.context.whereabouts(at);
+                self.context.warnings.borrow_mut().push(format!("{place}: {message}; left out"));
+            }
+        }
+    }
+
+    /// What spoils the block's target, if anything does; ask after all its values were read.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        self.fault().map(|fault| Failure::new(Reason::MissingEnv, fault))
+    }
+
+    /// [`Self::failure`] as a sentence.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let faults = self.faults.borrow();
+        (!faults.is_empty()).then(|| faults.join("; "))
+    }
+}

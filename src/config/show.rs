@@ -1,0 +1,405 @@
+//! The effective configuration as TOML: defaults filled in, secrets redacted, each value with the line it comes from.
+//!
+//! What may hold a secret is shown as the file has it, variables unexpanded, and what is left of it redacted; all
+//! else as it holds, expanded. The result is a valid configuration itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnose::{ConfigError, Lines};
+use super::duration;
+use super::file;
+use super::settings::{OutputSettings, ServerReach, ServerSettings, ServiceSettings, Settings, ThunesSettings};
+use crate::log::{is_bidi_control, printable};
+use crate::model::mcp::HttpTransport;
+use crate::model::redacted;
+use crate::model::service::ServiceLook;
+use crate::model::target::Schedule;
+
+/// Writes out `settings`, which [`super::load`] made.
+///
+/// # Errors
+/// The file can no longer be read or has been damaged since.
+pub fn show(settings: &Settings) -> Result<String, ConfigError> {
+    let Some(path) = &settings.source else { return Ok(render(settings, None, "")) };
+    let source = file::read(path, path)?;
+    let table = file::parse(path, &source.text)?;
+    Ok(render(settings, Some(table.get_ref()), &source.text))
+}
+
+fn render(settings: &Settings, table: Option<&DeTable<'_>>, text: &str) -> String {
+    let mut page = Page { out: String::new(), lines: Lines::new(text) };
+    page.heading(settings);
+    let root = Raw { table };
+    probe(&mut page, settings, root.child("probe"));
+    mcp(&mut page, settings, root.child("mcp"));
+    worktree(&mut page, settings, root.child("worktree"));
+    for (environment, raw) in settings.thunes.iter().zip(root.children("thunes")) {
+        thunes(&mut page, environment, raw);
+    }
+    for (service_settings, raw) in settings.services.iter().zip(root.children("service")) {
+        service(&mut page, service_settings, raw);
+    }
+    output(&mut page, &settings.output, root.child("output"));
+    page.out
+}
+
+/// A section as the file has it, for what must not be shown expanded.
+#[derive(Clone, Copy)]
+struct Raw<'a> {
+    table: Option<&'a DeTable<'a>>,
+}
+
+impl<'a> Raw<'a> {
+    fn value(self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.table?.get(key)
+    }
+
+    fn child(self, key: &str) -> Raw<'a> {
+        match self.value(key).map(Spanned::get_ref) {
+            Some(DeValue::Table(table)) => Raw { table: Some(table) },
+            _ => Raw { table: None },
+        }
+    }
+
+    fn children(self, key: &str) -> Vec<Raw<'a>> {
+        let items = match self.value(key).map(Spanned::get_ref) {
+            Some(DeValue::Array(items)) => items.iter().collect(),
+            _ => Vec::new(),
+        };
+        let tables = items.into_iter().filter_map(|item| match item.get_ref() {
+            DeValue::Table(table) => Some(Raw { table: Some(table) }),
+            _ => None,
+        });
+        tables.collect()
+    }
+
+    fn text(self, key: &str) -> Option<&'a str> {
+        match self.value(key)?.get_ref() {
+            DeValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A value as the file has it, unexpanded, redacted where its key may hold a secret.
+    fn as_written(self, key: &str) -> Option<Value> {
+        match (key, self.value(key)?.get_ref()) {
+            ("url" | "metrics_url", _) => self.url(key),
+            ("args" | "health_command", _) => self.arguments(key),
+            (_, DeValue::Table(_)) => self.masked_map(key),
+            (_, DeValue::String(text)) => Some(Value::String(text.to_string())),
+            (_, DeValue::Boolean(flag)) => Some(Value::Boolean(*flag)),
+            (_, DeValue::Integer(integer)) => integer.as_str().parse().ok().map(Value::Integer),
+            (_, DeValue::Array(items)) => {
+                let numbers = items.iter().filter_map(|item| match item.get_ref() {
+                    DeValue::Integer(integer) => integer.as_str().parse().ok().map(Value::Integer),
+                    _ => None,
+                });
+                Some(Value::Array(numbers.collect()))
+            }
+            _ => None,
+        }
+    }
+
+    /// An array of arguments, redacted.
+    fn arguments(self, key: &str) -> Option<Value> {
+        let DeValue::Array(items) = self.value(key)?.get_ref() else { return None };
+        let texts = items.iter().filter_map(|item| match item.get_ref() {
+            DeValue::String(text) => Some(text.as_ref()),
+            _ => None,
+        });
+        Some(Value::Array(redacted::arguments(texts).into_iter().map(Value::String).collect()))
+    }
+
+    /// A table whose values are redacted.
+    fn masked_map(self, key: &str) -> Option<Value> {
+        let entries = self.child(key).table?.iter().map(|(name, value)| {
+            let value = match value.get_ref() {
+                DeValue::String(text) => redacted::value(text),
+                _ => redacted::MASK.to_owned(),
+            };
+            (name.get_ref().to_string(), Value::String(value))
+        });
+        Some(Value::Table(entries.collect()))
+    }
+
+    /// A URL, redacted.
+    fn url(self, key: &str) -> Option<Value> {
+        self.text(key).map(|text| Value::String(redacted::url(text)))
+    }
+}
+
+/// The text so far, and what turns places of the file into line numbers.
+struct Page<'a> {
+    out: String,
+    lines: Lines<'a>,
+}
+
+impl Page<'_> {
+    fn heading(&mut self, settings: &Settings) {
+        match &settings.source {
+            Some(path) => {
+                self.comment(&format!("In force from {}; where no line is named, by default.", path.display()))
+            }
+            None => self.comment("In force by default: there is no configuration file."),
+        }
+        for warning in &settings.warnings {
+            self.comment(&format!("Warning: {warning}"));
+        }
+    }
+
+    fn comment(&mut self, text: &str) {
+        self.out.push_str(&format!("# {}\n", printable(text)));
+    }
+
+    fn section(&mut self, header: &str) {
+        self.out.push_str(&format!("\n{header}\n"));
+    }
+
+    /// One `key = value` with the line it comes from; nothing where there is no value.
+    fn line(&mut self, raw: Raw<'_>, key: &str, value: impl Into<Option<Value>>) {
+        let Some(value) = value.into() else { return };
+        let origin = raw.value(key).map(|value| self.lines.place(value.span().start).line);
+        let origin = origin.map_or_else(String::new, |line| format!("  # line {line}"));
+        self.out.push_str(&format!("{key} = {}{origin}\n", literal(&value)));
+    }
+
+    /// Values that could not be had, for want of a variable: there is nothing to show but what the file has.
+    fn as_written(&mut self, raw: Raw<'_>, keys: &[&str]) {
+        for key in keys {
+            self.line(raw, key, raw.as_written(key));
+        }
+    }
+
+    fn schedule(&mut self, raw: Raw<'_>, schedule: Schedule) {
+        self.line(raw, "ttl", of_duration(schedule.ttl));
+        self.line(raw, "retry_after", of_duration(schedule.retry_after));
+        self.line(raw, "timeout", of_duration(schedule.timeout));
+    }
+}
+
+/// A value on one line: what follows it is a comment.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        Value::Table(table) if table.is_empty() => "{}".into(),
+        Value::Table(table) => {
+            let entries = table.iter().map(|(name, value)| format!("{} = {}", key_name(name), literal(value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn key_name(name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if bare { name.to_owned() } else { quoted(name) }
+}
+
+/// A TOML string in double quotes, without a character that could steer a terminal.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || is_bidi_control(c) => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A string that expands to itself when it is read back.
+fn of_text(text: &str) -> Value {
+    Value::String(text.replace("${", "$${"))
+}
+
+fn of_path(path: &Path) -> Value {
+    of_text(&path.display().to_string())
+}
+
+fn of_paths(paths: &[PathBuf]) -> Value {
+    Value::Array(paths.iter().map(|path| of_path(path)).collect())
+}
+
+fn of_texts(texts: &[String]) -> Value {
+    Value::Array(texts.iter().map(|text| of_text(text)).collect())
+}
+
+fn of_map(map: &BTreeMap<String, String>) -> Value {
+    Value::Table(map.iter().map(|(name, value)| (name.clone(), of_text(value))).collect())
+}
+
+fn of_duration(duration: Duration) -> Value {
+    Value::String(duration::show(duration))
+}
+
+fn of_count(count: u64) -> Value {
+    Value::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+fn probe(page: &mut Page<'_>, settings: &Settings, raw: Raw<'_>) {
+    let probe = &settings.probe;
+    page.section("[probe]");
+    page.line(raw, "deadline", of_duration(probe.deadline));
+    page.line(raw, "max_starts", of_count(probe.max_starts as u64));
+    page.line(raw, "state_dir", of_path(&probe.state_dir));
+    page.line(raw, "labels", of_map(&probe.labels));
+}
+
+fn mcp(page: &mut Page<'_>, settings: &Settings, raw: Raw<'_>) {
+    let mcp = &settings.mcp;
+    page.section("[mcp]");
+    page.line(raw, "discover", Value::Boolean(mcp.discover));
+    page.line(raw, "config_files", of_paths(&mcp.config_files));
+    page.line(raw, "expected", of_texts(&mcp.expected));
+    page.line(raw, "health_dir", mcp.health_dir.as_deref().map(of_path));
+    page.schedule(raw, mcp.schedule);
+    page.line(raw, "list_tools", Value::Boolean(mcp.list_tools));
+    page.line(raw, "ca_file", mcp.ca_file.as_deref().map(of_path));
+    for (settings, raw) in mcp.servers.iter().zip(raw.children("server")) {
+        server(page, settings, raw);
+    }
+}
+
+fn server(page: &mut Page<'_>, server: &ServerSettings, raw: Raw<'_>) {
+    page.section("[[mcp.server]]");
+    page.line(raw, "name", of_text(&server.name));
+    match &server.reach {
+        ServerReach::Stdio { command, cwd, .. } => {
+            page.line(raw, "command", of_text(command));
+            page.line(raw, "args", raw.arguments("args"));
+            page.line(raw, "env", raw.masked_map("env"));
+            page.line(raw, "cwd", cwd.as_deref().map(of_path));
+        }
+        ServerReach::Http { transport, ca_file, .. } => {
+            page.line(raw, "url", raw.url("url"));
+            page.line(raw, "transport", Value::String(transport_name(*transport).into()));
+            page.line(raw, "headers", raw.masked_map("headers"));
+            page.line(raw, "ca_file", ca_file.as_deref().map(of_path));
+        }
+        ServerReach::Script { cwd, .. } => {
+            page.line(raw, "health_command", raw.arguments("health_command"));
+            page.line(raw, "env", raw.masked_map("env"));
+            page.line(raw, "cwd", cwd.as_deref().map(of_path));
+        }
+        ServerReach::Unreachable(failure) => {
+            page.comment(&format!("{}: {}", failure.reason.as_str(), failure.detail));
+            let keys = ["command", "args", "env", "cwd", "url", "transport", "headers", "ca_file", "health_command"];
+            page.as_written(raw, &keys);
+        }
+    }
+    page.line(raw, "disabled", Value::Boolean(server.disabled));
+    page.schedule(raw, server.schedule);
+    page.line(raw, "list_tools", Value::Boolean(server.list_tools));
+}
+
+fn transport_name(transport: HttpTransport) -> &'static str {
+    match transport {
+        HttpTransport::Auto => "auto",
+        HttpTransport::Http => "http",
+        HttpTransport::Sse => "sse",
+    }
+}
+
+fn worktree(page: &mut Page<'_>, settings: &Settings, raw: Raw<'_>) {
+    let worktree = &settings.worktree;
+    page.section("[worktree]");
+    if worktree.discovered {
+        page.comment("The repository of the current directory, if there is one.");
+    }
+    page.line(raw, "repos", of_paths(&worktree.repos));
+    page.line(raw, "base", worktree.base.as_deref().map(of_text));
+    page.schedule(raw, worktree.schedule);
+    page.line(raw, "test_reports", of_texts(&worktree.test_reports));
+    page.line(raw, "test_runners", of_texts(&worktree.test_runners));
+    for (path, name) in &worktree.named {
+        page.section("[[worktree.named]]");
+        page.out.push_str(&format!("name = {}\npath = {}\n", literal(&of_text(name)), literal(&of_path(path))));
+    }
+}
+
+fn thunes(page: &mut Page<'_>, thunes: &ThunesSettings, raw: Raw<'_>) {
+    let target = &thunes.target;
+    page.section("[[thunes]]");
+    page.line(raw, "environment", of_text(&target.environment));
+    if let Some(failure) = &thunes.unreachable {
+        page.comment(&format!("{}: {}", failure.reason.as_str(), failure.detail));
+        page.as_written(raw, &["root"]);
+    } else {
+        page.line(raw, "root", of_path(&target.root));
+    }
+    page.line(raw, "positions_db", of_path(&target.positions_db));
+    page.line(raw, "journals", of_paths(&target.journals));
+    page.line(raw, "logs", of_paths(&target.logs));
+    page.line(raw, "metrics_url", raw.url("metrics_url"));
+    page.line(raw, "max_daily_loss", target.max_daily_loss.map(Value::Float));
+    page.schedule(raw, thunes.schedule);
+}
+
+fn service(page: &mut Page<'_>, service: &ServiceSettings, raw: Raw<'_>) {
+    page.section("[[service]]");
+    page.line(raw, "name", of_text(&service.name));
+    match &service.look {
+        ServiceLook::Http(look) => {
+            page.line(raw, "url", raw.url("url"));
+            page.line(raw, "headers", raw.masked_map("headers"));
+            let statuses = look.expect_status.iter().map(|status| of_count(u64::from(*status))).collect();
+            page.line(raw, "expect_status", Some(Value::Array(statuses)).filter(|_| !look.expect_status.is_empty()));
+            page.line(raw, "body_contains", look.body_contains.as_deref().map(of_text));
+            page.line(raw, "body_matches", look.body_matches.as_deref().map(of_text));
+            page.line(raw, "ca_file", look.ca_file.as_deref().map(of_path));
+        }
+        ServiceLook::Tcp(address) => page.line(raw, "tcp", of_text(address)),
+        ServiceLook::Unit { name, user } => {
+            page.line(raw, "unit", of_text(name));
+            page.line(raw, "user", Value::Boolean(*user));
+        }
+        ServiceLook::Process(pattern) => page.line(raw, "process", of_text(pattern)),
+        ServiceLook::Unreachable(failure) => {
+            page.comment(&format!("{}: {}", failure.reason.as_str(), failure.detail));
+            let keys = ["url", "headers", "expect_status", "body_contains", "body_matches", "ca_file", "tcp", "unit"];
+            page.as_written(raw, &keys);
+            page.as_written(raw, &["user", "process"]);
+        }
+    }
+    page.schedule(raw, service.schedule);
+}
+
+fn output(page: &mut Page<'_>, output: &OutputSettings, raw: Raw<'_>) {
+    if let Some(textfile) = &output.textfile {
+        let raw = raw.child("textfile");
+        page.section("[output.textfile]");
+        page.line(raw, "directory", of_path(&textfile.directory));
+        page.line(raw, "file", of_text(&textfile.file));
+    }
+    if let Some(gateway) = &output.pushgateway {
+        let raw = raw.child("pushgateway");
+        page.section("[output.pushgateway]");
+        page.line(raw, "url", raw.url("url"));
+        page.line(raw, "job", of_text(&gateway.job));
+        page.line(raw, "grouping", of_map(&gateway.grouping));
+        page.line(raw, "username", gateway.username.as_deref().map(of_text));
+        page.line(raw, "password_file", gateway.password_file.as_deref().map(of_path));
+        page.line(raw, "bearer_token_file", gateway.bearer_token_file.as_deref().map(of_path));
+        page.line(raw, "ca_file", gateway.ca_file.as_deref().map(of_path));
+        page.line(raw, "timeout", of_duration(gateway.timeout));
+        page.line(raw, "retries", of_count(u64::from(gateway.retries)));
+    }
+    for broken in &output.broken {
+        page.section(&format!("[output.{}]", broken.output));
+        page.comment(&broken.problem);
+        let keys = ["directory", "file", "url", "job", "grouping", "username", "password_file", "bearer_token_file"];
+        page.as_written(raw.child(broken.output), &keys);
+        page.as_written(raw.child(broken.output), &["ca_file", "timeout", "retries"]);
+    }
+}

@@ -1,0 +1,120 @@
+//! The starter file that `config init` writes: every setting, commented out, with its default.
+
+/// Its text.
+pub const STARTER: &str = include_str!("starter.toml");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use toml::Table;
+
+    use super::*;
+    use crate::config::environment::Environment;
+    use crate::config::schema::{Form, ROOT, Section};
+    use crate::config::settings::Settings;
+    use crate::config::{ConfigError, load_in};
+
+    /// The lines `keep` wants, settings uncommented.
+    fn uncommented(keep: impl Fn(&str) -> bool) -> String {
+        let setting =
+            |line: &str| line.strip_prefix('#').filter(|rest| rest.starts_with(|c| c != ' ')).map(str::to_owned);
+        let lines = STARTER.lines().map(|line| match setting(line) {
+            Some(line) if keep(&line) => line,
+            Some(_) => String::new(),
+            None => line.to_owned(),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    fn load(text: &str, home: &Path) -> Result<Settings, ConfigError> {
+        let path = home.join("config.toml");
+        std::fs::write(&path, text).expect("written");
+        let variables = [("RAG_TOKEN", "t"), ("ISSUES_TOKEN", "t"), ("HEALTH_TOKEN", "t")];
+        load_in(Some(&path), &Environment::new(Some(home), home, &variables))
+    }
+
+    #[test]
+    fn the_starter_as_it_stands_and_its_defaults_uncommented_are_the_defaults() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let defaults = load("", home.path()).expect("defaults");
+        assert_eq!(load(STARTER, home.path()).expect("the starter"), defaults);
+        // What stands below a block's header belongs to an example.
+        let blocks = uncommented(|_| true);
+        let mut in_block = false;
+        let mut block_lines = BTreeSet::new();
+        for (index, line) in blocks.lines().enumerate() {
+            if line.starts_with('[') {
+                in_block = line.starts_with("[[") || line.starts_with("[output");
+            }
+            if in_block {
+                block_lines.insert(index);
+            }
+        }
+        let mut text = String::new();
+        let mut settings = 0;
+        for (index, (line, commented)) in blocks.lines().zip(STARTER.lines()).enumerate() {
+            let example = line.ends_with("# example") || block_lines.contains(&index);
+            settings += usize::from(!example && line != commented);
+            text.push_str(if example { "" } else { line });
+            text.push('\n');
+        }
+        assert_eq!(settings, 10, "{text}");
+        assert_eq!(load(&text, home.path()).expect("defaults uncommented"), defaults);
+    }
+
+    #[test]
+    fn an_output_section_of_defaults_changes_nothing_but_that_it_was_chosen() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let text = uncommented(|line| !line.contains("# instead of "));
+        let settings = load(&text, home.path()).expect("everything uncommented");
+        let textfile = settings.output.textfile.expect("a textfile");
+        assert_eq!(textfile.directory, Path::new("/var/lib/prometheus/node-exporter"));
+        let defaults = load("", home.path()).expect("defaults");
+        assert_eq!(textfile.file, defaults.output.textfile.expect("a textfile").file);
+        let bare = load("[output.pushgateway]\nurl = \"http://127.0.0.1:9092\"", home.path()).expect("a gateway");
+        let (bare, full) = (bare.output.pushgateway.expect("one"), settings.output.pushgateway.expect("one"));
+        assert_eq!((bare.job, bare.timeout, bare.retries), (full.job, full.timeout, full.retries));
+        assert!(settings.output.broken.is_empty() && settings.warnings.is_empty());
+    }
+
+    #[test]
+    fn an_example_block_shows_the_defaults_of_its_kind() {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let settings = load(&uncommented(|line| !line.contains("# instead of ")), home.path()).expect("loaded");
+        let bare = "[[thunes]]\nenvironment = \"testnet\"\nroot = \"~/LAB/projects/THUNES\"\n\
+                    [[service]]\nname = \"x\"\ntcp = \"h:1\"\n[[mcp.server]]\nname = \"x\"\nurl = \"http://h\"\n";
+        let bare = load(bare, home.path()).expect("loaded");
+        let (mut shown, plain) = (settings.thunes[0].clone(), &bare.thunes[0]);
+        shown.target.metrics_url = None;
+        shown.target.max_daily_loss = None;
+        assert_eq!(shown, *plain);
+        assert_eq!(settings.services[0].schedule, bare.services[0].schedule);
+        assert_eq!(settings.mcp.servers[0].schedule, bare.mcp.servers[0].schedule);
+        assert_eq!(settings.mcp.servers[1].list_tools, bare.mcp.servers[0].list_tools);
+    }
+
+    #[test]
+    fn every_key_there_is_stands_in_the_starter_and_no_other() {
+        let table: Table = uncommented(|_| true).parse().expect("TOML");
+        compare(&ROOT, &[&table]);
+    }
+
+    fn compare(section: &Section, tables: &[&Table]) {
+        let known: BTreeSet<&str> = section.keys.iter().map(|key| key.name).collect();
+        let shown: BTreeSet<&str> = tables.iter().flat_map(|table| table.keys().map(String::as_str)).collect();
+        assert_eq!(shown, known, "{}", section.place());
+        for key in section.keys {
+            let values = tables.iter().filter_map(|table| table.get(key.name));
+            match key.form {
+                Form::Table(inner) => compare(inner, &values.filter_map(|v| v.as_table()).collect::<Vec<_>>()),
+                Form::Tables(inner) => {
+                    let items = values.filter_map(|v| v.as_array()).flatten();
+                    compare(inner, &items.filter_map(|item| item.as_table()).collect::<Vec<_>>());
+                }
+                _ => {}
+            }
+        }
+    }
+}

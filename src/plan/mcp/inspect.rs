@@ -1,0 +1,113 @@
+//! One project file looked at closely: what `lab-probe trust` shows before it allows it.
+
+use std::path::{Path, PathBuf};
+
+use super::clients::{Base, Client, Shape, by_path};
+use super::disclose;
+use super::document;
+use super::entry::{Entry, How};
+use super::places;
+use super::readers;
+use super::trust;
+use crate::fs::access;
+use crate::plan::surroundings::Surroundings;
+
+/// The most that is read of a project's file, whose author chooses its size.
+pub(super) const PROJECT_LIMIT: u64 = 1 << 20;
+
+/// What a project's file would have started.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// The file, symbolic links resolved: what is allowed.
+    pub canonical: PathBuf,
+    /// SHA-256 of what was read, in hex.
+    pub digest: String,
+    /// The client whose file it is, for people.
+    pub client: &'static str,
+    /// Its servers.
+    pub servers: Vec<ShownServer>,
+}
+
+/// A server as a person is shown it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownServer {
+    /// Its name in the file.
+    pub name: String,
+    /// The command line or URL, tokens taken out.
+    pub what: String,
+    /// What else decides what is started: names of variables, environment file, working directory.
+    pub details: Vec<String>,
+}
+
+/// Reads a project's file for a person to judge.
+///
+/// # Errors
+/// A sentence with what to do instead, for anything that is no readable project file of a known client.
+pub fn inspect(path: &Path, surroundings: &Surroundings) -> Result<Inspection, String> {
+    let shown = path.display();
+    let absolute = std::path::absolute(path).map_err(|e| format!("{shown}: {e}"))?;
+    let canonical = std::fs::canonicalize(&absolute).map_err(|e| format!("{shown}: {e}"))?;
+    if !canonical.is_file() {
+        return Err(format!(
+            "{shown}: not a regular file; name the config file itself, as in `lab-probe trust .mcp.json`"
+        ));
+    }
+    let client = project_client(&absolute, &canonical, surroundings).map_err(|why| format!("{shown}: {why}"))?;
+    let file = crate::fs::open_regular(&absolute).map_err(|e| format!("{shown}: {e}"))?;
+    let bytes = crate::fs::read_open(&file, PROJECT_LIMIT).map_err(|e| format!("{shown}: {e}"))?;
+    if let Some(exposure) = access::exposure(&absolute, &file).map_err(|e| format!("{shown}: {e}"))? {
+        return Err(format!("{shown}: others could change it after you have allowed it: {exposure}"));
+    }
+    let document = document::parse(&bytes, client.syntax)
+        .map_err(|e| format!("{shown}:{}:{}: {}", e.line, e.column, e.message))?;
+    let keys = match &client.shape {
+        Shape::ClaudeCode => &readers::COMMON,
+        Shape::Servers(keys) | Shape::Gemini(keys) => keys,
+    };
+    let entries = readers::servers(&document.root, keys).map_err(|why| format!("{shown}: {why}"))?;
+    let servers = entries.iter().map(shown_server).collect();
+    Ok(Inspection { canonical, digest: trust::digest(&bytes), client: client.title, servers })
+}
+
+/// The client that reads this file from a project.
+fn project_client(path: &Path, canonical: &Path, surroundings: &Surroundings) -> Result<&'static Client, &'static str> {
+    let own = places::places(surroundings, &[]);
+    if own.iter().any(|place| std::fs::canonicalize(&place.path).is_ok_and(|place| place == canonical)) {
+        return Err("it is a config of your own, not a project's: its servers are checked without being trusted");
+    }
+    let of_project = |client: &&'static Client| {
+        client.files.iter().any(|file| matches!(file.base, Base::Project) && path.ends_with(file.path))
+    };
+    by_path(path).filter(of_project).ok_or(
+        "no client reads a file of this name from a project (as .mcp.json or .cursor/mcp.json); \
+         to have its servers checked, name it in `mcp.config_files` of lab-probe's configuration",
+    )
+}
+
+fn shown_server(entry: &Entry) -> ShownServer {
+    let mut details = Vec::new();
+    let what = match &entry.how {
+        How::Stdio(stdio) => {
+            let names: Vec<&str> =
+                stdio.env.keys().chain(&stdio.inherit).chain(&stdio.require).map(String::as_str).collect();
+            if !names.is_empty() {
+                details.push(format!("with the variables {}", names.join(", ")));
+            }
+            details
+                .extend(stdio.env_file.iter().map(|file| format!("with the variables in {file}, whatever it holds")));
+            details.extend(stdio.cwd.iter().map(|cwd| format!("in {cwd}")));
+            disclose::command_line(&stdio.command, &stdio.args)
+        }
+        How::Http(http) => {
+            let names = http.headers.iter().map(|(name, _)| name.as_str());
+            let names: Vec<&str> = names.chain(http.env_headers.iter().map(|(name, _, _)| name.as_str())).collect();
+            if !names.is_empty() {
+                details.push(format!("with the headers {}", names.join(", ")));
+            }
+            disclose::url(&http.url)
+        }
+        How::Broken { detail, .. } => detail.clone(),
+    };
+    details.extend(entry.off.iter().map(|off| format!("switched off: {off}")));
+    ShownServer { name: entry.name.clone(), what, details }
+}

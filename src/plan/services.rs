@@ -1,0 +1,45 @@
+//! Services beside the LAB, as the configuration names them.
+
+use super::Plan;
+use super::fingerprint::Key;
+use crate::config::settings::{ServiceSettings, Settings};
+use crate::model::service::{ServiceLook, ServiceTarget};
+use crate::model::target::{Origin, Probe, Target};
+
+/// Every `[[service]]` as a target.
+pub fn plan(settings: &Settings) -> Plan {
+    let key = Key::of(&settings.probe.state_dir);
+    let origin = settings.source.iter().map(|path| Origin {
+        source: "lab-probe".into(),
+        path: path.clone(),
+        scope: "config".into(),
+        name: None,
+        note: None,
+    });
+    let origins: Vec<Origin> = origin.collect();
+    let targets = settings.services.iter().map(|service| {
+        let units = units_beside(service, &settings.services);
+        let probe = ServiceTarget { look: service.look.clone(), units };
+        Target {
+            name: service.name.clone(),
+            fingerprint: key.of_service(&probe, service.schedule.timeout),
+            probe: Probe::Service(probe),
+            schedule: service.schedule,
+            origins: origins.clone(),
+        }
+    });
+    Plan { targets: targets.collect(), warnings: Vec::new() }
+}
+
+/// For a unit, every unit of the same manager; each once.
+fn units_beside(service: &ServiceSettings, all: &[ServiceSettings]) -> Vec<String> {
+    let ServiceLook::Unit { user: own, .. } = &service.look else { return Vec::new() };
+    let names = all.iter().filter_map(|service| match &service.look {
+        ServiceLook::Unit { name, user } if user == own => Some(name.clone()),
+        _ => None,
+    });
+    let mut units: Vec<String> = names.collect();
+    units.sort();
+    units.dedup();
+    units
+}

@@ -1,0 +1,203 @@
+//! The configuration as a person meets it: what is said of a wrong one, and the three `config` commands.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use lab_probe::config::environment::Environment;
+use lab_probe::config::{RESERVED_LABELS, load_in};
+use lab_probe::metrics::catalogue;
+
+use crate::harness::Lab;
+
+#[test]
+fn every_mistake_is_told_with_its_place_and_what_would_be_right() {
+    let home = Path::new("/home/joe");
+    let lab = Lab::new();
+    let environment = Environment::new(Some(home), lab.path(), &[("TOKEN", "t0ken")]);
+    let cases: Vec<&str> = include_str!("data/config/invalid.txt").split("-----\n").skip(1).collect();
+    assert!(cases.len() > 50, "the cases are there");
+    for case in cases {
+        let (text, expected) = case.split_once("=====\n").expect("a case has two parts");
+        lab.write("lab-probe.toml", text);
+        let error = load_in(None, &environment).expect_err(text);
+        assert_eq!(error.to_string(), expected.trim_end(), "said of\n{text}");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+}
+
+#[test]
+fn labels_of_the_catalogue_cannot_be_taken_by_the_config() {
+    let mut labels: Vec<&str> = catalogue::ALL.iter().flat_map(|family| family.labels.iter().copied()).collect();
+    labels.extend(["job", "instance", "le", "quantile"]);
+    labels.sort_unstable();
+    labels.dedup();
+    assert_eq!(RESERVED_LABELS, labels);
+}
+
+#[test]
+fn a_wrong_config_ends_every_command_with_2_and_a_line_for_each_mistake() {
+    let lab = Lab::new();
+    lab.write("lab-probe.toml", "[mcp]\nttl = 5\nretry_afer = \"1s\"\n");
+    for args in [&["config", "check"][..], &["config", "show"]] {
+        let run = lab.run(args).expect_code(2);
+        assert_eq!(run.stdout(), "");
+        assert_eq!(
+            run.stderr().lines().map(|line| &line[..33]).collect::<Vec<_>>(),
+            ["error: lab-probe.toml:2:7: \"ttl\" ", "error: lab-probe.toml:3:1: unknown"].map(|line| &line[..33])
+        );
+    }
+}
+
+#[test]
+fn what_is_no_configuration_file_is_refused_by_name() {
+    let lab = Lab::new();
+    let refused = |lab: &Lab, message: &str| {
+        let run = lab.run(["config", "check", "c.toml"]).expect_code(2);
+        assert_eq!(run.stderr(), format!("error: c.toml: {message}\n"));
+        let _ = std::fs::remove_file(lab.path().join("c.toml"));
+        let _ = std::fs::remove_dir(lab.path().join("c.toml"));
+    };
+    refused(&lab, "no such file; `lab-probe config init FILE` writes one to start from");
+    let path = lab.path().join("c.toml");
+    std::fs::create_dir(&path).expect("a directory");
+    refused(&lab, "a directory, not a file; an empty file would hold the defaults");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).expect("a FIFO");
+    refused(&lab, "a FIFO, not a file; an empty file would hold the defaults");
+    let socket = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+    refused(&lab, "a socket, not a file; an empty file would hold the defaults");
+    drop(socket);
+    std::os::unix::fs::symlink("/dev/null", &path).expect("a link");
+    refused(&lab, "a device, not a file; an empty file would hold the defaults");
+    std::os::unix::fs::symlink("nowhere", &path).expect("a link");
+    refused(&lab, "a symbolic link to nothing");
+    std::fs::File::create(&path).and_then(|file| file.set_len(100 << 20)).expect("100 MiB of holes");
+    refused(&lab, "larger than 4 MiB; no configuration is");
+    lab.write("c.toml", b"a = 1\n\0");
+    let run = lab.run(["config", "check", "c.toml"]).expect_code(2);
+    assert_eq!(run.stderr(), "error: c.toml:2:1: a NUL byte: not a text file, or one that was damaged\n");
+    lab.write("c.toml", b"a = 1\nb = \"\xff\"\n");
+    let run = lab.run(["config", "check", "c.toml"]).expect_code(2);
+    assert_eq!(run.stderr(), "error: c.toml:2:6: not UTF-8 from here on; TOML is always UTF-8\n");
+}
+
+#[test]
+fn a_config_that_names_commands_is_refused_while_others_may_write_it() {
+    let lab = Lab::new();
+    let set_mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("a mode");
+    };
+    let path = lab.config("[[mcp.server]]\nname = \"a\"\ncommand = \"a\"\n");
+    set_mode(&path, 0o646);
+    let shown = path.canonicalize().expect("real").display().to_string();
+    let run = lab.run(["config", "check"]).expect_code(2);
+    assert_eq!(
+        run.stderr(),
+        format!(
+            "error: lab-probe.toml:7:11: \"command\" names what to run, but others could change it: {shown} is \
+             writable by everyone (mode 0646); mend it with `chmod o-w {shown}`\n"
+        )
+    );
+    // The command it names is the one that mends it.
+    let remedy = std::process::Command::new("sh").arg("-c").arg(format!("chmod o-w {shown}")).status();
+    assert!(remedy.expect("a shell").success());
+    lab.run(["config", "check"]).expect_code(0);
+
+    set_mode(lab.path(), 0o707);
+    let run = lab.run(["config", "check"]).expect_code(2);
+    assert!(run.stderr().contains("is writable by everyone (mode 0707); mend it with `chmod o-w "), "{}", run.stderr());
+
+    for runs in [
+        "[[mcp.server]]\nname = \"a\"\nhealth_command = [\"a\"]\n",
+        "[mcp]\nhealth_dir = \"bin\"\n",
+        "[mcp]\nconfig_files = [\"x\"]\n",
+    ] {
+        lab.config(runs);
+        lab.run(["config", "check"]).expect_code(2);
+    }
+    lab.config("[[mcp.server]]\nname = \"a\"\nurl = \"http://127.0.0.1:1/\"\n");
+    lab.run(["config", "check"]).expect_code(0);
+}
+
+#[test]
+fn init_writes_a_file_that_check_accepts_and_never_overwrites_one() {
+    let lab = Lab::new();
+    let starter = lab.run(["config", "init", "-"]).expect_code(0).stdout();
+    let path = lab.home().join(".config/lab-probe/config.toml");
+
+    let run = lab.run(["config", "init"]).expect_code(0);
+    assert_eq!(run.stdout(), "");
+    assert!(run.stderr().contains(&format!("wrote {}", path.display())), "{}", run.stderr());
+    assert_eq!(std::fs::read_to_string(&path).expect("the starter"), starter);
+    assert_eq!(path.metadata().expect("metadata").permissions().mode() & 0o777, 0o644);
+    let run = lab.run(["config", "check"]).expect_code(0);
+    assert_eq!(run.stdout(), format!("{}: ok (1 output)\n", path.display()));
+
+    std::fs::write(&path, "# mine\n").expect("edited");
+    let run = lab.run(["config", "init"]).expect_code(1);
+    assert!(run.stderr().contains("is there already and stays as it is"), "{}", run.stderr());
+    assert_eq!(std::fs::read_to_string(&path).expect("mine"), "# mine\n");
+
+    lab.run(["config", "init", "deep/er/c.toml"]).expect_code(0);
+    lab.run(["--config", "deep/er/c.toml", "config", "check"]).expect_code(0);
+    lab.run(["config", "init", "deep/er/c.toml/x.toml"]).expect_code(1);
+}
+
+#[test]
+fn check_without_a_file_says_where_one_was_looked_for() {
+    let lab = Lab::new();
+    let home = lab.home();
+    let run = lab.run(["config", "check"]).expect_code(0);
+    let user = home.join(".config/lab-probe/config.toml");
+    let places = format!("lab-probe.toml, {}, /etc/lab-probe/config.toml", user.display());
+    assert_eq!(run.stdout(), format!("no configuration file, defaults hold (looked for {places})\n"));
+    let mut command = lab.command(["config", "check"]);
+    let output = command.env_remove("HOME").output().expect("lab-probe starts");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("/.config/lab-probe/config.toml"), "the home by passwd");
+}
+
+#[test]
+fn the_file_that_an_option_names_wins_over_the_variable_and_that_over_the_directory() {
+    let lab = Lab::new();
+    for name in ["lab-probe.toml", "variable.toml", "option.toml"] {
+        lab.write(name, "");
+    }
+    let check = |args: &[&str], variable: Option<&str>| {
+        let mut command = lab.command(args);
+        command.envs(variable.map(|value| ("LAB_PROBE_CONFIG", value)));
+        let output = command.output().expect("lab-probe starts");
+        let line = String::from_utf8_lossy(&output.stdout).into_owned();
+        line.split(':').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default().to_owned()
+    };
+    assert_eq!(check(&["config", "check"], None), "lab-probe.toml");
+    assert_eq!(check(&["config", "check"], Some("")), "lab-probe.toml");
+    assert_eq!(check(&["config", "check"], Some("variable.toml")), "variable.toml");
+    assert_eq!(check(&["-c", "option.toml", "config", "check"], Some("variable.toml")), "option.toml");
+    assert_eq!(check(&["config", "check", "-c", "option.toml"], Some("variable.toml")), "option.toml");
+    assert_eq!(check(&["config", "check"], Some("gone.toml")), "");
+}
+
+#[test]
+fn strange_names_and_a_thousand_servers_are_accepted() {
+    let lab = Lab::new();
+    let long = "n".repeat(1024);
+    let mut text = String::from("[worktree]\nrepos = []\n[mcp]\ndiscover = false\n");
+    let names = ["quote \\\" backslash \\\\", "line\\nbreak", "🔥 ключ", long.as_str(), " ", "a/b", "\\u001b[2J"];
+    for name in names {
+        text.push_str(&format!("[[mcp.server]]\nname = \"{name}\"\ncommand = \"x\"\n"));
+    }
+    for index in 0..1000 {
+        text.push_str(&format!("[[mcp.server]]\nname = \"server-{index}\"\ncommand = \"x\"\nargs = [\"{index}\"]\n"));
+    }
+    lab.config(&text);
+    let run = lab.run(["config", "check"]).expect_code(0);
+    assert!(run.stdout().contains("ok (1007 MCP servers"), "{}", run.stdout());
+    let shown = lab.run(["config", "show"]).expect_code(0).stdout();
+    lab.write("shown.toml", &shown);
+    let again = lab.run(["config", "show", "-c", "shown.toml"]).expect_code(0).stdout();
+    let without_origin = |text: &str| {
+        let lines = text.lines().skip(1).map(|line| line.split("  # line ").next().unwrap_or_default().to_owned());
+        lines.collect::<Vec<_>>()
+    };
+    assert_eq!(without_origin(&again), without_origin(&shown));
+}

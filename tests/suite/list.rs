@@ -1,0 +1,142 @@
+//! `lab-probe list` and `lab-probe trust`, as a person and a program see them.
+
+use serde_json::{Value, json};
+
+use crate::harness::Lab;
+
+/// The JSON document of `list`.
+fn list(lab: &Lab) -> Value {
+    let run = lab.run(["list", "--format", "json"]).expect_code(0);
+    serde_json::from_str(&run.stdout()).expect("one JSON document")
+}
+
+fn target<'d>(document: &'d Value, name: &str) -> &'d Value {
+    let targets = document["targets"].as_array().expect("targets");
+    targets.iter().find(|target| target["name"] == name).unwrap_or_else(|| panic!("{name} in {document:#}"))
+}
+
+fn lab_with_project() -> Lab {
+    let lab = Lab::new();
+    lab.config("[mcp]\nexpected = [\"wanted\"]\n[[mcp.server]]\nname = \"own\"\ncommand = \"true\"\n");
+    std::fs::create_dir(lab.path().join(".git")).expect("a repository");
+    lab.write(
+        "home/.cursor/mcp.json",
+        r#"{"mcpServers": {"mine": {"url": "https://u:c4nary@example.org/x?k=c4nary"}}}"#,
+    );
+    lab.write(
+        ".mcp.json",
+        r#"{"mcpServers": {"theirs": {"command": "npx", "args": ["-y", "pkg", "--token", "c4nary"], "env": {"K": "c4nary"}}}}"#,
+    );
+    lab
+}
+
+#[test]
+fn every_target_is_listed_with_its_places_and_what_is_plain_without_a_check() {
+    let lab = lab_with_project();
+    let document = list(&lab);
+    assert_eq!(document["schema"], "lab-probe.list/1");
+    assert_eq!(document["warnings"], json!([]));
+    let own = target(&document, "own");
+    assert_eq!((&own["verdict"], &own["how"]), (&json!("unknown"), &json!("stdio: true")));
+    assert_eq!(own["origins"][0]["source"], "lab-probe");
+    assert_eq!(own["origins"][0]["path"], json!(lab.path().join("lab-probe.toml")));
+    assert_eq!(target(&document, "wanted")["reason"], "not_configured");
+    assert_eq!(target(&document, "mine")["how"], "http: https://example.org");
+    let theirs = target(&document, "theirs");
+    assert_eq!((&theirs["verdict"], &theirs["reason"]), (&json!("not_configured"), &json!("untrusted")));
+    assert_eq!(theirs["origins"][0]["scope"], "project");
+    assert!(theirs["hint"].as_str().expect("a hint").contains("lab-probe trust"));
+    let files = document["files"].as_array().expect("files");
+    assert!(files.iter().any(|file| file["source"] == "zed" && file["present"] == false));
+    assert!(files.iter().any(|file| file["source"] == "cursor" && file["present"] == true));
+
+    let table = lab.run(["list"]).expect_code(0).stdout();
+    for line in ["  theirs  not configured (untrusted)  due at the next pass\n", "      claude-code, project: "] {
+        assert!(table.contains(line), "{table}");
+    }
+    assert!(!table.contains("Client configs looked for"), "{table}");
+    assert!(
+        !lab.path()
+            .join("state")
+            .read_dir()
+            .expect("a directory")
+            .any(|e| e.is_ok_and(|e| e.file_name() == "state.json"))
+    );
+}
+
+#[test]
+fn a_pass_leaves_a_verdict_and_a_next_time_to_list() {
+    let lab = lab_with_project();
+    lab.run(["--once", "--dry-run", "--deadline", "10s"]).expect_code(0);
+    let document = list(&lab);
+    let own = target(&document, "own");
+    assert_eq!((&own["verdict"], &own["severity"]), (&json!("down"), &json!("trouble")));
+    assert!(own["checked_at"].is_string() && own["next_due"].is_string(), "{own:#}");
+}
+
+#[test]
+fn kinds_can_be_chosen() {
+    let lab = lab_with_project();
+    let run = lab.run(["list", "--only", "service", "--format", "json"]).expect_code(0);
+    assert_eq!(serde_json::from_str::<Value>(&run.stdout()).expect("JSON")["targets"], json!([]));
+}
+
+#[test]
+fn where_nothing_is_found_every_file_that_was_looked_for_is_named() {
+    let lab = Lab::new();
+    let table = lab.run(["list"]).expect_code(0).stdout();
+    assert!(table.starts_with("Nothing to check is known."), "{table}");
+    assert!(table.contains("Client configs looked for"), "{table}");
+    assert!(table.contains(&lab.home().join(".claude.json").display().to_string()), "{table}");
+}
+
+#[test]
+fn a_trusted_file_is_trusted_as_it_stands_and_what_it_starts_is_shown_without_tokens() {
+    let lab = lab_with_project();
+    let run = lab.run(["trust", ".mcp.json"]).expect_code(0);
+    assert!(
+        run.stdout().contains("  theirs: npx -y pkg --token ***\n      with the variables K\n"),
+        "{}",
+        run.stdout()
+    );
+    assert!(!format!("{:?}", run.0).contains("c4nary"));
+    assert_eq!(target(&list(&lab), "theirs")["verdict"], "unknown", "now a check decides");
+
+    lab.write(".mcp.json", r#"{"mcpServers": {"theirs": {"command": "other"}}}"#);
+    let theirs = target(&list(&lab), "theirs").clone();
+    assert_eq!(theirs["reason"], "untrusted");
+    assert!(theirs["summary"].as_str().expect("a summary").contains("has changed since"), "{theirs:#}");
+}
+
+#[test]
+fn what_is_no_projects_file_is_refused_with_what_to_do_instead() {
+    use std::os::unix::fs::PermissionsExt;
+    let lab = lab_with_project();
+    lab.write("servers.json", r#"{"mcpServers": {}}"#);
+    lab.write("broken/.mcp.json", "{\n \"mcpServers\": [ }");
+    let open = lab.write("open/.mcp.json", "{}");
+    std::fs::set_permissions(open, PermissionsExt::from_mode(0o666)).expect("chmod");
+    for (file, expected) in [
+        ("gone/.mcp.json", "No such file"),
+        (".git", "not a regular file"),
+        ("servers.json", "name it in `mcp.config_files`"),
+        ("home/.cursor/mcp.json", "a config of your own"),
+        ("broken/.mcp.json", "broken/.mcp.json:2:18: "),
+        ("open/.mcp.json", "chmod go-w"),
+    ] {
+        // The good file beside it is not trusted either: all or none.
+        let run = lab.run(["trust", ".mcp.json", file]).expect_code(2);
+        assert!(run.stderr().contains(expected), "{file}: {}", run.stderr());
+        assert_eq!(run.stdout(), "", "{file}");
+    }
+    assert!(!lab.path().join("state/trust.json").exists());
+}
+
+#[test]
+fn a_trust_store_that_cannot_be_written_is_trouble() {
+    let lab = lab_with_project();
+    lab.write("lab-probe.toml", "[probe]\nstate_dir = \"/proc/none\"\n");
+    let run = lab.run(["trust", ".mcp.json"]).expect_code(1);
+    assert!(run.stderr().contains("nothing new is trusted"), "{}", run.stderr());
+    assert_eq!(run.stdout(), "");
+}
