@@ -20,6 +20,7 @@ pub fn all(settings: &Settings, deadline: Deadline) -> Plan {
     let surroundings = Surroundings::of_process();
     let mut plan = Plan::default();
     plan.add(mcp::plan(settings, &surroundings));
+    plan.add(services::plan(settings));
     plan.add(worktrees::plan(&settings.worktree, &settings.probe.records_dir(), deadline));
     plan.add(services::plan(settings));
     plan
