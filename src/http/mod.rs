@@ -221,8 +221,9 @@ impl Client {
     pub fn send(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, HttpError> {
         let mut url = request.url.clone();
         let mut rest = request.clone();
-        for _ in 0..=MOST_REDIRECTS {
-            let response = self.exchange(&Request { url: &url, ..rest.clone() }, deadline)?;
+        for redirects in 0..=MOST_REDIRECTS {
+            let mut response = self.exchange(&Request { url: &url, ..rest.clone() }, deadline)?;
+            response.redirected = redirects > 0;
             let target = if rest.follow { self.redirect(&response)? } else { None };
             let Some(target) = target else { return Ok(response) };
             if response.status == 303 || (rest.method == Method::Post && matches!(response.status, 301 | 302)) {
@@ -294,6 +295,7 @@ impl Client {
             status: parts.status.as_u16(),
             url: request.url.clone(),
             method: request.method,
+            redirected: false,
             headers: parts.headers,
             body: Body { reader, shared: Arc::clone(&self.shared) },
         })
@@ -360,6 +362,8 @@ pub struct Response {
     pub url: Url,
     /// The method that brought it, after redirects.
     pub method: Method,
+    /// Whether redirects led there.
+    pub redirected: bool,
     headers: http::HeaderMap,
     /// The body.
     pub body: Body,

@@ -7,6 +7,7 @@ mod discovery;
 mod harness;
 mod http;
 mod list;
+mod mcp_http;
 mod monitoring;
 mod service;
 mod verify;

@@ -42,12 +42,18 @@ pub(crate) enum TooLarge {
     Check,
 }
 
-impl From<TooLarge> for Failure {
-    fn from(too_large: TooLarge) -> Failure {
-        let detail = match too_large {
+impl TooLarge {
+    /// What was seen, for people.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
             TooLarge::Message => "one message was larger than 16 MiB",
             TooLarge::Check => "more than 64 MiB were sent",
-        };
-        Failure::new(Reason::TooLarge, detail)
+        }
+    }
+}
+
+impl From<TooLarge> for Failure {
+    fn from(too_large: TooLarge) -> Failure {
+        Failure::new(Reason::TooLarge, too_large.as_str())
     }
 }

@@ -1,42 +1,48 @@
 //! Is an MCP server usable? A valid answer to the opening of either era and, where it has tools, a valid first page
 //! of them, within the timeout.
 //!
-//! The transports ([`stdio`], HTTP) find out the era and give a [`peer::Peer`]; [`modern`] and [`legacy`] know what
+//! The transports ([`stdio`], [`http`]) find out the era and give a [`peer::Peer`]; [`modern`] and [`legacy`] know what
 //! an answer has to look like, [`tools`] counts over any peer, [`wire`] reads JSON-RPC without trusting it.
 
+mod events;
 mod evidence;
-#[allow(dead_code, reason = "the HTTP transport uses the rest")]
+mod http;
+mod http_sse;
+mod incoming;
 pub(crate) mod legacy;
-#[allow(dead_code, reason = "the HTTP transport uses the rest")]
 pub(crate) mod limits;
-#[allow(dead_code, reason = "the HTTP transport uses the rest")]
 pub(crate) mod modern;
 mod opening;
-#[allow(dead_code, reason = "the HTTP transport uses the rest")]
 pub(crate) mod peer;
 mod script;
 mod shape;
+mod sse;
 mod stdio;
+mod streamable;
 mod talk;
 pub(crate) mod tools;
-#[allow(dead_code, reason = "the HTTP transport uses the rest")]
+mod web;
 pub(crate) mod wire;
 
 use super::{Context, NotStarted};
 use crate::clock::unix_seconds;
 use crate::model::mcp::{McpFacts, McpMemory, McpTarget, Reach};
-use crate::model::reason::{Failure, Reason};
 
 /// Checks one server, by its deadline or at most about a second and a half later.
 ///
 /// # Errors
 /// [`NotStarted`] when no place to start came free in time: nothing was found out and nothing is to be remembered.
 pub fn check(target: &McpTarget, memory: McpMemory, context: &Context) -> Result<(McpFacts, McpMemory), NotStarted> {
+    let mut memory = memory;
     let facts = match &target.reach {
         Reach::Unreachable(failure) => McpFacts::failed(failure.clone()),
         Reach::Stdio(server) => stdio::check(server, target.list_tools, memory.era, context)?,
         Reach::Script(script) => script::check(script, context)?,
-        Reach::Http(_) => McpFacts::failed(Failure::new(Reason::Timeout, "not checked")),
+        Reach::Http(server) => {
+            let facts = http::check(server, target.list_tools, &memory, context);
+            http::doubt(&facts, &mut memory);
+            facts
+        }
     };
     let memory = remember(memory, &facts, context);
     Ok((facts, memory))
@@ -69,6 +75,7 @@ mod tests {
     use super::*;
     use crate::clock::Deadline;
     use crate::model::mcp::{Era, Transport};
+    use crate::model::reason::{Failure, Reason};
     use crate::proc::Places;
 
     fn context() -> Context {

@@ -13,8 +13,6 @@ use crate::model::reason::{Failure, Reason};
 pub(crate) enum CallError {
     /// The server answered with an error.
     Rpc(RpcError),
-    /// It did not answer in time; what came instead, for people, may be empty.
-    Timeout(String),
     /// The transport says why: exited, too large, an HTTP status, …
     Failed(Failure),
 }
@@ -24,10 +22,6 @@ impl CallError {
     pub(crate) fn into_failure(self, method: &str) -> Failure {
         match self {
             CallError::Rpc(error) => Failure::new(Reason::RpcError, format!("{method}: {error}")),
-            CallError::Timeout(seen) if seen.is_empty() => {
-                Failure::new(Reason::Timeout, format!("no answer to {method}"))
-            }
-            CallError::Timeout(seen) => Failure::new(Reason::Timeout, format!("no answer to {method}; {seen}")),
             CallError::Failed(failure) => failure,
         }
     }

@@ -260,7 +260,7 @@ mod tests {
         match answer {
             Ok(value) => Ok(value.clone()),
             Err(CallError::Rpc(error)) => Err(CallError::Rpc(error.clone())),
-            Err(_) => Err(CallError::Timeout(String::new())),
+            Err(CallError::Failed(failure)) => Err(CallError::Failed(failure.clone())),
         }
     }
 
@@ -297,7 +297,7 @@ mod tests {
         let (list, asked) = listed(vec![Ok(endless.clone())]);
         assert_eq!(list.map(|l| (l.count, l.truncated, l.digest)), Ok((2, true, None)));
         assert_eq!(asked.len(), 2);
-        let (list, _) = listed(vec![Ok(endless.clone()), Err(CallError::Timeout(String::new()))]);
+        let (list, _) = listed(vec![Ok(endless.clone()), Err(CallError::Failed(Failure::new(Reason::Timeout, "")))]);
         assert_eq!(list.map(|l| (l.count, l.truncated)), Ok((1, true)));
         let (list, _) = listed(vec![Ok(endless), Ok(json!({"tools": 5}))]);
         assert_eq!(list.map(|l| (l.count, l.truncated)), Ok((1, true)));

@@ -2,6 +2,7 @@
 
 pub(crate) mod daemon;
 pub(crate) mod http;
+pub(crate) mod mcp_http;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,326 @@
+//! A server behind a URL: which transport and era it speaks, whether it is usable, and leaving nothing behind there.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use url::Url;
+
+use super::http_sse::HttpSse;
+use super::modern::{self, Retry};
+use super::peer::{CallError, Greeting, Peer};
+use super::streamable::Streamable;
+use super::web::{NoResult, Web};
+use super::wire::{self, Answer};
+use super::{legacy, tools};
+use crate::check::Context;
+use crate::clock::{self, Deadline};
+use crate::model::mcp::{Era, HttpServer, HttpTransport, McpFacts, McpMemory, Transport};
+use crate::model::reason::{Failure, Reason};
+
+/// Times a server may ask for another version.
+const MOST_RETRIES: usize = 3;
+/// Ending a session gets so long, also where the check's own time is used up.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Of the check's time, this much is kept for ending a session.
+const RESERVE: Duration = Duration::from_millis(250);
+
+/// Checks one server.
+pub(super) fn check(server: &HttpServer, list_tools: bool, memory: &McpMemory, context: &Context) -> McpFacts {
+    let (web, url) = match Web::new(server) {
+        Ok(way) => way,
+        Err(failure) => return McpFacts::failed(failure),
+    };
+    let mut visit = Visit {
+        web: &web,
+        streamable: Streamable::new(&web, url.clone()),
+        url,
+        sse: None,
+        transport: server.transport,
+        last_id: 0,
+        deadline: context.deadline.minus(RESERVE.min(context.timeout / 10)),
+    };
+    let mut facts = visit.look(list_tools, memory);
+    // Streams first: a server may not end a session while one of its streams is open.
+    visit.sse = None;
+    visit.streamable.end(context.pass_deadline.sooner(FAREWELL));
+    present(&web, &mut facts);
+    facts
+}
+
+/// A server that has fallen silent on what is remembered of it may have changed its ways in a manner that leaves no
+/// time to find out: the next check does not rely on it.
+pub(super) fn doubt(facts: &McpFacts, memory: &mut McpMemory) {
+    if facts.era.is_none() && facts.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Timeout) {
+        (memory.era, memory.transport) = (None, None);
+    }
+}
+
+/// Makes everything that the server had a hand in harmless.
+fn present(web: &Web, facts: &mut McpFacts) {
+    if let Some(failure) = &mut facts.failure {
+        failure.detail = web.harmless(&failure.detail);
+    }
+    for said in [&mut facts.server_name, &mut facts.server_version, &mut facts.protocol_version].into_iter().flatten() {
+        *said = web.harmless(said);
+    }
+}
+
+/// One check under way.
+struct Visit<'a> {
+    web: &'a Web,
+    url: Url,
+    streamable: Streamable<'a>,
+    /// Set once HTTP+SSE is the transport in use.
+    sse: Option<HttpSse<'a>>,
+    transport: HttpTransport,
+    last_id: i64,
+    deadline: Deadline,
+}
+
+/// Why `initialize` over Streamable HTTP did not work.
+enum NotInitialized {
+    /// The status with which servers of the deprecated transport refuse a POST.
+    MayBeSse(Failure),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl NotInitialized {
+    fn failure(&self) -> &Failure {
+        match self {
+            NotInitialized::MayBeSse(failure) | NotInitialized::Failed(failure) => failure,
+        }
+    }
+}
+
+/// Why there was no conversation over HTTP+SSE.
+enum NoSse {
+    /// GET brings no event stream: this is no server of that transport.
+    NoStream(Failure),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl NoSse {
+    fn into_failure(self) -> Failure {
+        match self {
+            NoSse::NoStream(failure) | NoSse::Failed(failure) => failure,
+        }
+    }
+}
+
+/// What `server/discover` showed.
+enum Discovered {
+    /// A modern server.
+    Modern(Greeting),
+    /// None, or one that wants to be opened by `initialize` in this version.
+    Legacy(Option<String>),
+    /// Nothing to go on with.
+    Failed(Failure),
+}
+
+impl Visit<'_> {
+    fn look(&mut self, list_tools: bool, memory: &McpMemory) -> McpFacts {
+        let began = clock::instant();
+        let greeting = match self.open(memory) {
+            Ok(greeting) => greeting,
+            Err(failure) => return McpFacts::failed(failure),
+        };
+        let transport = if self.sse.is_some() { Transport::Sse } else { Transport::Http };
+        let mut facts = McpFacts {
+            transport: Some(transport),
+            era: Some(greeting.dialect.era),
+            protocol_version: Some(greeting.dialect.version.clone()),
+            server_name: greeting.server_name,
+            server_version: greeting.server_version,
+            handshake: Some(began.elapsed()),
+            ..McpFacts::default()
+        };
+        if list_tools && greeting.has_tools {
+            let deadline = self.deadline;
+            match tools::list(self, &greeting.dialect, deadline) {
+                Ok(list) => {
+                    facts.tools = Some(list.count);
+                    facts.tools_truncated = list.truncated;
+                    facts.tools_digest = list.digest;
+                }
+                Err(error) => facts.failure = Some(error.into_failure("tools/list")),
+            }
+        }
+        facts
+    }
+
+    /// Opens a conversation: what worked last time first, and if that does not work any more, from the beginning.
+    fn open(&mut self, memory: &McpMemory) -> Result<Greeting, Failure> {
+        match (self.transport, memory.transport, memory.era) {
+            (HttpTransport::Sse, _, _) => self.open_sse(self.deadline).map_err(NoSse::into_failure),
+            (HttpTransport::Auto, Some(Transport::Sse), _) => match self.open_sse(self.half()) {
+                Ok(greeting) => Ok(greeting),
+                Err(no_sse) => self.once_more(no_sse.into_failure(), |visit| visit.open_anew(None, None)),
+            },
+            (_, _, Some(Era::Legacy)) => match self.initialize(legacy::VERSION) {
+                Ok(greeting) => Ok(greeting),
+                Err(refused) => {
+                    let failure = refused.failure().clone();
+                    self.once_more(failure, |visit| visit.open_anew(None, Some(refused)))
+                }
+            },
+            (_, _, era) => self.open_anew(era, None),
+        }
+    }
+
+    /// Tries something else after what is remembered has failed, unless that would fail too.
+    fn once_more(
+        &mut self,
+        failure: Failure,
+        other_way: impl FnOnce(&mut Self) -> Result<Greeting, Failure>,
+    ) -> Result<Greeting, Failure> {
+        let about_the_era =
+            matches!(failure.reason, Reason::HttpStatus | Reason::ProtocolError | Reason::RpcError | Reason::Timeout);
+        if about_the_era && !self.deadline.passed() { other_way(self) } else { Err(failure) }
+    }
+
+    /// Finds out what the server speaks. `refused` is what `initialize` brought, if it has been tried.
+    fn open_anew(&mut self, remembered: Option<Era>, refused: Option<NotInitialized>) -> Result<Greeting, Failure> {
+        // A server that has never answered `discover` may take it in silence: then `initialize` needs time too.
+        let discover_by = if remembered == Some(Era::Modern) { self.deadline } else { self.half() };
+        let version = match self.discover(discover_by) {
+            Discovered::Modern(greeting) => return Ok(greeting),
+            Discovered::Failed(failure) => return Err(failure),
+            Discovered::Legacy(version) => version,
+        };
+        let refused = match (version, refused) {
+            (None, Some(refused)) => refused,
+            (version, _) => match self.initialize(version.as_deref().unwrap_or(legacy::VERSION)) {
+                Ok(greeting) => return Ok(greeting),
+                Err(refused) => refused,
+            },
+        };
+        match refused {
+            NotInitialized::MayBeSse(failure) if self.transport == HttpTransport::Auto => {
+                self.open_sse(self.deadline).map_err(|no_sse| match no_sse {
+                    NoSse::NoStream(get) => {
+                        Failure { detail: format!("{}; {}", failure.detail, get.detail), ..failure }
+                    }
+                    NoSse::Failed(failure) => failure,
+                })
+            }
+            refused => Err(refused.failure().clone()),
+        }
+    }
+
+    /// Half of the time left, for an attempt that others may have to follow.
+    fn half(&self) -> Deadline {
+        self.deadline.sooner(self.deadline.left() / 2)
+    }
+
+    fn discover(&mut self, deadline: Deadline) -> Discovered {
+        let mut versions = vec![modern::VERSION.to_owned()];
+        loop {
+            let version = versions[versions.len() - 1].clone();
+            self.streamable.modern = true;
+            self.streamable.version = Some(version.clone());
+            let outcome = self.ask(modern::DISCOVER, &modern::discover_params(&version), deadline);
+            let error = match outcome {
+                Ok(answer) => match modern::read_discover(&answer, &version) {
+                    Ok(greeting) => {
+                        self.streamable.version = Some(greeting.dialect.version.clone());
+                        return Discovered::Modern(greeting);
+                    }
+                    Err(_) => return Discovered::Legacy(None),
+                },
+                Err(NoResult::Rpc { error, status }) if modern::is_modern_error(&error) => (error, status),
+                Err(NoResult::Rpc { .. } | NoResult::Status { .. } | NoResult::Unusable(_)) => {
+                    return Discovered::Legacy(None);
+                }
+                // Silence may be a legacy server's way to take an unknown request.
+                Err(NoResult::Failed(failure)) if failure.reason == Reason::Timeout && !self.deadline.passed() => {
+                    return Discovered::Legacy(None);
+                }
+                Err(other) => return Discovered::Failed(other.into_failure(modern::DISCOVER)),
+            };
+            let (error, status) = error;
+            match modern::retry(&error, &versions) {
+                Retry::Modern(version) if versions.len() <= MOST_RETRIES => versions.push(version),
+                Retry::Legacy(version) => return Discovered::Legacy(Some(version)),
+                Retry::Modern(_) | Retry::No => {
+                    return Discovered::Failed(NoResult::Rpc { error, status }.into_failure(modern::DISCOVER));
+                }
+            }
+        }
+    }
+
+    fn initialize(&mut self, version: &str) -> Result<Greeting, NotInitialized> {
+        self.streamable.modern = false;
+        self.streamable.version = None;
+        let params = legacy::initialize_params(version);
+        let answer = self.ask(legacy::INITIALIZE, &params, self.deadline).map_err(|no_result| {
+            let may_be_sse = matches!(
+                no_result,
+                NoResult::Status { status: 400 | 404 | 405, .. } | NoResult::Rpc { status: 400 | 404 | 405, .. }
+            );
+            let failure = no_result.into_failure(legacy::INITIALIZE);
+            if may_be_sse { NotInitialized::MayBeSse(failure) } else { NotInitialized::Failed(failure) }
+        })?;
+        let greeting = legacy::read_initialize(&answer).map_err(|what| NotInitialized::Failed(invalid(&what)))?;
+        self.streamable.adopt_session();
+        self.streamable.version = Some(greeting.dialect.version.clone());
+        let told = self.streamable.tell(&wire::notification(legacy::INITIALIZED), self.deadline);
+        finish_opening(told, greeting).map_err(NotInitialized::Failed)
+    }
+
+    fn open_sse(&mut self, endpoint_by: Deadline) -> Result<Greeting, NoSse> {
+        let opened = HttpSse::open(self.web, &self.url, endpoint_by, self.deadline);
+        self.sse = Some(opened.map_err(|no_result| match no_result {
+            NoResult::Status { .. } | NoResult::NoStream(_) => NoSse::NoStream(no_result.into_failure("GET")),
+            other => NoSse::Failed(other.into_failure("GET")),
+        })?);
+        let opened = self.initialize_over_sse();
+        if opened.is_err() {
+            self.sse = None;
+        }
+        opened.map_err(NoSse::Failed)
+    }
+
+    fn initialize_over_sse(&mut self) -> Result<Greeting, Failure> {
+        let answer = self
+            .ask(legacy::INITIALIZE, &legacy::initialize_params(legacy::VERSION), self.deadline)
+            .map_err(|no_result| no_result.into_failure(legacy::INITIALIZE))?;
+        let greeting = legacy::read_initialize(&answer).map_err(|what| invalid(&what))?;
+        let Some(sse) = &mut self.sse else { return Ok(greeting) };
+        sse.version = Some(greeting.dialect.version.clone());
+        let told = sse.tell(&wire::notification(legacy::INITIALIZED), self.deadline);
+        finish_opening(told, greeting)
+    }
+
+    fn ask(&mut self, method: &str, params: &Value, deadline: Deadline) -> Result<Answer, NoResult> {
+        self.last_id += 1;
+        let body = wire::request(self.last_id, method, params);
+        match &mut self.sse {
+            Some(sse) => sse.call(self.last_id, &body, deadline),
+            None => self.streamable.call(self.last_id, method, &body, deadline),
+        }
+    }
+}
+
+/// Ends the legacy opening. A server that takes the notification badly may still be usable, and `tools/list` will
+/// tell; only a refused credential is final.
+fn finish_opening(told: Result<(), NoResult>, greeting: Greeting) -> Result<Greeting, Failure> {
+    match told {
+        Err(NoResult::Credential(failure)) => Err(failure),
+        _ => Ok(greeting),
+    }
+}
+
+fn invalid(what: &str) -> Failure {
+    Failure::new(Reason::ProtocolError, format!("{}: the result is invalid: {what}", legacy::INITIALIZE))
+}
+
+impl Peer for Visit<'_> {
+    fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Answer, CallError> {
+        self.ask(method, &params, deadline).map_err(|no_result| match no_result {
+            NoResult::Rpc { error, .. } => CallError::Rpc(error),
+            other => CallError::Failed(other.into_failure(method)),
+        })
+    }
+}

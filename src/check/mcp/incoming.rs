@@ -1,0 +1,107 @@
+//! What a message is to somebody who waits for the answer to one request.
+
+use serde_json::value::RawValue;
+
+use super::limits::Room;
+use super::wire::{self, Answer, Id, Message, RpcError, shortened};
+
+/// A message, sorted.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// The answer.
+    Answer(Result<Answer, RpcError>),
+    /// A request of the server's: its id as it was written, and its method.
+    Request(String, String),
+    /// Something valid that needs no attention: a notification.
+    Other,
+    /// Anything else, and what is wrong with it, for people.
+    Unusable(String),
+}
+
+/// Sorts a message while the answer to request `id` is awaited.
+///
+/// An error that names no id is taken for the answer: a server that could not read the request cannot name it.
+pub(super) fn sort(message: Vec<u8>, room: Option<Room>, id: i64) -> Incoming {
+    match wire::parse(&message) {
+        Message::Response(Id::Number(number), outcome) if number == id => {
+            Incoming::Answer(outcome.map(|place| Answer::cut(message, place, room)))
+        }
+        Message::Response(Id::Null, Err(error)) => Incoming::Answer(Err(error)),
+        Message::Response(other, _) => {
+            Incoming::Unusable(format!("it answers the request {other}, which was not asked"))
+        }
+        Message::Request(id, method) => Incoming::Request(id, method),
+        Message::Notification => Incoming::Other,
+        Message::Broken(what) => Incoming::Unusable(what),
+        Message::Noise => match answer_in_batch(&message, id) {
+            Some(answer) => sort(answer, room, id),
+            None => Incoming::Unusable("it is no JSON-RPC message".into()),
+        },
+    }
+}
+
+/// Of a batch, which the revision of 2025-03-26 allowed, the answer.
+fn answer_in_batch(message: &[u8], id: i64) -> Option<Vec<u8>> {
+    if message.trim_ascii_start().first() != Some(&b'[') {
+        return None;
+    }
+    let batch: Vec<&RawValue> = serde_json::from_slice(message).ok()?;
+    let answers = |item: &[u8]| matches!(wire::parse(item), Message::Response(Id::Number(number), _) if number == id);
+    batch.into_iter().map(|item| item.get().as_bytes()).find(|item| answers(item)).map(<[u8]>::to_vec)
+}
+
+/// Characters of a method name that are quoted.
+const METHOD_CHARACTERS: usize = 60;
+
+impl Incoming {
+    /// Why this is no answer, where nothing but the answer may come.
+    pub(super) fn instead(self) -> String {
+        match self {
+            Incoming::Unusable(what) => what,
+            Incoming::Request(_, method) => {
+                format!("it is the server's own request {:?}", shortened(&method, METHOD_CHARACTERS))
+            }
+            Incoming::Other => "it is a notification".into(),
+            Incoming::Answer(_) => "it is the answer".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn kind(message: &str) -> String {
+        match sort(message.as_bytes().to_vec(), None, 7) {
+            Incoming::Answer(Ok(answer)) => format!("result {}", answer.read::<Value>().unwrap_or_default()),
+            Incoming::Answer(Err(error)) => format!("error {}", error.code),
+            Incoming::Request(id, method) => format!("request {id} {method}"),
+            Incoming::Other => "other".into(),
+            Incoming::Unusable(_) => "unusable".into(),
+        }
+    }
+
+    #[test]
+    fn the_answer_is_told_from_everything_else() {
+        for (message, expected) in [
+            (r#"{"jsonrpc":"2.0","id":7,"result":{"a":1}}"#, r#"result {"a":1}"#),
+            (r#" {"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"x"}} "#, "error -1"),
+            (r#"{"jsonrpc":"2.0","id":null,"error":{"code":-2,"message":"x"}}"#, "error -2"),
+            (r#"{"jsonrpc":"2.0","id":8,"result":{}}"#, "unusable"),
+            (r#"{"jsonrpc":"2.0","id":"7","result":{}}"#, "unusable"),
+            (r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#, r#"request "a" ping"#),
+            (r#"{"jsonrpc":"2.0","method":"notifications/x"}"#, "other"),
+            (
+                r#"[{"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","id":7,"result":{"b":2}}]"#,
+                r#"result {"b":2}"#,
+            ),
+            (r#"[{"jsonrpc":"2.0","id":8,"result":{}}]"#, "unusable"),
+            ("<html>", "unusable"),
+            ("", "unusable"),
+        ] {
+            assert_eq!(kind(message), expected, "{message}");
+        }
+    }
+}

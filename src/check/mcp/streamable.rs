@@ -1,0 +1,181 @@
+//! Streamable HTTP: one POST a message, the answer as one JSON object or inside an event stream.
+
+use url::Url;
+
+use super::events::{Events, read_message};
+use super::incoming::{Incoming, sort};
+use super::web::{NoResult, Web};
+use super::wire::{self, Answer, shortened};
+use crate::clock::Deadline;
+use crate::http::{HttpError, Method, Request, Response};
+use crate::log;
+use crate::model::reason::{Failure, Reason};
+
+/// What a POST may bring back.
+const ACCEPT: &str = "application/json, text/event-stream";
+/// Requests of the server answered during one check; further ones are ignored.
+const MOST_SERVER_REQUESTS: u32 = 32;
+/// Sessions ended after a check. One is usual; a server that opens one for every POST makes two or three.
+const MOST_SESSIONS: usize = 8;
+/// Characters of a content type that are quoted.
+const QUOTED: usize = 60;
+
+/// One conversation over Streamable HTTP.
+///
+/// Every session that the server names, even in passing, is kept until [`Streamable::end`] has deleted it: sessions
+/// left behind at every check exhaust a server.
+#[derive(Debug)]
+pub(super) struct Streamable<'a> {
+    web: &'a Web,
+    url: Url,
+    /// Sent as `MCP-Protocol-Version`.
+    pub(super) version: Option<String>,
+    /// Whether this is the modern era: requests carry `Mcp-Method`, and the server may ask nothing.
+    pub(super) modern: bool,
+    session: Option<String>,
+    /// What the answer to the last request named.
+    named_session: Option<String>,
+    opened: Vec<(Url, String)>,
+    answered: u32,
+}
+
+impl<'a> Streamable<'a> {
+    /// A conversation that has not begun.
+    pub(super) fn new(web: &'a Web, url: Url) -> Self {
+        Streamable {
+            web,
+            url,
+            version: None,
+            modern: false,
+            session: None,
+            named_session: None,
+            opened: Vec::new(),
+            answered: 0,
+        }
+    }
+
+    /// Sends a request and waits for its result.
+    ///
+    /// # Errors
+    /// [`NoResult`] says what came instead.
+    pub(super) fn call(&mut self, id: i64, method: &str, body: &str, deadline: Deadline) -> Result<Answer, NoResult> {
+        self.named_session = None;
+        let response = self.post(Some(method), body, deadline)?;
+        self.named_session = response.header("mcp-session-id").map(str::to_owned);
+        if !response.is_success() {
+            return Err(self.web.refusal(response, Some(id)));
+        }
+        let status = response.status;
+        match (status, response.media_type().as_str()) {
+            (202 | 204, _) => Err(unusable(format!("HTTP {status} without an answer"))),
+            (_, "application/json") => self.read_json(response, id, deadline),
+            (_, "text/event-stream") => self.read_events(response, id, deadline),
+            (_, "") => Err(unusable(format!("HTTP {status} without a content type instead of an MCP answer"))),
+            (_, other) => {
+                Err(unusable(format!("HTTP {status} with {} instead of an MCP answer", shortened(other, QUOTED))))
+            }
+        }
+    }
+
+    /// Sends a message to which nothing comes back but a status.
+    ///
+    /// # Errors
+    /// [`NoResult`] says what came instead of a success.
+    pub(super) fn tell(&mut self, body: &str, deadline: Deadline) -> Result<(), NoResult> {
+        let response = self.post(None, body, deadline)?;
+        if response.is_success() { Ok(()) } else { Err(self.web.refusal(response, None)) }
+    }
+
+    /// Takes over the session that the last answer named, if it named one, for all further requests.
+    pub(super) fn adopt_session(&mut self) {
+        self.session = self.named_session.take();
+    }
+
+    /// Ends every session, however the check went. Servers that do not let clients do that answer 405, which is fine.
+    pub(super) fn end(&mut self, deadline: Deadline) {
+        for (url, session) in std::mem::take(&mut self.opened) {
+            let mut request = Request::new(Method::Delete, &url).header("mcp-session-id", session);
+            if let Some(version) = self.version.as_ref().filter(|_| !self.modern) {
+                request = request.header("mcp-protocol-version", version.clone());
+            }
+            if let Err(error) = self.web.send(&request, deadline) {
+                log::debug(format!("an MCP session could not be ended: {}", self.web.harmless(&error.detail)));
+            }
+        }
+    }
+
+    fn post(&mut self, method: Option<&str>, body: &str, deadline: Deadline) -> Result<Response, HttpError> {
+        let mut request = Request::new(Method::Post, &self.url)
+            .header("accept", ACCEPT)
+            .header("content-type", "application/json")
+            .body(body.as_bytes());
+        if let Some(version) = &self.version {
+            request = request.header("mcp-protocol-version", version.clone());
+        }
+        if let Some(method) = method.filter(|_| self.modern) {
+            request = request.header("mcp-method", method);
+        }
+        // Until it is taken over, the session of the request under way holds for replies to the server.
+        if let Some(session) = self.session.as_ref().or(self.named_session.as_ref()) {
+            request = request.header("mcp-session-id", session.clone());
+        }
+        let response = self.web.send(&request, deadline)?;
+        if let Some(session) = response.header("mcp-session-id") {
+            let session = (response.url.clone(), session.to_owned());
+            if !self.opened.contains(&session) && self.opened.len() < MOST_SESSIONS {
+                self.opened.push(session);
+            }
+        }
+        // Further requests go straight to where the first one was redirected: a session that the new address has
+        // opened is its own, and passes through nobody else's hands.
+        if response.redirected && response.method == Method::Post && response.is_success() {
+            self.url = response.url.clone();
+        }
+        Ok(response)
+    }
+
+    fn read_json(&self, mut response: Response, id: i64, deadline: Deadline) -> Result<Answer, NoResult> {
+        let (message, room) = read_message(&mut response.body, deadline)?;
+        match sort(message, room, id) {
+            Incoming::Answer(outcome) => outcome.map_err(|error| NoResult::Rpc { error, status: response.status }),
+            other => Err(unusable(format!("the answer is not valid: {}", other.instead()))),
+        }
+    }
+
+    /// Reads an event stream up to the answer and no further.
+    fn read_events(&mut self, response: Response, id: i64, deadline: Deadline) -> Result<Answer, NoResult> {
+        let status = response.status;
+        let mut events = Events::new(response.body);
+        let mut odd = None;
+        while let Some((event, room)) = events.next(deadline)? {
+            // An event without data primes a stream for reconnecting; other names are no messages.
+            if event.name != "message" || event.data.is_empty() {
+                continue;
+            }
+            match sort(event.data, room, id) {
+                Incoming::Answer(outcome) => return outcome.map_err(|error| NoResult::Rpc { error, status }),
+                Incoming::Request(id, method) => self.reply(&id, &method, deadline)?,
+                Incoming::Other => {}
+                Incoming::Unusable(what) => odd = Some(what),
+            }
+        }
+        let odd = odd.map(|what| format!("; one event was no use: {what}")).unwrap_or_default();
+        Err(unusable(format!("the event stream ended without the answer{odd}")))
+    }
+
+    /// Answers a request of the server's. The modern era forbids those: there it is ignored.
+    fn reply(&mut self, id: &str, method: &str, deadline: Deadline) -> Result<(), NoResult> {
+        if self.modern || self.answered >= MOST_SERVER_REQUESTS {
+            return Ok(());
+        }
+        self.answered += 1;
+        match wire::reply(id, method) {
+            Some(reply) => self.tell(&reply, deadline),
+            None => Ok(()),
+        }
+    }
+}
+
+fn unusable(detail: String) -> NoResult {
+    NoResult::Unusable(Failure::new(Reason::ProtocolError, detail))
+}
