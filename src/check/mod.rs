@@ -13,6 +13,7 @@ use crate::proc::Places;
 pub mod mcp;
 pub mod service;
 pub mod worktree;
+pub mod thunes;
 
 /// What a check is given besides its target and its memory.
 #[derive(Debug, Clone)]

@@ -301,6 +301,10 @@ fn look(probe: &Probe, memory: Memory, context: &check::Context) -> Result<(Fact
             let (facts, memory) = check::worktree::check(target, memory, context);
             Ok((Facts::Worktree(facts), Memory::Worktree(memory)))
         }
+        (Probe::Thunes(target), Memory::Thunes(memory)) => {
+            let (facts, memory) = check::thunes::check(target, memory, context);
+            Ok((Facts::Thunes(facts), Memory::Thunes(memory)))
+        }
         // A memory of another kind cannot come from our own state; treat it as none.
         (probe, _) => look(probe, Memory::new(kind_of(probe)), context),
     }

@@ -73,10 +73,7 @@ macro_rules! families {
 
 use Type::{Counter, Gauge, Histogram};
 
-/// Bounds of `thunes_order_latency_ms`, in milliseconds.
-pub const ORDER_LATENCY_BUCKETS: &[f64] = &[5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
-/// Bounds of `thunes_ws_gap_seconds`, in seconds.
-pub const WS_GAP_BUCKETS: &[f64] = &[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
+use crate::model::thunes::{ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS};
 
 families! {
     THUNES_KILL_SWITCH_ACTIVE = Gauge, "thunes_kill_switch_active" ["environment"] "bool"
@@ -105,6 +102,10 @@ families! {
         "Whether a data source of the trading system could be read (1) or not (0).";
     THUNES_SOURCE_LAST_RECORD_TIMESTAMP_SECONDS = Gauge, "thunes_source_last_record_timestamp_seconds" ["environment", "source"] "seconds"
         "Time of the newest record of a data source, in seconds since 1970.";
+    THUNES_SOURCE_GAPS_TOTAL = Counter, "thunes_source_gaps_total" ["environment", "source"] "parts"
+        "Rotated parts of a journal or log that were gone before their end could be read.";
+    THUNES_FAMILY_SOURCE = Gauge, "thunes_family_source" ["environment", "family", "source"] "info"
+        "Which source the series of a family come from; always 1.";
 
     LAB_MCP_SERVER_HEALTH = Gauge, "lab_mcp_server_health" ["server_name"] "state"
         "Health of an MCP server: 0 down, 1 up, 2 not configured.";

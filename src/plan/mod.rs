@@ -13,6 +13,7 @@ mod fingerprint;
 pub mod mcp;
 pub mod services;
 pub mod surroundings;
+pub mod thunes;
 pub mod worktrees;
 
 /// Everything there is to check, by the settings.
@@ -20,8 +21,8 @@ pub fn all(settings: &Settings, deadline: Deadline) -> Plan {
     let surroundings = Surroundings::of_process();
     let mut plan = Plan::default();
     plan.add(mcp::plan(settings, &surroundings));
-    plan.add(services::plan(settings));
     plan.add(worktrees::plan(&settings.worktree, &settings.probe.records_dir(), deadline));
+    plan.add(thunes::plan(settings));
     plan.add(services::plan(settings));
     plan
 }

@@ -10,4 +10,5 @@ mod list;
 mod mcp_http;
 mod monitoring;
 mod service;
+mod thunes;
 mod verify;

@@ -36,6 +36,7 @@ pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ThunesSettings> {
             max_daily_loss: block.amount("max_daily_loss"),
             // Last, so that a block without a name is still read for its other mistakes.
             environment: environment?.value,
+            unreachable: None,
         };
         Some(ThunesSettings { target, unreachable: block.failure(), schedule })
     });

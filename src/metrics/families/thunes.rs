@@ -1,6 +1,77 @@
-//! `thunes_*`.
+//! `thunes_*`: every family that has a value in the facts, and none that has not.
 
-use super::Samples;
-use crate::model::thunes::{ThunesFacts, ThunesMemory};
+use super::{Buckets, Samples, bool_value};
+use crate::clock::unix_seconds;
+use crate::metrics::catalogue as declared;
+use crate::model::thunes::{Histogram, ORDER_LATENCY_BUCKETS, ThunesFacts, ThunesMemory};
 
-pub(super) fn add(_environment: &str, _facts: &ThunesFacts, _memory: &ThunesMemory, _samples: &mut Samples<'_>) {}
+/// Everything comes from the facts: what is remembered may belong to files that can no longer be read.
+pub(super) fn add(environment: &str, facts: &ThunesFacts, _memory: &ThunesMemory, samples: &mut Samples<'_>) {
+    let active = facts.kill_switch.as_ref().map(|switch| bool_value(switch.active));
+    samples.add_some(&declared::THUNES_KILL_SWITCH_ACTIVE, [environment], active);
+    samples.add_some(&declared::THUNES_DAILY_PNL_USED, [environment], facts.daily_pnl_used);
+    samples.add_some(&declared::THUNES_OPEN_POSITIONS, [environment], facts.open_positions);
+    samples.add_some(&declared::THUNES_REALIZED_PNL, [environment], facts.realized_pnl);
+    for (name, state) in facts.breakers.iter().flatten() {
+        samples.add(&declared::THUNES_CIRCUIT_BREAKER_STATE, [environment, name], state.value());
+    }
+    for order in facts.orders.iter().flatten() {
+        let labels = [environment, &order.venue, &order.order_type, &order.side];
+        samples.add(&declared::THUNES_ORDERS_PLACED_TOTAL, labels, count(order.count));
+    }
+    if let Some(latency) = &facts.order_latency {
+        samples.add_histogram(&declared::THUNES_ORDER_LATENCY_MS, [environment], &buckets(latency));
+    }
+    for (symbol, connected) in facts.ws_connected.iter().flatten() {
+        samples.add(&declared::THUNES_WS_CONNECTED, [environment, symbol], bool_value(*connected));
+    }
+    if let Some(gaps) = &facts.ws_gaps {
+        samples.add_histogram(&declared::THUNES_WS_GAP_SECONDS, [environment], &buckets(gaps));
+    }
+    for decision in facts.decisions.iter().flatten() {
+        let labels = [environment, &decision.decision, &decision.reason];
+        samples.add(&declared::THUNES_TRADE_DECISIONS_TOTAL, labels, count(decision.count));
+    }
+    add_sources(environment, facts, samples);
+}
+
+/// What the values were read from, and how that went.
+fn add_sources(environment: &str, facts: &ThunesFacts, samples: &mut Samples<'_>) {
+    for journal in &facts.journals {
+        let lines = journal.lines;
+        for (result, lines) in [("ok", lines.ok), ("malformed", lines.malformed), ("too_long", lines.too_long)] {
+            samples.add(&declared::THUNES_JOURNAL_LINES_TOTAL, [environment, &journal.name, result], count(lines));
+        }
+    }
+    for source in &facts.sources {
+        let labels = [environment, source.name.as_str()];
+        samples.add(&declared::THUNES_SOURCE_UP, labels, bool_value(source.up));
+        let last_record = source.last_record.map(unix_seconds);
+        samples.add_some(&declared::THUNES_SOURCE_LAST_RECORD_TIMESTAMP_SECONDS, labels, last_record);
+        if let Some(gaps) = source.gaps {
+            samples.add(&declared::THUNES_SOURCE_GAPS_TOTAL, labels, count(gaps));
+        }
+    }
+    for (family, sources) in &facts.family_sources {
+        for source in sources {
+            samples.add(&declared::THUNES_FAMILY_SOURCE, [environment, family, source], 1.0);
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the exposition format knows only floats; exact up to 2^53")]
+fn count(count: u64) -> f64 {
+    count as f64
+}
+
+/// Both histograms of the contract have as many bounds.
+const BOUNDS: usize = ORDER_LATENCY_BUCKETS.len();
+
+fn buckets(histogram: &Histogram) -> Buckets<BOUNDS> {
+    let mut below = 0;
+    let cumulative = std::array::from_fn(|bucket| {
+        below += histogram.counts.get(bucket).copied().unwrap_or(0);
+        below
+    });
+    Buckets { cumulative, sum: histogram.sum, count: histogram.count() }
+}

@@ -1,0 +1,141 @@
+//! One environment of the trading system: its database, journals, logs, `.env` and metrics endpoint become facts.
+//!
+//! Every source is read on its own and none stops another. What they say is put together in [`sources`]: for each family
+//! the first available source, never two; what cannot be told exactly is left out.
+
+mod dotenv;
+mod flat;
+mod journal;
+mod logs;
+mod positions;
+mod sources;
+mod tail;
+mod tally;
+mod times;
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use self::journal::Journal;
+use self::logs::Log;
+use self::sources::{Findings, Reading, Standing};
+use self::tail::{Reach, Tally, Trouble};
+use crate::check::Context;
+use crate::clock::Deadline;
+use crate::log;
+use crate::model::thunes::{
+    Cursor, JournalMemory, JournalTotals, LogMemory, LogTotals, METRICS_URL, POSITIONS_DB, SourceFacts, ThunesFacts,
+    ThunesMemory, ThunesTarget,
+};
+
+/// Kept back from the deadline: a check that is cut off loses what it has read, so it stops reading before.
+const RESERVE: Duration = Duration::from_millis(400);
+
+/// Looks at one environment.
+pub fn check(target: &ThunesTarget, memory: ThunesMemory, context: &Context) -> (ThunesFacts, ThunesMemory) {
+    if let Some(reason) = &target.unreachable {
+        return (unreachable(target, reason), memory);
+    }
+    let reserve = RESERVE.min(context.deadline.left() / 4);
+    let deadline = context.deadline.minus(reserve);
+    let limit = dotenv::max_daily_loss(target);
+    let positions = positions::read(&target.root.join(&target.positions_db), context.started_at, deadline);
+    let (journals, memory) = read_journals(target, memory, deadline);
+    let (logs, memory) = read_logs(target, memory, deadline);
+    let findings = Findings { limit, positions, journals, logs };
+    (findings.decide(), memory)
+}
+
+/// Nothing can be looked for; the config is at fault, and says so for every source.
+fn unreachable(target: &ThunesTarget, reason: &str) -> ThunesFacts {
+    let endpoint = target.metrics_url.iter().map(|_| METRICS_URL.to_owned());
+    let files = target.journals.iter().chain(&target.logs).map(|path| path.display().to_string());
+    let names = endpoint.chain([POSITIONS_DB.to_owned()]).chain(files);
+    let down = |name| SourceFacts { name, problem: Some(reason.to_owned()), ..SourceFacts::default() };
+    ThunesFacts { problems: vec![reason.to_owned()], sources: names.map(down).collect(), ..ThunesFacts::default() }
+}
+
+fn read_journals(
+    target: &ThunesTarget,
+    mut memory: ThunesMemory,
+    deadline: Deadline,
+) -> (Vec<Reading<JournalTotals>>, ThunesMemory) {
+    // Only what is configured is remembered.
+    let mut known = std::mem::take(&mut memory.journals);
+    let mut readings = Vec::new();
+    for (index, path) in target.journals.iter().enumerate() {
+        let name = path.display().to_string();
+        let JournalMemory { cursor, totals } = known.remove(&name).unwrap_or_default();
+        let share = share(deadline, target.journals.len() - index);
+        let (reading, cursor, journal) =
+            read(&target.root.join(path), name.clone(), cursor, totals, Journal::new, share);
+        let totals = journal.finish();
+        memory.journals.insert(name, JournalMemory { cursor, totals: totals.clone() });
+        readings.push(Reading { last_record: totals.last_record, ..reading.with(totals) });
+    }
+    (readings, memory)
+}
+
+fn read_logs(
+    target: &ThunesTarget,
+    mut memory: ThunesMemory,
+    deadline: Deadline,
+) -> (Vec<Reading<LogTotals>>, ThunesMemory) {
+    let zone = TimeZone::system();
+    let mut known = std::mem::take(&mut memory.logs);
+    let mut readings = Vec::new();
+    for (index, path) in target.logs.iter().enumerate() {
+        let name = path.display().to_string();
+        let LogMemory { cursor, totals } = known.remove(&name).unwrap_or_default();
+        let share = share(deadline, target.logs.len() - index);
+        let tally = |totals| Log::new(totals, zone.clone());
+        let (reading, cursor, log) = read(&target.root.join(path), name.clone(), cursor, totals, tally, share);
+        let totals = log.finish();
+        let last_record = times::local(&totals.last_written, &zone, totals.last_used);
+        memory.logs.insert(name, LogMemory { cursor, totals: totals.clone() });
+        readings.push(Reading { last_record, ..reading.with(totals) });
+    }
+    (readings, memory)
+}
+
+/// An even share of the time left, so that one huge file does not keep the others from being read.
+fn share(deadline: Deadline, files: usize) -> Deadline {
+    let share = deadline.left() / u32::try_from(files.max(1)).unwrap_or(u32::MAX);
+    deadline.sooner(share)
+}
+
+/// Follows one file. A cursor of another path is of no use, and neither are its totals.
+fn read<T: Tally>(
+    path: &Path,
+    name: String,
+    mut cursor: Cursor,
+    totals: T::Totals,
+    tally: impl FnOnce(T::Totals) -> T,
+    deadline: Deadline,
+) -> (Reading<()>, Cursor, T)
+where
+    T::Totals: Default,
+{
+    let resolved = path.to_string_lossy();
+    let totals = if cursor.path == resolved { totals } else { T::Totals::default() };
+    if cursor.path != resolved {
+        cursor = Cursor { path: resolved.into_owned(), ..Cursor::default() };
+    }
+    let mut tally = tally(totals);
+    let (standing, losses) = match tail::follow(path, &mut cursor, &mut tally, deadline) {
+        Ok(followed) => match followed.reach {
+            Reach::Missing => (Standing::Missing, followed.losses),
+            Reach::CaughtUp => (Standing::Ready, followed.losses),
+            Reach::Behind { left } => (Standing::Behind { left }, followed.losses),
+        },
+        Err(Trouble::Unreadable(error)) => (Standing::Unreadable(error.to_string()), Vec::new()),
+        Err(Trouble::Unsettled) => (Standing::Unsettled, Vec::new()),
+    };
+    for loss in &losses {
+        log::warn(format!("{name}: {loss}"));
+    }
+    let known = !cursor.parts.is_empty();
+    (Reading { name, standing, known, gaps: cursor.gaps, losses, last_record: None, totals: () }, cursor, tally)
+}

@@ -1,0 +1,157 @@
+//! Tells whether a file is the one that was read before, by what it is and by what it holds.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest, Sha256};
+
+use crate::model::thunes::{Fingerprint, Part};
+
+/// Bytes at the start of a file that it is known by: some twenty lines, each with its own time.
+const HEAD_BYTES: u64 = 4096;
+/// Bytes before the position, which tell a file that was truncated and has grown past the position again.
+const TAIL_BYTES: u64 = 1024;
+
+/// What the file system says of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileFacts {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+    pub(super) born: Option<i64>,
+    pub(super) size: u64,
+    pub(super) modified: i64,
+}
+
+impl FileFacts {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let born = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        FileFacts {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            born: born.and_then(|since| i64::try_from(since.as_nanos()).ok()),
+            size: metadata.len(),
+            modified: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
+        }
+    }
+
+    /// Whether this is the very file (content aside).
+    pub(super) fn is(&self, part: &Part) -> bool {
+        let same_birth = self.born.is_none() || part.born.is_none() || self.born == part.born;
+        self.device == part.device && self.inode == part.inode && same_birth
+    }
+
+    /// Whether both are the same file.
+    pub(super) fn same_file(&self, other: &FileFacts) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+/// Whether a plain file still holds everything that was consumed of this part, as far as head and tail tell.
+pub(super) fn holds(file: &File, size: u64, part: &Part) -> io::Result<bool> {
+    if size < part.position {
+        return Ok(false);
+    }
+    Ok(matches(file, 0, &part.head)? && matches(file, part.position.saturating_sub(part.tail.length), &part.tail)?)
+}
+
+/// Whether a plain file begins with the head of this part.
+pub(super) fn begins_with(file: &File, part: &Part) -> io::Result<bool> {
+    Ok(part.head.length > 0 && matches(file, 0, &part.head)?)
+}
+
+fn matches(file: &File, from: u64, wanted: &Fingerprint) -> io::Result<bool> {
+    // The length comes from the state, which may be damaged; ours are never longer.
+    if wanted.length > HEAD_BYTES {
+        return Ok(false);
+    }
+    match fingerprint(file, from, wanted.length) {
+        Ok(found) => Ok(found == *wanted),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Takes the fingerprints of a plain file that has been consumed up to the part's position.
+pub(super) fn take(file: &File, part: &mut Part) -> io::Result<()> {
+    if part.head.length < HEAD_BYTES {
+        part.head = fingerprint(file, 0, part.position.min(HEAD_BYTES))?;
+    }
+    let length = part.position.min(TAIL_BYTES);
+    part.tail = fingerprint(file, part.position - length, length)?;
+    Ok(())
+}
+
+fn fingerprint(file: &File, from: u64, length: u64) -> io::Result<Fingerprint> {
+    let mut bytes = [0; HEAD_BYTES as usize];
+    let bytes = &mut bytes[..usize::try_from(length).unwrap_or(0)];
+    file.read_exact_at(bytes, from)?;
+    Ok(digest(bytes))
+}
+
+fn digest(bytes: &[u8]) -> Fingerprint {
+    if bytes.is_empty() {
+        return Fingerprint::default();
+    }
+    let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Fingerprint { length: bytes.len() as u64, digest }
+}
+
+/// Whether `copy` holds what `original` begins with, as far as its first and last bytes tell.
+pub(super) fn is_copy_of(copy: &File, copy_size: u64, original: &File) -> io::Result<bool> {
+    let head = copy_size.min(HEAD_BYTES);
+    let tail = copy_size.min(TAIL_BYTES);
+    Ok(copy_size > 0
+        && fingerprint(copy, 0, head)? == fingerprint(original, 0, head)?
+        && fingerprint(copy, copy_size - tail, tail)? == fingerprint(original, copy_size - tail, tail)?)
+}
+
+/// Whether the first two lines of a file differ; a file of one line repeated could be any other such file.
+pub(super) fn is_telling(file: &File) -> io::Result<bool> {
+    let mut bytes = [0; HEAD_BYTES as usize];
+    let read = file.read_at(&mut bytes, 0)?;
+    let mut lines = bytes[..read].split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    Ok(matches!((lines.next(), lines.next()), (Some(first), Some(second)) if first != second))
+}
+
+/// Reads a stream up to the part's position and says whether it held what was consumed.
+pub(super) fn skip(stream: &mut dyn Read, part: &Part, give_up: &dyn Fn() -> bool) -> io::Result<Skipped> {
+    if part.position == 0 {
+        return Ok(Skipped::There);
+    }
+    let (head, tail) = (part.head.length.min(HEAD_BYTES), part.tail.length.min(TAIL_BYTES));
+    let mut first = vec![0; usize::try_from(head.min(part.position)).unwrap_or(0)];
+    stream.read_exact(&mut first)?;
+    if digest(&first) != part.head {
+        return Ok(Skipped::Another);
+    }
+    // The last bytes, a sliding window over what is thrown away.
+    let mut window = first;
+    let mut left = part.position - window.len() as u64;
+    let mut block = vec![0; 64 << 10];
+    while left > 0 {
+        if give_up() {
+            return Ok(Skipped::GaveUp);
+        }
+        let wanted = usize::try_from(left.min(block.len() as u64)).unwrap_or(block.len());
+        stream.read_exact(&mut block[..wanted])?;
+        window.extend_from_slice(&block[..wanted]);
+        let surplus = window.len().saturating_sub(TAIL_BYTES as usize);
+        window.drain(..surplus);
+        left -= wanted as u64;
+    }
+    let from = window.len().saturating_sub(usize::try_from(tail).unwrap_or(0));
+    Ok(if digest(&window[from..]) == part.tail { Skipped::There } else { Skipped::Another })
+}
+
+/// How skipping to a position ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Skipped {
+    /// At the position.
+    There,
+    /// The stream holds something else.
+    Another,
+    /// There was no time for it.
+    GaveUp,
+}

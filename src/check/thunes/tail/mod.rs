@@ -1,0 +1,260 @@
+//! Follows an append-only file through everything that happens to such files, each complete line exactly once.
+//!
+//! A cursor is a list of parts, oldest first: the file that has the path's name and those that had it before. A look
+//! finds every part again (by device, inode and birth, else by what it holds), puts behind them what rotation has made since,
+//! and reads each from its position on. A part that rotation has moved is still watched: its writer may not have noticed.
+//!
+//! What is read is only believed if the file still holds, after the reading, what it held before; otherwise cursor and
+//! totals go back to where they were and the look starts again.
+
+mod identity;
+mod lines;
+mod locate;
+mod siblings;
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use self::identity::{FileFacts, Skipped};
+use self::lines::{Cutter, End, Place};
+pub(super) use self::lines::{Line, Lines};
+use self::locate::{Found, Step};
+use crate::clock::Deadline;
+use crate::fs::open_regular;
+use crate::model::thunes::{Cursor, Fingerprint, Part};
+
+/// Parts watched after they were read to their end.
+const WATCHED_PARTS: usize = 8;
+
+/// Looks in a row in which a compressed part could not even be unpacked to where its reading ended.
+const MAX_STALLS: u8 = 3;
+
+/// Looks begun anew because files changed under the reading.
+const ATTEMPTS: usize = 4;
+
+/// What takes the lines and adds them up.
+pub(super) trait Tally: Lines {
+    /// What they add up to.
+    type Totals: Clone;
+    /// The totals so far.
+    fn totals(&mut self) -> &mut Self::Totals;
+    /// The lines that follow were written before some that have already been counted (or, `false`, after all of them).
+    fn late(&mut self, late: bool);
+    /// Lines are missing before those that follow.
+    fn lost(&mut self, why: &str);
+}
+
+/// How far a look came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The file is not there, nor is what it was under another name.
+    Missing,
+    /// To the end of everything.
+    CaughtUp,
+    /// To the deadline; this many bytes are left.
+    Behind {
+        /// Bytes not read yet, compressed where they are compressed.
+        left: u64,
+    },
+}
+
+/// What a look found besides lines.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Followed {
+    /// How far it came.
+    pub(super) reach: Reach,
+    /// Sentences about lines that cannot be read any more.
+    pub(super) losses: Vec<String>,
+}
+
+/// Why nothing was read. Cursor and totals are what they were.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The operating system said no.
+    Unreadable(io::Error),
+    /// Files were moved or truncated during every attempt.
+    Unsettled,
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Trouble::Unreadable(error)
+    }
+}
+
+/// Reads what has been appended since the cursor was saved.
+pub(super) fn follow<T: Tally>(
+    live: &Path,
+    cursor: &mut Cursor,
+    tally: &mut T,
+    deadline: Deadline,
+) -> Result<Followed, Trouble> {
+    let (cursor_before, totals_before) = (cursor.clone(), tally.totals().clone());
+    for attempt in 1..=ATTEMPTS {
+        let mut look = Look { live, cursor, tally, deadline, losses: Vec::new(), cutter: Cutter::default() };
+        match look.run() {
+            Ok(reach) => {
+                let losses = look.losses;
+                return Ok(Followed { reach, losses });
+            }
+            Err(trouble) => {
+                *cursor = cursor_before.clone();
+                *tally.totals() = totals_before.clone();
+                // A file that was there when it was listed and gone when it was opened has been moved.
+                let moved = match &trouble {
+                    Trouble::Unsettled => true,
+                    Trouble::Unreadable(error) => error.kind() == io::ErrorKind::NotFound,
+                };
+                if !moved || attempt == ATTEMPTS || deadline.passed() {
+                    return Err(if moved { Trouble::Unsettled } else { trouble });
+                }
+            }
+        }
+    }
+    Err(Trouble::Unsettled)
+}
+
+struct Look<'a, T> {
+    live: &'a Path,
+    cursor: &'a mut Cursor,
+    tally: &'a mut T,
+    deadline: Deadline,
+    losses: Vec<String>,
+    cutter: Cutter,
+}
+
+impl<T: Tally> Look<'_, T> {
+    fn run(&mut self) -> Result<Reach, Trouble> {
+        let live = match open_regular(self.live) {
+            Ok(file) => Some(file),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(e.into()),
+        };
+        let Some(steps) = locate::steps(self.live, live, self.cursor)? else { return Ok(Reach::Missing) };
+        self.cursor.boot_id = locate::boot_id();
+        let last_read = steps.iter().rposition(|step| step.part().is_some_and(|part| part.position > 0));
+        let mut parts = Vec::with_capacity(steps.len());
+        let mut left = 0;
+        for (index, step) in steps.into_iter().enumerate() {
+            self.tally.late(last_read.is_some_and(|last| index < last));
+            match step {
+                Step::Lost { sentence } => self.lose(sentence),
+                Step::Known(part) => parts.push(part),
+                // In order, or the totals would see later events before earlier ones.
+                Step::Read(part, _) if left > 0 => {
+                    left += part.size.saturating_sub(part.position);
+                    parts.push(part);
+                }
+                Step::Read(mut part, found) => {
+                    self.read(&mut part, found)?;
+                    if !part.at_end {
+                        left += part.size.saturating_sub(part.position).max(1);
+                    }
+                    parts.push(part);
+                }
+            }
+        }
+        self.tally.late(false);
+        let surplus = parts.len().saturating_sub(WATCHED_PARTS);
+        let done = parts.iter().take(surplus).take_while(|part| part.at_end).count();
+        self.cursor.parts = parts.split_off(done);
+        Ok(if left > 0 { Reach::Behind { left } } else { Reach::CaughtUp })
+    }
+
+    fn lose(&mut self, sentence: String) {
+        self.cursor.gaps += 1;
+        self.tally.lost(&sentence);
+        self.losses.push(sentence);
+    }
+
+    fn read(&mut self, part: &mut Part, found: Found) -> Result<(), Trouble> {
+        let file = match found {
+            Found::Open(file) => file,
+            Found::At(path) => open_regular(&path)?,
+        };
+        let facts = FileFacts::of(&file.metadata()?);
+        // The name may mean another file by now.
+        if !facts.is(part) {
+            return Err(Trouble::Unsettled);
+        }
+        (part.size, part.modified) = (facts.size, facts.modified);
+        if part.compressed { self.read_compressed(part, file) } else { self.read_plain(part, &file) }
+    }
+
+    fn read_plain(&mut self, part: &mut Part, mut file: &File) -> Result<(), Trouble> {
+        if part.position == part.size {
+            part.at_end = true;
+            return Ok(());
+        }
+        file.seek(SeekFrom::Start(part.position))?;
+        let mut place = place(part);
+        let end = self.cutter.read(&mut file, &mut place, self.tally, self.deadline)?;
+        // Truncated and written anew between the first look and the reading: then what was read may be anything.
+        let size = file.metadata()?.len();
+        if size < place.position || !identity::holds(file, size, part)? {
+            return Err(Trouble::Unsettled);
+        }
+        put(part, place);
+        part.size = part.size.max(part.position);
+        part.at_end = matches!(end, End::Reached { .. });
+        identity::take(file, part).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => Trouble::Unsettled,
+            _ => Trouble::Unreadable(error),
+        })
+    }
+
+    /// Reads a compressed part, which cannot grow: once, from its position to its end.
+    fn read_compressed(&mut self, part: &mut Part, file: File) -> Result<(), Trouble> {
+        let deadline = self.deadline;
+        let mut stream = MultiGzDecoder::new(file);
+        let before = part.position;
+        let ended = identity::skip(&mut stream, part, &|| deadline.passed()).and_then(|skipped| {
+            if skipped != Skipped::There {
+                return Ok(Err(skipped));
+            }
+            let mut place = place(part);
+            let end = self.cutter.read(&mut stream, &mut place, self.tally, deadline);
+            put(part, place);
+            // It cannot change, so its own identity is enough from here on.
+            part.tail = Fingerprint::default();
+            end.map(Ok)
+        });
+        let loss = match ended {
+            Ok(Ok(End::Reached { .. })) => None,
+            Ok(Ok(End::Deadline) | Err(Skipped::GaveUp)) => {
+                part.stalls = if part.position > before { 0 } else { part.stalls + 1 };
+                if part.stalls < MAX_STALLS {
+                    return Ok(());
+                }
+                Some("it is too large to be unpacked within a pass")
+            }
+            Ok(Err(_)) => Some("it does not hold what was read before"),
+            Err(error) if is_damage(&error) => Some("its compressed data is damaged"),
+            Err(error) => return Err(error.into()),
+        };
+        part.at_end = true;
+        if let Some(why) = loss {
+            self.lose(format!("the rest of the rotated part {} is lost: {why}", part.name));
+        }
+        Ok(())
+    }
+}
+
+/// Whether the decompressor, not the operating system, refused.
+fn is_damage(error: &io::Error) -> bool {
+    error.raw_os_error().is_none()
+}
+
+fn place(part: &Part) -> Place {
+    Place { position: part.position, in_long_line: part.in_long_line, marked: part.long_line_marked }
+}
+
+fn put(part: &mut Part, place: Place) {
+    (part.position, part.in_long_line, part.long_line_marked) = (place.position, place.in_long_line, place.marked);
+}
+
+#[cfg(test)]
+mod tests;

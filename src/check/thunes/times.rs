@@ -1,0 +1,103 @@
+//! The trading system's times: naive UTC in its database and journals, naive local time in its logs.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+/// Reads `2025-10-08T14:38:22.123456`, with a space for the `T` and the fraction absent too, as UTC. An offset or `Z`, as
+/// newer Python versions write them, is honoured.
+pub(super) fn utc(text: &str) -> Option<Timestamp> {
+    if let Some(naive) = naive(text) {
+        return TimeZone::UTC.to_timestamp(naive).ok();
+    }
+    text.parse().ok()
+}
+
+/// Reads a time without zone. The general parser would also take a date alone or ignore an offset; neither is a record's time.
+fn naive(text: &str) -> Option<DateTime> {
+    let bytes = text.as_bytes();
+    let shaped = bytes.len() >= 19
+        && bytes[..19].iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            10 => matches!(byte, b'T' | b't' | b' '),
+            13 | 16 => *byte == b':',
+            _ => byte.is_ascii_digit(),
+        });
+    if !shaped {
+        return None;
+    }
+    let nanosecond = match &bytes[19..] {
+        [] => 0,
+        [b'.' | b',', digits @ ..] if matches!(digits.len(), 1..=9) && digits.iter().all(u8::is_ascii_digit) => {
+            let fraction = digits.iter().fold(0_i32, |sum, digit| sum * 10 + i32::from(digit - b'0'));
+            fraction * 10_i32.pow(9 - u32::try_from(digits.len()).ok()?)
+        }
+        _ => return None,
+    };
+    let number = |from: usize, to: usize| bytes[from..to].iter().fold(0_i16, |sum, d| sum * 10 + i16::from(d - b'0'));
+    let small = |from: usize| i8::try_from(number(from, from + 2)).ok();
+    DateTime::new(number(0, 4), small(5)?, small(8)?, small(11)?, small(14)?, small(17)?, nanosecond).ok()
+}
+
+/// Reads `2025-10-08 14:38:22`, with `,123` or `.123` after it, as local time of this machine.
+///
+/// In the hour that clocks repeat in autumn a time means two instants: it is the earlier one unless that lies before
+/// `previous`, the instant of an earlier record.
+pub(super) fn local(text: &str, zone: &TimeZone, previous: Option<Timestamp>) -> Option<Timestamp> {
+    let naive = naive(text)?;
+    let ambiguous = zone.to_ambiguous_timestamp(naive);
+    if let AmbiguousOffset::Fold { .. } = ambiguous.offset() {
+        let earlier = ambiguous.earlier().ok()?;
+        return if previous.is_some_and(|previous| previous > earlier) {
+            ambiguous.later().ok()
+        } else {
+            Some(earlier)
+        };
+    }
+    ambiguous.compatible().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a timestamp")
+    }
+
+    #[test]
+    fn naive_times_are_utc_with_or_without_a_fraction() {
+        for (text, expected) in [
+            ("2025-10-08T14:38:22.123456", "2025-10-08T14:38:22.123456Z"),
+            ("2025-10-08 14:38:22", "2025-10-08T14:38:22Z"),
+            ("2025-10-08T14:38:22.5", "2025-10-08T14:38:22.5Z"),
+            ("2025-10-08T14:38:22Z", "2025-10-08T14:38:22Z"),
+            ("2025-10-08T14:38:22+02:00", "2025-10-08T12:38:22Z"),
+        ] {
+            assert_eq!(utc(text), Some(at(expected)), "{text}");
+        }
+        for text in [
+            "",
+            "2025-10-08",
+            "yesterday",
+            "2025-13-08T14:38:22",
+            "2025-10-08T14:38",
+            "2025-10-08T14:38:22.",
+            "２025-10-08T14:38",
+        ] {
+            assert_eq!(utc(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_repeated_hour_of_autumn_is_told_apart_by_what_came_before() {
+        let zone = TimeZone::get("Europe/Berlin").expect("the zone database");
+        let first = local("2025-10-26 02:30:00", &zone, None).expect("a time");
+        assert_eq!(first, at("2025-10-26T00:30:00Z"));
+        let second = local("2025-10-26 02:10:00", &zone, Some(first)).expect("a time");
+        assert_eq!(second, at("2025-10-26T01:10:00Z"));
+        assert_eq!(local("2025-10-26 02:45:00,250", &zone, Some(second)), Some(at("2025-10-26T01:45:00.25Z")));
+        assert_eq!(local("2025-03-30 02:30:00", &zone, None), Some(at("2025-03-30T01:30:00Z")));
+        assert_eq!(local("2025-07-01 12:00:00", &zone, None), Some(at("2025-07-01T10:00:00Z")));
+    }
+}

@@ -1,0 +1,173 @@
+//! What one look at an environment found: values that are exact, and nothing where a value is not.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::memory::{BreakerState, Histogram, LineCounts, OrderCount};
+use crate::model::observation::Severity;
+
+/// What one look found. `None` means: could not be told, so there is no sample; never 0 instead.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ThunesFacts {
+    /// What went wrong, a sentence each; every one names the source and what is missing because of it.
+    pub problems: Vec<String>,
+    /// Every configured source, in the order of the config: endpoint, database, journals, logs.
+    pub sources: Vec<SourceFacts>,
+    /// Each family that has a value, with the sources it comes from (more than one only where they add up to one
+    /// kind of source: two journals).
+    pub family_sources: BTreeMap<String, Vec<String>>,
+    /// Kill switch.
+    pub kill_switch: Option<KillSwitch>,
+    /// Today's realised loss divided by the daily limit; 0 on a profit.
+    pub daily_pnl_used: Option<f64>,
+    /// Today's realised profit (negative: loss), in quote currency.
+    pub realized_pnl: Option<f64>,
+    /// The daily loss limit in force, in quote currency.
+    pub max_daily_loss: Option<f64>,
+    /// Open positions.
+    pub open_positions: Option<f64>,
+    /// Circuit breakers by name.
+    pub breakers: Option<BTreeMap<String, BreakerState>>,
+    /// Orders placed.
+    pub orders: Option<Vec<OrderCount>>,
+    /// Order latency in milliseconds.
+    pub order_latency: Option<Histogram>,
+    /// WebSocket by symbol: connected or not.
+    pub ws_connected: Option<BTreeMap<String, bool>>,
+    /// Gaps between WebSocket messages in seconds.
+    pub ws_gaps: Option<Histogram>,
+    /// Trade decisions.
+    pub decisions: Option<Vec<Decision>>,
+    /// Every journal that has ever been read.
+    pub journals: Vec<JournalFacts>,
+}
+
+/// How one source fared.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceFacts {
+    /// The `source` label.
+    pub name: String,
+    /// Whether it could be read.
+    pub up: bool,
+    /// Why not, or what else to know about it.
+    pub problem: Option<String>,
+    /// The time that its newest record states, where records have one.
+    pub last_record: Option<Timestamp>,
+    /// Rotated parts that were gone before their end could be read; `None` for a source that is not rotated.
+    pub gaps: Option<u64>,
+}
+
+/// The kill switch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KillSwitch {
+    /// Whether trading is halted.
+    pub active: bool,
+    /// When it last changed, where that is known.
+    pub since: Option<Timestamp>,
+    /// Why it was activated, in the application's words.
+    pub reason: Option<String>,
+}
+
+/// Trade decisions of one kind so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Decision {
+    /// `approved` or `rejected`.
+    pub decision: String,
+    /// Why it was rejected; empty for an approval.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Lines of one journal so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JournalFacts {
+    /// The path as the config has it.
+    pub name: String,
+    /// Complete lines, by result.
+    pub lines: LineCounts,
+}
+
+impl ThunesFacts {
+    /// The facts of a look that the pass's deadline ended.
+    pub fn cut_off(sentence: &str) -> Self {
+        ThunesFacts { problems: vec![sentence.to_owned()], ..ThunesFacts::default() }
+    }
+
+    /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
+    pub fn is_good(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// How much it wants attention: an active kill switch or an open breaker is the trading system's own state, worth
+    /// a look; a source that cannot be read is trouble.
+    pub fn severity(&self) -> Severity {
+        if !self.is_good() {
+            return Severity::Trouble;
+        }
+        let halted = self.kill_switch.as_ref().is_some_and(|switch| switch.active);
+        let open = self.breakers.iter().flatten().any(|(_, state)| *state != BreakerState::Closed);
+        if halted || open { Severity::Attention } else { Severity::Fine }
+    }
+
+    /// The verdict in one word.
+    pub fn word(&self) -> &'static str {
+        match &self.kill_switch {
+            _ if !self.is_good() => "incomplete",
+            Some(switch) if switch.active => "halted",
+            _ => "read",
+        }
+    }
+
+    /// What was found, in one line: problems first, then the state of trading.
+    pub fn summary(&self) -> String {
+        let mut parts = self.problems.clone();
+        if let Some(switch) = self.kill_switch.as_ref().filter(|switch| switch.active) {
+            let since = switch.since.map(|at| format!(" since {}", at.strftime("%Y-%m-%d %H:%M:%S UTC")));
+            let reason = switch.reason.as_ref().map(|reason| format!(" ({reason})"));
+            parts.push(format!("kill switch active{}{}", since.unwrap_or_default(), reason.unwrap_or_default()));
+        } else if self.kill_switch.is_some() {
+            parts.push("kill switch off".to_owned());
+        }
+        if let Some(open) = self.open_positions {
+            parts.push(format!("{open} open"));
+        }
+        if let Some(pnl) = self.realized_pnl {
+            parts.push(format!("PnL today {pnl:+.2}"));
+        }
+        if let Some(used) = self.daily_pnl_used {
+            parts.push(format!("{:.0} % of the loss limit", used * 100.0));
+        }
+        for (name, state) in self.breakers.iter().flatten().filter(|(_, state)| **state != BreakerState::Closed) {
+            parts.push(format!("breaker {name} {}", state.as_str()));
+        }
+        parts.extend(self.decisions_summary());
+        parts.join("; ")
+    }
+
+    fn decisions_summary(&self) -> Option<String> {
+        let decisions = self.decisions.as_ref()?;
+        let total = |wanted: &str| -> u64 { decisions.iter().filter(|d| d.decision == wanted).map(|d| d.count).sum() };
+        let (approved, rejected) = (total("approved"), total("rejected"));
+        let most = decisions.iter().filter(|d| d.decision == "rejected" && d.count > 0).max_by_key(|d| d.count);
+        let most = most.map(|d| format!(" (most: {})", d.reason)).unwrap_or_default();
+        (approved + rejected > 0).then(|| format!("{approved} approved, {rejected} rejected{most}"))
+    }
+
+    /// What to do, where something is to be done.
+    pub fn hint(&self) -> Option<String> {
+        let down = self.sources.iter().find(|source| !source.up && source.problem.is_some());
+        match (self.is_good(), down) {
+            (true, _) => None,
+            (false, Some(source)) => Some(format!("make {} readable for lab-probe, or correct its path", source.name)),
+            (false, None) => Some("see the sentences of `lab-probe check --format json`".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! What is remembered of an environment: how far each file has been read and what its lines added up to.
+//!
+//! A cursor and the totals of everything before it stand in one value, so that the one rename which replaces the state
+//! moves both or neither: a line is counted exactly once wherever a pass is killed.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS};
+
+/// What is remembered between passes, by the path as the config has it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ThunesMemory {
+    /// Journals.
+    pub journals: BTreeMap<String, JournalMemory>,
+    /// Logs.
+    pub logs: BTreeMap<String, LogMemory>,
+}
+
+/// One journal.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JournalMemory {
+    /// How far it has been read.
+    pub cursor: Cursor,
+    /// What the lines before the cursor added up to.
+    pub totals: JournalTotals,
+}
+
+/// One log.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogMemory {
+    /// How far it has been read.
+    pub cursor: Cursor,
+    /// What the lines before the cursor added up to.
+    pub totals: LogTotals,
+}
+
+/// How far an append-only file, with everything rotated away from under its name, has been read.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cursor {
+    /// The resolved path; a cursor of another path is of no use.
+    pub path: String,
+    /// `/proc/sys/kernel/random/boot_id` at the last look: a file that is shorter after a reboot lost its unsynced end,
+    /// one that is shorter within a boot was truncated.
+    pub boot_id: String,
+    /// The files that hold the lines, oldest first; the last one had the path's name when it was last seen there.
+    pub parts: Vec<Part>,
+    /// Rotated parts that were gone before their end could be read.
+    pub gaps: u64,
+}
+
+/// One file: what it is known by, and how much of it has been consumed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Part {
+    /// File name when last seen.
+    pub name: String,
+    /// Device and inode. Neither is enough alone: inodes are reused, devices are renumbered at boot.
+    pub device: u64,
+    /// See `device`.
+    pub inode: u64,
+    /// Time of birth in nanoseconds since 1970, where the file system knows it: tells a reused inode.
+    pub born: Option<i64>,
+    /// Bytes consumed (of a compressed file: of what is in it): everything up to the last complete line.
+    pub position: u64,
+    /// SHA-256 of the first bytes, at most [`Part::position`] of them.
+    pub head: Fingerprint,
+    /// SHA-256 of the last bytes before [`Part::position`].
+    pub tail: Fingerprint,
+    /// Size in bytes when last seen.
+    pub size: u64,
+    /// Time of the last change when last seen, nanoseconds since 1970.
+    pub modified: i64,
+    /// The position is inside a line that is already too long.
+    pub in_long_line: bool,
+    /// That line spoke of the kill switch.
+    pub long_line_marked: bool,
+    /// It has been read to its end; whatever it holds after [`Part::position`] is an unfinished line.
+    pub at_end: bool,
+    /// It is compressed, so it cannot grow; once read to its end it need not be looked at again.
+    pub compressed: bool,
+    /// Looks in a row whose time did not suffice to unpack it up to its position.
+    pub stalls: u8,
+}
+
+/// A digest and the number of bytes it covers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fingerprint {
+    /// Bytes covered.
+    pub length: u64,
+    /// SHA-256 in hex; empty for no bytes.
+    pub digest: String,
+}
+
+/// Complete lines by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LineCounts {
+    /// A JSON object.
+    pub ok: u64,
+    /// Anything else.
+    pub malformed: u64,
+    /// Over 1 MiB.
+    pub too_long: u64,
+}
+
+/// What a journal's lines added up to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JournalTotals {
+    /// Lines by result.
+    pub lines: LineCounts,
+    /// Whether there was ever an event that only an instrumented application writes.
+    pub instrumented: bool,
+    /// Orders by their labels.
+    pub orders: Vec<OrderCount>,
+    /// Trade decisions by decision and reason.
+    pub decisions: Vec<DecisionCount>,
+    /// Order latency in milliseconds.
+    pub latency: Histogram,
+    /// WebSocket gaps in seconds.
+    pub gaps: Histogram,
+    /// WebSocket state by symbol.
+    pub ws: BTreeMap<String, WsState>,
+    /// Circuit breakers by name.
+    pub breakers: BTreeMap<String, Breaker>,
+    /// Kill switch.
+    pub kill: KillState,
+    /// `timestamp` of the newest record.
+    pub last_record: Option<Timestamp>,
+}
+
+/// What a journal says of the kill switch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KillState {
+    /// The last activation or deactivation.
+    pub last: Option<SwitchEvent>,
+    /// Why that can no longer be relied on: lines were lost or damaged after it. An event that proves the state clears it.
+    pub doubt: Option<String>,
+}
+
+/// An activation or deactivation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SwitchEvent {
+    /// Activated, not deactivated.
+    pub active: bool,
+    /// When, by the event's own time.
+    pub at: Option<Timestamp>,
+    /// The event's `reason`.
+    pub reason: Option<String>,
+}
+
+/// Orders with the same labels.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OrderCount {
+    /// Where.
+    pub venue: String,
+    /// `MARKET`, `LIMIT`, …
+    pub order_type: String,
+    /// `BUY` or `SELL`.
+    pub side: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// Decisions with the same labels.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DecisionCount {
+    /// `approved` or `rejected`.
+    pub decision: String,
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// One symbol's WebSocket.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WsState {
+    /// Connected, not disconnected.
+    pub connected: bool,
+    /// Since when, by the event's own time.
+    pub at: Option<Timestamp>,
+}
+
+/// One breaker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Its state; `None` if the newest record names a state nobody knows.
+    pub state: Option<BreakerState>,
+    /// By the record's own time.
+    pub at: Option<Timestamp>,
+}
+
+/// The states of a circuit breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BreakerState {
+    /// Requests pass.
+    Closed,
+    /// One request is let through to try.
+    HalfOpen,
+    /// No request passes.
+    Open,
+}
+
+impl BreakerState {
+    /// The application's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BreakerState::Closed => "closed",
+            BreakerState::HalfOpen => "half-open",
+            BreakerState::Open => "open",
+        }
+    }
+
+    /// The value of `thunes_circuit_breaker_state`.
+    pub fn value(self) -> f64 {
+        match self {
+            BreakerState::Closed => 0.0,
+            BreakerState::HalfOpen => 0.5,
+            BreakerState::Open => 1.0,
+        }
+    }
+
+    /// Reads the application's word.
+    pub fn parse(word: &str) -> Option<BreakerState> {
+        match word {
+            "closed" => Some(BreakerState::Closed),
+            "half-open" | "half_open" => Some(BreakerState::HalfOpen),
+            "open" => Some(BreakerState::Open),
+            _ => None,
+        }
+    }
+}
+
+/// Observations by bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// Observations in each bucket alone, the one above the last bound included; not cumulative.
+    pub counts: Vec<u64>,
+    /// Sum of all observations.
+    pub sum: f64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        const { assert!(ORDER_LATENCY_BUCKETS.len() == WS_GAP_BUCKETS.len()) };
+        Histogram { counts: vec![0; ORDER_LATENCY_BUCKETS.len() + 1], sum: 0.0 }
+    }
+}
+
+impl Histogram {
+    /// Adds one observation; `bounds` are inclusive upper bounds.
+    pub fn observe(&mut self, bounds: &[f64], value: f64) {
+        let bucket = bounds.iter().position(|bound| value <= *bound).unwrap_or(bounds.len());
+        if let Some(count) = self.counts.get_mut(bucket) {
+            *count += 1;
+        }
+        self.sum += value;
+    }
+
+    /// Adds all observations of another histogram with the same bounds.
+    pub fn merge(&mut self, other: &Histogram) {
+        for (mine, others) in self.counts.iter_mut().zip(&other.counts) {
+            *mine += others;
+        }
+        self.sum += other.sum;
+    }
+
+    /// All observations.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}
+
+/// What a log's records added up to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogTotals {
+    /// Orders by their labels.
+    pub orders: Vec<OrderCount>,
+    /// Order latency in milliseconds.
+    pub latency: Histogram,
+    /// WebSocket gaps in seconds.
+    pub gaps: Histogram,
+    /// WebSocket state by symbol.
+    pub ws: BTreeMap<String, WsState>,
+    /// Circuit breakers by name.
+    pub breakers: BTreeMap<String, Breaker>,
+    /// Orders placed and not yet executed or failed, oldest first.
+    pub pending: Vec<PendingOrder>,
+    /// The record whose message is still going on, where that matters.
+    pub open_record: Option<OpenRecord>,
+    /// An unhealthy WebSocket was reported and none has connected since: further reports are of the same gap.
+    pub in_gap: bool,
+    /// Instant of the newest record that was used, to order the hour that clocks repeat in autumn.
+    pub last_used: Option<Timestamp>,
+    /// Local time of the newest record, as written.
+    pub last_written: String,
+}
+
+/// An order whose execution has not been logged yet.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PendingOrder {
+    /// The logger that announced it.
+    pub logger: String,
+    /// Order type.
+    pub order_type: String,
+    /// Side.
+    pub side: String,
+    /// When it was announced.
+    pub at: Option<Timestamp>,
+}
+
+/// A record whose message spans lines, cut to what can matter.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OpenRecord {
+    /// The logger.
+    pub logger: String,
+    /// Its local time as written.
+    pub written: String,
+    /// The message so far.
+    pub message: String,
+}

@@ -1,0 +1,229 @@
+//! A trading environment on disk, read by the binary: one test for each promise about its sources.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+
+use rusqlite::Connection;
+
+use crate::harness::{Lab, Run};
+
+const AUDIT: &str = "thunes/logs/audit_trail.jsonl";
+const EVENTS: &str = "thunes/logs/metrics_events.jsonl";
+const LOG: &str = "thunes/logs/paper_trader.log";
+
+/// A LAB with one environment at `thunes/`, nothing in it yet.
+fn lab(extra: &str) -> Lab {
+    let lab = Lab::new();
+    let root = lab.path().join("thunes");
+    std::fs::create_dir_all(root.join("logs")).expect("a directory");
+    std::fs::create_dir_all(root.join("data")).expect("a directory");
+    lab.config(&format!("[mcp]\ndiscover = false\n[[thunes]]\nenvironment = \"testnet\"\nroot = {root:?}\n{extra}"));
+    lab
+}
+
+fn append(lab: &Lab, relative: &str, text: &str) {
+    let path = lab.path().join(relative);
+    let mut file = OpenOptions::new().append(true).create(true).open(path).expect("opened");
+    file.write_all(text.as_bytes()).expect("appended");
+}
+
+/// The samples of one pass, by series as written.
+struct Scrape(BTreeMap<String, f64>);
+
+impl Scrape {
+    #[track_caller]
+    fn value(&self, series: &str) -> Option<f64> {
+        let environment = "environment=\"testnet\"";
+        let key = match series.split_once('{') {
+            Some((name, rest)) => format!("{name}{{{environment},{rest}"),
+            None => format!("{series}{{{environment}}}"),
+        };
+        self.0.get(&key).copied()
+    }
+
+    fn has(&self, family: &str) -> bool {
+        self.0.keys().any(|series| series.split('{').next() == Some(family))
+    }
+}
+
+#[track_caller]
+fn pass(lab: &Lab) -> Scrape {
+    let run = lab.run(["--once", "--only", "thunes", "--format", "prometheus"]).expect_code(0);
+    scrape(&run)
+}
+
+fn scrape(run: &Run) -> Scrape {
+    let stdout = run.stdout();
+    let lines = stdout.lines().filter(|line| !line.starts_with('#'));
+    Scrape(
+        lines
+            .filter_map(|line| line.rsplit_once(' '))
+            .map(|(series, value)| (series.to_owned(), value.parse().expect("a number")))
+            .collect(),
+    )
+}
+
+/// The application's schema, `exit_order_id` left out as in older files.
+fn database(lab: &Lab) -> Connection {
+    let connection = Connection::open(lab.path().join("thunes/data/positions.db")).expect("opened");
+    connection
+        .execute_batch(
+            "CREATE TABLE IF NOT EXISTS positions(id INTEGER PRIMARY KEY AUTOINCREMENT, symbol TEXT, quantity REAL, \
+             entry_price REAL, entry_time TEXT, exit_price REAL, exit_time TEXT, pnl REAL, status TEXT, order_id TEXT, \
+             created_at TEXT)",
+        )
+        .expect("a table");
+    connection
+}
+
+fn today() -> String {
+    lab_probe::clock::now().strftime("%Y-%m-%d").to_string()
+}
+
+#[test]
+fn an_environment_without_any_file_has_no_values_and_says_what_is_missing() {
+    let lab = lab("");
+    let scrape = pass(&lab);
+    for family in [
+        "thunes_kill_switch_active",
+        "thunes_daily_pnl_used",
+        "thunes_open_positions",
+        "thunes_orders_placed_total",
+        "thunes_order_latency_ms_count",
+        "thunes_ws_connected",
+        "thunes_trade_decisions_total",
+        "thunes_circuit_breaker_state",
+    ] {
+        assert!(!scrape.has(family), "{family}");
+    }
+    assert_eq!(scrape.value("thunes_source_up{source=\"positions_db\"}"), Some(0.0));
+    assert_eq!(scrape.value("thunes_source_up{source=\"logs/audit_trail.jsonl\"}"), Some(0.0));
+    let table = lab.run(["check", "--only", "thunes"]).expect_code(1).stdout();
+    assert!(table.contains("positions_db: ") && table.contains("logs/audit_trail.jsonl: "), "{table}");
+}
+
+#[test]
+fn empty_sources_are_zero() {
+    let lab = lab("");
+    append(&lab, AUDIT, "");
+    append(&lab, "thunes/data/positions.db", "");
+    let scrape = pass(&lab);
+    assert_eq!(scrape.value("thunes_kill_switch_active"), Some(0.0));
+    assert_eq!(scrape.value("thunes_open_positions"), Some(0.0));
+    assert_eq!(scrape.value("thunes_daily_pnl_used"), Some(0.0));
+    assert_eq!(
+        scrape.value("thunes_orders_placed_total{venue=\"binance\",order_type=\"MARKET\",side=\"BUY\"}"),
+        Some(0.0)
+    );
+    assert_eq!(
+        scrape.value("thunes_trade_decisions_total{decision=\"rejected\",reason=\"cool_down_active\"}"),
+        Some(0.0)
+    );
+    assert_eq!(scrape.value("thunes_journal_lines_total{journal=\"logs/audit_trail.jsonl\",result=\"ok\"}"), Some(0.0));
+    assert!(!scrape.has("thunes_order_latency_ms_count"), "no log and no instrumented journal is there");
+}
+
+#[test]
+fn the_database_gives_positions_orders_and_the_share_of_todays_loss() {
+    let lab = lab("max_daily_loss = 40.0\n");
+    let connection = database(&lab);
+    let today = today();
+    for (status, exit, pnl) in [
+        ("OPEN", "NULL".to_owned(), "NULL"),
+        ("CLOSED", format!("'{today}T00:00:00'"), "-30.5"),
+        ("CLOSED", format!("'{today}T23:59:59.999999'"), "20"),
+        ("CLOSED", "'2025-10-08T14:38:22'".to_owned(), "-1000"),
+        ("CLOSED", "'2099-10-08T14:38:22'".to_owned(), "NULL"),
+    ] {
+        let insert = format!(
+            "INSERT INTO positions(symbol, entry_time, exit_time, pnl, status) \
+             VALUES ('BTCUSDT', '2025-10-01T00:00:00', {exit}, {pnl}, '{status}')"
+        );
+        connection.execute_batch(&insert).expect("inserted");
+    }
+    let scrape = pass(&lab);
+    assert_eq!(scrape.value("thunes_open_positions"), Some(1.0));
+    assert_eq!(scrape.value("thunes_realized_pnl"), Some(-10.5));
+    assert_eq!(scrape.value("thunes_daily_pnl_used"), Some(10.5 / 40.0));
+    let orders = |side: &str| {
+        scrape.value(&format!("thunes_orders_placed_total{{venue=\"binance\",order_type=\"MARKET\",side=\"{side}\"}}"))
+    };
+    assert_eq!((orders("BUY"), orders("SELL")), (Some(5.0), Some(4.0)));
+    // A profit uses nothing of the limit.
+    connection.execute_batch("UPDATE positions SET pnl = 100 WHERE pnl = 20").expect("updated");
+    assert_eq!(pass(&lab).value("thunes_daily_pnl_used"), Some(0.0));
+    for odd in ["NULL", "'abc'", "9e999", "-9e999", "x'00'"] {
+        connection.execute_batch(&format!("UPDATE positions SET pnl = {odd} WHERE id = 3")).expect("updated");
+        let scrape = pass(&lab);
+        assert!(!scrape.has("thunes_daily_pnl_used") && !scrape.has("thunes_realized_pnl"), "{odd}");
+        assert_eq!(scrape.value("thunes_open_positions"), Some(1.0), "{odd}");
+        let table = lab.run(["check", "--only", "thunes"]).expect_code(1).stdout();
+        assert!(table.contains("position 3 "), "{table}");
+    }
+}
+
+#[test]
+fn one_order_in_journal_database_and_log_is_one_order() {
+    let lab = lab("");
+    append(&lab, AUDIT, "{\"timestamp\":\"2025-10-08T14:38:21\",\"event\":\"TRADE_APPROVED\",\"side\":\"BUY\"}\n");
+    append(
+        &lab,
+        LOG,
+        "2025-10-08 14:38:22 - src.live.paper_trader - INFO - Placing order: {'symbol': 'BTCUSDT', 'side': 'BUY', 'type': 'MARKET'}\n\
+         2025-10-08 14:38:23 - src.live.paper_trader - INFO - Order executed: 1\n",
+    );
+    let buys = |scrape: &Scrape| {
+        scrape.value("thunes_orders_placed_total{venue=\"binance\",order_type=\"MARKET\",side=\"BUY\"}")
+    };
+    let source = |scrape: &Scrape, source: &str| {
+        scrape.value(&format!("thunes_family_source{{family=\"thunes_orders_placed_total\",source=\"{source}\"}}"))
+            == Some(1.0)
+    };
+    let from_log = pass(&lab);
+    assert!(source(&from_log, "logs/paper_trader.log"));
+    assert_eq!(buys(&from_log), Some(1.0));
+    assert_eq!(from_log.value("thunes_order_latency_ms_bucket{le=\"1000\"}"), Some(1.0));
+    let connection = database(&lab);
+    connection
+        .execute_batch("INSERT INTO positions(status, entry_time) VALUES ('OPEN', '2025-10-08T14:38:23')")
+        .expect("inserted");
+    let from_database = pass(&lab);
+    assert!(source(&from_database, "positions_db") && !source(&from_database, "logs/paper_trader.log"));
+    assert_eq!(buys(&from_database), Some(1.0));
+    append(
+        &lab,
+        EVENTS,
+        "{\"timestamp\":\"2025-10-08T14:38:23\",\"event\":\"ORDER_PLACED\",\"venue\":\"binance\",\"order_type\":\"MARKET\",\"side\":\"BUY\",\"latency_ms\":40}\n",
+    );
+    let from_journal = pass(&lab);
+    assert!(source(&from_journal, "logs/metrics_events.jsonl") && !source(&from_journal, "positions_db"));
+    assert_eq!(buys(&from_journal), Some(1.0));
+    assert_eq!(from_journal.value("thunes_order_latency_ms_bucket{le=\"50\"}"), Some(1.0));
+    assert_eq!(from_journal.value("thunes_order_latency_ms_count"), Some(1.0));
+}
+
+#[test]
+fn an_active_kill_switch_is_shown_with_its_reason_until_it_is_switched_off() {
+    let lab = lab("");
+    append(
+        &lab,
+        AUDIT,
+        "{\"timestamp\":\"2025-10-08T14:00:00\",\"event\":\"KILL_SWITCH_ACTIVATED\",\"reason\":\"daily loss\"}\n",
+    );
+    assert_eq!(pass(&lab).value("thunes_kill_switch_active"), Some(1.0));
+    let table = lab.run(["check", "--only", "thunes"]).stdout();
+    assert!(table.contains("2025-10-08 14:00:00 UTC") && table.contains("daily loss"), "{table}");
+    append(
+        &lab,
+        AUDIT,
+        "{\"timestamp\":\"2025-10-08T15:00:00\",\"event\":\"KILL_SWITCH_DEACTIVATED\",\"reason\":\"manual\"}\n",
+    );
+    assert_eq!(pass(&lab).value("thunes_kill_switch_active"), Some(0.0));
+    // Away, it is unknown; the events of an instrumented application do not stand in for the audit trail.
+    append(&lab, EVENTS, "{\"timestamp\":\"2025-10-08T15:00:00\",\"event\":\"WS_CONNECTED\",\"symbol\":\"BTCUSDT\"}\n");
+    std::fs::remove_file(lab.path().join(AUDIT)).expect("removed");
+    let scrape = pass(&lab);
+    assert!(!scrape.has("thunes_kill_switch_active"));
+    assert_eq!(scrape.value("thunes_ws_connected{symbol=\"BTCUSDT\"}"), Some(1.0));
+}
