@@ -12,8 +12,8 @@ use crate::proc::Places;
 
 pub mod mcp;
 pub mod service;
-pub mod worktree;
 pub mod thunes;
+pub mod worktree;
 
 /// What a check is given besides its target and its memory.
 #[derive(Debug, Clone)]
