@@ -3,11 +3,14 @@
 mod check;
 mod config;
 pub mod documents;
+mod explain;
 mod list;
+mod metrics;
 mod pass;
 pub mod perform;
 mod trust;
 mod verify;
+mod withdraw;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -60,10 +63,12 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Completions(args)) => Ok(documents::completions(args)),
         Some(Command::Config(args)) => config::run(args, cli.global.config.as_deref()),
         Some(Command::List(args)) => list::run(cli, args),
+        Some(Command::Explain(args)) => explain::run(cli, args),
+        Some(Command::Metrics(args)) => metrics::run(cli, args),
+        Some(Command::Withdraw) => withdraw::run(cli),
         Some(Command::Man) => documents::man(),
         Some(Command::Trust(args)) => trust::run(cli, args),
         Some(Command::Verify(args)) => Ok(verify::run(cli, args)),
-        Some(_) => Ok(Exit::Done),
     }
 }
 

@@ -1,9 +1,10 @@
 //! From a snapshot to exposition text, in memory only.
 //!
-//! [`catalogue`] declares every family once; the files of [`families`], one a kind, turn observations into samples of
+//! [`catalogue`] declares every family once, [`advice`] says what to do about each; the files of [`families`], one a kind, turn observations into samples of
 //! declared families; [`text`] writes them and reads them back before they leave; [`check`] judges
 //! textfiles together, by node_exporter's rules.
 
+pub mod advice;
 pub mod catalogue;
 pub mod check;
 pub mod families;

@@ -207,8 +207,12 @@ pub(crate) fn answer(stream: &mut dyn Duplex, status: &str, headers: &[(&str, &s
 }
 
 /// Certificates for a test.
+#[allow(dead_code, reason = "each capability's tests use their own part of the harness")]
 pub(crate) struct Certificates {
     pub(crate) ca_pem: String,
+    /// The server's own, for a server that reads files.
+    pub(crate) certificate_pem: String,
+    pub(crate) key_pem: String,
     pub(crate) server: Arc<ServerConfig>,
 }
 
@@ -228,7 +232,12 @@ impl Certificates {
         params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
         params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
         let certificate = params.signed_by(&key, &issuer).expect("a certificate");
-        Certificates { ca_pem, server: server_config(certificate.der().to_vec(), &key) }
+        Certificates {
+            ca_pem,
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+            server: server_config(certificate.der().to_vec(), &key),
+        }
     }
 
     /// What `openssl req -x509` makes: one certificate, signed by itself, that calls itself an authority.
@@ -238,7 +247,12 @@ impl Certificates {
         let mut params = rcgen::CertificateParams::new(names).expect("parameters");
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key).expect("a certificate");
-        Certificates { ca_pem: certificate.pem(), server: server_config(certificate.der().to_vec(), &key) }
+        Certificates {
+            ca_pem: certificate.pem(),
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+            server: server_config(certificate.der().to_vec(), &key),
+        }
     }
 }
 

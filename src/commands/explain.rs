@@ -1,0 +1,123 @@
+//! `lab-probe explain REASON|METRIC`: what it means and what to do.
+
+use crate::cli::{Cli, ExplainArgs};
+use crate::exit::{Exit, UsageError};
+use crate::metrics::catalogue::{self, Family, Type};
+use crate::metrics::{advice, catalogue::LAB_MCP_SERVER_FAILURE};
+use crate::model::reason::Reason;
+use crate::sink::style::{Ink, Style};
+
+/// How alike two names must be for one to be offered for the other.
+const ALIKE: f64 = 0.7;
+
+/// Explains one name.
+///
+/// # Errors
+/// [`UsageError`] with the nearest name if there is nothing of this one.
+pub(super) fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
+    let name = bare(&args.name);
+    let style = super::style(cli);
+    let text = match (Reason::parse(name), family(name)) {
+        (Some(reason), _) => explain_reason(reason, style),
+        (None, Some(family)) => explain_family(family, style),
+        (None, None) => return Err(unknown(name).into()),
+    };
+    Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
+}
+
+/// The name in what people paste: `lab_x{…} 1`, `reason="timeout"`.
+fn bare(text: &str) -> &str {
+    let text = text.trim();
+    let text = text.strip_prefix("reason=").unwrap_or(text);
+    text.split(['{', ' ']).next().unwrap_or(text).trim_matches('"')
+}
+
+/// The family that a name, or the name of a part of a histogram, belongs to.
+fn family(name: &str) -> Option<&'static Family> {
+    let whole = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    let histogram = || catalogue::find(whole?).filter(|family| matches!(family.kind, Type::Histogram(_)));
+    catalogue::find(name).or_else(histogram)
+}
+
+fn unknown(name: &str) -> UsageError {
+    let known = Reason::ALL.iter().map(|reason| reason.as_str()).chain(catalogue::ALL.iter().map(|f| f.name));
+    let likeness = |other: &str| strsim::jaro_winkler(other, name);
+    let nearest = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|nearest| likeness(nearest) > ALIKE);
+    let offer = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
+    let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    UsageError(format!(
+        "no reason or metric is called {name:?}{offer} (`lab-probe metrics` lists the metrics; the reasons are {})",
+        reasons.join(", ")
+    ))
+}
+
+fn explain_reason(reason: Reason, style: Style) -> String {
+    let (health, verdict) = if reason.is_not_configured() { (2, "not configured") } else { (0, "down") };
+    let name = style.paint(Ink::Strong, reason.as_str());
+    format!(
+        "{name}: why an MCP server is {verdict}\n\n  {}.\n\nWhat to do: {}.\nSeen as:    {}{{reason=\"{}\"}} 1, with lab_mcp_server_health {health}\n",
+        capital(reason.meaning()),
+        reason.remedy(),
+        LAB_MCP_SERVER_FAILURE.name,
+        reason.as_str(),
+    )
+}
+
+fn explain_family(family: &Family, style: Style) -> String {
+    let mut out =
+        format!("{}: {}\n\n  {}\n\n", style.paint(Ink::Strong, family.name), family.kind.as_str(), family.help);
+    out += &format!("Unit:       {}\n", family.unit);
+    let labels = if family.labels.is_empty() { "none".to_owned() } else { family.labels.join(", ") };
+    out += &format!("Labels:     {labels}\n");
+    if let Type::Histogram(bounds) = family.kind {
+        let bounds: Vec<String> = bounds.iter().map(f64::to_string).collect();
+        out += &format!("Buckets:    {} +Inf\n", bounds.join(" "));
+    }
+    let Some(advice) = advice::find(family.name) else { return out };
+    for (i, (value, meaning)) in advice.values.iter().enumerate() {
+        let heading = if i == 0 { "Values:     " } else { "            " };
+        out += &format!("{heading}{value}: {meaning}\n");
+    }
+    out + &format!("What to do: {}.\n", advice.next)
+}
+
+fn capital(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_however_they_are_pasted() {
+        for text in
+            ["lab_mcp_server_health", " lab_mcp_server_health{server_name=\"a b\"} 1", "lab_mcp_server_health 0"]
+        {
+            assert_eq!(family(bare(text)).expect(text).name, "lab_mcp_server_health");
+        }
+        assert_eq!(family("thunes_order_latency_ms_bucket").expect("a part").name, "thunes_order_latency_ms");
+        assert!(family("lab_mcp_server_health_sum").is_none());
+        assert_eq!(Reason::parse(bare("reason=\"timeout\"")), Some(Reason::Timeout));
+    }
+
+    #[test]
+    fn every_reason_and_every_metric_says_what_to_do() {
+        for &reason in Reason::ALL {
+            let text = explain_reason(reason, Style::PLAIN);
+            assert!(text.contains(reason.remedy()) && text.contains(reason.as_str()), "{text}");
+        }
+        for family in catalogue::ALL {
+            let text = explain_family(family, Style::PLAIN);
+            assert!(text.contains("What to do: ") && text.contains(family.help), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_brings_the_nearest() {
+        assert!(unknown("auth_require").0.contains("did you mean \"auth_required\"?"));
+        assert!(unknown("lab_mcp_helth").0.contains("did you mean \"lab_mcp_"));
+        assert!(!unknown("zzz").0.contains("did you mean"));
+    }
+}

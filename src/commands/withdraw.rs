@@ -1,0 +1,58 @@
+//! `lab-probe withdraw`: take back what was delivered.
+
+use anyhow::anyhow;
+
+use crate::cli::Cli;
+use crate::clock::Deadline;
+use crate::config::settings::Settings;
+use crate::exit::Exit;
+use crate::log;
+use crate::sink::{self, DeliveryError};
+use crate::state::lock::{self, LockError};
+
+use super::perform::AnotherPass;
+
+/// Removes the textfile and deletes the Pushgateway group. One that fails does not keep the other.
+///
+/// # Errors
+/// Configuration (exit 2); another pass at work (exit 75), which would deliver again right away.
+pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    let settings = super::load_settings(cli)?;
+    let _lock = match lock::take(&settings.probe.state_dir) {
+        Ok(lock) => Some(lock),
+        Err(LockError::Held) => return Err(anyhow!(AnotherPass(settings.probe.state_dir.display().to_string()))),
+        // Without a state directory passes cannot be kept apart either.
+        Err(LockError::Unavailable(_)) => None,
+    };
+    let outputs = withdraw(&settings);
+    let mut text = String::new();
+    for (name, destination, result) in &outputs {
+        match result {
+            Ok(true) => text += &format!("{name}: {destination} withdrawn\n"),
+            Ok(false) => text += &format!("{name}: {destination} was not there\n"),
+            Err(error) => log::error(format!("{name} {destination}: {error}")),
+        }
+    }
+    let done = outputs.iter().all(|(_, _, result)| result.is_ok());
+    Ok(if super::print(&text) && done { Exit::Done } else { Exit::Trouble })
+}
+
+/// Each output, where it is, and whether there was something to withdraw.
+fn withdraw(settings: &Settings) -> Vec<(&'static str, String, Result<bool, DeliveryError>)> {
+    let output = &settings.output;
+    let textfile = output.textfile.as_ref().map(|textfile| {
+        let destination = sink::textfile::path(textfile).display().to_string();
+        ("textfile", destination, sink::textfile::withdraw(textfile))
+    });
+    let deadline = Deadline::after(settings.probe.deadline);
+    let pushgateway = output.pushgateway.as_ref().map(|pushgateway| {
+        // The gateway does not say whether the group was there.
+        let result = sink::pushgateway::withdraw(pushgateway, deadline).map(|()| true);
+        ("pushgateway", sink::pushgateway::destination(pushgateway), result)
+    });
+    let broken = output
+        .broken
+        .iter()
+        .map(|broken| (broken.output, "(not known)".to_owned(), Err(DeliveryError::new(broken.problem.clone(), ""))));
+    textfile.into_iter().chain(pushgateway).chain(broken).collect()
+}
