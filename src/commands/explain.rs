@@ -2,8 +2,10 @@
 
 use crate::cli::{Cli, ExplainArgs};
 use crate::exit::{Exit, UsageError};
-use crate::metrics::catalogue::{self, Family, Type};
-use crate::metrics::{advice, catalogue::LAB_MCP_SERVER_FAILURE};
+use crate::metrics::advice;
+use crate::metrics::catalogue::{
+    self, Family, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HEALTH, LAB_SERVICE_FAILURE, Type,
+};
 use crate::model::reason::Reason;
 use crate::sink::style::{Ink, Style};
 
@@ -54,13 +56,13 @@ fn unknown(name: &str) -> UsageError {
 fn explain_reason(reason: Reason, style: Style) -> String {
     let (health, verdict) = if reason.is_not_configured() { (2, "not configured") } else { (0, "down") };
     let name = style.paint(Ink::Strong, reason.as_str());
-    format!(
-        "{name}: why an MCP server is {verdict}\n\n  {}.\n\nWhat to do: {}.\nSeen as:    {}{{reason=\"{}\"}} 1, with lab_mcp_server_health {health}\n",
-        capital(reason.meaning()),
-        reason.remedy(),
-        LAB_MCP_SERVER_FAILURE.name,
-        reason.as_str(),
-    )
+    let label = format!("{{reason=\"{}\"}} 1", reason.as_str());
+    let mut out =
+        format!("{name}: why an MCP server is {verdict}, or a service not up\n\n  {}.\n\n", capital(reason.meaning()));
+    out += &format!("What to do: {}.\n", reason.remedy());
+    out +=
+        &format!("Seen as:    {}{label}, with {} {health}\n", LAB_MCP_SERVER_FAILURE.name, LAB_MCP_SERVER_HEALTH.name);
+    out + &format!("            {}{label}\n", LAB_SERVICE_FAILURE.name)
 }
 
 fn explain_family(family: &Family, style: Style) -> String {

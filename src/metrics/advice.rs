@@ -103,8 +103,12 @@ advice! {
 
     "lab_service_up" BOOL,
         "at 0, `lab-probe check NAME` says what was tried and what came back";
+    "lab_service_failure" &[("1", "this reason holds")],
+        "`lab-probe explain REASON` says what the reason means; `lab-probe check NAME` shows the evidence";
     "lab_service_duration_seconds" &[],
         "growing: the service gets slower before it fails";
+    "lab_service_certificate_end_timestamp_seconds" &[("absent", "no certificate was shown")],
+        "this minus time() is what is left: renew the certificate well before it ends";
 
     "lab_probe_build_info" &[("1", "always")],
         "shows which version runs where";
