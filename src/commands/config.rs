@@ -42,7 +42,7 @@ fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
     }
     let nowhere =
         || anyhow!("this user has no home to keep a configuration in; name a file: `lab-probe config init FILE`");
-    let path: PathBuf = file.map(Path::to_owned).or_else(config::user_file).ok_or_else(nowhere)?;
+    let path: PathBuf = file.map(Path::to_owned).or_else(config::place_for_new).ok_or_else(nowhere)?;
     match fs::create(&path, STARTER.as_bytes(), MODE) {
         Ok(()) => {
             log::info(format!("wrote {}; edit it, then run `lab-probe config check`", path.display()));

@@ -23,10 +23,8 @@ pub(crate) struct Located {
 /// # Errors
 /// A file that `--config` or the variable names and that is not there.
 pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Result<Located, ConfigError> {
-    // An empty variable is how a unit file or a shell takes one back.
-    let variable = environment.variable(VARIABLE).filter(|value| !value.is_empty()).map(Path::new);
-    let by_variable = || variable.map(|path| (path, ", though $LAB_PROBE_CONFIG names it"));
-    let named = explicit.map(|path| (path, "")).or_else(by_variable);
+    let variable = || by_variable(environment).map(|path| (path, ", though $LAB_PROBE_CONFIG names it"));
+    let named = explicit.map(|path| (path, "")).or_else(variable);
     if let Some((path, by)) = named {
         return match environment.directory().join(path).symlink_metadata() {
             Ok(_) => Ok(Located { path: Some(path.to_owned()), warnings: Vec::new() }),
@@ -46,6 +44,11 @@ pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Resu
         }
     }
     Ok(located)
+}
+
+/// The file that `$LAB_PROBE_CONFIG` names. An empty value is how a unit file or a shell takes one back.
+pub(crate) fn by_variable(environment: &Environment) -> Option<&Path> {
+    environment.variable(VARIABLE).filter(|value| !value.is_empty()).map(Path::new)
 }
 
 /// Where a file is looked for that nobody named, in order.

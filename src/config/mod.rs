@@ -53,9 +53,11 @@ pub fn load_in(explicit: Option<&Path>, environment: &Environment) -> Result<Set
     Ok(settings)
 }
 
-/// Where this user's own configuration lies, whether there is one or not; `None` for a user without a home.
-pub fn user_file() -> Option<PathBuf> {
-    locate::user_file(&Environment::of_process())
+/// Where a new configuration is found by everything that comes after: the file that `$LAB_PROBE_CONFIG` names, else the
+/// user's own; `None` for a user without a home.
+pub fn place_for_new() -> Option<PathBuf> {
+    let environment = Environment::of_process();
+    locate::by_variable(&environment).map(Path::to_owned).or_else(|| locate::user_file(&environment))
 }
 
 /// Where a configuration is looked for that nobody named, in order.

@@ -55,13 +55,26 @@ pub fn exposure(path: &Path, file: &File) -> io::Result<Option<Exposure>> {
 fn of_file(path: &Path, metadata: &Metadata) -> Option<Exposure> {
     let ours = rustix::process::geteuid().as_raw();
     let owner = metadata.uid();
-    if owner != ours && owner != 0 {
+    if owner != ours && owner != 0 && !may_be_roots(owner) {
         return Some(Exposure {
             finding: format!("{} belongs to {}", path.display(), user(owner)),
             remedy: format!("sudo chown {} {}", user(ours), quoted(path)),
         });
     }
     of_mode(path, metadata)
+}
+
+/// In a user namespace that has no root, as a user unit with `PrivateUsers=` gets, root's files belong to the same
+/// placeholder as those of all other users. Refusing them would refuse every file of the machine's.
+fn may_be_roots(owner: u32) -> bool {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let placeholder = read("/proc/sys/kernel/overflowuid").trim().parse() == Ok(owner);
+    placeholder && !has_root(&read("/proc/self/uid_map"))
+}
+
+/// Whether a user namespace has a root, by its `uid_map` (user_namespaces(7)): first id inside, first outside, count.
+fn has_root(uid_map: &str) -> bool {
+    uid_map.is_empty() || uid_map.lines().any(|line| line.split_whitespace().next() == Some("0"))
 }
 
 fn of_directory(path: &Path, metadata: &Metadata) -> Option<Exposure> {
@@ -220,6 +233,14 @@ mod tests {
         chown(&file, Some(12_345), None).expect("given away");
         let sentence = exposed(&file).expect("exposed");
         assert!(sentence.contains("belongs to 12345; mend it with `sudo chown root "), "{sentence}");
+    }
+
+    #[test]
+    fn a_namespace_without_root_is_known_by_its_map() {
+        assert!(has_root("         0          0 4294967295\n"));
+        assert!(has_root("1000 1000 1\n0 0 1\n"));
+        assert!(!has_root("      1000       1000          1\n"));
+        assert!(has_root(""), "what cannot be read is no leave");
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn what_is_no_configuration_file_is_refused_by_name() {
     std::os::unix::fs::symlink("nowhere", &path).expect("a link");
     refused(&lab, "a symbolic link to nothing");
     std::fs::File::create(&path).and_then(|file| file.set_len(100 << 20)).expect("100 MiB of holes");
-    refused(&lab, "larger than 4 MiB; no configuration is");
+    refused(&lab, "larger than 2 MiB; no configuration is");
     lab.write("c.toml", b"a = 1\n\0");
     let run = lab.run(["config", "check", "c.toml"]).expect_code(2);
     assert_eq!(run.stderr(), "error: c.toml:2:1: a NUL byte: not a text file, or one that was damaged\n");

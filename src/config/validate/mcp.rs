@@ -1,6 +1,6 @@
 //! `[mcp]` and `[[mcp.server]]`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::rules;
@@ -33,16 +33,13 @@ pub(super) fn read(block: &Block<'_>) -> McpSettings {
 }
 
 fn expected(block: &Block<'_>) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for text in block.texts("expected").unwrap_or_default() {
-        if text.is_empty() {
-            block.complain_of(&text, "a server's name is not empty");
-        }
-        if !names.contains(&text.value) {
-            names.push(text.value);
-        }
+    let texts = block.texts("expected").unwrap_or_default();
+    for text in texts.iter().filter(|text| text.is_empty()) {
+        block.complain_of(text, "a server's name is not empty");
     }
-    names
+    let mut seen = HashSet::new();
+    let first = texts.into_iter().map(|text| text.value).filter(|name| seen.insert(name.clone()));
+    first.collect()
 }
 
 fn servers(mcp: &Block<'_>, schedule: Schedule, list_tools: bool) -> Vec<ServerSettings> {
