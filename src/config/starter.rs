@@ -16,16 +16,41 @@ mod tests {
     use crate::config::settings::Settings;
     use crate::config::{ConfigError, load_in};
 
-    /// The lines `keep` wants, settings uncommented.
-    fn uncommented(keep: impl Fn(&str) -> bool) -> String {
-        let setting =
-            |line: &str| line.strip_prefix('#').filter(|rest| rest.starts_with(|c| c != ' ')).map(str::to_owned);
-        let lines = STARTER.lines().map(|line| match setting(line) {
-            Some(line) if keep(&line) => line,
-            Some(_) => String::new(),
-            None => line.to_owned(),
+    /// One line of the starter.
+    struct Line {
+        /// Its text, uncommented if it is a setting.
+        text: String,
+        /// Whether it is a commented setting or header rather than prose.
+        setting: bool,
+        /// Whether it is a setting without default, or part of a block, which is an example as a whole.
+        example: bool,
+    }
+
+    fn lines() -> Vec<Line> {
+        let mut in_block = false;
+        let lines = STARTER.lines().map(|line| {
+            let uncommented = line.strip_prefix('#').filter(|rest| rest.starts_with(|c| c != ' '));
+            let text = uncommented.unwrap_or(line).to_owned();
+            if text.starts_with('[') {
+                in_block = text.starts_with("[[") || text.starts_with("[output.");
+            }
+            let example = in_block || text.ends_with("# example");
+            Line { text, setting: uncommented.is_some(), example }
         });
-        lines.collect::<Vec<_>>().join("\n")
+        lines.collect()
+    }
+
+    /// The starter with the settings uncommented that `keep` wants.
+    fn uncommented(keep: impl Fn(&Line) -> bool) -> String {
+        lines()
+            .iter()
+            .map(|line| if line.setting && !keep(line) { "\n".into() } else { format!("{}\n", line.text) })
+            .collect()
+    }
+
+    /// Everything that may stand together.
+    fn whole() -> String {
+        uncommented(|line| !line.text.contains("# instead of "))
     }
 
     fn load(text: &str, home: &Path) -> Result<Settings, ConfigError> {
@@ -40,35 +65,14 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         let defaults = load("", home.path()).expect("defaults");
         assert_eq!(load(STARTER, home.path()).expect("the starter"), defaults);
-        // What stands below a block's header belongs to an example.
-        let blocks = uncommented(|_| true);
-        let mut in_block = false;
-        let mut block_lines = BTreeSet::new();
-        for (index, line) in blocks.lines().enumerate() {
-            if line.starts_with('[') {
-                in_block = line.starts_with("[[") || line.starts_with("[output");
-            }
-            if in_block {
-                block_lines.insert(index);
-            }
-        }
-        let mut text = String::new();
-        let mut settings = 0;
-        for (index, (line, commented)) in blocks.lines().zip(STARTER.lines()).enumerate() {
-            let example = line.ends_with("# example") || block_lines.contains(&index);
-            settings += usize::from(!example && line != commented);
-            text.push_str(if example { "" } else { line });
-            text.push('\n');
-        }
-        assert_eq!(settings, 10, "{text}");
-        assert_eq!(load(&text, home.path()).expect("defaults uncommented"), defaults);
+        assert_eq!(lines().iter().filter(|line| line.setting && !line.example).count(), 10, "there are defaults");
+        assert_eq!(load(&uncommented(|line| !line.example), home.path()).expect("defaults, uncommented"), defaults);
     }
 
     #[test]
     fn an_output_section_of_defaults_changes_nothing_but_that_it_was_chosen() {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let text = uncommented(|line| !line.contains("# instead of "));
-        let settings = load(&text, home.path()).expect("everything uncommented");
+        let settings = load(&whole(), home.path()).expect("everything uncommented");
         let textfile = settings.output.textfile.expect("a textfile");
         assert_eq!(textfile.directory, Path::new("/var/lib/prometheus/node-exporter"));
         let defaults = load("", home.path()).expect("defaults");
@@ -82,7 +86,7 @@ mod tests {
     #[test]
     fn an_example_block_shows_the_defaults_of_its_kind() {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let settings = load(&uncommented(|line| !line.contains("# instead of ")), home.path()).expect("loaded");
+        let settings = load(&whole(), home.path()).expect("loaded");
         let bare = "[[thunes]]\nenvironment = \"testnet\"\nroot = \"~/LAB/projects/THUNES\"\n\
                     [[service]]\nname = \"x\"\ntcp = \"h:1\"\n[[mcp.server]]\nname = \"x\"\nurl = \"http://h\"\n";
         let bare = load(bare, home.path()).expect("loaded");

@@ -1,0 +1,181 @@
+//! What is written and what it is written from: one line a value, and sections as the file has them.
+
+use toml::Spanned;
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::of_duration;
+use crate::config::diagnose::Lines;
+use crate::config::settings::Settings;
+use crate::log::{is_bidi_control, printable};
+use crate::model::redacted;
+use crate::model::target::Schedule;
+
+/// A section as the file has it, for what must not be shown expanded.
+#[derive(Clone, Copy)]
+pub(super) struct Raw<'a> {
+    pub(super) table: Option<&'a DeTable<'a>>,
+}
+
+impl<'a> Raw<'a> {
+    pub(super) fn value(self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.table?.get(key)
+    }
+
+    pub(super) fn child(self, key: &str) -> Raw<'a> {
+        match self.value(key).map(Spanned::get_ref) {
+            Some(DeValue::Table(table)) => Raw { table: Some(table) },
+            _ => Raw { table: None },
+        }
+    }
+
+    pub(super) fn children(self, key: &str) -> Vec<Raw<'a>> {
+        let items = match self.value(key).map(Spanned::get_ref) {
+            Some(DeValue::Array(items)) => items.iter().collect(),
+            _ => Vec::new(),
+        };
+        let tables = items.into_iter().filter_map(|item| match item.get_ref() {
+            DeValue::Table(table) => Some(Raw { table: Some(table) }),
+            _ => None,
+        });
+        tables.collect()
+    }
+
+    pub(super) fn text(self, key: &str) -> Option<&'a str> {
+        match self.value(key)?.get_ref() {
+            DeValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A value as the file has it, unexpanded, redacted where its key may hold a secret.
+    pub(super) fn as_written(self, key: &str) -> Option<Value> {
+        match (key, self.value(key)?.get_ref()) {
+            ("url" | "metrics_url", _) => self.url(key),
+            ("args" | "health_command", _) => self.arguments(key),
+            (_, DeValue::Table(_)) => self.masked_map(key),
+            (_, DeValue::String(text)) => Some(Value::String(text.to_string())),
+            (_, DeValue::Boolean(flag)) => Some(Value::Boolean(*flag)),
+            (_, DeValue::Integer(integer)) => integer.as_str().parse().ok().map(Value::Integer),
+            (_, DeValue::Array(items)) => {
+                let numbers = items.iter().filter_map(|item| match item.get_ref() {
+                    DeValue::Integer(integer) => integer.as_str().parse().ok().map(Value::Integer),
+                    _ => None,
+                });
+                Some(Value::Array(numbers.collect()))
+            }
+            _ => None,
+        }
+    }
+
+    /// An array of arguments, redacted.
+    pub(super) fn arguments(self, key: &str) -> Option<Value> {
+        let DeValue::Array(items) = self.value(key)?.get_ref() else { return None };
+        let texts = items.iter().filter_map(|item| match item.get_ref() {
+            DeValue::String(text) => Some(text.as_ref()),
+            _ => None,
+        });
+        Some(Value::Array(redacted::arguments(texts).into_iter().map(Value::String).collect()))
+    }
+
+    /// A table whose values are redacted.
+    pub(super) fn masked_map(self, key: &str) -> Option<Value> {
+        let entries = self.child(key).table?.iter().map(|(name, value)| {
+            let value = match value.get_ref() {
+                DeValue::String(text) => redacted::value(text),
+                _ => redacted::MASK.to_owned(),
+            };
+            (name.get_ref().to_string(), Value::String(value))
+        });
+        Some(Value::Table(entries.collect()))
+    }
+
+    /// A URL, redacted.
+    pub(super) fn url(self, key: &str) -> Option<Value> {
+        self.text(key).map(|text| Value::String(redacted::url(text)))
+    }
+}
+
+/// The text so far, and what turns places of the file into line numbers.
+pub(super) struct Page<'a> {
+    pub(super) out: String,
+    pub(super) lines: Lines<'a>,
+}
+
+impl Page<'_> {
+    pub(super) fn heading(&mut self, settings: &Settings) {
+        match &settings.source {
+            Some(path) => {
+                self.comment(&format!("In force from {}; where no line is named, by default.", path.display()))
+            }
+            None => self.comment("In force by default: there is no configuration file."),
+        }
+        for warning in &settings.warnings {
+            self.comment(&format!("Warning: {warning}"));
+        }
+    }
+
+    pub(super) fn comment(&mut self, text: &str) {
+        self.out.push_str(&format!("# {}\n", printable(text)));
+    }
+
+    pub(super) fn section(&mut self, header: &str) {
+        self.out.push_str(&format!("\n{header}\n"));
+    }
+
+    /// One `key = value` with the line it comes from; nothing where there is no value.
+    pub(super) fn line(&mut self, raw: Raw<'_>, key: &str, value: impl Into<Option<Value>>) {
+        let Some(value) = value.into() else { return };
+        let origin = raw.value(key).map(|value| self.lines.place(value.span().start).line);
+        let origin = origin.map_or_else(String::new, |line| format!("  # line {line}"));
+        self.out.push_str(&format!("{key} = {}{origin}\n", literal(&value)));
+    }
+
+    /// Values that could not be had, for want of a variable: there is nothing to show but what the file has.
+    pub(super) fn as_written(&mut self, raw: Raw<'_>, keys: &[&str]) {
+        for key in keys {
+            self.line(raw, key, raw.as_written(key));
+        }
+    }
+
+    pub(super) fn schedule(&mut self, raw: Raw<'_>, schedule: Schedule) {
+        self.line(raw, "ttl", of_duration(schedule.ttl));
+        self.line(raw, "retry_after", of_duration(schedule.retry_after));
+        self.line(raw, "timeout", of_duration(schedule.timeout));
+    }
+}
+
+/// A value on one line: what follows it is a comment.
+pub(super) fn literal(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        Value::Table(table) if table.is_empty() => "{}".into(),
+        Value::Table(table) => {
+            let entries = table.iter().map(|(name, value)| format!("{} = {}", key_name(name), literal(value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn key_name(name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if bare { name.to_owned() } else { quoted(name) }
+}
+
+/// A TOML string in double quotes, without a character that could steer a terminal.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || is_bidi_control(c) => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
