@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The platforms whose client configs are known.
@@ -15,7 +16,7 @@ pub enum Platform {
 }
 
 /// Everything discovery asks of the world besides the files themselves.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Surroundings {
     /// The probed user's home: `HOME`, else the password database; `None` for a user without one.
     pub home: Option<PathBuf>,
@@ -27,6 +28,14 @@ pub struct Surroundings {
     pub platform: Platform,
     /// Where a command looked up by name would be searched, and what `${VAR}` expands to.
     pub env: BTreeMap<OsString, OsString>,
+}
+
+/// The environment holds tokens, so it is only counted.
+impl fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Surroundings { home, cwd, root, platform, env } = self;
+        write!(f, "Surroundings({home:?}, {cwd:?}, {root:?}, {platform:?}, {} variables)", env.len())
+    }
 }
 
 impl Surroundings {

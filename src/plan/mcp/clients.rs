@@ -30,6 +30,8 @@ pub(super) struct Client {
     pub(super) variables: Rule,
     /// What users should know about this client's servers.
     pub(super) note: Option<&'static str>,
+    /// What users should know where a header has a variable in it.
+    pub(super) header_note: Option<&'static str>,
 }
 
 /// One file of a client.
@@ -120,6 +122,8 @@ use Scope::{Defaults, Managed, Project, User};
 
 const NOT_VERIFIED: Option<&str> = Some("whether this client expands variables is not verified; none are expanded");
 
+const HEADERS_DOUBTED: Option<&str> = Some("this client is reported to leave variables in headers as they stand");
+
 const CODEX: Keys = Keys {
     container: "mcp_servers",
     env_names: Some("env_vars"),
@@ -154,6 +158,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::ClaudeCode,
         variables: Rule::Braces,
         note: None,
+        header_note: None,
     },
     Client {
         name: "claude-desktop",
@@ -164,6 +169,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(COMMON),
         variables: Rule::Literal,
         note: None,
+        header_note: None,
     },
     Client {
         name: "cursor",
@@ -174,6 +180,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(Keys { preference: Preference::Command, ..COMMON }),
         variables: Rule::Editor,
         note: None,
+        header_note: None,
     },
     Client {
         name: "vscode",
@@ -184,6 +191,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(Keys { container: "servers", ..COMMON }),
         variables: Rule::Editor,
         note: None,
+        header_note: HEADERS_DOUBTED,
     },
     Client {
         name: "vscode-insiders",
@@ -194,6 +202,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(Keys { container: "servers", ..COMMON }),
         variables: Rule::Editor,
         note: None,
+        header_note: HEADERS_DOUBTED,
     },
     Client {
         name: "copilot-cli",
@@ -207,6 +216,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(COMMON),
         variables: Rule::Unknown,
         note: NOT_VERIFIED,
+        header_note: None,
     },
     Client {
         name: "codex",
@@ -220,6 +230,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(CODEX),
         variables: Rule::Literal,
         note: None,
+        header_note: None,
     },
     Client {
         name: "gemini-cli",
@@ -237,6 +248,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Gemini(GEMINI),
         variables: Rule::Shell,
         note: None,
+        header_note: None,
     },
     Client {
         name: "windsurf",
@@ -247,6 +259,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(COMMON),
         variables: Rule::EnvAndFile,
         note: None,
+        header_note: None,
     },
     Client {
         name: "windsurf-plugins",
@@ -257,6 +270,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(COMMON),
         variables: Rule::EnvAndFile,
         note: None,
+        header_note: None,
     },
     Client {
         name: "zed",
@@ -268,6 +282,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(Keys { container: "context_servers", ..COMMON }),
         variables: Rule::Literal,
         note: None,
+        header_note: None,
     },
     Client {
         name: "opencode",
@@ -284,6 +299,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(Keys { container: "mcp", env: "environment", ..COMMON }),
         variables: Rule::Curly,
         note: None,
+        header_note: HEADERS_DOUBTED,
     },
     Client {
         name: "cline",
@@ -294,6 +310,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(COMMON),
         variables: Rule::Unknown,
         note: NOT_VERIFIED,
+        header_note: None,
     },
     Client {
         name: "cline-cli",
@@ -304,6 +321,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(COMMON),
         variables: Rule::Unknown,
         note: NOT_VERIFIED,
+        header_note: None,
     },
     Client {
         name: "roo-code",
@@ -314,6 +332,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(COMMON),
         variables: Rule::Unknown,
         note: NOT_VERIFIED,
+        header_note: None,
     },
     Client {
         name: "goose",
@@ -331,6 +350,7 @@ pub(super) static CLIENTS: &[Client] = &[
         }),
         variables: Rule::Unknown,
         note: NOT_VERIFIED,
+        header_note: None,
     },
     Client {
         name: "antigravity",
@@ -341,6 +361,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(COMMON),
         variables: Rule::Unknown,
         note: NOT_VERIFIED,
+        header_note: None,
     },
     Client {
         name: "kiro",
@@ -351,6 +372,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(COMMON),
         variables: Rule::Literal,
         note: None,
+        header_note: None,
     },
     Client {
         name: "amazon-q",
@@ -361,6 +383,7 @@ pub(super) static CLIENTS: &[Client] = &[
         shape: Shape::Servers(COMMON),
         variables: Rule::DollarInEnv,
         note: None,
+        header_note: None,
     },
 ];
 
@@ -374,6 +397,7 @@ pub(super) static GENERIC: Client = Client {
     shape: Shape::Servers(COMMON),
     variables: Rule::Any,
     note: None,
+    header_note: None,
 };
 
 impl Client {

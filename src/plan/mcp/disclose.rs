@@ -7,6 +7,8 @@
 
 use url::Url;
 
+use crate::model::secret::Secret;
+
 const HIDDEN: &str = "***";
 
 /// Words that name a secret, as parts of the name of an option, variable or key.
@@ -14,10 +16,10 @@ const TELLING: &[&str] =
     &["key", "token", "secret", "pass", "pwd", "auth", "cred", "bearer", "cookie", "session", "signature", "private"];
 
 /// A program and its arguments on one line.
-pub(super) fn command_line<'a>(command: &'a str, args: impl IntoIterator<Item = &'a String>) -> String {
+pub(super) fn command_line(command: &str, args: &[Secret]) -> String {
     let mut out = vec![word(command)];
     let mut hide_next = false;
-    for arg in args {
+    for arg in args.iter().map(Secret::expose) {
         let option = arg.starts_with('-') && !arg.contains('=');
         out.push(if hide_next && !option { HIDDEN.to_owned() } else { argument(arg) });
         hide_next = option && tells(arg);
@@ -39,7 +41,10 @@ pub(super) fn url(written: &str) -> String {
             let user = if url.username().is_empty() && url.password().is_none() { "" } else { "***@" };
             format!("{}://{user}{}{port}{}{rest}", url.scheme(), url.host_str().unwrap_or_default(), path.join("/"))
         }
-        _ if written.contains("${") && !written.contains(['@', '?']) => written.to_owned(),
+        // No valid URL before its variables are expanded.
+        _ if written.contains("${") && !written.contains(['@', '?', '#']) => {
+            written.split('/').map(segment).collect::<Vec<_>>().join("/")
+        }
         _ => HIDDEN.to_owned(),
     }
 }
@@ -110,7 +115,7 @@ mod tests {
     use super::*;
 
     fn shown(words: &[&str]) -> String {
-        let args: Vec<String> = words[1..].iter().map(|word| (*word).to_owned()).collect();
+        let args: Vec<Secret> = words[1..].iter().map(|word| Secret::new(*word)).collect();
         command_line(words[0], &args)
     }
 

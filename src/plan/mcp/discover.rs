@@ -128,6 +128,11 @@ pub(super) fn add(
         if source.document.relaxed && !client.comments {
             notes.push(format!("the file has comments or trailing commas, which {} may refuse", client.title));
         }
+        if let How::Http(http) = &entry.how
+            && http.headers.iter().any(|(_, value)| value.expose().contains(['$', '{']))
+        {
+            notes.extend(client.header_note.map(str::to_owned));
+        }
         notes.extend(unset_variables(&entry, search.surroundings));
         notes.extend(entry.notes);
         let (path, project) = (source.place.path.clone(), project.cloned());

@@ -3,6 +3,8 @@
 //! The files are foreign, and a project's file may be hostile: nothing in one may cost more than reading it. Sizes are
 //! capped before this, nesting is capped here, and no message ever quotes the file, which may hold tokens.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 /// The syntax of a file.
@@ -28,12 +30,19 @@ pub(super) struct SyntaxError {
 }
 
 /// What a file holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct Document {
     /// The table at its root; empty for an empty file.
     pub(super) root: Map<String, Value>,
     /// Set for JSON that has comments or trailing commas.
     pub(super) relaxed: bool,
+}
+
+/// Files hold tokens, so only the keys at the top are shown.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.root.keys()).finish()
+    }
 }
 
 /// Reads a document.

@@ -1,9 +1,12 @@
 //! One server's entry in a client's config, as written: read, but nothing expanded and nothing decided.
+//!
+//! Arguments, variables, URLs and headers may hold tokens even as written, so they are secrets from here on.
 
 use std::collections::BTreeMap;
 
 use crate::model::mcp::HttpTransport;
 use crate::model::reason::Reason;
+use crate::model::secret::Secret;
 
 /// A server as a config file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +43,9 @@ pub(super) struct Stdio {
     /// The program.
     pub(super) command: String,
     /// Its arguments.
-    pub(super) args: Vec<String>,
+    pub(super) args: Vec<Secret>,
     /// Variables with their values.
-    pub(super) env: BTreeMap<String, String>,
+    pub(super) env: BTreeMap<String, Secret>,
     /// Variables passed on from the client's environment where they are set.
     pub(super) inherit: Vec<String>,
     /// Variables passed on that the server cannot do without.
@@ -57,11 +60,11 @@ pub(super) struct Stdio {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Http {
     /// The URL.
-    pub(super) url: String,
+    pub(super) url: Secret,
     /// Which transport.
     pub(super) transport: HttpTransport,
     /// Headers with their values.
-    pub(super) headers: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, Secret)>,
     /// Headers whose values are in environment variables: header, text in front of the value, variable.
     pub(super) env_headers: Vec<(String, &'static str, String)>,
 }

@@ -104,7 +104,7 @@ fn shown_server(entry: &Entry) -> ShownServer {
             if !names.is_empty() {
                 details.push(format!("with the headers {}", names.join(", ")));
             }
-            disclose::url(&http.url)
+            disclose::url(http.url.expose())
         }
         How::Broken { detail, .. } => detail.clone(),
     };

@@ -52,7 +52,7 @@ pub(super) fn merge(
     taken: &BTreeSet<String>,
 ) -> (Vec<Named>, BTreeMap<String, Vec<Origin>>) {
     // Within one rank the order of reading holds: the table of clients, then the projects.
-    candidates.sort_by(|a, b| a.name.cmp(&b.name).then(a.scope.cmp(&b.scope)));
+    candidates.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| rank(a).cmp(&rank(b))));
     let mut used: BTreeSet<String> = candidates.iter().map(|c| c.name.clone()).chain(taken.iter().cloned()).collect();
     let mut named = Vec::new();
     let mut replaced: BTreeMap<String, Vec<Origin>> = BTreeMap::new();
@@ -69,6 +69,19 @@ pub(super) fn merge(
         }
     }
     (named, replaced)
+}
+
+/// The order among servers of one name. One that nobody has allowed goes behind those that are: a cloned repository
+/// does not take over the name of a server that is in use.
+fn rank(candidate: &Candidate) -> (bool, Scope) {
+    (refused(candidate) == Some(Reason::Untrusted), candidate.scope)
+}
+
+fn refused(candidate: &Candidate) -> Option<Reason> {
+    match &candidate.resolved.reach {
+        Reach::Unreachable(failure) => Some(failure.reason),
+        _ => None,
+    }
 }
 
 /// The candidates of one name, put together where they are the same server.
@@ -98,7 +111,7 @@ fn overrides(winner: &Candidate, loser: &Candidate) -> bool {
 }
 
 fn is_without_server(candidate: &Candidate) -> bool {
-    matches!(&candidate.resolved.reach, Reach::Unreachable(failure) if failure.reason == Reason::NotConfigured)
+    refused(candidate) == Some(Reason::NotConfigured)
 }
 
 /// One target for entries that are the same server. It is reached the way of the first that can be reached at all: a

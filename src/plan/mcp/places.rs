@@ -168,3 +168,77 @@ fn first_line(path: &Path) -> Option<String> {
     let bytes = crate::fs::read_capped(path, 64 << 10).ok()?;
     Some(String::from_utf8(bytes).ok()?.lines().next()?.trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().canonicalize().expect("canonical");
+        (directory, path)
+    }
+
+    fn at(root: &Path, home: Option<&Path>, cwd: &str) -> Vec<PathBuf> {
+        let surroundings = Surroundings {
+            home: home.map(Path::to_owned),
+            cwd: Some(root.join(cwd)),
+            root: root.to_owned(),
+            platform: Platform::Linux,
+            env: [].into(),
+        };
+        let found = projects(&surroundings, &[]);
+        found.into_iter().map(|p| p.directory.strip_prefix(root).expect("below").to_owned()).collect()
+    }
+
+    #[test]
+    fn the_projects_of_a_directory_are_those_up_to_the_top_of_its_repository() {
+        let (_kept, root) = tree();
+        std::fs::create_dir_all(root.join("a/repo/.git")).expect("directories");
+        std::fs::create_dir_all(root.join("a/repo/b/c")).expect("directories");
+        std::fs::create_dir_all(root.join("plain/d")).expect("directories");
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(at(&root, None, "a/repo/b/c"), paths(&["a/repo/b/c", "a/repo/b", "a/repo"]));
+        assert_eq!(at(&root, None, "plain/d"), paths(&["plain/d"]));
+        assert_eq!(at(&root, Some(&root.join("plain")), "plain"), paths(&[]), "the home is no project");
+        assert_eq!(at(&root, Some(&root.join("a/repo")), "a/repo"), paths(&["a/repo"]), "unless it is a repository");
+    }
+
+    #[test]
+    fn worktrees_are_found_from_the_repository_and_from_any_of_them() {
+        let (_kept, root) = tree();
+        for (worktree, name) in [("linked", "l1"), ("other", "l2")] {
+            let admin = root.join("main/.git/worktrees").join(name);
+            std::fs::create_dir_all(&admin).expect("directories");
+            std::fs::create_dir_all(root.join(worktree)).expect("a directory");
+            std::fs::write(admin.join("gitdir"), format!("{}\n", root.join(worktree).join(".git").display()))
+                .expect("written");
+            std::fs::write(admin.join("commondir"), "../..\n").expect("written");
+            std::fs::write(root.join(worktree).join(".git"), format!("gitdir: {}\n", admin.display()))
+                .expect("written");
+        }
+        for start in ["main", "linked"] {
+            let mut found: Vec<PathBuf> = worktrees(&root.join(start)).into_iter().map(|p| p.directory).collect();
+            found.sort();
+            found.dedup();
+            assert_eq!(found, ["linked", "main", "other"].map(|name| root.join(name)), "{start}");
+        }
+        let repositories: BTreeSet<PathBuf> =
+            worktrees(&root.join("linked")).into_iter().map(|project| project.repository).collect();
+        assert_eq!(repositories, [root.join("main/.git")].into());
+        assert_eq!(worktrees(&root.join("gone")).len(), 1);
+    }
+
+    #[test]
+    fn a_file_named_by_hand_belongs_to_the_directory_above_the_clients_part() {
+        for (path, client, directory) in [
+            ("/p/.mcp.json", "claude-code", "/p"),
+            ("/p/.cursor/mcp.json", "cursor", "/p"),
+            ("/p/servers.json", "cursor", "/p"),
+            ("/home/joe/.aws/amazonq/mcp.json", "amazon-q", "/home/joe"),
+        ] {
+            let client = CLIENTS.iter().find(|known| known.name == client).expect("known");
+            assert_eq!(directory_of(Path::new(path), client), Path::new(directory), "{path}");
+        }
+    }
+}

@@ -3,11 +3,14 @@
 //! Reading is lenient about what does not matter here (unknown keys, numbers where strings belong) and never gives up
 //! on a file for one bad entry: that entry becomes a server whose check says what is wrong with it.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::entry::{Entry, How, Http, Stdio};
 use crate::model::mcp::HttpTransport;
 use crate::model::reason::Reason;
+use crate::model::secret::Secret;
 
 type Table = Map<String, Value>;
 
@@ -86,12 +89,13 @@ fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
     let Value::Object(table) = value else {
         return Some(Entry::new(name, broken(Reason::SpawnFailed, "the entry is no table")));
     };
+    let outer = table;
     let table = unwrapped(table);
     if is_built_in(table) {
         return None;
     }
     let mut entry = Entry::new(name, how(table, keys));
-    entry.off = switched_off(table);
+    entry.off = switched_off(outer).or_else(|| switched_off(table));
     if keys.headers != "headers" && table.contains_key("headers") {
         entry.notes.push(format!("the client ignores `headers`; it reads `{}`", keys.headers));
     }
@@ -180,27 +184,27 @@ fn kind(table: &Table) -> Result<Option<Kind>, String> {
 }
 
 fn stdio(table: &Table, keys: &Keys) -> How {
-    let mut stdio = Stdio { env: string_map(table.get(keys.env)), ..Stdio::default() };
+    let mut stdio = Stdio { env: secret_map(table.get(keys.env)), ..Stdio::default() };
     match table.get(keys.command) {
         Some(Value::String(command)) => stdio.command = command.clone(),
         // opencode: program and arguments in one list.
         Some(Value::Array(items)) => {
             let mut words = items.iter().filter_map(scalar);
             stdio.command = words.next().unwrap_or_default();
-            stdio.args = words.collect();
+            stdio.args = words.map(Secret::new).collect();
         }
         // Zed before 2025: a table of its own.
         Some(Value::Object(inner)) => {
             stdio.command = text(inner, "path").unwrap_or_default();
-            stdio.args = strings(inner.get("args"));
-            stdio.env.extend(string_map(inner.get("env")));
+            stdio.args = secrets(inner.get("args"));
+            stdio.env.extend(secret_map(inner.get("env")));
         }
         _ => {}
     }
     if stdio.command.trim().is_empty() {
         return broken(Reason::CommandNotFound, "the entry's command is empty");
     }
-    stdio.args.extend(strings(table.get("args")));
+    stdio.args.extend(secrets(table.get("args")));
     stdio.cwd = text(table, "cwd").filter(|cwd| !cwd.is_empty());
     stdio.env_file = text(table, "envFile").filter(|file| !file.is_empty());
     stdio.inherit = keys.env_names.map(|key| variable_names(table.get(key))).unwrap_or_default();
@@ -215,18 +219,14 @@ fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind:
         (HttpTransport::Auto, Some(Kind::Http(transport))) if keys.preference != Preference::Command => transport,
         (HttpTransport::Auto, _) => keys.remote,
     };
-    let mut env_headers: Vec<_> = keys
-        .env_headers
-        .map(|key| string_map(table.get(key)))
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(header, variable)| (header, "", variable))
-        .collect();
+    let named = keys.env_headers.and_then(|key| table.get(key)).and_then(Value::as_object);
+    let variable = |(header, name): (&String, &Value)| Some((header.clone(), "", name.as_str()?.to_owned()));
+    let mut env_headers: Vec<_> = named.into_iter().flatten().filter_map(variable).collect();
     if let Some(variable) = keys.bearer_variable.and_then(|key| text(table, key)) {
         env_headers.push(("Authorization".into(), "Bearer ", variable));
     }
-    let headers = string_map(table.get(keys.headers)).into_iter().collect();
-    How::Http(Http { url, transport, headers, env_headers })
+    let headers = secret_map(table.get(keys.headers)).into_iter().collect();
+    How::Http(Http { url: Secret::new(url), transport, headers, env_headers })
 }
 
 fn broken(reason: Reason, detail: &str) -> How {
@@ -251,9 +251,13 @@ pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
     value.and_then(Value::as_array).map(|items| items.iter().filter_map(scalar).collect()).unwrap_or_default()
 }
 
-fn string_map(value: Option<&Value>) -> std::collections::BTreeMap<String, String> {
+fn secrets(value: Option<&Value>) -> Vec<Secret> {
+    strings(value).into_iter().map(Secret::new).collect()
+}
+
+fn secret_map(value: Option<&Value>) -> BTreeMap<String, Secret> {
     let table = value.and_then(Value::as_object);
-    table.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), scalar(value)?))).collect()
+    table.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), Secret::new(scalar(value)?)))).collect()
 }
 
 /// Names of variables: plain strings, or tables with a `name`.
@@ -263,4 +267,95 @@ fn variable_names(value: Option<&Value>) -> Vec<String> {
         other => other.as_str().map(str::to_owned),
     };
     value.and_then(Value::as_array).map(|items| items.iter().filter_map(name).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn one(value: &Value, keys: &Keys) -> Entry {
+        let Value::Object(root) = json!({ keys.container: { "a": value } }) else { panic!("a table") };
+        servers(&root, keys).expect("a table").pop().expect("an entry")
+    }
+
+    fn broken_reason(value: Value) -> Option<Reason> {
+        match one(&value, &COMMON).how {
+            How::Broken { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+
+    fn transport(value: Value) -> HttpTransport {
+        match one(&value, &COMMON).how {
+            How::Http(http) => http.transport,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_transport_goes_by_many_names() {
+        for name in ["http", "HTTP", "streamable-http", "streamableHttp", "streamable_http"] {
+            assert_eq!(transport(json!({"type": name, "url": "http://h/"})), HttpTransport::Http, "{name}");
+        }
+        for key in ["type", "transport", "transportType"] {
+            assert_eq!(transport(json!({key: "sse", "url": "http://h/"})), HttpTransport::Sse, "{key}");
+        }
+        assert_eq!(transport(json!({"type": "remote", "url": "http://h/"})), HttpTransport::Auto);
+        assert_eq!(transport(json!({"type": "http", "command": "x", "url": "http://h/"})), HttpTransport::Http);
+        for name in ["stdio", "local"] {
+            let entry = one(&json!({"type": name, "command": "x", "url": "http://h/"}), &COMMON);
+            assert!(matches!(entry.how, How::Stdio(_)), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_names_no_server_says_what_is_wrong_with_it() {
+        for (value, reason) in [
+            (json!("text"), Reason::SpawnFailed),
+            (json!(null), Reason::SpawnFailed),
+            (json!({}), Reason::SpawnFailed),
+            (json!({"command": ""}), Reason::CommandNotFound),
+            (json!({"command": []}), Reason::CommandNotFound),
+            (json!({"command": 5}), Reason::CommandNotFound),
+            (json!({"type": "http"}), Reason::ConnectFailed),
+            (json!({"type": "telepathy", "url": "http://h/"}), Reason::ConnectFailed),
+            (json!({"settings": {}}), Reason::NotConfigured),
+        ] {
+            assert_eq!(broken_reason(value.clone()), Some(reason), "{value}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_truth_values_are_taken_as_text_and_other_values_left_out() {
+        let value =
+            json!({"command": "x", "args": [1, true, null, ["y"], "z"], "env": {"N": 8080, "B": false, "O": {}}});
+        let How::Stdio(stdio) = one(&value, &COMMON).how else { panic!("a program") };
+        assert_eq!(stdio.args.iter().map(Secret::expose).collect::<Vec<_>>(), ["1", "true", "z"]);
+        let env: Vec<(&str, &str)> = stdio.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        assert_eq!(env, [("B", "false"), ("N", "8080")]);
+    }
+
+    #[test]
+    fn either_way_of_switching_off_counts_also_one_level_up() {
+        for value in [
+            json!({"command": "x", "disabled": true}),
+            json!({"command": "x", "enabled": false}),
+            json!({"enabled": false, "config": {"type": "stdio", "command": "x"}}),
+        ] {
+            assert!(one(&value, &COMMON).off.is_some(), "{value}");
+        }
+        for value in [json!({"command": "x", "disabled": false}), json!({"command": "x", "enabled": "no"})] {
+            assert_eq!(one(&value, &COMMON).off, None, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_list_in_place_of_the_table_is_an_error_and_a_missing_one_is_none() {
+        let root = |value: Value| value.as_object().cloned().expect("a table");
+        assert_eq!(servers(&root(json!({})), &COMMON), Ok(Vec::new()));
+        assert_eq!(servers(&root(json!({"mcpServers": null})), &COMMON), Ok(Vec::new()));
+        assert!(servers(&root(json!({"mcpServers": []})), &COMMON).is_err());
+    }
 }

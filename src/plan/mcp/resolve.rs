@@ -89,8 +89,8 @@ impl Scene<'_> {
             Err(unresolved) => {
                 let raw = StdioServer {
                     command: written.command.clone(),
-                    args: written.args.iter().map(Secret::new).collect(),
-                    env: written.env.iter().map(|(name, value)| (name.clone(), Secret::new(value))).collect(),
+                    args: written.args.clone(),
+                    env: written.env.clone(),
                     cwd: written.cwd.as_ref().map(PathBuf::from),
                 };
                 (Err(unresolved.failure(self.client.title)), self.stdio_identity(&raw))
@@ -99,7 +99,7 @@ impl Scene<'_> {
     }
 
     fn expand_stdio(&self, written: &Stdio) -> Result<StdioServer, Unresolved> {
-        let secret = |text: &String, field| self.expand(text, field).map(Secret::new);
+        let secret = |text: &Secret, field| self.expand(text.expose(), field).map(Secret::new);
         let mut env = self.env_file(written)?;
         for name in &written.inherit {
             env.extend(self.surroundings.var(name).map(|value| (name.clone(), Secret::new(value))));
@@ -147,31 +147,24 @@ impl Scene<'_> {
                 })
             }),
         };
-        let mut parts = vec!["http".to_owned(), format!("{:?}", written.transport)];
-        match expanded {
-            Ok((url, headers)) => {
-                parts.push(url.expose().trim_end_matches('/').to_owned());
-                parts.extend(headers.into_iter().flat_map(|(n, v)| [n.to_ascii_lowercase(), v.expose().to_owned()]));
-            }
-            Err(_) => {
-                parts.push(written.url.clone());
-                parts.extend(written.headers.iter().flat_map(|(name, value)| [name.clone(), value.clone()]));
-            }
-        }
-        (reach, Identity(parts))
+        let identity = match &expanded {
+            Ok((url, headers)) => http_identity(url, headers),
+            Err(_) => http_identity(&written.url, &written.headers),
+        };
+        (reach, identity)
     }
 
     fn expand_http(&self, written: &Http) -> Result<(Secret, Vec<(String, Secret)>), Unresolved> {
         let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
         for (name, value) in &written.headers {
             // Surrounding white space is never part of a header's value; a token read from a file often has some.
-            headers.insert(name.clone(), Secret::new(self.expand(value, Field::Header)?.trim()));
+            headers.insert(name.clone(), Secret::new(self.expand(value.expose(), Field::Header)?.trim()));
         }
         for (name, prefix, variable) in &written.env_headers {
             let value = self.surroundings.var(variable).ok_or_else(|| Unresolved::Unset(variable.clone()))?;
             headers.insert(name.clone(), Secret::new(format!("{prefix}{}", value.trim())));
         }
-        Ok((Secret::new(self.expand(&written.url, Field::Url)?.trim()), headers.into_iter().collect()))
+        Ok((Secret::new(self.expand(written.url.expose(), Field::Url)?.trim()), headers.into_iter().collect()))
     }
 
     fn expand(&self, text: &str, field: Field) -> Result<String, Unresolved> {
@@ -226,6 +219,15 @@ impl Scene<'_> {
     }
 }
 
+/// The transport is no part of it: one client spells out what another finds out.
+fn http_identity(url: &Secret, headers: &[(String, Secret)]) -> Identity {
+    let mut headers: Vec<_> = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.expose())).collect();
+    headers.sort_unstable();
+    let mut parts = vec!["http".to_owned(), url.expose().trim_end_matches('/').to_owned()];
+    parts.extend(headers.into_iter().flat_map(|(name, value)| [name, value.to_owned()]));
+    Identity(parts)
+}
+
 /// Whether a word of a command line seems to name a file relative to the working directory (`dist/index.js`,
 /// `./server`, `server.py`): the same words in another repository then mean another server. Only used to tell that.
 fn looks_relative(word: &str) -> bool {
@@ -250,7 +252,8 @@ fn sendable(url: &Secret, headers: &[(String, Secret)]) -> Result<(), Failure> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     for (name, value) in headers {
         if name.is_empty() || !name.chars().all(token) {
-            return refused(&format!("{name:?} is no name of a header"));
+            // Not quoted: a whole header with its token may have been written in place of the name.
+            return refused("the name of a header is empty or has a sign in it that no header's name has");
         }
         if value.expose().chars().any(|c| c.is_control() && c != '\t') {
             return refused(&format!("the value of the header {name} has a control character in it"));
@@ -282,4 +285,62 @@ fn unquoted(value: &str) -> &str {
         }
     }
     value.find(" #").map_or(value, |comment| value[..comment].trim_end())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn environment_files_are_read_as_shells_and_editors_write_them() {
+        let text = "# c\n\nA=1\nexport B = two words \nC=\"quoted # kept\" # comment\nD='single'\nE=v # comment\nF=a#b\n\
+                    G=\n=nameless\nnot a line\nH=a=b\nI=\"unclosed\n\u{feff}\n";
+        let found: Vec<(String, String)> =
+            dotenv(text).into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect();
+        let expected = [
+            ("A", "1"),
+            ("B", "two words"),
+            ("C", "quoted # kept"),
+            ("D", "single"),
+            ("E", "v"),
+            ("F", "a#b"),
+            ("G", ""),
+            ("H", "a=b"),
+            ("I", "\"unclosed"),
+        ];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn words_that_mean_another_file_in_another_directory_are_told_from_the_rest() {
+        for word in ["./run", "../x", "dist/index.js", "server.py", ".venv/bin/python", "bin/run"] {
+            assert!(looks_relative(word), "{word}");
+        }
+        for word in
+            ["npx", "-y", "@scope/pkg", "/abs/run.py", "https://h/x.js", "mcp-server", "${HOME}/x", "a b/c", "~/x.py"]
+        {
+            assert!(!looks_relative(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_said_without_quoting_it() {
+        let header = |name: &str, value: &str| vec![(name.to_owned(), Secret::new(value))];
+        let refusal = |url: &str, headers: &[(String, Secret)]| {
+            sendable(&Secret::new(url), headers).err().map(|failure| failure.detail)
+        };
+        assert_eq!(refusal("https://joe:pw@h/mcp?key=1", &header("X-Key", "a\tb")), None);
+        for (url, headers) in [
+            ("s3cr3t", vec![]),
+            ("ftp://s3cr3t@h/", vec![]),
+            ("unix:///s3cr3t#/mcp", vec![]),
+            ("http://", vec![]),
+            ("http://h/", header("Authorization: s3cr3t", "")),
+            ("http://h/", header("", "s3cr3t")),
+            ("http://h/", header("X", "s3cr3t\r\nY: 1")),
+        ] {
+            let detail = refusal(url, &headers).unwrap_or_else(|| panic!("{url} should be refused"));
+            assert!(!detail.contains("s3cr3t"), "{detail}");
+        }
+    }
 }

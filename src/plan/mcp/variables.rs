@@ -4,7 +4,6 @@
 //! text `${TOKEN}`. So every rule is followed to the letter, and what stays unresolved on its way to the network is a
 //! failure of that server with the variable's name in it, never a request.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::model::reason::{Failure, Reason};
@@ -66,13 +65,20 @@ pub(super) enum Unresolved {
 }
 
 impl Unresolved {
+    fn not_expanded(written: &str) -> Self {
+        let inner = written.trim_start_matches("${").trim_end_matches('}');
+        Unresolved::NotExpanded(format!("${{{}}}", shown_name(inner)))
+    }
+
     /// The server's failure, with the reference in it; `client` is the client's name for people.
     pub(super) fn failure(&self, client: &str) -> Failure {
         match self {
-            Unresolved::Unset(name) => Failure::new(Reason::MissingEnv, format!("the variable {name} is not set"))
-                .with_hint(format!(
+            Unresolved::Unset(name) => {
+                let name = shown_name(name);
+                Failure::new(Reason::MissingEnv, format!("the variable {name} is not set")).with_hint(format!(
                     "set {name} in the environment lab-probe runs in (for the timer: the unit's environment file)"
-                )),
+                ))
+            }
             Unresolved::Input(id) => {
                 Failure::new(Reason::NeedsInput, format!("the config asks a person for ${{{id}}}"))
             }
@@ -94,10 +100,13 @@ impl Unresolved {
     }
 }
 
-impl fmt::Display for Unresolved {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.failure("the client").detail)
-    }
+/// A variable's name without what may stand behind it: a default, in whatever shell's way of writing one, may be a
+/// secret.
+fn shown_name(name: &str) -> String {
+    let odd = |c: char| !(c.is_ascii_alphanumeric() || "_.".contains(c));
+    let scheme = ["env:", "file:", "input:"].iter().find(|scheme| name.starts_with(**scheme)).map_or(0, |s| s.len());
+    let end = name[scheme..].find(odd).map_or(name.len(), |at| scheme + at);
+    if end < name.len() { format!("{}…", &name[..end]) } else { name.to_owned() }
 }
 
 /// What a rule may draw on.
@@ -140,7 +149,7 @@ pub(super) fn expand(text: &str, field: Field, rule: Rule, context: Context<'_>)
             },
             Reference::File(path) => out.push_str(&file_contents(path, context)?),
             Reference::Editor(what) => out.push_str(&editor_value(what, written, field, context)?),
-            Reference::Foreign => return Err(Unresolved::NotExpanded(written.to_owned())),
+            Reference::Foreign => return Err(Unresolved::not_expanded(written)),
         }
         rest = &rest[length..];
     }
@@ -250,7 +259,7 @@ fn editor_value(what: &str, written: &str, field: Field, context: Context<'_>) -
         "input" => Err(Unresolved::Input(what.to_owned())),
         "config" | "command" => Err(Unresolved::EditorOnly(what.to_owned())),
         _ => match foreign(field, Rule::Editor) {
-            Reference::Foreign => Err(Unresolved::NotExpanded(written.to_owned())),
+            Reference::Foreign => Err(Unresolved::not_expanded(written)),
             _ => Ok(written.to_owned()),
         },
     }
@@ -265,5 +274,115 @@ fn file_contents(path: &str, context: Context<'_>) -> Result<String, Unresolved>
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text.trim().to_owned()),
         Err(_) => Err(Unresolved::File(path, "not UTF-8 text".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::surroundings::Platform;
+
+    fn surroundings() -> Surroundings {
+        Surroundings {
+            home: Some("/home/joe".into()),
+            cwd: None,
+            root: "/".into(),
+            platform: Platform::Linux,
+            env: [("A", "1"), ("_b2", "2"), ("EMPTY", ""), ("NESTED", "${A}")]
+                .map(|(n, v)| (n.into(), v.into()))
+                .into(),
+        }
+    }
+
+    fn expanded(text: &str, field: Field, rule: Rule) -> Result<String, Unresolved> {
+        let surroundings = surroundings();
+        let workspace = Some(Path::new("/work/it"));
+        expand(
+            text,
+            field,
+            rule,
+            Context { surroundings: &surroundings, workspace, directory: Path::new("/none"), read_files: true },
+        )
+    }
+
+    #[test]
+    fn each_rule_expands_its_own_forms_and_no_other() {
+        use Field::{Argument, Env, Header, Url};
+        let unset = |name: &str| Err(Unresolved::Unset(name.into()));
+        let text = |text: &str| Ok(text.to_owned());
+        let literal = |text: &str| Err(Unresolved::NotExpanded(text.into()));
+        for (rule, field, written, expected) in [
+            (Rule::Braces, Argument, "x${A}y${_b2}", text("x1y2")),
+            (Rule::Braces, Argument, "${NONE:-d}${A:-d}${EMPTY:-d}", text("d1")),
+            (Rule::Braces, Argument, "${NONE:-}", text("")),
+            (Rule::Braces, Argument, "${NONE:-a:-b}", text("a:-b")),
+            (Rule::Braces, Argument, "$A ${} $ {A} ${A", text("$A ${} $ {A} ${A")),
+            (Rule::Braces, Argument, "${NESTED}", text("${A}")),
+            (Rule::Braces, Argument, "🦀${A}é", text("🦀1é")),
+            (Rule::Braces, Header, "Bearer ${NONE}", unset("NONE")),
+            (Rule::Shell, Argument, "$A-$_b2-${A}-${NONE:-d}-5$-$5", text("1-2-1-d-5$-$5")),
+            (Rule::Shell, Env, "$NONE", unset("NONE")),
+            (Rule::Editor, Argument, "${env:A}${A}$A", text("1${A}$A")),
+            (
+                Rule::Editor,
+                Argument,
+                "${userHome}|${workspaceFolder}|${workspaceFolderBasename}|${/}",
+                text("/home/joe|/work/it|it|/"),
+            ),
+            (Rule::Editor, Url, "http://h/${A}", literal("${A}")),
+            (Rule::Editor, Argument, "${env:NONE}", unset("NONE")),
+            (Rule::Editor, Header, "${input:key}", Err(Unresolved::Input("input:key".into()))),
+            (Rule::Editor, Argument, "${config:a.b}", Err(Unresolved::EditorOnly("config:a.b".into()))),
+            (Rule::EnvAndFile, Header, "${env:A}", text("1")),
+            (Rule::EnvAndFile, Argument, "${A}", text("${A}")),
+            (Rule::EnvAndFile, Header, "${A:-s3cr3t}", literal("${A…}")),
+            (Rule::Curly, Header, "{env:A} {x} ${env:A}", literal("${env:A}")),
+            (Rule::Curly, Argument, "{env:A} {x} {} {other:A}", text("1 {x} {} {other:A}")),
+            (Rule::Curly, Argument, "{env:NONE}", unset("NONE")),
+            (Rule::DollarInEnv, Env, "$A ${env:A}", text("1 ${env:A}")),
+            (Rule::DollarInEnv, Header, "${env:A} $A", text("1 $A")),
+            (Rule::DollarInEnv, Argument, "$A", text("$A")),
+            (Rule::Any, Argument, "${A}${env:A}${NONE:-d}$A", text("11d$A")),
+            (Rule::Any, Argument, "${input:x}", Err(Unresolved::Input("input:x".into()))),
+            (Rule::Literal, Argument, "${A} $A {env:A}", text("${A} $A {env:A}")),
+            (Rule::Literal, Env, "${A}", text("${A}")),
+            (Rule::Literal, Url, "http://${A}", literal("${A}")),
+            (Rule::Unknown, Argument, "${A}", text("${A}")),
+            (Rule::Unknown, Env, "${A}", literal("${A}")),
+            (Rule::Unknown, Header, "${A}", literal("${A}")),
+        ] {
+            assert_eq!(expanded(written, field, rule), expected, "{rule:?} {field:?} {written:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_stands_for_its_contents_unless_the_config_is_not_trusted() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        std::fs::write(directory.path().join("token"), " t0ken\n").expect("written");
+        std::fs::write(directory.path().join("binary"), b"\xff").expect("written");
+        let surroundings = surroundings();
+        let context =
+            Context { surroundings: &surroundings, workspace: None, directory: directory.path(), read_files: true };
+        let header = |text: &str, context| expand(text, Field::Header, Rule::EnvAndFile, context);
+        assert_eq!(header("Bearer ${file:token}", context), Ok("Bearer t0ken".into()));
+        for name in ["binary", "gone", "."] {
+            assert!(matches!(header(&format!("${{file:{name}}}"), context), Err(Unresolved::File(..))), "{name}");
+        }
+        let context = Context { read_files: false, ..context };
+        assert!(matches!(header("${file:token}", context), Err(Unresolved::File(..))));
+    }
+
+    proptest! {
+        #[test]
+        fn text_without_signs_stays_and_no_text_makes_it_panic(plain in "[a-zé🦀 .:/-]{0,40}", odd in "[${}:A\\-env file🦀]{0,40}") {
+            for rule in [Rule::Braces, Rule::Editor, Rule::Shell, Rule::EnvAndFile, Rule::Curly, Rule::DollarInEnv, Rule::Any, Rule::Literal, Rule::Unknown] {
+                for field in [Field::Command, Field::Argument, Field::Env, Field::Path, Field::Url, Field::Header] {
+                    prop_assert_eq!(expanded(&plain, field, rule), Ok(plain.clone()));
+                    let _ = expanded(&odd, field, rule);
+                }
+            }
+        }
     }
 }
