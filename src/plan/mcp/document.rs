@@ -7,6 +7,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::pick;
+
 /// The syntax of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Syntax {
@@ -32,7 +34,7 @@ pub(super) struct SyntaxError {
 /// What a file holds.
 #[derive(Clone, PartialEq)]
 pub(super) struct Document {
-    /// The table at its root; empty for an empty file.
+    /// The table at its root; empty for an empty file. Of JSON only what [`pick`] wants.
     pub(super) root: Map<String, Value>,
     /// Set for JSON that has comments or trailing commas.
     pub(super) relaxed: bool,
@@ -70,10 +72,11 @@ pub(super) fn parse(bytes: &[u8], syntax: Syntax) -> Result<Document, SyntaxErro
     }
 }
 
-/// Strict JSON first: it is the common case and the faster parser. What it refuses is tried with comments and trailing
-/// commas; the error shown is the tolerant parser's. Both stop at a nesting depth of their own (128 and 512).
+/// Strict JSON first: it is the common case, and of large files only the wanted part is kept. What it refuses is tried
+/// with comments and trailing commas; the error shown is the tolerant parser's. Both stop at a nesting depth of their
+/// own (128 and 512).
 fn json(text: &str) -> Result<(Value, bool), SyntaxError> {
-    if let Ok(value) = serde_json::from_str(text) {
+    if let Ok(value) = pick::wanted(text) {
         return Ok((value, false));
     }
     let options = jsonc_parser::ParseOptions {
@@ -150,11 +153,11 @@ mod tests {
 
     #[test]
     fn comments_trailing_commas_and_a_byte_order_mark_are_tolerated() {
-        let text = "\u{feff}{ // one\n \"a\": [1, 2,], /* two */\n}";
+        let text = "\u{feff}{ // one\n \"mcp\": [1, 2,], /* two */\n}";
         let document = parse(text.as_bytes(), Syntax::Json).expect("tolerated");
         assert!(document.relaxed);
-        assert_eq!(document.root["a"], serde_json::json!([1, 2]));
-        assert!(!parse(b"{\"a\": 1}", Syntax::Json).expect("strict").relaxed);
+        assert_eq!(document.root["mcp"], serde_json::json!([1, 2]));
+        assert!(!parse(b"{\"mcp\": 1}", Syntax::Json).expect("strict").relaxed);
     }
 
     #[test]

