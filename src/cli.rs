@@ -146,6 +146,8 @@ pub enum Command {
     Withdraw,
     /// What a reason or a metric means and what to do
     Explain(ExplainArgs),
+    /// Serve the LAB's state to AI clients, as an MCP server on standard streams
+    Mcp,
     /// The metric catalogue: name, type, labels, help, unit
     Metrics(MetricsArgs),
     /// Shell completions on standard output

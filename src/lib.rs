@@ -27,5 +27,6 @@ pub mod model;
 pub mod plan;
 pub mod proc;
 pub mod run;
+pub mod serve;
 pub mod sink;
 pub mod state;

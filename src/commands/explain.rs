@@ -17,14 +17,21 @@ const ALIKE: f64 = 0.7;
 /// # Errors
 /// [`UsageError`] with the nearest name if there is nothing of this one.
 pub(super) fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
-    let name = bare(&args.name);
-    let style = super::style(cli);
-    let text = match (Reason::parse(name), family(name)) {
-        (Some(reason), _) => explain_reason(reason, style),
-        (None, Some(family)) => explain_family(family, style),
-        (None, None) => return Err(unknown(name).into()),
-    };
+    let text = text(&args.name, super::style(cli))?;
     Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
+}
+
+/// What a reason or metric means and what to do.
+///
+/// # Errors
+/// [`UsageError`] with the nearest name if there is nothing of this one.
+pub(super) fn text(name: &str, style: Style) -> Result<String, UsageError> {
+    let name = bare(name);
+    match (Reason::parse(name), family(name)) {
+        (Some(reason), _) => Ok(explain_reason(reason, style)),
+        (None, Some(family)) => Ok(explain_family(family, style)),
+        (None, None) => Err(unknown(name)),
+    }
 }
 
 /// The name in what people paste: `lab_x{…} 1`, `reason="timeout"`.

@@ -5,9 +5,11 @@ mod config;
 pub mod documents;
 mod explain;
 mod list;
+mod mcp;
 mod metrics;
 mod pass;
 pub mod perform;
+mod recall;
 mod trust;
 mod verify;
 mod withdraw;
@@ -67,6 +69,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Metrics(args)) => metrics::run(cli, args),
         Some(Command::Withdraw) => withdraw::run(cli),
         Some(Command::Man) => documents::man(),
+        Some(Command::Mcp) => mcp::run(cli),
         Some(Command::Trust(args)) => trust::run(cli, args),
         Some(Command::Verify(args)) => Ok(verify::run(cli, args)),
     }

@@ -24,7 +24,7 @@ use crate::run::merge::{self, Checked, Fate};
 use crate::run::pool::{self, Ended, Job, Lane, Progress};
 use crate::sink::progress::ProgressLine;
 use crate::state::lock::{self, Lock, LockError};
-use crate::state::store::{self, State};
+use crate::state::store::{self, LastPass, State};
 
 /// Kept back from the deadline for merging and for writing the textfile.
 const RESERVE_FOR_FILES: Duration = Duration::from_millis(250);
@@ -137,6 +137,11 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
         entries,
         labels: settings.probe.labels.clone(),
     };
+    state.last_pass = Some(LastPass {
+        started_at,
+        duration: snapshot.pass.duration,
+        deadline_exceeded: snapshot.pass.deadline_exceeded,
+    });
     Ok(Performed { snapshot, state, deadline, started_at, warnings, state_trouble, _lock: lock })
 }
 
@@ -331,7 +336,7 @@ fn note_next_due(entries: &mut [Entry], state: &State, now: Timestamp) {
 }
 
 /// The failures of every configured output so far; one that never failed has its zero.
-fn failures_of(settings: &Settings, state: &State) -> BTreeMap<String, u64> {
+pub(super) fn failures_of(settings: &Settings, state: &State) -> BTreeMap<String, u64> {
     let names = settings.output.names().into_iter();
     names.map(|name| (name.to_owned(), state.output_failures.get(name).copied().unwrap_or(0))).collect()
 }

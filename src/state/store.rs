@@ -33,6 +33,20 @@ pub struct State {
     pub output_failures: BTreeMap<String, u64>,
     /// Passes that ended with exit 1 so far.
     pub pass_failures: u64,
+    /// The last pass; `None` before the first.
+    pub last_pass: Option<LastPass>,
+}
+
+/// The last pass, as far as others may ask about it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LastPass {
+    /// When it began.
+    pub started_at: Timestamp,
+    /// From its beginning to the end of the last check.
+    #[serde(with = "crate::model::seconds")]
+    pub duration: Duration,
+    /// Whether the deadline cut it short.
+    pub deadline_exceeded: bool,
 }
 
 /// The file's shape. Targets are kept apart as raw text so that one that cannot be read costs only itself.
@@ -46,6 +60,8 @@ struct OnDisk<T> {
     output_failures: BTreeMap<String, u64>,
     #[serde(default)]
     pass_failures: u64,
+    #[serde(default)]
+    last_pass: Option<LastPass>,
 }
 
 /// A loaded state and what was odd about it.
@@ -62,7 +78,13 @@ pub struct Loaded {
 impl State {
     /// An empty state that begins now.
     pub fn new(now: Timestamp) -> Self {
-        State { created_at: now, targets: BTreeMap::new(), output_failures: BTreeMap::new(), pass_failures: 0 }
+        State {
+            created_at: now,
+            targets: BTreeMap::new(),
+            output_failures: BTreeMap::new(),
+            pass_failures: 0,
+            last_pass: None,
+        }
     }
 
     /// Drops what no plan has named for a long time. `planned` says whether a `kind/name` is in the current plan.
@@ -80,15 +102,24 @@ pub fn path(state_dir: &Path) -> PathBuf {
 }
 
 /// Loads the state. A missing file is an empty state; a damaged one, or one of a later version, is set aside beside
-/// itself with a warning, so that nothing is lost and the pass goes on.
+/// itself with a warning, so that nothing is lost and the pass goes on. Only for who holds the lock.
 pub fn load(state_dir: &Path, now: Timestamp) -> Loaded {
+    load_with(state_dir, now, set_aside)
+}
+
+/// Loads the state for looking only: what is damaged stays where it is, for the next pass to set aside.
+pub fn peek(state_dir: &Path, now: Timestamp) -> Loaded {
+    load_with(state_dir, now, |path, why| format!("the state {} is damaged ({why})", path.display()))
+}
+
+fn load_with(state_dir: &Path, now: Timestamp, damaged: impl Fn(&Path, &str) -> String) -> Loaded {
     let path = path(state_dir);
     let fresh = |warnings, unreadable| Loaded { state: State::new(now), warnings, unreadable };
     let bytes = match fs::read_capped(&path, MAX_BYTES) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return fresh(Vec::new(), false),
         Err(e) if matches!(e.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput) => {
-            return fresh(vec![set_aside(&path, &e.to_string())], false);
+            return fresh(vec![damaged(&path, &e.to_string())], false);
         }
         Err(e) => {
             return fresh(
@@ -104,7 +135,7 @@ pub fn load(state_dir: &Path, now: Timestamp) -> Loaded {
             }
             Loaded { state, warnings, unreadable: false }
         }
-        Err(why) => fresh(vec![set_aside(&path, &why)], false),
+        Err(why) => fresh(vec![damaged(&path, &why)], false),
     }
 }
 
@@ -129,7 +160,13 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), Strin
     }
     // A state from the future (the clock was set back) must not delay anything.
     let created_at = disk.created_at.min(now);
-    let state = State { created_at, targets, output_failures: disk.output_failures, pass_failures: disk.pass_failures };
+    let state = State {
+        created_at,
+        targets,
+        output_failures: disk.output_failures,
+        pass_failures: disk.pass_failures,
+        last_pass: disk.last_pass,
+    };
     Ok((state, warnings))
 }
 
@@ -168,6 +205,7 @@ pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
         targets: state.targets.iter().map(|(id, remembered)| (id.clone(), remembered)).collect(),
         output_failures: state.output_failures.clone(),
         pass_failures: state.pass_failures,
+        last_pass: state.last_pass,
     };
     let mut bytes = serde_json::to_vec(&disk)?;
     bytes.push(b'\n');

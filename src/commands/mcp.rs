@@ -1,0 +1,204 @@
+//! `lab-probe mcp`: the LAB's state for AI clients, over MCP on standard streams.
+
+use std::ffi::OsString;
+use std::io;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::recall::{Recalled, recall};
+use crate::cli::Cli;
+use crate::clock::{self, Deadline};
+use crate::config::settings::Settings;
+use crate::exit::Exit;
+use crate::log;
+use crate::metrics;
+use crate::model::observation::Severity;
+use crate::model::snapshot::Entry;
+use crate::model::target::Kind;
+use crate::proc::{self, CommandSpec, Limits, Outcome};
+use crate::serve::tools::{Call, Resource};
+use crate::serve::{self, Answer, Lab, Progress};
+use crate::sink;
+use crate::sink::style::Style;
+
+/// Beyond its deadline a check ends its children and prints; nothing may hold a client up for longer.
+const PAST_DEADLINE: Duration = Duration::from_secs(3);
+
+/// A LAB of five thousand targets fits; more is no status any more.
+const LIMITS: Limits = Limits { stdout: 32 << 20 };
+
+/// Answers until the client closes the input.
+///
+/// # Errors
+/// When the client's streams break.
+pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
+    proc::signals::install()?;
+    let mut lab = RealLab { cli };
+    match serve::serve(io::stdin().lock(), io::stdout().lock(), &mut lab) {
+        Ok(()) => Ok(Exit::Done),
+        // The client went away without closing its end first; there is nobody to tell.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Answers from the configuration and state as they are at each call: a client keeps its server for days.
+struct RealLab<'a> {
+    cli: &'a Cli,
+}
+
+impl Lab for RealLab<'_> {
+    fn call(&mut self, call: &Call, progress: &mut dyn FnMut(Progress)) -> Result<Answer, String> {
+        match call {
+            Call::Status { kinds, names, only_trouble } => {
+                let recalled = recall(&self.settings()?);
+                let status = Status::new(recalled, kinds, names, *only_trouble)?;
+                Ok(status.answer())
+            }
+            Call::CheckNow { names } => self.check_now(names, progress),
+            Call::Explain { topic } => {
+                let text = super::explain::text(topic, Style::PLAIN).map_err(|error| error.to_string())?;
+                Ok(Answer { data: json!({ "topic": topic, "text": text }), text })
+            }
+        }
+    }
+
+    fn read(&mut self, resource: Resource) -> Result<String, String> {
+        let settings = self.settings()?;
+        match resource {
+            Resource::Exposition => {
+                let recalled = recall(&settings);
+                if !recalled.ever {
+                    return Err("there has been no pass yet; run `lab-probe --once`".into());
+                }
+                metrics::text::render(&recalled.snapshot).map_err(|error| error.to_string())
+            }
+            Resource::Config => crate::config::show::show(&settings).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+impl RealLab<'_> {
+    fn settings(&self) -> Result<Settings, String> {
+        super::load_settings(self.cli).map_err(|error| format!("the configuration cannot be used: {error:#}"))
+    }
+
+    /// Runs `lab-probe check` as a process of its own: its children, its deadline and its lock are then exactly those
+    /// of a pass, and whatever it does leaves this server as it was.
+    fn check_now(&self, names: &[String], progress: &mut dyn FnMut(Progress)) -> Result<Answer, String> {
+        let settings = self.settings()?;
+        let spec = self.check_command(names)?;
+        let whole = settings.probe.deadline + PAST_DEADLINE;
+        progress(Progress { done: 0.0, total: Some(1.0), message: "checking".into() });
+        let captured = proc::capture(&spec, None, LIMITS, Deadline::after(whole))
+            .map_err(|error| format!("cannot start the check: {error}"))?;
+        progress(Progress { done: 1.0, total: Some(1.0), message: "checked".into() });
+        let document: Value = match serde_json::from_slice(&captured.stdout) {
+            Ok(document) => document,
+            Err(_) if matches!(captured.outcome, Outcome::Exited(proc::Exit::Code(75))) => {
+                return Err("another pass is running just now; try again in a moment, or use lab_status".into());
+            }
+            Err(_) => return Err(format!("the check gave no answer: {}", log::printable(&captured.stderr.text()))),
+        };
+        Ok(answer_from_check(&document))
+    }
+
+    fn check_command(&self, names: &[String]) -> Result<CommandSpec, String> {
+        let own = std::env::current_exe().map_err(|error| format!("cannot find lab-probe itself: {error}"))?;
+        let directory = std::env::current_dir().map_err(|error| format!("no current directory: {error}"))?;
+        let mut arguments: Vec<OsString> = Vec::new();
+        if let Some(config) = &self.cli.global.config {
+            arguments.extend(["--config".into(), config.clone().into()]);
+        }
+        arguments.extend(["--quiet", "check", "--format", "json", "--"].map(OsString::from));
+        arguments.extend(names.iter().map(OsString::from));
+        let mut spec = CommandSpec::new(own).args(arguments).cwd(directory);
+        // The whole environment: `${VAR}` in a configuration means the same in both processes.
+        spec.env.extend(std::env::vars_os());
+        Ok(spec)
+    }
+}
+
+/// What is known, chosen and ordered for an answer.
+struct Status {
+    now: Timestamp,
+    recalled: Recalled,
+}
+
+impl Status {
+    fn new(mut recalled: Recalled, kinds: &[Kind], names: &[String], only_trouble: bool) -> Result<Self, String> {
+        let entries = &mut recalled.snapshot.entries;
+        for name in names {
+            if !entries.iter().any(|entry| super::perform::named(&entry.target, name)) {
+                return Err(format!("no target is called {name:?}; lab_status has all"));
+            }
+        }
+        entries.retain(|entry| {
+            let kind = kinds.is_empty() || kinds.contains(&entry.target.kind());
+            let name = names.is_empty() || names.iter().any(|name| super::perform::named(&entry.target, name));
+            kind && name && !(only_trouble && severity(entry) == Severity::Fine)
+        });
+        entries.sort_by_key(severity);
+        Ok(Status { now: clock::now(), recalled })
+    }
+
+    fn answer(self) -> Answer {
+        let snapshot = &self.recalled.snapshot;
+        let trouble = snapshot.entries.iter().filter(|entry| severity(entry) == Severity::Trouble).count();
+        let targets: Vec<sink::json::TargetDocument<'_>> =
+            snapshot.entries.iter().map(sink::json::TargetDocument::new).collect();
+        let data = json!({
+            "now": self.now,
+            "trouble": trouble,
+            "targets": targets,
+            "warnings": self.recalled.warnings,
+        });
+        let mut text = if snapshot.entries.is_empty() {
+            "Nothing to report.\n".to_owned()
+        } else {
+            sink::terminal::table(snapshot, &[], self.now, &Style::PLAIN)
+        };
+        if !self.recalled.ever {
+            text.push_str("There has been no pass yet: use check_now, or run `lab-probe --once`.\n");
+        }
+        for warning in &self.recalled.warnings {
+            text.push_str(&format!("warning: {}\n", log::printable(warning)));
+        }
+        Answer { text, data }
+    }
+}
+
+/// What was never checked wants a look.
+fn severity(entry: &Entry) -> Severity {
+    entry.observation.as_ref().map_or(Severity::Attention, |seen| seen.facts.severity())
+}
+
+/// The answer from the document that `check --format json` printed.
+fn answer_from_check(document: &Value) -> Answer {
+    let mut targets = document["targets"].as_array().cloned().unwrap_or_default();
+    let rank = |target: &Value| match target["severity"].as_str() {
+        Some("trouble") => 0,
+        Some("fine") => 2,
+        _ => 1,
+    };
+    targets.sort_by_key(rank);
+    let trouble = targets.iter().filter(|target| rank(target) == 0).count();
+    let word = |target: &Value, key: &str| log::printable(target[key].as_str().unwrap_or_default());
+    let mut text = String::new();
+    for target in &targets {
+        let (kind, name) = (word(target, "kind"), word(target, "name"));
+        text.push_str(&format!("{kind}/{name}: {}  {}\n", word(target, "verdict"), word(target, "summary")));
+        if rank(target) < 2 && target["hint"].is_string() {
+            text.push_str(&format!("    {}\n", word(target, "hint")));
+        }
+    }
+    let data = json!({
+        "now": clock::now(),
+        "trouble": trouble,
+        "targets": targets,
+        "warnings": document["warnings"].as_array().cloned().unwrap_or_default(),
+    });
+    Answer { text, data }
+}

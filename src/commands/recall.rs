@@ -1,0 +1,82 @@
+//! What is known without checking anything: the plan, with what earlier passes found. Changes nothing.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::perform;
+use crate::clock::{self, Deadline};
+use crate::config::settings::Settings;
+use crate::model::mcp::{McpFacts, Reach};
+use crate::model::observation::{Facts, Observation, Remembered};
+use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
+use crate::model::target::{Probe, Target};
+use crate::plan::due::Turn;
+use crate::plan::{self, Plan};
+use crate::state::store;
+
+/// What is known now.
+#[derive(Debug)]
+pub(super) struct Recalled {
+    /// Every target with what is remembered of it; the pass is the last one.
+    pub(super) snapshot: Snapshot,
+    /// Whether there has been a pass at all.
+    pub(super) ever: bool,
+    /// What could not be read or is ambiguous.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Recalls everything.
+pub(super) fn recall(settings: &Settings) -> Recalled {
+    let now = clock::now();
+    let loaded = store::peek(&settings.probe.state_dir, now);
+    let state = loaded.state;
+    let Plan { targets, mut warnings } = plan::all(settings, Deadline::after(settings.probe.deadline));
+    warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
+    let turns = plan::due::turns(&targets, &state.targets, state.created_at, now);
+    let entries = targets
+        .into_iter()
+        .zip(turns)
+        .map(|(target, turn)| {
+            let known = state.targets.get(&target.id().to_string());
+            entry(target, known, turn, now)
+        })
+        .collect();
+    let last = state.last_pass;
+    let pass = PassFacts {
+        started_at: last.map_or(Timestamp::UNIX_EPOCH, |last| last.started_at),
+        duration: last.map_or(Duration::ZERO, |last| last.duration),
+        deadline_exceeded: last.is_some_and(|last| last.deadline_exceeded),
+        output_failures: perform::failures_of(settings, &state),
+        pass_failures: state.pass_failures,
+    };
+    let snapshot = Snapshot { pass, entries, labels: settings.probe.labels.clone() };
+    Recalled { snapshot, ever: last.is_some(), warnings }
+}
+
+fn entry(target: Target, known: Option<&Remembered>, turn: Turn, now: Timestamp) -> Entry {
+    let current = known.filter(|known| known.fingerprint == target.fingerprint);
+    let observation = match &target.probe {
+        // What is plain without a check goes before what was found by one.
+        Probe::Mcp(mcp) => match &mcp.reach {
+            Reach::Unreachable(failure) => Some(Observation {
+                checked_at: now,
+                duration: Duration::ZERO,
+                facts: Facts::Mcp(McpFacts::failed(failure.clone())),
+            }),
+            _ => current.and_then(|known| known.observation.clone()),
+        },
+        _ => current.and_then(|known| known.observation.clone()),
+    };
+    Entry {
+        outcome: Outcome::Cached,
+        observation,
+        memory: known.map(|known| known.memory.clone()),
+        next_due: match turn {
+            Turn::At(at) => Some(at),
+            Turn::Now => None,
+        },
+        trouble: None,
+        target,
+    }
+}
