@@ -138,6 +138,10 @@ pub enum Command {
     List(ListArgs),
     /// Write a starter configuration, validate one, or print the effective one
     Config(ConfigArgs),
+    /// Run a test command, pass its output and exit code through, remember the verdict for the worktree
+    Record(RecordArgs),
+    /// Print or edit a worktree's .worktree file
+    Worktree(WorktreeArgs),
     /// Allow the servers of a project's MCP config to be started, as that file stands now
     Trust(TrustArgs),
     /// Would node_exporter accept these textfiles, together? Exit 1 if not
@@ -222,6 +226,45 @@ pub enum ConfigCommand {
     },
     /// Print the effective configuration, defaults filled in, secrets redacted
     Show,
+}
+
+/// `record`.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// Run the command there (default: here); its worktree is the one that gets the verdict
+    #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directory: Option<PathBuf>,
+    /// The command and its arguments
+    #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
+    pub command: Vec<OsString>,
+}
+
+/// `worktree`.
+#[derive(Debug, Args)]
+pub struct WorktreeArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: WorktreeCommand,
+}
+
+/// `worktree …`.
+#[derive(Debug, Subcommand)]
+pub enum WorktreeCommand {
+    /// Print the file
+    Show {
+        /// A directory in the worktree (default: here)
+        #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath)]
+        directory: Option<PathBuf>,
+    },
+    /// Set keys, keeping comments and other keys: status (complete, working, testing, blocked), test_status (unknown, passing, failing); an empty value takes a key out
+    Set {
+        /// A directory in the worktree (default: here)
+        #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath)]
+        directory: Option<PathBuf>,
+        /// As in status=blocked
+        #[arg(value_name = "KEY=VALUE", required = true)]
+        declarations: Vec<String>,
+    },
 }
 
 /// `trust`.

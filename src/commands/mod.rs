@@ -13,6 +13,8 @@ mod recall;
 mod trust;
 mod verify;
 mod withdraw;
+mod record;
+mod worktree;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -71,6 +73,8 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Man) => documents::man(),
         Some(Command::Mcp) => mcp::run(cli),
         Some(Command::Trust(args)) => trust::run(cli, args),
+        Some(Command::Record(args)) => record::run(cli, args),
+        Some(Command::Worktree(args)) => worktree::run(args),
         Some(Command::Verify(args)) => Ok(verify::run(cli, args)),
     }
 }

@@ -22,6 +22,29 @@ use crate::model::worktree::{Standing, WorktreeTarget};
 /// A repository whose files do not answer within this long (a dead network mount) is reported and left alone.
 const LIMIT_PER_REPOSITORY: Duration = Duration::from_secs(3);
 
+/// Where one worktree and its git directories are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The worktree's own directory.
+    pub path: PathBuf,
+    /// Its own git directory.
+    pub git_dir: PathBuf,
+    /// The directory shared by all worktrees of the repository.
+    pub common_dir: PathBuf,
+}
+
+/// The worktree that `directory` lies in.
+///
+/// # Errors
+/// A sentence, where it lies in none.
+pub fn containing(directory: &Path) -> Result<Place, String> {
+    let repository = layout::find(directory, true)?;
+    let (path, git_dir) = repository
+        .entrance
+        .ok_or_else(|| format!("{} lies in a bare repository, not in a worktree", directory.display()))?;
+    Ok(Place { path, git_dir, common_dir: repository.common_dir })
+}
+
 /// Every worktree of every configured repository, named; `records` is where `record` keeps its verdicts.
 pub fn plan(settings: &WorktreeSettings, records: &Path, deadline: Deadline) -> Plan {
     let mut plan = Plan::default();

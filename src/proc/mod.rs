@@ -7,6 +7,7 @@
 mod capture;
 mod child;
 mod leash;
+mod passthrough;
 mod places;
 mod pump;
 pub mod signals;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 pub use capture::{Captured, Limits, Outcome, capture};
 pub use child::{Exit, Usage, end_everything};
+pub use passthrough::{PassedThrough, pass_through};
 pub use places::{Place, Places};
 pub use pump::{Ended, Event, Force, Pump};
 pub use spec::{CommandSpec, SpawnError};

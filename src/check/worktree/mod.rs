@@ -18,13 +18,18 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use self::git::Git;
 use self::git::index::Index;
 use self::git::look::{LookError, Subject, look};
 use self::status::Evidence;
 use super::Context;
+use crate::clock::Deadline;
 use crate::model::digest::Digest;
-use crate::model::worktree::{Answer, Content, Seen, Standing, WorktreeFacts, WorktreeMemory, WorktreeTarget};
+use crate::model::worktree::{
+    Answer, Content, Seen, Standing, TestCounts, WorktreeFacts, WorktreeMemory, WorktreeTarget,
+};
 
 /// Submodules beyond this many are not looked into.
 const MAX_SUBMODULES: usize = 500;
@@ -50,6 +55,36 @@ pub fn check(target: &WorktreeTarget, memory: WorktreeMemory, context: &Context)
             }
         }
     }
+}
+
+/// What is checked out in a worktree right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// HEAD's commit; `None` on a branch without commits.
+    pub commit: Option<String>,
+    /// Digest of everything tracked as it is in the worktree; `None` if too much has changed to read it.
+    pub digest: Option<String>,
+}
+
+/// Looks at what is checked out, without any memory. The digest is the one that a pass compares.
+///
+/// # Errors
+/// A sentence, where the worktree cannot be read.
+pub fn contents(path: &Path, git_dir: &Path, common_dir: &Path, deadline: Deadline) -> Result<Contents, String> {
+    let mut git = Git::new(git_dir, common_dir, path, deadline, crate::clock::now());
+    let subject = Subject { base: None, nested: Vec::new(), compare: false };
+    let (seen, index) = look(&mut git, &subject, None).map_err(|e| e.to_string())?;
+    let submodules = submodules(&git, &seen, index.as_ref(), &BTreeMap::new(), &mut BTreeMap::new());
+    let digest = whole_digest(seen.answer.content.as_deref(), &submodules.contents);
+    Ok(Contents { commit: seen.answer.head, digest })
+}
+
+/// The tests in JUnit reports of a worktree that were written since `since`.
+pub fn tests_reported_since(path: &Path, globs: &[String], since: Timestamp, deadline: Deadline) -> Option<TestCounts> {
+    let mut memory = BTreeMap::new();
+    let found = reports::junit_reports(path, globs, &[], &mut memory, deadline);
+    let fresh = found.iter().filter(|report| report.written_ns >= since.as_nanosecond());
+    fresh.filter_map(|report| memory.get(&report.key)?.counts).reduce(TestCounts::plus)
 }
 
 fn gone(path: String, reason: &str) -> WorktreeFacts {
@@ -226,14 +261,17 @@ fn remember_content(
     submodules: &Option<Vec<String>>,
     context: &Context,
 ) {
-    let digest = own.zip(submodules.as_ref()).map(|(own, submodules)| {
-        let mut digest = Digest::default();
-        digest.part(own.as_bytes());
-        submodules.iter().for_each(|content| digest.part(content.as_bytes()));
-        digest.finish()
-    });
+    let digest = whole_digest(own, submodules);
     memory.content = digest.map(|digest| match memory.content.take() {
         Some(known) if known.digest == digest => known,
         _ => Content { digest, since: context.started_at },
     });
+}
+
+/// One digest over the worktree's own and its submodules' content.
+fn whole_digest(own: Option<&str>, submodules: &Option<Vec<String>>) -> Option<String> {
+    let mut digest = Digest::default();
+    digest.part(own?.as_bytes());
+    submodules.as_ref()?.iter().for_each(|content| digest.part(content.as_bytes()));
+    Some(digest.finish())
 }

@@ -1,18 +1,17 @@
 //! What `lab-probe record` leaves: a mark while it runs, a verdict when it has ended.
 //!
 //! Every worktree has a directory below the state directory, named by the digest of its path. A run is marked by a
-//! file that its process holds locked: the lock goes when the process dies, however it dies. Nothing of this lies in
-//! the repository.
+//! directory in it that its process holds locked: the lock goes when the process dies, however it dies. Nothing of
+//! this lies in the repository.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use crate::fs::{read_capped, replace};
@@ -85,7 +84,7 @@ fn marks(directory: &Path) -> Vec<PathBuf> {
 /// Whether some process holds this mark. A shared lock is taken for an instant; whoever wants the exclusive one waits.
 fn is_held(mark: &Path) -> bool {
     let Ok(file) = File::open(mark) else { return false };
-    matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// A run that is alive. Dropped or killed, it is no longer.
@@ -99,7 +98,7 @@ pub struct Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.mark);
+        let _ = std::fs::remove_dir(&self.mark);
     }
 }
 
@@ -109,14 +108,15 @@ impl Drop for Run {
 /// When the state directory cannot be written; the run itself need not care.
 pub fn begin(records: &Path, path: &Path) -> io::Result<Run> {
     let directory = directory(records, path);
-    DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+    create(&directory)?;
     for mark in marks(&directory) {
         remove_if_left_over(&mark);
     }
     let mark = directory.join(format!("{MARK}{}", std::process::id()));
     loop {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&mark)?;
-        flock(&file, FlockOperation::LockExclusive)?;
+        create(&mark)?;
+        let file = File::open(&mark)?;
+        file.lock()?;
         // Between creation and lock another run may have taken it for left over and removed it.
         if std::fs::metadata(&mark).is_ok_and(|now| file.metadata().is_ok_and(|ours| ours.ino() == now.ino())) {
             return Ok(Run { directory, mark, _file: file });
@@ -124,11 +124,15 @@ pub fn begin(records: &Path, path: &Path) -> io::Result<Run> {
     }
 }
 
+fn create(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
 fn remove_if_left_over(mark: &Path) {
     if let Ok(file) = File::open(mark)
-        && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        && file.try_lock().is_ok()
     {
-        let _ = std::fs::remove_file(mark);
+        let _ = std::fs::remove_dir(mark);
     }
 }
 
@@ -138,13 +142,8 @@ impl Run {
     /// # Errors
     /// What the operating system said.
     pub fn finish(self, verdict: &Verdict) -> io::Result<()> {
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(self.directory.join("lock"))?;
-        flock(&lock, FlockOperation::LockExclusive)?;
+        let directory = File::open(&self.directory)?;
+        directory.lock()?;
         if read_verdict(&self.directory)
             .is_some_and(|known| known.ended_at > verdict.ended_at && known.ended_at <= crate::clock::now())
         {
@@ -194,7 +193,7 @@ mod tests {
         let records = state.path().join("records");
         drop(begin(&records, state.path()).expect("begun"));
         let left = directory(&records, state.path()).join("running.1");
-        std::fs::write(&left, "").expect("written");
+        std::fs::create_dir(&left).expect("created");
         assert!(!read(&records, state.path()).running);
         let _run = begin(&records, state.path()).expect("begun");
         assert!(!left.exists());

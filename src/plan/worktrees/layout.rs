@@ -23,7 +23,7 @@ pub(super) struct Repository {
     /// What all its worktrees share, canonical.
     pub(super) common_dir: PathBuf,
     /// The worktree through which it was found, if it was found through one: its directory and its own git directory.
-    entrance: Option<(PathBuf, PathBuf)>,
+    pub(super) entrance: Option<(PathBuf, PathBuf)>,
 }
 
 /// One worktree.
@@ -68,7 +68,10 @@ pub(super) fn find(path: &Path, upwards: bool) -> Result<Repository, String> {
         }
         directory = here.parent().filter(|_| upwards);
     }
-    Err(format!("{} is no git repository", path.display()))
+    Err(match upwards {
+        true => format!("{} lies in no git repository", path.display()),
+        false => format!("{} is no git repository", path.display()),
+    })
 }
 
 fn repository_at(directory: &Path) -> Result<Option<Repository>, String> {

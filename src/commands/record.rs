@@ -1,0 +1,138 @@
+//! `record`: run a test command as if it had been run directly, and remember its verdict for the worktree.
+//!
+//! Nothing that goes wrong on our side (a broken configuration, a state directory that cannot be written, no git
+//! repository) keeps the command from running or changes its exit code: it is only said.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::check::worktree::record::{self, Run, Verdict};
+use crate::check::worktree::{self, Contents};
+use crate::cli::{Cli, RecordArgs};
+use crate::clock::{self, Deadline};
+use crate::config::settings::Settings;
+use crate::exit::Exit;
+use crate::log;
+use crate::plan::worktrees::{self, Place};
+use crate::proc::{self, PassedThrough};
+
+/// Looking at the worktree before the command starts may take this long; then it starts without.
+const LOOK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Shells' own code for a command that is there but cannot be executed.
+const NOT_EXECUTABLE: u8 = 126;
+
+/// Shells' own code for a command that is not there.
+const NOT_FOUND: u8 = 127;
+
+/// What stays of a run's beginning until its end.
+struct Begun {
+    place: Place,
+    run: Run,
+    before: Option<Contents>,
+    test_reports: Vec<String>,
+    started_at: Timestamp,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Never; a command that cannot be started is said and gives a shell's exit code.
+pub(super) fn run(cli: &Cli, args: &RecordArgs) -> anyhow::Result<Exit> {
+    let directory = args.directory.clone().unwrap_or_else(|| PathBuf::from("."));
+    let begun = match super::load_settings(cli) {
+        Ok(settings) => begin(&settings, &directory),
+        Err(error) => {
+            super::failed(&error);
+            log::warn("the configuration cannot be used: the command runs, but its verdict is not recorded");
+            None
+        }
+    };
+    let timer = clock::instant();
+    match proc::pass_through(&args.command, args.directory.as_deref()) {
+        Ok(ended) => {
+            if let Some(begun) = begun {
+                finish(begun, ended, timer.elapsed());
+            }
+            Ok(Exit::Child(code_of(ended.exit)))
+        }
+        Err(error) => {
+            let command = args.command.first().map_or_else(String::new, |c| c.to_string_lossy().into_owned());
+            log::error(format!("cannot start {command:?}: {error}"));
+            let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
+            Ok(Exit::Child(code))
+        }
+    }
+}
+
+/// Notes what is to be tested and marks the run as alive.
+fn begin(settings: &Settings, directory: &Path) -> Option<Begun> {
+    let place = match worktrees::containing(directory) {
+        Ok(place) => place,
+        Err(reason) => {
+            log::warn(format!("not recorded: {reason}"));
+            return None;
+        }
+    };
+    let run = match record::begin(&settings.probe.records_dir(), &place.path) {
+        Ok(run) => run,
+        Err(error) => {
+            let state_dir = settings.probe.state_dir.display();
+            log::warn(format!("not recorded: cannot write to the state directory {state_dir}: {error}"));
+            return None;
+        }
+    };
+    let before = contents(&place);
+    Some(Begun { place, run, before, test_reports: settings.worktree.test_reports.clone(), started_at: clock::now() })
+}
+
+fn contents(place: &Place) -> Option<Contents> {
+    let deadline = Deadline::after(LOOK_LIMIT);
+    match worktree::contents(&place.path, &place.git_dir, &place.common_dir, deadline) {
+        Ok(contents) => Some(contents),
+        Err(reason) => {
+            log::warn(format!("cannot tell what is tested: {reason}"));
+            None
+        }
+    }
+}
+
+/// Keeps the verdict, unless the run was broken off: that is no judgement of the tests.
+fn finish(begun: Begun, ended: PassedThrough, duration: Duration) {
+    if ended.interrupted {
+        log::debug("interrupted: no verdict is recorded");
+        return;
+    }
+    let Begun { place, run, before, test_reports, started_at } = begun;
+    let ended_at = clock::now();
+    let after = contents(&place);
+    let deadline = Deadline::after(LOOK_LIMIT);
+    let verdict = Verdict {
+        passed: ended.exit == proc::Exit::Code(0),
+        started_at,
+        ended_at,
+        duration,
+        counts: worktree::tests_reported_since(&place.path, &test_reports, started_at, deadline),
+        commit: after.as_ref().and_then(|after| after.commit.clone()),
+        content_before: before.and_then(|before| before.digest),
+        content_after: after.and_then(|after| after.digest),
+    };
+    if verdict.content_before != verdict.content_after {
+        log::debug("tracked files changed while the command ran: its verdict will not count");
+    }
+    if let Err(error) = run.finish(&verdict) {
+        log::warn(format!("the verdict could not be kept: {error}"));
+    }
+}
+
+/// The code a shell would show: the program's own, or 128 and the signal that ended it.
+fn code_of(exit: proc::Exit) -> u8 {
+    match exit {
+        proc::Exit::Code(code) => u8::try_from(code & 0xff).unwrap_or(u8::MAX),
+        proc::Exit::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        proc::Exit::Lost => u8::MAX,
+    }
+}

@@ -1,0 +1,124 @@
+//! Running a program in this process's place: same terminal, same streams, same environment, same exit code.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::low_level::siginfo::{Cause, Origin};
+
+use super::Exit;
+
+/// Signals that are meant for the program and not for us.
+const PASSED_ON: [i32; 6] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
+
+/// Those that ask it to end.
+const ENDING: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassedThrough {
+    /// The program's own end.
+    pub exit: Exit,
+    /// Whether somebody asked for that end by a signal: what it says is then not the program's judgement.
+    pub interrupted: bool,
+}
+
+/// Runs `command` in `directory` (here, if none) to its end. It inherits everything; signals that reach this process
+/// meanwhile are passed on, except where the terminal has sent them to the program too.
+///
+/// # Errors
+/// When it cannot be started.
+///
+/// # Panics
+/// Never: an empty command is an error.
+pub fn pass_through(command: &[OsString], directory: Option<&Path>) -> io::Result<PassedThrough> {
+    let (program, arguments) =
+        command.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
+    // What this process was told to ignore (nohup) the program shall ignore too; a handler would undo that.
+    let ignored = ignored_signals();
+    let watched: Vec<i32> = PASSED_ON.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
+    // Before the start: a signal that comes in between waits in the pipe.
+    let mut signals = SignalsInfo::<WithOrigin>::new(&watched)?;
+    let handle = signals.handle();
+    let mut to_start = Command::new(program);
+    to_start.args(arguments);
+    if let Some(directory) = directory {
+        to_start.current_dir(directory);
+    }
+    let mut child = to_start.spawn()?;
+    let target = Arc::new(Mutex::new(Pid::from_raw(child.id().cast_signed())));
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let forwarder = std::thread::Builder::new().name("signals".into()).spawn({
+        let (target, interrupted) = (Arc::clone(&target), Arc::clone(&interrupted));
+        move || {
+            for origin in &mut signals {
+                interrupted.fetch_or(ENDING.contains(&origin.signal), Ordering::SeqCst);
+                pass_on(&origin, &target);
+            }
+        }
+    })?;
+    wait_unreaped(&child);
+    // From here on its number may be another process's.
+    target.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let status = child.wait()?;
+    handle.close();
+    let _ = forwarder.join();
+    Ok(PassedThrough { exit: exit_of(status), interrupted: interrupted.load(Ordering::SeqCst) })
+}
+
+fn pass_on(origin: &Origin, target: &Mutex<Option<Pid>>) {
+    // Ctrl-C goes to every process of the foreground group: the program has it already.
+    if origin.cause == Cause::Kernel {
+        return;
+    }
+    let target = target.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (Some(pid), Some(signal)) = (*target, Signal::from_named_raw(origin.signal)) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
+/// Waits until the child has ended and leaves it a zombie, so that its number stays its own.
+fn wait_unreaped(child: &std::process::Child) {
+    let Some(pid) = Pid::from_raw(child.id().cast_signed()) else { return };
+    while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {}
+}
+
+fn exit_of(status: ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, signal) => Exit::Signal(signal.unwrap_or(0)),
+    }
+}
+
+/// The signals this process ignores, a bit each from signal 1 on (`SigIgn`, proc_pid_status(5)).
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(script: &str) -> PassedThrough {
+        pass_through(&["sh".into(), "-c".into(), script.into()], Some(Path::new("/"))).expect("started")
+    }
+
+    #[test]
+    fn exit_codes_and_deaths_by_signal_come_back() {
+        assert_eq!(run("exit 7"), PassedThrough { exit: Exit::Code(7), interrupted: false });
+        assert_eq!(run("kill -9 $$").exit, Exit::Signal(9));
+        assert_eq!(run("test $(pwd) = /").exit, Exit::Code(0));
+        let missing = pass_through(&["/no/such/program".into()], None).expect_err("missing");
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+}
