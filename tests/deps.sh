@@ -53,3 +53,15 @@ if ! cmp -s tests/monitoring/package.json "$tools/package.json" || ! cmp -s test
   # Last, so that an install that broke off is begun anew.
   cp tests/monitoring/package.json tests/monitoring/requirements.txt "$tools/"
 fi
+
+# Test runners whose reports the tests read.
+runners=target/test-runners
+if ! cmp -s tests/runners/package.json "$runners/package.json" || ! cmp -s tests/runners/requirements.txt "$runners/requirements.txt"; then
+  rm -rf "$runners"
+  mkdir -p "$runners"
+  npm install --silent --no-audit --no-fund --no-package-lock --no-save --prefix "$runners" \
+    $(node -p 'Object.entries(require("./tests/runners/package.json").dependencies).map(([n, v]) => n + "@" + v).join(" ")')
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$runners/python" -r tests/runners/requirements.txt
+  cp tests/runners/package.json tests/runners/requirements.txt "$runners/"
+fi
+command -v cargo-nextest >/dev/null 2>&1 || { echo "install cargo-nextest first: https://nexte.st/docs/installation" >&2; exit 1; }

@@ -16,3 +16,4 @@ mod service;
 mod textfile;
 mod thunes;
 mod verify;
+mod worktree;

@@ -1,6 +1,7 @@
 //! What every test stands on: the binary under test in a directory and an environment of its own.
 
 pub(crate) mod daemon;
+pub(crate) mod git;
 pub(crate) mod http;
 pub(crate) mod mcp_http;
 

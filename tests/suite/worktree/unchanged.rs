@@ -1,0 +1,162 @@
+//! A second look is cheap and misses nothing.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::harness::Lab;
+use crate::harness::git::{Series, commit, git, pass, repository, watch};
+
+/// Gits that a pass starts, counted by a shim in front of the real one.
+fn pass_counting(lab: &Lab) -> (Series, usize) {
+    let log = lab.path().join("gits");
+    let _ = std::fs::remove_file(&log);
+    let path = std::env::var("PATH").expect("PATH");
+    let shim = format!("#!/bin/sh\necho \"$1\" >> {log:?}\nPATH={path:?}\nexec git \"$@\"\n");
+    let shim = lab.write("shim/git", shim);
+    std::fs::set_permissions(&shim, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    let with_shim = format!("{}:{path}", lab.path().join("shim").display());
+    let series = crate::harness::git::pass_with(lab, &[("PATH", &with_shim)]);
+    let text = std::fs::read_to_string(&log).unwrap_or_default();
+    (series, text.lines().filter(|line| *line == "status").count())
+}
+
+/// Sets every time in the worktree back, so that nothing counts as too fresh to be trusted; change times cannot be set,
+/// so the test waits until they are old enough.
+fn let_it_settle() {
+    std::thread::sleep(Duration::from_millis(2_300));
+}
+
+fn changed(series: &Series) -> Option<f64> {
+    series.value("lab_worktree_changed_files", "main")
+}
+
+#[test]
+fn an_unchanged_worktree_is_not_asked_of_git_again_and_every_change_is_seen() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    for name in ["a/one", "a/b/two", "c/three", "rules/x"] {
+        commit(&lab, &main, name, "some text\n");
+    }
+    commit(&lab, &main, ".gitignore", "ignored/\n*.log\n");
+    std::fs::create_dir_all(main.join("ignored/deep")).expect("directories");
+    std::fs::create_dir_all(main.join("empty/below")).expect("directories");
+    watch(&lab, &[&main], "");
+    let quiet = |expected: f64, what: &str| {
+        let_it_settle();
+        // The look that settles it, then one that has to be cheap.
+        assert_eq!(changed(&pass(&lab)), Some(expected), "{what}");
+        assert_eq!(changed(&pass(&lab)), Some(expected), "{what}");
+        let (series, gits) = pass_counting(&lab);
+        assert_eq!((changed(&series), gits), (Some(expected), 0), "after: {what}");
+    };
+    let seen = |expected: f64, what: &str| assert_eq!(changed(&pass(&lab)), Some(expected), "at once: {what}");
+    quiet(0.0, "clean");
+
+    let edit = |name: &str, text: &str| std::fs::write(main.join(name), text).expect("written");
+    edit("a/b/two", "some tex_\n");
+    seen(1.0, "an edit in place of the same size");
+    quiet(1.0, "edited");
+
+    let old = SystemTime::now() - Duration::from_secs(86_400);
+    let file = std::fs::File::options().write(true).open(main.join("c/three")).expect("opened");
+    let before = file.metadata().expect("metadata").modified().expect("a time");
+    edit("c/three", "other one\n");
+    file.set_modified(before).expect("put back");
+    seen(2.0, "an edit whose time was put back");
+    quiet(2.0, "edited twice");
+
+    std::fs::File::options().write(true).open(main.join("a/one")).expect("opened").set_modified(old).expect("touched");
+    seen(2.0, "a touch");
+    quiet(2.0, "touched");
+
+    edit("empty/below/new", "x");
+    seen(3.0, "a file in an empty directory that was never shown");
+    std::fs::remove_file(main.join("empty/below/new")).expect("removed");
+    seen(2.0, "and gone again");
+    edit("ignored/deep/x", "x");
+    edit("a/x.log", "x");
+    seen(2.0, "ignored files");
+    quiet(2.0, "ignored");
+    edit("ignored/deep/y", "x");
+    let (_, gits) = pass_counting(&lab);
+    assert_eq!(gits, 0, "what happens in an ignored directory does not matter");
+
+    std::fs::write(main.join(".git/info/exclude"), "empty/\n*.tmp\n").expect("written");
+    edit("a/y.tmp", "x");
+    seen(2.0, "ignored by the repository's own list");
+    std::fs::write(main.join(".git/info/exclude"), "").expect("written");
+    seen(3.0, "and no longer");
+    std::fs::remove_file(main.join("a/y.tmp")).expect("removed");
+    lab.write("home/.config/git/ignore", "rules\n");
+    std::fs::remove_file(main.join("rules/x")).expect("removed");
+    seen(3.0, "a deleted file");
+    git(&lab, &main, &["checkout", "-q", "."]);
+    seen(0.0, "all put back");
+    quiet(0.0, "clean again");
+
+    git(&lab, &main, &["switch", "-q", "-c", "topic"]);
+    let series = pass(&lab);
+    assert_eq!(series.label("main", "branch").as_deref(), Some("topic"));
+    git(&lab, &main, &["commit", "-q", "--allow-empty", "-m", "empty"]);
+    assert_eq!(pass(&lab).status("main").1, "commits", "a commit that changes no file");
+    git(&lab, &main, &["branch", "-f", "main", "topic"]);
+    assert_eq!(pass(&lab).status("main").1, "clean", "the base has moved");
+    git(&lab, &main, &["pack-refs", "--all"]);
+    assert_eq!(pass(&lab).status("main").1, "clean", "refs are packed");
+    git(&lab, &main, &["rm", "-q", "--cached", "c/three"]);
+    seen(2.0, "deleted from the index, untracked in the worktree");
+}
+
+#[test]
+fn random_edits_never_make_a_remembered_answer_differ_from_gits() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    let names: Vec<String> = (0..12).map(|n| format!("d{}/e{}/f{n}", n % 3, n % 2)).collect();
+    for name in &names {
+        commit(&lab, &main, name, "text\n");
+    }
+    commit(&lab, &main, ".gitignore", "*.o\nbuild/\n");
+    watch(&lab, &[&main], "");
+    let mut random = fastrand::Rng::with_seed(20_261_124);
+    for round in 0..60 {
+        let name = &names[random.usize(..names.len())];
+        let path = main.join(name);
+        match random.u8(..9) {
+            0 => std::fs::write(&path, random.u32(..).to_string()).unwrap_or_default(),
+            1 => drop(std::fs::remove_file(&path)),
+            2 => drop(git(&lab, &main, &["checkout", "-q", "HEAD", "--", name])),
+            3 => std::fs::write(path.with_extension("new"), "x").unwrap_or_default(),
+            4 => std::fs::write(path.with_extension("o"), "x").unwrap_or_default(),
+            5 => drop(git(&lab, &main, &["add", "-A"])),
+            6 => std::fs::create_dir_all(main.join(format!("u{}/v", random.u8(..3)))).unwrap_or_default(),
+            7 => std::fs::write(main.join(format!("u{}/v/w", random.u8(..3))), "x").unwrap_or_default(),
+            _ => drop(git(&lab, &main, &["reset", "-q"])),
+        }
+        let porcelain = git(&lab, &main, &["status", "--porcelain", "--no-renames"]);
+        let renamed = git(&lab, &main, &["status", "--porcelain", "--find-renames"]);
+        let expected = renamed.lines().count() as f64;
+        let found = changed(&pass(&lab));
+        assert_eq!(found, Some(expected), "round {round}:\n{porcelain}");
+        if random.u8(..10) == 0 {
+            let_it_settle();
+        }
+    }
+}
+
+#[test]
+fn a_damaged_memory_only_costs_time() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    watch(&lab, &[&main], "");
+    pass(&lab);
+    std::fs::write(main.join("file"), "edited\n").expect("written");
+    let state = find_state(&lab.path().join("state"));
+    let text = std::fs::read_to_string(&state).expect("the state");
+    std::fs::write(&state, text.replace("\"settled\":true", "\"settled\":1")).expect("written");
+    assert_eq!(changed(&pass(&lab)), Some(1.0));
+}
+
+fn find_state(directory: &Path) -> std::path::PathBuf {
+    let files = directory.read_dir().expect("the state directory").map(|entry| entry.expect("an entry").path());
+    files.into_iter().find(|path| path.extension().is_some_and(|e| e == "json")).expect("a state file")
+}
