@@ -10,10 +10,10 @@ mod metrics;
 mod pass;
 pub mod perform;
 mod recall;
+mod record;
 mod trust;
 mod verify;
 mod withdraw;
-mod record;
 mod worktree;
 
 use std::ffi::OsString;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use super::Lab;
 
@@ -130,4 +131,10 @@ impl Series {
         let start = format!("{family}{{worktree_name=\"{worktree}\"");
         self.0.lines().filter(move |line| line.starts_with(&start))
     }
+}
+
+/// The wall clock, for setting files' times.
+pub(crate) fn wall_clock() -> SystemTime {
+    let now = u64::try_from(lab_probe::clock::now().as_nanosecond()).expect("after 1970");
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(now)
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::harness::Lab;
-use crate::harness::git::{commit, git, git_command, pass, pass_with, repository, watch};
+use crate::harness::git::{commit, git, git_command, pass, pass_with, repository, wall_clock, watch};
 
 /// A program that leaves a trace when it is run.
 fn canary(lab: &Lab, name: &str) -> PathBuf {
@@ -140,7 +140,7 @@ fn nothing_in_the_repository_is_written_not_even_a_time() {
         std::fs::write(directory.join("second"), "edited\n").expect("written");
     }
     let gitdir = main.join(".git/worktrees/linked/gitdir");
-    let old = std::time::SystemTime::now() - Duration::from_secs(10 * 86_400);
+    let old = wall_clock() - Duration::from_secs(10 * 86_400);
     std::fs::File::options().write(true).open(gitdir).expect("opened").set_modified(old).expect("made old");
     watch(&lab, &[&main], "");
     let before = (census(&main), census(&linked));
@@ -257,7 +257,7 @@ fn a_git_that_hangs_in_one_repository_costs_the_others_nothing() {
     rustix::fs::mkfifoat(rustix::fs::CWD, stuck.join(".git/info/exclude"), rustix::fs::Mode::RWXU).expect("a FIFO");
     let fine = repository(&lab, "fine");
     watch(&lab, &[&stuck, &fine], "timeout = \"2s\"\n");
-    let began = Instant::now();
+    let began = lab_probe::clock::instant();
     let series = pass(&lab);
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert_eq!(series.value("lab_worktree_up", "fine/main"), Some(1.0));
@@ -292,7 +292,7 @@ fn an_interactive_rebase_beside_a_pass_every_second_is_undisturbed() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("git");
-    let began = Instant::now();
+    let began = lab_probe::clock::instant();
     let mut passes = 0;
     while rebase.try_wait().expect("waited").is_none() {
         assert!(began.elapsed() < Duration::from_secs(240), "the rebase does not end");

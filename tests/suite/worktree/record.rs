@@ -3,10 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::harness::Lab;
-use crate::harness::git::{commit, git, pass, repository, watch};
+use crate::harness::git::{commit, git, pass, repository, wall_clock, watch};
 
 fn pair(status: &str, source: &str) -> (String, String) {
     (status.to_owned(), source.to_owned())
@@ -97,7 +97,7 @@ fn the_verdict_expires_by_content_and_not_by_clock() {
     assert_eq!(pass(&lab).tests("main"), pair("passing", "record"));
     let file = std::fs::File::options().write(true).open(main.join("file")).expect("opened");
     let before = file.metadata().expect("metadata").modified().expect("a time");
-    file.set_modified(std::time::SystemTime::now()).expect("touched");
+    file.set_modified(wall_clock()).expect("touched");
     assert_eq!(pass(&lab).tests("main"), pair("passing", "record"), "a touch");
     std::fs::write(main.join("file"), "mendex\n").expect("written");
     file.set_modified(before).expect("put back");
@@ -167,7 +167,7 @@ fn signals_reach_the_command_and_an_interrupted_run_is_no_verdict() {
         let mut running = Running::start(&lab, &main, &script);
         running.wait_for_ready();
         running.signal(signal);
-        let began = Instant::now();
+        let began = lab_probe::clock::instant();
         assert_eq!(running.0.wait().expect("ended").code(), Some(code), "{name}");
         assert!(began.elapsed() < Duration::from_secs(20));
         let expected = if name == "USR1" { pair("failing", "record") } else { pair("unknown", "none") };

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::harness::Lab;
-use crate::harness::git::{commit, git, pass, repository, watch};
+use crate::harness::git::{commit, git, pass, repository, wall_clock, watch};
 
 fn pair(status: &str, source: &str) -> (String, String) {
     (status.to_owned(), source.to_owned())
@@ -174,13 +174,13 @@ fn a_report_counts_until_something_tracked_changes() {
     assert_eq!(pass(&lab).tests("main"), pair("passing", "junit"));
     let touch = || {
         let opened = std::fs::File::options().write(true).open(&file).expect("opened");
-        opened.set_modified(SystemTime::now()).expect("touched");
+        opened.set_modified(wall_clock()).expect("touched");
     };
     touch();
     assert_eq!(pass(&lab).tests("main"), pair("passing", "junit"), "a touch");
     std::fs::write(&file, "edit\n").expect("written");
     let opened = std::fs::File::options().write(true).open(&file).expect("opened");
-    opened.set_modified(SystemTime::now() - Duration::from_secs(3_600)).expect("put back");
+    opened.set_modified(wall_clock() - Duration::from_secs(3_600)).expect("put back");
     assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "an edit whose time was put back");
     std::fs::write(&file, &original).expect("written");
     assert_eq!(pass(&lab).tests("main"), pair("passing", "junit"), "the tested content is back");
@@ -209,7 +209,7 @@ fn without_a_memory_times_decide() {
     };
     // A touch, and a status by somebody else that notes it in the index.
     let opened = std::fs::File::options().write(true).open(main.join("file")).expect("opened");
-    opened.set_modified(SystemTime::now()).expect("touched");
+    opened.set_modified(wall_clock()).expect("touched");
     assert_eq!(first("touched").0, pair("passing", "junit"));
     std::fs::write(main.join("file"), "edited\n").expect("written");
     assert_eq!(first("edited").0, pair("unknown", "none"));

@@ -1,10 +1,10 @@
 //! A second look is cheap and misses nothing.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::harness::Lab;
-use crate::harness::git::{Series, commit, git, pass, repository, watch};
+use crate::harness::git::{Series, commit, git, pass, repository, wall_clock, watch};
 
 /// Gits that a pass starts, counted by a shim in front of the real one.
 fn pass_counting(lab: &Lab) -> (Series, usize) {
@@ -57,7 +57,7 @@ fn an_unchanged_worktree_is_not_asked_of_git_again_and_every_change_is_seen() {
     seen(1.0, "an edit in place of the same size");
     quiet(1.0, "edited");
 
-    let old = SystemTime::now() - Duration::from_secs(86_400);
+    let old = wall_clock() - Duration::from_secs(86_400);
     let file = std::fs::File::options().write(true).open(main.join("c/three")).expect("opened");
     let before = file.metadata().expect("metadata").modified().expect("a time");
     edit("c/three", "other one\n");
