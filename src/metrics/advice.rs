@@ -52,6 +52,10 @@ advice! {
         "at 0, `lab-probe check` has the sentence: a missing file, no permission, no answer; the source's series are absent meanwhile";
     "thunes_source_last_record_timestamp_seconds" &[],
         "time() minus this is the age of the newest record; old records mean that the trading system has stopped writing";
+    "thunes_source_gaps_total" &[],
+        "when it grows, files are rotated and deleted faster than passes come: counters of that source are too low; keep more rotated files";
+    "thunes_family_source" &[("1", "this source is the one in use")],
+        "join on it to see which source a value comes from; a change means that a better source has come or gone";
 
     "lab_mcp_server_health" &[("0", "down"), ("1", "up: usable, tools included"), ("2", "not configured: nothing to repair, something to set up")],
         "look at lab_mcp_server_failure for the reason and at `lab-probe explain REASON` for what to do";

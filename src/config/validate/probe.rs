@@ -15,6 +15,7 @@ pub const RESERVED_LABELS: &[&str] = &[
     "decision",
     "environment",
     "era",
+    "family",
     "instance",
     "job",
     "journal",
