@@ -48,6 +48,13 @@ DASHBOARD = dashboard(
         lines("Time to answer", "Time each service took to answer.",
               [query(f"max by (host, service_name) (lab_service_duration_seconds{{{HOST}}})", "{{service_name}}")],
               size=(12, 7), unit="s"),
+        table("Why a service is not up", "The reason that holds now; empty while all are up.",
+              [row_of(f"max by (host, service_name, reason) (lab_service_failure{{{HOST}}}) == 1")], size=(12, 6),
+              hide=("Value",), columns={"service_name": "Service", "reason": "Reason", "host": "Host"}),
+        bars("Certificates", "Time until the TLS certificate of a service ends.",
+             [now(f"min by (host, service_name) (lab_service_certificate_end_timestamp_seconds{{{HOST}}}) - time()",
+                  "{{service_name}}")], size=(12, 6), unit="s", extra={"min": 0},
+             steps=thresholds((None, BAD), (7 * 86400, HALF), (21 * 86400, GOOD))),
 
         section("Trading files"),
         timeline("Sources", "Whether each source of trading data could be read.",
@@ -63,9 +70,9 @@ DASHBOARD = dashboard(
              [query(f"count({{{OURS},{HOST}}})", "series")], size=(6, 9),
              look={"graphMode": "area", "colorMode": "value"}),
         table("Series by family", "The families with most series; histograms count each bucket.",
-              [row_of(f"topk(25, count by (family) (label_replace({{{OURS},{HOST}}}, "
-                      '"family", "$1", "__name__", "(.+)")))')],
-              size=(9, 9), sort=("Series", True), hide=(), columns={"family": "Family", "Value": "Series"}),
+              [row_of(f"topk(25, count by (metric_family) (label_replace({{{OURS},{HOST}}}, "
+                      '"metric_family", "$1", "__name__", "(.+)")))')],
+              size=(9, 9), sort=("Series", True), hide=(), columns={"metric_family": "Family", "Value": "Series"}),
         bars("Series by job", "All series of each job, lab-probe's and others'.",
              [now('count by (job) ({__name__=~".+"})', "{{job}}")], size=(9, 9), unit="short", extra={"min": 0}),
         lines("Series over time", "Samples of each scrape, by job and instance.",

@@ -4,6 +4,8 @@
 mod alertmanager;
 mod compose;
 mod dashboards;
+mod growth;
+mod lab;
 mod rule_files;
 mod rules;
 mod running;

@@ -1,5 +1,6 @@
 //! The shipped stack, running: `monitoring/stack/stack.sh` on a copy of `monitoring/`, on free ports, as processes.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -97,10 +98,19 @@ impl Stack {
 
     /// Replaces the textfile, as a pass does.
     pub(super) fn deliver(&self, state: &Synthetic, steps: u64) {
+        self.write("lab-probe", &state.exposition(clock::unix_seconds(clock::now()), steps));
+    }
+
+    /// Adds synthetic samples of the families that a real pass did not deliver, in a textfile beside its own.
+    pub(super) fn complete(&self, delivered: &BTreeSet<String>, steps: u64) {
         let now = clock::unix_seconds(clock::now());
-        let fresh = self.path("textfile/lab-probe.new");
-        std::fs::write(&fresh, state.exposition(now, steps)).expect("a textfile");
-        std::fs::rename(fresh, self.path("textfile/lab-probe.prom")).expect("a textfile");
+        self.write("synthetic", &Synthetic::healthy().exposition_without(delivered, now, steps));
+    }
+
+    fn write(&self, name: &str, exposition: &str) {
+        let fresh = self.path(&format!("textfile/{name}.new"));
+        std::fs::write(&fresh, exposition).expect("a textfile");
+        std::fs::rename(fresh, self.path(&format!("textfile/{name}.prom"))).expect("a textfile");
     }
 }
 
