@@ -64,4 +64,20 @@ if ! cmp -s tests/runners/package.json "$runners/package.json" || ! cmp -s tests
   python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$runners/python" -r tests/runners/requirements.txt
   cp tests/runners/package.json tests/runners/requirements.txt "$runners/"
 fi
+
+# Real MCP servers, from npm and PyPI, at the versions that tests/servers/ pins.
+servers=target/servers
+pins=(package.json package-lock.json requirements.txt)
+stale=0
+for pin in "${pins[@]}"; do cmp -s "tests/servers/$pin" "$servers/$pin" || stale=1; done
+if [ "$stale" = 1 ]; then
+  rm -rf "$servers"
+  mkdir -p "$servers/npm"
+  cp tests/servers/package.json tests/servers/package-lock.json "$servers/npm/"
+  npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$servers/npm"
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
+    --target "$servers/python" -r tests/servers/requirements.txt
+  # Last, so that an install that broke off is begun anew.
+  for pin in "${pins[@]}"; do cp "tests/servers/$pin" "$servers/"; done
+fi
 command -v cargo-nextest >/dev/null 2>&1 || { echo "install cargo-nextest first: https://nexte.st/docs/installation" >&2; exit 1; }

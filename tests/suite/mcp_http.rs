@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::harness::mcp_http::{
     LEGACY, MODERN, Sessions, SseServer, answer_events, answer_json, begin_events, error, event, legacy, legacy_result,
     method, modern, modern_result, result, say, tool,
 };
+use crate::harness::servers::{Listening, npm_server, python};
 
 /// Long enough for a machine with nothing to spare; tests that wait for a deadline set a short one themselves.
 const AMPLE: Duration = Duration::from_secs(30);
@@ -663,4 +665,45 @@ fn tls_troubles_are_tls_errors_and_a_ca_file_mends_one() {
 fn nothing_listening_is_a_connect_failure() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     asking(&format!("http://{free}/mcp")).expect(Reason::ConnectFailed);
+}
+
+#[test]
+fn the_real_everything_server_is_up_over_both_http_transports() {
+    let script = npm_server("server-everything");
+    let everything = |transport: &'static str| {
+        let script = script.clone();
+        Listening::start(move |port| {
+            let mut command = Command::new("node");
+            command.arg(script).arg(transport).env("PORT", port.to_string());
+            command
+        })
+    };
+    let server = everything("streamableHttp");
+    let (facts, memory) = asking(&server.url("/mcp")).check();
+    assert_eq!(facts.failure, None);
+    assert_eq!((facts.era, facts.transport), (Some(Era::Legacy), Some(Transport::Http)));
+    assert!(facts.tools.is_some_and(|tools| tools > 5), "{facts:?}");
+    let again = asking(&server.url("/mcp")).remembering(memory.era, memory.transport).expect_up();
+    assert_eq!((again.tools_digest, again.server_version), (facts.tools_digest, facts.server_version));
+
+    let server = everything("sse");
+    let (facts, memory) = asking(&server.url("/sse")).check();
+    assert_eq!(facts.failure, None);
+    assert_eq!((facts.era, facts.transport), (Some(Era::Legacy), Some(Transport::Sse)));
+    assert!(facts.tools.is_some_and(|tools| tools > 5), "{facts:?}");
+    asking(&server.url("/sse")).remembering(memory.era, memory.transport).expect_up();
+    asking(&server.url("/nowhere")).expect(Reason::HttpStatus);
+}
+
+#[test]
+fn the_real_fastmcp_server_is_up_in_the_modern_era() {
+    let server = Listening::start(|port| {
+        let mut command = python();
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/fastmcp_http.py")).arg(port.to_string());
+        command
+    });
+    let facts = asking(&server.url("/mcp")).expect_up();
+    assert_eq!((facts.era, facts.transport, facts.tools), (Some(Era::Modern), Some(Transport::Http), Some(1)));
+    // Its framework redirects one to the other.
+    assert_eq!(asking(&server.url("/mcp/")).token().expect_up().tools, Some(1));
 }
