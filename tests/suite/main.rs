@@ -9,6 +9,7 @@ mod harness;
 mod http;
 mod list;
 mod mcp_http;
+mod mcp_stdio;
 mod monitoring;
 mod node_exporter;
 mod pushgateway;

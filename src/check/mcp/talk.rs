@@ -262,7 +262,7 @@ impl Talk {
             let _ = write!(detail, "; stdout: {}", evidence::telling_lines(&self.last_noise));
         }
         if self.noise > 0 && !stderr.is_empty() {
-            let _ = write!(detail, "; {} lines on stdout were no JSON-RPC", self.noise);
+            let _ = write!(detail, "; lines on stdout that were no JSON-RPC: {}", self.noise);
         }
     }
 }

@@ -5,6 +5,7 @@ pub(crate) mod git;
 pub(crate) mod http;
 pub(crate) mod mcp_http;
 pub(crate) mod servers;
+pub(crate) mod player;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,39 @@
+//! The player of good, odd and hostile servers, built once for a test run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Its file. The suite alone would not build it (it is an example), so cargo is asked, which mostly finds it fresh.
+pub(crate) fn player() -> &'static Path {
+    static PLAYER: OnceLock<PathBuf> = OnceLock::new();
+    PLAYER.get_or_init(|| {
+        let suite = std::env::current_exe().expect("this test's own file");
+        // target/PROFILE/deps/suite-HASH
+        let profile = suite.ancestors().nth(2).expect("the profile's directory");
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--example", "player", "--manifest-path"]);
+        cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        cargo.arg("--target-dir").arg(profile.parent().expect("the target directory"));
+        if profile.ends_with("release") {
+            cargo.arg("--release");
+        }
+        assert!(cargo.status().expect("cargo starts").success(), "the player does not build");
+        profile.join("examples/player")
+    })
+}
+
+/// Processes, zombies included, that were started with `NAME=value` in their environment, whatever they have done
+/// since: the kernel shows the environment at the start of a process.
+pub(crate) fn marked_processes(name: &str, value: &str) -> Vec<String> {
+    let mark = format!("{name}={value}");
+    let of = |pid: &Path| -> Option<String> {
+        let environment = std::fs::read(pid.join("environ")).ok()?;
+        let marked = environment.split(|&b| b == 0).any(|variable| variable == mark.as_bytes());
+        marked.then(|| {
+            let line = std::fs::read(pid.join("cmdline")).unwrap_or_default();
+            format!("{} {}", pid.display(), String::from_utf8_lossy(&line).replace('\0', " "))
+        })
+    };
+    std::fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| of(&entry.path())).collect()
+}
