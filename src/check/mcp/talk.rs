@@ -31,6 +31,9 @@ const BROKEN_PATIENCE: Duration = Duration::from_secs(2);
 /// Requests that only a client sends.
 const OURS: [&str; 3] = [modern::DISCOVER, legacy::INITIALIZE, tools::TOOLS_LIST];
 
+/// Bytes kept of the last line that was no JSON-RPC.
+const NOISE_BYTES: usize = 400;
+
 /// What came next.
 #[derive(Debug)]
 pub(super) enum Heard {
@@ -65,7 +68,7 @@ pub(super) struct Talk {
     /// Set once only what is already on its way can still come.
     last_call: Option<Deadline>,
     noise: u64,
-    last_noise: String,
+    last_noise: Vec<u8>,
     broken: Option<String>,
     stray: Option<Id>,
 }
@@ -78,7 +81,7 @@ impl Talk {
             last_id: 0,
             last_call: None,
             noise: 0,
-            last_noise: String::new(),
+            last_noise: Vec::new(),
             broken: None,
             stray: None,
         }
@@ -151,7 +154,8 @@ impl Talk {
                 }
                 Message::Noise if line.trim_ascii().is_empty() => {}
                 Message::Noise => {
-                    self.last_noise = String::from_utf8_lossy(&line[..line.len().min(400)]).into_owned();
+                    self.last_noise.clear();
+                    self.last_noise.extend_from_slice(&line[..line.len().min(NOISE_BYTES)]);
                     self.noise += 1;
                 }
             }
@@ -259,7 +263,7 @@ impl Talk {
         if !stderr.is_empty() {
             let _ = write!(detail, "; stderr: {stderr}");
         } else if !self.last_noise.is_empty() {
-            let _ = write!(detail, "; stdout: {}", evidence::telling_lines(&self.last_noise));
+            let _ = write!(detail, "; stdout: {}", evidence::telling_lines(&String::from_utf8_lossy(&self.last_noise)));
         }
         if self.noise > 0 && !stderr.is_empty() {
             let _ = write!(detail, "; lines on stdout that were no JSON-RPC: {}", self.noise);

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use memchr::memchr;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -260,7 +261,7 @@ impl Lines {
             return Err(TooLarge::Check);
         }
         self.forget();
-        let line = self.buffer.len() + bytes.iter().position(|&b| b == b'\n').unwrap_or(bytes.len());
+        let line = self.buffer.len() + memchr(b'\n', bytes).unwrap_or(bytes.len());
         if line > MESSAGE_BYTES {
             return Err(TooLarge::Message);
         }
@@ -291,7 +292,7 @@ impl Lines {
 
     /// The next whole line, without its line break.
     pub(crate) fn next_line(&mut self) -> Option<&[u8]> {
-        let Some(offset) = self.buffer[self.searched..].iter().position(|&b| b == b'\n') else {
+        let Some(offset) = memchr(b'\n', &self.buffer[self.searched..]) else {
             self.searched = self.buffer.len();
             return None;
         };
