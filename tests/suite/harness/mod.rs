@@ -4,8 +4,8 @@ pub(crate) mod daemon;
 pub(crate) mod git;
 pub(crate) mod http;
 pub(crate) mod mcp_http;
-pub(crate) mod servers;
 pub(crate) mod player;
+pub(crate) mod servers;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
