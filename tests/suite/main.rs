@@ -7,6 +7,7 @@ mod discovery;
 mod exposition;
 mod harness;
 mod http;
+mod http_environment;
 mod list;
 mod mcp_http;
 mod mcp_stdio;
