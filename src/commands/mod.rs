@@ -25,6 +25,7 @@ use crate::config::diagnose::ConfigError;
 use crate::config::settings::Settings;
 use crate::exit::{Exit, UsageError};
 use crate::log;
+use crate::proc;
 use crate::sink::style::Style;
 
 /// Runs what the command line asks for and says how it ended.
@@ -38,10 +39,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     log::init(cli.global.verbose, cli.global.quiet);
-    match run(&cli) {
-        Ok(exit) => exit.into(),
-        Err(error) => failed(&error).into(),
-    }
+    let exit = run(&cli).unwrap_or_else(|error| failed(&error));
+    proc::signals::give_way();
+    exit.into()
 }
 
 /// Says why a command ended and chooses the exit code. A bad configuration has a line for each of its problems.

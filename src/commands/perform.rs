@@ -234,6 +234,7 @@ fn check_all(
     .context("cannot start the threads that checks run on; raise the limit on tasks (TasksMax, ulimit -u)")?;
     // Whatever is still running belongs to a check that was cut off, or left its check behind.
     proc::end_everything();
+    proc::signals::give_way();
     for (index, ended) in ran.into_iter().zip(ended) {
         fates[index] = Fate::Ran(ended);
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -21,11 +21,23 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// When the operating system refuses the handlers or the thread.
 pub fn install() -> io::Result<()> {
     watch(|signal| {
-        child::end_everything();
-        // Held to the end, so that no other replacement begins.
+        CAUGHT.store(true, Ordering::SeqCst);
+        // Held to the end, so that no other replacement begins. Before the children are ended: their checks would
+        // take that for an answer, and the pass would go on to deliver it.
         let _settled = fs::settle(SETTLE);
+        child::end_everything();
         sys::exit_now(128 + signal)
     })
+}
+
+/// Whether a signal that [`install`] watches for has come.
+static CAUGHT: AtomicBool = AtomicBool::new(false);
+
+/// Stays here for good if a signal is ending this process: what has been found since may only be the signal's doing.
+pub fn give_way() {
+    while CAUGHT.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
 }
 
 /// From now on `act` is called, in a thread of its own, with the first SIGINT or SIGTERM that comes; a second one

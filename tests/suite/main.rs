@@ -13,6 +13,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod monitoring;
 mod node_exporter;
+mod pass;
 mod pushgateway;
 mod service;
 mod textfile;
