@@ -57,7 +57,9 @@ launch() { # NAME PORT READY-PATH COMMAND…
     return
   fi
   if (exec 3<>"/dev/tcp/$bind/$port") 2>/dev/null; then
-    fail "port $port for $name is taken by something else; end that, or choose another: PROMETHEUS_PORT, ALERTMANAGER_PORT, PUSHGATEWAY_PORT, NODE_EXPORTER_PORT, VICTORIA_PORT"
+    fail "port $port for $name is taken by something else, perhaps the service that Debian's package starts by itself" \
+      "(systemctl disable --now prometheus prometheus-alertmanager prometheus-node-exporter prometheus-pushgateway victoria-metrics);" \
+      "end that, or choose another port: PROMETHEUS_PORT, ALERTMANAGER_PORT, PUSHGATEWAY_PORT, NODE_EXPORTER_PORT, VICTORIA_PORT"
   fi
   setsid nohup "$@" >>"$dir/log/$name.log" 2>&1 </dev/null &
   pid=$!

@@ -139,6 +139,40 @@ fn message_with<'a>(messages: &'a [String], parts: &[&str]) -> Option<&'a String
 }
 
 #[test]
+fn what_alerts_say_reaches_the_chat_as_it_was_written() {
+    let stack = Stack::hurried();
+    let summary = "5 < 6 & <b>\"quoted\"</b> 'single' &amp; ünïcode";
+    let alert = |name: &str, text: &str| {
+        serde_json::json!({
+            "labels": {"alertname": name, "severity": "critical", "environment": "lab", "host": "h"},
+            "annotations": {"summary": text, "description": text, "action": text, "runbook_url": text},
+        })
+    };
+    let many = (0..30).map(|n| alert(&format!("Long{n}"), &"<&>\"'".repeat(300)));
+    let all: Vec<_> = std::iter::once(alert("Short", summary)).chain(many).collect();
+    assert_eq!(all.len(), 31);
+    let url = format!("{}/api/v2/alerts", stack.url("ALERTMANAGER_PORT"));
+    let body = serde_json::to_string(&all).expect("JSON");
+    ureq::post(&url).header("Content-Type", "application/json").send(body).expect("alerts");
+    let messages = eventually(Duration::from_secs(60), "the alerts are told", || {
+        let messages = stack.bot.messages();
+        messages.iter().any(|message| message.contains("31 alerts are firing in all")).then_some(messages)
+    });
+    assert!(messages.iter().any(|message| message.contains("<&>\"'<&>")), "{messages:?}");
+    assert_eq!(stack.bot.refusals(), Vec::<String>::new(), "Telegram would have refused these");
+
+    let alone = serde_json::json!([{
+        "labels": {"alertname": "Alone", "severity": "critical", "environment": "live", "host": "h"},
+        "annotations": {"summary": summary, "description": summary},
+    }]);
+    ureq::post(&url).header("Content-Type", "application/json").send(alone.to_string()).expect("an alert");
+    eventually(Duration::from_secs(60), "the text arrives as it was written", || {
+        stack.bot.messages().iter().any(|message| message.contains(summary)).then_some(())
+    });
+    assert_eq!(stack.bot.refusals(), Vec::<String>::new(), "Telegram would have refused these");
+}
+
+#[test]
 fn a_person_is_told_once_what_matters_and_when_it_is_over() {
     let stack = Stack::hurried();
     let prometheus = stack.url("PROMETHEUS_PORT");

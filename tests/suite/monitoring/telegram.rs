@@ -66,3 +66,49 @@ impl Drop for Bot {
         let _ = self.child.wait();
     }
 }
+
+/// Sends a message as any program could and gives the status of the answer.
+fn send(bot: &Bot, token: &str, chat: &str, text: &str) -> u16 {
+    let body = serde_json::json!({"chat_id": chat, "text": text, "parse_mode": "HTML"}).to_string();
+    ureq::post(&format!("{}/bot{token}/sendMessage", bot.url()))
+        .header("Content-Type", "application/json")
+        .config()
+        .http_status_as_error(false)
+        .build()
+        .send(body)
+        .expect("an answer")
+        .status()
+        .as_u16()
+}
+
+/// A stand-in that took everything would prove nothing.
+#[test]
+fn the_stand_in_refuses_what_telegram_refuses() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bot = Bot::start(directory.path());
+    let cases = [
+        (TOKEN, CHAT, "<b>whole</b> &lt;text&gt; <a href=\"https://example.org/\">link</a> &#39;", 200),
+        ("123456789:another", CHAT, "text", 401),
+        ("no-token", CHAT, "text", 404),
+        (TOKEN, "-1", "text", 400),
+        (TOKEN, CHAT, "", 400),
+        (TOKEN, CHAT, "  <b> </b> ", 400),
+        (TOKEN, CHAT, "5 < 6", 400),
+        (TOKEN, CHAT, "<script>x</script>", 400),
+        (TOKEN, CHAT, "<b>open", 400),
+        (TOKEN, CHAT, "<b><i>crossed</b></i>", 400),
+        (TOKEN, CHAT, "closed</b>", 400),
+        (TOKEN, CHAT, &"x".repeat(4096), 200),
+        (TOKEN, CHAT, &"x".repeat(4097), 400),
+        (TOKEN, CHAT, &"🔥".repeat(2049), 400),
+    ];
+    for (token, chat, text, status) in cases {
+        assert_eq!(send(&bot, token, chat, text), status, "{token} {chat} {text:.40}");
+    }
+    // A group takes 20 messages a minute; two were taken above.
+    for _ in 0..18 {
+        assert_eq!(send(&bot, TOKEN, CHAT, "text"), 200);
+    }
+    assert_eq!(send(&bot, TOKEN, CHAT, "text"), 429);
+    assert_eq!((bot.messages().len(), bot.refusals().len()), (20, 13));
+}
