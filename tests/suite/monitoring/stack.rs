@@ -74,6 +74,24 @@ fn what_a_host_pushes_is_known_under_the_same_name_as_what_it_writes() {
 }
 
 #[test]
+fn series_that_node_exporter_drops_are_noticed() {
+    let stack = Stack::hurried();
+    let prometheus = stack.url("PROMETHEUS_PORT");
+    eventually(Duration::from_secs(40), "the counter is scraped while nothing is dropped", || {
+        let counter = "promhttp_metric_handler_errors_total{cause=\"gathering\",instance=\"lab:9100\"} == 0";
+        (!query(&prometheus, "query?", counter).is_empty()).then_some(())
+    });
+    for file in ["one", "two"] {
+        let same = "# HELP twice The same in two files.\n# TYPE twice gauge\ntwice 1\n";
+        std::fs::write(stack.path(&format!("textfile/{file}.prom")), same).expect("a textfile");
+    }
+    let alert = "ALERTS{alertname=\"LabProbeSeriesDropped\",alertstate=\"firing\",host=\"lab\"}";
+    eventually(Duration::from_secs(40), "the alert fires", || {
+        (!query(&prometheus, "query?", alert).is_empty()).then_some(())
+    });
+}
+
+#[test]
 fn a_pid_that_is_another_process_by_now_is_left_alone() {
     let stack = Stack::shipped();
     succeed(stack.script().arg("down"));
