@@ -154,9 +154,12 @@ fn a_gateway_that_is_killed_and_restarted_in_the_middle_gets_the_group() {
     let port = first.port();
     let settings = PushgatewaySettings { retries: 12, ..settings(url_of(&first)) };
     deliver(&settings).expect("delivered");
-    first.kill();
+    // It has the request, or is about to have it, and dies over it.
+    first.freeze();
     let pushing = std::thread::spawn(move || deliver(&settings));
-    // Long enough for a first attempt to fail.
+    std::thread::sleep(Duration::from_millis(300));
+    first.kill();
+    // Long enough for an attempt to find nobody there.
     std::thread::sleep(Duration::from_millis(400));
     assert!(!pushing.is_finished(), "it keeps trying");
     let second = Daemon::start_at("prometheus-pushgateway", &["--persistence.file="], port);
@@ -280,6 +283,24 @@ fn a_large_body_is_compressed_for_a_gateway_that_says_it_takes_that() {
     let gateway = gateway(&[]);
     pushgateway::deliver(&settings(url_of(&gateway)), &exposition, Deadline::after(AMPLE)).expect("delivered");
     assert!(gateway.get("/metrics").contains("a_metric{instance=\"lab\",job=\"lab_probe\"} 1"));
+}
+
+#[test]
+fn the_environments_proxy_is_used_for_a_gateway_elsewhere_and_not_for_one_here() {
+    let proxy = Fake::serve(|_, stream| answer(stream, "200 OK", &[], b""));
+    let gateway = gateway(&[]);
+    let lab = Lab::new();
+    let pass = |url: &str| {
+        config(&lab, "\"a\"", &format!("url = \"{url}\"\ngrouping = {{ instance = \"lab\" }}"));
+        let mut command = lab.command(["--once"]);
+        let output = command.env("http_proxy", proxy.url("/")).output().expect("lab-probe starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    pass(&url_of(&gateway));
+    assert_eq!(proxy.seen().len(), 0);
+    pass("http://push.invalid:9091");
+    let target = proxy.seen().pop().expect("a request").target;
+    assert_eq!(target, "http://push.invalid:9091/metrics/job/lab_probe/instance/lab");
 }
 
 #[test]
