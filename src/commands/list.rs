@@ -2,7 +2,7 @@
 
 use super::recall::recall;
 use crate::cli::{Cli, ListArgs, ListFormat};
-use crate::clock;
+use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit::Exit;
 use crate::log;
@@ -30,10 +30,11 @@ pub(super) fn run(cli: &Cli, args: &ListArgs) -> anyhow::Result<Exit> {
 }
 
 fn gather(settings: &Settings, kinds: &[Kind]) -> Listing {
+    let deadline = Deadline::after(settings.probe.deadline);
     let recalled = recall(settings);
     let asked_for = |entry: &Entry| kinds.is_empty() || kinds.contains(&entry.target.kind());
     let targets = recalled.snapshot.entries.into_iter().filter(asked_for).map(list_one).collect();
-    let files = plan::mcp::files(settings, &Surroundings::of_process());
+    let files = plan::mcp::files(settings, &Surroundings::of_process(), deadline);
     Listing { targets, files, warnings: recalled.warnings }
 }
 

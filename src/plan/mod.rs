@@ -11,6 +11,7 @@ use self::surroundings::Surroundings;
 pub mod due;
 mod fingerprint;
 pub mod mcp;
+mod patience;
 pub mod services;
 pub mod surroundings;
 pub mod thunes;
@@ -20,7 +21,7 @@ pub mod worktrees;
 pub fn all(settings: &Settings, deadline: Deadline) -> Plan {
     let surroundings = Surroundings::of_process();
     let mut plan = Plan::default();
-    plan.add(mcp::plan(settings, &surroundings));
+    plan.add(mcp::plan(settings, &surroundings, deadline));
     plan.add(worktrees::plan(&settings.worktree, &settings.probe.records_dir(), deadline));
     plan.add(thunes::plan(settings));
     plan.add(services::plan(settings));

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::clients::{Scope, Shape};
-use super::discover::Source;
 use super::entry::Entry;
 use super::readers::strings;
+use super::sources::Source;
 
 /// The lists in force for the user. A project's own lists hold for the project alone: a cloned repository does not
 /// switch off what the user has set up.

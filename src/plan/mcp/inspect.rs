@@ -72,7 +72,7 @@ pub fn inspect(path: &Path, surroundings: &Surroundings) -> Result<Inspection, S
 
 /// The client that reads this file from a project.
 fn project_client(path: &Path, canonical: &Path, surroundings: &Surroundings) -> Result<&'static Client, &'static str> {
-    let own = places::places(surroundings, &[]);
+    let own = places::own(surroundings);
     if own.iter().any(|place| std::fs::canonicalize(&place.path).is_ok_and(|place| place == canonical)) {
         return Err("it is a config of your own, not a project's: its servers are checked without being trusted");
     }

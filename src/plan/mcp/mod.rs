@@ -19,10 +19,12 @@ mod places;
 mod readers;
 mod resolve;
 mod scripts;
+mod sources;
 pub mod trust;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use self::discover::Search;
 use self::merge::Named;
@@ -30,6 +32,7 @@ use self::trust::TrustStore;
 use super::Plan;
 use super::fingerprint::Key;
 use super::surroundings::Surroundings;
+use crate::clock::Deadline;
 use crate::config::settings::{ServerReach, ServerSettings, Settings};
 use crate::model::listing::ClientFile;
 use crate::model::mcp::{HealthScript, HttpServer, McpTarget, Reach, StdioServer};
@@ -37,18 +40,24 @@ use crate::model::reason::{Failure, Reason};
 use crate::model::target::{Origin, Probe, Schedule, Target};
 
 /// Every file that discovery looks for, whether it is there or not.
-pub fn files(settings: &Settings, surroundings: &Surroundings) -> Vec<ClientFile> {
+pub fn files(settings: &Settings, surroundings: &Surroundings, deadline: Deadline) -> Vec<ClientFile> {
     if !settings.mcp.discover {
         return Vec::new();
     }
-    let projects = places::projects(surroundings, &settings.worktree.repos);
+    let projects = sources::projects(surroundings, repositories(settings), deadline, &mut Vec::new());
+    let of_projects = projects.iter().flat_map(places::of_project);
     let file = |place: places::Place| ClientFile {
         source: place.client.name,
         scope: place.scope.as_str(),
         present: place.path.exists(),
         path: place.path,
     };
-    places::places(surroundings, &projects).into_iter().map(file).collect()
+    places::own(surroundings).into_iter().chain(of_projects).map(file).collect()
+}
+
+/// The configured repositories. The default is the working directory's, which is looked at anyway.
+fn repositories(settings: &Settings) -> &[PathBuf] {
+    if settings.worktree.discovered { &[] } else { &settings.worktree.repos }
 }
 
 /// The names of all clients that are looked for, in the order of their table.
@@ -60,19 +69,20 @@ pub fn client_names() -> impl Iterator<Item = &'static str> {
 const OWN: &str = "lab-probe";
 
 /// Every MCP server to report on: by hand, by health script, discovered, and expected but found nowhere.
-pub fn plan(settings: &Settings, surroundings: &Surroundings) -> Plan {
+pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline) -> Plan {
     let mcp = &settings.mcp;
     let mut plan = Plan::default();
     let (trusted, warning) = TrustStore::load(&settings.probe.state_dir);
     plan.warnings.extend(warning);
-    let found = discover::discover(&Search {
+    let search = Search {
         surroundings,
         discover: mcp.discover,
         config_files: &mcp.config_files,
-        repositories: &settings.worktree.repos,
+        repositories: repositories(settings),
         trusted: &trusted,
         ca_file: mcp.ca_file.as_deref(),
-    });
+    };
+    let found = discover::discover(&search, deadline);
     plan.warnings.extend(found.warnings);
 
     let mut own = by_hand(settings);

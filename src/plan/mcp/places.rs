@@ -28,9 +28,8 @@ pub(super) struct Project {
     pub(super) repository: PathBuf,
 }
 
-/// Every file the clients may keep lists in, each path once: a file that is somebody's own is never looked at a second
-/// time as a project's, even when the project directory is the home.
-pub(super) fn places(surroundings: &Surroundings, projects: &[Project]) -> Vec<Place> {
+/// The files of the user and the machine, each path once.
+pub(super) fn own(surroundings: &Surroundings) -> Vec<Place> {
     let mut seen = BTreeSet::new();
     let mut places = Vec::new();
     for client in CLIENTS {
@@ -42,17 +41,20 @@ pub(super) fn places(surroundings: &Surroundings, projects: &[Project]) -> Vec<P
             }
         }
     }
-    for project in projects {
-        for client in CLIENTS {
-            for file in client.files.iter().filter(|file| matches!(file.base, Base::Project)) {
-                let path = project.directory.join(file.path);
-                if seen.insert(path.clone()) {
-                    places.push(Place { client, scope: file.scope, path, project: Some(project.clone()) });
-                }
-            }
-        }
-    }
     places
+}
+
+/// The files of a project.
+pub(super) fn of_project(project: &Project) -> impl Iterator<Item = Place> {
+    CLIENTS.iter().flat_map(move |client| {
+        let files = client.files.iter().filter(|file| matches!(file.base, Base::Project));
+        files.map(move |file| Place {
+            client,
+            scope: file.scope,
+            path: project.directory.join(file.path),
+            project: Some(project.clone()),
+        })
+    })
 }
 
 /// Where a file of the user or the machine is; `None` for a project's, and where there is no home.
@@ -85,19 +87,36 @@ fn config_home(surroundings: &Surroundings, below: &str) -> Option<PathBuf> {
     }
 }
 
-/// The projects whose files are looked at: the repository of the working directory (every directory from there up to
-/// its top), and every worktree of each configured repository. The home itself is no project unless it is a repository.
-pub(super) fn projects(surroundings: &Surroundings, repositories: &[PathBuf]) -> Vec<Project> {
-    let mut projects = Vec::new();
-    if let Some(cwd) = &surroundings.cwd {
-        projects.extend(around(cwd, surroundings));
+/// Where projects are looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Root {
+    /// The working directory: its repository, every directory from there up to the top, and the other worktrees.
+    WorkingDirectory(PathBuf),
+    /// A configured repository: every worktree.
+    Repository(PathBuf),
+}
+
+/// The working directory and the configured repositories.
+pub(super) fn roots(surroundings: &Surroundings, repositories: &[PathBuf]) -> Vec<Root> {
+    let cwd = surroundings.cwd.iter().cloned().map(Root::WorkingDirectory);
+    cwd.chain(repositories.iter().cloned().map(Root::Repository)).collect()
+}
+
+impl Root {
+    /// The directory itself.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Root::WorkingDirectory(path) | Root::Repository(path) => path,
+        }
     }
-    for repository in repositories {
-        projects.extend(worktrees(repository));
+
+    /// The projects there. The home is none unless it is a repository: what lies in it is the user's own.
+    pub(super) fn projects(&self, home: Option<&Path>) -> Vec<Project> {
+        match self {
+            Root::WorkingDirectory(cwd) => around(cwd, home),
+            Root::Repository(repository) => worktrees(repository),
+        }
     }
-    let mut seen = BTreeSet::new();
-    projects.retain(|project| seen.insert(project.directory.clone()));
-    projects
 }
 
 /// The project at a directory.
@@ -114,15 +133,16 @@ pub(super) fn directory_of(path: &Path, client: &Client) -> PathBuf {
     path.ancestors().nth(depth).unwrap_or(Path::new("/")).to_owned()
 }
 
-fn around(cwd: &Path, surroundings: &Surroundings) -> Vec<Project> {
+fn around(cwd: &Path, home: Option<&Path>) -> Vec<Project> {
     let top = cwd.ancestors().find_map(|directory| Some((directory, common_git_directory(directory)?)));
     match top {
-        Some((top, repository)) => cwd
-            .ancestors()
-            .take_while(|directory| directory.starts_with(top))
-            .map(|directory| Project { directory: directory.to_owned(), repository: repository.clone() })
-            .collect(),
-        None if Some(cwd) == surroundings.home.as_deref() || cwd.parent().is_none() => Vec::new(),
+        Some((top, repository)) => {
+            let inside = cwd.ancestors().take_while(|directory| directory.starts_with(top));
+            let project =
+                |directory: &Path| Project { directory: directory.to_owned(), repository: repository.clone() };
+            inside.map(project).chain(worktrees(top)).collect()
+        }
+        None if Some(cwd) == home || cwd.parent().is_none() => Vec::new(),
         None => vec![project_at(cwd)],
     }
 }
@@ -180,14 +200,8 @@ mod tests {
     }
 
     fn at(root: &Path, home: Option<&Path>, cwd: &str) -> Vec<PathBuf> {
-        let surroundings = Surroundings {
-            home: home.map(Path::to_owned),
-            cwd: Some(root.join(cwd)),
-            root: root.to_owned(),
-            platform: Platform::Linux,
-            env: [].into(),
-        };
-        let found = projects(&surroundings, &[]);
+        let mut found = Root::WorkingDirectory(root.join(cwd)).projects(home);
+        found.dedup();
         found.into_iter().map(|p| p.directory.strip_prefix(root).expect("below").to_owned()).collect()
     }
 

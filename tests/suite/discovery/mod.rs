@@ -6,7 +6,9 @@ mod clients;
 mod names;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use lab_probe::clock::Deadline;
 use lab_probe::config::environment::Environment;
 use lab_probe::config::settings::Settings;
 use lab_probe::model::mcp::{HttpTransport, Reach};
@@ -40,7 +42,7 @@ impl Tree {
         let environment = Environment::new(Some(&root.join("home")), &root, &[]);
         let mut settings = lab_probe::config::load_in(None, &environment).expect("the defaults");
         settings.probe.state_dir = root.join("state");
-        settings.worktree.repos.clear();
+        assert!(settings.worktree.discovered);
         Tree { settings, surroundings, directory }
     }
 
@@ -61,7 +63,7 @@ impl Tree {
     }
 
     fn plan(&self) -> Plan {
-        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings)
+        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings, Deadline::after(Duration::from_secs(60)))
     }
 }
 

@@ -123,6 +123,7 @@ fn worktrees_of_one_repository_that_say_the_same_have_one_server() {
     tree.write("project/.git/worktrees/wt/gitdir", &format!("{}\n", tree.path("wt/.git").display()));
     tree.write("project/.git/worktrees/wt/commondir", "../..\n");
     std::fs::create_dir_all(tree.path("elsewhere/.git")).expect("a directory");
+    tree.settings.worktree.discovered = false;
     tree.settings.worktree.repos = vec![tree.path("project"), tree.path("elsewhere")];
     let plan = tree.plan();
     assert_eq!(names(&plan), ["abs", "dev", "dev@claude-code:elsewhere"]);

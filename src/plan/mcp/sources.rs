@@ -1,0 +1,291 @@
+//! The clients' files, found and read: what each says, and whether what it names may be started.
+//!
+//! The user's own files are read where they lie. Everything else (files that the configuration names, projects) may
+//! lie on a mount that never answers, and is looked at with [`patience`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::claude;
+use super::clients::{Client, GENERIC, Scope, by_container, by_path};
+use super::discover::Search;
+use super::document::{self, Document, Syntax};
+use super::inspect::PROJECT_LIMIT;
+use super::places::{self, Place, Project};
+use super::trust::{self, Standing, TrustStore};
+use crate::clock::Deadline;
+use crate::fs::access::{self, Exposure};
+use crate::model::reason::{Failure, Reason};
+use crate::plan::patience;
+use crate::plan::surroundings::Surroundings;
+
+/// The most that is read of a user's own file: `~/.claude.json` keeps histories and grows to several MiB.
+const USER_LIMIT: u64 = 16 << 20;
+
+/// A client's file, read.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// Whose it is, which list, where.
+    pub(super) place: Place,
+    /// The file, symbolic links resolved.
+    canonical: PathBuf,
+    /// What it says.
+    pub(super) document: Document,
+    /// Why its servers may not be started, if so.
+    pub(super) gate: Option<Failure>,
+    /// Servers that another file of the client switches off, each with the key that does.
+    pub(super) switched_off: Vec<(String, String)>,
+}
+
+/// Files, and what was odd about others.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    /// What could be read, the files named in the configuration first, then the user's, then the projects'.
+    pub(super) read: Vec<Source>,
+    /// A sentence about each that could not.
+    pub(super) warnings: Vec<String>,
+}
+
+/// What decides whether a file is read and believed.
+#[derive(Debug)]
+struct Rules {
+    discover: bool,
+    /// Canonical paths of `config_files`.
+    named: BTreeSet<PathBuf>,
+    /// Canonical paths of the user's own files: never read again as a project's.
+    own: BTreeSet<PathBuf>,
+    trusted: TrustStore,
+}
+
+/// Reads every file that is there.
+pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
+    let mut sources = Sources::default();
+    let named = named_files(search.config_files, deadline, &mut sources.warnings);
+    let mut rules = Rules {
+        discover: search.discover,
+        named: named.keys().cloned().collect(),
+        own: BTreeSet::new(),
+        trusted: search.trusted.clone(),
+    };
+    for place in places::own(search.surroundings) {
+        rules.read_place(place, &mut sources);
+    }
+    rules.own = sources.read.iter().map(|source| source.canonical.clone()).collect();
+    let projects = projects(search.surroundings, search.repositories, deadline, &mut sources.warnings);
+    rules.read_projects(projects, deadline, &mut sources);
+    // Where the table of clients knows a named file, it has been read as that client's, and allowed there.
+    let known: BTreeSet<&PathBuf> = sources.read.iter().map(|source| &source.canonical).collect();
+    let others: Vec<PathBuf> =
+        named.iter().filter(|(canonical, _)| !known.contains(canonical)).map(|n| n.1.clone()).collect();
+    let mut all = read_named(others, deadline);
+    all.read.append(&mut sources.read);
+    all.warnings.splice(0..0, sources.warnings);
+    all
+}
+
+/// The files of `config_files` by their canonical paths.
+fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>) -> BTreeMap<PathBuf, PathBuf> {
+    let mut named = BTreeMap::new();
+    let found = patience::each(files.to_vec(), patience::LIMIT, deadline, |path| std::fs::canonicalize(path));
+    for (path, canonical) in files.iter().zip(found) {
+        match canonical {
+            Some(Ok(canonical)) => drop(named.insert(canonical, path.clone())),
+            Some(Err(error)) => warnings.push(format!("{}: {error} (named in mcp.config_files)", path.display())),
+            None => warnings.push(does_not_answer(path)),
+        }
+    }
+    named
+}
+
+/// The projects around the working directory and those of the configured repositories, each once.
+pub(super) fn projects(
+    surroundings: &Surroundings,
+    repositories: &[PathBuf],
+    deadline: Deadline,
+    warnings: &mut Vec<String>,
+) -> Vec<Project> {
+    let roots = places::roots(surroundings, repositories);
+    let paths: Vec<PathBuf> = roots.iter().map(|root| root.path().to_owned()).collect();
+    let home = surroundings.home.clone();
+    let found = patience::each(roots, patience::LIMIT, deadline, move |root| root.projects(home.as_deref()));
+    let mut projects = Vec::new();
+    for (path, found) in paths.iter().zip(found) {
+        match found {
+            Some(found) => projects.extend(found),
+            None => warnings.push(does_not_answer(path)),
+        }
+    }
+    let mut seen = BTreeSet::new();
+    projects.retain(|project| seen.insert(project.directory.clone()));
+    projects
+}
+
+fn read_named(files: Vec<PathBuf>, deadline: Deadline) -> Sources {
+    let mut all = Sources::default();
+    let read = patience::each(files.clone(), patience::LIMIT, deadline, |path| {
+        let mut sources = Sources::default();
+        sources.read.extend(named_source(path, &mut sources.warnings));
+        sources
+    });
+    for (path, read) in files.iter().zip(read) {
+        all.add(read, path);
+    }
+    all
+}
+
+impl Sources {
+    fn add(&mut self, more: Option<Sources>, path: &Path) {
+        match more {
+            Some(more) => {
+                self.read.extend(more.read);
+                self.warnings.extend(more.warnings);
+            }
+            None => self.warnings.push(does_not_answer(path)),
+        }
+    }
+}
+
+fn does_not_answer(path: &Path) -> String {
+    format!("{}: the file system does not answer; its servers are left out", path.display())
+}
+
+impl Rules {
+    fn read_projects(self, projects: Vec<Project>, deadline: Deadline, sources: &mut Sources) {
+        let rules = Arc::new(self);
+        let read = patience::each(projects.clone(), patience::LIMIT, deadline, move |project| {
+            let mut sources = Sources::default();
+            for place in places::of_project(project) {
+                rules.read_place(place, &mut sources);
+            }
+            sources
+        });
+        for (project, read) in projects.iter().zip(read) {
+            sources.add(read, &project.directory);
+        }
+    }
+
+    /// Reads a client's file in its usual place, if it is there.
+    fn read_place(&self, place: Place, sources: &mut Sources) {
+        // Most of the table is not there: one question, where resolving the path would be several.
+        match std::fs::symlink_metadata(&place.path) {
+            Ok(_) => {}
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return,
+            Err(e) if self.discover => return sources.warnings.push(format!("{}: {e}", place.path.display())),
+            Err(_) => return,
+        }
+        let canonical = match std::fs::canonicalize(&place.path) {
+            Ok(canonical) => canonical,
+            Err(e) if self.discover => return sources.warnings.push(format!("{}: {e}", place.path.display())),
+            Err(_) => return,
+        };
+        let named = self.named.contains(&canonical);
+        if (self.discover || named) && !self.own.contains(&canonical) {
+            sources.read.extend(self.source(place, canonical, named, &mut sources.warnings));
+        }
+    }
+
+    fn source(&self, place: Place, canonical: PathBuf, named: bool, warnings: &mut Vec<String>) -> Option<Source> {
+        let outside = place.project.as_ref().filter(|project| !is_inside(&canonical, &project.directory));
+        if outside.is_some() && !named {
+            let shown = place.path.display();
+            warnings.push(format!(
+                "{shown}: a symbolic link out of its project is not followed; name the file in mcp.config_files"
+            ));
+            return None;
+        }
+        let limit = if place.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
+        let file = read_file(&place.path, limit, warnings)?;
+        let document = parse(&place.path, &file.bytes, place.client.syntax, warnings)?;
+        let to_be_trusted = place.scope == Scope::Project && !named;
+        let untrusted = || to_be_trusted.then(|| untrusted(&canonical, &file.bytes, &self.trusted)).flatten();
+        let gate = file.exposed.or_else(untrusted);
+        let switched_off = claude::switched_off_beside(&place);
+        Some(Source { place, canonical, document, gate, switched_off })
+    }
+}
+
+fn is_inside(canonical: &Path, directory: &Path) -> bool {
+    std::fs::canonicalize(directory).is_ok_and(|directory| canonical.starts_with(directory))
+}
+
+/// A file that only lab-probe's configuration names.
+fn named_source(path: &Path, warnings: &mut Vec<String>) -> Option<Source> {
+    let canonical = std::fs::canonicalize(path).ok()?;
+    let ReadFile { bytes, exposed: gate } = read_file(path, USER_LIMIT, warnings)?;
+    let by_name = by_path(path);
+    let syntax = by_name.map_or_else(|| syntax_of(path), |client| client.syntax);
+    let document = parse(path, &bytes, syntax, warnings)?;
+    let Some(client) = identify(by_name, syntax, &document.root) else {
+        warnings.push(format!("{}: holds no list of MCP servers in a form lab-probe knows", path.display()));
+        return None;
+    };
+    let project = Some(places::project_at(&places::directory_of(path, client)));
+    let place = Place { client, scope: Scope::Config, path: path.to_owned(), project };
+    let switched_off = claude::switched_off_beside(&place);
+    Some(Source { place, canonical, document, gate, switched_off })
+}
+
+fn syntax_of(path: &Path) -> Syntax {
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => Syntax::Toml,
+        Some("yaml" | "yml") => Syntax::Yaml,
+        _ => Syntax::Json,
+    }
+}
+
+/// Whose file it is: by its path, else by the key its list has. An empty file is anybody's.
+fn identify(by_name: Option<&'static Client>, syntax: Syntax, root: &Map<String, Value>) -> Option<&'static Client> {
+    by_name.or_else(|| by_container(syntax, |key| root.contains_key(key))).or(root.is_empty().then_some(&GENERIC))
+}
+
+/// A file's contents, and why they are not to be believed, if so.
+struct ReadFile {
+    bytes: Vec<u8>,
+    exposed: Option<Failure>,
+}
+
+fn read_file(path: &Path, limit: u64, warnings: &mut Vec<String>) -> Option<ReadFile> {
+    let opened = crate::fs::open_regular(path);
+    match opened.and_then(|file| Ok((crate::fs::read_open(&file, limit)?, access::exposure(path, &file)?))) {
+        Ok((bytes, exposure)) => Some(ReadFile { bytes, exposed: exposure.map(|e| exposed(path, &e, warnings)) }),
+        // Gone since it was seen.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => {
+            warnings.push(format!("{}: {e}; its servers are left out", path.display()));
+            None
+        }
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8], syntax: Syntax, warnings: &mut Vec<String>) -> Option<Document> {
+    match document::parse(bytes, syntax) {
+        Ok(document) => Some(document),
+        Err(e) => {
+            let place = format!("{}:{}:{}", path.display(), e.line, e.column);
+            warnings.push(format!("{place}: {}; its servers are left out", e.message));
+            None
+        }
+    }
+}
+
+/// The failure of every server in a file that others may write; said as a warning, too, because it is a hole to mend.
+fn exposed(path: &Path, exposure: &Exposure, warnings: &mut Vec<String>) -> Failure {
+    warnings.push(format!("{}: its servers are not started: {exposure}", path.display()));
+    Failure::new(Reason::Untrusted, exposure.finding.clone()).with_hint(format!("run `{}`", exposure.remedy))
+}
+
+/// The failure of every server in a project's file that is not allowed as it stands.
+fn untrusted(canonical: &Path, bytes: &[u8], trusted: &TrustStore) -> Option<Failure> {
+    let shown = canonical.display();
+    let detail = match trusted.standing(canonical, &trust::digest(bytes)) {
+        Standing::Allowed => return None,
+        Standing::Changed => format!("{shown} has changed since it was trusted"),
+        Standing::Unknown => format!("{shown} is a project's file, and nobody has allowed its servers to be started"),
+    };
+    let hint = format!("read the file, then run `lab-probe trust {}`", access::quoted(canonical));
+    Some(Failure::new(Reason::Untrusted, detail).with_hint(hint))
+}

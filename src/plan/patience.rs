@@ -1,0 +1,107 @@
+//! Looking at directories that may never answer.
+//!
+//! A dead network mount blocks whoever asks about a path below it, without limit and without a way to be called off.
+//! Such a path must cost itself and nothing else: not the other paths, not the pass's deadline.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::time::Duration;
+
+use crate::clock::Deadline;
+
+/// How long one look may take before the others are no longer kept waiting for it.
+pub(super) const LIMIT: Duration = Duration::from_secs(1);
+
+/// Does `work` for every item, in order, on one thread; an item that takes longer than `limit` is given up (`None`) and
+/// the rest is done by another thread. At the deadline everything that is left is given up.
+///
+/// A thread that hangs is left behind: it holds nothing but its item.
+pub(super) fn each<I, T>(
+    items: Vec<I>,
+    limit: Duration,
+    deadline: Deadline,
+    work: impl Fn(&I) -> T + Send + Sync + 'static,
+) -> Vec<Option<T>>
+where
+    I: Send + Sync + 'static,
+    T: Send + 'static,
+{
+    let mut results: Vec<Option<T>> = items.iter().map(|_| None).collect();
+    let (items, work) = (Arc::new(items), Arc::new(work));
+    let mut next = 0;
+    while next < items.len() && !deadline.passed() {
+        let (sender, receiver) = mpsc::channel();
+        let turn = Arc::new(AtomicUsize::new(next));
+        let worker = {
+            let (items, work, turn) = (Arc::clone(&items), Arc::clone(&work), Arc::clone(&turn));
+            move || run(&items, &*work, &turn, &sender)
+        };
+        if std::thread::Builder::new().name("plan".into()).spawn(worker).is_err() {
+            // No threads to be had: everything is given up rather than risked.
+            break;
+        }
+        while let Ok((index, result)) = receiver.recv_timeout(deadline.sooner(limit).left()) {
+            results[index] = Some(result);
+            next = index + 1;
+        }
+        // Either all is done, or the item at `next` hangs: its thread is told to take up no other.
+        turn.store(usize::MAX, Ordering::Relaxed);
+        next += 1;
+    }
+    results
+}
+
+fn run<I, T>(items: &[I], work: &(impl Fn(&I) -> T + ?Sized), turn: &AtomicUsize, sender: &Sender<(usize, T)>) {
+    loop {
+        let index = turn.load(Ordering::Relaxed);
+        let Some(item) = items.get(index) else { return };
+        let result = work(item);
+        if turn.compare_exchange(index, index + 1, Ordering::Relaxed, Ordering::Relaxed).is_err()
+            || sender.send((index, result)).is_err()
+        {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::mpsc::Receiver;
+
+    use super::*;
+
+    #[test]
+    fn one_that_never_answers_costs_itself_and_no_other() {
+        let (_never, hang): (Sender<()>, Receiver<()>) = mpsc::channel();
+        let hang = Mutex::new(hang);
+        let work = move |item: &u32| {
+            if item % 10 == 3 {
+                let _ = hang.lock().map(|hang| hang.recv());
+            }
+            item * 2
+        };
+        let results =
+            each((0..15).collect(), Duration::from_millis(50), Deadline::after(Duration::from_secs(60)), work);
+        let expected: Vec<Option<u32>> = (0..15).map(|item| (item % 10 != 3).then_some(item * 2)).collect();
+        assert_eq!(results, expected);
+    }
+
+    #[test]
+    fn at_the_deadline_the_rest_is_given_up() {
+        let passed = Deadline::after(Duration::ZERO);
+        assert_eq!(each(vec![1, 2], LIMIT, passed, |item| *item), [None, None]);
+        assert_eq!(each(Vec::<u32>::new(), LIMIT, passed, |item| *item), []);
+    }
+
+    #[test]
+    fn a_panic_is_one_items_and_no_end() {
+        let work = |item: &u32| {
+            assert!(*item != 1, "a bug");
+            *item
+        };
+        let results = each(vec![0, 1, 2], LIMIT, Deadline::after(Duration::from_secs(60)), work);
+        assert_eq!(results, [Some(0), None, Some(2)]);
+    }
+}
