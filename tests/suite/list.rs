@@ -140,3 +140,66 @@ fn a_trust_store_that_cannot_be_written_is_trouble() {
     assert!(run.stderr().contains("nothing new is trusted"), "{}", run.stderr());
     assert_eq!(run.stdout(), "");
 }
+
+#[test]
+fn a_projects_command_runs_only_once_somebody_has_trusted_the_file() {
+    let lab = Lab::new();
+    lab.config("");
+    std::fs::create_dir(lab.path().join(".git")).expect("a repository");
+    let marker = lab.path().join("it-ran");
+    let server = json!({"mcpServers": {"theirs": {"command": "touch", "args": [marker]}}});
+    lab.write(".mcp.json", server.to_string());
+    lab.run(["check", "--only", "mcp"]).expect_code(0);
+    lab.run(["--once", "--fresh", "--dry-run"]).expect_code(0);
+    assert!(!marker.exists(), "nobody has allowed it");
+
+    lab.run(["trust", ".mcp.json"]).expect_code(0);
+    lab.run(["check", "--only", "mcp"]).expect_code(1);
+    assert!(marker.exists(), "allowed, it is started (and is no server)");
+
+    std::fs::remove_file(&marker).expect("removed");
+    lab.write(".mcp.json", format!("{server}\n"));
+    lab.run(["--once", "--fresh", "--dry-run"]).expect_code(0);
+    assert!(!marker.exists(), "one byte more is another file");
+}
+
+#[test]
+fn no_token_of_a_client_config_shows_in_any_output_or_in_the_state() {
+    let lab = Lab::new();
+    lab.config("");
+    let servers = json!({
+        "argument": {"command": "false", "args": ["--token", "c4nary", "--key=c4nary"], "env": {"K": "c4nary"}},
+        "url": {"type": "http", "url": "http://c4nary:c4nary@127.0.0.1:1/c4nary0123456789abcdef?k=c4nary"},
+        "header": {"type": "http", "url": "http://127.0.0.1:1/", "headers": {"Authorization": "Bearer c4nary"}},
+        "default": {"type": "http", "url": "http://127.0.0.1:1/${NONE:-c4nary}", "headers": {"X": "${NONE} c4nary"}},
+        "invalid": {"type": "http", "url": "c4nary"},
+        "name": {"type": "http", "url": "http://127.0.0.1:1/", "headers": {"X: c4nary": ""}},
+    });
+    lab.write("home/.claude.json", json!({"mcpServers": servers}).to_string());
+    lab.write("home/.cursor/mcp.json", "{\"mcpServers\": {\"broken\": {\"env\": {\"K\": \"c4nary\" c4nary");
+    lab.write("home/.codex/config.toml", "[mcp_servers.x]\ncommand = c4nary\n");
+    lab.write("home/.config/goose/config.yaml", "extensions:\n  x: {cmd: [c4nary\n");
+    for arguments in [
+        &["list", "-v"][..],
+        &["list", "--format", "json", "-v"],
+        &["check", "--format", "json", "-v"],
+        &["check", "-v"],
+        &["--once", "--fresh", "-v", "--format", "table"],
+        &["--once", "--format", "json"],
+        &["trust", "home/.codex/config.toml"],
+    ] {
+        let run = lab.run(arguments);
+        for output in [run.stdout(), run.stderr()] {
+            assert!(!output.contains("c4nary"), "{arguments:?}: {output}");
+        }
+    }
+    for directory in ["state", "textfile"] {
+        for entry in lab.path().join(directory).read_dir().expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_file() {
+                let bytes = std::fs::read(&path).expect("readable");
+                assert!(!String::from_utf8_lossy(&bytes).contains("c4nary"), "{}", path.display());
+            }
+        }
+    }
+}
