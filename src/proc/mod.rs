@@ -29,3 +29,8 @@ pub use tail::Tail;
 /// Killing one tree may take so long: stopping and killing needs a few rounds of reading /proc, and a process that
 /// waits for a disk dies only when the disk has answered.
 const KILL_LIMIT: Duration = Duration::from_secs(1);
+
+/// Keeps this process's heap small; to be called before threads are started.
+pub fn keep_heap_small() {
+    sys::keep_heap_small();
+}

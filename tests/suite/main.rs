@@ -6,6 +6,7 @@ mod config;
 mod discovery;
 mod exposition;
 mod harness;
+mod hostile_http;
 mod http;
 mod http_environment;
 mod list;

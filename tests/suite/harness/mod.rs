@@ -2,6 +2,7 @@
 
 pub(crate) mod daemon;
 pub(crate) mod git;
+pub(crate) mod hostile_http;
 pub(crate) mod http;
 pub(crate) mod mcp_http;
 pub(crate) mod player;
