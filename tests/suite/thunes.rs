@@ -6,6 +6,7 @@ use std::io::Write;
 
 use rusqlite::Connection;
 
+use crate::harness::http::{Fake, answer};
 use crate::harness::{Lab, Run};
 
 const AUDIT: &str = "thunes/logs/audit_trail.jsonl";
@@ -226,4 +227,100 @@ fn an_active_kill_switch_is_shown_with_its_reason_until_it_is_switched_off() {
     let scrape = pass(&lab);
     assert!(!scrape.has("thunes_kill_switch_active"));
     assert_eq!(scrape.value("thunes_ws_connected{symbol=\"BTCUSDT\"}"), Some(1.0));
+}
+
+#[test]
+fn an_instrumented_application_is_believed_first_and_only_with_the_families_of_the_contract() {
+    let endpoint = Fake::serve(|_, stream| {
+        let body = "# TYPE thunes_kill_switch_active gauge\nthunes_kill_switch_active 1\n\
+            # TYPE thunes_open_positions gauge\nthunes_open_positions NaN\n\
+            # TYPE thunes_orders_placed_total counter\n\
+            thunes_orders_placed_total{venue=\"binance\",order_type=\"MARKET\",side=\"BUY\"} 12\n\
+            # TYPE thunes_source_up gauge\nthunes_source_up{source=\"forged\"} 1\nsomething_else 1\n";
+        answer(stream, "200 OK", &[("content-type", "text/plain; version=0.0.4")], body.as_bytes())
+    });
+    let secret = "s3cr3t-path";
+    let lab = lab(&format!("metrics_url = \"{}\"\n", endpoint.url(&format!("/{secret}"))));
+    append(
+        &lab,
+        AUDIT,
+        "{\"timestamp\":\"2025-10-08T14:00:00\",\"event\":\"KILL_SWITCH_ACTIVATED\",\"reason\":\"why\"}\n",
+    );
+    database(&lab);
+    let scraped = pass(&lab);
+    assert_eq!(scraped.value("thunes_kill_switch_active"), Some(1.0));
+    assert_eq!(
+        scraped.value("thunes_orders_placed_total{venue=\"binance\",order_type=\"MARKET\",side=\"BUY\"}"),
+        Some(12.0)
+    );
+    assert_eq!(
+        scraped.value("thunes_family_source{family=\"thunes_orders_placed_total\",source=\"metrics_url\"}"),
+        Some(1.0)
+    );
+    // What the endpoint has no number for comes from the next source.
+    assert_eq!(scraped.value("thunes_open_positions"), Some(0.0));
+    assert_eq!(scraped.value("thunes_source_up{source=\"forged\"}"), None);
+    let shown = lab.run(["check", "--only", "thunes", "--format", "json"]).expect_code(1);
+    assert!(shown.stdout().contains("NaN") && shown.stdout().contains("why"));
+    drop(endpoint);
+    let without = pass(&lab);
+    assert_eq!(without.value("thunes_source_up{source=\"metrics_url\"}"), Some(0.0));
+    assert_eq!(
+        without.value("thunes_orders_placed_total{venue=\"binance\",order_type=\"MARKET\",side=\"BUY\"}"),
+        Some(0.0)
+    );
+    for run in
+        [shown, lab.run(["check", "--only", "thunes"]), lab.run(["list", "--only", "thunes", "--format", "json"])]
+    {
+        assert!(!run.stdout().contains(secret) && !run.stderr().contains(secret), "{}{}", run.stdout(), run.stderr());
+    }
+}
+
+#[test]
+fn a_source_that_is_broken_takes_only_its_own_families_away() {
+    let lab = lab("");
+    let second = lab.path().join("second");
+    std::fs::create_dir_all(second.join("logs")).expect("a directory");
+    let config = std::fs::read_to_string(lab.path().join("lab-probe.toml")).expect("read");
+    lab.write("lab-probe.toml", format!("{config}[[thunes]]\nenvironment = \"live\"\nroot = {second:?}\n"));
+    lab.write("second/logs/audit_trail.jsonl", "");
+    append(&lab, AUDIT, "{\"event\":\"TRADE_APPROVED\"}\nnonsense\n");
+    append(&lab, "thunes/data/positions.db", "this is no database at all");
+    std::fs::create_dir(lab.path().join(EVENTS)).expect("a directory where a file belongs");
+    let scrape = pass(&lab);
+    assert_eq!(scrape.value("thunes_kill_switch_active"), Some(0.0));
+    assert_eq!(scrape.value("thunes_trade_decisions_total{decision=\"approved\",reason=\"\"}"), Some(1.0));
+    assert_eq!(
+        scrape.value("thunes_journal_lines_total{journal=\"logs/audit_trail.jsonl\",result=\"malformed\"}"),
+        Some(1.0)
+    );
+    assert_eq!(scrape.value("thunes_source_up{source=\"positions_db\"}"), Some(0.0));
+    assert_eq!(scrape.value("thunes_source_up{source=\"logs/metrics_events.jsonl\"}"), Some(0.0));
+    assert_eq!(scrape.value("thunes_open_positions"), None);
+    assert_eq!(scrape.0.get("thunes_kill_switch_active{environment=\"live\"}"), Some(&0.0));
+}
+
+#[test]
+fn secrets_of_the_env_file_show_nowhere_and_its_limit_counts() {
+    let lab = lab("");
+    database(&lab)
+        .execute_batch(&format!(
+            "INSERT INTO positions(status, exit_time, pnl) VALUES ('CLOSED', '{}T00:00:00', -25)",
+            today()
+        ))
+        .expect("inserted");
+    append(
+        &lab,
+        "thunes/.env",
+        "BINANCE_API_SECRET=s3cr3t-key\nMAX_DAILY_LOSS=50 # quote currency\nENVIRONMENT=testnet\n",
+    );
+    assert_eq!(pass(&lab).value("thunes_daily_pnl_used"), Some(0.5));
+    append(&lab, "thunes/.env", "MAX_DAILY_LOSS=s3cr3t-too\n");
+    let run = lab.run(["--once", "--only", "thunes", "--format", "json", "-v"]);
+    assert!(!run.stdout().contains("s3cr3t") && !run.stderr().contains("s3cr3t"));
+    assert!(!pass(&lab).has("thunes_daily_pnl_used"));
+    let state = std::fs::read_dir(lab.path().join("state")).expect("listed");
+    for file in state.filter_map(|entry| std::fs::read_to_string(entry.expect("an entry").path()).ok()) {
+        assert!(!file.contains("s3cr3t"));
+    }
 }

@@ -8,6 +8,7 @@ mod flat;
 mod journal;
 mod logs;
 mod positions;
+mod scrape;
 mod sources;
 mod tail;
 mod tally;
@@ -41,10 +42,11 @@ pub fn check(target: &ThunesTarget, memory: ThunesMemory, context: &Context) -> 
     let reserve = RESERVE.min(context.deadline.left() / 4);
     let deadline = context.deadline.minus(reserve);
     let limit = dotenv::max_daily_loss(target);
+    let scraped = target.metrics_url.as_ref().map(|url| scrape::scrape(url, &target.environment, deadline));
     let positions = positions::read(&target.root.join(&target.positions_db), context.started_at, deadline);
     let (journals, memory) = read_journals(target, memory, deadline);
     let (logs, memory) = read_logs(target, memory, deadline);
-    let findings = Findings { limit, positions, journals, logs };
+    let findings = Findings { scraped, limit, positions, journals, logs };
     (findings.decide(), memory)
 }
 

@@ -19,7 +19,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::times;
 use crate::clock::Deadline;
@@ -208,55 +208,44 @@ fn uri_path(path: &Path) -> String {
     uri
 }
 
-/// One walk over the table: no index covers these columns, and none may be made.
-pub(super) const QUERY: &str = "\
-    SELECT COUNT(*), \
-           COUNT(*) FILTER (WHERE status = 'OPEN'), \
-           COUNT(*) FILTER (WHERE status = 'CLOSED'), \
-           MAX(entry_time), MAX(exit_time) \
-    FROM positions";
+/// Counts and the newest time of closing, in one walk over the table: the application makes no index on these columns, and
+/// a reader must not.
+const COUNTS: &str = "SELECT COUNT(*), SUM(status = 'OPEN'), SUM(status = 'CLOSED'), MAX(exit_time) FROM positions";
 
-/// The rows that decide the day's result: closed on it, or at a time that cannot be read. Times are compared as text, as
-/// ISO 8601 allows.
-pub(super) const TODAY: &str = "\
-    SELECT id, pnl, exit_time FROM positions \
-    WHERE status = 'CLOSED' AND NOT (typeof(exit_time) = 'text' \
-        AND (exit_time < ?1 AND exit_time GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' \
-             OR exit_time >= ?2 AND exit_time GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'))";
+/// When the newest position was opened, by the table's own key.
+const NEWEST_ENTRY: &str = "SELECT entry_time FROM positions ORDER BY rowid DESC LIMIT 1";
+
+/// The rows that decide the day's result: closed since yesterday, or at what is no time. ISO 8601 compares as text; numbers
+/// and other formats sort before or behind it.
+const RECENT: &str = "SELECT rowid, pnl, exit_time FROM positions \
+    WHERE status = 'CLOSED' AND (exit_time >= ?1 OR exit_time < '1970' OR exit_time IS NULL)";
 
 fn query(mut connection: Connection, now: Timestamp, deadline: Deadline) -> rusqlite::Result<Positions> {
     connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || deadline.passed()))?;
     let transaction = connection.transaction()?;
-    let mut positions = transaction.query_row(QUERY, [], |row| {
-        let count = |index| row.get::<_, i64>(index).map(|count| u64::try_from(count).unwrap_or(0));
-        let time = |index| match row.get::<_, Value>(index) {
-            Ok(Value::Text(text)) => times::utc(&text),
-            _ => None,
-        };
-        Ok(Positions {
-            rows: count(0)?,
-            open: count(1)?,
-            closed: count(2)?,
-            realized: Ok(0.0),
-            last_record: time(3).max(time(4)),
-        })
+    let (rows, open, closed, newest_exit) = transaction.query_row(COUNTS, [], |row| {
+        let count =
+            |index| row.get::<_, Option<i64>>(index).map(|n| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0));
+        Ok((count(0)?, count(1)?, count(2)?, row.get::<_, Value>(3)?))
     })?;
-    positions.realized = realized(&transaction, TimeZone::UTC.to_datetime(now).date())?;
-    Ok(positions)
+    let newest_entry = transaction.query_row(NEWEST_ENTRY, [], |row| row.get::<_, Value>(0)).optional()?;
+    let time = |value: Value| text(value).and_then(|text| times::utc(&text));
+    let last_record = newest_entry.and_then(time).max(time(newest_exit));
+    let realized = realized(&transaction, TimeZone::UTC.to_datetime(now).date())?;
+    Ok(Positions { open, closed, rows, realized, last_record })
 }
 
 /// The day's result, or a sentence about the first row that makes it unknown.
 fn realized(connection: &Connection, day: Date) -> rusqlite::Result<Result<f64, String>> {
-    // A time with an offset, though none is expected, may belong to the day before or after its own date.
+    // A time with an offset, though none is expected, may belong to the day after its own date.
     let from = day.saturating_sub(1.day()).to_string();
-    let to = day.saturating_add(2.days()).to_string();
-    let mut statement = connection.prepare(TODAY)?;
-    let mut rows = statement.query([from, to])?;
+    let mut statement = connection.prepare(RECENT)?;
+    let mut rows = statement.query([from])?;
     let mut sum = 0.0;
     while let Some(row) = rows.next()? {
-        let id: Value = row.get(0)?;
+        let id: i64 = row.get(0)?;
         let Some(closed_at) = text(row.get(2)?).and_then(|text| times::utc(&text)) else {
-            return Ok(Err(format!("position {} is closed at no readable time", shown(&id))));
+            return Ok(Err(format!("position {id} is closed at no readable time")));
         };
         if TimeZone::UTC.to_datetime(closed_at).date() != day {
             continue;
@@ -265,7 +254,7 @@ fn realized(connection: &Connection, day: Date) -> rusqlite::Result<Result<f64, 
             Value::Real(pnl) if pnl.is_finite() => sum += pnl,
             #[expect(clippy::cast_precision_loss, reason = "money in whole units is far below 2^53")]
             Value::Integer(pnl) => sum += pnl as f64,
-            _ => return Ok(Err(format!("position {} was closed today and its pnl is no number", shown(&id)))),
+            _ => return Ok(Err(format!("position {id} was closed today and its pnl is no number"))),
         }
     }
     Ok(if f64::is_finite(sum) { Ok(sum) } else { Err("the sum of today's pnl is no number".to_owned()) })
@@ -275,13 +264,6 @@ fn text(value: Value) -> Option<String> {
     match value {
         Value::Text(text) => Some(text),
         _ => None,
-    }
-}
-
-fn shown(id: &Value) -> String {
-    match id {
-        Value::Integer(id) => id.to_string(),
-        _ => "without an id".to_owned(),
     }
 }
 
@@ -306,3 +288,6 @@ fn failure(error: &rusqlite::Error, trace: &Trace) -> Failure {
     };
     Failure::new(sentence)
 }
+
+#[cfg(test)]
+mod tests;

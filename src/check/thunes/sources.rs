@@ -10,10 +10,11 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::positions::{Failure, Positions};
+use super::scrape::Scraped;
 use super::tally::{add_decisions, add_orders};
 use crate::model::thunes::{
     Breaker, BreakerState, Decision, DecisionCount, Histogram, JournalFacts, JournalTotals, KillSwitch, LogTotals,
-    OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts, ThunesFacts, WsState,
+    METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts, SwitchEvent, ThunesFacts, WsState,
 };
 
 /// Where one file stands after this look.
@@ -95,6 +96,7 @@ impl<T> Reading<T> {
 /// Everything that was read in one look.
 #[derive(Debug)]
 pub(super) struct Findings {
+    pub(super) scraped: Option<Result<Scraped, String>>,
     pub(super) limit: Result<f64, String>,
     pub(super) positions: Result<Positions, Failure>,
     pub(super) journals: Vec<Reading<JournalTotals>>,
@@ -105,12 +107,13 @@ impl Findings {
     /// Puts the facts together.
     pub(super) fn decide(self) -> ThunesFacts {
         let mut facts = ThunesFacts::default();
+        self.endpoint(&mut facts);
         self.database(&mut facts);
         self.kill_switch(&mut facts);
         self.decisions(&mut facts);
         self.breakers(&mut facts);
         self.orders(&mut facts);
-        self.instrumented(&mut facts);
+        self.latency_and_streams(&mut facts);
         self.sources(&mut facts);
         facts
     }
@@ -118,18 +121,22 @@ impl Findings {
     fn database(&self, facts: &mut ThunesFacts) {
         match &self.limit {
             Ok(limit) => facts.max_daily_loss = Some(*limit),
+            // The endpoint's share is of the application's own limit.
+            Err(_) if facts.daily_pnl_used.is_some() => {}
             Err(sentence) => facts.problems.push(sentence.clone()),
         }
         let Ok(positions) = &self.positions else { return };
         #[expect(clippy::cast_precision_loss, reason = "a count of rows is far below 2^53")]
         let open = positions.open as f64;
-        facts.open_positions = Some(open);
-        from(facts, "thunes_open_positions", [POSITIONS_DB]);
+        if facts.open_positions.is_none() {
+            facts.open_positions = Some(open);
+            from(facts, "thunes_open_positions", [POSITIONS_DB]);
+        }
         match &positions.realized {
             Ok(realized) => {
                 facts.realized_pnl = Some(*realized);
                 from(facts, "thunes_realized_pnl", [POSITIONS_DB]);
-                if let Ok(limit) = &self.limit {
+                if let (Ok(limit), None) = (&self.limit, facts.daily_pnl_used) {
                     // max() also turns -0 into 0.
                     facts.daily_pnl_used = Some((-realized / limit).max(0.0));
                     from(facts, "thunes_daily_pnl_used", [POSITIONS_DB]);
@@ -137,6 +144,25 @@ impl Findings {
             }
             Err(sentence) => facts.problems.push(format!("{POSITIONS_DB}: {sentence}; today's result is unknown")),
         }
+    }
+
+    /// What an instrumented application says itself comes first; nothing else is asked then.
+    fn endpoint(&self, facts: &mut ThunesFacts) {
+        let Some(Ok(scraped)) = &self.scraped else { return };
+        let Scraped { daily_pnl_used, open_positions, breakers, order_latency, ws_connected, ws_gaps, .. } =
+            scraped.clone();
+        let switch = scraped.kill_switch.map(|active| KillSwitch { active, ..KillSwitch::default() });
+        let orders = scraped.orders.as_ref().map(|orders| with_market_orders(orders.iter()));
+        let sources = &mut facts.family_sources;
+        win(&mut facts.kill_switch, switch, "thunes_kill_switch_active", sources);
+        win(&mut facts.daily_pnl_used, daily_pnl_used, "thunes_daily_pnl_used", sources);
+        win(&mut facts.open_positions, open_positions, "thunes_open_positions", sources);
+        win(&mut facts.breakers, breakers, "thunes_circuit_breaker_state", sources);
+        win(&mut facts.orders, orders, "thunes_orders_placed_total", sources);
+        win(&mut facts.order_latency, order_latency, "thunes_order_latency_ms", sources);
+        win(&mut facts.ws_connected, ws_connected, "thunes_ws_connected", sources);
+        win(&mut facts.ws_gaps, ws_gaps, "thunes_ws_gap_seconds", sources);
+        facts.problems.extend(scraped.refused.iter().map(|sentence| format!("{METRICS_URL}: {sentence}")));
     }
 
     /// The journal that decides on the kill switch by its absence too: the first that is not meant for an instrumented
@@ -160,6 +186,13 @@ impl Findings {
         if !self.trail_is_whole() {
             return;
         }
+        if let Some(switch) = &mut facts.kill_switch {
+            // The endpoint knows whether, the journal since when and why.
+            if let Some((_, last)) = self.last_switch().filter(|(_, last)| last.active == switch.active) {
+                (switch.since, switch.reason) = (last.at, last.reason.clone());
+            }
+            return;
+        }
         let doubts: Vec<_> = self.journals.iter().filter_map(|r| Some((r, r.totals.kill.doubt.as_ref()?))).collect();
         for (reading, doubt) in &doubts {
             let sentence = format!("{}: the state of the kill switch is unknown: {doubt}", reading.name);
@@ -168,8 +201,7 @@ impl Findings {
         if !doubts.is_empty() {
             return;
         }
-        let last = self.journals.iter().filter_map(|r| r.totals.kill.last.as_ref().map(|last| (r, last)));
-        let switch = match last.max_by_key(|(_, last)| last.at) {
+        let switch = match self.last_switch() {
             Some((reading, last)) => {
                 from(facts, "thunes_kill_switch_active", [reading.name.as_str()]);
                 KillSwitch { active: last.active, since: last.at, reason: last.reason.clone() }
@@ -181,6 +213,12 @@ impl Findings {
             }
         };
         facts.kill_switch = Some(switch);
+    }
+
+    /// The newest activation or deactivation, and the journal that has it.
+    fn last_switch(&self) -> Option<(&Reading<JournalTotals>, &SwitchEvent)> {
+        let last = self.journals.iter().filter_map(|r| r.totals.kill.last.as_ref().map(|last| (r, last)));
+        last.max_by_key(|(_, last)| last.at)
     }
 
     fn decisions(&self, facts: &mut ThunesFacts) {
@@ -206,7 +244,7 @@ impl Findings {
     fn breakers(&self, facts: &mut ThunesFacts) {
         let coming = self.journals.iter().any(Reading::is_coming) || self.logs.iter().any(Reading::is_coming);
         let ready = self.journals.iter().any(Reading::is_ready) || self.logs.iter().any(Reading::is_ready);
-        if coming || !ready {
+        if coming || !ready || facts.breakers.is_some() {
             return;
         }
         let mut newest = BTreeMap::new();
@@ -250,22 +288,22 @@ impl Findings {
     }
 
     fn orders(&self, facts: &mut ThunesFacts) {
-        let mut orders: Vec<OrderCount> = ["BUY", "SELL"].map(|side| market_orders(side, 0)).into();
-        let sources: Vec<&str> = match (self.instrumented_journals(), &self.positions) {
+        if facts.orders.is_some() {
+            return;
+        }
+        let from_rows;
+        let (orders, sources) = match (self.instrumented_journals(), &self.positions) {
             (Availability::NotYet, _) => return,
             (Availability::Here(journals), _) => {
-                journals.iter().flat_map(|r| &r.totals.orders).for_each(|more| add_orders(&mut orders, more));
-                names(&journals)
+                (with_market_orders(journals.iter().flat_map(|r| &r.totals.orders)), names(&journals))
             }
             (Availability::None, Ok(positions)) => {
-                add_orders(&mut orders, &market_orders("BUY", positions.rows));
-                add_orders(&mut orders, &market_orders("SELL", positions.closed));
-                vec![POSITIONS_DB]
+                from_rows = [market_orders("BUY", positions.rows), market_orders("SELL", positions.closed)];
+                (with_market_orders(from_rows.iter()), vec![POSITIONS_DB])
             }
             (Availability::None, Err(_)) => {
                 let Availability::Here(logs) = self.whole_logs() else { return };
-                logs.iter().flat_map(|r| &r.totals.orders).for_each(|more| add_orders(&mut orders, more));
-                names(&logs)
+                (with_market_orders(logs.iter().flat_map(|r| &r.totals.orders)), names(&logs))
             }
         };
         from(facts, "thunes_orders_placed_total", sources);
@@ -273,7 +311,7 @@ impl Findings {
     }
 
     /// Latency and WebSocket families, from journals or else from logs.
-    fn instrumented(&self, facts: &mut ThunesFacts) {
+    fn latency_and_streams(&self, facts: &mut ThunesFacts) {
         let (mut latency, mut gaps, mut ws) = (Histogram::default(), Histogram::default(), SymbolStates::new());
         let sources = match self.instrumented_journals() {
             Availability::NotYet => return,
@@ -295,16 +333,30 @@ impl Findings {
                 names(&logs)
             }
         };
-        for family in ["thunes_order_latency_ms", "thunes_ws_connected", "thunes_ws_gap_seconds"] {
-            from(facts, family, sources.iter().copied());
+        let connected = ws.into_iter().map(|(symbol, (connected, _))| (symbol, connected)).collect();
+        if facts.order_latency.is_none() {
+            facts.order_latency = Some(latency);
+            from(facts, "thunes_order_latency_ms", sources.iter().copied());
         }
-        facts.order_latency = Some(latency);
-        facts.ws_gaps = Some(gaps);
-        facts.ws_connected = Some(ws.into_iter().map(|(symbol, (connected, _))| (symbol, connected)).collect());
+        if facts.ws_gaps.is_none() {
+            facts.ws_gaps = Some(gaps);
+            from(facts, "thunes_ws_gap_seconds", sources.iter().copied());
+        }
+        if facts.ws_connected.is_none() {
+            facts.ws_connected = Some(connected);
+            from(facts, "thunes_ws_connected", sources.iter().copied());
+        }
     }
 
     /// What became of each source, and which of that is a problem.
     fn sources(&self, facts: &mut ThunesFacts) {
+        if let Some(scraped) = &self.scraped {
+            let problem = scraped.as_ref().err().cloned();
+            facts.problems.extend(problem.iter().map(|sentence| format!("{METRICS_URL}: {sentence}")));
+            let endpoint =
+                SourceFacts { name: METRICS_URL.to_owned(), up: scraped.is_ok(), problem, ..SourceFacts::default() };
+            facts.sources.push(endpoint);
+        }
         let mut database = SourceFacts { name: POSITIONS_DB.to_owned(), ..SourceFacts::default() };
         match &self.positions {
             Ok(positions) => (database.up, database.last_record) = (true, positions.last_record),
@@ -394,6 +446,22 @@ fn newest_states(states: &mut SymbolStates, more: &BTreeMap<String, WsState>) {
 
 fn market_orders(side: &str, count: u64) -> OrderCount {
     OrderCount { venue: "binance".into(), order_type: "MARKET".into(), side: side.into(), count }
+}
+
+/// Orders by their labels, with a zero for what the application is known to place: a counter that first appears at 1
+/// has no increase.
+fn with_market_orders<'a>(orders: impl Iterator<Item = &'a OrderCount>) -> Vec<OrderCount> {
+    let mut sum: Vec<OrderCount> = ["BUY", "SELL"].map(|side| market_orders(side, 0)).into();
+    orders.for_each(|more| add_orders(&mut sum, more));
+    sum
+}
+
+/// Fills in what the endpoint has.
+fn win<T>(slot: &mut Option<T>, value: Option<T>, family: &str, sources: &mut BTreeMap<String, Vec<String>>) {
+    if value.is_some() {
+        *slot = value;
+        sources.insert(family.to_owned(), vec![METRICS_URL.to_owned()]);
+    }
 }
 
 /// Notes where a family comes from.

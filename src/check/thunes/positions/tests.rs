@@ -1,0 +1,181 @@
+//! What a writer may leave, hold or do while its database is read.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use super::*;
+
+const SCHEMA: &str = "CREATE TABLE positions(id INTEGER PRIMARY KEY AUTOINCREMENT, symbol TEXT, quantity REAL, \
+    entry_price REAL, entry_time TEXT, exit_price REAL, exit_time TEXT, pnl REAL, status TEXT, order_id TEXT, created_at TEXT);";
+const OPEN: &str = "INSERT INTO positions(status, entry_time) VALUES ('OPEN', '2025-10-08T10:00:00');";
+const CLOSED: &str = "INSERT INTO positions(status, entry_time, exit_time, pnl) \
+    VALUES ('CLOSED', '2025-10-08T10:00:00', '2025-10-08T14:38:22.123456', -7.5);";
+
+struct Scene {
+    directory: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new(sql: &str) -> (Scene, Connection) {
+        let scene = Scene { directory: tempfile::tempdir().expect("a temporary directory") };
+        let writer = Connection::open(scene.path()).expect("opened");
+        writer.execute_batch(sql).expect("executed");
+        (scene, writer)
+    }
+
+    fn path(&self) -> PathBuf {
+        // A name that has to be escaped in a URI.
+        self.directory.path().join("positions %41?#.db")
+    }
+
+    fn read(&self) -> Result<Positions, Failure> {
+        let now = "2025-10-08T23:59:59Z".parse().expect("a time");
+        read(&self.path(), now, Deadline::after(Duration::from_secs(20)))
+    }
+
+    /// Every file with its content's length and time of change; the shared index apart, which its writer keeps open.
+    fn files(&self) -> BTreeMap<String, (u64, SystemTime)> {
+        let entries = std::fs::read_dir(self.directory.path()).expect("listed").map(|entry| entry.expect("an entry"));
+        entries
+            .map(|entry| {
+                let metadata = entry.metadata().expect("metadata");
+                (
+                    entry.file_name().to_string_lossy().into_owned(),
+                    (metadata.len(), metadata.modified().expect("a time")),
+                )
+            })
+            .collect()
+    }
+
+    /// The result, and that reading left everything as it was.
+    #[track_caller]
+    fn read_without_a_trace(&self) -> Result<Positions, Failure> {
+        let before = self.files();
+        let result = self.read();
+        assert_eq!(self.files(), before);
+        result
+    }
+
+    /// A copy of every file here, with nobody who holds a lock.
+    fn crashed_copy(&self, but: &str) -> Scene {
+        let copy = Scene { directory: tempfile::tempdir().expect("a temporary directory") };
+        for name in self.files().keys().filter(|name| but.is_empty() || !name.ends_with(but)) {
+            std::fs::copy(self.directory.path().join(name), copy.directory.path().join(name)).expect("copied");
+        }
+        copy
+    }
+}
+
+#[track_caller]
+fn counts(result: Result<Positions, Failure>) -> (u64, u64, f64) {
+    let positions = result.expect("readable");
+    (positions.rows, positions.open, positions.realized.expect("a result"))
+}
+
+#[test]
+fn a_database_in_write_ahead_mode_is_read_as_of_its_last_commit_whoever_has_it_open() {
+    let (scene, writer) = Scene::new(&format!("PRAGMA journal_mode = WAL; {SCHEMA} {OPEN} {CLOSED}"));
+    assert_eq!(counts(scene.read_without_a_trace()), (2, 1, -7.5));
+    writer.execute_batch(&format!("BEGIN IMMEDIATE; {OPEN} {CLOSED}")).expect("executed");
+    assert_eq!(counts(scene.read_without_a_trace()), (2, 1, -7.5), "a transaction under way is not there yet");
+    // The writer died there: with its index left, and with that gone too.
+    assert_eq!(counts(scene.crashed_copy("").read_without_a_trace()), (2, 1, -7.5));
+    assert_eq!(counts(scene.crashed_copy("-shm").read_without_a_trace()), (2, 1, -7.5));
+    writer.execute_batch("COMMIT").expect("committed");
+    assert_eq!(counts(scene.read_without_a_trace()), (4, 2, -15.0));
+    drop(writer);
+    assert_eq!(scene.files().len(), 1, "closed properly, nothing lies beside it");
+    assert_eq!(counts(scene.read_without_a_trace()), (4, 2, -15.0));
+}
+
+#[test]
+fn a_writer_in_the_middle_of_a_transaction_does_not_disturb_and_one_that_commits_is_waited_for() {
+    let (scene, writer) = Scene::new(&format!("{SCHEMA} {OPEN}"));
+    writer.execute_batch(&format!("BEGIN IMMEDIATE; {OPEN}")).expect("executed");
+    assert_eq!(counts(scene.read_without_a_trace()), (1, 1, 0.0));
+    writer.execute_batch("COMMIT; BEGIN EXCLUSIVE").expect("executed");
+    let failure = scene.read().expect_err("locked");
+    assert!(failure.sentence.contains("locked") && !failure.missing, "{failure:?}");
+    writer.execute_batch("COMMIT").expect("committed");
+    assert_eq!(counts(scene.read()), (2, 2, 0.0));
+}
+
+#[test]
+fn a_transaction_that_its_writer_never_finished_is_said_and_left_for_the_writer_to_undo() {
+    let (scene, writer) = Scene::new(&format!("PRAGMA synchronous = OFF; PRAGMA cache_size = 1; {SCHEMA}"));
+    for _ in 0..2000 {
+        writer.execute_batch(OPEN).expect("inserted");
+    }
+    writer.execute_batch("BEGIN; UPDATE positions SET symbol = 'a longer symbol than before'").expect("executed");
+    let crashed = scene.crashed_copy("");
+    assert!(crashed.files().keys().any(|name| name.ends_with("-journal")), "pages were spilled");
+    let failure = crashed.read_without_a_trace().expect_err("half a transaction is in it");
+    assert!(failure.sentence.contains("middle of a transaction"), "{failure:?}");
+}
+
+#[test]
+fn what_is_no_such_database_is_said_and_an_empty_file_is_empty() {
+    let (scene, _writer) = Scene::new("CREATE TABLE other(id)");
+    assert!(scene.read().expect_err("no table").sentence.contains("positions"));
+    std::fs::write(scene.path(), "").expect("written");
+    assert_eq!(counts(scene.read_without_a_trace()), (0, 0, 0.0));
+    for damage in ["no database, but long enough to be one, if only it began with the right words", "x"] {
+        std::fs::write(scene.path(), damage).expect("written");
+        let failure = scene.read_without_a_trace().expect_err("no database");
+        assert!(failure.sentence.contains("no SQLite database"), "{failure:?}");
+    }
+    std::fs::remove_file(scene.path()).expect("removed");
+    assert!(scene.read_without_a_trace().expect_err("missing").missing);
+    std::fs::create_dir(scene.path()).expect("a directory");
+    assert!(!scene.read().expect_err("a directory").missing);
+}
+
+#[test]
+fn a_damaged_database_is_no_empty_one() {
+    let (scene, writer) = Scene::new(&format!("PRAGMA synchronous = OFF; {SCHEMA}"));
+    for _ in 0..500 {
+        writer.execute_batch(OPEN).expect("inserted");
+    }
+    drop(writer);
+    let mut bytes = std::fs::read(scene.path()).expect("read");
+    bytes[4096..].fill(0xa5);
+    std::fs::write(scene.path(), &bytes).expect("written");
+    assert!(scene.read_without_a_trace().expect_err("damaged").sentence.contains("damaged"));
+}
+
+#[test]
+fn a_table_that_never_ends_is_left_in_time() {
+    let (scene, _writer) = Scene::new(
+        "CREATE VIEW positions AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) \
+         SELECT 'OPEN' AS status, '' AS entry_time, '' AS exit_time, 0 AS pnl, n AS rowid FROM r",
+    );
+    let now = "2025-10-08T23:59:59Z".parse().expect("a time");
+    let failure = read(&scene.path(), now, Deadline::after(Duration::from_millis(300))).expect_err("endless");
+    assert!(failure.sentence.contains("in time"), "{failure:?}");
+}
+
+#[test]
+fn only_what_was_closed_on_the_utc_day_counts() {
+    let (scene, writer) = Scene::new(SCHEMA);
+    for (exit, pnl) in [
+        ("2025-10-07T23:59:59.999999", 1.0),
+        ("2025-10-08T00:00:00", 10.0),
+        ("2025-10-08 12:00:00", 100.0),
+        ("2025-10-08T23:59:59.999999", 1000.0),
+        ("2025-10-09T00:00:00", 10_000.0),
+        ("2025-10-09T01:00:00+02:00", 100_000.0),
+        ("2024-10-08T12:00:00", 1_000_000.0),
+    ] {
+        let insert = "INSERT INTO positions(status, exit_time, pnl) VALUES ('CLOSED', ?1, ?2)";
+        writer.execute(insert, (exit, pnl)).expect("inserted");
+    }
+    writer
+        .execute_batch("INSERT INTO positions(status, exit_time, pnl) VALUES ('OPEN', '2025-10-08T12:00:00', 5)")
+        .expect("inserted");
+    assert_eq!(counts(scene.read()).2, 101_110.0);
+    for odd in ["NULL", "1759934302", "'yesterday'", "'08.10.2025'", "''"] {
+        writer.execute_batch(&format!("UPDATE positions SET exit_time = {odd} WHERE id = 7")).expect("updated");
+        let realized = scene.read().expect("readable").realized;
+        assert!(realized.as_ref().is_err_and(|why| why.contains("position 7 ")), "{odd}: {realized:?}");
+    }
+}

@@ -1,0 +1,339 @@
+//! The endpoint of an instrumented application: the eight families of the contract, validated, and nothing else.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::tally::label;
+use crate::clock::Deadline;
+use crate::exposition::{self, Distribution, Family, Kind, Limits, Series, Value};
+use crate::http::{self, Client, ClientOptions, Method, Request};
+use crate::model::secret::Secret;
+use crate::model::thunes::{BreakerState, Histogram, ORDER_LATENCY_BUCKETS, OrderCount, WS_GAP_BUCKETS};
+
+/// An endpoint beside us answers at once or is in trouble.
+const TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What is read of an answer; the families wanted take a few kilobytes of it.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// Series read, those of other families not among them.
+const MAX_SERIES: usize = 5_000;
+
+/// What the endpoint says. `None`: it has no such family, and another source is asked.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Scraped {
+    pub(super) kill_switch: Option<bool>,
+    pub(super) daily_pnl_used: Option<f64>,
+    pub(super) open_positions: Option<f64>,
+    pub(super) breakers: Option<BTreeMap<String, BreakerState>>,
+    pub(super) orders: Option<Vec<OrderCount>>,
+    pub(super) order_latency: Option<Histogram>,
+    pub(super) ws_connected: Option<BTreeMap<String, bool>>,
+    pub(super) ws_gaps: Option<Histogram>,
+    /// Families that are there and wrong, a sentence each; they count as not there.
+    pub(super) refused: Vec<String>,
+}
+
+/// Asks the endpoint.
+///
+/// # Errors
+/// A sentence that does not repeat the URL: no answer, no success, no exposition, none of the families.
+pub(super) fn scrape(url: &Secret, environment: &str, deadline: Deadline) -> Result<Scraped, String> {
+    let deadline = deadline.sooner(TIMEOUT.min(deadline.left() / 3));
+    let url = http::parse_url(url).map_err(|e| e.detail)?;
+    let client = Client::new(&url, ClientOptions::default());
+    let request = Request::new(Method::Get, &url).header("accept", "text/plain; version=0.0.4");
+    let mut response = client.send(&request, deadline).map_err(|e| e.detail)?;
+    if !response.is_success() {
+        return Err(format!("it answered with HTTP status {}", response.status));
+    }
+    let body = response.body.read_to_end(MAX_BYTES).map_err(|e| e.detail)?;
+    read(&body, environment)
+}
+
+/// Reads an exposition.
+fn read(body: &[u8], environment: &str) -> Result<Scraped, String> {
+    if !body.ends_with(b"\n") {
+        return Err("its answer ends in the middle of a line, or is empty".to_owned());
+    }
+    let ours = only_ours(body);
+    let limits = Limits { line_bytes: 64 << 10, total_bytes: MAX_BYTES, series: MAX_SERIES };
+    let families =
+        exposition::read(ours.as_slice(), limits).map_err(|e| format!("its thunes_* lines are no exposition: {e}"))?;
+    let mut scraped = Scraped::default();
+    let mut found = false;
+    for name in EIGHT {
+        let family = families.iter().find(|family| family.name == *name);
+        // A family with labels is declared before it has a first series: then it is there, and empty.
+        let declared = format!("# TYPE {name} ");
+        let is_declared = ours.split(|b| *b == b'\n').any(|line| line.starts_with(declared.as_bytes()));
+        if family.is_none() && !is_declared {
+            continue;
+        }
+        found = true;
+        let series = family.map_or(&[][..], |family| &family.series);
+        let series = of_environment(series, environment);
+        let taken = check_kind(name, family).and_then(|()| scraped.take(name, &series));
+        if let Err(why) = taken {
+            scraped.refused.push(format!("{name} of the endpoint is not used: {why}"));
+        }
+    }
+    if found { Ok(scraped) } else { Err("it has none of the thunes_* families; is it the application's?".to_owned()) }
+}
+
+/// The families of the contract.
+const EIGHT: &[&str] = &[
+    "thunes_kill_switch_active",
+    "thunes_daily_pnl_used",
+    "thunes_open_positions",
+    "thunes_circuit_breaker_state",
+    "thunes_orders_placed_total",
+    "thunes_order_latency_ms",
+    "thunes_ws_connected",
+    "thunes_ws_gap_seconds",
+];
+
+/// The lines about the eight families: whatever else the application exports is not ours to judge.
+fn only_ours(body: &[u8]) -> Vec<u8> {
+    let mut ours = Vec::new();
+    for line in body.split_inclusive(|byte| *byte == b'\n') {
+        let words = line.strip_prefix(b"# TYPE ").or_else(|| line.strip_prefix(b"# HELP ")).unwrap_or(line);
+        let name =
+            words.split(|byte| !(byte.is_ascii_alphanumeric() || b"_:".contains(byte))).next().unwrap_or_default();
+        if EIGHT.iter().any(|family| is_of(name, family.as_bytes())) {
+            ours.extend_from_slice(line);
+        }
+    }
+    ours
+}
+
+fn is_of(name: &[u8], family: &[u8]) -> bool {
+    let Some(rest) = name.strip_prefix(family) else { return false };
+    matches!(rest, b"" | b"_bucket" | b"_sum" | b"_count")
+}
+
+/// An application may export several environments; if any of its series names ours, only those count.
+fn of_environment<'a>(series: &'a [Series], environment: &str) -> Vec<&'a Series> {
+    let named: Vec<_> = series.iter().filter(|series| series.label("environment") == Some(environment)).collect();
+    if named.is_empty() { series.iter().collect() } else { named }
+}
+
+fn check_kind(name: &str, family: Option<&Family>) -> Result<(), String> {
+    let wanted = match name {
+        "thunes_orders_placed_total" => Kind::Counter,
+        "thunes_order_latency_ms" | "thunes_ws_gap_seconds" => Kind::Histogram,
+        _ => Kind::Gauge,
+    };
+    match family.map(|family| family.kind) {
+        None => Ok(()),
+        Some(kind) if kind == wanted => Ok(()),
+        Some(Kind::Untyped) if wanted != Kind::Histogram => Ok(()),
+        Some(kind) => Err(format!("it is a {}, not a {}", kind.as_str(), wanted.as_str())),
+    }
+}
+
+impl Scraped {
+    fn take(&mut self, name: &str, series: &[&Series]) -> Result<(), String> {
+        match name {
+            "thunes_kill_switch_active" => {
+                self.kill_switch = single(series)?.map(number).transpose()?.map(switch).transpose()?;
+            }
+            "thunes_daily_pnl_used" => {
+                self.daily_pnl_used = single(series)?.map(number).transpose()?.map(not_negative).transpose()?;
+            }
+            "thunes_open_positions" => {
+                let count = single(series)?.map(number).transpose()?;
+                self.open_positions = count.map(|count| whole(count).map(|_| count)).transpose()?;
+            }
+            "thunes_circuit_breaker_state" => self.breakers = Some(by_label(series, "breaker_name", breaker)?),
+            "thunes_orders_placed_total" => self.orders = Some(orders(series)?),
+            "thunes_order_latency_ms" => self.order_latency = histogram(series, ORDER_LATENCY_BUCKETS)?,
+            "thunes_ws_connected" => self.ws_connected = Some(by_label(series, "symbol", switch)?),
+            _ => self.ws_gaps = histogram(series, WS_GAP_BUCKETS)?,
+        }
+        Ok(())
+    }
+}
+
+fn single<'a>(series: &[&'a Series]) -> Result<Option<&'a Series>, String> {
+    match series {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => Err("it has several series, and nothing tells which one is meant".to_owned()),
+    }
+}
+
+fn number(series: &Series) -> Result<f64, String> {
+    match series.value {
+        Value::Number(value) if value.is_finite() => Ok(value),
+        Value::Number(value) => Err(format!("its value is {value}")),
+        _ => Err("it is no plain number".to_owned()),
+    }
+}
+
+fn switch(value: f64) -> Result<bool, String> {
+    match value {
+        0.0 => Ok(false),
+        1.0 => Ok(true),
+        _ => Err(format!("its value is {value}, neither 0 nor 1")),
+    }
+}
+
+fn breaker(value: f64) -> Result<BreakerState, String> {
+    let states = [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];
+    let state = states.into_iter().find(|state| state.value() == value);
+    state.ok_or_else(|| format!("its value is {value}, none of 0, 0.5 and 1"))
+}
+
+fn not_negative(value: f64) -> Result<f64, String> {
+    if value >= 0.0 { Ok(value) } else { Err(format!("its value is {value}")) }
+}
+
+/// A count. Past 2^53 a float no longer counts by ones.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range and whole, by the condition")]
+fn whole(value: f64) -> Result<u64, String> {
+    if (0.0..9_007_199_254_740_992.0).contains(&value) && value.fract() == 0.0 {
+        Ok(value as u64)
+    } else {
+        Err(format!("its value {value} is no count"))
+    }
+}
+
+fn required(series: &Series, name: &str) -> Result<String, String> {
+    series.label(name).map(label).ok_or_else(|| format!("a series has no label {name}"))
+}
+
+fn by_label<T>(
+    series: &[&Series],
+    name: &str,
+    value: impl Fn(f64) -> Result<T, String>,
+) -> Result<BTreeMap<String, T>, String> {
+    let mut values = BTreeMap::new();
+    for series in series {
+        let key = required(series, name)?;
+        if values.insert(key.clone(), value(number(series)?)?).is_some() {
+            return Err(format!("two series are {name} {key:?}"));
+        }
+    }
+    Ok(values)
+}
+
+fn orders(series: &[&Series]) -> Result<Vec<OrderCount>, String> {
+    let mut orders: Vec<OrderCount> = Vec::new();
+    for series in series {
+        let [venue, order_type, side] = ["venue", "order_type", "side"].map(|name| required(series, name));
+        let order = OrderCount { venue: venue?, order_type: order_type?, side: side?, count: whole(number(series)?)? };
+        let same = |other: &OrderCount| OrderCount { count: 0, ..other.clone() };
+        if orders.iter().any(|known| same(known) == same(&order)) {
+            return Err("two series have the same venue, order_type and side".to_owned());
+        }
+        orders.push(order);
+    }
+    Ok(orders)
+}
+
+/// A histogram with the contract's bounds; with others it would be another family.
+fn histogram(series: &[&Series], bounds: &[f64]) -> Result<Option<Histogram>, String> {
+    let Some(series) = single(series)? else { return Ok(None) };
+    let Value::Histogram(Distribution { points, sum: Some(sum), count: Some(count) }) = &series.value else {
+        return Err("it lacks buckets, sum or count".to_owned());
+    };
+    if !sum.is_finite() {
+        return Err(format!("its sum is {sum}"));
+    }
+    let mut cumulative = Vec::new();
+    for bound in bounds {
+        let point = points.iter().find(|(at, _)| at == bound);
+        cumulative.push(whole(point.ok_or_else(|| format!("it has no bucket le=\"{bound}\""))?.1)?);
+    }
+    cumulative.push(whole(*count)?);
+    if points.iter().any(|(at, _)| at.is_finite() && !bounds.contains(at)) {
+        return Err("it has other buckets than the contract's".to_owned());
+    }
+    if !cumulative.is_sorted() || points.iter().any(|(at, all)| at.is_infinite() && all != count) {
+        return Err("its buckets contradict each other".to_owned());
+    }
+    let mut below = 0;
+    let counts = cumulative.iter().map(|all| all - std::mem::replace(&mut below, *all)).collect();
+    Ok(Some(Histogram { counts, sum: *sum }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FULL: &str = "# HELP python_info x
+# TYPE python_info gauge
+python_info{x=\"broken} 1
+# HELP thunes_kill_switch_active Kill switch
+# TYPE thunes_kill_switch_active gauge
+thunes_kill_switch_active 1.0
+# TYPE thunes_daily_pnl_used gauge
+thunes_daily_pnl_used 0.25
+thunes_open_positions 3
+# TYPE thunes_circuit_breaker_state gauge
+thunes_circuit_breaker_state{breaker_name=\"BinanceAPI\",extra=\"x\"} 0.5
+# TYPE thunes_orders_placed_total counter
+thunes_orders_placed_total{venue=\"binance\",order_type=\"MARKET\",side=\"BUY\"} 7.0
+# TYPE thunes_orders_placed_created gauge
+thunes_orders_placed_created{venue=\"binance\",order_type=\"MARKET\",side=\"BUY\"} 1.7e+09
+# TYPE thunes_ws_connected gauge
+# TYPE thunes_ws_gap_seconds histogram
+thunes_ws_gap_seconds_bucket{le=\"0.1\"} 0
+thunes_ws_gap_seconds_bucket{le=\"0.5\"} 1
+thunes_ws_gap_seconds_bucket{le=\"1\"} 1
+thunes_ws_gap_seconds_bucket{le=\"2\"} 1
+thunes_ws_gap_seconds_bucket{le=\"5\"} 1
+thunes_ws_gap_seconds_bucket{le=\"10\"} 1
+thunes_ws_gap_seconds_bucket{le=\"30\"} 1
+thunes_ws_gap_seconds_bucket{le=\"60\"} 1
+thunes_ws_gap_seconds_bucket{le=\"+Inf\"} 2
+thunes_ws_gap_seconds_sum 99.5
+thunes_ws_gap_seconds_count 2
+";
+
+    #[test]
+    fn the_eight_families_are_taken_and_nothing_else_matters() {
+        let scraped = read(FULL.as_bytes(), "testnet").expect("read");
+        assert_eq!(scraped.refused, Vec::<String>::new());
+        assert_eq!(
+            (scraped.kill_switch, scraped.daily_pnl_used, scraped.open_positions),
+            (Some(true), Some(0.25), Some(3.0))
+        );
+        assert_eq!(scraped.breakers, Some([("BinanceAPI".to_owned(), BreakerState::HalfOpen)].into()));
+        assert_eq!(scraped.orders.map(|orders| orders[0].count), Some(7));
+        assert_eq!(scraped.ws_connected, Some(BTreeMap::new()), "declared, and without a series yet");
+        assert_eq!(scraped.order_latency, None);
+        assert_eq!(scraped.ws_gaps, Some(Histogram { counts: vec![0, 1, 0, 0, 0, 0, 0, 0, 1], sum: 99.5 }));
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_by_family_and_says_why() {
+        for (from, to, why) in [
+            ("active 1.0", "active NaN", "NaN"),
+            ("active 1.0", "active 2", "neither 0 nor 1"),
+            ("used 0.25", "used -1", "-1"),
+            ("positions 3", "positions 2.5", "no count"),
+            ("x\"} 0.5", "x\"} 0.7", "none of 0, 0.5 and 1"),
+            ("# TYPE thunes_orders_placed_total counter", "# TYPE thunes_orders_placed_total gauge", "not a counter"),
+            ("breaker_name", "breaker", "no label breaker_name"),
+            ("le=\"30\"} 1", "le=\"31\"} 1", "le=\"30\""),
+            ("le=\"+Inf\"} 2", "le=\"+Inf\"} 3", "contradict"),
+            ("le=\"10\"} 1", "le=\"10\"} 0", "contradict"),
+        ] {
+            assert!(FULL.contains(from), "{from}");
+            let scraped = read(FULL.replace(from, to).as_bytes(), "testnet").expect("read");
+            assert!(matches!(scraped.refused.as_slice(), [one] if one.contains(why)), "{from}: {:?}", scraped.refused);
+        }
+        assert!(read(b"<html>\n", "testnet").is_err() && read(FULL.trim_end().as_bytes(), "testnet").is_err());
+        assert!(read(b"thunes_open_positions{ 3\n", "testnet").is_err());
+    }
+
+    #[test]
+    fn of_several_environments_ours_is_taken() {
+        let text = "thunes_open_positions{environment=\"paper\"} 3\nthunes_open_positions{environment=\"live\"} 4\n";
+        assert_eq!(read(text.as_bytes(), "live").expect("read").open_positions, Some(4.0));
+        let other = read(text.as_bytes(), "testnet").expect("read");
+        assert_eq!((other.open_positions, other.refused.len()), (None, 1));
+    }
+}
