@@ -19,5 +19,6 @@ mod pushgateway;
 mod service;
 mod textfile;
 mod thunes;
+mod thunes_crash;
 mod verify;
 mod worktree;
