@@ -2,8 +2,13 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
+PREFIX ?= /usr/local
+DESTDIR ?=
+# What is built is what is run to make the man page and the completions.
+BINARY := target/release/lab-probe
+
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test lint clean stack stack-down dashboards
+.PHONY: help deps build run test lint clean install uninstall deb e2e stack stack-down dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -26,6 +31,16 @@ test: deps ## run every test
 lint: ## formatting and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+install: ## install binary, units, man page and completions (PREFIX=/usr/local, DESTDIR=)
+	@[ -x $(BINARY) ] || { echo "build it first, as yourself: make build" >&2; exit 1; }
+	packaging/install.sh install "$(DESTDIR)" "$(PREFIX)" $(BINARY)
+
+uninstall: ## remove what `make install` installed; configurations and state stay
+	packaging/install.sh uninstall "$(DESTDIR)" "$(PREFIX)"
+
+deb: build ## build a Debian package below target/deb/
+	packaging/deb.sh $(BINARY)
 
 clean: ## remove everything that was built
 	$(CARGO) clean

@@ -21,6 +21,12 @@ needs=(
   victoria-metrics:victoria-metrics
   docker-compose:docker-compose
   busybox:busybox
+  systemd-analyze:systemd
+  systemd-nspawn:systemd-container
+  dbus-daemon:dbus
+  lintian:lintian
+  dpkg-deb:dpkg
+  objdump:binutils
 )
 # pip comes with some Pythons and as a package with others.
 python3 -m pip --version >/dev/null 2>&1 || needs+=(pip-for-python3:python3-pip)

@@ -17,6 +17,7 @@ mod node_exporter;
 mod pass;
 mod pushgateway;
 mod service;
+mod systemd;
 mod textfile;
 mod thunes;
 mod thunes_crash;

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# usage: packaging/install.sh install DESTDIR PREFIX BINARY
+#        packaging/install.sh uninstall DESTDIR PREFIX
+#
+# Puts everything where systemd, man and the shells look below PREFIX; below /etc only the example configuration. A live
+# configuration is never touched.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+action=$1 destdir=$2 prefix=${3%/} binary=${4:-}
+root=$destdir$prefix
+example=$destdir/etc/lab-probe/config.toml.example
+
+system_units=(lab-probe@.service lab-probe@.timer lab-probe-failure@.service lab-probe-summary@.service lab-probe-summary@.timer)
+user_units=(lab-probe.service lab-probe.timer)
+
+# from, to, mode; `@PREFIX@` in units becomes the prefix.
+put() {
+  install -d "$(dirname "$2")"
+  sed "s#@PREFIX@#$prefix#g" "$1" >"$2"
+  chmod "$3" "$2"
+}
+
+install_all() {
+  install -D -m 0755 "$binary" "$root/bin/lab-probe"
+  for unit in "${system_units[@]}"; do put "systemd/system/$unit" "$root/lib/systemd/system/$unit" 0644; done
+  for unit in "${user_units[@]}"; do put "systemd/user/$unit" "$root/lib/systemd/user/$unit" 0644; done
+  put systemd/sysusers.d/lab-probe.conf "$root/lib/sysusers.d/lab-probe.conf" 0644
+  put systemd/tmpfiles.d/lab-probe.conf "$root/lib/tmpfiles.d/lab-probe.conf" 0644
+  made "$root/share/man/man1/lab-probe.1" man
+  made "$root/share/bash-completion/completions/lab-probe" completions bash
+  made "$root/share/zsh/site-functions/_lab-probe" completions zsh
+  made "$root/share/fish/vendor_completions.d/lab-probe.fish" completions fish
+  made "$example" config init -
+}
+
+# A file that the binary itself prints: file, arguments.
+made() {
+  local file=$1
+  shift
+  install -d "$(dirname "$file")"
+  "$binary" "$@" >"$file"
+  chmod 0644 "$file"
+}
+
+uninstall_all() {
+  rm -f "$root/bin/lab-probe"
+  for unit in "${system_units[@]}"; do rm -f "$root/lib/systemd/system/$unit"; done
+  for unit in "${user_units[@]}"; do rm -f "$root/lib/systemd/user/$unit"; done
+  rm -f "$root/lib/sysusers.d/lab-probe.conf" "$root/lib/tmpfiles.d/lab-probe.conf" \
+    "$root/share/man/man1/lab-probe.1" "$root/share/bash-completion/completions/lab-probe" \
+    "$root/share/zsh/site-functions/_lab-probe" "$root/share/fish/vendor_completions.d/lab-probe.fish" "$example"
+  # Directories that are empty now and that no other package owns.
+  local directory
+  for directory in lib/systemd/system lib/systemd/user lib/systemd lib/sysusers.d lib/tmpfiles.d lib bin \
+    share/man/man1 share/man share/bash-completion/completions share/bash-completion share/zsh/site-functions \
+    share/zsh share/fish/vendor_completions.d share/fish share; do
+    [ "$prefix" = /usr ] || rmdir "$root/$directory" 2>/dev/null || true
+  done
+  rmdir "$destdir/etc/lab-probe" 2>/dev/null || true
+  # A staging directory that holds nothing else is ours too.
+  if [ -n "$destdir" ]; then find "$destdir" -depth -type d -empty -delete; fi
+}
+
+# On a running system, not when staging into DESTDIR.
+apply() {
+  [ -z "$destdir" ] && [ "$(id -u)" = 0 ] || return 0
+  if [ "$action" = install ]; then
+    command -v systemd-sysusers >/dev/null && systemd-sysusers "$root/lib/sysusers.d/lab-probe.conf"
+    # The directory is node_exporter's; without it there is nothing to open up.
+    if [ -d /var/lib/prometheus ]; then systemd-tmpfiles --create "$root/lib/tmpfiles.d/lab-probe.conf"; fi
+  fi
+  if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+}
+
+case $action in
+  install) install_all; apply ;;
+  uninstall) uninstall_all; apply ;;
+  *) echo "usage: $0 install|uninstall DESTDIR PREFIX [BINARY]" >&2; exit 2 ;;
+esac

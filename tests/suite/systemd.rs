@@ -1,0 +1,136 @@
+//! Units, installation: what systemd says of the units, and that an uninstall takes back what an install put there.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::harness::Lab;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs `packaging/install.sh` with the binary under test.
+fn install(action: &str, destdir: &Path, prefix: &str) -> Output {
+    let output = Command::new(root().join("packaging/install.sh"))
+        .arg(action)
+        .arg(destdir)
+        .args([prefix, env!("CARGO_BIN_EXE_lab-probe")])
+        .output()
+        .expect("the script starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Every file below a directory, sorted, relative to it.
+fn files(directory: &Path) -> Vec<String> {
+    fn walk(root: &Path, directory: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else {
+                found.push(path.strip_prefix(root).expect("below").display().to_string());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(directory, directory, &mut found);
+    found.sort();
+    found
+}
+
+/// The units as installed under `/usr/local`, in a directory, with the binary under test in their ExecStart.
+fn units(lab: &Lab) -> PathBuf {
+    let stage = lab.path().join("stage");
+    install("install", &stage, "/usr/local");
+    let directory = lab.path().join("units");
+    std::fs::create_dir(&directory).expect("a directory");
+    for kind in ["system", "user"] {
+        for name in files(&stage.join("usr/local/lib/systemd").join(kind)) {
+            let text =
+                std::fs::read_to_string(stage.join("usr/local/lib/systemd").join(kind).join(&name)).expect("text");
+            assert!(!text.contains("@PREFIX@"), "{name}");
+            let text = text
+                .replace("/usr/local/bin/lab-probe", env!("CARGO_BIN_EXE_lab-probe"))
+                .replace("User=%i", "User=games")
+                // The man page is not installed where the tests run.
+                .replace("Documentation=man:lab-probe(1)\n", "");
+            std::fs::write(directory.join(name), text).expect("written");
+        }
+    }
+    directory
+}
+
+#[test]
+fn an_install_puts_exactly_the_contracts_files_there_and_an_uninstall_takes_all_of_them_back() {
+    let lab = Lab::new();
+    let stage = lab.path().join("stage");
+    install("install", &stage, "/opt/lab");
+    let expected = [
+        "etc/lab-probe/config.toml.example",
+        "opt/lab/bin/lab-probe",
+        "opt/lab/lib/systemd/system/lab-probe-failure@.service",
+        "opt/lab/lib/systemd/system/lab-probe-summary@.service",
+        "opt/lab/lib/systemd/system/lab-probe-summary@.timer",
+        "opt/lab/lib/systemd/system/lab-probe@.service",
+        "opt/lab/lib/systemd/system/lab-probe@.timer",
+        "opt/lab/lib/systemd/user/lab-probe.service",
+        "opt/lab/lib/systemd/user/lab-probe.timer",
+        "opt/lab/lib/sysusers.d/lab-probe.conf",
+        "opt/lab/lib/tmpfiles.d/lab-probe.conf",
+        "opt/lab/share/bash-completion/completions/lab-probe",
+        "opt/lab/share/fish/vendor_completions.d/lab-probe.fish",
+        "opt/lab/share/man/man1/lab-probe.1",
+        "opt/lab/share/zsh/site-functions/_lab-probe",
+    ];
+    assert_eq!(files(&stage), expected);
+    let service = std::fs::read_to_string(stage.join("opt/lab/lib/systemd/system/lab-probe@.service")).expect("a unit");
+    assert!(service.contains("exec /opt/lab/bin/lab-probe --once"), "{service}");
+    let live = lab.write("stage/etc/lab-probe/config.toml", "# mine\n");
+    install("install", &stage, "/opt/lab");
+    install("uninstall", &stage, "/opt/lab");
+    assert_eq!(files(&stage), ["etc/lab-probe/config.toml"], "a live configuration stays");
+    std::fs::remove_file(live).expect("removed");
+    install("uninstall", &stage, "/opt/lab");
+    assert!(!stage.exists());
+}
+
+#[test]
+fn systemd_finds_nothing_to_say_about_the_units() {
+    let lab = Lab::new();
+    let units = units(&lab);
+    let system = ["lab-probe@games.service", "lab-probe@games.timer", "lab-probe-summary@games.service"];
+    for name in system {
+        // An instance of its own file: verify resolves templates only in its search path.
+        let template = name.replace("games", "");
+        std::fs::copy(units.join(template), units.join(name)).expect("copied");
+    }
+    let verify = |user: bool, names: &[&str]| {
+        let mut command = Command::new("systemd-analyze");
+        if user {
+            command.arg("--user");
+        }
+        let output = command.arg("verify").args(names).current_dir(&units).output().expect("systemd-analyze");
+        // It returns 0 on unknown keys: what it prints is the verdict. Other units of the machine are not ours.
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let ours: Vec<&str> = said.lines().filter(|line| line.contains("lab-probe")).collect();
+        assert!(ours.is_empty(), "{}", ours.join("\n"));
+    };
+    verify(false, &["./lab-probe@games.service", "./lab-probe@games.timer", "./lab-probe-summary@games.service"]);
+    verify(true, &["./lab-probe.service", "./lab-probe.timer"]);
+}
+
+#[test]
+fn the_system_service_is_exposed_to_at_most_2_5() {
+    let lab = Lab::new();
+    let units = units(&lab);
+    std::fs::copy(units.join("lab-probe@.service"), units.join("lab-probe@games.service")).expect("copied");
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=25", "./lab-probe@games.service"])
+        .current_dir(&units)
+        .output()
+        .expect("systemd-analyze");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("Overall exposure level"), "{text}");
+}
