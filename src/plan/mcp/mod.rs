@@ -60,9 +60,27 @@ fn repositories(settings: &Settings) -> &[PathBuf] {
     if settings.worktree.discovered { &[] } else { &settings.worktree.repos }
 }
 
-/// The names of all clients that are looked for, in the order of their table.
-pub fn client_names() -> impl Iterator<Item = &'static str> {
-    clients::CLIENTS.iter().map(|client| client.name)
+/// A client that discovery knows, for documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownClient {
+    /// `Origin::source`.
+    pub name: &'static str,
+    /// The name for people.
+    pub title: &'static str,
+    /// The key at the top of its files under which the servers stand.
+    pub list: &'static str,
+    /// Which variables are expanded in its strings.
+    pub variables: &'static str,
+}
+
+/// Every client that is looked for, in the order of their table.
+pub fn clients() -> impl Iterator<Item = KnownClient> {
+    clients::CLIENTS.iter().map(|client| KnownClient {
+        name: client.name,
+        title: client.title,
+        list: client.keys().container,
+        variables: client.variables.describe(),
+    })
 }
 
 /// The `source` of what lab-probe's own configuration names.

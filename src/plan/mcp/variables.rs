@@ -32,6 +32,23 @@ pub(super) enum Rule {
     Unknown,
 }
 
+impl Rule {
+    /// What it expands, for documents.
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Rule::Braces => "`${VAR}`, `${VAR:-default}`",
+            Rule::Editor => "`${env:VAR}`, `${userHome}`, `${workspaceFolder}`; `${input:…}` is `needs_input`",
+            Rule::Shell => "`$VAR`, `${VAR}`, `${VAR:-default}`",
+            Rule::EnvAndFile => "`${env:VAR}`, `${file:/path}`",
+            Rule::Curly => "`{env:VAR}`, `{file:path}`",
+            Rule::DollarInEnv => "`$VAR` in `env`, `${env:VAR}` in `headers`",
+            Rule::Any => "`${VAR}`, `${VAR:-default}`, `${env:VAR}`",
+            Rule::Literal => "none: strings stand as they are",
+            Rule::Unknown => "not verified: none are expanded",
+        }
+    }
+}
+
 /// Where in a server's entry a string stands: rules differ by place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {

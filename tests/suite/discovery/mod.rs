@@ -3,6 +3,7 @@
 
 mod arbitrary;
 mod clients;
+mod document;
 mod names;
 
 use std::path::PathBuf;
@@ -63,8 +64,13 @@ impl Tree {
     }
 
     fn plan(&self) -> Plan {
-        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings, Deadline::after(Duration::from_secs(60)))
+        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings, patiently())
     }
+}
+
+/// Far more time than any discovery takes.
+fn patiently() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
 }
 
 fn reach<'p>(plan: &'p Plan, name: &str) -> &'p Reach {

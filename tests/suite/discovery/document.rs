@@ -1,0 +1,59 @@
+//! `docs/discovery.md` lists what the table of clients has.
+
+use std::path::{Path, PathBuf};
+
+use lab_probe::plan::mcp;
+use lab_probe::plan::surroundings::Platform;
+
+use super::{Tree, patiently};
+
+/// Where each client's files are on one platform, with `~`, `PROJECT` and absolute paths as the document has them.
+fn files(platform: Platform) -> Vec<(&'static str, String)> {
+    let mut tree = Tree::new().in_project();
+    tree.surroundings.platform = platform;
+    let project = tree.path("project");
+    let shown = |path: &Path| {
+        let below = |root: PathBuf, sign: &str| Some(format!("{sign}{}", path.strip_prefix(root).ok()?.display()));
+        below(tree.path("home"), "~/")
+            .or_else(|| below(project.clone(), "PROJECT/"))
+            .or_else(|| below(tree.path("root"), "/"))
+            .unwrap_or_else(|| panic!("{} is nowhere", path.display()))
+    };
+    let files = mcp::files(&tree.settings, &tree.surroundings, patiently());
+    files.into_iter().map(|file| (file.source, shown(&file.path))).collect()
+}
+
+fn table() -> String {
+    let (linux, macos) = (files(Platform::Linux), files(Platform::MacOs));
+    let mut made = String::from("| client | files | list | variables |\n|---|---|---|---|\n");
+    for client in mcp::clients() {
+        let of = |files: &[(&str, String)]| -> Vec<String> {
+            files.iter().filter(|(source, _)| *source == client.name).map(|(_, path)| format!("`{path}`")).collect()
+        };
+        let (linux, macos) = (of(&linux), of(&macos));
+        let on_macos: Vec<String> = macos.iter().filter(|path| !linux.contains(path)).cloned().collect();
+        let mut places = linux.join("<br>");
+        if !on_macos.is_empty() {
+            places += &format!("<br>on macOS {}", on_macos.join(", "));
+        }
+        made += &format!(
+            "| {} (`{}`) | {places} | `{}` | {} |\n",
+            client.title, client.name, client.list, client.variables
+        );
+    }
+    made
+}
+
+#[test]
+fn the_document_lists_every_client_with_its_files() {
+    let (begin, end) = ("<!-- clients -->\n", "<!-- /clients -->");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/discovery.md");
+    let document = std::fs::read_to_string(&path).expect("docs/discovery.md");
+    let (before, rest) = document.split_once(begin).expect("the opening marker");
+    let (listed, after) = rest.split_once(end).expect("the closing marker");
+    if std::env::var_os("LAB_PROBE_BLESS").is_some() {
+        std::fs::write(&path, format!("{before}{begin}{}{end}{after}", table())).expect("written");
+    } else {
+        assert_eq!(listed, table(), "run this test with LAB_PROBE_BLESS=1 to bring docs/discovery.md up to date");
+    }
+}
