@@ -97,6 +97,28 @@ pub struct Distribution {
     pub sum: Option<f64>,
     /// `_count`, if there is one.
     pub count: Option<f64>,
+    /// Whether `_sum` or `_count` was given more than once; the last one counts.
+    pub repeated: bool,
+    /// Whether a bucket or a count was below zero, the repeated ones included.
+    pub below_zero: bool,
+}
+
+impl Distribution {
+    fn add(&mut self, part: Part, point: Option<f64>, value: f64) {
+        match (part, point) {
+            (Part::Sum, _) => self.repeated |= self.sum.replace(value).is_some(),
+            (Part::Count, _) => {
+                self.repeated |= self.count.replace(value).is_some();
+                self.below_zero |= value < 0.0;
+            }
+            (Part::Point, Some(point)) => {
+                self.points.push((point, value));
+                self.below_zero |= value < 0.0;
+            }
+            // A bucket without `le` says nothing; the format lets it pass.
+            (Part::Point, None) => {}
+        }
+    }
 }
 
 impl Series {
@@ -251,13 +273,7 @@ impl Reader {
         series.timestamp_ms = timestamp_ms.or(series.timestamp_ms);
         match &mut series.value {
             Value::Number(number) => *number = value,
-            Value::Histogram(distribution) | Value::Summary(distribution) => match (part, point) {
-                (Part::Sum, _) => distribution.sum = Some(value),
-                (Part::Count, _) => distribution.count = Some(value),
-                (Part::Point, Some(point)) => distribution.points.push((point, value)),
-                // A bucket without `le` says nothing; the format lets it pass.
-                (Part::Point, None) => {}
-            },
+            Value::Histogram(distribution) | Value::Summary(distribution) => distribution.add(part, point, value),
         }
         Ok(())
     }
@@ -397,8 +413,12 @@ mod tests {
     fn a_histogram_is_one_series_of_bounds_sum_and_count() {
         let text = "# TYPE h histogram\nh_bucket{le=\"1\",a=\"b\"} 1\nh_bucket{a=\"b\",le=\"+Inf\"} 3\nh_sum{a=\"b\"} 2.5\nh_count{a=\"b\"} 3 7\n";
         let families = parse(text.as_bytes()).expect("valid");
-        let expected =
-            Distribution { points: vec![(1.0, 1.0), (f64::INFINITY, 3.0)], sum: Some(2.5), count: Some(3.0) };
+        let expected = Distribution {
+            points: vec![(1.0, 1.0), (f64::INFINITY, 3.0)],
+            sum: Some(2.5),
+            count: Some(3.0),
+            ..Distribution::default()
+        };
         let [series] = families[0].series.as_slice() else { panic!("one series: {families:?}") };
         assert_eq!(series.value, Value::Histogram(expected));
         assert_eq!((series.label("a"), series.label("le"), series.timestamp_ms), (Some("b"), None, Some(7)));

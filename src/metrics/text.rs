@@ -192,6 +192,7 @@ mod tests {
                         points: vec![(0.25, 3.0), (f64::INFINITY, 7.0)],
                         sum: Some(*value),
                         count: Some(7.0),
+                        ..Distribution::default()
                     }),
                     _ => Value::Number(*value),
                 },

@@ -235,7 +235,7 @@ fn orders(series: &[&Series]) -> Result<Vec<OrderCount>, String> {
 /// A histogram with the contract's bounds; with others it would be another family.
 fn histogram(series: &[&Series], bounds: &[f64]) -> Result<Option<Histogram>, String> {
     let Some(series) = single(series)? else { return Ok(None) };
-    let Value::Histogram(Distribution { points, sum: Some(sum), count: Some(count) }) = &series.value else {
+    let Value::Histogram(Distribution { points, sum: Some(sum), count: Some(count), .. }) = &series.value else {
         return Err("it lacks buckets, sum or count".to_owned());
     };
     if !sum.is_finite() {

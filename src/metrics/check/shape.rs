@@ -40,20 +40,20 @@ fn judge_labels(family: &Family, series: &Series, findings: &mut Findings<'_>) {
 }
 
 fn judge_histogram(name: &str, line: usize, histogram: &Distribution, findings: &mut Findings<'_>) {
-    let Distribution { points, sum, count } = histogram;
+    let Distribution { points, sum, count, .. } = histogram;
     let counts = points.iter().map(|(_, n)| *n).chain(*count);
     let mut sorted = points.clone();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let infinite = sorted.last().filter(|(bound, _)| *bound == f64::INFINITY).map(|(_, n)| *n);
     let broken = |what: &str| format!("histogram {name}: {what}");
 
-    if counts.clone().any(|n| n < 0.0) {
+    if histogram.below_zero {
         findings.error(Some(line), broken("a count below zero"), Effects::NEGATIVE_COUNT);
     } else if counts.clone().any(|n| n.fract() != 0.0) {
         findings.error(Some(line), broken("a count that is no whole number is cut or lost"), Effects::SERVED);
     }
-    if sorted.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-        findings.error(Some(line), broken("a bucket given twice; the last one counts"), Effects::SERVED);
+    if histogram.repeated || sorted.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        findings.error(Some(line), broken("a part given twice; the last one counts"), Effects::SERVED);
     } else if sorted.windows(2).any(|pair| pair[0].1 > pair[1].1) {
         findings.error(Some(line), broken("its buckets fall; they must be cumulative"), Effects::SERVED);
     }
@@ -80,6 +80,9 @@ fn judge_summary(name: &str, line: usize, summary: &Distribution, findings: &mut
     let broken = |what: &str| format!("summary {name}: {what}");
     if summary.points.iter().any(|(quantile, _)| !(0.0..=1.0).contains(quantile)) {
         findings.error(Some(line), broken("a quantile outside 0 to 1"), Effects::SERVED);
+    }
+    if summary.repeated {
+        findings.error(Some(line), broken("a part given twice; the last one counts"), Effects::SERVED);
     }
     if summary.count.is_none() || summary.sum.is_none() {
         findings.error(Some(line), broken("no _count or no _sum; 0 is served for it"), Effects::SERVED);
@@ -122,7 +125,7 @@ mod tests {
             (
                 "histogram",
                 format!("h_bucket{{le=\"1\"}} 1\nh_bucket{{le=\"1.0\"}} 1\n{rest}"),
-                "E histogram h: a bucket given twice",
+                "E histogram h: a part given twice",
             ),
             (
                 "histogram",
@@ -150,6 +153,9 @@ mod tests {
             ("histogram", "h_bucket{le=\"+Inf\"} 3\nh_sum 3\n".into(), "E histogram h: no _count"),
             ("summary", "h{quantile=\"50\"} 3\nh_sum 3\nh_count 3\n".into(), "E summary h: a quantile outside"),
             ("summary", "h{quantile=\"0.5\"} 3\nh_sum 3\n".into(), "E summary h: no _count"),
+            ("summary", "h_sum 3\nh_count 3\nh_sum 3\n".into(), "E summary h: a part given twice"),
+            ("histogram", format!("h_count -3\n{rest}"), "E histogram h: a count below zero"),
+            ("histogram", format!("h_count 3\n{rest}"), "E histogram h: a part given twice"),
             ("gauge", "h{__x=\"\"} 3\n".into(), "E label \"__x\" of h is reserved"),
             ("gauge", "h{job=\"a\"} 3\n".into(), "W Prometheus renames label \"job\" of h to \"exported_job\""),
             ("gauge", "h NaN\n".into(), "W h is NaN"),
