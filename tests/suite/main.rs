@@ -7,6 +7,7 @@ mod discovery;
 mod exposition;
 mod harness;
 mod hostile_http;
+mod hostile_pass;
 mod http;
 mod http_environment;
 mod list;
