@@ -103,7 +103,7 @@ fn gate() -> Result<RwLockReadGuard<'static, bool>, SpawnError> {
     if *ending { Err(SpawnError::Ending) } else { Ok(ending) }
 }
 
-/// Once: adopt orphans whose keeper was killed, and allow as many open files as many checks need.
+/// Once: adopt orphans whose keeper was killed and allow as many open files as many checks need.
 fn prepare_probe() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {

@@ -13,8 +13,8 @@ use super::tail::Tail;
 use super::tree::Activity;
 use crate::clock::Deadline;
 
-/// Bytes read at a time; the default capacity of a pipe (pipe(7)).
-const CHUNK: usize = 64 << 10;
+/// Bytes read at a time: half of what a pipe holds (pipe(7)), once for each check under way.
+const CHUNK: usize = 32 << 10;
 
 /// How often a program that holds a place is looked at.
 const SAMPLE: Duration = Duration::from_millis(100);

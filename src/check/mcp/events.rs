@@ -34,10 +34,11 @@ impl Events {
                 let room = if event.data.len() > SMALL_BYTES { self.room.take() } else { None };
                 return Ok(Some((event, room)));
             }
-            match self.parser.held() > SMALL_BYTES {
-                true if self.room.is_none() => self.room = Some(room_for(deadline)?),
-                true => {}
-                false => self.room = None,
+            let held = self.parser.held();
+            if !Room::suffices(self.room.as_ref(), held) {
+                self.room = Some(room_for(held, deadline)?);
+            } else if held <= SMALL_BYTES {
+                self.room = None;
             }
             let amount = self.body.read(&mut chunk)?;
             if amount == 0 {
@@ -64,15 +65,15 @@ pub(super) fn read_message(body: &mut Body, deadline: Deadline) -> Result<(Vec<u
         if message.len() + amount > MESSAGE_BYTES {
             return Err(too_large());
         }
-        if message.len() + amount > SMALL_BYTES && room.is_none() {
-            room = Some(room_for(deadline)?);
+        if !Room::suffices(room.as_ref(), message.len() + amount) {
+            room = Some(room_for(message.len() + amount, deadline)?);
         }
         message.extend_from_slice(&chunk[..amount]);
     }
 }
 
-fn room_for(deadline: Deadline) -> Result<Room, HttpError> {
-    Room::take(deadline.left())
+fn room_for(bytes: usize, deadline: Deadline) -> Result<Room, HttpError> {
+    Room::take(bytes, deadline.left())
         .ok_or_else(|| HttpError::new(ErrorKind::Timeout, "no time left while waiting for room for a large message"))
 }
 

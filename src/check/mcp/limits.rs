@@ -16,20 +16,36 @@ pub(crate) const CHECK_BYTES: u64 = 64 << 20;
 /// A message up to this size is just read; a larger one needs [`Room`].
 pub(crate) const SMALL_BYTES: usize = 64 << 10;
 
-/// So many large messages are held at a time by all checks together. Large ones are rare, and without a bound a
-/// handful of flooding servers would make the pass as large as all their messages together.
-static LARGE_MESSAGES: LazyLock<Arc<Places>> = LazyLock::new(|| Places::new(2));
+/// Up to this size a message needs a middle room, above it the large one. No known server lists its tools in more.
+const MIDDLE_BYTES: usize = 1 << 20;
+
+/// Rooms for messages of middle size: many, so that a server which sends slowly holds up no other one …
+static MIDDLE_ROOMS: LazyLock<Arc<Places>> = LazyLock::new(|| Places::new(12));
+
+/// … and the one for larger messages: with several of 16 MiB the probe would not be the small program it has to be
+/// beside a trading system.
+static LARGE_ROOM: LazyLock<Arc<Places>> = LazyLock::new(|| Places::new(1));
 
 /// The right to hold one message larger than [`SMALL_BYTES`]; given up by dropping it with the message.
+///
+/// All checks together hold no more than the rooms allow, whatever their servers send at the same time.
 #[derive(Debug)]
 pub(crate) struct Room {
+    bytes: usize,
     _place: Place,
 }
 
 impl Room {
-    /// Waits until there is room, for `patience` at most; `None` if there was none.
-    pub(crate) fn take(patience: Duration) -> Option<Room> {
-        LARGE_MESSAGES.take(Deadline::after(patience)).map(|place| Room { _place: place })
+    /// Whether a message of `bytes` may be held by whoever has `room`.
+    pub(crate) fn suffices(room: Option<&Room>, bytes: usize) -> bool {
+        bytes <= room.map_or(SMALL_BYTES, |room| room.bytes)
+    }
+
+    /// Waits until there is room for a message of `bytes`, for `patience` at most; `None` if there was none.
+    pub(crate) fn take(bytes: usize, patience: Duration) -> Option<Room> {
+        let (rooms, bytes) =
+            if bytes <= MIDDLE_BYTES { (&MIDDLE_ROOMS, MIDDLE_BYTES) } else { (&LARGE_ROOM, MESSAGE_BYTES) };
+        rooms.take(Deadline::after(patience)).map(|place| Room { bytes, _place: place })
     }
 }
 

@@ -166,8 +166,8 @@ impl Talk {
     /// Waits for the next event of the program; `None` if there may be new lines.
     fn listen(&mut self, until: Deadline) -> Option<Heard> {
         let mut may_read = true;
-        if self.lines.wants_room() {
-            match Room::take(Duration::ZERO) {
+        if let Some(bytes) = self.lines.wants_room() {
+            match Room::take(bytes, Duration::ZERO) {
                 Some(room) => self.lines.give_room(room),
                 None => may_read = false,
             }

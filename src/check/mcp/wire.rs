@@ -280,9 +280,10 @@ impl Lines {
         }
     }
 
-    /// Whether an unfinished line has become so large that it needs room to grow further.
-    pub(crate) fn wants_room(&self) -> bool {
-        self.room.is_none() && self.buffer.len() - self.done > SMALL_BYTES
+    /// The size of an unfinished line that needs more room than it has before it may grow further.
+    pub(crate) fn wants_room(&self) -> Option<usize> {
+        let size = self.buffer.len() - self.done;
+        (!Room::suffices(self.room.as_ref(), size)).then_some(size)
     }
 
     /// Gives it the room it wants.
