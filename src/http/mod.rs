@@ -7,12 +7,12 @@
 mod der;
 mod dial;
 mod error;
+mod message;
 mod proxy;
 mod resolve;
 mod tls;
 
 use std::fmt;
-use std::io::Read;
 use std::net::Shutdown;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -23,13 +23,12 @@ use url::{Origin, Position, Url};
 
 use self::dial::{Dial, Shared};
 pub use self::error::{ErrorKind, HttpError};
+pub use self::message::{Body, Method, Request, Response};
 use crate::clock::Deadline;
 use crate::model::secret::Secret;
 
 /// What one client may receive in its life, and again after decompression.
 pub const MOST_BYTES: u64 = 64 << 20;
-/// What one message may be long.
-pub const MOST_MESSAGE_BYTES: u64 = 16 << 20;
 /// Redirects followed for one request.
 pub const MOST_REDIRECTS: u32 = 10;
 
@@ -47,31 +46,6 @@ const RESERVED_HEADERS: &[&str] =
 /// Headers of a request that are as good as a credential: dropped when a redirect leads to another origin.
 const ORIGIN_BOUND_HEADERS: &[&str] = &["authorization", "mcp-session-id"];
 
-/// The methods in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Read.
-    Get,
-    /// Hand something in.
-    Post,
-    /// Replace.
-    Put,
-    /// Remove.
-    Delete,
-}
-
-impl Method {
-    /// The method's name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Method::Get => "GET",
-            Method::Post => "POST",
-            Method::Put => "PUT",
-            Method::Delete => "DELETE",
-        }
-    }
-}
-
 /// How a client is set up.
 #[derive(Debug, Clone, Default)]
 pub struct ClientOptions {
@@ -79,40 +53,6 @@ pub struct ClientOptions {
     pub headers: Vec<(String, Secret)>,
     /// PEM certificates trusted besides the system's.
     pub ca_file: Option<PathBuf>,
-}
-
-/// One request.
-#[derive(Debug, Clone)]
-pub struct Request<'a> {
-    /// The method.
-    pub method: Method,
-    /// The address. Userinfo in it is ignored here: [`Client::new`] has taken it.
-    pub url: &'a Url,
-    /// Headers of this request; they win over configured ones of the same name.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body; empty means none for GET and DELETE.
-    pub body: &'a [u8],
-    /// Whether redirects are followed; otherwise they are answers like any other.
-    pub follow: bool,
-}
-
-impl<'a> Request<'a> {
-    /// A request without headers and body.
-    pub fn new(method: Method, url: &'a Url) -> Self {
-        Request { method, url, headers: Vec::new(), body: &[], follow: true }
-    }
-
-    /// The same request with one more header.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    /// The same request with a body.
-    pub fn body(mut self, body: &'a [u8]) -> Self {
-        self.body = body;
-        self
-    }
 }
 
 /// Reads an address as configured.
@@ -351,100 +291,4 @@ fn basic_auth(url: &Url) -> Option<Secret> {
     }
     let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
     Some(proxy::basic(&decode(url.username()), &decode(url.password().unwrap_or_default())))
-}
-
-/// An answer whose body has not been read yet.
-#[derive(Debug)]
-pub struct Response {
-    /// The status code.
-    pub status: u16,
-    /// Where it came from, after redirects.
-    pub url: Url,
-    /// The method that brought it, after redirects.
-    pub method: Method,
-    /// Whether redirects led there.
-    pub redirected: bool,
-    headers: http::HeaderMap,
-    /// The body.
-    pub body: Body,
-}
-
-impl Response {
-    /// Whether the status is 2xx.
-    pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    /// The first header of this name, if it is text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// The media type without parameters, in lower case; empty if there is none.
-    pub fn media_type(&self) -> String {
-        let value = self.header("content-type").unwrap_or_default();
-        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
-    }
-}
-
-/// A body to be read under the deadline of its request.
-pub struct Body {
-    reader: ureq::BodyReader<'static>,
-    shared: Arc<Shared>,
-}
-
-impl Body {
-    /// Reads some bytes, decompressed; zero at the end.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Timeout`], [`ErrorKind::TooLarge`] past the client's budget, [`ErrorKind::Protocol`] when the body
-    /// ends early or is not framed or compressed properly.
-    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, HttpError> {
-        const DOING: &str = "receiving the answer's body";
-        let amount = loop {
-            match self.reader.read(into) {
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                done => break done.map_err(|e| HttpError::from_ureq(e.into(), DOING))?,
-            }
-        };
-        self.shared.count_decoded(amount).map_err(|e| HttpError::from_ureq(error::wire_error(e), DOING))?;
-        Ok(amount)
-    }
-
-    /// Reads to the end, at most `limit` bytes.
-    ///
-    /// # Errors
-    /// As [`Body::read`], and [`ErrorKind::TooLarge`] past the limit.
-    pub fn read_to_end(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
-        let bytes = self.read_up_to(limit.saturating_add(1))?;
-        if bytes.len() as u64 > limit {
-            let detail = format!("the answer's body is larger than {limit} bytes");
-            return Err(HttpError::new(ErrorKind::TooLarge, detail));
-        }
-        Ok(bytes)
-    }
-
-    /// Reads to the end or to `limit` bytes, whichever comes first: for evidence, where the rest does not matter.
-    ///
-    /// # Errors
-    /// As [`Body::read`].
-    pub fn read_up_to(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut bytes = Vec::new();
-        let mut chunk = [0; 16 << 10];
-        while bytes.len() < limit {
-            let room = chunk.len().min(limit - bytes.len());
-            match self.read(&mut chunk[..room])? {
-                0 => break,
-                amount => bytes.extend_from_slice(&chunk[..amount]),
-            }
-        }
-        Ok(bytes)
-    }
-}
-
-impl fmt::Debug for Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Body").finish_non_exhaustive()
-    }
 }

@@ -5,7 +5,12 @@ use std::fmt::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
-use lab_probe::clock;
+use lab_probe::check::{Context, mcp};
+use lab_probe::clock::{self, Deadline};
+use lab_probe::model::mcp::{HttpServer, HttpTransport, McpMemory, McpTarget, Reach};
+use lab_probe::model::reason::Reason;
+use lab_probe::model::secret::Secret;
+use lab_probe::proc::Places;
 use serde_json::Value;
 
 use crate::harness::Lab;
@@ -94,4 +99,20 @@ fn every_server_behind_a_url_gets_its_verdict_in_one_pass_that_stays_small() {
         assert!(peak < MOST_KIB, "{peak} KiB at most in the {round} pass");
     }
     assert!(players.len() >= 70, "{} players", players.len());
+}
+
+/// In the pass a flood may end by the clock; with time enough it ends by its size.
+#[test]
+fn every_flood_alone_is_too_large() {
+    let floods = players().into_iter().filter(|player| player.reasons.contains(&"too_large"));
+    for player in floods {
+        let url = Secret::new(&player.url);
+        let server = HttpServer { url, transport: HttpTransport::Auto, headers: Vec::new(), ca_file: None };
+        let target = McpTarget { reach: Reach::Http(server), list_tools: true };
+        let timeout = Duration::from_secs(60);
+        let context = Context::new(timeout, Deadline::after(timeout), clock::now(), Places::new(1));
+        let (facts, _) = mcp::check(&target, McpMemory::default(), &context).expect("nothing has to be started");
+        let reason = facts.failure.as_ref().map(|failure| failure.reason);
+        assert_eq!(reason, Some(Reason::TooLarge), "{}: {:?}", player.name, facts.failure);
+    }
 }

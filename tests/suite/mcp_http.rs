@@ -1,6 +1,5 @@
 //! MCP servers behind a URL: honest ones of both eras and both transports, and everything that can be wrong with them.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -452,164 +451,6 @@ fn a_server_quoting_its_credentials_does_not_get_them_into_the_evidence() {
 }
 
 #[test]
-fn what_no_client_could_use_is_down_with_its_reason() {
-    type Handler = fn(&Seen, &mut dyn Duplex) -> Then;
-    let cases: &[(&str, Reason, Handler)] = &[
-        ("html", Reason::ProtocolError, |_, stream| {
-            answer(stream, "200 OK", &[("Content-Type", "text/html")], b"<html>")
-        }),
-        ("no content", Reason::ProtocolError, |_, stream| answer(stream, "204 No Content", &[], b"")),
-        ("accepted only", Reason::ProtocolError, |_, stream| answer(stream, "202 Accepted", &[], b"")),
-        ("wrong content type", Reason::ProtocolError, |seen, stream| {
-            answer(stream, "200 OK", &[("Content-Type", "text/plain")], modern_result(seen).to_string().as_bytes())
-        }),
-        ("no JSON", Reason::ProtocolError, |_, stream| {
-            answer(stream, "200 OK", &[("Content-Type", "application/json")], b"{\"jsonrpc\": ")
-        }),
-        ("invalid UTF-8", Reason::ProtocolError, |_, stream| {
-            answer(
-                stream,
-                "200 OK",
-                &[("Content-Type", "application/json")],
-                b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"x\":\"\xff\xfe\"}}",
-            )
-        }),
-        ("deep JSON", Reason::ProtocolError, |_, stream| {
-            let body =
-                format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-            answer(stream, "200 OK", &[("Content-Type", "application/json")], body.as_bytes())
-        }),
-        ("another id", Reason::ProtocolError, |_, stream| {
-            answer_json(stream, "200 OK", &json!({ "jsonrpc": "2.0", "id": 4711, "result": {} }))
-        }),
-        ("wrong types", Reason::ProtocolError, |seen, stream| {
-            answer_json(stream, "200 OK", &result(seen, json!([1, 2])))
-        }),
-        ("stream ends", Reason::ProtocolError, |_, stream| answer_events(stream, &[], ": nothing\n\n")),
-        ("stream without an answer", Reason::ProtocolError, |_, stream| {
-            answer_events(stream, &[], &event(&json!({ "jsonrpc": "2.0", "id": 4711, "result": {} })))
-        }),
-        ("chunked garbage", Reason::ProtocolError, |_, stream| {
-            say(
-                stream,
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-            );
-            Then::Close
-        }),
-        ("cut off", Reason::ProtocolError, |_, stream| {
-            say(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
-            Then::Close
-        }),
-        ("hangs up", Reason::ProtocolError, |_, _| Then::Close),
-        ("rpc error", Reason::RpcError, |seen, stream| answer_json(stream, "200 OK", &error(seen, -32603, "broken"))),
-        ("rpc error with a status", Reason::RpcError, |seen, stream| {
-            answer_json(stream, "500 Internal Server Error", &error(seen, -32603, "broken"))
-        }),
-        ("broken", Reason::HttpStatus, |_, stream| answer(stream, "500 Internal Server Error", &[], b"")),
-        ("gone", Reason::HttpStatus, |_, stream| answer(stream, "404 Not Found", &[], b"")),
-        ("redirect loop", Reason::HttpStatus, |seen, stream| {
-            answer(stream, "307 Temporary Redirect", &[("Location", &seen.target)], b"")
-        }),
-        ("redirect loop of GETs", Reason::HttpStatus, |seen, stream| {
-            answer(stream, "302 Found", &[("Location", &seen.target)], b"")
-        }),
-        ("too many headers", Reason::TooLarge, |_, stream| {
-            while say(stream, "HTTP/1.1 200 OK\r\n") && say(stream, &"A: b\r\n".repeat(1000)) {}
-            Then::Close
-        }),
-    ];
-    for (name, reason, handler) in cases {
-        let server = Fake::serve(*handler);
-        let facts = asking(&server.url("/mcp")).check().0;
-        let failure = facts.failure.expect(name);
-        assert_eq!(failure.reason, *reason, "{name}: {}", failure.detail);
-    }
-}
-
-#[test]
-fn floods_and_drips_end_as_too_large_or_at_the_deadline() {
-    type Handler = fn(&Seen, &mut dyn Duplex) -> Then;
-    let cases: &[(&str, Reason, Handler)] = &[
-        ("silent", Reason::Timeout, |_, _| {
-            std::thread::sleep(SHORT * 4);
-            Then::Close
-        }),
-        ("drips comments", Reason::Timeout, |_, stream| {
-            begin_events(stream);
-            while say(stream, ":\n") {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Then::Close
-        }),
-        ("drips JSON", Reason::Timeout, |_, stream| {
-            say(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99999\r\n\r\n{");
-            while say(stream, " ") {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Then::Close
-        }),
-    ];
-    for (name, reason, handler) in cases {
-        let server = Fake::serve(*handler);
-        let facts = asking(&server.url("/mcp")).within(SHORT).check().0;
-        assert_eq!(facts.failure.map(|failure| failure.reason), Some(*reason), "{name}");
-    }
-    let cases: &[(&str, Handler)] = &[
-        ("comments without end", |_, stream| {
-            begin_events(stream);
-            while say(stream, &": nothing\n".repeat(5000)) {}
-            Then::Close
-        }),
-        ("notifications without end", |_, stream| {
-            begin_events(stream);
-            let one = event(&json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": {} }));
-            while say(stream, &one.repeat(1000)) {}
-            Then::Close
-        }),
-        ("one event without end", |_, stream| {
-            begin_events(stream);
-            say(stream, "data: ");
-            while say(stream, &"x".repeat(60_000)) {}
-            Then::Close
-        }),
-        ("one message without end", |_, stream| {
-            say(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n");
-            while say(stream, &" ".repeat(60_000)) {}
-            Then::Close
-        }),
-    ];
-    for (name, handler) in cases {
-        let server = Fake::serve(*handler);
-        let facts = asking(&server.url("/mcp")).check().0;
-        assert_eq!(facts.failure.map(|failure| failure.reason), Some(Reason::TooLarge), "{name}");
-    }
-}
-
-#[test]
-fn a_decompression_bomb_is_too_large() {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    for _ in 0..64 {
-        encoder.write_all(&vec![b' '; 1 << 20]).expect("compressed");
-    }
-    let bomb = encoder.finish().expect("compressed");
-    let server = Fake::serve(move |_, stream| {
-        answer(stream, "200 OK", &[("Content-Type", "application/json"), ("Content-Encoding", "gzip")], &bomb)
-    });
-    asking(&server.url("/mcp")).expect(Reason::TooLarge);
-}
-
-#[test]
-fn a_huge_but_legal_answer_is_up() {
-    let server = modern_but(|seen, stream| {
-        let tools: Vec<Value> = (0..60)
-            .map(|n| json!({ "name": n.to_string(), "description": "x".repeat(200_000), "inputSchema": {} }))
-            .collect();
-        answer_json(stream, "200 OK", &result(seen, json!({ "resultType": "complete", "tools": tools })))
-    });
-    assert_eq!(asking(&server.url("/mcp")).expect_up().tools, Some(60));
-}
-
-#[test]
 fn later_pages_that_fail_or_never_end_do_not_make_a_server_down() {
     let endless = modern_but(|seen, stream| {
         let page = json!({ "resultType": "complete", "tools": [tool("a")], "nextCursor": seen.body.len().to_string() });
@@ -659,12 +500,6 @@ fn tls_troubles_are_tls_errors_and_a_ca_file_mends_one() {
     asking(&server.url("/mcp")).ca_file(ca_file).expect(Reason::TlsError);
     let plain = Fake::serve(modern);
     asking(&plain.url("/mcp").replace("http:", "https:")).expect(Reason::TlsError);
-}
-
-#[test]
-fn nothing_listening_is_a_connect_failure() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    asking(&format!("http://{free}/mcp")).expect(Reason::ConnectFailed);
 }
 
 #[test]

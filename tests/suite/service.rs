@@ -87,7 +87,7 @@ fn urls_are_judged_by_status_and_body_and_the_certificates_end_is_told() {
             ("moved", "up", "HTTP 200"),
             ("moved as wanted", "up", "HTTP 301"),
             ("secret", "down", "***"),
-            ("secure", "up", "HTTP 204"),
+            ("secure", "up", "HTTP 204, certificate ends in "),
             ("untrusted", "down", "tls_error"),
             ("no variable", "unknown", "NO_SUCH_VARIABLE"),
         ],

@@ -23,11 +23,22 @@ pub(super) fn check(look: &HttpLook, deadline: Deadline) -> ServiceFacts {
     // Whoever expects a redirect wants to see it, not where it leads.
     request.follow = !look.expect_status.iter().any(|status| (300..400).contains(status));
     let found = client.send(&request, deadline).map_err(Failure::from).and_then(|response| judge(look, response));
+    let certificate_end = client.certificate_end();
     let facts = match found {
-        Ok(seen) => ServiceFacts { seen, ..ServiceFacts::default() },
+        Ok(seen) => ServiceFacts { seen: seen + &ends(certificate_end), ..ServiceFacts::default() },
         Err(failure) => ServiceFacts::failed(failure),
     };
-    ServiceFacts { duration: Some(began.elapsed()), certificate_end: client.certificate_end(), ..facts }
+    ServiceFacts { duration: Some(began.elapsed()), certificate_end, ..facts }
+}
+
+/// How long the certificate is still good, for the table; the metric has the exact time.
+fn ends(certificate_end: Option<i64>) -> String {
+    const DAY_SECONDS: i64 = 86_400;
+    match certificate_end.map(|end| (end - clock::now().as_second()) / DAY_SECONDS) {
+        Some(1) => ", certificate ends in 1 day".into(),
+        Some(days) => format!(", certificate ends in {days} days"),
+        None => String::new(),
+    }
 }
 
 fn judge(look: &HttpLook, mut response: Response) -> Result<String, Failure> {
