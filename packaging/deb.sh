@@ -2,7 +2,7 @@
 # usage: packaging/deb.sh BINARY
 #
 # Builds target/deb/lab-probe_VERSION_ARCH.deb from a release binary with dpkg-deb: the tree of `make install` under
-# /usr, maintainer scripts, copyright and changelog.
+# /usr, maintainer scripts, copyright and changelog. DEBFULLNAME and DEBEMAIL name who builds it, as for Debian's tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,6 +10,7 @@ binary=$1
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 arch=$(dpkg --print-architecture)
 tree=target/deb/tree
+maintainer="${DEBFULLNAME:-The lab-probe authors} <${DEBEMAIL:-lab-probe@packages.invalid}>"
 # The same input gives the same package.
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 
@@ -18,6 +19,7 @@ mkdir -p "$tree/DEBIAN"
 chmod 0755 "$tree" "$tree/DEBIAN"
 umask 022
 packaging/install.sh install "$tree" /usr "$binary"
+strip --strip-unneeded --remove-section=.comment "$tree/usr/bin/lab-probe"
 gzip -9n "$tree/usr/share/man/man1/lab-probe.1"
 # Debian's zsh looks here.
 install -d "$tree/usr/share/zsh/vendor-completions"
@@ -40,16 +42,17 @@ COPYRIGHT
   echo
   echo "  * See CHANGELOG.md."
   echo
-  echo " -- The lab-probe authors <lab-probe@localhost.localdomain>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")"
+  echo " -- $maintainer  $(date -u -R -d "@$SOURCE_DATE_EPOCH")"
 } | gzip -9n >"$doc/changelog.gz"
 gzip -9nc CHANGELOG.md >"$doc/CHANGELOG.md.gz"
+install -D -m 0644 packaging/debian/lintian-overrides "$tree/usr/share/lintian/overrides/lab-probe"
 
 libc=$(objdump -T "$binary" | grep -o 'GLIBC_2\.[0-9]*' | sort -Vu | tail -n 1 | cut -d_ -f2)
 cat >"$tree/DEBIAN/control" <<CONTROL
 Package: lab-probe
 Version: $version
 Architecture: $arch
-Maintainer: The lab-probe authors <lab-probe@localhost.localdomain>
+Maintainer: $maintainer
 Installed-Size: $(du -sk --exclude=DEBIAN "$tree" | cut -f1)
 Depends: libc6 (>= $libc), libgcc-s1
 Recommends: prometheus-node-exporter, systemd
@@ -65,6 +68,7 @@ Description: health of MCP servers, git worktrees and a trading system for Prome
 CONTROL
 (cd "$tree" && find etc -type f -printf '/%p\n') >"$tree/DEBIAN/conffiles"
 for script in postinst prerm postrm; do install -m 0755 "packaging/debian/$script" "$tree/DEBIAN/$script"; done
+install -m 0644 packaging/debian/triggers "$tree/DEBIAN/triggers"
 (cd "$tree" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
 
 dpkg-deb --root-owner-group --build "$tree" "target/deb/lab-probe_${version}_${arch}.deb"
