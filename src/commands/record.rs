@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::check::worktree::record::{self, Run, Verdict};
-use crate::check::worktree::{self, Contents};
+use crate::check::worktree::{self, Contents, Reports};
 use crate::cli::{Cli, RecordArgs};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
@@ -33,6 +33,7 @@ struct Begun {
     place: Place,
     run: Run,
     before: Option<Contents>,
+    reports: Reports,
     test_reports: Vec<String>,
     started_at: Timestamp,
 }
@@ -86,7 +87,9 @@ fn begin(settings: &Settings, directory: &Path) -> Option<Begun> {
         }
     };
     let before = contents(&place);
-    Some(Begun { place, run, before, test_reports: settings.worktree.test_reports.clone(), started_at: clock::now() })
+    let test_reports = settings.worktree.test_reports.clone();
+    let reports = Reports::of(&place.path, &test_reports, Deadline::after(LOOK_LIMIT));
+    Some(Begun { place, run, before, reports, test_reports, started_at: clock::now() })
 }
 
 fn contents(place: &Place) -> Option<Contents> {
@@ -106,16 +109,16 @@ fn finish(begun: Begun, ended: PassedThrough, duration: Duration) {
         log::debug("interrupted: no verdict is recorded");
         return;
     }
-    let Begun { place, run, before, test_reports, started_at } = begun;
+    let Begun { place, run, before, reports, test_reports, started_at } = begun;
     let ended_at = clock::now();
     let after = contents(&place);
-    let deadline = Deadline::after(LOOK_LIMIT);
+    let reports_now = Reports::of(&place.path, &test_reports, Deadline::after(LOOK_LIMIT));
     let verdict = Verdict {
         passed: ended.exit == proc::Exit::Code(0),
         started_at,
         ended_at,
         duration,
-        counts: worktree::tests_reported_since(&place.path, &test_reports, started_at, deadline),
+        counts: reports_now.tests_since(&reports),
         commit: after.as_ref().and_then(|after| after.commit.clone()),
         content_before: before.and_then(|before| before.digest),
         content_after: after.and_then(|after| after.digest),

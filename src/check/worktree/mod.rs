@@ -18,8 +18,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-
 use self::git::Git;
 use self::git::index::Index;
 use self::git::look::{LookError, Subject, look};
@@ -28,7 +26,7 @@ use super::Context;
 use crate::clock::Deadline;
 use crate::model::digest::Digest;
 use crate::model::worktree::{
-    Answer, Content, Seen, Standing, TestCounts, WorktreeFacts, WorktreeMemory, WorktreeTarget,
+    Answer, Content, ReportMemory, Seen, Standing, TestCounts, WorktreeFacts, WorktreeMemory, WorktreeTarget,
 };
 
 /// Submodules beyond this many are not looked into.
@@ -79,12 +77,25 @@ pub fn contents(path: &Path, git_dir: &Path, common_dir: &Path, deadline: Deadli
     Ok(Contents { commit: seen.answer.head, digest })
 }
 
-/// The tests in JUnit reports of a worktree that were written since `since`.
-pub fn tests_reported_since(path: &Path, globs: &[String], since: Timestamp, deadline: Deadline) -> Option<TestCounts> {
-    let mut memory = BTreeMap::new();
-    let found = reports::junit_reports(path, globs, &[], &mut memory, deadline);
-    let fresh = found.iter().filter(|report| report.written_ns >= since.as_nanosecond());
-    fresh.filter_map(|report| memory.get(&report.key)?.counts).reduce(TestCounts::plus)
+/// The JUnit reports of a worktree at one moment, to tell later which a command has written. By their stamps and not
+/// by the clock: a file's time may lie some milliseconds before the moment it was written.
+#[derive(Debug, Clone, Default)]
+pub struct Reports(BTreeMap<String, ReportMemory>);
+
+impl Reports {
+    /// Reads them.
+    pub fn of(path: &Path, globs: &[String], deadline: Deadline) -> Reports {
+        let mut known = BTreeMap::new();
+        reports::junit_reports(path, globs, &[], &mut known, deadline);
+        Reports(known)
+    }
+
+    /// The tests in those that are not as they were `before`; `None` if there is none.
+    pub fn tests_since(&self, before: &Reports) -> Option<TestCounts> {
+        let stamp = |reports: &Reports, key: &String| reports.0.get(key).map(|report| report.stamp.clone());
+        let fresh = self.0.iter().filter(|(key, report)| stamp(before, key).as_ref() != Some(&report.stamp));
+        fresh.filter_map(|(_, report)| report.counts).reduce(TestCounts::plus).filter(|counts| counts.total() > 0)
+    }
 }
 
 fn gone(path: String, reason: &str) -> WorktreeFacts {

@@ -3,6 +3,9 @@
 //! A verdict counts while what was tested is what is there. Where the content is known (`record` keeps a digest of it, and
 //! so does the memory of an earlier look) that is compared; else nothing tracked may have changed since by its times.
 
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,8 +41,10 @@ pub(super) fn decide(
     let pytest = reports::pytest::last_run(&target.path);
     let mut known = std::mem::take(&mut memory.reports);
     let pytest_known = pytest.as_ref().and_then(|run| known.remove(&key(&run.path)));
-    let found = reports::junit_reports(&target.path, &target.test_reports, &target.nested, &mut known, git.deadline);
+    let mut found =
+        reports::junit_reports(&target.path, &target.test_reports, &target.nested, &mut known, git.deadline);
     memory.reports = known;
+    forget_checked_out(&mut found, index, &target.path);
     if let Some(status) = declared.test_status {
         facts.tests =
             Some(Tests { status, source: TestSource::Declared, counts: None, duration: None, tested_at: None });
@@ -66,8 +71,31 @@ pub(super) fn decide(
     facts.tests_ignored = (facts.tests.is_none() && ignored).then(|| CHANGED.to_owned());
 }
 
+/// Takes out reports that are tracked and as they were checked out: no run of this worktree has written them.
+fn forget_checked_out(found: &mut Vec<Report>, index: Option<&Index>, work_tree: &Path) {
+    let Some(index) = index.filter(|_| !found.is_empty()) else { return };
+    let mut by_path: HashMap<String, usize> =
+        found.iter().enumerate().map(|(number, report)| (report.key.clone(), number)).collect();
+    let mut checked_out = HashSet::new();
+    index.for_each(|entry| {
+        if !reports::may_be_report(entry.path()) {
+            return;
+        }
+        let path = work_tree.join(OsStr::from_bytes(entry.path()));
+        if let Some(number) = by_path.remove(&key(&path))
+            && (i128::from(entry.mtime.0) * 1_000_000_000 + i128::from(entry.mtime.1)) == found[number].written_ns
+        {
+            checked_out.insert(number);
+        }
+    });
+    let mut number = 0;
+    found.retain(|_| {
+        number += 1;
+        !checked_out.contains(&(number - 1))
+    });
+}
+
 fn key(path: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt;
     path.as_os_str().as_bytes().escape_ascii().to_string()
 }
 

@@ -209,9 +209,17 @@ fn standing(path: &Path, dot_git: &Path, git_dir: &Path, repository: &Repository
     match read_dot_git(dot_git) {
         Ok(own) if own == git_dir => present(git_dir, repository),
         Ok(other) => Standing::Gone { reason: format!("{} belongs to {} now", path.display(), other.display()) },
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+        Err(_) if dot_git.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) => {
             Standing::Gone { reason: format!("{} is gone", dot_git.display()) }
         }
+        // The repository was moved by hand: git itself no longer finds its way from here.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Standing::Unreadable {
+            reason: format!(
+                "{} names a git directory that is not there; run `git worktree repair` in {}",
+                dot_git.display(),
+                repository.common_dir.display()
+            ),
+        },
         Err(e) => Standing::Unreadable { reason: format!("cannot read {}: {e}", dot_git.display()) },
     }
 }

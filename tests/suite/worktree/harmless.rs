@@ -243,6 +243,9 @@ fn a_repository_of_another_owner_is_refused_with_that_reason() {
     // Declared safe by the user, git reads it, and so does this; the repository's own word does not count.
     git(&lab, &main, &["config", "--global", "safe.directory", other.to_str().expect("text")]);
     assert_eq!(pass(&lab).value("lab_worktree_up", "other/main"), Some(1.0));
+    // Given away after it was read: what is remembered does not excuse it.
+    std::os::unix::fs::lchown(main.join(".git"), Some(65_534), Some(65_534)).expect("given away");
+    assert_eq!(pass(&lab).value("lab_worktree_up", "LAB/main"), Some(0.0));
 }
 
 #[test]

@@ -277,6 +277,13 @@ fn a_repository_that_cannot_be_read_costs_only_itself() {
         assert_eq!(series.value("lab_worktree_up", name), Some(0.0), "{name}");
         assert_eq!(series.value("lab_worktree_status", name), None, "{name}: unknown is absent");
     }
+    // A repository that was moved by hand leaves its linked worktrees behind, for git too.
+    git(&lab, &main, &["worktree", "add", "-q", "-b", "left", "../left"]);
+    std::fs::rename(&main, lab.path().join("moved")).expect("moved");
+    watch(&lab, &[&lab.path().join("moved")], "");
+    let table = lab.run(["check", "--only", "worktree"]).expect_code(1).stdout();
+    assert!(table.contains("git worktree repair"), "{table}");
+    watch(&lab, &[&missing], "");
     let table = lab.run(["check", "--only", "worktree"]);
     assert_eq!(table.code(), Some(1));
     assert!(table.stdout().contains("missing"), "{}", table.stdout());

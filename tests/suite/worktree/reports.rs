@@ -232,3 +232,18 @@ fn the_newest_verdict_wins() {
     lab.run(["record", "-C", main.to_str().expect("text"), "--", "true"]).expect_code(0);
     assert_eq!(pass(&lab).tests("main"), pair("passing", "record"));
 }
+
+#[test]
+fn a_report_that_is_part_of_the_repository_is_no_evidence() {
+    let lab = Lab::new();
+    let origin = repository(&lab, "origin");
+    commit(&lab, &origin, "zz/junit.xml", &report(5, 0));
+    git(&lab, lab.path(), &["clone", "-q", "origin", "LAB"]);
+    let main = lab.path().join("LAB");
+    watch(&lab, &[&main], "");
+    assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"));
+    std::thread::sleep(Duration::from_millis(30));
+    // A run that writes it anew is: the file is a report, not something that is tested.
+    lab.write("LAB/zz/junit.xml", report(4, 1));
+    assert_eq!(pass(&lab).tests("main"), pair("failing", "junit"));
+}

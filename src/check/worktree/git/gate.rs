@@ -16,7 +16,7 @@ use crate::clock::{self, Deadline};
 /// How long a running git counts as computing.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A repository has this long for one git at the most, and never more than a third of what is left of the pass.
+/// One git has this long at the most, and never more than two thirds of what is left for its worktree.
 const LIMIT: Duration = Duration::from_secs(8);
 
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ pub(super) fn enter(deadline: Deadline) -> Option<Place> {
 
 /// The limit for one git under `deadline`.
 pub(super) fn limit(deadline: Deadline) -> Deadline {
-    deadline.sooner(LIMIT.min(deadline.left() / 3))
+    deadline.sooner(LIMIT.min(deadline.left() * 2 / 3))
 }
 
 /// Notes that a git of this repository ran into its limit in the pass that began at `pass`.

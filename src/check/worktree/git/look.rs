@@ -59,6 +59,11 @@ pub(in crate::check::worktree) fn look(
     subject: &Subject<'_>,
     seen: Option<&Seen>,
 ) -> Result<(Seen, Option<Index>), LookError> {
+    if let Some(sentence) = owner::stranger(git)
+        && !owner::is_safe(&git.work_tree, &config::read(git)?.safe_directories)
+    {
+        return Err(LookError::Refused(sentence));
+    }
     let horizon = Horizon::now();
     let old_paths: Vec<PathBuf> =
         seen.map_or_else(Vec::new, |seen| seen.deciding_paths.iter().map(|path| path_of(path)).collect());
@@ -117,7 +122,6 @@ struct Asked {
 /// Asks git. HEAD's time, upstream and base are taken from `same` where no ref can have moved since.
 fn ask(git: &mut Git, subject: &Subject<'_>, same: Option<&Seen>, old_paths: &[PathBuf]) -> Result<Asked, LookError> {
     let config = config::read(git)?;
-    owner::check(git, &config.safe_directories).map_err(LookError::Refused)?;
     git.blank_filters(config.filters.clone());
     let mut porcelain = status(git, &subject.nested, "--no-renames")?;
     porcelain.forget(&subject.nested);
@@ -200,7 +204,7 @@ fn remember(
         upstream: porcelain.upstream.clone(),
         changed,
         conflicted: porcelain.conflicted,
-        changed_submodules: porcelain.changed.iter().map(|path| escape(path)).take(content::MAX_FILES).collect(),
+        changed_submodules: porcelain.submodules.iter().map(|path| escape(path)).collect(),
         newest_edit_ns: content::newest_edit(&git.work_tree, &porcelain.edited),
         content: match index {
             Some(index) => content::digest(git, index, &porcelain.edited)?,

@@ -25,6 +25,8 @@ pub(super) struct Porcelain {
     pub(super) upstream: Option<String>,
     /// Tracked paths that differ from HEAD, submodules included.
     pub(super) changed: BTreeSet<Vec<u8>>,
+    /// Those of them that are submodules.
+    pub(super) submodules: Vec<Vec<u8>>,
     /// Untracked paths; a directory ends in `/`.
     pub(super) untracked: Vec<Vec<u8>>,
     /// Paths in conflict.
@@ -77,8 +79,11 @@ impl Porcelain {
 
     /// `<XY> <sub> <mH> <mI> <mW> <hH> <hI> <path>`.
     fn take_ordinary(&mut self, rest: &[u8]) -> Option<()> {
-        let [xy, _, _, _, worktree_mode, head_oid, index_oid, path] = fields::<8>(rest)?;
+        let [xy, submodule, _, _, worktree_mode, head_oid, index_oid, path] = fields::<8>(rest)?;
         self.changed.insert(path.to_owned());
+        if submodule.starts_with(b"S") {
+            self.submodules.push(path.to_owned());
+        }
         match xy.first()? {
             b'A' => self.added.push((path.to_owned(), index_oid.to_owned())),
             b'D' => self.deleted.push((path.to_owned(), head_oid.to_owned())),

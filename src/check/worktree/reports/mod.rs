@@ -30,6 +30,11 @@ pub(super) struct Report {
     pub(super) written_ns: i128,
 }
 
+/// Whether a path can be one that [`junit_reports`] has found; quick to say no.
+pub(super) fn may_be_report(path: &[u8]) -> bool {
+    path.ends_with(b".xml")
+}
+
 /// Every JUnit report of a worktree. What they say is kept in `memory`, where an unchanged file is not read again;
 /// files that are gone are forgotten.
 pub(super) fn junit_reports(
