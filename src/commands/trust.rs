@@ -10,6 +10,7 @@ use crate::cli::{Cli, TrustArgs};
 use crate::clock;
 use crate::exit::{Exit, UsageError};
 use crate::log::{self, printable};
+use crate::plan;
 use crate::plan::mcp::inspect::{self, Inspection};
 use crate::plan::mcp::trust::{self, TrustStore};
 use crate::plan::surroundings::Surroundings;
@@ -31,6 +32,17 @@ pub(super) fn run(cli: &Cli, args: &TrustArgs) -> anyhow::Result<Exit> {
     allow(state_dir, &inspections)
         .with_context(|| format!("cannot write {}; nothing new is trusted", trust::path(state_dir).display()))?;
     let text: String = inspections.iter().map(shown).collect();
+    for inspection in &inspections {
+        // A timer's pass starts in no project; its user would wait in vain.
+        if settings.mcp.discover && !plan::mcp::is_found_from_anywhere(&settings, &surroundings, &inspection.canonical)
+        {
+            log::info(format!(
+                "{} is looked at by passes that start in its project; for others, name the repository in \
+                 `worktree.repos` or the file in `mcp.config_files`",
+                inspection.canonical.display()
+            ));
+        }
+    }
     Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
 }
 

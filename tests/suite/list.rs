@@ -100,6 +100,7 @@ fn a_trusted_file_is_trusted_as_it_stands_and_what_it_starts_is_shown_without_to
         run.stdout()
     );
     assert!(!format!("{:?}", run.0).contains("c4nary"));
+    assert!(run.stderr().contains("`worktree.repos`"), "a timer would not find it: {}", run.stderr());
     assert_eq!(target(&list(&lab), "theirs")["verdict"], "unknown", "now a check decides");
 
     lab.write(".mcp.json", r#"{"mcpServers": {"theirs": {"command": "other"}}}"#);

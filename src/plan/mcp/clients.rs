@@ -135,6 +135,8 @@ const CODEX: Keys = Keys {
     ..COMMON
 };
 
+const VSCODE: Keys = Keys { container: "servers", http: HttpTransport::Auto, ..COMMON };
+
 const GEMINI: Keys = Keys {
     url: &[("httpUrl", HttpTransport::Http), ("url", HttpTransport::Auto)],
     preference: Preference::Url,
@@ -188,7 +190,7 @@ pub(super) static CLIENTS: &[Client] = &[
         files: &[on(User, AppData, "Code/User/mcp.json"), on(Project, InProject, ".vscode/mcp.json")],
         syntax: Syntax::Json,
         comments: true,
-        shape: Shape::Servers(Keys { container: "servers", ..COMMON }),
+        shape: Shape::Servers(VSCODE),
         variables: Rule::Editor,
         note: None,
         header_note: HEADERS_DOUBTED,
@@ -199,7 +201,7 @@ pub(super) static CLIENTS: &[Client] = &[
         files: &[on(User, AppData, "Code - Insiders/User/mcp.json")],
         syntax: Syntax::Json,
         comments: true,
-        shape: Shape::Servers(Keys { container: "servers", ..COMMON }),
+        shape: Shape::Servers(VSCODE),
         variables: Rule::Editor,
         note: None,
         header_note: HEADERS_DOUBTED,

@@ -24,7 +24,7 @@ pub mod trust;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::discover::Search;
 use self::merge::Named;
@@ -53,6 +53,16 @@ pub fn files(settings: &Settings, surroundings: &Surroundings, deadline: Deadlin
         path: place.path,
     };
     places::own(surroundings).into_iter().chain(of_projects).map(file).collect()
+}
+
+/// Whether a project's file is looked at wherever a pass is started, and not only in its own directory.
+pub fn is_found_from_anywhere(settings: &Settings, surroundings: &Surroundings, canonical: &Path) -> bool {
+    let elsewhere = Surroundings { cwd: None, ..surroundings.clone() };
+    let deadline = Deadline::after(settings.probe.deadline);
+    let projects = sources::projects(&elsewhere, repositories(settings), deadline, &mut Vec::new());
+    let of_projects = projects.iter().flat_map(places::of_project).map(|place| place.path);
+    let mut files = of_projects.chain(settings.mcp.config_files.iter().cloned());
+    files.any(|path| std::fs::canonicalize(path).is_ok_and(|path| path == canonical))
 }
 
 /// The configured repositories. The default is the working directory's, which is looked at anyway.

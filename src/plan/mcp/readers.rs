@@ -41,6 +41,8 @@ pub(super) struct Keys {
     pub(super) preference: Preference,
     /// What a plain URL without a `type` stands for.
     pub(super) remote: HttpTransport,
+    /// What `type = "http"` stands for: some clients fall back to SSE even then.
+    pub(super) http: HttpTransport,
 }
 
 /// Which key decides when an entry has both a program and a URL.
@@ -68,6 +70,7 @@ pub(super) const COMMON: Keys = Keys {
     refused: &[],
     preference: Preference::Type,
     remote: HttpTransport::Auto,
+    http: HttpTransport::Http,
 };
 
 /// Reads the servers in the table `keys.container` of `root`.
@@ -216,7 +219,9 @@ fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind:
     let transport = match (transport, kind) {
         // A key that stands for one transport (`httpUrl`) says more than `type`.
         (HttpTransport::Http | HttpTransport::Sse, _) => transport,
-        (HttpTransport::Auto, Some(Kind::Http(transport))) if keys.preference != Preference::Command => transport,
+        (HttpTransport::Auto, _) if keys.preference == Preference::Command => keys.remote,
+        (HttpTransport::Auto, Some(Kind::Http(HttpTransport::Http))) => keys.http,
+        (HttpTransport::Auto, Some(Kind::Http(transport))) => transport,
         (HttpTransport::Auto, _) => keys.remote,
     };
     let named = keys.env_headers.and_then(|key| table.get(key)).and_then(Value::as_object);

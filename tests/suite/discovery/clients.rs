@@ -62,6 +62,8 @@ const ROWS: &[Row] = &[
                     "b": {"type": "http", "url": "http://h/mcp", "headers": {"X": "${input:key}"}},
                     "c": {"type": "http", "url": "unix:///tmp/sock#/mcp"},
                     "d": {"url": "http://h/mcp"},
+                    "f": {"type": "http", "url": "http://h/mcp"},
+                    "g": {"type": "sse", "url": "http://h/sse"},
                     "e": {"command": "run", "envFile": "/none/.env"},
                 },
             }"#,
@@ -71,6 +73,8 @@ const ROWS: &[Row] = &[
             ("c", "connect_failed"),
             ("d", "auto http://h/mcp []"),
             ("e", "missing_env"),
+            ("f", "auto http://h/mcp []"),
+            ("g", "sse http://h/sse []"),
         ],
     ),
     (
