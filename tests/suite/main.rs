@@ -17,6 +17,7 @@ mod monitoring;
 mod node_exporter;
 mod pass;
 mod pushgateway;
+mod real_servers;
 mod service;
 mod systemd;
 mod textfile;
