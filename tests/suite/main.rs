@@ -23,5 +23,6 @@ mod systemd;
 mod textfile;
 mod thunes;
 mod thunes_crash;
+mod thunes_helper;
 mod verify;
 mod worktree;
