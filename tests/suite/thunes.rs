@@ -324,3 +324,83 @@ fn secrets_of_the_env_file_show_nowhere_and_its_limit_counts() {
         assert!(!file.contains("s3cr3t"));
     }
 }
+
+#[test]
+fn of_two_words_on_a_breaker_the_newer_one_stands_whatever_clock_it_was_written_by() {
+    let lab = lab("");
+    // 14:00 UTC, and 15:30 in Berlin's summer: half an hour before.
+    append(
+        &lab,
+        AUDIT,
+        "{\"timestamp\":\"2025-07-08T14:00:00\",\"event\":\"CIRCUIT_BREAKER\",\"breaker_name\":\"A\",\"state\":\"open\"}\n",
+    );
+    append(&lab, LOG, "2025-07-08 15:30:00 - cb - INFO - Circuit breaker 'A' state changed: open -> closed\n");
+    append(&lab, LOG, "2025-07-08 16:30:00 - cb - INFO - Circuit breaker 'B' state changed: open -> half-open\n");
+    append(
+        &lab,
+        AUDIT,
+        "{\"timestamp\":\"2025-07-08T14:29:00\",\"event\":\"CIRCUIT_BREAKER\",\"breaker_name\":\"B\",\"state\":\"open\"}\n",
+    );
+    let output = lab
+        .command(["--once", "--only", "thunes", "--format", "prometheus"])
+        .env("TZ", "Europe/Berlin")
+        .output()
+        .expect("lab-probe starts");
+    let scraped = scrape(&Run(output).expect_code(0));
+    assert_eq!(scraped.value("thunes_circuit_breaker_state{breaker_name=\"A\"}"), Some(1.0));
+    assert_eq!(scraped.value("thunes_circuit_breaker_state{breaker_name=\"B\"}"), Some(0.5));
+    let written = scraped.value("thunes_source_last_record_timestamp_seconds{source=\"logs/paper_trader.log\"}");
+    assert_eq!(written, Some(1_751_985_000.0));
+    // Its last word is in a log that cannot be read now, so nobody knows the next one.
+    std::fs::remove_file(lab.path().join(LOG)).expect("removed");
+    let without = pass(&lab);
+    assert_eq!(without.value("thunes_circuit_breaker_state{breaker_name=\"A\"}"), Some(1.0));
+    assert_eq!(without.value("thunes_circuit_breaker_state{breaker_name=\"B\"}"), None);
+}
+
+#[test]
+fn lost_state_means_counting_what_is_on_disk_and_a_lost_part_is_said_once() {
+    let lab = lab("");
+    let approved = |count: usize| "{\"event\":\"TRADE_APPROVED\"}\n".repeat(count);
+    append(&lab, AUDIT, "{\"timestamp\":\"2025-10-08T14:00:00\",\"event\":\"KILL_SWITCH_ACTIVATED\"}\n");
+    append(&lab, AUDIT, &approved(3));
+    pass(&lab);
+    let rotated = lab.path().join(format!("{AUDIT}.1"));
+    std::fs::rename(lab.path().join(AUDIT), &rotated).expect("renamed");
+    append(&lab, AUDIT, "{\"event\":\"WS_CONNECTED\",\"symbol\":\"BTCUSDT\"}\n");
+    for entry in std::fs::read_dir(lab.path().join("state")).expect("listed") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            std::fs::remove_file(path).expect("removed");
+        }
+    }
+    let decisions = |scrape: &Scrape| scrape.value("thunes_trade_decisions_total{decision=\"approved\",reason=\"\"}");
+    let anew = pass(&lab);
+    assert_eq!((decisions(&anew), anew.value("thunes_kill_switch_active")), (Some(3.0), Some(1.0)));
+    // Rotated twice with room for one: what the first part held at its end is gone.
+    append(&lab, AUDIT, &approved(2));
+    std::fs::rename(lab.path().join(AUDIT), &rotated).expect("renamed");
+    append(&lab, AUDIT, &approved(1));
+    std::fs::rename(lab.path().join(AUDIT), &rotated).expect("renamed");
+    append(&lab, AUDIT, "{\"event\":\"WS_CONNECTED\",\"symbol\":\"BTCUSDT\"}\n");
+    let run = lab.run(["--once", "--only", "thunes", "--format", "prometheus"]).expect_code(0);
+    assert!(run.stderr().contains("gone before its end was read"), "{}", run.stderr());
+    let gaps = |scrape: &Scrape| scrape.value("thunes_source_gaps_total{source=\"logs/audit_trail.jsonl\"}");
+    assert_eq!((gaps(&scrape(&run)), decisions(&scrape(&run))), (Some(1.0), Some(4.0)));
+    let again = lab.run(["--once", "--only", "thunes", "--format", "prometheus"]).expect_code(0);
+    assert!(!again.stderr().contains("gone"), "{}", again.stderr());
+    assert_eq!(gaps(&scrape(&again)), Some(1.0));
+}
+
+#[test]
+fn a_kill_switch_that_may_have_changed_in_lost_lines_is_absent_until_its_state_is_proved() {
+    let lab = lab("");
+    append(&lab, AUDIT, "{\"timestamp\":\"2025-10-08T14:00:00\",\"event\":\"KILL_SWITCH_ACTIVATED\"}\n");
+    assert_eq!(pass(&lab).value("thunes_kill_switch_active"), Some(1.0));
+    append(&lab, AUDIT, "{\"timestamp\":\"2025-10-08T15:00:00\",\"event\":\"KILL_SWITCH_DEACTIV\n");
+    let scraped = pass(&lab);
+    assert!(!scraped.has("thunes_kill_switch_active"));
+    assert_eq!(scraped.value("thunes_source_up{source=\"logs/audit_trail.jsonl\"}"), Some(1.0));
+    append(&lab, AUDIT, "{\"timestamp\":\"2025-10-08T15:00:01\",\"event\":\"TRADE_APPROVED\"}\n");
+    assert_eq!(pass(&lab).value("thunes_kill_switch_active"), Some(0.0));
+}

@@ -154,8 +154,8 @@ impl Journal {
         if reason.as_deref() == Some("circuit_breaker_open") {
             self.breakers(object);
         }
-        let reason = label(reason.as_deref().unwrap_or(if decision == "rejected" { "unknown" } else { "" }));
-        count_decision(&mut self.totals.decisions, decision, &reason);
+        let unstated = if decision == "rejected" { "unknown" } else { "" };
+        count_decision(&mut self.totals.decisions, decision, reason.as_deref().unwrap_or(unstated));
     }
 
     fn proved(&mut self, object: &Object<'_>, active: bool) {
@@ -205,7 +205,7 @@ impl Journal {
 
     fn ordered(&mut self, object: &Object<'_>) {
         self.totals.instrumented = true;
-        let named = |key: &str| label(object.text(key).as_deref().unwrap_or("unknown"));
+        let named = |key: &str| object.text(key).unwrap_or("unknown".into());
         count_order(&mut self.totals.orders, &named("venue"), &named("order_type"), &named("side"));
         if let Some(latency) = observation(object, "latency_ms") {
             self.totals.latency.observe(ORDER_LATENCY_BUCKETS, latency);

@@ -30,9 +30,15 @@ pub(super) fn cut(text: &str, most: usize) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-/// Counts one order.
+/// Counts one order, its labels as somebody else wrote them.
 pub(super) fn count_order(orders: &mut Vec<OrderCount>, venue: &str, order_type: &str, side: &str) {
-    add_orders(orders, &OrderCount { venue: venue.into(), order_type: order_type.into(), side: side.into(), count: 1 });
+    // Almost always known already, as it is: then nothing is copied.
+    if let Some(known) = orders.iter_mut().find(|o| o.venue == venue && o.order_type == order_type && o.side == side) {
+        known.count += 1;
+        return;
+    }
+    let [venue, order_type, side] = [venue, order_type, side].map(label);
+    add_orders(orders, &OrderCount { venue, order_type, side, count: 1 });
 }
 
 /// Adds orders with the same labels.
@@ -54,9 +60,13 @@ pub(super) fn add_orders(orders: &mut Vec<OrderCount>, more: &OrderCount) {
     }
 }
 
-/// Counts one decision.
+/// Counts one decision, its reason as somebody else wrote it.
 pub(super) fn count_decision(decisions: &mut Vec<DecisionCount>, decision: &str, reason: &str) {
-    add_decisions(decisions, &DecisionCount { decision: decision.into(), reason: reason.into(), count: 1 });
+    if let Some(known) = decisions.iter_mut().find(|known| known.decision == decision && known.reason == reason) {
+        known.count += 1;
+        return;
+    }
+    add_decisions(decisions, &DecisionCount { decision: decision.to_owned(), reason: label(reason), count: 1 });
 }
 
 /// Adds decisions with the same labels.

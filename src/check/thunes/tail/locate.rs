@@ -187,11 +187,12 @@ impl Search<'_> {
         if let Some(sibling) = self.find_by_content(current, truncated)? {
             return Ok(Current::Moved(sibling));
         }
-        // Moved away and back, restored, or on a device that got another number: what was read is still there.
+        // Moved away and back, restored, or on a device that got another number: what was read is still there. A file of
+        // one line repeated could just as well be the next one.
         if let Some((facts, file)) = &self.live
             && !truncated
-            && current.position > 0
             && identity::holds(file, facts.size, current)?
+            && identity::is_telling(file)?
         {
             return Ok(Current::Stayed);
         }
