@@ -18,6 +18,9 @@ const SCHEMA: &str = "lab-probe.list/1";
 /// The widest a name column gets; longer names are cut.
 const MAX_NAME: usize = 40;
 
+/// The most places shown of one target.
+const MAX_PLACES: usize = 5;
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
@@ -134,8 +137,8 @@ fn section(out: &mut String, kind: Kind, targets: &[&Listed], now: Timestamp, st
         let how = how(listed).map_or(String::new(), |how| format!("  {}", printable(&how)));
         out.push_str(format!("  {name}  {verdict}  {}{how}", next(listed, now)).trim_end());
         out.push('\n');
-        for origin in &listed.target.origins {
-            out.push_str(&format!("      {}\n", style.paint(Ink::Faint, &printable(&place(origin)))));
+        for line in places(&listed.target.origins) {
+            out.push_str(&format!("      {}\n", style.paint(Ink::Faint, &printable(&line))));
         }
         let hint = listed.facts.as_ref().filter(|f| f.severity() != Severity::Fine).and_then(Facts::hint);
         if let Some(hint) = hint {
@@ -165,6 +168,15 @@ fn next(listed: &Listed, now: Timestamp) -> String {
         Some(at) => format!("due in {}", age(now, at)),
         None => "due at the next pass".into(),
     }
+}
+
+/// A line for every place, the one the target is reached by first; many worktrees make for many places.
+fn places(origins: &[Origin]) -> Vec<String> {
+    let mut lines: Vec<String> = origins.iter().take(MAX_PLACES).map(place).collect();
+    if origins.len() > MAX_PLACES {
+        lines.push(format!("… and {} more places (--format json has them all)", origins.len() - MAX_PLACES));
+    }
+    lines
 }
 
 /// `cursor, user: /home/joe/.cursor/mcp.json (called "fs"; overridden by …)`.

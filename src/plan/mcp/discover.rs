@@ -20,6 +20,12 @@ use crate::clock::Deadline;
 use crate::model::mcp::Reach;
 use crate::plan::surroundings::Surroundings;
 
+/// The longest name of a server, in bytes.
+const MAX_NAME: usize = 4096;
+
+/// The most servers listed of a file that is not trusted: a cloned repository must not be able to flood the metrics.
+const MAX_UNTRUSTED: usize = 1000;
+
 /// What discovery is to look at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Search<'a> {
@@ -92,6 +98,7 @@ pub(super) fn add(
     found: &mut Found,
 ) {
     let client = source.place.client;
+    let entries = bounded(source, entries, &mut found.warnings);
     let scene = Scene {
         client,
         surroundings: search.surroundings,
@@ -101,8 +108,8 @@ pub(super) fn add(
         ca_file: search.ca_file,
     };
     for entry in entries {
-        if entry.name.is_empty() {
-            found.warnings.push(format!("{}: a server without a name is left out", source.place.path.display()));
+        if let Some(problem) = unusable_name(&entry.name) {
+            found.warnings.push(format!("{}: a server {problem} is left out", source.place.path.display()));
             continue;
         }
         let resolved = scene.resolve(&entry);
@@ -120,6 +127,25 @@ pub(super) fn add(
         let (path, project) = (source.place.path.clone(), project.cloned());
         found.candidates.push(Candidate { name: entry.name, client, scope, path, project, resolved, notes });
     }
+}
+
+/// A name becomes a label value of several series.
+fn unusable_name(name: &str) -> Option<&'static str> {
+    match name.len() {
+        0 => Some("without a name"),
+        1..=MAX_NAME => None,
+        _ => Some("with a name of more than 4 KiB"),
+    }
+}
+
+/// Of a file whose author nobody has vouched for, no more servers than a person would read through.
+fn bounded(source: &Source, mut entries: Vec<Entry>, warnings: &mut Vec<String>) -> Vec<Entry> {
+    if source.gate.is_some() && entries.len() > MAX_UNTRUSTED {
+        let (shown, count) = (source.place.path.display(), entries.len());
+        warnings.push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));
+        entries.truncate(MAX_UNTRUSTED);
+    }
+    entries
 }
 
 /// Variables that a client passes on where they are set: an unset one is no failure, but often the reason for one.

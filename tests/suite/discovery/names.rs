@@ -135,14 +135,29 @@ fn worktrees_of_one_repository_that_say_the_same_have_one_server() {
 fn names_may_be_anything_but_empty() {
     let tree = Tree::new();
     let long = "n".repeat(1024);
-    let odd = ["a b", "\"quoted\"", "new\nline", "🦀", "", long.as_str()];
+    let too_long = "n".repeat(4097);
+    let odd = ["a b", "\"quoted\"", "new\nline", "🦀", "", long.as_str(), too_long.as_str()];
     let servers: serde_json::Map<String, serde_json::Value> =
         odd.iter().map(|name| ((*name).to_owned(), serde_json::json!({"command": "x"}))).collect();
     tree.write("home/.cursor/mcp.json", &serde_json::json!({"mcpServers": servers}).to_string());
     let plan = tree.plan();
-    assert_eq!(plan.targets.len(), odd.len() - 1);
-    assert_eq!(plan.warnings.len(), 1);
+    assert_eq!(plan.targets.len(), odd.len() - 2);
+    assert_eq!(plan.warnings.len(), 2);
     assert!(plan.warnings[0].contains("without a name"));
+    assert!(plan.warnings[1].contains("more than 4 KiB"));
+}
+
+#[test]
+fn a_cloned_repository_cannot_flood_the_metrics() {
+    let mut tree = Tree::new().in_project();
+    let servers: serde_json::Map<String, serde_json::Value> =
+        (0..1500).map(|i| (format!("s{i}"), serde_json::json!({"command": "x"}))).collect();
+    let file = tree.write("project/.mcp.json", &serde_json::json!({"mcpServers": servers}).to_string());
+    let plan = tree.plan();
+    assert_eq!(plan.targets.len(), 1000);
+    assert!(plan.warnings[0].contains("only 1000 of its 1500 servers"), "{:?}", plan.warnings);
+    tree.settings.mcp.config_files = vec![file];
+    assert_eq!(tree.plan().targets.len(), 1500);
 }
 
 #[test]
@@ -152,4 +167,40 @@ fn a_thousand_servers_are_a_thousand_targets() {
         (0..1000).map(|i| (format!("s{i}"), serde_json::json!({"command": "x"}))).collect();
     tree.write("home/.claude.json", &serde_json::json!({"mcpServers": servers}).to_string());
     assert_eq!(tree.plan().targets.len(), 1000);
+}
+
+#[test]
+fn names_made_up_to_tell_servers_apart_are_distinct_and_stay_with_their_place() {
+    let tree = Tree::new();
+    let local = |directory: &str, command: &str| {
+        std::fs::create_dir_all(tree.path(directory)).expect("a directory");
+        format!(r#"{:?}: {{"mcpServers": {{"a": {{"command": "{command}"}}}}}}"#, tree.path(directory))
+    };
+    let (one, two) = (local("x/app", "one"), local("y/app", "two"));
+    let claude = |projects: &str| {
+        tree.write(
+            "home/.claude.json",
+            &format!(r#"{{"mcpServers": {{"a": {{"command": "user"}}}}, "projects": {{{projects}}}}}"#),
+        )
+    };
+    tree.write(
+        "home/.kiro/settings/mcp.json",
+        r#"{"mcpServers": {"a": {"command": "k"}, "a@kiro": {"command": "odd"}}}"#,
+    );
+    claude(&format!("{one}, {two}"));
+    let plan = tree.plan();
+    let long = |of: &str, place: &str| format!("a@{of}:{}", tree.path(place).display());
+    let kiro = long("kiro", "home/.kiro/settings/mcp.json");
+    let mut expected = ["a", "a@claude-code", "a@claude-code:app", "a@kiro", kiro.as_str()];
+    expected.sort_unstable();
+    assert_eq!(names(&plan), expected);
+    for (name, command) in [("a", "one []"), ("a@claude-code:app", "two []"), ("a@kiro", "odd []"), (&kiro, "k []")] {
+        assert_eq!(shown(&plan, name), command, "{name}");
+    }
+
+    let three = local("z/app", "three");
+    claude(&format!("{one}, {two}, {three}"));
+    let plan = tree.plan();
+    assert_eq!(shown(&plan, "a@claude-code:app"), "two []", "one more takes no name away");
+    assert_eq!(shown(&plan, &long("claude-code", "z/app")), "three []");
 }
