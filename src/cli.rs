@@ -150,6 +150,10 @@ pub enum Command {
     Withdraw,
     /// What a reason or a metric means and what to do
     Explain(ExplainArgs),
+    /// One self-contained status page
+    Report(ReportArgs),
+    /// The daily report
+    Summary(SummaryArgs),
     /// Serve the LAB's state to AI clients, as an MCP server on standard streams
     Mcp,
     /// The metric catalogue: name, type, labels, help, unit
@@ -289,6 +293,46 @@ pub struct ExplainArgs {
     /// A reason (`auth_required`) or a metric (`lab_mcp_server_health`)
     #[arg(value_name = "REASON|METRIC")]
     pub name: String,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Write the page here (`-` prints it)
+    #[arg(long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub html: PathBuf,
+}
+
+/// `summary`.
+#[derive(Debug, Args)]
+pub struct SummaryArgs {
+    /// The UTC day, as in 2026-11-24 (default: today)
+    #[arg(long, value_name = "DAY")]
+    pub date: Option<jiff::civil::Date>,
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: SummaryFormat,
+    /// Send it instead of printing it; a day is sent once
+    #[arg(long, value_name = "WHERE")]
+    pub send: Option<SendTo>,
+}
+
+/// What `summary` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SummaryFormat {
+    /// Text for a terminal
+    Text,
+    /// One JSON document
+    Json,
+    /// Telegram's HTML
+    Html,
+}
+
+/// Where a summary is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SendTo {
+    /// The chat of `[telegram]`
+    Telegram,
 }
 
 /// `metrics`.

@@ -3,9 +3,9 @@
 pub mod access;
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -142,6 +142,26 @@ fn write_new(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 
 fn step(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot {what}: {error}"))
+}
+
+/// Appends to a file of this user alone (mode 0600, its directory 0700 where it has to be made), in one write.
+///
+/// # Errors
+/// [`io::ErrorKind::FileTooLarge`] where the file would grow past `limit` bytes, else what the operating system said.
+pub fn append_capped(path: &Path, bytes: &[u8], limit: u64) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
+    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(not_regular());
+    }
+    if metadata.len() + bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it would be larger than {limit} bytes")));
+    }
+    file.write_all(bytes)
 }
 
 #[cfg(test)]

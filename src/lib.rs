@@ -17,6 +17,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod daily;
 pub mod exit;
 pub mod exposition;
 pub mod fs;

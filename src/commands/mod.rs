@@ -11,6 +11,8 @@ mod pass;
 pub mod perform;
 mod recall;
 mod record;
+mod report;
+mod summary;
 mod trust;
 mod verify;
 mod withdraw;
@@ -73,6 +75,8 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Withdraw) => withdraw::run(cli),
         Some(Command::Man) => documents::man(),
         Some(Command::Mcp) => mcp::run(cli),
+        Some(Command::Report(args)) => report::run(cli, args),
+        Some(Command::Summary(args)) => summary::run(cli, args),
         Some(Command::Trust(args)) => trust::run(cli, args),
         Some(Command::Record(args)) => record::run(cli, args),
         Some(Command::Worktree(args)) => worktree::run(args),

@@ -9,11 +9,12 @@ use crate::config::settings::{OutputSettings, Settings, TextfileSettings};
 use crate::exit::Exit;
 use crate::log;
 use crate::metrics;
+use crate::model::history::Record;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Outcome;
 use crate::sink::style::Style;
 use crate::sink::{self, Delivery, DeliveryError};
-use crate::state::store;
+use crate::state::{history, store};
 
 use super::perform::{self, Performed, Selection};
 
@@ -37,6 +38,9 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
         (Ok(text), false) => deliver(&settings.output, text, performed.deadline),
         (Err(error), false) => undeliverable(&settings.output, &error.to_string()),
     };
+    if !cli.pass.dry_run {
+        keep_history(&settings, &mut performed, &deliveries);
+    }
     let saved = save(&settings, &mut performed, &deliveries);
     let printed = print(format, &performed, &deliveries, exposition.as_deref().ok(), super::style(cli));
     report(format, &settings, &performed, &deliveries);
@@ -126,6 +130,20 @@ fn undeliverable(output: &OutputSettings, why: &str) -> Vec<Delivery> {
         .flatten()
         .map(|(output, destination)| Delivery { output, destination, error: Some(why.to_owned()) })
         .collect()
+}
+
+/// Adds the pass to the history. A history that cannot be written costs a report, not the pass.
+fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) {
+    if performed.state_trouble.is_some() {
+        return;
+    }
+    let failed = deliveries.iter().filter(|delivery| delivery.error.is_some());
+    let failed = failed.map(|delivery| delivery.output.to_owned()).collect();
+    let (record, written) = Record::of(&performed.snapshot, failed, &performed.state.written);
+    match history::append(&settings.probe.state_dir, &record) {
+        Ok(()) => performed.state.written = written,
+        Err(error) => log::warn(format!("the history of this pass is not kept: {error}")),
+    }
 }
 
 /// Counts what failed and saves the state. Says whether that worked.

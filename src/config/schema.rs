@@ -55,6 +55,8 @@ pub(crate) static ROOT: Section = Section {
         key("thunes", Tables(&THUNES)),
         key("service", Tables(&SERVICE)),
         key("output", Table(&OUTPUT)),
+        key("telegram", Table(&TELEGRAM)),
+        key("doctor", Table(&DOCTOR)),
     ],
 };
 
@@ -174,6 +176,14 @@ static OUTPUT_PUSHGATEWAY: Section = Section {
         key("timeout", Duration),
         key("retries", Count),
     ],
+};
+
+static TELEGRAM: Section =
+    Section { header: "[telegram]", keys: &[key("chat_id", Text), key("token_file", Text), key("api_url", Text)] };
+
+static DOCTOR: Section = Section {
+    header: "[doctor]",
+    keys: &[key("prometheus", Text), key("alertmanager", Text), key("grafana", Text), key("node_exporter", Text)],
 };
 
 impl Section {

@@ -27,6 +27,10 @@ pub struct Settings {
     pub services: Vec<ServiceSettings>,
     /// `[output]`.
     pub output: OutputSettings,
+    /// `[telegram]`.
+    pub telegram: TelegramSettings,
+    /// `[doctor]`.
+    pub doctor: DoctorSettings,
     /// What is wrong without standing in the way of a pass, a sentence each: an entry left out because its variable
     /// is not set, a place that could not be searched for a configuration.
     pub warnings: Vec<String>,
@@ -233,4 +237,28 @@ pub struct PushgatewaySettings {
     pub timeout: Duration,
     /// Further attempts after the first.
     pub retries: u32,
+}
+
+/// `[telegram]`: where the daily report is sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TelegramSettings {
+    /// The chat, a number or `@channel`; where it is not configured, the systemd credential `telegram-chat-id`.
+    pub chat_id: Option<String>,
+    /// The file with the bot's token; where it is not configured, the systemd credential `telegram-token`.
+    pub token_file: Option<PathBuf>,
+    /// Base of the Bot API.
+    pub api_url: Secret,
+}
+
+/// `[doctor]`: where the services of the chain are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DoctorSettings {
+    /// Prometheus.
+    pub prometheus: Secret,
+    /// Alertmanager.
+    pub alertmanager: Secret,
+    /// Grafana.
+    pub grafana: Secret,
+    /// node_exporter.
+    pub node_exporter: Secret,
 }

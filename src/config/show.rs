@@ -18,6 +18,7 @@ use super::duration;
 use super::file;
 use super::settings::{OutputSettings, ServerReach, ServerSettings, ServiceSettings, Settings, ThunesSettings};
 use crate::model::mcp::HttpTransport;
+use crate::model::secret::Secret;
 use crate::model::service::ServiceLook;
 
 /// Writes out `settings`, which [`super::load`] made.
@@ -45,6 +46,7 @@ fn render(settings: &Settings, table: Option<&DeTable<'_>>, text: &str) -> Strin
         service(&mut page, service_settings, raw);
     }
     output(&mut page, &settings.output, root.child("output"));
+    people(&mut page, settings, &root);
     page.out
 }
 
@@ -207,6 +209,27 @@ fn service(page: &mut Page<'_>, service: &ServiceSettings, raw: Raw<'_>) {
         }
     }
     page.schedule(raw, service.schedule);
+}
+
+fn people(page: &mut Page<'_>, settings: &Settings, root: &Raw<'_>) {
+    let raw = root.child("telegram");
+    let telegram = &settings.telegram;
+    page.section("[telegram]");
+    page.line(raw, "chat_id", telegram.chat_id.as_deref().map(of_text));
+    page.line(raw, "token_file", telegram.token_file.as_deref().map(of_path));
+    page.line(raw, "api_url", address(raw, "api_url", &telegram.api_url));
+    let raw = root.child("doctor");
+    let doctor = &settings.doctor;
+    page.section("[doctor]");
+    page.line(raw, "prometheus", address(raw, "prometheus", &doctor.prometheus));
+    page.line(raw, "alertmanager", address(raw, "alertmanager", &doctor.alertmanager));
+    page.line(raw, "grafana", address(raw, "grafana", &doctor.grafana));
+    page.line(raw, "node_exporter", address(raw, "node_exporter", &doctor.node_exporter));
+}
+
+/// An address as written; one that is not written is a default, which holds no secret.
+fn address(raw: Raw<'_>, key: &str, value: &Secret) -> Option<Value> {
+    raw.url(key).or_else(|| Some(of_text(value.expose())))
 }
 
 fn output(page: &mut Page<'_>, output: &OutputSettings, raw: Raw<'_>) {

@@ -1,6 +1,7 @@
 //! The nouns every room speaks in: plain data in memory. Nothing here touches files, clocks, processes or networks.
 
 pub mod digest;
+pub mod history;
 pub mod listing;
 pub mod mcp;
 pub mod observation;

@@ -8,6 +8,7 @@ pub mod progress;
 pub mod pushgateway;
 pub mod style;
 pub mod survey;
+pub mod telegram;
 pub mod terminal;
 pub mod textfile;
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::fs;
+use crate::model::history::Written;
 use crate::model::observation::Remembered;
 
 /// Version of the file's outer shape. Fields may be added without a new one; readers ignore what they do not know.
@@ -35,6 +36,8 @@ pub struct State {
     pub pass_failures: u64,
     /// The last pass; `None` before the first.
     pub last_pass: Option<LastPass>,
+    /// What the history has of each target.
+    pub written: Written,
 }
 
 /// The last pass, as far as others may ask about it.
@@ -62,6 +65,8 @@ struct OnDisk<T> {
     pass_failures: u64,
     #[serde(default)]
     last_pass: Option<LastPass>,
+    #[serde(default)]
+    written: Written,
 }
 
 /// A loaded state and what was odd about it.
@@ -84,6 +89,7 @@ impl State {
             output_failures: BTreeMap::new(),
             pass_failures: 0,
             last_pass: None,
+            written: Written::default(),
         }
     }
 
@@ -166,6 +172,7 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), Strin
         output_failures: disk.output_failures,
         pass_failures: disk.pass_failures,
         last_pass: disk.last_pass,
+        written: disk.written,
     };
     Ok((state, warnings))
 }
@@ -206,6 +213,7 @@ pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
         output_failures: state.output_failures.clone(),
         pass_failures: state.pass_failures,
         last_pass: state.last_pass,
+        written: state.written.clone(),
     };
     let mut bytes = serde_json::to_vec(&disk)?;
     bytes.push(b'\n');

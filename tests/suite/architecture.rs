@@ -16,7 +16,7 @@ fn allowed(room: &str) -> Option<&'static [&'static str]> {
         "config" => &["fs", "exit"],
         "plan" => &["config", "fs", "proc"],
         "run" => &[],
-        "serve" => &[],
+        "serve" | "daily" => &[],
         "check" => &["proc", "http", "fs", "exposition"],
         "metrics" => &["exposition"],
         "sink" => &["config", "metrics", "http", "fs", "exposition"],

@@ -46,10 +46,21 @@ pub(super) struct Positions {
     pub(super) closed: u64,
     /// All rows: each is an order to buy.
     pub(super) rows: u64,
-    /// Realised profit of the day; or why it cannot be told.
-    pub(super) realized: Result<f64, String>,
+    /// What was closed on the day; or why it cannot be told.
+    pub(super) realized: Result<Day, String>,
     /// The newest time in it.
     pub(super) last_record: Option<Timestamp>,
+}
+
+/// The positions closed on one UTC day.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Day {
+    /// Realised profit, in quote currency.
+    pub(super) pnl: f64,
+    /// How many.
+    pub(super) closed: u64,
+    /// How many of them with a profit.
+    pub(super) won: u64,
 }
 
 /// Reads the database at `path` for the UTC day of `now`.
@@ -95,7 +106,7 @@ impl From<io::Error> for Failure {
 
 /// A database that its application has created and not written yet.
 fn empty() -> Positions {
-    Positions { open: 0, closed: 0, rows: 0, realized: Ok(0.0), last_record: None }
+    Positions { open: 0, closed: 0, rows: 0, realized: Ok(Day::default()), last_record: None }
 }
 
 /// How a database is opened.
@@ -236,12 +247,12 @@ fn query(mut connection: Connection, now: Timestamp, deadline: Deadline) -> rusq
 }
 
 /// The day's result, or a sentence about the first row that makes it unknown.
-fn realized(connection: &Connection, day: Date) -> rusqlite::Result<Result<f64, String>> {
+fn realized(connection: &Connection, day: Date) -> rusqlite::Result<Result<Day, String>> {
     // A time with an offset, though none is expected, may belong to the day after its own date.
     let from = day.saturating_sub(1.day()).to_string();
     let mut statement = connection.prepare(RECENT)?;
     let mut rows = statement.query([from])?;
-    let mut sum = 0.0;
+    let mut result = Day::default();
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
         let Some(closed_at) = text(row.get(2)?).and_then(|text| times::utc(&text)) else {
@@ -250,14 +261,17 @@ fn realized(connection: &Connection, day: Date) -> rusqlite::Result<Result<f64, 
         if TimeZone::UTC.to_datetime(closed_at).date() != day {
             continue;
         }
-        match row.get(1)? {
-            Value::Real(pnl) if pnl.is_finite() => sum += pnl,
+        let pnl = match row.get(1)? {
+            Value::Real(pnl) if pnl.is_finite() => pnl,
             #[expect(clippy::cast_precision_loss, reason = "money in whole units is far below 2^53")]
-            Value::Integer(pnl) => sum += pnl as f64,
+            Value::Integer(pnl) => pnl as f64,
             _ => return Ok(Err(format!("position {id} was closed today and its pnl is no number"))),
-        }
+        };
+        result.pnl += pnl;
+        result.closed += 1;
+        result.won += u64::from(pnl > 0.0);
     }
-    Ok(if f64::is_finite(sum) { Ok(sum) } else { Err("the sum of today's pnl is no number".to_owned()) })
+    Ok(if result.pnl.is_finite() { Ok(result) } else { Err("the sum of today's pnl is no number".to_owned()) })
 }
 
 fn text(value: Value) -> Option<String> {

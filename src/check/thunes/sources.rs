@@ -14,7 +14,8 @@ use super::scrape::Scraped;
 use super::tally::{add_decisions, add_orders};
 use crate::model::thunes::{
     Breaker, BreakerState, Decision, DecisionCount, Histogram, JournalFacts, JournalTotals, KillSwitch, LogTotals,
-    METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts, SwitchEvent, ThunesFacts, WsState,
+    METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts, SwitchEvent, ThunesFacts, TradesToday,
+    WsState,
 };
 
 /// Where one file stands after this look.
@@ -134,11 +135,12 @@ impl Findings {
         }
         match &positions.realized {
             Ok(realized) => {
-                facts.realized_pnl = Some(*realized);
+                facts.realized_pnl = Some(realized.pnl);
+                facts.trades_today = Some(TradesToday { closed: realized.closed, won: realized.won });
                 from(facts, "thunes_realized_pnl", [POSITIONS_DB]);
                 if let (Ok(limit), None) = (&self.limit, facts.daily_pnl_used) {
                     // max() also turns -0 into 0.
-                    facts.daily_pnl_used = Some((-realized / limit).max(0.0));
+                    facts.daily_pnl_used = Some((-realized.pnl / limit).max(0.0));
                     from(facts, "thunes_daily_pnl_used", [POSITIONS_DB]);
                 }
             }

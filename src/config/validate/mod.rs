@@ -2,6 +2,7 @@
 
 mod mcp;
 mod output;
+mod people;
 mod probe;
 mod rules;
 mod service;
@@ -28,6 +29,8 @@ pub(crate) fn settings(context: &Context<'_>, table: Option<&DeTable<'_>>) -> Se
         thunes: thunes::read(root.children("thunes")),
         services: service::read(root.children("service")),
         output,
+        telegram: people::telegram(&root.child("telegram")),
+        doctor: people::doctor(&root.child("doctor")),
         probe,
         warnings: context.warnings.take(),
     }

@@ -25,6 +25,8 @@ pub struct ThunesFacts {
     pub daily_pnl_used: Option<f64>,
     /// Today's realised profit (negative: loss), in quote currency.
     pub realized_pnl: Option<f64>,
+    /// Positions closed today.
+    pub trades_today: Option<TradesToday>,
     /// The daily loss limit in force, in quote currency.
     pub max_daily_loss: Option<f64>,
     /// Open positions.
@@ -43,6 +45,15 @@ pub struct ThunesFacts {
     pub decisions: Option<Vec<Decision>>,
     /// Every journal that has ever been read.
     pub journals: Vec<JournalFacts>,
+}
+
+/// Positions closed on the current UTC day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TradesToday {
+    /// How many.
+    pub closed: u64,
+    /// How many of them with a profit.
+    pub won: u64,
 }
 
 /// How one source fared.

@@ -5,7 +5,7 @@ mod memory;
 
 use std::path::PathBuf;
 
-pub use facts::{Decision, JournalFacts, KillSwitch, SourceFacts, ThunesFacts};
+pub use facts::{Decision, JournalFacts, KillSwitch, SourceFacts, ThunesFacts, TradesToday};
 pub use memory::{
     Breaker, BreakerState, Cursor, DecisionCount, Fingerprint, Histogram, JournalMemory, JournalTotals, KillState,
     LineCounts, LogMemory, LogTotals, OpenRecord, OrderCount, Part, PendingOrder, SwitchEvent, ThunesMemory, WsState,

@@ -69,7 +69,7 @@ impl Scene {
 #[track_caller]
 fn counts(result: Result<Positions, Failure>) -> (u64, u64, f64) {
     let positions = result.expect("readable");
-    (positions.rows, positions.open, positions.realized.expect("a result"))
+    (positions.rows, positions.open, positions.realized.expect("a result").pnl)
 }
 
 #[test]

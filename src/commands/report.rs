@@ -1,0 +1,45 @@
+//! `lab-probe report --html FILE`: the status page.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+
+use super::recall::recall;
+use crate::cli::{Cli, ReportArgs};
+use crate::clock;
+use crate::daily::page::page;
+use crate::exit::Exit;
+use crate::fs;
+use crate::model::history::{Record, day_of};
+use crate::state::history;
+
+/// Everybody may read it: whoever serves it is another user. It holds what the table holds, no secret.
+const MODE: u32 = 0o644;
+
+/// Writes the page in one rename.
+///
+/// # Errors
+/// Configuration (exit 2); a history or a file that the operating system refuses.
+pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
+    let settings = super::load_settings(cli)?;
+    let now = clock::now();
+    let recalled = recall(&settings);
+    let records = last_day(&settings.probe.state_dir, now)?;
+    let text = page(&recalled.snapshot, recalled.ever, &recalled.warnings, &records, now);
+    if args.html == Path::new("-") {
+        return Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble });
+    }
+    fs::replace(&args.html, text.as_bytes(), MODE).with_context(|| format!("cannot write {}", args.html.display()))?;
+    Ok(Exit::Done)
+}
+
+/// The records of yesterday and today.
+fn last_day(state_dir: &Path, now: Timestamp) -> anyhow::Result<Vec<Record>> {
+    let yesterday = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
+    let mut records = Vec::new();
+    for day in [day_of(yesterday), day_of(now)] {
+        records.extend(history::read(state_dir, &day).context("cannot read the history")?);
+    }
+    Ok(records)
+}

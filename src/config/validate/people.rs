@@ -1,0 +1,46 @@
+//! `[telegram]` and `[doctor]`: where the daily report goes, and where the services of the chain are.
+
+use super::rules;
+use crate::config::block::Block;
+use crate::config::settings::{DoctorSettings, TelegramSettings};
+use crate::model::secret::Secret;
+
+pub(super) const API_URL: &str = "https://api.telegram.org";
+pub(super) const PROMETHEUS: &str = "http://127.0.0.1:9091";
+pub(super) const ALERTMANAGER: &str = "http://127.0.0.1:9093";
+pub(super) const GRAFANA: &str = "http://127.0.0.1:3001";
+pub(super) const NODE_EXPORTER: &str = "http://127.0.0.1:9100";
+
+pub(super) fn telegram(block: &Block<'_>) -> TelegramSettings {
+    let chat_id = block.filled("chat_id");
+    if let Some(chat_id) = &chat_id
+        && chat_id.parse::<i64>().is_err()
+        && !chat_id.starts_with('@')
+    {
+        block.complain_of(chat_id, "a chat is a number, such as \"-1001234567890\", or \"@channel\"");
+    }
+    TelegramSettings {
+        chat_id: chat_id.map(|chat_id| chat_id.value),
+        token_file: block.path("token_file"),
+        api_url: address(block, "api_url", API_URL),
+    }
+}
+
+pub(super) fn doctor(block: &Block<'_>) -> DoctorSettings {
+    DoctorSettings {
+        prometheus: address(block, "prometheus", PROMETHEUS),
+        alertmanager: address(block, "alertmanager", ALERTMANAGER),
+        grafana: address(block, "grafana", GRAFANA),
+        node_exporter: address(block, "node_exporter", NODE_EXPORTER),
+    }
+}
+
+fn address(block: &Block<'_>, key: &'static str, default: &str) -> Secret {
+    match block.filled(key) {
+        Some(text) => {
+            rules::web_address(block, &text);
+            text.secret()
+        }
+        None => Secret::new(default),
+    }
+}

@@ -1,0 +1,310 @@
+//! The figures of one UTC day, from the records of its passes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::strip::{Stretch, stretches};
+use crate::model::history::{Mark, Record, TradingMark};
+use crate::model::thunes::ORDER_LATENCY_BUCKETS;
+
+/// Everything the report of a day says. Serialised as it is for `--format json`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Day {
+    /// The UTC day, `2026-11-24`.
+    pub date: String,
+    /// Passes made.
+    pub passes: usize,
+    /// Passes that the deadline cut short.
+    pub cut_short: usize,
+    /// Deliveries that failed, by output.
+    pub undelivered: BTreeMap<String, usize>,
+    /// Time without a pass, in seconds.
+    pub unwatched_seconds: f64,
+    /// Trading environments.
+    pub trading: Vec<Trading>,
+    /// MCP servers and services.
+    pub servers: Vec<Uptime>,
+    /// Worktrees.
+    pub worktrees: Vec<WorktreeDay>,
+}
+
+/// One environment's day.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Trading {
+    /// Its name.
+    pub environment: String,
+    /// Realised profit at the end, in quote currency.
+    pub realized_pnl: Option<f64>,
+    /// The largest share of the loss limit used.
+    pub limit_used_most: Option<f64>,
+    /// Positions closed.
+    pub trades: Option<u64>,
+    /// Share of them closed with a profit.
+    pub win_rate: Option<f64>,
+    /// Positions open at the end.
+    pub open_positions: Option<f64>,
+    /// Time with the kill switch active, in seconds; `None` if it was never known.
+    pub halted_seconds: Option<f64>,
+    /// How often each breaker opened.
+    pub breaker_trips: BTreeMap<String, usize>,
+    /// Orders placed.
+    pub orders: Option<u64>,
+    /// 95th percentile of order latency: at most so many milliseconds (the bound of its bucket).
+    pub latency_p95_ms: Option<f64>,
+}
+
+/// How long a server was usable.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Uptime {
+    /// `mcp` or `service`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Share of the time in which it was known and configured.
+    pub up: Option<f64>,
+    /// The reason it was down for longest.
+    pub worst_reason: Option<String>,
+    /// Time down, in seconds.
+    pub down_seconds: f64,
+    /// Its last state.
+    pub last: String,
+}
+
+/// What happened in a worktree.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorktreeDay {
+    /// Its name.
+    pub name: String,
+    /// The statuses it went through, in order.
+    pub statuses: Vec<String>,
+    /// The test verdicts it went through, in order.
+    pub tests: Vec<String>,
+}
+
+impl Day {
+    /// The day `date` begins at `from`; a day that is not over ends `now`.
+    pub fn of(date: &str, from: Timestamp, now: Timestamp, records: &[Record]) -> Day {
+        let to = from.checked_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX).min(now).max(from);
+        let ids: BTreeSet<&String> = records.iter().flat_map(|record| record.marks.keys()).collect();
+        let mut day = Day {
+            date: date.to_owned(),
+            passes: records.len(),
+            cut_short: records.iter().filter(|record| record.deadline_exceeded).count(),
+            undelivered: BTreeMap::new(),
+            unwatched_seconds: unwatched(records, from, to).as_secs_f64(),
+            trading: Vec::new(),
+            servers: Vec::new(),
+            worktrees: Vec::new(),
+        };
+        for output in records.iter().flat_map(|record| &record.failed_outputs) {
+            *day.undelivered.entry(output.clone()).or_default() += 1;
+        }
+        for id in ids {
+            let strip = stretches(records, id, from, to);
+            match id.split_once('/') {
+                Some((kind @ ("mcp" | "service"), name)) => day.servers.push(uptime(kind, name, &strip)),
+                Some(("worktree", name)) => day.worktrees.push(worktree(name, &strip)),
+                Some(("thunes", name)) => day.trading.push(trading(name, &strip, records, id)),
+                _ => {}
+            }
+        }
+        day
+    }
+}
+
+/// Time that no pass speaks for.
+fn unwatched(records: &[Record], from: Timestamp, to: Timestamp) -> Duration {
+    // Any target does: a strip has no mark exactly where no pass is believed, if the target is always there.
+    let always = records
+        .iter()
+        .map(|record| Record { marks: BTreeMap::from([(String::new(), Some(Mark::default()))]), ..record.clone() });
+    let strip = stretches(&always.collect::<Vec<_>>(), "", from, to);
+    strip.iter().filter(|stretch| stretch.mark.is_none()).map(Stretch::length).sum()
+}
+
+fn uptime(kind: &str, name: &str, strip: &[Stretch]) -> Uptime {
+    let mut by_word: BTreeMap<&str, Duration> = BTreeMap::new();
+    let mut by_reason: BTreeMap<&str, Duration> = BTreeMap::new();
+    let known = strip.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?, stretch.length())));
+    let mut last = "unknown";
+    for (mark, length) in known {
+        *by_word.entry(&mark.word).or_default() += length;
+        if mark.word == "down" {
+            *by_reason.entry(mark.reason.as_deref().unwrap_or("unknown")).or_default() += length;
+        }
+        last = &mark.word;
+    }
+    let of = |word: &str| by_word.get(word).copied().unwrap_or(Duration::ZERO).as_secs_f64();
+    let (up, down) = (of("up"), of("down"));
+    let worst = by_reason.iter().max_by_key(|(_, length)| **length).map(|(reason, _)| (*reason).to_owned());
+    Uptime {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        up: (up + down > 0.0).then(|| up / (up + down)),
+        worst_reason: worst,
+        down_seconds: down,
+        last: last.to_owned(),
+    }
+}
+
+fn worktree(name: &str, strip: &[Stretch]) -> WorktreeDay {
+    let marks = || strip.iter().filter_map(|stretch| stretch.mark.as_ref());
+    WorktreeDay {
+        name: name.to_owned(),
+        statuses: changes(marks().map(|mark| mark.word.clone())),
+        tests: changes(marks().filter_map(|mark| mark.tests.clone())),
+    }
+}
+
+/// A sequence without repetitions of the one before.
+fn changes(states: impl Iterator<Item = String>) -> Vec<String> {
+    let mut out: Vec<String> = states.collect();
+    out.dedup();
+    out
+}
+
+fn trading(name: &str, strip: &[Stretch], records: &[Record], id: &str) -> Trading {
+    let marks: Vec<&TradingMark> =
+        records.iter().filter_map(|record| record.marks.get(id)?.as_ref()?.trading.as_ref()).collect();
+    let last = |value: fn(&TradingMark) -> Option<f64>| marks.iter().rev().find_map(|mark| value(mark));
+    let trades = marks.iter().rev().find_map(|mark| mark.trades);
+    let most = marks
+        .iter()
+        .filter_map(|mark| mark.limit_used)
+        .fold(None, |most: Option<f64>, used| Some(most.map_or(used, |most| most.max(used))));
+    let known_switch = marks.iter().any(|mark| mark.halted.is_some());
+    Trading {
+        environment: name.to_owned(),
+        realized_pnl: last(|mark| mark.realized_pnl),
+        limit_used_most: most,
+        trades: trades.map(|(closed, _)| closed),
+        win_rate: trades.filter(|(closed, _)| *closed > 0).map(|(closed, won)| won as f64 / closed as f64),
+        open_positions: last(|mark| mark.open_positions),
+        halted_seconds: known_switch.then(|| halted(strip).as_secs_f64()),
+        breaker_trips: trips(&marks),
+        orders: growth(marks.iter().filter_map(|mark| mark.orders)),
+        latency_p95_ms: latency_p95(&marks),
+    }
+}
+
+fn halted(strip: &[Stretch]) -> Duration {
+    let halted = |mark: &Mark| mark.trading.as_ref().is_some_and(|trading| trading.halted == Some(true));
+    strip.iter().filter(|stretch| stretch.mark.as_ref().is_some_and(halted)).map(Stretch::length).sum()
+}
+
+fn trips(marks: &[&TradingMark]) -> BTreeMap<String, usize> {
+    let mut trips = BTreeMap::new();
+    for pair in marks.windows(2) {
+        for name in pair[1].open_breakers.iter().filter(|name| !pair[0].open_breakers.contains(name)) {
+            *trips.entry(name.clone()).or_default() += 1;
+        }
+    }
+    trips
+}
+
+/// How much a counter has grown; where it fell it began anew.
+fn growth(values: impl Iterator<Item = u64>) -> Option<u64> {
+    let mut values = values.peekable();
+    values.peek()?;
+    let mut last = None;
+    let mut grown = 0;
+    for value in values {
+        grown += match last {
+            Some(last) if value >= last => value - last,
+            Some(_) => value,
+            None => 0,
+        };
+        last = Some(value);
+    }
+    Some(grown)
+}
+
+/// The bound of the bucket that holds the 95th percentile of what was observed during the day.
+fn latency_p95(marks: &[&TradingMark]) -> Option<f64> {
+    let counts: Vec<&Vec<u64>> = marks.iter().filter_map(|mark| mark.latency.as_ref()).collect();
+    let buckets = counts.iter().map(|counts| counts.len()).max()?;
+    let grown: Vec<u64> = (0..buckets)
+        .map(|bucket| growth(counts.iter().map(|counts| counts.get(bucket).copied().unwrap_or(0))).unwrap_or(0))
+        .collect();
+    let total: u64 = grown.iter().sum();
+    let rank = (total * 95).div_ceil(100);
+    let mut seen = 0;
+    let bucket = grown.iter().position(|count| {
+        seen += count;
+        rank > 0 && seen >= rank
+    })?;
+    Some(ORDER_LATENCY_BUCKETS.get(bucket).copied().unwrap_or(f64::INFINITY)).filter(|bound| bound.is_finite())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn record(second: i64, marks: &[(&str, Mark)]) -> Record {
+        Record {
+            at: at(second),
+            whole: second == 0,
+            marks: marks.iter().map(|(id, mark)| ((*id).to_owned(), Some(mark.clone()))).collect(),
+            deadline_exceeded: second == 60,
+            failed_outputs: if second == 60 { vec!["textfile".into()] } else { Vec::new() },
+        }
+    }
+
+    fn word(word: &str, reason: Option<&str>) -> Mark {
+        Mark { word: word.into(), reason: reason.map(str::to_owned), ..Mark::default() }
+    }
+
+    fn traded(orders: u64, halted: bool, breakers: &[&str]) -> Mark {
+        let mut latency = vec![0; ORDER_LATENCY_BUCKETS.len() + 1];
+        latency[1] = orders;
+        Mark {
+            word: "read".into(),
+            trading: Some(TradingMark {
+                realized_pnl: Some(orders as f64 - 5.0),
+                trades: Some((4, 3)),
+                halted: Some(halted),
+                open_breakers: breakers.iter().map(|name| (*name).to_owned()).collect(),
+                orders: Some(orders),
+                latency: Some(latency),
+                ..TradingMark::default()
+            }),
+            ..Mark::default()
+        }
+    }
+
+    #[test]
+    fn a_day_has_uptime_reasons_trips_orders_and_what_could_not_be_done() {
+        let records = [
+            record(0, &[("mcp/a", word("up", None)), ("thunes/live", traded(3, false, &[]))]),
+            record(30, &[("mcp/a", word("down", Some("timeout")))]),
+            record(60, &[("thunes/live", traded(7, true, &["BinanceAPI"]))]),
+            record(90, &[("mcp/a", word("up", None)), ("worktree/w", word("working", None))]),
+        ];
+        let day = Day::of("1970-01-01", at(0), at(120), &records);
+        assert_eq!((day.passes, day.cut_short, day.undelivered["textfile"]), (4, 1, 1));
+        assert_eq!(day.unwatched_seconds, 0.0);
+        let server = &day.servers[0];
+        assert_eq!(
+            (server.up, server.worst_reason.as_deref(), server.down_seconds),
+            (Some(0.5), Some("timeout"), 60.0)
+        );
+        let live = &day.trading[0];
+        assert_eq!((live.orders, live.halted_seconds, live.win_rate), (Some(4), Some(60.0), Some(0.75)));
+        assert_eq!((live.breaker_trips["BinanceAPI"], live.realized_pnl), (1, Some(2.0)));
+        assert_eq!(live.latency_p95_ms, Some(10.0));
+        assert_eq!(day.worktrees[0].statuses, ["working"]);
+    }
+
+    #[test]
+    fn a_counter_that_fell_began_anew() {
+        assert_eq!(growth([5, 8, 2, 3].into_iter()), Some(3 + 2 + 1));
+        assert_eq!(growth([].into_iter()), None);
+    }
+}

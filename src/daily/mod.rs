@@ -1,0 +1,11 @@
+//! From the history to what a person reads of a day: the daily report and the status page. In memory only.
+//!
+//! [`day`] turns the records of passes into figures; [`text`] and [`page`] show them. Nothing here is a second truth:
+//! whatever a report says was in a pass.
+
+pub mod day;
+pub mod page;
+pub mod strip;
+pub mod text;
+
+pub use day::Day;

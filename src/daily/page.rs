@@ -1,0 +1,197 @@
+//! The status page: one HTML file that needs nothing else, light and dark, readable on a phone.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::strip::{Stretch, stretches};
+use super::text::{escape, length};
+use crate::log::printable;
+use crate::model::history::Record;
+use crate::model::observation::Severity;
+use crate::model::snapshot::{Entry, Snapshot};
+use crate::model::target::Kind;
+
+/// The strip shows this long.
+const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// Everything the page needs; no script, so that a mail client or a strict browser shows it too.
+const STYLE: &str = include_str!("page.css");
+
+/// The page.
+pub fn page(snapshot: &Snapshot, ever: bool, warnings: &[String], records: &[Record], now: Timestamp) -> String {
+    let from = now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN);
+    let mut body = String::new();
+    header(&mut body, snapshot, ever, now);
+    for &kind in Kind::ALL {
+        let mut entries: Vec<&Entry> = snapshot.entries.iter().filter(|entry| entry.target.kind() == kind).collect();
+        entries.sort_by_key(|entry| (severity(entry), entry.target.name.clone()));
+        if !entries.is_empty() {
+            body.push_str(&format!("<section><h2>{}</h2>\n", heading(kind)));
+            entries.iter().for_each(|entry| card(&mut body, entry, records, from, now));
+            body.push_str("</section>\n");
+        }
+    }
+    if !warnings.is_empty() {
+        body.push_str("<section><h2>Warnings</h2>\n<ul>\n");
+        warnings.iter().for_each(|warning| body.push_str(&format!("<li>{}</li>\n", text(warning))));
+        body.push_str("</ul></section>\n");
+    }
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n\
+         <title>LAB: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
+        verdict(snapshot)
+    )
+}
+
+fn text(foreign: &str) -> String {
+    escape(&printable(foreign))
+}
+
+fn severity(entry: &Entry) -> Severity {
+    entry.observation.as_ref().map_or(Severity::Attention, |seen| seen.facts.severity())
+}
+
+fn heading(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Mcp => "MCP servers",
+        Kind::Worktree => "Worktrees",
+        Kind::Thunes => "THUNES",
+        Kind::Service => "Services",
+    }
+}
+
+/// What stands in the title: the one thing a glance is for.
+fn verdict(snapshot: &Snapshot) -> String {
+    match snapshot.entries.iter().filter(|entry| severity(entry) == Severity::Trouble).count() {
+        0 => "no trouble".to_owned(),
+        1 => "1 in trouble".to_owned(),
+        count => format!("{count} in trouble"),
+    }
+}
+
+fn header(body: &mut String, snapshot: &Snapshot, ever: bool, now: Timestamp) {
+    let class = if verdict(snapshot) == "no trouble" { "fine" } else { "trouble" };
+    let pass = if ever {
+        let seconds = now.duration_since(snapshot.pass.started_at).as_secs_f64().max(0.0);
+        format!("last pass {} ago, it took {:.2} s", length(seconds), snapshot.pass.duration.as_secs_f64())
+    } else {
+        "there has been no pass yet".to_owned()
+    };
+    body.push_str(&format!(
+        "<header><h1>LAB <span class=\"{class}\">{}</span></h1>\n<p>{} UTC · {} targets · {pass}</p></header>\n",
+        verdict(snapshot),
+        now.strftime("%Y-%m-%d %H:%M:%S"),
+        snapshot.entries.len()
+    ));
+}
+
+fn class(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Trouble => "trouble",
+        Severity::Attention => "attention",
+        Severity::Fine => "fine",
+    }
+}
+
+fn card(body: &mut String, entry: &Entry, records: &[Record], from: Timestamp, now: Timestamp) {
+    let facts = entry.observation.as_ref().map(|seen| &seen.facts);
+    let word = facts.map_or("unknown", |facts| facts.word()).replace('_', " ");
+    let summary = facts.map_or_else(|| "not checked yet".to_owned(), |facts| facts.summary());
+    let hint = facts.filter(|facts| facts.severity() != Severity::Fine).and_then(|facts| facts.hint());
+    body.push_str(&format!(
+        "<article class=\"{}\"><h3>{} <span>{}</span></h3>\n<p>{}</p>\n",
+        class(severity(entry)),
+        text(&entry.target.name),
+        text(&word),
+        text(&summary)
+    ));
+    if let Some(hint) = hint {
+        body.push_str(&format!("<p class=\"hint\">{}</p>\n", text(&hint)));
+    }
+    strip(body, &stretches(records, &entry.target.id().to_string(), from, now));
+    body.push_str("</article>\n");
+}
+
+/// The last day as one bar; each stretch says on hover, and to a screen reader, what it was.
+fn strip(body: &mut String, stretches: &[Stretch]) {
+    let whole: Duration = stretches.iter().map(Stretch::length).sum();
+    body.push_str("<div class=\"strip\" role=\"img\" aria-label=\"the last 24 hours\">");
+    for stretch in stretches {
+        let share = stretch.length().as_secs_f64() / whole.as_secs_f64().max(1.0) * 100.0;
+        let (class, word) = match &stretch.mark {
+            Some(mark) => (mark.severity.map_or("attention", class), mark.word.replace('_', " ")),
+            None => ("unknown", "not known".to_owned()),
+        };
+        let reason = stretch.mark.as_ref().and_then(|mark| mark.reason.as_deref());
+        let reason = reason.map_or(String::new(), |reason| format!(" ({reason})"));
+        let (from, to) = (stretch.from.strftime("%H:%M"), stretch.to.strftime("%H:%M"));
+        let title = text(&format!("{from}–{to} {word}{reason}"));
+        body.push_str(&format!("<i class=\"{class}\" style=\"width:{share:.3}%\" title=\"{title}\"></i>"));
+    }
+    body.push_str("</div>\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::history::Mark;
+    use crate::model::mcp::{McpFacts, McpTarget, Reach, StdioServer};
+    use crate::model::observation::{Facts, Observation};
+    use crate::model::reason::{Failure, Reason};
+    use crate::model::snapshot::{Outcome, PassFacts};
+    use crate::model::target::{Probe, Schedule, Target};
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    #[test]
+    fn the_page_stands_alone_and_foreign_text_is_only_text() {
+        let facts = McpFacts::failed(Failure::new(Reason::Exited, "<script>alert(1)</script>"));
+        let entry = Entry {
+            target: Target {
+                name: "a\"><b>".into(),
+                probe: Probe::Mcp(McpTarget { reach: Reach::Stdio(StdioServer::default()), list_tools: true }),
+                schedule: Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::ZERO },
+                fingerprint: String::new(),
+                origins: Vec::new(),
+            },
+            outcome: Outcome::Cached,
+            observation: Some(Observation { checked_at: at(0), duration: Duration::ZERO, facts: Facts::Mcp(facts) }),
+            memory: None,
+            next_due: None,
+            trouble: None,
+        };
+        let snapshot = Snapshot {
+            pass: PassFacts {
+                started_at: at(100),
+                duration: Duration::from_secs(1),
+                deadline_exceeded: false,
+                output_failures: BTreeMap::new(),
+                pass_failures: 0,
+            },
+            entries: vec![entry],
+            labels: BTreeMap::new(),
+        };
+        let record = Record {
+            at: at(100),
+            whole: true,
+            marks: BTreeMap::from([(
+                "mcp/a\"><b>".to_owned(),
+                Some(Mark { word: "down".into(), reason: Some("exited".into()), ..Mark::default() }),
+            )]),
+            deadline_exceeded: false,
+            failed_outputs: Vec::new(),
+        };
+        let page = page(&snapshot, true, &["<i>odd</i>".into()], &[record], at(160));
+        assert!(page.contains("<title>LAB: 1 in trouble</title>"), "{page}");
+        assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("<i>odd"), "{page}");
+        assert!(page.contains("&lt;script&gt;") && page.contains("00:01–00:02 down (exited)"), "{page}");
+        assert!(!page.contains("http://") && !page.contains("https://"), "nothing from elsewhere");
+    }
+}

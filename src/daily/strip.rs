@@ -1,0 +1,136 @@
+//! A target's states over time: which state held from when to when, and where nothing is known.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::history::{Mark, Record};
+
+/// Without a pass for so long a state is not believed to have gone on: five ticks of the timer.
+const BELIEVED: Duration = Duration::from_secs(150);
+
+/// A stretch of time in one state; `None` where nothing is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stretch {
+    /// From.
+    pub from: Timestamp,
+    /// To, not included.
+    pub to: Timestamp,
+    /// The state.
+    pub mark: Option<Mark>,
+}
+
+impl Stretch {
+    /// Its length.
+    pub fn length(&self) -> Duration {
+        Duration::try_from(self.to.duration_since(self.from)).unwrap_or(Duration::ZERO)
+    }
+}
+
+/// The stretches of one target between `from` and `to`, without gaps, in order.
+pub fn stretches(records: &[Record], id: &str, from: Timestamp, to: Timestamp) -> Vec<Stretch> {
+    let mut strip = Strip { from, to, done: from, out: Vec::new() };
+    let mut current: Option<Mark> = None;
+    let mut last_pass: Option<Timestamp> = None;
+    for record in records {
+        if let Some(last) = last_pass {
+            strip.extend(record.at, last, current.as_ref());
+        }
+        match record.marks.get(id) {
+            Some(mark) => current.clone_from(mark),
+            None if record.whole => current = None,
+            None => {}
+        }
+        last_pass = Some(record.at);
+    }
+    if let Some(last) = last_pass {
+        strip.extend(to, last, current.as_ref());
+    }
+    strip.finish()
+}
+
+struct Strip {
+    from: Timestamp,
+    to: Timestamp,
+    done: Timestamp,
+    out: Vec<Stretch>,
+}
+
+impl Strip {
+    /// The state that a pass at `last` found holds until `until`, or until it is not believed any more.
+    fn extend(&mut self, until: Timestamp, last: Timestamp, mark: Option<&Mark>) {
+        let believed = last.checked_add(BELIEVED).unwrap_or(Timestamp::MAX).min(until);
+        if last > self.done {
+            self.push(last, None);
+        }
+        self.push(believed, mark);
+        self.push(until, None);
+    }
+
+    fn push(&mut self, until: Timestamp, mark: Option<&Mark>) {
+        let until = until.clamp(self.from, self.to);
+        if until <= self.done {
+            return;
+        }
+        match self.out.last_mut() {
+            Some(last) if last.mark.as_ref() == mark => last.to = until,
+            _ => self.out.push(Stretch { from: self.done, to: until, mark: mark.cloned() }),
+        }
+        self.done = until;
+    }
+
+    fn finish(mut self) -> Vec<Stretch> {
+        self.push(self.to, None);
+        self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn record(second: i64, whole: bool, word: Option<&str>) -> Record {
+        let mark = |word: &str| Some(Mark { word: word.into(), ..Mark::default() });
+        Record {
+            at: at(second),
+            whole,
+            marks: word.map(|word| BTreeMap::from([("a".to_owned(), mark(word))])).unwrap_or_default(),
+            deadline_exceeded: false,
+            failed_outputs: Vec::new(),
+        }
+    }
+
+    fn shown(records: &[Record], from: i64, to: i64) -> Vec<(i64, i64, String)> {
+        let word = |stretch: &Stretch| stretch.mark.as_ref().map_or("-".into(), |mark| mark.word.clone());
+        let stretches = stretches(records, "a", at(from), at(to));
+        stretches.iter().map(|s| (s.from.as_second(), s.to.as_second(), word(s))).collect()
+    }
+
+    #[test]
+    fn states_hold_until_the_next_pass_and_no_longer_than_they_are_believed() {
+        let records = [
+            record(100, true, Some("up")),
+            record(130, false, None),
+            record(160, false, Some("down")),
+            record(1000, false, Some("up")),
+        ];
+        let expected = [(0, 100, "-"), (100, 160, "up"), (160, 310, "down"), (310, 1000, "-"), (1000, 1100, "up")];
+        let expected: Vec<_> = expected.map(|(from, to, word)| (from, to, word.to_owned())).to_vec();
+        assert_eq!(shown(&records, 0, 1100), expected);
+        assert_eq!(shown(&[], 0, 10), [(0, 10, "-".to_owned())]);
+        assert_eq!(shown(&records, 120, 150), [(120, 150, "up".to_owned())]);
+    }
+
+    #[test]
+    fn a_target_that_is_not_in_a_whole_record_has_gone() {
+        let records = [record(0, true, Some("up")), record(60, true, None)];
+        let expected = [(0, 60, "up".to_owned()), (60, 100, "-".to_owned())];
+        assert_eq!(shown(&records, 0, 100), expected);
+    }
+}

@@ -1,0 +1,225 @@
+//! The daily report as text for a terminal and as Telegram's HTML: the same lines, marked up differently.
+
+use super::day::{Day, Trading, Uptime, WorktreeDay};
+use crate::log::printable;
+
+/// A server is worth a line of its own below this share of uptime.
+const WORTH_A_LINE: f64 = 0.9995;
+
+/// How the report is marked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Markup {
+    /// None.
+    Plain,
+    /// The few tags of Telegram's HTML mode, everything else escaped.
+    Html,
+}
+
+impl Markup {
+    fn text(self, text: &str) -> String {
+        let text = printable(text);
+        match self {
+            Markup::Plain => text,
+            Markup::Html => escape(&text),
+        }
+    }
+
+    fn strong(self, text: &str) -> String {
+        match self {
+            Markup::Plain => printable(text),
+            Markup::Html => format!("<b>{}</b>", escape(&printable(text))),
+        }
+    }
+}
+
+/// Text that HTML takes as text; quotes too, for attributes.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The report, one paragraph a subject.
+pub fn report(day: &Day, markup: Markup) -> String {
+    let mut out = format!("{}\n", markup.strong(&format!("LAB on {} (UTC)", day.date)));
+    if day.passes == 0 {
+        out.push_str("No pass was made on that day: nothing is known of it.\n");
+        return out;
+    }
+    for trading in &day.trading {
+        out.push_str(&paragraph(markup, &format!("THUNES {}", trading.environment), &trading_lines(trading)));
+    }
+    out.push_str(&paragraph(markup, "Servers", &server_lines(&day.servers)));
+    out.push_str(&paragraph(markup, "Worktrees", &worktree_lines(&day.worktrees)));
+    out.push_str(&paragraph(markup, "lab-probe", &own_lines(day)));
+    out
+}
+
+fn paragraph(markup: Markup, title: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = lines.iter().map(|line| markup.text(line)).collect();
+    format!("\n{}\n{}\n", markup.strong(title), lines.join("\n"))
+}
+
+fn trading_lines(day: &Trading) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut first = Vec::new();
+    first.extend(day.realized_pnl.map(|pnl| format!("PnL {pnl:+.2}")));
+    first.extend(day.trades.map(|trades| plural(trades as usize, "trade")));
+    first.extend(day.win_rate.map(|rate| format!("{:.0} % won", rate * 100.0)));
+    first.extend(day.open_positions.map(|open| format!("{open} open")));
+    first.extend(day.limit_used_most.map(|used| format!("at most {:.0} % of the loss limit", used * 100.0)));
+    lines.push(if first.is_empty() { "PnL and positions: not known".to_owned() } else { first.join(", ") });
+    let mut second = Vec::new();
+    second.extend(day.orders.map(|orders| plural(orders as usize, "order")));
+    second.extend(day.latency_p95_ms.map(|p95| format!("p95 latency at most {p95:.0} ms")));
+    second.extend(match day.halted_seconds {
+        Some(0.0) => Some("kill switch off".to_owned()),
+        Some(seconds) => Some(format!("kill switch active for {}", length(seconds))),
+        None => Some("kill switch: not known".to_owned()),
+    });
+    for (breaker, trips) in &day.breaker_trips {
+        second.push(format!("breaker {breaker} opened {}", plural(*trips, "time")));
+    }
+    lines.push(second.join(", "));
+    lines
+}
+
+fn server_lines(servers: &[Uptime]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut troubled: Vec<&Uptime> =
+        servers.iter().filter(|server| server.up.is_some_and(|up| up < WORTH_A_LINE)).collect();
+    troubled.sort_by(|a, b| b.down_seconds.total_cmp(&a.down_seconds));
+    for server in &troubled {
+        let reason = server.worst_reason.as_deref().unwrap_or("unknown");
+        let up = server.up.unwrap_or_default() * 100.0;
+        let down = length(server.down_seconds);
+        lines.push(format!("{}: {up:.1} % up, down for {down}, mostly {reason}", server.name));
+    }
+    let fine = servers.iter().filter(|server| server.up.is_some_and(|up| up >= WORTH_A_LINE)).count();
+    let unset = servers.iter().filter(|server| server.up.is_none()).count();
+    let mut rest = Vec::new();
+    if fine > 0 {
+        rest.push(format!("{fine} up all day"));
+    }
+    if unset > 0 {
+        rest.push(format!("{unset} not configured"));
+    }
+    if !rest.is_empty() {
+        lines.push(rest.join(", "));
+    }
+    lines
+}
+
+fn worktree_lines(worktrees: &[WorktreeDay]) -> Vec<String> {
+    let mut quiet = 0;
+    let mut lines = Vec::new();
+    for worktree in worktrees {
+        let tests: Vec<&str> = worktree.tests.iter().map(String::as_str).filter(|test| *test != "unknown").collect();
+        if worktree.statuses.len() <= 1 && tests.len() <= 1 && tests.first() != Some(&"failing") {
+            quiet += 1;
+            continue;
+        }
+        let tests = if tests.is_empty() { String::new() } else { format!("; tests {}", tests.join(" → ")) };
+        lines.push(format!("{}: {}{tests}", worktree.name, worktree.statuses.join(" → ")));
+    }
+    if quiet > 0 {
+        lines.push(format!("{} without a change", plural(quiet, "worktree")));
+    }
+    lines
+}
+
+fn own_lines(day: &Day) -> Vec<String> {
+    let mut lines = vec![plural(day.passes, "pass")];
+    if day.cut_short > 0 {
+        lines.push(format!("{} cut short by the deadline", plural(day.cut_short, "pass")));
+    }
+    for (output, times) in &day.undelivered {
+        lines.push(format!("{output} not delivered {}", plural(*times, "time")));
+    }
+    if day.unwatched_seconds >= 60.0 {
+        lines.push(format!("no pass for {}", length(day.unwatched_seconds)));
+    }
+    lines
+}
+
+fn plural(count: usize, one: &str) -> String {
+    let ending = if one.ends_with('s') { "es" } else { "s" };
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}{ending}") }
+}
+
+/// A length in its two largest units: `2 h 5 min`, `40 s`.
+pub fn length(seconds: f64) -> String {
+    let seconds = seconds.round() as u64;
+    match seconds {
+        0..=59 => format!("{seconds} s"),
+        60..=3599 => format!("{} min", seconds / 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn day() -> Day {
+        Day {
+            date: "2026-11-24".into(),
+            passes: 2880,
+            cut_short: 1,
+            undelivered: BTreeMap::from([("pushgateway".into(), 2)]),
+            unwatched_seconds: 0.0,
+            trading: vec![Trading {
+                environment: "<live>".into(),
+                realized_pnl: Some(-3.5),
+                halted_seconds: Some(3900.0),
+                orders: Some(1),
+                ..Trading::default()
+            }],
+            servers: vec![Uptime {
+                kind: "mcp".into(),
+                name: "a & b".into(),
+                up: Some(0.5),
+                worst_reason: Some("timeout".into()),
+                down_seconds: 7200.0,
+                last: "down".into(),
+            }],
+            worktrees: vec![WorktreeDay {
+                name: "feature".into(),
+                statuses: vec!["working".into(), "complete".into()],
+                tests: vec!["unknown".into(), "failing".into(), "passing".into()],
+            }],
+        }
+    }
+
+    #[test]
+    fn the_report_fits_a_screen_and_says_what_matters() {
+        let expected = "\
+LAB on 2026-11-24 (UTC)
+
+THUNES <live>
+PnL -3.50
+1 order, kill switch active for 1 h 5 min
+
+Servers
+a & b: 50.0 % up, down for 2 h 0 min, mostly timeout
+
+Worktrees
+feature: working → complete; tests failing → passing
+
+lab-probe
+2880 passes
+1 pass cut short by the deadline
+pushgateway not delivered 2 times
+";
+        assert_eq!(report(&day(), Markup::Plain), expected);
+    }
+
+    #[test]
+    fn foreign_text_is_escaped_for_telegram() {
+        let html = report(&day(), Markup::Html);
+        assert!(html.contains("<b>THUNES &lt;live&gt;</b>") && html.contains("a &amp; b: 50.0 %"), "{html}");
+    }
+}

@@ -1,0 +1,155 @@
+//! What is kept of each pass for the day's report: which states changed, and that there was a pass at all.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::observation::{Facts, Severity};
+use super::snapshot::{Entry, Snapshot};
+use super::thunes::ThunesFacts;
+
+/// A target's state as the report wants it. Written only when it differs from the one before.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The verdict in one word.
+    #[serde(rename = "w")]
+    pub word: String,
+    /// How much it wanted attention.
+    #[serde(rename = "s")]
+    pub severity: Option<Severity>,
+    /// The closed reason of a failure.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// A worktree's tests: passing, failing or unknown.
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    pub tests: Option<String>,
+    /// A trading environment's values.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub trading: Option<TradingMark>,
+}
+
+/// The values of a trading environment; what could not be told is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TradingMark {
+    /// Today's realised profit in quote currency.
+    #[serde(rename = "pnl", skip_serializing_if = "Option::is_none")]
+    pub realized_pnl: Option<f64>,
+    /// Today's loss divided by the limit.
+    #[serde(rename = "used", skip_serializing_if = "Option::is_none")]
+    pub limit_used: Option<f64>,
+    /// Open positions.
+    #[serde(rename = "open", skip_serializing_if = "Option::is_none")]
+    pub open_positions: Option<f64>,
+    /// Positions closed today, and how many of them with a profit.
+    #[serde(rename = "trades", skip_serializing_if = "Option::is_none")]
+    pub trades: Option<(u64, u64)>,
+    /// Whether the kill switch is active.
+    #[serde(rename = "halt", skip_serializing_if = "Option::is_none")]
+    pub halted: Option<bool>,
+    /// Breakers that are open.
+    #[serde(rename = "breakers", skip_serializing_if = "Vec::is_empty")]
+    pub open_breakers: Vec<String>,
+    /// Orders placed so far, a counter.
+    #[serde(rename = "orders", skip_serializing_if = "Option::is_none")]
+    pub orders: Option<u64>,
+    /// Order latency so far: observations in each bucket alone.
+    #[serde(rename = "lat", skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Vec<u64>>,
+}
+
+/// One pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// When it began.
+    #[serde(rename = "t")]
+    pub at: Timestamp,
+    /// Set in the first record of a day: every target is in it, and whatever is not has gone.
+    #[serde(rename = "all", default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
+    /// The marks that changed, by `kind/name`; `None` where the target has gone.
+    #[serde(rename = "m", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<String, Option<Mark>>,
+    /// Whether the deadline cut it short.
+    #[serde(rename = "cut", default, skip_serializing_if = "std::ops::Not::not")]
+    pub deadline_exceeded: bool,
+    /// Outputs that were not delivered.
+    #[serde(rename = "undelivered", default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_outputs: Vec<String>,
+}
+
+/// The marks as last written; what the next record is compared with.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Written {
+    /// The UTC day of the last record, `2026-11-24`.
+    pub day: String,
+    /// Every target's mark.
+    pub marks: BTreeMap<String, Mark>,
+}
+
+impl Mark {
+    /// The mark of an entry; `None` if nothing is known of it.
+    pub fn of(entry: &Entry) -> Option<Mark> {
+        let facts = &entry.observation.as_ref()?.facts;
+        let mut mark = Mark { word: facts.word().to_owned(), severity: Some(facts.severity()), ..Mark::default() };
+        match facts {
+            Facts::Mcp(facts) => {
+                mark.reason = facts.failure.as_ref().map(|failure| failure.reason.as_str().to_owned());
+            }
+            Facts::Service(facts) => {
+                mark.reason = facts.failure.as_ref().map(|failure| failure.reason.as_str().to_owned());
+            }
+            Facts::Worktree(facts) => {
+                mark.tests = facts.tests.as_ref().map(|tests| tests.status.as_str().to_owned());
+            }
+            Facts::Thunes(facts) => mark.trading = Some(TradingMark::of(facts)),
+        }
+        Some(mark)
+    }
+}
+
+impl TradingMark {
+    fn of(facts: &ThunesFacts) -> TradingMark {
+        let open = |state: &super::thunes::BreakerState| *state == super::thunes::BreakerState::Open;
+        let breakers = facts.breakers.iter().flatten();
+        TradingMark {
+            realized_pnl: facts.realized_pnl,
+            limit_used: facts.daily_pnl_used,
+            open_positions: facts.open_positions,
+            trades: facts.trades_today.map(|trades| (trades.closed, trades.won)),
+            halted: facts.kill_switch.as_ref().map(|switch| switch.active),
+            open_breakers: breakers.filter(|(_, state)| open(state)).map(|(name, _)| name.clone()).collect(),
+            orders: facts.orders.as_ref().map(|orders| orders.iter().map(|order| order.count).sum()),
+            latency: facts.order_latency.as_ref().map(|latency| latency.counts.clone()),
+        }
+    }
+}
+
+impl Record {
+    /// What a pass adds to the history, and the marks to compare the next one with.
+    pub fn of(snapshot: &Snapshot, failed_outputs: Vec<String>, before: &Written) -> (Record, Written) {
+        let at = snapshot.pass.started_at;
+        let day = day_of(at);
+        let whole = day != before.day;
+        let now: BTreeMap<String, Mark> = snapshot
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry.target.id().to_string(), Mark::of(entry)?)))
+            .collect();
+        let changed = now.iter().filter(|(id, mark)| whole || before.marks.get(*id) != Some(mark));
+        let mut marks: BTreeMap<String, Option<Mark>> =
+            changed.map(|(id, mark)| (id.clone(), Some(mark.clone()))).collect();
+        if !whole {
+            marks.extend(before.marks.keys().filter(|id| !now.contains_key(*id)).map(|id| (id.clone(), None)));
+        }
+        let record = Record { at, whole, marks, deadline_exceeded: snapshot.pass.deadline_exceeded, failed_outputs };
+        (record, Written { day, marks: now })
+    }
+}
+
+/// The UTC day of an instant, `2026-11-24`.
+pub fn day_of(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
