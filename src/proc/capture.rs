@@ -1,6 +1,7 @@
 //! Running a program to its end and keeping what it printed: git, health scripts, systemctl.
 
 use super::child::{Exit, Usage};
+use super::places::Place;
 use super::pump::{Event, Pump};
 use super::spec::{CommandSpec, SpawnError};
 use super::tail::Tail;
@@ -60,6 +61,23 @@ pub fn capture(
     let mut pump = Pump::start(spec, None)?;
     // Nobody waits for its start to be over.
     pump.answered();
+    Ok(to_its_end(pump, stdin, limits, deadline))
+}
+
+/// The same for a program that takes one of the places for starting, and gives it up once it only waits.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn capture_with_place(
+    spec: &CommandSpec,
+    place: Place,
+    limits: Limits,
+    deadline: Deadline,
+) -> Result<Captured, SpawnError> {
+    Ok(to_its_end(Pump::start(spec, Some(place))?, None, limits, deadline))
+}
+
+fn to_its_end(mut pump: Pump, stdin: Option<&[u8]>, limits: Limits, deadline: Deadline) -> Captured {
     pump.send(stdin.unwrap_or_default());
     pump.close_stdin_when_written();
     let mut stdout = Vec::new();
@@ -83,7 +101,7 @@ pub fn capture(
     };
     let stderr = pump.tail().clone();
     let ended = pump.end(deadline);
-    Ok(Captured { outcome, stdout, stderr, usage: ended.usage })
+    Captured { outcome, stdout, stderr, usage: ended.usage }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use crate::clock::Deadline;
 /// Whether the pass is ending. Every spawn holds the lock for reading from before the fork until the program is
 /// executed and known; whoever ends everything holds it for writing. So nothing can be born unseen.
 static ENDING: RwLock<bool> = RwLock::new(false);
+
+/// Whether anything was ever started: else there is nothing to end.
+static STARTED: AtomicBool = AtomicBool::new(false);
 
 /// Open files the probe itself may want: four a check that waits, a few hundred checks.
 const WANTED_FILES: u64 = 16_384;
@@ -79,6 +83,7 @@ pub(super) struct Child {
 pub(super) fn spawn(spec: &CommandSpec) -> Result<(Child, Pipes), SpawnError> {
     let resolved = resolve(spec)?;
     let born = gate()?;
+    STARTED.store(true, Ordering::Relaxed);
     prepare_probe();
     let refused = |source: io::Error| SpawnError::Refused { file: resolved.file.clone(), source };
     let (leash, keepers_end) = UnixStream::pair().map_err(refused)?;
@@ -228,15 +233,17 @@ impl Child {
         if self.gone {
             return;
         }
-        if self.exit.is_none()
+        // Each one once: to some programs a second SIGTERM means "at once, without tidying up".
+        let tree = tree::descendants(self.keeper_pid());
+        for process in &tree {
+            process.signal(Signal::TERM);
+        }
+        if tree.is_empty()
+            && self.exit.is_none()
             && let Some(group) = self.program.and_then(Pid::from_raw)
         {
+            // /proc cannot be read here; the group is all that is known.
             let _ = kill_process_group(group, Signal::TERM);
-        }
-        for process in tree::descendants(self.keeper_pid()) {
-            if Some(process.pid) != self.program {
-                process.signal(Signal::TERM);
-            }
         }
     }
 
@@ -292,6 +299,9 @@ fn usage_of(record: &Record) -> Usage {
 /// For the end of a pass and for signals. Checks still at work see their programs end.
 pub fn end_everything() -> bool {
     close_gate(Deadline::after(Duration::from_millis(500)));
+    if !STARTED.load(Ordering::Relaxed) {
+        return true;
+    }
     let root = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
     let until = Deadline::after(Duration::from_millis(2_500));
     let mut clean = false;

@@ -1,12 +1,16 @@
 //! Process trees as /proc shows them: who descends from whom, what they have used, and ending them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
+
+/// Where the kernel shows processes (proc(5)).
+const PROC: &str = "/proc";
 
 /// One living process: enough to know it again after its number may have been given to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,8 +26,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    fn read(pid: i32) -> Option<Process> {
-        let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    fn read(proc: &Path, pid: i32) -> Option<Process> {
+        let text = std::fs::read(proc.join(pid.to_string()).join("stat")).ok()?;
         Process::parse(pid, &text)
     }
 
@@ -57,7 +61,9 @@ impl Process {
         let Some(pid) = Pid::from_raw(self.pid) else { return };
         match pidfd_open(pid, PidfdFlags::empty()) {
             // The descriptor is bound to whoever has the number now; that it is still the same one is seen afterwards.
-            Ok(descriptor) if Process::read(self.pid).is_some_and(|now| now.started == self.started) => {
+            Ok(descriptor)
+                if Process::read(Path::new(PROC), self.pid).is_some_and(|now| now.started == self.started) =>
+            {
                 let _ = pidfd_send_signal(descriptor, signal);
             }
             Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
@@ -69,19 +75,32 @@ impl Process {
     }
 }
 
-/// Every living descendant of `root`, parents first; zombies are left out, for they are only waiting to be reaped.
+/// Every living descendant of `root`; zombies are left out, for they are only waiting to be reaped.
 pub(super) fn descendants(root: i32) -> Vec<Process> {
-    let mut found = if has_children_files() { by_children_files(root) } else { by_scan(root) };
-    found.retain(|p| !p.is_zombie());
-    found
+    let proc = Path::new(PROC);
+    living(if has_children_files() { by_children_files(proc, root) } else { below(root, &scan(proc)) })
+}
+
+/// The same as it was a moment ago, for looks that many checks take at the same time.
+fn descendants_lately(root: i32) -> Vec<Process> {
+    if has_children_files() {
+        return descendants(root);
+    }
+    living(below(root, &shared_scan()))
+}
+
+fn living(mut processes: Vec<Process>) -> Vec<Process> {
+    processes.retain(|process| !process.is_zombie());
+    processes
 }
 
 /// Children of `root` that have ended and wait to be reaped.
 pub(super) fn dead_children(root: i32) -> Vec<i32> {
+    let proc = Path::new(PROC);
     let found = if has_children_files() {
-        children_of(root).into_iter().filter_map(Process::read).collect()
+        children_of(proc, root).into_iter().filter_map(|pid| Process::read(proc, pid)).collect()
     } else {
-        by_scan(root)
+        scan(proc)
     };
     found.into_iter().filter(|p| p.parent == root && p.is_zombie()).map(|p| p.pid).collect()
 }
@@ -90,17 +109,17 @@ pub(super) fn dead_children(root: i32) -> Vec<i32> {
 /// every process of the machine.
 fn has_children_files() -> bool {
     static THERE: OnceLock<bool> = OnceLock::new();
-    *THERE.get_or_init(|| std::fs::metadata("/proc/thread-self/children").is_ok())
+    *THERE.get_or_init(|| Path::new(PROC).join("thread-self/children").exists())
 }
 
-fn by_children_files(root: i32) -> Vec<Process> {
+fn by_children_files(proc: &Path, root: i32) -> Vec<Process> {
     let mut found: Vec<Process> = Vec::new();
     let mut seen = BTreeSet::from([root]);
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
-        for pid in children_of(parent) {
+        for pid in children_of(proc, parent) {
             if seen.insert(pid)
-                && let Some(process) = Process::read(pid)
+                && let Some(process) = Process::read(proc, pid)
             {
                 found.push(process);
                 parents.push(pid);
@@ -110,26 +129,46 @@ fn by_children_files(root: i32) -> Vec<Process> {
     found
 }
 
-fn children_of(pid: i32) -> Vec<i32> {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+/// The children of all of a process's threads (proc(5), `task/TID/children`).
+fn children_of(proc: &Path, pid: i32) -> Vec<i32> {
+    let Ok(tasks) = std::fs::read_dir(proc.join(pid.to_string()).join("task")) else { return Vec::new() };
     let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists
         .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .collect()
 }
 
-fn by_scan(root: i32) -> Vec<Process> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+/// Every process there is.
+fn scan(proc: &Path) -> Vec<Process> {
+    let Ok(entries) = std::fs::read_dir(proc) else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| Process::read(proc, pid)).collect()
+}
+
+/// A scan that all who ask within a moment share: hundreds of processes are read for it.
+fn shared_scan() -> Arc<Vec<Process>> {
+    const FRESH: Duration = Duration::from_millis(50);
+    static LAST: Mutex<Option<(Instant, Arc<Vec<Process>>)>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*last {
+        Some((at, processes)) if at.elapsed() < FRESH => Arc::clone(processes),
+        _ => {
+            let processes = Arc::new(scan(Path::new(PROC)));
+            *last = Some((clock::instant(), Arc::clone(&processes)));
+            processes
+        }
+    }
+}
+
+fn below(root: i32, all: &[Process]) -> Vec<Process> {
     let mut children: BTreeMap<i32, Vec<Process>> = BTreeMap::new();
-    for process in pids.filter_map(Process::read) {
-        children.entry(process.parent).or_default().push(process);
+    for process in all {
+        children.entry(process.parent).or_default().push(*process);
     }
     let mut found: Vec<Process> = children.remove(&root).unwrap_or_default();
     let mut next = 0;
     while let Some(parent) = found.get(next) {
-        let of_parent = children.remove(&parent.pid).unwrap_or_default();
-        found.extend(of_parent);
+        found.extend(children.remove(&parent.pid).unwrap_or_default());
         next += 1;
     }
     found
@@ -144,7 +183,7 @@ pub(super) struct Activity {
 
 impl Activity {
     pub(super) fn of(root: i32) -> Activity {
-        let tree = descendants(root);
+        let tree = descendants_lately(root);
         Activity {
             all_wait: tree.iter().all(|p| p.waits()),
             processes: tree.iter().map(|p| (p.pid, p.cpu_ticks)).collect(),
@@ -201,27 +240,74 @@ mod tests {
         assert_eq!(Process::parse(1, b"1 (x) S"), None);
     }
 
-    #[test]
-    fn both_ways_of_finding_descendants_see_a_grandchild() {
-        let mut shell = std::process::Command::new("/bin/sh").args(["-c", "sleep 30 & wait"]).spawn().expect("a shell");
-        let root = i32::try_from(std::process::id()).expect("a pid");
-        let shell_pid = i32::try_from(shell.id()).expect("a pid");
-        let deadline = Deadline::after(Duration::from_secs(10));
-        let sees_both = |found: Vec<Process>| {
-            found.iter().any(|p| p.pid == shell_pid) && found.iter().any(|p| p.parent == shell_pid)
+    /// A /proc of processes (number, parent, state), with the lists of children that some kernels have.
+    fn fixture(processes: &[(i32, i32, char)]) -> tempfile::TempDir {
+        let proc = tempfile::tempdir().expect("a directory");
+        let write = |path: String, text: String| {
+            let path = proc.path().join(path);
+            std::fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
+            std::fs::write(path, text).expect("written");
         };
-        while !sees_both(by_scan(root)) {
-            assert!(!deadline.passed(), "{:?}", by_scan(root));
+        for (pid, parent, state) in processes {
+            write(format!("{pid}/stat"), format!("{pid} (x) {state} {parent} 0 0 0 0 0 0 0 0 0 1 2 0 0 0 0 0 0 {pid}"));
+            let children = processes.iter().filter(|(_, of, _)| of == pid).map(|(child, ..)| format!("{child} "));
+            let (first, second): (Vec<_>, Vec<_>) = children.enumerate().partition(|(n, _)| n % 2 == 0);
+            // A thread's list has only the children that this thread has started.
+            for (thread, list) in [(*pid, first), (pid + 1000, second)] {
+                let list = list.into_iter().map(|(_, child)| child).collect();
+                write(format!("{pid}/task/{thread}/children"), list);
+            }
         }
-        if has_children_files() {
-            assert!(sees_both(by_children_files(root)));
-        }
-        kill_all(shell_pid, deadline, || false_once_alone(shell_pid));
-        shell.kill().expect("killed");
-        shell.wait().expect("reaped");
+        write("self/stat".into(), "not a number".into());
+        proc
     }
 
-    fn false_once_alone(shell: i32) -> bool {
-        descendants(shell).is_empty()
+    #[test]
+    fn both_ways_of_finding_descendants_find_all_of_them_and_no_others() {
+        let proc = fixture(&[
+            (1, 0, 'S'),
+            (10, 1, 'S'),
+            (11, 10, 'S'),
+            (12, 10, 'S'),
+            (13, 10, 'R'),
+            (14, 12, 'Z'),
+            (15, 12, 'S'),
+            (20, 1, 'S'),
+        ]);
+        let sorted = |found: Vec<Process>| {
+            let mut pids: Vec<i32> = living(found).iter().map(|process| process.pid).collect();
+            pids.sort_unstable();
+            pids
+        };
+        assert_eq!(sorted(by_children_files(proc.path(), 10)), [11, 12, 13, 15]);
+        assert_eq!(sorted(below(10, &scan(proc.path()))), [11, 12, 13, 15]);
+        assert_eq!(sorted(below(99, &scan(proc.path()))), [] as [i32; 0]);
+    }
+
+    #[test]
+    fn a_tree_that_works_is_not_idle_and_one_that_waits_is() {
+        let activity = |pid: i32, cpu_ticks: u64, all_wait: bool| Activity {
+            processes: BTreeMap::from([(pid, cpu_ticks)]),
+            all_wait,
+        };
+        assert!(activity(5, 3, true).idle_since(&activity(5, 3, true)));
+        assert!(!activity(5, 4, true).idle_since(&activity(5, 3, true)), "it used the processor");
+        assert!(!activity(6, 3, true).idle_since(&activity(5, 3, true)), "it started another process");
+        assert!(!activity(5, 3, false).idle_since(&activity(5, 3, true)), "it is running now");
+    }
+
+    #[test]
+    fn a_grandchild_is_found_and_killed() {
+        let mut shell =
+            std::process::Command::new("/bin/sh").args(["-c", "sleep 300 & wait"]).spawn().expect("a shell");
+        let pid = i32::try_from(shell.id()).expect("a pid");
+        let deadline = Deadline::after(Duration::from_secs(20));
+        while descendants(pid).is_empty() {
+            assert!(!deadline.passed(), "no grandchild");
+        }
+        kill_all(pid, deadline, || descendants(pid).is_empty());
+        assert!(!deadline.passed());
+        shell.kill().expect("killed");
+        shell.wait().expect("reaped");
     }
 }

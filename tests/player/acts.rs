@@ -27,6 +27,7 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
     ("large-list", || {
         lists(|_| result(json!({"tools": (0..60_000).map(|n| tool(&format!("tool-{n}"))).collect::<Vec<_>>()})))
     }),
+    ("deep-schemas", deep_schemas),
     ("three-pages", three_pages),
     ("endless-pages", endless_pages),
     ("repeating-cursor", || lists(|_| result(json!({"tools": [tool("a")], "nextCursor": "again"})))),
@@ -273,6 +274,18 @@ fn three_pages() {
         None => result(json!({"tools": [tool("a"), tool("b")], "nextCursor": "two"})),
         Some("two") => result(json!({"tools": [tool("c")], "nextCursor": "three"})),
         _ => result(json!({"tools": [tool("d")]})),
+    });
+}
+
+/// Schemas nested as deeply as a parser may follow, and far more deeply.
+fn deep_schemas() {
+    lists(|_| {
+        let tool = |levels: usize| {
+            let (open, close) = ("{\"items\":".repeat(levels), "}".repeat(levels));
+            format!("{{\"name\":\"deep-{levels}\",\"inputSchema\":{open}{{}}{close}}}")
+        };
+        let tools = [50, 100, 120, 126, 127, 128, 200, 50_000].map(tool).join(",");
+        raw(format!("{{\"jsonrpc\":\"2.0\",\"id\":ID,\"result\":{{\"tools\":[{tools}]}}}}\n"))
     });
 }
 

@@ -30,6 +30,7 @@ const UP: &[&str] = &[
     "chatty",
     "floods-stderr",
     "large-list",
+    "deep-schemas",
     "three-pages",
     "endless-pages",
     "repeating-cursor",

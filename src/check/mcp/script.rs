@@ -5,7 +5,7 @@ use super::stdio::not_spawned;
 use crate::check::{Context, NotStarted};
 use crate::model::mcp::{HealthScript, McpFacts, Transport};
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, SpawnError, capture};
+use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, SpawnError, capture_with_place};
 
 /// More than that is no health report.
 const LIMITS: Limits = Limits { stdout: 1 << 20 };
@@ -15,7 +15,7 @@ const LIMITS: Limits = Limits { stdout: 1 << 20 };
 /// # Errors
 /// [`NotStarted`] when no place to start came free in time, or the pass is ending.
 pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts, NotStarted> {
-    let _place = context.places.take(context.pass_deadline).ok_or(NotStarted)?;
+    let place = context.places.take(context.pass_deadline).ok_or(NotStarted)?;
     let deadline = context.pass_deadline.sooner(context.timeout);
     let (program, args) = match script.command.split_first() {
         Some((program, args)) => (program.expose(), args),
@@ -28,7 +28,7 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
         cwd: script.cwd.clone(),
     };
     let mut facts = McpFacts { transport: Some(Transport::Script), ..McpFacts::default() };
-    let failure = match capture(&spec, None, LIMITS, deadline) {
+    let failure = match capture_with_place(&spec, place, LIMITS, deadline) {
         Ok(captured) => {
             facts.cpu = captured.usage.map(|usage| usage.cpu);
             facts.max_rss_bytes = captured.usage.map(|usage| usage.max_rss_bytes);

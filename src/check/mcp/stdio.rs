@@ -73,7 +73,7 @@ impl Attempt<'_> {
             Err(SpawnError::Ending) => return Err(Stopped::Ending),
             Err(error) => return Err(Stopped::Failed(not_spawned(&self.server.command, &error))),
         };
-        let mut talk = Talk::new(pump);
+        let mut talk = Talk::new(pump, begun);
         let result = open(&mut talk, plan, self.deadline);
         let handshake = clock::instant() - begun;
         let result = match result {

@@ -1,7 +1,7 @@
 //! A conversation with a server over its standard streams: requests out, lines in, whatever else comes sorted out.
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -62,6 +62,7 @@ pub(super) enum Gone {
 
 /// One server process and what has been said so far.
 pub(super) struct Talk {
+    begun: Instant,
     pump: Pump,
     lines: Lines,
     last_id: i64,
@@ -74,8 +75,10 @@ pub(super) struct Talk {
 }
 
 impl Talk {
-    pub(super) fn new(pump: Pump) -> Talk {
+    /// A conversation with a program started at `begun`.
+    pub(super) fn new(pump: Pump, begun: Instant) -> Talk {
         Talk {
+            begun,
             pump,
             lines: Lines::default(),
             last_id: 0,
@@ -226,7 +229,10 @@ impl Talk {
             return Failure::new(Reason::ProtocolError, detail);
         }
         let (reason, mut detail) = match self.exit() {
-            None => (Reason::Timeout, format!("no answer to {what} in time")),
+            None => {
+                let seconds = self.begun.elapsed().as_secs_f64();
+                (Reason::Timeout, format!("no answer to {what} within {seconds:.1} s of its start"))
+            }
             Some(exit) => {
                 let left = "what it left running has not answered";
                 (Reason::Exited, format!("ended with {exit} before it had answered {what}; {left}"))
