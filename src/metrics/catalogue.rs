@@ -91,7 +91,7 @@ families! {
     THUNES_WS_CONNECTED = Gauge, "thunes_ws_connected" ["environment", "symbol"] "bool"
         "Whether the market-data WebSocket of a symbol is connected (1) or not (0).";
     THUNES_WS_GAP_SECONDS = Histogram(WS_GAP_BUCKETS), "thunes_ws_gap_seconds" ["environment"] "seconds"
-        "Gaps between market-data WebSocket messages, in seconds.";
+        "Gaps between market-data WebSocket messages, in seconds; only those reported as unhealthy when it comes from text logs.";
     THUNES_TRADE_DECISIONS_TOTAL = Counter, "thunes_trade_decisions_total" ["environment", "decision", "reason"] "decisions"
         "Trade decisions of the risk manager by decision (approved, rejected) and reason.";
     THUNES_REALIZED_PNL = Gauge, "thunes_realized_pnl" ["environment"] "quote currency"

@@ -48,7 +48,7 @@ pub(super) struct Members {
 /// The object last scanned, with the line it lies in.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Object<'a> {
-    line: &'a [u8],
+    line: &'a str,
     members: &'a Members,
 }
 
@@ -59,10 +59,11 @@ impl Members {
     /// [`Malformed`] unless the line is valid UTF-8 and one JSON object with nothing but white space around it.
     pub(super) fn scan<'a>(&'a mut self, line: &'a [u8]) -> Result<Object<'a>, Malformed> {
         self.list.clear();
-        if u32::try_from(line.len()).is_err() || std::str::from_utf8(line).is_err() {
+        let Ok(line) = std::str::from_utf8(line) else { return Err(Malformed) };
+        if u32::try_from(line.len()).is_err() {
             return Err(Malformed);
         }
-        let mut walk = Walk { bytes: line, at: 0 };
+        let mut walk = Walk { bytes: line.as_bytes(), at: 0 };
         walk.space();
         walk.object(0, Some(&mut self.list))?;
         walk.space();
@@ -84,40 +85,35 @@ impl<'a> Object<'a> {
     /// The finite number under this key.
     pub(super) fn number(&self, key: &str) -> Option<f64> {
         let member = self.member(key).filter(|member| member.shape == Shape::Number)?;
-        let text = std::str::from_utf8(self.raw_span(member.value)).ok()?;
-        text.parse().ok().filter(|number: &f64| number.is_finite())
+        self.raw_span(member.value).parse().ok().filter(|number: &f64| number.is_finite())
     }
 
     /// The JSON text of the value under this key, if it is no string.
     pub(super) fn raw(&self, key: &str) -> Option<&'a [u8]> {
         let member = self.member(key).filter(|member| member.shape != Shape::Text)?;
-        Some(self.raw_span(member.value))
+        Some(self.raw_span(member.value).as_bytes())
     }
 
-    fn raw_span(&self, span: Span) -> &'a [u8] {
+    fn raw_span(&self, span: Span) -> &'a str {
         &self.line[span.from as usize..span.to as usize]
     }
 
     fn member(&self, key: &str) -> Option<&'a Member> {
         self.members.list.iter().rev().find(|member| {
             let raw = self.raw_span(member.key);
-            if member.key.escaped {
-                unescape(self.line, member.key).as_deref() == Some(key)
-            } else {
-                raw == key.as_bytes()
-            }
+            if member.key.escaped { unescape(self.line, member.key).as_deref() == Some(key) } else { raw == key }
         })
     }
 }
 
 /// A string's text. Escapes are rare, so they are left to the general parser.
-fn unescape(line: &[u8], span: Span) -> Option<Cow<'_, str>> {
+fn unescape(line: &str, span: Span) -> Option<Cow<'_, str>> {
     let (from, to) = (span.from as usize, span.to as usize);
     if !span.escaped {
-        return std::str::from_utf8(&line[from..to]).ok().map(Cow::Borrowed);
+        return line.get(from..to).map(Cow::Borrowed);
     }
     // The quotes lie just outside the span.
-    serde_json::from_slice::<String>(&line[from - 1..=to]).ok().map(Cow::Owned)
+    serde_json::from_str::<String>(line.get(from - 1..=to)?).ok().map(Cow::Owned)
 }
 
 struct Walk<'a> {
@@ -125,18 +121,31 @@ struct Walk<'a> {
     at: usize,
 }
 
-/// What a byte is inside a string: 0 text, 1 the end, 2 an escape, 3 not allowed.
-const IN_STRING: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        table[byte] = 3;
-        byte += 1;
+/// The same byte eight times over.
+const fn eight(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// Bytes of a string before the first that ends it, escapes or is not allowed: a quote, a backslash, a control character.
+///
+/// Eight at a time, in the arithmetic of a word: subtracting borrows through the high bit of exactly those bytes that are
+/// below, or equal to, what is looked for. A borrow may also mark bytes behind the first such byte, never one before it.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const HIGH: u64 = eight(0x80);
+    let is_zero = |word: u64| word.wrapping_sub(eight(1)) & !word & HIGH;
+    let mut at = 0;
+    while let Some((chunk, _)) = bytes[at..].split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*chunk);
+        let control = word.wrapping_sub(eight(0x20)) & !word & HIGH;
+        let found = is_zero(word ^ eight(b'"')) | is_zero(word ^ eight(b'\\')) | control;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
     }
-    table[b'"' as usize] = 1;
-    table[b'\\' as usize] = 2;
-    table
-};
+    let rest = bytes[at..].iter().take_while(|byte| **byte >= 0x20 && **byte != b'"' && **byte != b'\\');
+    at + rest.count()
+}
 
 impl Walk<'_> {
     fn peek(&self) -> Option<u8> {
@@ -244,10 +253,8 @@ impl Walk<'_> {
         let from = self.at;
         let mut escaped = false;
         loop {
-            let rest = &self.bytes[self.at..];
-            let skipped = rest.iter().position(|byte| IN_STRING[usize::from(*byte)] != 0).ok_or(Malformed)?;
-            self.at += skipped;
-            match rest[skipped] {
+            self.at += plain_bytes(&self.bytes[self.at..]);
+            match self.peek().ok_or(Malformed)? {
                 b'"' => {
                     let span = self.span(from, self.at, escaped);
                     self.at += 1;
