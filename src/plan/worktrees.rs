@@ -2,7 +2,7 @@
 //!
 //! A repository that cannot be read becomes a target that says so: its series stay, with `lab_worktree_up 0`.
 
-mod layout;
+pub(super) mod layout;
 mod names;
 
 use std::collections::HashSet;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::clients::{Base, CLIENTS, Client, ClientFile, Scope};
 use crate::plan::surroundings::{Platform, Surroundings};
+use crate::plan::worktrees::layout::{self, Repository};
 
 /// A file that may hold a list of servers.
 #[derive(Debug, Clone)]
@@ -121,8 +122,8 @@ impl Root {
 
 /// The project at a directory.
 pub(super) fn project_at(directory: &Path) -> Project {
-    let repository = common_git_directory(directory).unwrap_or_else(|| directory.to_owned());
-    Project { directory: directory.to_owned(), repository }
+    let repository = layout::find(directory, false).map(|repository| repository.common_dir);
+    Project { directory: directory.to_owned(), repository: repository.unwrap_or_else(|_| directory.to_owned()) }
 }
 
 /// The directory that a client's file belongs to: what remains when the client's part of the path is taken away.
@@ -134,59 +135,31 @@ pub(super) fn directory_of(path: &Path, client: &Client) -> PathBuf {
 }
 
 fn around(cwd: &Path, home: Option<&Path>) -> Vec<Project> {
-    let top = cwd.ancestors().find_map(|directory| Some((directory, common_git_directory(directory)?)));
-    match top {
-        Some((top, repository)) => {
-            let inside = cwd.ancestors().take_while(|directory| directory.starts_with(top));
-            let project =
-                |directory: &Path| Project { directory: directory.to_owned(), repository: repository.clone() };
-            inside.map(project).chain(worktrees(top)).collect()
+    match layout::find(cwd, true) {
+        Ok(repository) => {
+            let top = repository.entrance.as_ref().map_or(cwd, |(top, _)| top);
+            let upwards = cwd.ancestors().take_while(|directory| directory.starts_with(top));
+            let project = |directory: &Path| Project {
+                directory: directory.to_owned(),
+                repository: repository.common_dir.clone(),
+            };
+            upwards.map(project).chain(worktrees_of(&repository)).collect()
         }
-        None if Some(cwd) == home || cwd.parent().is_none() => Vec::new(),
-        None => vec![project_at(cwd)],
+        Err(_) if Some(cwd) == home || cwd.parent().is_none() => Vec::new(),
+        Err(_) => vec![project_at(cwd)],
     }
 }
 
-/// The main worktree of a repository and the linked ones, by git's own files (gitrepository-layout(5)): no git process
-/// for a handful of small reads.
-fn worktrees(repository: &Path) -> Vec<Project> {
-    let Some(common) = common_git_directory(repository) else {
-        return vec![project_at(repository)];
-    };
-    let mut directories = vec![repository.to_owned()];
-    if common.file_name().is_some_and(|name| name == ".git") {
-        directories.extend(common.parent().map(Path::to_owned));
-    }
-    let mut linked: Vec<PathBuf> = std::fs::read_dir(common.join("worktrees"))
-        .into_iter()
-        .flatten()
-        .take(MAX_WORKTREES)
-        .filter_map(|entry| first_line(&entry.ok()?.path().join("gitdir")))
-        .filter_map(|gitfile| PathBuf::from(gitfile).parent().map(Path::to_owned))
-        .collect();
-    linked.sort();
-    directories.extend(linked);
-    directories.into_iter().map(|directory| Project { directory, repository: common.clone() }).collect()
+/// Every worktree of the repository at a directory; what is no repository is a project of its own.
+fn worktrees(directory: &Path) -> Vec<Project> {
+    let of_repository = layout::find(directory, false).map(|repository| worktrees_of(&repository).collect());
+    [project_at(directory)].into_iter().chain(of_repository.unwrap_or_else(|_| Vec::new())).collect()
 }
 
-/// More worktrees than anybody has; a bound, because the directory is not ours.
-const MAX_WORKTREES: usize = 10_000;
-
-/// The git directory that all worktrees of the repository at `directory` share; `None` if it is no worktree's top.
-fn common_git_directory(directory: &Path) -> Option<PathBuf> {
-    let dot_git = directory.join(".git");
-    let git_directory =
-        if dot_git.is_dir() { dot_git } else { directory.join(first_line(&dot_git)?.strip_prefix("gitdir:")?.trim()) };
-    let common = match first_line(&git_directory.join("commondir")) {
-        Some(common) => git_directory.join(common),
-        None => git_directory,
-    };
-    std::fs::canonicalize(common).ok()
-}
-
-fn first_line(path: &Path) -> Option<String> {
-    let bytes = crate::fs::read_capped(path, 64 << 10).ok()?;
-    Some(String::from_utf8(bytes).ok()?.lines().next()?.trim().to_owned())
+fn worktrees_of(repository: &Repository) -> impl Iterator<Item = Project> + use<> {
+    let common_dir = repository.common_dir.clone();
+    let project = move |directory| Project { directory, repository: common_dir.clone() };
+    layout::worktrees(repository).into_iter().map(|worktree| worktree.path).map(project)
 }
 
 #[cfg(test)]

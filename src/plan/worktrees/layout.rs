@@ -19,18 +19,18 @@ const MAX_WORKTREES: usize = 5_000;
 
 /// A repository.
 #[derive(Debug, Clone)]
-pub(super) struct Repository {
+pub(in crate::plan) struct Repository {
     /// What all its worktrees share, canonical.
-    pub(super) common_dir: PathBuf,
+    pub(in crate::plan) common_dir: PathBuf,
     /// The worktree through which it was found, if it was found through one: its directory and its own git directory.
-    pub(super) entrance: Option<(PathBuf, PathBuf)>,
+    pub(in crate::plan) entrance: Option<(PathBuf, PathBuf)>,
 }
 
 /// One worktree.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(in crate::plan) struct Found {
     /// Its directory; canonical where it exists.
-    pub(super) path: PathBuf,
+    pub(in crate::plan) path: PathBuf,
     /// The shared directory of its repository, or the configured path where that could not be read.
     pub(super) repository: PathBuf,
     /// Whether it is the repository's main worktree.
@@ -59,7 +59,7 @@ impl Found {
 ///
 /// # Errors
 /// A sentence that says what could not be read.
-pub(super) fn find(path: &Path, upwards: bool) -> Result<Repository, String> {
+pub(in crate::plan) fn find(path: &Path, upwards: bool) -> Result<Repository, String> {
     let start = path.canonicalize().map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     let mut directory = Some(start.as_path());
     while let Some(here) = directory {
@@ -133,7 +133,7 @@ fn line(bytes: &[u8]) -> &Path {
 }
 
 /// Every worktree of `repository`: the main one first unless it is bare, then the linked ones by git's names for them.
-pub(super) fn worktrees(repository: &Repository) -> Vec<Found> {
+pub(in crate::plan) fn worktrees(repository: &Repository) -> Vec<Found> {
     let mut found: Vec<Found> = main_worktree(repository).into_iter().collect();
     let mut ids: Vec<_> = match std::fs::read_dir(repository.common_dir.join("worktrees")) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.file_name())).take(MAX_WORKTREES).collect(),
