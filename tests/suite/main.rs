@@ -19,6 +19,7 @@ mod pass;
 mod pushgateway;
 mod real_servers;
 mod service;
+mod summary;
 mod systemd;
 mod textfile;
 mod thunes;

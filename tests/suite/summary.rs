@@ -1,0 +1,152 @@
+//! The day's report and the status page, from the history that passes keep.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::{Value, json};
+
+use crate::harness::Lab;
+
+const SERVERS: &str = r#"
+[mcp]
+discover = false
+[[mcp.server]]
+name = "good <b>"
+health_command = ["true"]
+[[mcp.server]]
+name = "bad"
+health_command = ["false"]
+"#;
+
+/// A Bot API on loopback: answers each request with the next of `answers` (the last one again and again), and hands on
+/// what it was sent as (path, body).
+fn bot_api(answers: Vec<(u16, Value)>) -> (String, Receiver<(String, Value)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut answers = answers.into_iter().peekable();
+        for stream in listener.incoming().flatten() {
+            let answer = answers.peek().cloned().expect("an answer");
+            if sender.send(answer_one(stream, &answer)).is_err() {
+                return;
+            }
+            let rest = answers.clone().count();
+            if rest > 1 {
+                answers.next();
+            }
+        }
+    });
+    (url, receiver)
+}
+
+fn answer_one(stream: TcpStream, (status, body): &(u16, Value)) -> (String, Value) {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).expect("a request line");
+    let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut length = 0;
+    loop {
+        line.clear();
+        reader.read_line(&mut line).expect("a header");
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a length");
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut bytes = vec![0; length];
+    reader.read_exact(&mut bytes).expect("a body");
+    let text = body.to_string();
+    let reply = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
+    reader.get_mut().write_all(reply.as_bytes()).expect("answered");
+    (path, serde_json::from_slice(&bytes).expect("JSON"))
+}
+
+fn telegram(lab: &Lab, url: &str) {
+    let token = lab.write("token", "123:secret-token\n");
+    lab.config(&format!("{SERVERS}\n[telegram]\nchat_id = \"-100\"\ntoken_file = {token:?}\napi_url = {url:?}\n"));
+}
+
+#[test]
+fn the_report_of_a_day_comes_from_the_passes_of_that_day() {
+    let lab = Lab::new();
+    lab.config(SERVERS);
+    let empty = lab.run(["summary"]).expect_code(0).stdout();
+    assert!(empty.contains("No pass was made"), "{empty}");
+    lab.run(["--once"]).expect_code(0);
+    lab.run(["--once", "--fresh"]).expect_code(0);
+    let day: Value =
+        serde_json::from_str(&lab.run(["summary", "--format", "json"]).expect_code(0).stdout()).expect("JSON");
+    assert_eq!(day["passes"], 2);
+    let servers = day["servers"].as_array().expect("servers");
+    let bad = servers.iter().find(|server| server["name"] == "bad").expect("bad");
+    assert_eq!((&bad["last"], &bad["worst_reason"]), (&json!("down"), &json!("script_failed")));
+    let other = lab.run(["summary", "--date", "2001-02-03"]).expect_code(0).stdout();
+    assert!(other.contains("2001-02-03") && other.contains("No pass was made"), "{other}");
+    lab.run(["summary", "--date", "tomorrow"]).expect_code(2);
+    let history = lab.path().join("state/history");
+    let mode =
+        |path: &std::path::Path| std::os::unix::fs::MetadataExt::mode(&path.metadata().expect("metadata")) & 0o777;
+    assert_eq!(mode(&history), 0o700);
+    for entry in std::fs::read_dir(&history).expect("listed") {
+        assert_eq!(mode(&entry.expect("an entry").path()), 0o600);
+    }
+}
+
+#[test]
+fn a_report_is_sent_once_even_if_it_is_sent_twice() {
+    let lab = Lab::new();
+    let wait = json!({ "ok": false, "error_code": 429, "description": "Too Many Requests", "parameters": { "retry_after": 0 } });
+    let (url, received) = bot_api(vec![(429, wait), (200, json!({ "ok": true, "result": {} }))]);
+    telegram(&lab, &url);
+    lab.run(["--once"]).expect_code(0);
+    lab.run(["summary", "--send", "telegram"]).expect_code(0);
+    lab.run(["summary", "--send", "telegram"]).expect_code(0);
+    let sent: Vec<(String, Value)> = received.try_iter().collect();
+    assert_eq!(sent.len(), 2, "one that was told to wait, and one: {sent:?}");
+    let (path, message) = &sent[1];
+    assert_eq!(path, "/bot123:secret-token/sendMessage");
+    assert_eq!((&message["chat_id"], &message["parse_mode"]), (&json!("-100"), &json!("HTML")));
+    let text = message["text"].as_str().expect("text");
+    assert!(text.starts_with("<b>LAB on ") && text.contains("bad: "), "{text}");
+}
+
+#[test]
+fn a_refused_report_is_an_error_without_the_token_and_is_sent_at_the_next_try() {
+    let lab = Lab::new();
+    let refused = json!({ "ok": false, "description": "Bad Request: chat not found in bot123:secret-token" });
+    let (url, received) = bot_api(vec![(400, refused), (200, json!({ "ok": true }))]);
+    telegram(&lab, &url);
+    lab.run(["--once"]).expect_code(0);
+    let run = lab.run(["-v", "summary", "--send", "telegram"]).expect_code(1);
+    assert!(run.stderr().contains("chat not found") && run.stderr().contains("chat_id"), "{}", run.stderr());
+    assert!(!run.stderr().contains("secret-token"), "{}", run.stderr());
+    lab.run(["summary", "--send", "telegram"]).expect_code(0);
+    assert_eq!(received.try_iter().count(), 2);
+}
+
+#[test]
+fn without_a_token_nothing_is_sent_and_the_error_says_where_it_goes() {
+    let lab = Lab::new();
+    lab.config(SERVERS);
+    let run = lab.run(["summary", "--send", "telegram"]).expect_code(2);
+    assert!(run.stderr().contains("token_file") && run.stderr().contains("LoadCredential"), "{}", run.stderr());
+}
+
+#[test]
+fn the_status_page_is_one_file_with_a_strip_for_every_target() {
+    let lab = Lab::new();
+    lab.config(SERVERS);
+    lab.run(["--once"]).expect_code(0);
+    let page = lab.path().join("page.html");
+    lab.run(["report", "--html", page.to_str().expect("text")]).expect_code(0);
+    let text = std::fs::read_to_string(&page).expect("a page");
+    assert_eq!(text.matches("class=\"strip\"").count(), 2);
+    assert!(text.contains("good &lt;b&gt;") && !text.contains("good <b>"), "{text}");
+    assert!(!text.contains("<script") && !text.contains("src="), "{text}");
+    assert_eq!(lab.run(["report", "--html", "-"]).expect_code(0).stdout().matches("<article").count(), 2);
+    lab.run(["report", "--html", "/nowhere/page.html"]).expect_code(1);
+}
