@@ -3,6 +3,7 @@
 //! ureq drives the protocol; every byte goes through [`Line`], which asks the deadline before each system call. So a
 //! peer that drips its bytes, in whichever phase, gets no more time than one that is silent.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -61,6 +62,46 @@ pub(super) fn deadline_of(timeout: NextTimeout) -> Deadline {
     Deadline::after(*timeout.after)
 }
 
+thread_local! {
+    /// How long a read of this thread waits before it reports [`StillWaiting`]; `None` means to the deadline.
+    static PATIENCE: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// Sets this thread's patience for as long as it lives. ureq stands between a body and its connection, and the two
+/// may belong to different requests of one client: the thread is what they have in common.
+pub(super) struct Patience;
+
+impl Patience {
+    pub(super) fn of(patience: Duration) -> Patience {
+        PATIENCE.set(Some(patience));
+        Patience
+    }
+}
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        PATIENCE.set(None);
+    }
+}
+
+/// Nothing has come within the thread's patience; the read may be tried again.
+#[derive(Debug)]
+pub(super) struct StillWaiting;
+
+impl StillWaiting {
+    pub(super) fn is(error: &ureq::Error) -> bool {
+        matches!(error, ureq::Error::Other(inner) if inner.is::<StillWaiting>())
+    }
+}
+
+impl fmt::Display for StillWaiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing has come yet")
+    }
+}
+
+impl std::error::Error for StillWaiting {}
+
 /// A TCP connection with its deadline.
 #[derive(Debug)]
 pub(super) struct Line {
@@ -108,10 +149,18 @@ fn patiently(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 impl Read for Line {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let patience = PATIENCE.get();
         let amount = patiently(|| {
-            self.socket.set_read_timeout(Some(self.left()?))?;
+            let left = self.left()?;
+            self.socket.set_read_timeout(Some(patience.map_or(left, |patience| patience.min(left))))?;
             (&*self.socket).read(into)
-        })?;
+        });
+        let amount = match amount {
+            Err(e) if e.kind() == io::ErrorKind::TimedOut && patience.is_some() && !self.deadline.passed() => {
+                return Err(io::Error::other(StillWaiting));
+            }
+            amount => amount?,
+        };
         self.shared.count(&self.shared.received, amount)?;
         Ok(amount)
     }

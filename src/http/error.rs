@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use super::dial::StillWaiting;
 use crate::model::reason::{Failure, Reason};
 
 /// The kinds of failure a caller may branch on.
@@ -126,6 +127,9 @@ pub(super) fn wire_error(error: io::Error) -> ureq::Error {
             Some(Ok(own)) => (*own).into(),
             _ => ureq::Error::ConnectionFailed,
         };
+    }
+    if error.get_ref().is_some_and(|inner| inner.is::<StillWaiting>()) {
+        return ureq::Error::Other(Box::new(StillWaiting));
     }
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return HttpError::new(ErrorKind::Tls, super::tls::explain(tls)).into();

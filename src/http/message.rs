@@ -3,11 +3,12 @@
 use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ureq::http;
 use url::Url;
 
-use super::dial::Shared;
+use super::dial::{Patience, Shared, StillWaiting};
 use super::error::{self, ErrorKind, HttpError};
 
 /// The methods in use.
@@ -116,15 +117,35 @@ impl Body {
     /// [`ErrorKind::Timeout`], [`ErrorKind::TooLarge`] past the client's budget, [`ErrorKind::Protocol`] when the body
     /// ends early or is not framed or compressed properly.
     pub fn read(&mut self, into: &mut [u8]) -> Result<usize, HttpError> {
+        loop {
+            // Without a patience of its own there is no such answer.
+            if let Some(amount) = self.read_once(into)? {
+                return Ok(amount);
+            }
+        }
+    }
+
+    /// The same, but comes back with `None` when nothing has come for `patience`: the body can be read on afterwards.
+    ///
+    /// # Errors
+    /// As [`Body::read`].
+    pub fn read_within(&mut self, into: &mut [u8], patience: Duration) -> Result<Option<usize>, HttpError> {
+        let _patience = Patience::of(patience);
+        self.read_once(into)
+    }
+
+    fn read_once(&mut self, into: &mut [u8]) -> Result<Option<usize>, HttpError> {
         const DOING: &str = "receiving the answer's body";
-        let amount = loop {
-            match self.reader.read(into) {
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                done => break done.map_err(|e| HttpError::from_ureq(e.into(), DOING))?,
+        let amount = match self.reader.read(into) {
+            Ok(amount) => amount,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => return Ok(None),
+            Err(e) => {
+                let error = ureq::Error::from(e);
+                return if StillWaiting::is(&error) { Ok(None) } else { Err(HttpError::from_ureq(error, DOING)) };
             }
         };
         self.shared.count_decoded(amount).map_err(|e| HttpError::from_ureq(error::wire_error(e), DOING))?;
-        Ok(amount)
+        Ok(Some(amount))
     }
 
     /// Reads to the end, at most `limit` bytes.

@@ -1,12 +1,16 @@
 //! An event stream while it is being read: a body in, events out, no more held than the limits allow.
 
-use super::limits::{MESSAGE_BYTES, Room, SMALL_BYTES, TooLarge};
+use std::time::Duration;
+
+use super::limits::{MESSAGE_BYTES, OVERDUE, Room, SMALL_BYTES, TooLarge};
 use super::sse::{Event, Parser, TooLong};
 use crate::clock::Deadline;
 use crate::http::{Body, ErrorKind, HttpError};
 
 /// Bytes read at a time.
 const CHUNK: usize = 16 << 10;
+/// How long a read of a large message waits before it looks whether others wait too.
+const LOOKS_UP: Duration = Duration::from_millis(200);
 
 /// A stream that is read event by event.
 #[derive(Debug)]
@@ -40,7 +44,7 @@ impl Events {
             } else if held <= SMALL_BYTES {
                 self.room = None;
             }
-            let amount = self.body.read(&mut chunk)?;
+            let amount = read_some(&mut self.body, &mut chunk, self.room.as_ref(), held)?;
             if amount == 0 {
                 return Ok(None);
             }
@@ -58,7 +62,7 @@ pub(super) fn read_message(body: &mut Body, deadline: Deadline) -> Result<(Vec<u
     let mut room = None;
     let mut chunk = [0; CHUNK];
     loop {
-        let amount = body.read(&mut chunk)?;
+        let amount = read_some(body, &mut chunk, room.as_ref(), message.len())?;
         if amount == 0 {
             return Ok((message, room));
         }
@@ -69,6 +73,19 @@ pub(super) fn read_message(body: &mut Body, deadline: Deadline) -> Result<(Vec<u
             room = Some(room_for(message.len() + amount, deadline)?);
         }
         message.extend_from_slice(&chunk[..amount]);
+    }
+}
+
+/// Reads what comes next; whoever holds a room looks now and then whether it has to make way.
+fn read_some(body: &mut Body, chunk: &mut [u8], room: Option<&Room>, held: usize) -> Result<usize, HttpError> {
+    let Some(room) = room else { return body.read(chunk) };
+    loop {
+        if room.is_overdue(held) {
+            return Err(HttpError::new(ErrorKind::Timeout, OVERDUE));
+        }
+        if let Some(amount) = body.read_within(chunk, LOOKS_UP)? {
+            return Ok(amount);
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! How much a server may say, and how much of it is held in memory at a time.
 
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::cell::Cell;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
 use crate::model::reason::{Failure, Reason};
 use crate::proc::{Place, Places};
 
@@ -20,32 +21,88 @@ pub(crate) const SMALL_BYTES: usize = 64 << 10;
 const MIDDLE_BYTES: usize = 1 << 20;
 
 /// Rooms for messages of middle size: many, so that a server which sends slowly holds up no other one …
-static MIDDLE_ROOMS: LazyLock<Arc<Places>> = LazyLock::new(|| Places::new(12));
+static MIDDLE_ROOMS: LazyLock<Rooms> = LazyLock::new(|| Rooms::new(12, MIDDLE_BYTES));
 
 /// … and the one for larger messages: with several of 16 MiB the probe would not be the small program it has to be
 /// beside a trading system.
-static LARGE_ROOM: LazyLock<Arc<Places>> = LazyLock::new(|| Places::new(1));
+static LARGE_ROOM: LazyLock<Rooms> = LazyLock::new(|| Rooms::new(1, MESSAGE_BYTES));
+
+/// While others wait for a room, the message in it has to grow by so much …
+const LEAST_GROWTH: usize = 256 << 10;
+
+/// … in every such time.
+const GROWS_WITHIN: Duration = Duration::from_secs(1);
+
+/// Whoever waits asks again this often …
+const ASKS_EVERY: Duration = Duration::from_millis(100);
+
+/// … and is taken to be waiting so long after it has asked.
+const WANTED: Duration = Duration::from_millis(300);
+
+/// Rooms of one size.
+#[derive(Debug)]
+struct Rooms {
+    places: Arc<Places>,
+    bytes: usize,
+    /// When somebody last asked for one in vain.
+    asked: Mutex<Option<Instant>>,
+}
+
+impl Rooms {
+    fn new(places: usize, bytes: usize) -> Rooms {
+        Rooms { places: Places::new(places), bytes, asked: Mutex::new(None) }
+    }
+
+    fn take(&'static self, patience: Duration) -> Option<Room> {
+        let deadline = Deadline::after(patience);
+        loop {
+            if let Some(place) = self.places.take(deadline.sooner(ASKS_EVERY)) {
+                return Some(Room { rooms: self, grown: Cell::new((clock::instant(), 0)), _place: place });
+            }
+            *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::instant());
+            if deadline.passed() {
+                return None;
+            }
+        }
+    }
+
+    fn are_wanted(&self) -> bool {
+        let asked = *self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.is_some_and(|asked| asked.elapsed() < WANTED)
+    }
+}
 
 /// The right to hold one message larger than [`SMALL_BYTES`]; given up by dropping it with the message.
 ///
 /// All checks together hold no more than the rooms allow, whatever their servers send at the same time.
 #[derive(Debug)]
 pub(crate) struct Room {
-    bytes: usize,
+    rooms: &'static Rooms,
+    /// When the message was last seen to have grown enough, and how long it was then.
+    grown: Cell<(Instant, usize)>,
     _place: Place,
 }
 
 impl Room {
     /// Whether a message of `bytes` may be held by whoever has `room`.
     pub(crate) fn suffices(room: Option<&Room>, bytes: usize) -> bool {
-        bytes <= room.map_or(SMALL_BYTES, |room| room.bytes)
+        bytes <= room.map_or(SMALL_BYTES, |room| room.rooms.bytes)
     }
 
     /// Waits until there is room for a message of `bytes`, for `patience` at most; `None` if there was none.
     pub(crate) fn take(bytes: usize, patience: Duration) -> Option<Room> {
-        let (rooms, bytes) =
-            if bytes <= MIDDLE_BYTES { (&MIDDLE_ROOMS, MIDDLE_BYTES) } else { (&LARGE_ROOM, MESSAGE_BYTES) };
-        rooms.take(Deadline::after(patience)).map(|place| Room { bytes, _place: place })
+        if bytes <= MIDDLE_BYTES { MIDDLE_ROOMS.take(patience) } else { LARGE_ROOM.take(patience) }
+    }
+
+    /// Whether the unfinished message in this room, `held` bytes so far, has to make way: others wait, and it grows too
+    /// slowly. Else one server that stops in the midst of a large message would make others run out of time.
+    pub(crate) fn is_overdue(&self, held: usize) -> bool {
+        let (at, length) = self.grown.get();
+        if held >= length + LEAST_GROWTH {
+            self.grown.set((clock::instant(), held));
+            return false;
+        }
+        at.elapsed() > GROWS_WITHIN && self.rooms.are_wanted()
     }
 }
 
@@ -71,5 +128,28 @@ impl TooLarge {
 impl From<TooLarge> for Failure {
     fn from(too_large: TooLarge) -> Failure {
         Failure::new(Reason::TooLarge, too_large.as_str())
+    }
+}
+
+/// What a message in a room is told that has to make way.
+pub(crate) const OVERDUE: &str = "a large message came too slowly while others waited for room";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_message_makes_way_only_while_somebody_waits() {
+        static ROOMS: LazyLock<Rooms> = LazyLock::new(|| Rooms::new(1, MESSAGE_BYTES));
+        let room = ROOMS.take(Duration::ZERO).expect("a free room");
+        let long_ago = || room.grown.set((clock::instant() - GROWS_WITHIN * 2, 1 << 20));
+        long_ago();
+        assert!(!room.is_overdue(1 << 20), "nobody waits");
+        assert!(ROOMS.take(Duration::ZERO).is_none());
+        assert!(room.is_overdue((1 << 20) + 1));
+        assert!(!room.is_overdue(2 << 20), "it has grown");
+        assert!(!room.is_overdue((2 << 20) + 1), "it has grown a moment ago");
+        drop(room);
+        assert!(ROOMS.take(Duration::ZERO).is_some());
     }
 }

@@ -235,7 +235,7 @@ impl Opening<'_> {
         let failure = self.talk.gone(gone, &self.unanswered());
         match gone {
             Gone::Exited(_) => NotOpened::Exited(failure),
-            Gone::Closed | Gone::TooLarge(_) => NotOpened::Failed(failure),
+            Gone::Closed | Gone::TooLarge(_) | Gone::Overdue => NotOpened::Failed(failure),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::limits::{Room, TooLarge};
+use super::limits::{OVERDUE, Room, TooLarge};
 use super::peer::{CallError, Peer};
 use super::wire::{self, Answer, Id, Lines, Message, RpcError, shortened};
 use super::{evidence, legacy, modern, tools};
@@ -18,6 +18,9 @@ const MOST_UNWRITTEN: usize = 64 << 10;
 
 /// How long to wait for room for a large message before looking at the other streams again.
 const ROOM_PATIENCE: Duration = Duration::from_millis(10);
+
+/// How long to wait for the rest of a large message before looking whether others wait for its room.
+const LOOKS_UP: Duration = Duration::from_millis(200);
 
 /// After its standard output was closed, the program itself mostly ends within a moment.
 const CLOSED_PATIENCE: Duration = Duration::from_millis(500);
@@ -58,6 +61,8 @@ pub(super) enum Gone {
     Closed,
     /// It has sent too much.
     TooLarge(TooLarge),
+    /// It sends a large message so slowly that others would run out of time waiting for its room.
+    Overdue,
 }
 
 /// One server process and what has been said so far.
@@ -175,7 +180,13 @@ impl Talk {
                 None => may_read = false,
             }
         }
+        if self.lines.is_overdue() {
+            return Some(Heard::Gone(Gone::Overdue));
+        }
         let mut wake = self.last_call.map_or(until, |last_call| last_call.min(until));
+        if self.lines.holds_room() {
+            wake = wake.sooner(LOOKS_UP);
+        }
         if !may_read {
             wake = wake.sooner(ROOM_PATIENCE);
         }
@@ -249,6 +260,7 @@ impl Talk {
     pub(super) fn gone(&self, gone: Gone, what: &str) -> Failure {
         match gone {
             Gone::TooLarge(too_large) => too_large.into(),
+            Gone::Overdue => Failure::new(Reason::Timeout, OVERDUE),
             Gone::Closed => {
                 let mut detail = format!("closed its standard output before it had answered {what}, and runs on");
                 self.add_output(&mut detail);

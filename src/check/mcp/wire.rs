@@ -286,6 +286,16 @@ impl Lines {
         (!Room::suffices(self.room.as_ref(), size)).then_some(size)
     }
 
+    /// Whether an unfinished line holds a room.
+    pub(crate) fn holds_room(&self) -> bool {
+        self.room.is_some()
+    }
+
+    /// Whether it has to make way.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.room.as_ref().is_some_and(|room| room.is_overdue(self.buffer.len() - self.done))
+    }
+
     /// Gives it the room it wants.
     pub(crate) fn give_room(&mut self, room: Room) {
         self.room = Some(room);

@@ -133,7 +133,7 @@ fn usable() -> Vec<Player> {
         }),
         ("huge list", &[], |seen, stream| {
             let big = || json!({ "name": "big", "description": "x".repeat(300_000), "inputSchema": {} });
-            lists(seen, stream, || json!({ "tools": (0..40).map(|_| big()).collect::<Vec<_>>() }))
+            lists(seen, stream, || json!({ "tools": (0..20).map(|_| big()).collect::<Vec<_>>() }))
         }),
         ("pages without end", &[], |seen, stream| {
             let next = seen.body.len().to_string();
@@ -308,6 +308,15 @@ fn slow() -> Vec<Player> {
         ("drips interim answers", SLOW, |_, stream| drip(stream, "", "HTTP/1.1 103 Early Hints\r\n\r\n")),
         ("drips a body", SLOW, |_, stream| drip(stream, JSON_HEAD, " ")),
         ("drips a large body", SLOW, |_, stream| drip(stream, &format!("{JSON_HEAD}{}", " ".repeat(400_000)), " ")),
+        ("drips a very large body", SLOW, |_, stream| {
+            drip(stream, &format!("{JSON_HEAD}{}", " ".repeat(3 << 20)), " ")
+        }),
+        ("stops in a very large event", SLOW, |_, stream| {
+            say(stream, &format!("{EVENTS_HEAD}data: {}", " ".repeat(3 << 20)));
+            // Comes back when the client has left.
+            let _ = stream.read(&mut [0]);
+            Then::Close
+        }),
         ("drips comments", SLOW, |_, stream| drip(stream, EVENTS_HEAD, ":\n")),
         ("drips an event", SLOW, |_, stream| drip(stream, EVENTS_HEAD, "data: x\n")),
         ("drips chunks", SLOW, |_, stream| {
