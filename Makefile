@@ -17,7 +17,7 @@ deps: ## install what building and testing need
 	tests/deps.sh
 
 build: ## build the release binary
-	$(CARGO) build --release --locked
+	LAB_PROBE_REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown) $(CARGO) build --release --locked
 
 run: deps build ## make a small LAB under target/, run a pass over it and show what came out
 	examples/lab.sh target/lab target/release/lab-probe
