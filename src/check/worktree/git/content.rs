@@ -26,6 +26,7 @@ const MAX_BYTES: u64 = 64 << 20;
 pub(super) fn digest(git: &Git, index: &Index, edited: &[Edited]) -> Result<Option<String>, GitError> {
     let Some(edits) = edited_contents(git, edited)? else { return Ok(None) };
     let mut digest = Digest::default();
+    let mut line = Vec::new();
     index.for_each(|entry| {
         // Notes to lab-probe and its own evidence are not what tests test.
         let path = entry.path();
@@ -37,10 +38,14 @@ pub(super) fn digest(git: &Git, index: &Index, edited: &[Edited]) -> Result<Opti
             Some(None) => return,
             None => (&entry.mode.to_be_bytes()[..], entry.oid),
         };
-        digest.part(path);
-        digest.part(mode);
-        digest.part(oid);
-        digest.part(&[entry.stage]);
+        // A path holds no NUL, a mode and an object id have their fixed lengths: no two lists give the same bytes.
+        line.clear();
+        line.extend_from_slice(path);
+        line.push(0);
+        line.extend_from_slice(mode);
+        line.push(entry.stage);
+        line.extend_from_slice(oid);
+        digest.part(&line);
     });
     Ok(Some(digest.finish()))
 }

@@ -216,7 +216,10 @@ fn remember(
         let directories = walk::walk(&git.work_tree, index, &[], Depth::Directories, horizon);
         let untracked = untracked::find(git, &directories.tracked, index, &subject.nested)?;
         if let Some(untracked) = untracked {
-            let all = walk::walk(&git.work_tree, index, &untracked, Depth::Directories, horizon);
+            let all = match untracked.is_empty() {
+                true => directories,
+                false => walk::walk(&git.work_tree, index, &untracked, Depth::Directories, horizon),
+            };
             let (odd, odd_settled) = match walked {
                 Some(walk) => (walk.odd.clone(), walk.settled),
                 None => walk::odd_if_only(&git.work_tree, edited, horizon),

@@ -26,20 +26,24 @@ pub(super) fn find(
     index: &Index,
     nested: &[&Path],
 ) -> Result<Option<Vec<Vec<u8>>>, GitError> {
-    let mut known: HashSet<Vec<u8>> = tracked.iter().map(|directory| directory.path.clone()).collect();
-    known.extend(nested.iter().map(|path| path.as_os_str().as_bytes().to_vec()));
+    let tracked_paths: HashSet<&[u8]> = tracked.iter().map(|directory| directory.path.as_slice()).collect();
+    let mut level = Vec::new();
+    for directory in tracked.iter().filter(|directory| directory.may_hold_others()) {
+        match subdirectories(&git.work_tree, &directory.path) {
+            Some(found) => level.extend(found.into_iter().filter(|path| !tracked_paths.contains(path.as_slice()))),
+            None => return Ok(None),
+        }
+    }
+    if level.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let mut known: HashSet<Vec<u8>> = nested.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect();
     index.for_each(|entry| {
         if entry.is_submodule() {
             known.insert(entry.path().to_owned());
         }
     });
-    let mut level = Vec::new();
-    for directory in tracked.iter().filter(|directory| directory.may_hold_others()) {
-        match subdirectories(&git.work_tree, &directory.path) {
-            Some(found) => level.extend(found.into_iter().filter(|path| !known.contains(path))),
-            None => return Ok(None),
-        }
-    }
+    level.retain(|path| !known.contains(path));
     let mut watched = Vec::new();
     for _ in 0..MAX_DEPTH {
         if level.is_empty() {

@@ -162,9 +162,10 @@ impl Walker {
         let stat = fd.and_then(|fd| statat(fd, name, AtFlags::SYMLINK_NOFOLLOW).ok());
         match stat {
             Some(stat) => {
+                let as_recorded = self.is_as_recorded(entry, &stat);
                 let stamp = Stamp::from(stat);
                 self.newest_ns = self.newest_ns.max(stamp.changed_ns());
-                if entry.skip_worktree || entry.is_sparse_directory() || !self.is_as_recorded(entry, &stamp) {
+                if entry.skip_worktree || entry.is_sparse_directory() || !as_recorded {
                     self.settled &= self.horizon.is_past(stamp.changed_ns());
                     add_odd(&mut self.odd, entry.path(), Some(&stamp));
                 }
@@ -175,14 +176,14 @@ impl Walker {
         }
     }
 
-    /// Git's own comparison, every field of it, racy entries taken for changed.
-    fn is_as_recorded(&self, entry: &Entry<'_>, stamp: &Stamp) -> bool {
-        let time = |ns: i128| ((ns.div_euclid(1_000_000_000)) as u32, (ns.rem_euclid(1_000_000_000)) as u32);
-        entry.mtime == time(stamp.mtime_ns)
-            && entry.ctime == time(stamp.ctime_ns)
-            && entry.ino == stamp.ino as u32
-            && entry.size == stamp.size as u32
-            && entry.mode == git_mode(stamp.mode)
+    /// Git's own comparison, every field of it, racy entries taken for changed. This runs for every file of every
+    /// worktree in every pass: numbers are compared as the index holds them, without arithmetic.
+    fn is_as_recorded(&self, entry: &Entry<'_>, stat: &rustix::fs::Stat) -> bool {
+        entry.mtime == (stat.st_mtime as u32, stat.st_mtime_nsec as u32)
+            && entry.ctime == (stat.st_ctime as u32, stat.st_ctime_nsec as u32)
+            && entry.ino == stat.st_ino as u32
+            && entry.size == stat.st_size as u32
+            && entry.mode == git_mode(stat.st_mode)
             && entry.mtime.max(entry.ctime) < self.written
     }
 
