@@ -9,7 +9,7 @@ set -euo pipefail
 lab=$1
 probe=$(realpath "$2")
 rm -rf "$lab"
-mkdir -p "$lab"/{home,textfile,thunes/logs}
+mkdir -p "$lab"/{home,textfile,thunes/logs,thunes/data}
 lab=$(realpath "$lab")
 
 # A project's MCP servers, as a client's config has them.
@@ -36,6 +36,7 @@ printf 'test_status="failing"\n' >"$lab/app-feature/.worktree"
 
 # What the trading system writes.
 now=$(date -u +%Y-%m-%dT%H:%M:%S)
+: >"$lab/thunes/data/positions.db" # created and not written yet: no positions
 cat >"$lab/thunes/logs/audit_trail.jsonl" <<JSONL
 {"timestamp": "$now", "event": "TRADE_APPROVED", "symbol": "BTCUSDT", "side": "BUY", "quote_qty": 10.0, "strategy_id": "demo", "daily_pnl": 0.0, "open_positions": 0}
 {"timestamp": "$now", "event": "TRADE_REJECTED", "reason": "cool_down_active", "symbol": "BTCUSDT", "side": "BUY"}

@@ -24,6 +24,7 @@ needs=(
   systemd-analyze:systemd
   systemd-nspawn:systemd-container
   dbus-daemon:dbus
+  chromium:chromium
   lintian:lintian
   dpkg-deb:dpkg
   objdump:binutils

@@ -150,3 +150,27 @@ fn the_status_page_is_one_file_with_a_strip_for_every_target() {
     assert_eq!(lab.run(["report", "--html", "-"]).expect_code(0).stdout().matches("<article").count(), 2);
     lab.run(["report", "--html", "/nowhere/page.html"]).expect_code(1);
 }
+
+#[test]
+fn a_real_browser_shows_the_page_at_desk_and_phone_width_without_a_word_on_its_console() {
+    let lab = Lab::new();
+    lab.config(SERVERS);
+    lab.run(["--once"]).expect_code(0);
+    let page = lab.path().join("page.html");
+    lab.run(["report", "--html", page.to_str().expect("text")]).expect_code(0);
+    for width in [1200, 390] {
+        let profile = lab.path().join(format!("profile-{width}"));
+        let output = std::process::Command::new("timeout")
+            .args(["-k", "5", "90", "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])
+            .args(["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"])
+            .args(["--enable-logging=stderr", "--dump-dom", &format!("--window-size={width},900")])
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg(format!("file://{}", page.display()))
+            .env("HOME", lab.home())
+            .output()
+            .expect("chromium starts (Debian package chromium)");
+        let (dom, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(dom.matches("class=\"strip\"").count(), 2, "{said}\n{dom}");
+        assert!(!said.contains("CONSOLE"), "{said}");
+    }
+}
