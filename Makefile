@@ -51,5 +51,8 @@ stack: ## start Prometheus, Alertmanager and the rest as plain processes, see mo
 stack-down: ## end what `make stack` started
 	monitoring/stack/stack.sh down
 
+e2e: $(if $(E2E_BINARY),,build) ## boot a systemd (as root), install the package there, break things (E2E_PASSES=3)
+	tests/e2e/run.sh $(or $(E2E_BINARY),$(BINARY))
+
 dashboards: ## write Grafana's dashboards anew from their sources
 	PYTHONDONTWRITEBYTECODE=1 python3 monitoring/grafana/source/build.py

@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
-# usage: packaging/deb.sh BINARY
+# usage: packaging/deb.sh BINARY [DIRECTORY]
 #
-# Builds target/deb/lab-probe_VERSION_ARCH.deb from a release binary with dpkg-deb: the tree of `make install` under
-# /usr, maintainer scripts, copyright and changelog. DEBFULLNAME and DEBEMAIL name who builds it, as for Debian's tools.
+# Builds lab-probe_VERSION_ARCH.deb below DIRECTORY (default target/deb, made anew) from a release binary with
+# dpkg-deb: the tree of `make install` under /usr, maintainer scripts, copyright and changelog. DEBFULLNAME and DEBEMAIL
+# name who builds it, as for Debian's tools.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 binary=$1
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 arch=$(dpkg --print-architecture)
-tree=target/deb/tree
+out=${2:-target/deb}
+tree=$out/tree
 maintainer="${DEBFULLNAME:-The lab-probe authors} <${DEBEMAIL:-lab-probe@packages.invalid}>"
 # The same input gives the same package.
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 
-rm -rf target/deb
+rm -rf "$out"
 mkdir -p "$tree/DEBIAN"
 chmod 0755 "$tree" "$tree/DEBIAN"
 umask 022
@@ -71,4 +73,4 @@ for script in postinst prerm postrm; do install -m 0755 "packaging/debian/$scrip
 install -m 0644 packaging/debian/triggers "$tree/DEBIAN/triggers"
 (cd "$tree" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
 
-dpkg-deb --root-owner-group --build "$tree" "target/deb/lab-probe_${version}_${arch}.deb"
+dpkg-deb --root-owner-group --build "$tree" "$out/lab-probe_${version}_${arch}.deb"

@@ -12,6 +12,8 @@ pub enum Priority {
     Error = 3,
     /// 4: something is wrong that did not stop the work.
     Warning = 4,
+    /// 5: what a pass says about itself where its unit asks for it, see [`pass`].
+    Notice = 5,
     /// 6: worth knowing.
     Info = 6,
     /// 7: only with `-v`.
@@ -65,6 +67,13 @@ pub fn warn(message: impl AsRef<str>) {
 /// Shorthand for [`line`] at [`Priority::Info`].
 pub fn info(message: impl AsRef<str>) {
     line(Priority::Info, message.as_ref());
+}
+
+/// The one line of a pass: info, or notice with `LAB_PROBE_PASS_PRIORITY=notice`. systemd filters its own lines about a
+/// unit by the same `LogLevelMax=` as the unit's; one step up, ours stays and those at every tick, all info, go.
+pub fn pass(message: impl AsRef<str>) {
+    let raised = std::env::var_os("LAB_PROBE_PASS_PRIORITY").is_some_and(|priority| priority == "notice");
+    line(if raised { Priority::Notice } else { Priority::Info }, message.as_ref());
 }
 
 /// Shorthand for [`line`] at [`Priority::Debug`].

@@ -198,7 +198,7 @@ fn report(format: PassFormat, settings: &Settings, performed: &Performed, delive
         log::error(trouble);
     }
     if format == PassFormat::None {
-        log::info(line(performed, deliveries, settings.output.defaulted));
+        log::pass(line(performed, deliveries, settings.output.defaulted));
     }
 }
 

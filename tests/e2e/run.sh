@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# usage: tests/e2e/run.sh BINARY      boot a systemd, install the package with BINARY into it and go through the steps
+#        tests/e2e/run.sh --possible  say why this machine cannot do that, and exit 1
+#
+# The booted system is this machine's own `/` under an overlay whose upper layer lies in memory: nothing that happens
+# inside reaches the disk. None of the machine's own units start. Root, systemd-nspawn and the packages of tests/deps.sh
+# are needed. E2E_PASSES (default 3) passes are timed; E2E_KEEP=DIR keeps logs and results there.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+# Ends this script with the reason if something is missing.
+possible() {
+  [ "$(id -u)" = 0 ] || { echo "not root"; return 1; }
+  local tool
+  for tool in systemd-nspawn unshare mount dpkg-deb; do
+    command -v "$tool" >/dev/null || { echo "$tool is not installed"; return 1; }
+  done
+  unshare -m --propagation private true 2>/dev/null || { echo "no mount namespace may be made here"; return 1; }
+  unshare -m --propagation private sh -c '
+    mount -t tmpfs tmpfs /mnt && mkdir /mnt/upper /mnt/work /mnt/root &&
+    mount -t overlay overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work /mnt/root' 2>/dev/null ||
+    { echo "no overlay over / may be mounted here"; return 1; }
+}
+
+# The directories of systemd's own control groups, whichever layout this machine has.
+hierarchies() {
+  if [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]; then
+    echo /sys/fs/cgroup
+  else
+    ls -d /sys/fs/cgroup/unified /sys/fs/cgroup/systemd 2>/dev/null || true
+  fi
+}
+
+# An interpreter that every user may start and that `$2 …` runs with.
+interpreter() {
+  local candidate
+  for candidate in "$1" "/usr/bin/$2"; do
+    [ -x "$candidate" ] || continue
+    if setpriv --reuid 65534 --clear-groups env "PYTHONPATH=$PWD/target/servers/python" "$candidate" "${@:3}" >/dev/null 2>&1; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "no $2 that every user may start; the servers of make deps need one" >&2
+  return 1
+}
+
+if [ "${1:-}" = --possible ]; then
+  possible
+  exit
+fi
+binary=$(realpath "$1")
+possible || exit 1
+python=$(interpreter "$(python3 -c 'import sys; print(sys.executable)')" python3 -c 'import pydantic_core')
+node=$(interpreter "$(readlink -f "$(command -v node)")" node --version)
+
+# In a mount namespace of its own, so that no mount outlives the run.
+if [ -z "${E2E_INSIDE_NAMESPACE:-}" ]; then
+  E2E_INSIDE_NAMESPACE=1 exec unshare -m --propagation private "$0" "$binary"
+fi
+
+began=$(date +%s.%N)
+machine=lab-e2e-$$
+scratch=$(mktemp -d)
+finish() {
+  umount -R "$scratch/memory" 2>/dev/null || true
+  rmdir "$scratch/memory" "$scratch" "/run/systemd/nspawn/propagate/$machine" 2>/dev/null || true
+  local hierarchy
+  for hierarchy in $(hierarchies); do
+    [ ! -d "$hierarchy/$machine" ] || find "$hierarchy/$machine" -depth -type d -exec rmdir {} + 2>/dev/null || true
+  done
+}
+trap finish EXIT
+
+memory=$scratch/memory
+mkdir "$memory"
+mount -t tmpfs -o size=3g,mode=0755 tmpfs "$memory"
+mkdir "$memory"/{upper,work,root,results}
+results=$memory/results
+mount -t overlay overlay -o "lowerdir=/,upperdir=$memory/upper,workdir=$memory/work" "$memory/root"
+root=$memory/root
+
+# Two packages, the second only newer. Speed matters here, size does not.
+export DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1
+packages=$memory/packages
+packaging/deb.sh "$binary" "$packages" >/dev/null
+mkdir -p "$root/opt/e2e"
+cp "$packages"/lab-probe_*.deb "$root/opt/e2e/old.deb"
+sed -i 's/^Version: .*/&+newer/' "$packages/tree/DEBIAN/control"
+dpkg-deb --root-owner-group --build "$packages/tree" "$root/opt/e2e/new.deb" >/dev/null
+lintian --allow-root --display-info --pedantic "$packages"/lab-probe_*.deb >"$results/lintian" 2>&1 ||
+  echo "E: lintian failed" >>"$results/lintian"
+
+cp -r tests/e2e/inside "$root/opt/e2e/inside"
+# A path for the servers that every user may go down.
+mkdir "$root/opt/e2e/servers"
+{
+  echo "python=$python"
+  echo "node=$node"
+  echo "passes=${E2E_PASSES:-3}"
+} >"$root/opt/e2e/settings"
+# Gone and made anew it hides this machine's own: nothing is enabled.
+rm -rf "$root/etc/systemd/system" "$root/etc/lab-probe"
+mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+# It would forbid the package to stop its timers.
+rm -f "$root/usr/sbin/policy-rc.d"
+cp tests/e2e/inside/e2e.service "$root/etc/systemd/system/"
+ln -s ../e2e.service "$root/etc/systemd/system/multi-user.target.wants/e2e.service"
+ln -s /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
+# The machine's own journal is not ours to add to.
+rm -rf "$root/var/log/journal"
+
+(
+  for hierarchy in $(hierarchies); do
+    mkdir "$hierarchy/$machine"
+    echo "$BASHPID" >"$hierarchy/$machine/cgroup.procs"
+  done
+  SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec timeout --kill-after=10 $((300 + 40 * ${E2E_PASSES:-3})) systemd-nspawn \
+    --quiet --register=no --keep-unit --boot --private-network --machine="$machine" \
+    --bind="$results:/results" --bind-ro="$(realpath target/servers):/opt/e2e/servers" -D "$root"
+) </dev/null >"$results/console" 2>&1 || true
+
+if [ -n "${E2E_KEEP:-}" ]; then mkdir -p "$E2E_KEEP"; cp -r "$results/." "$E2E_KEEP/"; fi
+echo "--- steps"
+cat "$results/report" 2>/dev/null || true
+if grep -q '^[EWIP]: ' "$results/lintian"; then echo "FAIL lintian is silent"; cat "$results/lintian"; else echo "ok   lintian is silent"; fi
+echo "--- figures"
+cat "$results/figures" 2>/dev/null || true
+echo "whole run: $(echo "$(date +%s.%N) $began" | awk '{printf "%.1f", $1 - $2}') s"
+failed=$(cat "$results/report" 2>/dev/null | grep -c '^FAIL' || true)
+if grep -q '^[EWIP]: ' "$results/lintian"; then failed=$((failed + 1)); fi
+if [ ! -e "$results/done" ]; then
+  echo "--- the steps did not come to their end; console and log:"
+  tail -n 15 "$results/console" "$results/log" 2>/dev/null || true
+  exit 1
+fi
+if [ "$failed" -gt 0 ]; then
+  echo "--- $failed failed; the log of the steps:"
+  tail -n 60 "$results/log"
+  echo "--- failed:"
+  grep '^FAIL' "$results/report" || true
+  exit 1
+fi
