@@ -46,7 +46,7 @@ pub fn check(target: &ThunesTarget, memory: ThunesMemory, context: &Context) -> 
     let positions = positions::read(&target.root.join(&target.positions_db), context.started_at, deadline);
     let (journals, memory) = read_journals(target, memory, deadline);
     let (logs, memory) = read_logs(target, memory, deadline);
-    let findings = Findings { scraped, limit, positions, journals, logs };
+    let findings = Findings { now: context.started_at, scraped, limit, positions, journals, logs };
     (findings.decide(), memory)
 }
 

@@ -97,6 +97,8 @@ impl<T> Reading<T> {
 /// Everything that was read in one look.
 #[derive(Debug)]
 pub(super) struct Findings {
+    /// The start of the pass.
+    pub(super) now: Timestamp,
     pub(super) scraped: Option<Result<Scraped, String>>,
     pub(super) limit: Result<f64, String>,
     pub(super) positions: Result<Positions, Failure>,
@@ -116,6 +118,10 @@ impl Findings {
         self.orders(&mut facts);
         self.latency_and_streams(&mut facts);
         self.sources(&mut facts);
+        if let Some(switch) = &mut facts.kill_switch {
+            let age = switch.since.map(|since| self.now.duration_since(since).as_secs());
+            switch.age_seconds = age.and_then(|age| u64::try_from(age).ok());
+        }
         facts
     }
 
@@ -139,8 +145,8 @@ impl Findings {
                 facts.trades_today = Some(TradesToday { closed: realized.closed, won: realized.won });
                 from(facts, "thunes_realized_pnl", [POSITIONS_DB]);
                 if let (Ok(limit), None) = (&self.limit, facts.daily_pnl_used) {
-                    // max() also turns -0 into 0.
-                    facts.daily_pnl_used = Some((-realized.pnl / limit).max(0.0));
+                    // A profit uses nothing; and 0, not the -0 that a negation would make of it.
+                    facts.daily_pnl_used = Some(if realized.pnl < 0.0 { -realized.pnl / limit } else { 0.0 });
                     from(facts, "thunes_daily_pnl_used", [POSITIONS_DB]);
                 }
             }
@@ -206,7 +212,7 @@ impl Findings {
         let switch = match self.last_switch() {
             Some((reading, last)) => {
                 from(facts, "thunes_kill_switch_active", [reading.name.as_str()]);
-                KillSwitch { active: last.active, since: last.at, reason: last.reason.clone() }
+                KillSwitch { active: last.active, since: last.at, reason: last.reason.clone(), age_seconds: None }
             }
             None => {
                 let trail = self.audit_trail().map_or("", |reading| reading.name.as_str());

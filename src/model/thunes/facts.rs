@@ -80,6 +80,8 @@ pub struct KillSwitch {
     pub active: bool,
     /// When it last changed, where that is known.
     pub since: Option<Timestamp>,
+    /// How long ago that was at the time of the look, in whole seconds.
+    pub age_seconds: Option<u64>,
     /// Why it was activated, in the application's words.
     pub reason: Option<String>,
 }
@@ -104,6 +106,22 @@ pub struct JournalFacts {
     pub name: String,
     /// Complete lines, by result.
     pub lines: LineCounts,
+}
+
+impl KillSwitch {
+    /// Active since when, for how long and why, as far as that is known.
+    fn summary(&self) -> String {
+        let since = self.since.map(|at| format!(" since {}", at.strftime("%Y-%m-%d %H:%M:%S UTC")));
+        let age = self.age_seconds.map(|seconds| match seconds {
+            0..60 => format!(", {seconds} s ago"),
+            60..3600 => format!(", {} min ago", seconds / 60),
+            3600..172_800 => format!(", {} h {} min ago", seconds / 3600, seconds / 60 % 60),
+            _ => format!(", {} days ago", seconds / 86_400),
+        });
+        let reason = self.reason.as_ref().map(|reason| format!(" ({reason})"));
+        let parts = [since, age, reason].into_iter().flatten();
+        format!("kill switch active{}", parts.collect::<String>())
+    }
 }
 
 impl ThunesFacts {
@@ -141,9 +159,7 @@ impl ThunesFacts {
     pub fn summary(&self) -> String {
         let mut parts = self.problems.clone();
         if let Some(switch) = self.kill_switch.as_ref().filter(|switch| switch.active) {
-            let since = switch.since.map(|at| format!(" since {}", at.strftime("%Y-%m-%d %H:%M:%S UTC")));
-            let reason = switch.reason.as_ref().map(|reason| format!(" ({reason})"));
-            parts.push(format!("kill switch active{}{}", since.unwrap_or_default(), reason.unwrap_or_default()));
+            parts.push(switch.summary());
         } else if self.kill_switch.is_some() {
             parts.push("kill switch off".to_owned());
         }
