@@ -10,6 +10,7 @@ use url::Url;
 
 use super::dial::{Patience, Shared, StillWaiting};
 use super::error::{self, ErrorKind, HttpError};
+use crate::clock::Deadline;
 
 /// The methods in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +162,24 @@ impl Body {
         Ok(bytes)
     }
 
-    /// Reads to the end or to `limit` bytes, whichever comes first: for evidence, where the rest does not matter.
+    /// Reads for `time` at most and gives back what has come by then, `limit` bytes at most, whether it was all or not:
+    /// for evidence, where neither the rest nor its failure matters.
+    pub fn read_what_comes(&mut self, limit: usize, time: Duration) -> Vec<u8> {
+        let deadline = Deadline::after(time);
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 16 << 10];
+        while bytes.len() < limit && !deadline.passed() {
+            let room = chunk.len().min(limit - bytes.len());
+            match self.read_within(&mut chunk[..room], deadline.left()) {
+                Ok(Some(amount @ 1..)) => bytes.extend_from_slice(&chunk[..amount]),
+                Ok(None) => {}
+                Ok(Some(0)) | Err(_) => break,
+            }
+        }
+        bytes
+    }
+
+    /// Reads to the end or to `limit` bytes, whichever comes first.
     ///
     /// # Errors
     /// As [`Body::read`].

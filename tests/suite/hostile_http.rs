@@ -16,9 +16,10 @@ use serde_json::Value;
 use crate::harness::Lab;
 use crate::harness::hostile_http::{Player, TOKEN, players};
 
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// In a debug build on a busy machine the floods alone take most of it.
+const TIMEOUT: Duration = Duration::from_secs(25);
 /// What the pass may take and stay in, whatever is thrown at it.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(40);
 /// Besides its own file's pages, of which a release build has some 6 MiB.
 const MOST_KIB: u64 = 56 << 10;
 
@@ -75,30 +76,34 @@ fn pass(lab: &Lab) -> (BTreeMap<String, Value>, String, u64) {
 #[test]
 fn every_server_behind_a_url_gets_its_verdict_in_one_pass_that_stays_small() {
     let players = players();
+    assert!(players.len() >= 80, "{} players", players.len());
     let lab = Lab::new();
     config(&lab, &players);
-    // The second pass remembers eras and transports.
-    for round in ["first", "second"] {
-        let (found, printed, peak) = pass(&lab);
-        let mut wrong = String::new();
-        for player in &players {
-            let target = &found[player.name];
-            let reason = target["facts"]["failure"]["reason"].as_str();
-            let as_expected = match reason {
-                None => player.reasons.is_empty(),
-                Some(reason) => player.reasons.contains(&reason),
-            };
-            if !as_expected {
-                let _ =
-                    writeln!(wrong, "{}: {:?}, not {:?}: {}", player.name, reason, player.reasons, target["summary"]);
-            }
-            player.assert_untouched();
+    assert_found(&players, pass(&lab));
+    // What the first pass has learned of the usable ones does not make the second one worse.
+    let usable: Vec<Player> = players.into_iter().filter(|player| player.reasons.is_empty()).collect();
+    config(&lab, &usable);
+    assert_found(&usable, pass(&lab));
+}
+
+#[track_caller]
+fn assert_found(players: &[Player], (found, printed, peak): (BTreeMap<String, Value>, String, u64)) {
+    let mut wrong = String::new();
+    for player in players {
+        let target = &found[player.name];
+        let reason = target["facts"]["failure"]["reason"].as_str();
+        let as_expected = match reason {
+            None => player.reasons.is_empty(),
+            Some(reason) => player.reasons.contains(&reason),
+        };
+        if !as_expected {
+            let _ = writeln!(wrong, "{}: {:?}, not {:?}: {}", player.name, reason, player.reasons, target["summary"]);
         }
-        assert!(wrong.is_empty(), "{round} pass:\n{wrong}");
-        assert!(!printed.contains("canary"), "a credential was printed");
-        assert!(peak < MOST_KIB, "{peak} KiB at most in the {round} pass");
+        player.assert_untouched();
     }
-    assert!(players.len() >= 70, "{} players", players.len());
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(!printed.contains("canary"), "a credential was printed");
+    assert!(peak < MOST_KIB, "{peak} KiB at most");
 }
 
 /// In the pass a flood may end by the clock; with time enough it ends by its size.

@@ -1,5 +1,7 @@
 //! What both HTTP transports share: sending under the server's credentials, and telling what a refusal means.
 
+use std::time::Duration;
+
 use url::Url;
 
 use super::modern;
@@ -12,7 +14,9 @@ use crate::model::reason::{Failure, Reason};
 use crate::model::secret::{Secret, redact};
 
 /// Of an answer without success, this much is looked at: a JSON-RPC error is far shorter.
-const MOST_REFUSAL_BYTES: u64 = 1 << 20;
+const MOST_REFUSAL_BYTES: usize = 1 << 20;
+/// And so long: some servers never end the body of a refusal, and the status says the most anyway.
+const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// Characters quoted of what a server said.
 const QUOTED: usize = 300;
 /// Path segments from this length on may be a key: some providers put one there.
@@ -111,8 +115,7 @@ impl Web {
         let status = response.status;
         let challenge = response.header("www-authenticate").map(|value| shortened(value, QUOTED));
         let is_text = response.media_type() == "text/plain";
-        // Evidence only: a body that breaks off does not make the status any better.
-        let body = response.body.read_up_to(MOST_REFUSAL_BYTES).unwrap_or_default();
+        let body = response.body.read_what_comes(MOST_REFUSAL_BYTES, REFUSAL_TIME);
         let mut detail = format!("HTTP {status}");
         if response.redirected {
             let method = response.method.as_str();

@@ -9,7 +9,7 @@ use crate::model::secret::{Secret, redact};
 use crate::model::service::{HttpLook, ServiceFacts};
 
 /// A body is searched this far: health endpoints say what they have to say at once.
-const MOST_BODY_BYTES: u64 = 1 << 20;
+const MOST_BODY_BYTES: usize = 1 << 20;
 
 pub(super) fn check(look: &HttpLook, deadline: Deadline) -> ServiceFacts {
     let url = match http::parse_url(&look.url) {
@@ -22,7 +22,8 @@ pub(super) fn check(look: &HttpLook, deadline: Deadline) -> ServiceFacts {
     let mut request = Request::new(Method::Get, &url);
     // Whoever expects a redirect wants to see it, not where it leads.
     request.follow = !look.expect_status.iter().any(|status| (300..400).contains(status));
-    let found = client.send(&request, deadline).map_err(Failure::from).and_then(|response| judge(look, response));
+    let found =
+        client.send(&request, deadline).map_err(Failure::from).and_then(|response| judge(look, response, deadline));
     let certificate_end = client.certificate_end();
     let facts = match found {
         Ok(seen) => ServiceFacts { seen: seen + &ends(certificate_end), ..ServiceFacts::default() },
@@ -41,7 +42,7 @@ fn ends(certificate_end: Option<i64>) -> String {
     }
 }
 
-fn judge(look: &HttpLook, mut response: Response) -> Result<String, Failure> {
+fn judge(look: &HttpLook, mut response: Response, deadline: Deadline) -> Result<String, Failure> {
     let status = response.status;
     let expected = match look.expect_status.as_slice() {
         [] => response.is_success(),
@@ -53,7 +54,8 @@ fn judge(look: &HttpLook, mut response: Response) -> Result<String, Failure> {
         return Err(Failure::new(Reason::HttpStatus, format!("HTTP {status} instead of {wanted}")));
     }
     if look.body_contains.is_some() || look.body_matches.is_some() {
-        let body = response.body.read_up_to(MOST_BODY_BYTES)?;
+        // A body that never ends is judged by what has come.
+        let body = response.body.read_what_comes(MOST_BODY_BYTES, deadline.left() / 2);
         judge_body(look, &String::from_utf8_lossy(&body))?;
     }
     Ok(format!("HTTP {status}"))

@@ -228,6 +228,9 @@ fn refusing() -> Vec<Player> {
         ("too many requests", &["http_status"], |_, stream| {
             answer(stream, "429 Too Many Requests", &[("Retry-After", "1")], b"")
         }),
+        ("refuses without an end", &["http_status"], |_, stream| {
+            drip(stream, "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\n\r\nno", " no")
+        }),
         ("session is gone", &["http_status"], |seen, stream| match method(seen).as_str() {
             "tools/list" => answer(stream, "404 Not Found", &[], b""),
             _ => legacy(seen, stream),
@@ -370,7 +373,7 @@ fn too_much() -> Vec<Player> {
         ("too large an answer", MUCH, |seen, stream| {
             lists(seen, stream, || json!({ "tools": [], "_meta": { "x": "x".repeat(17 << 20) } }))
         }),
-        ("an endless error", &["http_status", "timeout"], |_, stream| {
+        ("an endless error", &["http_status"], |_, stream| {
             flood(stream, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n\r\n", &"x".repeat(65_536))
         }),
     ]);
