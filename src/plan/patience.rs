@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use crate::clock::Deadline;
 
-/// How long one look may take before the others are no longer kept waiting for it.
-pub(super) const LIMIT: Duration = Duration::from_secs(1);
+/// How long one look may take before the others are no longer kept waiting for it: longer than a disk takes to wake up
+/// under load, far shorter than a pass.
+pub(super) const LIMIT: Duration = Duration::from_secs(2);
 
 /// Does `work` for every item, in order, on one thread; an item that takes longer than `limit` is given up (`None`) and
 /// the rest is done by another thread. At the deadline everything that is left is given up.

@@ -25,6 +25,7 @@ mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use self::discover::Search;
 use self::merge::Named;
@@ -96,6 +97,9 @@ pub fn clients() -> impl Iterator<Item = KnownClient> {
 /// The `source` of what lab-probe's own configuration names.
 const OWN: &str = "lab-probe";
 
+/// How long discovery may take in all where file systems do not answer; the checks need the rest of the pass.
+const DISCOVERY_LIMIT: Duration = Duration::from_secs(6);
+
 /// Every MCP server to report on: by hand, by health script, discovered, and expected but found nowhere.
 pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline) -> Plan {
     let mcp = &settings.mcp;
@@ -110,7 +114,7 @@ pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline
         trusted: &trusted,
         ca_file: mcp.ca_file.as_deref(),
     };
-    let found = discover::discover(&search, deadline);
+    let found = discover::discover(&search, deadline.sooner(DISCOVERY_LIMIT));
     plan.warnings.extend(found.warnings);
 
     let mut own = by_hand(settings);

@@ -150,7 +150,7 @@ impl Sources {
 }
 
 fn does_not_answer(path: &Path) -> String {
-    format!("{}: the file system does not answer; its servers are left out", path.display())
+    format!("{}: the file system does not answer in time; its servers are left out", path.display())
 }
 
 impl Rules {
