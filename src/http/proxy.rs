@@ -81,25 +81,34 @@ impl Proxies {
     fn bypasses(&self, host: &str, port: u16) -> bool {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         self.bypass.iter().any(|entry| {
-            if entry == "*" {
-                return true;
-            }
-            if let Ok(ip) = host.parse::<IpAddr>() {
-                return covers(entry, ip);
-            }
-            let (name, wanted) = match entry.rsplit_once(':') {
-                Some((name, wanted)) if wanted.parse::<u16>().is_ok() => (name, wanted.parse().ok()),
-                _ => (entry.as_str(), None),
+            let (name, wanted) = split_port(entry);
+            let covered = match host.parse::<IpAddr>() {
+                Ok(ip) => covers(name, ip),
+                Err(_) => covers_name(name, &host),
             };
-            let name = name.trim_start_matches("*.").trim_start_matches('.');
-            let suffix = host.strip_suffix(name);
-            wanted.is_none_or(|wanted: u16| wanted == port)
-                && suffix.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            entry == "*" || (covered && wanted.is_none_or(|wanted| wanted == port))
         })
     }
 }
 
-/// Whether a `no_proxy` entry, an address or a network in CIDR form, covers this address.
+/// An entry and the port behind it, if it has one. A bare IPv6 address has none: its colons are its own.
+fn split_port(entry: &str) -> (&str, Option<u16>) {
+    match entry.rsplit_once(':') {
+        Some((name, port)) if !name.contains(':') || name.ends_with(']') => match port.parse() {
+            Ok(port) => (name, Some(port)),
+            Err(_) => (entry, None),
+        },
+        _ => (entry, None),
+    }
+}
+
+/// Whether a name of `no_proxy` is this host or a domain above it.
+fn covers_name(name: &str, host: &str) -> bool {
+    let name = name.trim_start_matches("*.").trim_start_matches('.');
+    host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || (!name.is_empty() && rest.ends_with('.')))
+}
+
+/// Whether an address, or a network in CIDR form, covers this address.
 fn covers(entry: &str, ip: IpAddr) -> bool {
     let (network, bits) = match entry.split_once('/') {
         Some((network, bits)) => (network, bits.parse::<u32>().ok()),
@@ -188,7 +197,7 @@ mod tests {
 
     #[test]
     fn loopback_and_everything_in_no_proxy_go_direct() {
-        let list = "corp.example, .dot.example,*.star.example,10.0.0.0/8,192.168.7.7,[fd00::1],port.example:8080";
+        let list = "corp.example, .dot.example,*.star.example,10.0.0.0/8,192.168.7.7,[fd00::1],fd00:2::/32,port.example:8080,172.16.0.1:81,[fd00::3]:82";
         let proxies = from(&[("http_proxy", "http://one:1"), ("no_proxy", list)]);
         let direct = [
             "http://localhost:9/",
@@ -202,12 +211,22 @@ mod tests {
             "http://10.9.8.7/",
             "http://192.168.7.7/",
             "http://[fd00::1]/",
+            "http://[fd00:2::9]/",
             "http://port.example:8080/",
+            "http://172.16.0.1:81/",
+            "http://[fd00::3]:82/",
         ];
         for url in direct {
             assert_eq!(host_of(&proxies, url), None, "{url}");
         }
-        for url in ["http://notcorp.example/", "http://11.0.0.1/", "http://192.168.7.8/", "http://port.example/"] {
+        for url in [
+            "http://notcorp.example/",
+            "http://11.0.0.1/",
+            "http://192.168.7.8/",
+            "http://port.example/",
+            "http://172.16.0.1/",
+            "http://[fd00::3]/",
+        ] {
             assert_eq!(host_of(&proxies, url).as_deref(), Some("one:1"), "{url}");
         }
         assert_eq!(host_of(&from(&[("http_proxy", "one:1"), ("no_proxy", "*")]), "http://a.example/"), None);

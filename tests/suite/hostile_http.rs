@@ -44,7 +44,7 @@ fn peak_kib(pid: u32) -> Option<u64> {
     field("VmHWM:")?.checked_sub(field("RssFile:")?)
 }
 
-/// One pass: what it found by name, everything it printed, and the most memory it took.
+/// One pass: what it found by name, everything it wrote anywhere, and the most memory it took.
 fn pass(lab: &Lab) -> (BTreeMap<String, Value>, String, u64) {
     let [out, err] = ["out.json", "err.txt"].map(|name| std::fs::File::create(lab.path().join(name)).expect("a file"));
     let deadline = format!("{}s", DEADLINE.as_secs());
@@ -70,7 +70,8 @@ fn pass(lab: &Lab) -> (BTreeMap<String, Value>, String, u64) {
     let targets = document["targets"].as_array().expect("targets").iter();
     let found = targets.map(|target| (target["name"].as_str().expect("a name").to_owned(), target.clone())).collect();
     let delivered = std::fs::read_to_string(lab.textfile_dir().join("lab-probe.prom")).expect("a textfile");
-    (found, read("out.json") + &read("err.txt") + &delivered, peak)
+    let state = std::fs::read_to_string(lab.path().join("state/state.json")).expect("a state");
+    (found, read("out.json") + &read("err.txt") + &delivered + &state, peak)
 }
 
 #[test]
@@ -102,7 +103,7 @@ fn assert_found(players: &[Player], (found, printed, peak): (BTreeMap<String, Va
         player.assert_untouched();
     }
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(!printed.contains("canary"), "a credential was printed");
+    assert!(!printed.contains("canary"), "a credential was written somewhere");
     assert!(peak < MOST_KIB, "{peak} KiB at most");
 }
 

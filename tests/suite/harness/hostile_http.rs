@@ -236,6 +236,14 @@ fn refusing() -> Vec<Player> {
             _ => legacy(seen, stream),
         }),
     ]);
+    let quoting = Fake::serve(|seen, stream| {
+        let quoted = format!("{} {:?}", seen.target, seen.header("authorization"));
+        answer(stream, "418 I'm a teapot", &[("Content-Type", "text/plain")], quoted.as_bytes())
+    });
+    let mut quoting = Player::new("quotes its URL", quoting, &["http_status"])
+        .at("/canary-path-0123456789/mcp?key=canary-query%20x&v=1");
+    quoting.url = quoting.url.replace("http://", "http://canary-user:canary-password@");
+    players.push(quoting);
     players.push(Player::new("refuses the token", Fake::serve(unauthorized), &["unauthorized"]).with_token());
     players.push(Player::new("refuses the token late", Fake::serve(forbidden), &["unauthorized"]).with_token());
     players
