@@ -141,3 +141,6 @@ where
     let known = !cursor.parts.is_empty();
     (Reading { name, standing, known, gaps: cursor.gaps, losses, last_record: None, totals: () }, cursor, tally)
 }
+
+#[cfg(test)]
+mod tests;
