@@ -36,7 +36,7 @@ install: ## install binary, units, man page and completions (PREFIX=/usr/local, 
 	@[ -x $(BINARY) ] || { echo "build it first, as yourself: make build" >&2; exit 1; }
 	packaging/install.sh install "$(DESTDIR)" "$(PREFIX)" $(BINARY)
 
-uninstall: ## remove what `make install` installed; configurations and state stay
+uninstall: ## remove what `make install` installed; live configurations and state stay
 	packaging/install.sh uninstall "$(DESTDIR)" "$(PREFIX)"
 
 deb: build ## build a Debian package below target/deb/

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-action=$1 destdir=$2 prefix=${3%/} binary=${4:-}
+action=$1 destdir=${2%/} prefix=${3%/} binary=${4:-}
 root=$destdir$prefix
 example=$destdir/etc/lab-probe/config.toml.example
 
@@ -50,16 +50,21 @@ uninstall_all() {
   rm -f "$root/lib/sysusers.d/lab-probe.conf" "$root/lib/tmpfiles.d/lab-probe.conf" \
     "$root/share/man/man1/lab-probe.1" "$root/share/bash-completion/completions/lab-probe" \
     "$root/share/zsh/site-functions/_lab-probe" "$root/share/fish/vendor_completions.d/lab-probe.fish" "$example"
-  # Directories that are empty now and that no other package owns.
+  # Directories that are empty now; on a live system not those that every system has.
+  local directories=(lib/systemd/system lib/systemd/user lib/systemd lib/sysusers.d lib/tmpfiles.d share/man/man1
+    share/bash-completion/completions share/bash-completion share/zsh/site-functions share/zsh
+    share/fish/vendor_completions.d share/fish)
+  if [ -n "$destdir" ]; then directories+=(lib bin share/man share); fi
   local directory
-  for directory in lib/systemd/system lib/systemd/user lib/systemd lib/sysusers.d lib/tmpfiles.d lib bin \
-    share/man/man1 share/man share/bash-completion/completions share/bash-completion share/zsh/site-functions \
-    share/zsh share/fish/vendor_completions.d share/fish share; do
-    [ "$prefix" = /usr ] || rmdir "$root/$directory" 2>/dev/null || true
+  for directory in "${directories[@]}"; do
+    [ "$root" = /usr ] || rmdir "$root/$directory" 2>/dev/null || true
   done
   rmdir "$destdir/etc/lab-probe" 2>/dev/null || true
   # A staging directory that holds nothing else is ours too.
-  if [ -n "$destdir" ]; then find "$destdir" -depth -type d -empty -delete; fi
+  if [ -n "$destdir" ]; then
+    (cd "$destdir" && rmdir -p ".$prefix" etc) 2>/dev/null || true
+    rmdir "$destdir" 2>/dev/null || true
+  fi
 }
 
 # On a running system, not when staging into DESTDIR.
@@ -70,11 +75,33 @@ apply() {
     # The directory is node_exporter's; without it there is nothing to open up.
     if [ -d /var/lib/prometheus ]; then systemd-tmpfiles --create "$root/lib/tmpfiles.d/lab-probe.conf"; fi
   fi
+  if [ "$action" = uninstall ]; then close_textfiles; fi
   if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+}
+
+# What sysusers and tmpfiles have opened, and the textfile that nobody renews any more.
+close_textfiles() {
+  local textfiles=/var/lib/prometheus/node-exporter
+  rm -f "$textfiles/lab-probe.prom"
+  getent group lab-probe >/dev/null || return 0
+  if [ -d "$textfiles" ]; then
+    find "$textfiles" -maxdepth 1 -group lab-probe -exec chgrp root {} +
+    chmod g-ws "$textfiles"
+  fi
+  groupdel lab-probe
+}
+
+# Timers that are enabled on the running system would go on without a binary.
+stop() {
+  [ -z "$destdir" ] && [ "$(id -u)" = 0 ] && [ -d /run/systemd/system ] || return 0
+  local link
+  for link in /etc/systemd/system/timers.target.wants/lab-probe{,-summary}@*.timer; do
+    [ ! -L "$link" ] || systemctl disable --now --quiet "${link##*/}"
+  done
 }
 
 case $action in
   install) install_all; apply ;;
-  uninstall) uninstall_all; apply ;;
+  uninstall) stop; uninstall_all; apply ;;
   *) echo "usage: $0 install|uninstall DESTDIR PREFIX [BINARY]" >&2; exit 2 ;;
 esac

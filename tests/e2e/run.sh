@@ -92,8 +92,8 @@ lintian --allow-root --display-info --pedantic "$packages"/lab-probe_*.deb >"$re
   echo "E: lintian failed" >>"$results/lintian"
 
 cp -r tests/e2e/inside "$root/opt/e2e/inside"
-# A path for the servers that every user may go down.
-mkdir "$root/opt/e2e/servers"
+# Where everything that the steps read is put; every user may go down to the servers.
+mkdir "$root/opt/e2e/servers" "$root/opt/e2e/source"
 {
   echo "python=$python"
   echo "node=$node"
@@ -117,7 +117,8 @@ rm -rf "$root/var/log/journal"
   done
   SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec timeout --kill-after=10 $((300 + 40 * ${E2E_PASSES:-3})) systemd-nspawn \
     --quiet --register=no --keep-unit --boot --private-network --machine="$machine" \
-    --bind="$results:/results" --bind-ro="$(realpath target/servers):/opt/e2e/servers" -D "$root"
+    --bind="$results:/results" --bind-ro="$(realpath target/servers):/opt/e2e/servers" \
+    --bind-ro="$PWD:/opt/e2e/source" -D "$root"
 ) </dev/null >"$results/console" 2>&1 || true
 
 if [ -n "${E2E_KEEP:-}" ]; then mkdir -p "$E2E_KEEP"; cp -r "$results/." "$E2E_KEEP/"; fi

@@ -79,12 +79,22 @@ bad_configuration() {
   configure
 }
 
+# LAB_PROBE_PATH= in the environment file replaces the built-in list.
+own_path() {
+  mkdir /opt/e2e/tools
+  mv "$home/.local/bin/like-npx" "$home/.nvm/versions/node/v22.0.0/bin/like-node" /opt/e2e/tools/
+  check "a pass without a server's program works" pass
+  same "the server is down" "$(series 'lab_mcp_server_health{server_name="like-npx"}')" 0
+  echo LAB_PROBE_PATH=/opt/e2e/tools >/etc/lab-probe/environment
+  check "a pass with a PATH of its own works" pass
+  same "the server is found there" "$(series 'lab_mcp_server_health{server_name="like-npx"}')" 1
+}
+
 # The unit for `systemctl --user`, by a manager that lingers.
 user_manager() {
   local before
   before=$(last_pass)
-  # No credential here.
-  sed -i '/^\[output.pushgateway\]/,$d' "$home/.config/lab-probe/config.toml"
+  without_pushgateway
   usermod -aG lab-probe "$user"
   loginctl enable-linger "$user"
   check "the user's manager runs" within 20 as_user systemctl --user is-active --quiet default.target

@@ -90,7 +90,7 @@ health_dir = "~/health"
 name = "own"
 command = "lab-probe"
 args = ["mcp"]
-# Found in ~/.local/bin; writes to ~/.npm and ~/.cache as npx and uvx do.
+# In ~/.local/bin, and what it starts below ~/.nvm; writes to ~/.npm and ~/.cache as npx and uvx do.
 [[mcp.server]]
 name = "like-npx"
 command = "like-npx"
@@ -121,3 +121,6 @@ TOML
   chown "$user:" "$file.new"
   mv "$file.new" "$file"
 }
+
+# The secret for it is not there for the user's manager, nor after a purge.
+without_pushgateway() { sed -i '/^\[output.pushgateway\]/,$d' "$home/.config/lab-probe/config.toml"; }

@@ -8,6 +8,7 @@ figure "boot until the first step: $(awk '{ print $1 }' /proc/uptime >/dev/null;
 . /opt/e2e/inside/package.sh
 . /opt/e2e/inside/passes.sh
 . /opt/e2e/inside/faults.sh
+. /opt/e2e/inside/report.sh
 
 install_package
 prepare
@@ -21,7 +22,9 @@ stopped
 full_state
 locked
 bad_configuration
+own_path
 user_manager
+daily_report
 journal
 upgrade
 touch "$results/watched"
@@ -29,5 +32,6 @@ sleep 1
 same "the textfile is good at every look ($(cat "$results/looks") looks)" "$(cat "$results/trouble" 2>/dev/null)" ""
 remove
 purge
+by_hand
 journalctl --no-pager -o short-precise >"$results/journal" 2>&1
 touch "$results/done"

@@ -47,3 +47,16 @@ purge() {
   same "a purge leaves nothing" "$(diff "$results/before" "$results/after")" ""
   check "what the user keeps at home stays" test -e "$home/.config/lab-probe/config.toml"
 }
+
+# What `make install` and `make uninstall` do, in the running system.
+by_hand() {
+  local installer=/opt/e2e/source/packaging/install.sh
+  check "make install works on a running system" "$installer" install "" /usr/local /opt/e2e/lab-probe
+  without_pushgateway
+  systemctl enable --now --quiet "$unit.timer"
+  check "a pass works from /usr/local" pass
+  check "it delivers" test -e "$textfile"
+  check "make uninstall works on a running system" "$installer" uninstall "" /usr/local
+  traces >"$results/after"
+  same "it leaves nothing" "$(diff "$results/before" "$results/after")" ""
+}

@@ -3,7 +3,9 @@
 prepare() {
   useradd --create-home --shell /bin/bash "$user"
   install -d -o "$user" -g "$user" "$home/.config" "$home/.config/lab-probe" "$home/.local" "$home/.local/bin" "$home/health"
-  printf '#!/bin/sh\nmkdir -p ~/.npm ~/.cache && : >~/.npm/written && : >~/.cache/written && exec lab-probe mcp\n' >"$home/.local/bin/like-npx"
+  printf '#!/bin/sh\nmkdir -p ~/.npm ~/.cache && : >~/.npm/written && : >~/.cache/written && exec like-node mcp\n' >"$home/.local/bin/like-npx"
+  install -d "$home/.nvm/versions/node/v22.0.0/bin"
+  ln -s /usr/bin/lab-probe "$home/.nvm/versions/node/v22.0.0/bin/like-node"
   printf '#!/bin/sh\nexit 0\n' >"$home/health/mcp-notes-health"
   chmod 0755 "$home/.local/bin/like-npx" "$home/health/mcp-notes-health"
   chown -R "$user:" "$home"
