@@ -74,15 +74,18 @@ fn discover(settings: &WorktreeSettings, deadline: Deadline) -> Vec<Found> {
     let limit = deadline.sooner(LIMIT_PER_REPOSITORY);
     let (sender, receiver) = mpsc::channel();
     for (index, path) in settings.repos.iter().enumerate() {
-        let (sender, path, upwards) = (sender.clone(), path.clone(), settings.discovered);
-        std::thread::spawn(move || {
+        let (answer, path, upwards) = (sender.clone(), path.clone(), settings.discovered);
+        let reader = std::thread::Builder::new().name("repository".to_owned()).spawn(move || {
             let repository = layout::find(&path, upwards).map(|repository| {
                 let found = layout::worktrees(&repository);
                 (repository, found)
             });
             // Nobody listens any more once the limit has passed.
-            let _ = sender.send((index, repository));
+            let _ = answer.send((index, repository));
         });
+        if let Err(error) = reader {
+            let _ = sender.send((index, Err(format!("no thread to read it with: {error}"))));
+        }
     }
     drop(sender);
     let mut answers: Vec<Option<Answer>> = settings.repos.iter().map(|_| None).collect();

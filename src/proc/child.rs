@@ -238,12 +238,18 @@ impl Child {
         for process in &tree {
             process.signal(Signal::TERM);
         }
-        if tree.is_empty()
-            && self.exit.is_none()
+        if tree.is_empty() {
+            self.signal_group(Signal::TERM);
+        }
+    }
+
+    /// Signals the program's group while its number is surely its own: all that can be done where /proc cannot be
+    /// read.
+    fn signal_group(&self, signal: Signal) {
+        if self.exit.is_none()
             && let Some(group) = self.program.and_then(Pid::from_raw)
         {
-            // /proc cannot be read here; the group is all that is known.
-            let _ = kill_process_group(group, Signal::TERM);
+            let _ = kill_process_group(group, signal);
         }
     }
 
@@ -259,6 +265,7 @@ impl Child {
             self.gone
         });
         if !self.gone {
+            self.signal_group(Signal::KILL);
             let _ = self.keeper.kill();
             let _ = self.keeper.wait();
             self.listen();

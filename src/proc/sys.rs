@@ -183,6 +183,7 @@ unsafe fn reap(program: libc::pid_t) {
                 0 => return,
                 pid if pid == program => report(RecordKind::Exited, i64::from(status), None),
                 pid if pid > 0 => {}
+                _ if *libc::__errno_location() == libc::EINTR => {}
                 _ if *libc::__errno_location() == libc::ECHILD => {
                     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
                     libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
