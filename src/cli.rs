@@ -138,6 +138,8 @@ pub enum Command {
     List(ListArgs),
     /// Write a starter configuration, validate one, or print the effective one
     Config(ConfigArgs),
+    /// Walk the chain from the configuration to Grafana: what is broken, and what mends it; exit 1 if anything is
+    Doctor(DoctorArgs),
     /// Run a test command, pass its output and exit code through, remember the verdict for the worktree
     Record(RecordArgs),
     /// Print or edit a worktree's .worktree file
@@ -285,6 +287,14 @@ pub struct VerifyArgs {
     /// Directories as node_exporter reads them, or single files
     #[arg(value_name = "DIR|FILE", required = true, value_hint = ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Table or JSON
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: ListFormat,
 }
 
 /// `explain`.

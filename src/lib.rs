@@ -18,6 +18,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod daily;
+pub mod doctor;
 pub mod exit;
 pub mod exposition;
 pub mod fs;

@@ -87,4 +87,17 @@ if [ "$stale" = 1 ]; then
   # Last, so that an install that broke off is begun anew.
   for pin in "${pins[@]}"; do cp "tests/servers/$pin" "$servers/"; done
 fi
+
+# Real MCP clients that drive `lab-probe mcp`. Scripts and optional packages (key rings, other systems' builds) are not
+# needed. The current Python SDK and what both share are among the servers' packages; this adds 1.x.
+clients=target/clients
+if ! cmp -s tests/clients/package.json "$clients/package.json" || ! cmp -s tests/clients/requirements.txt "$clients/requirements.txt"; then
+  rm -rf "$clients"
+  mkdir -p "$clients"
+  npm install --silent --no-audit --no-fund --no-package-lock --no-save --ignore-scripts --omit=optional --prefix "$clients" \
+    $(node -p 'Object.entries(require("./tests/clients/package.json").dependencies).map(([n, v]) => n + "@" + v).join(" ")')
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
+    --target "$clients/python" -r tests/clients/requirements.txt
+  cp tests/clients/package.json tests/clients/requirements.txt "$clients/"
+fi
 command -v cargo-nextest >/dev/null 2>&1 || { echo "install cargo-nextest first: https://nexte.st/docs/installation" >&2; exit 1; }

@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod doctor;
 pub mod documents;
 mod explain;
 mod list;
@@ -69,6 +70,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Check(args)) => check::run(cli, args),
         Some(Command::Completions(args)) => Ok(documents::completions(args)),
         Some(Command::Config(args)) => config::run(args, cli.global.config.as_deref()),
+        Some(Command::Doctor(args)) => doctor::run(cli, args),
         Some(Command::List(args)) => list::run(cli, args),
         Some(Command::Explain(args)) => explain::run(cli, args),
         Some(Command::Metrics(args)) => metrics::run(cli, args),

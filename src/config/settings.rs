@@ -254,11 +254,20 @@ pub struct TelegramSettings {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DoctorSettings {
     /// Prometheus.
-    pub prometheus: Secret,
+    pub prometheus: Place,
     /// Alertmanager.
-    pub alertmanager: Secret,
+    pub alertmanager: Place,
     /// Grafana.
-    pub grafana: Secret,
+    pub grafana: Place,
     /// node_exporter.
-    pub node_exporter: Secret,
+    pub node_exporter: Place,
+}
+
+/// Where a service is looked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// Its address; may hold userinfo.
+    pub url: Secret,
+    /// Whether the configuration names it: one that is only looked for at its usual port may be missing.
+    pub configured: bool,
 }

@@ -221,10 +221,10 @@ fn people(page: &mut Page<'_>, settings: &Settings, root: &Raw<'_>) {
     let raw = root.child("doctor");
     let doctor = &settings.doctor;
     page.section("[doctor]");
-    page.line(raw, "prometheus", address(raw, "prometheus", &doctor.prometheus));
-    page.line(raw, "alertmanager", address(raw, "alertmanager", &doctor.alertmanager));
-    page.line(raw, "grafana", address(raw, "grafana", &doctor.grafana));
-    page.line(raw, "node_exporter", address(raw, "node_exporter", &doctor.node_exporter));
+    page.line(raw, "prometheus", address(raw, "prometheus", &doctor.prometheus.url));
+    page.line(raw, "alertmanager", address(raw, "alertmanager", &doctor.alertmanager.url));
+    page.line(raw, "grafana", address(raw, "grafana", &doctor.grafana.url));
+    page.line(raw, "node_exporter", address(raw, "node_exporter", &doctor.node_exporter.url));
 }
 
 /// An address as written; one that is not written is a default, which holds no secret.

@@ -136,7 +136,7 @@ fn is_private_group_in(users: &str, groups: &str, uid: u32, gid: u32) -> bool {
 }
 
 /// A user by name, else by number.
-fn user(uid: u32) -> String {
+pub fn user(uid: u32) -> String {
     let users = super::read_capped(Path::new("/etc/passwd"), 4 << 20).unwrap_or_default();
     let users = String::from_utf8_lossy(&users);
     let named = users.lines().find_map(|line| {

@@ -1,5 +1,6 @@
 //! The nouns every room speaks in: plain data in memory. Nothing here touches files, clocks, processes or networks.
 
+pub mod checkup;
 pub mod digest;
 pub mod history;
 pub mod listing;

@@ -138,18 +138,19 @@ fn object(properties: Value, required: &[&str]) -> Value {
 
 /// What the tools that report on targets return.
 fn targets_schema() -> Value {
-    let nullable = |kind: &str| json!({ "type": [kind, "null"] });
+    // Not `"type": ["string", "null"]`: clients that turn schemas into a dialect with single types refuse a list.
+    let nullable = |kind: &str, description: &str| json!({ "anyOf": [{ "type": kind }, { "type": "null" }], "description": description });
     let target = json!({
         "type": "object",
         "properties": {
-            "kind": { "enum": ["mcp", "worktree", "thunes", "service"] },
+            "kind": { "type": "string", "enum": ["mcp", "worktree", "thunes", "service"] },
             "name": { "type": "string" },
             "verdict": { "type": "string", "description": "one word; unknown if it was never checked" },
-            "severity": { "enum": ["trouble", "attention", "fine", null] },
-            "summary": nullable("string"),
-            "hint": { "type": ["string", "null"], "description": "what to do" },
-            "checked_at": { "type": ["string", "null"], "description": "RFC 3339, UTC" },
-            "facts": nullable("object"),
+            "severity": nullable("string", "trouble, attention or fine; null if it was never checked"),
+            "summary": nullable("string", "what was found, one line"),
+            "hint": nullable("string", "what to do"),
+            "checked_at": nullable("string", "RFC 3339, UTC"),
+            "facts": nullable("object", "everything measured, by kind"),
         },
         "required": ["kind", "name", "verdict", "severity", "summary", "hint", "checked_at"],
     });

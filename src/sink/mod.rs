@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+pub mod checklist;
 pub mod json;
 pub mod listing;
 pub mod progress;

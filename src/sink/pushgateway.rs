@@ -4,6 +4,7 @@
 //! answer. Every wait asks the deadline first, and nothing that is shown quotes a credential.
 
 mod backoff;
+mod group;
 
 use std::io::Write;
 use std::path::Path;
@@ -16,6 +17,7 @@ use flate2::write::GzEncoder;
 use url::Url;
 
 use self::backoff::Backoff;
+pub use self::group::look;
 use super::DeliveryError;
 use crate::clock::{self, Deadline};
 use crate::config::settings::PushgatewaySettings;

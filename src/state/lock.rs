@@ -5,8 +5,13 @@
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
+
+use crate::fs;
+
+/// A line for each lock of the machine, some sixty bytes each.
+const MAX_LOCKS_BYTES: u64 = 4 << 20;
 
 /// The lock, held until dropped or until the process ends, however it ends.
 #[derive(Debug)]
@@ -35,6 +40,25 @@ pub fn take(state_dir: &Path) -> Result<Lock, LockError> {
     }
 }
 
+/// The process that holds the lock, by `/proc/locks` (proc(5)): taking the lock to find out would make a pass that
+/// begins just then give up.
+pub fn holder(state_dir: &Path) -> Option<u32> {
+    let inode = std::fs::metadata(state_dir).ok()?.ino();
+    let locks = fs::read_capped(Path::new("/proc/locks"), MAX_LOCKS_BYTES).ok()?;
+    holder_in(&String::from_utf8_lossy(&locks), inode)
+}
+
+/// Lines such as `3: FLOCK  ADVISORY  WRITE 4711 fd:01:1234 0 EOF`; waiting ones have an arrow and more words. The
+/// device is not compared: some file systems show another one there than stat(2).
+fn holder_in(locks: &str, inode: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", pid, file, ..] = words.as_slice() else { return None };
+        let (_, number) = file.rsplit_once(':')?;
+        (number.parse() == Ok(inode)).then(|| pid.parse().ok()).flatten()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,7 +69,21 @@ mod tests {
         let state_dir = directory.path().join("a/b");
         let lock = take(&state_dir).expect("taken");
         assert!(matches!(take(&state_dir), Err(LockError::Held)));
+        assert_eq!(holder(&state_dir), Some(std::process::id()));
         drop(lock);
+        assert_eq!(holder(&state_dir), None);
         take(&state_dir).expect("free again");
+    }
+
+    #[test]
+    fn the_holder_is_told_from_who_waits_and_who_reads() {
+        let locks = "1: FLOCK  ADVISORY  READ 10 fd:01:77 0 EOF\n\
+                     2: FLOCK  ADVISORY  WRITE 11 fd:01:78 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 12 fd:01:77 0 EOF\n\
+                     3: POSIX  ADVISORY  WRITE 13 fd:01:77 0 EOF\n\
+                     4: FLOCK  ADVISORY  WRITE 14 fd:01:77 0 EOF\n";
+        assert_eq!(holder_in(locks, 77), Some(14));
+        assert_eq!(holder_in(locks, 7), None);
+        assert_eq!(holder_in("", 77), None);
     }
 }

@@ -17,7 +17,7 @@ fn allowed(room: &str) -> Option<&'static [&'static str]> {
         "plan" => &["config", "fs", "proc"],
         "run" => &[],
         "serve" | "daily" => &[],
-        "check" => &["proc", "http", "fs", "exposition"],
+        "check" | "doctor" => &["proc", "http", "fs", "exposition"],
         "metrics" => &["exposition"],
         "sink" => &["config", "metrics", "http", "fs", "exposition"],
         "state" => &["fs"],

@@ -2,7 +2,7 @@
 
 use super::rules;
 use crate::config::block::Block;
-use crate::config::settings::{DoctorSettings, TelegramSettings};
+use crate::config::settings::{DoctorSettings, Place, TelegramSettings};
 use crate::model::secret::Secret;
 
 pub(super) const API_URL: &str = "https://api.telegram.org";
@@ -28,11 +28,15 @@ pub(super) fn telegram(block: &Block<'_>) -> TelegramSettings {
 
 pub(super) fn doctor(block: &Block<'_>) -> DoctorSettings {
     DoctorSettings {
-        prometheus: address(block, "prometheus", PROMETHEUS),
-        alertmanager: address(block, "alertmanager", ALERTMANAGER),
-        grafana: address(block, "grafana", GRAFANA),
-        node_exporter: address(block, "node_exporter", NODE_EXPORTER),
+        prometheus: place(block, "prometheus", PROMETHEUS),
+        alertmanager: place(block, "alertmanager", ALERTMANAGER),
+        grafana: place(block, "grafana", GRAFANA),
+        node_exporter: place(block, "node_exporter", NODE_EXPORTER),
     }
+}
+
+fn place(block: &Block<'_>, key: &'static str, default: &str) -> Place {
+    Place { configured: block.filled(key).is_some(), url: address(block, key, default) }
 }
 
 fn address(block: &Block<'_>, key: &'static str, default: &str) -> Secret {

@@ -4,6 +4,7 @@
 mod alertmanager;
 mod compose;
 mod dashboards;
+mod doctor;
 mod growth;
 mod lab;
 mod rule_files;

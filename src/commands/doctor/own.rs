@@ -1,0 +1,176 @@
+//! lab-probe's own part of the chain: configuration, the clients' configurations, state and lock.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::clock::{self, Deadline};
+use crate::config::diagnose::ConfigError;
+use crate::config::settings::Settings;
+use crate::fs::{self, access};
+use crate::model::checkup::{Finding, Link, age};
+use crate::model::listing::ClientFile;
+use crate::model::mcp::Reach;
+use crate::model::reason::Reason;
+use crate::model::target::{Probe, Target};
+use crate::plan::surroundings::Surroundings;
+use crate::plan::{self, Plan};
+use crate::state::{lock, store};
+
+/// Reading the clients' files, a home on a slow network included.
+const CLIENTS_PATIENCE: Duration = Duration::from_secs(3);
+/// No pass takes so long; one that holds the lock for longer hangs.
+const HELD_TOO_LONG_SECONDS: f64 = 300.0;
+
+/// A configuration that cannot be used: a finding for each of its problems, and nothing else can be known.
+pub(super) fn unusable(error: &anyhow::Error) -> Vec<Finding> {
+    let fix = "correct it, then lab-probe config check";
+    match error.downcast_ref::<ConfigError>() {
+        Some(config) => config.lines().map(|line| Finding::fail(Link::Config, line, fix)).collect(),
+        None => vec![Finding::fail(Link::Config, format!("{error:#}"), fix)],
+    }
+}
+
+/// Which configuration holds, who may change it, and what it warns of.
+pub(super) fn config(settings: &Settings) -> Vec<Finding> {
+    let mut findings = vec![match &settings.source {
+        None => Finding::ok(Link::Config, "there is no configuration file; the defaults hold"),
+        Some(path) => match exposure(path) {
+            None => Finding::ok(Link::Config, format!("{} is valid, and nobody else may change it", path.display())),
+            Some(exposure) => Finding::warn(Link::Config, exposure.finding, exposure.remedy),
+        },
+    }];
+    let warnings = settings.warnings.iter();
+    findings.extend(warnings.map(|warning| Finding::warn(Link::Config, warning, "lab-probe config show")));
+    findings
+}
+
+fn exposure(path: &Path) -> Option<access::Exposure> {
+    let file = fs::open_regular(path).ok()?;
+    access::exposure(path, &file).ok().flatten()
+}
+
+/// A finding for each client's file that is there, and for what could not be read.
+pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
+    let deadline = Deadline::after(CLIENTS_PATIENCE);
+    let surroundings = Surroundings::of_process();
+    let files = plan::mcp::files(settings, &surroundings, deadline);
+    let Plan { targets, warnings } = plan::mcp::plan(settings, &surroundings, deadline);
+    let present = files.iter().filter(|file| file.present);
+    let mut findings: Vec<Finding> = present.map(|file| client(file, &targets)).collect();
+    let fix = "correct the file; lab-probe list --verbose shows what was found where";
+    findings.extend(warnings.into_iter().map(|warning| Finding::warn(Link::Clients, warning, fix)));
+    if findings.is_empty() {
+        let own = targets.len();
+        findings.push(if own > 0 {
+            Finding::ok(Link::Clients, format!("no client's configuration is there; {own} servers by other means"))
+        } else {
+            let looked = format!("no MCP client's configuration was found in {} places", files.len());
+            Finding::skip(Link::Clients, looked, "lab-probe config init, and name servers there")
+        });
+    }
+    findings
+}
+
+pub(super) fn clients_too_slow() -> Vec<Finding> {
+    let fix = "time lab-probe list";
+    vec![Finding::warn(Link::Clients, "reading the clients' configurations takes longer than 3s", fix)]
+}
+
+fn client(file: &ClientFile, targets: &[Target]) -> Finding {
+    let servers: Vec<&Target> =
+        targets.iter().filter(|target| target.origins.iter().any(|origin| origin.path == file.path)).collect();
+    let untrusted = servers.iter().filter(|target| is_untrusted(target, &file.path)).count();
+    let count = match servers.len() {
+        0 => "no servers".to_owned(),
+        1 => "1 server".to_owned(),
+        count => format!("{count} servers"),
+    };
+    let what = format!("{}, {}: {}: {count}", file.source, file.scope, file.path.display());
+    if untrusted == 0 {
+        return Finding::ok(Link::Clients, what);
+    }
+    let fix = format!("read it, then lab-probe trust {}", access::quoted(&file.path));
+    Finding::warn(Link::Clients, format!("{what}, {untrusted} not started because the file is not trusted"), fix)
+}
+
+/// Whether a server is not started because this file, which it is reached by, is not trusted.
+fn is_untrusted(target: &Target, file: &Path) -> bool {
+    let first = target.origins.first().is_some_and(|origin| origin.path == file);
+    let Probe::Mcp(mcp) = &target.probe else { return false };
+    first && matches!(&mcp.reach, Reach::Unreachable(failure) if failure.reason == Reason::Untrusted)
+}
+
+/// State directory, state and lock; and the start of the last pass, unix seconds.
+pub(super) fn state(settings: &Settings) -> (Vec<Finding>, Option<f64>) {
+    let directory = &settings.probe.state_dir;
+    let loaded = store::peek(directory, clock::now());
+    let now = clock::unix_seconds(clock::now());
+    let last = loaded.state.last_pass;
+    let last_pass = last.map(|last| clock::unix_seconds(last.started_at));
+    let mut findings = vec![place(directory)];
+    let unreadable = loaded.unreadable;
+    let fix = format!("ls -l {}; the next pass sets a damaged file aside", access::quoted(&store::path(directory)));
+    findings
+        .extend(loaded.warnings.into_iter().map(|warning| Finding::fail_if(unreadable, Link::State, warning, &fix)));
+    findings.push(match (last, last_pass) {
+        (Some(last), Some(at)) => {
+            let targets = loaded.state.targets.len();
+            let took = last.duration.as_secs_f64();
+            let what = format!("{targets} targets remembered; the last pass began {} ago, took {took:.1}s", age(now - at));
+            if last.deadline_exceeded {
+                let fix = "lab-probe --once --fresh --format table shows what takes so long; raise probe.deadline if it has to";
+                Finding::warn(Link::State, format!("{what}, and was cut off by its deadline"), fix)
+            } else {
+                Finding::ok(Link::State, what)
+            }
+        }
+        _ => Finding::warn(Link::State, "there has been no pass yet", "lab-probe --once"),
+    });
+    findings.extend(held(directory, last_pass, now));
+    (findings, last_pass)
+}
+
+/// Whether state can be kept where it belongs.
+fn place(directory: &Path) -> Finding {
+    let shown = directory.display();
+    let quoted = access::quoted(directory);
+    match std::fs::metadata(directory) {
+        Ok(metadata) if !metadata.is_dir() => {
+            let fix = format!("mv {quoted} {quoted}.old");
+            Finding::fail(Link::State, format!("{shown} is no directory"), fix)
+        }
+        Ok(_) if may_write(directory) => Finding::ok(Link::State, format!("{shown} is there, and this user may write")),
+        Ok(_) => {
+            let user = access::user(rustix::process::geteuid().as_raw());
+            let fix = format!("sudo chown -R {user} {quoted}");
+            Finding::fail(Link::State, format!("this user may not write in {shown}"), fix)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let parent = directory.ancestors().skip(1).find(|above| above.exists());
+            if parent.is_some_and(may_write) {
+                Finding::ok(Link::State, format!("{shown} will be made by the first pass"))
+            } else {
+                Finding::fail(Link::State, format!("{shown} is not there"), format!("mkdir -p {quoted}"))
+            }
+        }
+        Err(error) => Finding::fail(Link::State, format!("{shown}: {error}"), format!("ls -ld {quoted}")),
+    }
+}
+
+/// Whether this user may make files in a directory.
+pub(super) fn may_write(directory: &Path) -> bool {
+    use rustix::fs::Access;
+    rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// The lock, where somebody holds it.
+fn held(directory: &Path, last_pass: Option<f64>, now: f64) -> Option<Finding> {
+    let pid = lock::holder(directory)?;
+    let since = last_pass.map_or(0.0, |at| now - at);
+    Some(if since > HELD_TOO_LONG_SECONDS {
+        let what = format!("process {pid} holds the lock, and the last pass that ended is {} old", age(since));
+        Finding::fail(Link::State, what, format!("ps -o pid,etime,args -p {pid}; if it hangs, kill {pid}"))
+    } else {
+        Finding::ok(Link::State, format!("a pass is running just now (process {pid} holds the lock)"))
+    })
+}

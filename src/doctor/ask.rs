@@ -1,0 +1,131 @@
+//! One bounded question to a service of the stack.
+
+use serde_json::Value;
+use url::Url;
+
+use super::PATIENCE;
+use crate::clock::Deadline;
+use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request};
+use crate::log::printable;
+use crate::model::secret::Secret;
+
+/// The largest answer that is read: Prometheus' rules with thousands of groups fit.
+const MAX_BYTES: u64 = 32 << 20;
+/// How much of an answer that is no success is shown.
+const SHOWN_CHARS: usize = 200;
+
+/// Why a service could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing listens there.
+    Absent(String),
+    /// Something is there, but it is slow, broken, or something else.
+    Odd(String),
+}
+
+impl Trouble {
+    /// The evidence.
+    pub fn why(&self) -> &str {
+        match self {
+            Trouble::Absent(why) | Trouble::Odd(why) => why,
+        }
+    }
+}
+
+/// What came of asking one service.
+#[derive(Debug)]
+pub struct Asked<T> {
+    /// Scheme, host and port; nothing secret.
+    pub origin: String,
+    /// Whether the configuration names it; its absence is a fault then.
+    pub configured: bool,
+    /// What it said.
+    pub seen: Result<T, Trouble>,
+}
+
+impl<T> Asked<T> {
+    /// Asks the service at an address by means of `look`.
+    pub fn look(address: &Secret, configured: bool, look: impl FnOnce(&Service) -> Result<T, Trouble>) -> Self {
+        match Service::new(address) {
+            Ok(service) => Asked { origin: http::shown(&service.base), configured, seen: look(&service) },
+            Err(error) => Asked {
+                origin: "the configured address".into(),
+                configured: true,
+                seen: Err(Trouble::Odd(error.detail)),
+            },
+        }
+    }
+
+    /// What it said, if it said anything.
+    pub fn facts(&self) -> Option<&T> {
+        self.seen.as_ref().ok()
+    }
+}
+
+/// A service being asked.
+pub struct Service {
+    client: Client,
+    base: Url,
+    deadline: Deadline,
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+}
+
+impl Service {
+    fn new(address: &Secret) -> Result<Service, HttpError> {
+        let base = http::parse_url(address)?;
+        let client = Client::new(&base, ClientOptions::default());
+        Ok(Service { client, base, deadline: Deadline::after(PATIENCE) })
+    }
+
+    /// The answer to a GET, whatever its status.
+    pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Trouble> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path.split('/'));
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut response = self.client.send(&Request::new(Method::Get, &url), self.deadline).map_err(trouble)?;
+        let body = response.body.read_to_end(MAX_BYTES).map_err(trouble)?;
+        Ok(Answer { status: response.status, body })
+    }
+
+    /// The body of an answer that must be a success.
+    pub(super) fn get_ok(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Trouble> {
+        let answer = self.get(path, query)?;
+        if (200..300).contains(&answer.status) {
+            return Ok(answer.body);
+        }
+        let said: String = printable(String::from_utf8_lossy(&answer.body).trim()).chars().take(SHOWN_CHARS).collect();
+        Err(Trouble::Odd(format!("HTTP {} for /{path}: {said}", answer.status)))
+    }
+
+    /// The JSON document that must be there.
+    pub(super) fn get_json(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Trouble> {
+        let body = self.get_ok(path, query)?;
+        serde_json::from_slice(&body).map_err(|_not_json| Trouble::Odd(format!("the answer for /{path} is no JSON")))
+    }
+}
+
+fn trouble(error: HttpError) -> Trouble {
+    match error.kind {
+        ErrorKind::Connect => Trouble::Absent(error.detail),
+        _ => Trouble::Odd(error.detail),
+    }
+}
+
+/// A text in a document; empty where there is none.
+pub(super) fn text(value: &Value, pointer: &str) -> String {
+    printable(value.pointer(pointer).and_then(Value::as_str).unwrap_or_default())
+}
+
+/// A list in a document; empty where there is none.
+pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}

@@ -1,0 +1,28 @@
+//! The Pushgateway: is our group there, and fresh?
+
+use super::{Evidence, STALE_SECONDS};
+use crate::model::checkup::{Finding, Link, age};
+
+pub(super) fn judge(evidence: &Evidence) -> Option<Finding> {
+    let Some(seen) = &evidence.pushgateway else {
+        let fix = "[output.pushgateway] in the configuration pushes to one";
+        return Some(Finding::skip(Link::Pushgateway, "not used here: none is configured", fix));
+    };
+    let group = match seen {
+        Ok(group) => group,
+        Err((why, fix)) => return Some(Finding::fail(Link::Pushgateway, why, fix)),
+    };
+    let Some(group) = group else {
+        let what = "the gateway answers, but our group is not there";
+        return Some(Finding::fail(Link::Pushgateway, what, "lab-probe --once"));
+    };
+    let old = evidence.now - group.pushed_at;
+    Some(if group.failed_at > group.pushed_at {
+        let what = format!("the gateway refused the last push, {} ago", age(evidence.now - group.failed_at));
+        Finding::fail(Link::Pushgateway, what, "lab-probe --once --verbose")
+    } else if old > STALE_SECONDS {
+        Finding::fail(Link::Pushgateway, format!("our group is there, but {} old", age(old)), "lab-probe --once")
+    } else {
+        Finding::ok(Link::Pushgateway, format!("our group is there, pushed {} ago", age(old)))
+    })
+}

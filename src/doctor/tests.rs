@@ -1,0 +1,111 @@
+use super::*;
+use crate::model::checkup::Status;
+
+fn absent<T>() -> Asked<T> {
+    Asked { origin: "http://127.0.0.1:1".into(), configured: false, seen: Err(Trouble::Absent("refused".into())) }
+}
+
+/// A machine on which nothing of the stack is.
+fn laptop() -> Evidence {
+    Evidence {
+        now: 1000.0,
+        host: "lab".into(),
+        delivered: Delivered { last_pass: Some(990.0), fallback: true, ..Delivered::default() },
+        timers: Timers::default(),
+        node_exporter: absent(),
+        pushgateway: None,
+        prometheus: absent(),
+        alertmanager: absent(),
+        grafana: absent(),
+    }
+}
+
+fn statuses(evidence: &Evidence, link: Link) -> Vec<Status> {
+    judge(evidence).into_iter().filter(|finding| finding.link == link).map(|finding| finding.status).collect()
+}
+
+fn prometheus(passes: &[(&str, f64)]) -> Asked<Prometheus> {
+    Asked { seen: Ok(prometheus::with_passes(passes)), ..absent() }
+}
+
+#[test]
+fn a_laptop_without_any_of_it_has_nothing_broken() {
+    let findings = judge(&laptop());
+    assert!(findings.iter().all(|finding| finding.status != Status::Fail), "{findings:#?}");
+    for link in
+        [Link::NodeExporter, Link::Pushgateway, Link::Prometheus, Link::Rules, Link::Alertmanager, Link::Grafana]
+    {
+        assert_eq!(statuses(&laptop(), link), [Status::Skip], "{link:?}");
+    }
+}
+
+#[test]
+fn what_is_configured_or_leaned_on_must_be_there() {
+    let mut evidence = laptop();
+    evidence.prometheus.configured = true;
+    assert_eq!(statuses(&evidence, Link::Prometheus), [Status::Fail]);
+    let mut evidence = laptop();
+    evidence.alertmanager.seen = Ok(Alertmanager::default());
+    assert_eq!(statuses(&evidence, Link::Prometheus), [Status::Fail], "an Alertmanager without one");
+    let mut evidence = laptop();
+    evidence.prometheus = prometheus(&[("lab:9100", 985.0)]);
+    let Ok(facts) = &mut evidence.prometheus.seen else { unreachable!() };
+    facts.alertmanagers = vec!["http://127.0.0.1:9093/api/v2/alerts".into()];
+    assert_eq!(statuses(&evidence, Link::Alertmanager), [Status::Fail], "one that Prometheus sends to");
+}
+
+#[test]
+fn the_newest_pass_that_counts_is_this_machines() {
+    let freshness = |passes: &[(&str, f64)], last_pass: Option<f64>| {
+        let mut evidence = laptop();
+        evidence.delivered.last_pass = last_pass;
+        evidence.prometheus = prometheus(passes);
+        *statuses(&evidence, Link::Prometheus).last().expect("a finding")
+    };
+    assert_eq!(freshness(&[("lab:9100", 985.0)], Some(990.0)), Status::Ok);
+    assert_eq!(freshness(&[("lab:9100", 600.0), ("other:9100", 990.0)], Some(990.0)), Status::Fail, "behind");
+    assert_eq!(freshness(&[("labour:9100", 600.0), ("other", 990.0)], Some(990.0)), Status::Ok, "names unlike ours");
+    assert_eq!(freshness(&[("lab", 600.0)], Some(600.0)), Status::Fail, "all is old");
+    assert_eq!(freshness(&[], Some(990.0)), Status::Fail);
+    assert_eq!(freshness(&[], None), Status::Warn);
+}
+
+#[test]
+fn rules_that_are_not_loaded_are_a_gap_only_where_alerts_would_reach_somebody() {
+    let mut evidence = laptop();
+    evidence.prometheus = prometheus(&[("lab", 990.0)]);
+    assert_eq!(statuses(&evidence, Link::Rules), [Status::Warn, Status::Warn]);
+    evidence.alertmanager.seen = Ok(Alertmanager::default());
+    assert_eq!(statuses(&evidence, Link::Rules), [Status::Fail, Status::Fail]);
+}
+
+#[test]
+fn clocks_apart_are_told_with_what_the_question_took() {
+    let clock = |skew: Option<(f64, f64)>| {
+        let mut evidence = laptop();
+        evidence.prometheus = prometheus(&[]);
+        let Ok(facts) = &mut evidence.prometheus.seen else { unreachable!() };
+        facts.skew = skew;
+        statuses(&evidence, Link::Clock)
+    };
+    assert_eq!(clock(Some((0.2, 0.1))), [Status::Ok]);
+    assert_eq!(clock(Some((-5.0, 0.1))), [Status::Warn]);
+    assert_eq!(clock(Some((5.0, 4.0))), [Status::Ok], "a slow answer says little");
+    assert_eq!(clock(Some((-90.0, 0.1))), [Status::Fail]);
+    assert_eq!(clock(None), [Status::Skip]);
+}
+
+#[test]
+fn a_pushed_group_is_judged_by_its_age_and_its_last_refusal() {
+    use crate::model::checkup::PushedGroup;
+    let pushed = |seen: PushgatewaySeen| {
+        let evidence = Evidence { pushgateway: Some(seen), ..laptop() };
+        statuses(&evidence, Link::Pushgateway)
+    };
+    let group = |pushed_at: f64, failed_at: f64| Ok(Some(PushedGroup { pushed_at, failed_at }));
+    assert_eq!(pushed(group(990.0, 0.0)), [Status::Ok]);
+    assert_eq!(pushed(group(990.0, 995.0)), [Status::Fail]);
+    assert_eq!(pushed(group(500.0, 0.0)), [Status::Fail]);
+    assert_eq!(pushed(Ok(None)), [Status::Fail]);
+    assert_eq!(pushed(Err(("refused".into(), "start it".into()))), [Status::Fail]);
+}

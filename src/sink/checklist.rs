@@ -1,0 +1,115 @@
+//! What `lab-probe doctor` prints: a checklist for people, one JSON document for programs (see `docs/json.md`).
+
+use jiff::Timestamp;
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr;
+
+use super::style::{Ink, Style, pad};
+use crate::log::printable;
+use crate::model::checkup::{Finding, Status};
+
+/// Changes only when a field is removed or means something else; fields may be added without it.
+const SCHEMA: &str = "lab-probe.doctor/1";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    version: &'static str,
+    now: Timestamp,
+    /// The worst of all.
+    status: Status,
+    counts: Counts,
+    checks: &'a [Finding],
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Counts {
+    ok: usize,
+    skip: usize,
+    warn: usize,
+    fail: usize,
+}
+
+impl Counts {
+    fn of(findings: &[Finding]) -> Counts {
+        let count = |status| findings.iter().filter(|finding| finding.status == status).count();
+        Counts {
+            ok: count(Status::Ok),
+            skip: count(Status::Skip),
+            warn: count(Status::Warn),
+            fail: count(Status::Fail),
+        }
+    }
+}
+
+/// The JSON document, with a final newline.
+///
+/// # Errors
+/// Only where something has no JSON form, which would be a bug.
+pub fn json(findings: &[Finding], now: Timestamp) -> serde_json::Result<String> {
+    let document = Document {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION"),
+        now,
+        status: findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok),
+        counts: Counts::of(findings),
+        checks: findings,
+    };
+    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+}
+
+/// One line for each finding, what mends it below, and the count at the end.
+pub fn table(findings: &[Finding], style: &Style) -> String {
+    let width = findings.iter().map(|finding| finding.link.as_str().width()).max().unwrap_or(0);
+    let mut out = String::new();
+    for finding in findings {
+        let (word, ink) = word(finding.status);
+        let link = pad(finding.link.as_str(), width);
+        let evidence = printable(&finding.evidence);
+        let evidence = if finding.status == Status::Skip { style.paint(Ink::Faint, &evidence) } else { evidence };
+        out.push_str(&format!("{}  {link}  {evidence}\n", style.paint(ink, word)));
+        if let Some(fix) = finding.fix.as_ref().filter(|_| finding.status > Status::Skip) {
+            let fix = style.paint(Ink::Strong, &printable(fix));
+            out.push_str(&format!("      {}  → {fix}\n", pad("", width)));
+        }
+    }
+    let counts = Counts::of(findings);
+    out.push_str(&format!(
+        "\n{} ok, {} to look at, {} broken, {} not used here\n",
+        counts.ok, counts.warn, counts.fail, counts.skip
+    ));
+    out
+}
+
+/// The word, all of one width.
+fn word(status: Status) -> (&'static str, Ink) {
+    match status {
+        Status::Ok => ("ok  ", Ink::Good),
+        Status::Skip => ("skip", Ink::Faint),
+        Status::Warn => ("warn", Ink::Odd),
+        Status::Fail => ("fail", Ink::Bad),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::checkup::Link;
+
+    #[test]
+    fn every_line_has_its_word_and_only_trouble_has_its_remedy_below() {
+        let findings = [
+            Finding::ok(Link::Config, "in force"),
+            Finding::skip(Link::Grafana, "not used here", "begin"),
+            Finding::fail(Link::Prometheus, "is\u{1b}[2J down", "start it"),
+        ];
+        let text = table(&findings, &Style::PLAIN);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "ok    config      in force");
+        assert_eq!(lines[1], "skip  grafana     not used here");
+        assert!(lines[2].starts_with("fail  prometheus  is") && !lines[2].contains('\u{1b}'), "{text}");
+        assert_eq!(lines[3].trim(), "→ start it");
+        assert_eq!(lines[5], "1 ok, 0 to look at, 1 broken, 1 not used here");
+        assert_eq!(lines.len(), 6);
+    }
+}
