@@ -39,7 +39,7 @@ fn is_claude(place: &Place) -> bool {
 /// The user's own file: only there do lists of single projects count. A project's file with a `projects` table must not
 /// speak for the user.
 fn is_users(source: &Source) -> bool {
-    is_claude(&source.place) && source.place.scope == Scope::User && source.place.project.is_none()
+    is_claude(&source.place) && source.place.scope == Scope::User
 }
 
 /// The servers of a project's file that Claude Code's settings in the project switch off.

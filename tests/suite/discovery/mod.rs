@@ -170,6 +170,18 @@ fn a_projects_servers_are_listed_and_not_started_until_the_file_is_allowed_as_it
 }
 
 #[test]
+fn a_home_that_is_a_repository_makes_no_project_of_the_users_own_files() {
+    let mut tree = Tree::new();
+    std::fs::create_dir(tree.path("home/.git")).expect("a repository");
+    tree.surroundings.cwd = Some(tree.path("home"));
+    tree.write("home/.cursor/mcp.json", r#"{"mcpServers": {"a": {"command": "run"}}}"#);
+    let plan = tree.plan();
+    assert_eq!(shown(&plan, "a"), "run []");
+    assert_eq!(plan.targets[0].origins.len(), 1, "{:?}", plan.targets[0].origins);
+    assert_eq!(plan.targets[0].origins[0].scope, "user");
+}
+
+#[test]
 fn a_projects_file_cannot_speak_for_the_user() {
     let tree = Tree::new().in_project();
     let project = tree.path("project");
