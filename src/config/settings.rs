@@ -268,6 +268,6 @@ pub struct DoctorSettings {
 pub struct Place {
     /// Its address; may hold userinfo.
     pub url: Secret,
-    /// Whether the configuration names it: one that is only looked for at its usual port may be missing.
+    /// Whether the configuration names another than the usual address, where it may be missing.
     pub configured: bool,
 }

@@ -37,7 +37,7 @@ impl Trouble {
 pub struct Asked<T> {
     /// Scheme, host and port; nothing secret.
     pub origin: String,
-    /// Whether the configuration names it; its absence is a fault then.
+    /// Whether the configuration names an address of its own; its absence is a fault then.
     pub configured: bool,
     /// What it said.
     pub seen: Result<T, Trouble>,

@@ -36,7 +36,9 @@ pub(super) fn doctor(block: &Block<'_>) -> DoctorSettings {
 }
 
 fn place(block: &Block<'_>, key: &'static str, default: &str) -> Place {
-    Place { configured: block.filled(key).is_some(), url: address(block, key, default) }
+    let url = address(block, key, default);
+    // A default that is written out, as `config show` and the starter do, means what it means unwritten.
+    Place { configured: url.expose() != default, url }
 }
 
 fn address(block: &Block<'_>, key: &'static str, default: &str) -> Secret {
