@@ -8,7 +8,7 @@ DESTDIR ?=
 BINARY := target/release/lab-probe
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test lint clean install uninstall deb e2e stack stack-down dashboards
+.PHONY: help deps build run test lint clean install uninstall deb e2e bench stack stack-down dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -41,6 +41,11 @@ uninstall: ## remove what `make install` installed; live configurations and stat
 
 deb: build ## build a Debian package below target/deb/
 	packaging/deb.sh $(BINARY)
+
+bench: deps build ## time passes beside their limits and peers; writes target/bench/
+	@mkdir -p target/bench
+	benches/pass.py | tee target/bench/pass.md
+	benches/worktrees.sh 5 | tee target/bench/worktrees.txt
 
 clean: ## remove everything that was built
 	$(CARGO) clean
