@@ -15,6 +15,9 @@ use crate::model::target::Kind;
 /// The widest a name column gets; longer names are cut.
 const MAX_NAME: usize = 32;
 
+/// Lines that the evidence of one target may take.
+const EVIDENCE_LINES: usize = 3;
+
 /// One target's line, before it is laid out.
 struct Row {
     severity: Severity,
@@ -66,16 +69,25 @@ fn section(out: &mut String, kind: Kind, entries: &[&Entry], now: Timestamp, sty
         let fixed = 2 + 1 + 1 + word_width + 2 + name_width + 2 + 2 + when_width;
         let room = style.width.map_or(row.summary.width(), |width| width.saturating_sub(fixed).max(12));
         let (mark, ink) = mark(row.severity);
+        let pieces = match row.severity {
+            Severity::Fine => vec![fit(&row.summary, room)],
+            // The evidence is what a person came for.
+            Severity::Trouble | Severity::Attention => evidence(&row.summary, style.width.map(|_| room)),
+        };
         let line = format!(
             "  {} {}  {}  {}  {}",
             style.paint(ink, mark),
             style.paint(ink, &pad(&row.word, word_width)),
             pad(&fit(&row.name, name_width), name_width),
-            pad(&fit(&row.summary, room), if style.width.is_some() { room } else { 0 }),
+            pad(pieces.first().map_or("", String::as_str), if style.width.is_some() { room } else { 0 }),
             style.paint(Ink::Faint, &row.when)
         );
         out.push_str(line.trim_end());
         out.push('\n');
+        let indent = 2 + 1 + 1 + word_width + 2 + name_width + 2;
+        for piece in pieces.iter().skip(1) {
+            out.push_str(&format!("{}{piece}\n", " ".repeat(indent)));
+        }
         if let Some(hint) = &row.hint {
             let indent = 2 + 1 + 1 + word_width + 2;
             for piece in wrap(hint, style.width.map(|width| width.saturating_sub(indent + 2).max(20))) {
@@ -152,6 +164,18 @@ pub fn age(then: Timestamp, now: Timestamp) -> String {
         3600..=86_399 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86_400),
     }
+}
+
+/// Evidence broken into a few lines; what is longer still is in the JSON document.
+fn evidence(text: &str, width: Option<usize>) -> Vec<String> {
+    let mut lines = wrap(text, width);
+    if lines.len() > EVIDENCE_LINES {
+        lines.truncate(EVIDENCE_LINES);
+        if let (Some(last), Some(width)) = (lines.last_mut(), width) {
+            *last = format!("{}…", fit(last, width.saturating_sub(1)));
+        }
+    }
+    lines
 }
 
 /// Breaks a sentence into lines of at most `width` columns, at spaces.
