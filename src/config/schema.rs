@@ -231,7 +231,7 @@ pub(crate) fn check(table: &DeTable<'_>, section: &'static Section, report: &mut
     for (name, value) in table {
         match section.key(name.get_ref()) {
             Some(key) => check_value(value, key, section, report),
-            None => report(name.span().start, unknown_key(name.get_ref(), section)),
+            None => report(name.span().start, unknown_key(name.get_ref(), value.get_ref(), section)),
         }
     }
 }
@@ -270,12 +270,21 @@ fn check_value(
     }
 }
 
-fn unknown_key(written: &str, section: &'static Section) -> String {
+fn unknown_key(written: &str, value: &DeValue<'_>, section: &'static Section) -> String {
+    // A whole section has no home where only a value may stand: [output.prometheus] is no key of [doctor].
+    let is_table = matches!(value, DeValue::Table(_));
+    let fits = |key: &Key| matches!(key.form, Table(_) | Tables(_) | TextMap) == is_table;
     let names = section.keys.iter().map(|key| key.name);
     let hint = match nearest(written, names.clone()) {
         Some(near) => format!("did you mean {near:?}?"),
         None => {
-            match ROOT.all().into_iter().filter(|other| other.key(written).is_some()).collect::<Vec<_>>().as_slice() {
+            match ROOT
+                .all()
+                .into_iter()
+                .filter(|other| other.key(written).is_some_and(fits))
+                .collect::<Vec<_>>()
+                .as_slice()
+            {
                 [] => format!("its keys are {}", names.collect::<Vec<_>>().join(", ")),
                 homes => format!("it belongs in {}", one_of(&homes.iter().map(|home| home.header).collect::<Vec<_>>())),
             }
