@@ -203,6 +203,7 @@ impl Search<'_> {
     /// when they are gone, which they are meant to be some day.
     fn older_steps(&mut self, older: &[Part]) -> io::Result<Vec<Step>> {
         let mut steps = Vec::new();
+        let mut untold = Vec::new();
         for part in older {
             if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(part))
                 && identity::holds(file, facts.size, part)?
@@ -216,17 +217,23 @@ impl Search<'_> {
             };
             match found {
                 Some(sibling) => steps.push(step_for(moved(part, &sibling), sibling)),
-                None if part.at_end => {}
-                None => {
-                    let sentence = format!(
-                        "the rotated part {} is gone before its end was read; its last lines are lost",
-                        part.name
-                    );
-                    steps.push(Step::Lost { sentence });
-                }
+                None if part.position == 0 && !part.compressed => untold.push(part),
+                None => steps.extend(lost(part)),
             }
         }
+        for part in untold {
+            steps.extend(self.compressed_since(part)?.or_else(|| lost(part)));
+        }
         Ok(steps)
+    }
+
+    /// What has become of a part of which nothing had been consumed, so that nothing tells it: a late line and
+    /// compression since the last look leave a file that no other part is, and that is to be read from its start.
+    fn compressed_since(&mut self, part: &Part) -> io::Result<Option<Step>> {
+        let candidates = self.fresh(|other| other.compressed && other.facts.modified >= part.modified)?;
+        let Some(sibling) = candidates.into_iter().next() else { return Ok(None) };
+        let sibling = self.take(sibling);
+        Ok(Some(step_for(moved(part, &sibling), sibling)))
     }
 
     fn name(&self) -> String {
@@ -365,6 +372,13 @@ impl Search<'_> {
         }
         part
     }
+}
+
+/// What is to be said of an older part that cannot be found: nothing if it was read to its end.
+fn lost(part: &Part) -> Option<Step> {
+    let sentence =
+        || format!("the rotated part {} is gone before its end was read; its last lines are lost", part.name);
+    (!part.at_end).then(|| Step::Lost { sentence: sentence() })
 }
 
 fn part_of(facts: FileFacts) -> Part {

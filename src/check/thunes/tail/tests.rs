@@ -329,6 +329,25 @@ fn the_first_look_takes_everything_on_disk_but_no_backup_of_it() {
 }
 
 #[test]
+fn a_late_line_in_an_empty_part_that_is_compressed_before_the_next_look_is_counted() {
+    for (shifted, name) in [(false, "log.1"), (true, "log.2")] {
+        let mut scene = Scene::new();
+        scene.append("log", b"");
+        scene.rename("log", "log.1");
+        scene.lines("log", 1);
+        scene.expect_all();
+        scene.lines("log.1", 1);
+        if shifted {
+            scene.rename("log.1", "log.2");
+            scene.rename("log", "log.1");
+            scene.lines("log", 2);
+        }
+        scene.compress(name);
+        scene.expect_all();
+    }
+}
+
+#[test]
 fn identical_lines_in_a_renamed_file_and_its_successor_all_count() {
     let mut scene = Scene::new();
     for (name, count) in [("log", 10), ("log", 5)] {
