@@ -54,6 +54,11 @@ pub fn line(priority: Priority, message: &str) {
     let _ = writeln!(std::io::stderr(), "{prefix}{}", printable(message));
 }
 
+/// Whether the lines go to the journal, where what is said every 30 seconds is noise.
+pub fn to_journal() -> bool {
+    CONFIG.get().is_some_and(|config| config.journal)
+}
+
 /// Shorthand for [`line`] at [`Priority::Error`].
 pub fn error(message: impl AsRef<str>) {
     line(Priority::Error, message.as_ref());

@@ -18,6 +18,9 @@ use crate::state::{history, store};
 
 use super::perform::{self, Performed, Selection};
 
+/// Warnings remembered as said; a LAB with more has them said again.
+const MOST_WARNED: usize = 100;
+
 /// Makes one pass.
 ///
 /// # Errors
@@ -32,7 +35,7 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     if let (Ok(text), false) = (&exposition, cli.pass.dry_run) {
         performed.warnings.extend(clashes(&settings.output, text));
     }
-    perform::say_warnings(&performed.warnings);
+    say_warnings(&mut performed);
     let deliveries = match (&exposition, cli.pass.dry_run) {
         (_, true) => Vec::new(),
         (Ok(text), false) => deliver(&settings.output, text, performed.deadline),
@@ -82,6 +85,14 @@ fn resolve(format: PassFormat) -> PassFormat {
         PassFormat::Auto => PassFormat::None,
         chosen => chosen,
     }
+}
+
+/// Says what was odd. A timer's pass says it once, when it is new: 2,880 passes a day would drown everything else.
+fn say_warnings(performed: &mut Performed) {
+    let said = std::mem::take(&mut performed.state.warned);
+    let news = |warning: &&String| !log::to_journal() || !said.contains(warning);
+    performed.warnings.iter().filter(news).for_each(log::warn);
+    performed.state.warned = performed.warnings.iter().take(MOST_WARNED).cloned().collect();
 }
 
 /// What other textfiles beside ours would make node_exporter leave out.

@@ -38,6 +38,8 @@ pub struct State {
     pub last_pass: Option<LastPass>,
     /// What the history has of each target.
     pub written: Written,
+    /// What the last pass warned of: a timer's next pass need not say it again.
+    pub warned: Vec<String>,
 }
 
 /// The last pass, as far as others may ask about it.
@@ -67,6 +69,8 @@ struct OnDisk<T> {
     last_pass: Option<LastPass>,
     #[serde(default)]
     written: Written,
+    #[serde(default)]
+    warned: Vec<String>,
 }
 
 /// A loaded state and what was odd about it.
@@ -90,6 +94,7 @@ impl State {
             pass_failures: 0,
             last_pass: None,
             written: Written::default(),
+            warned: Vec::new(),
         }
     }
 
@@ -173,6 +178,7 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), Strin
         pass_failures: disk.pass_failures,
         last_pass: disk.last_pass,
         written: disk.written,
+        warned: disk.warned,
     };
     Ok((state, warnings))
 }
@@ -214,6 +220,7 @@ pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
         pass_failures: state.pass_failures,
         last_pass: state.last_pass,
         written: state.written.clone(),
+        warned: state.warned.clone(),
     };
     let mut bytes = serde_json::to_vec(&disk)?;
     bytes.push(b'\n');

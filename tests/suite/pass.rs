@@ -265,3 +265,23 @@ fn any_name_is_delivered_and_a_thousand_servers_are() {
 fn toml_text(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
+
+#[test]
+fn a_timer_is_warned_of_the_same_thing_once_and_a_person_every_time() {
+    let lab = Lab::new();
+    lab.config(&format!(
+        "{}\n",
+        THREE.replace("discover = false", "discover = false\nconfig_files = [\"broken.json\"]")
+    ));
+    lab.write("broken.json", "{ this is no JSON");
+    let pass = |journal: bool| {
+        let mut command = lab.command(["--once"]);
+        if journal {
+            command.env("JOURNAL_STREAM", "8:1");
+        }
+        let output = command.output().expect("started");
+        assert_eq!(output.status.code(), Some(0));
+        String::from_utf8_lossy(&output.stderr).matches("broken.json").count()
+    };
+    assert_eq!([pass(true), pass(true), pass(false), pass(true)], [1, 0, 1, 0]);
+}
