@@ -260,9 +260,12 @@ fn job(
     let places = Arc::clone(places);
     let work = move || {
         let begun = clock::instant();
+        // A check ends its program before its deadline is over: that it ran out of time is known by its own word.
+        let time_is_the_passs = checks_end.left() < timeout;
         let context = check::Context::new(timeout, checks_end, started_at, places);
         let (facts, memory) = look(&probe, memory, &context).ok()?;
-        Some(Checked { facts, memory, duration: begun.elapsed(), cut_off: checks_end.passed() })
+        let cut_off = checks_end.passed() || time_is_the_passs && facts.ran_out_of_time();
+        Some(Checked { facts, memory, duration: begun.elapsed(), cut_off })
     };
     Job { lane: lane(target), work: Box::new(work) }
 }

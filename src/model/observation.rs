@@ -47,6 +47,17 @@ impl Facts {
         }
     }
 
+    /// Whether the check ended because its time was over.
+    pub fn ran_out_of_time(&self) -> bool {
+        let timed_out = |failure: &Option<Failure>| failure.as_ref().is_some_and(|f| f.reason == Reason::Timeout);
+        match self {
+            Facts::Mcp(facts) => timed_out(&facts.failure),
+            Facts::Service(facts) => timed_out(&facts.failure),
+            // These say what they have, and that they could not finish; the pass's clock tells the rest.
+            Facts::Worktree(_) | Facts::Thunes(_) => false,
+        }
+    }
+
     /// How much it wants attention.
     pub fn severity(&self) -> Severity {
         match self {

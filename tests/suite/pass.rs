@@ -285,3 +285,17 @@ fn a_timer_is_warned_of_the_same_thing_once_and_a_person_every_time() {
     };
     assert_eq!([pass(true), pass(true), pass(false), pass(true)], [1, 0, 1, 0]);
 }
+
+#[test]
+fn a_silent_server_that_the_deadline_cuts_off_says_so_and_one_with_a_shorter_timeout_does_not() {
+    for (timeout, outcome, exceeded) in [("30s", "timed_out", "1"), ("1s", "fresh", "0")] {
+        let lab = Lab::new();
+        lab.config(&format!(
+            "[mcp]\ndiscover = false\ntimeout = {timeout:?}\n[[mcp.server]]\nname = \"silent\"\ncommand = \"sleep\"\nargs = [\"600\"]\n"
+        ));
+        let document = json(&lab.run(["--deadline", "4s", "--format", "json"]).expect_code(0).stdout());
+        let silent = target(&document, "silent");
+        assert_eq!((&silent["outcome"], &silent["facts"]["failure"]["reason"]), (&outcome.into(), &"timeout".into()));
+        assert!(textfile(&lab).contains(&format!("\nlab_probe_deadline_exceeded {exceeded}\n")));
+    }
+}
