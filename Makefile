@@ -6,6 +6,9 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # What is built is what is run to make the man page and the completions.
 BINARY := target/release/lab-probe
+# The parts of `make bench`. Each writes its rows to target/bench/NAME.json, benches/table.py joins them.
+BENCHES ?= benches/pass.py benches/worktrees.sh
+export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
 .PHONY: help deps build run test lint clean install uninstall deb e2e bench stack stack-down dashboards
@@ -42,10 +45,10 @@ uninstall: ## remove what `make install` installed; live configurations and stat
 deb: build ## build a Debian package below target/deb/
 	packaging/deb.sh $(BINARY)
 
-bench: deps build ## time passes beside their limits and peers; writes target/bench/
-	@mkdir -p target/bench
-	benches/pass.py | tee target/bench/pass.md
-	benches/worktrees.sh 5 | tee target/bench/worktrees.txt
+bench: deps build ## measure beside limits and peers (BENCHES=benches/tick.py: that part); writes target/bench/table.md
+	@mkdir -p target/bench && rm -f target/bench/*.json
+	@set -e; for part in $(BENCHES); do echo "== $$part"; $$part; done
+	@benches/table.py
 
 clean: ## remove everything that was built
 	$(CARGO) clean

@@ -1,0 +1,81 @@
+"""What the parts of `make bench` share: running a process and measuring it, and handing rows to table.py.
+
+A part measures lab-probe and its peers in one run and writes target/bench/NAME.json. Times on a shared machine wander;
+ratios taken in one run, round by round, wander much less.
+"""
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "target/bench"
+PROBE = os.environ.get("LAB_PROBE", str(ROOT / "target/release/lab-probe"))
+RUNS = int(os.environ.get("RUNS", "5"))
+CORES = len(os.sched_getaffinity(0))
+
+
+def need(path, how):
+    if not Path(path).exists():
+        sys.exit(f"{path} is missing: {how}")
+    return path
+
+
+def run(args, env=None, expect=(0,), cwd=None, timeout=300):
+    """Runs to the end: wall seconds, and CPU seconds with every child it waited for."""
+    begun = time.perf_counter()
+    process = subprocess.Popen(args, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    error = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if expect and process.returncode not in expect:
+        sys.exit(f"{args} ended with {process.returncode}: {error.decode(errors='replace')}")
+    return wall, usage.ru_utime + usage.ru_stime
+
+
+def median(columns):
+    """Of each column of equally long rows."""
+    return [statistics.median(column) for column in zip(*columns)]
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(port):
+    for _ in range(600):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    sys.exit(f"nothing listens on port {port}")
+
+
+def row(what, ours, peer=None, peer_name="", unit="", target="", note=""):
+    """One line of the table. `target` is a bound on ours ÷ peer, "≤ 1.1" or "≥ 2", or empty."""
+    ratio = ours / peer if peer else None
+    met = holds(ratio, target)
+    return dict(what=what, ours=ours, peer=peer, peer_name=peer_name, unit=unit, ratio=ratio, target=target, met=met, note=note)
+
+
+def holds(ratio, target):
+    if ratio is None or not target:
+        return None
+    sign, bound = target.split()
+    return ratio <= float(bound) if sign == "≤" else ratio >= float(bound)
+
+
+def write_part(name, rows):
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / f"{name}.json").write_text(json.dumps({"rows": rows}, ensure_ascii=False, indent=1) + "\n")
+    for line in rows:
+        ratio = "" if line["ratio"] is None else f"{line['ratio']:.3g} × {line['peer_name']}"
+        print(f"{line['what']}: {line['ours']:.4g} {line['unit']}  {ratio}  {line['target']} {'' if line['met'] is None else line['met']}", flush=True)

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Joins what the parts of `make bench` have measured (target/bench/NAME.json) into one table of ratios.
+
+    benches/table.py             print it and write it to target/bench/table.md
+    benches/table.py --readme    also put it between the <!-- bench --> marks of the README
+
+A part writes {"rows": [{"what", "ours", "peer", "peer_name", "unit", "ratio", "target", "met", "note"}]}: `ratio` is
+ours ÷ peer, `target` a bound on it ("≤ 1.1", "≥ 2") or empty, `met` true, false or null; `peer` and `ratio` may be null.
+benches/common.py has `row` and `write_part`.
+"""
+
+import datetime
+import json
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "target/bench"
+README = ROOT / "README.md"
+# In this order; what a later part adds comes after.
+PARTS = ["fleet", "tick", "hour", "scale", "http", "worktrees", "ingest", "start"]
+SCALES = {"s": [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")], "B": [(1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")]}
+
+
+def figure(value, unit):
+    """Three digits and a fitting prefix."""
+    if value is None:
+        return ""
+    for factor, name in SCALES.get(unit, []):
+        if value >= factor:
+            return f"{three(value / factor)} {name}"
+    return f"{three(value)} {unit}".strip()
+
+
+def three(value):
+    if value >= 1000:
+        return f"{value:,.0f}"
+    if value >= 100 or value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.01 else f"{value:.4f}"
+
+
+def parts():
+    def place(path):
+        return (PARTS.index(path.stem) if path.stem in PARTS else len(PARTS), path.stem)
+
+    for path in sorted(OUT.glob("*.json"), key=place):
+        document = json.loads(path.read_text())
+        if isinstance(document, dict) and "rows" in document:
+            yield path, document["rows"]
+
+
+def line(row):
+    peer = figure(row["peer"], row["unit"])
+    peer = f"{row['peer_name']}: {peer}" if peer else row["peer_name"]
+    met = {True: "yes", False: "**no**", None: ""}[row["met"]]
+    ratio = "" if row["ratio"] is None else three(row["ratio"])
+    what = f"{row['what']} ({row['note']})" if row.get("note") else row["what"]
+    cells = [what, figure(row["ours"], row["unit"]), peer, ratio, row["target"] or "", met]
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+
+def machine():
+    model = "a processor"
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+        model = found.group(1).strip() if found else platform.machine()
+    except OSError:
+        pass
+    return f"{len(os.sched_getaffinity(0))} cores of {model}, Linux {platform.release().split('-')[0]}"
+
+
+def table():
+    found = list(parts())
+    if not found:
+        sys.exit("nothing is measured yet: make bench")
+    newest = max(path.stat().st_mtime for path, _ in found)
+    day = datetime.date.fromtimestamp(newest).isoformat()
+    lines = [f"Measured on {day} on {machine()}; medians.", ""]
+    lines += ["| what | lab-probe | beside | ratio | target | met |", "|---|--:|:--|--:|:--|:--|"]
+    lines += [line(row) for _, rows in found for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def into_readme(text):
+    readme = README.read_text()
+    block = re.compile(r"(<!-- bench -->\n).*?(<!-- /bench -->)", re.S)
+    if not block.search(readme):
+        sys.exit("README.md has no <!-- bench --> marks")
+    README.write_text(block.sub(lambda marks: marks.group(1) + text + marks.group(2), readme))
+
+
+def main():
+    text = table()
+    (OUT / "table.md").write_text(text)
+    print(text, end="")
+    if "--readme" in sys.argv[1:]:
+        into_readme(text)
+
+
+main()
