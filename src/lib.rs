@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Nouns live in [`model`]; every other room takes and gives its types. Rooms never import each other: they may
-//! use the model and the leaves ([`proc`], [`http`], [`fs`], [`exposition`], [`clock`], [`log`]); [`plan`] and
+//! use the model and the leaves ([`proc`], [`http`], [`fs`], [`exposition`], [`yaml`], [`clock`], [`log`]); [`plan`] and
 //! [`sink`] also read [`config::settings`]. Only [`commands`] strings rooms together. `tests/suite/architecture.rs` holds these edges.
 
 pub mod check;
@@ -32,3 +32,4 @@ pub mod run;
 pub mod serve;
 pub mod sink;
 pub mod state;
+pub mod yaml;

@@ -38,7 +38,7 @@ impl Alertmanager {
 
 /// The Telegram receivers of a configuration, which Alertmanager shows without its secrets.
 fn receivers(config: &str) -> Option<Vec<(String, i64)>> {
-    let config: Value = serde_saphyr::from_str(config).ok()?;
+    let config = crate::yaml::read(config).ok()?;
     let of = |receiver: &Value| {
         let name = text(receiver, "/name");
         let chats: Vec<i64> = list(receiver, "/telegram_configs")

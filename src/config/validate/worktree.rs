@@ -38,8 +38,13 @@ fn test_reports(block: &Block<'_>) -> Vec<String> {
     for glob in &globs {
         if glob.is_empty() {
             block.complain_of(glob, "an empty pattern matches nothing");
-        } else if let Err(error) = globset::Glob::new(glob) {
-            block.complain_of(glob, format!("it is no glob pattern: {}", error.kind()));
+        } else if glob.starts_with('!') {
+            block.complain_of(
+                glob,
+                "a pattern says what is a report, not what is none; a name that begins so is '\\!…'",
+            );
+        } else if let Err(error) = fast_glob::validate(glob.as_bytes()) {
+            block.complain_of(glob, format!("it is no glob pattern: {error}"));
         }
     }
     globs.into_iter().map(|glob| glob.value).collect()

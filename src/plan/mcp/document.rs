@@ -103,18 +103,8 @@ fn toml(text: &str) -> Result<Value, SyntaxError> {
         .map_err(|e| at_offset(text, e.span().map_or(0, |span| span.start), &lower_first(e.message())))
 }
 
-/// Aliases may stand for much more than what is written (the "billion laughs"): the parser's default budget holds.
 fn yaml(text: &str) -> Result<Value, SyntaxError> {
-    let mut options = serde_saphyr::Options::default();
-    options.with_snippet = false;
-    serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|e| {
-        let location = e.location();
-        SyntaxError {
-            line: location.map_or(1, |l| l.line() as usize),
-            column: location.map_or(1, |l| l.column() as usize),
-            message: "not valid YAML".into(),
-        }
-    })
+    crate::yaml::read(text).map_err(|e| SyntaxError { line: e.line, column: e.column, message: e.message.into() })
 }
 
 /// The error for a byte offset in `text`.

@@ -24,7 +24,7 @@ fn resolved() -> Value {
     let directory = project();
     let file = directory.path().join("compose.yml");
     let said = succeed(tool("docker-compose").env_remove("LAB_BIND").arg("-f").arg(&file).arg("config"));
-    serde_saphyr::from_str(&said).expect("YAML")
+    lab_probe::yaml::read(&said).expect("YAML")
 }
 
 fn strings(value: &Value) -> Vec<String> {

@@ -59,7 +59,8 @@ pub(super) struct Expected {
 }
 
 fn read<T: DeserializeOwned>(path: &PathBuf) -> T {
-    serde_saphyr::from_str(&text(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let value = lab_probe::yaml::read(&text(path)).unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
+    serde_json::from_value(value).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// Every shipped rule.

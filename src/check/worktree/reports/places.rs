@@ -4,8 +4,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-
 use crate::clock::Deadline;
 
 /// Reports in the worktree itself or in a package directly in it: what the manuals of pytest, jest-junit, Vitest,
@@ -76,8 +74,8 @@ pub(super) fn find(work_tree: &Path, globs: &[String], nested: &[PathBuf], deadl
     for package in packages.filter(is_package).take(MAX_PACKAGES) {
         in_package(&package, &mut found);
     }
-    if let Some(globs) = compiled(globs) {
-        by_glob(work_tree, &globs, nested, deadline, &mut found);
+    if !globs.is_empty() {
+        by_glob(work_tree, globs, nested, deadline, &mut found);
     }
     found.sort();
     found.dedup();
@@ -109,16 +107,7 @@ fn xml_files(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn compiled(globs: &[String]) -> Option<GlobSet> {
-    let mut set = GlobSetBuilder::new();
-    // The configuration has refused what is no pattern.
-    for glob in globs.iter().filter_map(|glob| GlobBuilder::new(glob).literal_separator(true).build().ok()) {
-        set.add(glob);
-    }
-    set.build().ok().filter(|set| !set.is_empty())
-}
-
-fn by_glob(work_tree: &Path, globs: &GlobSet, nested: &[PathBuf], deadline: Deadline, found: &mut Vec<PathBuf>) {
+fn by_glob(work_tree: &Path, globs: &[String], nested: &[PathBuf], deadline: Deadline, found: &mut Vec<PathBuf>) {
     let mut open = vec![work_tree.to_owned()];
     let mut entries = 0;
     while let Some(directory) = open.pop() {
@@ -133,11 +122,15 @@ fn by_glob(work_tree: &Path, globs: &GlobSet, nested: &[PathBuf], deadline: Dead
                 if !is_skipped(&entry.file_name()) && !nested.contains(&path) {
                     open.push(path);
                 }
-            } else if path.strip_prefix(work_tree).is_ok_and(|relative| globs.is_match(relative)) && path.is_file() {
+            } else if path.strip_prefix(work_tree).is_ok_and(|relative| is_match(globs, relative)) && path.is_file() {
                 found.push(path);
             }
         }
     }
+}
+
+fn is_match(globs: &[String], path: &Path) -> bool {
+    globs.iter().any(|glob| fast_glob::glob_match(glob, path.as_os_str().as_bytes()))
 }
 
 fn is_skipped(name: &OsStr) -> bool {
