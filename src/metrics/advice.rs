@@ -56,6 +56,10 @@ advice! {
         "when it grows, files are rotated and deleted faster than passes come: counters of that source are too low; keep more rotated files";
     "thunes_family_source" &[("1", "this source is the one in use")],
         "join on it to see which source a value comes from; a change means that a better source has come or gone";
+    "thunes_checked_timestamp_seconds" &[],
+        "older than three times thunes_ttl_seconds: the timer does not run, or the deadline is too short for all targets";
+    "thunes_ttl_seconds" &[("0", "checked on every pass")],
+        "compare with the age of the last check to tell a late one";
 
     "lab_mcp_server_health" &[("0", "down"), ("1", "up: usable, tools included"), ("2", "not configured: nothing to repair, something to set up")],
         "look at lab_mcp_server_failure for the reason and at `lab-probe explain REASON` for what to do";
@@ -70,7 +74,7 @@ advice! {
     "lab_mcp_server_info" &[("1", "always")],
         "join on it to see transport, protocol era and version beside another metric";
     "lab_mcp_server_checked_timestamp_seconds" &[],
-        "older than ttl and a few passes together: the timer does not run, or the deadline is too short for all targets";
+        "older than three times lab_mcp_server_ttl_seconds: the timer does not run, or the deadline is too short for all targets";
     "lab_mcp_server_ttl_seconds" &[("0", "checked on every pass")],
         "compare with the age of the last check to tell a late one";
     "lab_mcp_server_checks_total" &[("up", "usable"), ("down", "not usable"), ("not_configured", "nothing to check")],
@@ -104,6 +108,10 @@ advice! {
         "compare with the last commit to see whether the verdict is about it";
     "lab_worktree_up" BOOL,
         "at 0, `lab-probe check NAME` has git's own sentence; the other series of the worktree are absent meanwhile";
+    "lab_worktree_checked_timestamp_seconds" &[],
+        "older than three times lab_worktree_ttl_seconds: the timer does not run, or the deadline is too short for all targets";
+    "lab_worktree_ttl_seconds" &[("0", "checked on every pass")],
+        "compare with the age of the last check to tell a late one";
 
     "lab_service_up" BOOL,
         "at 0, `lab-probe check NAME` says what was tried and what came back";
@@ -113,6 +121,10 @@ advice! {
         "growing: the service gets slower before it fails";
     "lab_service_certificate_end_timestamp_seconds" &[("absent", "no certificate was shown")],
         "this minus time() is what is left: renew the certificate well before it ends";
+    "lab_service_checked_timestamp_seconds" &[],
+        "older than three times lab_service_ttl_seconds: the timer does not run, or the deadline is too short for all targets";
+    "lab_service_ttl_seconds" &[("0", "checked on every pass")],
+        "compare with the age of the last check to tell a late one";
 
     "lab_probe_build_info" &[("1", "always")],
         "shows which version runs where";

@@ -106,6 +106,10 @@ families! {
         "Rotated parts of a journal or log that were gone before their end could be read.";
     THUNES_FAMILY_SOURCE = Gauge, "thunes_family_source" ["environment", "family", "source"] "info"
         "Which source the series of a family come from; always 1.";
+    THUNES_CHECKED_TIMESTAMP_SECONDS = Gauge, "thunes_checked_timestamp_seconds" ["environment"] "seconds"
+        "Time of the check the other values come from, in seconds since 1970.";
+    THUNES_TTL_SECONDS = Gauge, "thunes_ttl_seconds" ["environment"] "seconds"
+        "How long the answer of the environment is reused before the next check, in seconds (ttl for a good one, retry_after for a bad one); 0 means until the next pass.";
 
     LAB_MCP_SERVER_HEALTH = Gauge, "lab_mcp_server_health" ["server_name"] "state"
         "Health of an MCP server: 0 down, 1 up, 2 not configured.";
@@ -122,7 +126,7 @@ families! {
     LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS = Gauge, "lab_mcp_server_checked_timestamp_seconds" ["server_name"] "seconds"
         "Time of the check the other values come from, in seconds since 1970.";
     LAB_MCP_SERVER_TTL_SECONDS = Gauge, "lab_mcp_server_ttl_seconds" ["server_name"] "seconds"
-        "How long a good answer of the server is reused, in seconds; 0 means it is checked on every pass.";
+        "How long the answer of the server is reused before the next check, in seconds (ttl for a good one, retry_after for a bad one); 0 means until the next pass.";
     LAB_MCP_SERVER_CHECKS_TOTAL = Counter, "lab_mcp_server_checks_total" ["server_name", "result"] "checks"
         "Checks of the server by result (up, down, not_configured).";
     LAB_MCP_SERVER_CPU_SECONDS = Gauge, "lab_mcp_server_cpu_seconds" ["server_name"] "seconds"
@@ -154,6 +158,10 @@ families! {
         "Time of the test run behind the verdict in force, in seconds since 1970.";
     LAB_WORKTREE_UP = Gauge, "lab_worktree_up" ["worktree_name"] "bool"
         "Whether a git worktree could be read (1) or not (0).";
+    LAB_WORKTREE_CHECKED_TIMESTAMP_SECONDS = Gauge, "lab_worktree_checked_timestamp_seconds" ["worktree_name"] "seconds"
+        "Time of the check the other values come from, in seconds since 1970.";
+    LAB_WORKTREE_TTL_SECONDS = Gauge, "lab_worktree_ttl_seconds" ["worktree_name"] "seconds"
+        "How long the answer of the worktree is reused before the next check, in seconds (ttl for a good one, retry_after for a bad one); 0 means until the next pass.";
 
     LAB_SERVICE_UP = Gauge, "lab_service_up" ["service_name"] "bool"
         "Whether a service is up (1) or not (0).";
@@ -163,6 +171,10 @@ families! {
         "Time a service took to answer, in seconds.";
     LAB_SERVICE_CERTIFICATE_END_TIMESTAMP_SECONDS = Gauge, "lab_service_certificate_end_timestamp_seconds" ["service_name"] "seconds"
         "Time at which the TLS certificate of a service stops being valid, in seconds since 1970.";
+    LAB_SERVICE_CHECKED_TIMESTAMP_SECONDS = Gauge, "lab_service_checked_timestamp_seconds" ["service_name"] "seconds"
+        "Time of the check the other values come from, in seconds since 1970.";
+    LAB_SERVICE_TTL_SECONDS = Gauge, "lab_service_ttl_seconds" ["service_name"] "seconds"
+        "How long the answer of the service is reused before the next check, in seconds (ttl for a good one, retry_after for a bad one); 0 means until the next pass.";
 
     LAB_PROBE_BUILD_INFO = Gauge, "lab_probe_build_info" ["version", "revision"] "info"
         "Version and source revision of lab-probe; always 1.";

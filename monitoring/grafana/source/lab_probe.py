@@ -37,6 +37,13 @@ DASHBOARD = dashboard(
         lines("Targets by kind", "How many targets of each kind a pass knows.",
               [query(f"sum by (kind) (max by (host, kind, result) (lab_probe_targets{{{HOST}}}))", "{{kind}}")],
               size=(12, 8), stack=True),
+        bars("Age of the last check", "The target of each kind whose last check is oldest; reused answers age up to their ttl.",
+             [now(f"max by (host) (time() - lab_mcp_server_checked_timestamp_seconds{{{HOST}}})", "{{host}} server"),
+              now(f"max by (host) (time() - lab_worktree_checked_timestamp_seconds{{{HOST}}})", "{{host}} worktree"),
+              now(f"max by (host) (time() - lab_service_checked_timestamp_seconds{{{HOST}}})", "{{host}} service"),
+              now(f"max by (host, environment) (time() - thunes_checked_timestamp_seconds{{{HOST},"
+                  'environment=~"$environment"})', "{{host}} {{environment}}")],
+             size=(12, 8), unit="s", extra={"min": 0}),
         table("Versions", "The version that runs on each host.",
               [row_of(f"max by (host, version, revision) (lab_probe_build_info{{{HOST}}})")], size=(12, 8),
               hide=("Value",), columns={"host": "Host", "version": "Version", "revision": "Revision"}),

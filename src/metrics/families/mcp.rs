@@ -1,28 +1,18 @@
 //! `lab_mcp_server_*`.
 
-use jiff::Timestamp;
-
 use super::{Samples, cut};
-use crate::clock::unix_seconds;
 use crate::metrics::catalogue::{
-    LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS, LAB_MCP_SERVER_CHECKS_TOTAL, LAB_MCP_SERVER_CPU_SECONDS,
-    LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HANDSHAKE_SECONDS, LAB_MCP_SERVER_HEALTH, LAB_MCP_SERVER_INFO,
-    LAB_MCP_SERVER_MAX_RSS_BYTES, LAB_MCP_SERVER_TOOLS, LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS,
-    LAB_MCP_SERVER_TTL_SECONDS,
+    LAB_MCP_SERVER_CHECKS_TOTAL, LAB_MCP_SERVER_CPU_SECONDS, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HANDSHAKE_SECONDS,
+    LAB_MCP_SERVER_HEALTH, LAB_MCP_SERVER_INFO, LAB_MCP_SERVER_MAX_RSS_BYTES, LAB_MCP_SERVER_TOOLS,
+    LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS,
 };
 use crate::model::mcp::{Era, McpFacts, McpMemory, McpVerdict};
-use crate::model::target::Schedule;
 
 /// Longest version string of a server that becomes a label, in characters.
 const MAX_VERSION_CHARS: usize = 128;
 
-/// How long its answers hold, so that an alert can tell a late check from a reused answer.
-pub(super) fn add_schedule(name: &str, schedule: &Schedule, samples: &mut Samples<'_>) {
-    samples.add(&LAB_MCP_SERVER_TTL_SECONDS, [name], schedule.ttl.as_secs_f64());
-}
-
 /// What the last check found.
-pub(super) fn add_observed(name: &str, checked_at: Timestamp, facts: &McpFacts, samples: &mut Samples<'_>) {
+pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &mut Samples<'_>) {
     let health = match facts.verdict() {
         McpVerdict::Down => 0.0,
         McpVerdict::Up => 1.0,
@@ -45,7 +35,6 @@ pub(super) fn add_observed(name: &str, checked_at: Timestamp, facts: &McpFacts, 
         ];
         samples.add(&LAB_MCP_SERVER_INFO, labels, 1.0);
     }
-    samples.add(&LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS, [name], unix_seconds(checked_at));
     samples.add_some(&LAB_MCP_SERVER_CPU_SECONDS, [name], facts.cpu.map(|d| d.as_secs_f64()));
     samples.add_some(&LAB_MCP_SERVER_MAX_RSS_BYTES, [name], facts.max_rss_bytes.map(|n| n as f64));
 }

@@ -1,5 +1,6 @@
 //! Snapshot → families: one file a kind, each filling only families of the catalogue.
 
+mod age;
 mod mcp;
 mod probe;
 mod service;
@@ -15,7 +16,6 @@ use prometheus::proto::{
 use super::catalogue::{self, Declared, Family, Type};
 use crate::model::observation::{Facts, Memory};
 use crate::model::snapshot::{Entry, Snapshot};
-use crate::model::target::Probe;
 
 /// Every family that has at least one sample, in the catalogue's order.
 pub fn collect(snapshot: &Snapshot) -> Vec<MetricFamily> {
@@ -30,16 +30,16 @@ pub fn collect(snapshot: &Snapshot) -> Vec<MetricFamily> {
 /// The samples of one target. A kind is told by its facts or, before a first observation, by its memory alone.
 fn add_entry(entry: &Entry, samples: &mut Samples<'_>) {
     let name = entry.target.name.as_str();
-    if let (Probe::Mcp(_), Some(_)) = (&entry.target.probe, &entry.observation) {
-        mcp::add_schedule(name, &entry.target.schedule, samples);
+    if let Some(observation) = &entry.observation {
+        age::add(&entry.target, observation, samples);
     }
     match (&entry.observation, &entry.memory) {
         (Some(observation), memory) => match (&observation.facts, memory) {
             (Facts::Mcp(facts), Some(Memory::Mcp(memory))) => {
-                mcp::add_observed(name, observation.checked_at, facts, samples);
+                mcp::add_observed(name, facts, samples);
                 mcp::add_remembered(name, memory, samples);
             }
-            (Facts::Mcp(facts), _) => mcp::add_observed(name, observation.checked_at, facts, samples),
+            (Facts::Mcp(facts), _) => mcp::add_observed(name, facts, samples),
             (Facts::Worktree(facts), _) => worktree::add(name, facts, samples),
             (Facts::Thunes(facts), Some(Memory::Thunes(memory))) => thunes::add(name, facts, memory, samples),
             (Facts::Thunes(facts), _) => thunes::add(name, facts, &Default::default(), samples),
@@ -215,7 +215,11 @@ mod tests {
             target: Target {
                 name: name.into(),
                 probe: Probe::Mcp(McpTarget { reach: unreachable, list_tools: true }),
-                schedule: Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::ZERO },
+                schedule: Schedule {
+                    ttl: Duration::from_secs(300),
+                    retry_after: Duration::from_secs(30),
+                    timeout: Duration::ZERO,
+                },
                 fingerprint: String::new(),
                 origins: Vec::new(),
             },
@@ -265,8 +269,8 @@ mod tests {
                 "lab_mcp_server_info{server_name=\"a\",transport=\"stdio\",era=\"\",protocol_version=\"\",server_version=\"1.0\",host=\"lab\"} 1",
                 "lab_mcp_server_checked_timestamp_seconds{server_name=\"a\",host=\"lab\"} 1700000000",
                 "lab_mcp_server_checked_timestamp_seconds{server_name=\"b\",host=\"lab\"} 1700000000",
-                "lab_mcp_server_ttl_seconds{server_name=\"a\",host=\"lab\"} 0",
-                "lab_mcp_server_ttl_seconds{server_name=\"b\",host=\"lab\"} 0",
+                "lab_mcp_server_ttl_seconds{server_name=\"a\",host=\"lab\"} 300",
+                "lab_mcp_server_ttl_seconds{server_name=\"b\",host=\"lab\"} 30",
                 "lab_mcp_server_checks_total{server_name=\"a\",result=\"down\",host=\"lab\"} 3",
                 "lab_mcp_server_checks_total{server_name=\"a\",result=\"up\",host=\"lab\"} 0",
                 "lab_mcp_server_checks_total{server_name=\"a\",result=\"not_configured\",host=\"lab\"} 0",
