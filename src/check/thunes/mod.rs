@@ -35,7 +35,7 @@ use crate::model::thunes::{
 const RESERVE: Duration = Duration::from_millis(400);
 
 /// Looks at one environment.
-pub fn check(target: &ThunesTarget, memory: ThunesMemory, context: &Context) -> (ThunesFacts, ThunesMemory) {
+pub fn check(target: &ThunesTarget, mut memory: ThunesMemory, context: &Context) -> (ThunesFacts, ThunesMemory) {
     if let Some(reason) = &target.unreachable {
         return (unreachable(target, reason), memory);
     }
@@ -43,7 +43,8 @@ pub fn check(target: &ThunesTarget, memory: ThunesMemory, context: &Context) -> 
     let deadline = context.deadline.minus(reserve);
     let limit = dotenv::max_daily_loss(target);
     let scraped = target.metrics_url.as_ref().map(|url| scrape::scrape(url, &target.environment, deadline));
-    let positions = positions::read(&target.root.join(&target.positions_db), context.started_at, deadline);
+    let database = target.root.join(&target.positions_db);
+    let positions = positions::read(&database, &mut memory.positions, context.started_at, deadline);
     let (journals, memory) = read_journals(target, memory, deadline);
     let (logs, memory) = read_logs(target, memory, deadline);
     let findings = Findings { now: context.started_at, scraped, limit, positions, journals, logs };

@@ -9,9 +9,14 @@
 //! - write-ahead mode with a `-wal`: read-only, the shared index neither created nor written;
 //! - the same without the shared index (a crash, or a copy): the index is made in memory, without locks, and what was read
 //!   is believed only if nothing changed meanwhile.
+//!
+//! The application makes no index that serves here, and a reader must not: reading looks at every row. So what was read is
+//! remembered, and holds until one of the files is written or the UTC day ends.
 
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+mod trace;
+
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -21,9 +26,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
+use self::trace::{Trace, Way};
 use super::times;
 use crate::clock::Deadline;
-use crate::fs::open_regular;
+use crate::model::thunes::{Day, Positions, PositionsMemory};
 
 /// How long a writer's lock is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(700);
@@ -37,45 +43,37 @@ const STEPS_BETWEEN_LOOKS: i32 = 20_000;
 /// Readings begun anew because the files changed underneath.
 const ATTEMPTS: usize = 3;
 
-/// What the database says.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Positions {
-    /// Positions with status `OPEN`.
-    pub(super) open: u64,
-    /// Positions with status `CLOSED`.
-    pub(super) closed: u64,
-    /// All rows: each is an order to buy.
-    pub(super) rows: u64,
-    /// What was closed on the day; or why it cannot be told.
-    pub(super) realized: Result<Day, String>,
-    /// The newest time in it.
-    pub(super) last_record: Option<Timestamp>,
-}
-
-/// The positions closed on one UTC day.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Day {
-    /// Realised profit, in quote currency.
-    pub(super) pnl: f64,
-    /// How many.
-    pub(super) closed: u64,
-    /// How many of them with a profit.
-    pub(super) won: u64,
-}
-
-/// Reads the database at `path` for the UTC day of `now`.
+/// What the database at `path` says for the UTC day of `now`: read, or remembered if it has not been written since.
 ///
 /// # Errors
 /// A sentence: missing, no database, locked, without the table, interrupted by its writer's end.
-pub(super) fn read(path: &Path, now: Timestamp, deadline: Deadline) -> Result<Positions, Failure> {
+pub(super) fn read(
+    path: &Path,
+    memory: &mut Option<PositionsMemory>,
+    now: Timestamp,
+    deadline: Deadline,
+) -> Result<Positions, Failure> {
+    let day = TimeZone::UTC.to_datetime(now).date();
+    let remembered = memory.take();
     let deadline = deadline.sooner(READ_BUDGET);
     for _ in 0..ATTEMPTS {
         let before = Trace::of(path)?;
+        let stamp = before.stamp(path, now);
+        if let Some(held) = &remembered
+            && held.day == day
+            && stamp.as_ref() == Some(&held.stamp)
+        {
+            *memory = remembered.clone();
+            return Ok(held.positions.clone());
+        }
         let Some(way) = before.way()? else { return Ok(empty()) };
-        let result = open(path, way).and_then(|connection| query(connection, now, deadline));
+        let result = open(path, way).and_then(|connection| query(connection, day, deadline));
         // Under SQLite's locks a result is what it is; without them only if nothing moved.
         if way.is_locked() || before.still_holds(path)? {
-            return result.map_err(|error| failure(&error, &before));
+            let positions = result.map_err(|error| failure(&error, &before))?;
+            // The stamp is older than the reading: a commit between the two only has it read once more.
+            *memory = stamp.map(|stamp| PositionsMemory { stamp, day, positions: positions.clone() });
+            return Ok(positions);
         }
         if deadline.passed() {
             break;
@@ -107,81 +105,6 @@ impl From<io::Error> for Failure {
 /// A database that its application has created and not written yet.
 fn empty() -> Positions {
     Positions { open: 0, closed: 0, rows: 0, realized: Ok(Day::default()), last_record: None }
-}
-
-/// How a database is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// SQLite's own locks, nothing written beside it.
-    Locked,
-    /// Nobody writes: no locks, the write-ahead file not looked at.
-    Immutable,
-    /// No locks, the index of the write-ahead file made in memory.
-    PrivateIndex,
-}
-
-impl Way {
-    fn is_locked(self) -> bool {
-        self == Way::Locked
-    }
-}
-
-/// What lies at the path and beside it, as far as it decides how to read.
-#[derive(Debug, PartialEq)]
-struct Trace {
-    main: (u64, Option<std::time::SystemTime>),
-    wal: Option<(u64, Option<std::time::SystemTime>)>,
-    has_index: bool,
-    has_rollback: bool,
-    header: Vec<u8>,
-}
-
-/// Bytes of the header; 18 and 19 tell the mode, 24 to 27 count changes.
-const HEADER_BYTES: u64 = 100;
-
-impl Trace {
-    fn of(path: &Path) -> io::Result<Trace> {
-        let file = open_regular(path)?;
-        let main = file.metadata()?;
-        let mut header = Vec::new();
-        file.take(HEADER_BYTES).read_to_end(&mut header)?;
-        let beside = |suffix: &str| std::fs::metadata(beside(path, suffix)).ok();
-        let wal = beside("-wal").map(|wal| (wal.len(), wal.modified().ok()));
-        Ok(Trace {
-            main: (main.len(), main.modified().ok()),
-            wal,
-            has_index: beside("-shm").is_some(),
-            has_rollback: beside("-journal").is_some_and(|journal| journal.len() > 0),
-            header,
-        })
-    }
-
-    fn still_holds(&self, path: &Path) -> io::Result<bool> {
-        Ok(*self == Trace::of(path)?)
-    }
-
-    /// How to open it; `None` if it holds nothing yet.
-    fn way(&self) -> Result<Option<Way>, Failure> {
-        let has_wal = self.wal.is_some_and(|(length, _)| length > 0);
-        if self.main.0 == 0 && !has_wal && !self.has_rollback {
-            return Ok(None);
-        }
-        if !self.header.starts_with(b"SQLite format 3\0") {
-            return Err(Failure::new("it is no SQLite database"));
-        }
-        let write_ahead = self.header.get(18..20).is_some_and(|mode| mode.contains(&2));
-        Ok(Some(match (write_ahead, has_wal, self.has_index) {
-            (false, _, _) | (true, true, true) => Way::Locked,
-            (true, false, _) => Way::Immutable,
-            (true, true, false) => Way::PrivateIndex,
-        }))
-    }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 fn open(path: &Path, way: Way) -> rusqlite::Result<Connection> {
@@ -219,64 +142,95 @@ fn uri_path(path: &Path) -> String {
     uri
 }
 
-/// Counts and the newest time of closing, in one walk over the table: the application makes no index on these columns, and
-/// a reader must not.
-const COUNTS: &str = "SELECT COUNT(*), SUM(status = 'OPEN'), SUM(status = 'CLOSED'), MAX(exit_time) FROM positions";
+/// How many rows there are, which SQLite tells from the pages without looking into the rows.
+const COUNT: &str = "SELECT COUNT(*) FROM positions";
 
 /// When the newest position was opened, by the table's own key.
 const NEWEST_ENTRY: &str = "SELECT entry_time FROM positions ORDER BY rowid DESC LIMIT 1";
 
-/// The rows that decide the day's result: closed since yesterday, or at what is no time. ISO 8601 compares as text; numbers
-/// and other formats sort before or behind it.
-const RECENT: &str = "SELECT rowid, pnl, exit_time FROM positions \
-    WHERE status = 'CLOSED' AND (exit_time >= ?1 OR exit_time < '1970' OR exit_time IS NULL)";
+/// All rows but those that were closed before yesterday: they decide the day's result and, against the count, how many are
+/// open and closed. ISO 8601 compares as text; numbers and other formats sort before or behind it.
+const UNSETTLED: &str = "SELECT rowid, status, pnl, exit_time FROM positions \
+    WHERE status IS NOT 'CLOSED' OR exit_time >= ?1 OR exit_time < '1970' OR exit_time IS NULL";
 
-fn query(mut connection: Connection, now: Timestamp, deadline: Deadline) -> rusqlite::Result<Positions> {
+/// The newest time of closing, where none is recent.
+const NEWEST_EXIT: &str = "SELECT MAX(exit_time) FROM positions";
+
+fn query(mut connection: Connection, day: Date, deadline: Deadline) -> rusqlite::Result<Positions> {
     connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || deadline.passed()))?;
     let transaction = connection.transaction()?;
-    let (rows, open, closed, newest_exit) = transaction.query_row(COUNTS, [], |row| {
-        let count =
-            |index| row.get::<_, Option<i64>>(index).map(|n| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0));
-        Ok((count(0)?, count(1)?, count(2)?, row.get::<_, Value>(3)?))
-    })?;
-    let newest_entry = transaction.query_row(NEWEST_ENTRY, [], |row| row.get::<_, Value>(0)).optional()?;
-    let time = |value: Value| text(value).and_then(|text| times::utc(&text));
-    let last_record = newest_entry.and_then(time).max(time(newest_exit));
-    let realized = realized(&transaction, TimeZone::UTC.to_datetime(now).date())?;
-    Ok(Positions { open, closed, rows, realized, last_record })
+    let rows = transaction.query_row(COUNT, [], |row| row.get::<_, i64>(0))?;
+    let unsettled = unsettled(&transaction, day)?;
+    let value = |sql| transaction.query_row(sql, [], |row| row.get::<_, Value>(0)).optional();
+    let newest_exit = match unsettled.newest_exit {
+        Some(time) => Some(time),
+        None => value(NEWEST_EXIT)?.and_then(time),
+    };
+    let rows = u64::try_from(rows).unwrap_or_default();
+    Ok(Positions {
+        open: unsettled.open,
+        closed: rows.saturating_sub(unsettled.not_closed),
+        rows,
+        realized: unsettled.realized,
+        last_record: value(NEWEST_ENTRY)?.and_then(time).max(newest_exit),
+    })
 }
 
-/// The day's result, or a sentence about the first row that makes it unknown.
-fn realized(connection: &Connection, day: Date) -> rusqlite::Result<Result<Day, String>> {
+/// What [`UNSETTLED`] says.
+struct Unsettled {
+    open: u64,
+    not_closed: u64,
+    newest_exit: Option<Timestamp>,
+    /// The day's result, or a sentence about the first row that makes it unknown.
+    realized: Result<Day, String>,
+}
+
+fn unsettled(connection: &Connection, day: Date) -> rusqlite::Result<Unsettled> {
     // A time with an offset, though none is expected, may belong to the day after its own date.
     let from = day.saturating_sub(1.day()).to_string();
-    let mut statement = connection.prepare(RECENT)?;
+    let mut statement = connection.prepare(UNSETTLED)?;
     let mut rows = statement.query([from])?;
-    let mut result = Day::default();
+    let mut seen = Unsettled { open: 0, not_closed: 0, newest_exit: None, realized: Ok(Day::default()) };
     while let Some(row) = rows.next()? {
-        let id: i64 = row.get(0)?;
-        let Some(closed_at) = text(row.get(2)?).and_then(|text| times::utc(&text)) else {
-            return Ok(Err(format!("position {id} is closed at no readable time")));
-        };
-        if TimeZone::UTC.to_datetime(closed_at).date() != day {
-            continue;
+        let closed_at = time(row.get(3)?);
+        seen.newest_exit = seen.newest_exit.max(closed_at);
+        let status = row.get_ref(1)?.as_str().unwrap_or_default();
+        if status != "CLOSED" {
+            seen.not_closed += 1;
+            seen.open += u64::from(status == "OPEN");
+        } else if let Ok(result) = &mut seen.realized
+            && let Err(sentence) = add(result, row.get(0)?, closed_at, row.get(2)?, day)
+        {
+            seen.realized = Err(sentence);
         }
-        let pnl = match row.get(1)? {
-            Value::Real(pnl) if pnl.is_finite() => pnl,
-            #[expect(clippy::cast_precision_loss, reason = "money in whole units is far below 2^53")]
-            Value::Integer(pnl) => pnl as f64,
-            _ => return Ok(Err(format!("position {id} was closed today and its pnl is no number"))),
-        };
-        result.pnl += pnl;
-        result.closed += 1;
-        result.won += u64::from(pnl > 0.0);
     }
-    Ok(if result.pnl.is_finite() { Ok(result) } else { Err("the sum of today's pnl is no number".to_owned()) })
+    if seen.realized.as_ref().is_ok_and(|result| !result.pnl.is_finite()) {
+        seen.realized = Err("the sum of today's pnl is no number".to_owned());
+    }
+    Ok(seen)
 }
 
-fn text(value: Value) -> Option<String> {
+/// Adds a closed position to the day's result if it belongs there.
+fn add(result: &mut Day, id: i64, closed_at: Option<Timestamp>, pnl: Value, day: Date) -> Result<(), String> {
+    let closed_at = closed_at.ok_or_else(|| format!("position {id} is closed at no readable time"))?;
+    if TimeZone::UTC.to_datetime(closed_at).date() != day {
+        return Ok(());
+    }
+    let pnl = match pnl {
+        Value::Real(pnl) if pnl.is_finite() => pnl,
+        #[expect(clippy::cast_precision_loss, reason = "money in whole units is far below 2^53")]
+        Value::Integer(pnl) => pnl as f64,
+        _ => return Err(format!("position {id} was closed today and its pnl is no number")),
+    };
+    result.pnl += pnl;
+    result.closed += 1;
+    result.won += u64::from(pnl > 0.0);
+    Ok(())
+}
+
+fn time(value: Value) -> Option<Timestamp> {
     match value {
-        Value::Text(text) => Some(text),
+        Value::Text(text) => times::utc(&text),
         _ => None,
     }
 }

@@ -9,13 +9,13 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::positions::{Failure, Positions};
+use super::positions::Failure;
 use super::scrape::Scraped;
 use super::tally::{add_decisions, add_orders};
 use crate::model::thunes::{
     Breaker, BreakerState, Decision, DecisionCount, Histogram, JournalFacts, JournalTotals, KillSwitch, LogTotals,
-    METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts, SwitchEvent, ThunesFacts, TradesToday,
-    WsState,
+    METRICS_URL, OrderCount, POSITIONS_DB, Positions, REJECTION_REASONS, SourceFacts, SwitchEvent, ThunesFacts,
+    TradesToday, WsState,
 };
 
 /// Where one file stands after this look.

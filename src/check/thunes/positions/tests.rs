@@ -1,6 +1,7 @@
 //! What a writer may leave, hold or do while its database is read.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::*;
@@ -30,7 +31,7 @@ impl Scene {
 
     fn read(&self) -> Result<Positions, Failure> {
         let now = "2025-10-08T23:59:59Z".parse().expect("a time");
-        read(&self.path(), now, Deadline::after(Duration::from_secs(20)))
+        read(&self.path(), &mut None, now, Deadline::after(Duration::from_secs(20)))
     }
 
     /// Every file with its content's length and time of change; the shared index apart, which its writer keeps open.
@@ -150,7 +151,8 @@ fn a_table_that_never_ends_is_left_in_time() {
          SELECT 'OPEN' AS status, '' AS entry_time, '' AS exit_time, 0 AS pnl, n AS rowid FROM r",
     );
     let now = "2025-10-08T23:59:59Z".parse().expect("a time");
-    let failure = read(&scene.path(), now, Deadline::after(Duration::from_millis(300))).expect_err("endless");
+    let failure =
+        read(&scene.path(), &mut None, now, Deadline::after(Duration::from_millis(300))).expect_err("endless");
     assert!(failure.sentence.contains("in time"), "{failure:?}");
 }
 
@@ -178,4 +180,73 @@ fn only_what_was_closed_on_the_utc_day_counts() {
         let realized = scene.read().expect("readable").realized;
         assert!(realized.as_ref().is_err_and(|why| why.contains("position 7 ")), "{odd}: {realized:?}");
     }
+}
+
+/// A time long after everything here was written.
+fn later() -> Timestamp {
+    crate::clock::now().saturating_add(20.seconds()).expect("a time")
+}
+
+fn limit() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
+}
+
+#[test]
+fn what_was_read_holds_until_something_is_committed_in_whatever_mode() {
+    for mode in ["DELETE", "TRUNCATE", "PERSIST", "WAL"] {
+        let (scene, writer) = Scene::new(&format!("PRAGMA journal_mode = {mode}; {SCHEMA}{OPEN}"));
+        let mut memory = None;
+        let open = |memory: &mut _| read(&scene.path(), memory, later(), limit()).expect(mode).open;
+        assert_eq!(open(&mut memory), 1);
+        // Proof that it is the memory that speaks.
+        memory.as_mut().expect("remembered").positions.open = 70;
+        assert_eq!(open(&mut memory), 70, "{mode}");
+        writer.execute_batch(OPEN).expect("committed");
+        assert_eq!(open(&mut memory), 2, "{mode}");
+        writer.execute_batch("UPDATE positions SET status = 'CLOSED' WHERE id = 1").expect("committed");
+        assert_eq!(open(&mut memory), 1, "{mode}");
+        // In write-ahead mode this moves pages and changes nothing else.
+        writer.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("a checkpoint");
+        assert_eq!(open(&mut memory), 1, "{mode}");
+        drop(writer);
+        assert_eq!(open(&mut memory), 1, "{mode}");
+        std::fs::remove_file(scene.path()).expect("removed");
+        assert!(read(&scene.path(), &mut memory, later(), limit()).expect_err("gone").missing);
+        assert_eq!(memory, None);
+    }
+}
+
+#[test]
+fn what_has_just_been_written_and_another_day_are_read_again() {
+    let (scene, _writer) = Scene::new(&format!("{SCHEMA}{CLOSED}"));
+    let mut memory = None;
+    read(&scene.path(), &mut memory, crate::clock::now(), limit()).expect("read");
+    assert_eq!(memory, None, "another commit may leave the same times");
+    read(&scene.path(), &mut memory, later(), limit()).expect("read");
+    memory.as_mut().expect("remembered").positions.closed = 70;
+    let tomorrow = later().saturating_add(24.hours()).expect("a time");
+    assert_eq!(read(&scene.path(), &mut memory, tomorrow, limit()).expect("read").closed, 1);
+}
+
+#[test]
+fn every_row_is_counted_whatever_its_status_and_time() {
+    let (scene, _writer) = Scene::new(&format!(
+        "{SCHEMA}{OPEN}{CLOSED}INSERT INTO positions(status, exit_time, pnl) VALUES \
+         (NULL, NULL, 1), ('PENDING', '2025-10-08T10:00:00', 1), (x'4f50454e', NULL, 1), ('closed', 'zzz', 1), \
+         ('CLOSED', '2001-01-01T00:00:00', 1), ('CLOSED', '2025-10-07T23:30:00-01:00', 4);"
+    ));
+    let positions = scene.read().expect("read");
+    assert_eq!((positions.rows, positions.open, positions.closed), (8, 1, 3));
+    let day = positions.realized.expect("known");
+    assert_eq!((day.pnl, day.closed, day.won), (-3.5, 2, 1));
+    assert_eq!(positions.last_record.expect("a time").to_string(), "2025-10-08T14:38:22.123456Z");
+}
+
+#[test]
+fn the_newest_close_is_known_when_none_is_recent() {
+    let (scene, _writer) = Scene::new(&format!(
+        "{SCHEMA}INSERT INTO positions(status, entry_time, exit_time) VALUES ('CLOSED', '2001-01-01T00:00:00', '2001-01-01T07:00:00'), \
+         ('CLOSED', '2001-01-01T01:00:00', '2001-01-01T02:00:00');"
+    ));
+    assert_eq!(scene.read().expect("read").last_record.expect("a time").to_string(), "2001-01-01T07:00:00Z");
 }

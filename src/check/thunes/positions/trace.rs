@@ -1,0 +1,131 @@
+//! What lies at a database's path and beside it: how it can be read, and whether it has been written since.
+
+use std::fs::Metadata;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::Failure;
+use crate::fs::open_regular;
+use crate::model::digest;
+
+/// Steps in which file systems keep times, at their worst (FAT): two seconds.
+const STEP_NS: i128 = 2_000_000_000;
+
+/// What the file system says of one file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    mtime: (i64, i64),
+    /// Nobody can set it back. Zero for the `-wal`: SQLite moves it by opening that file as root.
+    ctime: (i64, i64),
+}
+
+impl From<Metadata> for Stamp {
+    fn from(file: Metadata) -> Stamp {
+        Stamp {
+            device: file.dev(),
+            inode: file.ino(),
+            size: file.size(),
+            mtime: (file.mtime(), file.mtime_nsec()),
+            ctime: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+}
+
+impl Stamp {
+    fn changed_ns(&self) -> i128 {
+        let (seconds, nanoseconds) = self.mtime.max(self.ctime);
+        i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
+    }
+}
+
+/// How a database is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// SQLite's own locks, nothing written beside it.
+    Locked,
+    /// Nobody writes: no locks, the write-ahead file not looked at.
+    Immutable,
+    /// No locks, the index of the write-ahead file made in memory.
+    PrivateIndex,
+}
+
+impl Way {
+    pub(super) fn is_locked(self) -> bool {
+        self == Way::Locked
+    }
+}
+
+/// What lies at the path and beside it, as far as it decides how to read.
+#[derive(Debug, PartialEq)]
+pub(super) struct Trace {
+    main: Stamp,
+    wal: Option<Stamp>,
+    has_index: bool,
+    pub(super) has_rollback: bool,
+    header: Vec<u8>,
+}
+
+/// Bytes of the header; 18 and 19 tell the mode, 24 to 27 count changes.
+const HEADER_BYTES: u64 = 100;
+
+impl Trace {
+    pub(super) fn of(path: &Path) -> io::Result<Trace> {
+        let file = open_regular(path)?;
+        let main = Stamp::from(file.metadata()?);
+        let mut header = Vec::new();
+        file.take(HEADER_BYTES).read_to_end(&mut header)?;
+        let beside = |suffix: &str| std::fs::metadata(beside(path, suffix)).ok();
+        Ok(Trace {
+            main,
+            wal: beside("-wal").map(|wal| Stamp { ctime: (0, 0), ..Stamp::from(wal) }),
+            has_index: beside("-shm").is_some(),
+            has_rollback: beside("-journal").is_some_and(|journal| journal.len() > 0),
+            header,
+        })
+    }
+
+    pub(super) fn still_holds(&self, path: &Path) -> io::Result<bool> {
+        Ok(*self == Trace::of(path)?)
+    }
+
+    /// A digest that changes with every commit from now on; `None` while a further one could leave it as it is: file
+    /// systems keep times in steps. Every commit writes the main file or its `-wal`, never through a mapping.
+    pub(super) fn stamp(&self, path: &Path, now: Timestamp) -> Option<String> {
+        let stamps = [Some(self.main), self.wal].into_iter().flatten();
+        let newest = stamps.map(|stamp| stamp.changed_ns()).max()?;
+        (newest < now.as_nanosecond() - STEP_NS).then(|| {
+            let shape = format!("{:?}", (&self.main, &self.wal, self.has_index, self.has_rollback));
+            digest::of([path.as_os_str().as_bytes(), shape.as_bytes(), &self.header])
+        })
+    }
+
+    /// How to open it; `None` if it holds nothing yet.
+    pub(super) fn way(&self) -> Result<Option<Way>, Failure> {
+        let has_wal = self.wal.is_some_and(|wal| wal.size > 0);
+        if self.main.size == 0 && !has_wal && !self.has_rollback {
+            return Ok(None);
+        }
+        if !self.header.starts_with(b"SQLite format 3\0") {
+            return Err(Failure::new("it is no SQLite database"));
+        }
+        let write_ahead = self.header.get(18..20).is_some_and(|mode| mode.contains(&2));
+        Ok(Some(match (write_ahead, has_wal, self.has_index) {
+            (false, _, _) | (true, true, true) => Way::Locked,
+            (true, false, _) => Way::Immutable,
+            (true, true, false) => Way::PrivateIndex,
+        }))
+    }
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
