@@ -1,6 +1,7 @@
 //! Files: reads that cannot grow without bound and replacements that happen whole or not at all.
 
 pub mod access;
+mod failure;
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+pub use self::failure::{advice, explained, uninterrupted};
+
+use self::failure::step;
 use crate::clock::Deadline;
 
 /// Held while a file is being replaced, so that a signal never ends the process between temporary file and rename.
@@ -79,23 +83,35 @@ fn not_regular() -> io::Error {
 /// extension (node_exporter) ever opens it. It is removed on every failure.
 ///
 /// # Errors
-/// What the operating system said, with the step that failed in front.
+/// What the operating system said, with the step that failed in front. If that was the last one, the directory's sync,
+/// `path` is replaced all the same, but may be what it was after a power failure.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let _guard = REPLACING.lock().unwrap_or_else(PoisonError::into_inner);
     let temporary = temporary_beside(path)?;
     let written = write_new(&temporary, bytes, mode)
-        .and_then(|()| std::fs::rename(&temporary, path).map_err(|e| step("rename into place", &e)));
+        .and_then(|()| uninterrupted(|| std::fs::rename(&temporary, path)).map_err(|e| step("rename into place", e)));
     if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
+        let _ = uninterrupted(|| std::fs::remove_file(&temporary));
         return written;
     }
-    // The rename is done; a directory that cannot be synced (some network file systems) does not undo it.
-    if let Some(directory) = path.parent()
-        && let Ok(directory) = File::open(directory)
-    {
-        let _ = directory.sync_all();
+    match path.parent() {
+        Some(directory) if directory.as_os_str().is_empty() => sync_directory(Path::new(".")),
+        Some(directory) => sync_directory(directory),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Makes a rename last. Where that cannot be had (a directory that may be written but not read, a file system without
+/// it) nothing is wrong; where it fails, the disk is.
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    let opened = match File::open(directory) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+        opened => opened.map_err(|e| step("open the directory to sync it", e))?,
+    };
+    match opened.sync_all() {
+        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced.map_err(|e| step("sync the directory to disk", e)),
+    }
 }
 
 /// Writes a file that must not be there yet, directories above it included; what others wrote is never touched.
@@ -105,12 +121,12 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// system said, with the step that failed in front. A file that could not be written whole is removed.
 pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|e| step("create the directory", &e))?;
+        std::fs::create_dir_all(directory).map_err(|e| step("create the directory", e))?;
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| {
         let _ = std::fs::remove_file(path);
-        step("write", &e)
+        step("write", e)
     })
 }
 
@@ -125,8 +141,8 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn write_new(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    match std::fs::remove_file(temporary) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(step("remove an old temporary file", &e)),
+    match uninterrupted(|| std::fs::remove_file(temporary)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(step("remove an old temporary file", e)),
         _ => {}
     }
     // O_EXCL: never follows a symbolic link that somebody put there.
@@ -135,15 +151,25 @@ fn write_new(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         .create_new(true)
         .mode(mode)
         .open(temporary)
-        .map_err(|e| step("create a temporary file", &e))?;
-    file.write_all(bytes).map_err(|e| step("write", &e))?;
+        .map_err(|e| step("create a temporary file", e))?;
+    file.write_all(bytes).map_err(|e| step("write", e))?;
     // The umask may have taken bits away.
-    file.set_permissions(Permissions::from_mode(mode)).map_err(|e| step("set the mode", &e))?;
-    file.sync_all().map_err(|e| step("sync to disk", &e))
+    file.set_permissions(Permissions::from_mode(mode)).map_err(|e| step("set the mode", e))?;
+    file.sync_all().map_err(|e| step("sync to disk", e))
 }
 
-fn step(what: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot {what}: {error}"))
+/// Makes a directory of this user alone (mode 0700) and those above it, unless it is there.
+///
+/// # Errors
+/// What the operating system said.
+pub fn ensure_private_directory(directory: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    match uninterrupted(|| builder.create(directory)) {
+        // Some file systems refuse before they look whether it is there.
+        Err(_) if directory.is_dir() => Ok(()),
+        made => made,
+    }
 }
 
 /// Appends to a file of this user alone (mode 0600, its directory 0700 where it has to be made), in one write.
@@ -152,7 +178,7 @@ fn step(what: &str, error: &io::Error) -> io::Error {
 /// [`io::ErrorKind::FileTooLarge`] where the file would grow past `limit` bytes, else what the operating system said.
 pub fn append_capped(path: &Path, bytes: &[u8], limit: u64) -> io::Result<()> {
     if let Some(directory) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        ensure_private_directory(directory)?;
     }
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;

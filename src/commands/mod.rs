@@ -34,6 +34,7 @@ use crate::sink::style::Style;
 /// Runs what the command line asks for and says how it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     proc::keep_heap_small();
+    proc::signals::outlive_file_limits();
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {

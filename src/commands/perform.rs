@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use crate::check;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
+use crate::fs;
 use crate::log;
 use crate::model::mcp::Reach;
 use crate::model::observation::{Facts, Memory, Remembered};
@@ -98,10 +99,11 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
     proc::signals::install().context("cannot install the signal handlers")?;
     let deadline = Deadline::after(settings.probe.deadline);
     let (lock, mut state_trouble) = take_lock(&settings.probe.state_dir)?;
-    let loaded = store::load(&settings.probe.state_dir, started_at);
+    let mut loaded = store::load(&settings.probe.state_dir, started_at);
     let mut state = loaded.state;
     if loaded.unreadable {
-        state_trouble.get_or_insert_with(|| "the state cannot be read; it is left as it is".into());
+        // Said once, as what makes the pass fail.
+        state_trouble = state_trouble.or(loaded.warnings.pop());
     }
     let Plan { targets, mut warnings } = plan::all(settings, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
@@ -152,8 +154,9 @@ fn take_lock(state_dir: &Path) -> anyhow::Result<(Option<Lock>, Option<String>)>
         Err(LockError::Unavailable(error)) => Ok((
             None,
             Some(format!(
-                "the state directory {} cannot be used: {error}; set `probe.state_dir` or mend its permissions",
-                state_dir.display()
+                "the state directory {} cannot be used: {error}; {}",
+                state_dir.display(),
+                fs::advice(&error).unwrap_or("set `probe.state_dir` to a directory of this user")
             )),
         )),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::{child, sys};
@@ -38,6 +38,13 @@ pub fn give_way() {
     while CAUGHT.load(Ordering::SeqCst) {
         std::thread::park();
     }
+}
+
+/// From now on a file that reaches the limit on its size (RLIMIT_FSIZE) is a write that fails and can be told of, not
+/// the end of the process. Programs that are started find the signal as it was: handlers do not outlive an exec.
+pub fn outlive_file_limits() {
+    // Refused, it is as it was before.
+    let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
 }
 
 /// From now on `act` is called, in a thread of its own, with the first SIGINT or SIGTERM that comes; a second one

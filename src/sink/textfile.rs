@@ -120,7 +120,7 @@ fn explain(directory: &Path, error: &io::Error) -> DeliveryError {
         io::ErrorKind::IsADirectory => {
             DeliveryError::new(what("a directory stands where the file belongs"), "move it away")
         }
-        _ => DeliveryError::new(error.to_string(), ""),
+        _ => DeliveryError::new(error.to_string(), fs::advice(error).unwrap_or_default()),
     }
 }
 

@@ -6,13 +6,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-
 use crate::fs;
 use crate::model::history::{Record, day_of};
 
 /// Days kept, today included.
-const DAYS: i64 = 14;
+const DAYS: usize = 14;
 
 /// Bytes of one day at most; a real day takes 60 to 200 KiB.
 const MAX_BYTES: u64 = 8 << 20;
@@ -25,14 +23,16 @@ pub fn directory(state_dir: &Path) -> PathBuf {
 /// Appends one pass; the first of a day also removes what is too old.
 ///
 /// # Errors
-/// What the operating system refused, or a day that is full.
+/// What the operating system refused, or a day that is full; the file's name in front.
 pub fn append(state_dir: &Path, record: &Record) -> io::Result<()> {
     let directory = directory(state_dir);
     let mut line = serde_json::to_vec(record)?;
     line.insert(0, b'\n');
-    fs::append_capped(&directory.join(file_name(&day_of(record.at))), &line, MAX_BYTES)?;
+    let file = directory.join(file_name(&day_of(record.at)));
+    fs::append_capped(&file, &line, MAX_BYTES)
+        .map_err(|e| io::Error::new(e.kind(), format!("{}: {}", file.display(), fs::explained(&e))))?;
     if record.whole {
-        prune(&directory, record.at);
+        prune(&directory);
     }
     Ok(())
 }
@@ -41,17 +41,17 @@ fn file_name(day: &str) -> String {
     format!("{day}.jsonl")
 }
 
-/// Removes the files of days before the last two weeks. Whatever else lies there is left alone.
-fn prune(directory: &Path, now: Timestamp) {
-    let oldest = now.checked_sub(jiff::SignedDuration::from_hours(24 * (DAYS - 1))).map(day_of).unwrap_or_default();
+/// Removes all but the newest days. Whatever else lies there is left alone.
+///
+/// By their number and not by the clock: one that is a year ahead for a single pass must not cost two weeks.
+fn prune(directory: &Path) {
     let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let day = name.to_str().and_then(|name| name.strip_suffix(".jsonl"));
-        if day.is_some_and(|day| is_day(day) && day < oldest.as_str()) {
-            // One that cannot be removed is tried again tomorrow.
-            let _ = std::fs::remove_file(entry.path());
-        }
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut days: Vec<String> = names.filter(|name| name.strip_suffix(".jsonl").is_some_and(is_day)).collect();
+    days.sort_unstable();
+    for old in days.iter().rev().skip(DAYS) {
+        // One that cannot be removed is tried again tomorrow.
+        let _ = std::fs::remove_file(directory.join(old));
     }
 }
 
@@ -79,6 +79,8 @@ pub fn read(state_dir: &Path, day: &str) -> io::Result<Vec<Record>> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
 
     use super::*;
 
@@ -113,7 +115,12 @@ mod tests {
             append(state.path(), &record(1_000_000_000 + day * 86_400, true)).expect("appended");
         }
         std::fs::write(directory(state.path()).join("notes.jsonl"), "mine").expect("written");
-        let kept = std::fs::read_dir(directory(state.path())).expect("listed").count();
-        assert_eq!(kept, 14 + 1);
+        let kept = || std::fs::read_dir(directory(state.path())).expect("listed").count();
+        assert_eq!(kept(), 14 + 1);
+        // The clock is a year ahead, and right again.
+        append(state.path(), &record(1_000_000_000 + 385 * 86_400, true)).expect("appended");
+        append(state.path(), &record(1_000_000_000 + 20 * 86_400, true)).expect("appended");
+        assert_eq!(kept(), 14 + 1);
+        assert_eq!(read(state.path(), "2001-09-28").expect("read").len(), 1, "the day before");
     }
 }

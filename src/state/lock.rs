@@ -3,9 +3,9 @@
 //! The directory and not a file in it: there is nothing to create, so the lock also holds where the state cannot be
 //! written, and nothing is left behind when the process is killed.
 
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::fs;
@@ -31,12 +31,15 @@ pub enum LockError {
 /// # Errors
 /// [`LockError::Held`] while another pass runs, [`LockError::Unavailable`] where there can be no state directory.
 pub fn take(state_dir: &Path) -> Result<Lock, LockError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(LockError::Unavailable)?;
+    fs::ensure_private_directory(state_dir).map_err(LockError::Unavailable)?;
     let directory = File::open(state_dir).map_err(LockError::Unavailable)?;
-    match directory.try_lock() {
-        Ok(()) => Ok(Lock(directory)),
-        Err(TryLockError::WouldBlock) => Err(LockError::Held),
-        Err(TryLockError::Error(error)) => Err(LockError::Unavailable(error)),
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(Lock(directory)),
+            Err(TryLockError::WouldBlock) => return Err(LockError::Held),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(error)) => return Err(LockError::Unavailable(error)),
+        }
     }
 }
 

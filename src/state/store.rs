@@ -99,8 +99,19 @@ impl State {
     }
 
     /// Drops what no plan has named for a long time. `planned` says whether a `kind/name` is in the current plan.
+    ///
+    /// What was checked in the future (the clock has been set back) counts from now, or it would be kept until that
+    /// time comes; and its answer is no configuration's any more.
     pub fn forget_unplanned(&mut self, now: Timestamp, planned: impl Fn(&str) -> bool) {
         let keep_after = now.checked_sub(KEEP_UNPLANNED).unwrap_or(Timestamp::MIN);
+        for (_, remembered) in self.targets.iter_mut().filter(|(id, _)| !planned(id)) {
+            if let Some(seen) = &mut remembered.observation
+                && seen.checked_at > now
+            {
+                seen.checked_at = now;
+                remembered.fingerprint.clear();
+            }
+        }
         self.targets.retain(|id, remembered| {
             planned(id) || remembered.observation.as_ref().is_some_and(|seen| seen.checked_at >= keep_after)
         });
@@ -134,7 +145,11 @@ fn load_with(state_dir: &Path, now: Timestamp, damaged: impl Fn(&Path, &str) -> 
         }
         Err(e) => {
             return fresh(
-                vec![format!("cannot read the state {}: {e}; nothing is remembered in this pass", path.display())],
+                vec![format!(
+                    "cannot read the state {}: {}; nothing is remembered in this pass, and the file is left as it is",
+                    path.display(),
+                    fs::explained(&e)
+                )],
                 true,
             );
         }
@@ -202,9 +217,9 @@ fn set_aside(path: &Path, why: &str) -> String {
 /// What the operating system said, the file's name in front.
 pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
     let path = path(state_dir);
-    serialize(state)
-        .and_then(|bytes| fs::replace(&path, &bytes, 0o600))
-        .map_err(|e| io::Error::new(e.kind(), format!("cannot save the state {}: {e}", path.display())))
+    serialize(state).and_then(|bytes| fs::replace(&path, &bytes, 0o600)).map_err(|e| {
+        io::Error::new(e.kind(), format!("cannot save the state {}: {}", path.display(), fs::explained(&e)))
+    })
 }
 
 /// The bytes of a state file.
@@ -306,6 +321,17 @@ mod tests {
         state.forget_unplanned(at(101 + 14 * 86_400), |_| true);
         assert_eq!(state.targets.len(), 1);
         state.forget_unplanned(at(101 + 14 * 86_400), |_| false);
+        assert_eq!(state.targets.len(), 0);
+    }
+
+    #[test]
+    fn what_was_checked_in_the_future_is_not_kept_until_then() {
+        let mut state = sample();
+        state.forget_unplanned(at(50), |_| false);
+        let kept = state.targets.values().next().expect("kept for now");
+        assert_eq!(kept.observation.as_ref().map(|seen| seen.checked_at), Some(at(50)));
+        assert_eq!(kept.fingerprint, "");
+        state.forget_unplanned(at(51 + 14 * 86_400), |_| false);
         assert_eq!(state.targets.len(), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! One test binary, one file per capability.
 
 mod architecture;
+mod attack;
 mod cli;
 mod config;
 mod discovery;

@@ -1,0 +1,87 @@
+//! What the operating system refused, said so that a person knows which step it was and what to do.
+
+use std::fmt;
+use std::io;
+
+/// A step of a longer work that failed; the operating system's number stays readable for [`advice`].
+#[derive(Debug)]
+struct Step {
+    what: &'static str,
+    source: io::Error,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.what, self.source)
+    }
+}
+
+impl std::error::Error for Step {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The error with the step that failed in front.
+pub(super) fn step(what: &'static str, source: io::Error) -> io::Error {
+    io::Error::new(source.kind(), Step { what, source })
+}
+
+/// What would mend a failure; `None` where its cause says nothing about that.
+pub fn advice(error: &io::Error) -> Option<&'static str> {
+    Some(match number(error)? {
+        libc::ENOSPC | libc::EDQUOT => "free some space there",
+        libc::EIO => "the disk, or the way to it, is failing: `journalctl -k` says more",
+        libc::EMFILE => "raise the limit on open files (LimitNOFILE= of the unit, ulimit -n)",
+        libc::ENFILE => "the machine has no open file left: raise fs.file-max or end what holds them",
+        libc::EFBIG => "raise the limit on the size of files (LimitFSIZE= of the unit, ulimit -f)",
+        libc::EACCES | libc::EPERM => "give this user the directory: see its owner and mode",
+        libc::EROFS => "have it mounted for writing (for the timer: ReadWritePaths= of the unit)",
+        _ => return None,
+    })
+}
+
+/// The error in words, with what would mend it.
+pub fn explained(error: &io::Error) -> String {
+    advice(error).map_or_else(|| error.to_string(), |advice| format!("{error}; {advice}"))
+}
+
+fn number(error: &io::Error) -> Option<i32> {
+    let of_step = || error.get_ref()?.downcast_ref::<Step>()?.source.raw_os_error();
+    error.raw_os_error().or_else(of_step)
+}
+
+/// Calls again what a signal has interrupted: on network file systems even a rename can be.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            ended => return ended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_reaches_through_the_step() {
+        let full = step("write", io::Error::from_raw_os_error(libc::ENOSPC));
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+        let said = explained(&full);
+        assert_eq!(said, "cannot write: No space left on device (os error 28); free some space there");
+        assert_eq!(explained(&io::Error::other("what we say ourselves")), "what we say ourselves");
+    }
+
+    #[test]
+    fn an_interrupted_call_is_made_again_and_another_failure_is_not() {
+        let mut answers = vec![libc::EIO, libc::EINTR, libc::EINTR];
+        let ended = uninterrupted(|| match answers.pop() {
+            Some(number) => Err::<(), _>(io::Error::from_raw_os_error(number)),
+            None => Ok(()),
+        });
+        assert_eq!(ended.expect_err("the third answer").raw_os_error(), Some(libc::EIO));
+        assert!(answers.is_empty());
+    }
+}

@@ -1,0 +1,253 @@
+//! The operating system refuses: every system call of a pass on its state and textfile in turn, and disks and limits
+//! that are really full.
+//!
+//! What must hold: exit 1 and an error that names the file and what to do, the last good output as it was, and a
+//! normal pass as soon as the refusals end. A call that a signal interrupts is made again, in silence.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::full;
+use super::scene::Scene;
+use crate::harness::Run;
+
+/// What is asked for: a full disk, a broken one, no descriptor left, no permission, a read-only disk, a signal.
+const REFUSALS: [&str; 6] = ["ENOSPC", "EIO", "EMFILE", "EACCES", "EROFS", "EINTR"];
+
+/// Calls that write, or open what is written or read.
+const CALLS: &str = "openat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,unlink,mkdir,fchmod,flock";
+
+/// One system call of a pass's main thread, which does everything to state and outputs.
+#[derive(Debug)]
+struct Site {
+    call: String,
+    /// It is the so-and-so-manieth of its name.
+    nth: usize,
+    /// As strace shows it.
+    line: String,
+}
+
+/// What a refusal of a site must lead to.
+#[derive(Debug, PartialEq, Eq)]
+enum Duty {
+    /// Exit 1; the textfile is delivered and the state saved as ever, or each stays as it was.
+    Fail { textfile_stays: bool, state_stays: bool },
+    /// Exit 0 and a warning.
+    Warn,
+    /// Exit 0: the call was only for comfort.
+    GoOn,
+}
+
+impl Site {
+    fn is_at(&self, what: &str) -> bool {
+        self.line.contains(what)
+    }
+
+    fn duty(&self, refusal: &str, index: usize, sites: &[Site]) -> Duty {
+        let renamed = |of: &str| sites[..index].iter().any(|site| site.call == "rename" && site.is_at(of));
+        let opens_a_directory = self.call == "openat" && !self.is_at(".tmp") && !self.is_at("state.json");
+        if refusal == "EINTR" || self.call == "mkdir" || self.is_at("O_DIRECTORY") || self.is_at("fingerprint.key") {
+            // The directories are there; neighbours are looked at for warnings only; a lost key costs one round.
+            Duty::GoOn
+        } else if self.is_at("/history") {
+            Duty::Warn
+        } else if opens_a_directory && refusal == "EACCES" && renamed("lab-probe.prom") {
+            // A directory that may be written, but not read, cannot be synced.
+            Duty::GoOn
+        } else if self.is_at("/textfile") {
+            Duty::Fail { textfile_stays: !renamed("lab-probe.prom"), state_stays: false }
+        } else {
+            Duty::Fail { textfile_stays: false, state_stays: !renamed("state.json") }
+        }
+    }
+}
+
+fn strace(scene: &Scene, options: &[&str], log: &Path) -> Run {
+    let pass = scene.command(["--once"]);
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-y", "-s", "0", "-e", "signal=none", "-o"]).arg(log).args(options);
+    strace.arg(pass.get_program()).args(pass.get_args()).current_dir(scene.lab.path());
+    strace.env_clear().envs(pass.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Run(strace.stdin(Stdio::null()).output().expect("strace is installed"))
+}
+
+/// Every call of an undisturbed pass on its state and textfile.
+fn sites(scene: &Scene) -> Vec<Site> {
+    let log = scene.lab.path().join("calls");
+    strace(scene, &["-e", &format!("trace={CALLS}")], &log).expect_code(0);
+    let mut counts = std::collections::BTreeMap::<String, usize>::new();
+    let mut sites = Vec::new();
+    for line in std::fs::read_to_string(log).expect("a log").lines() {
+        let call = line.split('(').next().unwrap_or_default().to_owned();
+        let nth = counts.entry(call.clone()).or_default();
+        *nth += 1;
+        let ours = ["state", "textfile"].map(|name| scene.lab.path().join(name).display().to_string());
+        if ours.iter().any(|directory| line.contains(directory)) {
+            sites.push(Site { call, nth: *nth, line: line.to_owned() });
+        }
+    }
+    sites
+}
+
+#[test]
+fn a_refused_system_call_is_told_and_destroys_nothing() {
+    let mut scene = Scene::small();
+    let sites = sites(&scene);
+    for call in ["openat", "write", "fsync", "rename", "fchmod", "unlink", "flock"] {
+        assert!(sites.iter().any(|site| site.call == call), "no {call} among {sites:#?}");
+    }
+    let mut injections = 0;
+    for index in 0..sites.len() {
+        let sample = [REFUSALS[fastrand::usize(..REFUSALS.len() - 1)], "EINTR"];
+        for refusal in if full() { &REFUSALS[..] } else { &sample[..] } {
+            refuse(&mut scene, &sites, index, refusal);
+            injections += 1;
+        }
+    }
+    super::report(&format!("{injections} refusals at {} system calls on state and textfile", sites.len()));
+}
+
+/// Refuses one call once and looks at everything that must hold.
+fn refuse(scene: &mut Scene, sites: &[Site], index: usize, refusal: &str) {
+    let site = &sites[index];
+    let when = format!("{refusal} at {}", site.line);
+    scene.append();
+    let before = (scene.textfile(), std::fs::read(scene.state_path()).expect("a state"));
+    let injection = format!("inject={}:error={refusal}:when={}", site.call, site.nth);
+    let log = scene.lab.path().join("calls");
+    let run = strace(scene, &["-e", &format!("trace={}", site.call), "-e", &injection], &log);
+    let said = run.stderr();
+    let injected = std::fs::read_to_string(log).expect("a log");
+    let injected = injected.lines().find(|line| line.contains("(INJECTED)")).unwrap_or_default();
+    assert!(same_call(injected, &site.line), "{when}: injected at {injected}");
+    let stays = (scene.textfile() == before.0, std::fs::read(scene.state_path()).expect("a state") == before.1);
+    match site.duty(refusal, index, sites) {
+        Duty::Fail { textfile_stays, state_stays } => {
+            assert_eq!(run.code(), Some(1), "{when}: {said}");
+            assert_eq!(stays, (textfile_stays, state_stays), "{when}: {said}");
+            let error = said.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+            let place = if site.is_at("/textfile") { "/textfile" } else { "/state" };
+            assert!(error.contains(place) && error.contains("; "), "{when}: no file or no remedy: {said}");
+        }
+        Duty::Warn => {
+            assert_eq!(run.code(), Some(0), "{when}: {said}");
+            assert!(said.contains("warning: ") && said.contains("/state/history/"), "{when}: {said}");
+        }
+        Duty::GoOn => {
+            assert_eq!(run.code(), Some(0), "{when}: {said}");
+            assert!(!said.contains("error: ") && !said.contains("warning: "), "{when}: {said}");
+        }
+    }
+    scene.assert_whole(&when);
+    scene.assert_next_pass_is_normal(&when);
+}
+
+/// Whether two lines of strace show the same call, whatever it returned. Numbers of descriptors may differ.
+fn same_call(one: &str, other: &str) -> bool {
+    let call = |line: &str| {
+        let call = line.rsplit_once(" = ").map_or(line, |(call, _)| call);
+        call.chars().filter(|c| !c.is_ascii_digit()).collect::<String>().trim_end().to_owned()
+    };
+    call(one) == call(other)
+}
+
+/// A shell that sets a limit and becomes a pass.
+fn limited(scene: &Scene, limit: &str) -> Run {
+    let pass = scene.command(["--once"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]).arg(pass.get_program()).args(pass.get_args());
+    shell.env_clear().envs(pass.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Run(shell.current_dir(scene.lab.path()).stdin(Stdio::null()).output().expect("a shell"))
+}
+
+#[test]
+fn a_limit_on_file_sizes_is_a_write_that_fails_and_not_the_end() {
+    let mut scene = Scene::small();
+    scene.append();
+    let before = (scene.textfile(), std::fs::read(scene.state_path()).expect("a state"));
+    // The first write is cut short after 512 bytes, the second one fails.
+    let run = limited(&scene, "-f 1").expect_code(1);
+    for what in ["error: textfile ", "error: cannot save the state ", "LimitFSIZE="] {
+        assert!(run.stderr().contains(what), "{}", run.stderr());
+    }
+    assert_eq!((scene.textfile(), std::fs::read(scene.state_path()).expect("a state")), before);
+    scene.assert_next_pass_is_normal("without the limit");
+}
+
+#[test]
+fn a_pass_without_descriptors_ends_in_order_and_the_next_one_is_normal() {
+    let mut scene = Scene::new();
+    let mut refused = 0;
+    for limit in 4..32 {
+        scene.append();
+        let when = format!("{limit} open files");
+        let run = limited(&scene, &format!("-n {limit}"));
+        // 2: not even the configuration could be read.
+        assert!(matches!(run.code(), Some(0..=2)), "{when}: {:?} {}", run.code(), run.stderr());
+        refused += usize::from(run.code() != Some(0));
+        scene.assert_sound(&when);
+        scene.assert_nobody_is_left(&when);
+        if full() || limit % 7 == 0 {
+            scene.assert_next_pass_is_normal(&when);
+        }
+    }
+    assert!(refused > 0);
+    scene.assert_next_pass_is_normal("at the end");
+    super::report(&format!("28 limits on open files, {refused} of them too low for a pass"));
+}
+
+/// Everything happens in a mount namespace of its own, so nothing stays mounted, whatever ends the test.
+const ON_A_SMALL_DISK: &str = r#"
+set -eu
+disk=$1 out=$2; shift 2
+mount -t tmpfs -o size=96k,mode=0755 lab-probe-test "$disk"
+"$@"
+"$@" 2>"$out/first"
+cp -r "$disk" "$out/before"
+head -c 1m /dev/zero >"$disk/filling" 2>/dev/null || :
+# One page is left: a longer write is cut short there, and the next one fails.
+truncate -s "$(($(stat -c %s "$disk/filling") - 4096))" "$disk/filling"
+code=0; "$@" 2>"$out/said" || code=$?
+echo "$code" >"$out/code"
+rm "$disk/filling"
+cp -r "$disk" "$out/full"
+"$@" 2>"$out/last"
+cp -r "$disk" "$out/after"
+"#;
+
+fn on_a_small_disk(scene: &Scene, directory: &str) -> Option<std::path::PathBuf> {
+    let out = scene.lab.path().join(format!("out-{directory}"));
+    std::fs::create_dir(&out).expect("a directory");
+    let pass = scene.command(["--once"]);
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", ON_A_SMALL_DISK, "sh"]).arg(scene.lab.path().join(directory)).arg(&out);
+    command.arg(pass.get_program()).args(pass.get_args()).current_dir(scene.lab.path());
+    command.env_clear().envs(pass.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let run = Run(command.output().expect("unshare is installed"));
+    if !rustix::process::geteuid().is_root() {
+        // Only root can mount.
+        return None;
+    }
+    run.expect_code(0);
+    Some(out)
+}
+
+#[test]
+fn a_write_cut_short_by_a_full_disk_leaves_the_last_good_file() {
+    let scene = Scene::new();
+    for (directory, file, error) in
+        [("textfile", "lab-probe.prom", "no space left for "), ("state", "state.json", "cannot save the state ")]
+    {
+        let Some(out) = on_a_small_disk(&scene, directory) else { return };
+        let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let (before, full, after) =
+            (read(&format!("before/{file}")), read(&format!("full/{file}")), read(&format!("after/{file}")));
+        assert!(before.len() > 4096, "{file} would fit into the page that is left");
+        assert_eq!(read("code"), "1\n");
+        let said = read("said");
+        assert!(said.contains(error) && said.contains("; free some"), "{said}");
+        assert!(full == before && after != before, "{directory}");
+        assert!(!out.join(format!("full/.{file}.tmp")).exists());
+        assert!(!read("last").contains("error") && !read("last").contains("warning"), "{}", read("last"));
+    }
+}
