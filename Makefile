@@ -11,7 +11,7 @@ BENCHES ?= benches/pass.py benches/worktrees.sh
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test lint clean install uninstall deb e2e bench stack stack-down dashboards
+.PHONY: help deps build run test attack lint clean install uninstall deb e2e bench stack stack-down dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ run: deps build ## make a small LAB under target/, run a pass over it and show w
 
 test: deps ## run every test
 	$(CARGO) test --locked
+
+attack: deps ## every kill, refusal and clock instead of the samples that `make test` takes; about half an hour
+	LAB_PROBE_ATTACK=full $(CARGO) test --locked --test suite attack:: -- --nocapture
 
 lint: ## formatting and lints
 	$(CARGO) fmt --check
