@@ -100,7 +100,7 @@ fn card(body: &mut String, entry: &Entry, records: &[Record], from: Timestamp, n
     let facts = entry.observation.as_ref().map(|seen| &seen.facts);
     let word = facts.map_or("unknown", |facts| facts.word()).replace('_', " ");
     let summary = facts.map_or_else(|| "not checked yet".to_owned(), |facts| facts.summary());
-    let hint = facts.filter(|facts| facts.severity() != Severity::Fine).and_then(|facts| facts.hint());
+    let hint = Some(entry).filter(|entry| severity(entry) != Severity::Fine).and_then(Entry::hint);
     body.push_str(&format!(
         "<article class=\"{}\"><h3>{} <span>{}</span></h3>\n<p>{}</p>\n",
         class(severity(entry)),

@@ -122,6 +122,21 @@ impl ServiceFacts {
 
     /// What to do, where something is to be done.
     pub fn hint(&self) -> Option<String> {
-        self.failure.as_ref().and_then(|failure| failure.hint.clone())
+        self.failure.as_ref().map(|failure| failure.hint.clone().unwrap_or_else(|| remedy(failure.reason).to_owned()))
+    }
+}
+
+/// What to do about a service with this reason, where [`Reason::remedy`] speaks of MCP servers.
+fn remedy(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Timeout => "see why it is slow; one that is slow by nature needs a larger `timeout`",
+        Reason::HttpStatus => "open the URL by hand; if that answer is right, name its status in `expect_status`",
+        Reason::ProtocolError => {
+            "open the URL by hand; if that answer is right, correct `body_contains` or `body_matches`"
+        }
+        Reason::AuthRequired | Reason::Unauthorized => "give the service a credential in `headers`, or renew it",
+        Reason::ConnectFailed => "start the service, or correct its host and port",
+        Reason::TooLarge => "name a smaller page of the service in `url`",
+        other => other.remedy(),
     }
 }

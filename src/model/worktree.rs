@@ -407,18 +407,30 @@ impl WorktreeFacts {
 
     /// What to do, where something is to be done.
     pub fn hint(&self) -> Option<String> {
-        let (_, source) = self.status?;
+        let Some((status, source)) = self.status else { return Some(self.hint_of_unreadable()) };
         let hint = match source {
             StatusSource::Conflict => "resolve the conflicts and `git add` the files",
             StatusSource::Operation => "finish it with `--continue`, or undo it with `--abort`",
             StatusSource::Missing => "restore the directory, or forget it with `git worktree prune`",
-            StatusSource::Declared if self.word() == Status::Blocked.as_str() => {
+            StatusSource::Declared if status == Status::Blocked => {
                 "change it with `lab-probe worktree set status=…` when the block is gone"
             }
+            _ if status == Status::Blocked => "see what `git status` says there",
             _ if self.test_status() == TestStatus::Failing => "mend the tests, then run them again",
+            _ if !self.notes.is_empty() => "correct what the note names: `base` in [worktree], or the file `.worktree`",
             _ => return None,
         };
         Some(hint.to_owned())
+    }
+
+    /// A look that was cut off has no path.
+    fn hint_of_unreadable(&self) -> String {
+        if self.path.is_empty() {
+            return "raise `timeout` in [worktree] or `probe.deadline`, if the repository is so large".to_owned();
+        }
+        "see what `git status` says there, as the user lab-probe runs as; forget a worktree that is gone with \
+         `git worktree prune`"
+            .to_owned()
     }
 }
 

@@ -62,7 +62,7 @@ impl<'a> TargetDocument<'a> {
             severity: facts.map(Facts::severity),
             outcome: entry.outcome,
             summary: facts.map(Facts::summary),
-            hint: facts.and_then(Facts::hint),
+            hint: entry.hint(),
             checked_at: observation.map(|observation| observation.checked_at),
             duration_seconds: observation.map(|observation| observation.duration.as_secs_f64()),
             next_due: entry.next_due,

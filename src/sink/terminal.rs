@@ -127,7 +127,7 @@ fn row(entry: &Entry, now: Timestamp) -> Row {
             name,
             summary: entry.trouble.clone().map_or_else(|| "not checked yet".into(), |trouble| printable(&trouble)),
             when: String::new(),
-            hint: None,
+            hint: entry.hint(),
         };
     };
     let facts = &observation.facts;
@@ -142,7 +142,10 @@ fn row(entry: &Entry, now: Timestamp) -> Row {
         name,
         summary,
         when: when(entry, observation.checked_at, observation.duration, now),
-        hint: (severity != Severity::Fine).then(|| facts.hint()).flatten().map(|hint| printable(&hint)),
+        hint: (severity != Severity::Fine || entry.trouble.is_some())
+            .then(|| entry.hint())
+            .flatten()
+            .map(|hint| printable(&hint)),
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn check(pattern: &str, proc_root: &Path) -> Found {
     let wanted: Vec<&str> = pattern.split_whitespace().collect();
     let listed = std::fs::read_dir(proc_root).map_err(|e| {
         Failure::new(Reason::SpawnFailed, format!("the processes of this machine cannot be listed: {e}"))
+            .with_hint("let lab-probe read /proc (for the timer: ProtectProc= and ProcSubset= of the unit)")
     })?;
     let own = std::process::id();
     let pids = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());

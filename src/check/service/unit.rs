@@ -31,7 +31,7 @@ pub(super) fn check(name: &str, user: bool, units: &[String], context: &Context)
     let properties = answer.as_ref().map_err(Clone::clone)?;
     match properties.get(name) {
         Some(properties) => judge(name, user, properties),
-        None => Err(Failure::new(Reason::ProtocolError, format!("systemctl said nothing about {name}"))),
+        None => Err(silent(name)),
     }
 }
 
@@ -57,7 +57,10 @@ fn ask(user: bool, units: &[String], context: &Context) -> Result<BTreeMap<Strin
         }
     }
     let spec = spec.args(["--"]).args(units);
-    let out_of_time = || Failure::new(Reason::Timeout, "no time left to ask systemd");
+    let out_of_time = || {
+        Failure::new(Reason::Timeout, "no time left to ask systemd")
+            .with_hint("see whether `systemctl status` answers; raise `timeout` or `probe.deadline` if it does")
+    };
     let place = context.places.take(context.deadline).ok_or_else(out_of_time)?;
     let captured = proc::capture(&spec, None, LIMITS, context.deadline).map_err(|e| not_started(&e))?;
     drop(place);
@@ -65,7 +68,8 @@ fn ask(user: bool, units: &[String], context: &Context) -> Result<BTreeMap<Strin
         Outcome::Exited(_) if captured.success() => Ok(split(&String::from_utf8_lossy(&captured.stdout), units)),
         Outcome::Exited(_) => Err(refused(&captured)),
         Outcome::TimedOut => Err(out_of_time()),
-        Outcome::TooLarge => Err(Failure::new(Reason::TooLarge, "systemctl printed more than 1 MiB")),
+        Outcome::TooLarge => Err(Failure::new(Reason::TooLarge, "systemctl printed more than 1 MiB")
+            .with_hint("watch fewer units")),
     }
 }
 
@@ -85,6 +89,11 @@ fn refused(captured: &Captured) -> Failure {
     )
 }
 
+fn silent(name: &str) -> Failure {
+    Failure::new(Reason::ProtocolError, format!("systemctl said nothing about {name}"))
+        .with_hint(format!("see what `systemctl show {name}` prints"))
+}
+
 /// Blocks of `Key=Value` lines in the order of the units asked for, an empty line between two.
 fn split(output: &str, units: &[String]) -> BTreeMap<String, Properties> {
     let blocks = output.split("\n\n").map(|block| {
@@ -96,22 +105,23 @@ fn split(output: &str, units: &[String]) -> BTreeMap<String, Properties> {
 
 fn judge(name: &str, user: bool, properties: &Properties) -> Found {
     let of = |key: &str| properties.get(key).map_or("", String::as_str);
+    let flag = if user { "--user " } else { "" };
     let state = format!("{} ({})", of("ActiveState"), of("SubState"));
     match (of("LoadState"), of("ActiveState")) {
-        ("", _) => Err(Failure::new(Reason::ProtocolError, format!("systemctl said nothing about {name}"))),
+        ("", _) => Err(silent(name)),
         (_, "active" | "reloading" | "refreshing") => Ok(state),
         ("not-found", _) => {
             let manager = if user { "this user's manager" } else { "the system manager" };
             Err(Failure::new(Reason::NotConfigured, format!("{manager} knows no unit {name}"))
                 .with_hint("correct the name, or set `user` to match where the unit is installed"))
         }
-        ("masked", _) => Err(Failure::new(Reason::Disabled, format!("{name} is masked"))),
+        ("masked", _) => Err(Failure::new(Reason::Disabled, format!("{name} is masked"))
+            .with_hint(format!("systemctl {flag}unmask {name}, or take it out of the configuration"))),
         (_, _) => {
             let mut detail = format!("{name} is {state}");
             if !matches!(of("Result"), "" | "success") {
                 detail.push_str(&format!(", result {}, exit status {}", of("Result"), of("ExecMainStatus")));
             }
-            let flag = if user { "--user " } else { "" };
             Err(Failure::new(Reason::Exited, detail).with_hint(format!("journalctl {flag}--unit {name} --lines 50")))
         }
     }

@@ -141,9 +141,8 @@ impl ThunesFacts {
         if !self.is_good() {
             return Severity::Trouble;
         }
-        let halted = self.kill_switch.as_ref().is_some_and(|switch| switch.active);
         let open = self.breakers.iter().flatten().any(|(_, state)| *state != BreakerState::Closed);
-        if halted || open { Severity::Attention } else { Severity::Fine }
+        if self.halted() || open { Severity::Attention } else { Severity::Fine }
     }
 
     /// The verdict in one word.
@@ -192,9 +191,30 @@ impl ThunesFacts {
     pub fn hint(&self) -> Option<String> {
         let down = self.sources.iter().find(|source| !source.up && source.problem.is_some());
         match (self.is_good(), down) {
-            (true, _) => None,
+            (true, _) => self.hint_of_halt().map(str::to_owned),
             (false, Some(source)) => Some(format!("make {} readable for lab-probe, or correct its path", source.name)),
-            (false, None) => Some("see the sentences of `lab-probe check --format json`".to_owned()),
+            (false, None) if self.sources.is_empty() => {
+                Some("raise `timeout` of the [[thunes]] block or `probe.deadline`, if its files are so large".to_owned())
+            }
+            (false, None) => Some(
+                "correct the file or setting that the sentence names; `lab-probe check --format json` has all of them"
+                    .to_owned(),
+            ),
         }
+    }
+
+    fn hint_of_halt(&self) -> Option<&'static str> {
+        match self.severity() {
+            Severity::Fine => None,
+            _ if self.halted() => Some(
+                "read the newest KILL_SWITCH event of the audit trail for who halted trading and why; release it \
+                 through the application",
+            ),
+            _ => Some("see whether what the breaker guards answers again; it closes by itself after a good call"),
+        }
+    }
+
+    fn halted(&self) -> bool {
+        self.kill_switch.as_ref().is_some_and(|switch| switch.active)
     }
 }
