@@ -1,4 +1,7 @@
-//! The exit codes of every command, and nothing else.
+//! How every command ends: its exit code and, where it failed, what to do about it.
+
+use std::fmt;
+use std::path::Path;
 
 /// How a command ended, as the exit code that systemd and scripts see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,16 +43,45 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// A failure that is the user's to mend before anything can run (exit 2): a bad flag, a bad config line.
-///
-/// Commands return it inside an [`anyhow::Error`]; [`crate::commands::main`] looks for it to choose the exit code.
-#[derive(Debug)]
-pub struct UsageError(pub String);
+/// Why a command did not do what it was asked for: what failed and where, and what to do next. Every command returns this
+/// one, and it cannot be made without a hint, so none leaves a person with a bare error of the operating system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// How the command ends.
+    pub exit: Exit,
+    /// What failed and where. A bad configuration has a line for each of its problems.
+    pub what: Vec<String>,
+    /// What to do next.
+    pub hint: String,
+}
 
-impl std::fmt::Display for UsageError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+impl Failed {
+    /// Something asked for was not done (exit 1).
+    pub fn trouble(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Failed { exit: Exit::Trouble, what: vec![what.into()], hint: hint.into() }
+    }
+
+    /// The user's to mend before anything can run (exit 2): a bad flag, a name that there is not.
+    pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Failed { exit: Exit::Usage, ..Failed::trouble(what, hint) }
+    }
+
+    /// Another pass holds the lock on this directory (exit 75).
+    pub fn locked(directory: &Path) -> Self {
+        let what = format!("another pass is running (it holds the lock on {})", directory.display());
+        Failed { exit: Exit::Locked, ..Failed::trouble(what, "try again when it has ended") }
+    }
+
+    /// What cannot happen unless lab-probe is wrong.
+    pub fn bug(what: impl fmt::Display) -> Self {
+        Failed::trouble(what.to_string(), "this is a bug in lab-probe: report it with the command and this message")
     }
 }
 
-impl std::error::Error for UsageError {}
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.what.join("; "), self.hint)
+    }
+}
+
+impl std::error::Error for Failed {}

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod failure;
+pub mod remedy;
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use self::failure::{advice, explained, uninterrupted};
+pub use self::failure::{explained, told, uninterrupted};
 
 use self::failure::step;
 use crate::clock::Deadline;
@@ -121,7 +122,11 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 /// system said, with the step that failed in front. A file that could not be written whole is removed.
 pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|e| step("create the directory", e))?;
+        std::fs::create_dir_all(directory).map_err(|e| match e.kind() {
+            // A file stands where a directory belongs; it is not the file to be written that is there already.
+            io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
+            _ => step("create the directory", e),
+        })?;
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| {

@@ -40,16 +40,21 @@ pub fn init(verbose: bool, quiet: bool) {
 
 /// Writes one line. Line breaks and control characters inside are made harmless first: foreign text reaches here.
 pub fn line(priority: Priority, message: &str) {
+    let label = match priority {
+        Priority::Error => "error: ",
+        Priority::Warning => "warning: ",
+        _ => "",
+    };
+    write(priority, label, message);
+}
+
+/// The journal shows a line's priority in its own way, and needs no word for it.
+fn write(priority: Priority, label: &str, message: &str) {
     let config = CONFIG.get().copied().unwrap_or(Config { most: Priority::Info, journal: false });
     if priority > config.most {
         return;
     }
-    let prefix = match (config.journal, priority) {
-        (true, p) => format!("<{}>", p as u8),
-        (false, Priority::Error) => "error: ".into(),
-        (false, Priority::Warning) => "warning: ".into(),
-        (false, _) => String::new(),
-    };
+    let prefix = if config.journal { format!("<{}>", priority as u8) } else { label.to_owned() };
     // Nothing sensible can be done when standard error is gone.
     let _ = writeln!(std::io::stderr(), "{prefix}{}", printable(message));
 }
@@ -62,6 +67,11 @@ pub fn to_journal() -> bool {
 /// Shorthand for [`line`] at [`Priority::Error`].
 pub fn error(message: impl AsRef<str>) {
     line(Priority::Error, message.as_ref());
+}
+
+/// What to do about the errors just said: it goes where they go, marked in the journal too.
+pub fn hint(message: impl AsRef<str>) {
+    write(Priority::Error, "", &format!("hint: {}", message.as_ref()));
 }
 
 /// Shorthand for [`line`] at [`Priority::Warning`].

@@ -2,8 +2,7 @@
 
 use crate::cli::{CheckArgs, CheckFormat, Cli};
 use crate::clock;
-use crate::exit::Exit;
-use crate::log;
+use crate::exit::{Exit, Failed};
 use crate::metrics;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Outcome, Snapshot};
@@ -16,7 +15,7 @@ use super::perform::{self, Selection};
 ///
 /// # Errors
 /// Configuration or an unknown name (exit 2), the lock (exit 75).
-pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, args: &CheckArgs) -> Result<Exit, Failed> {
     let mut settings = super::load_settings(cli)?;
     if let Some(deadline) = args.deadline {
         settings.probe.deadline = deadline;
@@ -29,19 +28,21 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     if performed.state_trouble.is_none()
         && let Err(error) = store::save(&settings.probe.state_dir, &performed.state)
     {
-        performed.state_trouble = Some(error.to_string());
+        performed.state_trouble = Some(super::not_saved(&settings, &error));
     }
     performed.snapshot.entries.retain(|entry| entry.outcome != Outcome::Cached);
     let snapshot = &performed.snapshot;
     let text = match args.format {
         CheckFormat::None => String::new(),
         CheckFormat::Table => sink::terminal::table(snapshot, &[], clock::now(), &super::style(cli)),
-        CheckFormat::Json => sink::json::Document::new(snapshot, &[], &performed.warnings).to_text()?,
-        CheckFormat::Prometheus => metrics::text::render(snapshot)?,
+        CheckFormat::Json => {
+            sink::json::Document::new(snapshot, &[], &performed.warnings).to_text().map_err(Failed::bug)?
+        }
+        CheckFormat::Prometheus => metrics::text::render(snapshot).map_err(Failed::bug)?,
     };
     let printed = super::print(&text);
     if let Some(trouble) = &performed.state_trouble {
-        log::error(trouble);
+        super::failed(trouble);
     }
     let fine = printed && performed.state_trouble.is_none() && !in_trouble(snapshot);
     Ok(if fine { Exit::Done } else { Exit::Trouble })

@@ -3,13 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
-
 use crate::cli::{ConfigArgs, ConfigCommand};
 use crate::config::settings::Settings;
 use crate::config::show::show;
 use crate::config::starter::STARTER;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 use crate::{config, fs, log};
 
 /// Everybody may read it, since it holds no secret; nobody else may write it, since it names what to run.
@@ -19,44 +17,46 @@ const MODE: u32 = 0o644;
 ///
 /// # Errors
 /// A configuration that cannot be used; a file that cannot be written or is there already.
-pub(super) fn run(args: &ConfigArgs, explicit: Option<&Path>) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &ConfigArgs, explicit: Option<&Path>) -> Result<Exit, Failed> {
     match &args.command {
         ConfigCommand::Init { file } => init(file.as_deref().or(explicit)),
         ConfigCommand::Check { file } => check(file.as_deref().or(explicit)),
         ConfigCommand::Show => {
             let settings = load(explicit)?;
-            Ok(printed(&show(&settings)?))
+            Ok(printed(&show(&settings).map_err(Failed::bug)?))
         }
     }
 }
 
-fn load(file: Option<&Path>) -> anyhow::Result<Settings> {
+fn load(file: Option<&Path>) -> Result<Settings, Failed> {
     let settings = config::load(file)?;
     settings.warnings.iter().for_each(log::warn);
     Ok(settings)
 }
 
-fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
+fn init(file: Option<&Path>) -> Result<Exit, Failed> {
     if file == Some(Path::new("-")) {
         return Ok(printed(STARTER));
     }
-    let nowhere =
-        || anyhow!("this user has no home to keep a configuration in; name a file: `lab-probe config init FILE`");
+    let nowhere = || {
+        let what = "this user has no home to keep a configuration in";
+        Failed::trouble(what, "name a file: `lab-probe config init FILE`")
+    };
     let path: PathBuf = file.map(Path::to_owned).or_else(config::place_for_new).ok_or_else(nowhere)?;
     match fs::create(&path, STARTER.as_bytes(), MODE) {
         Ok(()) => {
             log::info(format!("wrote {}; edit it, then run `lab-probe config check`", path.display()));
             Ok(Exit::Done)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!(
-            "{} is there already and stays as it is; `lab-probe config init -` prints the starter file",
-            path.display()
-        ),
-        Err(error) => Err(error).with_context(|| format!("cannot write {}", path.display())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Failed::trouble(
+            format!("{} is there already and stays as it is", path.display()),
+            "`lab-probe config init -` prints the starter file; compare it with yours",
+        )),
+        Err(error) => Err(super::refused("cannot write", &path, &error)),
     }
 }
 
-fn check(file: Option<&Path>) -> anyhow::Result<Exit> {
+fn check(file: Option<&Path>) -> Result<Exit, Failed> {
     let settings = load(file)?;
     let line = match &settings.source {
         Some(path) => format!("{}: ok ({})", path.display(), contents(&settings)),

@@ -9,10 +9,9 @@ use crate::cli::{Cli, DoctorArgs, ListFormat};
 use crate::clock::{self, Deadline};
 use crate::config::settings::{Place, Settings};
 use crate::doctor::{self, Alertmanager, Asked, Evidence, Grafana, NodeExporter, Prometheus, Timers, Trouble};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 use crate::fs::access;
 use crate::model::checkup::{Finding, PushgatewaySeen, Status};
-use crate::proc;
 use crate::run::pool::{self, Ended, Job, Lane};
 use crate::sink::{checklist, pushgateway};
 
@@ -23,15 +22,15 @@ const PATIENCE: Duration = Duration::from_millis(4500);
 ///
 /// # Errors
 /// When no thread or signal handler can be had. A configuration that cannot be used is a finding.
-pub(super) fn run(cli: &Cli, args: &DoctorArgs) -> anyhow::Result<Exit> {
-    proc::signals::install()?;
+pub(super) fn run(cli: &Cli, args: &DoctorArgs) -> Result<Exit, Failed> {
+    super::catch_signals()?;
     let mut findings = match super::load_settings(cli) {
         Ok(settings) => examine(&settings)?,
         Err(error) => own::unusable(&error),
     };
     findings.sort_by_key(|finding| finding.link);
     let text = match args.format {
-        ListFormat::Json => checklist::json(&findings, clock::now())?,
+        ListFormat::Json => checklist::json(&findings, clock::now()).map_err(Failed::bug)?,
         ListFormat::Table => checklist::table(&findings, &super::style(cli)),
     };
     let broken = findings.iter().any(|finding| finding.status == Status::Fail);
@@ -49,11 +48,13 @@ enum Seen {
     Grafana(Asked<Grafana>),
 }
 
-fn examine(settings: &Settings) -> anyhow::Result<Vec<Finding>> {
+fn examine(settings: &Settings) -> Result<Vec<Finding>, Failed> {
     let user = access::user(rustix::process::geteuid().as_raw());
     let mut evidence = nothing_seen(settings, user.clone());
     let mut clients = None;
-    for ended in pool::run(questions(settings, user), Deadline::after(PATIENCE), |_| ())? {
+    for ended in pool::run(questions(settings, user), Deadline::after(PATIENCE), |_| ())
+        .map_err(|error| super::no_threads(&error))?
+    {
         let Ended::Finished(seen) = ended else { continue };
         match seen {
             Seen::Clients(found) => clients = Some(found),

@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 
 use crate::cli::{Cli, CompletionsArgs};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 
 /// Prints the completions of a shell.
 pub fn completions(args: &CompletionsArgs) -> Exit {
@@ -16,15 +16,15 @@ pub fn completions(args: &CompletionsArgs) -> Exit {
 ///
 /// # Errors
 /// Only where the page cannot be rendered, which would be a bug.
-pub fn man() -> anyhow::Result<Exit> {
-    Ok(printed(&man_page()?))
+pub fn man() -> Result<Exit, Failed> {
+    Ok(printed(&man_page().map_err(Failed::bug)?))
 }
 
 /// The page in roff.
 ///
 /// # Errors
 /// Only where the page cannot be rendered, which would be a bug.
-pub fn man_page() -> anyhow::Result<Vec<u8>> {
+pub fn man_page() -> std::io::Result<Vec<u8>> {
     let mut command = Cli::command();
     command.build();
     let page = clap_mangen::Man::new(command.clone()).section("1");
@@ -41,7 +41,7 @@ pub fn man_page() -> anyhow::Result<Vec<u8>> {
 }
 
 /// One `.SS` for each command: its sentence, its arguments, its own options.
-fn describe(parent: &clap::Command, path: &str, out: &mut Vec<u8>) -> anyhow::Result<()> {
+fn describe(parent: &clap::Command, path: &str, out: &mut Vec<u8>) -> std::io::Result<()> {
     for command in parent.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set()) {
         let path = format!("{path} {}", command.get_name());
         let mut text = format!(".SS {}\n", escape(&path));

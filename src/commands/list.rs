@@ -4,7 +4,7 @@ use super::recall::recall;
 use crate::cli::{Cli, ListArgs, ListFormat};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 use crate::log;
 use crate::model::listing::{Listed, Listing};
 use crate::model::mcp::Reach;
@@ -18,12 +18,12 @@ use crate::sink::listing;
 ///
 /// # Errors
 /// A configuration that cannot be used (exit 2).
-pub(super) fn run(cli: &Cli, args: &ListArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, args: &ListArgs) -> Result<Exit, Failed> {
     let settings = super::load_settings(cli)?;
     let listing = gather(&settings, &args.only);
     listing.warnings.iter().for_each(log::warn);
     let text = match args.format {
-        ListFormat::Json => listing::json(&listing)?,
+        ListFormat::Json => listing::json(&listing).map_err(Failed::bug)?,
         ListFormat::Table => listing::table(&listing, clock::now(), cli.global.verbose, &super::style(cli)),
     };
     Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })

@@ -11,7 +11,7 @@ use super::recall::{Recalled, recall};
 use crate::cli::Cli;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 use crate::log;
 use crate::metrics;
 use crate::model::observation::Severity;
@@ -33,14 +33,17 @@ const LIMITS: Limits = Limits { stdout: 32 << 20 };
 ///
 /// # Errors
 /// When the client's streams break.
-pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    proc::signals::install()?;
+pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
+    super::catch_signals()?;
     let mut lab = RealLab { cli };
     match serve::serve(io::stdin().lock(), io::stdout().lock(), &mut lab) {
         Ok(()) => Ok(Exit::Done),
         // The client went away without closing its end first; there is nobody to tell.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(Failed::trouble(
+            format!("the streams to the client broke: {error}"),
+            "start `lab-probe mcp` from an MCP client; it speaks on standard input and output",
+        )),
     }
 }
 
@@ -82,7 +85,7 @@ impl Lab for RealLab<'_> {
 
 impl RealLab<'_> {
     fn settings(&self) -> Result<Settings, String> {
-        super::load_settings(self.cli).map_err(|error| format!("the configuration cannot be used: {error:#}"))
+        super::load_settings(self.cli).map_err(|error| format!("the configuration cannot be used: {error}"))
     }
 
     /// Runs `lab-probe check` as a process of its own: its children, its deadline and its lock are then exactly those
@@ -92,8 +95,9 @@ impl RealLab<'_> {
         let spec = self.check_command(names)?;
         let whole = settings.probe.deadline + PAST_DEADLINE;
         progress(Progress { done: 0.0, total: Some(1.0), message: "checking".into() });
-        let captured = proc::capture(&spec, None, LIMITS, Deadline::after(whole))
-            .map_err(|error| format!("cannot start the check: {error}"))?;
+        let captured = proc::capture(&spec, None, LIMITS, Deadline::after(whole)).map_err(|error| {
+            format!("cannot start the check: {error}; see whether `lab-probe check` works in a shell")
+        })?;
         progress(Progress { done: 1.0, total: Some(1.0), message: "checked".into() });
         let document: Value = match serde_json::from_slice(&captured.stdout) {
             Ok(document) => document,
@@ -106,8 +110,10 @@ impl RealLab<'_> {
     }
 
     fn check_command(&self, names: &[String]) -> Result<CommandSpec, String> {
-        let own = std::env::current_exe().map_err(|error| format!("cannot find lab-probe itself: {error}"))?;
-        let directory = std::env::current_dir().map_err(|error| format!("no current directory: {error}"))?;
+        let own = std::env::current_exe()
+            .map_err(|error| format!("cannot find lab-probe itself: {error}; start the server again"))?;
+        let directory = std::env::current_dir()
+            .map_err(|error| format!("no current directory: {error}; start the server in one that is there"))?;
         let mut arguments: Vec<OsString> = Vec::new();
         if let Some(config) = &self.cli.global.config {
             arguments.extend(["--config".into(), config.clone().into()]);

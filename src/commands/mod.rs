@@ -21,15 +21,19 @@ mod worktree;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::cli::{self, Cli, ColorChoice, Command};
 use crate::config::diagnose::ConfigError;
-use crate::config::settings::Settings;
-use crate::exit::{Exit, UsageError};
+use crate::config::settings::{BrokenOutput, Settings};
+use crate::exit::{Exit, Failed};
+use crate::fs::remedy::remedy;
 use crate::log;
 use crate::proc;
+use crate::sink::DeliveryError;
 use crate::sink::style::Style;
+use crate::state::{history, store};
 
 /// Runs what the command line asks for and says how it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -49,23 +53,66 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     exit.into()
 }
 
-/// Says why a command ended and chooses the exit code. A bad configuration has a line for each of its problems.
-fn failed(error: &anyhow::Error) -> Exit {
-    if let Some(config) = error.downcast_ref::<ConfigError>() {
-        config.lines().for_each(log::error);
-        return Exit::Usage;
-    }
-    log::error(format!("{error:#}"));
-    if error.is::<UsageError>() {
-        Exit::Usage
-    } else if error.is::<perform::AnotherPass>() {
-        Exit::Locked
-    } else {
-        Exit::Trouble
+/// Says why a command ended and what to do, and gives the exit code.
+fn failed(error: &Failed) -> Exit {
+    error.what.iter().for_each(log::error);
+    log::hint(&error.hint);
+    error.exit
+}
+
+/// A file that the operating system refuses.
+fn refused(what: &str, path: &Path, error: &io::Error) -> Failed {
+    Failed::trouble(format!("{what} {}: {error}", path.display()), remedy(path, error))
+}
+
+/// From here on a signal ends every child before it ends the command.
+fn catch_signals() -> Result<(), Failed> {
+    proc::signals::install()
+        .map_err(|error| Failed::trouble(format!("cannot install the signal handlers: {error}"), TASKS))
+}
+
+fn no_threads(error: &impl std::fmt::Display) -> Failed {
+    Failed::trouble(format!("cannot start the threads that checks run on: {error}"), TASKS)
+}
+
+/// Signal handlers and checks need a thread or a descriptor each.
+const TASKS: &str =
+    "raise the limits on tasks and open files (TasksMax= and LimitNOFILE= of the unit; ulimit -u, ulimit -n)";
+
+impl From<ConfigError> for Failed {
+    fn from(error: ConfigError) -> Self {
+        let hint = if error.path.as_os_str().as_encoded_bytes().starts_with(b"--") {
+            "correct the option; `lab-probe --help` shows what it takes"
+        } else if error.path.is_file() {
+            "correct the file; `lab-probe config check` says when it is right"
+        } else {
+            "name another file with --config, or write one with `lab-probe config init FILE`"
+        };
+        Failed { exit: Exit::Usage, what: error.lines().collect(), hint: hint.to_owned() }
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<Exit> {
+/// The state that could not be saved; the error names the file.
+fn not_saved(settings: &Settings, error: &io::Error) -> Failed {
+    Failed::trouble(error.to_string(), remedy(&store::path(&settings.probe.state_dir), error))
+}
+
+fn no_history(state_dir: &Path, error: &io::Error) -> Failed {
+    refused("cannot read the history in", &history::directory(state_dir), error)
+}
+
+/// An output that the environment spoils.
+fn broken(output: &BrokenOutput) -> DeliveryError {
+    DeliveryError::new(&output.problem, "correct the setting, or set the variable where lab-probe runs")
+}
+
+impl From<DeliveryError> for Failed {
+    fn from(error: DeliveryError) -> Self {
+        Failed::trouble(error.what, error.hint)
+    }
+}
+
+fn run(cli: &Cli) -> Result<Exit, Failed> {
     match &cli.command {
         None => pass::run(cli),
         Some(Command::Check(args)) => check::run(cli, args),
@@ -88,7 +135,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
 }
 
 /// The settings that this command line leads to.
-fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
+fn load_settings(cli: &Cli) -> Result<Settings, Failed> {
     Ok(crate::config::load(cli.global.config.as_deref())?)
 }
 
@@ -109,7 +156,10 @@ fn print(text: &str) -> bool {
         Ok(()) => true,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => true,
         Err(error) => {
-            log::error(format!("cannot write to standard output: {error}"));
+            failed(&Failed::trouble(
+                format!("cannot write to standard output: {error}"),
+                "see where it leads: a full disk, or a closed descriptor (`>&-`)",
+            ));
             false
         }
     }

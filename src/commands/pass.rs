@@ -6,7 +6,8 @@ use crate::cli::{Cli, PassArgs, PassFormat};
 use crate::clock::{self, Deadline};
 use crate::config;
 use crate::config::settings::{OutputSettings, Settings, TextfileSettings};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
+use crate::fs::remedy::remedy;
 use crate::log;
 use crate::metrics;
 use crate::model::history::Record;
@@ -25,7 +26,7 @@ const MOST_WARNED: usize = 100;
 ///
 /// # Errors
 /// Configuration (exit 2), the lock (exit 75); everything later is part of the outcome.
-pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
     let mut settings = super::load_settings(cli)?;
     override_with(&mut settings, &cli.pass)?;
     let format = resolve(cli.pass.format);
@@ -39,7 +40,7 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let deliveries = match (&exposition, cli.pass.dry_run) {
         (_, true) => Vec::new(),
         (Ok(text), false) => deliver(&settings.output, text, performed.deadline),
-        (Err(error), false) => undeliverable(&settings.output, &error.to_string()),
+        (Err(error), false) => undeliverable(&settings.output, &Failed::bug(error)),
     };
     if !cli.pass.dry_run {
         keep_history(&settings, &mut performed, &deliveries);
@@ -52,10 +53,13 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
 }
 
 /// The command line wins over the configuration.
-fn override_with(settings: &mut Settings, args: &PassArgs) -> anyhow::Result<()> {
+fn override_with(settings: &mut Settings, args: &PassArgs) -> Result<(), Failed> {
     if let Some(deadline) = args.deadline {
         if deadline.is_zero() {
-            return Err(crate::exit::UsageError("--deadline must be longer than zero".into()).into());
+            return Err(Failed::usage(
+                "--deadline must be longer than zero",
+                "leave it out, or give a duration such as 25s",
+            ));
         }
         settings.probe.deadline = deadline;
     }
@@ -119,7 +123,7 @@ fn deliver(output: &OutputSettings, exposition: &str, deadline: Deadline) -> Vec
     let broken = output.broken.iter().map(|broken| Delivery {
         output: broken.output,
         destination: "(not known)".into(),
-        error: Some(broken.problem.clone()),
+        error: Some(super::broken(broken).to_string()),
     });
     textfile.into_iter().chain(pushgateway).chain(broken).collect()
 }
@@ -133,13 +137,13 @@ fn ended(output: &'static str, destination: String, result: Result<(), DeliveryE
 }
 
 /// Nothing is delivered that node_exporter would reject; the last good delivery stays.
-fn undeliverable(output: &OutputSettings, why: &str) -> Vec<Delivery> {
+fn undeliverable(output: &OutputSettings, why: &Failed) -> Vec<Delivery> {
     let textfile = output.textfile.as_ref().map(|textfile| ("textfile", textfile_destination(textfile)));
     let pushgateway = output.pushgateway.as_ref().map(|push| ("pushgateway", sink::pushgateway::destination(push)));
     [textfile, pushgateway]
         .into_iter()
         .flatten()
-        .map(|(output, destination)| Delivery { output, destination, error: Some(why.to_owned()) })
+        .map(|(output, destination)| Delivery { output, destination, error: Some(why.to_string()) })
         .collect()
 }
 
@@ -153,7 +157,10 @@ fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: &[De
     let (record, written) = Record::of(&performed.snapshot, failed, &performed.state.written);
     match history::append(&settings.probe.state_dir, &record) {
         Ok(()) => performed.state.written = written,
-        Err(error) => log::warn(format!("the history of this pass is not kept: {error}")),
+        Err(error) => {
+            let place = history::directory(&settings.probe.state_dir);
+            log::warn(format!("the history of this pass is not kept: {error}; {}", remedy(&place, &error)));
+        }
     }
 }
 
@@ -171,7 +178,7 @@ fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery])
     if performed.state_trouble.is_none()
         && let Err(error) = store::save(&settings.probe.state_dir, state)
     {
-        performed.state_trouble = Some(error.to_string());
+        performed.state_trouble = Some(super::not_saved(settings, &error));
     }
     performed.state_trouble.is_none()
 }
@@ -191,7 +198,7 @@ fn print(
         PassFormat::Json => match sink::json::Document::new(snapshot, deliveries, &performed.warnings).to_text() {
             Ok(text) => text,
             Err(error) => {
-                log::error(format!("cannot write the JSON document: {error}"));
+                super::failed(&Failed::bug(format!("cannot write the JSON document: {error}")));
                 return false;
             }
         },
@@ -206,7 +213,7 @@ fn report(format: PassFormat, settings: &Settings, performed: &Performed, delive
         log::error(failed.to_string());
     }
     if let Some(trouble) = &performed.state_trouble {
-        log::error(trouble);
+        super::failed(trouble);
     }
     if format == PassFormat::None {
         log::pass(line(performed, deliveries, settings.output.defaulted));

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 
 use crate::check;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::fs;
+use crate::exit::Failed;
+use crate::fs::access;
 use crate::log;
 use crate::model::mcp::Reach;
 use crate::model::observation::{Facts, Memory, Remembered};
@@ -71,39 +71,28 @@ pub struct Performed {
     /// What was odd on the way.
     pub warnings: Vec<String>,
     /// Why the state must not, or cannot, be saved; this alone makes the pass end with exit 1.
-    pub state_trouble: Option<String>,
+    pub state_trouble: Option<Failed>,
     /// Held until the pass ends.
     _lock: Option<Lock>,
 }
 
-/// Another pass holds the lock (exit 75).
-#[derive(Debug)]
-pub struct AnotherPass(pub String);
-
-impl std::fmt::Display for AnotherPass {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "another pass is running (it holds the lock on {}); try again when it has ended", self.0)
-    }
-}
-
-impl std::error::Error for AnotherPass {}
-
 /// Checks what is due and selected.
 ///
 /// # Errors
-/// [`AnotherPass`], an unknown target name ([`crate::exit::UsageError`]), or no threads to be had.
-pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) -> anyhow::Result<Performed> {
+/// Another pass (exit 75), an unknown target name (exit 2), or no threads to be had.
+pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) -> Result<Performed, Failed> {
     let begun = clock::instant();
     let started_at = clock::now();
     // A signal from here on ends every child, lets a replacement under way finish, and ends the pass.
-    proc::signals::install().context("cannot install the signal handlers")?;
+    super::catch_signals()?;
     let deadline = Deadline::after(settings.probe.deadline);
     let (lock, mut state_trouble) = take_lock(&settings.probe.state_dir)?;
     let mut loaded = store::load(&settings.probe.state_dir, started_at);
     let mut state = loaded.state;
     if loaded.unreadable {
         // Said once, as what makes the pass fail.
-        state_trouble = state_trouble.or(loaded.warnings.pop());
+        let said = loaded.warnings.pop().unwrap_or_default();
+        state_trouble.get_or_insert_with(|| unreadable(&settings.probe.state_dir, said));
     }
     let Plan { targets, mut warnings } = plan::all(settings, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
@@ -147,22 +136,24 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
     Ok(Performed { snapshot, state, deadline, started_at, warnings, state_trouble, _lock: lock })
 }
 
-fn take_lock(state_dir: &Path) -> anyhow::Result<(Option<Lock>, Option<String>)> {
+fn take_lock(state_dir: &Path) -> Result<(Option<Lock>, Option<Failed>), Failed> {
     match lock::take(state_dir) {
         Ok(lock) => Ok((Some(lock), None)),
-        Err(LockError::Held) => Err(anyhow!(AnotherPass(state_dir.display().to_string()))),
-        Err(LockError::Unavailable(error)) => Ok((
-            None,
-            Some(format!(
-                "the state directory {} cannot be used: {error}; {}",
-                state_dir.display(),
-                fs::advice(&error).unwrap_or("set `probe.state_dir` to a directory of this user")
-            )),
-        )),
+        Err(LockError::Held) => Err(Failed::locked(state_dir)),
+        Err(LockError::Unavailable(error)) => {
+            let trouble = super::refused("the state directory cannot be used:", state_dir, &error);
+            let hint = format!("{}; or set `probe.state_dir`", trouble.hint);
+            Ok((None, Some(Failed { hint, ..trouble })))
+        }
     }
 }
 
-fn refuse_unknown_names(targets: &[Target], selection: &Selection) -> anyhow::Result<()> {
+fn unreadable(state_dir: &Path, said: String) -> Failed {
+    let file = access::quoted(&store::path(state_dir));
+    Failed::trouble(said, format!("let this user read it (ls -l {file}), or move it away to begin anew"))
+}
+
+fn refuse_unknown_names(targets: &[Target], selection: &Selection) -> Result<(), Failed> {
     for name in &selection.names {
         if targets.iter().any(|target| named(target, name)) {
             continue;
@@ -173,10 +164,10 @@ fn refuse_unknown_names(targets: &[Target], selection: &Selection) -> anyhow::Re
             .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
             .filter(|nearest| strsim::jaro_winkler(nearest, name) > 0.7);
         let suggestion = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
-        return Err(crate::exit::UsageError(format!(
-            "no target is called {name:?}{suggestion} (`lab-probe list` shows all)"
-        ))
-        .into());
+        return Err(Failed::usage(
+            format!("no target is called {name:?}{suggestion}"),
+            "`lab-probe list` shows all targets",
+        ));
     }
     Ok(())
 }
@@ -200,7 +191,7 @@ fn check_all(
     checks_end: Deadline,
     started_at: Timestamp,
     show_progress: bool,
-) -> anyhow::Result<Vec<Fate>> {
+) -> Result<Vec<Fate>, Failed> {
     let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
     let chosen: Vec<usize> = (0..targets.len()).filter(|&index| due[index]).collect();
     let places = proc::Places::new(settings.probe.max_starts);
@@ -234,7 +225,7 @@ fn check_all(
             }
         }
     })
-    .context("cannot start the threads that checks run on; raise the limit on tasks (TasksMax, ulimit -u)")?;
+    .map_err(|error| super::no_threads(&error))?;
     // Whatever is still running belongs to a check that was cut off, or left its check behind.
     proc::end_everything();
     proc::signals::give_way();

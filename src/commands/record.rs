@@ -14,7 +14,7 @@ use crate::check::worktree::{self, Contents, Reports};
 use crate::cli::{Cli, RecordArgs};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 use crate::log;
 use crate::plan::worktrees::{self, Place};
 use crate::proc::{self, PassedThrough};
@@ -42,7 +42,7 @@ struct Begun {
 ///
 /// # Errors
 /// Never; a command that cannot be started is said and gives a shell's exit code.
-pub(super) fn run(cli: &Cli, args: &RecordArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, args: &RecordArgs) -> Result<Exit, Failed> {
     let directory = args.directory.clone().unwrap_or_else(|| PathBuf::from("."));
     let begun = match super::load_settings(cli) {
         Ok(settings) => begin(&settings, &directory),
@@ -62,8 +62,11 @@ pub(super) fn run(cli: &Cli, args: &RecordArgs) -> anyhow::Result<Exit> {
         }
         Err(error) => {
             let command = args.command.first().map_or_else(String::new, |c| c.to_string_lossy().into_owned());
-            log::error(format!("cannot start {command:?}: {error}"));
-            let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE };
+            let (code, hint) = match error.kind() {
+                io::ErrorKind::NotFound => (NOT_FOUND, "install it, or correct its name or PATH"),
+                _ => (NOT_EXECUTABLE, "see whether it may be executed (ls -l, chmod +x)"),
+            };
+            super::failed(&Failed::trouble(format!("cannot start {command:?}: {error}"), hint));
             Ok(Exit::Child(code))
         }
     }
@@ -74,15 +77,15 @@ fn begin(settings: &Settings, directory: &Path) -> Option<Begun> {
     let place = match worktrees::containing(directory) {
         Ok(place) => place,
         Err(reason) => {
-            log::warn(format!("not recorded: {reason}"));
+            log::warn(format!("not recorded: {reason}; run it in a git worktree, or name one with -C DIR"));
             return None;
         }
     };
     let run = match record::begin(&settings.probe.records_dir(), &place.path) {
         Ok(run) => run,
         Err(error) => {
-            let state_dir = settings.probe.state_dir.display();
-            log::warn(format!("not recorded: cannot write to the state directory {state_dir}: {error}"));
+            let records = settings.probe.records_dir();
+            log::warn(super::refused("not recorded: cannot write below", &records, &error).to_string());
             return None;
         }
     };
@@ -97,7 +100,9 @@ fn contents(place: &Place) -> Option<Contents> {
     match worktree::contents(&place.path, &place.git_dir, &place.common_dir, deadline) {
         Ok(contents) => Some(contents),
         Err(reason) => {
-            log::warn(format!("cannot tell what is tested: {reason}"));
+            log::warn(format!(
+                "cannot tell what is tested: {reason}; the verdict will not count; see what `git status` says"
+            ));
             None
         }
     }
@@ -127,7 +132,7 @@ fn finish(begun: Begun, ended: PassedThrough, duration: Duration) {
         log::debug("tracked files changed while the command ran: its verdict will not count");
     }
     if let Err(error) = run.finish(&verdict) {
-        log::warn(format!("the verdict could not be kept: {error}"));
+        log::warn(format!("the verdict could not be kept: {error}; see `lab-probe doctor` on the state directory"));
     }
 }
 

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 
 use super::recall::recall;
 use crate::cli::{Cli, ReportArgs};
 use crate::clock;
 use crate::daily::page::page;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 use crate::fs;
 use crate::model::history::{Record, day_of};
 use crate::state::history;
@@ -21,7 +20,7 @@ const MODE: u32 = 0o644;
 ///
 /// # Errors
 /// Configuration (exit 2); a history or a file that the operating system refuses.
-pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, args: &ReportArgs) -> Result<Exit, Failed> {
     let settings = super::load_settings(cli)?;
     let now = clock::now();
     let recalled = recall(&settings);
@@ -30,16 +29,17 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
     if args.html == Path::new("-") {
         return Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble });
     }
-    fs::replace(&args.html, text.as_bytes(), MODE).with_context(|| format!("cannot write {}", args.html.display()))?;
+    fs::replace(&args.html, text.as_bytes(), MODE)
+        .map_err(|error| super::refused("cannot write", &args.html, &error))?;
     Ok(Exit::Done)
 }
 
 /// The records of yesterday and today.
-fn last_day(state_dir: &Path, now: Timestamp) -> anyhow::Result<Vec<Record>> {
+fn last_day(state_dir: &Path, now: Timestamp) -> Result<Vec<Record>, Failed> {
     let yesterday = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
     let mut records = Vec::new();
     for day in [day_of(yesterday), day_of(now)] {
-        records.extend(history::read(state_dir, &day).context("cannot read the history")?);
+        records.extend(history::read(state_dir, &day).map_err(|error| super::no_history(state_dir, &error))?);
     }
     Ok(records)
 }

@@ -3,16 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use jiff::tz::TimeZone;
 
-use super::perform::AnotherPass;
 use crate::cli::{Cli, SendTo, SummaryArgs, SummaryFormat};
 use crate::clock::{self, Deadline};
 use crate::config::settings::{Settings, TelegramSettings};
 use crate::daily::Day;
 use crate::daily::text::{Markup, report};
-use crate::exit::{Exit, UsageError};
+use crate::exit::{Exit, Failed};
 use crate::fs;
 use crate::log;
 use crate::model::secret::Secret;
@@ -29,13 +27,15 @@ const MOST_CREDENTIAL_BYTES: u64 = 4096;
 ///
 /// # Errors
 /// Configuration (exit 2), a history that cannot be read, a message that was not taken.
-pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> Result<Exit, Failed> {
     let settings = super::load_settings(cli)?;
     let now = clock::now();
     let date = args.date.unwrap_or_else(|| TimeZone::UTC.to_datetime(now).date());
-    let from = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).context("no such day")?;
-    let records = history::read(&settings.probe.state_dir, &date.to_string())
-        .with_context(|| format!("cannot read the history of {date}"))?;
+    let from = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|error| {
+        Failed::usage(format!("no report can be made of {date}: {error}"), "give a day as in --date 2026-11-24")
+    })?;
+    let state_dir = &settings.probe.state_dir;
+    let records = history::read(state_dir, &date.to_string()).map_err(|error| super::no_history(state_dir, &error))?;
     let day = Day::of(&date.to_string(), from, now, &records);
     match args.send {
         Some(SendTo::Telegram) => send(&settings, &day),
@@ -43,7 +43,7 @@ pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
             let text = match args.format {
                 SummaryFormat::Text => report(&day, Markup::Plain),
                 SummaryFormat::Html => report(&day, Markup::Html),
-                SummaryFormat::Json => serde_json::to_string_pretty(&day)? + "\n",
+                SummaryFormat::Json => serde_json::to_string_pretty(&day).map_err(Failed::bug)? + "\n",
             };
             Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
         }
@@ -51,18 +51,20 @@ pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
 }
 
 /// Sends what has not been sent of the day's report yet. A message counts as sent once Telegram has said so.
-fn send(settings: &Settings, day: &Day) -> anyhow::Result<Exit> {
+fn send(settings: &Settings, day: &Day) -> Result<Exit, Failed> {
     let chat = chat(&settings.telegram)?;
     let directory = history::directory(&settings.probe.state_dir);
     // Two that run at once would both find nothing sent.
     let _lock = match lock::take(&directory) {
         Ok(lock) => lock,
-        Err(lock::LockError::Held) => return Err(AnotherPass(directory.display().to_string()).into()),
+        Err(lock::LockError::Held) => return Err(Failed::locked(&directory)),
         Err(lock::LockError::Unavailable(error)) => {
-            bail!("cannot remember what is sent in {}: {error}; nothing is sent", directory.display())
+            return Err(super::refused("nothing is sent, because it cannot be remembered in", &directory, &error));
         }
     };
-    let already = sent::parts(&settings.probe.state_dir, &day.date)?;
+    let already = sent::parts(&settings.probe.state_dir, &day.date).map_err(|error| {
+        super::refused("nothing is sent, because what was sent cannot be read in", &directory, &error)
+    })?;
     if already == sent::ALL {
         log::info(format!("the report of {} has been sent before", day.date));
         return Ok(Exit::Done);
@@ -72,15 +74,16 @@ fn send(settings: &Settings, day: &Day) -> anyhow::Result<Exit> {
     for (index, message) in messages.iter().enumerate().skip(already as usize) {
         telegram::send(&chat, message, deadline)?;
         let done = if index + 1 == messages.len() { sent::ALL } else { index as u32 + 1 };
-        sent::remember(&settings.probe.state_dir, &day.date, done)
-            .context("the report was sent, but that cannot be remembered")?;
+        sent::remember(&settings.probe.state_dir, &day.date, done).map_err(|error| {
+            super::refused("the report was sent, but that cannot be remembered in", &directory, &error)
+        })?;
     }
     log::info(format!("sent the report of {}", day.date));
     Ok(Exit::Done)
 }
 
 /// The chat, from the configuration or from systemd credentials.
-fn chat(settings: &TelegramSettings) -> anyhow::Result<Chat> {
+fn chat(settings: &TelegramSettings) -> Result<Chat, Failed> {
     let token = match &settings.token_file {
         Some(file) => Some(read(file)?),
         None => credential("telegram-token")?,
@@ -91,30 +94,34 @@ fn chat(settings: &TelegramSettings) -> anyhow::Result<Chat> {
     };
     match (token, chat_id) {
         (Some(token), Some(chat_id)) => Ok(Chat { api_url: settings.api_url.clone(), token, chat_id }),
-        (None, _) => Err(UsageError(
-            "no bot token: set [telegram] token_file, or give the unit the credential telegram-token (LoadCredential=)"
-                .into(),
-        )
-        .into()),
-        (Some(_), None) => Err(UsageError(
-            "no chat: set [telegram] chat_id, or give the unit the credential telegram-chat-id (LoadCredential=)"
-                .into(),
-        )
-        .into()),
+        (None, _) => Err(missing("bot token", "token_file", "telegram-token")),
+        (Some(_), None) => Err(missing("chat", "chat_id", "telegram-chat-id")),
     }
 }
 
+fn missing(what: &str, key: &str, credential: &str) -> Failed {
+    Failed::usage(
+        format!("no {what} to send the report with"),
+        format!("set [telegram] {key}, or give the unit the credential {credential} (LoadCredential=)"),
+    )
+}
+
 /// A credential of the unit (systemd.exec(5), LoadCredential=), if it has it.
-fn credential(name: &str) -> anyhow::Result<Option<Secret>> {
+fn credential(name: &str) -> Result<Option<Secret>, Failed> {
     let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") else { return Ok(None) };
     let file = Path::new(&directory).join(name);
     if file.exists() { read(&file).map(Some) } else { Ok(None) }
 }
 
-fn read(file: &Path) -> anyhow::Result<Secret> {
+fn read(file: &Path) -> Result<Secret, Failed> {
     let bytes =
-        fs::read_capped(file, MOST_CREDENTIAL_BYTES).with_context(|| format!("cannot read {}", file.display()))?;
+        fs::read_capped(file, MOST_CREDENTIAL_BYTES).map_err(|error| super::refused("cannot read", file, &error))?;
     let text = String::from_utf8(bytes).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let text = text.filter(|text| !text.contains(char::is_whitespace));
-    text.map(Secret::new).ok_or_else(|| UsageError(format!("{} does not hold one line of text", file.display())).into())
+    text.map(Secret::new).ok_or_else(|| {
+        Failed::usage(
+            format!("{} does not hold one line of text", file.display()),
+            "put the token or chat id into it, and nothing else",
+        )
+    })
 }

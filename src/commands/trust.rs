@@ -4,11 +4,9 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use anyhow::Context as _;
-
 use crate::cli::{Cli, TrustArgs};
 use crate::clock;
-use crate::exit::{Exit, UsageError};
+use crate::exit::{Exit, Failed};
 use crate::log::{self, printable};
 use crate::plan;
 use crate::plan::mcp::inspect::{self, Inspection};
@@ -19,18 +17,21 @@ use crate::plan::surroundings::Surroundings;
 ///
 /// # Errors
 /// A file that is no project's or cannot be read (exit 2); a store that cannot be written (exit 1).
-pub(super) fn run(cli: &Cli, args: &TrustArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, args: &TrustArgs) -> Result<Exit, Failed> {
     let settings = super::load_settings(cli)?;
     let surroundings = Surroundings::of_process();
-    let inspections: Vec<Inspection> = args
-        .files
-        .iter()
-        .map(|file| inspect::inspect(file, &surroundings))
-        .collect::<Result<_, _>>()
-        .map_err(UsageError)?;
+    let inspections: Vec<Inspection> =
+        args.files.iter().map(|file| inspect::inspect(file, &surroundings)).collect::<Result<_, _>>().map_err(
+            |why| {
+                Failed::usage(
+                    why,
+                    "nothing is trusted; name a project's file that is yours, as in `lab-probe trust .mcp.json`",
+                )
+            },
+        )?;
     let state_dir = &settings.probe.state_dir;
     allow(state_dir, &inspections)
-        .with_context(|| format!("cannot write {}; nothing new is trusted", trust::path(state_dir).display()))?;
+        .map_err(|error| super::refused("nothing new is trusted: cannot write", &trust::path(state_dir), &error))?;
     let text: String = inspections.iter().map(shown).collect();
     for inspection in &inspections {
         // A timer's pass starts in no project; its user would wait in vain.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::cli::{Cli, VerifyArgs};
 use crate::exit::Exit;
+use crate::fs::remedy::remedy;
 use crate::metrics::check::{Inspector, Report, Severity};
 use crate::sink::style::{Ink, Style};
 use crate::sink::survey;
@@ -22,7 +23,7 @@ pub(super) fn run(cli: &Cli, args: &VerifyArgs) -> Exit {
 fn inspect(path: &Path, inspector: &mut Inspector) {
     let entries = match survey::entries(path) {
         Ok(entries) => entries,
-        Err(error) => return inspector.add_missing(path, &error.to_string()),
+        Err(error) => return inspector.add_missing(path, &format!("{error}; {}", remedy(path, &error))),
     };
     let directory = if path.is_dir() { Some(path) } else { path.parent().filter(|p| !p.as_os_str().is_empty()) };
     if let Some((closed, access)) = directory.and_then(survey::closed_directory) {

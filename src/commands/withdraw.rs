@@ -1,26 +1,22 @@
 //! `lab-probe withdraw`: take back what was delivered.
 
-use anyhow::anyhow;
-
 use crate::cli::Cli;
 use crate::clock::Deadline;
 use crate::config::settings::Settings;
-use crate::exit::Exit;
+use crate::exit::{Exit, Failed};
 use crate::log;
 use crate::sink::{self, DeliveryError};
 use crate::state::lock::{self, LockError};
-
-use super::perform::AnotherPass;
 
 /// Removes the textfile and deletes the Pushgateway group. One that fails does not keep the other.
 ///
 /// # Errors
 /// Configuration (exit 2); another pass at work (exit 75), which would deliver again right away.
-pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
     let settings = super::load_settings(cli)?;
     let _lock = match lock::take(&settings.probe.state_dir) {
         Ok(lock) => Some(lock),
-        Err(LockError::Held) => return Err(anyhow!(AnotherPass(settings.probe.state_dir.display().to_string()))),
+        Err(LockError::Held) => return Err(Failed::locked(&settings.probe.state_dir)),
         // Without a state directory passes cannot be kept apart either.
         Err(LockError::Unavailable(_)) => None,
     };
@@ -50,9 +46,7 @@ fn withdraw(settings: &Settings) -> Vec<(&'static str, String, Result<bool, Deli
         let result = sink::pushgateway::withdraw(pushgateway, deadline).map(|()| true);
         ("pushgateway", sink::pushgateway::destination(pushgateway), result)
     });
-    let broken = output
-        .broken
-        .iter()
-        .map(|broken| (broken.output, "(not known)".to_owned(), Err(DeliveryError::new(broken.problem.clone(), ""))));
+    let broken =
+        output.broken.iter().map(|broken| (broken.output, "(not known)".to_owned(), Err(super::broken(broken))));
     textfile.into_iter().chain(pushgateway).chain(broken).collect()
 }

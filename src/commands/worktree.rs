@@ -4,35 +4,44 @@ use std::path::{Path, PathBuf};
 
 use crate::check::worktree::declared::{self, EditError};
 use crate::cli::{WorktreeArgs, WorktreeCommand};
-use crate::exit::{Exit, UsageError};
+use crate::exit::{Exit, Failed};
 use crate::log;
 use crate::plan::worktrees;
 
 /// Runs `worktree …`.
 ///
 /// # Errors
-/// No worktree there, a file that cannot be read or written, a declaration that is not possible ([`UsageError`]).
-pub(super) fn run(args: &WorktreeArgs) -> anyhow::Result<Exit> {
+/// No worktree there, a file that cannot be read or written, a declaration that is not possible (exit 2).
+pub(super) fn run(args: &WorktreeArgs) -> Result<Exit, Failed> {
     match &args.command {
         WorktreeCommand::Show { directory } => show(&root(directory.as_deref())?),
         WorktreeCommand::Set { directory, declarations } => {
-            declared::set(&root(directory.as_deref())?, declarations).map_err(|error| match error {
-                EditError::Invalid(sentence) => UsageError(sentence).into(),
-                error @ EditError::File(..) => anyhow::Error::new(error),
-            })?;
+            let root = root(directory.as_deref())?;
+            declared::set(&root, declarations).map_err(|error| not_edited(&error))?;
             Ok(Exit::Done)
         }
     }
 }
 
-fn root(directory: Option<&Path>) -> anyhow::Result<PathBuf> {
+fn root(directory: Option<&Path>) -> Result<PathBuf, Failed> {
     let directory = directory.unwrap_or(Path::new("."));
-    Ok(worktrees::containing(directory).map_err(UsageError)?.path)
+    let place = worktrees::containing(directory);
+    Ok(place.map_err(|why| Failed::usage(why, "run it in a git worktree, or name one with -C DIR"))?.path)
+}
+
+fn not_edited(error: &EditError) -> Failed {
+    match error {
+        EditError::Invalid(sentence) => Failed::usage(
+            sentence,
+            "for example: lab-probe worktree set status=blocked test_status=failing note=\"why\"",
+        ),
+        EditError::File(path, error) => super::refused("cannot read or edit", path, error),
+    }
 }
 
 /// Prints the file as it stands; what a pass would ignore in it is said beside.
-fn show(root: &Path) -> anyhow::Result<Exit> {
-    let text = declared::text(root)?;
+fn show(root: &Path) -> Result<Exit, Failed> {
+    let text = declared::text(root).map_err(|error| not_edited(&error))?;
     let printed = super::print(&text);
     for note in declared::read(root).notes {
         log::warn(note);

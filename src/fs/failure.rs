@@ -3,32 +3,37 @@
 use std::fmt;
 use std::io;
 
-/// A step of a longer work that failed; the operating system's number stays readable for [`advice`].
+/// A failure with words in front; the operating system's number stays readable for [`advice`].
 #[derive(Debug)]
-struct Step {
-    what: &'static str,
+struct Told {
+    what: String,
     source: io::Error,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for Told {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.what, self.source)
+        write!(f, "{}: {}", self.what, self.source)
     }
 }
 
-impl std::error::Error for Step {
+impl std::error::Error for Told {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
     }
 }
 
+/// The error with these words in front.
+pub fn told(what: impl Into<String>, source: io::Error) -> io::Error {
+    io::Error::new(source.kind(), Told { what: what.into(), source })
+}
+
 /// The error with the step that failed in front.
-pub(super) fn step(what: &'static str, source: io::Error) -> io::Error {
-    io::Error::new(source.kind(), Step { what, source })
+pub(super) fn step(what: &str, source: io::Error) -> io::Error {
+    told(format!("cannot {what}"), source)
 }
 
 /// What would mend a failure; `None` where its cause says nothing about that.
-pub fn advice(error: &io::Error) -> Option<&'static str> {
+pub(super) fn advice(error: &io::Error) -> Option<&'static str> {
     Some(match number(error)? {
         libc::ENOSPC | libc::EDQUOT => "free some space there",
         libc::EIO => "the disk, or the way to it, is failing: `journalctl -k` says more",
@@ -47,8 +52,7 @@ pub fn explained(error: &io::Error) -> String {
 }
 
 fn number(error: &io::Error) -> Option<i32> {
-    let of_step = || error.get_ref()?.downcast_ref::<Step>()?.source.raw_os_error();
-    error.raw_os_error().or_else(of_step)
+    error.raw_os_error().or_else(|| number(&error.get_ref()?.downcast_ref::<Told>()?.source))
 }
 
 /// Calls again what a signal has interrupted: on network file systems even a rename can be.
@@ -67,10 +71,10 @@ mod tests {
 
     #[test]
     fn advice_reaches_through_the_step() {
-        let full = step("write", io::Error::from_raw_os_error(libc::ENOSPC));
+        let full = told("the state", step("write", io::Error::from_raw_os_error(libc::ENOSPC)));
         assert_eq!(full.kind(), io::ErrorKind::StorageFull);
         let said = explained(&full);
-        assert_eq!(said, "cannot write: No space left on device (os error 28); free some space there");
+        assert_eq!(said, "the state: cannot write: No space left on device (os error 28); free some space there");
         assert_eq!(explained(&io::Error::other("what we say ourselves")), "what we say ourselves");
     }
 

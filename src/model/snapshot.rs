@@ -59,7 +59,9 @@ impl Entry {
     /// What to do, where something is to be done about the target or about its check.
     pub fn hint(&self) -> Option<String> {
         let of_check = match (self.outcome, &self.observation) {
-            (Outcome::Error, _) => "report it with the sentence beside it: it is a bug in lab-probe; no other target is touched",
+            (Outcome::Error, _) => {
+                "report it with the sentence beside it: it is a bug in lab-probe; no other target is touched"
+            }
             (Outcome::TimedOut, _) if self.trouble.is_some() => {
                 "raise `probe.deadline`, or lower the `timeout` of slow targets; the next pass tries again"
             }

@@ -38,7 +38,7 @@ impl fmt::Display for Delivery {
 pub struct DeliveryError {
     /// What failed, secrets taken out.
     pub what: String,
-    /// What to do next; empty where nothing sensible is known.
+    /// What to do next.
     pub hint: String,
 }
 
@@ -51,8 +51,7 @@ impl DeliveryError {
 
 impl fmt::Display for DeliveryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        if self.hint.is_empty() { Ok(()) } else { write!(f, "; {}", self.hint) }
+        write!(f, "{}; {}", self.what, self.hint)
     }
 }
 

@@ -152,7 +152,7 @@ impl<'a> Gateway<'a> {
             401 | 403 => "check username and password_file, or bearer_token_file",
             404 | 405 => "check the URL: /metrics/job/… is put after it",
             413 => "let the proxy before the gateway take larger bodies",
-            _ => "",
+            _ => "see the gateway's log; the next pass pushes again",
         };
         Failure { what, hint, again: status == 429 || status >= 500, asked_to_wait }
     }

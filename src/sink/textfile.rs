@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::DeliveryError;
 use crate::config::settings::TextfileSettings;
 use crate::fs;
+use crate::fs::remedy::remedy;
 
 /// Everybody may read it: node_exporter runs as a user of its own.
 const MODE: u32 = 0o644;
@@ -120,7 +121,7 @@ fn explain(directory: &Path, error: &io::Error) -> DeliveryError {
         io::ErrorKind::IsADirectory => {
             DeliveryError::new(what("a directory stands where the file belongs"), "move it away")
         }
-        _ => DeliveryError::new(error.to_string(), fs::advice(error).unwrap_or_default()),
+        _ => DeliveryError::new(error.to_string(), remedy(directory, error)),
     }
 }
 

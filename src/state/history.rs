@@ -29,8 +29,7 @@ pub fn append(state_dir: &Path, record: &Record) -> io::Result<()> {
     let mut line = serde_json::to_vec(record)?;
     line.insert(0, b'\n');
     let file = directory.join(file_name(&day_of(record.at)));
-    fs::append_capped(&file, &line, MAX_BYTES)
-        .map_err(|e| io::Error::new(e.kind(), format!("{}: {}", file.display(), fs::explained(&e))))?;
+    fs::append_capped(&file, &line, MAX_BYTES).map_err(|e| fs::told(file.display().to_string(), e))?;
     if record.whole {
         prune(&directory);
     }

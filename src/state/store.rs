@@ -217,9 +217,9 @@ fn set_aside(path: &Path, why: &str) -> String {
 /// What the operating system said, the file's name in front.
 pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
     let path = path(state_dir);
-    serialize(state).and_then(|bytes| fs::replace(&path, &bytes, 0o600)).map_err(|e| {
-        io::Error::new(e.kind(), format!("cannot save the state {}: {}", path.display(), fs::explained(&e)))
-    })
+    serialize(state)
+        .and_then(|bytes| fs::replace(&path, &bytes, 0o600))
+        .map_err(|e| fs::told(format!("cannot save the state {}", path.display()), e))
 }
 
 /// The bytes of a state file.

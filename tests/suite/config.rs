@@ -41,10 +41,12 @@ fn a_wrong_config_ends_every_command_with_2_and_a_line_for_each_mistake() {
     for args in [&["config", "check"][..], &["config", "show"]] {
         let run = lab.run(args).expect_code(2);
         assert_eq!(run.stdout(), "");
-        assert_eq!(
-            run.stderr().lines().map(|line| &line[..33]).collect::<Vec<_>>(),
-            ["error: lab-probe.toml:2:7: \"ttl\" ", "error: lab-probe.toml:3:1: unknown"].map(|line| &line[..33])
-        );
+        let wanted =
+            ["error: lab-probe.toml:2:7: \"ttl\" ", "error: lab-probe.toml:3:1: unknown", "hint: correct the file; "];
+        let stderr = run.stderr();
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert_eq!(lines.len(), wanted.len(), "{stderr}");
+        assert!(lines.iter().zip(wanted).all(|(line, wanted)| line.starts_with(wanted)), "{stderr}");
     }
 }
 
@@ -53,7 +55,7 @@ fn what_is_no_configuration_file_is_refused_by_name() {
     let lab = Lab::new();
     let refused = |lab: &Lab, message: &str| {
         let run = lab.run(["config", "check", "c.toml"]).expect_code(2);
-        assert_eq!(run.stderr(), format!("error: c.toml: {message}\n"));
+        assert!(run.stderr().starts_with(&format!("error: c.toml: {message}\nhint: ")), "{}", run.stderr());
         let _ = std::fs::remove_file(lab.path().join("c.toml"));
         let _ = std::fs::remove_dir(lab.path().join("c.toml"));
     };
@@ -75,10 +77,12 @@ fn what_is_no_configuration_file_is_refused_by_name() {
     refused(&lab, "larger than 2 MiB; no configuration is");
     lab.write("c.toml", b"a = 1\n\0");
     let run = lab.run(["config", "check", "c.toml"]).expect_code(2);
-    assert_eq!(run.stderr(), "error: c.toml:2:1: a NUL byte: not a text file, or one that was damaged\n");
+    let nul = "error: c.toml:2:1: a NUL byte: not a text file, or one that was damaged\n";
+    assert!(run.stderr().starts_with(nul), "{}", run.stderr());
     lab.write("c.toml", b"a = 1\nb = \"\xff\"\n");
     let run = lab.run(["config", "check", "c.toml"]).expect_code(2);
-    assert_eq!(run.stderr(), "error: c.toml:2:6: not UTF-8 from here on; TOML is always UTF-8\n");
+    let broken = "error: c.toml:2:6: not UTF-8 from here on; TOML is always UTF-8\n";
+    assert!(run.stderr().starts_with(broken), "{}", run.stderr());
 }
 
 #[test]
@@ -91,13 +95,11 @@ fn a_config_that_names_commands_is_refused_while_others_may_write_it() {
     set_mode(&path, 0o646);
     let shown = path.canonicalize().expect("real").display().to_string();
     let run = lab.run(["config", "check"]).expect_code(2);
-    assert_eq!(
-        run.stderr(),
-        format!(
-            "error: lab-probe.toml:7:11: \"command\" names what to run, but others could change it: {shown} is \
-             writable by everyone (mode 0646); mend it with `chmod o-w {shown}`\n"
-        )
+    let exposed = format!(
+        "error: lab-probe.toml:7:11: \"command\" names what to run, but others could change it: {shown} is writable by \
+         everyone (mode 0646); mend it with `chmod o-w {shown}`\n"
     );
+    assert!(run.stderr().starts_with(&exposed), "{}", run.stderr());
     // The command it names is the one that mends it.
     let remedy = std::process::Command::new("sh").arg("-c").arg(format!("chmod o-w {shown}")).status();
     assert!(remedy.expect("a shell").success());

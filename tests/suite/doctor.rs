@@ -95,7 +95,7 @@ fn a_broken_configuration_is_a_finding_with_its_place() {
     assert!(evidence.contains("lab-probe.toml:6:1") && evidence.contains("retry_after"), "{evidence}");
     let table = lab.run(["doctor"]).expect_code(1).stdout();
     assert!(
-        table.starts_with("fail  config") && table.contains("→ correct it, then lab-probe config check"),
+        table.starts_with("fail  config") && table.contains("→ correct the file; `lab-probe config check`"),
         "{table}"
     );
 }

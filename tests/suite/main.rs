@@ -8,6 +8,7 @@ mod discovery;
 mod doctor;
 mod exposition;
 mod harness;
+mod hints;
 mod hostile_http;
 mod hostile_pass;
 mod http;

@@ -68,8 +68,9 @@ fn ask(user: bool, units: &[String], context: &Context) -> Result<BTreeMap<Strin
         Outcome::Exited(_) if captured.success() => Ok(split(&String::from_utf8_lossy(&captured.stdout), units)),
         Outcome::Exited(_) => Err(refused(&captured)),
         Outcome::TimedOut => Err(out_of_time()),
-        Outcome::TooLarge => Err(Failure::new(Reason::TooLarge, "systemctl printed more than 1 MiB")
-            .with_hint("watch fewer units")),
+        Outcome::TooLarge => {
+            Err(Failure::new(Reason::TooLarge, "systemctl printed more than 1 MiB").with_hint("watch fewer units"))
+        }
     }
 }
 

@@ -193,9 +193,9 @@ impl ThunesFacts {
         match (self.is_good(), down) {
             (true, _) => self.hint_of_halt().map(str::to_owned),
             (false, Some(source)) => Some(format!("make {} readable for lab-probe, or correct its path", source.name)),
-            (false, None) if self.sources.is_empty() => {
-                Some("raise `timeout` of the [[thunes]] block or `probe.deadline`, if its files are so large".to_owned())
-            }
+            (false, None) if self.sources.is_empty() => Some(
+                "raise `timeout` of the [[thunes]] block or `probe.deadline`, if its files are so large".to_owned(),
+            ),
             (false, None) => Some(
                 "correct the file or setting that the sentence names; `lab-probe check --format json` has all of them"
                     .to_owned(),
