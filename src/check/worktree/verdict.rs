@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::declared::Declared;
 use super::git::Git;
@@ -21,6 +21,9 @@ use super::reports::{self, Report, pytest::PytestRun};
 use crate::model::worktree::{
     Answer, ReportMemory, TestCounts, TestSource, TestStatus, Tests, WorktreeFacts, WorktreeMemory, WorktreeTarget,
 };
+
+/// Clocks of this machine and of a file server differ by less.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// A verdict that does not count, in a few words.
 const CHANGED: &str = "files changed since the tests ran";
@@ -67,7 +70,9 @@ pub(super) fn decide(
     }
     // Of two at the same instant the first wins: `record` knows more than the report its command left.
     candidates.reverse();
-    facts.tests = candidates.into_iter().max_by_key(|tests| tests.tested_at);
+    // One of the future was made under a wrong clock: it must not win over every newer one until that time comes.
+    let latest = crate::clock::now() + CLOCK_SLACK;
+    facts.tests = candidates.into_iter().max_by_key(|tests| tests.tested_at.filter(|at| *at <= latest));
     facts.tests_ignored = (facts.tests.is_none() && ignored).then(|| CHANGED.to_owned());
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The suite takes samples. `make attack` (or `LAB_PROBE_ATTACK=full`) takes everything and says how much that was.
 
+mod clocks;
 mod kills;
 mod refusals;
 mod scene;

@@ -63,24 +63,36 @@ impl Scene {
         Scene::after_two_passes(Lab::new(), "[mcp]\ndiscover = false\n", TRADING.to_vec())
     }
 
+    /// A LAB with the trading system and what `more` configures, of which `expected` is known.
+    pub(super) fn with(more: impl FnOnce(&Lab) -> String, expected: &[(&'static str, &'static str)]) -> Scene {
+        let lab = Lab::new();
+        let more = more(&lab);
+        Scene::after_two_passes(lab, &more, [TRADING.as_slice(), expected].concat())
+    }
+
     fn after_two_passes(lab: Lab, more: &str, expected: Vec<(&'static str, &'static str)>) -> Scene {
         lab.write("thunes/logs/audit_trail.jsonl", "");
         positions(&lab.path().join("thunes/positions.db"));
         let journal = lab.path().join("thunes/logs/audit_trail.jsonl");
         let journal = OpenOptions::new().append(true).open(journal).expect("the journal");
-        lab.config(&format!(
-            "{more}[[thunes]]\nenvironment = \"testnet\"\nroot = {:?}\npositions_db = \"positions.db\"\n\
-             journals = [\"logs/audit_trail.jsonl\"]\nlogs = []\n",
-            lab.path().join("thunes")
-        ));
         let mark = mark(&lab);
         let mut scene = Scene { lab, mark, journal, lines: 0, series: BTreeSet::new(), expected };
+        scene.reconfigure(more);
         scene.append();
         scene.command(["--once"]).output().map(Run).expect("a pass").expect_code(0);
         scene.series = series(&scene.textfile());
         // The second one finds files and memories there.
         scene.assert_next_pass_is_normal("undisturbed");
         scene
+    }
+
+    /// Writes the configuration anew: the trading system and `more`.
+    pub(super) fn reconfigure(&self, more: &str) {
+        self.lab.config(&format!(
+            "{more}[[thunes]]\nenvironment = \"testnet\"\nroot = {:?}\npositions_db = \"positions.db\"\n\
+             journals = [\"logs/audit_trail.jsonl\"]\nlogs = []\n",
+            self.lab.path().join("thunes")
+        ));
     }
 
     pub(super) fn command<const N: usize>(&self, args: [&str; N]) -> Command {
@@ -102,6 +114,14 @@ impl Scene {
 
     pub(super) fn textfile(&self) -> String {
         std::fs::read_to_string(self.textfile_path()).expect("a textfile")
+    }
+
+    /// The value of a series, its labels as they stand in the textfile.
+    #[track_caller]
+    pub(super) fn value(&self, series: &str) -> f64 {
+        let text = self.textfile();
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok());
+        value.unwrap_or_else(|| panic!("no {series} in {text}"))
     }
 
     pub(super) fn textfile_path(&self) -> PathBuf {
@@ -206,7 +226,13 @@ impl Scene {
     /// A pass right afterwards ends with 0, complains of nothing, finds everything well and counts exactly.
     #[track_caller]
     pub(super) fn assert_next_pass_is_normal(&self, when: &str) {
-        let run = Run(self.command(["--once"]).output().expect("a pass"));
+        self.assert_pass_is_normal(self.command(["--once"]), when);
+    }
+
+    /// The same of a pass with more to it.
+    #[track_caller]
+    pub(super) fn assert_pass_is_normal(&self, mut pass: Command, when: &str) {
+        let run = Run(pass.output().expect("a pass"));
         assert_eq!(run.code(), Some(0), "{when}: {}", run.stderr());
         assert!(!run.stderr().contains("warning") && !run.stderr().contains("trouble"), "{when}: {}", run.stderr());
         self.assert_whole(when);
