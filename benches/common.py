@@ -26,22 +26,39 @@ def need(path, how):
     return path
 
 
-def run(args, env=None, expect=(0,), cwd=None, timeout=300):
-    """Runs to the end: wall seconds, and CPU seconds with every child it waited for."""
+class Usage:
+    """Of one process that has run to its end: seconds. `own` is the process with its threads, `total` with its children."""
+
+    def __init__(self, wall, own, total):
+        self.wall, self.own, self.total = wall, own, total
+        self.children = total - own
+
+
+def run(args, env=None, expect=(0,), cwd=None):
     begun = time.perf_counter()
     process = subprocess.Popen(args, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     error = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
+    # Ended but not yet reaped: its clock (clock_getcpuclockid(3)) still tells what it used itself, to the nanosecond.
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     wall = time.perf_counter() - begun
+    own = time.clock_gettime(~process.pid << 3 | 2)
+    _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if expect and process.returncode not in expect:
         sys.exit(f"{args} ended with {process.returncode}: {error.decode(errors='replace')}")
-    return wall, usage.ru_utime + usage.ru_stime
+    return Usage(wall, own, usage.ru_utime + usage.ru_stime)
 
 
-def median(columns):
-    """Of each column of equally long rows."""
-    return [statistics.median(column) for column in zip(*columns)]
+def middle(usages, what):
+    return statistics.median(getattr(usage, what) for usage in usages)
+
+
+def compile_c(source, output, *flags):
+    """Builds one C file below target/bench/."""
+    output = OUT / output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cc", "-O2", "-Wall", *flags, "-o", str(output), str(ROOT / "benches" / source)], check=True)
+    return str(output)
 
 
 def free_port():

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""A full pass over the fleet of lab.py beside other ways to check it, and beside what no way can beat.
+
+    benches/fleet.py             (after `make build` and `make deps`; LAB_PROBE names another binary)
+
+The limit is the larger of two: the slowest answer of a server alone, or the timeout of one that never answers; and all
+CPU time of the servers checked alone, divided by the cores. CPU of the probe itself is its own process and its keepers.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from common import CORES, OUT, PROBE, ROOT, compile_c, middle, need, row, run, write_part
+from lab import HANGING, TIMEOUT, Lab
+
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+PEERS = OUT / "peers/npm"
+CLAUDE = PEERS / "node_modules/.bin/claude"
+MCPORTER = ROOT / "target/clients/node_modules/.bin/mcporter"
+ORIGINAL = ROOT / "benches/peers/original.py"
+
+
+def install_peers():
+    pins = ROOT / "benches/peers/package.json"
+    if CLAUDE.exists() and (PEERS / "package.json").read_bytes() == pins.read_bytes():
+        return
+    shutil.rmtree(PEERS, ignore_errors=True)
+    PEERS.mkdir(parents=True)
+    packages = [f"{name}@{version}" for name, version in json.loads(pins.read_text())["dependencies"].items()]
+    quiet = ["--silent", "--no-audit", "--no-fund", "--no-package-lock", "--no-save"]
+    subprocess.run(["npm", "install", *quiet, "--prefix", str(PEERS), *packages], check=True)
+    # Last, so that an install that broke off is begun anew.
+    shutil.copy(pins, PEERS)
+
+
+class Keepers:
+    """Sums up what the keepers of a pass used themselves."""
+
+    def __init__(self, work):
+        self.shim = compile_c("peers/keepers.c", "keepers.so", "-shared", "-fPIC")
+        self.file = work / "keepers"
+
+    def measured(self, args, env):
+        self.file.unlink(missing_ok=True)
+        usage = run(args, {**env, "LD_PRELOAD": self.shim, "KEEPERS_USAGE": str(self.file)})
+        micros = [int(line) for line in self.file.read_text().split()] if self.file.exists() else []
+        usage.keepers, keeping = len(micros), sum(micros) / 1e6
+        usage.own += keeping
+        usage.children -= keeping
+        return usage
+
+
+def check_verdicts(lab, config):
+    """Whatever is timed below finds what is there."""
+    command = [PROBE, "-q", "--config", config, "--once", "--fresh", "--format", "json"]
+    document = json.loads(subprocess.run(command, env=lab.env, check=True, capture_output=True).stdout)
+    verdicts = {target["name"]: target["verdict"] for target in document["targets"]}
+    bad = {"stuck": "down", "silent": "down", "dead": "down", "oauth": "not_configured"}
+    wrong = {name: verdict for name, verdict in verdicts.items() if verdict != bad.get(name, "up")}
+    if wrong or len(verdicts) != len(lab.servers):
+        sys.exit(f"not what is there: {wrong or verdicts}")
+
+
+def one_pass(config):
+    return [PROBE, "-q", "--config", config, "--once", "--fresh", "--format", "none"]
+
+
+def alone(lab):
+    """Each server that answers, checked by itself: its whole pass."""
+    found = {}
+    for name, server in lab.servers.items():
+        if name in HANGING:
+            continue
+        lab.write_clients_list({name: server})
+        config = lab.probe_config(f"one-{name}")
+        run(one_pass(config), lab.env)  # remembers its era, as every pass but the first does
+        runs = [run(one_pass(config), lab.env) for _ in range(ROUNDS)]
+        found[name] = (middle(runs, "wall"), middle(runs, "total"))
+    lab.write_clients_list(lab.servers)
+    return found
+
+
+def side_by_side(lab, config):
+    """Every way in turn, so that what else the machine does falls on all of them."""
+    keepers = Keepers(lab.work)
+    served = str(lab.work / "mcporter.json")
+    limits = {**lab.env, "MCP_TIMEOUT": str(TIMEOUT * 1000)}
+    ways = {
+        "ours": lambda: keepers.measured(one_pass(config), lab.env),
+        "threads": lambda: run(["python3", str(ORIGINAL), served, str(len(lab.servers))], lab.env),
+        "claude": lambda: run([str(CLAUDE), "mcp", "list"], limits, expect=None, cwd=lab.home),
+        "mcporter": lambda: run([str(MCPORTER), "--config", served, "list", "--timeout", str(TIMEOUT * 1000)], lab.env, expect=None),
+    }
+    runs = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, way in ways.items():
+            runs[name].append(way())
+    runs["original"] = [run(["python3", str(ORIGINAL), served], lab.env)]
+    return runs
+
+
+def without_hanging(lab):
+    """The same fleet without what hangs: then the processor is the limit."""
+    servers = {name: server for name, server in lab.servers.items() if name not in HANGING}
+    lab.write_clients_list(servers)
+    config = lab.probe_config("answering")
+    run(one_pass(config), lab.env)
+    runs = [run(one_pass(config), lab.env) for _ in range(ROUNDS)]
+    lab.write_clients_list(lab.servers)
+    return runs
+
+
+def rows(lab):
+    config = lab.probe_config("all")
+    check_verdicts(lab, config)
+    each = alone(lab)
+    answering = without_hanging(lab)
+    runs = side_by_side(lab, config)
+    share = sum(total for _, total in each.values()) / CORES
+    slowest = max(wall for wall, _ in each.values())
+    limit, answering_limit = max(slowest, TIMEOUT, share), max(slowest, share)
+    ours = {what: middle(runs["ours"], what) for what in ("wall", "own", "children")}
+    if min(usage.keepers for usage in runs["ours"]) < 12:
+        sys.exit("not every keeper told what it used")
+    count = len(lab.servers)
+    yield row(f"full pass over {count} servers, two of them hanging", ours["wall"], limit, f"the limit (a timeout of {TIMEOUT} s)", "s", "≤ 1.1")
+    for name, what in (("original", "the original's way, one after another"), ("threads", f"the same with {count} threads in Python"),
+                       ("claude", "`claude mcp list`"), ("mcporter", "`mcporter list`")):
+        yield row("the same, wall", ours["wall"], middle(runs[name], "wall"), what, "s")
+    wall = middle(answering, "wall")
+    yield row(f"full pass over the {count - len(HANGING)} that answer", wall, answering_limit, f"the limit (all CPU ÷ {CORES} cores, or the slowest alone)", "s", "≤ 1.1")
+    yield row("CPU of the probe itself in a full pass", ours["own"], ours["children"], "the servers it starts", "s", "≤ 0.005")
+    for name, what in (("threads", f"{count} threads in Python"), ("claude", "`claude mcp list`"), ("mcporter", "`mcporter list`")):
+        yield row("the same, CPU of its own", ours["own"], middle(runs[name], "own"), what, "s")
+
+
+def main():
+    need(PROBE, "make build")
+    need(MCPORTER, "make deps")
+    install_peers()
+    with Lab() as lab:
+        write_part("fleet", list(rows(lab)))
+
+
+main()
