@@ -193,7 +193,8 @@ fn check_all(
     show_progress: bool,
 ) -> Result<Vec<Fate>, Failed> {
     let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
-    let chosen: Vec<usize> = (0..targets.len()).filter(|&index| due[index]).collect();
+    let mut chosen: Vec<usize> = (0..targets.len()).filter(|&index| due[index]).collect();
+    plan::due::longest_first(&mut chosen, targets, &state.targets);
     let places = proc::Places::new(settings.probe.max_starts);
     let mut ran = Vec::new();
     let mut jobs = Vec::new();

@@ -7,13 +7,14 @@
 //! each target is due exactly once a ttl, and whatever bunches targets up (a network outage, `--fresh`) is spread
 //! again by the next round.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::mcp::Reach;
-use crate::model::observation::{Observation, Remembered};
+use crate::model::observation::{Facts, Observation, Remembered};
 use crate::model::target::{Probe, Target};
 
 /// What is known about a target's turn.
@@ -48,6 +49,23 @@ pub fn turns(
             }
         })
         .collect()
+}
+
+/// Puts those that took longest last time first, what nothing is known of before all: a pass is over when its last
+/// check is, so a server that hangs must not begin when all others have ended. Equals stay in the order of the plan.
+pub fn longest_first(chosen: &mut [usize], targets: &[Target], remembered: &BTreeMap<String, Remembered>) {
+    chosen.sort_by_cached_key(|&index| {
+        let known = remembered.get(&targets[index].id().to_string());
+        Reverse(known.and_then(|known| known.observation.as_ref()).map_or(Duration::MAX, took))
+    });
+}
+
+/// How long a check took, as far as that says anything of the next one: not the time it waited for its start.
+fn took(observation: &Observation) -> Duration {
+    match &observation.facts {
+        Facts::Mcp(facts) => facts.handshake.unwrap_or(observation.duration),
+        _ => observation.duration,
+    }
 }
 
 fn turn(target: &Target, observation: &Observation, phase: Duration, anchor: Timestamp, now: Timestamp) -> Turn {
@@ -116,7 +134,7 @@ impl Spread {
 mod tests {
     use super::*;
     use crate::model::mcp::{HttpServer, HttpTransport, McpFacts, McpMemory, McpTarget};
-    use crate::model::observation::{Facts, Memory};
+    use crate::model::observation::Memory;
     use crate::model::reason::{Failure, Reason};
     use crate::model::secret::Secret;
     use crate::model::target::Schedule;
@@ -176,6 +194,28 @@ mod tests {
         assert_eq!(one(Remembered { fingerprint: "other".into(), ..seen(0, true) }, 1), Turn::Now);
         assert_eq!(one(Remembered { observation: None, ..seen(0, true) }, 1), Turn::Now);
         assert_eq!(one(seen(1000, true), 1), Turn::Now);
+    }
+
+    #[test]
+    fn what_took_longest_begins_first() {
+        let targets: Vec<Target> = ["new", "quick", "hung", "queued"].into_iter().map(target).collect();
+        let took = |duration: u64, handshake: Option<u64>| {
+            let mut known = seen(0, handshake.is_some());
+            let observation = known.observation.as_mut().expect("an observation");
+            observation.duration = Duration::from_secs(duration);
+            if let Facts::Mcp(facts) = &mut observation.facts {
+                facts.handshake = handshake.map(Duration::from_secs);
+            }
+            known
+        };
+        let remembered = BTreeMap::from([
+            ("mcp/quick".into(), took(2, Some(2))),
+            ("mcp/hung".into(), took(5, None)),
+            ("mcp/queued".into(), took(9, Some(1))),
+        ]);
+        let mut chosen = [1, 3, 2, 0];
+        longest_first(&mut chosen, &targets, &remembered);
+        assert_eq!(chosen.map(|index| targets[index].name.as_str()), ["new", "hung", "quick", "queued"]);
     }
 
     #[test]

@@ -217,6 +217,11 @@ impl Child {
         self.usage
     }
 
+    /// The processor time of the program's own process so far, while it is known.
+    pub(super) fn program_cpu(&self) -> Option<Duration> {
+        self.program.filter(|_| self.exit.is_none()).and_then(sys::cpu_time)
+    }
+
     /// What the tree is doing now.
     pub(super) fn activity(&self) -> tree::Activity {
         tree::Activity::of(self.keeper_pid())

@@ -19,6 +19,9 @@ const CHUNK: usize = 32 << 10;
 /// How often a program that holds a place is looked at.
 const SAMPLE: Duration = Duration::from_millis(100);
 
+/// A program that has used so much processor time since the last look is at work, whatever else its tree does.
+const WORK: Duration = Duration::from_millis(10);
+
 /// So many looks in a row without any work mean idle.
 const IDLE_SAMPLES: u32 = 2;
 
@@ -92,8 +95,34 @@ pub struct Pump {
 struct Starting {
     _place: Option<Place>,
     next_look: Deadline,
+    cpu: Duration,
     last: Option<Activity>,
     idle: u32,
+}
+
+impl Starting {
+    fn new(place: Option<Place>) -> Starting {
+        Starting { _place: place, next_look: Deadline::after(SAMPLE), cpu: Duration::ZERO, last: None, idle: 0 }
+    }
+
+    /// Looks at the program; says whether its start is over.
+    fn is_over(&mut self, child: &Child) -> bool {
+        self.next_look = Deadline::after(SAMPLE);
+        let cpu = child.program_cpu();
+        let worked = cpu.is_some_and(|cpu| cpu >= self.cpu + WORK);
+        self.cpu = cpu.unwrap_or(self.cpu);
+        if worked {
+            self.idle = 0;
+            self.last = None;
+            return false;
+        }
+        // It waits: perhaps for a process that it has started.
+        let now = child.activity();
+        let idle = self.last.as_ref().is_some_and(|last| now.idle_since(last));
+        self.idle = if idle { self.idle + 1 } else { 0 };
+        self.last = Some(now);
+        self.idle >= IDLE_SAMPLES
+    }
 }
 
 impl Pump {
@@ -115,7 +144,7 @@ impl Pump {
             chunk: vec![0; CHUNK].into_boxed_slice(),
             tail: Tail::default(),
             exit_told: false,
-            starting: Some(Starting { _place: place, next_look: Deadline::after(SAMPLE), last: None, idle: 0 }),
+            starting: Some(Starting::new(place)),
         })
     }
 
@@ -218,12 +247,7 @@ impl Pump {
         let Some(starting) = self.starting.as_mut().filter(|starting| starting.next_look.passed()) else {
             return false;
         };
-        let now = self.child.activity();
-        let idle = starting.last.as_ref().is_some_and(|last| now.idle_since(last));
-        starting.idle = if idle { starting.idle + 1 } else { 0 };
-        starting.last = Some(now);
-        starting.next_look = Deadline::after(SAMPLE);
-        let over = starting.idle >= IDLE_SAMPLES;
+        let over = starting.is_over(&self.child);
         if over {
             self.starting = None;
         }
