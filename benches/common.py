@@ -29,8 +29,8 @@ def need(path, how):
 class Usage:
     """Of one process that has run to its end: seconds. `own` is the process with its threads, `total` with its children."""
 
-    def __init__(self, wall, own, total):
-        self.wall, self.own, self.total = wall, own, total
+    def __init__(self, wall, own, total, faults):
+        self.wall, self.own, self.total, self.faults = wall, own, total, faults
         self.children = total - own
 
 
@@ -46,7 +46,7 @@ def run(args, env=None, expect=(0,), cwd=None):
     process.returncode = os.waitstatus_to_exitcode(status)
     if expect and process.returncode not in expect:
         sys.exit(f"{args} ended with {process.returncode}: {error.decode(errors='replace')}")
-    return Usage(wall, own, usage.ru_utime + usage.ru_stime)
+    return Usage(wall, own, usage.ru_utime + usage.ru_stime, usage.ru_minflt)
 
 
 def middle(usages, what):

@@ -131,14 +131,14 @@ class Lab:
         (self.home / ".claude.json").write_text(json.dumps({"mcpServers": listed}))
         (self.work / "mcporter.json").write_text(json.dumps({"mcpServers": listed, "imports": []}))
 
-    def probe_config(self, name, extra="", mcp=""):
-        """A configuration with a state of its own."""
-        (self.work / "out").mkdir(exist_ok=True)
+    def probe_config(self, name, mcp="", repos=()):
+        """A configuration with a state of its own; `mcp` are further lines of that section."""
+        out = self.work / f"out-{name}"
+        out.mkdir(exist_ok=True)
         path = self.work / f"{name}.toml"
         path.write_text(
-            f'[probe]\nstate_dir = "{self.state(name)}"\n'
-            f'[output.textfile]\ndirectory = "{self.work}/out"\n[worktree]\nrepos = []\n{extra}'
-            f'[mcp]\ntimeout = "{TIMEOUT}s"\n{mcp}'
+            f'[probe]\nstate_dir = "{self.state(name)}"\n[output.textfile]\ndirectory = "{out}"\n'
+            f'[worktree]\nrepos = {json.dumps(list(repos))}\nttl = "10h"\n[mcp]\ntimeout = "{TIMEOUT}s"\n{mcp}'
         )
         return str(path)
 
