@@ -78,28 +78,39 @@ fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
-/// Replaces `path` with `bytes` in one rename: temporary file beside it, mode, sync, rename, directory sync.
-///
-/// The temporary file starts with a dot and does not end in the target's extension, so no reader that selects by
-/// extension (node_exporter) ever opens it. It is removed on every failure.
+/// Replaces `path` with `bytes` in one rename that lasts: as [`refresh`], and the directory is synced.
 ///
 /// # Errors
 /// What the operating system said, with the step that failed in front. If that was the last one, the directory's sync,
 /// `path` is replaced all the same, but may be what it was after a power failure.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    refresh(path, bytes, mode)?;
+    match path.parent() {
+        Some(directory) if directory.as_os_str().is_empty() => sync_directory(Path::new(".")),
+        Some(directory) => sync_directory(directory),
+        None => Ok(()),
+    }
+}
+
+/// Replaces `path` with `bytes` in one rename: temporary file beside it, mode, sync, rename.
+///
+/// For what the next pass writes again. A power failure may bring the old file back, as whole as the new one; to wait
+/// for the disk once more would cost a pass in which all is remembered as much as all the rest of it.
+///
+/// The temporary file starts with a dot and does not end in the target's extension, so no reader that selects by
+/// extension (node_exporter) ever opens it. It is removed on every failure.
+///
+/// # Errors
+/// What the operating system said, with the step that failed in front.
+pub fn refresh(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let _guard = REPLACING.lock().unwrap_or_else(PoisonError::into_inner);
     let temporary = temporary_beside(path)?;
     let written = write_new(&temporary, bytes, mode)
         .and_then(|()| uninterrupted(|| std::fs::rename(&temporary, path)).map_err(|e| step("rename into place", e)));
     if written.is_err() {
         let _ = uninterrupted(|| std::fs::remove_file(&temporary));
-        return written;
     }
-    match path.parent() {
-        Some(directory) if directory.as_os_str().is_empty() => sync_directory(Path::new(".")),
-        Some(directory) => sync_directory(directory),
-        None => Ok(()),
-    }
+    written
 }
 
 /// Makes a rename last. Where that cannot be had (a directory that may be written but not read, a file system without

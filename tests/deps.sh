@@ -14,6 +14,7 @@ needs=(
   npm:npm
   python3:python3
   strace:strace
+  valgrind:valgrind
   promtool:prometheus
   prometheus-node-exporter:prometheus-node-exporter
   prometheus-alertmanager:prometheus-alertmanager

@@ -195,7 +195,10 @@ fn check_all(
     let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
     let mut chosen: Vec<usize> = (0..targets.len()).filter(|&index| due[index]).collect();
     plan::due::longest_first(&mut chosen, targets, &state.targets);
-    let places = proc::Places::new(settings.probe.max_starts);
+    if chosen.is_empty() {
+        return Ok(fates);
+    }
+    let places = proc::Places::new(settings.probe.max_starts());
     let mut ran = Vec::new();
     let mut jobs = Vec::new();
     for index in chosen {

@@ -83,7 +83,7 @@ fn probe(page: &mut Page<'_>, settings: &Settings, raw: Raw<'_>) {
     let probe = &settings.probe;
     page.section("[probe]");
     page.line(raw, "deadline", of_duration(probe.deadline));
-    page.line(raw, "max_starts", of_count(probe.max_starts as u64));
+    page.line(raw, "max_starts", of_count(probe.max_starts() as u64));
     page.line(raw, "state_dir", of_path(&probe.state_dir));
     page.line(raw, "labels", of_map(&probe.labels));
 }

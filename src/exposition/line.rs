@@ -1,6 +1,6 @@
 //! The parts of one line.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::{Fault, Kind};
 
@@ -27,7 +27,7 @@ pub(super) fn no_name(mut cursor: Cursor<'_>) -> Fault {
 /// Reads `{…}` and the blanks behind it; the cursor stands at the brace.
 pub(super) fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Labels, Fault> {
     let mut labels = Labels::default();
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     *cursor = cursor.after(1);
     loop {
         cursor.skip_blanks();

@@ -8,7 +8,7 @@
 mod fault;
 mod line;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 
 pub use self::fault::{Fault, ReadError};
@@ -199,14 +199,14 @@ struct Open {
     /// Whether the type is settled, by a TYPE line or by a first sample.
     typed: bool,
     /// Series of histograms and summaries by their sorted labels.
-    by_labels: HashMap<Vec<(String, String)>, usize>,
+    by_labels: BTreeMap<Vec<(String, String)>, usize>,
 }
 
 #[derive(Debug, Default)]
 struct Reader {
     limits: Limits,
     families: Vec<Open>,
-    by_name: HashMap<String, usize>,
+    by_name: BTreeMap<String, usize>,
     series: usize,
 }
 
@@ -297,7 +297,7 @@ impl Reader {
         let index = self.families.len();
         self.by_name.insert(name.to_owned(), index);
         let family = Family { name: name.to_owned(), help: None, kind: Kind::Untyped, line, series: Vec::new() };
-        self.families.push(Open { family, typed: false, by_labels: HashMap::new() });
+        self.families.push(Open { family, typed: false, by_labels: BTreeMap::new() });
         (index, Part::Point)
     }
 

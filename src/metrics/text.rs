@@ -1,6 +1,6 @@
 //! Families → exposition text, read back before it leaves.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use prometheus::TextEncoder;
@@ -74,7 +74,7 @@ fn sound(text: &str) -> Result<(), Unsound> {
         if family.help.is_none() {
             return Err(Unsound::NoHelp(family.name));
         }
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         for series in &family.series {
             let mut labels: Vec<_> = series.labels.iter().filter(|(_, value)| !value.is_empty()).collect();
             labels.sort();

@@ -38,7 +38,7 @@ pub fn path(settings: &TextfileSettings) -> PathBuf {
 /// What the operating system refused, and what would help.
 pub fn deliver(settings: &TextfileSettings, exposition: &str) -> Result<(), DeliveryError> {
     let path = checked_path(settings)?;
-    fs::replace(&path, exposition.as_bytes(), MODE).map_err(|e| explain(&settings.directory, &e))
+    fs::refresh(&path, exposition.as_bytes(), MODE).map_err(|e| explain(&settings.directory, &e))
 }
 
 /// Removes the textfile and what an interrupted delivery may have left; `false` if there was nothing.

@@ -218,7 +218,7 @@ fn set_aside(path: &Path, why: &str) -> String {
 pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
     let path = path(state_dir);
     serialize(state)
-        .and_then(|bytes| fs::replace(&path, &bytes, 0o600))
+        .and_then(|bytes| fs::refresh(&path, &bytes, 0o600))
         .map_err(|e| fs::told(format!("cannot save the state {}", path.display()), e))
 }
 

@@ -44,14 +44,10 @@ pub const RESERVED_LABELS: &[&str] = &[
 
 const DEADLINE: Duration = Duration::from_secs(25);
 
-/// Processes starting at a time for each core: a starting process waits for disk and network more than it computes.
-const STARTS_PER_CORE: usize = 4;
-
 pub(super) fn read(block: &Block<'_>) -> ProbeSettings {
-    let max_starts = block.count("max_starts", 1..=1024).and_then(|count| usize::try_from(count).ok());
     ProbeSettings {
         deadline: block.time_limit("deadline").unwrap_or(DEADLINE),
-        max_starts: max_starts.unwrap_or_else(default_max_starts),
+        max_starts: block.count("max_starts", 1..=1024).and_then(|count| usize::try_from(count).ok()),
         state_dir: block.path("state_dir").unwrap_or_else(|| default_state_dir(block)),
         labels: rules::labels(block, "labels", |name| match name {
             // Prometheus sets these two itself and would rename ours to exported_…; a Pushgateway refuses them.
@@ -60,10 +56,6 @@ pub(super) fn read(block: &Block<'_>) -> ProbeSettings {
             _ => None,
         }),
     }
-}
-
-fn default_max_starts() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from) * STARTS_PER_CORE
 }
 
 fn default_state_dir(block: &Block<'_>) -> PathBuf {

@@ -241,6 +241,9 @@ fn judge_access(file: &Textfile, findings: &mut Findings<'_>) {
 pub fn clashes(path: &Path, own: &str, others: impl IntoIterator<Item = (PathBuf, Vec<u8>)>) -> Vec<String> {
     let file = |path, bytes| Textfile { path, contents: Contents::Bytes(bytes), access: Access::Everybody };
     let mut files: Vec<Textfile> = others.into_iter().map(|(path, bytes)| file(path, bytes)).collect();
+    if files.is_empty() {
+        return Vec::new();
+    }
     files.push(file(path.to_owned(), own.as_bytes().to_vec()));
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let mut inspector = Inspector::default();

@@ -7,7 +7,7 @@ mod service;
 mod thunes;
 mod worktree;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus::proto::{
     Bucket, Counter, Gauge, Histogram as ProtoHistogram, LabelPair, Metric, MetricFamily, MetricType,
@@ -66,12 +66,12 @@ pub struct Buckets<const BOUNDS: usize> {
 pub struct Samples<'a> {
     common: &'a BTreeMap<String, String>,
     families: BTreeMap<&'static str, Vec<Metric>>,
-    seen: HashSet<(&'static str, Vec<String>)>,
+    seen: BTreeSet<(&'static str, Vec<String>)>,
 }
 
 impl<'a> Samples<'a> {
     fn new(common: &'a BTreeMap<String, String>) -> Self {
-        Samples { common, families: BTreeMap::new(), seen: HashSet::new() }
+        Samples { common, families: BTreeMap::new(), seen: BTreeSet::new() }
     }
 
     /// Adds a gauge or counter; a value that is no finite number is left out: absent beats wrong.

@@ -45,15 +45,11 @@ impl Site {
 
     fn duty(&self, refusal: &str, index: usize, sites: &[Site]) -> Duty {
         let renamed = |of: &str| sites[..index].iter().any(|site| site.call == "rename" && site.is_at(of));
-        let opens_a_directory = self.call == "openat" && !self.is_at(".tmp") && !self.is_at("state.json");
         if refusal == "EINTR" || self.call == "mkdir" || self.is_at("O_DIRECTORY") || self.is_at("fingerprint.key") {
             // The directories are there; neighbours are looked at for warnings only; a lost key costs one round.
             Duty::GoOn
         } else if self.is_at("/history") {
             Duty::Warn
-        } else if opens_a_directory && refusal == "EACCES" && renamed("lab-probe.prom") {
-            // A directory that may be written, but not read, cannot be synced.
-            Duty::GoOn
         } else if self.is_at("/textfile") {
             Duty::Fail { textfile_stays: !renamed("lab-probe.prom"), state_stays: false }
         } else {
