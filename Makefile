@@ -34,9 +34,10 @@ test: deps ## run every test
 attack: deps ## every kill, refusal and clock instead of the samples that `make test` takes; about half an hour
 	LAB_PROBE_ATTACK=full $(CARGO) test --locked --test suite attack:: -- --nocapture
 
-lint: ## formatting and lints
+lint: ## formatting, lints, and what the dependencies are (needs `make deps`)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	tests/lint/dependencies.sh
 
 install: ## install binary, units, man page and completions (PREFIX=/usr/local, DESTDIR=)
 	@[ -x $(BINARY) ] || { echo "build it first, as yourself: make build" >&2; exit 1; }

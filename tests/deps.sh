@@ -62,6 +62,15 @@ if ! cmp -s tests/monitoring/package.json "$tools/package.json" || ! cmp -s test
   cp tests/monitoring/package.json tests/monitoring/requirements.txt "$tools/"
 fi
 
+# What `make lint` judges the dependencies with.
+lint=target/lint
+if ! cmp -s tests/lint/requirements.txt "$lint/requirements.txt"; then
+  rm -rf "$lint"
+  mkdir -p "$lint"
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$lint" -r tests/lint/requirements.txt
+  cp tests/lint/requirements.txt "$lint/"
+fi
+
 # Test runners whose reports the tests read.
 runners=target/test-runners
 if ! cmp -s tests/runners/package.json "$runners/package.json" || ! cmp -s tests/runners/requirements.txt "$runners/requirements.txt"; then
