@@ -96,7 +96,8 @@ fn say_warnings(performed: &mut Performed) {
     let said = std::mem::take(&mut performed.state.warned);
     let news = |warning: &&String| !log::to_journal() || !said.contains(warning);
     performed.warnings.iter().filter(news).for_each(log::warn);
-    performed.state.warned = performed.warnings.iter().take(MOST_WARNED).cloned().collect();
+    let all = performed.notice.iter().chain(&performed.warnings);
+    performed.state.warned = all.take(MOST_WARNED).cloned().collect();
 }
 
 /// What other textfiles beside ours would make node_exporter leave out.

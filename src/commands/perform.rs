@@ -70,6 +70,8 @@ pub struct Performed {
     pub started_at: Timestamp,
     /// What was odd on the way.
     pub warnings: Vec<String>,
+    /// What was said before anything was started, where root runs the pass.
+    pub notice: Option<String>,
     /// Why the state must not, or cannot, be saved; this alone makes the pass end with exit 1.
     pub state_trouble: Option<Failed>,
     /// Held until the pass ends.
@@ -97,6 +99,9 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
     let Plan { targets, mut warnings } = plan::all(settings, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
     refuse_unknown_names(&targets, selection)?;
+    let notice = super::as_root::notice(&targets);
+    // Before anything is started. The journal's reader need not be told again every 30 seconds.
+    notice.iter().filter(|notice| !log::to_journal() || !state.warned.contains(notice)).for_each(log::warn);
 
     let turns = plan::due::turns(&targets, &state.targets, state.created_at, started_at);
     let due: Vec<bool> = targets
@@ -133,7 +138,7 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
         duration: snapshot.pass.duration,
         deadline_exceeded: snapshot.pass.deadline_exceeded,
     });
-    Ok(Performed { snapshot, state, deadline, started_at, warnings, state_trouble, _lock: lock })
+    Ok(Performed { snapshot, state, deadline, started_at, warnings, notice, state_trouble, _lock: lock })
 }
 
 fn take_lock(state_dir: &Path) -> Result<(Option<Lock>, Option<Failed>), Failed> {

@@ -107,9 +107,10 @@ fn variable<'r>(rest: &'r str, environment: &Environment, depth: usize, out: &mu
 
 fn no_variable(rest: &str) -> String {
     let end = rest.find('}').map_or(rest.len(), |end| end + 1);
-    // Only the name: what follows it may be a secret.
+    // Only what plainly is a name: what follows it may be a secret, and a password may hold a `${` of its own.
     let name: String = rest[2..end].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    let name = if name.is_empty() { "NAME" } else { &name };
+    let plain = !name.is_empty() && !name.contains(|c: char| c.is_ascii_lowercase());
+    let name = if plain { &name } else { "NAME" };
     format!("\"${{\" opens no variable here; write ${{{name}}} or ${{{name}:-default}}, or $${{ for a plain ${{")
 }
 

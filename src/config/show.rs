@@ -18,6 +18,7 @@ use super::duration;
 use super::file;
 use super::settings::{OutputSettings, ServerReach, ServerSettings, ServiceSettings, Settings, ThunesSettings};
 use crate::model::mcp::HttpTransport;
+use crate::model::redacted;
 use crate::model::secret::Secret;
 use crate::model::service::ServiceLook;
 
@@ -108,7 +109,7 @@ fn server(page: &mut Page<'_>, server: &ServerSettings, raw: Raw<'_>) {
     page.line(raw, "name", of_text(&server.name));
     match &server.reach {
         ServerReach::Stdio { command, cwd, .. } => {
-            page.line(raw, "command", of_text(command));
+            page.line(raw, "command", of_text(&redacted::command(command)));
             page.line(raw, "args", raw.arguments("args"));
             page.line(raw, "env", raw.masked_map("env"));
             page.line(raw, "cwd", cwd.as_deref().map(of_path));

@@ -7,7 +7,7 @@ use super::PATIENCE;
 use crate::clock::Deadline;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request};
 use crate::log::printable;
-use crate::model::secret::Secret;
+use crate::model::secret::{CUT, Secret, redact};
 
 /// The largest answer that is read: Prometheus' rules with thousands of groups fit.
 const MAX_BYTES: u64 = 32 << 20;
@@ -30,6 +30,14 @@ impl Trouble {
             Trouble::Absent(why) | Trouble::Odd(why) => why,
         }
     }
+
+    /// The same with secrets taken out that the service has quoted.
+    fn without(self, secrets: &[Secret]) -> Trouble {
+        match self {
+            Trouble::Absent(why) => Trouble::Absent(redact(&why, secrets)),
+            Trouble::Odd(why) => Trouble::Odd(redact(&why, secrets)),
+        }
+    }
 }
 
 /// What came of asking one service.
@@ -47,7 +55,10 @@ impl<T> Asked<T> {
     /// Asks the service at an address by means of `look`.
     pub fn look(address: &Secret, configured: bool, look: impl FnOnce(&Service) -> Result<T, Trouble>) -> Self {
         match Service::new(address) {
-            Ok(service) => Asked { origin: http::shown(&service.base), configured, seen: look(&service) },
+            Ok(service) => {
+                let seen = look(&service).map_err(|trouble| trouble.without(&http::secrets_of(&service.base, &[])));
+                Asked { origin: http::shown(&service.base), configured, seen }
+            }
             Err(error) => Asked {
                 origin: "the configured address".into(),
                 configured: true,
@@ -102,7 +113,11 @@ impl Service {
         if (200..300).contains(&answer.status) {
             return Ok(answer.body);
         }
-        let said: String = printable(String::from_utf8_lossy(&answer.body).trim()).chars().take(SHOWN_CHARS).collect();
+        let said = printable(String::from_utf8_lossy(&answer.body).trim());
+        let said = match said.char_indices().nth(SHOWN_CHARS) {
+            Some((end, _)) => format!("{}{CUT}", &said[..end]),
+            None => said,
+        };
         Err(Trouble::Odd(format!("HTTP {} for /{path}: {said}", answer.status)))
     }
 

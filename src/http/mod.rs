@@ -10,6 +10,7 @@ mod error;
 mod message;
 mod proxy;
 mod resolve;
+mod secrets;
 mod tls;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use url::{Origin, Position, Url};
 use self::dial::{Dial, Shared};
 pub use self::error::{ErrorKind, HttpError};
 pub use self::message::{Body, Method, Request, Response};
+pub use self::secrets::secrets_of;
 use crate::clock::Deadline;
 use crate::model::secret::Secret;
 

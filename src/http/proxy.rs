@@ -69,6 +69,11 @@ impl Proxies {
         }
     }
 
+    /// What is sent to prove who we are.
+    pub(super) fn credentials(&self) -> impl Iterator<Item = &Secret> {
+        [&self.http, &self.https].into_iter().flatten().filter_map(|proxy| proxy.authorization.as_ref())
+    }
+
     /// The way to a URL.
     pub(super) fn route(&self, uri: &Uri) -> Route<'_> {
         let proxy = if uri.scheme_str() == Some("https") { &self.https } else { &self.http };

@@ -75,6 +75,11 @@ pub fn arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Vec<String
     shown
 }
 
+/// What may be shown of a command: a program, and the arguments that somebody wrote after it by mistake.
+pub fn command(text: &str) -> String {
+    arguments(text.split(' ')).join(" ")
+}
+
 /// Whether text by itself looks like a key: a known prefix, or a run of letters and digits that nobody would type.
 pub fn looks_secret(text: &str) -> bool {
     let text = text.trim_end_matches('=');
@@ -280,6 +285,17 @@ mod tests {
             (&["--db=postgres://joe:s3cret@db/x"], Some(&["--db=postgres://***:***@db/x"])),
         ] {
             assert_eq!(arguments(text.iter().copied()), shown.unwrap_or(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_shows_its_program_and_no_secret_behind_it() {
+        for (text, shown) in [
+            ("/opt/My Programs/server", "/opt/My Programs/server"),
+            ("npx -y server --token s3cret", "npx -y server --token ***"),
+            ("server --api-key=s3cret", "server --api-key=***"),
+        ] {
+            assert_eq!(command(text), shown);
         }
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
+use super::redacted::MASK;
+
 /// A value that may be a credential. It has no `Display` and no `Serialize`; `Debug` shows that it is there, not
 /// what it is. Whoever really needs the text says so with [`Secret::expose`].
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,14 +41,43 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Replaces every occurrence of a known secret in foreign text, for evidence that quotes what a server said.
+/// Stands where text was cut off.
+pub const CUT: char = '…';
+
+/// Replaces every occurrence of a known secret in foreign text, for evidence that quotes what a server said: as it is,
+/// as it stands in quoted strings, and what is left of it in front of a [`CUT`].
 ///
 /// Secrets shorter than four bytes are left alone: replacing them would only garble the sentence.
 pub fn redact(text: &str, secrets: &[Secret]) -> String {
-    let mut secrets: Vec<&str> = secrets.iter().map(Secret::expose).filter(|s| s.len() >= 4).collect();
+    let plain = secrets.iter().map(Secret::expose).filter(|secret| secret.len() >= SHORTEST);
+    let mut forms: Vec<String> =
+        plain.flat_map(|secret| [secret.to_owned(), secret.escape_debug().to_string()]).collect();
     // Longest first: a secret may contain another one.
-    secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
-    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    forms.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    forms.dedup();
+    let whole = forms.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), MASK));
+    if whole.contains(CUT) { without_beginnings(&whole, &forms) } else { whole }
+}
+
+/// Bytes below which text is no secret, and no part of one that would tell anything.
+const SHORTEST: usize = 4;
+
+/// Replaces the beginning of a secret right in front of a cut.
+fn without_beginnings(text: &str, secrets: &[String]) -> String {
+    let cut = |piece: &str| {
+        let begun = secrets.iter().filter_map(|secret| {
+            let ends = secret.char_indices().map(|(at, _)| at).rev().take_while(|&at| at >= SHORTEST);
+            ends.into_iter().find(|&end| piece.ends_with(&secret[..end]))
+        });
+        begun.max().map(|length| format!("{}{MASK}", &piece[..piece.len() - length]))
+    };
+    let pieces: Vec<&str> = text.split(CUT).collect();
+    let last = pieces.len() - 1;
+    let shown = pieces.into_iter().enumerate().map(|(index, piece)| {
+        let cut = if index < last { cut(piece) } else { None };
+        cut.unwrap_or_else(|| piece.to_owned())
+    });
+    shown.collect::<Vec<_>>().join(&CUT.to_string())
 }
 
 #[cfg(test)]
@@ -58,5 +89,16 @@ mod tests {
         let token = Secret::new("s3cr3t-token");
         assert!(!format!("{token:?}").contains("s3cr3t"));
         assert_eq!(redact("bad token s3cr3t-token!", &[token, Secret::new("a")]), "bad token ***!");
+    }
+
+    #[test]
+    fn half_a_secret_before_a_cut_and_a_quoted_one_are_taken_out_too() {
+        let secrets = [Secret::new("s3cr3t-token"), Secret::new("pa\"ss\\word")];
+        assert_eq!(
+            redact("it says s3cr3t-to… and more s3cr… and s3c…", &secrets),
+            "it says ***… and more ***… and s3c…"
+        );
+        assert_eq!(redact(r#"{"a": "pa\"ss\\word", "b": "pa\"s…"#, &secrets), r#"{"a": "***", "b": "***…"#);
+        assert_eq!(redact("s3cr3t-to and more", &secrets), "s3cr3t-to and more", "nothing is cut there");
     }
 }

@@ -126,6 +126,21 @@ fn prepare_probe() {
 /// tables by it or use select(2).
 static SOFT_FILES: std::sync::OnceLock<Option<u64>> = std::sync::OnceLock::new();
 
+/// The soft limit of core dumps the probe was started with, in bytes, if it was lowered since.
+static SOFT_CORE: std::sync::OnceLock<Option<u64>> = std::sync::OnceLock::new();
+
+/// Keeps this process, and the keepers forked from it, from leaving a core dump: their memory holds the credentials of
+/// every server. The programs that are started find the limit as it was.
+pub(super) fn forbid_core_dumps() {
+    let mut core = getrlimit(Resource::Core);
+    // `None` stands for no limit.
+    let before = core.current.unwrap_or(u64::MAX);
+    core.current = Some(0);
+    if setrlimit(Resource::Core, core).is_ok() {
+        let _ = SOFT_CORE.set((before > 0).then_some(before));
+    }
+}
+
 fn start(spec: &CommandSpec, resolved: &Resolved, leash: &UnixStream) -> io::Result<std::process::Child> {
     let mut command = Command::new(&resolved.file);
     command
@@ -137,7 +152,9 @@ fn start(spec: &CommandSpec, resolved: &Resolved, leash: &UnixStream) -> io::Res
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    sys::with_keeper(&mut command, leash.as_raw_fd(), SOFT_FILES.get().copied().flatten());
+    let limits =
+        sys::SoftLimits { files: SOFT_FILES.get().copied().flatten(), core: SOFT_CORE.get().copied().flatten() };
+    sys::with_keeper(&mut command, leash.as_raw_fd(), limits);
     command.spawn()
 }
 

@@ -34,3 +34,8 @@ const KILL_LIMIT: Duration = Duration::from_secs(1);
 pub fn keep_heap_small() {
     sys::keep_heap_small();
 }
+
+/// Keeps this process from leaving its memory, and the credentials in it, in a core dump.
+pub fn forbid_core_dumps() {
+    child::forbid_core_dumps();
+}

@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use crate::model::redacted;
+
 /// The variables a client passes on by default (MCP specification, stdio transport of its SDKs); a check passes on
 /// the same ones, so that "works in the check" and "works in the client" mean the same.
 const INHERITED: &[&str] = &["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"];
@@ -119,9 +121,11 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SpawnError::NotFound { command, path: Some(path) } => {
-                write!(f, "no executable {command:?} on PATH {path}")
+                write!(f, "no executable {:?} on PATH {path}", redacted::command(command))
             }
-            SpawnError::NotFound { command, path: None } => write!(f, "{command:?} does not exist"),
+            SpawnError::NotFound { command, path: None } => {
+                write!(f, "{:?} does not exist", redacted::command(command))
+            }
             SpawnError::NotExecutable { file } => write!(f, "{} is not an executable file", file.display()),
             SpawnError::NoDirectory { directory, source } => {
                 write!(f, "cannot use the working directory {}: {source}", directory.display())

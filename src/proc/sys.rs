@@ -32,13 +32,22 @@ const LEASH: RawFd = 3;
 /// Rounds of killing, two milliseconds apart, before a keeper gives up on a tree that the probe left behind.
 const LAST_ROUNDS: u32 = 5_000;
 
+/// Soft limits that the probe has changed for itself; `None` leaves one as it is.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SoftLimits {
+    /// Open files.
+    pub(super) files: Option<u64>,
+    /// Bytes of a core dump.
+    pub(super) core: Option<u64>,
+}
+
 /// Makes `command` start its program under a keeper that holds `leash`; the child that [`Command::spawn`] returns is
-/// the keeper. `soft_files` is the soft limit of open files that the program shall find.
+/// the keeper. `limits` are those that the program shall find.
 ///
 /// The caller keeps `leash` open until the spawn has returned.
-pub(super) fn with_keeper(command: &mut Command, leash: RawFd, soft_files: Option<u64>) {
+pub(super) fn with_keeper(command: &mut Command, leash: RawFd, limits: SoftLimits) {
     // SAFETY: `divide` makes async-signal-safe calls only: no allocation, no lock, no panic path.
-    unsafe { command.pre_exec(move || divide(leash, soft_files)) };
+    unsafe { command.pre_exec(move || divide(leash, limits)) };
 }
 
 /// Ends this process at once: no destructor and no exit handler runs while other threads are still at work.
@@ -84,7 +93,7 @@ pub(super) fn keep_heap_small() {
 
 /// Runs in the child that the standard library forked: forks once more, becomes the keeper in the parent and
 /// returns in the child, where the standard library goes on to execute the program.
-fn divide(leash: RawFd, soft_files: Option<u64>) -> io::Result<()> {
+fn divide(leash: RawFd, limits: SoftLimits) -> io::Result<()> {
     // SAFETY: plain system calls on memory of this frame; `fork` is followed by async-signal-safe calls only.
     unsafe {
         let mut all = MaybeUninit::<libc::sigset_t>::uninit();
@@ -100,7 +109,7 @@ fn divide(leash: RawFd, soft_files: Option<u64>) -> io::Result<()> {
         match libc::fork() {
             -1 => Err(io::Error::last_os_error()),
             0 => {
-                become_program(keeper, soft_files);
+                become_program(keeper, limits);
                 Ok(())
             }
             program => keep(program, leash),
@@ -112,7 +121,7 @@ fn divide(leash: RawFd, soft_files: Option<u64>) -> io::Result<()> {
 ///
 /// # Safety
 /// Only between `fork` and `exec`.
-unsafe fn become_program(keeper: libc::pid_t, soft_files: Option<u64>) {
+unsafe fn become_program(keeper: libc::pid_t, limits: SoftLimits) {
     // SAFETY: plain system calls on memory of this frame.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
@@ -125,12 +134,13 @@ unsafe fn become_program(keeper: libc::pid_t, soft_files: Option<u64>) {
         for signal in 1..=64 {
             libc::signal(signal, libc::SIG_DFL);
         }
-        if let Some(soft) = soft_files {
+        for (resource, soft) in [(libc::RLIMIT_NOFILE, limits.files), (libc::RLIMIT_CORE, limits.core)] {
+            let Some(soft) = soft else { continue };
             let mut limit = MaybeUninit::<libc::rlimit>::uninit();
-            if libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) == 0 {
+            if libc::getrlimit(resource, limit.as_mut_ptr()) == 0 {
                 let mut limit = limit.assume_init();
                 limit.rlim_cur = soft.min(limit.rlim_max);
-                libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+                libc::setrlimit(resource, &limit);
             }
         }
         // Descriptors that the probe itself inherited, from whoever started it, may lack the close-on-exec flag.

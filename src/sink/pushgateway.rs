@@ -91,7 +91,7 @@ impl<'a> Gateway<'a> {
         let mut base = http::parse_url(&settings.url)
             .map_err(|e| DeliveryError::new(e.detail, "correct output.pushgateway.url"))?;
         let mut options = ClientOptions { headers: Vec::new(), ca_file: settings.ca_file.clone() };
-        let mut secrets: Vec<Secret> = base.password().map(Secret::new).into_iter().collect();
+        let mut secrets = Vec::new();
         if let Some(username) = &settings.username {
             let password = settings.password_file.as_deref().map(read_secret).transpose()?.unwrap_or_default();
             // The client makes basic authentication of a URL's userinfo. Neither can fail for a URL with a host.
@@ -104,6 +104,7 @@ impl<'a> Gateway<'a> {
             options.headers.push(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))));
             secrets.push(token);
         }
+        secrets.extend(http::secrets_of(&base, &options.headers));
         let group = group_url(&base, settings)?;
         Ok(Gateway { settings, client: Client::new(&base, options), base, group, secrets })
     }

@@ -102,7 +102,9 @@ enum Attempt {
 }
 
 fn attempt_at(chat: &Chat, url: &Url, body: &str, deadline: Deadline) -> Result<Attempt, DeliveryError> {
-    let clean = |text: &str| redact(text, std::slice::from_ref(&chat.token));
+    let mut secrets = crate::http::secrets_of(url, &[]);
+    secrets.push(chat.token.clone());
+    let clean = |text: &str| redact(text, &secrets);
     let client = Client::new(url, ClientOptions::default());
     let request = Request::new(Method::Post, url).header("content-type", "application/json").body(body.as_bytes());
     let answer = client.send(&request, deadline.sooner(ONE_ATTEMPT)).and_then(|mut answer| {

@@ -78,6 +78,13 @@ fn checked_path(settings: &TextfileSettings) -> Result<PathBuf, DeliveryError> {
     if settings.directory.as_os_str().is_empty() {
         return Err(DeliveryError::new("no directory is named", "name one with --textfile-dir or output.textfile"));
     }
+    // Only root could write there, and a slip such as an unset variable in front of it is what leads there.
+    if settings.directory.canonicalize().is_ok_and(|real| real.parent().is_none()) {
+        return Err(DeliveryError::new(
+            format!("{} is the root of the file system, no directory of textfiles", settings.directory.display()),
+            "name the directory that node_exporter reads with --textfile-dir or output.textfile",
+        ));
+    }
     let plain = Path::new(&settings.file).file_name().is_some_and(|name| name == settings.file.as_str());
     if !plain || !settings.file.ends_with(".prom") {
         let what = format!("{:?} is no file name that node_exporter reads", settings.file);
@@ -171,6 +178,8 @@ mod tests {
             (file, "is not a directory; name the directory"),
             (directory.path().join("taken"), "a directory stands where the file belongs"),
             (PathBuf::new(), "no directory is named; name one with --textfile-dir"),
+            (PathBuf::from("/"), "/ is the root of the file system, no directory of textfiles; name the directory"),
+            (PathBuf::from("/proc/.."), "is the root of the file system"),
             (PathBuf::from("/proc/self"), "--textfile-dir"),
         ] {
             let error = deliver(&settings(&at), OURS).expect_err("refused").to_string();

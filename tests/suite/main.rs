@@ -1,6 +1,7 @@
 //! One test binary, one file per capability.
 
 mod architecture;
+mod as_root;
 mod attack;
 mod cli;
 mod config;
@@ -22,6 +23,7 @@ mod node_exporter;
 mod pass;
 mod pushgateway;
 mod real_servers;
+mod secrets;
 mod service;
 mod summary;
 mod systemd;

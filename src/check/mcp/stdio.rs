@@ -10,6 +10,7 @@ use crate::check::{Context, NotStarted};
 use crate::clock::{self, Deadline};
 use crate::model::mcp::{Era, McpFacts, StdioServer, Transport};
 use crate::model::reason::{Failure, Reason};
+use crate::model::secret::redact;
 use crate::proc::{CommandSpec, Ended, Exit, Force, Place, Pump, SpawnError};
 
 /// Kept of the pass's time for ending a server and reporting, so that the result is out before the pass closes.
@@ -44,6 +45,10 @@ pub(super) fn check(
             facts.failure = Some(evidence::presentable(failure, &secrets));
         }
         Err(Stopped::Ending) => return Err(NotStarted),
+    }
+    // What it says of itself becomes labels.
+    for said in [&mut facts.server_name, &mut facts.server_version, &mut facts.protocol_version].into_iter().flatten() {
+        *said = redact(said, &secrets);
     }
     Ok(facts)
 }

@@ -19,10 +19,6 @@ const MOST_REFUSAL_BYTES: usize = 1 << 20;
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 /// Characters quoted of what a server said.
 const QUOTED: usize = 300;
-/// Path segments from this length on may be a key: some providers put one there.
-const PATH_KEY_LENGTH: usize = 16;
-/// Shorter values of a query (`v=1`, `json`) are no keys, and taking them out of sentences would garble those.
-const QUERY_KEY_LENGTH: usize = 6;
 
 /// The way to one server.
 #[derive(Debug)]
@@ -92,7 +88,7 @@ impl Web {
     pub(super) fn new(server: &HttpServer) -> Result<(Web, Url), Failure> {
         let url = http::parse_url(&server.url)?;
         let options = ClientOptions { headers: server.headers.clone(), ca_file: server.ca_file.clone() };
-        Ok((Web { client: Client::new(&url, options), secrets: secrets_of(server, &url) }, url))
+        Ok((Web { client: Client::new(&url, options), secrets: http::secrets_of(&url, &server.headers) }, url))
     }
 
     /// Sends one request. Any status is an answer.
@@ -157,19 +153,4 @@ fn said(body: &[u8], is_text: bool) -> Option<String> {
     }
     let text = String::from_utf8_lossy(body);
     Some(shortened(text.trim(), QUOTED)).filter(|text| is_text && !text.is_empty())
-}
-
-/// Everything in a server's configuration that must not show when the server quotes it back.
-fn secrets_of(server: &HttpServer, url: &Url) -> Vec<Secret> {
-    let headers = server.headers.iter().flat_map(|(_, value)| {
-        let last_word = value.expose().rsplit(' ').next().unwrap_or_default();
-        [value.clone(), Secret::new(last_word)]
-    });
-    let decoded = url.query_pairs().map(|(_, value)| value.into_owned());
-    let as_written = url.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
-    let query = decoded.chain(as_written.map(|(_, value)| value.to_owned()));
-    let query = query.filter(|value| value.len() >= QUERY_KEY_LENGTH).map(Secret::new);
-    let path = url.path_segments().into_iter().flatten().filter(|segment| segment.len() >= PATH_KEY_LENGTH);
-    let userinfo = [url.username(), url.password().unwrap_or_default()].map(Secret::new);
-    headers.chain(query).chain(path.map(Secret::new)).chain(userinfo).collect()
 }

@@ -22,8 +22,9 @@ pub(super) fn check(look: &HttpLook, deadline: Deadline) -> ServiceFacts {
     let mut request = Request::new(Method::Get, &url);
     // Whoever expects a redirect wants to see it, not where it leads.
     request.follow = !look.expect_status.iter().any(|status| (300..400).contains(status));
-    let found =
-        client.send(&request, deadline).map_err(Failure::from).and_then(|response| judge(look, response, deadline));
+    let secrets = http::secrets_of(&url, &look.headers);
+    let found = client.send(&request, deadline).map_err(Failure::from);
+    let found = found.and_then(|response| judge(look, response, deadline, &secrets));
     let certificate_end = client.certificate_end();
     let facts = match found {
         Ok(seen) => ServiceFacts { seen: seen + &ends(certificate_end), ..ServiceFacts::default() },
@@ -42,7 +43,7 @@ fn ends(certificate_end: Option<i64>) -> String {
     }
 }
 
-fn judge(look: &HttpLook, mut response: Response, deadline: Deadline) -> Result<String, Failure> {
+fn judge(look: &HttpLook, mut response: Response, deadline: Deadline, secrets: &[Secret]) -> Result<String, Failure> {
     let status = response.status;
     let expected = match look.expect_status.as_slice() {
         [] => response.is_success(),
@@ -56,32 +57,31 @@ fn judge(look: &HttpLook, mut response: Response, deadline: Deadline) -> Result<
     if look.body_contains.is_some() || look.body_matches.is_some() {
         // A body that never ends is judged by what has come.
         let body = response.body.read_what_comes(MOST_BODY_BYTES, deadline.left() / 2);
-        judge_body(look, &String::from_utf8_lossy(&body))?;
+        judge_body(look, &String::from_utf8_lossy(&body), secrets)?;
     }
     Ok(format!("HTTP {status}"))
 }
 
-fn judge_body(look: &HttpLook, body: &str) -> Result<(), Failure> {
+fn judge_body(look: &HttpLook, body: &str, secrets: &[Secret]) -> Result<(), Failure> {
     let missing = |what: String| Err(Failure::new(Reason::ProtocolError, what));
     if let Some(wanted) = &look.body_contains
         && !body.contains(wanted.as_str())
     {
-        return missing(format!("the body does not hold {wanted:?}: {}", quoted(look, body)));
+        return missing(format!("the body does not hold {wanted:?}: {}", quoted(body, secrets)));
     }
     let Some(pattern) = &look.body_matches else { return Ok(()) };
     match Regex::new(pattern) {
         Ok(regex) if regex.is_match(body) => Ok(()),
-        Ok(_) => missing(format!("the body does not match {pattern:?}: {}", quoted(look, body))),
+        Ok(_) => missing(format!("the body does not match {pattern:?}: {}", quoted(body, secrets))),
         // The configuration has compiled it before.
         Err(error) => missing(format!("{pattern:?} is no regular expression: {error}")),
     }
 }
 
 /// The beginning of a body as evidence, without what the configuration sent.
-fn quoted(look: &HttpLook, body: &str) -> String {
+fn quoted(body: &str, secrets: &[Secret]) -> String {
     const MOST: usize = 80;
-    let secrets: Vec<Secret> = look.headers.iter().map(|(_, value)| value.clone()).collect();
-    let text = redact(body.trim(), &secrets);
+    let text = redact(body.trim(), secrets);
     let shown: String = text.chars().take(MOST).collect();
     let dots = if shown.len() < text.len() { "…" } else { "" };
     format!("it begins with {shown:?}{dots}")

@@ -7,7 +7,7 @@ use super::tally::label;
 use crate::clock::Deadline;
 use crate::exposition::{self, Distribution, Family, Kind, Limits, Series, Value};
 use crate::http::{self, Client, ClientOptions, Method, Request};
-use crate::model::secret::Secret;
+use crate::model::secret::{Secret, redact};
 use crate::model::thunes::{BreakerState, Histogram, ORDER_LATENCY_BUCKETS, OrderCount, WS_GAP_BUCKETS};
 
 /// An endpoint beside us answers at once or is in trouble.
@@ -48,7 +48,7 @@ pub(super) fn scrape(url: &Secret, environment: &str, deadline: Deadline) -> Res
         return Err(format!("it answered with HTTP status {}", response.status));
     }
     let body = response.body.read_to_end(MAX_BYTES).map_err(|e| e.detail)?;
-    read(&body, environment)
+    read(&body, environment).map_err(|why| redact(&why, &http::secrets_of(&url, &[])))
 }
 
 /// Reads an exposition.

@@ -48,7 +48,7 @@ pub(super) fn read(block: &Block<'_>) -> ProbeSettings {
     ProbeSettings {
         deadline: block.time_limit("deadline").unwrap_or(DEADLINE),
         max_starts: block.count("max_starts", 1..=1024).and_then(|count| usize::try_from(count).ok()),
-        state_dir: block.path("state_dir").unwrap_or_else(|| default_state_dir(block)),
+        state_dir: chosen_state_dir(block).unwrap_or_else(|| default_state_dir(block)),
         labels: rules::labels(block, "labels", |name| match name {
             // Prometheus sets these two itself and would rename ours to exported_…; a Pushgateway refuses them.
             "job" | "instance" => Some("is set by Prometheus itself; take another, such as \"host\"".into()),
@@ -56,6 +56,16 @@ pub(super) fn read(block: &Block<'_>) -> ProbeSettings {
             _ => None,
         }),
     }
+}
+
+fn chosen_state_dir(block: &Block<'_>) -> Option<PathBuf> {
+    let directory = block.path("state_dir")?;
+    // A slip such as an empty variable in front of it is what leads there, and only root could write there.
+    if directory.canonicalize().is_ok_and(|real| real.parent().is_none()) {
+        let message = "\"state_dir\" is the root of the file system; name a directory of its own";
+        block.complain(block.place_of("state_dir"), message);
+    }
+    Some(directory)
 }
 
 fn default_state_dir(block: &Block<'_>) -> PathBuf {

@@ -1,0 +1,102 @@
+//! What holds for the process itself: root is told what it is about to do, and no credential ends up in a core dump.
+
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::harness::{Lab, Run};
+
+const SERVERS: &str = "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"script\"\nhealth_command = [\"true\"]\n\
+                       [[mcp.server]]\nname = \"far\"\nurl = \"http://127.0.0.1:1/\"\n";
+
+const NOTICE: &str = "running as root: the MCP servers script are started as root too";
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn notices(run: &Run) -> usize {
+    run.stderr().lines().filter(|line| line.contains(NOTICE)).count()
+}
+
+#[test]
+fn root_is_told_once_and_the_output_stays_clean() {
+    let lab = Lab::new();
+    lab.config(SERVERS);
+    let expected = usize::from(is_root());
+    for line in [
+        &["--once", "--format", "json"][..],
+        &["check", "--format", "json"],
+        &["--once", "--fresh", "--format", "json"],
+    ] {
+        let run = lab.run(line.iter().copied());
+        assert_eq!(notices(&run), expected, "{line:?}: {}", run.stderr());
+        let document: serde_json::Value = serde_json::from_str(&run.stdout()).expect("JSON and nothing else");
+        assert_eq!(document["warnings"], serde_json::json!([]), "{line:?}");
+    }
+    for quiet in [&["list"][..], &["-q", "--once"], &["--once", "--only", "service"], &["metrics"]] {
+        let run = lab.run(quiet.iter().copied());
+        let told = usize::from(is_root() && quiet.contains(&"--only"));
+        assert_eq!(notices(&run), told, "{quiet:?}: {}", run.stderr());
+    }
+    lab.config("[mcp]\ndiscover = false\n");
+    assert!(!lab.run(["--once"]).expect_code(0).stderr().contains("running as root"), "nothing is started");
+}
+
+#[test]
+fn the_journal_is_told_once_not_at_every_tick() {
+    let lab = Lab::new();
+    lab.config(SERVERS);
+    let pass = || Run(lab.command(["--once", "--fresh"]).env("JOURNAL_STREAM", "1:1").output().expect("a pass"));
+    let told: Vec<usize> = (0..3).map(|_| notices(&pass())).collect();
+    assert_eq!(told, [usize::from(is_root()), 0, 0]);
+}
+
+#[test]
+fn a_user_is_told_nothing() {
+    // Only root can become somebody else; for anybody else the tests above have shown it.
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    lab.config(SERVERS);
+    // The build's directory may be closed to others.
+    let program = lab.path().join("lab-probe");
+    std::fs::copy(env!("CARGO_BIN_EXE_lab-probe"), &program).expect("copied");
+    for path in ["", "home", "state", "textfile", "lab-probe.toml"] {
+        chown(lab.path().join(path), Some(12_345), Some(12_345)).expect("given away");
+    }
+    let mut command = Command::new(program);
+    command.arg("--once").env_clear().env("HOME", lab.home()).env("PATH", "/usr/bin:/bin").current_dir(lab.path());
+    let run = Run(command.uid(12_345).gid(12_345).output().expect("a pass")).expect_code(0);
+    assert!(!run.stderr().contains("root"), "{}", run.stderr());
+}
+
+/// The soft limit of core dumps in the text of `/proc/PID/limits`.
+fn core_limit(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).expect("limits");
+    let line = text.lines().find(|line| line.starts_with("Max core file size")).expect("a line");
+    line["Max core file size".len()..].split_whitespace().next().expect("a limit").to_owned()
+}
+
+#[test]
+fn the_probe_and_its_keepers_leave_no_core_dump_and_servers_keep_their_limit() {
+    let lab = Lab::new();
+    let out = lab.path().display().to_string();
+    let script = format!(
+        "cat /proc/$$/limits >{out}/program; cat /proc/$PPID/limits >{out}/keeper; \
+         probe=$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status); cat /proc/$probe/limits >{out}/probe"
+    );
+    lab.config(&format!(
+        "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"x\"\nhealth_command = [\"sh\", \"-c\", {script:?}]\n"
+    ));
+    // As high as this machine lets it be, which is what a person who hunts a crash would set.
+    let mut raised = Command::new("sh");
+    raised.args(["-c", "ulimit -S -c $(ulimit -H -c); cat /proc/$$/limits >before; exec \"$0\" --once"]);
+    raised.arg(env!("CARGO_BIN_EXE_lab-probe")).env("HOME", lab.home()).current_dir(lab.path());
+    Run(raised.output().expect("a pass")).expect_code(0);
+    let limit = |name: &str| core_limit(&lab.path().join(name));
+    assert_eq!((limit("probe").as_str(), limit("keeper").as_str()), ("0", "0"));
+    assert_eq!(limit("program"), limit("before"));
+}
