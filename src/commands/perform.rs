@@ -129,6 +129,7 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
             deadline_exceeded: entries.iter().any(|entry| entry.outcome == Outcome::TimedOut),
             output_failures: failures_of(settings, &state),
             pass_failures: state.pass_failures,
+            counting: !loaded.unreadable,
         },
         entries,
         labels: settings.probe.labels.clone(),

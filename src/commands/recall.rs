@@ -49,6 +49,7 @@ pub(super) fn recall(settings: &Settings) -> Recalled {
         deadline_exceeded: last.is_some_and(|last| last.deadline_exceeded),
         output_failures: perform::failures_of(settings, &state),
         pass_failures: state.pass_failures,
+        counting: true,
     };
     let snapshot = Snapshot { pass, entries, labels: settings.probe.labels.clone() };
     Recalled { snapshot, ever: last.is_some(), warnings }

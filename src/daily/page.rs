@@ -174,6 +174,7 @@ mod tests {
                 deadline_exceeded: false,
                 output_failures: BTreeMap::new(),
                 pass_failures: 0,
+                counting: true,
             },
             entries: vec![entry],
             labels: BTreeMap::new(),

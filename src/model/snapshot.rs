@@ -85,6 +85,9 @@ pub struct PassFacts {
     pub output_failures: BTreeMap<String, u64>,
     /// Passes that ended with exit 1 so far.
     pub pass_failures: u64,
+    /// Whether counters go on from where they were. If not (the state could not be read), none is shown: one that fell
+    /// and came back would read as a burst of everything it has ever counted.
+    pub counting: bool,
 }
 
 /// A whole pass.

@@ -265,6 +265,7 @@ mod tests {
                 deadline_exceeded: false,
                 output_failures: BTreeMap::new(),
                 pass_failures: 0,
+                counting: true,
             },
             entries: vec![entry("filesystem", Outcome::Cached, up), entry("rag-query", Outcome::Fresh, down)],
             labels: BTreeMap::new(),

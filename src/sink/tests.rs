@@ -109,6 +109,7 @@ fn hint_everywhere(entry: Entry) -> String {
         deadline_exceeded: false,
         output_failures: BTreeMap::new(),
         pass_failures: 0,
+        counting: true,
     };
     let snapshot = Snapshot { pass, entries: vec![entry], labels: BTreeMap::new() };
     let table = terminal::table(&snapshot, &[], Timestamp::UNIX_EPOCH, &Style::PLAIN);

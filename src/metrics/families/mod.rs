@@ -19,7 +19,7 @@ use crate::model::snapshot::{Entry, Snapshot};
 
 /// Every family that has at least one sample, in the catalogue's order.
 pub fn collect(snapshot: &Snapshot) -> Vec<MetricFamily> {
-    let mut samples = Samples::new(&snapshot.labels);
+    let mut samples = Samples::new(&snapshot.labels, snapshot.pass.counting);
     for entry in &snapshot.entries {
         add_entry(entry, &mut samples);
     }
@@ -65,13 +65,14 @@ pub struct Buckets<const BOUNDS: usize> {
 #[derive(Debug)]
 pub struct Samples<'a> {
     common: &'a BTreeMap<String, String>,
+    counting: bool,
     families: BTreeMap<&'static str, Vec<Metric>>,
     seen: BTreeSet<(&'static str, Vec<String>)>,
 }
 
 impl<'a> Samples<'a> {
-    fn new(common: &'a BTreeMap<String, String>) -> Self {
-        Samples { common, families: BTreeMap::new(), seen: BTreeSet::new() }
+    fn new(common: &'a BTreeMap<String, String>, counting: bool) -> Self {
+        Samples { common, counting, families: BTreeMap::new(), seen: BTreeSet::new() }
     }
 
     /// Adds a gauge or counter; a value that is no finite number is left out: absent beats wrong.
@@ -139,6 +140,9 @@ impl<'a> Samples<'a> {
     }
 
     fn push(&mut self, family: &'static Family, labels: &[&str], mut metric: Metric) {
+        if !self.counting && !matches!(family.kind, Type::Gauge) {
+            return;
+        }
         let key = labels.iter().map(|value| (*value).to_owned()).collect();
         // Two targets of one name are a bug of the plan, but one series too few beats a file that nobody reads.
         if !self.seen.insert((family.name, key)) {
@@ -239,10 +243,20 @@ mod tests {
                 deadline_exceeded: false,
                 output_failures: [("textfile".to_owned(), 0)].into(),
                 pass_failures: 2,
+                counting: true,
             },
             entries,
             labels: [("host".to_owned(), "lab".to_owned())].into(),
         }
+    }
+
+    #[test]
+    fn without_what_was_counted_before_no_counter_is_shown() {
+        let mut snapshot = snapshot(vec![server("a", Some(McpFacts::default()))]);
+        assert!(text::render(&snapshot).expect("sound").contains(" counter\n"));
+        snapshot.pass.counting = false;
+        let text = text::render(&snapshot).expect("sound");
+        assert!(text.contains("lab_mcp_server_health{") && !text.contains(" counter\n"), "{text}");
     }
 
     #[test]
@@ -303,7 +317,7 @@ mod tests {
     #[test]
     fn what_is_no_number_is_absent_and_a_histogram_has_one_infinite_bucket() {
         let none = BTreeMap::new();
-        let mut samples = Samples::new(&none);
+        let mut samples = Samples::new(&none, true);
         samples.add(&catalogue::LAB_PROBE_PASS_DURATION_SECONDS, [], f64::NAN);
         samples.add(&catalogue::LAB_PROBE_DEADLINE_EXCEEDED, [], f64::INFINITY);
         let buckets = Buckets { cumulative: [0, 1, 1, 1, 1, 1, 1, 2], sum: 60.5, count: 3 };

@@ -1,6 +1,6 @@
 //! A small LAB with one target of every kind, and what must hold of it whatever happens to a pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::net::TcpListener;
@@ -214,6 +214,20 @@ impl Scene {
         assert!(state.targets.contains_key("thunes/testnet"), "{when}");
     }
 
+    /// No counter is smaller than it was. It may be absent.
+    #[track_caller]
+    pub(super) fn assert_nothing_fell_since(&self, before: &str, when: &str) {
+        let now = counters(&self.textfile());
+        for (series, was) in counters(before) {
+            let is = now.get(&series).copied();
+            assert!(is.is_none_or(|is| is >= was), "{when}: {series} was {was} and is {is:?}");
+        }
+    }
+
+    pub(super) fn shows_counters(&self) -> bool {
+        !counters(&self.textfile()).is_empty()
+    }
+
     /// The state on disk.
     #[track_caller]
     pub(super) fn state(&self, when: &str) -> State {
@@ -232,10 +246,12 @@ impl Scene {
     /// The same of a pass with more to it.
     #[track_caller]
     pub(super) fn assert_pass_is_normal(&self, mut pass: Command, when: &str) {
+        let before = std::fs::read_to_string(self.textfile_path()).unwrap_or_default();
         let run = Run(pass.output().expect("a pass"));
         assert_eq!(run.code(), Some(0), "{when}: {}", run.stderr());
         assert!(!run.stderr().contains("warning") && !run.stderr().contains("trouble"), "{when}: {}", run.stderr());
         self.assert_whole(when);
+        self.assert_nothing_fell_since(&before, when);
         let text = self.textfile();
         let value = |series: &str| {
             text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')).unwrap_or("none").to_owned()
@@ -318,6 +334,16 @@ fn listening() -> u16 {
     let port = listener.local_addr().expect("an address").port();
     std::thread::spawn(move || listener.incoming().for_each(drop));
     port
+}
+
+/// The counters, and what of histograms is one.
+fn counters(exposition: &str) -> BTreeMap<String, f64> {
+    let counts = |series: &str| {
+        let name = series.split('{').next().unwrap_or_default();
+        ["_total", "_bucket", "_count", "_sum"].iter().any(|end| name.ends_with(end))
+    };
+    let lines = exposition.lines().filter_map(|line| line.rsplit_once(' ')).filter(|(series, _)| counts(series));
+    lines.filter_map(|(series, value)| Some((series.to_owned(), value.parse().ok()?))).collect()
 }
 
 /// Everything before the value, of every line that has one.
