@@ -20,6 +20,7 @@ mod mcp_http;
 mod mcp_stdio;
 mod monitoring;
 mod node_exporter;
+mod out_of_place;
 mod pass;
 mod pushgateway;
 mod real_servers;

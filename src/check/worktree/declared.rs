@@ -50,11 +50,25 @@ struct Parsed {
 
 /// Reads the file of a worktree; none declares nothing.
 pub fn read(worktree: &Path) -> Declared {
-    match read_capped(&worktree.join(FILE_NAME), MAX_BYTES) {
+    match file(worktree).and_then(|path| read_capped(&path, MAX_BYTES)) {
         Ok(bytes) => declared(&String::from_utf8_lossy(&bytes)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Declared::default(),
         Err(e) => Declared { notes: vec![format!("{FILE_NAME} is ignored: {e}")], ..Declared::default() },
     }
+}
+
+/// The file itself, where the name is a symbolic link within the worktree. A repository may come with a link that leads
+/// anywhere: what lies outside is neither shown nor written.
+fn file(worktree: &Path) -> io::Result<PathBuf> {
+    let path = worktree.join(FILE_NAME);
+    if !path.is_symlink() {
+        return Ok(path);
+    }
+    let real = path.canonicalize()?;
+    if real.starts_with(worktree.canonicalize()?) {
+        return Ok(real);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link that leads out of the worktree"))
 }
 
 fn declared(text: &str) -> Declared {
@@ -227,7 +241,7 @@ impl std::error::Error for EditError {
 /// [`EditError::File`] when it cannot be read, is too large or no regular file.
 pub fn text(worktree: &Path) -> Result<String, EditError> {
     let path = worktree.join(FILE_NAME);
-    match read_capped(&path, MAX_BYTES) {
+    match file(worktree).and_then(|file| read_capped(&file, MAX_BYTES)) {
         Ok(bytes) => {
             String::from_utf8(bytes).map_err(|e| EditError::File(path, io::Error::new(io::ErrorKind::InvalidData, e)))
         }
@@ -247,9 +261,8 @@ pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
         let (key, value) = valid(declaration)?;
         text = edited(&text, key, value);
     }
-    let path = worktree.join(FILE_NAME);
     // A symbolic link stays one: the file it names is replaced.
-    let path = path.canonicalize().unwrap_or(path);
+    let path = file(worktree).map_err(|e| EditError::File(worktree.join(FILE_NAME), e))?;
     let mode = path.metadata().map_or(0o644, |metadata| {
         use std::os::unix::fs::PermissionsExt;
         metadata.permissions().mode() & 0o777
