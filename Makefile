@@ -11,7 +11,7 @@ BENCHES ?= benches/fleet.py benches/tick.py benches/hour.py benches/worktrees.sh
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test attack lint clean install uninstall deb e2e bench stack stack-down dashboards
+.PHONY: help deps build run test soak attack lint clean install uninstall deb e2e bench stack stack-down dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -33,6 +33,9 @@ test: deps ## run every test
 
 attack: deps ## every kill, refusal and clock instead of the samples that `make test` takes; about half an hour
 	LAB_PROBE_ATTACK=full $(CARGO) test --locked --test suite attack:: -- --nocapture
+
+soak: deps ## two thousand passes over a LAB that breaks at random; a quarter of an hour on a quiet machine
+	LAB_PROBE_SOAK=2000 $(CARGO) test --locked --test suite soak:: -- --nocapture
 
 lint: ## formatting, lints, and what the dependencies are (needs `make deps`)
 	$(CARGO) fmt --check

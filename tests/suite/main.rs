@@ -26,6 +26,7 @@ mod pushgateway;
 mod real_servers;
 mod secrets;
 mod service;
+mod soak;
 mod summary;
 mod systemd;
 mod textfile;
