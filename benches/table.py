@@ -6,7 +6,7 @@
 
 A part writes {"rows": [{"what", "ours", "peer", "peer_name", "unit", "ratio", "target", "met", "note"}]}: `ratio` is
 ours ÷ peer, `target` a bound on it ("≤ 1.1", "≥ 2") or empty, `met` true, false or null; `peer` and `ratio` may be null.
-benches/common.py has `row` and `write_part`.
+benches/common.py has `row` and `write_part`. BENCH_OUT and BENCH_README name other places.
 """
 
 import datetime
@@ -18,8 +18,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "target/bench"
-README = ROOT / "README.md"
+OUT = Path(os.environ.get("BENCH_OUT", ROOT / "target/bench"))
+README = Path(os.environ.get("BENCH_README", ROOT / "README.md"))
 # In this order; what a later part adds comes after.
 PARTS = ["fleet", "tick", "hour", "scale", "http", "worktrees", "ingest", "start"]
 SCALES = {"s": [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")], "B": [(1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")]}

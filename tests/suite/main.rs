@@ -5,6 +5,7 @@ mod as_root;
 mod attack;
 mod cli;
 mod config;
+mod costs;
 mod discovery;
 mod doctor;
 mod exposition;

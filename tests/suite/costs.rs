@@ -1,0 +1,78 @@
+//! The table of costs in the README: made by the bench, true to itself.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const BEGIN: &str = "<!-- bench -->\n";
+const END: &str = "<!-- /bench -->";
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn block(readme: &str) -> &str {
+    let (_, rest) = readme.split_once(BEGIN).expect("the opening mark");
+    rest.split_once(END).expect("the closing mark").0
+}
+
+/// The rows of a table: what, lab-probe, beside, ratio, target, met.
+fn rows(table: &str) -> Vec<Vec<&str>> {
+    let lines = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what "));
+    lines.map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect()).collect()
+}
+
+/// Whether the last cell says what ratio and target say.
+fn says_the_truth(row: &[&str]) -> bool {
+    let [_, _, _, ratio, target, met] = row else { return false };
+    if target.is_empty() {
+        return met.is_empty();
+    }
+    let (sign, bound) = target.split_once(' ').expect("a sign and a bound");
+    let (ratio, bound): (f64, f64) = (ratio.replace(',', "").parse().expect("a ratio"), bound.parse().expect("a bound"));
+    let holds = if sign == "≤" { ratio <= bound } else { ratio >= bound };
+    *met == if holds { "yes" } else { "**no**" }
+}
+
+#[test]
+fn the_table_of_costs_says_of_every_target_whether_it_is_met() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let block = block(&readme);
+    assert!(block.starts_with("Measured on 20") && block.contains(" cores of "), "date and machine come first");
+    let rows = rows(block);
+    assert!(rows.len() > 10, "{} rows", rows.len());
+    for row in rows {
+        assert!(says_the_truth(&row), "{row:?}");
+    }
+}
+
+#[test]
+fn the_bench_joins_its_parts_and_puts_them_into_the_readme() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let part = r#"{"rows": [
+        {"what": "quick", "ours": 0.0021, "peer": 0.001, "peer_name": "hello", "unit": "s", "ratio": 2.1, "target": "≤ 3", "met": true, "note": ""},
+        {"what": "slow", "ours": 1200, "peer": 1000, "peer_name": "a|b", "unit": "", "ratio": 1.2, "target": "≥ 2", "met": false, "note": "why"},
+        {"what": "plain", "ours": 3145728, "peer": null, "peer_name": "", "unit": "B", "ratio": null, "target": "", "met": null, "note": ""}]}"#;
+    std::fs::write(directory.path().join("tick.json"), part).expect("written");
+    let readme = directory.path().join("README.md");
+    std::fs::write(&readme, format!("before\n{BEGIN}old\n{END}\nafter\n")).expect("written");
+    let table = |path: &Path| {
+        let mut command = Command::new("python3");
+        command.arg(root().join("benches/table.py")).arg("--readme");
+        command.env("BENCH_OUT", directory.path()).env("BENCH_README", path).output().expect("python3 runs")
+    };
+    let made = table(&readme);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let text = std::fs::read_to_string(&readme).expect("read");
+    let written = std::fs::read_to_string(directory.path().join("table.md")).expect("the table");
+    assert_eq!(block(&text), written);
+    assert!(text.starts_with("before\n") && text.ends_with("\nafter\n"), "{text}");
+    let expected = [
+        "| quick | 2.10 ms | hello: 1 ms | 2.10 | ≤ 3 | yes |",
+        "| slow (why) | 1,200 | a\\|b: 1,000 | 1.20 | ≥ 2 | **no** |",
+        "| plain | 3 MiB |  |  |  |  |",
+    ];
+    assert_eq!(written.lines().filter(|line| line.starts_with("| ")).skip(1).collect::<Vec<_>>(), expected);
+    assert!(rows(&written).iter().all(|row| says_the_truth(row)), "{written}");
+    std::fs::write(&readme, "no marks").expect("written");
+    assert!(!table(&readme).status.success());
+}
