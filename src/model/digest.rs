@@ -15,14 +15,14 @@ impl Digest {
 
     /// The digest of everything added so far.
     pub fn finish(self) -> String {
-        use std::fmt::Write as _;
-        let mut out = String::with_capacity(64);
-        for byte in self.0.finalize() {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "{byte:02x}");
-        }
-        out
+        hex(&self.0.finalize())
     }
+}
+
+/// Bytes in hexadecimal, as digests are shown and kept.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 /// The digest of `parts`.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::model::digest::hex;
 use crate::model::mcp::{McpTarget, Reach};
 use crate::model::reason::Failure;
 use crate::model::secret::Secret;
@@ -64,7 +65,7 @@ impl Key {
     fn seal(&self, sum: &Sum) -> String {
         let inner = Sha256::new().chain_update(self.0).chain_update(&sum.0).finalize();
         let outer = Sha256::new().chain_update(self.0).chain_update(inner).finalize();
-        outer.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&outer)
     }
 }
 

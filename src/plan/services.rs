@@ -8,6 +8,9 @@ use crate::model::target::{Origin, Probe, Target};
 
 /// Every `[[service]]` as a target.
 pub fn plan(settings: &Settings) -> Plan {
+    if settings.services.is_empty() {
+        return Plan::default();
+    }
     let key = Key::of(&settings.probe.state_dir);
     let origin = settings.source.iter().map(|path| Origin {
         source: "lab-probe".into(),

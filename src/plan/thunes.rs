@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 
 use super::Plan;
 use crate::config::settings::{Settings, ThunesSettings};
+use crate::model::digest::hex;
 use crate::model::target::{Origin, Probe, Target};
 use crate::model::thunes::ThunesTarget;
 
@@ -50,5 +51,5 @@ fn fingerprint(target: &ThunesTarget) -> String {
     let parts = format!(
         "{environment:?} {root:?} {positions_db:?} {journals:?} {logs:?} {url:?} {max_daily_loss:?} {unreachable:?}"
     );
-    Sha256::digest(parts).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(parts)[..16])
 }

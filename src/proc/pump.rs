@@ -20,7 +20,7 @@ const CHUNK: usize = 32 << 10;
 const SAMPLE: Duration = Duration::from_millis(100);
 
 /// A program that has used so much processor time since the last look is at work, whatever else its tree does.
-const WORK: Duration = Duration::from_millis(10);
+const WORK: Duration = Duration::from_millis(3);
 
 /// So many looks in a row without any work mean idle.
 const IDLE_SAMPLES: u32 = 2;

@@ -28,7 +28,8 @@ fn says_the_truth(row: &[&str]) -> bool {
         return met.is_empty();
     }
     let (sign, bound) = target.split_once(' ').expect("a sign and a bound");
-    let (ratio, bound): (f64, f64) = (ratio.replace(',', "").parse().expect("a ratio"), bound.parse().expect("a bound"));
+    let (ratio, bound): (f64, f64) =
+        (ratio.replace(',', "").parse().expect("a ratio"), bound.parse().expect("a bound"));
     let holds = if sign == "≤" { ratio <= bound } else { ratio >= bound };
     *met == if holds { "yes" } else { "**no**" }
 }

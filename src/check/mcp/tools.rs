@@ -14,6 +14,7 @@ use super::modern;
 use super::peer::{CallError, Dialect, Peer};
 use super::shape::FromObject;
 use crate::clock::Deadline;
+use crate::model::digest::hex;
 use crate::model::reason::{Failure, Reason};
 
 /// The method.
@@ -225,7 +226,7 @@ fn digest_of(mut digests: Vec<[u8; 32]>) -> String {
     digests.sort_unstable();
     let mut hash = Sha256::new();
     digests.iter().for_each(|digest| hash.update(digest));
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::model::digest::hex;
+
 /// The version of the store this program writes, and the newest it reads.
 const VERSION: u32 = 1;
 
@@ -58,7 +60,7 @@ pub fn path(state_dir: &Path) -> PathBuf {
 
 /// SHA-256 in hex.
 pub fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 impl TrustStore {

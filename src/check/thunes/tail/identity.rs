@@ -7,6 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
+use crate::model::digest::hex;
 use crate::model::thunes::{Fingerprint, Part};
 
 /// Bytes at the start of a file that it is known by: some twenty lines, each with its own time.
@@ -94,7 +95,7 @@ fn digest(bytes: &[u8]) -> Fingerprint {
     if bytes.is_empty() {
         return Fingerprint::default();
     }
-    let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&Sha256::digest(bytes));
     Fingerprint { length: bytes.len() as u64, digest }
 }
 
