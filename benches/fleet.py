@@ -17,7 +17,7 @@ from pathlib import Path
 from common import CORES, OUT, PROBE, ROOT, middle, need, row, run, write_part
 from lab import HANGING, TIMEOUT, Lab
 
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
+ROUNDS = int(os.environ.get("ROUNDS", "2"))
 PEERS = OUT / "peers/npm"
 CLAUDE = PEERS / "node_modules/.bin/claude"
 MCPORTER = ROOT / "target/clients/node_modules/.bin/mcporter"
