@@ -84,7 +84,7 @@ fn a_clock_that_was_wrong_does_not_keep_an_answer_and_costs_no_line() {
         assert!(scene.value("lab_probe_pass_duration_seconds") < 30.0, "{when}");
     }
     assert_reports_are_sane(&scene);
-    super::report(&format!("{} passes under six clocks", steps.len()));
+    super::report(&format!("{} passes under five clocks", steps.len()));
 }
 
 /// The days that all those clocks have left in the history, and every command that shows a time.
