@@ -73,6 +73,8 @@ pub(super) struct Broken {
     port: Option<TcpListener>,
     /// Complete orders in the journal so far.
     orders: u64,
+    /// Orders begun so far.
+    written: u64,
     /// Bytes of a line that is not complete yet.
     torn: &'static str,
     /// How many of them the series lacks since the state was damaged …
@@ -126,6 +128,7 @@ impl Broken {
             address,
             port,
             orders: 0,
+            written: 0,
             torn: "",
             lost: 0,
             lost_some: false,
@@ -218,14 +221,14 @@ impl Broken {
         let mut text = std::mem::take(&mut self.torn).to_owned();
         self.orders += u64::from(!text.is_empty());
         for _ in 0..self.rng.u64(..20) {
-            text.push_str(ORDER.0);
-            text.push_str(ORDER.1);
             self.orders += 1;
+            text.push_str(&self.begun_order());
+            text.push_str(ORDERS_END);
         }
         let rotates = self.rng.u8(..100) < 10;
         if !rotates && self.rng.u8(..100) < 20 {
-            text.push_str(ORDER.0);
-            self.torn = ORDER.1;
+            text.push_str(&self.begun_order());
+            self.torn = ORDERS_END;
         }
         let path = self.lab.path().join(JOURNAL);
         let mut journal = OpenOptions::new().append(true).create(true).open(&path).expect("opened");
@@ -234,6 +237,15 @@ impl Broken {
             std::fs::rename(&path, path.with_extension("jsonl.1")).expect("rotated");
             std::fs::write(&path, "").expect("begun anew");
         }
+    }
+
+    /// The beginning of a line of the journal. Each has a time of its own: a new file must not look like an old one.
+    fn begun_order(&mut self) -> String {
+        self.written += 1;
+        format!(
+            "{{\"timestamp\":\"2025-10-08T14:38:22.{:06}\",\"event\":\"ORDER_PLACED\",\"venue\":\"binance\",",
+            self.written
+        )
     }
 
     fn take_away(&self, away: bool) {
@@ -313,11 +325,8 @@ impl Broken {
     }
 }
 
-/// A line of the journal, in two parts.
-const ORDER: (&str, &str) = (
-    "{\"timestamp\":\"2025-10-08T14:38:22.000001\",\"event\":\"ORDER_PLACED\",\"venue\":\"binance\",",
-    "\"order_type\":\"MARKET\",\"side\":\"BUY\",\"latency_ms\":7}\n",
-);
+/// How every order ends.
+const ORDERS_END: &str = "\"order_type\":\"MARKET\",\"side\":\"BUY\",\"latency_ms\":7}\n";
 
 fn serve(way: &str, seen: &Seen, stream: &mut dyn Duplex) -> Then {
     let typed = [("Content-Type", "application/json")];
