@@ -61,6 +61,20 @@ def compile_c(source, output, *flags):
     return str(output)
 
 
+def measured(starter, args, env):
+    """Runs to the end under benches/measured.c: wall seconds, CPU seconds with children, largest resident set in bytes."""
+    found = subprocess.run([starter, *args], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if found.returncode:
+        sys.exit(f"{args} ended with {found.returncode}")
+    wall, cpu, resident = found.stdout.split()
+    return float(wall), float(cpu), int(resident)
+
+
+def medians(rows):
+    """Of each column of equally long rows."""
+    return [statistics.median(column) for column in zip(*rows)]
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

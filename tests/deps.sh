@@ -19,6 +19,7 @@ needs=(
   prometheus-node-exporter:prometheus-node-exporter
   prometheus-alertmanager:prometheus-alertmanager
   prometheus-pushgateway:prometheus-pushgateway
+  prometheus-blackbox-exporter:prometheus-blackbox-exporter
   victoria-metrics:victoria-metrics
   docker-compose:docker-compose
   busybox:busybox

@@ -2,22 +2,24 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Command, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::Duration;
 
+use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process_group, setrlimit};
 
 use super::leash::{RECORD_BYTES, Record, RecordKind};
+use super::passthrough::ignored_signals;
 use super::spec::{CommandSpec, Resolved, SpawnError, resolve};
 use super::{sys, tree};
 use crate::clock::Deadline;
 
-/// Whether the pass is ending. Every spawn holds the lock for reading from before the fork until the program is
+/// Whether the pass is ending. Every spawn holds the lock for reading from before its keeper is made until the program is
 /// executed and known; whoever ends everything holds it for writing. So nothing can be born unseen.
 static ENDING: RwLock<bool> = RwLock::new(false);
 
@@ -32,8 +34,8 @@ const WANTED_FILES: u64 = 16_384;
 pub struct Usage {
     /// User and system time, summed (getrusage(2)).
     pub cpu: Duration,
-    /// Largest resident set of one process, in bytes (getrusage(2)). A process counts from its fork, so a small
-    /// program shows what the forked probe had resident, a few MiB.
+    /// Largest resident set of one process, in bytes (getrusage(2)). A process counts from before its exec, so a small
+    /// program shows what the probe had resident, some ten MiB.
     pub max_rss_bytes: u64,
 }
 
@@ -70,7 +72,7 @@ pub(super) struct Pipes {
 
 /// A started program with its keeper. Dropping it ends the whole tree by force.
 pub(super) struct Child {
-    keeper: std::process::Child,
+    keeper: sys::Keeper,
     leash: UnixStream,
     inbox: Vec<u8>,
     program: Option<i32>,
@@ -85,20 +87,11 @@ pub(super) fn spawn(spec: &CommandSpec) -> Result<(Child, Pipes), SpawnError> {
     let born = gate()?;
     STARTED.store(true, Ordering::Relaxed);
     prepare_probe();
-    let refused = |source: io::Error| SpawnError::Refused { file: resolved.file.clone(), source };
-    let (leash, keepers_end) = UnixStream::pair().map_err(refused)?;
-    leash.set_nonblocking(true).map_err(refused)?;
-    let mut keeper = start(spec, &resolved, &keepers_end).map_err(|e| explain(&resolved, e))?;
+    let refused = |source: io::Error| explain(&resolved, source);
+    let (child, pipes) = start(spec, &resolved).map_err(refused)?;
     drop(born);
-    let streams = (keeper.stdin.take(), keeper.stdout.take(), keeper.stderr.take());
-    let mut child = Child { keeper, leash, inbox: Vec::new(), program: None, exit: None, usage: None, gone: false };
-    let (Some(stdin), Some(stdout), Some(stderr)) = streams else { unreachable!("all three were asked for") };
-    let pipes = Pipes { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() };
     for end in [&pipes.stdin, &pipes.stdout, &pipes.stderr] {
-        if let Err(error) = rustix::io::ioctl_fionbio(end, true) {
-            child.kill(Deadline::after(super::KILL_LIMIT));
-            return Err(refused(error.into()));
-        }
+        rustix::io::ioctl_fionbio(end, true).map_err(|error| refused(error.into()))?;
     }
     Ok((child, pipes))
 }
@@ -115,12 +108,17 @@ fn prepare_probe() {
         let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
         let mut files = getrlimit(Resource::Nofile);
         let _ = SOFT_FILES.set(files.current);
+        let _ = IGNORED_SIGNALS.set(ignored_signals().unwrap_or(u64::MAX));
         if files.current.is_some_and(|soft| soft < WANTED_FILES) {
             files.current = Some(files.maximum.map_or(WANTED_FILES, |hard| hard.min(WANTED_FILES)));
             let _ = setrlimit(Resource::Nofile, files);
         }
     });
 }
+
+/// The signals that the probe ignores, a bit each from signal 1 on (`SigIgn`, proc_pid_status(5)). They would stay
+/// ignored over exec; a program started from cron or nohup must be like any other.
+static IGNORED_SIGNALS: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
 
 /// The soft limit of open files the probe was started with: what programs get, since some of them still size
 /// tables by it or use select(2).
@@ -129,7 +127,7 @@ static SOFT_FILES: std::sync::OnceLock<Option<u64>> = std::sync::OnceLock::new()
 /// The soft limit of core dumps the probe was started with, in bytes, if it was lowered since.
 static SOFT_CORE: std::sync::OnceLock<Option<u64>> = std::sync::OnceLock::new();
 
-/// Keeps this process, and the keepers forked from it, from leaving a core dump: their memory holds the credentials of
+/// Keeps this process, and the keepers that share its memory, from leaving a core dump: it holds the credentials of
 /// every server. The programs that are started find the limit as it was.
 pub(super) fn forbid_core_dumps() {
     let mut core = getrlimit(Resource::Core);
@@ -141,21 +139,28 @@ pub(super) fn forbid_core_dumps() {
     }
 }
 
-fn start(spec: &CommandSpec, resolved: &Resolved, leash: &UnixStream) -> io::Result<std::process::Child> {
-    let mut command = Command::new(&resolved.file);
-    command
-        .arg0(&spec.program)
-        .args(&spec.args)
-        .env_clear()
-        .envs(&resolved.environment)
-        .current_dir(&resolved.directory)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let limits =
-        sys::SoftLimits { files: SOFT_FILES.get().copied().flatten(), core: SOFT_CORE.get().copied().flatten() };
-    sys::with_keeper(&mut command, leash.as_raw_fd(), limits);
-    command.spawn()
+/// Makes the keeper and waits until the program is executed.
+fn start(spec: &CommandSpec, resolved: &Resolved) -> io::Result<(Child, Pipes)> {
+    let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC);
+    let ((its_stdin, stdin), (stdout, its_stdout), (stderr, its_stderr)) = (pipe()?, pipe()?, pipe()?);
+    let (leash, keepers_end) = UnixStream::pair()?;
+    let program = sys::Program {
+        file: &resolved.file,
+        name: &spec.program,
+        args: &spec.args,
+        environment: &resolved.environment,
+        directory: &resolved.directory,
+        streams: [its_stdin.as_fd(), its_stdout.as_fd(), its_stderr.as_fd()],
+        limits: sys::SoftLimits {
+            files: SOFT_FILES.get().copied().flatten(),
+            core: SOFT_CORE.get().copied().flatten(),
+        },
+        ignored_signals: IGNORED_SIGNALS.get().copied().unwrap_or(u64::MAX),
+    };
+    let (keeper, program) = sys::start(&program, keepers_end.into())?;
+    leash.set_nonblocking(true)?;
+    let child = Child { keeper, leash, inbox: Vec::new(), program, exit: None, usage: None, gone: false };
+    Ok((child, Pipes { stdin, stdout, stderr }))
 }
 
 /// `exec` says ENOENT also when the file is there and its interpreter is not.
@@ -204,10 +209,13 @@ impl Child {
         for record in self.inbox.drain(..whole).collect::<Vec<u8>>().chunks_exact(RECORD_BYTES) {
             let Some(record) = record.try_into().ok().and_then(Record::decode) else { continue };
             match record.kind {
-                RecordKind::Started => self.program = i32::try_from(record.value).ok(),
                 RecordKind::Exited => self.exit = Some(exit_of(record.value)),
                 RecordKind::Done => self.usage = Some(usage_of(&record)),
             }
+        }
+        if self.usage.is_some() {
+            // It has said its last word and ends.
+            self.keeper_ended();
         }
     }
 
@@ -216,7 +224,7 @@ impl Child {
     fn keeper_ended(&mut self) {
         self.gone = true;
         self.exit.get_or_insert(Exit::Lost);
-        let _ = self.keeper.wait();
+        self.keeper.reap();
     }
 
     /// How the program ended, once it has; others of its tree may live on.
@@ -245,8 +253,7 @@ impl Child {
     }
 
     fn keeper_pid(&self) -> i32 {
-        // A pid is positive and far below i32::MAX (proc(5), /proc/sys/kernel/pid_max).
-        i32::try_from(self.keeper.id()).unwrap_or(i32::MAX)
+        self.keeper.pid()
     }
 
     /// Asks everybody in the tree to end.
@@ -288,8 +295,8 @@ impl Child {
         });
         if !self.gone {
             self.signal_group(Signal::KILL);
-            let _ = self.keeper.kill();
-            let _ = self.keeper.wait();
+            self.keeper.kill();
+            self.keeper.reap();
             self.listen();
             self.gone = true;
         }

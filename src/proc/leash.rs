@@ -1,18 +1,16 @@
-//! What a keeper tells the probe over the leash: three fixed records, each sent once.
+//! What a keeper tells the probe over the leash: two fixed records, each sent once.
 
 /// What a record says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i64)]
 pub(super) enum RecordKind {
-    /// The program's process exists; the value is its number.
-    Started = 1,
     /// The program has ended; the value is its wait status. Others of its tree may live on.
-    Exited = 2,
+    Exited = 1,
     /// The last process of the tree has ended; usage is that of all of them.
-    Done = 3,
+    Done = 2,
 }
 
-/// One record. Plain numbers, because it is written between `fork` and the end of the keeper, without the heap.
+/// One record. Plain numbers, because the keeper writes it without the heap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) kind: RecordKind,
@@ -40,9 +38,8 @@ impl Record {
     pub(super) fn decode(bytes: &[u8; RECORD_BYTES]) -> Option<Record> {
         let mut words = bytes.chunks_exact(8).map(|w| i64::from_ne_bytes(w.try_into().unwrap_or_default()));
         let kind = match words.next()? {
-            1 => RecordKind::Started,
-            2 => RecordKind::Exited,
-            3 => RecordKind::Done,
+            1 => RecordKind::Exited,
+            2 => RecordKind::Done,
             _ => return None,
         };
         Some(Record { kind, value: words.next()?, cpu_micros: words.next()?, max_rss_kib: words.next()? })
@@ -55,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_record_survives_the_leash() {
-        for kind in [RecordKind::Started, RecordKind::Exited, RecordKind::Done] {
+        for kind in [RecordKind::Exited, RecordKind::Done] {
             let record = Record { kind, value: -7, cpu_micros: 1_500_000, max_rss_kib: 4096 };
             assert_eq!(Record::decode(&record.encode()), Some(record));
         }

@@ -43,7 +43,7 @@ pub fn pass_through(command: &[OsString], directory: Option<&Path>) -> io::Resul
     let (program, arguments) =
         command.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;
     // What this process was told to ignore (nohup) the program shall ignore too; a handler would undo that.
-    let ignored = ignored_signals();
+    let ignored = ignored_signals().unwrap_or(0);
     let watched: Vec<i32> = PASSED_ON.into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect();
     // Before the start: a signal that comes in between waits in the pipe.
     let mut signals = SignalsInfo::<WithOrigin>::new(&watched)?;
@@ -98,11 +98,12 @@ fn exit_of(status: ExitStatus) -> Exit {
     }
 }
 
-/// The signals this process ignores, a bit each from signal 1 on (`SigIgn`, proc_pid_status(5)).
-fn ignored_signals() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+/// The signals this process ignores, a bit each from signal 1 on (`SigIgn`, proc_pid_status(5)); `None` if that
+/// cannot be read.
+pub(super) fn ignored_signals() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
 }
 
 #[cfg(test)]

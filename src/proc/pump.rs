@@ -208,6 +208,10 @@ impl Pump {
         if self.has_become_idle() {
             return Some(Step::Idle);
         }
+        if self.written < self.outgoing.len() {
+            // There is room in the pipe, mostly.
+            self.write();
+        }
         let look = self.starting.as_ref().map(|starting| starting.next_look);
         // With the news of its end still to be told there may be nothing left that could wake a wait.
         let news = self.exit_to_tell().is_some() && (read_stdout || self.stdout.is_none());

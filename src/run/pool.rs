@@ -1,9 +1,15 @@
-//! A rayon pool for each lane, results over a channel, and a receiver that leaves at the deadline.
+//! Threads for each lane, results over a channel, and a receiver that leaves at the deadline.
+//!
+//! A lane's jobs wait in one queue and are begun in order. Nothing is stolen and nobody spins: the jobs wait for
+//! others, and whoever has done one takes the next.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use crate::clock::Deadline;
@@ -85,12 +91,11 @@ pub fn run<T: Send + 'static>(
     jobs: Vec<Job<T>>,
     deadline: Deadline,
     mut progress: impl FnMut(Progress),
-) -> Result<Vec<Ended<T>>, rayon::ThreadPoolBuildError> {
+) -> io::Result<Vec<Ended<T>>> {
     let mut ended: Vec<Ended<T>> = jobs.iter().map(|_| Ended::NotStarted).collect();
     let mut open = jobs.len();
     let (sender, receiver) = mpsc::channel();
-    // Dropping the pools at the end does not wait for their threads.
-    let _pools = spawn_all(jobs, &sender)?;
+    start_lanes(jobs, &sender)?;
     drop(sender);
     while open > 0 {
         match receiver.recv_timeout(deadline.left().min(HEARTBEAT)) {
@@ -114,33 +119,40 @@ pub fn run<T: Send + 'static>(
     Ok(ended)
 }
 
-fn spawn_all<T: Send + 'static>(
-    jobs: Vec<Job<T>>,
-    sender: &Sender<Event<T>>,
-) -> Result<Vec<rayon::ThreadPool>, rayon::ThreadPoolBuildError> {
-    let mut lanes: BTreeMap<Lane, Vec<(usize, Job<T>)>> = BTreeMap::new();
+/// Starts the threads of every lane. They are detached: nobody waits for one that hangs.
+fn start_lanes<T: Send + 'static>(jobs: Vec<Job<T>>, sender: &Sender<Event<T>>) -> io::Result<()> {
+    let mut lanes: BTreeMap<Lane, VecDeque<(usize, Job<T>)>> = BTreeMap::new();
     for (index, job) in jobs.into_iter().enumerate() {
-        lanes.entry(job.lane).or_default().push((index, job));
+        lanes.entry(job.lane).or_default().push_back((index, job));
     }
-    let mut pools = Vec::new();
     for (lane, jobs) in lanes {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(lane.threads(jobs.len()))
-            .stack_size(STACK_BYTES)
-            .thread_name(move |index| format!("{lane:?}-{index}").to_lowercase())
-            .build()?;
-        for (index, job) in jobs {
-            let sender = sender.clone();
-            // First come, first served: the plan's order is the order of starting.
-            pool.spawn_fifo(move || {
-                let _ = sender.send(Event::Started(index));
-                let result = catch_unwind(AssertUnwindSafe(job.work)).map_err(|panic| message_of(panic.as_ref()));
-                let _ = sender.send(Event::Finished(index, result));
-            });
+        let threads = lane.threads(jobs.len());
+        let queue = Arc::new(Mutex::new(jobs));
+        for number in 0..threads {
+            let (queue, sender) = (Arc::clone(&queue), sender.clone());
+            let thread = thread::Builder::new()
+                .name(format!("{lane:?}-{number}").to_lowercase())
+                .stack_size(STACK_BYTES)
+                .spawn(move || work_off(&queue, &sender));
+            match thread {
+                Ok(_detached) => {}
+                // With fewer threads it takes longer; without any there would be nobody to do it.
+                Err(_) if number > 0 => break,
+                Err(error) => return Err(error),
+            }
         }
-        pools.push(pool);
     }
-    Ok(pools)
+    Ok(())
+}
+
+/// One thread's life: the next job of its lane until there is none.
+fn work_off<T>(queue: &Mutex<VecDeque<(usize, Job<T>)>>, sender: &Sender<Event<T>>) {
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    while let Some((index, job)) = next() {
+        let _ = sender.send(Event::Started(index));
+        let result = catch_unwind(AssertUnwindSafe(job.work)).map_err(|panic| message_of(panic.as_ref()));
+        let _ = sender.send(Event::Finished(index, result));
+    }
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> String {

@@ -48,6 +48,23 @@ pub fn check(target: &McpTarget, memory: McpMemory, context: &Context) -> Result
     Ok((facts, memory))
 }
 
+/// How many messages a server's output holds; for the benchmarks.
+#[doc(hidden)]
+pub fn messages_in(output: &[u8]) -> usize {
+    const READ: usize = 32 << 10;
+    let mut lines = wire::Lines::default();
+    let mut messages = 0;
+    for read in output.chunks(READ) {
+        if lines.push(read).is_err() {
+            break;
+        }
+        while let Some(line) = lines.next_line() {
+            messages += usize::from(!matches!(wire::parse(line), wire::Message::Noise));
+        }
+    }
+    messages
+}
+
 /// What the next check should know: the era and transport that worked, the tool list, the count of verdicts.
 ///
 /// A failure forgets nothing: a server that is down for an hour still speaks the same era afterwards.

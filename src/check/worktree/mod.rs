@@ -35,6 +35,12 @@ const MAX_SUBMODULES: usize = 500;
 /// Submodules in submodules beyond this depth are not looked into.
 const MAX_DEPTH: usize = 8;
 
+/// How many tests a JUnit report holds; for the benchmarks.
+#[doc(hidden)]
+pub fn tests_in(report: &[u8]) -> Option<u64> {
+    reports::junit::parse(report).map(|report| report.counts.total())
+}
+
 /// Looks at one worktree.
 pub fn check(target: &WorktreeTarget, memory: WorktreeMemory, context: &Context) -> (WorktreeFacts, WorktreeMemory) {
     let path = target.path.to_string_lossy().into_owned();

@@ -15,9 +15,9 @@ const MAX_DEPTH: usize = 128;
 
 /// What one report says.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Junit {
+pub(in super::super) struct Junit {
     /// Tests by result.
-    pub(super) counts: TestCounts,
+    pub(in super::super) counts: TestCounts,
     /// How long they ran, if the report says so.
     pub(super) duration: Option<Duration>,
 }
@@ -48,7 +48,7 @@ struct Sums {
 }
 
 /// Reads a report; `None` if it is not JUnit XML, is cut off, or is nested too deep.
-pub(super) fn parse(bytes: &[u8]) -> Option<Junit> {
+pub(in super::super) fn parse(bytes: &[u8]) -> Option<Junit> {
     // Output of tests inside may be in any encoding; what counts here is ASCII.
     let text = String::from_utf8_lossy(bytes);
     let mut reader = Reader::from_str(&text);

@@ -1,6 +1,6 @@
 //! Test reports: where runners leave them, and what they say.
 
-mod junit;
+pub(super) mod junit;
 mod places;
 pub(super) mod pytest;
 
