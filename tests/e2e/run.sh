@@ -22,13 +22,24 @@ possible() {
     { echo "no overlay over / may be mounted here"; return 1; }
 }
 
-# The directories of systemd's own control groups, whichever layout this machine has.
-hierarchies() {
+# The control groups this script runs in, as directories: a booted system gets one of its own below each, so that limits
+# that hold here go on holding. Of version 1 those that systemd has a use for; the rest stays as it is.
+groups() {
+  local controllers path
   if [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]; then
     echo /sys/fs/cgroup
-  else
-    ls -d /sys/fs/cgroup/unified /sys/fs/cgroup/systemd 2>/dev/null || true
+    return
   fi
+  while IFS=: read -r _ controllers path; do
+    case $controllers in
+      '') controllers=unified path= ;;
+      name=systemd) controllers=systemd ;;
+      memory | pids | cpu | cpuacct | cpu,cpuacct) ;;
+      *) continue ;;
+    esac
+    path=/sys/fs/cgroup/$controllers${path%/}
+    [ ! -w "$path/cgroup.procs" ] || echo "$path"
+  done </proc/self/cgroup
 }
 
 # An interpreter that every user may start and that `$2 …` runs with.
@@ -61,13 +72,16 @@ fi
 
 began=$(date +%s.%N)
 machine=lab-e2e-$$
+groups=$(groups)
+# With its controllers in version 1, limits can be seen at work only there.
+case $groups in */memory*) unified=0 ;; *) unified=1 ;; esac
 scratch=$(mktemp -d)
 finish() {
   umount -R "$scratch/memory" 2>/dev/null || true
   rmdir "$scratch/memory" "$scratch" "/run/systemd/nspawn/propagate/$machine" 2>/dev/null || true
-  local hierarchy
-  for hierarchy in $(hierarchies); do
-    [ ! -d "$hierarchy/$machine" ] || find "$hierarchy/$machine" -depth -type d -exec rmdir {} + 2>/dev/null || true
+  local group
+  for group in $groups; do
+    [ ! -d "$group/$machine" ] || find "$group/$machine" -depth -type d -exec rmdir {} + 2>/dev/null || true
   done
 }
 trap finish EXIT
@@ -107,18 +121,21 @@ rm -f "$root/usr/sbin/policy-rc.d"
 cp tests/e2e/inside/e2e.service "$root/etc/systemd/system/"
 ln -s ../e2e.service "$root/etc/systemd/system/multi-user.target.wants/e2e.service"
 ln -s /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
+# What control groups of version 2 count by themselves.
+install -d "$root/etc/systemd/system.conf.d"
+printf '[Manager]\nDefaultCPUAccounting=yes\n' >"$root/etc/systemd/system.conf.d/e2e.conf"
 # The machine's own journal is not ours to add to.
 rm -rf "$root/var/log/journal"
 
 (
-  for hierarchy in $(hierarchies); do
-    mkdir "$hierarchy/$machine"
-    echo "$BASHPID" >"$hierarchy/$machine/cgroup.procs"
+  for group in $groups; do
+    mkdir "$group/$machine"
+    echo "$BASHPID" >"$group/$machine/cgroup.procs"
   done
-  SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 exec timeout --kill-after=10 $((300 + 40 * ${E2E_PASSES:-3})) systemd-nspawn \
-    --quiet --register=no --keep-unit --boot --private-network --machine="$machine" \
+  SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=$unified exec timeout --kill-after=10 $((420 + 40 * ${E2E_PASSES:-3})) systemd-nspawn \
+    --quiet --register=no --keep-unit --private-network --machine="$machine" \
     --bind="$results:/results" --bind-ro="$(realpath target/servers):/opt/e2e/servers" \
-    --bind-ro="$PWD:/opt/e2e/source" -D "$root"
+    --bind-ro="$PWD:/opt/e2e/source" -D "$root" /opt/e2e/inside/init
 ) </dev/null >"$results/console" 2>&1 || true
 
 if [ -n "${E2E_KEEP:-}" ]; then mkdir -p "$E2E_KEEP"; cp -r "$results/." "$E2E_KEEP/"; fi

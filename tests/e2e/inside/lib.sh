@@ -73,7 +73,8 @@ pass() { systemctl start "$unit.service"; }
 # A pass is under way, and both processes of its server that hangs are up.
 hanging() { [ "$(pgrep -u "$user" -xc sleep)" -ge 2 ]; }
 
-# configure [hang]: the user's configuration, with a server that hangs until the pass's own deadline.
+# configure [hang | glutton WHAT | services]: the user's configuration; with a server that hangs until the pass's own
+# deadline; with lab-probe and a server that takes what it can get alone; with services.
 configure() {
   local file=$home/.config/lab-probe/config.toml
   cat >"$file.new" <<TOML
@@ -109,6 +110,8 @@ directory = "$textfiles"
 url = "http://127.0.0.1:9091"
 bearer_token_file = "\${CREDENTIALS_DIRECTORY}/push-token"
 grouping = { instance = "e2e" }
+[doctor]
+prometheus = "http://127.0.0.1:9090"
 TOML
   if [ "${1:-}" = hang ]; then
     sed -i 's/^deadline = .*/deadline = "10s"/' "$file.new"
@@ -118,6 +121,24 @@ name = "hang"
 command = "/opt/e2e/inside/hang"
 TOML
   fi
+  case ${1:-} in
+    glutton)
+      sed -i -e '/^\[\[mcp.server\]\]/,/^\[output.textfile\]/ { /^\[output.textfile\]/! d }' \
+        -e '/^health_dir/d' -e 's/^deadline = .*/deadline = "8s"/' -e 's/^timeout = .*/timeout = "4s"/' "$file.new"
+      printf '[[mcp.server]]\nname = "glutton"\ncommand = "/opt/e2e/inside/glutton"\nargs = ["%s", "%s"]\n' "$2" "$python" >>"$file.new"
+      ;;
+    services)
+      local name
+      for name in good bad slow gone masked; do
+        printf '[[service]]\nname = "%s"\nunit = "e2e-%s.service"\n' "$name" "$name" >>"$file.new"
+      done
+      for name in good bad; do
+        printf '[[service]]\nname = "own-%s"\nunit = "e2e-%s.service"\nuser = true\n' "$name" "$name" >>"$file.new"
+      done
+      printf '[[service]]\nname = "process"\nprocess = "sleep 601"\n' >>"$file.new"
+      printf '[[service]]\nname = "no-process"\nprocess = "no-such-daemon --serve"\n' >>"$file.new"
+      ;;
+  esac
   chown "$user:" "$file.new"
   mv "$file.new" "$file"
 }

@@ -8,6 +8,9 @@ figure "boot until the first step: $(awk '{ print $1 }' /proc/uptime >/dev/null;
 . /opt/e2e/inside/package.sh
 . /opt/e2e/inside/passes.sh
 . /opt/e2e/inside/faults.sh
+. /opt/e2e/inside/limits.sh
+. /opt/e2e/inside/services.sh
+. /opt/e2e/inside/doctor.sh
 . /opt/e2e/inside/report.sh
 
 install_package
@@ -16,13 +19,16 @@ timed_passes
 service_as_seen
 scraped
 pushed
+doctor_walks
 hanging_server
 killed
 stopped
 full_state
 locked
 bad_configuration
+limits_at_work
 own_path
+services
 user_manager
 daily_report
 journal
