@@ -41,7 +41,8 @@ def measured(args, lab, config_name):
     """A pass, with what is the servers' taken from what it remembers of each: the rest is the probe and its keepers."""
     usage = run(args, lab.env)
     state = json.loads((lab.state(config_name) / "state.json").read_text())
-    used = [target["observation"]["facts"].get("cpu") for target in state["targets"].values()]
+    seen = [target["observation"] for target in state["targets"].values() if target["observation"]]
+    used = [observation["facts"].get("cpu") for observation in seen]
     usage.children = sum(cpu for cpu in used if cpu)
     usage.own = usage.total - usage.children
     return usage

@@ -52,7 +52,8 @@ class Hour:
     def checked(self):
         """The servers whose last check is this pass's."""
         state = json.loads((self.lab.state("hour") / "state.json").read_text())
-        seen = {name.removeprefix("mcp/"): target["observation"]["checked_at"] for name, target in state["targets"].items()}
+        known = {name.removeprefix("mcp/"): target["observation"] for name, target in state["targets"].items()}
+        seen = {name: observation["checked_at"] for name, observation in known.items() if observation}
         return {name for name, at in seen.items() if at >= state["last_pass"]["started_at"]}
 
     def go(self):

@@ -73,13 +73,19 @@ def machine():
     return f"{len(os.sched_getaffinity(0))} cores of {model}, Linux {platform.release().split('-')[0]}"
 
 
+def beside():
+    """Times taken on a busy machine are worth less: the table says so."""
+    load = os.getloadavg()[2]
+    return f", beside other work (load average {load:.0f})" if load > 2 * len(os.sched_getaffinity(0)) else ""
+
+
 def table():
     found = list(parts())
     if not found:
         sys.exit("nothing is measured yet: make bench")
     newest = max(path.stat().st_mtime for path, _ in found)
     day = datetime.date.fromtimestamp(newest).isoformat()
-    lines = [f"Measured on {day} on {machine()}; medians.", ""]
+    lines = [f"Measured on {day} on {machine()}{beside()}; medians.", ""]
     lines += ["| what | lab-probe | beside | ratio | target | met |", "|---|--:|:--|--:|:--|:--|"]
     lines += [line(row) for _, rows in found for row in rows]
     return "\n".join(lines) + "\n"
