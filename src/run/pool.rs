@@ -1,16 +1,16 @@
-//! Threads for each lane, results over a channel, and a receiver that leaves at the deadline.
+//! A rayon pool for each lane, results over a channel, and a receiver that leaves at the deadline.
 //!
-//! A lane's jobs wait in one queue and are begun in order. Nothing is stolen and nobody spins: the jobs wait for
-//! others, and whoever has done one takes the next.
+//! A lane's jobs wait in one queue and are begun in order. rayon gives the threads; its own queues, one a thread, are for
+//! jobs that compute: hundreds of threads whose jobs only wait would search each other's queues for work.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::clock::Deadline;
 
@@ -91,11 +91,12 @@ pub fn run<T: Send + 'static>(
     jobs: Vec<Job<T>>,
     deadline: Deadline,
     mut progress: impl FnMut(Progress),
-) -> io::Result<Vec<Ended<T>>> {
+) -> Result<Vec<Ended<T>>, ThreadPoolBuildError> {
     let mut ended: Vec<Ended<T>> = jobs.iter().map(|_| Ended::NotStarted).collect();
     let mut open = jobs.len();
     let (sender, receiver) = mpsc::channel();
-    start_lanes(jobs, &sender)?;
+    // Dropping the pools at the end does not wait for their threads.
+    let _pools = start_lanes(jobs, &sender)?;
     drop(sender);
     while open > 0 {
         match receiver.recv_timeout(deadline.left().min(HEARTBEAT)) {
@@ -119,30 +120,35 @@ pub fn run<T: Send + 'static>(
     Ok(ended)
 }
 
-/// Starts the threads of every lane. They are detached: nobody waits for one that hangs.
-fn start_lanes<T: Send + 'static>(jobs: Vec<Job<T>>, sender: &Sender<Event<T>>) -> io::Result<()> {
+fn start_lanes<T: Send + 'static>(
+    jobs: Vec<Job<T>>,
+    sender: &Sender<Event<T>>,
+) -> Result<Vec<ThreadPool>, ThreadPoolBuildError> {
     let mut lanes: BTreeMap<Lane, VecDeque<(usize, Job<T>)>> = BTreeMap::new();
     for (index, job) in jobs.into_iter().enumerate() {
         lanes.entry(job.lane).or_default().push_back((index, job));
     }
+    let mut pools = Vec::new();
     for (lane, jobs) in lanes {
-        let threads = lane.threads(jobs.len());
-        let queue = Arc::new(Mutex::new(jobs));
-        for number in 0..threads {
-            let (queue, sender) = (Arc::clone(&queue), sender.clone());
-            let thread = thread::Builder::new()
-                .name(format!("{lane:?}-{number}").to_lowercase())
-                .stack_size(STACK_BYTES)
-                .spawn(move || work_off(&queue, &sender));
-            match thread {
-                Ok(_detached) => {}
-                // With fewer threads it takes longer; without any there would be nobody to do it.
-                Err(_) if number > 0 => break,
-                Err(error) => return Err(error),
-            }
-        }
+        let pool = pool(lane, lane.threads(jobs.len()))?;
+        let (queue, sender) = (Mutex::new(jobs), sender.clone());
+        pool.spawn_broadcast(move |_| work_off(&queue, &sender));
+        pools.push(pool);
     }
-    Ok(())
+    Ok(pools)
+}
+
+/// A pool of so many threads; of fewer where the operating system gives no more: then it takes longer.
+fn pool(lane: Lane, threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
+    let built = ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .stack_size(STACK_BYTES)
+        .thread_name(move |index| format!("{lane:?}-{index}").to_lowercase())
+        .build();
+    match built {
+        Err(_) if threads > 1 => pool(lane, threads / 2),
+        built => built,
+    }
 }
 
 /// One thread's life: the next job of its lane until there is none.
