@@ -49,14 +49,19 @@ def measured(args, lab, config_name):
 
 
 def check_verdicts(lab, config):
-    """Whatever is timed below finds what is there."""
+    """Whatever is timed below finds what is there; on a busy machine a real server may need more than one try."""
+    for _ in range(3):
+        if not (wrong := wrong_verdicts(lab, config)):
+            return
+    sys.exit(f"not what is there: {wrong}")
+
+
+def wrong_verdicts(lab, config):
     command = [PROBE, "-q", "--config", config, "--once", "--fresh", "--format", "json"]
     document = json.loads(subprocess.run(command, env=lab.env, check=True, capture_output=True).stdout)
     verdicts = {target["name"]: target["verdict"] for target in document["targets"]}
     bad = {"stuck": "down", "silent": "down", "dead": "down", "oauth": "not_configured"}
-    wrong = {name: verdict for name, verdict in verdicts.items() if verdict != bad.get(name, "up")}
-    if wrong or len(verdicts) != len(lab.servers):
-        sys.exit(f"not what is there: {wrong or verdicts}")
+    return {name: verdicts.get(name) for name in lab.servers if verdicts.get(name) != bad.get(name, "up")}
 
 
 def one_pass(config):
