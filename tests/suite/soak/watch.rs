@@ -57,6 +57,10 @@ fn look(pid: u32, seen: &mut Seen) {
     };
     seen.peak_kib = seen.peak_kib.max(value("VmHWM:"));
     seen.threads = seen.threads.max(value("Threads:"));
+    // Until exec has closed them a child still has its parent's descriptors; what has threads is the probe itself.
+    if value("Threads:") < 2 {
+        return;
+    }
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64);
     seen.descriptors = seen.descriptors.max(descriptors);
 }
