@@ -22,6 +22,9 @@ pub mod doctor;
 pub mod exit;
 pub mod exposition;
 pub mod fs;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod log;
 pub mod metrics;

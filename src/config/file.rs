@@ -55,7 +55,7 @@ fn unreadable(real: &Path, error: &io::Error) -> String {
     format!("{what}, not a file; an empty file would hold the defaults")
 }
 
-fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
+pub(super) fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
     let problem = |valid: &[u8], message: &str| {
         let valid = std::str::from_utf8(valid).unwrap_or_default();
         let place = Some(Lines::new(valid).place(valid.len()));

@@ -12,6 +12,8 @@ pub mod duration;
 pub mod environment;
 mod expand;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod locate;
 mod schema;
 pub mod settings;
@@ -27,7 +29,7 @@ use environment::Environment;
 use schema::ROOT;
 use settings::Settings;
 
-use crate::fs::access;
+use crate::fs::access::{self, Exposure};
 
 pub use validate::RESERVED_LABELS;
 
@@ -69,18 +71,30 @@ pub fn usual_places() -> Vec<PathBuf> {
 fn read(path: &Path, environment: &Environment) -> Result<Settings, ConfigError> {
     let real = environment.directory().join(path);
     let source = file::read(path, &real)?;
-    let table = file::parse(path, &source.text)?;
-    let context = Context::new(Some(path), environment, &source.text);
+    // What may not be asked may not be believed either.
+    let exposed = || {
+        access::exposure(&real, &source.file)
+            .map_err(|error| ConfigError::whole(path, format!("cannot ask who may write it: {error}")))
+    };
+    judge(path, &source.text, environment, exposed)
+}
+
+/// Judges the text of a file. `exposed` says whether others could change it; asked only where it names what to run.
+fn judge(
+    path: &Path,
+    text: &str,
+    environment: &Environment,
+    exposed: impl FnOnce() -> Result<Option<Exposure>, ConfigError>,
+) -> Result<Settings, ConfigError> {
+    let table = file::parse(path, text)?;
+    let context = Context::new(Some(path), environment, text);
     schema::check(table.get_ref(), &ROOT, &mut |at, message| context.problems.borrow_mut().push((at, message)));
     let settings = validate::settings(&context, Some(table.get_ref()));
-    if let Some((at, key)) = context.runs.get() {
-        // What may not be asked may not be believed either.
-        let exposure = access::exposure(&real, &source.file)
-            .map_err(|error| ConfigError::whole(path, format!("cannot ask who may write it: {error}")))?;
-        if let Some(exposure) = exposure {
-            let message = format!("{key:?} names what to run, but others could change it: {exposure}");
-            context.problems.borrow_mut().push((at, message));
-        }
+    if let Some((at, key)) = context.runs.get()
+        && let Some(exposure) = exposed()?
+    {
+        let message = format!("{key:?} names what to run, but others could change it: {exposure}");
+        context.problems.borrow_mut().push((at, message));
     }
     finish(path, &context, settings)
 }

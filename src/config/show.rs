@@ -28,9 +28,13 @@ use crate::model::service::ServiceLook;
 /// The file can no longer be read or has been damaged since.
 pub fn show(settings: &Settings) -> Result<String, ConfigError> {
     let Some(path) = &settings.source else { return Ok(render(settings, None, "")) };
-    let source = file::read(path, path)?;
-    let table = file::parse(path, &source.text)?;
-    Ok(render(settings, Some(table.get_ref()), &source.text))
+    written_out(settings, path, &file::read(path, path)?.text)
+}
+
+/// [`show`] for the text that the file has.
+pub(super) fn written_out(settings: &Settings, path: &Path, text: &str) -> Result<String, ConfigError> {
+    let table = file::parse(path, text)?;
+    Ok(render(settings, Some(table.get_ref()), text))
 }
 
 fn render(settings: &Settings, table: Option<&DeTable<'_>>, text: &str) -> String {

@@ -264,6 +264,19 @@ username = "joe"
 }
 
 #[test]
+fn what_a_variable_spoils_is_left_out_as_the_warning_says() {
+    let text = "[mcp]\nexpected = [\"${EMPTY}\", \"a\"]\nconfig_files = [\"${EMPTY}\"]\n[worktree]\nrepos = [\"${EMPTY}\", \"y\"]\n\
+        base = \"${OPTION}\"\ntest_reports = [\"${GLOB}\", \"*.xml\"]\ntest_runners = [\"${PATH_TO}\", \"nose2\"]\n";
+    let place = Place::with(text);
+    let variables = [("EMPTY", ""), ("OPTION", "--upload-pack=x"), ("GLOB", "[a"), ("PATH_TO", "bin/nose2")];
+    let Settings { mcp, worktree, warnings, .. } = place.load(&variables).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((mcp.expected, mcp.config_files), (vec!["a".to_owned()], Vec::new()));
+    assert_eq!((worktree.repos, worktree.base), (vec![place.path().join("y")], None));
+    assert_eq!((worktree.test_reports, worktree.test_runners), (vec!["*.xml".to_owned()], vec!["nose2".to_owned()]));
+    assert!(warnings.len() == 6 && warnings.iter().all(|warning| warning.ends_with("; left out")), "{warnings:#?}");
+}
+
+#[test]
 fn a_relative_path_starts_at_the_files_directory_and_a_command_at_its_own() {
     let (place, settings) = settings(
         "[[mcp.server]]\nname = \"a\"\ncommand = \"./bin/a\"\n\

@@ -210,13 +210,13 @@ fn growth(values: impl Iterator<Item = u64>) -> Option<u64> {
     let mut values = values.peekable();
     values.peek()?;
     let mut last = None;
-    let mut grown = 0;
+    let mut grown = 0_u64;
     for value in values {
-        grown += match last {
+        grown = grown.saturating_add(match last {
             Some(last) if value >= last => value - last,
             Some(_) => value,
             None => 0,
-        };
+        });
         last = Some(value);
     }
     Some(grown)
@@ -229,11 +229,11 @@ fn latency_p95(marks: &[&TradingMark]) -> Option<f64> {
     let grown: Vec<u64> = (0..buckets)
         .map(|bucket| growth(counts.iter().map(|counts| counts.get(bucket).copied().unwrap_or(0))).unwrap_or(0))
         .collect();
-    let total: u64 = grown.iter().sum();
+    let total: u128 = grown.iter().map(|count| u128::from(*count)).sum();
     let rank = (total * 95).div_ceil(100);
     let mut seen = 0;
     let bucket = grown.iter().position(|count| {
-        seen += count;
+        seen += u128::from(*count);
         rank > 0 && seen >= rank
     })?;
     Some(ORDER_LATENCY_BUCKETS.get(bucket).copied().unwrap_or(f64::INFINITY)).filter(|bound| bound.is_finite())

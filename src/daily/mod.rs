@@ -4,6 +4,8 @@
 //! whatever a report says was in a pass.
 
 pub mod day;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod page;
 pub mod strip;
 pub mod text;

@@ -8,4 +8,6 @@ pub mod advice;
 pub mod catalogue;
 pub mod check;
 pub mod families;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod text;

@@ -121,7 +121,7 @@ impl TradingMark {
             trades: facts.trades_today.map(|trades| (trades.closed, trades.won)),
             halted: facts.kill_switch.as_ref().map(|switch| switch.active),
             open_breakers: breakers.filter(|(_, state)| open(state)).map(|(name, _)| name.clone()).collect(),
-            orders: facts.orders.as_ref().map(|orders| orders.iter().map(|order| order.count).sum()),
+            orders: facts.orders.as_ref().map(|orders| total(orders.iter().map(|order| order.count))),
             latency: facts.order_latency.as_ref().map(|latency| latency.counts.clone()),
         }
     }
@@ -147,6 +147,10 @@ impl Record {
         let record = Record { at, whole, marks, deadline_exceeded: snapshot.pass.deadline_exceeded, failed_outputs };
         (record, Written { day, marks: now })
     }
+}
+
+fn total(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
 }
 
 /// The UTC day of an instant, `2026-11-24`.

@@ -269,6 +269,7 @@ pub struct McpMemory {
 impl McpMemory {
     /// Counts one finished check.
     pub fn count(&mut self, verdict: McpVerdict) {
-        *self.checks.entry(verdict.as_str().to_owned()).or_default() += 1;
+        let checks = self.checks.entry(verdict.as_str().to_owned()).or_default();
+        *checks = checks.saturating_add(1);
     }
 }

@@ -69,10 +69,15 @@ pub fn read(state_dir: &Path, day: &str) -> io::Result<Vec<Record>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
+    Ok(records(&bytes))
+}
+
+/// The records in a file's bytes.
+pub(super) fn records(bytes: &[u8]) -> Vec<Record> {
     let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let mut records: Vec<Record> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
     records.sort_by_key(|record| record.at);
-    Ok(records)
+    records
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod node_exporter;
 mod out_of_place;
 mod pass;
 mod pushgateway;
+mod random_textfiles;
 mod real_servers;
 mod secrets;
 mod service;

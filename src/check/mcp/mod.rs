@@ -6,6 +6,8 @@
 
 mod events;
 mod evidence;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod http;
 mod http_sse;
 mod incoming;

@@ -59,7 +59,7 @@ impl Lines for Journal {
         let bytes = match line {
             Line::Whole(bytes) => bytes,
             Line::TooLong { marked } => {
-                self.totals.lines.too_long += 1;
+                count(&mut self.totals.lines.too_long);
                 if marked {
                     self.doubt("a line over 1 MiB speaks of it");
                 }
@@ -70,11 +70,11 @@ impl Lines for Journal {
         let mut members = std::mem::take(&mut self.members);
         match members.scan(bytes) {
             Ok(object) => {
-                self.totals.lines.ok += 1;
+                count(&mut self.totals.lines.ok);
                 self.record(&object);
             }
             Err(_) => {
-                self.totals.lines.malformed += 1;
+                count(&mut self.totals.lines.malformed);
                 if memchr::memmem::find(bytes, KILL_SWITCH_MARK).is_some() {
                     self.doubt("a malformed line speaks of it");
                 }
@@ -133,7 +133,8 @@ impl Journal {
             }
             _ => {}
         }
-        if let Some(written) = written.filter(|written| written.len() <= 40) {
+        // The last word of a look is its last time, not its last text.
+        if let Some(written) = written.filter(|written| written.len() <= 40 && times::is_utc(written)) {
             let newest = self.newest.get_or_insert_default();
             newest.clear();
             newest.push_str(&written);
@@ -231,6 +232,10 @@ impl Journal {
             self.totals.gaps.observe(WS_GAP_BUCKETS, gap);
         }
     }
+}
+
+fn count(lines: &mut u64) {
+    *lines = lines.saturating_add(1);
 }
 
 fn at(object: &Object<'_>) -> Option<Timestamp> {

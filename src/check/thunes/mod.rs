@@ -5,6 +5,8 @@
 
 mod dotenv;
 mod flat;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod journal;
 mod logs;
 mod positions;

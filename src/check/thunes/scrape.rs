@@ -52,7 +52,7 @@ pub(super) fn scrape(url: &Secret, environment: &str, deadline: Deadline) -> Res
 }
 
 /// Reads an exposition.
-fn read(body: &[u8], environment: &str) -> Result<Scraped, String> {
+pub(super) fn read(body: &[u8], environment: &str) -> Result<Scraped, String> {
     if !body.ends_with(b"\n") {
         return Err("its answer ends in the middle of a line, or is empty".to_owned());
     }

@@ -34,7 +34,7 @@ pub(super) fn cut(text: &str, most: usize) -> &str {
 pub(super) fn count_order(orders: &mut Vec<OrderCount>, venue: &str, order_type: &str, side: &str) {
     // Almost always known already, as it is: then nothing is copied.
     if let Some(known) = orders.iter_mut().find(|o| o.venue == venue && o.order_type == order_type && o.side == side) {
-        known.count += 1;
+        known.count = known.count.saturating_add(1);
         return;
     }
     let [venue, order_type, side] = [venue, order_type, side].map(label);
@@ -47,14 +47,14 @@ pub(super) fn add_orders(orders: &mut Vec<OrderCount>, more: &OrderCount) {
         (&order.venue, &order.order_type, &order.side) == (&more.venue, &more.order_type, &more.side)
     };
     if let Some(known) = orders.iter_mut().find(is_it) {
-        known.count += more.count;
+        known.count = known.count.saturating_add(more.count);
     } else if orders.len() < MAX_COMBINATIONS {
         orders.push(more.clone());
     } else {
         let other = || OTHER.to_owned();
         let rest = OrderCount { venue: other(), order_type: other(), side: other(), count: more.count };
         match orders.iter_mut().find(|order| order.venue == OTHER && order.side == OTHER) {
-            Some(known) => known.count += rest.count,
+            Some(known) => known.count = known.count.saturating_add(rest.count),
             None => orders.push(rest),
         }
     }
@@ -63,7 +63,7 @@ pub(super) fn add_orders(orders: &mut Vec<OrderCount>, more: &OrderCount) {
 /// Counts one decision, its reason as somebody else wrote it.
 pub(super) fn count_decision(decisions: &mut Vec<DecisionCount>, decision: &str, reason: &str) {
     if let Some(known) = decisions.iter_mut().find(|known| known.decision == decision && known.reason == reason) {
-        known.count += 1;
+        known.count = known.count.saturating_add(1);
         return;
     }
     add_decisions(decisions, &DecisionCount { decision: decision.to_owned(), reason: label(reason), count: 1 });
@@ -79,7 +79,7 @@ pub(super) fn add_decisions(decisions: &mut Vec<DecisionCount>, more: &DecisionC
         _ => &more.reason,
     };
     match find(decisions, reason) {
-        Some(at) => decisions[at].count += more.count,
+        Some(at) => decisions[at].count = decisions[at].count.saturating_add(more.count),
         None => decisions.push(DecisionCount { reason: reason.to_owned(), ..more.clone() }),
     }
 }

@@ -13,17 +13,40 @@ pub(super) fn utc(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
-/// Reads a time without zone. The general parser would also take a date alone or ignore an offset; neither is a record's time.
-fn naive(text: &str) -> Option<DateTime> {
-    let bytes = text.as_bytes();
-    let shaped = bytes.len() >= 19
+/// Whether [`utc`] reads it; mostly told from its shape alone, for the sake of every line of a journal.
+pub(super) fn is_utc(text: &str) -> bool {
+    // Days that every month has, and the fraction that Python writes.
+    let within = |from: usize, least: &str, most: &str| (least..=most).contains(&&text[from..from + 2]);
+    let plain = is_shaped(text.as_bytes())
+        && within(5, "01", "12")
+        && within(8, "01", "28")
+        && within(11, "00", "23")
+        && within(14, "00", "59")
+        && within(17, "00", "59")
+        && !text.starts_with("9999")
+        && match &text.as_bytes()[19..] {
+            [] => true,
+            [b'.', digits @ ..] => digits.len() == 6 && digits.iter().all(u8::is_ascii_digit),
+            _ => false,
+        };
+    plain || utc(text).is_some()
+}
+
+/// Digits and separators where they belong.
+fn is_shaped(bytes: &[u8]) -> bool {
+    bytes.len() >= 19
         && bytes[..19].iter().enumerate().all(|(at, byte)| match at {
             4 | 7 => *byte == b'-',
             10 => matches!(byte, b'T' | b't' | b' '),
             13 | 16 => *byte == b':',
             _ => byte.is_ascii_digit(),
-        });
-    if !shaped {
+        })
+}
+
+/// Reads a time without zone. The general parser would also take a date alone or ignore an offset; neither is a record's time.
+fn naive(text: &str) -> Option<DateTime> {
+    let bytes = text.as_bytes();
+    if !is_shaped(bytes) {
         return None;
     }
     let nanosecond = match &bytes[19..] {
@@ -59,6 +82,8 @@ pub(super) fn local(text: &str, zone: &TimeZone, previous: Option<Timestamp>) ->
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(text: &str) -> Timestamp {
@@ -75,6 +100,7 @@ mod tests {
             ("2025-10-08T14:38:22+02:00", "2025-10-08T12:38:22Z"),
         ] {
             assert_eq!(utc(text), Some(at(expected)), "{text}");
+            assert!(is_utc(text), "{text}");
         }
         for text in [
             "",
@@ -83,9 +109,19 @@ mod tests {
             "2025-13-08T14:38:22",
             "2025-10-08T14:38",
             "2025-10-08T14:38:22.",
+            "2025-02-29T14:38:22",
+            "2025-10-08T24:38:22",
             "２025-10-08T14:38",
         ] {
             assert_eq!(utc(text), None, "{text}");
+            assert!(!is_utc(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_shape_says_what_the_reading_says(text in "[0-9]{4}-[0-1][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,7}|Z|)") {
+            prop_assert_eq!(is_utc(&text), utc(&text).is_some());
         }
     }
 

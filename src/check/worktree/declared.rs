@@ -111,7 +111,7 @@ fn invalid<'a>(key: &str, value: &str, line: usize, valid: impl Iterator<Item = 
 /// Splits the text as a shell would split assignments, and no further.
 fn parse(text: &str) -> Parsed {
     let mut parsed = Parsed::default();
-    let mut scanner = Scanner { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 }, line: 1 };
+    let mut scanner = Scanner { text, at: 0, line: 1 };
     while let Some(start) = scanner.next_word() {
         let line = scanner.line;
         let word = scanner.key();
@@ -155,11 +155,12 @@ impl<'a> Scanner<'a> {
         Some(c)
     }
 
-    /// Skips blanks, separators and comments; where the next word begins.
+    /// Skips blanks, separators and comments; where the next word begins. A byte order mark is a blank in every line, or
+    /// an edit that takes out the first line would change what the second one means.
     fn next_word(&mut self) -> Option<usize> {
         loop {
             match self.peek()? {
-                c if c.is_whitespace() || c == ';' => {
+                c if c.is_whitespace() || matches!(c, ';' | '\u{feff}') => {
                     self.bump();
                 }
                 '#' => self.skip_line(),
@@ -260,6 +261,11 @@ pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
     for declaration in declarations {
         let (key, value) = valid(declaration)?;
         text = edited(&text, key, value);
+        if !says(&text, key, value) {
+            let sentence =
+                format!("a quote or a last backslash in {FILE_NAME} is open and swallows {key}; close it first");
+            return Err(EditError::Invalid(sentence));
+        }
     }
     // A symbolic link stays one: the file it names is replaced.
     let path = file(worktree).map_err(|e| EditError::File(worktree.join(FILE_NAME), e))?;
@@ -288,6 +294,12 @@ fn valid(declaration: &str) -> Result<(&str, &str), EditError> {
         return invalid(format!("the value of {key} holds a control character"));
     }
     Ok((key, value))
+}
+
+/// Whether `text` sets `key` to `value`, or not at all where that is empty.
+fn says(text: &str, key: &str, value: &str) -> bool {
+    let last = parse(text).assignments.into_iter().rfind(|assignment| assignment.key == key);
+    last.map(|last| last.value).unwrap_or_default() == value
 }
 
 /// `text` with `key` set to `value`: its last assignment is changed in place, further ones go.
@@ -331,6 +343,9 @@ fn quote(value: &str) -> String {
     out.push('"');
     out
 }
+
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 
 #[cfg(test)]
 mod tests {
@@ -383,6 +398,21 @@ mod tests {
         assert_eq!(edited("a=1\r\n", "status", "blocked"), "a=1\r\nstatus=\"blocked\"\r\n");
         assert_eq!(edited("a=1\nexport status=x\nb=2\n", "status", ""), "a=1\nb=2\n");
         assert_eq!(edited("", "note", "say \"$HOME\""), "note=\"say \\\"\\$HOME\\\"\"\n");
+    }
+
+    #[test]
+    fn what_an_open_quote_would_swallow_is_not_set() {
+        let worktree = tempfile::tempdir().expect("a directory");
+        let file = worktree.path().join(FILE_NAME);
+        for open in ["note=\"open\n", "note='open", "note=a\\\n", "note=a\\"] {
+            std::fs::write(&file, open).expect("written");
+            let refused = set(worktree.path(), &["status=blocked".into()]).expect_err("refused").to_string();
+            assert!(refused.contains("swallows status"), "{refused}");
+            assert_eq!(std::fs::read_to_string(&file).expect("read"), open, "left as it was");
+        }
+        std::fs::write(&file, "note=\"open\n").expect("written");
+        set(worktree.path(), &["note=".into(), "status=blocked".into()]).expect("closed by taking it out");
+        assert_eq!(std::fs::read_to_string(&file).expect("read"), "status=\"blocked\"\n");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! ([`reports`]). [`status`] and [`verdict`] apply the rules. Nothing in a watched repository is written, locked or run.
 
 pub mod declared;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod git;
 mod operation;
 pub mod record;

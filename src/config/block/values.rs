@@ -196,10 +196,14 @@ impl Block<'_> {
         self.filled(key).map(|text| self.resolve(&text))
     }
 
-    /// An array of paths.
+    /// An array of paths; an empty one is left out after the complaint.
     pub(crate) fn paths(&self, key: &'static str) -> Option<Vec<PathBuf>> {
         let texts = self.texts(key)?;
-        Some(texts.iter().map(|text| self.resolve(text)).collect())
+        let path = |text: &Text| {
+            let path = self.resolve(text);
+            (!text.is_empty()).then_some(path)
+        };
+        Some(texts.iter().filter_map(path).collect())
     }
 
     /// What a path in the file means.

@@ -38,7 +38,7 @@ fn expected(block: &Block<'_>) -> Vec<String> {
         block.complain_of(text, "a server's name is not empty");
     }
     let mut seen = HashSet::new();
-    let first = texts.into_iter().map(|text| text.value).filter(|name| seen.insert(name.clone()));
+    let first = texts.into_iter().map(|text| text.value).filter(|name| !name.is_empty() && seen.insert(name.clone()));
     first.collect()
 }
 

@@ -18,7 +18,7 @@ pub(super) fn read(block: &Block<'_>) -> WorktreeSettings {
     WorktreeSettings {
         discovered: repos.is_none(),
         repos: repos.unwrap_or_else(|| vec![block.context().environment.directory().to_owned()]),
-        base: block.filled("base").inspect(|base| check_revision(block, base)).map(|base| base.value),
+        base: block.filled("base").filter(|base| is_revision(block, base)).map(|base| base.value),
         schedule: rules::schedule(block, SCHEDULE),
         test_reports: test_reports(block),
         test_runners: test_runners(block),
@@ -27,34 +27,41 @@ pub(super) fn read(block: &Block<'_>) -> WorktreeSettings {
 }
 
 /// Refuses what git would take for an option or for more than one name.
-fn check_revision(block: &Block<'_>, base: &Text) {
-    if base.starts_with('-') || base.contains(|c: char| c.is_whitespace() || c.is_control()) || base.contains("..") {
+fn is_revision(block: &Block<'_>, base: &Text) -> bool {
+    let odd =
+        base.starts_with('-') || base.contains(|c: char| c.is_whitespace() || c.is_control()) || base.contains("..");
+    if odd {
         block.complain_of(base, "it names no branch, tag or commit, as in \"main\" or \"origin/main\"");
     }
+    !odd
 }
 
 fn test_reports(block: &Block<'_>) -> Vec<String> {
-    let globs = block.texts("test_reports").unwrap_or_default();
-    for glob in &globs {
-        if glob.is_empty() {
-            block.complain_of(glob, "an empty pattern matches nothing");
-        } else if glob.starts_with('!') {
-            block.complain_of(
-                glob,
-                "a pattern says what is a report, not what is none; a name that begins so is '\\!…'",
-            );
-        } else if let Err(error) = fast_glob::validate(glob.as_bytes()) {
-            block.complain_of(glob, format!("it is no glob pattern: {error}"));
-        }
-    }
+    let mut globs = block.texts("test_reports").unwrap_or_default();
+    globs.retain(|glob| {
+        let wrong = match fast_glob::validate(glob.as_bytes()) {
+            _ if glob.is_empty() => "an empty pattern matches nothing".to_owned(),
+            _ if glob.starts_with('!') => {
+                "a pattern says what is a report, not what is none; a name that begins so is '\\!…'".to_owned()
+            }
+            Ok(_) => return true,
+            Err(error) => format!("it is no glob pattern: {error}"),
+        };
+        block.complain_of(glob, wrong);
+        false
+    });
     globs.into_iter().map(|glob| glob.value).collect()
 }
 
 fn test_runners(block: &Block<'_>) -> Vec<String> {
-    let runners = block.texts("test_runners").unwrap_or_default();
-    for runner in runners.iter().filter(|runner| runner.is_empty() || runner.contains('/')) {
-        block.complain_of(runner, "a test runner is the bare name of a command, as in \"nose2\"");
-    }
+    let mut runners = block.texts("test_runners").unwrap_or_default();
+    runners.retain(|runner| {
+        let bare = !runner.is_empty() && !runner.contains('/');
+        if !bare {
+            block.complain_of(runner, "a test runner is the bare name of a command, as in \"nose2\"");
+        }
+        bare
+    });
     runners.into_iter().map(|runner| runner.value).collect()
 }
 

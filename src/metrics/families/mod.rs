@@ -144,9 +144,8 @@ impl<'a> Samples<'a> {
             return;
         }
         let key = labels.iter().map(|value| (*value).to_owned()).collect();
-        // Two targets of one name are a bug of the plan, but one series too few beats a file that nobody reads.
+        // What is remembered may come from a damaged state: one series too few beats a file that nobody reads.
         if !self.seen.insert((family.name, key)) {
-            debug_assert!(false, "two samples of {} with labels {labels:?}", family.name);
             return;
         }
         let own = family.labels.iter().copied().zip(labels.iter().copied());

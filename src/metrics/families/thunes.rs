@@ -68,9 +68,9 @@ fn count(count: u64) -> f64 {
 const BOUNDS: usize = ORDER_LATENCY_BUCKETS.len();
 
 fn buckets(histogram: &Histogram) -> Buckets<BOUNDS> {
-    let mut below = 0;
+    let mut below = 0_u64;
     let cumulative = std::array::from_fn(|bucket| {
-        below += histogram.counts.get(bucket).copied().unwrap_or(0);
+        below = below.saturating_add(histogram.counts.get(bucket).copied().unwrap_or(0));
         below
     });
     Buckets { cumulative, sum: histogram.sum, count: histogram.count() }

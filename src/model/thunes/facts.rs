@@ -180,11 +180,14 @@ impl ThunesFacts {
 
     fn decisions_summary(&self) -> Option<String> {
         let decisions = self.decisions.as_ref()?;
-        let total = |wanted: &str| -> u64 { decisions.iter().filter(|d| d.decision == wanted).map(|d| d.count).sum() };
+        let total = |wanted: &str| {
+            let counts = decisions.iter().filter(|d| d.decision == wanted).map(|d| d.count);
+            counts.fold(0, u64::saturating_add)
+        };
         let (approved, rejected) = (total("approved"), total("rejected"));
         let most = decisions.iter().filter(|d| d.decision == "rejected" && d.count > 0).max_by_key(|d| d.count);
         let most = most.map(|d| format!(" (most: {})", d.reason)).unwrap_or_default();
-        (approved + rejected > 0).then(|| format!("{approved} approved, {rejected} rejected{most}"))
+        (approved > 0 || rejected > 0).then(|| format!("{approved} approved, {rejected} rejected{most}"))
     }
 
     /// What to do, where something is to be done.

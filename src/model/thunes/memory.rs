@@ -286,7 +286,8 @@ impl BreakerState {
     }
 }
 
-/// Observations by bucket.
+/// Observations by bucket. Like every count that comes from the state, they stop at the largest number there is: a
+/// damaged state must not end a pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     /// Observations in each bucket alone, the one above the last bound included; not cumulative.
@@ -307,7 +308,7 @@ impl Histogram {
     pub fn observe(&mut self, bounds: &[f64], value: f64) {
         let bucket = bounds.iter().position(|bound| value <= *bound).unwrap_or(bounds.len());
         if let Some(count) = self.counts.get_mut(bucket) {
-            *count += 1;
+            *count = count.saturating_add(1);
         }
         self.sum += value;
     }
@@ -315,14 +316,14 @@ impl Histogram {
     /// Adds all observations of another histogram with the same bounds.
     pub fn merge(&mut self, other: &Histogram) {
         for (mine, others) in self.counts.iter_mut().zip(&other.counts) {
-            *mine += others;
+            *mine = mine.saturating_add(*others);
         }
         self.sum += other.sum;
     }
 
     /// All observations.
     pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 }
 

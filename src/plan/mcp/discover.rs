@@ -55,11 +55,16 @@ pub(super) struct Found {
 /// Looks at every place and reads every server.
 pub(super) fn discover(search: &Search<'_>, deadline: Deadline) -> Found {
     let sources::Sources { read: sources, warnings } = sources::collect(search, deadline);
+    servers(search, &sources, warnings, deadline)
+}
+
+/// Reads every server of files that have been read.
+pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<String>, deadline: Deadline) -> Found {
     let mut found = Found { candidates: Vec::new(), warnings };
-    let exclusive = claude::exclusive(&sources);
-    let gemini = gemini::Lists::of(&sources);
-    let claude = claude::Projects::of(&sources, deadline);
-    for source in &sources {
+    let exclusive = claude::exclusive(sources);
+    let gemini = gemini::Lists::of(sources);
+    let claude = claude::Projects::of(sources, deadline);
+    for source in sources {
         let before = found.candidates.len();
         match &source.place.client.shape {
             Shape::ClaudeCode => claude.read(search, source, &mut found),

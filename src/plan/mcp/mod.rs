@@ -11,6 +11,8 @@ mod clients;
 mod discover;
 mod document;
 mod entry;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gemini;
 pub mod inspect;
 mod merge;

@@ -125,12 +125,16 @@ impl Scene<'_> {
     /// The variables of `envFile`; a file that cannot be read keeps the server from being started, as in VS Code.
     fn env_file(&self, written: &Stdio) -> Result<BTreeMap<String, Secret>, Unresolved> {
         let Some(file) = &written.env_file else { return Ok(BTreeMap::new()) };
-        let path = self.base().join(self.expand(file, Field::Path)?);
+        let expanded = self.expand(file, Field::Path)?;
         if self.gate.is_some() {
             return Ok(BTreeMap::new());
         }
-        let bytes =
-            crate::fs::read_capped(&path, ENV_FILE_LIMIT).map_err(|e| Unresolved::File(path.clone(), e.to_string()))?;
+        let path = self.base().join(&expanded);
+        let bytes = crate::fs::read_capped(&path, ENV_FILE_LIMIT).map_err(|e| {
+            // What a variable holds is not shown, and a default in its place may be a token.
+            let shown = if expanded == *file { path.display().to_string() } else { "the file under `envFile`".into() };
+            Unresolved::File(shown, e.to_string())
+        })?;
         Ok(dotenv(&String::from_utf8_lossy(&bytes)))
     }
 

@@ -32,7 +32,7 @@ pub(super) struct Source {
     /// Whose it is, which list, where.
     pub(super) place: Place,
     /// The file, symbolic links resolved.
-    canonical: PathBuf,
+    pub(super) canonical: PathBuf,
     /// What it says.
     pub(super) document: Document,
     /// Why its servers may not be started, if so.

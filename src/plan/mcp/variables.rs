@@ -4,7 +4,7 @@
 //! text `${TOKEN}`. So every rule is followed to the letter, and what stays unresolved on its way to the network is a
 //! failure of that server with the variable's name in it, never a request.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::model::reason::{Failure, Reason};
 use crate::plan::surroundings::Surroundings;
@@ -75,8 +75,8 @@ pub(super) enum Unresolved {
     Input(String),
     /// Known only inside an open workspace or an editor.
     EditorOnly(String),
-    /// A file whose contents were to be used.
-    File(PathBuf, String),
+    /// A file whose contents were to be used: how it is called, and what kept it from being read.
+    File(String, String),
     /// A reference that the client does not expand (or is not known to), in a place where the literal text is useless.
     NotExpanded(String),
 }
@@ -103,10 +103,8 @@ impl Unresolved {
                 Failure::new(Reason::MissingEnv, format!("${{{what}}} has a value only inside {client}"))
                     .with_hint("add the server by hand under [[mcp.server]], with the value written out")
             }
-            Unresolved::File(path, why) => {
-                Failure::new(Reason::MissingEnv, format!("{} cannot be read: {why}", path.display()))
-                    .with_hint("create the file that the config names, or correct its path")
-            }
+            Unresolved::File(file, why) => Failure::new(Reason::MissingEnv, format!("{file} cannot be read: {why}"))
+                .with_hint("create the file that the config names, or correct its path"),
             Unresolved::NotExpanded(text) => {
                 Failure::new(Reason::MissingEnv, format!("{client} is not known to expand {text}; nothing was sent"))
                     .with_hint(
@@ -284,13 +282,14 @@ fn editor_value(what: &str, written: &str, field: Field, context: Context<'_>) -
 
 fn file_contents(path: &str, context: Context<'_>) -> Result<String, Unresolved> {
     let path = context.directory.join(context.surroundings.tilde(path));
+    let unreadable = |why: String| Unresolved::File(path.display().to_string(), why);
     if !context.read_files {
-        return Err(Unresolved::File(path, "the config is not trusted".into()));
+        return Err(unreadable("the config is not trusted".into()));
     }
-    let bytes = crate::fs::read_capped(&path, FILE_LIMIT).map_err(|e| Unresolved::File(path.clone(), e.to_string()))?;
+    let bytes = crate::fs::read_capped(&path, FILE_LIMIT).map_err(|e| unreadable(e.to_string()))?;
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text.trim().to_owned()),
-        Err(_) => Err(Unresolved::File(path, "not UTF-8 text".into())),
+        Err(_) => Err(unreadable("not UTF-8 text".into())),
     }
 }
 

@@ -7,6 +7,8 @@
 //! What is read is only believed if the file still holds, after the reading, what it held before; otherwise cursor and
 //! totals go back to where they were and the look starts again.
 
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod identity;
 mod lines;
 mod locate;
@@ -165,7 +167,7 @@ impl<T: Tally> Look<'_, T> {
     }
 
     fn lose(&mut self, sentence: String) {
-        self.cursor.gaps += 1;
+        self.cursor.gaps = self.cursor.gaps.saturating_add(1);
         self.tally.lost(&sentence);
         self.losses.push(sentence);
     }

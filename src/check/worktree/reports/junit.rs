@@ -19,7 +19,7 @@ pub(in super::super) struct Junit {
     /// Tests by result.
     pub(in super::super) counts: TestCounts,
     /// How long they ran, if the report says so.
-    pub(super) duration: Option<Duration>,
+    pub(in super::super) duration: Option<Duration>,
 }
 
 /// What an open element is, as far as it matters.

@@ -1,13 +1,19 @@
 //! pytest's cache (`.pytest_cache/v/cache`): which tests failed last, and when it ran.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+use memchr::memmem;
 
 use super::super::git::stamp::Stamp;
 use crate::fs::read_capped;
 
 /// Larger caches than this are not read.
 const MAX_BYTES: u64 = 16 << 20;
+
+/// Larger test files than this are not looked into.
+const MAX_SOURCE_BYTES: u64 = 2 << 20;
 
 /// Of so many failed tests it is looked up whether they still exist; with more, they all count.
 const MAX_LOOKED_UP: usize = 200;
@@ -39,29 +45,51 @@ fn run_in(root: &Path) -> Option<PytestRun> {
     let cache = root.join(".pytest_cache/v/cache");
     let path = cache.join("nodeids");
     let stamp = Stamp::of(&path)?;
-    let collected: Vec<String> = serde_json::from_slice(&read_capped(&path, MAX_BYTES).ok()?).ok()?;
-    let failed: BTreeMap<String, serde_json::Value> = match read_capped(&cache.join("lastfailed"), MAX_BYTES) {
-        Ok(bytes) => serde_json::from_slice(&bytes).ok()?,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+    let nodeids = read_capped(&path, MAX_BYTES).ok()?;
+    let lastfailed = match read_capped(&cache.join("lastfailed"), MAX_BYTES) {
+        Ok(bytes) => Some(bytes),
+        Err(e) if e.kind() == ErrorKind::NotFound => None,
         Err(_) => return None,
+    };
+    let failed = failed(&nodeids, lastfailed.as_deref(), |id| still_exists(root, id))?;
+    Some(PytestRun { path, ended_ns: stamp.mtime_ns, stamp: stamp.text(), failed })
+}
+
+/// How many tests of a run failed and exist; `None` where the cache tells of no run.
+pub(in super::super) fn failed(
+    nodeids: &[u8],
+    lastfailed: Option<&[u8]>,
+    exists: impl Fn(&str) -> bool,
+) -> Option<u64> {
+    let collected: Vec<String> = serde_json::from_slice(nodeids).ok()?;
+    let failed: BTreeMap<String, serde_json::Value> = match lastfailed {
+        Some(bytes) => serde_json::from_slice(bytes).ok()?,
+        None => BTreeMap::new(),
     };
     if collected.is_empty() && failed.is_empty() {
         return None;
     }
-    let exists = |id: &String| failed.len() > MAX_LOOKED_UP || still_exists(root, id);
-    let failed = failed.keys().filter(|id| exists(id)).count() as u64;
-    Some(PytestRun { path, ended_ns: stamp.mtime_ns, stamp: stamp.text(), failed })
+    let all = failed.len() > MAX_LOOKED_UP;
+    Some(failed.keys().filter(|id| all || exists(id)).count() as u64)
 }
 
 /// `lastfailed` keeps tests that were deleted since: `tests/test_a.py::TestB::test_c[x]` counts only while the file is
-/// there and still holds the last name. An id without a name is a file that could not be collected.
+/// there and still holds the last name. An id without a name is a file that could not be collected. What cannot be
+/// looked up counts.
 fn still_exists(root: &Path, id: &str) -> bool {
     let mut parts = id.split("::");
-    let Some(file) = parts.next() else { return false };
-    let Ok(text) = read_capped(&root.join(file), MAX_BYTES) else { return false };
+    let file = Path::new(parts.next().unwrap_or_default());
+    // The cache may come with a cloned repository: no file outside is opened on its word.
+    if !file.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return true;
+    }
+    let text = match read_capped(&root.join(file), MAX_SOURCE_BYTES) {
+        Ok(text) => text,
+        Err(error) => return !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    };
     let Some(name) = parts.last() else { return true };
     let name = name.split('[').next().unwrap_or(name).as_bytes();
-    name.is_empty() || text.windows(name.len()).any(|window| window == name)
+    memmem::find(&text, name).is_some()
 }
 
 #[cfg(test)]
@@ -93,6 +121,28 @@ mod tests {
             let (_root, run) = cache(nodeids, lastfailed);
             assert_eq!(run.map(|run| run.failed), Some(failed), "{lastfailed:?}");
         }
+    }
+
+    #[test]
+    fn files_outside_are_not_opened_and_what_cannot_be_looked_up_counts() {
+        let nodeids = r#"["test_a.py::test_one"]"#;
+        for (lastfailed, failed) in [
+            (r#"{"/etc/hostname::no_such_name": true}"#, 1),
+            (r#"{"../test_a.py::no_such_name": true}"#, 1),
+            (r#"{".pytest_cache::no_such_name": true}"#, 1),
+            (r#"{"./test_a.py::no_such_name": true, "test_a.py/x::y": true}"#, 0),
+        ] {
+            let (_root, run) = cache(nodeids, Some(lastfailed));
+            assert_eq!(run.map(|run| run.failed), Some(failed), "{lastfailed}");
+        }
+    }
+
+    /// A file of one letter and a name that is almost all of it: compared at every place, that is 10^12 steps.
+    #[test]
+    fn a_name_is_looked_up_in_time_that_grows_with_the_file_alone() {
+        let root = tempfile::tempdir().expect("a directory");
+        std::fs::write(root.path().join("a.py"), "a".repeat(2 << 20)).expect("written");
+        assert!(!still_exists(root.path(), &format!("a.py::{}b{}", "a".repeat(1 << 20), "a".repeat(1 << 19))));
     }
 
     #[test]

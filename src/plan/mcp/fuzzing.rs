@@ -1,0 +1,91 @@
+//! Any bytes as a client's list of servers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::clients::{CLIENTS, GENERIC, Scope};
+use super::discover::{self, Search};
+use super::document;
+use super::merge;
+use super::places::Place;
+use super::sources::Source;
+use super::trust::TrustStore;
+use crate::clock::Deadline;
+use crate::model::mcp::Reach;
+use crate::model::reason::{Failure, Reason};
+use crate::plan::surroundings::{Platform, Surroundings};
+
+/// The value of a variable: where it is not asked for, it is not shown.
+const CANARY: &str = "wq7Zkx1Lr0Tj";
+
+/// An error has its place in the file; of a file that is not allowed nothing is reached; names are unique.
+pub(crate) fn client_config(client: usize, bytes: &[u8]) {
+    let client = CLIENTS.get(client % (CLIENTS.len() + 1)).unwrap_or(&GENERIC);
+    let document = match document::parse(bytes, client.syntax) {
+        Ok(document) => document,
+        Err(error) => {
+            // What is missing at the very end may be told as the line after the last.
+            let lines = 2 + bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
+            assert!((1..=lines).contains(&error.line) && error.column <= bytes.len() + 1, "{error:?}");
+            return;
+        }
+    };
+    let surroundings = Surroundings {
+        home: Some(PathBuf::from("/nowhere/home")),
+        cwd: None,
+        root: PathBuf::from("/nowhere"),
+        platform: Platform::Linux,
+        env: BTreeMap::from([("TOKEN".into(), CANARY.into())]),
+    };
+    let search = Search {
+        surroundings: &surroundings,
+        discover: true,
+        config_files: &[],
+        repositories: &[],
+        trusted: &TrustStore::default(),
+        ca_file: None,
+    };
+    for gate in [None, Some(Failure::new(Reason::Untrusted, "nobody has allowed it"))] {
+        let gated = gate.is_some();
+        let source = Source {
+            place: Place { client, scope: Scope::User, path: PathBuf::from("/nowhere/file"), project: None },
+            canonical: PathBuf::from("/nowhere/file"),
+            document: document.clone(),
+            gate,
+            switched_off: Vec::new(),
+        };
+        candidates(&search, source, gated);
+    }
+}
+
+fn candidates(search: &Search<'_>, source: Source, gated: bool) {
+    let deadline = Deadline::after(Duration::from_secs(20));
+    let found = discover::servers(search, &[source], Vec::new(), deadline);
+    for warning in &found.warnings {
+        assert!(warning.starts_with("/nowhere/file") && !warning.contains(CANARY), "{warning}");
+    }
+    let mut expected: BTreeSet<String> = found.candidates.iter().map(|candidate| candidate.name.clone()).collect();
+    assert!(expected.iter().all(|name| !name.is_empty() && name.len() <= 4096));
+    let (named, replaced) = merge::merge(found.candidates, &BTreeSet::new());
+    assert!(replaced.is_empty());
+    let mut names = BTreeSet::new();
+    for server in &named {
+        assert!(names.insert(server.name.clone()), "{:?} twice", server.name);
+        expected.remove(&server.name);
+        assert!(!server.origins.is_empty() && server.origins.iter().all(|o| o.path == Path::new("/nowhere/file")));
+        match &server.reach {
+            Reach::Unreachable(failure) => assert!(!failure.detail.contains(CANARY), "{failure:?}"),
+            reach => assert!(!gated, "{reach:?} is reached unasked"),
+        }
+        // The program is shown on purpose, what it is given is not.
+        if let Reach::Stdio(stdio) = &server.reach {
+            let shown = format!("{:?} {:?}", stdio.args, stdio.env.values().collect::<Vec<_>>());
+            assert!(!shown.contains(CANARY), "{shown}");
+        }
+        if let Reach::Http(http) = &server.reach {
+            assert!(!format!("{http:?}").contains(CANARY), "{http:?}");
+        }
+    }
+    assert!(expected.is_empty(), "lost: {expected:?}");
+}
