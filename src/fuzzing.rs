@@ -7,8 +7,11 @@ use jiff::Timestamp;
 
 use crate::{check, config, daily, metrics, plan, state};
 
+/// What a target runs.
+pub type Run = fn(&[u8]);
+
 /// Every target by its name, which is also that of its directory in `fuzz/corpus`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Run)] = &[
     ("bridge", bridge),
     ("client_config", client_config),
     ("config", config),
@@ -123,6 +126,7 @@ mod tests {
 
     /// The corpus, and below `fuzz/findings` every input that once broke something.
     #[test]
+    #[expect(clippy::print_stderr, reason = "names the input where one fails")]
     fn what_the_fuzzer_has_kept_breaks_nothing() {
         let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
         for (name, run) in TARGETS {
@@ -134,7 +138,6 @@ mod tests {
             }
             for file in files {
                 let bytes = std::fs::read(&file).expect("readable");
-                // Printed where one of them fails.
                 eprintln!("{}", file.display());
                 run(&bytes);
             }

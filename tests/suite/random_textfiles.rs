@@ -365,6 +365,7 @@ fn one_snapshot(directory: &Path, node_exporter: &Daemon, rng: &mut Rng) -> usiz
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "the seed makes a failed run again")]
 fn node_exporter_serves_any_names_labels_and_values_as_they_were_meant() {
     let setting = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seed = setting("LAB_PROBE_SEED").unwrap_or_else(|| fastrand::u64(..));

@@ -28,7 +28,7 @@ pub(crate) fn pytest(nodeids: &[u8], lastfailed: Option<&[u8]>) {
     let asked = Cell::new(0);
     let exists = |id: &str| {
         asked.set(asked.get() + 1);
-        id.len() % 2 == 0
+        id.len().is_multiple_of(2)
     };
     if let Some(failed) = pytest::failed(nodeids, lastfailed, exists) {
         assert!(failed <= lastfailed.map_or(0, <[u8]>::len) as u64);
