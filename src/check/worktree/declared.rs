@@ -260,8 +260,9 @@ pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
     let mut text = text(worktree)?;
     for declaration in declarations {
         let (key, value) = valid(declaration)?;
-        text = edited(&text, key, value);
-        if !says(&text, key, value) {
+        let before = std::mem::take(&mut text);
+        text = edited(&before, key, value);
+        if !says(&text, key, value) || others(&text, key) != others(&before, key) {
             let sentence =
                 format!("a quote or a last backslash in {FILE_NAME} is open and swallows {key}; close it first");
             return Err(EditError::Invalid(sentence));
@@ -300,6 +301,11 @@ fn valid(declaration: &str) -> Result<(&str, &str), EditError> {
 fn says(text: &str, key: &str, value: &str) -> bool {
     let last = parse(text).assignments.into_iter().rfind(|assignment| assignment.key == key);
     last.map(|last| last.value).unwrap_or_default() == value
+}
+
+/// What `text` says of every other key.
+fn others(text: &str, key: &str) -> Vec<(String, String)> {
+    parse(text).assignments.into_iter().filter(|a| a.key != key).map(|a| (a.key, a.value)).collect()
 }
 
 /// `text` with `key` set to `value`: its last assignment is changed in place, further ones go.
@@ -404,7 +410,7 @@ mod tests {
     fn what_an_open_quote_would_swallow_is_not_set() {
         let worktree = tempfile::tempdir().expect("a directory");
         let file = worktree.path().join(FILE_NAME);
-        for open in ["note=\"open\n", "note='open", "note=a\\\n", "note=a\\"] {
+        for open in ["a=1\r\nnote=a\\", "note=\"open\n", "note='open", "note=a\\\n", "note=a\\"] {
             std::fs::write(&file, open).expect("written");
             let refused = set(worktree.path(), &["status=blocked".into()]).expect_err("refused").to_string();
             assert!(refused.contains("swallows status"), "{refused}");

@@ -1,6 +1,6 @@
 //! Any text as a `.worktree` file, and any edit of it.
 
-use super::{Declared, MAX_NOTES, declared as read, edited, parse, says, valid};
+use super::{Declared, MAX_NOTES, declared as read, edited, others, parse, says, valid};
 
 /// What is set is read back, everything else stays, and what is taken out is gone.
 pub(crate) fn declared(text: &str, value: &str) {
@@ -16,7 +16,8 @@ pub(crate) fn declared(text: &str, value: &str) {
         let set = edited(text, key, value);
         // An open quote swallows whatever is appended, in a shell too; it is refused then.
         if values(text, key).is_empty() && !is_closed(text) {
-            assert!(value.is_empty() || !says(&set, key, value), "{set:?}");
+            let swallowed = !says(&set, key, value) || others(&set, key) != others(text, key);
+            assert!(value.is_empty() || swallowed, "{set:?}");
             continue;
         }
         assert!(says(&set, key, value), "{set:?}");
@@ -36,13 +37,10 @@ fn is_closed(text: &str) -> bool {
         _ => "\n",
     };
     let longer = format!("{text}{end}z9=1\n");
-    parse(&longer).assignments.last().is_some_and(|last| last.key == "z9" && last.value == "1")
+    let last = parse(&longer).assignments.pop().is_some_and(|last| last.key == "z9" && last.value == "1");
+    last && others(&longer, "z9") == others(text, "z9")
 }
 
 fn values(text: &str, key: &str) -> Vec<String> {
     parse(text).assignments.into_iter().filter(|a| a.key == key).map(|a| a.value).collect()
-}
-
-fn others(text: &str, key: &str) -> Vec<(String, String)> {
-    parse(text).assignments.into_iter().filter(|a| a.key != key).map(|a| (a.key, a.value)).collect()
 }
