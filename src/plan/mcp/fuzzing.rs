@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use memchr::memmem;
+
 use super::clients::{CLIENTS, GENERIC, Scope};
 use super::discover::{self, Search};
 use super::document;
@@ -21,6 +23,10 @@ const CANARY: &str = "wq7Zkx1Lr0Tj";
 
 /// An error has its place in the file; of a file that is not allowed nothing is reached; names are unique.
 pub(crate) fn client_config(client: usize, bytes: &[u8]) {
+    // A fuzzer that sees comparisons finds out what it is; a file that says it itself tells nothing.
+    if memmem::find(bytes, CANARY.as_bytes()).is_some() {
+        return;
+    }
     let client = CLIENTS.get(client % (CLIENTS.len() + 1)).unwrap_or(&GENERIC);
     let document = match document::parse(bytes, client.syntax) {
         Ok(document) => document,
