@@ -199,15 +199,16 @@ fn mask_url(text: &str) -> String {
     };
     let path_end = rest.find(['?', '#']).unwrap_or(rest.len());
     let (path, rest) = rest.split_at(path_end);
-    let segment = |segment: &str| if looks_secret(segment) { MASK.to_owned() } else { segment.to_owned() };
+    let segment = |segment: &str| if looks_secret(segment) { mask(segment) } else { segment.to_owned() };
     let path: Vec<String> = path.split('/').map(segment).collect();
     let parameter = |parameter: &str| match parameter.split_once('=') {
         Some((name, value)) => format!("{name}={}", mask(value)),
         None => mask(parameter),
     };
-    let query = rest.split_once('#').map_or(rest, |(query, _)| query).strip_prefix('?');
+    let (query, fragment) = rest.split_once('#').map_or((rest, None), |(query, fragment)| (query, Some(fragment)));
+    let query = query.strip_prefix('?');
     let query = query.map(|query| format!("?{}", query.split('&').map(parameter).collect::<Vec<_>>().join("&")));
-    let fragment = rest.contains('#').then(|| format!("#{MASK}"));
+    let fragment = fragment.map(|fragment| format!("#{}", mask(fragment)));
     format!("{scheme}://{authority}{}{}{}", path.join("/"), query.unwrap_or_default(), fragment.unwrap_or_default())
 }
 
@@ -261,6 +262,8 @@ mod tests {
             ("${URL:-https://a:b@c/d?e=f}", "${URL:-***}"),
             ("s3cret", "***"),
             ("https://a@b:s3cret@h/", "https://***:***@h/"),
+            ("https://h/#s3cret${A}", "https://h/#***${A}"),
+            ("https://h/#", "https://h/#"),
         ] {
             assert_eq!(url(text), shown, "{text}");
         }
