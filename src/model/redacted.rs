@@ -129,6 +129,11 @@ impl Template {
                 None => shown.push(c),
             }
         }
+        // What only looks like a reference is masked, and so is what stands beside it: once is enough.
+        let twice = MASK.repeat(2);
+        while shown.contains(&twice) {
+            shown = shown.replace(&twice, MASK);
+        }
         shown
     }
 }
@@ -264,6 +269,7 @@ mod tests {
             ("https://a@b:s3cret@h/", "https://***:***@h/"),
             ("https://h/#s3cret${A}", "https://h/#***${A}"),
             ("https://h/#", "https://h/#"),
+            ("https://h/x?k=s3cret$${A#h", "https://h/x?k=***"),
         ] {
             assert_eq!(url(text), shown, "{text}");
         }
