@@ -149,9 +149,9 @@ const COUNT: &str = "SELECT COUNT(*) FROM positions";
 const NEWEST_ENTRY: &str = "SELECT entry_time FROM positions ORDER BY rowid DESC LIMIT 1";
 
 /// All rows but those that were closed before yesterday: they decide the day's result and, against the count, how many are
-/// open and closed. ISO 8601 compares as text; numbers and other formats sort before or behind it.
+/// open and closed. ISO 8601 compares as text; numbers and other formats sort before or behind it, and NULL is not true.
 const UNSETTLED: &str = "SELECT rowid, status, pnl, exit_time FROM positions \
-    WHERE status IS NOT 'CLOSED' OR exit_time >= ?1 OR exit_time < '1970' OR exit_time IS NULL";
+    WHERE (status = 'CLOSED' AND exit_time >= '1970' AND exit_time < ?1) IS NOT TRUE";
 
 /// The newest time of closing, where none is recent.
 const NEWEST_EXIT: &str = "SELECT MAX(exit_time) FROM positions";
