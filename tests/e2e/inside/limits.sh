@@ -6,6 +6,7 @@ limits_at_work() {
   systemctl daemon-reload
   check "a pass that is measured works" pass
   . "$results/measured"
+  [ -z "$cpu" ] || figure "CPU of a pass, probe and servers: $(echo "$cpu" | awk '{ printf "%.2f s", $1 / 1e9 }')"
   if [ -z "$peak" ]; then
     figure "memory of a pass: this system has no memory controller, so no limit can be seen at work"
     rm "$drop_ins/measure.conf"
@@ -15,7 +16,6 @@ limits_at_work() {
   figure "memory of a pass at its peak, probe and servers, page cache included: $(echo "$peak" | awk '{ printf "%.0f MB", $1 / 1e6 }') of $(property MemoryMax | awk '{ printf "%.0f MB", $1 / 1e6 }')"
   at_most "memory of a pass stays far below the unit's limit, in bytes" "$peak" 1000000000
   same "no process was killed for memory, no fork refused" "$killed ${refused:-0}" "0 0"
-  [ -z "$cpu" ] || figure "CPU of that pass, probe and servers: $(echo "$cpu" | awk '{ printf "%.2f s", $1 / 1e9 }')"
 
   printf '[Service]\nMemoryMax=200M\nTasksMax=40\nCPUQuota=20%%\n' >"$drop_ins/small.conf"
   systemctl daemon-reload
