@@ -7,7 +7,7 @@ use super::spec::{CommandSpec, SpawnError};
 use super::tail::Tail;
 use crate::clock::Deadline;
 
-/// What may be kept of standard output.
+/// What may come on standard output.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Bytes; a program that prints more is ended.
@@ -30,7 +30,7 @@ pub enum Outcome {
 pub struct Captured {
     /// How it ended.
     pub outcome: Outcome,
-    /// Standard output, at most as long as the limit.
+    /// Standard output, at most as long as the limit; from [`capture_tail`] only its last few KiB.
     pub stdout: Vec<u8>,
     /// The last few KiB of standard error.
     pub stderr: Tail,
@@ -61,34 +61,41 @@ pub fn capture(
     let mut pump = Pump::start(spec, None)?;
     // Nobody waits for its start to be over.
     pump.answered();
-    Ok(to_its_end(pump, stdin, limits, deadline))
+    pump.send(stdin.unwrap_or_default());
+    let mut stdout = Vec::new();
+    let captured = to_its_end(pump, limits, deadline, |bytes| stdout.extend_from_slice(bytes));
+    Ok(Captured { stdout, ..captured })
 }
 
-/// The same for a program that takes one of the places for starting, and gives it up once it only waits.
+/// The same for a program without input whose exit code counts, and of its output only the end. It takes one of the
+/// places for starting, and gives it up once it only waits.
 ///
 /// # Errors
 /// When it cannot be started.
-pub fn capture_with_place(
+pub fn capture_tail(
     spec: &CommandSpec,
     place: Place,
     limits: Limits,
     deadline: Deadline,
 ) -> Result<Captured, SpawnError> {
-    Ok(to_its_end(Pump::start(spec, Some(place))?, None, limits, deadline))
+    let pump = Pump::start(spec, Some(place))?;
+    let mut tail = Tail::default();
+    let captured = to_its_end(pump, limits, deadline, |bytes| tail.push(bytes));
+    Ok(Captured { stdout: tail.text().into_bytes(), ..captured })
 }
 
-fn to_its_end(mut pump: Pump, stdin: Option<&[u8]>, limits: Limits, deadline: Deadline) -> Captured {
-    pump.send(stdin.unwrap_or_default());
+/// Runs it to its end; what it prints within the limit goes to `keep`.
+fn to_its_end(mut pump: Pump, limits: Limits, deadline: Deadline, mut keep: impl FnMut(&[u8])) -> Captured {
     pump.close_stdin_when_written();
-    let mut stdout = Vec::new();
+    let mut room = limits.stdout;
     let outcome = loop {
         match pump.wait(deadline, true) {
             Event::Stdout(bytes) => {
-                let room = limits.stdout - stdout.len();
-                stdout.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                keep(&bytes[..bytes.len().min(room)]);
                 if bytes.len() > room {
                     break Outcome::TooLarge;
                 }
+                room -= bytes.len();
                 // One that never stops printing leaves no quiet moment.
                 if deadline.passed() {
                     break Outcome::TimedOut;
@@ -101,7 +108,7 @@ fn to_its_end(mut pump: Pump, stdin: Option<&[u8]>, limits: Limits, deadline: De
     };
     let stderr = pump.tail().clone();
     let ended = pump.end(deadline);
-    Captured { outcome, stdout, stderr, usage: ended.usage }
+    Captured { outcome, stdout: Vec::new(), stderr, usage: ended.usage }
 }
 
 #[cfg(test)]

@@ -168,6 +168,12 @@ fn explain(resolved: &Resolved, error: io::Error) -> SpawnError {
     let file = resolved.file.clone();
     if error.kind() == ErrorKind::NotFound && file.exists() {
         let what = match interpreter_of(&file) {
+            Some(interpreter) if interpreter.ends_with('\r') => {
+                let known = interpreter.trim_end();
+                format!(
+                    "its first line ends with a carriage return, which makes it no {known:?}; save it with LF line ends"
+                )
+            }
             Some(interpreter) => format!("its interpreter {interpreter:?} does not exist"),
             None => "its interpreter or loader does not exist".to_owned(),
         };
@@ -180,7 +186,9 @@ fn interpreter_of(file: &std::path::Path) -> Option<String> {
     let mut head = [0; 128];
     let got = crate::fs::open_regular(file).ok()?.read(&mut head).ok()?;
     let line = head[..got].strip_prefix(b"#!")?.split(|&b| b == b'\n').next()?;
-    Some(String::from_utf8_lossy(line).split_whitespace().next()?.to_owned())
+    // Only blanks and tabs part it from its argument: a carriage return is one more character of its name.
+    let mut words = line.split(|&b| b == b' ' || b == b'\t').filter(|word| !word.is_empty());
+    Some(String::from_utf8_lossy(words.next()?).into_owned())
 }
 
 impl Child {

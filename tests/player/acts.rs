@@ -17,6 +17,8 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
     ("dual", || serve(|method, params| if method == "initialize" { initialized() } else { modern(method, params) })),
     ("another-modern-version", another_modern_version),
     ("only-legacy-version-listed", only_legacy_version_listed),
+    ("only-legacy-version-discovered", only_legacy_version_discovered),
+    ("refuses-its-own-version-once", refuses_its_own_version_once),
     ("discover-answered-with-nonsense", || serve(nonsense_to_discover)),
     ("silent-on-unknown", || serve(|method, params| if method == DISCOVER { None } else { legacy(method, params) })),
     ("dies-on-unknown", dies_on_unknown),
@@ -193,6 +195,22 @@ fn only_legacy_version_listed() {
     serve(|method, params| match method {
         DISCOVER => Some(Answer::Error(-32022, "unsupported version", json!({"supported": ["2025-06-18", "1.0"]}))),
         _ => legacy(method, params),
+    });
+}
+
+fn only_legacy_version_discovered() {
+    serve(|method, params| match (method, params["_meta"].is_object()) {
+        (DISCOVER, _) => discovered(&["2025-06-18"]),
+        (_, true) => Some(Answer::Error(-32022, "unsupported version", json!({"supported": ["2025-06-18"]}))),
+        (_, false) => legacy(method, params),
+    });
+}
+
+fn refuses_its_own_version_once() {
+    let refused = std::cell::Cell::new(false);
+    serve(|method, params| match refused.replace(true) {
+        false => Some(Answer::Error(-32022, "unsupported version", json!({"supported": ["2026-07-28"]}))),
+        true => modern(method, params),
     });
 }
 

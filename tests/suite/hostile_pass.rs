@@ -22,6 +22,8 @@ const UP: &[&str] = &[
     "dual",
     "another-modern-version",
     "only-legacy-version-listed",
+    "only-legacy-version-discovered",
+    "refuses-its-own-version-once",
     "discover-answered-with-nonsense",
     "silent-on-unknown",
     "dies-on-unknown",

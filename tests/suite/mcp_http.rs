@@ -212,6 +212,31 @@ fn a_modern_server_that_wants_another_version_is_asked_again_with_that() {
 }
 
 #[test]
+fn a_server_that_discovers_only_legacy_versions_is_opened_with_initialize() {
+    let server = Fake::serve(|seen, stream| match method(seen).as_str() {
+        "server/discover" => {
+            let mut answer = modern_result(seen);
+            answer["result"]["supportedVersions"] = json!(["2025-06-18"]);
+            answer_json(stream, "200 OK", &answer)
+        }
+        _ if seen.header("mcp-method").is_some() => {
+            answer_json(stream, "400 Bad Request", &error(seen, -32022, "unsupported protocol version"))
+        }
+        _ => legacy(seen, stream),
+    });
+    assert_eq!(asking(&server.url("/mcp")).expect_up().era, Some(Era::Legacy));
+}
+
+#[test]
+fn json_that_begins_with_a_byte_order_mark_is_read() {
+    let server = Fake::serve(|seen, stream| {
+        let answer_text = format!("\u{feff}{}", modern_result(seen));
+        answer(stream, "200 OK", &[("Content-Type", "application/json")], answer_text.as_bytes())
+    });
+    asking(&server.url("/mcp")).expect_up();
+}
+
+#[test]
 fn a_modern_server_that_refuses_for_another_reason_is_not_asked_in_legacy() {
     let server =
         Fake::serve(|seen, stream| answer_json(stream, "400 Bad Request", &error(seen, -32021, "needs roots")));

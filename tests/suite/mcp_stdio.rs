@@ -2,6 +2,7 @@
 //! their processes is left.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +12,7 @@ use lab_probe::check::Context;
 use lab_probe::check::mcp::check;
 use lab_probe::clock::{self, Deadline};
 use lab_probe::model::mcp::{Era, HealthScript, McpFacts, McpMemory, McpTarget, McpVerdict, Reach, StdioServer};
-use lab_probe::model::reason::Reason;
+use lab_probe::model::reason::{Failure, Reason};
 use lab_probe::model::secret::Secret;
 use lab_probe::proc::Places;
 
@@ -126,6 +127,13 @@ fn a_server_that_serves_both_eras_counts_as_modern() {
 }
 
 #[test]
+fn a_server_that_discovers_only_legacy_versions_is_opened_with_initialize() {
+    let (facts, memory) = Case::act("only-legacy-version-discovered").run();
+    expect(&facts, None);
+    assert_eq!((facts.era, facts.tools, memory.era), (Some(Era::Legacy), Some(2), Some(Era::Legacy)));
+}
+
+#[test]
 fn a_server_that_supports_only_other_versions_is_asked_again_in_one_of_them() {
     let (facts, _) = Case::act("another-modern-version").run();
     expect(&facts, None);
@@ -133,6 +141,9 @@ fn a_server_that_supports_only_other_versions_is_asked_again_in_one_of_them() {
     let (facts, _) = Case::act("only-legacy-version-listed").run();
     expect(&facts, None);
     assert_eq!(facts.era, Some(Era::Legacy));
+    let (facts, _) = Case::act("refuses-its-own-version-once").run();
+    expect(&facts, None);
+    assert_eq!(facts.era, Some(Era::Modern));
     let (facts, _) = Case::act("never-the-right-version").run();
     expect(&facts, Some(Reason::RpcError));
 }
@@ -376,7 +387,6 @@ fn a_program_finds_no_signal_blocked_or_ignored() {
 fn a_program_that_cannot_be_started_is_told_apart() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = |name: &str, text: &str, mode: u32| {
-        use std::os::unix::fs::PermissionsExt;
         let path = directory.path().join(name);
         std::fs::write(&path, text).expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("mode set");
@@ -403,6 +413,23 @@ fn a_program_that_cannot_be_started_is_told_apart() {
     let (facts, _) = elsewhere.run();
     expect(&facts, Some(Reason::SpawnFailed));
     assert!(detail(&facts).contains("working directory /nowhere"), "{}", detail(&facts));
+}
+
+#[test]
+fn the_hint_of_a_server_that_cannot_be_started_fits_what_is_in_the_way() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hint = |case: Case| case.run().0.failure.map(|failure| failure.hint().to_owned()).unwrap_or_default();
+    let of_directory = hint(Case::new(directory.path().to_str().expect("a path")));
+    assert!(of_directory.contains("not the directory"), "{of_directory}");
+    let mut in_a_file = Case::act("legacy");
+    in_a_file.server.cwd = Some(PathBuf::from("/etc/passwd"));
+    assert_eq!(hint(in_a_file), "correct `cwd`: /etc/passwd is no directory");
+    let script = directory.path().join("script");
+    std::fs::write(&script, "#!/bin/sh\r\nexit 0\r\n").expect("written");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("mode set");
+    let (facts, _) = Case::new(script.to_str().expect("a path")).run();
+    expect(&facts, Some(Reason::SpawnFailed));
+    assert!(detail(&facts).contains("a carriage return"), "{}", detail(&facts));
 }
 
 #[test]
@@ -444,13 +471,22 @@ fn a_health_script_is_judged_by_its_exit_code() {
     let facts = run("echo 'backend away'; exit 1", 20);
     expect(&facts, Some(Reason::ScriptFailed));
     assert_eq!(detail(&facts), "the script says down: backend away");
-    expect(&run("exit 2", 20), Some(Reason::NotConfigured));
+    let facts = run("exit 2", 20);
+    expect(&facts, Some(Reason::NotConfigured));
+    let hint = facts.failure.as_ref().map(Failure::hint).unwrap_or_default();
+    assert!(hint.contains("the script"), "{hint}");
     let facts = run("echo out; echo why >&2; exit 3", 20);
     expect(&facts, Some(Reason::ScriptFailed));
     assert_eq!(detail(&facts), "the script ended with exit code 3: why");
     expect(&run("kill -SEGV $$", 20), Some(Reason::ScriptFailed));
     expect(&run("sleep 300 & wait", 1), Some(Reason::Timeout));
     expect(&run("yes", 20), Some(Reason::TooLarge));
+    // Much output is no verdict, and of it the end is quoted.
+    let wordy = "i=0; while [ $i -lt 40 ]; do printf '%0100000d\\n' 0; i=$((i+1)); done;";
+    expect(&run(&format!("{wordy} exit 0"), 20), None);
+    let facts = run(&format!("{wordy} echo at last; exit 1"), 20);
+    expect(&facts, Some(Reason::ScriptFailed));
+    assert!(detail(&facts).ends_with("at last"), "{}", detail(&facts));
     // A background process that keeps the pipes does not hold the verdict up.
     expect(&run("sleep 300 & exit 0", 20), None);
 }

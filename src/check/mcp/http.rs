@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::http_sse::HttpSse;
-use super::modern::{self, Retry};
+use super::modern::{self, Discovery, Retry};
 use super::peer::{CallError, Greeting, Peer};
 use super::streamable::Streamable;
 use super::web::{NoResult, Web};
@@ -223,7 +223,8 @@ impl Visit<'_> {
             let outcome = self.ask(modern::DISCOVER, &modern::discover_params(&version), deadline);
             let error = match outcome {
                 Ok(answer) => match modern::read_discover(&answer, &version) {
-                    Ok(greeting) => {
+                    Ok(Discovery::Legacy(version)) => return Discovered::Legacy(Some(version)),
+                    Ok(Discovery::Modern(greeting)) => {
                         self.streamable.version = Some(greeting.dialect.version.clone());
                         return Discovered::Modern(greeting);
                     }

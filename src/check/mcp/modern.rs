@@ -54,7 +54,7 @@ pub(crate) enum Retry {
 /// Picks a version to ask again with, from what an "unsupported version" error lists.
 ///
 /// The newest modern one not tried yet, known or not: `server/discover` is what every later version has. Else the
-/// newest known legacy one.
+/// newest known legacy one. Else, once, a modern one that it lists although it has refused it: perhaps not for long.
 pub(crate) fn retry(error: &RpcError, tried: &[String]) -> Retry {
     if error.code != UNSUPPORTED_VERSION {
         return Retry::No;
@@ -63,14 +63,30 @@ pub(crate) fn retry(error: &RpcError, tried: &[String]) -> Retry {
         Some(listed) => listed.iter().filter_map(Value::as_str).filter(|v| v.len() <= 40).collect(),
         None => return Retry::No,
     };
-    let untried = |v: &&&str| !tried.iter().any(|t| t == **v);
-    if let Some(modern) = listed.iter().filter(|v| **v >= VERSION).filter(untried).max() {
-        return Retry::Modern((*modern).to_owned());
+    let times = |version: &str| tried.iter().filter(|t| *t == version).count();
+    let newest = |most: usize| listed.iter().filter(|v| **v >= VERSION && times(v) <= most).max();
+    if let Some(untried) = newest(0) {
+        return Retry::Modern((*untried).to_owned());
     }
-    match legacy::VERSIONS.iter().find(|known| listed.contains(known)) {
-        Some(known) => Retry::Legacy((*known).to_owned()),
-        None => Retry::No,
+    if let Some(known) = newest_legacy(&listed) {
+        return Retry::Legacy(known);
     }
+    newest(1).map_or(Retry::No, |refused| Retry::Modern((*refused).to_owned()))
+}
+
+/// The newest legacy version of a list, if it has one.
+fn newest_legacy(listed: &[impl AsRef<str>]) -> Option<String> {
+    let known = legacy::VERSIONS.iter().find(|known| listed.iter().any(|v| v.as_ref() == **known))?;
+    Some((*known).to_owned())
+}
+
+/// What the answer to `server/discover` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Discovery {
+    /// A server of this era.
+    Modern(Greeting),
+    /// It lists only legacy versions: open with `initialize`, asking for this one.
+    Legacy(String),
 }
 
 #[derive(Deserialize)]
@@ -94,22 +110,25 @@ struct ResultMeta {
 ///
 /// # Errors
 /// What is wrong with it, for people.
-pub(crate) fn read_discover(answer: &Answer, version: &str) -> Result<Greeting, String> {
+pub(crate) fn read_discover(answer: &Answer, version: &str) -> Result<Discovery, String> {
     let result: DiscoverResult = answer.read()?;
     check_complete(result.result_type.as_deref())?;
     let supported = result.supported_versions.0;
     let newest = supported.iter().filter(|v| v.as_str() >= VERSION).max();
+    if let (None, Some(legacy)) = (newest, newest_legacy(&supported)) {
+        return Ok(Discovery::Legacy(legacy));
+    }
     let version = match newest {
         Some(newest) if !supported.iter().any(|v| v == version) => newest,
         _ => version,
     };
     let info = result.meta.and_then(|meta| meta.0.server_info).map(|info| info.0);
-    Ok(Greeting {
+    Ok(Discovery::Modern(Greeting {
         dialect: Dialect { era: Era::Modern, version: version.to_owned() },
         server_name: info.as_ref().map(ServerInfo::short_name),
         server_version: info.as_ref().map(ServerInfo::short_version),
         has_tools: result.capabilities.0.has_tools(),
-    })
+    }))
 }
 
 /// A modern result says that it is complete; one that does not say is taken for complete, as a legacy one is.
@@ -139,7 +158,7 @@ mod tests {
             "resultType": "complete", "supportedVersions": [VERSION], "capabilities": {"tools": {}},
             "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "x", "version": "1"}},
         });
-        let greeting = read_discover(&answer(&good), VERSION).expect("read");
+        let Ok(Discovery::Modern(greeting)) = read_discover(&answer(&good), VERSION) else { panic!("not read") };
         assert_eq!(greeting.dialect, Dialect { era: Era::Modern, version: VERSION.into() });
         assert_eq!((greeting.server_name.as_deref(), greeting.has_tools), (Some("x"), true));
         for (key, value) in [
@@ -158,6 +177,16 @@ mod tests {
     }
 
     #[test]
+    fn a_discover_result_that_lists_only_legacy_versions_asks_for_initialize() {
+        let listing = |versions: Value| json!({ "supportedVersions": versions, "capabilities": {} });
+        let read = |versions: Value| read_discover(&answer(&listing(versions)), VERSION).expect("read");
+        assert_eq!(read(json!(["2025-06-18", "2025-11-25"])), Discovery::Legacy("2025-11-25".into()));
+        for modern in [json!([VERSION, "2025-11-25"]), json!(["2027-01-01"]), json!(["draft"])] {
+            assert!(matches!(read(modern.clone()), Discovery::Modern(_)), "{modern}");
+        }
+    }
+
+    #[test]
     fn a_server_that_only_has_other_versions_is_asked_again_in_one_of_them() {
         let error = |data: Value| RpcError { code: UNSUPPORTED_VERSION, message: String::new(), data };
         let tried = [VERSION.to_owned()];
@@ -165,6 +194,9 @@ mod tests {
         assert_eq!(retry(&error(listed.clone()), &tried), Retry::Modern("2027-01-01".into()));
         assert_eq!(retry(&error(listed), &[VERSION.into(), "2027-01-01".into()]), Retry::Legacy("2025-11-25".into()));
         assert_eq!(retry(&error(json!({"supported": ["1.0"]})), &tried), Retry::No);
+        let same = error(json!({"supported": [VERSION]}));
+        assert_eq!(retry(&same, &tried), Retry::Modern(VERSION.into()), "it may have changed its mind");
+        assert_eq!(retry(&same, &[VERSION.into(), VERSION.into()]), Retry::No);
         assert_eq!(retry(&error(Value::Null), &tried), Retry::No);
     }
 }

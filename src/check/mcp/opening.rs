@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::legacy;
-use super::modern::{self, Retry};
+use super::modern::{self, Discovery, Retry};
 use super::peer::{Dialect, Greeting};
 use super::talk::{Gone, Heard, Talk};
 use super::wire::{Answer, RpcError};
@@ -162,9 +162,17 @@ impl Opening<'_> {
     fn take_answer(&mut self, id: i64, outcome: Result<Answer, RpcError>) -> Option<Greeting> {
         let at = self.asked.iter().position(|(asked, _)| *asked == id)?;
         let (_, era) = self.asked.remove(at);
-        let read = match outcome {
-            Ok(answer) => self.read(era, &answer),
-            Err(error) => Err(self.refused(era, &error)?),
+        let read = match (era, outcome) {
+            (Era::Legacy, Ok(answer)) => read_initialize(&answer),
+            (Era::Modern, Ok(answer)) => match self.read_discover(&answer) {
+                Ok(Discovery::Modern(greeting)) => Ok(greeting),
+                Ok(Discovery::Legacy(version)) => {
+                    self.turn_legacy(version);
+                    return None;
+                }
+                Err(failure) => Err(failure),
+            },
+            (_, Err(error)) => Err(self.refused(era, &error)?),
         };
         match read {
             Ok(greeting) => Some(greeting),
@@ -179,17 +187,18 @@ impl Opening<'_> {
         }
     }
 
-    fn read(&self, era: Era, answer: &Answer) -> Result<Greeting, Failure> {
-        let read = match era {
-            Era::Modern => {
-                let version = self.versions.last().map_or(modern::VERSION, String::as_str);
-                modern::read_discover(answer, version)
-            }
-            Era::Legacy => legacy::read_initialize(answer),
-        };
-        read.map_err(|what| {
-            Failure::new(Reason::ProtocolError, format!("{}: the result is invalid: {what}", method(era)))
-        })
+    fn read_discover(&self, answer: &Answer) -> Result<Discovery, Failure> {
+        let version = self.versions.last().map_or(modern::VERSION, String::as_str);
+        modern::read_discover(answer, version).map_err(|what| invalid(Era::Modern, &what))
+    }
+
+    /// Opens with `initialize` in a version that the server has listed, unless that opening has been tried already.
+    fn turn_legacy(&mut self, version: String) {
+        self.second = None;
+        let under_way = self.asked.iter().any(|(_, era)| *era == Era::Legacy);
+        if !under_way && !self.failures.iter().any(|(era, _)| *era == Era::Legacy) {
+            self.ask(Era::Legacy, Some(version));
+        }
     }
 
     /// An error in answer to an opening; `None` if it led to another request.
@@ -221,7 +230,7 @@ impl Opening<'_> {
         if dialect.era == Era::Modern
             && let Some(id) = self.asked.iter().find(|(_, era)| *era == Era::Legacy).map(|(id, _)| *id)
             && let Heard::Answer(_, Ok(answer)) = self.talk.hear(&[id], self.deadline.sooner(BOTH_PATIENCE))
-            && let Ok(legacy) = self.read(Era::Legacy, &answer)
+            && let Ok(legacy) = read_initialize(&answer)
         {
             dialect = legacy.dialect;
         }
@@ -253,6 +262,14 @@ impl Opening<'_> {
         let methods: Vec<&str> = self.asked.iter().map(|(_, era)| method(*era)).collect();
         methods.join(" and ")
     }
+}
+
+fn read_initialize(answer: &Answer) -> Result<Greeting, Failure> {
+    legacy::read_initialize(answer).map_err(|what| invalid(Era::Legacy, &what))
+}
+
+fn invalid(era: Era, what: &str) -> Failure {
+    Failure::new(Reason::ProtocolError, format!("{}: the result is invalid: {what}", method(era)))
 }
 
 fn method(era: Era) -> &'static str {

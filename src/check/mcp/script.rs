@@ -1,14 +1,15 @@
 //! A health script: exit 0 up, 1 down, 2 not configured.
 
 use super::evidence;
+use super::limits::CHECK_BYTES;
 use super::stdio::not_spawned;
 use crate::check::{Context, NotStarted};
 use crate::model::mcp::{HealthScript, McpFacts, Transport};
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, SpawnError, capture_with_place};
+use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, SpawnError, capture_tail};
 
-/// More than that is no health report.
-const LIMITS: Limits = Limits { stdout: 1 << 20 };
+/// Its exit code counts, whatever it prints; but no more than a server may.
+const LIMITS: Limits = Limits { stdout: CHECK_BYTES as usize };
 
 /// Runs the script.
 ///
@@ -28,7 +29,7 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
         cwd: script.cwd.clone(),
     };
     let mut facts = McpFacts { transport: Some(Transport::Script), ..McpFacts::default() };
-    let failure = match capture_with_place(&spec, place, LIMITS, deadline) {
+    let failure = match capture_tail(&spec, place, LIMITS, deadline) {
         Ok(captured) => {
             facts.cpu = captured.usage.map(|usage| usage.cpu);
             facts.max_rss_bytes = captured.usage.map(|usage| usage.max_rss_bytes);
@@ -49,11 +50,15 @@ fn verdict(captured: &Captured) -> Option<Failure> {
         Outcome::Exited(Exit::Code(2)) => (Reason::NotConfigured, "the script says not configured".to_owned()),
         Outcome::Exited(exit) => (Reason::ScriptFailed, format!("the script ended with {exit}")),
         Outcome::TimedOut => (Reason::Timeout, "the script did not end in time".to_owned()),
-        Outcome::TooLarge => (Reason::TooLarge, "the script printed more than 1 MiB".to_owned()),
+        Outcome::TooLarge => (Reason::TooLarge, "the script printed more than 64 MiB".to_owned()),
     };
     let stderr = evidence::telling_lines(&captured.stderr.text());
     let said =
         if stderr.is_empty() { evidence::telling_lines(&String::from_utf8_lossy(&captured.stdout)) } else { stderr };
     let detail = if said.is_empty() { what } else { format!("{what}: {said}") };
-    Some(Failure::new(reason, detail))
+    let failure = Failure::new(reason, detail);
+    Some(match reason {
+        Reason::NotConfigured => failure.with_hint("set up what the script misses; it says so with exit code 2"),
+        _ => failure,
+    })
 }

@@ -156,7 +156,13 @@ pub(super) fn not_spawned(command: &str, error: &SpawnError) -> Failure {
     match error {
         SpawnError::NotFound { .. } if command.trim().contains(char::is_whitespace) => failure
             .with_hint("the command looks like a whole command line: put the program in `command`, the rest in `args`"),
+        SpawnError::NotExecutable { file } if file.is_dir() => {
+            failure.with_hint("name the program in it, not the directory")
+        }
         SpawnError::NotExecutable { file } => failure.with_hint(format!("chmod +x {}", file.display())),
+        SpawnError::NoDirectory { directory, .. } if directory.exists() => {
+            failure.with_hint(format!("correct `cwd`: {} is no directory", directory.display()))
+        }
         SpawnError::NoDirectory { directory, .. } => {
             failure.with_hint(format!("create {} or correct `cwd`", directory.display()))
         }

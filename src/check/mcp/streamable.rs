@@ -13,6 +13,8 @@ use crate::model::reason::{Failure, Reason};
 
 /// What a POST may bring back.
 const ACCEPT: &str = "application/json, text/event-stream";
+/// What some frameworks put before JSON; every HTTP client drops it when it decodes the text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Requests of the server answered during one check; further ones are ignored.
 const MOST_SERVER_REQUESTS: u32 = 32;
 /// Sessions ended after a check. One is usual; a server that opens one for every POST makes two or three.
@@ -135,7 +137,10 @@ impl<'a> Streamable<'a> {
     }
 
     fn read_json(&self, mut response: Response, id: i64, deadline: Deadline) -> Result<Answer, NoResult> {
-        let (message, room) = read_message(&mut response.body, deadline)?;
+        let (mut message, room) = read_message(&mut response.body, deadline)?;
+        if message.starts_with(BYTE_ORDER_MARK) {
+            message.drain(..BYTE_ORDER_MARK.len());
+        }
         match sort(message, room, id) {
             Incoming::Answer(outcome) => outcome.map_err(|error| NoResult::Rpc { error, status: response.status }),
             other => Err(unusable(format!("the answer is not valid: {}", other.instead()))),
