@@ -14,10 +14,19 @@ const MAX_DEPTH: usize = 8;
 pub(crate) struct Expanded {
     /// The text; meaningless while [`Self::unset`] is not empty.
     pub(crate) text: String,
+    /// What of it the file itself says.
+    pub(crate) literal: String,
     /// Whether the environment decided any of it.
     pub(crate) from_environment: bool,
     /// Variables that are not set and have no default.
     pub(crate) unset: Vec<String>,
+}
+
+impl Expanded {
+    fn literal(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.literal.push_str(text);
+    }
 }
 
 /// Expands one string.
@@ -39,17 +48,17 @@ fn word<'r>(raw: &'r str, environment: &Environment, depth: usize, out: &mut Exp
     let mut rest = tilde(raw, environment, depth, out);
     loop {
         let stop = rest.find(|c| c == '$' || (c == '}' && depth > 0)).unwrap_or(rest.len());
-        out.text.push_str(&rest[..stop]);
+        out.literal(&rest[..stop]);
         rest = &rest[stop..];
         if rest.is_empty() || rest.starts_with('}') {
             return Ok(rest);
         } else if let Some(after) = rest.strip_prefix("$${") {
-            out.text.push_str("${");
+            out.literal("${");
             rest = after;
         } else if rest.starts_with("${") {
             rest = variable(rest, environment, depth, out)?;
         } else {
-            out.text.push('$');
+            out.literal("$");
             rest = &rest[1..];
         }
     }
@@ -98,6 +107,7 @@ fn variable<'r>(rest: &'r str, environment: &Environment, depth: usize, out: &mu
         }
         None => {
             out.text.push_str(&inner.text);
+            out.literal.push_str(&inner.literal);
             out.from_environment |= inner.from_environment;
             out.unset.extend(inner.unset);
         }

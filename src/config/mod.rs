@@ -5,6 +5,7 @@
 //! [`expand`]); and validated [`settings`], the only thing other rooms see ([`validate`]).
 //! May read files and the environment; never the network, never the state.
 
+mod address;
 mod block;
 pub mod command_line;
 pub mod diagnose;

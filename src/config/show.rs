@@ -15,11 +15,11 @@ use toml::de::DeTable;
 use self::page::{Page, Raw};
 use super::diagnose::{ConfigError, Lines};
 use super::duration;
+use super::environment::Environment;
 use super::file;
 use super::settings::{OutputSettings, ServerReach, ServerSettings, ServiceSettings, Settings, ThunesSettings};
 use crate::model::mcp::HttpTransport;
 use crate::model::redacted;
-use crate::model::secret::Secret;
 use crate::model::service::ServiceLook;
 
 /// Writes out `settings`, which [`super::load`] made.
@@ -27,18 +27,24 @@ use crate::model::service::ServiceLook;
 /// # Errors
 /// The file can no longer be read or has been damaged since.
 pub fn show(settings: &Settings) -> Result<String, ConfigError> {
-    let Some(path) = &settings.source else { return Ok(render(settings, None, "")) };
-    written_out(settings, path, &file::read(path, path)?.text)
+    let environment = Environment::of_process();
+    let Some(path) = &settings.source else { return Ok(render(settings, None, "", &environment)) };
+    written_out(settings, path, &file::read(path, path)?.text, &environment)
 }
 
-/// [`show`] for the text that the file has.
-pub(super) fn written_out(settings: &Settings, path: &Path, text: &str) -> Result<String, ConfigError> {
+/// [`show`] for the text that the file has, read in the given environment.
+pub(super) fn written_out(
+    settings: &Settings,
+    path: &Path,
+    text: &str,
+    environment: &Environment,
+) -> Result<String, ConfigError> {
     let table = file::parse(path, text)?;
-    Ok(render(settings, Some(table.get_ref()), text))
+    Ok(render(settings, Some(table.get_ref()), text, environment))
 }
 
-fn render(settings: &Settings, table: Option<&DeTable<'_>>, text: &str) -> String {
-    let mut page = Page { out: String::new(), lines: Lines::new(text) };
+fn render(settings: &Settings, table: Option<&DeTable<'_>>, text: &str, environment: &Environment) -> String {
+    let mut page = Page { out: String::new(), lines: Lines::new(text), environment };
     page.heading(settings);
     let root = Raw { table };
     probe(&mut page, settings, root.child("probe"));
@@ -119,7 +125,7 @@ fn server(page: &mut Page<'_>, server: &ServerSettings, raw: Raw<'_>) {
             page.line(raw, "cwd", cwd.as_deref().map(of_path));
         }
         ServerReach::Http { transport, ca_file, .. } => {
-            page.line(raw, "url", raw.url("url"));
+            page.url(raw, "url");
             page.line(raw, "transport", Value::String(transport_name(*transport).into()));
             page.line(raw, "headers", raw.masked_map("headers"));
             page.line(raw, "ca_file", ca_file.as_deref().map(of_path));
@@ -129,11 +135,7 @@ fn server(page: &mut Page<'_>, server: &ServerSettings, raw: Raw<'_>) {
             page.line(raw, "env", raw.masked_map("env"));
             page.line(raw, "cwd", cwd.as_deref().map(of_path));
         }
-        ServerReach::Unreachable(failure) => {
-            page.comment(&format!("{}: {}", failure.reason.as_str(), failure.detail));
-            let keys = ["command", "args", "env", "cwd", "url", "transport", "headers", "ca_file", "health_command"];
-            page.as_written(raw, &keys);
-        }
+        ServerReach::Unreachable(failure) => return page.spoiled(raw, failure),
     }
     page.line(raw, "disabled", Value::Boolean(server.disabled));
     page.schedule(raw, server.schedule);
@@ -174,15 +176,13 @@ fn thunes(page: &mut Page<'_>, thunes: &ThunesSettings, raw: Raw<'_>) {
     page.section("[[thunes]]");
     page.line(raw, "environment", of_text(&target.environment));
     if let Some(failure) = &thunes.unreachable {
-        page.comment(&format!("{}: {}", failure.reason.as_str(), failure.detail));
-        page.as_written(raw, &["root"]);
-    } else {
-        page.line(raw, "root", of_path(&target.root));
+        return page.spoiled(raw, failure);
     }
+    page.line(raw, "root", of_path(&target.root));
     page.line(raw, "positions_db", of_path(&target.positions_db));
     page.line(raw, "journals", of_paths(&target.journals));
     page.line(raw, "logs", of_paths(&target.logs));
-    page.line(raw, "metrics_url", raw.url("metrics_url"));
+    page.url(raw, "metrics_url");
     page.line(raw, "max_daily_loss", target.max_daily_loss.map(Value::Float));
     page.schedule(raw, thunes.schedule);
 }
@@ -192,7 +192,7 @@ fn service(page: &mut Page<'_>, service: &ServiceSettings, raw: Raw<'_>) {
     page.line(raw, "name", of_text(&service.name));
     match &service.look {
         ServiceLook::Http(look) => {
-            page.line(raw, "url", raw.url("url"));
+            page.url(raw, "url");
             page.line(raw, "headers", raw.masked_map("headers"));
             let statuses = look.expect_status.iter().map(|status| of_count(u64::from(*status))).collect();
             page.line(raw, "expect_status", Some(Value::Array(statuses)).filter(|_| !look.expect_status.is_empty()));
@@ -206,12 +206,7 @@ fn service(page: &mut Page<'_>, service: &ServiceSettings, raw: Raw<'_>) {
             page.line(raw, "user", Value::Boolean(*user));
         }
         ServiceLook::Process(pattern) => page.line(raw, "process", of_text(pattern)),
-        ServiceLook::Unreachable(failure) => {
-            page.comment(&format!("{}: {}", failure.reason.as_str(), failure.detail));
-            let keys = ["url", "headers", "expect_status", "body_contains", "body_matches", "ca_file", "tcp", "unit"];
-            page.as_written(raw, &keys);
-            page.as_written(raw, &["user", "process"]);
-        }
+        ServiceLook::Unreachable(failure) => return page.spoiled(raw, failure),
     }
     page.schedule(raw, service.schedule);
 }
@@ -222,19 +217,14 @@ fn people(page: &mut Page<'_>, settings: &Settings, root: &Raw<'_>) {
     page.section("[telegram]");
     page.line(raw, "chat_id", telegram.chat_id.as_deref().map(of_text));
     page.line(raw, "token_file", telegram.token_file.as_deref().map(of_path));
-    page.line(raw, "api_url", address(raw, "api_url", &telegram.api_url));
+    page.url_or(raw, "api_url", &telegram.api_url);
     let raw = root.child("doctor");
     let doctor = &settings.doctor;
     page.section("[doctor]");
-    page.line(raw, "prometheus", address(raw, "prometheus", &doctor.prometheus.url));
-    page.line(raw, "alertmanager", address(raw, "alertmanager", &doctor.alertmanager.url));
-    page.line(raw, "grafana", address(raw, "grafana", &doctor.grafana.url));
-    page.line(raw, "node_exporter", address(raw, "node_exporter", &doctor.node_exporter.url));
-}
-
-/// An address as written; one that is not written is a default, which holds no secret.
-fn address(raw: Raw<'_>, key: &str, value: &Secret) -> Option<Value> {
-    raw.url(key).or_else(|| Some(of_text(value.expose())))
+    page.url_or(raw, "prometheus", &doctor.prometheus.url);
+    page.url_or(raw, "alertmanager", &doctor.alertmanager.url);
+    page.url_or(raw, "grafana", &doctor.grafana.url);
+    page.url_or(raw, "node_exporter", &doctor.node_exporter.url);
 }
 
 fn output(page: &mut Page<'_>, output: &OutputSettings, raw: Raw<'_>) {
@@ -247,7 +237,7 @@ fn output(page: &mut Page<'_>, output: &OutputSettings, raw: Raw<'_>) {
     if let Some(gateway) = &output.pushgateway {
         let raw = raw.child("pushgateway");
         page.section("[output.pushgateway]");
-        page.line(raw, "url", raw.url("url"));
+        page.url(raw, "url");
         page.line(raw, "job", of_text(&gateway.job));
         page.line(raw, "grouping", of_map(&gateway.grouping));
         page.line(raw, "username", gateway.username.as_deref().map(of_text));
@@ -260,8 +250,6 @@ fn output(page: &mut Page<'_>, output: &OutputSettings, raw: Raw<'_>) {
     for broken in &output.broken {
         page.section(&format!("[output.{}]", broken.output));
         page.comment(&broken.problem);
-        let keys = ["directory", "file", "url", "job", "grouping", "username", "password_file", "bearer_token_file"];
-        page.as_written(raw.child(broken.output), &keys);
-        page.as_written(raw.child(broken.output), &["ca_file", "timeout", "retries"]);
+        page.as_written(raw.child(broken.output));
     }
 }

@@ -309,6 +309,58 @@ fn what_is_shown_is_a_configuration_that_means_the_same() {
 }
 
 #[test]
+fn what_is_shown_is_taken_or_spoiled_as_what_it_was_made_from() {
+    let server = |keys: &str| format!("[[mcp.server]]\nname = \"a\"\n{keys}\n");
+    let service = |keys: &str| format!("[[service]]\nname = \"a\"\n{keys}\n");
+    let url = |url: &str| server(&format!("url = '{url}'"));
+    for text in [
+        url("http://h:9$${S${TOKEN}"),
+        url("http://h:9$${S?k=${TOKEN}"),
+        url("http://h/$${S${TOKEN}"),
+        url("http://h/?k=$${S}#$${"),
+        url("http://h:${PORT:-80}/${KEY:-s3cret}"),
+        url("http://${HOST:-[::1]}:${PORT:-80}"),
+        url("${URL:-http://joe:s3cret@h:80}/x"),
+        url("${URL:-http://h:}80/x"),
+        url("${BASE}/mcp"),
+        url("${BASE}80/mcp"),
+        url("http://h\\@x:bad/"),
+        url("http:///joe:s3cret@h/"),
+        url("http://h:bad${A:-${TOKEN}}"),
+        url("${TOKEN}http://h/ s"),
+        url("http://[${TOKEN:-@x}"),
+        url("http://h/?${TOKEN}\u{a0}"),
+        url("http://${UNSET}s3cret@h/"),
+        server("command = '${UNSET} --token s3cret ${A:-b c}'\nargs = ['$${', '${A:-$${b}', '--token=$${a}']"),
+        server("command = 'x'\nargs = ['${A:-a}']\nenv = { A = '$${s3cret}', B = '${A:-$${s3cret}' }\nttl = '${TOKEN}'"),
+        server("health_command = ['${A:-${TOKEN}}', '$${']\ntimeout = '${UNSET}'"),
+        server("url = 'http://h/'\nheaders = { A = '}${TOKEN}$${', B = '${A:-$${' }\ndisabled = true").replace("-$${'", "-$${}'"),
+        service("url = 'http://h:9$${${TOKEN}'\nexpect_status = [200, 201]"),
+        service("url = 'http://h/$${'\nbody_contains = '$${'\nheaders = { A = '$${s3cret' }"),
+        service("tcp = '${TOKEN}'\nttl = '1s'"),
+        "[[thunes]]\nenvironment = 'a'\nroot = 'x'\npositions_db = '${UNSET}'\nlogs = ['a', '$${b']\nmax_daily_loss = 1.5\n".into(),
+        "[[thunes]]\nenvironment = 'a'\nroot = '$${'\nmetrics_url = 'http://h:$${${TOKEN}'\n".into(),
+        "[output.pushgateway]\nurl = 'http://h:1$${${TOKEN}'\nretries = 0x2\ngrouping = { instance = '$${' }\n".into(),
+        "[output.textfile]\ndirectory = '${UNSET}'\nfile = 'x.prom'\n".into(),
+        "[telegram]\napi_url = 'http://s3cret$${@h/$${x#$${'\n[doctor]\ngrafana = '${BASE}/$${?'\n".into(),
+    ] {
+        let shown = fuzzing::shown_and_read_back(text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert!(!shown.contains("s3cret"), "{text}{shown}");
+    }
+}
+
+#[test]
+fn a_character_that_the_file_itself_has_wrong_is_not_blamed_on_the_environment() {
+    for (line, problem) in [
+        ("url = \"http://h/\"\nheaders = { A = \"a\\nb${TOKEN}\" }", "holds a line break or control character"),
+        ("command = \"x\"\nargs = [\"\\u0000${TOKEN}\"]", "holds a NUL character"),
+    ] {
+        let problems = problems(format!("[[mcp.server]]\nname = \"a\"\n{line}\n"));
+        assert!(problems.iter().any(|line| line.contains(problem)), "{problems:?}");
+    }
+}
+
+#[test]
 fn no_secret_is_shown_wherever_it_stands() {
     let text = r#"
 [[mcp.server]]

@@ -1,7 +1,11 @@
 //! What may be shown of text that may hold a secret: where nobody can tell, it counts as one.
 //!
 //! References to variables (`${TOKEN}`) are shown, since they say where a secret is without saying it; their defaults
-//! are not.
+//! are not, but for those that say where an address leads.
+
+mod template;
+
+use template::{Template, in_address, is_stand_in};
 
 /// Stands where a secret stood.
 pub const MASK: &str = "***";
@@ -54,30 +58,45 @@ const PREFIXES: &[&str] = &[
 /// What may be shown of a header's or a variable's value: references to variables and the scheme of an
 /// `Authorization` header.
 pub fn value(text: &str) -> String {
-    Template::new(text).show(mask)
+    let template = Template::new(text);
+    template.fill(&mask(&template.text))
 }
 
 /// What may be shown of a URL: not its userinfo, its query's values, its fragment, nor what looks like a key in its path.
 pub fn url(text: &str) -> String {
-    Template::new(text).show(mask_url)
+    let template = Template::new(text);
+    template.fill(&mask_url(&template, &template.text))
 }
 
 /// What may be shown of a command's arguments, one for one.
 pub fn arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut after: Option<String> = None;
-    let mut shown = Vec::new();
-    for argument in arguments {
-        let template = Template::new(argument);
-        let telling = after.take().is_some_and(|flag| is_telling(&flag) || matches!(flag.as_str(), "-H" | "--header"));
-        shown.push(template.show(|text| if telling { mask(text) } else { mask_argument(text) }));
-        after = (argument.starts_with('-') && !argument.contains('=')).then(|| argument.to_owned());
-    }
-    shown
+    let mut words = Words::default();
+    arguments.into_iter().map(Template::new).map(|template| words.show(&template, &template.text)).collect()
 }
 
 /// What may be shown of a command: a program, and the arguments that somebody wrote after it by mistake.
 pub fn command(text: &str) -> String {
-    arguments(text.split(' ')).join(" ")
+    let template = Template::new(text);
+    let mut words = Words::default();
+    template.text.split(' ').map(|word| words.show(&template, word)).collect::<Vec<_>>().join(" ")
+}
+
+/// The words of a command line while they are shown one after the other.
+#[derive(Default)]
+struct Words {
+    /// Whether the last one announced a secret.
+    announced: bool,
+}
+
+impl Words {
+    /// Shows a word of `template`, or the whole of it.
+    fn show(&mut self, template: &Template, word: &str) -> String {
+        let shown = template.fill(&if self.announced { mask(word) } else { mask_argument(template, word) });
+        let named = template.fill(word);
+        let flag = named.starts_with('-') && !named.contains('=');
+        self.announced = flag && (is_telling(&named) || matches!(named.as_str(), "-H" | "--header"));
+        shown
+    }
 }
 
 /// Whether text by itself looks like a key: a known prefix, or a run of letters and digits that nobody would type.
@@ -95,89 +114,6 @@ fn is_telling(name: &str) -> bool {
     TELLING.iter().any(|word| name.contains(word))
 }
 
-/// Text whose references to variables are single characters of a private plane, so that the text around them can be
-/// cut without cutting them.
-struct Template {
-    text: String,
-    references: Vec<String>,
-}
-
-impl Template {
-    const FIRST: u32 = 0xF_0000;
-    const LAST: u32 = 0xF_FFFD;
-
-    fn new(text: &str) -> Self {
-        let mut template = Template { text: String::new(), references: Vec::new() };
-        let mut rest = text;
-        while let Some(start) = rest.find("${") {
-            let reference = &rest[start..start + reference_length(&rest[start..])];
-            template.text.push_str(&without_stand_ins(&rest[..start]));
-            template.text.push(stand_in(template.references.len()));
-            template.references.push(without_default(reference));
-            rest = &rest[start + reference.len()..];
-        }
-        template.text.push_str(&without_stand_ins(rest));
-        template
-    }
-
-    /// `redact` applied to the text around the references.
-    fn show(&self, redact: impl Fn(&str) -> String) -> String {
-        let mut shown = String::new();
-        for c in redact(&self.text).chars() {
-            match (c as u32).checked_sub(Self::FIRST).and_then(|index| self.references.get(index as usize)) {
-                Some(reference) => shown.push_str(reference),
-                None => shown.push(c),
-            }
-        }
-        // What only looks like a reference is masked, and so is what stands beside it: once is enough.
-        let twice = MASK.repeat(2);
-        while shown.contains(&twice) {
-            shown = shown.replace(&twice, MASK);
-        }
-        shown
-    }
-}
-
-fn stand_in(index: usize) -> char {
-    let index = u32::try_from(index).unwrap_or(u32::MAX).min(Template::LAST - Template::FIRST);
-    char::from_u32(Template::FIRST + index).unwrap_or(char::REPLACEMENT_CHARACTER)
-}
-
-fn is_stand_in(c: char) -> bool {
-    (Template::FIRST..=Template::LAST).contains(&(c as u32))
-}
-
-fn without_stand_ins(text: &str) -> String {
-    text.chars().map(|c| if is_stand_in(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-/// Bytes of the `${…}` at the start of `text`, nested ones included; all of it where it is never closed.
-fn reference_length(text: &str) -> usize {
-    let mut depth = 0_usize;
-    for (at, c) in text.char_indices() {
-        match c {
-            '{' if text[..at].ends_with('$') => depth += 1,
-            '}' if depth == 1 => return at + 1,
-            '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-/// A reference as it may be shown. What only looks like one could be anything.
-fn without_default(reference: &str) -> String {
-    let body = &reference[2..];
-    let name_end = body.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(body.len());
-    let (name, rest) = body.split_at(name_end);
-    match rest {
-        _ if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) => MASK.to_owned(),
-        "}" => reference.to_owned(),
-        rest if rest.starts_with(":-") => format!("${{{name}:-{MASK}}}"),
-        _ => MASK.to_owned(),
-    }
-}
-
 /// Every run of text between stand-ins masked, but for the scheme of an `Authorization` value in front of one.
 fn mask(text: &str) -> String {
     let mut masked = String::new();
@@ -191,21 +127,34 @@ fn mask(text: &str) -> String {
     masked
 }
 
-fn mask_url(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return mask(text) };
-    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, rest) = rest.split_at(authority_end);
+/// Cuts a URL as the URL standard does: `\\` counts as `/`, and any number of them stands between scheme and host.
+fn mask_url(template: &Template, text: &str) -> String {
+    let slash = ['/', '\\'];
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => {
+            let authority = rest.trim_start_matches(slash);
+            (format!("{}://{}", in_address(scheme), &rest[..rest.len() - authority.len()]), authority)
+        }
+        None => match text.chars().next().filter(|c| is_stand_in(*c)) {
+            // The variable holds the scheme and more: what follows it is the host's port or anything.
+            Some(variable) => {
+                let shown = if template.defaults_to_address(variable) { in_address } else { str::to_owned };
+                (shown(&text[..variable.len_utf8()]), &text[variable.len_utf8()..])
+            }
+            None => return mask(text),
+        },
+    };
+    let (authority, rest) = rest.split_at(rest.find(['/', '\\', '?', '#']).unwrap_or(rest.len()));
     let authority = match authority.rsplit_once('@') {
         Some((userinfo, host)) => {
             let userinfo: Vec<String> = userinfo.splitn(2, ':').map(mask).collect();
-            format!("{}@{host}", userinfo.join(":"))
+            format!("{}@{}", userinfo.join(":"), in_address(host))
         }
-        None => authority.to_owned(),
+        None if scheme.contains("://") || is_port(authority) => in_address(authority),
+        None => mask(authority),
     };
-    let path_end = rest.find(['?', '#']).unwrap_or(rest.len());
-    let (path, rest) = rest.split_at(path_end);
-    let segment = |segment: &str| if looks_secret(segment) { mask(segment) } else { segment.to_owned() };
-    let path: Vec<String> = path.split('/').map(segment).collect();
+    let (path, rest) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let path: String = path.split_inclusive(slash).map(mask_segment).collect();
     let parameter = |parameter: &str| match parameter.split_once('=') {
         Some((name, value)) => format!("{name}={}", mask(value)),
         None => mask(parameter),
@@ -214,18 +163,32 @@ fn mask_url(text: &str) -> String {
     let query = query.strip_prefix('?');
     let query = query.map(|query| format!("?{}", query.split('&').map(parameter).collect::<Vec<_>>().join("&")));
     let fragment = fragment.map(|fragment| format!("#{}", mask(fragment)));
-    format!("{scheme}://{authority}{}{}{}", path.join("/"), query.unwrap_or_default(), fragment.unwrap_or_default())
+    format!("{scheme}{authority}{path}{}{}", query.unwrap_or_default(), fragment.unwrap_or_default())
 }
 
-fn mask_argument(text: &str) -> String {
+/// A segment of a path with the slash that ends it.
+fn mask_segment(segment: &str) -> String {
+    let name = segment.trim_end_matches(['/', '\\']);
+    let secret = name.split(is_stand_in).any(looks_secret);
+    if secret { format!("{}{}", mask(name), &segment[name.len()..]) } else { segment.to_owned() }
+}
+
+/// `:8080`, or what a variable holds of it.
+fn is_port(text: &str) -> bool {
+    text.strip_prefix(':').is_some_and(|port| port.chars().all(|c| c.is_ascii_digit() || is_stand_in(c)))
+}
+
+fn mask_argument(template: &Template, text: &str) -> String {
     let lower = text.to_ascii_lowercase();
-    if lower.contains("bearer ") || lower.contains("authorization") || looks_secret(text) {
+    let any_looks_secret = |text: &str| text.split(is_stand_in).any(looks_secret);
+    if lower.contains("bearer ") || lower.contains("authorization") || any_looks_secret(text) {
         return mask(text);
     }
-    match text.split_once('=') {
-        Some((name, value)) if is_telling(name) || looks_secret(value) => format!("{name}={}", mask(value)),
-        Some((name, value)) if value.contains("://") => format!("{name}={}", mask_url(value)),
-        _ if text.contains("://") => mask_url(text),
+    // The first "=" of a URL is in its query; the userinfo before that is no name.
+    match text.split_once('=').filter(|(name, _)| !name.contains("://")) {
+        Some((name, value)) if is_telling(name) || any_looks_secret(value) => format!("{name}={}", mask(value)),
+        Some((name, value)) if value.contains("://") => format!("{name}={}", mask_url(template, value)),
+        _ if text.contains("://") => mask_url(template, text),
         _ => text.to_owned(),
     }
 }
@@ -246,8 +209,11 @@ mod tests {
             ("Bearer abc", "***"),
             ("a${TOKEN}b${X}", "***${TOKEN}***${X}"),
             ("${TOKEN:-s3cret}", "${TOKEN:-***}"),
-            ("${A:-${B:-s3cret}}!", "${A:-***}***"),
-            ("${A:-s3cret", "${A:-***}"),
+            ("${A:-${B:-s3cret}}!", "${A:-${B:-***}}***"),
+            ("${A:-s3cret", "***"),
+            ("${A:-$${s3cret}b", "${A:-***}***"),
+            ("$${s3cret}${A}", "***${A}"),
+            ("${input:s3cret} ${A}", "***${A}"),
             ("\u{F0000}${A}", "***${A}"),
         ] {
             assert_eq!(value(text), shown, "{text}");
@@ -263,13 +229,24 @@ mod tests {
             ("https://h/x?api_key=s3cret&b=1#frag", "https://h/x?api_key=***&b=***#***"),
             ("https://h?s3cret", "https://h?***"),
             ("https://mcp.example.com/api/s/ZGE5ODk0YmQtOWUx/mcp", "https://mcp.example.com/api/s/***/mcp"),
-            ("https://${USER}:${PASS}@${HOST:-h}/${KEY}?k=${K}", "https://${USER}:${PASS}@${HOST:-***}/${KEY}?k=${K}"),
-            ("${URL:-https://a:b@c/d?e=f}", "${URL:-***}"),
+            ("https://${USER}:${PASS}@${HOST:-h}/${KEY}?k=${K}", "https://${USER}:${PASS}@${HOST:-h}/${KEY}?k=${K}"),
+            ("${URL:-https://a:b@c/d?e=f}", "${URL:-https://***:***@c/d?e=***}"),
+            ("${URL:-s3cret}", "${URL:-***}"),
+            ("${BASE}/mcp?k=s3cret", "${BASE}/mcp?k=***"),
+            ("${BASE}:8080/mcp", "${BASE}:8080/mcp"),
+            ("${BASE}s3cret/mcp", "${BASE}***/mcp"),
+            ("${BASE}:s3cret@h/mcp", "${BASE}:***@h/mcp"),
+            ("http://h:${PORT:-80}/${A:-s3cret}", "http://h:${PORT:-80}/${A:-***}"),
+            ("http://${A:-joe:s3cret@h}/", "http://${A:-***}/"),
+            ("http://h:9$${S3CRET}/$${A${B}", "http://h:9$${S3CRET}/$${A${B}"),
+            ("http:///joe:s3cret@h/", "http:///***:***@h/"),
+            ("http://h\\@x:y/s\\ZGE5ODk0YmQtOWUx", "http://h\\@x:y/s\\***"),
+            ("http://h/ZGE5ODk0YmQtOWUx${A}", "http://h/***${A}"),
             ("s3cret", "***"),
             ("https://a@b:s3cret@h/", "https://***:***@h/"),
             ("https://h/#s3cret${A}", "https://h/#***${A}"),
             ("https://h/#", "https://h/#"),
-            ("https://h/x?k=s3cret$${A#h", "https://h/x?k=***"),
+            ("https://h/x?k=s3cret$${A#h", "https://h/x?k=***#***"),
         ] {
             assert_eq!(url(text), shown, "{text}");
         }
@@ -291,6 +268,7 @@ mod tests {
             (&["ghp_0123456789abcdef"], Some(&["***"])),
             (&["--x=0123456789abcdef0123"], Some(&["--x=***"])),
             (&["postgres://joe:s3cret@db/x"], Some(&["postgres://***:***@db/x"])),
+            (&["https://joe:s3cret@h/?key=a&b=c"], Some(&["https://***:***@h/?key=***&b=***"])),
             (&["--db=postgres://joe:s3cret@db/x"], Some(&["--db=postgres://***:***@db/x"])),
         ] {
             assert_eq!(arguments(text.iter().copied()), shown.unwrap_or(text), "{text:?}");

@@ -93,6 +93,8 @@ pub(crate) struct Text {
     /// Byte offset.
     pub(crate) at: usize,
     pub(crate) key: &'static str,
+    /// What of the value the file itself says.
+    literal: String,
     from_environment: bool,
 }
 
@@ -207,6 +209,16 @@ impl<'a> Block<'a> {
     pub(crate) fn complain_of(&self, text: &Text, message: impl Display) {
         let message = format!("{}: {message}", self.key_in_place(text.key));
         if text.from_environment { self.spoiled(text.at, message) } else { self.complain(text.at, message) }
+    }
+
+    /// [`Self::complain_of`] a value with a character that cannot stand there: where the file itself has one, the
+    /// environment is not to blame.
+    pub(crate) fn refuse_characters(&self, text: &Text, wrong: impl Fn(char) -> bool, message: impl Display) {
+        if text.literal.contains(&wrong) {
+            self.complain_in(text.key, text.at, message);
+        } else if text.contains(&wrong) {
+            self.complain_of(text, message);
+        }
     }
 
     fn spoiled(&self, at: usize, message: String) {

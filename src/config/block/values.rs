@@ -11,7 +11,7 @@ use toml::de::DeValue;
 use super::{Block, Owner, Text};
 use crate::config::diagnose::{nearest, one_of};
 use crate::config::duration;
-use crate::config::expand::expand;
+use crate::config::expand::{Expanded, expand};
 use crate::model::secret::Secret;
 
 impl Block<'_> {
@@ -29,12 +29,10 @@ impl Block<'_> {
             }
             return None;
         }
-        let text = Text { value: expanded.text, at, key, from_environment: expanded.from_environment };
-        if text.contains('\0') {
-            self.complain_of(&text, "it holds a NUL character");
-            return None;
-        }
-        Some(text)
+        let Expanded { text: value, literal, from_environment, .. } = expanded;
+        let text = Text { value, at, key, literal, from_environment };
+        self.refuse_characters(&text, |c| c == '\0', "it holds a NUL character");
+        Some(text).filter(|text| !text.contains('\0'))
     }
 
     /// A string.

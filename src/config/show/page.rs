@@ -4,11 +4,16 @@ use toml::Spanned;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
 
-use super::of_duration;
+use super::{of_duration, of_text};
+use crate::config::address;
 use crate::config::diagnose::Lines;
+use crate::config::environment::Environment;
+use crate::config::expand::expand;
 use crate::config::settings::Settings;
 use crate::log::{is_bidi_control, printable};
+use crate::model::reason::Failure;
 use crate::model::redacted;
+use crate::model::secret::Secret;
 use crate::model::target::Schedule;
 
 /// A section as the file has it, for what must not be shown expanded.
@@ -48,26 +53,6 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// A value as the file has it, unexpanded, redacted where its key may hold a secret.
-    pub(super) fn as_written(self, key: &str) -> Option<Value> {
-        match (key, self.value(key)?.get_ref()) {
-            ("url" | "metrics_url", _) => self.url(key),
-            ("args" | "health_command", _) => self.arguments(key),
-            (_, DeValue::Table(_)) => self.masked_map(key),
-            (_, DeValue::String(text)) => Some(Value::String(text.to_string())),
-            (_, DeValue::Boolean(flag)) => Some(Value::Boolean(*flag)),
-            (_, DeValue::Integer(integer)) => integer.as_str().parse().ok().map(Value::Integer),
-            (_, DeValue::Array(items)) => {
-                let numbers = items.iter().filter_map(|item| match item.get_ref() {
-                    DeValue::Integer(integer) => integer.as_str().parse().ok().map(Value::Integer),
-                    _ => None,
-                });
-                Some(Value::Array(numbers.collect()))
-            }
-            _ => None,
-        }
-    }
-
     /// An array of arguments, redacted.
     pub(super) fn arguments(self, key: &str) -> Option<Value> {
         let DeValue::Array(items) = self.value(key)?.get_ref() else { return None };
@@ -89,17 +74,14 @@ impl<'a> Raw<'a> {
         });
         Some(Value::Table(entries.collect()))
     }
-
-    /// A URL, redacted.
-    pub(super) fn url(self, key: &str) -> Option<Value> {
-        self.text(key).map(|text| Value::String(redacted::url(text)))
-    }
 }
 
 /// The text so far, and what turns places of the file into line numbers.
 pub(super) struct Page<'a> {
     pub(super) out: String,
     pub(super) lines: Lines<'a>,
+    /// Where variables have their values from.
+    pub(super) environment: &'a Environment,
 }
 
 impl Page<'_> {
@@ -131,17 +113,74 @@ impl Page<'_> {
         self.out.push_str(&format!("{key} = {}{origin}\n", literal(&value)));
     }
 
-    /// Values that could not be had, for want of a variable: there is nothing to show but what the file has.
-    pub(super) fn as_written(&mut self, raw: Raw<'_>, keys: &[&str]) {
-        for key in keys {
-            self.line(raw, key, raw.as_written(key));
+    /// A block that the environment spoils: there is nothing to show but what the file has.
+    pub(super) fn spoiled(&mut self, raw: Raw<'_>, failure: &Failure) {
+        self.comment(&format!("{}: {}", failure.reason.as_str(), failure.detail));
+        self.as_written(raw);
+    }
+
+    /// Every value but the names that blocks go by, unexpanded, and redacted where its key may hold a secret.
+    pub(super) fn as_written(&mut self, raw: Raw<'_>) {
+        for (key, value) in raw.table.into_iter().flatten() {
+            let key = key.get_ref().as_ref();
+            match (key, value.get_ref()) {
+                ("name" | "environment", _) => {}
+                ("url" | "metrics_url", _) => self.url(raw, key),
+                ("args" | "health_command", _) => self.line(raw, key, raw.arguments(key)),
+                ("command", DeValue::String(text)) => self.line(raw, key, Value::String(redacted::command(text))),
+                (_, DeValue::Table(_)) => self.line(raw, key, raw.masked_map(key)),
+                (_, value) => self.line(raw, key, plain(value)),
+            }
         }
+    }
+
+    /// A URL, redacted.
+    pub(super) fn url(&mut self, raw: Raw<'_>, key: &str) {
+        let url = raw.text(key).map(|text| Value::String(self.redacted_url(text)));
+        self.line(raw, key, url);
+    }
+
+    /// A URL; one that is not written is a default, which holds no secret.
+    pub(super) fn url_or(&mut self, raw: Raw<'_>, key: &str, default: &Secret) {
+        match raw.text(key) {
+            Some(_) => self.url(raw, key),
+            None => self.line(raw, key, of_text(default.expose())),
+        }
+    }
+
+    /// What is shown of a URL is read as the URL is, as a web address or as none, whatever was taken out of it.
+    fn redacted_url(&self, text: &str) -> String {
+        let shown = redacted::url(text);
+        match (self.scheme(text), self.scheme(&shown)) {
+            (Some(_), Some(_)) | (None, None) => shown,
+            (Some(scheme), None) => format!("{scheme}://{}", redacted::MASK),
+            // Variables that do not begin with a scheme, but with the mask.
+            (None, Some(_)) => redacted::value(&format!("{}{text}", redacted::MASK)),
+        }
+    }
+
+    /// The scheme of what is a web address once it is expanded.
+    fn scheme(&self, text: &str) -> Option<String> {
+        let expanded = expand(text, self.environment).ok().filter(|expanded| expanded.unset.is_empty())?;
+        address::parse(&expanded.text).ok().map(|url| url.scheme().to_owned())
     }
 
     pub(super) fn schedule(&mut self, raw: Raw<'_>, schedule: Schedule) {
         self.line(raw, "ttl", of_duration(schedule.ttl));
         self.line(raw, "retry_after", of_duration(schedule.retry_after));
         self.line(raw, "timeout", of_duration(schedule.timeout));
+    }
+}
+
+/// A value that holds no secret, unexpanded.
+fn plain(value: &DeValue<'_>) -> Option<Value> {
+    match value {
+        DeValue::String(text) => Some(Value::String(text.to_string())),
+        DeValue::Boolean(flag) => Some(Value::Boolean(*flag)),
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(Value::Integer),
+        DeValue::Float(float) => float.as_str().parse().ok().map(Value::Float),
+        DeValue::Array(items) => Some(Value::Array(items.iter().filter_map(|item| plain(item.get_ref())).collect())),
+        DeValue::Table(_) | DeValue::Datetime(_) => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
+use crate::config::address;
 use crate::config::block::{Block, Text};
 use crate::model::secret::Secret;
 use crate::model::target::Schedule;
@@ -18,33 +19,9 @@ pub(super) fn schedule(block: &Block<'_>, defaults: Schedule) -> Schedule {
     }
 }
 
-/// An `http://` or `https://` address that a request can be sent to. The complaint never quotes it: it may hold a
-/// password or a key.
+/// An address that a request can be sent to.
 pub(super) fn web_address(block: &Block<'_>, text: &Text) -> Option<Url> {
-    const EXAMPLE: &str = "as in \"http://127.0.0.1:8000/path\"";
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-    match scheme.as_deref() {
-        Some("http" | "https") => {}
-        Some(_) => {
-            block.complain_of(text, format!("only http:// and https:// are spoken, {EXAMPLE}"));
-            return None;
-        }
-        None => {
-            block.complain_of(text, format!("it is no web address; it begins with http:// or https://, {EXAMPLE}"));
-            return None;
-        }
-    }
-    if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        block.complain_of(text, "a web address holds no spaces; write %20");
-        return None;
-    }
-    match Url::parse(text) {
-        Ok(url) => Some(url),
-        Err(error) => {
-            block.complain_of(text, format!("it is no web address: {error}; write it {EXAMPLE}"));
-            None
-        }
-    }
+    address::parse(text).map_err(|problem| block.complain_of(text, problem)).ok()
 }
 
 /// The address under `key` as it is sent: as written, or, where it is not plain ASCII, as the URL standard encodes it.
@@ -63,9 +40,8 @@ pub(super) fn headers(block: &Block<'_>, key: &'static str) -> Vec<(String, Secr
         } else if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
             block.complain_in(key, at, format!("{name:?} is there twice; case does not tell headers apart"));
         }
-        if text.contains(|c: char| c.is_control() && c != '\t') {
-            block.complain_of(&text, format!("the value of {name:?} holds a line break or control character"));
-        }
+        let wrong = |c: char| c.is_control() && c != '\t';
+        block.refuse_characters(&text, wrong, format!("the value of {name:?} holds a line break or control character"));
         headers.push((name, text.secret()));
     }
     headers
