@@ -11,6 +11,54 @@ pub(super) struct Labels {
     pub(super) point: Option<f64>,
 }
 
+impl Labels {
+    /// Reads `{…}` and the blanks behind it; the cursor stands at the brace.
+    pub(super) fn read(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Self, Fault> {
+        let mut read = Labels::default();
+        let mut seen = BTreeSet::new();
+        let point_label = match kind {
+            Kind::Histogram => Some("le"),
+            Kind::Summary => Some("quantile"),
+            Kind::Counter | Kind::Gauge | Kind::Untyped => None,
+        };
+        labels(cursor, |name, value| {
+            if point_label == Some(name) {
+                // NaN is how the format's own parser says "none".
+                read.point = Some(value.bound()?).filter(|point| !point.is_nan());
+            } else if seen.insert(name) {
+                read.pairs.push((name.to_owned(), value.unescaped()));
+            } else {
+                return Err(Fault::SecondLabel(name.to_owned()));
+            }
+            Ok(())
+        })?;
+        Ok(read)
+    }
+}
+
+/// A label's value as it stands between its quotes, its escapes looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+impl Quoted<'_> {
+    /// The value of `le` or `quantile`.
+    pub(super) fn bound(self) -> Result<f64, Fault> {
+        number_of(self.0.as_bytes()).ok_or_else(|| Fault::Bound(self.unescaped()))
+    }
+
+    fn unescaped(self) -> String {
+        let mut out = String::with_capacity(self.0.len());
+        let mut rest = self.0;
+        while let Some((before, escape)) = rest.split_once('\\') {
+            out.push_str(before);
+            out.push_str(if escape.starts_with('n') { "\n" } else { &escape[..1] });
+            rest = &escape[1..];
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
 /// What is wrong with a sample line that does not begin with a metric name.
 pub(super) fn no_name(mut cursor: Cursor<'_>) -> Fault {
     if !cursor.take(b'{') {
@@ -24,10 +72,11 @@ pub(super) fn no_name(mut cursor: Cursor<'_>) -> Fault {
     Fault::QuotedName { plain: !name.is_empty() && cursor.peek() == Some(b'"') }
 }
 
-/// Reads `{…}` and the blanks behind it; the cursor stands at the brace.
-pub(super) fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Labels, Fault> {
-    let mut labels = Labels::default();
-    let mut seen = BTreeSet::new();
+/// Reads `{…}` and the blanks behind it, and hands over each label; the cursor stands at the brace.
+pub(super) fn labels<'a>(
+    cursor: &mut Cursor<'a>,
+    mut each: impl FnMut(&'a str, Quoted<'a>) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     *cursor = cursor.after(1);
     loop {
         cursor.skip_blanks();
@@ -49,21 +98,7 @@ pub(super) fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Labels, Faul
         if !cursor.take(b'"') {
             return Err(Fault::Expected("'\"' before a label value"));
         }
-        let value = cursor.label_value()?;
-        let point_label = match kind {
-            Kind::Histogram => Some("le"),
-            Kind::Summary => Some("quantile"),
-            Kind::Counter | Kind::Gauge | Kind::Untyped => None,
-        };
-        if point_label == Some(name) {
-            // NaN is how the format's own parser says "none".
-            let point = number_of(value.as_bytes()).ok_or(Fault::Bound(value))?;
-            labels.point = Some(point).filter(|p| !p.is_nan());
-        } else if seen.insert(name) {
-            labels.pairs.push((name.to_owned(), value));
-        } else {
-            return Err(Fault::SecondLabel(name.to_owned()));
-        }
+        each(name, cursor.label_value()?)?;
         cursor.skip_blanks();
         if !cursor.take(b',') {
             if cursor.take(b'}') {
@@ -73,7 +108,7 @@ pub(super) fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Labels, Faul
         }
     }
     cursor.skip_blanks();
-    Ok(labels)
+    Ok(())
 }
 
 /// Reads the timestamp behind a value; the cursor stands at the blank before it.
@@ -169,23 +204,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads up to and including the closing quote.
-    fn label_value(&mut self) -> Result<String, Fault> {
-        let mut out = Vec::new();
+    fn label_value(&mut self) -> Result<Quoted<'a>, Fault> {
+        let from = self.rest;
         loop {
-            out.extend_from_slice(self.take_while(|_, b| !matches!(b, b'"' | b'\\')));
+            self.take_while(|_, b| !matches!(b, b'"' | b'\\'));
+            let value = &from[..from.len() - self.rest.len()];
             if self.take(b'"') {
-                return String::from_utf8(out).map_err(|_not_utf8| Fault::NotUtf8);
+                return std::str::from_utf8(value).map(Quoted).map_err(|_not_utf8| Fault::NotUtf8);
             }
-            if !self.take(b'\\') {
-                return Err(Fault::Expected("'\"' after a label value"));
-            }
-            match self.peek() {
-                Some(b'n') => out.push(b'\n'),
-                Some(b @ (b'"' | b'\\')) => out.push(b),
-                Some(other) => return Err(Fault::Escape(char::from(other))),
+            match self.rest.get(1) {
+                Some(b'n' | b'"' | b'\\') => *self = self.after(2),
+                Some(other) => return Err(Fault::Escape(char::from(*other))),
                 None => return Err(Fault::Expected("'\"' after a label value")),
             }
-            *self = self.after(1);
         }
     }
 }

@@ -7,12 +7,15 @@
 
 mod fault;
 mod line;
+pub mod orderly;
+mod write;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 
 pub use self::fault::{Fault, ReadError};
-use self::line::{Cursor, Labels, is_blank, labels, no_name, number_of, timestamp, unescape_help};
+use self::line::{Cursor, Labels, is_blank, no_name, number_of, timestamp, unescape_help};
+pub use self::write::FamilyText;
 
 /// The types a `# TYPE` line may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,7 +266,7 @@ impl Reader {
         self.families[index].typed = true;
         cursor.skip_blanks();
         let kind = self.families[index].family.kind;
-        let labels = if cursor.peek() == Some(b'{') { labels(&mut cursor, kind)? } else { Labels::default() };
+        let labels = if cursor.peek() == Some(b'{') { Labels::read(&mut cursor, kind)? } else { Labels::default() };
         let word = cursor.word();
         let value = number_of(word).ok_or_else(|| Fault::Number(String::from_utf8_lossy(word).into_owned()))?;
         let timestamp_ms = if cursor.peek().is_none() { None } else { Some(timestamp(cursor)?) };

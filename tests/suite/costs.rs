@@ -46,6 +46,19 @@ fn the_table_of_costs_says_of_every_target_whether_it_is_met() {
     }
 }
 
+/// Every library is mapped and linked anew at each start, 2,880 times a day.
+#[test]
+#[cfg(target_env = "gnu")]
+fn nothing_is_loaded_but_the_c_library() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lab-probe"));
+    // The loader's own way (ld.so(8)) of saying what it would load.
+    let loaded = command.env("LD_TRACE_LOADED_OBJECTS", "1").output().expect("started").stdout;
+    let loaded = String::from_utf8_lossy(&loaded);
+    let libraries: Vec<&str> =
+        loaded.lines().filter_map(|line| line.trim().split_once(" => ")).map(|(name, _)| name).collect();
+    assert_eq!(libraries, ["libc.so.6"], "{loaded}");
+}
+
 #[test]
 fn the_bench_joins_its_parts_and_puts_them_into_the_readme() {
     let directory = tempfile::tempdir().expect("a directory");
