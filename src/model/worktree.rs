@@ -263,13 +263,19 @@ pub struct Seen {
     pub deciding: String,
     /// Paths of those files that are not derived from the layout alone, escaped.
     pub deciding_paths: Vec<String>,
+    /// False if one of them was so fresh that a further change might not show in its times.
+    pub deciding_settled: bool,
+    /// Paths in which the index differs from HEAD, escaped; `None` if they are too many to keep.
+    pub staged: Option<Vec<String>>,
     /// Digest over the directories of the worktree.
     pub directories: String,
+    /// As `deciding_settled`, of the directories.
+    pub directories_settled: bool,
     /// Untracked directories that are looked into, relative, escaped; `None` if there are too many to watch.
     pub untracked_directories: Option<Vec<String>>,
     /// Digest over the tracked files that differ from what the index recorded of them.
     pub odd: String,
-    /// False if something was so fresh that a further change might not show in its times.
+    /// As `deciding_settled`, of everything: the answer holds while all the digests stay the same.
     pub settled: bool,
     /// What git answered.
     pub answer: Answer,
@@ -295,6 +301,8 @@ pub struct Answer {
     pub last_commit_at: Option<i64>,
     /// Changed and untracked paths.
     pub changed: u64,
+    /// Untracked ones of them.
+    pub untracked: u64,
     /// Conflicted paths.
     pub conflicted: u64,
     /// Submodules that are already counted as changed, escaped.

@@ -1,8 +1,9 @@
 //! Git worktrees: what work is where, and do its tests pass.
 //!
-//! Git is asked ([`git`]) only where something may have changed; the rest is read from files: `.worktree`
-//! ([`declared`]), stopped operations, live test runners ([`runners`]), what `record` left ([`record`]), test reports
-//! ([`reports`]). [`status`] and [`verdict`] apply the rules. Nothing in a watched repository is written, locked or run.
+//! Git is asked ([`git`]) only where something may have changed, and only about that; the rest is read from files:
+//! `.worktree` ([`declared`]), stopped operations, live test runners ([`runners`]), what `record` left ([`record`]), test
+//! reports ([`reports`]). [`status`] and [`verdict`] apply the rules. Nothing in a watched repository is written, locked
+//! or run.
 
 pub mod declared;
 #[cfg(any(test, fuzzing))]

@@ -254,6 +254,8 @@ fn a_git_that_hangs_in_one_repository_costs_the_others_nothing() {
     let stuck = repository(&lab, "stuck");
     for number in 0..6 {
         git(&lab, &stuck, &["worktree", "add", "-q", "-b", &format!("b{number}"), &format!("../stuck{number}")]);
+        // Git reads the rules for it.
+        lab.write(format!("stuck{number}/new"), "x");
     }
     // Opening a FIFO waits for a writer for ever.
     std::fs::remove_file(stuck.join(".git/info/exclude")).ok();

@@ -6,18 +6,32 @@ use std::time::Duration;
 use crate::harness::Lab;
 use crate::harness::git::{Series, commit, git, pass, repository, wall_clock, watch};
 
-/// Gits that a pass starts, counted by a shim in front of the real one.
-fn pass_counting(lab: &Lab) -> (Series, usize) {
+/// What a pass asks git, seen by a shim in front of the real one.
+fn pass_listening(lab: &Lab) -> (Series, Vec<String>) {
     let log = lab.path().join("gits");
     let _ = std::fs::remove_file(&log);
     let path = std::env::var("PATH").expect("PATH");
-    let shim = format!("#!/bin/sh\necho \"$1\" >> {log:?}\nPATH={path:?}\nexec git \"$@\"\n");
+    let shim = format!("#!/bin/sh\necho \"$*\" >> {log:?}\nPATH={path:?}\nexec git \"$@\"\n");
     let shim = lab.write("shim/git", shim);
     std::fs::set_permissions(&shim, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
     let with_shim = format!("{}:{path}", lab.path().join("shim").display());
     let series = crate::harness::git::pass_with(lab, &[("PATH", &with_shim)]);
     let text = std::fs::read_to_string(&log).unwrap_or_default();
-    (series, text.lines().filter(|line| *line == "status").count())
+    (series, text.lines().map(str::to_owned).collect())
+}
+
+/// The paths of each status that a pass asks git for; none stands for the whole worktree.
+fn pass_with_paths(lab: &Lab) -> (Series, Vec<Vec<String>>) {
+    let (series, gits) = pass_listening(lab);
+    let statuses = gits.iter().filter(|line| line.starts_with("status "));
+    let paths = |line: &String| line.split(":(top,literal)").skip(1).map(|path| path.trim().to_owned()).collect();
+    (series, statuses.map(paths).collect())
+}
+
+/// A pass, and how often it asks git for a status.
+fn pass_counting(lab: &Lab) -> (Series, usize) {
+    let (series, statuses) = pass_with_paths(lab);
+    (series, statuses.len())
 }
 
 /// Sets every time in the worktree back, so that nothing counts as too fresh to be trusted; change times cannot be set,
@@ -105,6 +119,57 @@ fn an_unchanged_worktree_is_not_asked_of_git_again_and_every_change_is_seen() {
     assert_eq!(pass(&lab).status("main").1, "clean", "refs are packed");
     git(&lab, &main, &["rm", "-q", "--cached", "c/three"]);
     seen(2.0, "deleted from the index, untracked in the worktree");
+}
+
+#[test]
+fn git_is_asked_only_about_paths_that_may_have_changed() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    for name in ["a/one", "a/two", "b/three", "b/:odd"] {
+        commit(&lab, &main, name, "text\n");
+    }
+    commit(&lab, &main, ".gitignore", "target/\n*.o\n");
+    std::fs::create_dir_all(main.join("target/debug")).expect("directories");
+    watch(&lab, &[&main], "");
+    let_it_settle();
+    let asked = |what: &str, expected: f64, paths: &[&[&str]]| {
+        let (series, asked) = pass_with_paths(&lab);
+        assert_eq!(changed(&series), Some(expected), "{what}");
+        assert_eq!(asked, paths, "{what}");
+    };
+    // Files written in the same step of the clock as the index are asked about; refreshed, they are older than it.
+    git(&lab, &main, &["update-index", "--force-write-index", "-q", "--refresh"]);
+    asked("a first look at a clean worktree", 0.0, &[]);
+    std::fs::write(main.join("a/two"), "edited\n").expect("written");
+    asked("an edit", 1.0, &[&["a/two"]]);
+    std::fs::write(main.join("b/new"), "new\n").expect("written");
+    asked("a new file beside it", 2.0, &[&["a/two", "b/new"]]);
+    std::fs::write(main.join("b/new.o"), "new\n").expect("written");
+    git(&lab, &main, &["add", "b/new"]);
+    asked("one of them is staged, another one ignored", 2.0, &[&["a/two", "b/new"]]);
+    std::fs::remove_dir_all(lab.path().join("state")).expect("removed");
+    asked("a first look at all that", 2.0, &[&["a/two", "b/new"]]);
+    git(&lab, &main, &["commit", "-q", "-m", "new"]);
+    std::fs::remove_file(main.join("b/:odd")).expect("removed");
+    asked("one is committed, one deleted", 2.0, &[&["a/two", "b/:odd"]]);
+    git(&lab, &main, &["add", "--intent-to-add", "-f", "b/new.o"]);
+    asked("out of the ordinary", 3.0, &[&[]]);
+}
+
+#[test]
+fn a_branch_that_is_moved_under_the_worktree_is_seen() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    git(&lab, &main, &["switch", "-q", "-c", "topic"]);
+    commit(&lab, &main, "second", "x\n");
+    watch(&lab, &[&main], "");
+    let_it_settle();
+    assert_eq!(changed(&pass(&lab)), Some(0.0));
+    assert_eq!(changed(&pass(&lab)), Some(0.0));
+    // Neither HEAD nor the index is written.
+    git(&lab, &main, &["reset", "-q", "--soft", "HEAD~1"]);
+    let series = pass(&lab);
+    assert_eq!((changed(&series), series.status("main").1.as_str()), (Some(1.0), "changes"));
 }
 
 #[test]

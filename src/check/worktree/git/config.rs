@@ -30,6 +30,8 @@ pub(super) struct Config {
     pub(super) files: BTreeSet<PathBuf>,
     /// Names of remotes, in the order of the files.
     pub(super) remotes: Vec<String>,
+    /// Branches with settings of their own, an upstream perhaps; `None` if they cannot be told.
+    pub(super) branches: Option<BTreeSet<Vec<u8>>>,
     /// `safe.directory` of the user and the system, in order.
     pub(super) safe_directories: Vec<Vec<u8>>,
     /// Whether some file includes another one.
@@ -48,18 +50,21 @@ pub(super) fn read(git: &Git) -> Result<Config, GitError> {
     let own_files = [git.common_dir.join("config"), git.git_dir.join("config.worktree")];
     let mut plain = !global.includes;
     let mut remotes = Vec::new();
+    let mut branches = global.branches.clone();
     for path in &own_files {
         match read_capped(path, MAX_SCANNED_BYTES) {
             Ok(bytes) => {
                 let lower = bytes.to_ascii_lowercase();
                 plain &= !TELLING_WORDS.iter().any(|word| contains(&lower, word));
                 remotes.extend(remote_names(&bytes));
+                branches =
+                    branches.zip(branch_names(&bytes, &lower)).map(|(all, more)| all.into_iter().chain(more).collect());
             }
             Err(e) => plain &= e.kind() == std::io::ErrorKind::NotFound,
         }
     }
     let mut config = if plain {
-        Config { remotes, ..(*global).clone() }
+        Config { remotes, branches, ..(*global).clone() }
     } else {
         parse(&git.run(&["config", "-z", "--list", "--show-origin"], b"")?, &git.work_tree)
             .ok_or_else(|| GitError::Malformed { command: "config".to_owned() })?
@@ -117,7 +122,7 @@ fn standard_files() -> Vec<PathBuf> {
 
 /// Reads `git config -z --list --show-origin`: origin, NUL, key, newline, value, NUL.
 fn parse(listed: &[u8], work_tree: &Path) -> Option<Config> {
-    let mut config = Config::default();
+    let mut config = Config { branches: Some(BTreeSet::new()), ..Config::default() };
     let mut filters = BTreeSet::new();
     let mut fields = listed.split(|&b| b == 0);
     while let Some(origin) = fields.next() {
@@ -149,6 +154,9 @@ impl Config {
         match (section, subsection) {
             (b"filter", Some((driver, _))) => {
                 filters.insert(driver.to_owned());
+            }
+            (b"branch", Some((branch, _))) => {
+                self.branches.get_or_insert_default().insert(branch.to_owned());
             }
             (b"remote", Some((remote, b"url"))) => {
                 if let Ok(remote) = std::str::from_utf8(remote)
@@ -193,6 +201,23 @@ fn remote_names(config: &[u8]) -> Vec<String> {
     names
 }
 
+/// The names in `[branch "…"]` headers; `None` if one is written in another way. `lower` is the same in lower case.
+fn branch_names(config: &[u8], lower: &[u8]) -> Option<BTreeSet<Vec<u8>>> {
+    let word = b"[branch";
+    let places = (0..lower.len().saturating_sub(word.len())).filter(|&at| lower[at..].starts_with(word));
+    let names = places.map(|at| match &config[at + word.len()..] {
+        // Settings for all branches; an upstream is none of them.
+        [b']', ..] => Some(None),
+        [b' ', b'"', rest @ ..] => {
+            let name = rest.split(|&b| b == b'"').next()?;
+            (rest.get(name.len()..name.len() + 2) == Some(b"\"]") && !name.contains(&b'\\'))
+                .then(|| Some(name.to_owned()))
+        }
+        _ => None,
+    });
+    names.collect::<Option<Vec<_>>>().map(|names| names.into_iter().flatten().collect())
+}
+
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
@@ -206,6 +231,8 @@ mod tests {
         let listed = b"file:/etc/gitconfig\0filter.lfs.clean\ngit-lfs clean -- %f\0\
             file:.git/config\0filter.e=vil.x.process\nrun me\0\
             file:.git/config\0filter.bare.clean\0\
+            file:.git/config\0branch.a.b.merge\nrefs/heads/x\0\
+            file:.git/config\0branch.autosetupmerge\nalways\0\
             file:.git/config\0remote.up.stream.url\nhttps://x\0\
             file:/home/u/.gitconfig\0include.path\nmore\nlines\0\
             file:/home/u/.gitconfig\0includeif.onbranch:a.b.path\n/abs\0\
@@ -215,6 +242,7 @@ mod tests {
         let config = parse(listed, Path::new("/w")).expect("parsed");
         assert_eq!(config.filters, [b"bare".to_vec(), b"e=vil.x".to_vec(), b"lfs".to_vec()]);
         assert_eq!(config.remotes, ["up.stream"]);
+        assert_eq!(config.branches, Some(BTreeSet::from([b"a.b".to_vec()])));
         assert_eq!(config.safe_directories, [b"*".to_vec()]);
         assert!(config.includes);
         for file in ["/etc/gitconfig", "/w/.git/config", "/home/u/more\nlines", "/abs", "/x/ignore"] {
@@ -225,6 +253,21 @@ mod tests {
     #[test]
     fn output_that_breaks_off_is_no_configuration() {
         assert_eq!(parse(b"file:/etc/gitconfig", Path::new("/")), None);
-        assert_eq!(parse(b"", Path::new("/")), Some(Config::default()));
+        let empty = Config { branches: Some(BTreeSet::new()), ..Config::default() };
+        assert_eq!(parse(b"", Path::new("/")), Some(empty));
+    }
+
+    #[test]
+    fn branches_with_settings_are_found_where_their_names_can_be_told() {
+        let names = |text: &str| {
+            let names = branch_names(text.as_bytes(), text.to_ascii_lowercase().as_bytes())?;
+            Some(names.into_iter().map(|name| String::from_utf8_lossy(&name).into_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(names("[core]\n\tbare = false\n"), Some(vec![]));
+        let text = "[branch \"main\"]\nmerge = x\n[core] [BRANCH \"a/b c\"]\n[branch]\n";
+        assert_eq!(names(text), Some(vec!["a/b c".to_owned(), "main".to_owned()]));
+        for odd in ["[branch.main]", "[branch \"a\\\"b\"]", "[branch  \"a\"]", "[branch \"a", "[branch \"a\" ]x"] {
+            assert_eq!(names(&format!("{odd}\nmerge = x\n")), None, "{odd}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::stamp::Stamp;
 use crate::fs::read_capped;
+use crate::model::digest::hex;
 
 /// Index larger than this (some three million files) is left to git.
 const MAX_BYTES: u64 = 512 << 20;
@@ -17,6 +18,11 @@ const TYPE_MASK: u32 = 0o170_000;
 const GITLINK: u32 = 0o160_000;
 /// A directory of a sparse index, outside the sparse checkout.
 const SPARSE_DIRECTORY: u32 = 0o040_000;
+
+/// Object ids of an empty file.
+const EMPTY_SHA1: [u8; 20] = *b"\xe6\x9d\xe2\x9b\xb2\xd1\xd6\x43\x4b\x8b\x29\xae\x77\x5a\xd8\xc2\xe4\x8c\x53\x91";
+const EMPTY_SHA256: [u8; 32] = *b"\x47\x3a\x0f\x4c\x3b\xe8\xa9\x36\x81\xa2\x67\xe3\xb1\xe9\xa7\xdc\
+    \xda\x11\x85\x43\x6f\xe1\x41\xf7\x74\x91\x20\xa3\x03\x72\x18\x13";
 
 /// Seconds and nanoseconds as the index holds them: 32 bits each.
 pub(in crate::check::worktree) type Time = (u32, u32);
@@ -44,6 +50,8 @@ pub(in crate::check::worktree) struct Entry<'a> {
     pub(in crate::check::worktree) assume_valid: bool,
     /// Outside the sparse checkout.
     pub(in crate::check::worktree) skip_worktree: bool,
+    /// Only announced by `git add --intent-to-add`.
+    intent_to_add: bool,
 }
 
 impl<'a> Entry<'a> {
@@ -65,6 +73,17 @@ impl<'a> Entry<'a> {
     /// Whether this is a submodule.
     pub(in crate::check::worktree) fn is_submodule(&self) -> bool {
         self.mode & TYPE_MASK == GITLINK
+    }
+
+    /// Whether git knows the file by its content alone: no submodule, no conflict, nothing it was told to overlook.
+    fn is_plain(&self) -> bool {
+        let overlooked = self.assume_valid || self.skip_worktree || self.intent_to_add;
+        self.stage == 0 && !overlooked && !self.is_submodule() && !self.is_sparse_directory()
+    }
+
+    /// Whether a recorded size of 0 is that of the file. Git also writes 0 where it has to look at the content again.
+    pub(in crate::check::worktree) fn size_counts(&self) -> bool {
+        self.size != 0 || self.oid == EMPTY_SHA1 || self.oid == EMPTY_SHA256
     }
 
     /// Whether this stands for a whole directory outside the sparse checkout.
@@ -89,6 +108,10 @@ pub(in crate::check::worktree) struct Index {
     version: u32,
     count: u32,
     oid_bytes: usize,
+    /// Whether all entries and extensions are of the everyday kind.
+    plain: bool,
+    /// Root of the cached tree, if it is valid: object id, binary.
+    tree: Option<Vec<u8>>,
     /// When the file was last written, nanoseconds since 1970; `None` if there is no file.
     pub(in crate::check::worktree) written: Option<i128>,
 }
@@ -104,11 +127,13 @@ impl Index {
         let written = Stamp::of(&path).map(|stamp| stamp.mtime_ns);
         match read_capped(&path, MAX_BYTES) {
             Ok(bytes) => Index::parse(bytes, written),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Index { bytes: Vec::new(), version: 2, count: 0, oid_bytes: 20, written: None })
-            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Index::empty()),
             Err(_) => Err(IndexError::Unsupported),
         }
+    }
+
+    fn empty() -> Index {
+        Index { bytes: Vec::new(), version: 2, count: 0, oid_bytes: 20, plain: true, tree: None, written: None }
     }
 
     fn parse(bytes: Vec<u8>, written: Option<i128>) -> Result<Index, IndexError> {
@@ -120,15 +145,18 @@ impl Index {
         if !(2..=4).contains(&version) {
             return Err(IndexError::Unsupported);
         }
-        let mut index = Index { bytes, version, count, oid_bytes: 20, written };
+        let mut index = Index { bytes, version, count, written, ..Index::empty() };
         // Nothing in the file says how long an object id is; with the wrong length the extensions do not end where
         // the checksum begins.
         for oid_bytes in [20, 32] {
             index.oid_bytes = oid_bytes;
-            if let Some(after) = index.for_each(|_| ())
-                && let Some(split) = index.extensions(after)
+            let mut plain = true;
+            if let Some(after) = index.for_each(|entry| plain &= entry.is_plain())
+                && let Some(extensions) = index.extensions(after)
             {
-                return if split { Err(IndexError::Unsupported) } else { Ok(index) };
+                index.plain = plain && !extensions.unknown;
+                index.tree = extensions.tree;
+                return if extensions.split { Err(IndexError::Unsupported) } else { Ok(index) };
             }
         }
         Err(IndexError::Damaged)
@@ -183,22 +211,60 @@ impl Index {
             stage: ((flags >> 12) & 3) as u8,
             assume_valid: flags & 0x8000 != 0,
             skip_worktree: more & 0x4000 != 0,
+            intent_to_add: more & 0x2000 != 0,
         });
         Some(at)
     }
 
-    /// Whether the index is split; `None` if the extensions do not fill the file up to its checksum.
-    fn extensions(&self, mut at: usize) -> Option<bool> {
+    /// What the extensions say; `None` if they do not fill the file up to its checksum.
+    fn extensions(&self, mut at: usize) -> Option<Extensions> {
         let end = self.bytes.len().checked_sub(self.oid_bytes)?;
-        let mut split = false;
+        let mut found = Extensions::default();
         while at < end {
             let name = self.bytes.get(at..at + 4)?;
             let length = u32_at(&self.bytes, at + 4)? as usize;
-            split |= name == b"link";
-            at = at.checked_add(8)?.checked_add(length)?;
+            let from = at + 8;
+            at = from.checked_add(length)?;
+            match name {
+                b"link" => found.split = true,
+                b"TREE" => found.tree = self.bytes.get(from..at).and_then(|bytes| self.tree_root(bytes)),
+                // Only the others may be left out of account by a reader that does not know them.
+                [b'a'..=b'z', ..] => found.unknown = true,
+                _ => {}
+            }
         }
-        (at == end).then_some(split)
+        (at == end).then_some(found)
     }
+
+    /// The root of a cached tree: an empty path, how many entries it covers (-1 once one of them has changed), how many
+    /// subtrees, and the object id.
+    fn tree_root(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let rest = bytes.strip_prefix(b"\0")?;
+        let end = rest.iter().position(|&b| b == b'\n')?;
+        let (entries, _subtrees) = std::str::from_utf8(&rest[..end]).ok()?.split_once(' ')?;
+        let covers_all = entries.parse() == Ok(self.count);
+        let oid = rest.get(end + 1..)?.get(..self.oid_bytes)?;
+        covers_all.then(|| oid.to_vec())
+    }
+
+    /// Whether every entry is an ordinary file or link that git compares with the worktree, and nothing stands in the
+    /// file that is not understood here.
+    pub(super) fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// The tree that the index holds, in hexadecimal, where git has noted it since the last change of an entry.
+    pub(super) fn tree(&self) -> Option<String> {
+        self.tree.as_deref().map(hex)
+    }
+}
+
+/// What is known of an index besides its entries.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Extensions {
+    split: bool,
+    unknown: bool,
+    tree: Option<Vec<u8>>,
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
@@ -251,6 +317,17 @@ mod tests {
         bytes
     }
 
+    /// The same with an extension.
+    fn with_extension(paths: &[&str], name: &[u8; 4], contents: &[u8]) -> Vec<u8> {
+        let mut bytes = version_2(paths);
+        let checksum = bytes.split_off(bytes.len() - 20);
+        bytes.extend(name);
+        bytes.extend((contents.len() as u32).to_be_bytes());
+        bytes.extend(contents);
+        bytes.extend(checksum);
+        bytes
+    }
+
     #[test]
     fn entries_come_back_with_their_directories_and_names() {
         let index = Index::parse(version_2(&["a", "dir/deep/file name", "dir/x1234567"]), None).expect("an index");
@@ -266,14 +343,66 @@ mod tests {
 
     #[test]
     fn a_split_index_is_left_to_git_and_a_cut_one_is_damaged() {
-        let mut split = version_2(&["a"]);
-        split.truncate(split.len() - 20);
-        split.extend(b"link");
-        split.extend(4u32.to_be_bytes());
-        split.extend([0; 24]);
+        let split = with_extension(&["a"], b"link", &[0; 4]);
         assert_eq!(Index::parse(split, None).expect_err("split"), IndexError::Unsupported);
         let whole = version_2(&["a", "b"]);
         assert_eq!(Index::parse(whole[..whole.len() - 30].to_vec(), None).expect_err("cut"), IndexError::Damaged);
+    }
+
+    #[test]
+    fn the_cached_tree_is_taken_only_as_a_whole_and_of_all_entries() {
+        let tree = |contents: &[u8]| {
+            Index::parse(with_extension(&["a", "b/c"], b"TREE", contents), None).expect("an index").tree()
+        };
+        let oid = [0xab; 20];
+        let whole = [b"\x002 1\n", oid.as_slice(), b"b\x001 0\n", &oid].concat();
+        assert_eq!(tree(&whole), Some("ab".repeat(20)));
+        assert_eq!(tree(&[b"\x001 1\n", oid.as_slice()].concat()), None, "of another number of entries");
+        assert_eq!(tree(b"\x00-1 1\nb\x001 0\n"), None, "invalidated");
+        assert_eq!(tree(&[b"b\x002 1\n", oid.as_slice()].concat()), None, "not the root");
+        for length in 0..25 {
+            assert_eq!(tree(&whole[..length]), None, "cut off after {length} bytes");
+        }
+    }
+
+    #[test]
+    fn what_git_treats_in_a_way_of_its_own_makes_an_index_not_plain() {
+        let is_plain = |bytes| Index::parse(bytes, None).expect("an index").is_plain();
+        assert!(is_plain(version_2(&["a"])));
+        assert!(is_plain(with_extension(&["a"], b"UNTR", b"x")), "an extension that may be left out of account");
+        assert!(!is_plain(with_extension(&["a"], b"sdir", b"")), "and one that may not");
+        // The mode at byte 24 of an entry, its flags at 60, more of them at 62 in version 3.
+        let patched = |version: u8, patches: &[(usize, u8)]| {
+            let mut bytes = version_2(&["abc"]);
+            bytes[7] = version;
+            patches.iter().for_each(|(at, byte)| bytes[12 + at] = *byte);
+            bytes
+        };
+        for (what, patches) in
+            [("a submodule", &[(26, 0xe0)][..]), ("a conflict", &[(60, 0x10)]), ("assumed unchanged", &[(60, 0x80)])]
+        {
+            assert!(!is_plain(patched(2, patches)), "{what}");
+        }
+        for (what, flags) in [("outside a sparse checkout", 0x40), ("intended to be added", 0x20)] {
+            let patches = [(60, 0x40), (61, 1), (62, flags), (63, 0), (64, b'a'), (65, 0)];
+            assert!(!is_plain(patched(3, &patches)), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_size_of_nothing_counts_only_for_an_empty_file() {
+        let bytes = version_2(&["a"]);
+        let of = |size: u8, oid: &[u8]| {
+            let mut bytes = bytes.clone();
+            bytes[12 + 39] = size;
+            bytes[12 + 40..12 + 60].copy_from_slice(oid);
+            let mut counts = None;
+            Index::parse(bytes, None).expect("an index").for_each(|entry| counts = Some(entry.size_counts()));
+            counts
+        };
+        assert_eq!(of(9, &[7; 20]), Some(true));
+        assert_eq!(of(0, &[7; 20]), Some(false), "git has written it for a file that it could not date");
+        assert_eq!(of(0, &EMPTY_SHA1), Some(true));
     }
 
     proptest! {
@@ -283,6 +412,12 @@ mod tests {
             bytes.push(version);
             bytes.extend(tail);
             let _ = Index::parse(bytes, None);
+        }
+
+        #[test]
+        fn no_cached_tree_makes_the_reader_panic(contents in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let index = Index::parse(with_extension(&["a"], b"TREE", &contents), None).expect("an index");
+            prop_assert!(index.tree().is_none_or(|tree| contents.len() >= tree.len() / 2 + 5));
         }
     }
 }

@@ -5,11 +5,15 @@
 //! no `GIT_*` of the caller gets through. What git would run by configuration is overridden by `GIT_CONFIG_COUNT`,
 //! which comes last and can name keys that `-c` cannot (a filter called `e=vil`).
 
+mod ask;
+mod beside;
 mod config;
 mod content;
 mod gate;
+mod head;
 pub(super) mod index;
 pub(super) mod look;
+mod narrow;
 mod owner;
 mod porcelain;
 pub(super) mod refs;

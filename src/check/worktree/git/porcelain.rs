@@ -33,6 +33,8 @@ pub(super) struct Porcelain {
     pub(super) conflicted: u64,
     /// Tracked paths whose content in the worktree differs from the index.
     pub(super) edited: Vec<Edited>,
+    /// Tracked paths in which HEAD and the index differ.
+    pub(super) staged: Vec<Vec<u8>>,
     /// Staged additions and deletions with their object ids, for finding renames.
     added: Vec<(Vec<u8>, Vec<u8>)>,
     deleted: Vec<(Vec<u8>, Vec<u8>)>,
@@ -41,6 +43,11 @@ pub(super) struct Porcelain {
 }
 
 impl Porcelain {
+    /// The answer of a worktree in which nothing has changed.
+    pub(super) fn clean(head: Option<String>, branch: Option<String>, upstream: Option<String>) -> Porcelain {
+        Porcelain { head, branch, upstream, ..Porcelain::default() }
+    }
+
     /// Reads git's answer; `None` if it is in no known format.
     pub(super) fn parse(answer: &[u8]) -> Option<Porcelain> {
         let mut porcelain = Porcelain::default();
@@ -53,6 +60,7 @@ impl Porcelain {
                 [b'2', b' ', rest @ ..] => {
                     let fields = fields::<9>(rest)?;
                     porcelain.changed.insert(fields[8].to_owned());
+                    porcelain.staged.push(fields[8].to_owned());
                     porcelain.renamed += 1;
                     porcelain.take_edit(fields[0], fields[4], fields[8]);
                     // The path it came from stands in a field of its own.
@@ -84,6 +92,9 @@ impl Porcelain {
         if submodule.starts_with(b"S") {
             self.submodules.push(path.to_owned());
         }
+        if xy.first()? != &b'.' {
+            self.staged.push(path.to_owned());
+        }
         match xy.first()? {
             b'A' => self.added.push((path.to_owned(), index_oid.to_owned())),
             b'D' => self.deleted.push((path.to_owned(), head_oid.to_owned())),
@@ -110,10 +121,10 @@ impl Porcelain {
         });
     }
 
-    /// Paths that count as changed; a rename is one. Renames without an edit show as a deletion and an addition of one
-    /// object id, which costs nothing to see.
+    /// Tracked paths that count as changed; a rename is one. Renames without an edit show as a deletion and an addition
+    /// of one object id, which costs nothing to see.
     pub(super) fn changed_count(&self) -> u64 {
-        (self.changed.len() + self.untracked.len()) as u64 - self.exact_renames()
+        self.changed.len() as u64 - self.exact_renames()
     }
 
     /// Whether there are additions and deletions left over that git's own rename detection might pair.
@@ -179,7 +190,9 @@ mod tests {
         assert_eq!(porcelain.head.as_deref(), Some(OLD));
         assert_eq!(porcelain.branch.as_deref(), Some("topic"));
         assert_eq!(porcelain.upstream.as_deref(), Some("origin/topic"));
-        assert_eq!(porcelain.changed_count(), 4, "edited, deleted, renamed, untracked");
+        assert_eq!(porcelain.changed_count(), 3, "edited, deleted, renamed");
+        assert_eq!(porcelain.untracked, [b"new/".to_vec()]);
+        assert_eq!(porcelain.staged, [b"old name".to_vec(), b"new name".to_vec()]);
         assert_eq!(porcelain.conflicted, 1);
         assert!(!porcelain.may_hold_further_renames());
         let edited: Vec<_> = porcelain.edited.iter().map(|e| (e.path.as_slice(), e.deleted)).collect();

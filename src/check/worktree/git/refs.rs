@@ -18,11 +18,22 @@ pub(super) struct Tip {
     pub(super) oid: String,
 }
 
-/// What HEAD is compared with.
+/// The commit that is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Object id.
+    pub(super) oid: String,
+    /// Object id of its tree.
+    pub(super) tree: Option<String>,
+    /// Committer time, seconds since 1970.
+    pub(super) committed_at: Option<i64>,
+}
+
+/// HEAD, and what it is compared with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Tips {
-    /// Committer time of HEAD, seconds since 1970.
-    pub(super) committed_at: Option<i64>,
+    /// HEAD's commit, if it was asked for and is there.
+    pub(super) head: Option<Head>,
     /// The upstream, if it exists.
     pub(super) upstream: Option<Tip>,
     /// The base, if there is one.
@@ -34,8 +45,10 @@ pub(super) struct Tips {
 /// What [`read`] wants to know.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    /// HEAD's commit.
+    /// HEAD's commit, or `HEAD` itself; `None` on a branch without commits.
     pub(super) head: Option<&'a str>,
+    /// Whether upstream and base matter.
+    pub(super) compare: bool,
     /// The upstream's short name.
     pub(super) upstream: Option<&'a str>,
     /// The configured base.
@@ -51,9 +64,13 @@ pub(super) struct Wanted<'a> {
 pub(super) fn read(git: &Git, wanted: Wanted<'_>) -> Result<Tips, GitError> {
     let upstream: Vec<String> = wanted
         .upstream
+        .filter(|_| wanted.compare)
         .map(|name| ["refs/remotes/", "refs/heads/", "refs/"].map(|prefix| format!("{prefix}{name}")).to_vec())
         .unwrap_or_default();
-    let bases = base_candidates(wanted.base, wanted.remotes, wanted.upstream);
+    let bases = match wanted.compare {
+        true => base_candidates(wanted.base, wanted.remotes, wanted.upstream),
+        false => Vec::new(),
+    };
     let names: Vec<&String> = upstream.iter().chain(&bases).collect();
     let mut input = wanted.head.map_or_else(String::new, |head| format!("{head}\n"));
     input.extend(names.iter().map(|name| format!("{name}^{{commit}}\n")));
@@ -73,7 +90,7 @@ pub(super) fn read(git: &Git, wanted: Wanted<'_>) -> Result<Tips, GitError> {
             .find_map(|(at, name)| Some(Tip { name: short(name), oid: found.get(from + at)?.clone()? }))
     };
     Ok(Tips {
-        committed_at: head.and_then(|(_, content)| committer_time(&content)),
+        head: head.map(|(oid, content)| Head { oid, tree: tree(&content), committed_at: committer_time(&content) }),
         upstream: first(&upstream, 0),
         base: first(&bases, upstream.len()),
         files: names.iter().flat_map(|name| ref_files(git, name)).collect(),
@@ -153,6 +170,12 @@ fn parse_batch(output: &[u8], asked: usize) -> Option<Vec<Option<Commit>>> {
     Some(objects)
 }
 
+/// The tree in a commit object, its first line.
+fn tree(commit: &[u8]) -> Option<String> {
+    let line = commit.split(|&b| b == b'\n').next()?.strip_prefix(b"tree ")?;
+    String::from_utf8(line.to_vec()).ok()
+}
+
 /// The committer's time in a commit object: `committer NAME <MAIL> SECONDS ZONE`.
 fn committer_time(commit: &[u8]) -> Option<i64> {
     let line = commit
@@ -229,5 +252,6 @@ mod tests {
     fn the_committers_time_is_found_whatever_the_name() {
         let commit = b"tree x\nauthor A <a> 1 +0000\ncommitter B 7 <b> 1700000000 +0100\n\ncommitter no 3 x\n";
         assert_eq!(committer_time(commit), Some(1_700_000_000));
+        assert_eq!(tree(commit).as_deref(), Some("x"));
     }
 }

@@ -1,107 +1,114 @@
-//! Untracked directories that have to be watched: an empty one shows in no answer, but a file in it would.
+//! Untracked paths: which of them git does not ignore, and which directories have to be watched, because an empty one
+//! shows in no answer, but a file in it would.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::beside::{self, Beside};
 use super::index::Index;
-use super::walk::TrackedDirectory;
+use super::walk::Walk;
 use super::{Git, GitError};
 
-/// More than this many are not watched: the worktree is asked of git every time.
+/// More than this many directories are not watched: the worktree is asked of git every time.
 const MAX: usize = 2_000;
 
 /// Deeper than this nobody keeps untracked files on purpose.
 const MAX_DEPTH: usize = 64;
 
-/// Every untracked directory that git looks into, relative to the worktree; `None` if they are too many or one cannot
-/// be read. Ignored ones, other repositories and other worktrees are left out, as git leaves them out.
+/// So many files are not asked about separately: git's status says at once whether they are ignored.
+const FEW: usize = 16;
+
+/// What is untracked and not ignored, relative to the worktree. Other worktrees are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Untracked {
+    /// Paths directly in a tracked directory. Of a few files alone some may be ignored after all.
+    pub(super) paths: Vec<Vec<u8>>,
+    /// Every directory that git looks into.
+    pub(super) directories: Vec<Vec<u8>>,
+}
+
+/// Finds out what git ignores of `beside`, and looks into the rest; `None` if they are too many directories or one
+/// cannot be read.
 ///
 /// # Errors
 /// What git said when asked which are ignored.
-pub(super) fn find(
-    git: &Git,
-    tracked: &[TrackedDirectory],
-    index: &Index,
-    nested: &[&Path],
-) -> Result<Option<Vec<Vec<u8>>>, GitError> {
-    let tracked_paths: HashSet<&[u8]> = tracked.iter().map(|directory| directory.path.as_slice()).collect();
-    let mut level = Vec::new();
-    for directory in tracked.iter().filter(|directory| directory.may_hold_others()) {
-        match subdirectories(&git.work_tree, &directory.path) {
-            Some(found) => level.extend(found.into_iter().filter(|path| !tracked_paths.contains(path.as_slice()))),
-            None => return Ok(None),
-        }
-    }
-    if level.is_empty() {
-        return Ok(Some(Vec::new()));
-    }
+pub(super) fn find(git: &Git, beside: Beside, index: &Index, nested: &[&Path]) -> Result<Option<Untracked>, GitError> {
+    let Beside { directories: mut level, others: mut files } = beside;
+    // Notes to lab-probe are no change.
+    files.retain(|path| path != b".worktree");
     let mut known: HashSet<Vec<u8>> = nested.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect();
-    index.for_each(|entry| {
-        if entry.is_submodule() {
-            known.insert(entry.path().to_owned());
-        }
-    });
+    if !level.is_empty() && !index.is_plain() {
+        index.for_each(|entry| {
+            if entry.is_submodule() {
+                known.insert(entry.path().to_owned());
+            }
+        });
+    }
     level.retain(|path| !known.contains(path));
-    let mut watched = Vec::new();
+    if !level.is_empty() || files.len() > FEW {
+        let Some(ignored) = ignored(git, level.iter().chain(&files))? else { return Ok(None) };
+        level.retain(|path| !ignored.contains(path));
+        files.retain(|path| !ignored.contains(path));
+    }
+    let mut found = Untracked { paths: files, directories: Vec::new() };
+    found.paths.extend(level.iter().cloned());
     for _ in 0..MAX_DEPTH {
         if level.is_empty() {
-            return Ok(Some(watched));
+            return Ok(Some(found));
         }
-        let ignored = ignored(git, &level)?;
-        level.retain(|path| !ignored.contains(path));
-        if watched.len() + level.len() > MAX {
+        if found.directories.len() + level.len() > MAX {
             return Ok(None);
         }
-        watched.extend(level.iter().cloned());
-        let mut below = Vec::new();
-        for path in &level {
-            if git.work_tree.join(OsStr::from_bytes(path)).join(".git").symlink_metadata().is_ok() {
-                continue;
-            }
-            match subdirectories(&git.work_tree, path) {
-                Some(found) => below.extend(found.into_iter().filter(|path| !known.contains(path))),
-                None => return Ok(None),
-            }
+        found.directories.extend(level.iter().cloned());
+        let Some(mut below) = below(&git.work_tree, &level) else { return Ok(None) };
+        below.retain(|path| !known.contains(path));
+        if !below.is_empty() {
+            let Some(ignored) = ignored(git, &below)? else { return Ok(None) };
+            below.retain(|path| !ignored.contains(path));
         }
         level = below;
     }
     Ok(None)
 }
 
-impl TrackedDirectory {
-    /// Whether there can be a subdirectory besides the tracked ones. Most file systems count each as a link of its
-    /// parent, which spares reading the directory; btrfs and others always say one.
-    fn may_hold_others(&self) -> bool {
-        match self.links {
-            None => false,
-            Some(links) => self.path.is_empty() || links < 2 || links - 2 != self.children,
-        }
-    }
+/// The directories to be watched, for an answer about the whole worktree; `None` as above.
+///
+/// # Errors
+/// As above.
+pub(super) fn directories(
+    git: &Git,
+    walk: &Walk,
+    index: &Index,
+    nested: &[&Path],
+) -> Result<Option<Vec<Vec<u8>>>, GitError> {
+    let Some(beside) = Beside::directories_of(&git.work_tree, &walk.tracked) else { return Ok(None) };
+    Ok(find(git, beside, index, nested)?.map(|found| found.directories))
 }
 
-fn subdirectories(work_tree: &Path, directory: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut found = Vec::new();
-    for entry in work_tree.join(OsStr::from_bytes(directory)).read_dir().ok()? {
-        let entry = entry.ok()?;
-        if entry.file_name() == ".git" || !entry.file_type().ok()?.is_dir() {
-            continue;
+/// The subdirectories of all of these, except in other repositories.
+fn below(work_tree: &Path, directories: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+    let mut below = Vec::new();
+    for path in directories {
+        if work_tree.join(OsStr::from_bytes(path)).join(".git").symlink_metadata().is_err() {
+            below.extend(beside::subdirectories(work_tree, path)?);
         }
-        let name = entry.file_name();
-        found.push(match directory {
-            b"" => name.as_bytes().to_vec(),
-            directory => [directory, b"/", name.as_bytes()].concat(),
-        });
     }
-    Some(found)
+    Some(below)
 }
 
-/// Which of these directories git ignores.
-fn ignored(git: &Git, directories: &[Vec<u8>]) -> Result<HashSet<Vec<u8>>, GitError> {
-    let input: Vec<u8> = directories.iter().flat_map(|path| [path.as_slice(), b"/\0"].concat()).collect();
+/// Which of these paths git ignores; `None` if one has changed its nature meanwhile.
+fn ignored<'a>(git: &Git, paths: impl IntoIterator<Item = &'a Vec<u8>>) -> Result<Option<HashSet<Vec<u8>>>, GitError> {
+    // A path that begins with a colon would be read as a pattern.
+    let input: Vec<u8> = paths.into_iter().flat_map(|path| [b"./", path.as_slice(), b"\0"].concat()).collect();
     // Exit 1 says that none is.
-    let output = git.run_accepting(&["check-ignore", "-z", "--stdin", "--no-index"], &input, &[0, 1])?;
-    let paths = output.split(|&b| b == 0).filter(|path| !path.is_empty());
-    Ok(paths.map(|path| path.strip_suffix(b"/").unwrap_or(path).to_owned()).collect())
+    let output = match git.run_accepting(&["check-ignore", "-z", "--stdin", "--no-index"], &input, &[0, 1]) {
+        Ok(output) => output,
+        // A path behind a symbolic link is refused.
+        Err(GitError::Failed { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let paths = output.split(|&b| b == 0).filter_map(|path| path.strip_prefix(b"./"));
+    Ok(Some(paths.map(<[u8]>::to_vec).collect()))
 }

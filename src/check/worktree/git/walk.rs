@@ -1,8 +1,8 @@
 //! A look at every tracked file without git: is each still what the index recorded, and have directories changed?
 //!
-//! Half the price of `git status`, and no less careful: every tracked file is looked at (an edit in place changes no
+//! Less than the price of `git status`, and no less careful: every tracked file is looked at (an edit in place changes no
 //! directory), its change time included, which nobody can set back. A new, renamed or deleted file changes its
-//! directory's times. What differs from the index is not judged here but made part of a digest.
+//! directory's times. What differs from the index is not judged here: it is made part of a digest, and named to git.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,19 +20,42 @@ const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NO
 /// Files of git's own in any directory whose edit in place can change the answer although they may be untracked.
 const RULE_FILES: [&CStr; 2] = [c".gitignore", c".gitattributes"];
 
+/// More odd files than this are counted but not named: git is then asked about the whole worktree.
+pub(super) const MAX_ODD: usize = 64;
+
 /// What was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(in crate::check::worktree) struct Walk {
     /// Digest over all directories that hold tracked files, those above them, and the untracked ones that were named.
     pub(super) directories: String,
     /// Digest over the tracked files that differ from what the index recorded.
     pub(super) odd: String,
-    /// Whether everything in the digests is past the horizon.
-    pub(super) settled: bool,
+    /// Tracked files that differ from what the index recorded; `None` if they are more than [`MAX_ODD`].
+    pub(super) odd_paths: Option<Vec<Vec<u8>>>,
+    /// Whether every directory is past the horizon.
+    pub(super) directories_settled: bool,
+    /// Whether every odd file is past the horizon.
+    pub(super) odd_settled: bool,
     /// The newest change of a tracked file, nanoseconds since 1970; 0 if there is none.
     pub(in crate::check::worktree) newest_ns: i128,
-    /// Directories that hold tracked files, or such directories: path and subdirectories that may be untracked.
+    /// Directories that hold tracked files, or such directories.
     pub(super) tracked: Vec<TrackedDirectory>,
+    /// The tracked ones of `directories`.
+    stamped: Stamped,
+}
+
+impl Walk {
+    /// Watches these untracked directories in place of those that the walk went through.
+    pub(super) fn watch(&mut self, work_tree: &Path, untracked: &[Vec<u8>]) {
+        let mut stamped = self.stamped.clone();
+        let root = openat(CWD, work_tree, DIRECTORY, Mode::empty()).ok();
+        for path in untracked {
+            let fd = root.as_ref().and_then(|root| openat(root, path.as_slice(), DIRECTORY, Mode::empty()).ok());
+            stamped.add(fd.as_ref(), path);
+        }
+        self.directories_settled = stamped.settled;
+        self.directories = stamped.digest.finish();
+    }
 }
 
 /// A directory that exists because of tracked files in or below it.
@@ -42,6 +65,8 @@ pub(super) struct TrackedDirectory {
     pub(super) path: Vec<u8>,
     /// Tracked directories that are directly in it.
     pub(super) children: u64,
+    /// Tracked files and links that are directly in it; not counted where only directories are looked at.
+    pub(super) files: u64,
     /// Hard links, `None` if it is not there.
     pub(super) links: Option<u64>,
 }
@@ -65,10 +90,9 @@ pub(in crate::check::worktree) fn walk(
 ) -> Walk {
     let mut walker = Walker::new(work_tree, index_time(index), depth, horizon);
     index.for_each(|entry| walker.visit(entry));
-    for path in untracked {
-        walker.visit_untracked(path);
-    }
-    walker.finish()
+    let mut walk = walker.finish();
+    walk.watch(work_tree, untracked);
+    walk
 }
 
 /// The digest of odd files if those and no others are odd, and whether they are past the horizon.
@@ -110,17 +134,49 @@ struct Level {
     number: usize,
 }
 
+/// Stamps of directories.
+#[derive(Debug, Clone)]
+struct Stamped {
+    digest: Digest,
+    settled: bool,
+    horizon: Horizon,
+}
+
+impl Stamped {
+    /// Adds a directory, `None` for one that is not there, and the files of git's own in it.
+    fn add(&mut self, fd: Option<&OwnedFd>, path: &[u8]) -> Option<Stamp> {
+        self.digest.part(path);
+        let Some(fd) = fd else {
+            self.digest.part(b"gone");
+            return None;
+        };
+        let stamp = statat(fd, c"", AtFlags::EMPTY_PATH).ok().map(Stamp::from)?;
+        self.add_stamp(&stamp);
+        for name in RULE_FILES {
+            if let Ok(stat) = statat(fd.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
+                self.add_stamp(&Stamp::from(stat));
+            }
+        }
+        Some(stamp)
+    }
+
+    fn add_stamp(&mut self, stamp: &Stamp) {
+        self.settled &= self.horizon.is_past(stamp.changed_ns());
+        stamp.add_to(&mut self.digest);
+    }
+}
+
 struct Walker {
-    root: Option<OwnedFd>,
     levels: Vec<Level>,
     /// Path of the deepest open level.
     current: Vec<u8>,
     written: Time,
     depth: Depth,
     horizon: Horizon,
-    directories: Digest,
+    directories: Stamped,
     odd: Digest,
-    settled: bool,
+    odd_paths: Vec<Vec<u8>>,
+    odd_settled: bool,
     newest_ns: i128,
     tracked: Vec<TrackedDirectory>,
 }
@@ -128,15 +184,15 @@ struct Walker {
 impl Walker {
     fn new(work_tree: &Path, written: Time, depth: Depth, horizon: Horizon) -> Walker {
         let mut walker = Walker {
-            root: openat(CWD, work_tree, DIRECTORY, Mode::empty()).ok(),
             levels: Vec::new(),
             current: Vec::new(),
             written,
             depth,
             horizon,
-            directories: Digest::default(),
+            directories: Stamped { digest: Digest::default(), settled: true, horizon },
             odd: Digest::default(),
-            settled: true,
+            odd_paths: Vec::new(),
+            odd_settled: true,
             newest_ns: 0,
             tracked: Vec::new(),
         };
@@ -165,14 +221,25 @@ impl Walker {
                 let as_recorded = self.is_as_recorded(entry, &stat);
                 let stamp = Stamp::from(stat);
                 self.newest_ns = self.newest_ns.max(stamp.changed_ns());
+                if let (Some(level), true) = (self.levels.last(), git_mode(stamp.mode) != 0) {
+                    self.tracked[level.number].files += 1;
+                }
                 if entry.skip_worktree || entry.is_sparse_directory() || !as_recorded {
-                    self.settled &= self.horizon.is_past(stamp.changed_ns());
-                    add_odd(&mut self.odd, entry.path(), Some(&stamp));
+                    self.odd_settled &= self.horizon.is_past(stamp.changed_ns());
+                    self.note_odd(entry.path(), Some(&stamp));
                 }
             }
             // What lies outside a sparse checkout should not be there.
             None if entry.skip_worktree => {}
-            None => add_odd(&mut self.odd, entry.path(), None),
+            None => self.note_odd(entry.path(), None),
+        }
+    }
+
+    fn note_odd(&mut self, path: &[u8], stamp: Option<&Stamp>) {
+        add_odd(&mut self.odd, path, stamp);
+        // One too many, to tell.
+        if self.odd_paths.len() <= MAX_ODD {
+            self.odd_paths.push(path.to_owned());
         }
     }
 
@@ -183,6 +250,7 @@ impl Walker {
             && entry.ctime == (stat.st_ctime as u32, stat.st_ctime_nsec as u32)
             && entry.ino == stat.st_ino as u32
             && entry.size == stat.st_size as u32
+            && entry.size_counts()
             && entry.mode == git_mode(stat.st_mode)
             && entry.mtime.max(entry.ctime) < self.written
     }
@@ -210,45 +278,22 @@ impl Walker {
     }
 
     fn push(&mut self, fd: Option<OwnedFd>, path: Vec<u8>) {
-        let stamp = self.add_directory(fd.as_ref(), &path);
+        let stamp = self.directories.add(fd.as_ref(), &path);
         self.levels.push(Level { length: path.len(), fd, number: self.tracked.len() });
         self.current.clone_from(&path);
-        self.tracked.push(TrackedDirectory { path, children: 0, links: stamp.map(|stamp| stamp.links) });
-    }
-
-    fn add_directory(&mut self, fd: Option<&OwnedFd>, path: &[u8]) -> Option<Stamp> {
-        self.directories.part(path);
-        let Some(fd) = fd else {
-            self.directories.part(b"gone");
-            return None;
-        };
-        let stamp = statat(fd, c"", AtFlags::EMPTY_PATH).ok().map(Stamp::from)?;
-        self.add(&stamp);
-        for name in RULE_FILES {
-            if let Ok(stat) = statat(fd.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW) {
-                self.add(&Stamp::from(stat));
-            }
-        }
-        Some(stamp)
-    }
-
-    fn add(&mut self, stamp: &Stamp) {
-        self.settled &= self.horizon.is_past(stamp.changed_ns());
-        stamp.add_to(&mut self.directories);
-    }
-
-    fn visit_untracked(&mut self, path: &[u8]) {
-        let fd = self.root.as_ref().and_then(|root| openat(root, path, DIRECTORY, Mode::empty()).ok());
-        self.add_directory(fd.as_ref(), path);
+        self.tracked.push(TrackedDirectory { path, children: 0, files: 0, links: stamp.map(|stamp| stamp.links) });
     }
 
     fn finish(self) -> Walk {
         Walk {
-            directories: self.directories.finish(),
+            directories: String::new(),
+            directories_settled: false,
             odd: self.odd.finish(),
-            settled: self.settled,
+            odd_paths: Some(self.odd_paths).filter(|paths| paths.len() <= MAX_ODD),
+            odd_settled: self.odd_settled,
             newest_ns: self.newest_ns,
             tracked: self.tracked,
+            stamped: self.directories,
         }
     }
 }
