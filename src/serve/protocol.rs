@@ -171,18 +171,19 @@ fn read(request: &Request, with: &mut Answering<'_>, not_found: i64) -> Result<V
     Ok(json!({ "contents": [{ "uri": uri, "mimeType": resource.mime_type(), "text": text }] }))
 }
 
-/// Calls a tool. What goes wrong inside it is a result that says so (the model can read and mend it); an unknown
-/// tool or wrong arguments are the caller's error.
+/// Calls a tool. What goes wrong inside it, and arguments that it does not take, are a result that says so: that the
+/// model gets to read and can mend (2025-11-25, SEP-1303). A tool that there is not is the caller's error.
 fn call(request: &Request, with: &mut Answering<'_>) -> Result<Value, RpcError> {
     let name = request.params.get("name").and_then(Value::as_str);
     let name = name.ok_or_else(|| RpcError::invalid_params("\"name\" must be a string"))?;
+    let tool = tools::Tool::find(name).map_err(RpcError::invalid_params)?;
     let arguments = match request.params.get("arguments") {
         None | Some(Value::Null) => serde_json::Map::new(),
         Some(Value::Object(arguments)) => arguments.clone(),
         Some(_) => return Err(RpcError::invalid_params("\"arguments\" must be an object")),
     };
-    let call = tools::Call::parse(name, &arguments).map_err(RpcError::invalid_params)?;
-    Ok(match with.lab.call(&call, with.progress) {
+    let answer = tool.parse(&arguments).and_then(|call| with.lab.call(&call, with.progress));
+    Ok(match answer {
         Ok(answer) => json!({
             "content": [{ "type": "text", "text": answer.text }],
             "structuredContent": answer.data,

@@ -125,14 +125,20 @@ fn every_input_line_is_survived() {
 }
 
 #[test]
-fn wrong_arguments_are_the_callers_error_and_a_failing_tool_says_so_in_its_result() {
+fn an_unknown_tool_is_the_callers_error_and_what_goes_wrong_in_one_is_told_in_its_result() {
     let call = |arguments: Value| modern(1, "tools/call", json!({ "name": "explain", "arguments": arguments }));
-    assert_eq!(talk(&[&call(json!({}))])[0]["error"]["code"], -32602);
-    assert_eq!(talk(&[&call(json!({ "topic": "x", "more": 1 }))])[0]["error"]["code"], -32602);
     assert_eq!(talk(&[&modern(1, "tools/call", json!({ "name": "rm" }))])[0]["error"]["code"], -32602);
-    let failed = &talk(&[&call(json!({ "topic": "nonsense" }))])[0];
-    assert_eq!(failed["result"]["isError"], true);
-    assert!(failed["result"]["content"][0]["text"].as_str().is_some_and(|text| text.contains("no such reason")));
+    assert_eq!(talk(&[&call(json!("x"))])[0]["error"]["code"], -32602);
+    for (arguments, told) in [
+        (json!({ "topic": "nonsense" }), "no such reason"),
+        (json!({}), "explain: \"topic\" must be a text"),
+        (json!({ "topic": 5 }), "explain: \"topic\" must be a text"),
+        (json!({ "topic": "x", "more": 1 }), "explain takes no argument \"more\"; it takes \"topic\""),
+    ] {
+        let failed = &talk(&[&call(arguments)])[0]["result"];
+        assert_eq!(failed["isError"], true, "{failed}");
+        assert!(failed["content"][0]["text"].as_str().is_some_and(|text| text.contains(told)), "{failed}");
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub enum Call {
 }
 
 /// One declared tool.
-struct Tool {
+pub struct Tool {
     name: &'static str,
     title: &'static str,
     description: &'static str,
@@ -38,7 +38,7 @@ struct Tool {
     output: fn() -> Value,
     /// Whether a call changes nothing, not even what is remembered.
     read_only: bool,
-    parse: fn(&Arguments<'_>) -> Result<Call, String>,
+    read: fn(&Arguments<'_>) -> Result<Call, String>,
 }
 
 const TOOLS: &[Tool] = &[
@@ -50,7 +50,7 @@ const TOOLS: &[Tool] = &[
         input: || object(json!({ "only_trouble": only_trouble() }), &[]),
         output: targets_schema,
         read_only: true,
-        parse: |arguments| {
+        read: |arguments| {
             Ok(Call::Status { kinds: Vec::new(), names: Vec::new(), only_trouble: arguments.flag("only_trouble")? })
         },
     },
@@ -62,7 +62,7 @@ const TOOLS: &[Tool] = &[
         input: names_and_trouble,
         output: targets_schema,
         read_only: true,
-        parse: |arguments| status_of(Kind::Mcp, arguments),
+        read: |arguments| status_of(Kind::Mcp, arguments),
     },
     Tool {
         name: "worktree_status",
@@ -72,7 +72,7 @@ const TOOLS: &[Tool] = &[
         input: names_and_trouble,
         output: targets_schema,
         read_only: true,
-        parse: |arguments| status_of(Kind::Worktree, arguments),
+        read: |arguments| status_of(Kind::Worktree, arguments),
     },
     Tool {
         name: "trading_status",
@@ -82,7 +82,7 @@ const TOOLS: &[Tool] = &[
         input: names_and_trouble,
         output: targets_schema,
         read_only: true,
-        parse: |arguments| status_of(Kind::Thunes, arguments),
+        read: |arguments| status_of(Kind::Thunes, arguments),
     },
     Tool {
         name: "check_now",
@@ -92,7 +92,7 @@ const TOOLS: &[Tool] = &[
         input: || object(json!({ "names": names() }), &[]),
         output: targets_schema,
         read_only: false,
-        parse: |arguments| Ok(Call::CheckNow { names: arguments.names()? }),
+        read: |arguments| Ok(Call::CheckNow { names: arguments.names()? }),
     },
     Tool {
         name: "explain",
@@ -107,7 +107,7 @@ const TOOLS: &[Tool] = &[
         },
         output: || object(json!({ "topic": { "type": "string" }, "text": { "type": "string" } }), &["topic", "text"]),
         read_only: true,
-        parse: |arguments| Ok(Call::Explain { topic: arguments.text("topic")? }),
+        read: |arguments| Ok(Call::Explain { topic: arguments.text("topic")? }),
     },
 ];
 
@@ -190,21 +190,35 @@ pub fn declarations() -> Vec<Value> {
         .collect()
 }
 
-impl Call {
-    /// Reads a call.
+impl Tool {
+    /// The tool with this name.
     ///
     /// # Errors
-    /// A sentence for an unknown tool or arguments that its schema does not take.
-    pub fn parse(name: &str, arguments: &Map<String, Value>) -> Result<Call, String> {
-        let Some(tool) = TOOLS.iter().find(|tool| tool.name == name) else {
+    /// A sentence that lists the tools there are.
+    pub fn find(name: &str) -> Result<&'static Tool, String> {
+        TOOLS.iter().find(|tool| tool.name == name).ok_or_else(|| {
             let known: Vec<&str> = TOOLS.iter().map(|tool| tool.name).collect();
-            return Err(format!("unknown tool {name:?}; there are {}", known.join(", ")));
-        };
-        let schema = (tool.input)();
+            format!("unknown tool {name:?}; there are {}", known.join(", "))
+        })
+    }
+
+    /// Reads a call of it.
+    ///
+    /// # Errors
+    /// A sentence on arguments that its schema does not take.
+    pub fn parse(&self, arguments: &Map<String, Value>) -> Result<Call, String> {
+        let name = self.name;
+        let schema = (self.input)();
         if let Some(unknown) = arguments.keys().find(|key| schema["properties"].get(key.as_str()).is_none()) {
-            return Err(format!("{name} takes no argument {unknown:?}"));
+            let known: Vec<String> = schema["properties"]
+                .as_object()
+                .into_iter()
+                .flat_map(Map::keys)
+                .map(|key| format!("{key:?}"))
+                .collect();
+            return Err(format!("{name} takes no argument {unknown:?}; it takes {}", known.join(" and ")));
         }
-        (tool.parse)(&Arguments(arguments)).map_err(|why| format!("{name}: {why}"))
+        (self.read)(&Arguments(arguments)).map_err(|why| format!("{name}: {why}"))
     }
 }
 
