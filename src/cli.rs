@@ -43,10 +43,10 @@ pub struct GlobalArgs {
     #[arg(short, long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
     /// Say more on standard error
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, overrides_with = "verbose")]
     pub verbose: bool,
     /// Say only errors on standard error
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", overrides_with = "quiet")]
     pub quiet: bool,
     /// Colour in tables (NO_COLOR is honoured)
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -89,7 +89,7 @@ pub struct PassArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// End the pass by then, whatever hangs ("25s")
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
     pub deadline: Option<Duration>,
 }
 
@@ -179,7 +179,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: CheckFormat,
     /// End by then, whatever hangs ("25s")
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
     pub deadline: Option<Duration>,
 }
 
@@ -374,7 +374,8 @@ struct PassLine {
 /// Parses a command line; clap's own errors keep their text and become exit 2 (0 for help and version).
 ///
 /// # Errors
-/// What clap says, ready to print; an option of a pass in front of another command, which would have no effect there.
+/// What clap says, ready to print; an option of a pass in front of another command, which would have no effect there;
+/// `-v` and `-q` on either side of a command.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let args: Vec<OsString> = args.into_iter().collect();
     // Building sixteen commands with their help costs more than parsing any of them.
@@ -397,7 +398,12 @@ fn parse_whole(args: &[OsString]) -> Result<Cli, clap::Error> {
             return Err(command.error(ErrorKind::ArgumentConflict, message));
         }
     }
-    Cli::from_arg_matches(&matches)
+    let cli = Cli::from_arg_matches(&matches)?;
+    // Each side of a command alone is clap's; one option before it and the other after it is not.
+    if cli.global.verbose && cli.global.quiet {
+        return Err(command.error(ErrorKind::ArgumentConflict, "--verbose and --quiet exclude each other"));
+    }
+    Ok(cli)
 }
 
 #[cfg(test)]

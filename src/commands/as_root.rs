@@ -18,14 +18,12 @@ pub(super) fn notice(targets: &[Target]) -> Option<String> {
 fn text(targets: &[Target]) -> Option<String> {
     let started: Vec<&str> =
         targets.iter().filter(|target| starts(target)).map(|target| target.name.as_str()).collect();
-    let (first, rest) = started.split_at(started.len().min(MOST_NAMES));
-    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-    (!first.is_empty()).then(|| {
+    (!started.is_empty()).then(|| {
         format!(
-            "running as root: the MCP servers {}{more} are started as root too and may do anything to this machine; run \
-             it as the user whose LAB it is instead (sudo -u USER lab-probe, lab-probe@USER.timer, or User= in a unit of \
-             your own)",
-            first.join(", ")
+            "running as root: the MCP servers {} are started as root too and may do anything to this machine; run it as \
+             the user whose LAB it is instead (sudo -u USER lab-probe, lab-probe@USER.timer, or User= in a unit of your \
+             own)",
+            super::first_of(&started, MOST_NAMES)
         )
     })
 }

@@ -43,9 +43,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {
-            let asked_for = !error.use_stderr();
-            let _ = error.print();
-            return if asked_for { Exit::Done } else { Exit::Usage }.into();
+            return not_run(&error).into();
         }
     };
     log::init(cli.global.verbose, cli.global.quiet);
@@ -117,6 +115,18 @@ impl From<DeliveryError> for Failed {
     }
 }
 
+/// What a command line leads to that runs nothing: the help or version it asks for, or what is wrong with it.
+fn not_run(error: &clap::Error) -> Exit {
+    if error.use_stderr() {
+        let _ = error.print();
+        return Exit::Usage;
+    }
+    let text = error.render();
+    let coloured = Style::of_stdout(None).color;
+    let printed = print(&if coloured { text.ansi().to_string() } else { text.to_string() });
+    if printed { Exit::Done } else { Exit::Trouble }
+}
+
 fn run(cli: &Cli) -> Result<Exit, Failed> {
     match &cli.command {
         None => pass::run(cli),
@@ -151,6 +161,16 @@ fn style(cli: &Cli) -> Style {
         ColorChoice::Always => Some(true),
         ColorChoice::Never => Some(false),
     })
+}
+
+/// The first few names of a list, and how many more there are: a line has to be read by somebody.
+fn first_of(names: &[impl AsRef<str>], most: usize) -> String {
+    let (first, rest) = names.split_at(names.len().min(most));
+    let mut text = first.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    if !rest.is_empty() {
+        text.push_str(&format!(" and {} more", rest.len()));
+    }
+    text
 }
 
 /// Writes what was asked for to standard output. Says whether that worked; a reader that has gone away (`| head`) is

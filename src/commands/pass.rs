@@ -221,7 +221,10 @@ fn report(format: PassFormat, settings: &Settings, performed: &Performed, delive
     }
 }
 
-/// `18 targets: 2 fresh, 16 cached; down: rag-query (timeout); 0.41 s; textfile: /…/lab-probe.prom`.
+/// Targets in trouble that the line names; the rest is a number.
+const MOST_IN_TROUBLE: usize = 20;
+
+/// `18 targets: 2 fresh, 16 cached; trouble: rag-query (timeout); 0.41 s; textfile: /…/lab-probe.prom`.
 fn line(performed: &Performed, deliveries: &[Delivery], defaulted: bool) -> String {
     let snapshot = &performed.snapshot;
     let mut parts = Vec::new();
@@ -239,9 +242,13 @@ fn line(performed: &Performed, deliveries: &[Delivery], defaulted: bool) -> Stri
             (facts.severity() == Severity::Trouble).then(|| format!("{} ({})", entry.target.id(), facts.word()))
         })
         .collect();
-    let mut line = format!("{} targets: {}", snapshot.entries.len(), parts.join(", "));
+    let count = snapshot.entries.len();
+    let mut line = format!("{count} target{}", if count == 1 { "" } else { "s" });
+    if !parts.is_empty() {
+        line.push_str(&format!(": {}", parts.join(", ")));
+    }
     if !trouble.is_empty() {
-        line.push_str(&format!("; trouble: {}", trouble.join(", ")));
+        line.push_str(&format!("; trouble: {}", super::first_of(&trouble, MOST_IN_TROUBLE)));
     }
     line.push_str(&format!("; {:.2} s", snapshot.pass.duration.as_secs_f64()));
     for delivery in deliveries.iter().filter(|delivery| delivery.error.is_none()) {

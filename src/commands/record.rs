@@ -61,15 +61,25 @@ pub(super) fn run(cli: &Cli, args: &RecordArgs) -> Result<Exit, Failed> {
             Ok(Exit::Child(code_of(ended.exit)))
         }
         Err(error) => {
-            let command = args.command.first().map_or_else(String::new, |c| c.to_string_lossy().into_owned());
-            let (code, hint) = match error.kind() {
-                io::ErrorKind::NotFound => (NOT_FOUND, "install it, or correct its name or PATH"),
-                _ => (NOT_EXECUTABLE, "see whether it may be executed (ls -l, chmod +x)"),
-            };
-            super::failed(&Failed::trouble(format!("cannot start {command:?}: {error}"), hint));
+            let (code, failed) = not_started(args, &directory, &error);
+            super::failed(&failed);
             Ok(Exit::Child(code))
         }
     }
+}
+
+/// What is said of a command that could not be started, and the code a shell would give.
+fn not_started(args: &RecordArgs, directory: &Path, error: &io::Error) -> (u8, Failed) {
+    if !directory.is_dir() {
+        let what = format!("cannot run anything in {}: {error}", directory.display());
+        return (NOT_FOUND, Failed::trouble(what, "name a directory with -C"));
+    }
+    let command = args.command.first().map_or_else(String::new, |c| c.to_string_lossy().into_owned());
+    let (code, hint) = match error.kind() {
+        io::ErrorKind::NotFound => (NOT_FOUND, "install it, or correct its name or PATH"),
+        _ => (NOT_EXECUTABLE, "see whether it may be executed (ls -l, chmod +x)"),
+    };
+    (code, Failed::trouble(format!("cannot start {command:?}: {error}"), hint))
 }
 
 /// Notes what is to be tested and marks the run as alive.

@@ -210,13 +210,16 @@ fn group_url(base: &Url, settings: &PushgatewaySettings) -> Result<Url, Delivery
 }
 
 /// One grouping label as two path segments, in base64 where the value cannot be a segment of its own: empty, with a
-/// slash, or one that everybody on the way may resolve (`.`, `..`). The URL percent-encodes the rest.
+/// slash, one that everybody on the way may resolve (`.`, `..`), or with a tab or line break, which a URL drops. The
+/// URL percent-encodes the rest.
 fn grouping_segments(name: &str, value: &str) -> (String, String) {
     match value {
         // The API's own word for the empty value.
         "" => (format!("{name}@base64"), "=".into()),
         "." | ".." => (format!("{name}@base64"), BASE64_URL_SAFE_NO_PAD.encode(value)),
-        value if value.contains('/') => (format!("{name}@base64"), BASE64_URL_SAFE_NO_PAD.encode(value)),
+        value if value.contains(|c: char| c == '/' || c.is_control()) => {
+            (format!("{name}@base64"), BASE64_URL_SAFE_NO_PAD.encode(value))
+        }
         value => (name.into(), value.into()),
     }
 }
@@ -274,6 +277,7 @@ mod tests {
             ("http://h:9091", &[("instance", "lab")][..], "/metrics/job/lab_probe/instance/lab"),
             ("http://h:9091/", &[], "/metrics/job/lab_probe"),
             ("http://h/push/", &[("a", "b c"), ("d", "é?#%")], "/push/metrics/job/lab_probe/a/b%20c/d/%C3%A9%3F%23%25"),
+            ("http://h", &[("i", "a\tb\n")], "/metrics/job/lab_probe/i@base64/YQliCg"),
             ("http://h", &[("dir", "/var/tmp")], "/metrics/job/lab_probe/dir@base64/L3Zhci90bXA"),
             ("http://h", &[("e", ""), ("up", "..")], "/metrics/job/lab_probe/e@base64/=/up@base64/Li4"),
         ] {

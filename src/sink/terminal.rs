@@ -38,7 +38,9 @@ pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style
         }
     }
     if snapshot.entries.is_empty() {
-        out.push_str("Nothing to check: no MCP client config, no repository and no configuration was found.\n");
+        out.push_str(
+            "Nothing to check: no MCP server, worktree, environment or service is known, or none of that kind.\n",
+        );
         out.push_str(
             "`lab-probe config init` writes a starter configuration; `lab-probe list` says where was looked.\n",
         );

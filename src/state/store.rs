@@ -140,7 +140,7 @@ fn load_with(state_dir: &Path, now: Timestamp, damaged: impl Fn(&Path, &str) -> 
     let bytes = match fs::read_capped(&path, MAX_BYTES) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return fresh(Vec::new(), false),
-        Err(e) if matches!(e.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput) => {
+        Err(e) if is_damage(&e) => {
             return fresh(vec![damaged(&path, &e.to_string())], false);
         }
         Err(e) => {
@@ -163,6 +163,13 @@ fn load_with(state_dir: &Path, now: Timestamp, damaged: impl Fn(&Path, &str) -> 
         }
         Err(why) => fresh(vec![damaged(&path, &why)], false),
     }
+}
+
+/// Whether what stands in the file's place can never be a state: too large, a directory, a link to itself. What this
+/// user is only not let read may still be one.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput)
+        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 /// Reads the bytes of a state file.
@@ -293,6 +300,16 @@ mod tests {
             assert_eq!(std::fs::read(directory.path().join("state.json.damaged")).expect("set aside"), damage);
             assert!(!path(directory.path()).exists());
         }
+    }
+
+    #[test]
+    fn a_link_to_itself_in_the_states_place_is_set_aside() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = path(directory.path());
+        std::os::unix::fs::symlink(&path, &path).expect("linked");
+        let loaded = load(directory.path(), at(200));
+        assert!(!loaded.unreadable && loaded.warnings[0].contains("set aside"), "{:?}", loaded.warnings);
+        assert!(path.symlink_metadata().is_err(), "moved away");
     }
 
     #[test]

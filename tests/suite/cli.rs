@@ -62,6 +62,8 @@ fn bad_usage_is_exit_2_with_the_right_form_on_standard_error() {
         (&["chek"], "check"),
         (&["--only", "mpc"], "mcp"),
         (&["--deadline", "25"], "30s"),
+        (&["--deadline", "-5s"], "\"-5s\" is no duration"),
+        (&["--deadline", "99999999999999999999h"], "longer than a hundred years"),
         (&["--deadline", "0s"], "longer than zero"),
         (&["--format", "yaml"], "table"),
         (&["--pushgateway", "127.0.0.1:9091"], "http://"),
@@ -81,4 +83,25 @@ fn global_options_go_before_or_after_a_command() {
     lab.run(["--config", config, "-v", "config", "check"]).expect_code(0);
     lab.run(["config", "check", "--config", config, "-q", "--color", "never"]).expect_code(0);
     lab.run(["config", "-c", config, "check"]).expect_code(0);
+}
+
+#[test]
+fn saying_an_option_twice_is_no_mistake() {
+    let lab = Lab::new();
+    for args in [&["-vv", "list"][..], &["-v", "list", "-v"], &["list", "-qq"], &["-q", "list", "--quiet"]] {
+        lab.run(args).expect_code(0);
+    }
+    lab.run(["-v", "list", "-q"]).expect_code(2);
+}
+
+#[test]
+fn help_that_cannot_be_written_is_exit_1() {
+    let lab = Lab::new();
+    for option in ["--help", "--version"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("opened");
+        let output = lab.command([option]).stdout(full).output().expect("lab-probe starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{option}: {said}");
+        assert!(said.contains("cannot write to standard output") && said.contains("hint: "), "{option}: {said}");
+    }
 }

@@ -299,3 +299,19 @@ fn a_silent_server_that_the_deadline_cuts_off_says_so_and_one_with_a_shorter_tim
         assert!(textfile(&lab).contains(&format!("\nlab_probe_deadline_exceeded {exceeded}\n")));
     }
 }
+
+#[test]
+fn the_line_of_a_pass_stays_readable_with_no_target_with_one_and_with_many_in_trouble() {
+    let lab = Lab::new();
+    let line = |rest: &str| {
+        let config = lab.config(&format!("[mcp]\ndiscover = false\n{rest}"));
+        lab.run(["--config", config.to_str().expect("text"), "--once"]).expect_code(0).stderr()
+    };
+    assert!(line("").contains("0 targets; "), "{}", line(""));
+    let down = |n: usize| format!("[[service]]\nname = \"s{n:02}\"\ntcp = \"127.0.0.1:1\"\n");
+    let one = line(&down(0));
+    assert!(one.contains("1 target: 1 fresh; trouble: service/s00 (down); "), "{one}");
+    let many = line(&(0..25).map(down).collect::<String>());
+    assert!(many.contains("service/s19 (down) and 5 more; "), "{many}");
+    assert!(!many.contains("service/s20"), "{many}");
+}

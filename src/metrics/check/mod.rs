@@ -139,7 +139,7 @@ impl Inspector {
 
     /// Notes that a directory on the way to the files (or the one they are in) is closed to other users.
     pub fn add_closed_directory(&mut self, path: &Path, access: Access) {
-        Findings { path, report: &mut self.report }.access(access, "the directory");
+        Findings { path, report: &mut self.report }.access(access, "directory");
     }
 
     /// Notes that a path could not even be looked at.
@@ -174,12 +174,15 @@ impl Findings<'_> {
         match access {
             Access::Everybody => {}
             Access::Group => {
-                let what = format!("the mode of {noun} lets only its owner and group read it; for any other user");
+                let what =
+                    format!("only its owner and group may read the {noun}, and mostly node_exporter is somebody else");
                 self.warning(None, what, Effects::FILE_DROPPED);
             }
             Access::Owner => {
-                let what =
-                    format!("the mode of {noun} lets only its owner read it (try chmod o+r); for any other user");
+                let mode = if noun == "directory" { "o+rx" } else { "o+r" };
+                let what = format!(
+                    "only its owner may read the {noun} (try chmod {mode}), and mostly node_exporter is somebody else"
+                );
                 self.error(None, what, Effects::FILE_DROPPED);
             }
         }
@@ -226,7 +229,7 @@ impl Findings<'_> {
 
 /// Whether the user that node_exporter runs as can open the file, and whether anybody meant it to.
 fn judge_access(file: &Textfile, findings: &mut Findings<'_>) {
-    findings.access(file.access, "the file");
+    findings.access(file.access, "file");
     let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !name.ends_with(".prom") {
         findings.warning(None, "the name does not end in .prom", Effects::IGNORED);

@@ -76,6 +76,8 @@ fn streams_exit_code_and_environment_pass_through() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "err\n");
     assert_eq!(record(&lab, &main, "kill -SEGV $$").code(), Some(139));
     assert_eq!(lab.run(["record", "--", "/no/such/command"]).code(), Some(127));
+    let nowhere = lab.run(["record", "-C", "/no/such/directory", "--", "true"]).expect_code(127).stderr();
+    assert!(nowhere.contains("cannot run anything in /no/such/directory"), "{nowhere}");
     assert_eq!(lab.run(["record", "--", "/etc/passwd"]).code(), Some(126));
 }
 
