@@ -8,14 +8,12 @@
 mod fault;
 mod line;
 pub mod orderly;
-mod write;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 
 pub use self::fault::{Fault, ReadError};
 use self::line::{Cursor, Labels, is_blank, no_name, number_of, timestamp, unescape_help};
-pub use self::write::FamilyText;
 
 /// The types a `# TYPE` line may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

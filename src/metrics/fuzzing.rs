@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::check::Inspector;
-use super::text::{join, render};
-use crate::exposition::{self, Distribution, Family, FamilyText, Kind, Limits, Series, Value, orderly};
+use super::text::{encode, render};
+use crate::exposition::{self, Distribution, Family, Kind, Limits, Series, Value, orderly};
 use crate::model::mcp::{McpTarget, Reach};
 use crate::model::observation::{Memory, Remembered};
 use crate::model::reason::{Failure, Reason};
@@ -62,11 +63,11 @@ fn orderly(families: &[Family]) {
 
 /// What the writer takes, it writes so that it reads back the same, lines apart.
 fn written(families: &[Family]) {
-    let texts: Vec<_> = families.iter().filter_map(|family| Some((family, written_family(family)?))).collect();
-    let Ok(text) = join(&texts.iter().map(|(_, text)| text.clone()).collect::<Vec<_>>()) else { return };
+    let Ok(text) = encode(&families.iter().filter_map(written_family).collect::<Vec<_>>()) else { return };
     let read = exposition::parse(text.as_bytes()).expect("our own");
-    assert_eq!(read.len(), texts.len());
-    for (own, (original, _)) in read.iter().zip(texts) {
+    let originals = families.iter().filter(|family| written_family(family).is_some());
+    assert_eq!(read.len(), originals.clone().count());
+    for (own, original) in read.iter().zip(originals) {
         assert_eq!((&own.name, own.kind), (&original.name, original.kind));
         let series = |family: &Family| -> Vec<_> {
             family.series.iter().map(|s| (s.labels.clone(), format!("{:?}", s.value))).collect()
@@ -76,32 +77,45 @@ fn written(families: &[Family]) {
 }
 
 /// The family in the writer's form; `None` for what it has no form for, or what it would write in another one.
-fn written_family(family: &Family) -> Option<FamilyText<'_>> {
-    if matches!(family.kind, Kind::Summary | Kind::Untyped) {
-        return None;
-    }
-    let mut written = FamilyText::new(&family.name, family.kind, family.help.as_deref().unwrap_or("x"));
-    family.series.iter().try_for_each(|series| add(&mut written, series))?;
+fn written_family(family: &Family) -> Option<MetricFamily> {
+    let mut written = MetricFamily::default();
+    written.set_name(family.name.clone());
+    written.set_help(family.help.clone().unwrap_or("x".into()));
+    written.set_field_type(match family.kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
+        Kind::Summary | Kind::Untyped => return None,
+    });
+    let metrics: Option<Vec<Metric>> = family.series.iter().map(|series| metric(family.kind, series)).collect();
+    written.set_metric(metrics?);
     Some(written)
 }
 
-fn add(family: &mut FamilyText<'_>, series: &Series) -> Option<()> {
-    let labels = series.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    match &series.value {
-        Value::Number(value) => family.add(labels, *value),
-        Value::Histogram(distribution) => {
-            let Histogram { buckets, sum, count } = histogram(distribution)?;
-            family.add_histogram(labels, buckets.into_iter(), sum, count);
+fn metric(kind: Kind, series: &Series) -> Option<Metric> {
+    let mut metric = Metric::default();
+    match (&series.value, kind) {
+        (Value::Number(value), Kind::Counter) => {
+            let mut counter = Counter::default();
+            counter.set_value(*value);
+            metric.set_counter(counter);
         }
-        Value::Summary(_) => return None,
+        (Value::Number(value), _) => {
+            let mut gauge = Gauge::default();
+            gauge.set_value(*value);
+            metric.set_gauge(gauge);
+        }
+        (Value::Histogram(distribution), _) => metric.set_histogram(histogram(distribution)?),
+        (Value::Summary(_), _) => return None,
     }
-    Some(())
-}
-
-struct Histogram {
-    buckets: Vec<(f64, u64)>,
-    sum: f64,
-    count: u64,
+    let pairs = series.labels.iter().map(|(name, value)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.clone());
+        pair.set_value(value.clone());
+        pair
+    });
+    metric.set_label(pairs.collect());
+    Some(metric)
 }
 
 /// Counts as the writer knows them: whole, with `+Inf` last, sum and count there once.
@@ -112,9 +126,21 @@ fn histogram(distribution: &Distribution) -> Option<Histogram> {
     };
     let (last, _) = points.last().filter(|(bound, all)| *bound == f64::INFINITY && all == count)?;
     let finite = points.iter().filter(|(bound, _)| bound != last);
-    let buckets: Option<Vec<_>> = finite.map(|(bound, value)| Some((*bound, whole(*value)?))).collect();
-    let buckets = buckets.filter(|buckets| buckets.len() + 1 == points.len())?;
-    Some(Histogram { buckets, sum: *sum, count: whole(*count)? })
+    let mut buckets = Vec::new();
+    for (bound, value) in finite {
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(*bound);
+        bucket.set_cumulative_count(whole(*value)?);
+        buckets.push(bucket);
+    }
+    if buckets.len() + 1 != points.len() {
+        return None;
+    }
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets);
+    histogram.set_sample_sum(*sum);
+    histogram.set_sample_count(whole(*count)?);
+    Some(histogram)
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range and whole, by the condition")]

@@ -1,7 +1,7 @@
 //! From a snapshot to exposition text, in memory only.
 //!
 //! [`catalogue`] declares every family once, [`advice`] says what to do about each; the files of [`families`], one a kind, turn observations into samples of
-//! declared families; [`text`] joins them and looks the text through before it leaves; [`check`] judges
+//! declared families; [`text`] writes them and looks the text through before it leaves; [`check`] judges
 //! textfiles together, by node_exporter's rules.
 
 pub mod advice;

@@ -1,58 +1,109 @@
 //! Families → exposition text, looked through before it leaves.
 
+use std::fmt;
+
+use prometheus::TextEncoder;
+use prometheus::proto::{MetricFamily, MetricType};
+
 use super::families;
-use crate::exposition::FamilyText;
 use crate::exposition::orderly::{self, Disorder};
 use crate::model::snapshot::Snapshot;
 
 /// Why an exposition is not fit to be delivered: always a bug here, never the reader's fault.
 #[derive(Debug)]
-pub struct Unsound(pub Disorder);
+pub enum Unsound {
+    /// A family has no type; the encoder could not write it.
+    Untyped(String),
+    /// The encoder refused.
+    Encoder(prometheus::Error),
+    /// node_exporter would not take what was written.
+    Disorder(Disorder),
+}
 
-impl std::fmt::Display for Unsound {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the exposition made here is unsound (a bug in lab-probe; please report it): {}", self.0)
+impl fmt::Display for Unsound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the exposition made here is unsound (a bug in lab-probe; please report it): ")?;
+        match self {
+            Unsound::Untyped(name) => write!(f, "{name} has no type"),
+            Unsound::Encoder(error) => write!(f, "{error}"),
+            Unsound::Disorder(disorder) => write!(f, "{disorder}"),
+        }
     }
 }
 
 impl std::error::Error for Unsound {}
 
-/// The exposition of a snapshot: what the textfile holds, what is pushed and what `--format prometheus` prints.
+/// The exposition of a snapshot.
 ///
 /// # Errors
 /// [`Unsound`] if node_exporter would not take it; nothing may be delivered then.
 pub fn render(snapshot: &Snapshot) -> Result<String, Unsound> {
-    join(&families::collect(snapshot))
+    encode(&families::collect(snapshot))
 }
 
-/// Joins families, each with at least one series, and looks the text through.
+/// Writes families, each with at least one sample, and looks the text through.
 ///
 /// # Errors
 /// [`Unsound`] if node_exporter would not take it.
-pub fn join(families: &[FamilyText<'_>]) -> Result<String, Unsound> {
-    let mut text = String::with_capacity(families.iter().map(|family| family.as_str().len()).sum());
-    families.iter().for_each(|family| text.push_str(family.as_str()));
-    orderly::check(&text).map_err(Unsound)?;
+pub fn encode(families: &[MetricFamily]) -> Result<String, Unsound> {
+    // The encoder panics on these instead of failing.
+    if let Some(family) = families.iter().find(|f| f.get_field_type() == MetricType::UNTYPED) {
+        return Err(Unsound::Untyped(family.name().to_owned()));
+    }
+    let text = TextEncoder::new().encode_to_string(families).map_err(Unsound::Encoder)?;
+    orderly::check(&text).map_err(Unsound::Disorder)?;
     Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric};
     use proptest::prelude::*;
 
     use super::*;
     use crate::exposition::{self, Distribution, Family, Kind, Series, Value};
 
-    /// A family of any kind, with the same value in every place.
-    fn family<'a>(name: &'a str, help: &str, kind: Kind, rows: &[(Vec<(String, String)>, f64)]) -> FamilyText<'a> {
-        let mut family = FamilyText::new(name, kind, help);
-        for (labels, value) in rows {
-            let labels = labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            match kind {
-                Kind::Histogram => family.add_histogram(labels, [(0.25, 3)].into_iter(), *value, 7),
-                _ => family.add(labels, *value),
+    /// A metric of a type by its number, with the same value in every place.
+    fn metric(kind: MetricType, labels: &[(String, String)], value: f64) -> Metric {
+        let mut metric = Metric::default();
+        match kind {
+            MetricType::COUNTER => {
+                let mut counter = Counter::default();
+                counter.set_value(value);
+                metric.set_counter(counter);
+            }
+            MetricType::HISTOGRAM => {
+                let mut histogram = Histogram::default();
+                let mut bucket = Bucket::default();
+                bucket.set_upper_bound(0.25);
+                bucket.set_cumulative_count(3);
+                histogram.set_bucket(vec![bucket]);
+                histogram.set_sample_sum(value);
+                histogram.set_sample_count(7);
+                metric.set_histogram(histogram);
+            }
+            _ => {
+                let mut gauge = Gauge::default();
+                gauge.set_value(value);
+                metric.set_gauge(gauge);
             }
         }
+        let pairs = labels.iter().map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name(name.clone());
+            pair.set_value(value.clone());
+            pair
+        });
+        metric.set_label(pairs.collect());
+        metric
+    }
+
+    fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+        let mut family = MetricFamily::default();
+        family.set_name(name.to_owned());
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        family.set_metric(metrics);
         family
     }
 
@@ -72,12 +123,12 @@ mod tests {
         fn what_is_written_is_read_back_the_same(
             name in "[a-zA-Z_:][a-zA-Z0-9_:]{0,80}",
             help in any_text().prop_filter(
-                "an empty HELP is none, and the format leaves out blanks before one",
+                "the encoder leaves an empty HELP out, the format blanks before one",
                 |help| !help.is_empty() && !help.starts_with([' ', '\t']),
             ),
             label_names in proptest::collection::btree_set("x[a-zA-Z0-9_]{0,20}", 0..4),
             values in proptest::collection::vec((proptest::collection::vec(any_text(), 4), proptest::num::f64::ANY), 1..5),
-            kind in prop_oneof![Just(Kind::Counter), Just(Kind::Gauge), Just(Kind::Histogram)],
+            kind in prop_oneof![Just(MetricType::COUNTER), Just(MetricType::GAUGE), Just(MetricType::HISTOGRAM)],
         ) {
             let rows: Vec<(Vec<(String, String)>, f64)> = values
                 .iter()
@@ -89,11 +140,17 @@ mod tests {
                     (labels, if value.is_nan() { f64::INFINITY } else { *value })
                 })
                 .collect();
-            let text = join(&[family(&name, &help, kind, &rows)]).expect("sound");
-            let lines = if kind == Kind::Histogram { 4 } else { 1 };
+            let metrics = rows.iter().map(|(labels, value)| metric(kind, labels, *value)).collect();
+            let text = encode(&[family(&name, &help, kind, metrics)]).expect("sound");
+            let read_kind = match kind {
+                MetricType::COUNTER => Kind::Counter,
+                MetricType::HISTOGRAM => Kind::Histogram,
+                _ => Kind::Gauge,
+            };
+            let lines = if kind == MetricType::HISTOGRAM { 4 } else { 1 };
             let series = rows.iter().enumerate().map(|(i, (labels, value))| Series {
                 labels: labels.clone(),
-                value: match kind {
+                value: match read_kind {
                     Kind::Histogram => Value::Histogram(Distribution {
                         points: vec![(0.25, 3.0), (f64::INFINITY, 7.0)],
                         sum: Some(*value),
@@ -105,7 +162,7 @@ mod tests {
                 timestamp_ms: None,
                 line: 3 + i * lines,
             });
-            let expected = Family { name: name.clone(), help: Some(help.clone()), kind, line: 1, series: series.collect() };
+            let expected = Family { name, help: Some(help), kind: read_kind, line: 1, series: series.collect() };
             prop_assert_eq!(exposition::parse(text.as_bytes()).expect("read back"), vec![expected]);
         }
 
@@ -119,18 +176,26 @@ mod tests {
 
     #[test]
     fn what_node_exporter_would_not_take_whole_does_not_leave() {
-        let row = |label: &str, value: f64| (vec![("a".to_owned(), label.to_owned())], value);
-        let gauge = |name: &'static str, help: &str, rows: &[_]| family(name, help, Kind::Gauge, rows);
+        let labels = |value: &str| vec![("a".to_owned(), value.to_owned())];
+        let gauge = |value: &str, number| metric(MetricType::GAUGE, &labels(value), number);
+        let refused = |families: &[MetricFamily]| encode(families).expect_err("unsound").to_string();
+        let mut stamped = gauge("x", 1.0);
+        stamped.set_timestamp_ms(5);
         for (families, part) in [
-            (vec![family("a", "x", Kind::Untyped, &[row("x", 1.0)])], "a has a line that is out of place"),
-            (vec![gauge("a", "x", &[])], "a has no series"),
-            (vec![gauge("a", "", &[row("x", 1.0)])], "a has no HELP"),
-            (vec![gauge("a-b", "x", &[row("x", 1.0)])], "no metric name after HELP"),
-            (vec![gauge("a", "x", &[row("x", 1.0), row("x", 2.0)])], "same labels"),
-            (vec![gauge("a", "x", &[row("x", f64::NAN)])], "a is not a number"),
-            (vec![gauge("a", "x", &[row("x", 1.0)]), gauge("a", "x", &[row("y", 1.0)])], "a is there twice"),
+            (vec![family("a", "x", MetricType::UNTYPED, vec![gauge("x", 1.0)])], "a has no type"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![])], "no metrics"),
+            (vec![family("a", "", MetricType::GAUGE, vec![gauge("x", 1.0)])], "a has a line that is out of place"),
+            (vec![family("a-b", "x", MetricType::GAUGE, vec![gauge("x", 1.0)])], "no metric name after HELP"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", 1.0), gauge("x", 2.0)])], "same labels"),
+            (
+                vec![family("a", "x", MetricType::GAUGE, vec![gauge("", 1.0), metric(MetricType::GAUGE, &[], 2.0)])],
+                "do not have the same labels",
+            ),
+            (vec![family("a", "x", MetricType::GAUGE, vec![stamped])], "a carries a timestamp"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", f64::NAN)])], "a is not a number"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", 1.0)]); 2], "a is there twice"),
         ] {
-            let sentence = join(&families).expect_err("unsound").to_string();
+            let sentence = refused(&families);
             assert!(sentence.contains(part), "{sentence}");
         }
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::Timestamp;
 use lab_probe::clock::Deadline;
-use lab_probe::exposition::{self, Family, FamilyText, Kind, Series, Value};
-use lab_probe::metrics::text::{join, render};
+use lab_probe::exposition::{self, Family, Series, Value};
+use lab_probe::metrics::text::{encode, render};
 use lab_probe::model::mcp::{McpFacts, McpMemory, McpTarget, Reach, Transport};
 use lab_probe::model::observation::{Facts, Memory, Observation};
 use lab_probe::model::reason::{Failure, Reason};
@@ -20,6 +20,7 @@ use lab_probe::model::target::{Probe, Schedule, Target};
 use lab_probe::model::thunes::{
     BreakerState, Histogram, KillSwitch, ORDER_LATENCY_BUCKETS, OrderCount, ThunesFacts, ThunesTarget,
 };
+use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::harness::Lab;
 use crate::harness::daemon::{Daemon, open_to_all};
@@ -298,11 +299,25 @@ impl AnyFamily {
     }
 
     fn encoded(&self) -> String {
-        let mut family = FamilyText::new(&self.name, Kind::Gauge, &self.help);
-        for (labels, value) in &self.rows {
-            family.add(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())), *value);
-        }
-        join(&[family]).unwrap_or_else(|unsound| panic!("{unsound}"))
+        let metric = |(labels, value): &(BTreeMap<String, String>, f64)| {
+            let pair = |(name, value): (&String, &String)| {
+                let mut pair = LabelPair::default();
+                pair.set_name(name.clone());
+                pair.set_value(value.clone());
+                pair
+            };
+            let (mut metric, mut gauge) = (Metric::default(), Gauge::default());
+            gauge.set_value(*value);
+            metric.set_gauge(gauge);
+            metric.set_label(labels.iter().map(pair).collect());
+            metric
+        };
+        let mut family = MetricFamily::default();
+        family.set_name(self.name.clone());
+        family.set_help(self.help.clone());
+        family.set_field_type(MetricType::GAUGE);
+        family.set_metric(self.rows.iter().map(metric).collect());
+        encode(&[family]).unwrap_or_else(|unsound| panic!("{unsound}"))
     }
 
     fn compare(&self, families: &[Family]) {

@@ -7,15 +7,18 @@ mod service;
 mod thunes;
 mod worktree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram as ProtoHistogram, LabelPair, Metric, MetricFamily, MetricType,
+};
 
 use super::catalogue::{self, Declared, Family, Type};
-use crate::exposition::{FamilyText, Kind};
 use crate::model::observation::{Facts, Memory};
 use crate::model::snapshot::{Entry, Snapshot};
 
 /// Every family that has at least one sample, in the catalogue's order.
-pub fn collect(snapshot: &Snapshot) -> Vec<FamilyText<'static>> {
+pub fn collect(snapshot: &Snapshot) -> Vec<MetricFamily> {
     let mut samples = Samples::new(&snapshot.labels, snapshot.pass.counting);
     for entry in &snapshot.entries {
         add_entry(entry, &mut samples);
@@ -58,17 +61,18 @@ pub struct Buckets<const BOUNDS: usize> {
     pub count: u64,
 }
 
-/// Writes samples of declared families, each with the config's labels.
+/// Gathers samples of declared families and adds the config's labels to each.
 #[derive(Debug)]
 pub struct Samples<'a> {
     common: &'a BTreeMap<String, String>,
     counting: bool,
-    families: Vec<(&'static Family, FamilyText<'static>)>,
+    families: BTreeMap<&'static str, Vec<Metric>>,
+    seen: BTreeSet<(&'static str, Vec<String>)>,
 }
 
 impl<'a> Samples<'a> {
     fn new(common: &'a BTreeMap<String, String>, counting: bool) -> Self {
-        Samples { common, counting, families: Vec::with_capacity(catalogue::ALL.len()) }
+        Samples { common, counting, families: BTreeMap::new(), seen: BTreeSet::new() }
     }
 
     /// Adds a gauge or counter; a value that is no finite number is left out: absent beats wrong.
@@ -78,12 +82,23 @@ impl<'a> Samples<'a> {
         labels: [&str; LABELS],
         value: f64,
     ) {
-        let labels = self.labels(declared, labels);
-        if value.is_finite()
-            && let Some(family) = self.family(declared)
-        {
-            family.add(labels, value);
+        if !value.is_finite() {
+            return;
         }
+        let mut metric = Metric::default();
+        match declared.kind {
+            Type::Gauge | Type::Histogram(_) => {
+                let mut gauge = Gauge::default();
+                gauge.set_value(value);
+                metric.set_gauge(gauge);
+            }
+            Type::Counter => {
+                let mut counter = Counter::default();
+                counter.set_value(value);
+                metric.set_counter(counter);
+            }
+        }
+        self.push(declared, &labels, metric);
     }
 
     /// Adds a value that may not have been measured.
@@ -98,7 +113,7 @@ impl<'a> Samples<'a> {
         }
     }
 
-    /// Adds a histogram; `+Inf` comes by itself.
+    /// Adds a histogram. The encoder adds `+Inf` by itself.
     pub fn add_histogram<const LABELS: usize, const BOUNDS: usize>(
         &mut self,
         declared: &'static Declared<LABELS, BOUNDS>,
@@ -106,54 +121,64 @@ impl<'a> Samples<'a> {
         buckets: &Buckets<BOUNDS>,
     ) {
         let Type::Histogram(bounds) = declared.kind else { return };
-        let labels = self.labels(declared, labels);
-        if buckets.sum.is_finite()
-            && let Some(family) = self.family(declared)
-        {
-            let below = bounds.iter().copied().zip(buckets.cumulative);
-            family.add_histogram(labels, below, buckets.sum, buckets.count);
+        if !buckets.sum.is_finite() {
+            return;
         }
-    }
-
-    /// The labels of a series: those of its family, then the config's.
-    fn labels<'l, const LABELS: usize>(
-        &self,
-        family: &'static Family,
-        values: [&'l str; LABELS],
-    ) -> impl Iterator<Item = (&'l str, &'l str)> + Clone + use<'a, 'l, LABELS>
-    where
-        'a: 'l,
-    {
-        let common = self.common.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        family.labels.iter().copied().zip(values).chain(common)
-    }
-
-    /// Where the samples of a family go; `None` for what counts, while what was counted before is not known.
-    fn family(&mut self, family: &'static Family) -> Option<&mut FamilyText<'static>> {
-        if !self.counting && !matches!(family.kind, Type::Gauge) {
-            return None;
-        }
-        // Names are constants: comparing where they are is enough, and cheaper.
-        let known = self.families.iter().position(|(known, _)| std::ptr::eq(*known, family));
-        let index = known.unwrap_or_else(|| {
-            let kind = match family.kind {
-                Type::Gauge => Kind::Gauge,
-                Type::Counter => Kind::Counter,
-                Type::Histogram(_) => Kind::Histogram,
-            };
-            self.families.push((family, FamilyText::new(family.name, kind, family.help)));
-            self.families.len() - 1
+        let filled = bounds.iter().zip(buckets.cumulative).map(|(bound, count)| {
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound);
+            bucket.set_cumulative_count(count);
+            bucket
         });
-        Some(&mut self.families[index].1)
+        let mut histogram = ProtoHistogram::default();
+        histogram.set_bucket(filled.collect());
+        histogram.set_sample_sum(buckets.sum);
+        histogram.set_sample_count(buckets.count);
+        let mut metric = Metric::default();
+        metric.set_histogram(histogram);
+        self.push(declared, &labels, metric);
     }
 
-    fn finish(mut self) -> Vec<FamilyText<'static>> {
-        self.families.sort_by_key(|(family, _)| catalogue::ALL.iter().position(|known| std::ptr::eq(*known, *family)));
-        let mut texts: Vec<_> = self.families.into_iter().map(|(_, text)| text).collect();
+    fn push(&mut self, family: &'static Family, labels: &[&str], mut metric: Metric) {
+        if !self.counting && !matches!(family.kind, Type::Gauge) {
+            return;
+        }
+        let key = labels.iter().map(|value| (*value).to_owned()).collect();
         // What is remembered may come from a damaged state: one series too few beats a file that nobody reads.
-        texts.iter_mut().for_each(FamilyText::drop_repeated);
-        texts
+        if !self.seen.insert((family.name, key)) {
+            return;
+        }
+        let own = family.labels.iter().copied().zip(labels.iter().copied());
+        let common = self.common.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        metric.set_label(own.chain(common).map(|(name, value)| pair(name, value)).collect());
+        self.families.entry(family.name).or_default().push(metric);
     }
+
+    fn finish(mut self) -> Vec<MetricFamily> {
+        let declared = catalogue::ALL.iter();
+        let filled = declared.filter_map(|family| Some((family, self.families.remove(family.name)?)));
+        filled
+            .map(|(family, metrics)| {
+                let mut proto = MetricFamily::default();
+                proto.set_name(family.name.to_owned());
+                proto.set_help(family.help.to_owned());
+                proto.set_field_type(match family.kind {
+                    Type::Gauge => MetricType::GAUGE,
+                    Type::Counter => MetricType::COUNTER,
+                    Type::Histogram(_) => MetricType::HISTOGRAM,
+                });
+                proto.set_metric(metrics);
+                proto
+            })
+            .collect()
+    }
+}
+
+fn pair(name: &str, value: &str) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value.to_owned());
+    pair
 }
 
 /// 1 for true, 0 for false.
@@ -296,7 +321,7 @@ mod tests {
         samples.add(&catalogue::LAB_PROBE_DEADLINE_EXCEEDED, [], f64::INFINITY);
         let buckets = Buckets { cumulative: [0, 1, 1, 1, 1, 1, 1, 2], sum: 60.5, count: 3 };
         samples.add_histogram(&THUNES_WS_GAP_SECONDS, ["testnet"], &buckets);
-        let text = text::join(&samples.finish()).expect("sound");
+        let text = text::encode(&samples.finish()).expect("sound");
         let infinite = "thunes_ws_gap_seconds_bucket{environment=\"testnet\",le=\"+Inf\"} 3";
         assert_eq!(text.lines().filter(|line| line.to_lowercase().contains("inf\"")).collect::<Vec<_>>(), [infinite]);
         assert!(text.contains("thunes_ws_gap_seconds_bucket{environment=\"testnet\",le=\"0.5\"} 1\n"), "{text}");
