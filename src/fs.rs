@@ -5,7 +5,7 @@ mod failure;
 pub mod remedy;
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -39,7 +39,8 @@ pub fn settle(limit: Duration) -> Option<MutexGuard<'static, ()>> {
 /// [`io::ErrorKind::FileTooLarge`] past the limit, [`io::ErrorKind::InvalidInput`] for anything that is no regular
 /// file (a FIFO is never waited for), else what the operating system said.
 pub fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    read_open(&open_regular(path)?, limit)
+    let (file, metadata) = open_asked(path)?;
+    read_sized(&file, metadata.len(), limit)
 }
 
 /// Reads the rest of an open file, at most `limit` bytes: for a file that is also asked something else.
@@ -47,9 +48,12 @@ pub fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// [`io::ErrorKind::FileTooLarge`] past the limit, else what the operating system said.
 pub fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
+    read_sized(file, file.metadata().map_or(0, |metadata| metadata.len()), limit)
+}
+
+fn read_sized(file: &File, size: u64, limit: u64) -> io::Result<Vec<u8>> {
     // Room for all of it and one byte that is not there: two reads instead of dozens. The size is only a hint.
-    let size = file.metadata().map_or(0, |metadata| metadata.len().min(limit));
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
+    let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or(0) + 1);
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));
@@ -62,16 +66,19 @@ pub fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// [`io::ErrorKind::InvalidInput`] for anything that is no regular file, else what the operating system said.
 pub fn open_regular(path: &Path) -> io::Result<File> {
+    open_asked(path).map(|(file, _)| file)
+}
+
+/// [`open_regular`], with what the open file said of itself.
+fn open_asked(path: &Path) -> io::Result<(File, Metadata)> {
     // Looked at before it is opened, because opening a device can already have an effect; and again afterwards,
     // because the name may mean another file by then.
     if !std::fs::metadata(path)?.is_file() {
         return Err(not_regular());
     }
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(not_regular());
-    }
-    Ok(file)
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(not_regular()) }
 }
 
 fn not_regular() -> io::Error {
@@ -157,17 +164,16 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn write_new(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    match uninterrupted(|| std::fs::remove_file(temporary)) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(step("remove an old temporary file", e)),
-        _ => {}
-    }
     // O_EXCL: never follows a symbolic link that somebody put there.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(temporary)
-        .map_err(|e| step("create a temporary file", e))?;
+    let create = || OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary);
+    let created = match create() {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            uninterrupted(|| std::fs::remove_file(temporary)).map_err(|e| step("remove an old temporary file", e))?;
+            create()
+        }
+        created => created,
+    };
+    let mut file = created.map_err(|e| step("create a temporary file", e))?;
     file.write_all(bytes).map_err(|e| step("write", e))?;
     // The umask may have taken bits away.
     file.set_permissions(Permissions::from_mode(mode)).map_err(|e| step("set the mode", e))?;
@@ -193,11 +199,15 @@ pub fn ensure_private_directory(directory: &Path) -> io::Result<()> {
 /// # Errors
 /// [`io::ErrorKind::FileTooLarge`] where the file would grow past `limit` bytes, else what the operating system said.
 pub fn append_capped(path: &Path, bytes: &[u8], limit: u64) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        ensure_private_directory(directory)?;
-    }
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
-    let mut file = OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    let open = || OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path);
+    let mut file = match (open(), path.parent()) {
+        (Err(e), Some(directory)) if e.kind() == io::ErrorKind::NotFound => {
+            ensure_private_directory(directory)?;
+            open()?
+        }
+        (opened, _) => opened?,
+    };
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(not_regular());

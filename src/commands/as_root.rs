@@ -34,8 +34,8 @@ fn starts(target: &Target) -> bool {
 
 /// Root of a user namespace is root only within it.
 fn is_root() -> bool {
-    let map = fs::read_capped(Path::new("/proc/self/uid_map"), 1 << 16).unwrap_or_default();
-    rustix::process::geteuid().is_root() && is_machines(&String::from_utf8_lossy(&map))
+    let map = || fs::read_capped(Path::new("/proc/self/uid_map"), 1 << 16).unwrap_or_default();
+    rustix::process::geteuid().is_root() && is_machines(&String::from_utf8_lossy(&map()))
 }
 
 /// Whether user 0 of a namespace is user 0 outside, by its `uid_map` (user_namespaces(7)): first id inside, first

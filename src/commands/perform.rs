@@ -333,8 +333,8 @@ fn kind_of(probe: &Probe) -> Kind {
 }
 
 fn note_next_due(entries: &mut [Entry], state: &State, now: Timestamp) {
-    let targets: Vec<Target> = entries.iter().map(|entry| entry.target.clone()).collect();
-    let turns = plan::due::turns(&targets, &state.targets, state.created_at, now);
+    let targets = entries.iter().map(|entry| &entry.target);
+    let turns = plan::due::turns(targets, &state.targets, state.created_at, now);
     for (entry, turn) in entries.iter_mut().zip(turns) {
         entry.next_due = match turn {
             Turn::At(at) => Some(at),

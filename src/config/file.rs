@@ -1,7 +1,7 @@
 //! The file as written: read within bounds, decoded, parsed with the place of every value.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -26,15 +26,17 @@ pub(crate) struct Source {
 /// # Errors
 /// A sentence of its own for a directory, a FIFO, a device, a file that is too large, NUL bytes, and invalid UTF-8.
 pub(crate) fn read(path: &Path, real: &Path) -> Result<Source, ConfigError> {
-    let mut file = fs::open_regular(real).map_err(|error| ConfigError::whole(path, unreadable(real, &error)))?;
-    let mut bytes = Vec::new();
-    (&mut file)
-        .take(LIMIT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| ConfigError::whole(path, format!("cannot be read: {error}")))?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(ConfigError::whole(path, format!("larger than {} MiB; no configuration is", LIMIT >> 20)));
-    }
+    let file = fs::open_regular(real).map_err(|error| ConfigError::whole(path, unreadable(real, &error)))?;
+    let bytes = fs::read_open(&file, LIMIT).map_err(|error| {
+        let too_large = error.kind() == io::ErrorKind::FileTooLarge;
+        let mib = LIMIT >> 20;
+        let what = if too_large {
+            format!("larger than {mib} MiB; no configuration is")
+        } else {
+            format!("cannot be read: {error}")
+        };
+        ConfigError::whole(path, what)
+    })?;
     Ok(Source { text: decode(path, bytes)?, file })
 }
 

@@ -41,15 +41,16 @@ pub fn exposure(path: &Path, file: &File) -> io::Result<Option<Exposure>> {
         return Ok(Some(exposure));
     }
     // A symbolic link can be replaced where it lies, its target where that lies.
-    let mut directories: Vec<&Path> = [path.parent(), real.parent()].into_iter().flatten().collect();
-    directories.dedup();
-    for directory in directories {
+    if let (Some(directory), true) = (path.parent(), path.parent() != real.parent()) {
         let directory = directory.canonicalize()?;
         if let Some(exposure) = of_directory(&directory, &directory.metadata()?) {
             return Ok(Some(exposure));
         }
     }
-    Ok(None)
+    match real.parent() {
+        Some(directory) => Ok(of_directory(directory, &directory.metadata()?)),
+        None => Ok(None),
+    }
 }
 
 fn of_file(path: &Path, metadata: &Metadata, ours: u32) -> Option<Exposure> {

@@ -30,15 +30,15 @@ pub enum Turn {
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// Says for every target, in their order, whether it is due at `now`. `anchor` is when the state began.
-pub fn turns(
-    targets: &[Target],
+pub fn turns<'a>(
+    targets: impl IntoIterator<Item = &'a Target, IntoIter: Clone>,
     remembered: &BTreeMap<String, Remembered>,
     anchor: Timestamp,
     now: Timestamp,
 ) -> Vec<Turn> {
-    let spread = Spread::over(targets, anchor);
+    let targets = targets.into_iter();
+    let spread = Spread::over(targets.clone());
     targets
-        .iter()
         .enumerate()
         .map(|(index, target)| {
             let known = remembered.get(&target.id().to_string());
@@ -107,14 +107,16 @@ struct Spread {
 }
 
 impl Spread {
-    fn over(targets: &[Target], _anchor: Timestamp) -> Self {
+    fn over<'a>(targets: impl Iterator<Item = &'a Target>) -> Self {
         let mut sharing: BTreeMap<Duration, Vec<usize>> = BTreeMap::new();
-        for (index, target) in targets.iter().enumerate() {
+        let mut count = 0;
+        for (index, target) in targets.enumerate() {
+            count = index + 1;
             if !costs_nothing(target) {
                 sharing.entry(target.schedule.ttl).or_default().push(index);
             }
         }
-        let mut phases = vec![Duration::ZERO; targets.len()];
+        let mut phases = vec![Duration::ZERO; count];
         for (ttl, members) in sharing {
             let count = members.len() as u32;
             for (rank, index) in members.into_iter().enumerate() {

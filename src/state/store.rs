@@ -54,8 +54,8 @@ pub struct LastPass {
     pub deadline_exceeded: bool,
 }
 
-/// The file's shape. Targets are kept apart as raw text so that one that cannot be read costs only itself.
-#[derive(Serialize, Deserialize)]
+/// The file's shape, read. Targets are kept apart as raw text so that one that cannot be read costs only itself.
+#[derive(Deserialize)]
 struct OnDisk<T> {
     version: u32,
     created_at: Timestamp,
@@ -71,6 +71,19 @@ struct OnDisk<T> {
     written: Written,
     #[serde(default)]
     warned: Vec<String>,
+}
+
+/// The file's shape, written.
+#[derive(Serialize)]
+struct ToDisk<'a> {
+    version: u32,
+    created_at: Timestamp,
+    targets: &'a BTreeMap<String, Remembered>,
+    output_failures: &'a BTreeMap<String, u64>,
+    pass_failures: u64,
+    last_pass: Option<LastPass>,
+    written: &'a Written,
+    warned: &'a [String],
 }
 
 /// A loaded state and what was odd about it.
@@ -234,17 +247,13 @@ pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
 /// # Errors
 /// Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
 pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
-    let disk = OnDisk {
-        version: VERSION,
-        created_at: state.created_at,
-        targets: state.targets.iter().map(|(id, remembered)| (id.clone(), remembered)).collect(),
-        output_failures: state.output_failures.clone(),
-        pass_failures: state.pass_failures,
-        last_pass: state.last_pass,
-        written: state.written.clone(),
-        warned: state.warned.clone(),
-    };
-    let mut bytes = serde_json::to_vec(&disk)?;
+    let State { created_at, targets, output_failures, pass_failures, last_pass, written, warned } = state;
+    let (created_at, pass_failures, last_pass) = (*created_at, *pass_failures, *last_pass);
+    let version = VERSION;
+    let disk = ToDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned };
+    // A target takes some 700 bytes.
+    let mut bytes = Vec::with_capacity(1024 * (targets.len() + 4));
+    serde_json::to_writer(&mut bytes, &disk)?;
     bytes.push(b'\n');
     Ok(bytes)
 }

@@ -1,6 +1,7 @@
 //! Which files to look at: the table of clients, laid over this user's directories and projects.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::clients::{Base, CLIENTS, Client, ClientFile, Scope};
@@ -111,6 +112,16 @@ impl Root {
         }
     }
 
+    /// Whether it is the home or the top of the file system and in no repository, so that it holds no project.
+    ///
+    /// It asks only directories that have answered when the user's own files were read.
+    pub(super) fn is_plain_home(&self, home: Option<&Path>) -> bool {
+        let Root::WorkingDirectory(cwd) = self else { return false };
+        let is_absent = |path: PathBuf| path.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        (Some(cwd.as_path()) == home || cwd.parent().is_none())
+            && cwd.ancestors().all(|above| [".git", "HEAD"].iter().all(|name| is_absent(above.join(name))))
+    }
+
     /// The projects there. The home is none unless it is a repository: what lies in it is the user's own.
     pub(super) fn projects(&self, home: Option<&Path>) -> Vec<Project> {
         match self {
@@ -189,6 +200,10 @@ mod tests {
         assert_eq!(at(&root, None, "plain/d"), paths(&["plain/d"]));
         assert_eq!(at(&root, Some(&root.join("plain")), "plain"), paths(&[]), "the home is no project");
         assert_eq!(at(&root, Some(&root.join("a/repo")), "a/repo"), paths(&["a/repo"]), "unless it is a repository");
+        let plain =
+            |cwd: &str, home: &str| Root::WorkingDirectory(root.join(cwd)).is_plain_home(Some(&root.join(home)));
+        assert!(plain("plain", "plain") && plain("/", "plain"));
+        assert!(!plain("plain/d", "plain") && !plain("a/repo", "a/repo") && !plain("a/repo/b", "a/repo/b"));
     }
 
     #[test]

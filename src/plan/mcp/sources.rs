@@ -108,7 +108,9 @@ pub(super) fn projects(
     deadline: Deadline,
     warnings: &mut Vec<String>,
 ) -> Vec<Project> {
-    let roots = places::roots(surroundings, repositories);
+    let mut roots = places::roots(surroundings, repositories);
+    // Where most timers are fired. It needs no thread that could be left behind.
+    roots.retain(|root| !root.is_plain_home(surroundings.home.as_deref()));
     let paths: Vec<PathBuf> = roots.iter().map(|root| root.path().to_owned()).collect();
     let home = surroundings.home.clone();
     let found = patience::each(roots, patience::LIMIT, deadline, move |root| root.projects(home.as_deref()));
