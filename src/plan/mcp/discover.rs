@@ -41,6 +41,8 @@ pub(super) struct Search<'a> {
     pub(super) trusted: &'a TrustStore,
     /// Certificates trusted besides the system's.
     pub(super) ca_file: Option<&'a Path>,
+    /// Where it is kept what need not be read of large files.
+    pub(super) state_dir: &'a Path,
 }
 
 /// What was found.

@@ -4,10 +4,11 @@
 //! capped before this, nesting is capped here, and no message ever quotes the file, which may hold tokens.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use super::pick;
+use super::{excerpt, pick};
 
 /// The syntax of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,14 @@ pub(super) struct Document {
     pub(super) root: Map<String, Value>,
     /// Set for JSON that has comments or trailing commas.
     pub(super) relaxed: bool,
+    /// Long stretches of the file that nothing was kept of, see [`pick::wanted`].
+    pub(super) skipped: Vec<Range<usize>>,
+}
+
+impl Document {
+    fn of(root: Map<String, Value>) -> Document {
+        Document { root, relaxed: false, skipped: Vec::new() }
+    }
 }
 
 /// Files hold tokens, so only the keys at the top are shown.
@@ -52,22 +61,24 @@ impl fmt::Debug for Document {
 /// # Errors
 /// [`SyntaxError`] with the place for anything that is not a table in this syntax.
 pub(super) fn parse(bytes: &[u8], syntax: Syntax) -> Result<Document, SyntaxError> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let mark = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let bytes = &bytes[mark..];
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let valid = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
         at_offset(&valid, valid.len(), "not UTF-8 text")
     })?;
     if text.trim().is_empty() {
-        return Ok(Document { root: Map::new(), relaxed: false });
+        return Ok(Document::of(Map::new()));
     }
-    let (value, relaxed) = match syntax {
+    let (value, relaxed, skipped) = match syntax {
         Syntax::Json => json(text)?,
-        Syntax::Toml => (toml(text)?, false),
-        Syntax::Yaml => (yaml(text)?, false),
+        Syntax::Toml => (toml(text)?, false, Vec::new()),
+        Syntax::Yaml => (yaml(text)?, false, Vec::new()),
     };
+    let skipped = skipped.into_iter().map(|skip| skip.start + mark..skip.end + mark).collect();
     match value {
-        Value::Object(root) => Ok(Document { root, relaxed }),
-        Value::Null => Ok(Document { root: Map::new(), relaxed }),
+        Value::Object(root) => Ok(Document { relaxed, skipped, ..Document::of(root) }),
+        Value::Null => Ok(Document { relaxed, ..Document::of(Map::new()) }),
         _ => Err(SyntaxError { line: 1, column: 1, message: "expected a table of settings at the top".into() }),
     }
 }
@@ -75,9 +86,9 @@ pub(super) fn parse(bytes: &[u8], syntax: Syntax) -> Result<Document, SyntaxErro
 /// Strict JSON first: it is the common case, and of large files only the wanted part is kept. What it refuses is tried
 /// with comments and trailing commas; the error shown is the tolerant parser's. Both stop at a nesting depth of their
 /// own (128 and 512).
-fn json(text: &str) -> Result<(Value, bool), SyntaxError> {
-    if let Ok(value) = pick::wanted(text) {
-        return Ok((value, false));
+fn json(text: &str) -> Result<(Value, bool, Vec<Range<usize>>), SyntaxError> {
+    if let Ok((value, skipped)) = pick::wanted(text, excerpt::STRETCH) {
+        return Ok((value, false, skipped));
     }
     let options = jsonc_parser::ParseOptions {
         allow_comments: true,
@@ -91,7 +102,7 @@ fn json(text: &str) -> Result<(Value, bool), SyntaxError> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    jsonc_parser::parse_to_serde_value(text, &options).map(|value| (value, true)).map_err(|e| SyntaxError {
+    jsonc_parser::parse_to_serde_value(text, &options).map(|value| (value, true, Vec::new())).map_err(|e| SyntaxError {
         line: e.line_display(),
         column: e.column_display(),
         message: lower_first(&e.kind().to_string()),

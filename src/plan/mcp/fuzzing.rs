@@ -51,6 +51,7 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
         repositories: &[],
         trusted: &TrustStore::default(),
         ca_file: None,
+        state_dir: Path::new("/nowhere/state"),
     };
     for gate in [None, Some(Failure::new(Reason::Untrusted, "nobody has allowed it"))] {
         let gated = gate.is_some();

@@ -11,6 +11,7 @@ mod clients;
 mod discover;
 mod document;
 mod entry;
+mod excerpt;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gemini;
@@ -115,6 +116,7 @@ pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline
         repositories: repositories(settings),
         trusted: &trusted,
         ca_file: mcp.ca_file.as_deref(),
+        state_dir: &settings.probe.state_dir,
     };
     let found = discover::discover(&search, deadline.sooner(DISCOVERY_LIMIT));
     plan.warnings.extend(found.warnings);

@@ -1,9 +1,12 @@
 //! The few values of a JSON file that discovery wants. `~/.claude.json` keeps histories and grows to megabytes: what is
 //! not wanted is skipped as it is read; only its key is kept, with nothing behind it.
 
+use std::cell::RefCell;
 use std::fmt;
+use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// What is wanted of a value.
@@ -36,15 +39,42 @@ const WANTED: Pick = Pick::Keys(&[
     ),
 ]);
 
-/// Reads strict JSON and keeps what is wanted.
+/// Reads strict JSON and keeps what is wanted. With it comes where the values stand that were skipped and are at least
+/// `stretch` bytes long; `null` in the place of each would give the same.
 ///
 /// # Errors
 /// What the parser says.
-pub(super) fn wanted(text: &str) -> serde_json::Result<Value> {
+pub(super) fn wanted(text: &str, stretch: usize) -> serde_json::Result<(Value, Vec<Range<usize>>)> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = WANTED.deserialize(&mut deserializer)?;
+    let reading = Reading { text, stretch, skipped: RefCell::default() };
+    let value = Picker { pick: WANTED, reading: &reading }.deserialize(&mut deserializer)?;
     deserializer.end()?;
-    Ok(value)
+    Ok((value, reading.skipped.into_inner()))
+}
+
+/// A text that is being read, and what has been skipped of it.
+struct Reading<'t> {
+    text: &'t str,
+    stretch: usize,
+    skipped: RefCell<Vec<Range<usize>>>,
+}
+
+impl Reading<'_> {
+    fn skip(&self, value: &RawValue) {
+        let value = value.get();
+        // A slice of the text: how far it is from its beginning.
+        let start = value.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
+        if value.len() >= self.stretch {
+            self.skipped.borrow_mut().push(start..start + value.len());
+        }
+    }
+}
+
+/// What is wanted of the next value of a text.
+#[derive(Clone, Copy)]
+struct Picker<'r, 't> {
+    pick: Pick,
+    reading: &'r Reading<'t>,
 }
 
 /// Whether discovery would see this key at the top of a file.
@@ -63,11 +93,11 @@ impl Pick {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Pick {
+impl<'de> DeserializeSeed<'de> for Picker<'_, 'de> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        match self {
+        match self.pick {
             Pick::All => serde::Deserialize::deserialize(deserializer),
             Pick::Keys(_) | Pick::Each(_) => deserializer.deserialize_any(self),
         }
@@ -75,7 +105,7 @@ impl<'de> DeserializeSeed<'de> for Pick {
 }
 
 /// Of anything but a table nothing is wanted; its kind is kept, so that it can be told what is wrong.
-impl<'de> Visitor<'de> for Pick {
+impl<'de> Visitor<'de> for Picker<'_, 'de> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,10 +115,10 @@ impl<'de> Visitor<'de> for Pick {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut table = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            match self.of(&key) {
-                Some(pick) => drop(table.insert(key, entries.next_value_seed(pick)?)),
+            match self.pick.of(&key) {
+                Some(pick) => drop(table.insert(key, entries.next_value_seed(Picker { pick, ..self })?)),
                 None => {
-                    entries.next_value::<IgnoredAny>()?;
+                    self.reading.skip(entries.next_value::<&RawValue>()?);
                     table.insert(key, Value::Null);
                 }
             }
@@ -147,12 +177,22 @@ mod tests {
             "projects": {"/p": {"mcpServers": {"b": 1}, "history": null}, "/q": 5, "/r": []},
             "mcp": [1, 2],
         });
-        assert_eq!(wanted(&text.to_string()).expect("JSON"), expected);
+        let text = text.to_string();
+        assert_eq!(wanted(&text, usize::MAX).expect("JSON"), (expected.clone(), Vec::new()));
+        let (_, skipped) = wanted(&text, 6).expect("JSON");
+        let shown: Vec<&str> = skipped.iter().map(|range| &text[range.clone()]).collect();
+        assert_eq!(shown, ["[{\"mcpServers\":{\"no\":1}}]"]);
+        let (_, skipped) = wanted(&text, 0).expect("JSON");
+        let excerpt = skipped.iter().rev().fold(text.clone(), |mut excerpt, range| {
+            excerpt.replace_range(range.clone(), "null");
+            excerpt
+        });
+        assert_eq!(wanted(&excerpt, usize::MAX).expect("JSON").0, expected);
         for (text, kind) in [("[1]", json!([])), ("5", json!(5)), ("null", json!(null)), ("\"x\"", json!(""))] {
-            assert_eq!(wanted(text).expect(text), kind);
+            assert_eq!(wanted(text, 0).expect(text), (kind, Vec::new()));
         }
         for text in ["", "{", "{\"history\": [}", "{} {}", "{\"history\": nul}"] {
-            assert!(wanted(text).is_err(), "{text:?}");
+            assert!(wanted(text, 0).is_err(), "{text:?}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! lie on a mount that never answers, and is looked at with [`patience`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,8 @@ use serde_json::{Map, Value};
 use super::claude;
 use super::clients::{Client, GENERIC, Scope, by_container, by_path};
 use super::discover::Search;
-use super::document::{self, Document, Syntax};
+use super::document::{self, Document, Syntax, SyntaxError};
+use super::excerpt::Excerpts;
 use super::inspect::PROJECT_LIMIT;
 use super::places::{self, Place, Project};
 use super::trust::{self, Standing, TrustStore};
@@ -71,9 +73,11 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
         own: BTreeSet::new(),
         trusted: search.trusted.clone(),
     };
+    let mut excerpts = Excerpts::in_directory(search.state_dir);
     for place in places::own(search.surroundings) {
-        rules.read_place(place, &mut sources);
+        rules.read_place(place, Some(&mut excerpts), &mut sources);
     }
+    excerpts.save();
     rules.own = sources.read.iter().map(|source| source.canonical.clone()).collect();
     let projects = projects(search.surroundings, search.repositories, deadline, &mut sources.warnings);
     rules.read_projects(projects, deadline, &mut sources);
@@ -161,7 +165,7 @@ impl Rules {
         let read = patience::each(projects.clone(), patience::LIMIT, deadline, move |project| {
             let mut sources = Sources::default();
             for place in places::of_project(project) {
-                rules.read_place(place, &mut sources);
+                rules.read_place(place, None, &mut sources);
             }
             sources
         });
@@ -171,7 +175,7 @@ impl Rules {
     }
 
     /// Reads a client's file in its usual place, if it is there.
-    fn read_place(&self, place: Place, sources: &mut Sources) {
+    fn read_place(&self, place: Place, excerpts: Option<&mut Excerpts>, sources: &mut Sources) {
         // Most of the table is not there: one question, where resolving the path would be several.
         match std::fs::symlink_metadata(&place.path) {
             Ok(_) => {}
@@ -186,11 +190,18 @@ impl Rules {
         };
         let named = self.named.contains(&canonical);
         if (self.discover || named) && !self.own.contains(&canonical) {
-            sources.read.extend(self.source(place, canonical, named, &mut sources.warnings));
+            sources.read.extend(self.source(place, canonical, named, excerpts, &mut sources.warnings));
         }
     }
 
-    fn source(&self, place: Place, canonical: PathBuf, named: bool, warnings: &mut Vec<String>) -> Option<Source> {
+    fn source(
+        &self,
+        place: Place,
+        canonical: PathBuf,
+        named: bool,
+        excerpts: Option<&mut Excerpts>,
+        warnings: &mut Vec<String>,
+    ) -> Option<Source> {
         let outside = place.project.as_ref().filter(|project| !is_inside(&canonical, &project.directory));
         if outside.is_some() && !named {
             let shown = place.path.display();
@@ -200,11 +211,21 @@ impl Rules {
             return None;
         }
         let limit = if place.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
-        let file = read_file(&place.path, limit, warnings)?;
-        let document = parse(&place.path, &file.bytes, place.client.syntax, warnings)?;
-        let to_be_trusted = place.scope == Scope::Project && !named;
-        let untrusted = || to_be_trusted.then(|| untrusted(&canonical, &file.bytes, &self.trusted)).flatten();
-        let gate = file.exposed.or_else(untrusted);
+        let (document, gate) = match excerpts {
+            // The user's own: nobody asks what else is in it.
+            Some(excerpts) if place.scope == Scope::User && place.client.syntax == Syntax::Json => {
+                let read = |file: &File| excerpts.document(&canonical, file, limit);
+                let (parsed, exposed) = read_file(&place.path, read, warnings)?;
+                (told(&place.path, parsed, warnings)?, exposed)
+            }
+            _ => {
+                let (bytes, exposed) = read_file(&place.path, |file| crate::fs::read_open(file, limit), warnings)?;
+                let document = told(&place.path, document::parse(&bytes, place.client.syntax), warnings)?;
+                let to_be_trusted = place.scope == Scope::Project && !named;
+                let untrusted = || to_be_trusted.then(|| untrusted(&canonical, &bytes, &self.trusted)).flatten();
+                (document, exposed.or_else(untrusted))
+            }
+        };
         let switched_off = claude::switched_off_beside(&place);
         Some(Source { place, canonical, document, gate, switched_off })
     }
@@ -217,10 +238,10 @@ fn is_inside(canonical: &Path, directory: &Path) -> bool {
 /// A file that only lab-probe's configuration names.
 fn named_source(path: &Path, warnings: &mut Vec<String>) -> Option<Source> {
     let canonical = std::fs::canonicalize(path).ok()?;
-    let ReadFile { bytes, exposed: gate } = read_file(path, USER_LIMIT, warnings)?;
+    let (bytes, gate) = read_file(path, |file| crate::fs::read_open(file, USER_LIMIT), warnings)?;
     let by_name = by_path(path);
     let syntax = by_name.map_or_else(|| syntax_of(path), |client| client.syntax);
-    let document = parse(path, &bytes, syntax, warnings)?;
+    let document = told(path, document::parse(&bytes, syntax), warnings)?;
     let Some(client) = identify(by_name, syntax, &document.root) else {
         warnings.push(format!("{}: holds no list of MCP servers in a form lab-probe knows", path.display()));
         return None;
@@ -244,16 +265,15 @@ fn identify(by_name: Option<&'static Client>, syntax: Syntax, root: &Map<String,
     by_name.or_else(|| by_container(syntax, |key| root.contains_key(key))).or(root.is_empty().then_some(&GENERIC))
 }
 
-/// A file's contents, and why they are not to be believed, if so.
-struct ReadFile {
-    bytes: Vec<u8>,
-    exposed: Option<Failure>,
-}
-
-fn read_file(path: &Path, limit: u64, warnings: &mut Vec<String>) -> Option<ReadFile> {
+/// What `read` makes of a file, and why it is not to be believed, if so.
+fn read_file<T>(
+    path: &Path,
+    read: impl FnOnce(&File) -> io::Result<T>,
+    warnings: &mut Vec<String>,
+) -> Option<(T, Option<Failure>)> {
     let opened = crate::fs::open_regular(path);
-    match opened.and_then(|file| Ok((crate::fs::read_open(&file, limit)?, access::exposure(path, &file)?))) {
-        Ok((bytes, exposure)) => Some(ReadFile { bytes, exposed: exposure.map(|e| exposed(path, &e, warnings)) }),
+    match opened.and_then(|file| Ok((read(&file)?, access::exposure(path, &file)?))) {
+        Ok((read, exposure)) => Some((read, exposure.map(|e| exposed(path, &e, warnings)))),
         // Gone since it was seen.
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => {
@@ -263,8 +283,9 @@ fn read_file(path: &Path, limit: u64, warnings: &mut Vec<String>) -> Option<Read
     }
 }
 
-fn parse(path: &Path, bytes: &[u8], syntax: Syntax, warnings: &mut Vec<String>) -> Option<Document> {
-    match document::parse(bytes, syntax) {
+/// The document, or a warning that says where it is none.
+fn told(path: &Path, parsed: Result<Document, SyntaxError>, warnings: &mut Vec<String>) -> Option<Document> {
+    match parsed {
         Ok(document) => Some(document),
         Err(e) => {
             let place = format!("{}:{}:{}", path.display(), e.line, e.column);
