@@ -14,10 +14,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::declared::Declared;
 use super::git::Git;
 use super::git::index::Index;
+use super::git::look::path_of;
 use super::git::stamp::Horizon;
 use super::git::walk::{self, Depth};
 use super::record::Recorded;
 use super::reports::{self, Report, pytest::PytestRun};
+use super::submodule_git_dir;
 use crate::model::worktree::{
     Answer, ReportMemory, TestCounts, TestSource, TestStatus, Tests, WorktreeFacts, WorktreeMemory, WorktreeTarget,
 };
@@ -190,7 +192,7 @@ impl Evidence<'_> {
             return *tested == now.digest;
         }
         let seen_before = now.is_some_and(|content| content.since.as_nanosecond() <= tested_ns);
-        let counts = seen_before || self.untouched_since(tested_ns);
+        let counts = seen_before || self.untouched_since(tested_ns, memory);
         if counts {
             known.content = now.map(|content| content.digest.clone());
         }
@@ -199,15 +201,23 @@ impl Evidence<'_> {
 
     /// By times: if the index is older than the tests, only files that differ from it can have changed since; else any
     /// tracked file may have been changed and committed.
-    fn untouched_since(&self, tested_ns: i128) -> bool {
+    fn untouched_since(&self, tested_ns: i128, memory: &WorktreeMemory) -> bool {
         let Some(index) = self.index else { return false };
         if self.newest_edit_ns.is_some_and(|edit| i128::from(edit) > tested_ns) {
             return false;
         }
-        if index.written.is_none_or(|written| written <= tested_ns) {
-            return true;
-        }
-        let walk = walk::walk(&self.git.work_tree, index, &[], Depth::Files, Horizon::now());
-        walk.newest_ns <= tested_ns
+        // Each submodule that was looked into stands in the memory beside the worktree itself, which has no path.
+        let submodules = memory.seen.keys().filter(|path| !path.is_empty());
+        no_file_changed_since(tested_ns, &self.git.work_tree, index)
+            && submodules.map(|path| self.git.work_tree.join(path_of(path))).all(|work_tree| {
+                let index = submodule_git_dir(&work_tree).and_then(|git_dir| Index::read(&git_dir).ok());
+                index.is_some_and(|index| no_file_changed_since(tested_ns, &work_tree, &index))
+            })
     }
+}
+
+/// Whether no file has changed but those that differ from the index, as far as times can tell.
+fn no_file_changed_since(tested_ns: i128, work_tree: &Path, index: &Index) -> bool {
+    index.written.is_none_or(|written| written <= tested_ns)
+        || walk::walk(work_tree, index, &[], Depth::Files, Horizon::now()).newest_ns <= tested_ns
 }

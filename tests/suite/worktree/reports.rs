@@ -218,6 +218,43 @@ fn without_a_memory_times_decide() {
 }
 
 #[test]
+fn a_removal_that_is_in_the_index_already_is_a_change() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    commit(&lab, &main, ".gitignore", "*.xml\n");
+    commit(&lab, &main, "deep/er/gone", "x\n");
+    watch(&lab, &[&main], "");
+    assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"));
+    std::thread::sleep(Duration::from_millis(30));
+    lab.write("LAB/junit.xml", report(1, 0));
+    std::thread::sleep(Duration::from_millis(30));
+    git(&lab, &main, &["rm", "-q", "deep/er/gone"]);
+    assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "staged");
+    git(&lab, &main, &["commit", "-q", "-m", "gone"]);
+    let _ = std::fs::remove_dir_all(lab.path().join("state"));
+    assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "committed");
+}
+
+#[test]
+fn a_commit_in_a_submodule_is_a_change() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    commit(&lab, &main, ".gitignore", "*.xml\n");
+    let part = repository(&lab, "part");
+    let part = part.to_str().expect("text");
+    git(&lab, &main, &["-c", "protocol.file.allow=always", "submodule", "add", "-q", part, "part"]);
+    git(&lab, &main, &["commit", "-q", "-m", "part"]);
+    watch(&lab, &[&main], "");
+    std::thread::sleep(Duration::from_millis(30));
+    lab.write("LAB/junit.xml", report(1, 0));
+    assert_eq!(pass(&lab).tests("main"), pair("passing", "junit"));
+    std::thread::sleep(Duration::from_millis(30));
+    commit(&lab, &main.join("part"), "file", "two\n");
+    let _ = std::fs::remove_dir_all(lab.path().join("state"));
+    assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"));
+}
+
+#[test]
 fn the_newest_verdict_wins() {
     let lab = Lab::new();
     let main = repository(&lab, "LAB");

@@ -196,7 +196,8 @@ pub(super) fn escape(bytes: &[u8]) -> String {
     bytes.escape_ascii().to_string()
 }
 
-pub(super) fn path_of(escaped: &str) -> PathBuf {
+/// Undoes [`escape`] for a path.
+pub(in crate::check::worktree) fn path_of(escaped: &str) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(&unescape(escaped)))
 }
 

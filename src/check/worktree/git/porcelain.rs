@@ -115,6 +115,9 @@ impl Porcelain {
     pub(super) fn forget(&mut self, nested: &[&Path]) {
         use std::os::unix::ffi::OsStrExt;
         self.changed.remove(b".worktree".as_slice());
+        // A file that became `.worktree`, or came from it, is a change by itself and no half of a rename.
+        self.added.retain(|(path, _)| path != b".worktree");
+        self.deleted.retain(|(path, _)| path != b".worktree");
         self.untracked.retain(|path| {
             let bare = path.strip_suffix(b"/").unwrap_or(path);
             path != b".worktree" && !nested.iter().any(|nested| nested.as_os_str().as_bytes() == bare)
@@ -208,6 +211,17 @@ mod tests {
         assert!(porcelain.may_hold_further_renames());
         let porcelain = parsed(&[format!("2 R. N... 100644 100644 100644 {OLD} {NEW} R90 b"), "a".into()]);
         assert_eq!(porcelain.changed_count(), 1);
+    }
+
+    #[test]
+    fn a_file_renamed_from_the_declaration_is_a_change() {
+        let mut porcelain = parsed(&[
+            format!("1 D. N... 100644 000000 000000 {OLD} 0 .worktree"),
+            format!("1 A. N... 000000 100644 100644 0 {OLD} notes"),
+        ]);
+        porcelain.forget(&[]);
+        assert_eq!(porcelain.changed_count(), 1);
+        assert!(!porcelain.may_hold_further_renames());
     }
 
     #[test]
