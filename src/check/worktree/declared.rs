@@ -3,10 +3,13 @@
 //! This is a parser, not a shell: quotes, escapes, comments and `export` are understood, nothing is expanded or run. A
 //! value with an expansion in it is simply not one of the valid words.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::clock::Deadline;
 use crate::fs::{read_capped, replace};
 use crate::model::worktree::{Status, TestStatus};
 
@@ -15,6 +18,9 @@ pub const FILE_NAME: &str = ".worktree";
 
 /// Larger is no declaration.
 const MAX_BYTES: u64 = 64 << 10;
+
+/// An edit waits this long for another one, which takes milliseconds.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// More complaints than this say nothing new.
 const MAX_NOTES: usize = 4;
@@ -257,6 +263,7 @@ pub fn text(worktree: &Path) -> Result<String, EditError> {
 /// # Errors
 /// [`EditError`].
 pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
+    let _turn = take_turn(worktree);
     let mut text = text(worktree)?;
     for declaration in declarations {
         let (key, value) = valid(declaration)?;
@@ -275,6 +282,20 @@ pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
         metadata.permissions().mode() & 0o777
     });
     replace(&path, text.as_bytes(), mode).map_err(|e| EditError::File(path, e))
+}
+
+/// Keeps two edits apart, or the second would write back what it read before the first. The directory is locked, as there
+/// is nothing to create then; where that is not possible, or somebody else keeps it locked, the edit is made all the same.
+fn take_turn(worktree: &Path) -> Option<File> {
+    let directory = File::open(worktree).ok()?;
+    let patience = Deadline::after(MAX_WAIT);
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Some(directory),
+            Err(TryLockError::WouldBlock) if !patience.passed() => std::thread::sleep(Duration::from_millis(5)),
+            Err(_) => return None,
+        }
+    }
 }
 
 fn valid(declaration: &str) -> Result<(&str, &str), EditError> {
@@ -419,6 +440,28 @@ mod tests {
         std::fs::write(&file, "note=\"open\n").expect("written");
         set(worktree.path(), &["note=".into(), "status=blocked".into()]).expect("closed by taking it out");
         assert_eq!(std::fs::read_to_string(&file).expect("read"), "status=\"blocked\"\n");
+    }
+
+    #[test]
+    fn edits_at_the_same_time_all_arrive() {
+        let worktree = tempfile::tempdir().expect("a directory");
+        std::thread::scope(|scope| {
+            for number in 0..16 {
+                let worktree = worktree.path();
+                scope.spawn(move || set(worktree, &[format!("k{number}=v")]).expect("set"));
+            }
+        });
+        let text = std::fs::read_to_string(worktree.path().join(FILE_NAME)).expect("read");
+        assert_eq!(text.lines().count(), 16, "{text}");
+    }
+
+    #[test]
+    fn a_directory_that_somebody_keeps_locked_can_be_edited() {
+        let worktree = tempfile::tempdir().expect("a directory");
+        let theirs = File::open(worktree.path()).expect("opened");
+        theirs.lock().expect("locked");
+        set(worktree.path(), &["status=blocked".into()]).expect("set");
+        assert_eq!(text(worktree.path()).expect("read"), "status=\"blocked\"\n");
     }
 
     #[test]

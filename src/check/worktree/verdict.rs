@@ -42,7 +42,9 @@ pub(super) fn decide(
     facts: &mut WorktreeFacts,
     memory: &mut WorktreeMemory,
 ) {
-    let evidence = Evidence { git, index, newest_edit_ns: newest_edit(answer, memory) };
+    let latest = crate::clock::now() + CLOCK_SLACK;
+    let newest_edit_ns = newest_edit(answer, memory);
+    let evidence = Evidence { git, index, newest_edit_ns, latest_ns: latest.as_nanosecond() };
     let pytest = reports::pytest::last_run(&target.path);
     let mut known = std::mem::take(&mut memory.reports);
     let pytest_known = pytest.as_ref().and_then(|run| known.remove(&key(&run.path)));
@@ -73,7 +75,6 @@ pub(super) fn decide(
     // Of two at the same instant the first wins: `record` knows more than the report its command left.
     candidates.reverse();
     // One of the future was made under a wrong clock: it must not win over every newer one until that time comes.
-    let latest = crate::clock::now() + CLOCK_SLACK;
     facts.tests = candidates.into_iter().max_by_key(|tests| tests.tested_at.filter(|at| *at <= latest));
     facts.tests_ignored = (facts.tests.is_none() && ignored).then(|| CHANGED.to_owned());
 }
@@ -90,7 +91,7 @@ fn forget_checked_out(found: &mut Vec<Report>, index: Option<&Index>, work_tree:
         }
         let path = work_tree.join(OsStr::from_bytes(entry.path()));
         if let Some(number) = by_path.remove(&key(&path))
-            && (i128::from(entry.mtime.0) * 1_000_000_000 + i128::from(entry.mtime.1)) == found[number].written_ns
+            && (i128::from(entry.mtime.0) * 1_000_000_000 + i128::from(entry.mtime.1)) == found[number].mtime_ns
         {
             checked_out.insert(number);
         }
@@ -182,6 +183,8 @@ struct Evidence<'a> {
     git: &'a Git,
     index: Option<&'a Index>,
     newest_edit_ns: Option<i64>,
+    /// Times after this one are none of the past.
+    latest_ns: i128,
 }
 
 impl Evidence<'_> {
@@ -190,6 +193,10 @@ impl Evidence<'_> {
         let now = memory.content.as_ref();
         if let (Some(tested), Some(now)) = (&known.content, now) {
             return *tested == now.digest;
+        }
+        // A time that is still to come, from a clock that was wrong, does not tell what came after it.
+        if tested_ns > self.latest_ns {
+            return false;
         }
         let seen_before = now.is_some_and(|content| content.since.as_nanosecond() <= tested_ns);
         let counts = seen_before || self.untouched_since(tested_ns, memory);
@@ -220,4 +227,27 @@ impl Evidence<'_> {
 fn no_file_changed_since(tested_ns: i128, work_tree: &Path, index: &Index) -> bool {
     index.written.is_none_or(|written| written <= tested_ns)
         || walk::walk(work_tree, index, &[], Depth::Files, Horizon::now()).newest_ns <= tested_ns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{self, Deadline};
+    use crate::model::worktree::Content;
+
+    #[test]
+    fn what_was_there_before_and_after_the_tests_was_tested_unless_their_time_is_still_to_come() {
+        let nowhere = Path::new("/nowhere");
+        let git = Git::new(nowhere, nowhere, nowhere, Deadline::after(Duration::from_secs(1)), clock::now());
+        let now = clock::now();
+        let evidence =
+            Evidence { git: &git, index: None, newest_edit_ns: None, latest_ns: (now + CLOCK_SLACK).as_nanosecond() };
+        let content = Content { digest: "content".to_owned(), since: now - SignedDuration::from_secs(60) };
+        let memory = WorktreeMemory { content: Some(content), ..WorktreeMemory::default() };
+        let counts = |seconds| {
+            let tested = now + SignedDuration::from_secs(seconds);
+            evidence.counts(tested.as_nanosecond(), &mut ReportMemory::default(), &memory)
+        };
+        assert_eq!([-90, -30, 0, 86_400].map(counts), [false, true, true, false]);
+    }
 }

@@ -255,6 +255,55 @@ fn a_commit_in_a_submodule_is_a_change() {
 }
 
 #[test]
+fn a_report_with_a_time_to_come_does_not_outlive_an_edit() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    commit(&lab, &main, ".gitignore", "*.xml\n");
+    watch(&lab, &[&main], "");
+    std::thread::sleep(Duration::from_millis(30));
+    let path = lab.write("LAB/junit.xml", report(1, 0));
+    let opened = std::fs::File::options().write(true).open(path).expect("opened");
+    opened.set_modified(wall_clock() + Duration::from_secs(30 * 86_400)).expect("set");
+    std::thread::sleep(Duration::from_millis(30));
+    std::fs::write(main.join("file"), "edited\n").expect("written");
+    assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "edited after it was written");
+    assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "and seen before it claims to have been written");
+    lab.write("LAB/junit.xml", report(1, 1));
+    assert_eq!(pass(&lab).tests("main"), pair("failing", "junit"), "written anew");
+}
+
+#[test]
+fn a_split_index_keeps_every_kind_of_verdict() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    for file in ["a/one", "a/two", "b/three", ".gitignore"] {
+        commit(&lab, &main, file, "*.xml\n");
+    }
+    git(&lab, &main, &["config", "splitIndex.maxPercentChange", "100"]);
+    git(&lab, &main, &["update-index", "--split-index"]);
+    watch(&lab, &[&main], "");
+    // One entry replaced, one removed, one added beside those of the shared part.
+    commit(&lab, &main, "a/one", "two\n");
+    git(&lab, &main, &["rm", "-q", "a/two"]);
+    commit(&lab, &main, "c/four", "four\n");
+    lab.run(["record", "-C", main.to_str().expect("text"), "--", "true"]).expect_code(0);
+    assert_eq!(pass(&lab).tests("main"), pair("passing", "record"));
+    for file in ["a/one", "b/three", "c/four"] {
+        let before = std::fs::read(main.join(file)).expect("read");
+        std::fs::write(main.join(file), "edited\n").expect("written");
+        assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "{file}");
+        std::fs::write(main.join(file), before).expect("written");
+        assert_eq!(pass(&lab).tests("main"), pair("passing", "record"), "{file} is back");
+    }
+    git(&lab, &main, &["update-index", "--no-split-index"]);
+    assert_eq!(pass(&lab).tests("main"), pair("passing", "record"), "the same content in one index");
+    git(&lab, &main, &["update-index", "--split-index"]);
+    std::thread::sleep(Duration::from_millis(30));
+    lab.write("LAB/junit.xml", report(0, 1));
+    assert_eq!(pass(&lab).tests("main"), pair("failing", "junit"));
+}
+
+#[test]
 fn the_newest_verdict_wins() {
     let lab = Lab::new();
     let main = repository(&lab, "LAB");

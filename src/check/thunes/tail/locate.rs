@@ -10,6 +10,7 @@ use flate2::read::MultiGzDecoder;
 
 use super::identity::{self, FileFacts, Skipped};
 use super::siblings::{self, Sibling};
+use crate::clock;
 use crate::fs::{open_regular, read_capped};
 use crate::model::thunes::{Cursor, Part};
 
@@ -150,7 +151,7 @@ impl Search<'_> {
             }
             Current::Gone { truncated } => {
                 // A part that came after this one was written after the last look at this one.
-                let newer = self.fresh(|other| other.facts.modified >= current.modified)?;
+                let newer = self.since(current.modified)?;
                 // Truncating in place is a way to clear a file; nothing is known to be lost unless something was unread
                 // or the truncation was part of a rotation whose copy should be there.
                 let unread = current.size > current.position || !current.at_end;
@@ -325,11 +326,25 @@ impl Search<'_> {
         Ok(fresh)
     }
 
+    /// Rotated files that no known part is, and that were written to at or after this time. A time that is still to come,
+    /// left from when the clock was wrong, tells nothing: where the rank of such a file places it before a part that is
+    /// known, it was read long ago.
+    fn since(&mut self, modified: i64) -> io::Result<Vec<Sibling>> {
+        self.listed()?;
+        let is_used = |sibling: &&Sibling| self.used.contains(&(sibling.facts.device, sibling.facts.inode));
+        let known: Vec<Sibling> = self.siblings.iter().flatten().filter(is_used).cloned().collect();
+        let now = i64::try_from(clock::now().as_nanosecond()).unwrap_or(i64::MAX);
+        self.fresh(|other| {
+            let outranked = other.facts.modified > now && known.iter().any(|known| known.is_newer_than(other));
+            other.facts.modified >= modified && !outranked
+        })
+    }
+
     /// As long as nothing of the current file has been consumed, nothing tells what has become of it: then everything that
     /// was written since the last look is to be read from its start, but no copy of what has the path's name.
     fn steps_from_nothing(&mut self, current: &Part, older: &[Part]) -> io::Result<Option<Vec<Step>>> {
         let mut steps = self.older_steps(older)?;
-        let mut parts = self.fresh(|other| other.facts.modified >= current.modified)?;
+        let mut parts = self.since(current.modified)?;
         if let Some((live, file)) = &self.live {
             let mut kept = Vec::new();
             for part in parts {

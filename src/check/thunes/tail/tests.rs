@@ -512,3 +512,25 @@ proptest! {
         scene.expect_all();
     }
 }
+
+#[test]
+fn a_part_of_the_future_is_not_read_twice_when_the_clock_is_right_again() {
+    let mut scene = Scene::new();
+    scene.lines("log", 1);
+    let ahead = crate::clock::now().as_nanosecond() / 1_000_000_000 + 10 * 86_400;
+    let ahead = std::time::UNIX_EPOCH + Duration::from_secs(u64::try_from(ahead).expect("after 1970"));
+    let opened = OpenOptions::new().write(true).open(scene.path("log")).expect("opened");
+    opened.set_modified(ahead).expect("set");
+    scene.expect_all();
+    // Rotated so often that it is not watched any more, the last time just before a look.
+    for round in 0..WATCHED_PARTS + 3 {
+        for number in (1..=round).rev() {
+            scene.rename(&format!("log.{number}"), &format!("log.{}", number + 1));
+        }
+        scene.rename("log", "log.1");
+        scene.append("log", b"");
+        scene.expect_all();
+        scene.lines("log", 1);
+        scene.expect_all();
+    }
+}

@@ -1,8 +1,11 @@
 //! Git's index, read only: which files are tracked, and what git recorded of each (gitformat-index(5)).
 //!
-//! Versions 2 to 4, SHA-1 and SHA-256, sparse. A split index is not read here; its worktrees are asked of git instead.
+//! Versions 2 to 4, SHA-1 and SHA-256, sparse, split (in versions 2 and 3).
+
+mod split;
 
 use std::ffi::CStr;
+use std::ops::Range;
 use std::path::Path;
 
 use super::stamp::Stamp;
@@ -95,7 +98,7 @@ impl<'a> Entry<'a> {
 /// Why an index cannot be used here; git has to be asked.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::check::worktree) enum IndexError {
-    /// Split, too large, of an unknown version, or unreadable.
+    /// Too large, of an unknown version, split in version 4, or unreadable.
     Unsupported,
     /// Not an index, or cut off.
     Damaged,
@@ -112,6 +115,10 @@ pub(in crate::check::worktree) struct Index {
     plain: bool,
     /// Root of the cached tree, if it is valid: object id, binary.
     tree: Option<Vec<u8>>,
+    /// Where the extension stands that makes this one part of a split index.
+    link: Option<Range<usize>>,
+    /// The entries of a split index.
+    joined: Option<Vec<split::Joined>>,
     /// When the file was last written, nanoseconds since 1970; `None` if there is no file.
     pub(in crate::check::worktree) written: Option<i128>,
 }
@@ -126,14 +133,30 @@ impl Index {
         // Git replaces the file as a whole, so a time taken first is never newer than the bytes.
         let written = Stamp::of(&path).map(|stamp| stamp.mtime_ns);
         match read_capped(&path, MAX_BYTES) {
-            Ok(bytes) => Index::parse(bytes, written),
+            Ok(bytes) => {
+                let mut index = Index::parse(bytes, written)?;
+                if let Some(link) = index.link.clone().and_then(|link| index.bytes.get(link)) {
+                    index.joined = Some(split::join(&index, link, git_dir)?);
+                }
+                Ok(index)
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Index::empty()),
             Err(_) => Err(IndexError::Unsupported),
         }
     }
 
     fn empty() -> Index {
-        Index { bytes: Vec::new(), version: 2, count: 0, oid_bytes: 20, plain: true, tree: None, written: None }
+        Index {
+            bytes: Vec::new(),
+            version: 2,
+            count: 0,
+            oid_bytes: 20,
+            plain: true,
+            tree: None,
+            link: None,
+            joined: None,
+            written: None,
+        }
     }
 
     fn parse(bytes: Vec<u8>, written: Option<i128>) -> Result<Index, IndexError> {
@@ -155,16 +178,22 @@ impl Index {
                 && let Some(extensions) = index.extensions(after)
             {
                 index.plain = plain && !extensions.unknown;
-                index.tree = extensions.tree;
-                return if extensions.split { Err(IndexError::Unsupported) } else { Ok(index) };
+                // Of a split index it covers more entries than stand here.
+                index.tree = extensions.tree.filter(|_| extensions.link.is_none());
+                index.link = extensions.link;
+                return Ok(index);
             }
         }
         Err(IndexError::Damaged)
     }
 
-    /// Calls `visit` with every entry in git's order (by path, then stage); returns where the entries end, or `None` if
-    /// they are cut off, which [`Index::read`] has ruled out.
+    /// Calls `visit` with every entry in git's order (by path, then stage); returns where the entries end in the file, or
+    /// `None` if they are cut off, which [`Index::read`] has ruled out, or not all in one.
     pub(in crate::check::worktree) fn for_each(&self, mut visit: impl FnMut(&Entry<'_>)) -> Option<usize> {
+        if let Some(joined) = &self.joined {
+            joined.iter().for_each(|entry| visit(&entry.entry()));
+            return None;
+        }
         let mut at = 12;
         let mut path = Vec::new();
         for _ in 0..self.count {
@@ -226,7 +255,7 @@ impl Index {
             let from = at + 8;
             at = from.checked_add(length)?;
             match name {
-                b"link" => found.split = true,
+                b"link" => (found.link, found.unknown) = (Some(from..at), true),
                 b"TREE" => found.tree = self.bytes.get(from..at).and_then(|bytes| self.tree_root(bytes)),
                 // Only the others may be left out of account by a reader that does not know them.
                 [b'a'..=b'z', ..] => found.unknown = true,
@@ -262,7 +291,8 @@ impl Index {
 /// What is known of an index besides its entries.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Extensions {
-    split: bool,
+    /// Of the extension that makes it part of a split index.
+    link: Option<Range<usize>>,
     unknown: bool,
     tree: Option<Vec<u8>>,
 }
@@ -342,9 +372,13 @@ mod tests {
     }
 
     #[test]
-    fn a_split_index_is_left_to_git_and_a_cut_one_is_damaged() {
+    fn a_part_of_a_split_index_is_known_and_a_cut_one_is_damaged() {
         let split = with_extension(&["a"], b"link", &[0; 4]);
-        assert_eq!(Index::parse(split, None).expect_err("split"), IndexError::Unsupported);
+        let length = split.len();
+        let index = Index::parse(split, None).expect("an index");
+        assert_eq!(index.link, Some(length - 24..length - 20));
+        assert!(!index.is_plain());
+        assert_eq!(split::join(&index, &[0; 4], Path::new("/")).expect_err("cut"), IndexError::Damaged);
         let whole = version_2(&["a", "b"]);
         assert_eq!(Index::parse(whole[..whole.len() - 30].to_vec(), None).expect_err("cut"), IndexError::Damaged);
     }

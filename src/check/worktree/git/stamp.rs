@@ -57,6 +57,12 @@ impl Stamp {
         self.ctime_ns.max(self.mtime_ns)
     }
 
+    /// When it was written at the latest: a file that was copied with its times, or made under a clock that is ahead, has
+    /// two of them.
+    pub(in crate::check::worktree) fn written_ns(&self) -> i128 {
+        self.ctime_ns.min(self.mtime_ns)
+    }
+
     /// Adds it to a digest.
     pub(in crate::check::worktree) fn add_to(&self, digest: &mut Digest) {
         let mut bytes = [0; 52];

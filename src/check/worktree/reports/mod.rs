@@ -28,6 +28,8 @@ pub(super) struct Report {
     pub(super) key: String,
     /// When it was written, nanoseconds since 1970.
     pub(super) written_ns: i128,
+    /// Its modification time, nanoseconds since 1970.
+    pub(super) mtime_ns: i128,
 }
 
 /// Whether a path can be one that [`junit_reports`] has found; quick to say no.
@@ -64,7 +66,7 @@ pub(super) fn junit_reports(
             None => read(&path, text),
         };
         if remembered.counts.is_some_and(|counts| counts.total() > 0) {
-            reports.push(Report { key: key.clone(), written_ns: stamp.mtime_ns });
+            reports.push(Report { key: key.clone(), written_ns: stamp.written_ns(), mtime_ns: stamp.mtime_ns });
         }
         memory.insert(key, remembered);
     }

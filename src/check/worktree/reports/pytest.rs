@@ -52,7 +52,7 @@ fn run_in(root: &Path) -> Option<PytestRun> {
         Err(_) => return None,
     };
     let failed = failed(&nodeids, lastfailed.as_deref(), |id| still_exists(root, id))?;
-    Some(PytestRun { path, ended_ns: stamp.mtime_ns, stamp: stamp.text(), failed })
+    Some(PytestRun { path, ended_ns: stamp.written_ns(), stamp: stamp.text(), failed })
 }
 
 /// How many tests of a run failed and exist; `None` where the cache tells of no run.
