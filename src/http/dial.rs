@@ -208,15 +208,20 @@ impl Connector<()> for Dial {
     }
 }
 
+/// What to do about a proxy: its address stands in no configuration of ours.
+const PROXY_HINT: &str = "correct the proxy's variable where lab-probe runs (https_proxy, http_proxy, all_proxy), or except the host in no_proxy";
+
 impl Dial {
     fn reach_proxy(&self, proxy: &Proxy, deadline: Deadline) -> Result<Line, HttpError> {
         if let Some(scheme) = &proxy.unsupported {
             let detail = format!("the environment names a {scheme} proxy, which is not supported");
-            return Err(HttpError::new(ErrorKind::Connect, detail));
+            return Err(HttpError::new(ErrorKind::Connect, detail).with_hint(PROXY_HINT));
         }
-        let addresses = addresses_of(&proxy.host, proxy.port, deadline)?;
-        let socket = connect(&addresses, deadline)
-            .map_err(|e| HttpError::new(e.kind, format!("{} (the environment's proxy)", e.detail)))?;
+        let of_proxy = |e: HttpError| {
+            HttpError { detail: format!("{} (the environment's proxy)", e.detail), ..e }.with_hint(PROXY_HINT)
+        };
+        let addresses = addresses_of(&proxy.host, proxy.port, deadline).map_err(of_proxy)?;
+        let socket = connect(&addresses, deadline).map_err(of_proxy)?;
         Ok(self.line(socket, deadline))
     }
 
@@ -242,7 +247,7 @@ impl Dial {
 /// Asks a proxy for a tunnel to the target (RFC 9110, section 9.3.6).
 fn tunnel(line: &mut Line, proxy: &Proxy, uri: &Uri) -> Result<(), HttpError> {
     let broken = |e: io::Error| match HttpError::from_ureq(wire_error(e), "waiting for the proxy") {
-        e if e.kind == ErrorKind::Protocol => HttpError::new(ErrorKind::Connect, format!("proxy: {}", e.detail)),
+        e if e.kind == ErrorKind::Protocol => no_tunnel(format!("proxy: {}", e.detail)),
         e => e,
     };
     let (_, port) = host_and_port(uri)?;
@@ -257,7 +262,7 @@ fn tunnel(line: &mut Line, proxy: &Proxy, uri: &Uri) -> Result<(), HttpError> {
     while !answer.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         if line.read(&mut byte).map_err(broken)? == 0 || answer.len() > MOST_PROXY_ANSWER {
-            return Err(HttpError::new(ErrorKind::Connect, "the environment's proxy gave no proper answer to CONNECT"));
+            return Err(no_tunnel("the environment's proxy gave no proper answer to CONNECT".into()));
         }
         answer.push(byte[0]);
     }
@@ -266,7 +271,11 @@ fn tunnel(line: &mut Line, proxy: &Proxy, uri: &Uri) -> Result<(), HttpError> {
         return Ok(());
     }
     let status = String::from_utf8_lossy(&status[..status.len().min(3)]).into_owned();
-    Err(HttpError::new(ErrorKind::Connect, format!("the environment's proxy refused the tunnel: HTTP {status}")))
+    Err(no_tunnel(format!("the environment's proxy refused the tunnel: HTTP {status}")))
+}
+
+fn no_tunnel(detail: String) -> HttpError {
+    HttpError::new(ErrorKind::Connect, detail).with_hint(PROXY_HINT)
 }
 
 /// What a plain-HTTP request needs to go through a proxy: the whole URL in its first line (RFC 9112, section 3.2.2).

@@ -48,12 +48,19 @@ pub struct HttpError {
     pub kind: ErrorKind,
     /// One line of evidence.
     pub detail: String,
+    /// What to do, where more is known than the reason's remedy says.
+    pub hint: Option<&'static str>,
 }
 
 impl HttpError {
     /// A failure with its evidence.
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        HttpError { kind, detail: detail.into() }
+        HttpError { kind, detail: detail.into(), hint: None }
+    }
+
+    /// The same failure with a hint of its own.
+    pub(super) fn with_hint(self, hint: &'static str) -> Self {
+        HttpError { hint: Some(hint), ..self }
     }
 
     pub(super) fn timeout(doing: &str) -> Self {
@@ -108,7 +115,11 @@ impl std::error::Error for HttpError {}
 
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
-        Failure::new(error.kind.reason(), error.detail)
+        let failure = Failure::new(error.kind.reason(), error.detail);
+        match error.hint {
+            Some(hint) => failure.with_hint(hint),
+            None => failure,
+        }
     }
 }
 
@@ -132,7 +143,7 @@ pub(super) fn wire_error(error: io::Error) -> ureq::Error {
         return ureq::Error::Other(Box::new(StillWaiting));
     }
     if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return HttpError::new(ErrorKind::Tls, super::tls::explain(tls)).into();
+        return super::tls::failure(tls).into();
     }
     match error.kind() {
         io::ErrorKind::TimedOut => ureq::Error::Timeout(ureq::Timeout::Global),

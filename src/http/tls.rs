@@ -30,7 +30,7 @@ pub(super) fn connection(ca_file: Option<&Path>, host: &str) -> Result<ClientCon
     let name = ServerName::try_from(host.to_owned()).map_err(|_why| {
         HttpError::new(ErrorKind::Request, format!("{host} is no host name that a certificate can hold"))
     })?;
-    ClientConnection::new(config(ca_file)?, name).map_err(|e| HttpError::new(ErrorKind::Tls, explain(&e)))
+    ClientConnection::new(config(ca_file)?, name).map_err(|e| failure(&e))
 }
 
 /// One configuration for each `ca_file`, shared by all connections, so that sessions resume and nothing is read twice.
@@ -55,7 +55,8 @@ fn build(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
         if let Some(problem) = read.err().or_else(|| (roots.len() == before).then(|| "it holds no certificate".into()))
         {
             let detail = format!("cannot use ca_file {}: {problem}", path.display());
-            return Err(HttpError::new(ErrorKind::Tls, detail));
+            let hint = "correct `ca_file`: it names a PEM file with the authority's certificate";
+            return Err(HttpError::new(ErrorKind::Tls, detail).with_hint(hint));
         }
     }
     if roots.is_empty() {
@@ -190,8 +191,26 @@ impl ServerCertVerifier for Trusting {
     }
 }
 
+/// A TLS failure as a person understands it.
+pub(super) fn failure(error: &rustls::Error) -> HttpError {
+    use CertificateError as C;
+    let failure = HttpError::new(ErrorKind::Tls, explain(error));
+    match error {
+        rustls::Error::InvalidMessage(_) => {
+            failure.with_hint("write http:// if it speaks plain HTTP, or correct the port")
+        }
+        rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
+            failure.with_hint("use a name that the certificate holds, or renew it with this one")
+        }
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => failure.with_hint(
+            "the server wants a certificate of its clients, which lab-probe does not have: check it by a script",
+        ),
+        _ => failure,
+    }
+}
+
 /// What a TLS failure means to a person.
-pub(super) fn explain(error: &rustls::Error) -> String {
+fn explain(error: &rustls::Error) -> String {
     use CertificateError as C;
     match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {

@@ -13,7 +13,14 @@ use crate::harness::mcp_http::{modern, say};
 
 /// Checks one MCP server at `url` and gives back its verdict and summary.
 fn check(lab: &Lab, url: &str, environment: &[(&str, &str)]) -> (String, String) {
-    let config = lab.config(&format!("[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"far\"\nurl = {url:?}\n"));
+    let config = format!("[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"far\"\nurl = {url:?}\n");
+    let [verdict, summary, _] = check_by(lab, &config, environment);
+    (verdict, summary)
+}
+
+/// Checks the one MCP server of a configuration and gives back its verdict, summary and hint.
+fn check_by(lab: &Lab, config: &str, environment: &[(&str, &str)]) -> [String; 3] {
+    let config = lab.config(config);
     let args = ["check", "--only", "mcp", "--format", "json", "--config"].map(std::ffi::OsStr::new);
     let mut command = lab.command(args.into_iter().chain([config.as_os_str()]));
     command.envs(environment.iter().copied());
@@ -21,7 +28,7 @@ fn check(lab: &Lab, url: &str, environment: &[(&str, &str)]) -> (String, String)
     let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
     let target = &document["targets"][0];
     let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
-    (text("verdict"), text("summary"))
+    ["verdict", "summary", "hint"].map(text)
 }
 
 #[track_caller]
@@ -168,4 +175,44 @@ fn certificates_named_by_the_environment_are_trusted() {
     assert_up(check(&lab, &url, &[("SSL_CERT_DIR", directory)]));
     let nothing = [("SSL_CERT_FILE", "/nowhere/ca.pem"), ("SSL_CERT_DIR", "/nowhere")];
     assert_down(check(&lab, &url, &nothing), "/nowhere/ca.pem");
+}
+
+#[test]
+fn the_ca_file_of_all_servers_counts_for_each_that_names_none() {
+    let lab = Lab::new();
+    let certificates = Certificates::issue(&["localhost"], (2020, 2100));
+    let server = Fake::serve_tls(Arc::clone(&certificates.server), modern);
+    let trusted = ca_file(&lab, &certificates);
+    let check = |of_all: &str, of_one: &str| {
+        let url = server.named_url("/mcp");
+        let server = format!("[[mcp.server]]\nname = \"far\"\nurl = {url:?}\nca_file = {of_one:?}\n");
+        let server = if of_one.is_empty() { server.replace("ca_file = \"\"\n", "") } else { server };
+        check_by(&lab, &format!("[mcp]\ndiscover = false\nca_file = {of_all:?}\n{server}"), &[])
+    };
+    assert_eq!(check(&trusted, "")[0], "up");
+    assert_eq!(check("/nowhere/ca.pem", &trusted)[0], "up");
+    let [verdict, _, hint] = check("/nowhere/ca.pem", "");
+    assert_eq!(verdict, "down");
+    assert!(hint.contains("correct `ca_file`"), "{hint}");
+}
+
+#[test]
+fn the_hint_is_about_what_failed_on_the_way() {
+    let lab = Lab::new();
+    let hint = |url: &str, environment: &[(&str, &str)]| {
+        let config = format!("[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"far\"\nurl = {url:?}\n");
+        check_by(&lab, &config, environment)[2].clone()
+    };
+    let dead = format!("http://{}", closed());
+    for proxy in ["socks5://127.0.0.1:9", dead.as_str()] {
+        for url in ["http://mcp.invalid/mcp", "https://mcp.invalid/mcp"] {
+            let hint = hint(url, &[("all_proxy", proxy)]);
+            assert!(hint.contains("no_proxy"), "{url} by {proxy}: {hint}");
+        }
+    }
+    let plain = Fake::raw(|stream| {
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let hint = hint(&plain.url("/mcp").replace("http:", "https:"), &[]);
+    assert!(hint.contains("write http://"), "{hint}");
 }

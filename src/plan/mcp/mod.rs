@@ -163,13 +163,18 @@ impl Server {
 /// `[[mcp.server]]`.
 fn by_hand(settings: &Settings) -> BTreeMap<String, Server> {
     let server = |server: &ServerSettings| {
-        let named = Named { name: server.name.clone(), reach: own_reach(server), origins: vec![own_origin(settings)] };
+        let named = Named {
+            name: server.name.clone(),
+            reach: own_reach(server, settings.mcp.ca_file.as_ref()),
+            origins: vec![own_origin(settings)],
+        };
         (server.name.clone(), Server { named, schedule: server.schedule, list_tools: server.list_tools })
     };
     settings.mcp.servers.iter().map(server).collect()
 }
 
-fn own_reach(server: &ServerSettings) -> Reach {
+/// How a server by hand is reached; `default_ca_file` is for servers that name none.
+fn own_reach(server: &ServerSettings, default_ca_file: Option<&PathBuf>) -> Reach {
     if server.disabled {
         let hint = "take `disabled = true` away from its [[mcp.server]]";
         return Reach::Unreachable(
@@ -179,7 +184,7 @@ fn own_reach(server: &ServerSettings) -> Reach {
     match server.reach.clone() {
         ServerReach::Stdio { command, args, env, cwd } => Reach::Stdio(StdioServer { command, args, env, cwd }),
         ServerReach::Http { url, headers, transport, ca_file } => {
-            Reach::Http(HttpServer { url, transport, headers, ca_file })
+            Reach::Http(HttpServer { url, transport, headers, ca_file: ca_file.or_else(|| default_ca_file.cloned()) })
         }
         ServerReach::Script { command, env, cwd } => Reach::Script(HealthScript { command, env, cwd }),
         ServerReach::Unreachable(failure) => Reach::Unreachable(failure),
