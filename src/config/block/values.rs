@@ -214,8 +214,8 @@ impl Block<'_> {
     pub(crate) fn check_path(&self, text: &Text) {
         if text.is_empty() {
             self.complain_of(text, "it is an empty path");
-        } else if text.starts_with('~') && !text.from_environment {
-            self.complain_of(text, "the home of another user is not looked up; write its whole path");
+        } else if text.starts_with('~') && text.literal.starts_with('~') {
+            self.complain_in(text.key, text.at, "the home of another user is not looked up; write its whole path");
         }
     }
 }
