@@ -19,7 +19,7 @@ use crate::model::snapshot::Entry;
 use crate::model::target::Kind;
 use crate::proc::{self, CommandSpec, Limits, Outcome};
 use crate::serve::tools::{Call, Resource};
-use crate::serve::{self, Answer, Lab, Progress};
+use crate::serve::{self, Answer, Client, Lab, Progress};
 use crate::sink;
 use crate::sink::style::Style;
 
@@ -36,7 +36,7 @@ const LIMITS: Limits = Limits { stdout: 32 << 20 };
 pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
     super::catch_signals()?;
     let mut lab = RealLab { cli };
-    match serve::serve(io::stdin().lock(), io::stdout().lock(), &mut lab) {
+    match serve::serve(io::BufReader::new(io::stdin()), io::stdout().lock(), &mut lab) {
         Ok(()) => Ok(Exit::Done),
         // The client went away without closing its end first; there is nobody to tell.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
@@ -53,14 +53,14 @@ struct RealLab<'a> {
 }
 
 impl Lab for RealLab<'_> {
-    fn call(&mut self, call: &Call, progress: &mut dyn FnMut(Progress)) -> Result<Answer, String> {
+    fn call(&mut self, call: &Call, client: &mut dyn Client) -> Result<Answer, String> {
         match call {
             Call::Status { kinds, names, only_trouble } => {
                 let recalled = recall(&self.settings()?);
                 let status = Status::new(recalled, kinds, names, *only_trouble)?;
                 Ok(status.answer())
             }
-            Call::CheckNow { names } => self.check_now(names, progress),
+            Call::CheckNow { names } => self.check_now(names, client),
             Call::Explain { topic } => {
                 let text = super::explain::text(topic, Style::PLAIN).map_err(|error| error.to_string())?;
                 Ok(Answer { data: json!({ "topic": topic, "text": text }), text })
@@ -90,17 +90,19 @@ impl RealLab<'_> {
 
     /// Runs `lab-probe check` as a process of its own: its children, its deadline and its lock are then exactly those
     /// of a pass, and whatever it does leaves this server as it was.
-    fn check_now(&self, names: &[String], progress: &mut dyn FnMut(Progress)) -> Result<Answer, String> {
+    fn check_now(&self, names: &[String], client: &mut dyn Client) -> Result<Answer, String> {
         let settings = self.settings()?;
         let spec = self.check_command(names)?;
         let whole = settings.probe.deadline + PAST_DEADLINE;
-        progress(Progress { done: 0.0, total: Some(1.0), message: "checking".into() });
-        let captured = proc::capture(&spec, None, LIMITS, Deadline::after(whole)).map_err(|error| {
+        client.progress(Progress { done: 0.0, total: Some(1.0), message: "checking".into() });
+        let wanted = || !client.has_cancelled();
+        let captured = proc::capture_while(&spec, LIMITS, Deadline::after(whole), wanted).map_err(|error| {
             format!("cannot start the check: {error}; see whether `lab-probe check` works in a shell")
         })?;
-        progress(Progress { done: 1.0, total: Some(1.0), message: "checked".into() });
+        client.progress(Progress { done: 1.0, total: Some(1.0), message: "checked".into() });
         let document: Value = match serde_json::from_slice(&captured.stdout) {
             Ok(document) => document,
+            Err(_) if client.has_cancelled() => return Err("cancelled".into()),
             Err(_) if matches!(captured.outcome, Outcome::Exited(proc::Exit::Code(75))) => {
                 return Err("another pass is running just now; try again in a moment, or use lab_status".into());
             }

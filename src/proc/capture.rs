@@ -1,11 +1,16 @@
 //! Running a program to its end and keeping what it printed: git, health scripts, systemctl.
 
+use std::time::Duration;
+
 use super::child::{Exit, Usage};
 use super::places::Place;
 use super::pump::{Event, Pump};
 use super::spec::{CommandSpec, SpawnError};
 use super::tail::Tail;
 use crate::clock::Deadline;
+
+/// How often it is asked whether a run is still wanted.
+const ASKS_EVERY: Duration = Duration::from_millis(100);
 
 /// What may come on standard output.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +24,7 @@ pub struct Limits {
 pub enum Outcome {
     /// By itself.
     Exited(Exit),
-    /// The deadline had passed; it was ended by force.
+    /// The deadline had passed, or nobody wanted it any longer; it was ended by force.
     TimedOut,
     /// It printed more than the limit; it was ended by force.
     TooLarge,
@@ -63,7 +68,24 @@ pub fn capture(
     pump.answered();
     pump.send(stdin.unwrap_or_default());
     let mut stdout = Vec::new();
-    let captured = to_its_end(pump, limits, deadline, |bytes| stdout.extend_from_slice(bytes));
+    let captured = to_its_end(pump, limits, deadline, |bytes| stdout.extend_from_slice(bytes), None);
+    Ok(Captured { stdout, ..captured })
+}
+
+/// The same for a program without input that is ended as soon as `wanted`, which is asked now and then, says no.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn capture_while(
+    spec: &CommandSpec,
+    limits: Limits,
+    deadline: Deadline,
+    mut wanted: impl FnMut() -> bool,
+) -> Result<Captured, SpawnError> {
+    let mut pump = Pump::start(spec, None)?;
+    pump.answered();
+    let mut stdout = Vec::new();
+    let captured = to_its_end(pump, limits, deadline, |bytes| stdout.extend_from_slice(bytes), Some(&mut wanted));
     Ok(Captured { stdout, ..captured })
 }
 
@@ -80,16 +102,26 @@ pub fn capture_tail(
 ) -> Result<Captured, SpawnError> {
     let pump = Pump::start(spec, Some(place))?;
     let mut tail = Tail::default();
-    let captured = to_its_end(pump, limits, deadline, |bytes| tail.push(bytes));
+    let captured = to_its_end(pump, limits, deadline, |bytes| tail.push(bytes), None);
     Ok(Captured { stdout: tail.text().into_bytes(), ..captured })
 }
 
 /// Runs it to its end; what it prints within the limit goes to `keep`.
-fn to_its_end(mut pump: Pump, limits: Limits, deadline: Deadline, mut keep: impl FnMut(&[u8])) -> Captured {
+fn to_its_end(
+    mut pump: Pump,
+    limits: Limits,
+    deadline: Deadline,
+    mut keep: impl FnMut(&[u8]),
+    mut wanted: Option<&mut dyn FnMut() -> bool>,
+) -> Captured {
     pump.close_stdin_when_written();
     let mut room = limits.stdout;
     let outcome = loop {
-        match pump.wait(deadline, true) {
+        if wanted.as_mut().is_some_and(|wanted| !wanted()) {
+            break Outcome::TimedOut;
+        }
+        let until = if wanted.is_some() { deadline.sooner(ASKS_EVERY) } else { deadline };
+        match pump.wait(until, true) {
             Event::Stdout(bytes) => {
                 keep(&bytes[..bytes.len().min(room)]);
                 if bytes.len() > room {
@@ -103,6 +135,7 @@ fn to_its_end(mut pump: Pump, limits: Limits, deadline: Deadline, mut keep: impl
             }
             Event::StdoutClosed | Event::Idle => {}
             Event::Exited(exit) => break Outcome::Exited(exit),
+            Event::Quiet if wanted.is_some() && !deadline.passed() => {}
             Event::Quiet => break Outcome::TimedOut,
         }
     };
@@ -113,8 +146,6 @@ fn to_its_end(mut pump: Pump, limits: Limits, deadline: Deadline, mut keep: impl
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::proc::child::exists;
 
@@ -179,6 +210,19 @@ mod tests {
         let captured = run("echo done; sleep 300 &", None);
         assert_eq!(captured.outcome, Outcome::Exited(Exit::Code(0)));
         assert_eq!(captured.stdout, b"done\n");
+    }
+
+    #[test]
+    fn a_run_that_nobody_wants_any_longer_ends_at_once() {
+        let mut asked = 0;
+        let wanted = || {
+            asked += 1;
+            asked < 3
+        };
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let captured = capture_while(&shell("echo begun; sleep 300"), LIMITS, deadline, wanted).expect("started");
+        assert_eq!((captured.outcome, &captured.stdout[..]), (Outcome::TimedOut, &b"begun\n"[..]));
+        assert!(!deadline.passed());
     }
 
     #[test]

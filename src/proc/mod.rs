@@ -18,7 +18,7 @@ mod tree;
 
 use std::time::Duration;
 
-pub use capture::{Captured, Limits, Outcome, capture, capture_tail};
+pub use capture::{Captured, Limits, Outcome, capture, capture_tail, capture_while};
 pub use child::{Exit, Usage, end_everything};
 pub use passthrough::{PassedThrough, pass_through};
 pub use places::{Place, Places};

@@ -8,17 +8,17 @@ const MAX_BYTES: usize = 4 << 20;
 /// What reading brought.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A whole line is in the buffer, without its end.
-    Whole,
+    /// A whole line, without its end.
+    Whole(Vec<u8>),
     /// A line was longer than the limit and has been skipped.
     TooLong,
     /// The input has ended.
     End,
 }
 
-/// Reads the next line into `buffer`. A last line without its newline counts.
-pub(super) fn read_line(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::Result<Line> {
-    buffer.clear();
+/// Reads the next line. A last line without its newline counts.
+pub(super) fn read_line(input: &mut impl BufRead) -> io::Result<Line> {
+    let mut buffer = Vec::new();
     let mut too_long = false;
     loop {
         let available = match input.fill_buf() {
@@ -30,20 +30,20 @@ pub(super) fn read_line(input: &mut impl BufRead, buffer: &mut Vec<u8>) -> io::R
             return Ok(match (too_long, buffer.is_empty()) {
                 (true, _) => Line::TooLong,
                 (false, true) => Line::End,
-                (false, false) => Line::Whole,
+                (false, false) => Line::Whole(buffer),
             });
         }
         let end = available.iter().position(|&byte| byte == b'\n');
         let taken = end.unwrap_or(available.len());
         too_long |= buffer.len() + taken > MAX_BYTES;
         if too_long {
-            *buffer = Vec::new();
+            buffer = Vec::new();
         } else {
             buffer.extend_from_slice(&available[..taken]);
         }
         input.consume(end.map_or(taken, |end| end + 1));
         if end.is_some() {
-            return Ok(if too_long { Line::TooLong } else { Line::Whole });
+            return Ok(if too_long { Line::TooLong } else { Line::Whole(buffer) });
         }
     }
 }
@@ -57,12 +57,9 @@ mod tests {
         let mut text = vec![b'x'; MAX_BYTES + 1];
         text.extend_from_slice(b"\nnext\nlast");
         let mut input = io::BufReader::with_capacity(1000, &text[..]);
-        let mut buffer = Vec::new();
-        assert_eq!(read_line(&mut input, &mut buffer).expect("read"), Line::TooLong);
-        assert_eq!(read_line(&mut input, &mut buffer).expect("read"), Line::Whole);
-        assert_eq!(buffer, b"next");
-        assert_eq!(read_line(&mut input, &mut buffer).expect("read"), Line::Whole);
-        assert_eq!(buffer, b"last");
-        assert_eq!(read_line(&mut input, &mut buffer).expect("read"), Line::End);
+        assert_eq!(read_line(&mut input).expect("read"), Line::TooLong);
+        assert_eq!(read_line(&mut input).expect("read"), Line::Whole(b"next".to_vec()));
+        assert_eq!(read_line(&mut input).expect("read"), Line::Whole(b"last".to_vec()));
+        assert_eq!(read_line(&mut input).expect("read"), Line::End);
     }
 }

@@ -24,6 +24,16 @@ impl Request {
     }
 }
 
+/// A cancellation is short; a longer line is not read for one.
+const MAX_CANCELLATION: usize = 4 << 10;
+
+/// Whether this line is the client's word that it wants no answer to that request.
+pub(super) fn cancels(line: &[u8], request: &Value) -> bool {
+    let Some(message) = Some(line).filter(|line| line.len() <= MAX_CANCELLATION) else { return false };
+    let Ok(message) = serde_json::from_slice::<Value>(message) else { return false };
+    message["method"] == "notifications/cancelled" && message["params"]["requestId"] == *request
+}
+
 /// An error reply.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RpcError {

@@ -3,6 +3,7 @@
 //! This room speaks the protocol and declares the tools; what they answer comes through [`Lab`], which a command
 //! implements. It touches nothing but the two streams it is given.
 
+mod inbox;
 mod line;
 mod message;
 mod protocol;
@@ -12,23 +13,33 @@ use std::io::{self, BufRead, Write};
 
 use serde_json::{Value, json};
 
-use self::line::{Line, read_line};
+use self::inbox::Inbox;
+use self::line::Line;
 use self::message::{Incoming, RpcError};
 use self::protocol::{Answering, Session};
 
 /// What the tools and resources answer from.
 pub trait Lab {
-    /// Answers a tool whose arguments have been checked. `progress` is told now and then how far a long answer is.
+    /// Answers a tool whose arguments have been checked.
     ///
     /// # Errors
     /// A sentence for the client's model: what failed and what to do.
-    fn call(&mut self, call: &tools::Call, progress: &mut dyn FnMut(Progress)) -> Result<Answer, String>;
+    fn call(&mut self, call: &tools::Call, client: &mut dyn Client) -> Result<Answer, String>;
 
     /// The text of a resource.
     ///
     /// # Errors
     /// A sentence on why it cannot be had.
     fn read(&mut self, resource: tools::Resource) -> Result<String, String>;
+}
+
+/// The client while it waits for an answer.
+pub trait Client {
+    /// Tells it how far a long answer is, if it has asked to be told.
+    fn progress(&mut self, progress: Progress);
+
+    /// Whether it wants the answer no longer. A long answer asks now and then, and once told so is given up.
+    fn has_cancelled(&mut self) -> bool;
 }
 
 /// A tool's answer: for a person or model to read, and the same as data.
@@ -55,66 +66,96 @@ pub struct Progress {
 ///
 /// # Errors
 /// When the output cannot be written any more (the client is gone), or the input cannot be read.
-pub fn serve(mut input: impl BufRead, mut output: impl Write, lab: &mut dyn Lab) -> io::Result<()> {
-    let mut session = Session::default();
-    let mut buffer = Vec::new();
+pub fn serve(input: impl BufRead + Send + 'static, mut output: impl Write, lab: &mut dyn Lab) -> io::Result<()> {
+    let mut server = Server { inbox: Inbox::open(input)?, output: &mut output, session: Session::default(), lab };
     loop {
-        let replies = match read_line(&mut input, &mut buffer)? {
+        let replies = match server.inbox.next()? {
             Line::End => return Ok(()),
             Line::TooLong => vec![message::failure(&Value::Null, &RpcError::too_long())],
-            Line::Whole if buffer.iter().all(u8::is_ascii_whitespace) => continue,
-            Line::Whole => answer_line(&buffer, &mut session, lab, &mut output)?,
+            Line::Whole(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => continue,
+            Line::Whole(bytes) => server.answer_line(&bytes)?,
         };
         for reply in replies {
-            send(&mut output, &reply)?;
+            send(server.output, &reply)?;
         }
     }
 }
 
-/// The replies to one line; a batch (JSON-RPC arrays, protocol 2025-03-26 and before) gets one array.
-fn answer_line(
-    bytes: &[u8],
-    session: &mut Session,
-    lab: &mut dyn Lab,
-    output: &mut dyn Write,
-) -> io::Result<Vec<Value>> {
-    let value: Value = match serde_json::from_slice(bytes) {
-        Ok(value) => value,
-        Err(error) => return Ok(vec![message::failure(&Value::Null, &RpcError::parse(&error))]),
-    };
-    match value {
-        Value::Array(batch) if session.takes_batches() && !batch.is_empty() => {
-            let mut replies = Vec::new();
-            for value in batch {
-                replies.extend(answer(value, session, lab, output)?);
+/// One client and what answers it.
+struct Server<'a> {
+    inbox: Inbox,
+    output: &'a mut dyn Write,
+    session: Session,
+    lab: &'a mut dyn Lab,
+}
+
+impl Server<'_> {
+    /// The replies to one line; a batch (JSON-RPC arrays, protocol 2025-03-26 and before) gets one array.
+    fn answer_line(&mut self, bytes: &[u8]) -> io::Result<Vec<Value>> {
+        let value: Value = match serde_json::from_slice(bytes) {
+            Ok(value) => value,
+            Err(error) => return Ok(vec![message::failure(&Value::Null, &RpcError::parse(&error))]),
+        };
+        match value {
+            Value::Array(batch) if self.session.takes_batches() && !batch.is_empty() => {
+                let mut replies = Vec::new();
+                for value in batch {
+                    replies.extend(self.answer(value)?);
+                }
+                Ok(if replies.is_empty() { Vec::new() } else { vec![Value::Array(replies)] })
             }
-            Ok(if replies.is_empty() { Vec::new() } else { vec![Value::Array(replies)] })
+            value => Ok(self.answer(value)?.into_iter().collect()),
         }
-        value => Ok(answer(value, session, lab, output)?.into_iter().collect()),
+    }
+
+    /// The reply to one message; notifications, responses and what the client has cancelled get none.
+    fn answer(&mut self, value: Value) -> io::Result<Option<Value>> {
+        let request = match message::classify(value) {
+            Incoming::Request(request) => request,
+            Incoming::Nothing => return Ok(None),
+            Incoming::Invalid(id, error) => return Ok(Some(message::failure(&id, &error))),
+        };
+        let mut client = Waiting {
+            request: &request.id,
+            token: request.progress_token(),
+            inbox: &mut self.inbox,
+            output: self.output,
+            cancelled: false,
+            broken: None,
+        };
+        let reply = match self.session.answer(&request, &mut Answering { lab: self.lab, client: &mut client }) {
+            Ok(result) => message::success(&request.id, result),
+            Err(error) => message::failure(&request.id, &error),
+        };
+        match client.broken {
+            Some(error) => Err(error),
+            None => Ok((!client.cancelled).then_some(reply)),
+        }
     }
 }
 
-/// The reply to one message; notifications and responses get none.
-fn answer(value: Value, session: &mut Session, lab: &mut dyn Lab, output: &mut dyn Write) -> io::Result<Option<Value>> {
-    let request = match message::classify(value) {
-        Incoming::Request(request) => request,
-        Incoming::Nothing => return Ok(None),
-        Incoming::Invalid(id, error) => return Ok(Some(message::failure(&id, &error))),
-    };
-    let token = request.progress_token();
-    let mut broken = None;
-    let mut progress = |progress: Progress| {
-        if let (Some(token), None) = (&token, &broken) {
-            broken = send(output, &progress_notification(token, &progress)).err();
+/// The client while one of its requests is being answered.
+struct Waiting<'a> {
+    request: &'a Value,
+    /// What it wants progress to be told under, if it does.
+    token: Option<Value>,
+    inbox: &'a mut Inbox,
+    output: &'a mut dyn Write,
+    cancelled: bool,
+    /// Why nothing can be told it any more.
+    broken: Option<io::Error>,
+}
+
+impl Client for Waiting<'_> {
+    fn progress(&mut self, progress: Progress) {
+        if let (Some(token), None, false) = (&self.token, &self.broken, self.cancelled) {
+            self.broken = send(self.output, &progress_notification(token, &progress)).err();
         }
-    };
-    let reply = match session.answer(&request, &mut Answering { lab, progress: &mut progress }) {
-        Ok(result) => message::success(&request.id, result),
-        Err(error) => message::failure(&request.id, &error),
-    };
-    match broken {
-        Some(error) => Err(error),
-        None => Ok(Some(reply)),
+    }
+
+    fn has_cancelled(&mut self) -> bool {
+        self.cancelled = self.cancelled || self.inbox.cancels(self.request);
+        self.cancelled
     }
 }
 

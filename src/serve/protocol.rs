@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::message::{Request, RpcError};
 use super::tools::{self, Resource};
-use super::{Lab, Progress};
+use super::{Client, Lab};
 
 /// The modern versions served, newest first.
 const MODERN: &[&str] = &["2026-07-28"];
@@ -34,7 +34,7 @@ const INSTRUCTIONS: &str = "Answers what is broken in the developer's LAB: MCP s
 /// What a request is answered with.
 pub(super) struct Answering<'a> {
     pub(super) lab: &'a mut dyn Lab,
-    pub(super) progress: &'a mut dyn FnMut(Progress),
+    pub(super) client: &'a mut dyn Client,
 }
 
 /// What has been agreed with a legacy client; a modern one agrees anew with each request.
@@ -182,7 +182,7 @@ fn call(request: &Request, with: &mut Answering<'_>) -> Result<Value, RpcError> 
         Some(Value::Object(arguments)) => arguments.clone(),
         Some(_) => return Err(RpcError::invalid_params("\"arguments\" must be an object")),
     };
-    let answer = tool.parse(&arguments).and_then(|call| with.lab.call(&call, with.progress));
+    let answer = tool.parse(&arguments).and_then(|call| with.lab.call(&call, with.client));
     Ok(match answer {
         Ok(answer) => json!({
             "content": [{ "type": "text", "text": answer.text }],

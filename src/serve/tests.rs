@@ -10,9 +10,18 @@ use super::*;
 struct FakeLab;
 
 impl Lab for FakeLab {
-    fn call(&mut self, call: &Call, progress: &mut dyn FnMut(Progress)) -> Result<Answer, String> {
-        progress(Progress { done: 1.0, total: Some(2.0), message: "half".into() });
+    fn call(&mut self, call: &Call, client: &mut dyn Client) -> Result<Answer, String> {
+        client.progress(Progress { done: 1.0, total: Some(2.0), message: "half".into() });
         match call {
+            Call::CheckNow { .. } => {
+                // As long as a check may take, unless it is given up.
+                let patience = crate::clock::Deadline::after(std::time::Duration::from_secs(20));
+                while !client.has_cancelled() && !patience.passed() {
+                    std::thread::yield_now();
+                }
+                client.progress(Progress { done: 2.0, total: Some(2.0), message: "to nobody".into() });
+                Err("cancelled".into())
+            }
             Call::Explain { topic } if topic == "nonsense" => Err("no such reason".into()),
             Call::Explain { topic } => Ok(Answer { text: "t".into(), data: json!({ "topic": topic, "text": "t" }) }),
             _ => Ok(Answer {
@@ -158,4 +167,24 @@ fn batches_belong_to_the_versions_that_had_them() {
     let replies = talk(&[&old, batch]);
     assert_eq!(replies[1], json!([{ "jsonrpc": "2.0", "id": 1, "result": {} }]));
     assert_eq!(talk(&[INITIALIZE, batch])[1]["error"]["code"], -32600);
+}
+
+#[test]
+fn what_the_client_has_cancelled_is_given_up_without_a_reply_and_the_rest_goes_on() {
+    let cancel = |id: u64| {
+        json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": id } }).to_string()
+    };
+    let check = |id: u64| modern(id, "tools/call", json!({ "name": "check_now", "_meta": { "progressToken": id } }));
+    let replies = talk(&[
+        &check(1),
+        &modern(2, "server/discover", json!({})),
+        &cancel(99),
+        &check(3),
+        &cancel(3),
+        &cancel(1),
+        &modern(4, "server/discover", json!({})),
+    ]);
+    let answered: Vec<u64> = replies.iter().filter_map(|reply| reply["id"].as_u64()).collect();
+    assert_eq!(answered, [2, 4]);
+    assert!(replies.iter().all(|reply| reply["params"]["message"] != "to nobody"), "{replies:?}");
 }
