@@ -140,7 +140,7 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 /// system said, with the step that failed in front. A file that could not be written whole is removed.
 pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|e| match e.kind() {
+        uninterrupted(|| std::fs::create_dir_all(directory)).map_err(|e| match e.kind() {
             // A file stands where a directory belongs; it is not the file to be written that is there already.
             io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
             _ => step("create the directory", e),
@@ -148,7 +148,7 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| {
-        let _ = std::fs::remove_file(path);
+        let _ = uninterrupted(|| std::fs::remove_file(path));
         step("write", e)
     })
 }

@@ -141,8 +141,9 @@ fn finish(begun: Begun, ended: PassedThrough, duration: Duration) {
     if verdict.content_before != verdict.content_after {
         log::debug("tracked files changed while the command ran: its verdict will not count");
     }
+    let directory = run.directory().to_owned();
     if let Err(error) = run.finish(&verdict) {
-        log::warn(format!("the verdict could not be kept: {error}; see `lab-probe doctor` on the state directory"));
+        log::warn(super::refused("the verdict could not be kept in", &directory, &error).to_string());
     }
 }
 

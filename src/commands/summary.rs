@@ -69,6 +69,9 @@ fn send(settings: &Settings, day: &Day) -> Result<Exit, Failed> {
         log::info(format!("the report of {} has been sent before", day.date));
         return Ok(Exit::Done);
     }
+    // On a disk that is full for hours the same report would be sent at every try.
+    sent::remember(&settings.probe.state_dir, &day.date, already)
+        .map_err(|error| super::refused("nothing is sent, because it cannot be remembered in", &directory, &error))?;
     let messages = telegram::split(&report(day, Markup::Html));
     let deadline = Deadline::after(SENDING);
     for (index, message) in messages.iter().enumerate().skip(already as usize) {

@@ -1,12 +1,11 @@
 //! `lab-probe trust FILE…`: allow the servers of project files to be started, as those files stand now.
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::cli::{Cli, TrustArgs};
 use crate::clock;
 use crate::exit::{Exit, Failed};
+use crate::fs;
 use crate::log::{self, printable};
 use crate::plan;
 use crate::plan::mcp::inspect::{self, Inspection};
@@ -48,7 +47,7 @@ pub(super) fn run(cli: &Cli, args: &TrustArgs) -> Result<Exit, Failed> {
 }
 
 fn allow(state_dir: &Path, inspections: &[Inspection]) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
+    fs::ensure_private_directory(state_dir)?;
     let (mut store, warning) = TrustStore::load_for_update(state_dir)?;
     warning.iter().for_each(log::warn);
     for inspection in inspections {

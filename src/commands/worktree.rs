@@ -43,7 +43,7 @@ fn not_edited(error: &EditError) -> Failed {
 fn show(root: &Path) -> Result<Exit, Failed> {
     let text = declared::text(root).map_err(|error| not_edited(&error))?;
     let printed = super::print(&text);
-    for note in declared::read(root).notes {
+    for note in declared::declared_in(&text).notes {
         log::warn(note);
     }
     if text.is_empty() {

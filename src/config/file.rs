@@ -33,7 +33,7 @@ pub(crate) fn read(path: &Path, real: &Path) -> Result<Source, ConfigError> {
         let what = if too_large {
             format!("larger than {mib} MiB; no configuration is")
         } else {
-            format!("cannot be read: {error}")
+            format!("cannot be read: {}", fs::explained(&error))
         };
         ConfigError::whole(path, what)
     })?;
@@ -44,7 +44,7 @@ fn unreadable(real: &Path, error: &io::Error) -> String {
     let Ok(kind) = real.metadata().map(|metadata| metadata.file_type()) else {
         return match error.kind() {
             io::ErrorKind::NotFound => "a symbolic link to nothing".into(),
-            _ => format!("cannot be read: {error}"),
+            _ => format!("cannot be read: {}", fs::explained(error)),
         };
     };
     let what = match () {
@@ -52,7 +52,7 @@ fn unreadable(real: &Path, error: &io::Error) -> String {
         () if kind.is_fifo() => "a FIFO",
         () if kind.is_socket() => "a socket",
         () if kind.is_char_device() || kind.is_block_device() => "a device",
-        () => return format!("cannot be read: {error}"),
+        () => return format!("cannot be read: {}", fs::explained(error)),
     };
     format!("{what}, not a file; an empty file would hold the defaults")
 }

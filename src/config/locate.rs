@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::diagnose::ConfigError;
 use super::environment::Environment;
+use crate::fs::explained;
 
 /// The variable that names the file, `--config` aside.
 const VARIABLE: &str = "LAB_PROBE_CONFIG";
@@ -21,7 +22,7 @@ pub(crate) struct Located {
 /// The first of `--config`, `$LAB_PROBE_CONFIG`, `./lab-probe.toml`, the user's and the machine's that exists.
 ///
 /// # Errors
-/// A file that `--config` or the variable names and that is not there.
+/// A file that `--config` or the variable names and that is not there; a place that the operating system cannot look at.
 pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Result<Located, ConfigError> {
     let variable = || by_variable(environment).map(|path| (path, ", though $LAB_PROBE_CONFIG names it"));
     let named = explicit.map(|path| (path, "")).or_else(variable);
@@ -40,7 +41,13 @@ pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Resu
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             // A sandboxed unit may not see the home at all; the machine's file must still be found then.
-            Err(error) => located.warnings.push(format!("cannot look for {}: {error}", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                located.warnings.push(format!("cannot look for {}: {error}", path.display()));
+            }
+            // There may well be one, and another is not what it says.
+            Err(error) => {
+                return Err(ConfigError::whole(&path, format!("cannot be looked for: {}", explained(&error))));
+            }
         }
     }
     Ok(located)
@@ -121,5 +128,14 @@ mod tests {
         assert_eq!(refused(Some(Path::new("gone.toml"))), format!("gone.toml: no such file; {hint}"));
         let named = format!("gone.toml: no such file, though $LAB_PROBE_CONFIG names it; {hint}");
         assert_eq!(refused(None), named);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_looked_at_is_not_taken_for_an_empty_one() {
+        let lab = tempfile::tempdir().expect("a temporary directory");
+        let looped = lab.path().join("loop");
+        std::os::unix::fs::symlink(&looped, &looped).expect("a link to itself");
+        let error = locate(None, &Environment::new(None, &looped, &[])).expect_err("refused").to_string();
+        assert!(error.starts_with("lab-probe.toml: cannot be looked for: "), "{error}");
     }
 }

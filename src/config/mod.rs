@@ -31,6 +31,7 @@ use schema::ROOT;
 use settings::Settings;
 
 use crate::fs::access::{self, Exposure};
+use crate::fs::explained;
 
 pub use validate::RESERVED_LABELS;
 
@@ -75,7 +76,7 @@ fn read(path: &Path, environment: &Environment) -> Result<Settings, ConfigError>
     // What may not be asked may not be believed either.
     let exposed = || {
         access::exposure(&real, &source.file)
-            .map_err(|error| ConfigError::whole(path, format!("cannot ask who may write it: {error}")))
+            .map_err(|error| ConfigError::whole(path, format!("cannot ask who may write it: {}", explained(&error))))
     };
     judge(path, &source.text, environment, exposed)
 }

@@ -5,7 +5,7 @@
 //! whoever reads the state. So it is keyed: with 32 random bytes in a file of the state directory that only its owner
 //! reads. A lost key costs one round of checks.
 
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -30,16 +30,23 @@ impl std::fmt::Debug for Key {
 
 impl Key {
     /// The state directory's key, made if the directory is there and has none. Where it cannot be kept, it lasts for
-    /// this process: nothing can be remembered there either.
-    pub(super) fn of(state_dir: &Path) -> Self {
+    /// this process: nothing can be remembered there either. One that cannot be read stays, with a warning: what is
+    /// remembered under it counts again as soon as it can.
+    pub(super) fn of(state_dir: &Path, warnings: &mut Vec<String>) -> Self {
         let path = state_dir.join("fingerprint.key");
-        if let Some(key) = read(&path) {
-            return key;
+        match read(&path) {
+            Ok(Some(key)) => return key,
+            Ok(None) => {}
+            Err(error) => {
+                let (path, why) = (path.display(), crate::fs::explained(&error));
+                warnings.push(format!("{path}: {why}; what is remembered is not used until it can be read"));
+                return random();
+            }
         }
         let mut key = random();
         if state_dir.is_dir() && crate::fs::replace(&path, &key.0, 0o600).is_ok() {
             // Another process may have written one in the same moment: the one on disk counts for both.
-            key = read(&path).unwrap_or(key);
+            key = read(&path).ok().flatten().unwrap_or(key);
         }
         key
     }
@@ -69,9 +76,17 @@ impl Key {
     }
 }
 
-fn read(path: &Path) -> Option<Key> {
-    let bytes = crate::fs::read_capped(path, KEY_LENGTH as u64).ok()?;
-    Some(Key(bytes.try_into().ok()?))
+/// The key in a file; `None` where there is no file, or none of ours.
+fn read(path: &Path) -> io::Result<Option<Key>> {
+    match crate::fs::read_capped(path, KEY_LENGTH as u64) {
+        Ok(bytes) => Ok(bytes.try_into().ok().map(Key)),
+        Err(e) => match e.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
+                Ok(None)
+            }
+            _ => Err(e),
+        },
+    }
 }
 
 /// From the kernel. Without /dev/urandom there is no secret to keep a key from: the fingerprint then only tells changes.
@@ -208,12 +223,23 @@ mod tests {
     fn the_key_is_made_once_kept_private_and_not_made_where_there_is_no_state() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let first = Key::of(directory.path());
-        assert_eq!(Key::of(directory.path()).0, first.0);
+        let first = Key::of(directory.path(), &mut Vec::new());
+        assert_eq!(Key::of(directory.path(), &mut Vec::new()).0, first.0);
         let mode = directory.path().join("fingerprint.key").metadata().expect("made").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let missing = directory.path().join("missing");
-        assert_ne!(Key::of(&missing).0, Key::of(&missing).0);
+        assert_ne!(Key::of(&missing, &mut Vec::new()).0, Key::of(&missing, &mut Vec::new()).0);
         assert!(!missing.exists());
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_read_now_is_told_and_stays() {
+        let state = tempfile::tempdir().expect("a directory");
+        let path = state.path().join("fingerprint.key");
+        std::os::unix::fs::symlink(&path, &path).expect("a link to itself, which nobody can read");
+        let mut warnings = Vec::new();
+        Key::of(state.path(), &mut warnings);
+        assert!(warnings.len() == 1 && warnings[0].contains("fingerprint.key: "), "{warnings:?}");
+        assert!(path.is_symlink());
     }
 }

@@ -40,6 +40,11 @@ pub struct Plan {
 impl Plan {
     fn add(&mut self, other: Plan) {
         self.targets.extend(other.targets);
-        self.warnings.extend(other.warnings);
+        for warning in other.warnings {
+            // Two kinds of targets may have met the same file.
+            if !self.warnings.contains(&warning) {
+                self.warnings.push(warning);
+            }
+        }
     }
 }

@@ -11,7 +11,8 @@ pub fn plan(settings: &Settings) -> Plan {
     if settings.services.is_empty() {
         return Plan::default();
     }
-    let key = Key::of(&settings.probe.state_dir);
+    let mut warnings = Vec::new();
+    let key = Key::of(&settings.probe.state_dir, &mut warnings);
     let origin = settings.source.iter().map(|path| Origin {
         source: "lab-probe".into(),
         path: path.clone(),
@@ -31,7 +32,7 @@ pub fn plan(settings: &Settings) -> Plan {
             origins: origins.clone(),
         }
     });
-    Plan { targets: targets.collect(), warnings: Vec::new() }
+    Plan { targets: targets.collect(), warnings }
 }
 
 /// For a unit, every unit of the same manager; each once.

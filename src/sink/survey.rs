@@ -21,7 +21,7 @@ pub fn entries(path: &Path) -> io::Result<Vec<PathBuf>> {
         return Ok(vec![path.to_owned()]);
     }
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(path)? {
+    for entry in fs::uninterrupted(|| std::fs::read_dir(path))? {
         let name = entry?.file_name();
         if name.as_bytes().ends_with(b".prom") {
             names.push(name);

@@ -94,7 +94,7 @@ fn checked_path(settings: &TextfileSettings) -> Result<PathBuf, DeliveryError> {
 }
 
 fn remove(path: &Path, settings: &TextfileSettings) -> Result<bool, DeliveryError> {
-    match std::fs::remove_file(path) {
+    match fs::uninterrupted(|| std::fs::remove_file(path)) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) => Err(explain(&settings.directory, &e)),

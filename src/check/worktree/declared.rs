@@ -6,11 +6,12 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Deadline;
-use crate::fs::{read_capped, replace};
+use crate::fs::{explained, read_capped, replace};
 use crate::model::worktree::{Status, TestStatus};
 
 /// The file's name, in the worktree's own directory.
@@ -57,9 +58,9 @@ struct Parsed {
 /// Reads the file of a worktree; none declares nothing.
 pub fn read(worktree: &Path) -> Declared {
     match file(worktree).and_then(|path| read_capped(&path, MAX_BYTES)) {
-        Ok(bytes) => declared(&String::from_utf8_lossy(&bytes)),
+        Ok(bytes) => declared_in(&String::from_utf8_lossy(&bytes)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Declared::default(),
-        Err(e) => Declared { notes: vec![format!("{FILE_NAME} is ignored: {e}")], ..Declared::default() },
+        Err(e) => Declared { notes: vec![format!("{FILE_NAME} is ignored: {}", explained(&e))], ..Declared::default() },
     }
 }
 
@@ -77,7 +78,8 @@ fn file(worktree: &Path) -> io::Result<PathBuf> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link that leads out of the worktree"))
 }
 
-fn declared(text: &str) -> Declared {
+/// What a file with this text declares.
+pub fn declared_in(text: &str) -> Declared {
     let parsed = parse(text);
     let mut declared = Declared::default();
     let mut complain = |note: String| {
@@ -277,10 +279,11 @@ pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
     }
     // A symbolic link stays one: the file it names is replaced.
     let path = file(worktree).map_err(|e| EditError::File(worktree.join(FILE_NAME), e))?;
-    let mode = path.metadata().map_or(0o644, |metadata| {
-        use std::os::unix::fs::PermissionsExt;
-        metadata.permissions().mode() & 0o777
-    });
+    let mode = match path.metadata() {
+        Ok(metadata) => metadata.permissions().mode() & 0o777,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => 0o644,
+        Err(e) => return Err(EditError::File(path, e)),
+    };
     replace(&path, text.as_bytes(), mode).map_err(|e| EditError::File(path, e))
 }
 
@@ -399,16 +402,16 @@ mod tests {
             ("rm -rf /; status=blocked", None, 1),
             ("note='it is # not; a comment' status=blocked", Some(Status::Blocked), 0),
         ] {
-            let declared = declared(text);
+            let declared = declared_in(text);
             assert_eq!((declared.status, declared.notes.len()), (status, notes), "{text:?}: {declared:?}");
         }
-        assert_eq!(declared("test_status=failing").test_status, Some(TestStatus::Failing));
+        assert_eq!(declared_in("test_status=failing").test_status, Some(TestStatus::Failing));
     }
 
     #[test]
     fn a_complaint_names_line_and_valid_words() {
         assert_eq!(
-            declared("\n\nstatus=done\n").notes,
+            declared_in("\n\nstatus=done\n").notes,
             [".worktree:3: status=\"done\" is ignored; valid are complete, working, testing, blocked"]
         );
     }

@@ -4,17 +4,17 @@
 //! directory in it that its process holds locked: the lock goes when the process dies, however it dies. Nothing of
 //! this lies in the repository.
 
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{read_capped, replace};
+use crate::fs::{ensure_private_directory, read_capped, replace, uninterrupted};
 use crate::model::digest;
 use crate::model::seconds;
 use crate::model::worktree::TestCounts;
@@ -98,7 +98,7 @@ pub struct Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir(&self.mark);
+        let _ = uninterrupted(|| std::fs::remove_dir(&self.mark));
     }
 }
 
@@ -108,24 +108,22 @@ impl Drop for Run {
 /// When the state directory cannot be written; the run itself need not care.
 pub fn begin(records: &Path, path: &Path) -> io::Result<Run> {
     let directory = directory(records, path);
-    create(&directory)?;
+    ensure_private_directory(&directory)?;
     for mark in marks(&directory) {
         remove_if_left_over(&mark);
     }
     let mark = directory.join(format!("{MARK}{}", std::process::id()));
     loop {
-        create(&mark)?;
+        ensure_private_directory(&mark)?;
         let file = File::open(&mark)?;
-        file.lock()?;
+        uninterrupted(|| file.lock())?;
         // Between creation and lock another run may have taken it for left over and removed it.
-        if std::fs::metadata(&mark).is_ok_and(|now| file.metadata().is_ok_and(|ours| ours.ino() == now.ino())) {
-            return Ok(Run { directory, mark, _file: file });
+        match std::fs::metadata(&mark) {
+            Ok(now) if now.ino() == file.metadata()?.ino() => return Ok(Run { directory, mark, _file: file }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
-}
-
-fn create(directory: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 fn remove_if_left_over(mark: &Path) {
@@ -137,13 +135,18 @@ fn remove_if_left_over(mark: &Path) {
 }
 
 impl Run {
+    /// Where the verdict is kept.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Keeps the verdict, in one rename, unless a run that ended later has left one already.
     ///
     /// # Errors
     /// What the operating system said.
     pub fn finish(self, verdict: &Verdict) -> io::Result<()> {
         let directory = File::open(&self.directory)?;
-        directory.lock()?;
+        uninterrupted(|| directory.lock())?;
         if read_verdict(&self.directory)
             .is_some_and(|known| known.ended_at > verdict.ended_at && known.ended_at <= crate::clock::now())
         {

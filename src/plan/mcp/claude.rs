@@ -2,6 +2,7 @@
 //! managed file that leaves no other in force.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -14,6 +15,7 @@ use super::places::{self, Place, Project};
 use super::readers;
 use super::sources::Source;
 use crate::clock::Deadline;
+use crate::fs::explained;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::patience;
 
@@ -43,21 +45,39 @@ fn is_users(source: &Source) -> bool {
 }
 
 /// The servers of a project's file that Claude Code's settings in the project switch off.
-pub(super) fn switched_off_beside(place: &Place) -> Vec<(String, String)> {
-    match &place.project {
-        Some(project) if is_claude(place) => {
-            let directory = project.directory.join(".claude");
-            ["settings.local.json", "settings.json"].iter().flat_map(|name| settings(&directory.join(name))).collect()
+///
+/// # Errors
+/// A sentence about a settings file that is there and cannot be read.
+pub(super) fn switched_off_beside(place: &Place) -> Result<Vec<(String, String)>, String> {
+    let mut names = Vec::new();
+    if let Some(project) = place.project.as_ref().filter(|_| is_claude(place)) {
+        let directory = project.directory.join(".claude");
+        for name in ["settings.local.json", "settings.json"] {
+            names.extend(settings(&directory.join(name))?);
         }
-        _ => Vec::new(),
     }
+    Ok(names)
+}
+
+/// The warning about settings that cannot be read: what they may switch off is not started.
+pub(super) fn may_switch_off(why: &str, place: &Place) -> String {
+    format!("{why}; it may switch servers of {} off, so those are left out", place.path.display())
 }
 
 /// `disabledMcpjsonServers` of a settings file. A broken one is Claude Code's to complain about; it switches nothing off.
-fn settings(path: &Path) -> Vec<(String, String)> {
-    let Ok(bytes) = crate::fs::read_capped(path, SETTINGS_LIMIT) else { return Vec::new() };
-    let Ok(document) = document::parse(&bytes, Syntax::Json) else { return Vec::new() };
-    names(&document.root, "disabledMcpjsonServers")
+fn settings(path: &Path) -> Result<Vec<(String, String)>, String> {
+    let bytes = match crate::fs::read_capped(path, SETTINGS_LIMIT) {
+        Ok(bytes) => bytes,
+        Err(e) => match e.kind() {
+            // None, or nothing that Claude Code would read.
+            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
+                return Ok(Vec::new());
+            }
+            _ => return Err(format!("{}: {}", path.display(), explained(&e))),
+        },
+    };
+    let Ok(document) = document::parse(&bytes, Syntax::Json) else { return Ok(Vec::new()) };
+    Ok(names(&document.root, "disabledMcpjsonServers"))
 }
 
 /// What the user's file says of single projects.
@@ -102,7 +122,10 @@ impl Projects {
         if let (Some(project), Ok(entries)) = (&source.place.project, &mut entries) {
             // Being listed as enabled somewhere allows nothing here: that was said to another program.
             let users = self.switched_off.get(&project.directory).into_iter().flatten();
-            let everywhere = users_settings(search);
+            let everywhere = match users_settings(search) {
+                Ok(names) => names,
+                Err(why) => return found.warnings.push(may_switch_off(&why, &source.place)),
+            };
             switch_off(entries, users.chain(&source.switched_off).chain(&everywhere));
         }
         discover::read(search, source, entries, found);
@@ -143,10 +166,10 @@ fn entries(source: &Source) -> impl Iterator<Item = (&String, &Map<String, Value
 }
 
 /// What the user's settings switch off in every project.
-fn users_settings(search: &Search<'_>) -> Vec<(String, String)> {
+fn users_settings(search: &Search<'_>) -> Result<Vec<(String, String)>, String> {
     let home = search.surroundings.home.as_ref().map(|home| home.join(".claude"));
     let directory = search.surroundings.path_var("CLAUDE_CONFIG_DIR").or(home);
-    directory.map(|directory| settings(&directory.join("settings.json"))).unwrap_or_default()
+    directory.map_or(Ok(Vec::new()), |directory| settings(&directory.join("settings.json")))
 }
 
 /// Names in a list, each with the list's key.

@@ -135,7 +135,7 @@ pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline
     }
     expect(settings, &mut servers);
 
-    let key = Key::of(&settings.probe.state_dir);
+    let key = Key::of(&settings.probe.state_dir, &mut plan.warnings);
     plan.targets = servers.into_values().map(|server| server.target(&key)).collect();
     plan
 }

@@ -21,6 +21,7 @@ use super::places::{self, Place, Project};
 use super::trust::{self, Standing, TrustStore};
 use crate::clock::Deadline;
 use crate::fs::access::{self, Exposure};
+use crate::fs::explained;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::patience;
 use crate::plan::surroundings::Surroundings;
@@ -226,7 +227,7 @@ impl Rules {
                 (document, exposed.or_else(untrusted))
             }
         };
-        let switched_off = claude::switched_off_beside(&place);
+        let switched_off = switched_off(&place, warnings)?;
         Some(Source { place, canonical, document, gate, switched_off })
     }
 }
@@ -237,7 +238,13 @@ fn is_inside(canonical: &Path, directory: &Path) -> bool {
 
 /// A file that only lab-probe's configuration names.
 fn named_source(path: &Path, warnings: &mut Vec<String>) -> Option<Source> {
-    let canonical = std::fs::canonicalize(path).ok()?;
+    let canonical = match std::fs::canonicalize(path) {
+        Ok(canonical) => canonical,
+        Err(e) => {
+            warnings.push(left_out(path, &e));
+            return None;
+        }
+    };
     let (bytes, gate) = read_file(path, |file| crate::fs::read_open(file, USER_LIMIT), warnings)?;
     let by_name = by_path(path);
     let syntax = by_name.map_or_else(|| syntax_of(path), |client| client.syntax);
@@ -248,8 +255,17 @@ fn named_source(path: &Path, warnings: &mut Vec<String>) -> Option<Source> {
     };
     let project = Some(places::project_at(&places::directory_of(path, client)));
     let place = Place { client, scope: Scope::Config, path: path.to_owned(), project };
-    let switched_off = claude::switched_off_beside(&place);
+    let switched_off = switched_off(&place, warnings)?;
     Some(Source { place, canonical, document, gate, switched_off })
+}
+
+/// What another file of the client switches off; `None` after a warning: what may be switched off is not started.
+fn switched_off(place: &Place, warnings: &mut Vec<String>) -> Option<Vec<(String, String)>> {
+    claude::switched_off_beside(place).map_err(|why| warnings.push(claude::may_switch_off(&why, place))).ok()
+}
+
+fn left_out(path: &Path, error: &io::Error) -> String {
+    format!("{}: {}; its servers are left out", path.display(), explained(error))
 }
 
 fn syntax_of(path: &Path) -> Syntax {
@@ -277,7 +293,7 @@ fn read_file<T>(
         // Gone since it was seen.
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
         Err(e) => {
-            warnings.push(format!("{}: {e}; its servers are left out", path.display()));
+            warnings.push(left_out(path, &e));
             None
         }
     }

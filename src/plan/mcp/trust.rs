@@ -5,6 +5,7 @@
 //! the person is asked again. A damaged store allows nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::fs::{told, uninterrupted};
 use crate::model::digest::hex;
 
 /// The version of the store this program writes, and the newest it reads.
@@ -76,13 +78,19 @@ impl TrustStore {
     /// Reads the store to change it; a damaged one is set aside first, so that it is neither believed nor lost.
     ///
     /// # Errors
-    /// What kept a damaged store from being set aside.
+    /// What kept the store from being read, or a damaged one from being set aside.
     pub fn load_for_update(state_dir: &Path) -> io::Result<(Self, Option<String>)> {
-        let (store, warning) = Self::load(state_dir);
-        let Some(warning) = warning else { return Ok((store, None)) };
-        let aside = path(state_dir).with_extension("json.damaged");
-        std::fs::rename(path(state_dir), &aside)?;
-        Ok((store, Some(format!("{warning}; the old store is now {}", aside.display()))))
+        let path = path(state_dir);
+        let why = match read(&path) {
+            Ok(store) => return Ok((store, None)),
+            // What it says is not known: it may be as good as ever.
+            Err(Unusable::Unreadable(error)) => return Err(told("it cannot be read", error)),
+            Err(Unusable::Bad(why)) => why,
+        };
+        let aside = path.with_extension("json.damaged");
+        uninterrupted(|| std::fs::rename(&path, &aside))?;
+        let warning = format!("{}: {why}; no project file is trusted", path.display());
+        Ok((TrustStore::default(), Some(format!("{warning}; the old store is now {}", aside.display()))))
     }
 
     /// How this file stands, by canonical path and [`digest`].
@@ -119,20 +127,42 @@ impl TrustStore {
     }
 }
 
-fn read(path: &Path) -> Result<TrustStore, String> {
+/// Why nothing is believed of a store.
+enum Unusable {
+    /// The operating system refuses to have it read.
+    Unreadable(io::Error),
+    /// It is damaged, too new or others may write it.
+    Bad(String),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unusable::Unreadable(error) => error.fmt(f),
+            Unusable::Bad(why) => f.write_str(why),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<TrustStore, Unusable> {
+    let refused = |error: io::Error| match error.kind() {
+        // No regular file, or no store of this size.
+        io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => Unusable::Bad(error.to_string()),
+        _ => Unusable::Unreadable(error),
+    };
     let file = match crate::fs::open_regular(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(TrustStore::default()),
-        Err(e) => return Err(e.to_string()),
+        Err(e) => return Err(refused(e)),
     };
     // Whoever may write the store may have any project's commands run.
-    if let Some(exposure) = crate::fs::access::exposure(path, &file).map_err(|e| e.to_string())? {
-        return Err(exposure.to_string());
+    if let Some(exposure) = crate::fs::access::exposure(path, &file).map_err(refused)? {
+        return Err(Unusable::Bad(exposure.to_string()));
     }
-    let bytes = crate::fs::read_open(&file, STORE_LIMIT).map_err(|e| e.to_string())?;
-    let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| format!("damaged ({e})"))?;
+    let bytes = crate::fs::read_open(&file, STORE_LIMIT).map_err(refused)?;
+    let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| Unusable::Bad(format!("damaged ({e})")))?;
     if stored.version > VERSION {
-        return Err(format!("written by a newer lab-probe (version {})", stored.version));
+        return Err(Unusable::Bad(format!("written by a newer lab-probe (version {})", stored.version)));
     }
     Ok(TrustStore { files: stored.files })
 }
@@ -194,5 +224,16 @@ mod tests {
         assert!(warning.expect("a warning").contains("trust.json.damaged"));
         store.save(directory.path()).expect("saved");
         assert_eq!(std::fs::read(directory.path().join("trust.json.damaged")).expect("kept"), b"half");
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_read_now_is_neither_believed_nor_set_aside() {
+        let state = tempfile::tempdir().expect("a directory");
+        let path = path(state.path());
+        std::os::unix::fs::symlink(&path, &path).expect("a link to itself, which nobody can read");
+        assert_eq!(TrustStore::load(state.path()).0, TrustStore::default());
+        let refused = TrustStore::load_for_update(state.path()).expect_err("refused");
+        assert!(refused.to_string().starts_with("it cannot be read: "), "{refused}");
+        assert!(path.is_symlink() && std::fs::read_dir(state.path()).expect("listed").count() == 1);
     }
 }

@@ -1,9 +1,13 @@
-//! Attacks on a pass itself: killed at every system call, refused by the operating system, its clock moved.
+//! Attacks on a pass and on the commands that write: killed at every system call, refused by the operating system, the
+//! clock moved.
 //!
 //! The suite takes samples. `make attack` (or `LAB_PROBE_ATTACK=full`) takes everything and says how much that was.
 
 mod clocks;
+mod commands;
+mod injection;
 mod kills;
+mod readers;
 mod refusals;
 mod scene;
 

@@ -4,84 +4,51 @@
 //! What must hold: exit 1 and an error that names the file and what to do, the last good output as it was, and a
 //! normal pass as soon as the refusals end. A call that a signal interrupts is made again, in silence.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::full;
+use super::injection::{self, REFUSALS, Site, Whose};
 use super::scene::{Scene, complaints};
 use crate::harness::Run;
 
-/// What is asked for: a full disk, a broken one, no descriptor left, no permission, a read-only disk, a signal.
-const REFUSALS: [&str; 6] = ["ENOSPC", "EIO", "EMFILE", "EACCES", "EROFS", "EINTR"];
-
 /// Calls that write, or open what is written or read.
 const CALLS: &str = "openat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,unlink,mkdir,fchmod,flock";
-
-/// One system call of a pass's main thread, which does everything to state and outputs.
-#[derive(Debug)]
-struct Site {
-    call: String,
-    /// It is the so-and-so-manieth of its name.
-    nth: usize,
-    /// As strace shows it.
-    line: String,
-}
 
 /// What a refusal of a site must lead to.
 #[derive(Debug, PartialEq, Eq)]
 enum Duty {
     /// Exit 1; the textfile is delivered and the state saved as ever, or each stays as it was.
     Fail { textfile_stays: bool, state_stays: bool },
-    /// Exit 0 and a warning.
-    Warn,
+    /// Exit 0 and a warning about this file.
+    Warn(&'static str),
     /// Exit 0: the call was only for comfort.
     GoOn,
 }
 
-impl Site {
-    fn is_at(&self, what: &str) -> bool {
-        self.line.contains(what)
-    }
-
-    fn duty(&self, refusal: &str, index: usize, sites: &[Site]) -> Duty {
-        let renamed = |of: &str| sites[..index].iter().any(|site| site.call == "rename" && site.is_at(of));
-        if refusal == "EINTR" || self.call == "mkdir" || self.is_at("O_DIRECTORY") || self.is_at("fingerprint.key") {
-            // The directories are there; neighbours are looked at for warnings only; a lost key costs one round.
-            Duty::GoOn
-        } else if self.is_at("/history") {
-            Duty::Warn
-        } else if self.is_at("/textfile") {
-            Duty::Fail { textfile_stays: !renamed("lab-probe.prom"), state_stays: false }
-        } else {
-            Duty::Fail { textfile_stays: false, state_stays: !renamed("state.json") }
-        }
+fn duty(refusal: &str, index: usize, sites: &[Site]) -> Duty {
+    let site = &sites[index];
+    let renamed = |of: &str| sites[..index].iter().any(|site| site.call == "rename" && site.is_at(of));
+    if refusal == "EINTR" || site.call == "mkdir" || site.is_at("O_DIRECTORY") {
+        // The directories are there; neighbours are looked at for warnings only.
+        Duty::GoOn
+    } else if site.is_at("fingerprint.key") {
+        Duty::Warn("/state/fingerprint.key")
+    } else if site.is_at("/history") {
+        Duty::Warn("/state/history/")
+    } else if site.is_at("/textfile") {
+        Duty::Fail { textfile_stays: !renamed("lab-probe.prom"), state_stays: false }
+    } else {
+        Duty::Fail { textfile_stays: false, state_stays: !renamed("state.json") }
     }
 }
 
-fn strace(scene: &Scene, options: &[&str], log: &Path) -> Run {
-    let pass = scene.command(["--once"]);
-    let mut strace = Command::new("strace");
-    strace.args(["-qq", "-y", "-s", "0", "-e", "signal=none", "-o"]).arg(log).args(options);
-    strace.arg(pass.get_program()).args(pass.get_args()).current_dir(scene.lab.path());
-    strace.env_clear().envs(pass.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    Run(strace.stdin(Stdio::null()).output().expect("strace is installed"))
-}
-
-/// Every call of an undisturbed pass on its state and textfile.
+/// Every call of an undisturbed pass's main thread, which does everything to state and outputs, on those.
 fn sites(scene: &Scene) -> Vec<Site> {
+    let ours = ["state", "textfile"].map(|name| scene.lab.path().join(name).display().to_string());
+    let ours = |line: &str| ours.iter().any(|directory| line.contains(directory));
     let log = scene.lab.path().join("calls");
-    strace(scene, &["-e", &format!("trace={CALLS}")], &log).expect_code(0);
-    let mut counts = std::collections::BTreeMap::<String, usize>::new();
-    let mut sites = Vec::new();
-    for line in std::fs::read_to_string(log).expect("a log").lines() {
-        let call = line.split('(').next().unwrap_or_default().to_owned();
-        let nth = counts.entry(call.clone()).or_default();
-        *nth += 1;
-        let ours = ["state", "textfile"].map(|name| scene.lab.path().join(name).display().to_string());
-        if ours.iter().any(|directory| line.contains(directory)) {
-            sites.push(Site { call, nth: *nth, line: line.to_owned() });
-        }
-    }
+    let (run, sites) = injection::sites(&scene.command(["--once"]), &Whose::Main, CALLS, ours, &log);
+    run.expect_code(0);
     sites
 }
 
@@ -109,15 +76,11 @@ fn refuse(scene: &mut Scene, sites: &[Site], index: usize, refusal: &str) {
     let when = format!("{refusal} at {}", site.line);
     scene.append();
     let before = (scene.textfile(), std::fs::read(scene.state_path()).expect("a state"));
-    let injection = format!("inject={}:error={refusal}:when={}", site.call, site.nth);
     let log = scene.lab.path().join("calls");
-    let run = strace(scene, &["-e", &format!("trace={}", site.call), "-e", &injection], &log);
+    let run = injection::refused(&scene.command(["--once"]), &Whose::Main, site, refusal, &log);
     let said = run.stderr();
-    let injected = std::fs::read_to_string(log).expect("a log");
-    let injected = injected.lines().find(|line| line.contains("(INJECTED)")).unwrap_or_default();
-    assert!(same_call(injected, &site.line), "{when}: injected at {injected}");
     let stays = (scene.textfile() == before.0, std::fs::read(scene.state_path()).expect("a state") == before.1);
-    match site.duty(refusal, index, sites) {
+    match duty(refusal, index, sites) {
         Duty::Fail { textfile_stays, state_stays } => {
             assert_eq!(run.code(), Some(1), "{when}: {said}");
             assert_eq!(stays, (textfile_stays, state_stays), "{when}: {said}");
@@ -126,9 +89,9 @@ fn refuse(scene: &mut Scene, sites: &[Site], index: usize, refusal: &str) {
             let remedy = error.contains("; ") || said.contains("\nhint: ");
             assert!(error.contains(place) && remedy, "{when}: no file or no remedy: {said}");
         }
-        Duty::Warn => {
+        Duty::Warn(file) => {
             assert_eq!(run.code(), Some(0), "{when}: {said}");
-            assert!(said.contains("warning: ") && said.contains("/state/history/"), "{when}: {said}");
+            assert!(said.contains("warning: ") && said.contains(file), "{when}: {said}");
         }
         Duty::GoOn => {
             assert_eq!(run.code(), Some(0), "{when}: {said}");
@@ -144,15 +107,6 @@ fn refuse(scene: &mut Scene, sites: &[Site], index: usize, refusal: &str) {
         scene.assert_whole(&when);
     }
     scene.assert_next_pass_is_normal(&when);
-}
-
-/// Whether two lines of strace show the same call, whatever it returned. Numbers of descriptors may differ.
-fn same_call(one: &str, other: &str) -> bool {
-    let call = |line: &str| {
-        let call = line.rsplit_once(" = ").map_or(line, |(call, _)| call);
-        call.chars().filter(|c| !c.is_ascii_digit()).collect::<String>().trim_end().to_owned()
-    };
-    call(one) == call(other)
 }
 
 /// A shell that sets a limit and becomes a pass.

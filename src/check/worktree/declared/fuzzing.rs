@@ -1,6 +1,6 @@
 //! Any text as a `.worktree` file, and any edit of it.
 
-use super::{Declared, MAX_NOTES, declared as read, edited, others, parse, says, valid};
+use super::{Declared, MAX_NOTES, declared_in as read, edited, others, parse, says, valid};
 
 /// What is set is read back, everything else stays, and what is taken out is gone. Where open quotes and last backslashes
 /// make lines hang together an edit may be refused, as `worktree set` does, but never change anything else.

@@ -1,0 +1,99 @@
+//! System calls that the operating system refuses, by strace.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::harness::Run;
+
+/// What is asked for: a full disk, a broken one, no descriptor left, no permission, a read-only disk, a signal.
+pub(super) const REFUSALS: [&str; 6] = ["ENOSPC", "EIO", "EMFILE", "EACCES", "EROFS", "EINTR"];
+
+/// One system call of a program.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) call: String,
+    /// It is the so-and-so-manieth of its name.
+    pub(super) nth: usize,
+    /// As strace shows it.
+    pub(super) line: String,
+}
+
+impl Site {
+    pub(super) fn is_at(&self, what: &str) -> bool {
+        self.line.contains(what)
+    }
+}
+
+/// Whose calls are counted.
+pub(super) enum Whose<'a> {
+    /// Those of the program's main thread.
+    Main,
+    /// Those on one file, of whatever thread.
+    On(&'a Path),
+}
+
+/// Runs a program under strace.
+pub(super) fn strace(program: &Command, whose: &Whose<'_>, options: &[&str], log: &Path) -> Run {
+    let mut strace = Command::new("strace");
+    strace.args(["-qq", "-y", "-s", "0", "-e", "signal=none", "-o"]).arg(log).args(options);
+    if let Whose::On(path) = whose {
+        strace.args(["-f", "-P"]).arg(path);
+    }
+    strace.arg(program.get_program()).args(program.get_args());
+    strace.current_dir(program.get_current_dir().expect("a directory"));
+    strace.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Run(strace.stdin(Stdio::null()).output().expect("strace is installed"))
+}
+
+/// Runs a program undisturbed, and finds those of its `calls` whose line in the log is one of `ours`.
+pub(super) fn sites(
+    program: &Command,
+    whose: &Whose<'_>,
+    calls: &str,
+    ours: impl Fn(&str) -> bool,
+    log: &Path,
+) -> (Run, Vec<Site>) {
+    let run = strace(program, whose, &["-e", &format!("trace={calls}")], log);
+    let mut counts = BTreeMap::<String, usize>::new();
+    let mut sites = Vec::new();
+    for line in std::fs::read_to_string(log).expect("a log").lines() {
+        let line = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        let call = line.split('(').next().unwrap_or_default().to_owned();
+        let nth = counts.entry(call.clone()).or_default();
+        *nth += 1;
+        if ours(line) {
+            sites.push(Site { call, nth: *nth, line: line.to_owned() });
+        }
+    }
+    (run, sites)
+}
+
+/// Runs a program once more, one of its calls refused.
+#[track_caller]
+pub(super) fn refused(program: &Command, whose: &Whose<'_>, site: &Site, refusal: &str, log: &Path) -> Run {
+    let injection = format!("inject={}:error={refusal}:when={}", site.call, site.nth);
+    let run = strace(program, whose, &["-e", &format!("trace={}", site.call), "-e", &injection], log);
+    let log = std::fs::read_to_string(log).expect("a log");
+    let injected = log.lines().find(|line| line.contains("(INJECTED)")).unwrap_or_default();
+    assert!(same_call(injected, &site.line), "{refusal} at {}: injected at {injected}", site.line);
+    run
+}
+
+/// Whether two lines of strace show the same call on the same files, whatever it returned. Numbers may differ.
+fn same_call(one: &str, other: &str) -> bool {
+    let call = |line: &str| {
+        let line = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        let line = line.rsplit_once(" = ").map_or(line, |(call, _)| call);
+        let quoted = line.split(['"', '<', '>']).skip(1).step_by(2);
+        let quoted = quoted.filter(|text| !text.is_empty());
+        let files: Vec<String> = quoted.map(|text| text.chars().filter(|c| !c.is_ascii_digit()).collect()).collect();
+        (line.split('(').next().unwrap_or_default().to_owned(), files)
+    };
+    call(one) == call(other)
+}
+
+/// Whether a signal can interrupt this call, on a network file system if nowhere else.
+pub(super) fn is_interruptible(call: &str) -> bool {
+    !["statx", "newfstatat", "readlink", "getdents64", "lseek", "fcntl"].contains(&call)
+}
