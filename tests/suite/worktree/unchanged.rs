@@ -140,10 +140,10 @@ fn git_is_asked_only_about_paths_that_may_have_changed() {
     // Files written in the same step of the clock as the index are asked about; refreshed, they are older than it.
     git(&lab, &main, &["update-index", "--force-write-index", "-q", "--refresh"]);
     asked("a first look at a clean worktree", 0.0, &[]);
-    std::fs::write(main.join("a/two"), "edited\n").expect("written");
-    asked("an edit", 1.0, &[&["a/two"]]);
+    std::fs::write(main.join("a/two"), "tex_\n").expect("written");
+    asked("an edit of the same size", 1.0, &[&["a/two"]]);
     std::fs::write(main.join("b/new"), "new\n").expect("written");
-    asked("a new file beside it", 2.0, &[&["a/two", "b/new"]]);
+    asked("a new file beside it is told by the rules alone", 2.0, &[&["a/two"]]);
     std::fs::write(main.join("b/new.o"), "new\n").expect("written");
     git(&lab, &main, &["add", "b/new"]);
     asked("one of them is staged, another one ignored", 2.0, &[&["a/two", "b/new"]]);
@@ -151,9 +151,13 @@ fn git_is_asked_only_about_paths_that_may_have_changed() {
     asked("a first look at all that", 2.0, &[&["a/two", "b/new"]]);
     git(&lab, &main, &["commit", "-q", "-m", "new"]);
     std::fs::remove_file(main.join("b/:odd")).expect("removed");
-    asked("one is committed, one deleted", 2.0, &[&["a/two", "b/:odd"]]);
+    asked("one is committed, one deleted", 2.0, &[&["a/two"]]);
+    std::fs::write(main.join("a/two"), "longer text\n").expect("written");
+    asked("an edit of another size", 2.0, &[]);
+    lab.write("LAB/b/:new/x", "new\n");
+    asked("a new directory", 3.0, &[&["b/:new"]]);
     git(&lab, &main, &["add", "--intent-to-add", "-f", "b/new.o"]);
-    asked("out of the ordinary", 3.0, &[&[]]);
+    asked("out of the ordinary", 4.0, &[&[]]);
 }
 
 #[test]

@@ -20,8 +20,8 @@ const READABLE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::N
 pub(super) struct Beside {
     /// Untracked directories.
     pub(super) directories: Vec<Vec<u8>>,
-    /// Everything else that is untracked.
-    pub(super) others: Vec<Vec<u8>>,
+    /// Untracked files and symbolic links; git never shows anything else.
+    pub(super) files: Vec<Vec<u8>>,
 }
 
 impl Beside {
@@ -34,7 +34,7 @@ impl Beside {
         let mut suspects = Suspects::default();
         for directory in walk.tracked.iter().filter(|directory| directory.links.is_some()) {
             let names = reader.read(&directory.path)?;
-            if names.len() as u64 != directory.children + directory.files {
+            if names.count() as u64 != directory.children + directory.files {
                 suspects.add(&directory.path, names)?;
             }
         }
@@ -49,15 +49,15 @@ impl Beside {
             let found = subdirectories(work_tree, &directory.path)?;
             directories.extend(found.into_iter().filter(|path| !known.contains(path.as_slice())));
         }
-        Some(Beside { directories, others: Vec::new() })
+        Some(Beside { directories, files: Vec::new() })
     }
 }
 
 /// The subdirectories of one; `None` if it cannot be read.
 pub(super) fn subdirectories(work_tree: &Path, directory: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let names = Reader::new(work_tree)?.read(directory)?;
-    let directories = names.into_iter().filter(|name| name.is_directory);
-    Some(directories.map(|name| join(directory, &name.bytes)).collect())
+    let mut reader = Reader::new(work_tree)?;
+    let directories = reader.read(directory)?.iter().filter(|(_, kind)| *kind == FileType::Directory);
+    Some(directories.map(|(name, _)| join(directory, name)).collect())
 }
 
 impl TrackedDirectory {
@@ -71,30 +71,45 @@ impl TrackedDirectory {
     }
 }
 
-/// An entry of a directory.
-#[derive(Debug, Clone)]
-struct Name {
-    bytes: Vec<u8>,
-    is_directory: bool,
-}
-
 /// Reads directories below one, all into the same memory.
 struct Reader {
     root: OwnedFd,
     buffer: Vec<MaybeUninit<u8>>,
+    names: Names,
+}
+
+/// The names in a directory.
+#[derive(Debug, Default)]
+struct Names {
+    /// One behind the other.
+    bytes: Vec<u8>,
+    /// Where each ends, and what it names.
+    ends: Vec<(usize, FileType)>,
+}
+
+impl Names {
+    fn count(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&[u8], FileType)> {
+        let begins = std::iter::once(0).chain(self.ends.iter().map(|(end, _)| *end));
+        begins.zip(&self.ends).map(|(begin, (end, kind))| (&self.bytes[begin..*end], *kind))
+    }
 }
 
 impl Reader {
     fn new(work_tree: &Path) -> Option<Reader> {
         let root = openat(CWD, work_tree, READABLE, Mode::empty()).ok()?;
-        Some(Reader { root, buffer: vec![MaybeUninit::uninit(); 32 << 10] })
+        Some(Reader { root, buffer: vec![MaybeUninit::uninit(); 32 << 10], names: Names::default() })
     }
 
     /// What is in a directory, except for what git never shows.
-    fn read(&mut self, directory: &[u8]) -> Option<Vec<Name>> {
+    fn read(&mut self, directory: &[u8]) -> Option<&Names> {
         let path = if directory.is_empty() { b".".as_slice() } else { directory };
         let fd = openat(&self.root, path, READABLE, Mode::empty()).ok()?;
-        let mut names = Vec::new();
+        self.names.bytes.clear();
+        self.names.ends.clear();
         let mut entries = RawDir::new(&fd, &mut self.buffer);
         while let Some(entry) = entries.next() {
             let entry = entry.ok()?;
@@ -102,15 +117,16 @@ impl Reader {
             if matches!(name.to_bytes(), b"." | b".." | b".git") {
                 continue;
             }
-            let is_directory = match entry.file_type() {
-                FileType::Directory => true,
-                FileType::Unknown => statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory),
-                _ => false,
+            let kind = match entry.file_type() {
+                FileType::Unknown => {
+                    FileType::from_raw_mode(statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()?.st_mode)
+                }
+                kind => kind,
             };
-            names.push(Name { bytes: name.to_bytes().to_owned(), is_directory });
+            self.names.bytes.extend_from_slice(name.to_bytes());
+            self.names.ends.push((self.names.bytes.len(), kind));
         }
-        Some(names)
+        Some(&self.names)
     }
 }
 
@@ -118,16 +134,16 @@ impl Reader {
 #[derive(Debug, Default)]
 struct Suspects {
     numbers: HashMap<Vec<u8>, usize>,
-    /// Of each, its names, and which are directories.
-    names: Vec<HashMap<Vec<u8>, bool>>,
+    /// Of each, its names, and what they name.
+    names: Vec<HashMap<Vec<u8>, FileType>>,
     total: usize,
 }
 
 impl Suspects {
-    fn add(&mut self, directory: &[u8], names: Vec<Name>) -> Option<()> {
-        self.total += names.len();
+    fn add(&mut self, directory: &[u8], names: &Names) -> Option<()> {
+        self.total += names.count();
         self.numbers.insert(directory.to_owned(), self.names.len());
-        self.names.push(names.into_iter().map(|name| (name.bytes, name.is_directory)).collect());
+        self.names.push(names.iter().map(|(name, kind)| (name.to_owned(), kind)).collect());
         (self.total <= MAX_NAMES).then_some(())
     }
 
@@ -155,19 +171,22 @@ impl Suspects {
         });
         let mut beside = Beside::default();
         for (directory, number) in &self.numbers {
-            for (name, is_directory) in &self.names[*number] {
-                let kind = if *is_directory { &mut beside.directories } else { &mut beside.others };
-                kind.push(join(directory, name));
+            for (name, kind) in &self.names[*number] {
+                match kind {
+                    FileType::Directory => beside.directories.push(join(directory, name)),
+                    FileType::RegularFile | FileType::Symlink => beside.files.push(join(directory, name)),
+                    _ => {}
+                }
             }
         }
         beside.directories.sort_unstable();
-        beside.others.sort_unstable();
+        beside.files.sort_unstable();
         beside
     }
 
     fn take(&mut self, suspect: Option<usize>, name: &[u8], is_directory: bool) {
         if let Some(names) = suspect.map(|number| &mut self.names[number])
-            && names.get(name) == Some(&is_directory)
+            && names.get(name).is_some_and(|kind| (*kind == FileType::Directory) == is_directory)
         {
             names.remove(name);
         }

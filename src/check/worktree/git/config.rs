@@ -32,6 +32,8 @@ pub(super) struct Config {
     pub(super) remotes: Vec<String>,
     /// Branches with settings of their own, an upstream perhaps; `None` if they cannot be told.
     pub(super) branches: Option<BTreeSet<Vec<u8>>>,
+    /// Whether something is said of `core.ignoreCase`: tracked names are then not known by their bytes alone.
+    pub(super) ignores_case: bool,
     /// `safe.directory` of the user and the system, in order.
     pub(super) safe_directories: Vec<Vec<u8>>,
     /// Whether some file includes another one.
@@ -51,10 +53,12 @@ pub(super) fn read(git: &Git) -> Result<Config, GitError> {
     let mut plain = !global.includes;
     let mut remotes = Vec::new();
     let mut branches = global.branches.clone();
+    let mut ignores_case = global.ignores_case;
     for path in &own_files {
         match read_capped(path, MAX_SCANNED_BYTES) {
             Ok(bytes) => {
                 let lower = bytes.to_ascii_lowercase();
+                ignores_case |= contains(&lower, b"ignorecase");
                 plain &= !TELLING_WORDS.iter().any(|word| contains(&lower, word));
                 remotes.extend(remote_names(&bytes));
                 branches =
@@ -64,7 +68,7 @@ pub(super) fn read(git: &Git) -> Result<Config, GitError> {
         }
     }
     let mut config = if plain {
-        Config { remotes, branches, ..(*global).clone() }
+        Config { remotes, branches, ignores_case, ..(*global).clone() }
     } else {
         parse(&git.run(&["config", "-z", "--list", "--show-origin"], b"")?, &git.work_tree)
             .ok_or_else(|| GitError::Malformed { command: "config".to_owned() })?
@@ -172,6 +176,7 @@ impl Config {
             (b"core", None) if name == b"excludesfile" || name == b"attributesfile" => {
                 self.files.insert(resolved(value, work_tree));
             }
+            (b"core", None) if name == b"ignorecase" => self.ignores_case = true,
             (b"safe", None) if name == b"directory" => self.safe_directories.push(value.to_owned()),
             _ => {}
         }
@@ -237,6 +242,7 @@ mod tests {
             file:/home/u/.gitconfig\0include.path\nmore\nlines\0\
             file:/home/u/.gitconfig\0includeif.onbranch:a.b.path\n/abs\0\
             file:/home/u/.gitconfig\0core.excludesfile\n/x/ignore\0\
+            file:/home/u/.gitconfig\0core.ignorecase\ntrue\0\
             file:/home/u/.gitconfig\0safe.directory\n*\0\
             command line:\0filter.ours.clean\n\0";
         let config = parse(listed, Path::new("/w")).expect("parsed");
@@ -244,7 +250,7 @@ mod tests {
         assert_eq!(config.remotes, ["up.stream"]);
         assert_eq!(config.branches, Some(BTreeSet::from([b"a.b".to_vec()])));
         assert_eq!(config.safe_directories, [b"*".to_vec()]);
-        assert!(config.includes);
+        assert!(config.includes && config.ignores_case);
         for file in ["/etc/gitconfig", "/w/.git/config", "/home/u/more\nlines", "/abs", "/x/ignore"] {
             assert!(config.files.contains(Path::new(file)), "{file}");
         }

@@ -1,12 +1,16 @@
 //! Asking git about those paths only that it can have something to say of.
 //!
 //! `git status` looks at every file again. The walk has done that already, which leaves three kinds of paths: tracked
-//! files that differ from what the index recorded of them, untracked ones, and those staged. That nothing is staged is
-//! known where the index has noted the tree of HEAD's commit as its own; else git compares the two, which takes no look
-//! at a file. Whatever is out of the ordinary (submodules, conflicts, a sparse checkout, more paths than a few) is left
-//! to the whole status.
+//! files that differ from what the index recorded of them, untracked ones, and those staged. A file that is gone or of
+//! another size has changed, whatever it holds, and an untracked one is a change unless it is ignored, which git says
+//! without reading the index: only for the rest a status is needed. That nothing is staged is known where the index has
+//! noted the tree of HEAD's commit as its own; else git compares the two, which takes no look at a file. Whatever is out
+//! of the ordinary (submodules, conflicts, a sparse checkout, more paths than a few) is left to the whole status.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::ask::{Asked, Scope, changes};
@@ -15,10 +19,10 @@ use super::config::Config;
 use super::head::{self, Head};
 use super::index::Index;
 use super::look::{Subject, path_of, unescape};
-use super::porcelain::Porcelain;
+use super::porcelain::{DECLARATION, Porcelain};
 use super::refs::{self, Wanted};
 use super::untracked::{self, Untracked};
-use super::walk::{MAX_ODD, Walk};
+use super::walk::{Change, MAX_ODD, Odd, Walk};
 use super::{Git, GitError};
 use crate::model::worktree::{Answer, Seen};
 
@@ -112,45 +116,58 @@ impl Narrow<'_> {
     }
 
     fn try_to_ask(&self, basis: Basis, walk: &Walk) -> Result<Option<Asked>, GitError> {
-        let Narrow { git, subject, .. } = self;
-        let Some(odd) = &walk.odd_paths else { return Ok(None) };
-        let (untracked, known_count) = match self.known_untracked(walk) {
-            Some(known) => known,
-            None => {
-                let Some(beside) = Beside::find(&git.work_tree, walk, self.index) else { return Ok(None) };
-                match untracked::find(git, beside, self.index, &subject.nested)? {
-                    Some(untracked) => (untracked, 0),
-                    None => return Ok(None),
-                }
-            }
-        };
-        let paths = roots(odd.iter().chain(&untracked.paths).chain(&basis.staged).cloned());
+        let Narrow { git, subject, config, .. } = self;
+        let Some(odd) = &walk.odd_files else { return Ok(None) };
+        let Some((mut untracked, known_count)) = self.untracked(walk)? else { return Ok(None) };
+        if config.ignores_case {
+            // A tracked file may be known to git under this name too.
+            untracked.directories.append(&mut untracked.files);
+        }
+        let staged: HashSet<&[u8]> = basis.staged.iter().map(Vec::as_slice).collect();
+        let (evident, unclear): (Vec<&Odd>, Vec<&Odd>) =
+            odd.iter().partition(|odd| !staged.contains(odd.path.as_slice()) && is_evident(git, odd));
+        let unclear = unclear.into_iter().map(|odd| &odd.path);
+        let paths = roots(unclear.chain(&untracked.directories).chain(&basis.staged).cloned());
         if paths.len() > MAX_PATHS {
             return Ok(None);
         }
-        let (porcelain, changed) = if paths.is_empty() && basis.named {
+        let (mut porcelain, mut changed) = if paths.is_empty() && basis.named {
             let Answer { head, branch, upstream, .. } = basis.refs.clone();
             (Porcelain::clean(head, branch, upstream), 0)
         } else {
             let paths = if paths.is_empty() { vec![NOTHING.to_vec()] } else { paths };
-            changes(git, &subject.nested, &Scope::Paths { paths, untracked: !untracked.paths.is_empty() })?
+            changes(git, &subject.nested, &Scope::Paths { paths, untracked: !untracked.directories.is_empty() })?
         };
+        for odd in evident {
+            if porcelain.changed.contains(&odd.path) {
+                // It lies below a path that git was asked about.
+                continue;
+            }
+            changed += u64::from(odd.path != DECLARATION);
+            porcelain.add(odd.path.clone(), odd.change == Change::Gone, odd.mode);
+        }
         let Some((refs, files)) = self.agreed(basis, &porcelain)? else { return Ok(None) };
-        Ok(Some(Asked {
-            changed,
-            untracked: porcelain.untracked.len() as u64 + known_count,
-            porcelain,
-            refs,
-            files,
-            watched: Some(untracked.directories),
-        }))
+        // A staged deletion whose file is still there can be in both.
+        let shown: HashSet<&Vec<u8>> = porcelain.untracked.iter().chain(&untracked.files).collect();
+        let untracked_count = shown.len() as u64 + known_count;
+        let watched = Some(untracked.watched);
+        Ok(Some(Asked { porcelain, changed, untracked: untracked_count, refs, files, watched }))
     }
 
-    /// What is untracked stays what it was while no directory and no rule has changed: how many, and what to watch.
-    fn known_untracked(&self, walk: &Walk) -> Option<(Untracked, u64)> {
-        let seen = self.known.filter(|seen| seen.directories_settled && seen.directories == walk.directories)?;
-        let directories = seen.untracked_directories.as_ref()?.iter().map(|path| unescape(path)).collect();
-        Some((Untracked { paths: Vec::new(), directories }, seen.answer.untracked))
+    /// What is untracked, or only how much. It stays what it was while no directory and no rule has changed. `None` where
+    /// that cannot be found out here.
+    fn untracked(&self, walk: &Walk) -> Result<Option<(Untracked, u64)>, GitError> {
+        if let Some(seen) = self.known
+            && seen.directories_settled
+            && seen.directories == walk.directories
+            && let Some(watched) = &seen.untracked_directories
+        {
+            let watched = watched.iter().map(|path| unescape(path)).collect();
+            return Ok(Some((Untracked { watched, ..Untracked::default() }, seen.answer.untracked)));
+        }
+        let Some(beside) = Beside::find(&self.git.work_tree, walk, self.index) else { return Ok(None) };
+        let found = untracked::find(self.git, beside, self.index, &self.subject.nested)?;
+        Ok(found.map(|untracked| (untracked, 0)))
     }
 
     /// The basis, with what the status has added to it; `None` if they are not of one moment.
@@ -172,6 +189,20 @@ impl Narrow<'_> {
         let tips = refs::read(self.git, wanted)?;
         files.extend(tips.files.iter().cloned());
         Ok(Some((Answer::from(tips), files)))
+    }
+}
+
+/// Whether git can only say that this file has changed.
+fn is_evident(git: &Git, odd: &Odd) -> bool {
+    match odd.change {
+        Change::Resized => true,
+        Change::Unclear => false,
+        // Not what merely could not be looked at.
+        Change::Gone => git
+            .work_tree
+            .join(OsStr::from_bytes(&odd.path))
+            .symlink_metadata()
+            .is_err_and(|error| matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)),
     }
 }
 

@@ -3,6 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+/// Notes to lab-probe: no change of the worktree.
+pub(super) const DECLARATION: &[u8] = b".worktree";
+
 /// A changed tracked path whose worktree content is not what the index holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Edited {
@@ -111,16 +114,25 @@ impl Porcelain {
         }
     }
 
+    /// Adds a tracked file that is known to have changed in the worktree, and only there: nothing of it is staged.
+    pub(super) fn add(&mut self, path: Vec<u8>, deleted: bool, mode: u32) {
+        if path != DECLARATION {
+            self.changed.insert(path.clone());
+        }
+        let mode = if deleted { 0 } else { mode };
+        self.edited.push(Edited { path, deleted, mode: format!("{mode:06o}").into_bytes() });
+    }
+
     /// Takes out what is no change of this worktree: its `.worktree` file and worktrees nested in it (relative paths).
     pub(super) fn forget(&mut self, nested: &[&Path]) {
         use std::os::unix::ffi::OsStrExt;
-        self.changed.remove(b".worktree".as_slice());
+        self.changed.remove(DECLARATION);
         // A file that became `.worktree`, or came from it, is a change by itself and no half of a rename.
-        self.added.retain(|(path, _)| path != b".worktree");
-        self.deleted.retain(|(path, _)| path != b".worktree");
+        self.added.retain(|(path, _)| path != DECLARATION);
+        self.deleted.retain(|(path, _)| path != DECLARATION);
         self.untracked.retain(|path| {
             let bare = path.strip_suffix(b"/").unwrap_or(path);
-            path != b".worktree" && !nested.iter().any(|nested| nested.as_os_str().as_bytes() == bare)
+            path != DECLARATION && !nested.iter().any(|nested| nested.as_os_str().as_bytes() == bare)
         });
     }
 

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::beside::{self, Beside};
 use super::index::Index;
+use super::porcelain::DECLARATION;
 use super::walk::Walk;
 use super::{Git, GitError};
 
@@ -17,16 +18,15 @@ const MAX: usize = 2_000;
 /// Deeper than this nobody keeps untracked files on purpose.
 const MAX_DEPTH: usize = 64;
 
-/// So many files are not asked about separately: git's status says at once whether they are ignored.
-const FEW: usize = 16;
-
 /// What is untracked and not ignored, relative to the worktree. Other worktrees are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Untracked {
-    /// Paths directly in a tracked directory. Of a few files alone some may be ignored after all.
-    pub(super) paths: Vec<Vec<u8>>,
-    /// Every directory that git looks into.
+    /// Files and links directly in a tracked directory.
+    pub(super) files: Vec<Vec<u8>>,
+    /// Directories directly in a tracked one: what git shows of them depends on what they hold.
     pub(super) directories: Vec<Vec<u8>>,
+    /// These and every directory in them that git looks into.
+    pub(super) watched: Vec<Vec<u8>>,
 }
 
 /// Finds out what git ignores of `beside`, and looks into the rest; `None` if they are too many directories or one
@@ -35,9 +35,8 @@ pub(super) struct Untracked {
 /// # Errors
 /// What git said when asked which are ignored.
 pub(super) fn find(git: &Git, beside: Beside, index: &Index, nested: &[&Path]) -> Result<Option<Untracked>, GitError> {
-    let Beside { directories: mut level, others: mut files } = beside;
-    // Notes to lab-probe are no change.
-    files.retain(|path| path != b".worktree");
+    let Beside { directories: mut level, mut files } = beside;
+    files.retain(|path| path != DECLARATION);
     let mut known: HashSet<Vec<u8>> = nested.iter().map(|path| path.as_os_str().as_bytes().to_vec()).collect();
     if !level.is_empty() && !index.is_plain() {
         index.for_each(|entry| {
@@ -47,21 +46,20 @@ pub(super) fn find(git: &Git, beside: Beside, index: &Index, nested: &[&Path]) -
         });
     }
     level.retain(|path| !known.contains(path));
-    if !level.is_empty() || files.len() > FEW {
+    if !level.is_empty() || !files.is_empty() {
         let Some(ignored) = ignored(git, level.iter().chain(&files))? else { return Ok(None) };
         level.retain(|path| !ignored.contains(path));
         files.retain(|path| !ignored.contains(path));
     }
-    let mut found = Untracked { paths: files, directories: Vec::new() };
-    found.paths.extend(level.iter().cloned());
+    let mut found = Untracked { files, directories: level.clone(), watched: Vec::new() };
     for _ in 0..MAX_DEPTH {
         if level.is_empty() {
             return Ok(Some(found));
         }
-        if found.directories.len() + level.len() > MAX {
+        if found.watched.len() + level.len() > MAX {
             return Ok(None);
         }
-        found.directories.extend(level.iter().cloned());
+        found.watched.extend(level.iter().cloned());
         let Some(mut below) = below(&git.work_tree, &level) else { return Ok(None) };
         below.retain(|path| !known.contains(path));
         if !below.is_empty() {
@@ -84,7 +82,7 @@ pub(super) fn directories(
     nested: &[&Path],
 ) -> Result<Option<Vec<Vec<u8>>>, GitError> {
     let Some(beside) = Beside::directories_of(&git.work_tree, &walk.tracked) else { return Ok(None) };
-    Ok(find(git, beside, index, nested)?.map(|found| found.directories))
+    Ok(find(git, beside, index, nested)?.map(|found| found.watched))
 }
 
 /// The subdirectories of all of these, except in other repositories.

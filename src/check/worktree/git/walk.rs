@@ -31,7 +31,7 @@ pub(in crate::check::worktree) struct Walk {
     /// Digest over the tracked files that differ from what the index recorded.
     pub(super) odd: String,
     /// Tracked files that differ from what the index recorded; `None` if they are more than [`MAX_ODD`].
-    pub(super) odd_paths: Option<Vec<Vec<u8>>>,
+    pub(super) odd_files: Option<Vec<Odd>>,
     /// Whether every directory is past the horizon.
     pub(super) directories_settled: bool,
     /// Whether every odd file is past the horizon.
@@ -56,6 +56,38 @@ impl Walk {
         }
         self.directories_settled = stamped.settled;
         self.directories = stamped.digest.finish();
+    }
+}
+
+/// A tracked file that differs from what the index recorded of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Odd {
+    /// Relative to the worktree.
+    pub(super) path: Vec<u8>,
+    /// As recorded: type and executable bit.
+    pub(super) mode: u32,
+    /// What that means.
+    pub(super) change: Change,
+}
+
+/// What can be said of a file without reading it. Git says the same without reading it, whatever its configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Not there.
+    Gone,
+    /// Of another size than was recorded, and otherwise of the same kind.
+    Resized,
+    /// Git has to look at it.
+    Unclear,
+}
+
+impl Change {
+    fn of(entry: &Entry<'_>, stamp: &Stamp) -> Change {
+        // From 4 GiB on the index has not the whole size, and it has 0 where the content counts instead.
+        match u32::try_from(stamp.size) {
+            Ok(size) if entry.size != 0 && entry.size != size && entry.mode == git_mode(stamp.mode) => Change::Resized,
+            _ => Change::Unclear,
+        }
     }
 }
 
@@ -176,7 +208,7 @@ struct Walker {
     horizon: Horizon,
     directories: Stamped,
     odd: Digest,
-    odd_paths: Vec<Vec<u8>>,
+    odd_files: Vec<Odd>,
     odd_settled: bool,
     newest_ns: i128,
     tracked: Vec<TrackedDirectory>,
@@ -192,7 +224,7 @@ impl Walker {
             horizon,
             directories: Stamped { digest: Digest::default(), settled: true, horizon },
             odd: Digest::default(),
-            odd_paths: Vec::new(),
+            odd_files: Vec::new(),
             odd_settled: true,
             newest_ns: 0,
             tracked: Vec::new(),
@@ -227,20 +259,22 @@ impl Walker {
                 }
                 if entry.skip_worktree || entry.is_sparse_directory() || !as_recorded {
                     self.odd_settled &= self.horizon.is_past(stamp.changed_ns());
-                    self.note_odd(entry.path(), Some(&stamp));
+                    self.note_odd(entry, Some(&stamp));
                 }
             }
             // What lies outside a sparse checkout should not be there.
             None if entry.skip_worktree => {}
-            None => self.note_odd(entry.path(), None),
+            None => self.note_odd(entry, None),
         }
     }
 
-    fn note_odd(&mut self, path: &[u8], stamp: Option<&Stamp>) {
+    fn note_odd(&mut self, entry: &Entry<'_>, stamp: Option<&Stamp>) {
+        let path = entry.path();
         add_odd(&mut self.odd, path, stamp);
         // One too many, to tell.
-        if self.odd_paths.len() <= MAX_ODD {
-            self.odd_paths.push(path.to_owned());
+        if self.odd_files.len() <= MAX_ODD {
+            let change = stamp.map_or(Change::Gone, |stamp| Change::of(entry, stamp));
+            self.odd_files.push(Odd { path: path.to_owned(), mode: entry.mode, change });
         }
     }
 
@@ -292,7 +326,7 @@ impl Walker {
             directories: String::new(),
             directories_settled: false,
             odd: self.odd.finish(),
-            odd_paths: Some(self.odd_paths).filter(|paths| paths.len() <= MAX_ODD),
+            odd_files: Some(self.odd_files).filter(|files| files.len() <= MAX_ODD),
             odd_settled: self.odd_settled,
             newest_ns: self.newest_ns,
             tracked: self.tracked,

@@ -17,7 +17,7 @@ use super::*;
 use crate::clock::{self, Deadline};
 
 /// Steps in all, unless `LAB_PROBE_STATUS_STEPS` wants more. `LAB_PROBE_STATUS_SEED` repeats a run.
-const STEPS: usize = 60;
+const STEPS: usize = 90;
 
 /// Steps in one repository.
 const STEPS_EACH: usize = 30;
@@ -137,7 +137,8 @@ impl Case {
     fn write(&mut self, name: &[u8]) {
         let path = self.path(name);
         let _ = fs::create_dir_all(path.parent().expect("a parent"));
-        let _ = fs::write(&path, format!("{}\n", self.random.u8(b'a'..b'd') as char));
+        let text = self.one_of(&["a\n", "b\n", "c\n", "a longer one\n", ""]);
+        let _ = fs::write(&path, text);
         self.log.push(format!("write {}", name.escape_ascii()));
     }
 
