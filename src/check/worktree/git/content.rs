@@ -124,12 +124,23 @@ fn from_hex(text: &[u8]) -> Vec<u8> {
 
 /// The newest change of an edited file, nanoseconds since 1970; for a deleted one, of the nearest directory left.
 pub(super) fn newest_edit(work_tree: &Path, edited: &[Edited]) -> Option<i64> {
-    let newest = edited.iter().filter_map(|edit| {
-        let path = work_tree.join(OsStr::from_bytes(&edit.path));
-        let nearest = path.ancestors().find_map(|path| path.symlink_metadata().ok())?;
-        Some(Stamp::from(nearest).changed_ns())
-    });
+    let newest = edited.iter().filter_map(|edit| Some(nearest(work_tree, &edit.path)?.changed_ns()));
     newest.max().and_then(|ns| i64::try_from(ns).ok())
+}
+
+/// The deepest of a path and the directories above it that is there. What lies behind a symbolic link is not part of the
+/// worktree: nobody watches it.
+fn nearest(work_tree: &Path, path: &[u8]) -> Option<Stamp> {
+    let mut at = work_tree.to_owned();
+    let mut nearest = at.symlink_metadata().ok()?;
+    for part in Path::new(OsStr::from_bytes(path)) {
+        at.push(part);
+        match at.symlink_metadata() {
+            Ok(found) if nearest.is_dir() => nearest = found,
+            _ => break,
+        }
+    }
+    Some(Stamp::from(nearest))
 }
 
 #[cfg(test)]
@@ -139,6 +150,20 @@ mod tests {
     #[test]
     fn paths_are_quoted_so_that_no_byte_ends_the_line() {
         assert_eq!(quoted(b"a b\n\"c\\\xff"), b"\"a\\040b\\012\\042c\\134\\377\"\n");
+    }
+
+    #[test]
+    fn a_file_behind_a_link_is_as_old_as_the_link() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path();
+        std::fs::create_dir(root.join("other")).expect("a directory");
+        std::os::unix::fs::symlink("other", root.join("link")).expect("a link");
+        let stamp = |name: &str| Stamp::from(root.join(name).symlink_metadata().expect("there"));
+        let link = stamp("link");
+        std::fs::write(root.join("other/file"), "x").expect("written");
+        assert_eq!(nearest(root, b"link/file"), Some(link));
+        assert_eq!(nearest(root, b"other/file"), Some(stamp("other/file")));
+        assert_eq!(nearest(root, b"other/gone/deep"), Some(stamp("other")));
     }
 
     #[test]

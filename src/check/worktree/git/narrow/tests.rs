@@ -48,6 +48,7 @@ const NAMES: &[&[u8]] = &[
     b"new/four",
     b"new/below/five",
     b"new/below/[x]",
+    b".worktree",
 ];
 
 const DIRECTORIES: &[&str] = &["dir", "dir/deep", "new", "new/below", "ignored", "empty/below", "dir-a", "nested"];
