@@ -7,6 +7,7 @@ use super::document;
 use super::entry::{Entry, How};
 use super::places;
 use super::readers;
+use super::sources::is_inside;
 use super::trust;
 use crate::fs::access;
 use crate::model::redacted;
@@ -76,13 +77,21 @@ fn project_client(path: &Path, canonical: &Path, surroundings: &Surroundings) ->
     if own.iter().any(|place| std::fs::canonicalize(&place.path).is_ok_and(|place| place == canonical)) {
         return Err("it is a config of your own, not a project's: its servers are checked without being trusted");
     }
-    let of_project = |client: &&'static Client| {
-        client.files.iter().any(|file| matches!(file.base, Base::Project) && path.ends_with(file.path))
+    let client = by_path(path);
+    let place = client.and_then(|client| {
+        client.files.iter().find(|file| matches!(file.base, Base::Project) && path.ends_with(file.path))
+    });
+    let (Some(client), Some(place)) = (client, place) else {
+        return Err("no client reads a file of this name from a project (as .mcp.json or .cursor/mcp.json); \
+             to have its servers checked, name it in `mcp.config_files` of lab-probe's configuration");
     };
-    by_path(path).filter(of_project).ok_or(
-        "no client reads a file of this name from a project (as .mcp.json or .cursor/mcp.json); \
-         to have its servers checked, name it in `mcp.config_files` of lab-probe's configuration",
-    )
+    let project = path.ancestors().nth(Path::new(place.path).components().count());
+    if project.is_some_and(|project| is_inside(canonical, project)) {
+        Ok(client)
+    } else {
+        Err("a symbolic link out of its project is not followed by any pass; name the file in `mcp.config_files` of \
+             lab-probe's configuration")
+    }
 }
 
 fn shown_server(entry: &Entry) -> ShownServer {

@@ -232,7 +232,8 @@ impl Rules {
     }
 }
 
-fn is_inside(canonical: &Path, directory: &Path) -> bool {
+/// Whether a file with all its links resolved lies below a directory.
+pub(super) fn is_inside(canonical: &Path, directory: &Path) -> bool {
     std::fs::canonicalize(directory).is_ok_and(|directory| canonical.starts_with(directory))
 }
 
