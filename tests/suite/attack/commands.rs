@@ -25,8 +25,8 @@ const CALLS: &str = "openat,read,pread64,write,pwrite64,fsync,fdatasync,rename,r
 const SAMPLE: usize = 10;
 
 /// A command and what it does to files.
-struct Case {
-    name: &'static str,
+pub(super) struct Case {
+    pub(super) name: &'static str,
     lab: Lab,
     args: Vec<&'static str>,
     /// The code of an undisturbed run.
@@ -40,10 +40,30 @@ struct Case {
 }
 
 impl Case {
-    fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut command = self.lab.command(&self.args);
         command.env("GIT_CONFIG_NOSYSTEM", "1");
         command
+    }
+
+    /// Brings about what was before, and says what that is.
+    pub(super) fn prepared(&self) -> String {
+        (self.prepare)(&self.lab);
+        self.changed("")
+    }
+
+    /// What the command has changed, and what it has `printed`.
+    pub(super) fn changed(&self, printed: &str) -> String {
+        (self.outcome)(&self.lab, printed)
+    }
+
+    /// A run right afterwards does what it should, in silence, and leaves nothing lying about.
+    #[track_caller]
+    pub(super) fn assert_next_run_is_normal(&self, after: &str, when: &str) {
+        let again = self.command().output().map(Run).expect("a run").expect_code(self.code);
+        assert_eq!(self.changed(&again.stdout()), after, "{when}: the next run");
+        assert_eq!(complaints(&again.stderr()), Vec::<String>::new(), "{when}: the next run");
+        assert_nothing_lies_about(self.lab.path(), when);
     }
 
     fn log(&self) -> PathBuf {
@@ -56,11 +76,10 @@ impl Case {
 
     /// Refuses every call in turn, or a sample of them, and returns how many refusals that were and at how many calls.
     fn attack(&self) -> (usize, usize) {
-        (self.prepare)(&self.lab);
-        let before = (self.outcome)(&self.lab, "");
+        let before = self.prepared();
         let ours = |line: &str| self.touches.iter().any(|part| line.contains(part));
         let (run, sites) = injection::sites(&self.command(), &Whose::Main, CALLS, ours, &self.log());
-        let after = (self.outcome)(&self.lab, &run.expect_code(self.code).stdout());
+        let after = self.changed(&run.expect_code(self.code).stdout());
         assert!(!sites.is_empty() && before != after, "{}: {before} {sites:#?}", self.name);
         let mut refusals = 0;
         for site in &sites {
@@ -76,10 +95,10 @@ impl Case {
 
     fn refuse(&self, site: &Site, refusal: &str, before: &str, after: &str) {
         let when = format!("{}: {refusal} at {}", self.name, site.line);
-        (self.prepare)(&self.lab);
+        self.prepared();
         let run = injection::refused(&self.command(), &Whose::Main, site, refusal, &self.log());
         let (said, printed) = (run.stderr(), run.stdout());
-        let outcome = (self.outcome)(&self.lab, &printed);
+        let outcome = self.changed(&printed);
         assert!(outcome == before || outcome == after, "{when}: {outcome}\n{said}");
         // `verify` says what it finds on standard output: that is what it is asked for.
         let told = complaints(&if self.args[0] == "verify" { printed.clone() } else { said.clone() });
@@ -96,9 +115,7 @@ impl Case {
         }
         assert_nothing_lies_about(self.lab.path(), &when);
         if outcome == before {
-            let again = self.command().output().map(Run).expect("a run").expect_code(self.code);
-            assert_eq!((self.outcome)(&self.lab, &again.stdout()), after, "{when}: the next run");
-            assert_eq!(complaints(&again.stderr()), Vec::<String>::new(), "{when}: the next run");
+            self.assert_next_run_is_normal(after, &when);
         }
     }
 
@@ -156,7 +173,7 @@ fn attack(cases: Vec<Case>) {
 
 #[test]
 fn a_file_that_a_command_writes_is_old_or_new_and_its_words_say_which() {
-    attack(vec![record(), trust(), worktree_set(), config_init(), report_html(), withdraw()]);
+    attack(vec![record(7), trust(), worktree_set(), config_init(), report_html(), withdraw()]);
 }
 
 #[test]
@@ -171,19 +188,21 @@ fn a_file_that_a_command_cannot_read_is_never_taken_for_an_empty_one() {
     attack(vec![config_check(), worktree_show(), verify(), summary(), list()]);
 }
 
-/// The verdict of a failing test over that of a passing one.
-fn record() -> Case {
+/// The verdict of a test that ends with `code` over another one.
+pub(super) fn record(code: i32) -> Case {
     let lab = lab("");
     git::repository(&lab, "repo");
-    lab.run(["record", "-C", "repo", "--", "true"]).expect_code(0);
-    std::fs::rename(verdict_of(&lab), lab.path().join("passed.json")).expect("a verdict");
+    let other = if code == 0 { "false" } else { "true" };
+    lab.run(["record", "-C", "repo", "--", other]).expect_code(i32::from(code == 0));
+    std::fs::rename(verdict_of(&lab), lab.path().join("other.json")).expect("a verdict");
+    let script = if code == 0 { "echo tested" } else { "echo tested; exit 7" };
     Case {
         name: "record",
         lab,
-        args: vec!["record", "-C", "repo", "--", "sh", "-c", "echo tested; exit 7"],
-        code: 7,
+        args: vec!["record", "-C", "repo", "--", "sh", "-c", script],
+        code,
         touches: vec!["/state/"],
-        prepare: |lab| copy(lab.path().join("passed.json"), verdict_of(lab)),
+        prepare: |lab| copy(lab.path().join("other.json"), verdict_of(lab)),
         outcome: |lab, _| {
             let running = record_running(lab);
             let verdict: serde_json::Value = serde_json::from_str(&read(verdict_of(lab))).expect("a whole verdict");
@@ -206,7 +225,7 @@ fn record_running(lab: &Lab) -> bool {
 }
 
 /// A second file beside one that is trusted already.
-fn trust() -> Case {
+pub(super) fn trust() -> Case {
     let lab = lab("");
     for name in ["first", "second"] {
         lab.write(format!("{name}/.mcp.json"), "{\"mcpServers\": {\"a\": {\"command\": \"true\"}}}");
@@ -229,7 +248,7 @@ fn trust() -> Case {
     }
 }
 
-fn worktree_set() -> Case {
+pub(super) fn worktree_set() -> Case {
     let lab = lab("");
     git::repository(&lab, "repo");
     Case {
@@ -284,7 +303,7 @@ fn config_check() -> Case {
     }
 }
 
-fn report_html() -> Case {
+pub(super) fn report_html() -> Case {
     let lab = lab("");
     lab.run(["--once"]).expect_code(0);
     Case {

@@ -6,15 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lab_probe::clock::instant;
 
+use super::commands::{self, Case};
 use super::scene::Scene;
 use super::{compiled, full};
 
-/// How a pass under `kill_at_call` went.
+/// How a program under `kill_at_call` went.
 struct Traced {
     /// System calls of all its threads.
     calls: u64,
@@ -24,10 +25,14 @@ struct Traced {
 }
 
 fn pass_killed_at(scene: &Scene, tool: &Path, call: u64) -> Traced {
-    let pass = scene.command(["--once", "--quiet"]);
-    let mut traced = std::process::Command::new(tool);
-    traced.arg(call.to_string()).arg(pass.get_program()).args(pass.get_args()).current_dir(scene.lab.path());
-    traced.env_clear().envs(pass.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    killed_at(&scene.command(["--once", "--quiet"]), tool, call)
+}
+
+fn killed_at(program: &Command, tool: &Path, call: u64) -> Traced {
+    let mut traced = Command::new(tool);
+    traced.arg(call.to_string()).arg(program.get_program()).args(program.get_args());
+    traced.current_dir(program.get_current_dir().expect("a directory"));
+    traced.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = traced.stdin(Stdio::null()).output().expect("the tool starts");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let mut words = said.lines().last().unwrap_or_default().split_whitespace().skip(1).map(str::parse);
@@ -99,6 +104,39 @@ fn a_pass_killed_at_any_system_call_leaves_everything_whole() {
 fn the_first_pass_killed_at_any_system_call_leaves_everything_whole() {
     let kills = kill_everywhere(&mut Scene::new(), true, 12);
     report_kills(&kills, "a first pass");
+}
+
+#[test]
+fn a_command_killed_at_any_system_call_leaves_its_file_old_or_new() {
+    for case in [commands::record(0), commands::trust(), commands::worktree_set(), commands::report_html()] {
+        kill_command_everywhere(&case);
+    }
+}
+
+/// Kills a command at every system call, or every so many.
+fn kill_command_everywhere(case: &Case) {
+    let tool = compiled("kill_at_call.c", &[]);
+    let before = case.prepared();
+    let most = killed_at(&case.command(), &tool, 0).calls;
+    let after = case.changed("");
+    assert!(most > 50 && before != after, "{}: {most} system calls, {before}", case.name);
+    let step = if full() { 1 } else { most.div_ceil(12) };
+    let mut at = fastrand::u64(1..=step);
+    let mut kills = BTreeMap::new();
+    while at <= most {
+        case.prepared();
+        let traced = killed_at(&case.command(), &tool, at);
+        let when = format!("{} killed at system call {at} of {most}, number {}", case.name, traced.last);
+        if traced.killed {
+            *kills.entry(traced.last).or_default() += 1;
+        }
+        let found = case.changed("");
+        assert!(found == before || found == after, "{when}: {found}");
+        case.assert_next_run_is_normal(&after, &when);
+        at += step;
+    }
+    assert!(!kills.is_empty(), "{}", case.name);
+    report_kills(&kills, &format!("`{}`", case.name));
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn duty(refusal: &str, index: usize, sites: &[Site]) -> Duty {
 fn sites(scene: &Scene) -> Vec<Site> {
     let ours = ["state", "textfile"].map(|name| scene.lab.path().join(name).display().to_string());
     let ours = |line: &str| ours.iter().any(|directory| line.contains(directory));
+    leave_temporary_files(scene);
     let log = scene.lab.path().join("calls");
     let (run, sites) = injection::sites(&scene.command(["--once"]), &Whose::Main, CALLS, ours, &log);
     run.expect_code(0);
@@ -70,11 +71,19 @@ fn a_refused_system_call_is_told_and_destroys_nothing() {
     super::report(&format!("{injections} refusals at {} system calls on state and textfile", sites.len()));
 }
 
+/// What a killed pass has left: the next one has to remove it.
+fn leave_temporary_files(scene: &Scene) {
+    for file in ["textfile/.lab-probe.prom.tmp", "state/.state.json.tmp"] {
+        scene.lab.write(file, "half a fi");
+    }
+}
+
 /// Refuses one call once and looks at everything that must hold.
 fn refuse(scene: &mut Scene, sites: &[Site], index: usize, refusal: &str) {
     let site = &sites[index];
     let when = format!("{refusal} at {}", site.line);
     scene.append();
+    leave_temporary_files(scene);
     let before = (scene.textfile(), std::fs::read(scene.state_path()).expect("a state"));
     let log = scene.lab.path().join("calls");
     let run = injection::refused(&scene.command(["--once"]), &Whose::Main, site, refusal, &log);
