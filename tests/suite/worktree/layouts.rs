@@ -176,6 +176,20 @@ fn sparse_shallow_sha256_split_and_old_indexes_are_read_and_edits_in_them_seen()
 }
 
 #[test]
+fn a_sparse_checkout_without_its_index_is_asked_about_as_a_whole() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    for name in ["a/one", "b/two", "b/three"] {
+        commit(&lab, &main, name, name);
+    }
+    git(&lab, &main, &["sparse-checkout", "set", "--sparse-index", "a"]);
+    std::fs::remove_file(main.join(".git/index")).expect("removed");
+    watch(&lab, &[&main], "");
+    // Four staged deletions; `file` and `a/`, untracked now.
+    assert_eq!(pass(&lab).value("lab_worktree_changed_files", "main"), Some(6.0));
+}
+
+#[test]
 fn reftable_is_read_where_git_can() {
     let lab = Lab::new();
     let path = lab.path().join("reftable");

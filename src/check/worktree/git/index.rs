@@ -151,7 +151,8 @@ impl Index {
             version: 2,
             count: 0,
             oid_bytes: 20,
-            plain: true,
+            // Where the file is missing from a sparse checkout, git's word on a path is not that on the whole.
+            plain: false,
             tree: None,
             link: None,
             joined: None,
