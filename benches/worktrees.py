@@ -4,8 +4,9 @@
     benches/worktrees.py [COUNT…]        (default: 5; 200 needs some 20 GB and 4 million inodes)
 
 For each count, clean and then dirty (two edits in place and a new file in each): `git status` one after another and two
-at a time; a first pass, without any memory; and a pass in which nothing has changed. Best of three. BENCH_KEEP names a
-directory where the worktrees are made once and kept, because making 200 takes longer than timing them.
+at a time; a first pass, without any memory; a pass in which nothing has changed; and one after an edit in each. Best of
+three. BENCH_KEEP names a directory where the worktrees are made once and kept, because making 200 takes longer than
+timing them.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from common import CORES, PROBE, need, row, run, write_part
 STATUS = ["--no-optional-locks", "status", "--porcelain=v2", "--branch"]
 EDITED = ["src/area1/package25/file1.txt", "src/area3/package65/file9.txt"]
 NEW = "src/area5/new.txt"
+BUSY = "src/area7/package150/file7.txt"
 
 
 class Bench:
@@ -86,6 +88,12 @@ directory = "{work}/out"
         subprocess.run(["rm", "-rf", str(self.work / "state")], check=True)
         return self.a_pass()
 
+    def a_pass_after_edits(self, trees):
+        for tree in trees:
+            with (tree / BUSY).open("a") as file:
+                file.write("edited\n")
+        return self.a_pass()
+
     def measure(self, trees, state):
         each = "\n".join(map(str, trees))
         listing = self.work / "list"
@@ -98,12 +106,14 @@ directory = "{work}/out"
         subprocess.run(["sleep", "3"], check=True)
         self.a_pass(), self.a_pass()
         unchanged = best(self.a_pass)
+        edited = best(lambda: self.a_pass_after_edits(trees))
         what, at_once = f"{len(trees)} {state} worktrees", f"git status, {CORES} at a time"
         cpu = lambda usage, git: f"CPU {usage.total / git.total:.2f} × git's"
         return [
             row(f"{what}: first pass", first.wall, parallel.wall, at_once, "s", "≤ 1", cpu(first, parallel)),
             row(f"{what}: nothing changed", unchanged.wall, alone.wall, "git status, one by one", "s", "≤ 0.2", cpu(unchanged, alone)),
             row(f"{what}: nothing changed", unchanged.wall, parallel.wall, at_once, "s"),
+            row(f"{what}: one file edited in each", edited.wall, parallel.wall, at_once, "s", "", cpu(edited, parallel)),
         ]
 
 
