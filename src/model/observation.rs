@@ -1,17 +1,19 @@
 //! What one check of one target found, and what the target wants remembered for next time.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::mcp::{McpFacts, McpMemory, McpVerdict};
 use super::reason::{Failure, Reason};
 use super::service::ServiceFacts;
+use super::tagged::{self, Tagged};
 use super::target::Kind;
 use super::thunes::{ThunesFacts, ThunesMemory};
 use super::worktree::{WorktreeFacts, WorktreeMemory};
 
 /// What was found, one variant a kind.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Facts {
     /// An MCP server.
@@ -22,6 +24,23 @@ pub enum Facts {
     Thunes(ThunesFacts),
     /// A service.
     Service(ServiceFacts),
+}
+
+impl<'de> Deserialize<'de> for Facts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tagged::read(deserializer)
+    }
+}
+
+impl<'de> Tagged<'de> for Facts {
+    fn of_kind<D: Deserializer<'de>>(kind: Kind, others: D) -> Result<Self, D::Error> {
+        Ok(match kind {
+            Kind::Mcp => Facts::Mcp(McpFacts::deserialize(others)?),
+            Kind::Worktree => Facts::Worktree(WorktreeFacts::deserialize(others)?),
+            Kind::Thunes => Facts::Thunes(ThunesFacts::deserialize(others)?),
+            Kind::Service => Facts::Service(ServiceFacts::deserialize(others)?),
+        })
+    }
 }
 
 /// How much a finding wants a person's attention; tables sort by it.
@@ -111,7 +130,7 @@ impl Facts {
 
 /// What the check wants to find again next time, one variant a kind. A check carries its memory in and out; nobody
 /// else opens the state, so a check may be killed at any instant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Memory {
     /// An MCP server.
@@ -122,6 +141,26 @@ pub enum Memory {
     Thunes(ThunesMemory),
     /// A service.
     Service,
+}
+
+impl<'de> Deserialize<'de> for Memory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        tagged::read(deserializer)
+    }
+}
+
+impl<'de> Tagged<'de> for Memory {
+    fn of_kind<D: Deserializer<'de>>(kind: Kind, others: D) -> Result<Self, D::Error> {
+        Ok(match kind {
+            Kind::Mcp => Memory::Mcp(McpMemory::deserialize(others)?),
+            Kind::Worktree => Memory::Worktree(WorktreeMemory::deserialize(others)?),
+            Kind::Thunes => Memory::Thunes(ThunesMemory::deserialize(others)?),
+            Kind::Service => {
+                IgnoredAny::deserialize(others)?;
+                Memory::Service
+            }
+        })
+    }
 }
 
 impl Memory {

@@ -54,7 +54,7 @@ pub struct LastPass {
     pub deadline_exceeded: bool,
 }
 
-/// The file's shape, read. Targets are kept apart as raw text so that one that cannot be read costs only itself.
+/// The file's shape, read.
 #[derive(Deserialize)]
 struct OnDisk<T> {
     version: u32,
@@ -190,25 +190,20 @@ fn is_damage(error: &io::Error) -> bool {
 /// # Errors
 /// A sentence on what is wrong with the file as a whole. A single target that cannot be read is only a warning.
 pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), String> {
-    let disk: OnDisk<&RawValue> = serde_json::from_slice(bytes).map_err(|e| format!("not a state file: {e}"))?;
+    let mut warnings = Vec::new();
+    // Nearly always every target can be read: one reading of the file does.
+    let disk = match serde_json::from_slice::<OnDisk<Remembered>>(bytes) {
+        Ok(disk) => disk,
+        Err(_) => one_by_one(bytes, &mut warnings)?,
+    };
     if disk.version != VERSION {
         return Err(format!("version {} is not the version {VERSION} that this lab-probe writes", disk.version));
-    }
-    let mut warnings = Vec::new();
-    let mut targets = BTreeMap::new();
-    for (id, raw) in disk.targets {
-        match serde_json::from_str::<Remembered>(raw.get()) {
-            Ok(remembered) => {
-                targets.insert(id, remembered);
-            }
-            Err(e) => warnings.push(format!("what was remembered of {id:?} cannot be read and is dropped: {e}")),
-        }
     }
     // A state from the future (the clock was set back) must not delay anything.
     let created_at = disk.created_at.min(now);
     let state = State {
         created_at,
-        targets,
+        targets: disk.targets,
         output_failures: disk.output_failures,
         pass_failures: disk.pass_failures,
         last_pass: disk.last_pass,
@@ -216,6 +211,22 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), Strin
         warned: disk.warned,
     };
     Ok((state, warnings))
+}
+
+/// Reads the file with its targets as raw text, so that one that cannot be read costs only itself.
+fn one_by_one(bytes: &[u8], warnings: &mut Vec<String>) -> Result<OnDisk<Remembered>, String> {
+    let disk: OnDisk<&RawValue> = serde_json::from_slice(bytes).map_err(|e| format!("not a state file: {e}"))?;
+    let OnDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned } = disk;
+    let mut readable = BTreeMap::new();
+    // What a later version means is not told from here.
+    for (id, raw) in targets.into_iter().filter(|_| version == VERSION) {
+        match serde_json::from_str::<Remembered>(raw.get()) {
+            Ok(remembered) => drop(readable.insert(id, remembered)),
+            Err(e) => warnings.push(format!("what was remembered of {id:?} cannot be read and is dropped: {e}")),
+        }
+    }
+    let targets = readable;
+    Ok(OnDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned })
 }
 
 /// Renames a file that cannot be used, and says so. An older one set aside before is replaced.

@@ -66,13 +66,12 @@ pub struct Buckets<const BOUNDS: usize> {
 pub struct Samples<'a> {
     common: &'a BTreeMap<String, String>,
     counting: bool,
-    families: BTreeMap<&'static str, Vec<Metric>>,
-    seen: BTreeSet<(&'static str, Vec<String>)>,
+    families: Vec<(&'static Family, Vec<Metric>)>,
 }
 
 impl<'a> Samples<'a> {
     fn new(common: &'a BTreeMap<String, String>, counting: bool) -> Self {
-        Samples { common, counting, families: BTreeMap::new(), seen: BTreeSet::new() }
+        Samples { common, counting, families: Vec::with_capacity(catalogue::ALL.len()) }
     }
 
     /// Adds a gauge or counter; a value that is no finite number is left out: absent beats wrong.
@@ -143,22 +142,22 @@ impl<'a> Samples<'a> {
         if !self.counting && !matches!(family.kind, Type::Gauge) {
             return;
         }
-        let key = labels.iter().map(|value| (*value).to_owned()).collect();
-        // What is remembered may come from a damaged state: one series too few beats a file that nobody reads.
-        if !self.seen.insert((family.name, key)) {
-            return;
-        }
         let own = family.labels.iter().copied().zip(labels.iter().copied());
         let common = self.common.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         metric.set_label(own.chain(common).map(|(name, value)| pair(name, value)).collect());
-        self.families.entry(family.name).or_default().push(metric);
+        // Families are constants: comparing where they are is enough, and cheaper than their names.
+        match self.families.iter_mut().find(|(known, _)| std::ptr::eq(*known, family)) {
+            Some((_, metrics)) => metrics.push(metric),
+            None => self.families.push((family, vec![metric])),
+        }
     }
 
     fn finish(mut self) -> Vec<MetricFamily> {
-        let declared = catalogue::ALL.iter();
-        let filled = declared.filter_map(|family| Some((family, self.families.remove(family.name)?)));
-        filled
-            .map(|(family, metrics)| {
+        self.families.sort_by_key(|(family, _)| catalogue::ALL.iter().position(|known| std::ptr::eq(*known, *family)));
+        self.families
+            .into_iter()
+            .map(|(family, mut metrics)| {
+                drop_repeated(&mut metrics);
                 let mut proto = MetricFamily::default();
                 proto.set_name(family.name.to_owned());
                 proto.set_help(family.help.to_owned());
@@ -172,6 +171,19 @@ impl<'a> Samples<'a> {
             })
             .collect()
     }
+}
+
+/// Takes out what has the labels of an earlier one. What is remembered may come from a damaged state: one series too few
+/// beats a file that nobody reads.
+fn drop_repeated(metrics: &mut Vec<Metric>) {
+    let values = |index: usize| metrics[index].get_label().iter().map(LabelPair::value);
+    let mut sorted: Vec<usize> = (0..metrics.len()).collect();
+    // A stable sort: of equals the first one stays in front.
+    sorted.sort_by(|a, b| values(*a).cmp(values(*b)));
+    let same = sorted.windows(2).filter(|pair| values(pair[0]).eq(values(pair[1])));
+    let repeated: BTreeSet<usize> = same.map(|pair| pair[1]).collect();
+    let mut index = 0..;
+    metrics.retain(|_| index.next().is_some_and(|index| !repeated.contains(&index)));
 }
 
 fn pair(name: &str, value: &str) -> LabelPair {
@@ -326,6 +338,18 @@ mod tests {
         assert_eq!(text.lines().filter(|line| line.to_lowercase().contains("inf\"")).collect::<Vec<_>>(), [infinite]);
         assert!(text.contains("thunes_ws_gap_seconds_bucket{environment=\"testnet\",le=\"0.5\"} 1\n"), "{text}");
         assert!(!text.contains("lab_probe"), "{text}");
+    }
+
+    #[test]
+    fn of_series_with_the_same_labels_the_first_one_stays() {
+        let none = BTreeMap::new();
+        let mut samples = Samples::new(&none, true);
+        for (number, name) in ["c", "a", "b", "a", "c", "a", "d"].into_iter().enumerate() {
+            samples.add(&catalogue::LAB_SERVICE_UP, [name], number as f64);
+        }
+        let text = text::encode(&samples.finish()).expect("sound");
+        let values: Vec<&str> = text.lines().skip(2).filter_map(|line| line.rsplit(' ').next()).collect();
+        assert_eq!(values, ["0", "1", "2", "6"], "{text}");
     }
 
     #[test]
