@@ -40,7 +40,8 @@ settings="[probe]\nstate_dir = \"$work/state\"\n[output.textfile]\ndirectory = \
   printf '[[thunes]]\nenvironment = "bench"\nroot = "%s"\njournals = ["logs/events.jsonl"]\nlogs = []\n' "$work"
 } >"$work/journal.toml"
 event='{"timestamp": "2026-07-01T10:00:00.000250", "event": "ORDER_PLACED", "venue": "binance", "order_type": "MARKET", "side": "BUY", "latency_ms": 84.0, "symbol": "BTCUSDT"}'
-yes "$event" | head -n 600000 >"$work/logs/events.jsonl"
+# Not a pipe: yes ends by SIGPIPE, which `pipefail` takes for a failure.
+head -n 600000 < <(yes "$event") >"$work/logs/events.jsonl"
 
 # The median of COUNT runs of a command: column 1 is wall time, 2 CPU.
 median() {
