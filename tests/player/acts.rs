@@ -49,6 +49,7 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
         serve(legacy)
     }),
     ("float-id", || serve(float_id)),
+    ("text-id", || serve(text_id)),
     // Silent.
     ("silent", || while read_line().is_some() {}),
     ("deaf", || sleep(600_000)),
@@ -60,7 +61,7 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
     ("lists-silently", || lists(|_| None)),
     // Wrong.
     ("wrong-id", || serve(|_, _| raw("{\"jsonrpc\":\"2.0\",\"id\":999,\"result\":{}}\n"))),
-    ("text-id", || serve(|_, _| raw("{\"jsonrpc\":\"2.0\",\"id\":\"ID\",\"result\":{}}\n"))),
+    ("other-text-id", || serve(|_, _| raw("{\"jsonrpc\":\"2.0\",\"id\":\"x-ID\",\"result\":{}}\n"))),
     ("result-is-text", || serve(|_, _| result(json!("yes")))),
     ("result-is-empty", || serve(|_, _| result(json!({})))),
     ("result-is-null", || serve(|_, _| result(Value::Null))),
@@ -335,8 +336,17 @@ fn carriage_returns() {
 }
 
 fn float_id(method: &str, params: &Value) -> Option<Answer> {
+    under_id("ID.0", method, params)
+}
+
+fn text_id(method: &str, params: &Value) -> Option<Answer> {
+    under_id("\"ID\"", method, params)
+}
+
+/// A legacy server whose results go under the id in another form.
+fn under_id(form: &str, method: &str, params: &Value) -> Option<Answer> {
     match legacy(method, params) {
-        Some(Answer::Result(result)) => raw(format!("{{\"jsonrpc\":\"2.0\",\"id\":ID.0,\"result\":{result}}}\n")),
+        Some(Answer::Result(result)) => raw(format!("{{\"jsonrpc\":\"2.0\",\"id\":{form},\"result\":{result}}}\n")),
         other => other,
     }
 }

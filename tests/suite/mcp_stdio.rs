@@ -178,9 +178,16 @@ fn banners_chatter_and_the_servers_own_requests_do_not_matter() {
     let (facts, _) = Case::act("banner").run();
     expect(&facts, None);
     assert_eq!(facts.noise_lines, 6, "{facts:?}");
-    for act in
-        ["asks-first", "chatty", "floods-stderr", "byte-by-byte", "carriage-returns", "float-id", "starts-slowly"]
-    {
+    for act in [
+        "asks-first",
+        "chatty",
+        "floods-stderr",
+        "byte-by-byte",
+        "carriage-returns",
+        "float-id",
+        "text-id",
+        "starts-slowly",
+    ] {
         let (facts, _) = Case::act(act).run();
         expect(&facts, None);
         assert_eq!((facts.tools, facts.noise_lines), (Some(2), 0), "{act}");
@@ -223,7 +230,7 @@ fn silence_in_every_form_is_a_timeout() {
         "drips",
         "lists-silently",
         "wrong-id",
-        "text-id",
+        "other-text-id",
         "stops-itself",
         "closes-stdin",
     ];

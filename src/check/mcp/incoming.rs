@@ -90,7 +90,8 @@ mod tests {
             (r#" {"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"x"}} "#, "error -1"),
             (r#"{"jsonrpc":"2.0","id":null,"error":{"code":-2,"message":"x"}}"#, "error -2"),
             (r#"{"jsonrpc":"2.0","id":8,"result":{}}"#, "unusable"),
-            (r#"{"jsonrpc":"2.0","id":"7","result":{}}"#, "unusable"),
+            (r#"{"jsonrpc":"2.0","id":"7","result":{}}"#, "result {}"),
+            (r#"{"jsonrpc":"2.0","id":"x7","result":{}}"#, "unusable"),
             (r#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#, r#"request "a" ping"#),
             (r#"{"jsonrpc":"2.0","method":"notifications/x"}"#, "other"),
             (

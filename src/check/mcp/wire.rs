@@ -139,8 +139,10 @@ fn id_of(raw: &RawValue) -> Id {
     if text == "null" {
         return Id::Null;
     }
+    // Some servers give the number back as a string; the official SDKs take that for the number, too.
+    let digits = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     // 1.0 is the same number as 1, and some languages write it so.
-    match text.parse::<i64>() {
+    match digits.parse::<i64>() {
         Ok(number) => Id::Number(number),
         Err(_) => match text.parse::<f64>() {
             Ok(number) if number.fract() == 0.0 && number.abs() < 1e15 => Id::Number(number as i64),
@@ -355,7 +357,8 @@ mod tests {
             (Id::Number(7), Ok(r#"{"a":[1]}"#.into()))
         );
         assert_eq!(response(r#" {"id":1.0,"result":null,"jsonrpc":"2.0"}"#), (Id::Number(1), Ok("null".into())));
-        assert_eq!(response(r#"{"jsonrpc":"2.0","id":"1","result":{}}"#).0, Id::Other("\"1\"".into()));
+        assert_eq!(response(r#"{"jsonrpc":"2.0","id":"1","result":{}}"#).0, Id::Number(1));
+        assert_eq!(response(r#"{"jsonrpc":"2.0","id":"a1","result":{}}"#).0, Id::Other("\"a1\"".into()));
         let (id, error) = response(r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"bad"}}"#);
         assert_eq!((id, error.map_err(|e| e.to_string())), (Id::Null, Err("JSON-RPC error -32700: bad".into())));
         assert_eq!(
