@@ -15,6 +15,7 @@ use super::declared::Declared;
 use super::git::Git;
 use super::git::index::Index;
 use super::git::look::path_of;
+use super::git::names;
 use super::git::stamp::Horizon;
 use super::git::walk::{self, Depth};
 use super::record::Recorded;
@@ -225,8 +226,11 @@ impl Evidence<'_> {
 
 /// Whether no file has changed but those that differ from the index, as far as times can tell.
 fn no_file_changed_since(tested_ns: i128, work_tree: &Path, index: &Index) -> bool {
-    index.written.is_none_or(|written| written <= tested_ns)
-        || walk::walk(work_tree, index, &[], Depth::Files, Horizon::now()).newest_ns <= tested_ns
+    if index.written.is_none_or(|written| written <= tested_ns) {
+        return true;
+    }
+    let walk = walk::walk(work_tree, index, &[], Depth::Files, Horizon::now());
+    walk.newest_ns <= tested_ns && !names::changed_since(work_tree, &walk, tested_ns)
 }
 
 #[cfg(test)]

@@ -236,6 +236,24 @@ fn a_removal_that_is_in_the_index_already_is_a_change() {
 }
 
 #[test]
+fn a_new_file_that_is_not_tracked_is_no_change() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    commit(&lab, &main, ".gitignore", "*.xml\n");
+    commit(&lab, &main, "src/code", "one\n");
+    watch(&lab, &[&main], "");
+    assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"));
+    std::fs::write(main.join("src/code"), "two\n").expect("written");
+    std::thread::sleep(Duration::from_millis(30));
+    lab.write("LAB/junit.xml", report(1, 0));
+    std::thread::sleep(Duration::from_millis(30));
+    git(&lab, &main, &["commit", "-q", "-a", "-m", "what was tested"]);
+    lab.write("LAB/notes", "untracked");
+    lab.write("LAB/src/more", "untracked");
+    assert_eq!(pass(&lab).tests("main"), pair("passing", "junit"));
+}
+
+#[test]
 fn a_commit_in_a_submodule_is_a_change() {
     let lab = Lab::new();
     let main = repository(&lab, "LAB");

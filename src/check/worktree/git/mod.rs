@@ -13,6 +13,7 @@ mod gate;
 mod head;
 pub(super) mod index;
 pub(super) mod look;
+pub(super) mod names;
 mod narrow;
 mod owner;
 mod porcelain;

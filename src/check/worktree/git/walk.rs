@@ -36,8 +36,7 @@ pub(in crate::check::worktree) struct Walk {
     pub(super) directories_settled: bool,
     /// Whether every odd file is past the horizon.
     pub(super) odd_settled: bool,
-    /// The newest change of a tracked file or of a list of names in a directory that holds some, nanoseconds since
-    /// 1970; 0 if there is none.
+    /// The newest change of a tracked file, nanoseconds since 1970; 0 if there is none.
     pub(in crate::check::worktree) newest_ns: i128,
     /// Directories that hold tracked files, or such directories.
     pub(super) tracked: Vec<TrackedDirectory>,
@@ -314,8 +313,6 @@ impl Walker {
 
     fn push(&mut self, fd: Option<OwnedFd>, path: Vec<u8>) {
         let stamp = self.directories.add(fd.as_ref(), &path);
-        // A tracked file that was there and is not any more shows only here.
-        self.newest_ns = self.newest_ns.max(stamp.map_or(0, |stamp| stamp.mtime_ns));
         self.levels.push(Level { length: path.len(), fd, number: self.tracked.len() });
         self.current.clone_from(&path);
         self.tracked.push(TrackedDirectory { path, children: 0, files: 0, links: stamp.map(|stamp| stamp.links) });

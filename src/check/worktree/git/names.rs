@@ -1,0 +1,34 @@
+//! Whether tracked files may have come or gone in directories, where the index of before is not known any more.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use super::stamp::Stamp;
+use super::walk::Walk;
+
+/// The clock that file times are taken from goes in steps of up to 10 ms, and a file gets its own before its directory.
+const STEP_NS: i128 = 20_000_000;
+
+/// Whether a directory with tracked files has got other names since, and nothing untracked in it explains that.
+pub(in crate::check::worktree) fn changed_since(work_tree: &Path, walk: &Walk, since_ns: i128) -> bool {
+    let tracked: HashSet<&[u8]> = walk.tracked.iter().map(|directory| directory.path.as_slice()).collect();
+    walk.tracked.iter().any(|directory| {
+        let path = work_tree.join(OsStr::from_bytes(&directory.path));
+        let changed = Stamp::of(&path).map_or(0, |stamp| stamp.mtime_ns);
+        changed > since_ns && !has_newcomer(work_tree, &path, changed, &tracked)
+    })
+}
+
+/// Whether something that has come into the directory at this time is there: tracked files are known to be older, and
+/// tracked directories and git's own change with what is in them.
+fn has_newcomer(work_tree: &Path, directory: &Path, at_ns: i128, tracked: &HashSet<&[u8]>) -> bool {
+    directory.read_dir().into_iter().flatten().flatten().any(|entry| {
+        let path = entry.path();
+        let below = path.strip_prefix(work_tree).unwrap_or(&path).as_os_str().as_bytes();
+        entry.file_name() != ".git"
+            && !tracked.contains(below)
+            && entry.metadata().is_ok_and(|metadata| Stamp::from(metadata).ctime_ns + STEP_NS >= at_ns)
+    })
+}
