@@ -47,10 +47,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     log::init(cli.global.verbose, cli.global.quiet);
-    // A recorded command inherits everything, this limit too, and `record` itself holds no secret.
-    if !matches!(cli.command, Some(Command::Record(_))) {
-        proc::forbid_core_dumps();
-    }
+    proc::forbid_core_dumps();
     let exit = run(&cli).unwrap_or_else(|error| failed(&error));
     proc::signals::give_way();
     exit.into()

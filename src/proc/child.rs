@@ -11,7 +11,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, TryLockError};
 use std::time::Duration;
 
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process_group, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
 
 use super::leash::{RECORD_BYTES, Record, RecordKind};
 use super::passthrough::ignored_signals;
@@ -124,8 +124,8 @@ static IGNORED_SIGNALS: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
 /// tables by it or use select(2).
 static SOFT_FILES: std::sync::OnceLock<Option<u64>> = std::sync::OnceLock::new();
 
-/// The soft limit of core dumps the probe was started with, in bytes, if it was lowered since.
-static SOFT_CORE: std::sync::OnceLock<Option<u64>> = std::sync::OnceLock::new();
+/// The soft limit of core dumps the probe was started with, in bytes, if it is another since.
+static SOFT_CORE: std::sync::OnceLock<u64> = std::sync::OnceLock::new();
 
 /// Keeps this process, and the keepers that share its memory, from leaving a core dump: it holds the credentials of
 /// every server. The programs that are started find the limit as it was.
@@ -133,10 +133,22 @@ pub(super) fn forbid_core_dumps() {
     let mut core = getrlimit(Resource::Core);
     // `None` stands for no limit.
     let before = core.current.unwrap_or(u64::MAX);
-    core.current = Some(0);
+    // Under 0 no file is written, but a program that takes core dumps through a pipe is given one all the same. Linux
+    // gives it none under 1, which is too little for a file, too.
+    core.current = Some(core.maximum.unwrap_or(u64::MAX).min(1));
     if setrlimit(Resource::Core, core).is_ok() {
-        let _ = SOFT_CORE.set((before > 0).then_some(before));
+        let _ = SOFT_CORE.set(before);
     }
+}
+
+/// Starts a program that finds the limit on core dumps as it was.
+pub(super) fn with_former_core_limit<T>(start: impl FnOnce() -> T) -> T {
+    let Some(before) = SOFT_CORE.get() else { return start() };
+    let now = getrlimit(Resource::Core);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(*before).filter(|b| *b < u64::MAX), ..now });
+    let started = start();
+    let _ = setrlimit(Resource::Core, now);
+    started
 }
 
 /// Makes the keeper and waits until the program is executed.
@@ -151,10 +163,7 @@ fn start(spec: &CommandSpec, resolved: &Resolved) -> io::Result<(Child, Pipes)> 
         environment: &resolved.environment,
         directory: &resolved.directory,
         streams: [its_stdin.as_fd(), its_stdout.as_fd(), its_stderr.as_fd()],
-        limits: sys::SoftLimits {
-            files: SOFT_FILES.get().copied().flatten(),
-            core: SOFT_CORE.get().copied().flatten(),
-        },
+        limits: sys::SoftLimits { files: SOFT_FILES.get().copied().flatten(), core: SOFT_CORE.get().copied() },
         ignored_signals: IGNORED_SIGNALS.get().copied().unwrap_or(u64::MAX),
     };
     let (keeper, program) = sys::start(&program, keepers_end.into())?;

@@ -53,7 +53,7 @@ pub fn pass_through(command: &[OsString], directory: Option<&Path>) -> io::Resul
     if let Some(directory) = directory {
         to_start.current_dir(directory);
     }
-    let mut child = to_start.spawn()?;
+    let mut child = super::child::with_former_core_limit(|| to_start.spawn())?;
     let target = Arc::new(Mutex::new(Pid::from_raw(child.id().cast_signed())));
     let interrupted = Arc::new(AtomicBool::new(false));
     let forwarder = std::thread::Builder::new().name("signals".into()).spawn({

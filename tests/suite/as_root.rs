@@ -1,9 +1,12 @@
 //! What holds for the process itself: root is told what it is about to do, and no credential ends up in a core dump.
 
 use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
 
 use crate::harness::{Lab, Run};
 
@@ -92,11 +95,47 @@ fn the_probe_and_its_keepers_leave_no_core_dump_and_servers_keep_their_limit() {
         "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"x\"\nhealth_command = [\"sh\", \"-c\", {script:?}]\n"
     ));
     // As high as this machine lets it be, which is what a person who hunts a crash would set.
-    let mut raised = Command::new("sh");
-    raised.args(["-c", "ulimit -S -c $(ulimit -H -c); cat /proc/$$/limits >before; exec \"$0\" --once"]);
-    raised.arg(env!("CARGO_BIN_EXE_lab-probe")).env("HOME", lab.home()).current_dir(lab.path());
-    Run(raised.output().expect("a pass")).expect_code(0);
+    Run(with_core_dumps(&lab, "--once").output().expect("a pass")).expect_code(0);
     let limit = |name: &str| core_limit(&lab.path().join(name));
-    assert_eq!((limit("probe").as_str(), limit("keeper").as_str()), ("0", "0"));
+    // Under 1 neither a file is written nor a program given one through a pipe.
+    let none = if limit("before") == "0" { "0" } else { "1" };
+    assert_eq!((limit("probe").as_str(), limit("keeper").as_str()), (none, none));
     assert_eq!(limit("program"), limit("before"));
+}
+
+/// A shell that lets core dumps be as large as may be, and becomes lab-probe.
+fn with_core_dumps(lab: &Lab, args: &str) -> Command {
+    let mut raised = Command::new("sh");
+    raised.args(["-c", &format!("ulimit -S -c $(ulimit -H -c); cat /proc/$$/limits >before; exec \"$0\" {args}")]);
+    raised.arg(env!("CARGO_BIN_EXE_lab-probe")).env("HOME", lab.home()).current_dir(lab.path());
+    raised
+}
+
+#[test]
+fn a_recorded_command_keeps_the_limit_on_core_dumps_and_record_has_none() {
+    let lab = Lab::new();
+    let script = "cat /proc/$$/limits >program; sleep 0.2; cat /proc/$PPID/limits >recorder";
+    lab.write("script", script);
+    Run(with_core_dumps(&lab, "record -- sh script").output().expect("a run")).expect_code(0);
+    let limit = |name: &str| core_limit(&lab.path().join(name));
+    assert_eq!(limit("program"), limit("before"));
+    assert_eq!(limit("recorder"), if limit("before") == "0" { "0" } else { "1" });
+}
+
+#[test]
+fn a_pass_that_is_aborted_dumps_nothing() {
+    let lab = Lab::new();
+    let up = lab.path().join("up");
+    let script = format!("touch {}; sleep 60", up.display());
+    lab.config(&format!(
+        "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"x\"\nhealth_command = [\"sh\", \"-c\", {script:?}]\n"
+    ));
+    let mut pass = with_core_dumps(&lab, "--once").stderr(Stdio::null()).spawn().expect("a pass");
+    let begun = lab_probe::clock::instant();
+    while !up.exists() && begun.elapsed() < Duration::from_secs(9) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    rustix::process::kill_process(Pid::from_child(&pass), Signal::ABORT).expect("aborted");
+    let status = pass.wait().expect("ended");
+    assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
 }
