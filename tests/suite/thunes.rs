@@ -105,22 +105,6 @@ fn an_environment_without_any_file_has_no_values_and_says_what_is_missing() {
 }
 
 #[test]
-fn a_usual_file_that_an_application_never_writes_is_not_down() {
-    let lab = lab("");
-    append(&lab, AUDIT, "");
-    assert_eq!(pass(&lab).value("thunes_source_up{source=\"logs/metrics_events.jsonl\"}"), None);
-    append(&lab, EVENTS, "");
-    assert_eq!(pass(&lab).value("thunes_source_up{source=\"logs/metrics_events.jsonl\"}"), Some(1.0));
-    std::fs::remove_file(lab.path().join(EVENTS)).expect("removed");
-    assert_eq!(pass(&lab).value("thunes_source_up{source=\"logs/metrics_events.jsonl\"}"), Some(0.0), "it was there");
-    let lab = self::lab("journals = [\"logs/audit_trail.jsonl\", \"logs/events.jsonl\"]\n");
-    append(&lab, AUDIT, "");
-    let scrape = pass(&lab);
-    assert_eq!(scrape.value("thunes_source_up{source=\"logs/events.jsonl\"}"), Some(0.0), "a name of somebody's own");
-    assert_eq!(scrape.value("thunes_source_up{source=\"logs/scheduler.log\"}"), None);
-}
-
-#[test]
 fn empty_sources_are_zero() {
     let lab = lab("");
     append(&lab, AUDIT, "");

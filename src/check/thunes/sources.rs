@@ -15,7 +15,7 @@ use super::tally::{add_decisions, add_orders};
 use crate::model::thunes::{
     Breaker, BreakerState, Decision, DecisionCount, Histogram, JournalFacts, JournalTotals, KillSwitch, LogTotals,
     METRICS_URL, OrderCount, POSITIONS_DB, Positions, REJECTION_REASONS, SourceFacts, SwitchEvent, ThunesFacts,
-    TradesToday, USUAL_JOURNALS, USUAL_LOGS, WsState,
+    TradesToday, WsState,
 };
 
 /// Where one file stands after this look.
@@ -400,11 +400,7 @@ fn describe<T>(reading: &Reading<T>, needed: bool, facts: &mut ThunesFacts) {
     facts.problems.extend(reading.losses.iter().map(|loss| format!("{}: {loss}", reading.name)));
     let gaps = reading.known.then_some(reading.gaps);
     let last_record = reading.last_record.filter(|_| reading.is_up());
-    let name = reading.name.clone();
-    // Another one stands in the config because somebody counts on it.
-    let is_usual = USUAL_JOURNALS.iter().chain(USUAL_LOGS).any(|usual| *usual == name);
-    let unused = is_usual && reading.standing == Standing::Missing && !reading.known && !needed;
-    facts.sources.push(SourceFacts { name, up: reading.is_up(), problem, last_record, gaps, unused });
+    facts.sources.push(SourceFacts { name: reading.name.clone(), up: reading.is_up(), problem, last_record, gaps });
 }
 
 /// Whether a kind of source can be used.

@@ -8,13 +8,15 @@ use super::rules;
 use crate::config::block::Block;
 use crate::config::settings::ThunesSettings;
 use crate::model::target::Schedule;
-use crate::model::thunes::{ThunesTarget, USUAL_JOURNALS, USUAL_LOGS};
+use crate::model::thunes::ThunesTarget;
 
 /// Files beside us are cheap to read and must be current: a trading system is looked at in every pass.
 const SCHEDULE: Schedule =
     Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::from_secs(10) };
 
 const POSITIONS_DB: &str = "data/positions.db";
+const JOURNALS: &[&str] = &["logs/audit_trail.jsonl", "logs/metrics_events.jsonl"];
+const LOGS: &[&str] = &["logs/scheduler.log", "logs/paper_trader.log"];
 
 pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ThunesSettings> {
     let mut seen = HashMap::new();
@@ -28,8 +30,8 @@ pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ThunesSettings> {
         let target = ThunesTarget {
             root: root.unwrap_or_default(),
             positions_db: below_root(&block, "positions_db", POSITIONS_DB),
-            journals: all_below_root(&block, "journals", USUAL_JOURNALS),
-            logs: all_below_root(&block, "logs", USUAL_LOGS),
+            journals: all_below_root(&block, "journals", JOURNALS),
+            logs: all_below_root(&block, "logs", LOGS),
             metrics_url: rules::url(&block, "metrics_url"),
             max_daily_loss: block.amount("max_daily_loss"),
             // Last, so that a block without a name is still read for its other mistakes.

@@ -43,8 +43,7 @@ fn add_sources(environment: &str, facts: &ThunesFacts, samples: &mut Samples<'_>
             samples.add(&declared::THUNES_JOURNAL_LINES_TOTAL, [environment, &journal.name, result], count(lines));
         }
     }
-    // A file that this application never writes is no source that is down.
-    for source in facts.sources.iter().filter(|source| !source.unused) {
+    for source in &facts.sources {
         let labels = [environment, source.name.as_str()];
         samples.add(&declared::THUNES_SOURCE_UP, labels, bool_value(source.up));
         let last_record = source.last_record.map(unix_seconds);

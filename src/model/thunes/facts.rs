@@ -70,8 +70,6 @@ pub struct SourceFacts {
     pub last_record: Option<Timestamp>,
     /// Rotated parts that were gone before their end could be read; `None` for a source that is not rotated.
     pub gaps: Option<u64>,
-    /// One of the usual files that was never there: the application does not write it.
-    pub unused: bool,
 }
 
 /// The kill switch.

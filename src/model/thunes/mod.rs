@@ -24,11 +24,6 @@ pub const METRICS_URL: &str = "metrics_url";
 /// The `source` label of the positions database.
 pub const POSITIONS_DB: &str = "positions_db";
 
-/// The journals that are looked for where the config names no others. Not every application writes the second.
-pub const USUAL_JOURNALS: &[&str] = &["logs/audit_trail.jsonl", "logs/metrics_events.jsonl"];
-/// The logs that are looked for where the config names no others. An application writes those of the parts that run.
-pub const USUAL_LOGS: &[&str] = &["logs/scheduler.log", "logs/paper_trader.log"];
-
 /// The reasons a risk manager gives for turning a trade down. Every one is exported from the start, at 0: a counter
 /// that first appears at 1 has no increase.
 pub const REJECTION_REASONS: &[&str] = &[
