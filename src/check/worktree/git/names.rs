@@ -17,18 +17,20 @@ pub(in crate::check::worktree) fn changed_since(work_tree: &Path, walk: &Walk, s
     walk.tracked.iter().any(|directory| {
         let path = work_tree.join(OsStr::from_bytes(&directory.path));
         let changed = Stamp::of(&path).map_or(0, |stamp| stamp.mtime_ns);
-        changed > since_ns && !has_newcomer(work_tree, &path, changed, &tracked)
+        changed > since_ns && !has_newcomer(work_tree, &path, (since_ns, changed), &tracked)
     })
 }
 
-/// Whether something that has come into the directory at this time is there: tracked files are known to be older, and
-/// tracked directories and git's own change with what is in them.
-fn has_newcomer(work_tree: &Path, directory: &Path, at_ns: i128, tracked: &HashSet<&[u8]>) -> bool {
+/// Whether something has come into the directory after the first time and not before the second: tracked files are known
+/// to be older, and tracked directories and git's own change with what is in them.
+fn has_newcomer(work_tree: &Path, directory: &Path, times_ns: (i128, i128), tracked: &HashSet<&[u8]>) -> bool {
+    let (after, until) = times_ns;
+    let is_new = |changed: i128| changed > after && changed + STEP_NS >= until;
     directory.read_dir().into_iter().flatten().flatten().any(|entry| {
         let path = entry.path();
         let below = path.strip_prefix(work_tree).unwrap_or(&path).as_os_str().as_bytes();
         entry.file_name() != ".git"
             && !tracked.contains(below)
-            && entry.metadata().is_ok_and(|metadata| Stamp::from(metadata).ctime_ns + STEP_NS >= at_ns)
+            && entry.metadata().is_ok_and(|metadata| is_new(Stamp::from(metadata).ctime_ns))
     })
 }
