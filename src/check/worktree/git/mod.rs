@@ -214,13 +214,14 @@ impl Git {
     }
 }
 
-/// What git complained of, without its prefix; the first line says it.
+/// What git complained of, without its prefix; the first line says it, with the next one where it announces that.
 fn first_line(text: &str) -> String {
-    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let line = lines().find(|line| line.starts_with("fatal:") || line.starts_with("error:")).or_else(|| lines().next());
-    let line = line.unwrap_or("it failed without a word");
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let at = lines.iter().position(|line| line.starts_with("fatal:") || line.starts_with("error:")).unwrap_or(0);
+    let line = lines.get(at).copied().unwrap_or("it failed without a word");
     let line = line.strip_prefix("fatal: ").or_else(|| line.strip_prefix("error: ")).unwrap_or(line);
-    line.chars().take(300).collect()
+    let detail = lines.get(at + 1).filter(|_| line.ends_with(':')).map(|detail| format!(" {detail}"));
+    line.chars().chain(detail.unwrap_or_default().chars()).take(300).collect()
 }
 
 #[cfg(test)]
@@ -230,6 +231,9 @@ mod tests {
     #[test]
     fn the_line_that_says_why_is_kept() {
         assert_eq!(first_line("warning: odd\nfatal: bad object HEAD\nhint: more\n"), "bad object HEAD");
+        let extension = "fatal: unknown repository extension found:\n\n\tfuture\n";
+        assert_eq!(first_line(extension), "unknown repository extension found: future");
+        assert_eq!(first_line("fatal: nothing follows:\n"), "nothing follows:");
         assert_eq!(first_line(""), "it failed without a word");
     }
 }
