@@ -3,6 +3,7 @@
 use toml::Spanned;
 use toml::Value;
 use toml::de::{DeTable, DeValue};
+use url::Url;
 
 use super::{of_duration, of_text};
 use crate::config::address;
@@ -151,18 +152,20 @@ impl Page<'_> {
     /// What is shown of a URL is read as the URL is, as a web address or as none, whatever was taken out of it.
     fn redacted_url(&self, text: &str) -> String {
         let shown = redacted::url(text);
-        match (self.scheme(text), self.scheme(&shown)) {
+        match (self.address(text), self.address(&shown)) {
+            // A default that is not shown began the query: not every address may have one.
+            (Some(meant), Some(read)) if goes_on(&meant) && !goes_on(&read) => format!("{shown}?{}", redacted::MASK),
             (Some(_), Some(_)) | (None, None) => shown,
-            (Some(scheme), None) => format!("{scheme}://{}", redacted::MASK),
+            (Some(meant), None) => format!("{}://{}", meant.scheme(), redacted::MASK),
             // Variables that do not begin with a scheme, but with the mask.
             (None, Some(_)) => redacted::value(&format!("{}{text}", redacted::MASK)),
         }
     }
 
-    /// The scheme of what is a web address once it is expanded.
-    fn scheme(&self, text: &str) -> Option<String> {
+    /// What is a web address once it is expanded.
+    fn address(&self, text: &str) -> Option<Url> {
         let expanded = expand(text, self.environment).ok().filter(|expanded| expanded.unset.is_empty())?;
-        address::parse(&expanded.text).ok().map(|url| url.scheme().to_owned())
+        address::parse(&expanded.text).ok()
     }
 
     pub(super) fn schedule(&mut self, raw: Raw<'_>, schedule: Schedule) {
@@ -170,6 +173,11 @@ impl Page<'_> {
         self.line(raw, "retry_after", of_duration(schedule.retry_after));
         self.line(raw, "timeout", of_duration(schedule.timeout));
     }
+}
+
+/// Whether an address goes on behind its path.
+fn goes_on(url: &Url) -> bool {
+    url.query().is_some() || url.fragment().is_some()
 }
 
 /// A value that holds no secret, unexpanded.
