@@ -78,7 +78,9 @@ pub fn arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Vec<String
 pub fn command(text: &str) -> String {
     let template = Template::new(text);
     let mut words = Words::default();
-    template.text.split(' ').map(|word| words.show(&template, word)).collect::<Vec<_>>().join(" ")
+    let shown = template.text.split(' ').map(|word| words.show(&template, word)).collect::<Vec<_>>().join(" ");
+    // A whole path stays one: read back, it must not become one below the configuration's directory.
+    if text.starts_with('/') && !shown.starts_with('/') { format!("/{shown}") } else { shown }
 }
 
 /// The words of a command line while they are shown one after the other.

@@ -64,6 +64,8 @@ fn holder_in(locks: &str, inode: u64) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -74,8 +76,12 @@ mod tests {
         assert!(matches!(take(&state_dir), Err(LockError::Held)));
         assert_eq!(holder(&state_dir), Some(std::process::id()));
         drop(lock);
-        assert_eq!(holder(&state_dir), None);
-        take(&state_dir).expect("free again");
+        // A program that another test is starting shares every descriptor until it is that program.
+        let freed = (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            holder(&state_dir).is_none() && take(&state_dir).is_ok()
+        });
+        assert!(freed, "free again");
     }
 
     #[test]
