@@ -65,14 +65,20 @@ impl Lab {
 
     /// The binary under test, in this LAB's root, with a scrubbed environment.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_lab-probe"));
+        let mut command = self.program(env!("CARGO_BIN_EXE_lab-probe"));
+        command.args(args);
+        command
+    }
+
+    /// Any program, in the same surroundings.
+    pub(crate) fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("HOME", self.home())
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("TERM", "dumb")
-            .current_dir(self.path())
-            .args(args);
+            .current_dir(self.path());
         command
     }
 

@@ -21,7 +21,10 @@ struct Running(Child);
 
 impl Running {
     fn start(lab: &Lab, directory: &Path, script: &str) -> Running {
-        let mut command = lab.command(["record", "-C", directory.to_str().expect("text"), "--", "sh", "-c", script]);
+        // Tests that a shell has put into the background ignore an interrupt, and so would what they start.
+        let mut command = lab.program("env");
+        command.args(["--default-signal=HUP,INT,QUIT", env!("CARGO_BIN_EXE_lab-probe"), "record", "-C"]);
+        command.arg(directory).args(["--", "sh", "-c", script]);
         let child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("started");
         Running(child)
