@@ -3,6 +3,7 @@
 pub mod access;
 mod failure;
 pub mod remedy;
+pub mod stamp;
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};

@@ -96,7 +96,8 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
         let said = loaded.warnings.pop().unwrap_or_default();
         state_trouble.get_or_insert_with(|| unreadable(&settings.probe.state_dir, said));
     }
-    let Plan { targets, mut warnings } = plan::all(settings, deadline);
+    let Plan { targets, mut warnings, excerpts } = plan::all(settings, &state.excerpts, deadline);
+    state.excerpts = excerpts;
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
     refuse_unknown_names(&targets, selection)?;
     let notice = super::as_root::notice(&targets);

@@ -31,7 +31,8 @@ pub(super) fn recall(settings: &Settings) -> Recalled {
     let now = clock::now();
     let loaded = store::peek(&settings.probe.state_dir, now);
     let state = loaded.state;
-    let Plan { targets, mut warnings } = plan::all(settings, Deadline::after(settings.probe.deadline));
+    let deadline = Deadline::after(settings.probe.deadline);
+    let Plan { targets, mut warnings, .. } = plan::all(settings, &state.excerpts, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
     let turns = plan::due::turns(&targets, &state.targets, state.created_at, now);
     let entries = targets

@@ -2,6 +2,7 @@
 
 pub mod checkup;
 pub mod digest;
+pub mod excerpt;
 pub mod history;
 pub mod listing;
 pub mod mcp;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::fs;
+use crate::model::excerpt::Excerpts;
 use crate::model::history::Written;
 use crate::model::observation::Remembered;
 
@@ -40,6 +41,8 @@ pub struct State {
     pub written: Written,
     /// What the last pass warned of: a timer's next pass need not say it again.
     pub warned: Vec<String>,
+    /// What need not be read of the clients' large files.
+    pub excerpts: Excerpts,
 }
 
 /// The last pass, as far as others may ask about it.
@@ -71,6 +74,8 @@ struct OnDisk<T> {
     written: Written,
     #[serde(default)]
     warned: Vec<String>,
+    #[serde(default)]
+    excerpts: Excerpts,
 }
 
 /// The file's shape, written.
@@ -84,6 +89,8 @@ struct ToDisk<'a> {
     last_pass: Option<LastPass>,
     written: &'a Written,
     warned: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    excerpts: &'a Excerpts,
 }
 
 /// A loaded state and what was odd about it.
@@ -108,6 +115,7 @@ impl State {
             last_pass: None,
             written: Written::default(),
             warned: Vec::new(),
+            excerpts: Excerpts::new(),
         }
     }
 
@@ -209,6 +217,7 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), Strin
         last_pass: disk.last_pass,
         written: disk.written,
         warned: disk.warned,
+        excerpts: disk.excerpts,
     };
     Ok((state, warnings))
 }
@@ -216,17 +225,25 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), Strin
 /// Reads the file with its targets as raw text, so that one that cannot be read costs only itself.
 fn one_by_one(bytes: &[u8], warnings: &mut Vec<String>) -> Result<OnDisk<Remembered>, String> {
     let disk: OnDisk<&RawValue> = serde_json::from_slice(bytes).map_err(|e| format!("not a state file: {e}"))?;
-    let OnDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned } = disk;
     let mut readable = BTreeMap::new();
     // What a later version means is not told from here.
-    for (id, raw) in targets.into_iter().filter(|_| version == VERSION) {
+    for (id, raw) in disk.targets.into_iter().filter(|_| disk.version == VERSION) {
         match serde_json::from_str::<Remembered>(raw.get()) {
             Ok(remembered) => drop(readable.insert(id, remembered)),
             Err(e) => warnings.push(format!("what was remembered of {id:?} cannot be read and is dropped: {e}")),
         }
     }
-    let targets = readable;
-    Ok(OnDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned })
+    Ok(OnDisk {
+        version: disk.version,
+        created_at: disk.created_at,
+        targets: readable,
+        output_failures: disk.output_failures,
+        pass_failures: disk.pass_failures,
+        last_pass: disk.last_pass,
+        written: disk.written,
+        warned: disk.warned,
+        excerpts: disk.excerpts,
+    })
 }
 
 /// Renames a file that cannot be used, and says so. An older one set aside before is replaced.
@@ -258,10 +275,11 @@ pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
 /// # Errors
 /// Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
 pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
-    let State { created_at, targets, output_failures, pass_failures, last_pass, written, warned } = state;
+    let State { created_at, targets, output_failures, pass_failures, last_pass, written, warned, excerpts } = state;
     let (created_at, pass_failures, last_pass) = (*created_at, *pass_failures, *last_pass);
     let version = VERSION;
-    let disk = ToDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned };
+    let disk =
+        ToDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned, excerpts };
     // A target takes some 700 bytes.
     let mut bytes = Vec::with_capacity(1024 * (targets.len() + 4));
     serde_json::to_writer(&mut bytes, &disk)?;
@@ -272,6 +290,7 @@ pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::excerpt::Excerpt;
     use crate::model::mcp::{McpFacts, McpMemory};
     use crate::model::observation::{Facts, Memory, Observation};
 
@@ -296,6 +315,7 @@ mod tests {
         state.targets.insert("mcp/a\n\"b".into(), remembered(100));
         state.output_failures.insert("textfile".into(), 3);
         state.pass_failures = 2;
+        state.excerpts.insert("/home/a/.claude.json".into(), Excerpt { stamp: "1:2".into(), skips: vec![(5, 4096)] });
         state
     }
 

@@ -16,11 +16,11 @@ use super::git::Git;
 use super::git::index::Index;
 use super::git::look::path_of;
 use super::git::names;
-use super::git::stamp::Horizon;
 use super::git::walk::{self, Depth};
 use super::record::Recorded;
 use super::reports::{self, Report, pytest::PytestRun};
 use super::submodule_git_dir;
+use crate::fs::stamp::Horizon;
 use crate::model::worktree::{
     Answer, ReportMemory, TestCounts, TestSource, TestStatus, Tests, WorktreeFacts, WorktreeMemory, WorktreeTarget,
 };

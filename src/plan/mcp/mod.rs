@@ -38,6 +38,7 @@ use super::fingerprint::Key;
 use super::surroundings::Surroundings;
 use crate::clock::Deadline;
 use crate::config::settings::{ServerReach, ServerSettings, Settings};
+use crate::model::excerpt::Excerpts;
 use crate::model::listing::ClientFile;
 use crate::model::mcp::{HealthScript, HttpServer, McpTarget, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
@@ -103,8 +104,9 @@ const OWN: &str = "lab-probe";
 /// How long discovery may take in all where file systems do not answer; the checks need the rest of the pass.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(6);
 
-/// Every MCP server to report on: by hand, by health script, discovered, and expected but found nowhere.
-pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline) -> Plan {
+/// Every MCP server to report on: by hand, by health script, discovered, and expected but found nowhere. `excerpts` is
+/// what an earlier plan has learnt of large files.
+pub fn plan(settings: &Settings, surroundings: &Surroundings, excerpts: &Excerpts, deadline: Deadline) -> Plan {
     let mcp = &settings.mcp;
     let mut plan = Plan::default();
     let (trusted, warning) = TrustStore::load(&settings.probe.state_dir);
@@ -116,10 +118,11 @@ pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline
         repositories: repositories(settings),
         trusted: &trusted,
         ca_file: mcp.ca_file.as_deref(),
-        state_dir: &settings.probe.state_dir,
+        excerpts,
     };
     let found = discover::discover(&search, deadline.sooner(DISCOVERY_LIMIT));
     plan.warnings.extend(found.warnings);
+    plan.excerpts = found.excerpts;
 
     let mut own = by_hand(settings);
     own.extend(scripts(settings, &own, &mut plan.warnings));

@@ -15,13 +15,14 @@ use super::claude;
 use super::clients::{Client, GENERIC, Scope, by_container, by_path};
 use super::discover::Search;
 use super::document::{self, Document, Syntax, SyntaxError};
-use super::excerpt::Excerpts;
+use super::excerpt::Reader;
 use super::inspect::PROJECT_LIMIT;
 use super::places::{self, Place, Project};
 use super::trust::{self, Standing, TrustStore};
 use crate::clock::Deadline;
 use crate::fs::access::{self, Exposure};
 use crate::fs::explained;
+use crate::model::excerpt::Excerpts;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::patience;
 use crate::plan::surroundings::Surroundings;
@@ -51,6 +52,8 @@ pub(super) struct Sources {
     pub(super) read: Vec<Source>,
     /// A sentence about each that could not.
     pub(super) warnings: Vec<String>,
+    /// What need not be read of the large ones next time.
+    pub(super) excerpts: Excerpts,
 }
 
 /// What decides whether a file is read and believed.
@@ -74,11 +77,10 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
         own: BTreeSet::new(),
         trusted: search.trusted.clone(),
     };
-    let mut excerpts = Excerpts::in_directory(search.state_dir);
+    let mut large = Reader::new(search.excerpts);
     for place in places::own(search.surroundings) {
-        rules.read_place(place, Some(&mut excerpts), &mut sources);
+        rules.read_place(place, Some(&mut large), &mut sources);
     }
-    excerpts.save();
     rules.own = sources.read.iter().map(|source| source.canonical.clone()).collect();
     let projects = projects(search.surroundings, search.repositories, deadline, &mut sources.warnings);
     rules.read_projects(projects, deadline, &mut sources);
@@ -89,6 +91,7 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
     let mut all = read_named(others, deadline);
     all.read.append(&mut sources.read);
     all.warnings.splice(0..0, sources.warnings);
+    all.excerpts = large.learnt;
     all
 }
 
@@ -176,7 +179,7 @@ impl Rules {
     }
 
     /// Reads a client's file in its usual place, if it is there.
-    fn read_place(&self, place: Place, excerpts: Option<&mut Excerpts>, sources: &mut Sources) {
+    fn read_place(&self, place: Place, large: Option<&mut Reader<'_>>, sources: &mut Sources) {
         // Most of the table is not there: one question, where resolving the path would be several.
         match std::fs::symlink_metadata(&place.path) {
             Ok(_) => {}
@@ -191,7 +194,7 @@ impl Rules {
         };
         let named = self.named.contains(&canonical);
         if (self.discover || named) && !self.own.contains(&canonical) {
-            sources.read.extend(self.source(place, canonical, named, excerpts, &mut sources.warnings));
+            sources.read.extend(self.source(place, canonical, named, large, &mut sources.warnings));
         }
     }
 
@@ -200,7 +203,7 @@ impl Rules {
         place: Place,
         canonical: PathBuf,
         named: bool,
-        excerpts: Option<&mut Excerpts>,
+        large: Option<&mut Reader<'_>>,
         warnings: &mut Vec<String>,
     ) -> Option<Source> {
         let outside = place.project.as_ref().filter(|project| !is_inside(&canonical, &project.directory));
@@ -212,10 +215,10 @@ impl Rules {
             return None;
         }
         let limit = if place.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
-        let (document, gate) = match excerpts {
+        let (document, gate) = match large {
             // The user's own: nobody asks what else is in it.
-            Some(excerpts) if place.scope == Scope::User && place.client.syntax == Syntax::Json => {
-                let read = |file: &File| excerpts.document(&canonical, file, limit);
+            Some(large) if place.scope == Scope::User && place.client.syntax == Syntax::Json => {
+                let read = |file: &File| large.document(&canonical, file, limit);
                 let (parsed, exposed) = read_file(&place.path, read, warnings)?;
                 (told(&place.path, parsed, warnings)?, exposed)
             }

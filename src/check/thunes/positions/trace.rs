@@ -1,49 +1,15 @@
 //! What lies at a database's path and beside it: how it can be read, and whether it has been written since.
 
-use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::Failure;
 use crate::fs::open_regular;
+use crate::fs::stamp::{Horizon, Stamp};
 use crate::model::digest;
-
-/// Steps in which file systems keep times, at their worst (FAT): two seconds.
-const STEP_NS: i128 = 2_000_000_000;
-
-/// What the file system says of one file.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    mtime: (i64, i64),
-    /// Nobody can set it back. Zero for the `-wal`: SQLite moves it by opening that file as root.
-    ctime: (i64, i64),
-}
-
-impl From<Metadata> for Stamp {
-    fn from(file: Metadata) -> Stamp {
-        Stamp {
-            device: file.dev(),
-            inode: file.ino(),
-            size: file.size(),
-            mtime: (file.mtime(), file.mtime_nsec()),
-            ctime: (file.ctime(), file.ctime_nsec()),
-        }
-    }
-}
-
-impl Stamp {
-    fn changed_ns(&self) -> i128 {
-        let (seconds, nanoseconds) = self.mtime.max(self.ctime);
-        i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
-    }
-}
 
 /// How a database is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +32,7 @@ impl Way {
 #[derive(Debug, PartialEq)]
 pub(super) struct Trace {
     main: Stamp,
+    /// Its change time left out: SQLite moves it by opening that file as root.
     wal: Option<Stamp>,
     has_index: bool,
     pub(super) has_rollback: bool,
@@ -84,7 +51,7 @@ impl Trace {
         let beside = |suffix: &str| std::fs::metadata(beside(path, suffix)).ok();
         Ok(Trace {
             main,
-            wal: beside("-wal").map(|wal| Stamp { ctime: (0, 0), ..Stamp::from(wal) }),
+            wal: beside("-wal").map(|wal| Stamp { ctime_ns: 0, ..Stamp::from(wal) }),
             has_index: beside("-shm").is_some(),
             has_rollback: beside("-journal").is_some_and(|journal| journal.len() > 0),
             header,
@@ -100,7 +67,7 @@ impl Trace {
     pub(super) fn stamp(&self, path: &Path, now: Timestamp) -> Option<String> {
         let stamps = [Some(self.main), self.wal].into_iter().flatten();
         let newest = stamps.map(|stamp| stamp.changed_ns()).max()?;
-        (newest < now.as_nanosecond() - STEP_NS).then(|| {
+        Horizon::of(now).is_past(newest).then(|| {
             let shape = format!("{:?}", (&self.main, &self.wal, self.has_index, self.has_rollback));
             digest::of([path.as_os_str().as_bytes(), shape.as_bytes(), &self.header])
         })

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use super::index::Index;
 use super::porcelain::Edited;
-use super::stamp::Stamp;
 use super::{Git, GitError};
+use crate::fs::stamp::Stamp;
 use crate::model::digest::Digest;
 
 /// More changed files than this are not read; the verdict of tests then goes by time.

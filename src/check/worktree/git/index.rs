@@ -8,8 +8,8 @@ use std::ffi::CStr;
 use std::ops::Range;
 use std::path::Path;
 
-use super::stamp::Stamp;
 use crate::fs::read_capped;
+use crate::fs::stamp::Stamp;
 use crate::model::digest::hex;
 
 /// Index larger than this (some three million files) is left to git.

@@ -9,9 +9,9 @@ use super::ask::{self, Asked};
 use super::index::Index;
 use super::narrow::{MAX_PATHS, Narrow};
 use super::refs::Wanted;
-use super::stamp::{self, Horizon};
 use super::walk::{self, Depth, Walk};
 use super::{Git, GitError, config, content, head, owner, untracked};
+use crate::fs::stamp::{self, Horizon};
 use crate::model::worktree::{Answer, Seen};
 
 /// Why a worktree could not be read.

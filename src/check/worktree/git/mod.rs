@@ -18,7 +18,6 @@ mod narrow;
 mod owner;
 mod porcelain;
 pub(super) mod refs;
-pub(super) mod stamp;
 mod untracked;
 pub(super) mod walk;
 

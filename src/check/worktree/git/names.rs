@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::stamp::Stamp;
 use super::walk::Walk;
+use crate::fs::stamp::Stamp;
 
 /// The clock that file times are taken from goes in steps of up to 10 ms, and a file gets its own before its directory.
 const STEP_NS: i128 = 20_000_000;

@@ -12,7 +12,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, statat};
 
 use super::index::{Entry, Index, Time};
-use super::stamp::{Horizon, Stamp};
+use crate::fs::stamp::{Horizon, Stamp};
 use crate::model::digest::Digest;
 
 const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::git::stamp::Stamp;
 use crate::clock::Deadline;
 use crate::fs::read_capped;
+use crate::fs::stamp::Stamp;
 use crate::model::worktree::ReportMemory;
 
 pub(super) use places::is_report_name;

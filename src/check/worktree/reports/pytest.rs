@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use memchr::memmem;
 
-use super::super::git::stamp::Stamp;
 use crate::fs::read_capped;
+use crate::fs::stamp::Stamp;
 
 /// Larger caches than this are not read.
 const MAX_BYTES: u64 = 16 << 20;

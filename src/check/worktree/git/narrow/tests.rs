@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::super::stamp::Horizon;
 use super::super::walk::{self, Depth};
 use super::super::{Git, ask, config, content, look};
 use super::*;
 use crate::clock::{self, Deadline};
+use crate::fs::stamp::Horizon;
 
 /// Steps in all, unless `LAB_PROBE_STATUS_STEPS` wants more. `LAB_PROBE_STATUS_SEED` repeats a run.
 const STEPS: usize = 90;

@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use jiff::Timestamp;
+
 use crate::clock;
 use crate::model::digest::Digest;
 
@@ -15,56 +17,63 @@ const STEP_NS: i128 = 2_000_000_000;
 
 /// The moment before which everything must have been left alone for its stamp to be trusted.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::check::worktree) struct Horizon(i128);
+pub struct Horizon(i128);
 
 impl Horizon {
     /// The horizon of a look that begins now.
-    pub(in crate::check::worktree) fn now() -> Horizon {
-        Horizon(clock::now().as_nanosecond() - STEP_NS)
+    pub fn now() -> Horizon {
+        Horizon::of(clock::now())
+    }
+
+    /// The horizon of a look that began then.
+    pub fn of(begun: Timestamp) -> Horizon {
+        Horizon(begun.as_nanosecond() - STEP_NS)
     }
 
     /// Whether a change at this time (nanoseconds since 1970) can be told from any later one.
-    pub(in crate::check::worktree) fn is_past(self, changed_ns: i128) -> bool {
+    pub fn is_past(self, changed_ns: i128) -> bool {
         changed_ns < self.0
     }
 }
 
-/// Inode, size and times of a file.
+/// Device, inode, size and times of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::check::worktree) struct Stamp {
+pub struct Stamp {
+    /// The file system. It may have another number after a mount.
+    pub dev: u64,
     /// Inode number.
-    pub(in crate::check::worktree) ino: u64,
+    pub ino: u64,
     /// Size in bytes.
-    pub(in crate::check::worktree) size: u64,
+    pub size: u64,
     /// Type and permissions.
-    pub(in crate::check::worktree) mode: u32,
+    pub mode: u32,
     /// Modification time, nanoseconds since 1970. Anybody can set it back.
-    pub(in crate::check::worktree) mtime_ns: i128,
+    pub mtime_ns: i128,
     /// Change time of the inode, nanoseconds since 1970. Nobody can set it back.
-    pub(in crate::check::worktree) ctime_ns: i128,
+    pub ctime_ns: i128,
     /// Hard links; for a directory of most file systems, two more than it has subdirectories.
-    pub(in crate::check::worktree) links: u64,
+    pub links: u64,
 }
 
 impl Stamp {
     /// Follows symbolic links, as reading would; `None` if there is nothing.
-    pub(in crate::check::worktree) fn of(path: &Path) -> Option<Stamp> {
+    pub fn of(path: &Path) -> Option<Stamp> {
         path.metadata().ok().map(Stamp::from)
     }
 
     /// The later of the two times.
-    pub(in crate::check::worktree) fn changed_ns(&self) -> i128 {
+    pub fn changed_ns(&self) -> i128 {
         self.ctime_ns.max(self.mtime_ns)
     }
 
     /// When it was written at the latest: a file that was copied with its times, or made under a clock that is ahead, has
     /// two of them.
-    pub(in crate::check::worktree) fn written_ns(&self) -> i128 {
+    pub fn written_ns(&self) -> i128 {
         self.ctime_ns.min(self.mtime_ns)
     }
 
-    /// Adds it to a digest.
-    pub(in crate::check::worktree) fn add_to(&self, digest: &mut Digest) {
+    /// Adds it to a digest, but for the device: what is at hand is found anew after a mount.
+    pub fn add_to(&self, digest: &mut Digest) {
         let mut bytes = [0; 52];
         bytes[..8].copy_from_slice(&self.ino.to_le_bytes());
         bytes[8..16].copy_from_slice(&self.size.to_le_bytes());
@@ -74,8 +83,8 @@ impl Stamp {
         digest.part(&bytes);
     }
 
-    /// As text for the state.
-    pub(in crate::check::worktree) fn text(&self) -> String {
+    /// As text for the state, but for the device.
+    pub fn text(&self) -> String {
         format!("{}:{}:{}:{}", self.ino, self.size, self.mtime_ns, self.ctime_ns)
     }
 }
@@ -83,6 +92,7 @@ impl Stamp {
 impl From<Metadata> for Stamp {
     fn from(metadata: Metadata) -> Stamp {
         Stamp {
+            dev: metadata.dev(),
             ino: metadata.ino(),
             size: metadata.size(),
             mode: metadata.mode(),
@@ -96,6 +106,7 @@ impl From<Metadata> for Stamp {
 impl From<rustix::fs::Stat> for Stamp {
     fn from(stat: rustix::fs::Stat) -> Stamp {
         Stamp {
+            dev: wide(stat.st_dev),
             ino: stat.st_ino,
             size: stat.st_size.cast_unsigned(),
             mode: stat.st_mode,
@@ -117,10 +128,7 @@ fn ns(seconds: i64, nanoseconds: i64) -> i128 {
 
 /// The digest over the stamps of files by path, and whether all of them are past the horizon. A missing file is part
 /// of the digest too: its appearance is a change.
-pub(in crate::check::worktree) fn digest<'a>(
-    paths: impl IntoIterator<Item = &'a Path>,
-    horizon: Horizon,
-) -> (Digest, bool) {
+pub fn digest<'a>(paths: impl IntoIterator<Item = &'a Path>, horizon: Horizon) -> (Digest, bool) {
     let mut digest = Digest::default();
     let mut settled = true;
     for path in paths {
