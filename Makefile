@@ -11,7 +11,7 @@ BENCHES ?= benches/fleet.py benches/tick.py benches/hour.py benches/scale.py ben
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test soak attack lint clean install uninstall deb e2e bench fuzz fuzz-merge stack stack-down dashboards
+.PHONY: help deps build-deps build run test soak attack lint clean install uninstall deb e2e bench fuzz fuzz-merge stack stack-down dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -19,10 +19,13 @@ help: ## list the targets
 deps: ## install what building and testing need
 	tests/deps.sh
 
+build-deps:
+	tests/deps.sh build
+
 build: ## build the release binary
 	LAB_PROBE_REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown) $(CARGO) build --release --locked
 
-run: deps build ## make a small LAB under target/, run a pass over it and show what came out
+run: build-deps build ## make a small LAB under target/, run a pass over it and show what came out
 	examples/lab.sh target/lab target/release/lab-probe
 	@echo
 	@HOME=$(CURDIR)/target/lab/home target/release/lab-probe --config target/lab/lab-probe.toml --once --format table

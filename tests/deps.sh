@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Installs what building and testing need, by package name. Quick when everything is there already.
+# usage: tests/deps.sh [build]    install what building and testing need; with `build` only what building needs
+#
+# Quick when everything is there already.
 #
 # Debian packages are installed only where this runs as root on a system with apt; elsewhere the missing ones are
 # named. Node and Python packages go below target/, pinned by the files in tests/servers/.
@@ -10,6 +12,9 @@ cd "$(dirname "$0")/.."
 needs=(
   cc:gcc
   git:git
+)
+only=${1:-}
+[ "$only" = build ] || needs+=(
   node:nodejs
   npm:npm
   python3:python3
@@ -31,13 +36,13 @@ needs=(
   dpkg-deb:dpkg
   objdump:binutils
 )
-# pip comes with some Pythons and as a package with others.
-python3 -m pip --version >/dev/null 2>&1 || needs+=(pip-for-python3:python3-pip)
-
 missing=()
 for need in "${needs[@]}"; do
   command -v "${need%%:*}" >/dev/null 2>&1 || missing+=("${need#*:}")
 done
+# What no command tells: a C compiler may come without the C library's own part, pip is a package of its own on Debian.
+echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null || missing+=(libc6-dev)
+[ "$only" = build ] || python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     # Daemons that a package would start are not wanted: tests start their own.
@@ -50,6 +55,9 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 1
   fi
 fi
+
+command -v cargo >/dev/null 2>&1 || { echo "install Rust first: https://rustup.rs" >&2; exit 1; }
+[ "$only" != build ] || exit 0
 
 # What checks the files below monitoring/: Grafana's own types and parsers of the compose file.
 tools=target/monitoring-tools
@@ -111,4 +119,3 @@ if ! cmp -s tests/clients/package.json "$clients/package.json" || ! cmp -s tests
     --target "$clients/python" -r tests/clients/requirements.txt
   cp tests/clients/package.json tests/clients/requirements.txt "$clients/"
 fi
-command -v cargo-nextest >/dev/null 2>&1 || { echo "install cargo-nextest first: https://nexte.st/docs/installation" >&2; exit 1; }

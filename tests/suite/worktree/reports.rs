@@ -80,7 +80,7 @@ fn cargo_nextest_is_read_where_its_profile_puts_it() {
     commit(&lab, &main, ".config/nextest.toml", "[profile.default.junit]\npath = \"junit.xml\"\n");
     commit(&lab, &main, ".gitignore", "target\nCargo.lock\n");
     watch(&lab, &[&main], "");
-    run(Command::new("cargo")
+    run(Command::new(runners().join("python/bin/cargo-nextest"))
         .args(["nextest", "run", "--offline", "--no-fail-fast"])
         .env_remove("CARGO_TARGET_DIR")
         .env_remove("NEXTEST_PROFILE")
