@@ -41,7 +41,7 @@ for need in "${needs[@]}"; do
   command -v "${need%%:*}" >/dev/null 2>&1 || missing+=("${need#*:}")
 done
 # What no command tells: a C compiler may come without the C library's own part, pip is a package of its own on Debian.
-echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null || missing+=(libc6-dev)
+cc -x c -o /dev/null - <<<'int main(void) { return 0; }' 2>/dev/null || missing+=(libc6-dev)
 [ "$only" = build ] || python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

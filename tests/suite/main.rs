@@ -6,6 +6,7 @@ mod attack;
 mod cli;
 mod config;
 mod costs;
+mod deps;
 mod discovery;
 mod doctor;
 mod exposition;
