@@ -42,12 +42,14 @@ groups() {
   done </proc/self/cgroup
 }
 
-# An interpreter that every user may start and that `$2 …` runs with.
+# An interpreter that every user may start and that runs `$3…` with the servers' packages. Those are put where every
+# user may read them; here they can lie below a home that only its owner enters.
 interpreter() {
   local candidate
   for candidate in "$1" "/usr/bin/$2"; do
     [ -x "$candidate" ] || continue
-    if setpriv --reuid 65534 --clear-groups env "PYTHONPATH=$PWD/target/servers/python" "$candidate" "${@:3}" >/dev/null 2>&1; then
+    if setpriv --reuid 65534 --clear-groups "$candidate" --version >/dev/null 2>&1 &&
+      PYTHONPATH=$PWD/target/servers/python "$candidate" "${@:3}" >/dev/null 2>&1; then
       echo "$candidate"
       return
     fi
