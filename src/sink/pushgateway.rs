@@ -165,7 +165,12 @@ impl<'a> Gateway<'a> {
             ErrorKind::Tls => "name the authority that signed its certificate in output.pushgateway.ca_file",
             ErrorKind::Timeout => "see why it is slow, or raise output.pushgateway.timeout",
             ErrorKind::Request | ErrorKind::Redirect => "correct output.pushgateway.url",
-            ErrorKind::TooLarge | ErrorKind::Protocol => "check that a Pushgateway listens there",
+            // Debian 13's Pushgateway dies over the line it logs of a push that it refuses.
+            ErrorKind::Protocol => {
+                "check that a Pushgateway listens there and see its log; 1.11.0 hangs up where another group holds one of \
+                 our metrics with another TYPE"
+            }
+            ErrorKind::TooLarge => "check that a Pushgateway listens there",
         };
         let again = matches!(error.kind, ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Protocol);
         Failure { what: secret::redact(&error.detail, &self.secrets), hint, again, asked_to_wait: None }

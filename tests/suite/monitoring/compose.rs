@@ -27,9 +27,23 @@ fn resolved() -> Value {
     lab_probe::yaml::read(&said).expect("YAML")
 }
 
+fn text_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 fn strings(value: &Value) -> Vec<String> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    value.as_array().map(|list| list.iter().map(text).collect()).unwrap_or_default()
+    value.as_array().map(|list| list.iter().map(text_of).collect()).unwrap_or_default()
+}
+
+/// Where a published port listens, and which it is: in text as docker-compose 1 prints it, in fields as 2 does.
+fn listens(port: &Value) -> (String, String) {
+    match port.as_str() {
+        Some(text) => {
+            let mut parts = text.splitn(3, ':').map(str::to_owned);
+            (parts.next().expect("an address"), parts.next().expect("a port"))
+        }
+        None => (text_of(&port["host_ip"]), text_of(&port["published"])),
+    }
 }
 
 #[test]
@@ -62,10 +76,9 @@ fn every_image_is_pinned_and_every_port_is_on_loopback() {
         let image = service["image"].as_str().expect("an image");
         let tag = image.rsplit_once(':').map_or("", |(_, tag)| tag);
         assert!(tag.chars().filter(|c| *c == '.').count() == 2, "{name}: {image} is not pinned to a release");
-        for port in strings(&service["ports"]) {
-            let (address, rest) = port.split_once(':').expect("address and ports");
-            assert_eq!(address, "127.0.0.1", "{name} listens on {port}");
-            published.insert(name.clone(), rest.split(':').next().expect("a port").to_owned());
+        for (address, port) in service["ports"].as_array().into_iter().flatten().map(listens) {
+            assert_eq!(address, "127.0.0.1", "{name} listens on {address}:{port}");
+            published.insert(name.clone(), port);
         }
     }
     let expected = [
