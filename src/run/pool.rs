@@ -1,18 +1,21 @@
-//! A rayon pool for each lane, results over a channel, and a receiver that leaves at the deadline.
+//! rayon pools for each lane, results over a channel, and a receiver that leaves at the deadline.
 //!
 //! A lane's jobs wait in one queue and are begun in order. rayon gives the threads; its own queues, one a thread, are for
 //! jobs that compute: hundreds of threads whose jobs only wait would search each other's queues for work.
+//!
+//! Child processes begin with a few threads, which become more while they only wait: many that hang need a thread each, but a
+//! thousand that answer at once cost the least with few, since every process is made beside all that the others hold open.
 
 use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
 
 /// What a check waits for; each lane has threads of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,15 +30,26 @@ pub enum Lane {
 
 impl Lane {
     /// The most threads of a lane. Jobs past it queue; what has not begun by the deadline counts as not started.
-    fn threads(self, jobs: usize) -> usize {
-        let most = match self {
+    fn most_threads(self) -> usize {
+        match self {
             Lane::Network => 256,
             Lane::Process => 256,
-            // Bound by the processor or the disk: a few more than cores keep both busy, many more only thrash.
-            Lane::Local => 4 * std::thread::available_parallelism().map_or(1, usize::from),
-        };
-        jobs.clamp(1, most)
+            Lane::Local => few(),
+        }
     }
+
+    /// The threads it begins with, where it has as many jobs.
+    fn first_threads(self) -> usize {
+        match self {
+            Lane::Network | Lane::Local => self.most_threads(),
+            Lane::Process => few(),
+        }
+    }
+}
+
+/// Bound by the processor or the disk: a few more than cores keep both busy, many more only thrash.
+fn few() -> usize {
+    4 * std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Enough for the deepest parser here (all are depth-limited), small enough for hundreds of waiting threads.
@@ -43,6 +57,13 @@ const STACK_BYTES: usize = 512 << 10;
 
 /// How often the caller hears that nothing has happened, to draw its progress line anew.
 const HEARTBEAT: Duration = Duration::from_millis(120);
+
+/// How often it is looked whether a lane's threads only wait. They double each time: to the most of them it is a few steps.
+const STEP: Duration = Duration::from_millis(20);
+
+/// Threads only wait if less than one job for so many of them has ended in a step. On a busy machine they get less done,
+/// and more of them would not get more.
+const THREADS_TO_A_JOB: usize = 4;
 
 /// One check to run.
 pub struct Job<T> {
@@ -93,15 +114,16 @@ pub fn run<T: Send + 'static>(
     mut progress: impl FnMut(Progress),
 ) -> Result<Vec<Ended<T>>, ThreadPoolBuildError> {
     let mut ended: Vec<Ended<T>> = jobs.iter().map(|_| Ended::NotStarted).collect();
+    let lane_of: Vec<Lane> = jobs.iter().map(|job| job.lane).collect();
     let mut open = jobs.len();
     let (sender, receiver) = mpsc::channel();
     // Dropping the pools at the end does not wait for their threads.
-    let _pools = start_lanes(jobs, &sender)?;
-    drop(sender);
+    let mut lanes = Lanes::start(jobs, sender)?;
     while open > 0 {
-        match receiver.recv_timeout(deadline.left().min(HEARTBEAT)) {
+        match receiver.recv_timeout(deadline.left().min(lanes.patience())) {
             Ok(Event::Started(index)) => {
                 ended[index] = Ended::CutOff;
+                lanes.note(lane_of[index], |crew| crew.queued -= 1);
                 progress(Progress::Started(index));
             }
             Ok(Event::Finished(index, result)) => {
@@ -110,44 +132,120 @@ pub fn run<T: Send + 'static>(
                     Err(message) => Ended::Panicked(message),
                 };
                 open -= 1;
+                lanes.note(lane_of[index], |crew| crew.ended += 1);
                 progress(Progress::Ended(index));
             }
             Err(RecvTimeoutError::Timeout) if deadline.passed() => break,
-            Err(RecvTimeoutError::Timeout) => progress(Progress::Heartbeat),
+            // Everything that has ended is known now: who only waits can be told.
+            Err(RecvTimeoutError::Timeout) => {
+                lanes.grow();
+                progress(Progress::Heartbeat);
+            }
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
     Ok(ended)
 }
 
-fn start_lanes<T: Send + 'static>(
-    jobs: Vec<Job<T>>,
-    sender: &Sender<Event<T>>,
-) -> Result<Vec<ThreadPool>, ThreadPoolBuildError> {
-    let mut lanes: BTreeMap<Lane, VecDeque<(usize, Job<T>)>> = BTreeMap::new();
-    for (index, job) in jobs.into_iter().enumerate() {
-        lanes.entry(job.lane).or_default().push_back((index, job));
-    }
-    let mut pools = Vec::new();
-    for (lane, jobs) in lanes {
-        let pool = pool(lane, lane.threads(jobs.len()))?;
-        let (queue, sender) = (Mutex::new(jobs), sender.clone());
-        pool.spawn_broadcast(move |_| work_off(&queue, &sender));
-        pools.push(pool);
-    }
-    Ok(pools)
+/// The lanes that have jobs.
+struct Lanes<T> {
+    crews: BTreeMap<Lane, Crew<T>>,
+    /// When it was last looked whether more threads are needed.
+    looked: Instant,
 }
 
-/// A pool of so many threads; of fewer where the operating system gives no more: then it takes longer.
-fn pool(lane: Lane, threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
-    let built = ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .stack_size(STACK_BYTES)
-        .thread_name(move |index| format!("{lane:?}-{index}").to_lowercase())
-        .build();
-    match built {
-        Err(_) if threads > 1 => pool(lane, threads / 2),
-        built => built,
+/// A lane's threads.
+struct Crew<T> {
+    lane: Lane,
+    queue: Queue<T>,
+    sender: Sender<Event<T>>,
+    pools: Vec<ThreadPool>,
+    threads: usize,
+    /// The most threads it may have.
+    most: usize,
+    /// Jobs that no thread has taken.
+    queued: usize,
+    /// Jobs that have ended since the last look.
+    ended: usize,
+}
+
+type Queue<T> = Arc<Mutex<VecDeque<(usize, Job<T>)>>>;
+
+impl<T: Send + 'static> Lanes<T> {
+    fn start(jobs: Vec<Job<T>>, sender: Sender<Event<T>>) -> Result<Self, ThreadPoolBuildError> {
+        let mut queues: BTreeMap<Lane, VecDeque<(usize, Job<T>)>> = BTreeMap::new();
+        for (index, job) in jobs.into_iter().enumerate() {
+            queues.entry(job.lane).or_default().push_back((index, job));
+        }
+        let start = |(lane, jobs)| Crew::start(lane, jobs, sender.clone()).map(|crew| (lane, crew));
+        let crews = queues.into_iter().map(start).collect::<Result<_, _>>()?;
+        Ok(Lanes { crews, looked: clock::instant() })
+    }
+
+    fn note(&mut self, lane: Lane, what: impl FnOnce(&mut Crew<T>)) {
+        self.crews.get_mut(&lane).map(what);
+    }
+
+    /// How long nothing need be done but to listen.
+    fn patience(&self) -> Duration {
+        let may_grow = self.crews.values().any(Crew::may_grow);
+        if may_grow { STEP.saturating_sub(self.looked.elapsed()) } else { HEARTBEAT }
+    }
+
+    /// Adds threads where jobs are queued and the threads there are only wait.
+    fn grow(&mut self) {
+        if self.looked.elapsed() >= STEP && self.crews.values().any(Crew::may_grow) {
+            self.crews.values_mut().for_each(Crew::grow);
+            self.looked = clock::instant();
+        }
+    }
+}
+
+impl<T: Send + 'static> Crew<T> {
+    fn start(
+        lane: Lane,
+        jobs: VecDeque<(usize, Job<T>)>,
+        sender: Sender<Event<T>>,
+    ) -> Result<Self, ThreadPoolBuildError> {
+        let (queued, most) = (jobs.len(), lane.most_threads());
+        let queue = Arc::new(Mutex::new(jobs));
+        let mut crew = Crew { lane, queue, sender, pools: Vec::new(), threads: 0, most, queued, ended: 0 };
+        crew.add(queued.min(lane.first_threads()))?;
+        Ok(crew)
+    }
+
+    fn may_grow(&self) -> bool {
+        self.queued > 0 && self.threads < self.most
+    }
+
+    fn grow(&mut self) {
+        let only_wait = self.ended * THREADS_TO_A_JOB < self.threads;
+        self.ended = 0;
+        if self.may_grow()
+            && only_wait
+            && self.add(self.threads.min(self.queued).min(self.most - self.threads)).is_err()
+        {
+            self.most = self.threads;
+        }
+    }
+
+    /// So many more threads; fewer where the operating system gives no more: then it takes longer.
+    fn add(&mut self, threads: usize) -> Result<(), ThreadPoolBuildError> {
+        let (lane, first) = (self.lane, self.threads);
+        let built = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .stack_size(STACK_BYTES)
+            .thread_name(move |index| format!("{lane:?}-{}", first + index).to_lowercase())
+            .build();
+        let pool = match built {
+            Err(_) if threads > 1 => return self.add(threads / 2),
+            built => built?,
+        };
+        let (queue, sender) = (Arc::clone(&self.queue), self.sender.clone());
+        pool.spawn_broadcast(move |_| work_off(&queue, &sender));
+        self.threads += threads;
+        self.pools.push(pool);
+        Ok(())
     }
 }
 
@@ -192,7 +290,7 @@ mod tests {
     #[test]
     fn the_receiver_leaves_at_the_deadline_whatever_hangs() {
         let lane = Lane::Local;
-        let more_than_threads = lane.threads(usize::MAX) + 3;
+        let more_than_threads = lane.most_threads() + 3;
         let jobs = (0..more_than_threads).map(|_| job(lane, || std::thread::sleep(Duration::from_secs(5)))).collect();
         let deadline = Deadline::after(Duration::from_millis(200));
         let ended = run(jobs, deadline, |_| ()).expect("pools");
@@ -209,5 +307,25 @@ mod tests {
         assert!(ended.iter().all(|e| matches!(e, Ended::Finished(()))));
         // One after another they would take nineteen seconds.
         assert!(!deadline.passed());
+    }
+
+    #[test]
+    fn what_answers_at_once_is_done_by_few_threads_and_what_waits_by_many() {
+        let threads = |work: fn()| {
+            let jobs = (0..1000).map(|_| {
+                job(Lane::Process, move || {
+                    work();
+                    std::thread::current().id()
+                })
+            });
+            let ended = run(jobs.collect(), Deadline::after(Duration::from_secs(20)), |_| ()).expect("pools");
+            let thread = |ended| match ended {
+                Ended::Finished(id) => id,
+                other => panic!("{other:?}"),
+            };
+            ended.into_iter().map(thread).collect::<std::collections::HashSet<_>>().len()
+        };
+        assert_eq!(threads(|| std::thread::sleep(Duration::from_millis(100))), Lane::Process.most_threads());
+        assert!(threads(|| ()) < Lane::Process.most_threads() / 2, "more threads than the work needed");
     }
 }
