@@ -1,6 +1,7 @@
 //! `completions` and `man`: made from the command line's one declaration.
 
-use clap::CommandFactory;
+use clap::{ArgAction, CommandFactory};
+use clap_complete::Shell;
 
 use crate::cli::{Cli, CompletionsArgs};
 use crate::exit::{Exit, Failed};
@@ -9,7 +10,13 @@ use crate::exit::{Exit, Failed};
 pub fn completions(args: &CompletionsArgs) -> Exit {
     let mut out = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "lab-probe", &mut out);
-    printed(&out)
+    printed(&if args.shell == Shell::Bash { with_one_name(&out) } else { out })
+}
+
+/// clap_complete 4.6 writes a hyphen in a program's name in two ways: the half of the script that finds the command sets a
+/// variable to names that the half which completes it does not have, and nothing behind a command is ever completed.
+fn with_one_name(script: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(script).replace("lab__subcmd__probe", "lab__probe").into_bytes()
 }
 
 /// Prints the man page, every command with its options.
@@ -50,8 +57,7 @@ fn describe(parent: &clap::Command, path: &str, out: &mut Vec<u8>) -> std::io::R
         }
         let own = |arg: &&clap::Arg| !arg.is_global_set() && arg.get_id() != "help" && !arg.is_hide_set();
         for arg in command.get_arguments().filter(own) {
-            text.push_str(&format!(".TP\n\\fB{}\\fR\n", escape(&arg_form(arg))));
-            text.push_str(&format!("{}\n", escape(&arg.get_help().map(ToString::to_string).unwrap_or_default())));
+            text.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", escape(&arg_form(arg)), escape(&arg_meaning(arg))));
         }
         out.extend_from_slice(text.as_bytes());
         describe(command, &path, out)?;
@@ -59,17 +65,34 @@ fn describe(parent: &clap::Command, path: &str, out: &mut Vec<u8>) -> std::io::R
     Ok(())
 }
 
-/// `--format FORMAT`, `NAME…`.
+/// `--format FORMAT`, `-C DIR`, `FILE...`; in brackets where an argument may be left out.
 fn arg_form(arg: &clap::Arg) -> String {
-    let value = arg.get_value_names().and_then(|names| names.first()).map(ToString::to_string);
-    let takes_value = arg.get_action().takes_values();
-    match (arg.get_long(), value) {
-        (Some(long), Some(value)) if takes_value => format!("--{long} {value}"),
-        (Some(long), _) => format!("--{long}"),
-        (None, Some(value)) if arg.get_num_args().is_some_and(|range| range.max_values() > 1) => format!("[{value}…]"),
-        (None, Some(value)) => value,
-        (None, None) => arg.get_id().to_string(),
+    let names = arg.get_value_names().and_then(|names| names.first());
+    let value = names.map_or_else(|| arg.get_id().to_string(), ToString::to_string);
+    let option = arg.get_long().map(|long| format!("--{long}")).or_else(|| arg.get_short().map(|c| format!("-{c}")));
+    match option {
+        Some(option) if arg.get_action().takes_values() => format!("{option} {value}"),
+        Some(option) => option,
+        None => {
+            let more = if matches!(arg.get_action(), ArgAction::Append) { "..." } else { "" };
+            if arg.is_required_set() { format!("{value}{more}") } else { format!("[{value}{more}]") }
+        }
     }
+}
+
+/// What it is for, what it takes, and what holds without it.
+fn arg_meaning(arg: &clap::Arg) -> String {
+    let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let possible: Vec<String> =
+        arg.get_possible_values().iter().map(|possible| possible.get_name().to_owned()).collect();
+    if !possible.is_empty() && arg.get_action().takes_values() {
+        text.push_str(&format!(": {}", possible.join(", ")));
+    }
+    let default: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    if !default.is_empty() {
+        text.push_str(&format!(" (default: {})", default.join(", ")));
+    }
+    text
 }
 
 /// Text that roff takes as text.

@@ -49,6 +49,60 @@ fn every_command_is_in_the_man_page_and_in_every_shells_completions() {
 }
 
 #[test]
+fn the_man_page_says_how_an_argument_is_written_and_what_it_takes() {
+    let man = Lab::new().run(["man"]).expect_code(0).stdout().replace("\\-", "-");
+    for (command, lines) in [
+        ("record", &["\\fB-C DIR\\fR", "\\fBCMD...\\fR"][..]),
+        ("worktree set", &["\\fB-C DIR\\fR", "\\fBKEY=VALUE...\\fR"]),
+        ("config check", &["\\fB[FILE]\\fR"]),
+        (
+            "check",
+            &["\\fB[NAME...]\\fR", "What to print on standard output: table, json, prometheus, none (default: table)"],
+        ),
+        ("report", &["\\fB--html FILE\\fR"]),
+        ("summary", &["Send it instead of printing it; a day is sent once: telegram"]),
+    ] {
+        let section = man.split(&format!(".SS lab-probe {command}\n")).nth(1).expect(command);
+        let section = section.split("\n.SS ").next().unwrap_or_default();
+        for line in lines {
+            assert!(section.lines().any(|found| found == *line), "{command}: no {line:?} in {section}");
+        }
+    }
+}
+
+#[test]
+fn bash_completes_commands_and_what_stands_behind_them() {
+    let lab = Lab::new();
+    let script = lab.write("lab-probe.bash", lab.run(["completions", "bash"]).expect_code(0).stdout());
+    for (line, expected) in [
+        ("ch", &["check"][..]),
+        ("config ", &["init", "check", "show"]),
+        ("worktree s", &["show", "set"]),
+        ("completions ", &["bash", "zsh", "fish"]),
+        ("check --format ", &["table", "json", "prometheus", "none"]),
+        ("list --only ", &["mcp", "worktree", "thunes", "service"]),
+        ("summary --send ", &["telegram"]),
+    ] {
+        let words: Vec<&str> = std::iter::once("lab-probe").chain(line.split(' ')).collect();
+        // As bash calls it (Programmable Completion): the program, the word to complete, the one before.
+        let call = r#"source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+            function=$(complete -p lab-probe); function=${function#*-F }
+            "${function%% *}" lab-probe "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+            printf '%s\n' "${COMPREPLY[@]}""#;
+        let bash =
+            lab.program("bash").args(["--norc", "-c", call, "bash"]).arg(&script).args(&words).output().expect("bash");
+        let offered = String::from_utf8_lossy(&bash.stdout).into_owned();
+        for word in expected {
+            assert!(
+                offered.lines().any(|offer| offer == *word),
+                "no {word} behind {line:?}: {offered}{}",
+                String::from_utf8_lossy(&bash.stderr)
+            );
+        }
+    }
+}
+
+#[test]
 fn the_version_is_the_packages() {
     let version = Lab::new().run(["--version"]).expect_code(0).stdout();
     assert_eq!(version, format!("lab-probe {}\n", env!("CARGO_PKG_VERSION")));
