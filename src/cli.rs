@@ -105,6 +105,14 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     crate::config::duration::parse(text).map_err(|e| e.to_string())
 }
 
+/// Reads "2026-11-24".
+///
+/// # Errors
+/// A sentence with the right form for anything else.
+fn parse_day(text: &str) -> Result<jiff::civil::Date, String> {
+    text.parse().map_err(|_| format!("{text:?} is no day; write it as in \"2026-11-24\""))
+}
+
 /// What a pass prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PassFormat {
@@ -317,7 +325,7 @@ pub struct ReportArgs {
 #[derive(Debug, Args)]
 pub struct SummaryArgs {
     /// The UTC day, as in 2026-11-24 (default: today)
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = parse_day)]
     pub date: Option<jiff::civil::Date>,
     /// What to print on standard output
     #[arg(long, value_name = "FORMAT", default_value = "text")]

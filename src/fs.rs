@@ -195,15 +195,16 @@ pub fn ensure_private_directory(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Appends to a file of this user alone (mode 0600, its directory 0700 where it has to be made), in one write.
+/// Appends to a file of this user alone, in one write. Where `create` is set it is made if need be (mode 0600, its
+/// directory 0700).
 ///
 /// # Errors
 /// [`io::ErrorKind::FileTooLarge`] where the file would grow past `limit` bytes, else what the operating system said.
-pub fn append_capped(path: &Path, bytes: &[u8], limit: u64) -> io::Result<()> {
+pub fn append_capped(path: &Path, bytes: &[u8], create: bool, limit: u64) -> io::Result<()> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
-    let open = || OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(flags).open(path);
+    let open = || OpenOptions::new().append(true).create(create).mode(0o600).custom_flags(flags).open(path);
     let mut file = match (open(), path.parent()) {
-        (Err(e), Some(directory)) if e.kind() == io::ErrorKind::NotFound => {
+        (Err(e), Some(directory)) if create && e.kind() == io::ErrorKind::NotFound => {
             ensure_private_directory(directory)?;
             open()?
         }

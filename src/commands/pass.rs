@@ -1,6 +1,6 @@
 //! `lab-probe [--once]`: perform, deliver, save, print, and say how it ended.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use crate::cli::{Cli, PassArgs, PassFormat};
 use crate::clock::{self, Deadline};
@@ -10,7 +10,7 @@ use crate::exit::{Exit, Failed};
 use crate::fs::remedy::remedy;
 use crate::log;
 use crate::metrics;
-use crate::model::history::Record;
+use crate::model::history::{Record, Written};
 use crate::model::observation::Severity;
 use crate::model::snapshot::Outcome;
 use crate::sink::style::Style;
@@ -156,10 +156,18 @@ fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: &[De
         return;
     }
     let failed = deliveries.iter().filter(|delivery| delivery.error.is_some());
-    let failed = failed.map(|delivery| delivery.output.to_owned()).collect();
-    let (record, written) = Record::of(&performed.snapshot, failed, &performed.state.written);
-    match history::append(&settings.probe.state_dir, &record) {
-        Ok(()) => performed.state.written = written,
+    let failed: Vec<String> = failed.map(|delivery| delivery.output.to_owned()).collect();
+    let keep = |before: &Written| {
+        let (record, written) = Record::of(&performed.snapshot, failed.clone(), before);
+        history::append(&settings.probe.state_dir, &record).map(|()| written)
+    };
+    let kept = match keep(&performed.state.written) {
+        // Somebody has removed the day's file: begin it anew.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => keep(&Written::default()),
+        kept => kept,
+    };
+    match kept {
+        Ok(written) => performed.state.written = written,
         Err(error) => {
             let place = history::directory(&settings.probe.state_dir);
             log::warn(format!("the history of this pass is not kept: {error}; {}", remedy(&place, &error)));

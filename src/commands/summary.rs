@@ -34,6 +34,11 @@ pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> Result<Exit, Failed> {
     let from = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|error| {
         Failed::usage(format!("no report can be made of {date}: {error}"), "give a day as in --date 2026-11-24")
     })?;
+    if args.send.is_some() && from > now {
+        // Its real report would then count as sent.
+        let what = format!("{date} has not begun yet, by UTC");
+        return Err(Failed::usage(what, "leave out --date for the report of today"));
+    }
     let state_dir = &settings.probe.state_dir;
     let records = history::read(state_dir, &date.to_string()).map_err(|error| super::no_history(state_dir, &error))?;
     let day = Day::of(&date.to_string(), from, now, &records);

@@ -23,13 +23,14 @@ pub fn directory(state_dir: &Path) -> PathBuf {
 /// Appends one pass; the first of a day also removes what is too old.
 ///
 /// # Errors
-/// What the operating system refused, or a day that is full; the file's name in front.
+/// [`io::ErrorKind::NotFound`] for a record of changes where the day's file has gone: without what they change they say
+/// nothing. Else what the operating system refused, or a day that is full. The file's name in front.
 pub fn append(state_dir: &Path, record: &Record) -> io::Result<()> {
     let directory = directory(state_dir);
     let mut line = serde_json::to_vec(record)?;
     line.insert(0, b'\n');
     let file = directory.join(file_name(&day_of(record.at)));
-    fs::append_capped(&file, &line, MAX_BYTES).map_err(|e| fs::told(file.display().to_string(), e))?;
+    fs::append_capped(&file, &line, record.whole, MAX_BYTES).map_err(|e| fs::told(file.display().to_string(), e))?;
     if record.whole {
         prune(&directory);
     }

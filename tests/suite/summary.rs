@@ -86,7 +86,8 @@ fn the_report_of_a_day_comes_from_the_passes_of_that_day() {
     assert_eq!((&bad["last"], &bad["worst_reason"]), (&json!("down"), &json!("script_failed")));
     let other = lab.run(["summary", "--date", "2001-02-03"]).expect_code(0).stdout();
     assert!(other.contains("2001-02-03") && other.contains("No pass was made"), "{other}");
-    lab.run(["summary", "--date", "tomorrow"]).expect_code(2);
+    let refused = lab.run(["summary", "--date", "tomorrow"]).expect_code(2).stderr();
+    assert!(refused.contains("\"tomorrow\" is no day; write it as in \"2026-11-24\""), "{refused}");
     let history = lab.path().join("state/history");
     let mode =
         |path: &std::path::Path| std::os::unix::fs::MetadataExt::mode(&path.metadata().expect("metadata")) & 0o777;
@@ -132,6 +133,8 @@ fn a_refused_report_is_an_error_without_the_token_and_is_sent_at_the_next_try() 
 fn without_a_token_nothing_is_sent_and_the_error_says_where_it_goes() {
     let lab = Lab::new();
     lab.config(SERVERS);
+    let early = lab.run(["summary", "--send", "telegram", "--date", "9000-01-01"]).expect_code(2).stderr();
+    assert!(early.contains("9000-01-01 has not begun yet"), "{early}");
     let run = lab.run(["summary", "--send", "telegram"]).expect_code(2);
     assert!(run.stderr().contains("token_file") && run.stderr().contains("LoadCredential"), "{}", run.stderr());
 }
@@ -149,6 +152,33 @@ fn the_status_page_is_one_file_with_a_strip_for_every_target() {
     assert!(!text.contains("<script") && !text.contains("src="), "{text}");
     assert_eq!(lab.run(["report", "--html", "-"]).expect_code(0).stdout().matches("<article").count(), 2);
     lab.run(["report", "--html", "/nowhere/page.html"]).expect_code(1);
+}
+
+#[test]
+fn a_report_that_is_to_replace_a_device_leaves_it_where_it_is() {
+    let lab = Lab::new();
+    lab.config(SERVERS);
+    let pipe = lab.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).expect("a pipe");
+    std::os::unix::fs::symlink(&pipe, lab.path().join("link")).expect("a link");
+    for place in ["pipe", "link"] {
+        let refused = lab.run(["report", "--html", place]).expect_code(1).stderr();
+        assert!(refused.contains("no regular file") && refused.contains("hint: name a file, or `-`"), "{refused}");
+    }
+    assert!(!pipe.symlink_metadata().expect("metadata").is_file());
+    assert!(lab.path().join("link").is_symlink());
+}
+
+#[test]
+fn a_day_whose_history_was_removed_is_begun_anew() {
+    let lab = Lab::new();
+    lab.config(SERVERS);
+    lab.run(["--once"]).expect_code(0);
+    std::fs::remove_dir_all(lab.path().join("state/history")).expect("removed");
+    lab.run(["--once"]).expect_code(0);
+    let text = lab.run(["summary"]).expect_code(0).stdout();
+    assert!(text.contains("bad: "), "what has not changed since is known all the same: {text}");
 }
 
 #[test]
