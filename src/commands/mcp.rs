@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -112,8 +113,7 @@ impl RealLab<'_> {
     }
 
     fn check_command(&self, names: &[String]) -> Result<CommandSpec, String> {
-        let own = std::env::current_exe()
-            .map_err(|error| format!("cannot find lab-probe itself: {error}; start the server again"))?;
+        let own = own_program()?;
         let directory = std::env::current_dir()
             .map_err(|error| format!("no current directory: {error}; start the server in one that is there"))?;
         let mut arguments: Vec<OsString> = Vec::new();
@@ -129,6 +129,14 @@ impl RealLab<'_> {
     }
 }
 
+/// The program that this process runs. A client keeps its server for days: an upgrade may have taken the file's name away,
+/// and the kernel still has the file.
+fn own_program() -> Result<PathBuf, String> {
+    let named = std::env::current_exe()
+        .map_err(|error| format!("cannot find lab-probe itself: {error}; start the server again"))?;
+    Ok(if named.exists() { named } else { PathBuf::from("/proc/self/exe") })
+}
+
 /// What is known, chosen and ordered for an answer.
 struct Status {
     now: Timestamp,
@@ -139,8 +147,11 @@ impl Status {
     fn new(mut recalled: Recalled, kinds: &[Kind], names: &[String], only_trouble: bool) -> Result<Self, String> {
         let entries = &mut recalled.snapshot.entries;
         for name in names {
-            if !entries.iter().any(|entry| super::perform::named(&entry.target, name)) {
-                return Err(format!("no target is called {name:?}; lab_status has all"));
+            let of_kind = |entry: &&Entry| kinds.is_empty() || kinds.contains(&entry.target.kind());
+            if !entries.iter().filter(of_kind).any(|entry| super::perform::named(&entry.target, name)) {
+                let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+                let kind = if kinds.is_empty() { String::new() } else { format!(" of kind {}", kinds.join(", ")) };
+                return Err(format!("no target{kind} is called {name:?}; lab_status has all"));
             }
         }
         entries.retain(|entry| {

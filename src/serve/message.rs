@@ -105,7 +105,8 @@ pub(super) fn classify(value: Value) -> Incoming {
         return Incoming::Invalid(Value::Null, error);
     }
     match object.remove("params") {
-        None => Incoming::Request(Request { id, method, params: Map::new() }),
+        // Some clients write the parameters that a method does not take as null.
+        None | Some(Value::Null) => Incoming::Request(Request { id, method, params: Map::new() }),
         Some(Value::Object(params)) => Incoming::Request(Request { id, method, params }),
         Some(_) => Incoming::Invalid(id, RpcError::invalid_params("\"params\" must be an object")),
     }

@@ -134,6 +134,12 @@ fn every_input_line_is_survived() {
 }
 
 #[test]
+fn parameters_that_are_null_are_none() {
+    let replies = talk(&[INITIALIZE, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":null}"#]);
+    assert_eq!(replies[1]["result"]["tools"].as_array().map(Vec::len), Some(6), "{}", replies[1]);
+}
+
+#[test]
 fn an_unknown_tool_is_the_callers_error_and_what_goes_wrong_in_one_is_told_in_its_result() {
     let call = |arguments: Value| modern(1, "tools/call", json!({ "name": "explain", "arguments": arguments }));
     assert_eq!(talk(&[&modern(1, "tools/call", json!({ "name": "rm" }))])[0]["error"]["code"], -32602);

@@ -167,3 +167,34 @@ fn lab_probe_finds_itself_up_and_asks_the_newest_era_first() {
     assert_eq!((&facts["protocol_version"], &facts["tools"]), (&"2026-07-28".into(), &TOOLS.len().into()));
     assert_eq!(facts["server_name"], "lab-probe");
 }
+
+#[test]
+fn a_server_whose_binary_was_replaced_by_an_upgrade_still_checks() {
+    use std::io::{BufRead, Write};
+    let lab = lab();
+    let binary = lab.path().join("lab-probe");
+    std::fs::copy(env!("CARGO_BIN_EXE_lab-probe"), &binary).expect("a copy");
+    let mut server = client(&lab, Command::new(&binary))
+        .arg("mcp")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut input = server.stdin.take().expect("its input");
+    let mut output = std::io::BufReader::new(server.stdout.take().expect("its output")).lines();
+    let mut ask = |method: &str, params: Value| -> Value {
+        let request = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        writeln!(input, "{request}").expect("asked");
+        serde_json::from_str(&output.next().expect("an answer").expect("text")).expect("JSON")
+    };
+    ask("initialize", serde_json::json!({ "protocolVersion": "2025-11-25", "capabilities": {} }));
+    std::fs::remove_file(&binary).expect("removed");
+    std::fs::copy(env!("CARGO_BIN_EXE_lab-probe"), &binary).expect("the new one");
+    let answer = ask("tools/call", serde_json::json!({ "name": "check_now", "arguments": { "names": ["gone"] } }));
+    let other = ask("tools/call", serde_json::json!({ "name": "worktree_status", "arguments": { "names": ["gone"] } }));
+    drop(input);
+    server.wait().expect("it ends");
+    assert_eq!(verdict(&answer["result"]["structuredContent"], "gone").as_deref(), Some("down"), "{answer:#}");
+    let said = other["result"]["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(said.contains("no target of kind worktree is called \"gone\""), "{other:#}");
+}
