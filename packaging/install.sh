@@ -8,6 +8,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 action=$1 destdir=${2%/} prefix=${3%/} binary=${4:-}
+# It is written into units, for systemd and a shell to read: what either takes for more than a letter would break them.
+case $prefix/ in
+  [!/]*) echo "PREFIX must begin with a slash, as in /usr/local; it is $prefix" >&2; exit 2 ;;
+  *[!A-Za-z0-9/._+~:@-]*) echo "PREFIX may hold letters, digits and / . _ + ~ : @ - only; it is $prefix" >&2; exit 2 ;;
+esac
 root=$destdir$prefix
 example=$destdir/etc/lab-probe/config.toml.example
 

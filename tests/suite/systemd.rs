@@ -96,6 +96,22 @@ fn an_install_puts_exactly_the_contracts_files_there_and_an_uninstall_takes_all_
 }
 
 #[test]
+fn a_prefix_that_would_break_the_units_is_refused_before_anything_is_written() {
+    let lab = Lab::new();
+    for prefix in ["/opt/a b", "/opt/a#b", "/opt/a&b", "/opt/a'b", "/opt/a%b", "/opt/a$b", "/opt/a\\b", "opt/lab"] {
+        let stage = lab.path().join("stage");
+        let refused = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/install.sh"))
+            .args(["install".as_ref(), stage.as_os_str(), prefix.as_ref(), env!("CARGO_BIN_EXE_lab-probe").as_ref()])
+            .output()
+            .expect("install.sh runs");
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{prefix}: {said}");
+        assert!(said.starts_with("PREFIX m") && said.contains(prefix), "{said}");
+        assert!(!stage.exists(), "{prefix}");
+    }
+}
+
+#[test]
 fn systemd_finds_nothing_to_say_about_the_units() {
     let lab = Lab::new();
     let units = units(&lab);
