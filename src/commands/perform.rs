@@ -161,12 +161,21 @@ fn unreadable(state_dir: &Path, said: String) -> Failed {
 }
 
 fn refuse_unknown_names(targets: &[Target], selection: &Selection) -> Result<(), Failed> {
+    let of_kind = |target: &&Target| selection.kinds.is_empty() || selection.kinds.contains(&target.kind());
     for name in &selection.names {
-        if targets.iter().any(|target| named(target, name)) {
+        if targets.iter().filter(of_kind).any(|target| named(target, name)) {
             continue;
+        }
+        if let Some(other) = targets.iter().find(|target| named(target, name)) {
+            let wanted: Vec<&str> = selection.kinds.iter().map(|kind| kind.as_str()).collect();
+            return Err(Failed::usage(
+                format!("{name:?} is {}, and --only leaves no kind but {}", other.id(), wanted.join(", ")),
+                "leave out --only, or the name",
+            ));
         }
         let nearest = targets
             .iter()
+            .filter(of_kind)
             .map(|target| target.name.as_str())
             .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
             .filter(|nearest| strsim::jaro_winkler(nearest, name) > 0.7);

@@ -1,6 +1,7 @@
 //! `lab-probe verify`: would node_exporter take these textfiles, together?
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{Cli, VerifyArgs};
 use crate::exit::Exit;
@@ -12,25 +13,44 @@ use crate::sink::survey;
 /// Judges the paths and prints a line for each finding and one for the whole.
 pub(super) fn run(cli: &Cli, args: &VerifyArgs) -> Exit {
     let mut inspector = Inspector::default();
+    let mut seen = BTreeSet::new();
     for path in &args.paths {
-        inspect(path, &mut inspector);
+        inspect(path, &mut inspector, &mut seen);
     }
     let report = inspector.finish();
     let printed = super::print(&shown(&report, super::style(cli)));
     if printed && report.is_clean() { Exit::Done } else { Exit::Trouble }
 }
 
-fn inspect(path: &Path, inspector: &mut Inspector) {
+/// Adds what a path stands for, once however often it is named: `verify DIR DIR/*.prom` is no clash.
+fn inspect(path: &Path, inspector: &mut Inspector, seen: &mut BTreeSet<PathBuf>) {
     let entries = match survey::entries(path) {
         Ok(entries) => entries,
         Err(error) => return inspector.add_missing(path, &format!("{error}; {}", remedy(path, &error))),
     };
-    let directory = if path.is_dir() { Some(path) } else { path.parent().filter(|p| !p.as_os_str().is_empty()) };
-    if let Some((closed, access)) = directory.and_then(survey::closed_directory) {
+    let directory = if path.is_dir() { path } else { directory_of(path) };
+    if let Some((closed, access)) =
+        survey::closed_directory(directory).filter(|(closed, _)| seen.insert(closed.clone()))
+    {
         inspector.add_closed_directory(&closed, access);
     }
     for entry in entries {
-        inspector.add(&survey::open(entry));
+        if seen.insert(entry_of(&entry)) {
+            inspector.add(&survey::open(entry));
+        }
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The one directory entry that a path names. A link beside the file it leads to is another one: node_exporter reads both.
+fn entry_of(path: &Path) -> PathBuf {
+    let directory = directory_of(path).canonicalize();
+    match (directory, path.file_name()) {
+        (Ok(directory), Some(name)) => directory.join(name),
+        _ => path.to_owned(),
     }
 }
 

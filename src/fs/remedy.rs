@@ -15,6 +15,11 @@ pub fn remedy(path: &Path, error: &Error) -> String {
             format!("make its directory (mkdir -p {}), or correct the path", quoted(directory))
         }
         ErrorKind::NotFound => "correct the path".to_owned(),
+        // What is not there cannot be listed; what could be made in it if it were another's, can.
+        ErrorKind::PermissionDenied if !directory.exists() => {
+            let above = directory.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
+            format!("see who may (ls -ld {}), and give this user access or name another place", quoted(above))
+        }
         ErrorKind::PermissionDenied => {
             format!(
                 "see who may (ls -ld {} {shown}), and give this user access or name another place",
@@ -50,6 +55,7 @@ mod tests {
     fn what_is_refused_comes_with_the_command_that_shows_or_mends_it() {
         let denied = Error::from(ErrorKind::PermissionDenied);
         assert!(remedy(Path::new("/etc/a b"), &denied).contains("ls -ld /etc '/etc/a b'"));
+        assert!(remedy(Path::new("/nowhere/at/all"), &denied).contains("(ls -ld /)"));
         let missing = Error::from(ErrorKind::NotFound);
         assert!(remedy(Path::new("/nowhere/at/all"), &missing).contains("mkdir -p /nowhere/at"));
         assert_eq!(remedy(Path::new("none"), &missing), "correct the path");

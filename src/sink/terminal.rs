@@ -177,7 +177,9 @@ fn evidence(text: &str, width: Option<usize>) -> Vec<String> {
     if lines.len() > EVIDENCE_LINES {
         lines.truncate(EVIDENCE_LINES);
         if let (Some(last), Some(width)) = (lines.last_mut(), width) {
-            *last = format!("{}…", fit(last, width.saturating_sub(1)));
+            // Either the mark that the line was cut already, or room for one.
+            let cut = last.trim_end_matches('…');
+            *last = if cut.width() < width { format!("{cut}…") } else { fit(cut, width.saturating_sub(1)) };
         }
     }
     lines
@@ -286,6 +288,23 @@ MCP servers  1 down · 1 up
 2 targets, 1 checked now, in 4.21 s
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn evidence_that_was_cut_says_so_once() {
+        for width in 1..40 {
+            let lines =
+                evidence("connect_failed: no directory_with_a_long_name or anything like it on this host", Some(width));
+            for line in &lines {
+                assert!(line.width() <= width && !line.contains("……"), "{width} columns: {lines:?}");
+            }
+            if lines.len() == EVIDENCE_LINES {
+                assert!(
+                    lines.last().is_some_and(|last| width > 26 || last.ends_with('…')),
+                    "{width} columns: {lines:?}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub fn withdraw(settings: &TextfileSettings) -> Result<bool, DeliveryError> {
             Err(DeliveryError::new("the file was not written by lab-probe and is left alone", "remove it by hand"))
         }
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
+            Err(DeliveryError::new("what stands there is no regular file and is left alone", "move it away by hand"))
+        }
         Err(e) => Err(explain(&settings.directory, &e)),
     }
 }

@@ -75,6 +75,11 @@ fn bad_usage_says_where_the_right_form_stands() {
     hinted(lab.run(["--deadline", "0s"]), 2, "longer than zero");
     hinted(lab.run(["--pushgateway", "127.0.0.1:9091"]), 2, "--pushgateway");
     hinted(lab.run(["check", "on"]), 2, "no target is called \"on\"");
+    hinted(
+        lab.run(["check", "--only", "worktree,service", "one"]),
+        2,
+        "\"one\" is mcp/one, and --only leaves no kind but",
+    );
     hinted(lab.run(["explain", "time_out"]), 2, "did you mean \"timeout\"?");
 }
 
@@ -127,6 +132,12 @@ fn a_delivery_that_fails_says_what_to_do() {
     told_in_one_line(lab.run(["--pushgateway", "http://127.0.0.1:1"]), "pushgateway", "start the Pushgateway");
     lab.write("textfile/lab-probe.prom", "# mine\n");
     told_in_one_line(lab.run(["withdraw"]), "was not written by lab-probe", "remove it by hand");
+    fs::remove_file(lab.path().join("textfile/lab-probe.prom")).expect("removed");
+    fs::create_dir(lab.path().join("textfile/lab-probe.prom")).expect("a directory");
+    told_in_one_line(lab.run(["withdraw"]), "no regular file", "move it away");
+    told_in_one_line(lab.run(["--once"]), "a directory stands where the file belongs", "move it away");
+    let doctor = lab.run(["doctor"]).expect_code(1).stdout();
+    assert!(doctor.contains("lab-probe.prom is no regular file") && !doctor.contains("was delivered"), "{doctor}");
     lab.config("[output.pushgateway]\nurl = \"${GATEWAY_OF_NOBODY}\"\n");
     told_in_one_line(lab.run(["--once"]), "GATEWAY_OF_NOBODY", "correct the setting");
 }
@@ -157,6 +168,10 @@ fn commands_about_a_worktree_say_what_to_do_outside_of_one() {
     hinted(lab.run(["worktree", "show", "-C", "home"]), 2, "home");
     hinted(lab.run(["worktree", "set", "-C", "repo", "status=done"]), 2, "valid are");
     hinted(lab.run(["worktree", "set", "-C", "repo", "status"]), 2, "no KEY=VALUE");
+    fs::write(lab.path().join("repo/.worktree"), b"# caf\xe9\n").expect("a file");
+    hinted(lab.run(["worktree", "set", "-C", "repo", "status=blocked"]), 1, ".worktree:1 is not UTF-8");
+    assert_eq!(lab.run(["worktree", "show", "-C", "repo"]).expect_code(0).stdout(), "# caf\u{fffd}\n");
+    fs::remove_file(lab.path().join("repo/.worktree")).expect("removed");
     fs::create_dir(lab.path().join("repo/.worktree")).expect("a directory");
     hinted(lab.run(["worktree", "set", "-C", "repo", "status=blocked"]), 1, ".worktree");
     let outside = lab.run(["record", "-C", "home", "--", "true"]).expect_code(0);

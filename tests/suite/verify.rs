@@ -287,6 +287,16 @@ fn verify_says_what_is_wrong_and_exits_1() {
     lab.run(["verify", "good/a.prom"]).expect_code(0);
     let twice = lab.run(["verify", "good/a.prom", "bad/a.prom"]).expect_code(1).stdout();
     assert!(twice.contains("bad/a.prom:3: error: a is a duplicate of good/a.prom:3"), "{twice}");
+    // However often and in whatever way one is named, it is one file; a link beside it is another.
+    let named = lab.run(["verify", "good", "good/a.prom", "./good/../good/a.prom"]).expect_code(0).stdout();
+    assert!(named.starts_with("1 textfile, 1 series"), "{named}");
+    std::os::unix::fs::symlink("a.prom", lab.path().join("good/b.prom")).expect("a link");
+    lab.run(["verify", "good"]).expect_code(1);
+    lab.write("closed/a.prom", "# HELP a x\n# TYPE a gauge\na 1\n");
+    std::fs::set_permissions(lab.path().join("closed"), std::fs::Permissions::from_mode(0o700)).expect("a mode");
+    let mut here = lab.command(["verify", "a.prom"]);
+    let here = String::from_utf8(here.current_dir(lab.path().join("closed")).output().expect("a run").stdout);
+    assert!(here.is_ok_and(|here| here.contains("only its owner may read the directory")));
     lab.run(["verify", "none"]).expect_code(1);
     lab.run(["verify"]).expect_code(2);
     assert!(lab.run(["verify", "bad", "--color", "always"]).stdout().contains("\x1b[1;31mbad/b.prom"));

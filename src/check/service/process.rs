@@ -13,6 +13,9 @@ use crate::model::reason::{Failure, Reason};
 /// A command line is looked at this far: words that far behind name nothing any more.
 const MOST_COMMAND_BYTES: u64 = 64 << 10;
 
+/// No line of descent is longer, unless processes came and went while it was followed.
+const MOST_GENERATIONS: usize = 64;
+
 /// Programs whose own name says nothing about what they run. Version suffixes (`python3.11`) are taken off first.
 const LAUNCHERS: &[&str] = &[
     "bash", "bun", "dash", "deno", "env", "java", "nice", "node", "nohup", "npm", "npx", "perl", "pipx", "poetry",
@@ -27,7 +30,8 @@ pub(super) fn check(pattern: &str, proc_root: &Path) -> Found {
     })?;
     let own = std::process::id();
     let pids = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    let count = pids.filter(|&pid| pid != own && runs(&proc_root.join(pid.to_string()), &wanted)).count();
+    let found = |&pid: &u32| runs(&proc_root.join(pid.to_string()), &wanted) && !belongs_to(proc_root, pid, own);
+    let count = pids.filter(found).count();
     match count {
         0 => Err(Failure::new(Reason::Exited, format!("no process runs {pattern:?}")).with_hint(
             "start it, or compare the pattern with `ps -eo args`: whole words count, from the program or script on",
@@ -42,6 +46,28 @@ pub(super) fn check(pattern: &str, proc_root: &Path) -> Found {
 fn runs(directory: &Path, wanted: &[&str]) -> bool {
     let Ok(command) = read_command(directory) else { return false };
     matches(&words(&command), wanted)
+}
+
+/// Whether a process is `ancestor` or comes from it. What the pass itself has started (a server that it checks, and that the
+/// service may also be) does not show that the service runs.
+fn belongs_to(proc_root: &Path, mut pid: u32, ancestor: u32) -> bool {
+    for _ in 0..MOST_GENERATIONS {
+        if pid == ancestor {
+            return true;
+        }
+        match parent(&proc_root.join(pid.to_string())) {
+            Some(parent) if parent > 1 => pid = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// The fourth field of proc_pid_stat(5); the second one, the name, may hold blanks and parentheses itself.
+fn parent(directory: &Path) -> Option<u32> {
+    let stat = crate::fs::read_capped(&directory.join("stat"), MOST_COMMAND_BYTES).ok()?;
+    let stat = String::from_utf8_lossy(&stat).into_owned();
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn read_command(directory: &Path) -> std::io::Result<Vec<u8>> {
@@ -130,6 +156,14 @@ mod tests {
             std::fs::write(root.path().join(pid).join("cmdline"), command).expect("written");
         }
         assert_eq!(check("app.py", root.path()).as_deref(), Ok("2 processes"));
+        // What this process has started, and what that has: no sign of the service.
+        for (pid, parent) in [(12, std::process::id()), (13, 12), (14, 1)] {
+            let directory = root.path().join(pid.to_string());
+            std::fs::create_dir_all(&directory).expect("a directory");
+            std::fs::write(directory.join("cmdline"), "app.py\0").expect("written");
+            std::fs::write(directory.join("stat"), format!("{pid} (a) b) S {parent} 1 1")).expect("written");
+        }
+        assert_eq!(check("app.py", root.path()).as_deref(), Ok("3 processes"));
         assert_eq!(check("other.py", root.path()).map_err(|f| f.reason), Err(Reason::Exited));
     }
 }

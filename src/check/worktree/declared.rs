@@ -224,6 +224,8 @@ pub enum EditError {
     Invalid(String),
     /// The file could not be read or replaced.
     File(PathBuf, io::Error),
+    /// The line of the file that is not UTF-8.
+    NotText(PathBuf, usize),
 }
 
 impl std::fmt::Display for EditError {
@@ -231,6 +233,7 @@ impl std::fmt::Display for EditError {
         match self {
             EditError::Invalid(sentence) => f.write_str(sentence),
             EditError::File(path, _) => write!(f, "cannot edit {}", path.display()),
+            EditError::NotText(path, line) => write!(f, "{}:{line} is not UTF-8 and is left as it is", path.display()),
         }
     }
 }
@@ -238,24 +241,36 @@ impl std::fmt::Display for EditError {
 impl std::error::Error for EditError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            EditError::Invalid(_) => None,
+            EditError::Invalid(_) | EditError::NotText(..) => None,
             EditError::File(_, error) => Some(error),
         }
     }
 }
 
-/// The text of a worktree's file; empty where there is none.
+/// The text of a worktree's file as a pass reads it, which takes what is not UTF-8 for odd characters; empty where there
+/// is none.
 ///
 /// # Errors
 /// [`EditError::File`] when it cannot be read, is too large or no regular file.
 pub fn text(worktree: &Path) -> Result<String, EditError> {
-    let path = worktree.join(FILE_NAME);
+    Ok(String::from_utf8_lossy(&bytes(worktree)?).into_owned())
+}
+
+/// The text to be edited.
+///
+/// # Errors
+/// As [`text`], and [`EditError::NotText`], since what is odd would be lost.
+fn editable_text(worktree: &Path) -> Result<String, EditError> {
+    String::from_utf8(bytes(worktree)?).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        EditError::NotText(worktree.join(FILE_NAME), 1 + before.iter().filter(|&&byte| byte == b'\n').count())
+    })
+}
+
+fn bytes(worktree: &Path) -> Result<Vec<u8>, EditError> {
     match file(worktree).and_then(|file| read_capped(&file, MAX_BYTES)) {
-        Ok(bytes) => {
-            String::from_utf8(bytes).map_err(|e| EditError::File(path, io::Error::new(io::ErrorKind::InvalidData, e)))
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(e) => Err(EditError::File(path, e)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read.map_err(|e| EditError::File(worktree.join(FILE_NAME), e)),
     }
 }
 
@@ -266,7 +281,7 @@ pub fn text(worktree: &Path) -> Result<String, EditError> {
 /// [`EditError`].
 pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
     let _turn = take_turn(worktree);
-    let mut text = text(worktree)?;
+    let mut text = editable_text(worktree)?;
     for declaration in declarations {
         let (key, value) = valid(declaration)?;
         let before = std::mem::take(&mut text);
@@ -359,7 +374,13 @@ fn assignment_place(text: &str, key: &str, value: &Range<usize>) -> Range<usize>
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[value.end..].find('\n').map_or(text.len(), |at| value.end + at + 1);
     let alone = matches!(text[line_start..start].trim(), "" | "export") && text[value.end..line_end].trim().is_empty();
-    if alone { line_start..line_end } else { start..value.end }
+    if alone {
+        return line_start..line_end;
+    }
+    // A semicolon that follows ends this assignment: a shell takes none at the beginning of a line.
+    let after = text[value.end..].trim_start_matches([' ', '\t']);
+    let rest = after.strip_prefix(';').map(|rest| rest.trim_start_matches([' ', '\t']));
+    start..rest.map_or(value.end, |rest| text.len() - rest.len())
 }
 
 fn quote(value: &str) -> String {
@@ -427,6 +448,9 @@ mod tests {
         assert_eq!(edited("a=1", "status", "blocked"), "a=1\nstatus=\"blocked\"\n");
         assert_eq!(edited("a=1\r\n", "status", "blocked"), "a=1\r\nstatus=\"blocked\"\r\n");
         assert_eq!(edited("a=1\nexport status=x\nb=2\n", "status", ""), "a=1\nb=2\n");
+        assert_eq!(edited("a=1 ; status=x ; b=2\n", "status", ""), "a=1 ; b=2\n");
+        assert_eq!(edited("status=x; b=2\nstatus=y\n", "status", "working"), "b=2\nstatus=\"working\"\n");
+        assert_eq!(edited("status=x b=2\n", "status", ""), " b=2\n");
         assert_eq!(edited("", "note", "say \"$HOME\""), "note=\"say \\\"\\$HOME\\\"\"\n");
     }
 
@@ -443,6 +467,17 @@ mod tests {
         std::fs::write(&file, "note=\"open\n").expect("written");
         set(worktree.path(), &["note=".into(), "status=blocked".into()]).expect("closed by taking it out");
         assert_eq!(std::fs::read_to_string(&file).expect("read"), "status=\"blocked\"\n");
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_shown_as_a_pass_reads_it_and_never_written_anew() {
+        let worktree = tempfile::tempdir().expect("a directory");
+        let latin: &[u8] = b"status=blocked\nnote=caf\xe9\n";
+        std::fs::write(worktree.path().join(FILE_NAME), latin).expect("written");
+        assert_eq!(text(worktree.path()).expect("read"), "status=blocked\nnote=caf\u{fffd}\n");
+        let refused = set(worktree.path(), &["status=working".into()]).expect_err("refused");
+        assert!(matches!(&refused, EditError::NotText(path, 2) if path.ends_with(FILE_NAME)), "{refused}");
+        assert_eq!(std::fs::read(worktree.path().join(FILE_NAME)).expect("read"), latin);
     }
 
     #[test]

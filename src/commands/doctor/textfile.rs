@@ -37,7 +37,7 @@ pub(super) fn look(settings: &Settings, last_pass: Option<f64>) -> (Vec<Finding>
         return (findings, Delivered { last_pass, ..Delivered::default() });
     };
     let path = sink::textfile::path(textfile);
-    let metadata = std::fs::metadata(&path).ok();
+    let metadata = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file);
     let delivered = Delivered {
         fallback: output.defaulted && textfile.directory.starts_with(&settings.probe.state_dir),
         modified_at: metadata.map(|metadata| metadata.mtime() as f64 + metadata.mtime_nsec() as f64 / 1e9),
@@ -47,7 +47,7 @@ pub(super) fn look(settings: &Settings, last_pass: Option<f64>) -> (Vec<Finding>
     findings.push(directory(textfile, &delivered));
     findings.extend(closed(&textfile.directory, delivered.fallback));
     findings.extend(file(&delivered));
-    if delivered.modified_at.is_some() {
+    if delivered.path.as_ref().is_some_and(|path| path.exists()) {
         findings.push(neighbours(textfile));
     }
     (findings, delivered)
@@ -121,8 +121,13 @@ fn closed(directory: &Path, fallback: bool) -> Option<Finding> {
 }
 
 fn file(delivered: &Delivered) -> Option<Finding> {
-    let shown = delivered.path.as_ref()?.display().to_string();
+    let path = delivered.path.as_ref()?;
+    let shown = path.display().to_string();
     let now = clock::unix_seconds(clock::now());
+    if delivered.modified_at.is_none() && path.exists() {
+        let fix = format!("mv {0} {0}.old, then lab-probe --once", access::quoted(path));
+        return Some(Finding::fail(Link::Textfile, format!("{shown} is no regular file"), fix));
+    }
     match (delivered.modified_at, delivered.last_pass) {
         (None, None) => None,
         (None, Some(_)) => Some(Finding::fail(
