@@ -110,7 +110,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// A sentence with the right form for anything else.
 fn parse_day(text: &str) -> Result<jiff::civil::Date, String> {
-    text.parse().map_err(|_| format!("{text:?} is no day; write it as in \"2026-11-24\""))
+    text.parse().ok().ok_or_else(|| format!("{text:?} is no day; write it as in \"2026-11-24\""))
 }
 
 /// What a pass prints.
