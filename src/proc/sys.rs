@@ -35,10 +35,12 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::param::page_size;
+
 use super::leash::{RECORD_BYTES, Record, RecordKind};
 
-/// A keeper's stack with that of the program's process before its `exec`, half each, and a page that nothing may touch
-/// below them.
+/// A keeper's stack with that of the program's process before its `exec`, half each. Below them lies a page that nothing
+/// may touch.
 const STACKS: usize = 128 << 10;
 
 /// Rounds of killing, two milliseconds apart, before a keeper gives up on a tree that the probe left behind.
@@ -99,7 +101,7 @@ impl Keeper {
     }
 }
 
-/// Memory for the stacks of a keeper, never touched by the probe itself.
+/// The lowest byte of a keeper's stacks, which the probe itself never touches.
 struct Stacks(*mut libc::c_void);
 
 // SAFETY: only the address is kept; nobody reads or writes through it in this process.
@@ -111,7 +113,7 @@ static SPARE: Mutex<Vec<Stacks>> = Mutex::new(Vec::new());
 impl Stacks {
     fn take() -> io::Result<Stacks> {
         let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        spare.map_or_else(Stacks::map, Ok)
+        spare.map_or_else(|| Stacks::map(page_size()), Ok)
     }
 
     /// The keeper has ended, or was never made.
@@ -119,16 +121,17 @@ impl Stacks {
         SPARE.lock().unwrap_or_else(PoisonError::into_inner).push(self);
     }
 
-    fn map() -> io::Result<Stacks> {
+    /// The page comes on top of the stacks: 64 KiB, as some arm64 kernels have them, would be all of the program's.
+    fn map(page: usize) -> io::Result<Stacks> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK;
         // SAFETY: a new mapping, and the lowest page of it made inaccessible.
         unsafe {
-            let base = libc::mmap(ptr::null_mut(), STACKS, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
+            let base = libc::mmap(ptr::null_mut(), page + STACKS, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0);
             if base == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
-            libc::mprotect(base, 4096, libc::PROT_NONE);
-            Ok(Stacks(base))
+            libc::mprotect(base, page, libc::PROT_NONE);
+            Ok(Stacks(base.byte_add(page)))
         }
     }
 
@@ -686,4 +689,27 @@ unsafe fn call(number: libc::c_long, [a, b, c, d, e]: [usize; 5]) -> isize {
             in("x3") d, in("x4") e, in("x5") 0, options(nostack));
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the kernel may write there.
+    fn is_writable(address: *mut libc::c_void) -> bool {
+        let zero = std::fs::File::open("/dev/zero").expect("/dev/zero");
+        // SAFETY: the kernel writes where that is allowed, and else says that it is not.
+        unsafe { libc::read(zero.as_raw_fd(), address, 1) == 1 }
+    }
+
+    #[test]
+    fn the_page_that_nothing_may_touch_takes_nothing_from_the_stacks() {
+        for page in [page_size(), 64 << 10] {
+            let Stacks(lowest) = Stacks::map(page).expect("memory");
+            assert!(is_writable(lowest), "the end of the program's stack, pages of {page} bytes");
+            assert!(!is_writable(lowest.wrapping_byte_sub(1)), "below it, pages of {page} bytes");
+            // SAFETY: the mapping just made, of which nobody else knows.
+            unsafe { libc::munmap(lowest.byte_sub(page), page + STACKS) };
+        }
+    }
 }
