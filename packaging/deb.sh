@@ -10,6 +10,12 @@ cd "$(dirname "$0")/.."
 binary=$1
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 arch=$(dpkg --print-architecture)
+# The binary prints its own man page, so a package is made where it runs. ELF's e_machine tells what it was built for.
+case $(od -An -tu2 -j18 -N2 "$binary" | tr -d ' ') in 62) built_for=amd64 ;; 183) built_for=arm64 ;; *) built_for=$arch ;; esac
+if [ "$built_for" != "$arch" ]; then
+  echo "$binary is built for $built_for and this system is $arch: build it and the package on a system for $built_for" >&2
+  exit 1
+fi
 out=${2:-target/deb}
 tree=$out/tree
 maintainer="${DEBFULLNAME:-The lab-probe authors} <${DEBEMAIL:-lab-probe@packages.invalid}>"

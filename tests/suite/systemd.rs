@@ -112,6 +112,25 @@ fn a_prefix_that_would_break_the_units_is_refused_before_anything_is_written() {
 }
 
 #[test]
+fn a_package_is_not_given_the_name_of_another_architecture() {
+    let (amd64, arm64) = ([62, 0], [183, 0]);
+    let lab = Lab::new();
+    let mut program = std::fs::read(env!("CARGO_BIN_EXE_lab-probe")).expect("the program");
+    // e_machine in ELF's header.
+    let machine = &mut program[18..20];
+    let (own, other) = if *machine == amd64 { ("amd64", "arm64") } else { ("arm64", "amd64") };
+    machine.copy_from_slice(if own == "amd64" { &arm64 } else { &amd64 });
+    let foreign = lab.write("lab-probe", program);
+    let packages = lab.path().join("deb");
+    let mut make = Command::new(root().join("packaging/deb.sh"));
+    let output = make.arg(&foreign).arg(&packages).output().expect("the script starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("is built for {other} and this system is {own}")), "{said}");
+    assert!(!packages.exists());
+}
+
+#[test]
 fn systemd_finds_nothing_to_say_about_the_units() {
     let lab = Lab::new();
     let units = units(&lab);
