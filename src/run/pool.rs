@@ -10,7 +10,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
@@ -157,7 +157,7 @@ struct Lanes<T> {
 /// A lane's threads.
 struct Crew<T> {
     lane: Lane,
-    queue: Queue<T>,
+    work: Arc<Work<T>>,
     sender: Sender<Event<T>>,
     pools: Vec<ThreadPool>,
     threads: usize,
@@ -169,7 +169,12 @@ struct Crew<T> {
     ended: usize,
 }
 
-type Queue<T> = Arc<Mutex<VecDeque<(usize, Job<T>)>>>;
+/// What a lane's threads share.
+struct Work<T> {
+    queue: Mutex<VecDeque<(usize, Job<T>)>>,
+    is_over: Mutex<bool>,
+    over: Condvar,
+}
 
 impl<T: Send + 'static> Lanes<T> {
     fn start(jobs: Vec<Job<T>>, sender: Sender<Event<T>>) -> Result<Self, ThreadPoolBuildError> {
@@ -208,8 +213,8 @@ impl<T: Send + 'static> Crew<T> {
         sender: Sender<Event<T>>,
     ) -> Result<Self, ThreadPoolBuildError> {
         let (queued, most) = (jobs.len(), lane.most_threads());
-        let queue = Arc::new(Mutex::new(jobs));
-        let mut crew = Crew { lane, queue, sender, pools: Vec::new(), threads: 0, most, queued, ended: 0 };
+        let work = Arc::new(Work { queue: Mutex::new(jobs), is_over: Mutex::new(false), over: Condvar::new() });
+        let mut crew = Crew { lane, work, sender, pools: Vec::new(), threads: 0, most, queued, ended: 0 };
         crew.add(queued.min(lane.first_threads()))?;
         Ok(crew)
     }
@@ -241,21 +246,33 @@ impl<T: Send + 'static> Crew<T> {
             Err(_) if threads > 1 => return self.add(threads / 2),
             built => built?,
         };
-        let (queue, sender) = (Arc::clone(&self.queue), self.sender.clone());
-        pool.spawn_broadcast(move |_| work_off(&queue, &sender));
+        let (work, sender) = (Arc::clone(&self.work), self.sender.clone());
+        pool.spawn_broadcast(move |_| work.off(&sender));
         self.threads += threads;
         self.pools.push(pool);
         Ok(())
     }
 }
 
-/// One thread's life: the next job of its lane until there is none.
-fn work_off<T>(queue: &Mutex<VecDeque<(usize, Job<T>)>>, sender: &Sender<Event<T>>) {
-    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    while let Some((index, job)) = next() {
-        let _ = sender.send(Event::Started(index));
-        let result = catch_unwind(AssertUnwindSafe(job.work)).map_err(|panic| message_of(panic.as_ref()));
-        let _ = sender.send(Event::Finished(index, result));
+impl<T> Drop for Crew<T> {
+    fn drop(&mut self) {
+        *self.work.is_over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.work.over.notify_all();
+    }
+}
+
+impl<T> Work<T> {
+    /// One thread's life: the next job of its lane until there is none, then the end of all. rayon's idle threads ask for
+    /// work again and again before they sleep, and every time the processor goes to a server and has to be had back.
+    fn off(&self, sender: &Sender<Event<T>>) {
+        let next = || self.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        while let Some((index, job)) = next() {
+            let _ = sender.send(Event::Started(index));
+            let result = catch_unwind(AssertUnwindSafe(job.work)).map_err(|panic| message_of(panic.as_ref()));
+            let _ = sender.send(Event::Finished(index, result));
+        }
+        let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.over.wait_while(is_over, |is_over| !*is_over));
     }
 }
 
