@@ -436,8 +436,8 @@ impl WorktreeFacts {
         if self.path.is_empty() {
             return "raise `timeout` in [worktree] or `probe.deadline`, if the repository is so large".to_owned();
         }
-        "see what `git status` says there, as the user lab-probe runs as; forget a worktree that is gone with \
-         `git worktree prune`"
+        "see what `git status` says there, as the user lab-probe runs as; where it is gone, restore it, or take it out of \
+         `repos` in [worktree] (a single worktree: `git worktree prune`)"
             .to_owned()
     }
 }

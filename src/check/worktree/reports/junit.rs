@@ -3,6 +3,7 @@
 //! The reader is a stream: no tree is built, nothing is expanded (entities stay text, a DOCTYPE is skipped), depth is
 //! limited.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use quick_xml::Reader;
@@ -12,6 +13,8 @@ use crate::model::worktree::TestCounts;
 
 /// Deeper than this no writer nests suites.
 const MAX_DEPTH: usize = 128;
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What one report says.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,10 +50,22 @@ struct Sums {
     broken_suites: u64,
 }
 
+/// The text of a report. Output of tests inside may be in any encoding, what counts is ASCII; but in UTF-16, which writers
+/// on Windows and PowerShell's `>` leave, nothing of it would be (XML 1.0, appendix F).
+fn decoded(bytes: &[u8]) -> Cow<'_, str> {
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] | [b'<', 0, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] | [0, b'<', ..] => u16::from_be_bytes,
+        _ => return String::from_utf8_lossy(bytes),
+    };
+    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    let text = char::decode_utf16(units).map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER));
+    Cow::Owned(text.filter(|&character| character != BYTE_ORDER_MARK).collect())
+}
+
 /// Reads a report; `None` if it is not JUnit XML, is cut off, or is nested too deep.
 pub(in super::super) fn parse(bytes: &[u8]) -> Option<Junit> {
-    // Output of tests inside may be in any encoding; what counts here is ASCII.
-    let text = String::from_utf8_lossy(bytes);
+    let text = decoded(bytes);
     let mut reader = Reader::from_str(&text);
     let mut open: Vec<Element> = Vec::new();
     let mut sums = Sums::default();
@@ -207,6 +222,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(counts(xml), expected, "{xml}");
+        }
+    }
+
+    #[test]
+    fn utf_16_is_read_in_both_orders_with_and_without_a_mark() {
+        let xml =
+            "<?xml version='1.0' encoding='UTF-16'?><testsuite><testcase name='é𝄞'><failure/></testcase></testsuite>";
+        for mark in ["", "\u{feff}"] {
+            let units: Vec<u16> = format!("{mark}{xml}").encode_utf16().collect();
+            for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+                let bytes: Vec<u8> = units.iter().flat_map(|&unit| bytes(unit)).collect();
+                let counts = parse(&bytes).map(|junit| junit.counts);
+                assert_eq!(counts, Some(TestCounts { passed: 0, failed: 1, skipped: 0 }), "{mark:?}");
+                assert_eq!(parse(&bytes[..bytes.len() - 7]), None, "cut off");
+            }
         }
     }
 
