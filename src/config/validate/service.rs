@@ -49,7 +49,15 @@ fn look(block: &Block<'_>) -> Option<ServiceLook> {
         "unit" => block
             .filled("unit")
             .map(|unit| ServiceLook::Unit { name: unit_name(block, &unit), user: block.flag("user").unwrap_or(false) }),
-        _ => block.filled("process").map(|process| ServiceLook::Process(process.value)),
+        _ => block
+            .filled("process")
+            .inspect(|pattern| {
+                // No words would be in every command line.
+                if pattern.trim().is_empty() {
+                    block.complain_of(pattern, "it holds nothing but blanks");
+                }
+            })
+            .map(|process| ServiceLook::Process(process.value)),
     }
 }
 

@@ -56,7 +56,7 @@ fn test_reports(block: &Block<'_>) -> Vec<String> {
 fn test_runners(block: &Block<'_>) -> Vec<String> {
     let mut runners = block.texts("test_runners").unwrap_or_default();
     runners.retain(|runner| {
-        let bare = !runner.is_empty() && !runner.contains('/');
+        let bare = !runner.trim().is_empty() && !runner.contains('/');
         if !bare {
             block.complain_of(runner, "a test runner is the bare name of a command, as in \"nose2\"");
         }
