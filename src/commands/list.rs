@@ -33,9 +33,10 @@ fn gather(settings: &Settings, kinds: &[Kind]) -> Listing {
     let deadline = Deadline::after(settings.probe.deadline);
     let recalled = recall(settings);
     let asked_for = |entry: &Entry| kinds.is_empty() || kinds.contains(&entry.target.kind());
-    let targets = recalled.snapshot.entries.into_iter().filter(asked_for).map(list_one).collect();
+    let (entries, others): (Vec<Entry>, Vec<Entry>) = recalled.snapshot.entries.into_iter().partition(asked_for);
+    let targets = entries.into_iter().map(list_one).collect();
     let files = plan::mcp::files(settings, &Surroundings::of_process(), deadline);
-    Listing { targets, files, warnings: recalled.warnings }
+    Listing { targets, others: others.len(), files, warnings: recalled.warnings }
 }
 
 /// What was never started or sent anything was never checked either.

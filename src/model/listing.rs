@@ -38,6 +38,8 @@ pub struct ClientFile {
 pub struct Listing {
     /// The targets, in the plan's order.
     pub targets: Vec<Listed>,
+    /// How many more there are, of kinds that were not asked for.
+    pub others: usize,
     /// The clients' files, in the order of the table of clients.
     pub files: Vec<ClientFile>,
     /// What could not be read or is ambiguous.

@@ -115,10 +115,13 @@ pub fn table(listing: &Listing, now: Timestamp, every_file: bool, style: &Style)
             section(&mut out, kind, &targets, now, style);
         }
     }
-    if listing.targets.is_empty() {
+    let nothing = listing.targets.is_empty() && listing.others == 0;
+    if nothing {
         out.push_str("Nothing to check is known. `lab-probe config init` writes a starter configuration.\n\n");
+    } else if listing.targets.is_empty() {
+        out.push_str("Nothing of this kind is known; without --only everything is listed.\n\n");
     }
-    if listing.targets.is_empty() || every_file {
+    if nothing || every_file {
         files(&mut out, &listing.files, style);
     }
     out.truncate(out.trim_end().len());

@@ -77,6 +77,8 @@ fn a_pass_leaves_a_verdict_and_a_next_time_to_list() {
 #[test]
 fn kinds_can_be_chosen() {
     let lab = lab_with_project();
+    let table = lab.run(["list", "--only", "service"]).expect_code(0).stdout();
+    assert_eq!(table, "Nothing of this kind is known; without --only everything is listed.\n");
     let run = lab.run(["list", "--only", "service", "--format", "json"]).expect_code(0);
     assert_eq!(serde_json::from_str::<Value>(&run.stdout()).expect("JSON")["targets"], json!([]));
 }
