@@ -131,9 +131,7 @@ fn remedy(reason: Reason) -> &'static str {
     match reason {
         Reason::Timeout => "see why it is slow; one that is slow by nature needs a larger `timeout`",
         Reason::HttpStatus => "open the URL by hand; if that answer is right, name its status in `expect_status`",
-        Reason::ProtocolError => {
-            "open the URL by hand; if that answer is right, correct `body_contains` or `body_matches`"
-        }
+        Reason::ProtocolError => "correct the port; what is no web server is looked at with `tcp` in place of `url`",
         Reason::AuthRequired | Reason::Unauthorized => "give the service a credential in `headers`, or renew it",
         Reason::ConnectFailed => "start the service, or correct its host and port",
         Reason::TooLarge => "name a smaller page of the service in `url`",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::harness::Lab;
-use crate::harness::http::{Certificates, Fake, answer};
+use crate::harness::http::{Certificates, Fake, Then, answer};
 
 /// Runs `check` over the services of a config and gives back the exit code and each service's JSON by name.
 fn check(lab: &Lab, config: &str, path_first: Option<&Path>) -> (Option<i32>, Vec<Value>) {
@@ -56,6 +56,11 @@ fn urls_are_judged_by_status_and_body_and_the_certificates_end_is_told() {
         "/token" if seen.header("x-token") == Some("canary") => answer(stream, "200 OK", &[], b"canary"),
         _ => answer(stream, "503 Service Unavailable", &[], b"not yet"),
     });
+    let plain = Fake::serve(|_, stream| {
+        // What an ssh server says first; whether all of it arrives makes no difference.
+        let _ = std::io::Write::write_all(stream, b"SSH-2.0-OpenSSH_9.2\r\n");
+        Then::Close
+    });
     let certificates = Certificates::issue(&["localhost"], (2020, 2100));
     let secure =
         Fake::serve_tls(Arc::clone(&certificates.server), |_, stream| answer(stream, "204 No Content", &[], b""));
@@ -73,6 +78,7 @@ fn urls_are_judged_by_status_and_body_and_the_certificates_end_is_told() {
         service("secure", &secure.named_url("/"), &format!("ca_file = {ca_file:?}")),
         service("untrusted", &secure.named_url("/"), ""),
         service("no variable", "http://127.0.0.1:1/${NO_SUCH_VARIABLE}", ""),
+        service("no web server", &plain.url("/"), ""),
     ];
     let (code, targets) = check(&lab, &config.concat(), None);
     assert_eq!(code, Some(1));
@@ -90,8 +96,15 @@ fn urls_are_judged_by_status_and_body_and_the_certificates_end_is_told() {
             ("secure", "up", "HTTP 204, certificate ends in "),
             ("untrusted", "down", "tls_error"),
             ("no variable", "unknown", "NO_SUCH_VARIABLE"),
+            ("no web server", "down", "not HTTP"),
         ],
     );
+    let hint = |name: &str| {
+        let target = targets.iter().find(|target| target["name"] == name).expect(name);
+        target["hint"].as_str().unwrap_or_default().to_owned()
+    };
+    assert!(hint("wrong body").contains("`body_contains`"), "{}", hint("wrong body"));
+    assert!(hint("no web server").contains("with `tcp`"), "{}", hint("no web server"));
     assert!(!format!("{targets:?}").contains("canary"));
     let secure = targets.iter().find(|target| target["name"] == "secure").expect("the target");
     assert_eq!(secure["facts"]["certificate_end"], 4_102_444_800_i64);

@@ -63,7 +63,8 @@ fn judge(look: &HttpLook, mut response: Response, deadline: Deadline, secrets: &
 }
 
 fn judge_body(look: &HttpLook, body: &str, secrets: &[Secret]) -> Result<(), Failure> {
-    let missing = |what: String| Err(Failure::new(Reason::ProtocolError, what));
+    let hint = "open the URL by hand; if that answer is right, correct `body_contains` or `body_matches`";
+    let missing = |what: String| Err(Failure::new(Reason::ProtocolError, what).with_hint(hint));
     if let Some(wanted) = &look.body_contains
         && !body.contains(wanted.as_str())
     {
