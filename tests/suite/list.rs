@@ -118,7 +118,7 @@ fn what_is_no_projects_file_is_refused_with_what_to_do_instead() {
     lab.write("servers.json", r#"{"mcpServers": {}}"#);
     lab.write("broken/.mcp.json", "{\n \"mcpServers\": [ }");
     let open = lab.write("open/.mcp.json", "{}");
-    std::fs::set_permissions(open, PermissionsExt::from_mode(0o666)).expect("chmod");
+    std::fs::set_permissions(open, PermissionsExt::from_mode(0o646)).expect("chmod");
     std::fs::create_dir(lab.path().join("linked")).expect("a directory");
     std::os::unix::fs::symlink("../servers.json", lab.path().join("linked/.mcp.json")).expect("linked");
     for (file, expected) in [
@@ -127,7 +127,7 @@ fn what_is_no_projects_file_is_refused_with_what_to_do_instead() {
         ("servers.json", "name it in `mcp.config_files`"),
         ("home/.cursor/mcp.json", "a config of your own"),
         ("broken/.mcp.json", "broken/.mcp.json:2:18: "),
-        ("open/.mcp.json", "chmod go-w"),
+        ("open/.mcp.json", "chmod o-w"),
         ("linked/.mcp.json", "out of its project"),
     ] {
         // The good file beside it is not trusted either: all or none.

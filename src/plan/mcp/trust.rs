@@ -210,10 +210,10 @@ mod tests {
         }
         std::fs::write(path(directory.path()), &whole).expect("written");
         assert_eq!(TrustStore::load(directory.path()).1, None);
-        std::fs::set_permissions(path(directory.path()), std::fs::Permissions::from_mode(0o666)).expect("chmod");
+        std::fs::set_permissions(path(directory.path()), std::fs::Permissions::from_mode(0o646)).expect("chmod");
         let (store, warning) = TrustStore::load(directory.path());
         assert_eq!(store, TrustStore::default());
-        assert!(warning.expect("a warning").contains("chmod go-w"));
+        assert!(warning.expect("a warning").contains("chmod o-w"));
     }
 
     #[test]

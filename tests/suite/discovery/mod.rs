@@ -218,13 +218,14 @@ fn a_file_that_others_may_write_starts_nothing_and_says_what_mends_it() {
     use std::os::unix::fs::PermissionsExt;
     let mut tree = Tree::new();
     let file = tree.write("home/.cursor/mcp.json", r#"{"mcpServers": {"a": {"command": "run"}}}"#);
-    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).expect("chmod");
+    // A group of one may write without anybody else gaining by it, and many a user is in one.
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o646)).expect("chmod");
     // Naming it in the configuration does not change who may write it.
     for config_files in [Vec::new(), vec![file.clone()]] {
         tree.settings.mcp.config_files = config_files;
         let plan = tree.plan();
         assert_eq!(shown(&plan, "a"), "untrusted");
-        assert!(plan.warnings[0].contains("chmod go-w"), "{:?}", plan.warnings);
+        assert!(plan.warnings[0].contains("chmod o-w"), "{:?}", plan.warnings);
     }
 }
 
