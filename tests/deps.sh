@@ -59,6 +59,17 @@ fi
 command -v cargo >/dev/null 2>&1 || { echo "install Rust first: https://rustup.rs" >&2; exit 1; }
 [ "$only" != build ] || exit 0
 
+# The servers over HTTP and the clients below need this Node; Debian 12's own is 18.
+node_since=20.19
+node=target/node
+if printf '%s\n' "v$node_since" "$(node --version)" | sort -CV; then
+  rm -rf "$node"
+elif ! cmp -s tests/node/requirements.txt "$node/requirements.txt"; then
+  rm -rf "$node"
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$node" -r tests/node/requirements.txt
+  cp tests/node/requirements.txt "$node/"
+fi
+
 # What checks the files below monitoring/: Grafana's own types and parsers of the compose file.
 tools=target/monitoring-tools
 if ! cmp -s tests/monitoring/package.json "$tools/package.json" || ! cmp -s tests/monitoring/requirements.txt "$tools/requirements.txt"; then

