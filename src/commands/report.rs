@@ -29,10 +29,11 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> Result<Exit, Failed> {
     if args.html == Path::new("-") {
         return Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble });
     }
-    // To rename a file over a device takes it away from everybody (root's `--html /dev/null`).
-    if std::fs::metadata(&args.html).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+    // To rename a file over a device or a link takes it away from everybody (root's `--html /dev/null`, `/dev/stdout`).
+    if args.html.symlink_metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
         let what = format!("{} is no regular file and stays as it is", args.html.display());
-        return Err(Failed::trouble(what, "name a file, or `-` to have the page on standard output"));
+        let hint = "name a file itself, not a link to it, or `-` to have the page on standard output";
+        return Err(Failed::trouble(what, hint));
     }
     fs::replace(&args.html, text.as_bytes(), MODE)
         .map_err(|error| super::refused("cannot write", &args.html, &error))?;

@@ -155,19 +155,22 @@ fn the_status_page_is_one_file_with_a_strip_for_every_target() {
 }
 
 #[test]
-fn a_report_that_is_to_replace_a_device_leaves_it_where_it_is() {
+fn a_report_that_is_to_replace_a_device_or_a_link_leaves_it_where_it_is() {
     let lab = Lab::new();
     lab.config(SERVERS);
     let pipe = lab.path().join("pipe");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, mode).expect("a pipe");
-    std::os::unix::fs::symlink(&pipe, lab.path().join("link")).expect("a link");
+    // As /dev/stdout may lead to a file.
+    lab.write("file", "mine");
+    std::os::unix::fs::symlink("file", lab.path().join("link")).expect("a link");
     for place in ["pipe", "link"] {
         let refused = lab.run(["report", "--html", place]).expect_code(1).stderr();
-        assert!(refused.contains("no regular file") && refused.contains("hint: name a file, or `-`"), "{refused}");
+        assert!(refused.contains("no regular file") && refused.contains("or `-` to have"), "{refused}");
     }
     assert!(!pipe.symlink_metadata().expect("metadata").is_file());
     assert!(lab.path().join("link").is_symlink());
+    assert_eq!(std::fs::read_to_string(lab.path().join("file")).expect("read"), "mine");
 }
 
 #[test]
