@@ -17,13 +17,11 @@ mod status;
 mod verdict;
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use self::git::Git;
 use self::git::index::Index;
 use self::git::look::{LookError, Subject, look};
+use self::git::{Git, submodules};
 use self::status::Evidence;
 use super::Context;
 use crate::clock::Deadline;
@@ -81,8 +79,8 @@ pub fn contents(path: &Path, git_dir: &Path, common_dir: &Path, deadline: Deadli
     let mut git = Git::new(git_dir, common_dir, path, deadline, crate::clock::now());
     let subject = Subject { base: None, nested: Vec::new(), compare: false };
     let (seen, index) = look(&mut git, &subject, None).map_err(|e| e.to_string())?;
-    let submodules = submodules(&git, &seen, index.as_ref(), &BTreeMap::new(), &mut BTreeMap::new());
-    let digest = whole_digest(seen.answer.content.as_deref(), &submodules.contents);
+    let inner = look_into_all(&git, &seen, index.as_ref(), &BTreeMap::new(), &mut BTreeMap::new());
+    let digest = whole_digest(seen.answer.content.as_deref(), &inner.contents);
     Ok(Contents { commit: seen.answer.head, digest })
 }
 
@@ -125,7 +123,7 @@ fn present(
     let old = std::mem::take(&mut memory.seen);
     let (seen, index) = look(&mut git, &subject, old.get(""))?;
     let mut seen_now = BTreeMap::new();
-    let submodules = submodules(&git, &seen, index.as_ref(), &old, &mut seen_now);
+    let inner = look_into_all(&git, &seen, index.as_ref(), &old, &mut seen_now);
     let answer = seen.answer.clone();
     seen_now.insert(String::new(), seen);
     memory.seen = seen_now;
@@ -134,14 +132,14 @@ fn present(
     facts.head.clone_from(&answer.head);
     facts.base.clone_from(&answer.base);
     facts.last_commit_at = answer.last_commit_at;
-    facts.changed_files = Some(answer.changed + submodules.changed);
+    facts.changed_files = Some(answer.changed + inner.changed);
     facts.conflicted_files = Some(answer.conflicted);
     facts.locked = git.git_dir.join("locked").exists();
     compare(&git, &answer, facts, memory)?;
     if let (None, Some(base)) = (&answer.base, &target.base) {
         facts.notes.push(format!("the base {base:?} is no branch, remote branch or tag of this repository"));
     }
-    remember_content(memory, answer.content.as_deref(), &submodules.contents, context);
+    remember_content(memory, answer.content.as_deref(), &inner.contents, context);
 
     let declared = declared::read(&target.path);
     facts.notes.extend(declared.notes.iter().cloned());
@@ -153,7 +151,7 @@ fn present(
         operation: operation::stopped(&git.git_dir),
         recording: recorded.running,
         runner: runners::in_worktree(target, context.started_at),
-        changed: answer.changed + submodules.changed,
+        changed: answer.changed + inner.changed,
         unmerged: facts.unmerged,
     };
     let (status, source, evidence) = status::decide(evidence);
@@ -198,7 +196,7 @@ struct Submodules {
 }
 
 /// Looks into every submodule that is checked out. One that cannot be read costs only itself.
-fn submodules(
+fn look_into_all(
     git: &Git,
     seen: &Seen,
     index: Option<&Index>,
@@ -206,7 +204,7 @@ fn submodules(
     seen_now: &mut BTreeMap<String, Seen>,
 ) -> Submodules {
     let mut found = Submodules { changed: 0, contents: Some(Vec::new()) };
-    let mut paths = submodule_paths(index);
+    let mut paths = index.map_or_else(Vec::new, submodules::paths);
     paths.truncate(MAX_SUBMODULES);
     for path in paths {
         let key = path.escape_ascii().to_string();
@@ -227,9 +225,7 @@ fn look_into(
     contents: &mut Option<Vec<String>>,
     depth: usize,
 ) -> bool {
-    let work_tree = outer.work_tree.join(OsStr::from_bytes(path));
-    let Some(git_dir) = submodule_git_dir(&work_tree) else { return false };
-    let mut git = Git::new(&git_dir, &git_dir, &work_tree, outer.deadline, outer.pass);
+    let Some(mut git) = submodules::open(outer, path) else { return false };
     let subject = Subject { base: None, nested: Vec::new(), compare: false };
     let Ok((seen, index)) = look(&mut git, &subject, old.get(key)) else {
         *contents = None;
@@ -242,36 +238,12 @@ fn look_into(
     let mut changed = seen.answer.changed + seen.answer.conflicted > 0;
     seen_now.insert(key.to_owned(), seen);
     if depth < MAX_DEPTH {
-        for path in submodule_paths(index.as_ref()) {
+        for path in index.as_ref().map_or_else(Vec::new, submodules::paths) {
             let key = format!("{key}/{}", path.escape_ascii());
             changed |= look_into(&git, &path, &key, old, seen_now, contents, depth + 1);
         }
     }
     changed
-}
-
-fn submodule_paths(index: Option<&Index>) -> Vec<Vec<u8>> {
-    let mut paths = Vec::new();
-    if let Some(index) = index {
-        index.for_each(|entry| {
-            if entry.is_submodule() && entry.stage == 0 {
-                paths.push(entry.path().to_owned());
-            }
-        });
-    }
-    paths
-}
-
-/// The git directory of a submodule that is checked out.
-fn submodule_git_dir(work_tree: &Path) -> Option<PathBuf> {
-    let dot_git = work_tree.join(".git");
-    if dot_git.is_dir() {
-        return Some(dot_git);
-    }
-    let bytes = crate::fs::read_capped(&dot_git, 64 << 10).ok()?;
-    let target = bytes.strip_prefix(b"gitdir: ")?;
-    let target = target.strip_suffix(b"\n").unwrap_or(target);
-    work_tree.join(OsStr::from_bytes(target)).canonicalize().ok()
 }
 
 /// Keeps the digest of everything tracked, and since when it has been that.

@@ -15,11 +15,10 @@ use super::declared::Declared;
 use super::git::Git;
 use super::git::index::Index;
 use super::git::look::path_of;
-use super::git::names;
 use super::git::walk::{self, Depth};
+use super::git::{names, submodules};
 use super::record::Recorded;
 use super::reports::{self, Report, pytest::PytestRun};
-use super::submodule_git_dir;
 use crate::fs::stamp::Horizon;
 use crate::model::worktree::{
     Answer, ReportMemory, TestCounts, TestSource, TestStatus, Tests, WorktreeFacts, WorktreeMemory, WorktreeTarget,
@@ -215,10 +214,10 @@ impl Evidence<'_> {
             return false;
         }
         // Each submodule that was looked into stands in the memory beside the worktree itself, which has no path.
-        let submodules = memory.seen.keys().filter(|path| !path.is_empty());
+        let inner = memory.seen.keys().filter(|path| !path.is_empty());
         no_file_changed_since(tested_ns, &self.git.work_tree, index)
-            && submodules.map(|path| self.git.work_tree.join(path_of(path))).all(|work_tree| {
-                let index = submodule_git_dir(&work_tree).and_then(|git_dir| Index::read(&git_dir).ok());
+            && inner.map(|path| self.git.work_tree.join(path_of(path))).all(|work_tree| {
+                let index = submodules::git_dir(&work_tree).and_then(|git_dir| Index::read(&git_dir).ok());
                 index.is_some_and(|index| no_file_changed_since(tested_ns, &work_tree, &index))
             })
     }

@@ -177,6 +177,36 @@ fn a_branch_that_is_moved_under_the_worktree_is_seen() {
 }
 
 #[test]
+fn another_commit_in_a_submodule_is_seen_however_long_everything_was_left_alone() {
+    let lab = Lab::new();
+    let library = repository(&lab, "library");
+    let main = repository(&lab, "LAB");
+    let url = library.to_str().expect("text");
+    git(&lab, &main, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "lib"]);
+    git(&lab, &main, &["commit", "-q", "-m", "add library"]);
+    watch(&lab, &[&main], "");
+    let quiet = |expected: f64, what: &str| {
+        let_it_settle();
+        assert_eq!(changed(&pass(&lab)), Some(expected), "{what}");
+        assert_eq!(pass_counting(&lab).1, 0, "{what}");
+    };
+    let seen = |expected: f64, what: &str| assert_eq!(changed(&pass(&lab)), Some(expected), "{what}");
+    let lib = main.join("lib");
+    quiet(0.0, "as recorded");
+    git(&lab, &lib, &["commit", "-q", "--allow-empty", "-m", "on"]);
+    seen(1.0, "a commit on its branch");
+    git(&lab, &main, &["commit", "-q", "-a", "-m", "on"]);
+    quiet(0.0, "recorded too");
+    git(&lab, &lib, &["checkout", "-q", "HEAD~1"]);
+    seen(1.0, "an older commit, on no branch");
+    git(&lab, &lib, &["pack-refs", "--all"]);
+    git(&lab, &lib, &["checkout", "-q", "main"]);
+    quiet(0.0, "back on the branch, which is packed");
+    git(&lab, &lib, &["reset", "-q", "--soft", "HEAD~1"]);
+    seen(1.0, "the branch taken back");
+}
+
+#[test]
 fn random_edits_never_make_a_remembered_answer_differ_from_gits() {
     let lab = Lab::new();
     let main = repository(&lab, "LAB");

@@ -10,7 +10,7 @@ use super::index::Index;
 use super::narrow::{MAX_PATHS, Narrow};
 use super::refs::Wanted;
 use super::walk::{self, Depth, Walk};
-use super::{Git, GitError, config, content, head, owner, untracked};
+use super::{Git, GitError, config, content, head, owner, submodules, untracked};
 use crate::fs::stamp::{self, Horizon};
 use crate::model::worktree::{Answer, Seen};
 
@@ -141,7 +141,8 @@ fn remember(
     (before, old_paths): (&Deciding, &[PathBuf]),
     horizon: Horizon,
 ) -> Result<Seen, LookError> {
-    let Asked { porcelain, changed, untracked, refs, files, watched } = asked;
+    let Asked { porcelain, changed, untracked, refs, mut files, watched } = asked;
+    files.extend(index.into_iter().flat_map(|index| submodules::head_files(git, index)));
     let paths: Vec<PathBuf> = files.into_iter().collect();
     // What changed between the first stamps and git's answer would otherwise be stamped as if git had seen it.
     let undisturbed = deciding(git, subject, old_paths, horizon).digest == before.digest;

@@ -18,6 +18,7 @@ mod narrow;
 mod owner;
 mod porcelain;
 pub(super) mod refs;
+pub(super) mod submodules;
 mod untracked;
 pub(super) mod walk;
 
