@@ -213,15 +213,30 @@ fn signal(probe: &Child, signal: Signal) {
     kill_process(pid, signal).expect("signalled");
 }
 
+/// So long a probe goes on killing on a machine that is too slow for it; then it leaves the rest to the keepers.
+const GIVES_UP: Duration = Duration::from_millis(2_500);
+
+fn await_nobody(mark: &str) {
+    let deadline = Deadline::after(Duration::from_secs(20));
+    while !marked_processes(MARK, mark).is_empty() {
+        assert!(!deadline.passed(), "{:?}", marked_processes(MARK, mark));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_signal_ends_the_pass_with_its_code_and_every_process() {
     for (sent, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
         let mark = mark(&format!("signal-{code}"));
         let (lab, mut probe) = clinging(&mark);
+        let begun = clock::instant();
         signal(&probe, sent);
         let status = probe.wait().expect("a status");
         assert_eq!(status.code(), Some(code));
-        assert_eq!(marked_processes(MARK, &mark), Vec::<String>::new());
+        if begun.elapsed() < GIVES_UP {
+            assert_eq!(marked_processes(MARK, &mark), Vec::<String>::new());
+        }
+        await_nobody(&mark);
         let left: Vec<_> = std::fs::read_dir(lab.textfile_dir()).expect("a directory").collect();
         assert!(left.is_empty(), "{left:?}");
     }
@@ -233,9 +248,5 @@ fn not_even_a_probe_that_is_killed_leaves_a_process() {
     let (_lab, mut probe) = clinging(&mark);
     signal(&probe, Signal::KILL);
     probe.wait().expect("a status");
-    let deadline = Deadline::after(Duration::from_secs(20));
-    while !marked_processes(MARK, &mark).is_empty() {
-        assert!(!deadline.passed(), "{:?}", marked_processes(MARK, &mark));
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    await_nobody(&mark);
 }
