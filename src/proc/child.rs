@@ -364,6 +364,9 @@ pub fn end_everything() -> bool {
         clean
     });
     reap_children(root);
+    if !clean {
+        tree::leave_to_keepers(root);
+    }
     clean
 }
 

@@ -227,6 +227,21 @@ pub(super) fn kill_all(root: i32, until: Deadline, mut is_gone: impl FnMut() -> 
     }
 }
 
+/// Where the time for [`kill_all`] was too short: nobody may stay stopped, for what is stopped never ends. The children
+/// of `root`, keepers, go on: they end what they keep when `root` is gone. Everybody else is killed.
+pub(super) fn leave_to_keepers(root: i32) {
+    release(root, &descendants(root));
+}
+
+fn release(root: i32, living: &[Process]) {
+    for process in living.iter().filter(|process| process.parent != root) {
+        process.signal(Signal::KILL);
+    }
+    for process in living.iter().filter(|process| process.parent == root) {
+        process.signal(Signal::CONT);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,6 +309,28 @@ mod tests {
         assert!(!activity(5, 4, true).idle_since(&activity(5, 3, true)), "it used the processor");
         assert!(!activity(6, 3, true).idle_since(&activity(5, 3, true)), "it started another process");
         assert!(!activity(5, 3, false).idle_since(&activity(5, 3, true)), "it is running now");
+    }
+
+    #[test]
+    fn nobody_stays_stopped_where_the_time_was_too_short() {
+        let script = "sleep 300 & read never";
+        let mut shell = std::process::Command::new("/bin/sh");
+        let mut shell = shell.args(["-c", script]).stdin(std::process::Stdio::piped()).spawn().expect("a shell");
+        let pid = i32::try_from(shell.id()).expect("a pid");
+        let deadline = Deadline::after(Duration::from_secs(20));
+        while descendants(pid).is_empty() {
+            assert!(!deadline.passed(), "no grandchild");
+        }
+        let own = Process::read(Path::new(PROC), pid).expect("the shell");
+        own.signal(Signal::STOP);
+        descendants(pid)[0].signal(Signal::STOP);
+        // Of the shell's parent there are other tests' children: as if it were the only one.
+        release(own.parent, &[own, descendants(pid)[0]]);
+        while Process::read(Path::new(PROC), pid).is_some_and(|now| now.state == b'T') || !descendants(pid).is_empty() {
+            assert!(!deadline.passed(), "stopped still");
+        }
+        shell.kill().expect("killed");
+        shell.wait().expect("reaped");
     }
 
     #[test]
