@@ -227,19 +227,27 @@ pub(super) fn kill_all(root: i32, until: Deadline, mut is_gone: impl FnMut() -> 
     }
 }
 
-/// Where the time for [`kill_all`] was too short: nobody may stay stopped, for what is stopped never ends. The children
-/// of `root`, keepers, go on: they end what they keep when `root` is gone. Everybody else is killed.
+/// Where the time for [`kill_all`] was too short: nobody may stay stopped, for what is stopped never ends. Keepers go on:
+/// they end what they keep when `root` is gone. Everybody else is killed, orphans of a killed keeper included.
 pub(super) fn leave_to_keepers(root: i32) {
-    release(root, &descendants(root));
+    let (keepers, others): (Vec<Process>, Vec<Process>) =
+        descendants(root).into_iter().partition(|process| process.parent == root && runs_this_program(process.pid));
+    release(&keepers, &others);
 }
 
-fn release(root: i32, living: &[Process]) {
-    for process in living.iter().filter(|process| process.parent != root) {
+fn release(keepers: &[Process], others: &[Process]) {
+    for process in others {
         process.signal(Signal::KILL);
     }
-    for process in living.iter().filter(|process| process.parent == root) {
-        process.signal(Signal::CONT);
+    for keeper in keepers {
+        keeper.signal(Signal::CONT);
     }
+}
+
+/// A keeper has executed nothing: it runs what this process runs. Its name anybody could give himself.
+fn runs_this_program(pid: i32) -> bool {
+    let executable = |process: &str| std::fs::read_link(Path::new(PROC).join(process).join("exe")).ok();
+    executable(&pid.to_string()).is_some_and(|its| Some(its) == executable("self"))
 }
 
 #[cfg(test)]
@@ -322,10 +330,11 @@ mod tests {
             assert!(!deadline.passed(), "no grandchild");
         }
         let own = Process::read(Path::new(PROC), pid).expect("the shell");
+        let this = i32::try_from(std::process::id()).expect("a pid");
+        assert!(runs_this_program(this) && !runs_this_program(pid), "the shell is no keeper");
         own.signal(Signal::STOP);
         descendants(pid)[0].signal(Signal::STOP);
-        // Of the shell's parent there are other tests' children: as if it were the only one.
-        release(own.parent, &[own, descendants(pid)[0]]);
+        release(&[own], &descendants(pid));
         while Process::read(Path::new(PROC), pid).is_some_and(|now| now.state == b'T') || !descendants(pid).is_empty() {
             assert!(!deadline.passed(), "stopped still");
         }
