@@ -48,7 +48,8 @@ interpreter() {
   local candidate
   for candidate in "$1" "/usr/bin/$2"; do
     [ -x "$candidate" ] || continue
-    if setpriv --reuid 65534 --clear-groups "$candidate" --version >/dev/null 2>&1 &&
+    # By way of env: setpriv itself still has root's capabilities when it looks for what it starts.
+    if setpriv --reuid 65534 --clear-groups env "$candidate" --version >/dev/null 2>&1 &&
       PYTHONPATH=$PWD/target/servers/python "$candidate" "${@:3}" >/dev/null 2>&1; then
       echo "$candidate"
       return
