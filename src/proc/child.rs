@@ -360,7 +360,7 @@ pub fn end_everything() -> bool {
     let mut clean = false;
     tree::kill_all(root, until, || {
         reap_children(root);
-        clean = tree::descendants(root).is_empty();
+        clean = tree::is_childless(root);
         clean
     });
     reap_children(root);

@@ -94,6 +94,17 @@ fn living(mut processes: Vec<Process>) -> Vec<Process> {
     processes
 }
 
+/// Whether `root` has no child any more, not even a dead one. While one ends, the kernel's list may leave out those behind
+/// it (proc(5)): that no *living* descendant was found proves nothing, but an empty list has left out nobody.
+pub(super) fn is_childless(root: i32) -> bool {
+    let proc = Path::new(PROC);
+    if has_children_files() {
+        children_of(proc, root).is_empty()
+    } else {
+        !scan(proc).iter().any(|process| process.parent == root)
+    }
+}
+
 /// Children of `root` that have ended and wait to be reaped.
 pub(super) fn dead_children(root: i32) -> Vec<i32> {
     let proc = Path::new(PROC);
