@@ -39,6 +39,16 @@ pub(crate) fn repository(lab: &Lab, name: &str) -> PathBuf {
     path
 }
 
+/// A repository `LAB` with another one as its submodule `lib`, both committed.
+pub(crate) fn with_submodule(lab: &Lab) -> PathBuf {
+    let library = repository(lab, "library");
+    let main = repository(lab, "LAB");
+    let url = library.to_str().expect("text");
+    git(lab, &main, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "lib"]);
+    git(lab, &main, &["commit", "-q", "-m", "add library"]);
+    main
+}
+
 /// Writes a file and commits it.
 pub(crate) fn commit(lab: &Lab, repository: &Path, file: &str, contents: &str) {
     let path = repository.join(file);

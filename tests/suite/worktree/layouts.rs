@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::harness::Lab;
-use crate::harness::git::{commit, git, git_command, pass, repository, watch};
+use crate::harness::git::{commit, git, git_command, pass, repository, watch, with_submodule};
 
 fn pair(status: &str, source: &str) -> (String, String) {
     (status.to_owned(), source.to_owned())
@@ -213,11 +213,7 @@ fn reftable_is_read_where_git_can() {
 #[test]
 fn a_submodule_with_changes_of_its_own_is_one_changed_path() {
     let lab = Lab::new();
-    let library = repository(&lab, "library");
-    let main = repository(&lab, "LAB");
-    let url = library.to_str().expect("text");
-    git(&lab, &main, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "lib"]);
-    git(&lab, &main, &["commit", "-q", "-m", "add library"]);
+    let main = with_submodule(&lab);
     watch(&lab, &[&main], "");
     assert_eq!(pass(&lab).status("main"), pair("complete", "clean"));
     std::fs::write(main.join("lib/file"), "edited\n").expect("written");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::harness::Lab;
-use crate::harness::git::{Series, commit, git, pass, repository, wall_clock, watch};
+use crate::harness::git::{Series, commit, git, pass, repository, wall_clock, watch, with_submodule};
 
 /// What a pass asks git, seen by a shim in front of the real one.
 fn pass_listening(lab: &Lab) -> (Series, Vec<String>) {
@@ -179,11 +179,7 @@ fn a_branch_that_is_moved_under_the_worktree_is_seen() {
 #[test]
 fn another_commit_in_a_submodule_is_seen_however_long_everything_was_left_alone() {
     let lab = Lab::new();
-    let library = repository(&lab, "library");
-    let main = repository(&lab, "LAB");
-    let url = library.to_str().expect("text");
-    git(&lab, &main, &["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", url, "lib"]);
-    git(&lab, &main, &["commit", "-q", "-m", "add library"]);
+    let main = with_submodule(&lab);
     watch(&lab, &[&main], "");
     let quiet = |expected: f64, what: &str| {
         let_it_settle();
