@@ -124,6 +124,60 @@ fn journal_scan(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// Positions of a database that has been written since the last pass.
+const POSITIONS: i64 = 100_000;
+
+/// Five minutes apart, up to now.
+fn write_positions(path: &Path) {
+    let mut database = rusqlite::Connection::open(path).expect("created");
+    let transaction = database.transaction().expect("begun");
+    let schema = "CREATE TABLE positions(id INTEGER PRIMARY KEY AUTOINCREMENT, symbol TEXT, quantity REAL, entry_price REAL, \
+        entry_time TEXT, exit_price REAL, exit_time TEXT, pnl REAL, status TEXT, order_id TEXT, created_at TEXT, exit_order_id TEXT)";
+    transaction.execute_batch(schema).expect("a table");
+    let insert = "INSERT INTO positions VALUES (?1, 'BTCUSDT', ?1 / 1e6, 50000.5 + ?1 / 7e3, ?2, 50001.5, ?3, ?1 / 1e5 - 0.4, \
+        'CLOSED', ?1 + 10000000000, ?2, ?1 + 20000000000)";
+    {
+        let mut insert = transaction.prepare(insert).expect("sound");
+        let text = |seconds| {
+            (at() - jiff::SignedDuration::from_secs(seconds)).strftime("%Y-%m-%dT%H:%M:%S.000250").to_string()
+        };
+        for id in 1..=POSITIONS {
+            let age = 300 * (POSITIONS - id) + 100;
+            insert.execute((id, text(age), text(age - 90))).expect("inserted");
+        }
+    }
+    transaction.commit().expect("committed");
+}
+
+/// Opening the database and reading all of it.
+#[divan::bench(sample_count = 50)]
+fn positions_read(bencher: Bencher<'_, '_>) {
+    let directory = tempfile::tempdir().expect("a directory");
+    write_positions(&directory.path().join("positions.db"));
+    let target = ThunesTarget { positions_db: "positions.db".into(), journals: Vec::new(), ..thunes(directory.path()) };
+    bencher.bench(|| {
+        let context =
+            Context::new(Duration::from_secs(60), Deadline::after(Duration::from_secs(60)), at(), Places::new(1));
+        check::thunes::check(&target, ThunesMemory::default(), &context)
+    });
+}
+
+/// The same numbers as one query gives them: its peer.
+#[divan::bench(sample_count = 50)]
+fn positions_by_sql(bencher: Bencher<'_, '_>) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("positions.db");
+    write_positions(&path);
+    let today = at().strftime("%Y-%m-%d").to_string();
+    let sql = "SELECT COUNT(*), SUM(status = 'OPEN'), SUM(status = 'CLOSED'), MAX(entry_time), MAX(exit_time), \
+        SUM(CASE WHEN status = 'CLOSED' AND exit_time >= ?1 THEN pnl END) FROM positions";
+    bencher.bench(|| {
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let database = rusqlite::Connection::open_with_flags(&path, flags).expect("opened");
+        database.query_row(sql, [&today], |row| row.get::<_, i64>(0)).expect("answered")
+    });
+}
+
 fn thunes(root: &Path) -> ThunesTarget {
     ThunesTarget {
         environment: "bench".into(),

@@ -35,6 +35,11 @@ pub(crate) fn journal(cut: usize, bytes: &[u8]) {
     bytes.split(|byte| *byte == b'\n').for_each(compare);
 }
 
+/// The pages of a positions database's table.
+pub(crate) fn positions(bytes: &[u8]) {
+    super::positions::fuzzing::positions(bytes);
+}
+
 /// Numbers too large for a float are grammatical all the same, `NaN` and `Infinity` are Python's, and lone surrogates
 /// are left to whoever reads the string.
 const EXCUSED: &[&str] = &["out of range", "surrogate", "hex escape", "recursion"];

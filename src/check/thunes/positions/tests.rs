@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use jiff::ToSpan;
+use proptest::prelude::*;
+use rusqlite::types::Value;
+
 use super::*;
 
 const SCHEMA: &str = "CREATE TABLE positions(id INTEGER PRIMARY KEY AUTOINCREMENT, symbol TEXT, quantity REAL, \
@@ -134,7 +138,7 @@ fn what_is_no_such_database_is_said_and_an_empty_file_is_empty() {
 #[test]
 fn a_damaged_database_is_no_empty_one() {
     let (scene, writer) = Scene::new(&format!("PRAGMA synchronous = OFF; {SCHEMA}"));
-    for _ in 0..500 {
+    for _ in 0..2500 {
         writer.execute_batch(OPEN).expect("inserted");
     }
     drop(writer);
@@ -249,4 +253,140 @@ fn the_newest_close_is_known_when_none_is_recent() {
          ('CLOSED', '2001-01-01T01:00:00', '2001-01-01T02:00:00');"
     ));
     assert_eq!(scene.read().expect("read").last_record.expect("a time").to_string(), "2001-01-01T07:00:00Z");
+}
+
+/// What both ways of reading the table say; the first of them if it understood it.
+fn both(connection: &Connection) -> (Option<Tally>, Tally) {
+    let day = "2025-10-08".parse().expect("a date");
+    let mut paged = Tally::of(day);
+    let understood = pages::rows(connection, |row| paged.add(row)).expect("readable pages");
+    let mut by_sql = Tally::of(day);
+    stepped(connection, &mut by_sql).expect("readable rows");
+    (understood.then_some(paged), by_sql)
+}
+
+/// Values of every type, also where another is expected.
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::Integer),
+        (-300_i64..300).prop_map(Value::Integer),
+        any::<f64>().prop_map(Value::Real),
+        (-9.0..9.0).prop_map(Value::Real),
+        "[A-Z0-9:.T -]{0,40}".prop_map(Value::Text),
+        prop::collection::vec(any::<u8>(), 0..300).prop_map(Value::Blob),
+    ]
+}
+
+fn any_row() -> impl Strategy<Value = [Value; 4]> {
+    let status = prop_oneof![
+        4 => Just(Value::Text("CLOSED".into())),
+        1 => Just(Value::Text("OPEN".into())),
+        1 => any_value(),
+    ];
+    let exit = prop_oneof![
+        3 => (1_i64..400_000_000).prop_map(|second| {
+            let time = Timestamp::from_second(1_460_000_000 + second).expect("a time");
+            Value::Text(time.strftime("%Y-%m-%dT%H:%M:%S.000250").to_string())
+        }),
+        2 => (0..86_400_000_000_i64).prop_map(|micros| {
+            let time = Timestamp::from_microsecond(1_759_881_600_000_000 + micros).expect("a time");
+            Value::Text(time.strftime("%Y-%m-%dT%H:%M:%S%.f").to_string())
+        }),
+        1 => any_value(),
+    ];
+    let pnl = prop_oneof![3 => (-9.0..9.0).prop_map(Value::Real), 1 => any_value()];
+    (any_value(), status, exit, pnl).prop_map(|(symbol, status, exit, pnl)| [symbol, status, exit, pnl])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn rows_from_pages_say_what_sql_says(
+        page_size in prop::sample::select(vec![512_u32, 1024, 4096, 65_536]),
+        mode in prop::sample::select(vec!["DELETE", "WAL"]),
+        affinities in any::<bool>(),
+        rows in prop::collection::vec((any_row(), 0_i64..3_000), 1..400),
+        deleted in prop::collection::vec(any::<prop::sample::Index>(), 0..100),
+    ) {
+        let schema = if affinities { SCHEMA.to_owned() } else {
+            SCHEMA.replace(" AUTOINCREMENT", "").replace(" TEXT", "").replace(" REAL", "")
+        };
+        let (scene, mut writer) = Scene::new(&format!("PRAGMA page_size = {page_size}; PRAGMA journal_mode = {mode}; {schema}"));
+        let transaction = writer.transaction().expect("begun");
+        for ([symbol, status, exit, pnl], id) in &rows {
+            let insert = "INSERT OR REPLACE INTO positions(id, symbol, status, exit_time, pnl) VALUES (?1, ?2, ?3, ?4, ?5)";
+            transaction.execute(insert, rusqlite::params![id, symbol, status, exit, pnl]).expect("inserted");
+        }
+        for index in deleted {
+            transaction.execute("DELETE FROM positions WHERE id = ?1", [index.get(&rows).1]).expect("deleted");
+        }
+        transaction.commit().expect("committed");
+        let reader = open(&scene.path(), Way::Locked).expect("opened");
+        let (paged, by_sql) = both(&reader);
+        // A row larger than a page has overflow pages, which are left to SQL.
+        prop_assert!(paged.is_some() || page_size <= 1024);
+        prop_assert_eq!(paged.unwrap_or_else(|| both(&reader).1).finish(None), by_sql.finish(None));
+    }
+}
+
+#[test]
+fn what_is_not_kept_in_the_plain_way_is_left_to_sql() {
+    let plain =
+        "CREATE TABLE positions(id INTEGER PRIMARY KEY, status TEXT, entry_time TEXT, exit_time TEXT, pnl REAL);";
+    for (schema, is_plain) in [
+        (plain.to_owned(), true),
+        (plain.replace("positions", "Positions").replace("status", "\"STATUS\""), true),
+        (plain.replace("id INTEGER PRIMARY KEY", "id TEXT PRIMARY KEY"), true),
+        (plain.replace(")", ", late TEXT DEFAULT 'x')"), true),
+        (format!("PRAGMA encoding = 'UTF-16le'; {plain}"), false),
+        (plain.replace("pnl REAL", "raw REAL, pnl REAL AS (raw + 1) VIRTUAL"), false),
+        (
+            plain.replace("id INTEGER", "pnl REAL, id INTEGER").replace(", pnl REAL)", ", sum REAL AS (pnl) STORED)"),
+            false,
+        ),
+        (plain.replace("pnl REAL", "pnl INTEGER PRIMARY KEY").replace("id INTEGER PRIMARY KEY", "id"), false),
+        (
+            format!(
+                "{} CREATE VIEW positions AS SELECT rowid AS rowid, * FROM kept;",
+                plain.replace("positions", "kept")
+            ),
+            false,
+        ),
+    ] {
+        let (scene, writer) = Scene::new(&schema);
+        let table = if schema.contains("VIEW") { "kept" } else { "positions" };
+        writer
+            .execute_batch(&format!(
+                "INSERT INTO {table}(status, exit_time) VALUES ('CLOSED', '2001-01-01T00:00:00'), ('OPEN', NULL)"
+            ))
+            .expect("inserted");
+        let (paged, by_sql) = both(&open(&scene.path(), Way::Locked).expect("opened"));
+        assert_eq!(paged.is_some(), is_plain, "{schema}");
+        let positions = paged.unwrap_or(by_sql).finish(None);
+        assert_eq!((positions.open, positions.closed), (1, 1), "{schema}");
+        assert_eq!(scene.read().expect(&schema).open, 1);
+    }
+}
+
+#[test]
+fn a_column_added_later_has_its_default_in_the_rows_before() {
+    let (scene, writer) = Scene::new(
+        "CREATE TABLE positions(id INTEGER PRIMARY KEY, entry_time TEXT, exit_time TEXT, pnl REAL); \
+         INSERT INTO positions(pnl) VALUES (1), (2); ALTER TABLE positions ADD COLUMN status TEXT DEFAULT 'OPEN'; \
+         INSERT INTO positions(pnl, status) VALUES (3, 'CLOSED')",
+    );
+    let (paged, _) = both(&writer);
+    assert_eq!(paged, None);
+    assert_eq!(scene.read().expect("read").open, 2);
+}
+
+#[test]
+fn a_row_with_overflow_pages_is_left_to_sql() {
+    let (scene, writer) = Scene::new(&format!(
+        "{SCHEMA}{OPEN}INSERT INTO positions(symbol, status) VALUES (printf('%.*c', 9000, 'x'), 'OPEN')"
+    ));
+    assert_eq!(both(&writer).0, None);
+    assert_eq!(scene.read().expect("read").open, 2);
 }
