@@ -5,7 +5,8 @@
 
 For each count, clean and then dirty (two edits in place and a new file in each): `git status` one after another and two
 at a time; a first pass, without any memory; a pass in which nothing has changed; and one after an edit in each. Best of
-three. BENCH_KEEP names a directory where the worktrees are made once and kept, because making 200 takes longer than
+three. The floor is benches/floor.c, which looks at every file as two threads would and does nothing else: an edit in place
+shows nowhere else. BENCH_KEEP names a directory where the worktrees are made once and kept, because making 200 takes longer than
 timing them.
 """
 
@@ -16,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common import CORES, PROBE, need, row, run, write_part
+from common import CORES, PROBE, compile_c, need, row, run, write_part
 
 STATUS = ["--no-optional-locks", "status", "--porcelain=v2", "--branch"]
 EDITED = ["src/area1/package25/file1.txt", "src/area3/package65/file9.txt"]
@@ -106,13 +107,19 @@ directory = "{work}/out"
         subprocess.run(["sleep", "3"], check=True)
         self.a_pass(), self.a_pass()
         unchanged = best(self.a_pass)
+        files = self.work / "files"
+        files.write_text(self.git("-C", str(self.repository), "ls-files"))
+        look = ["xargs", "-a", str(listing), f"-P{CORES}", "-I{}", compile_c("floor.c", "bin/floor", "-static"), str(files), "{}"]
+        floor = best(lambda: run(look, self.env))
         edited = best(lambda: self.a_pass_after_edits(trees))
         what, at_once = f"{len(trees)} {state} worktrees", f"git status, {CORES} at a time"
-        cpu = lambda usage, git: f"CPU {usage.total / git.total:.2f} × git's"
+        cpu = lambda usage, peer, whose="git's": f"CPU {usage.total / peer.total:.2f} × {whose}"
         return [
             row(f"{what}: first pass", first.wall, parallel.wall, at_once, "s", "≤ 1", cpu(first, parallel)),
             row(f"{what}: nothing changed", unchanged.wall, alone.wall, "git status, one by one", "s", "≤ 0.2", cpu(unchanged, alone)),
             row(f"{what}: nothing changed", unchanged.wall, parallel.wall, at_once, "s"),
+            row(f"{what}: nothing changed", unchanged.wall, floor.wall, f"one fstatat a file, {CORES} at a time", "s", "", cpu(unchanged, floor, "its")),
+            row(f"{what}: one fstatat a file, {CORES} at a time", floor.wall, alone.wall, "git status, one by one", "s"),
             row(f"{what}: one file edited in each", edited.wall, parallel.wall, at_once, "s", "", cpu(edited, parallel)),
         ]
 
