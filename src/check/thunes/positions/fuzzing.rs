@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::tally::Tally;
 use super::trace::Way;
 use super::{open, pages, stepped};
+use crate::fs;
 
 /// The smallest page there is: the more of the bytes say something.
 const PAGE_BYTES: usize = 512;
@@ -41,7 +42,9 @@ pub(in super::super) fn positions(bytes: &[u8]) {
     file.resize(file.len().next_multiple_of(PAGE_BYTES).max(2 * PAGE_BYTES), 0);
     let pages = u32::try_from(file.len() / PAGE_BYTES).expect("few pages");
     file[28..32].copy_from_slice(&pages.to_be_bytes());
-    std::fs::write(path(), &file).expect("written");
+    // What broke something the last time left its file.
+    _ = std::fs::remove_file(path());
+    fs::append_capped(&path(), &file, true, u64::MAX).expect("written");
     let database = open(&path(), Way::Immutable).expect("opened");
     std::fs::remove_file(path()).expect("removed");
     let day = "2025-10-08".parse().expect("a date");
