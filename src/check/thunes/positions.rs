@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use rusqlite::config::DbConfig;
-use rusqlite::types::{Type, ValueRef};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use self::tally::{Column, Row, Tally};
@@ -207,7 +207,10 @@ impl Row for Stepped<'_> {
     }
 
     fn text(&self, column: Column) -> Option<&[u8]> {
-        self.value(column).as_bytes().ok().filter(|_| self.value(column).data_type() == Type::Text)
+        match self.value(column) {
+            ValueRef::Text(text) => Some(text),
+            _ => None,
+        }
     }
 }
 

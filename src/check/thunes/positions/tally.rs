@@ -99,7 +99,7 @@ impl Tally {
         }
     }
 
-    /// The newest time of closing; `None` if that may be a settled one, or is not known.
+    /// The newest readable time of closing but for the settled, which are older than the day.
     pub(super) fn newest_exit(&self) -> Option<Timestamp> {
         self.newest_exit
     }
