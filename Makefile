@@ -11,7 +11,7 @@ BENCHES ?= benches/fleet.py benches/tick.py benches/hour.py benches/scale.py ben
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build-deps build run test soak attack lint clean install uninstall deb e2e bench fuzz fuzz-merge stack stack-down dashboards
+.PHONY: help deps build-deps build run test soak attack lint clean install uninstall deb e2e bench fuzz fuzz-minimize stack stack-down dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -63,8 +63,8 @@ bench: deps build ## measure beside limits and peers (BENCHES=benches/tick.py: t
 fuzz: ## feed every reader with hostile bytes (FUZZ_SECONDS=60, FUZZ_JOBS=1, TARGETS="config sse"); needs g++
 	fuzz/run.sh run $(TARGETS)
 
-fuzz-merge: ## take what `make fuzz` has found to be new into fuzz/corpus
-	fuzz/run.sh merge $(TARGETS)
+fuzz-minimize: ## remove corpus files (fuzz/target/corpus) that reach no code of their own
+	fuzz/run.sh minimize $(TARGETS)
 
 clean: ## remove everything that was built
 	$(CARGO) clean

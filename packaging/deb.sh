@@ -55,7 +55,7 @@ COPYRIGHT
 gzip -9nc CHANGELOG.md >"$doc/CHANGELOG.md.gz"
 install -D -m 0644 packaging/debian/lintian-overrides "$tree/usr/share/lintian/overrides/lab-probe"
 
-# Where the unwinder could not be linked in (build.rs), the package needs it beside the C library.
+# Rust's unwinder is a shared library of GCC.
 unwinder=$(objdump -p "$binary" | grep -q 'NEEDED *libgcc_s' && echo ", libgcc-s1" || true)
 libc=$(objdump -T "$binary" | grep -o 'GLIBC_2\.[0-9]*' | sort -Vu | tail -n 1 | cut -d_ -f2)
 cat >"$tree/DEBIAN/control" <<CONTROL

@@ -49,8 +49,6 @@ pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
     let printed = print(format, &performed, &deliveries, exposition.as_deref().ok(), super::style(cli));
     report(format, &settings, &performed, &deliveries);
     let complete = saved && printed && exposition.is_ok() && deliveries.iter().all(|d| d.error.is_none());
-    // The process ends here: to take apart piece by piece what a pass has gathered would be work for nothing.
-    std::mem::forget((settings, performed, exposition, deliveries));
     Ok(if complete { Exit::Done } else { Exit::Trouble })
 }
 

@@ -13,7 +13,6 @@ pub mod seconds;
 pub mod secret;
 pub mod service;
 pub mod snapshot;
-mod tagged;
 pub mod target;
 pub mod textfile;
 pub mod thunes;

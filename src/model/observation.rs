@@ -1,19 +1,17 @@
 //! What one check of one target found, and what the target wants remembered for next time.
 
 use jiff::Timestamp;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use super::mcp::{McpFacts, McpMemory, McpVerdict};
 use super::reason::{Failure, Reason};
 use super::service::ServiceFacts;
-use super::tagged::{self, Tagged};
 use super::target::Kind;
 use super::thunes::{ThunesFacts, ThunesMemory};
 use super::worktree::{WorktreeFacts, WorktreeMemory};
 
 /// What was found, one variant a kind.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Facts {
     /// An MCP server.
@@ -24,23 +22,6 @@ pub enum Facts {
     Thunes(ThunesFacts),
     /// A service.
     Service(ServiceFacts),
-}
-
-impl<'de> Deserialize<'de> for Facts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        tagged::read(deserializer)
-    }
-}
-
-impl<'de> Tagged<'de> for Facts {
-    fn of_kind<D: Deserializer<'de>>(kind: Kind, others: D) -> Result<Self, D::Error> {
-        Ok(match kind {
-            Kind::Mcp => Facts::Mcp(McpFacts::deserialize(others)?),
-            Kind::Worktree => Facts::Worktree(WorktreeFacts::deserialize(others)?),
-            Kind::Thunes => Facts::Thunes(ThunesFacts::deserialize(others)?),
-            Kind::Service => Facts::Service(ServiceFacts::deserialize(others)?),
-        })
-    }
 }
 
 /// How much a finding wants a person's attention; tables sort by it.
@@ -130,7 +111,7 @@ impl Facts {
 
 /// What the check wants to find again next time, one variant a kind. A check carries its memory in and out; nobody
 /// else opens the state, so a check may be killed at any instant.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Memory {
     /// An MCP server.
@@ -141,26 +122,6 @@ pub enum Memory {
     Thunes(ThunesMemory),
     /// A service.
     Service,
-}
-
-impl<'de> Deserialize<'de> for Memory {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        tagged::read(deserializer)
-    }
-}
-
-impl<'de> Tagged<'de> for Memory {
-    fn of_kind<D: Deserializer<'de>>(kind: Kind, others: D) -> Result<Self, D::Error> {
-        Ok(match kind {
-            Kind::Mcp => Memory::Mcp(McpMemory::deserialize(others)?),
-            Kind::Worktree => Memory::Worktree(WorktreeMemory::deserialize(others)?),
-            Kind::Thunes => Memory::Thunes(ThunesMemory::deserialize(others)?),
-            Kind::Service => {
-                IgnoredAny::deserialize(others)?;
-                Memory::Service
-            }
-        })
-    }
 }
 
 impl Memory {
@@ -204,4 +165,30 @@ pub struct Remembered {
     pub observation: Option<Observation>,
     /// The check's own memory. It survives a changed fingerprint only where the kind says so (counters do).
     pub memory: Memory,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_may_stand_anywhere_and_must_be_known() {
+        let facts = Facts::Mcp(McpFacts { tools: Some(3), ..McpFacts::default() });
+        let text = serde_json::to_string(&facts).expect("written");
+        assert!(text.starts_with(r#"{"kind":"mcp","#), "{text}");
+        assert_eq!(serde_json::from_str::<Facts>(&text).expect("read"), facts);
+        let last = text.replacen(r#""kind":"mcp","#, "", 1).replacen('}', r#","kind":"mcp"}"#, 1);
+        assert_eq!(serde_json::from_str::<Facts>(&last).expect("read"), facts, "{last}");
+        assert_eq!(serde_json::from_str::<Memory>(r#"{"kind":"service","later":[1]}"#).expect("read"), Memory::Service);
+        for bad in [
+            "{}",
+            "[]",
+            r#"{"kind":"other"}"#,
+            r#"{"tools":3}"#,
+            r#"{"tools":3,"kind":5}"#,
+            r#"{"kind":"mcp","tools":"x"}"#,
+        ] {
+            assert!(serde_json::from_str::<Facts>(bad).is_err(), "{bad}");
+        }
+    }
 }
