@@ -1,7 +1,14 @@
 //! How every command ends: its exit code and, where it failed, what to do about it.
 
 use std::fmt;
+use std::io;
 use std::path::Path;
+
+use crate::fs::remedy::remedy;
+
+/// Signal handlers and checks need a thread or a descriptor each.
+const TASKS: &str =
+    "raise the limits on tasks and open files (TasksMax= and LimitNOFILE= of the unit; ulimit -u, ulimit -n)";
 
 /// How a command ended, as the exit code that systemd and scripts see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +77,21 @@ impl Failed {
     pub fn locked(directory: &Path) -> Self {
         let what = format!("another pass is running (it holds the lock on {})", directory.display());
         Failed { exit: Exit::Locked, ..Failed::trouble(what, "try again when it has ended") }
+    }
+
+    /// A file that the operating system refuses.
+    pub fn refused(what: &str, path: &Path, error: &io::Error) -> Self {
+        Failed::trouble(format!("{what} {}: {error}", path.display()), remedy(path, error))
+    }
+
+    /// Signal handlers that cannot be installed.
+    pub fn no_signals(error: &io::Error) -> Self {
+        Failed::trouble(format!("cannot install the signal handlers: {error}"), TASKS)
+    }
+
+    /// Threads that cannot be had.
+    pub fn no_threads(error: &impl fmt::Display) -> Self {
+        Failed::trouble(format!("cannot start the threads that checks run on: {error}"), TASKS)
     }
 
     /// What cannot happen unless lab-probe is wrong.

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 
-use crate::{check, config, daily, metrics, plan, state};
+use crate::{check, config, metrics, plan, show, state};
 
 /// What a target runs.
 pub type Run = fn(&[u8]);
@@ -58,7 +58,7 @@ pub fn exposition(bytes: &[u8]) {
 
 /// A day of the history, and the report of it.
 pub fn history(bytes: &[u8]) {
-    daily::fuzzing::day(&state::fuzzing::history(bytes));
+    show::fuzzing::day(&state::fuzzing::history(bytes));
 }
 
 /// A journal of the trading system, read in two pieces.

@@ -10,14 +10,13 @@
 //!
 //! Nouns live in [`model`]; every other room takes and gives its types. Rooms never import each other: they may
 //! use the model and the leaves ([`proc`], [`http`], [`fs`], [`exposition`], [`yaml`], [`clock`], [`log`]); [`plan`] and
-//! [`sink`] also read [`config::settings`]. Only [`commands`] strings rooms together. `tests/suite/architecture.rs` holds these edges.
+//! [`sink`] also read [`config::settings`]. Only [`pass`] and [`commands`] string rooms together. `tests/suite/architecture.rs` holds these edges.
 
 pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
-pub mod daily;
 pub mod doctor;
 pub mod exit;
 pub mod exposition;
@@ -29,10 +28,12 @@ pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod model;
+pub mod pass;
 pub mod plan;
 pub mod proc;
 pub mod run;
 pub mod serve;
+pub mod show;
 pub mod sink;
 pub mod state;
 pub mod yaml;

@@ -6,10 +6,9 @@ use crate::exit::{Exit, Failed};
 use crate::metrics;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Outcome, Snapshot};
-use crate::sink;
+use crate::pass::{self, Selection};
+use crate::show;
 use crate::state::store;
-
-use super::perform::{self, Selection};
 
 /// Checks the named targets, or all.
 ///
@@ -22,21 +21,21 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> Result<Exit, Failed> {
     }
     let selection = Selection { kinds: args.only.clone(), names: args.names.clone(), fresh: true };
     let show_progress = args.format == CheckFormat::Table && !cli.global.quiet;
-    let mut performed = perform::perform(&settings, &selection, show_progress)?;
-    perform::say_warnings(&performed.warnings);
+    let mut performed = pass::perform(&settings, &selection, show_progress)?;
+    pass::say_warnings(&performed.warnings);
     // What was learned is worth keeping (and a journal's cursor must move with its totals), but nothing is delivered.
     if performed.state_trouble.is_none()
         && let Err(error) = store::save(&settings.probe.state_dir, &performed.state)
     {
-        performed.state_trouble = Some(super::not_saved(&settings, &error));
+        performed.state_trouble = Some(pass::save::not_saved(&settings, &error));
     }
     performed.snapshot.entries.retain(|entry| entry.outcome != Outcome::Cached);
     let snapshot = &performed.snapshot;
     let text = match args.format {
         CheckFormat::None => String::new(),
-        CheckFormat::Table => sink::terminal::table(snapshot, &[], clock::now(), &super::style(cli)),
+        CheckFormat::Table => show::table::table(snapshot, &[], clock::now(), &super::style(cli)),
         CheckFormat::Json => {
-            sink::json::Document::new(snapshot, &[], &performed.warnings).to_text().map_err(Failed::bug)?
+            show::json::Document::new(snapshot, &[], &performed.warnings).to_text().map_err(Failed::bug)?
         }
         CheckFormat::Prometheus => metrics::text::render(snapshot).map_err(Failed::bug)?,
     };

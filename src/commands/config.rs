@@ -52,7 +52,7 @@ fn init(file: Option<&Path>) -> Result<Exit, Failed> {
             format!("{} is there already and stays as it is", path.display()),
             "`lab-probe config init -` prints the starter file; compare it with yours",
         )),
-        Err(error) => Err(super::refused("cannot write", &path, &error)),
+        Err(error) => Err(Failed::refused("cannot write", &path, &error)),
     }
 }
 

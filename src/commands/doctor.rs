@@ -13,7 +13,8 @@ use crate::exit::{Exit, Failed};
 use crate::fs::access;
 use crate::model::checkup::{Finding, PushgatewaySeen, Status};
 use crate::run::pool::{self, Ended, Job, Lane};
-use crate::sink::{checklist, pushgateway};
+use crate::show::checklist;
+use crate::sink::pushgateway;
 
 /// Everything has answered by then, or counts as not answering. Each question has a shorter limit of its own.
 const PATIENCE: Duration = Duration::from_millis(4500);
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(4500);
 /// # Errors
 /// When no thread or signal handler can be had. A configuration that cannot be used is a finding.
 pub(super) fn run(cli: &Cli, args: &DoctorArgs) -> Result<Exit, Failed> {
-    super::catch_signals()?;
+    crate::pass::catch_signals()?;
     let mut findings = match super::load_settings(cli) {
         Ok(settings) => examine(&settings)?,
         Err(error) => own::unusable(&error),
@@ -53,7 +54,7 @@ fn examine(settings: &Settings) -> Result<Vec<Finding>, Failed> {
     let mut evidence = nothing_seen(settings, user.clone());
     let mut clients = None;
     for ended in pool::run(questions(settings, user), Deadline::after(PATIENCE), |_| ())
-        .map_err(|error| super::no_threads(&error))?
+        .map_err(|error| Failed::no_threads(&error))?
     {
         let Ended::Finished(seen) = ended else { continue };
         match seen {

@@ -7,7 +7,7 @@ use crate::metrics::catalogue::{
     self, Family, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HEALTH, LAB_SERVICE_FAILURE, Type,
 };
 use crate::model::reason::Reason;
-use crate::sink::style::{Ink, Style};
+use crate::show::style::{Ink, Style};
 
 /// How alike two names must be for one to be offered for the other.
 const ALIKE: f64 = 0.7;

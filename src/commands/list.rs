@@ -1,6 +1,5 @@
 //! `lab-probe list`: every target known, where it was found, when it is next due, its last verdict.
 
-use super::recall::recall;
 use crate::cli::{Cli, ListArgs, ListFormat};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
@@ -10,9 +9,10 @@ use crate::model::listing::{Listed, Listing};
 use crate::model::mcp::Reach;
 use crate::model::snapshot::Entry;
 use crate::model::target::{Kind, Probe};
+use crate::pass::last_known::recall;
 use crate::plan;
 use crate::plan::surroundings::Surroundings;
-use crate::sink::listing;
+use crate::show::listing;
 
 /// Lists everything. Checks nothing and changes nothing.
 ///

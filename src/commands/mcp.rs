@@ -8,7 +8,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::recall::{Recalled, recall};
 use crate::cli::Cli;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
@@ -18,11 +17,13 @@ use crate::metrics;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Entry;
 use crate::model::target::Kind;
+use crate::pass;
+use crate::pass::last_known::{Recalled, recall};
 use crate::proc::{self, CommandSpec, Limits, Outcome};
 use crate::serve::tools::{Call, Resource};
 use crate::serve::{self, Answer, Client, Lab, Progress};
-use crate::sink;
-use crate::sink::style::Style;
+use crate::show;
+use crate::show::style::Style;
 
 /// Beyond its deadline a check ends its children and prints; nothing may hold a client up for longer.
 const PAST_DEADLINE: Duration = Duration::from_secs(3);
@@ -35,7 +36,7 @@ const LIMITS: Limits = Limits { stdout: 32 << 20 };
 /// # Errors
 /// When the client's streams break.
 pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
-    super::catch_signals()?;
+    crate::pass::catch_signals()?;
     let mut lab = RealLab { cli };
     match serve::serve(io::BufReader::new(io::stdin()), io::stdout().lock(), &mut lab) {
         Ok(()) => Ok(Exit::Done),
@@ -148,7 +149,7 @@ impl Status {
         let entries = &mut recalled.snapshot.entries;
         for name in names {
             let of_kind = |entry: &&Entry| kinds.is_empty() || kinds.contains(&entry.target.kind());
-            if !entries.iter().filter(of_kind).any(|entry| super::perform::named(&entry.target, name)) {
+            if !entries.iter().filter(of_kind).any(|entry| pass::named(&entry.target, name)) {
                 let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
                 let kind = if kinds.is_empty() { String::new() } else { format!(" of kind {}", kinds.join(", ")) };
                 return Err(format!("no target{kind} is called {name:?}; lab_status has all"));
@@ -156,7 +157,7 @@ impl Status {
         }
         entries.retain(|entry| {
             let kind = kinds.is_empty() || kinds.contains(&entry.target.kind());
-            let name = names.is_empty() || names.iter().any(|name| super::perform::named(&entry.target, name));
+            let name = names.is_empty() || names.iter().any(|name| pass::named(&entry.target, name));
             kind && name && !(only_trouble && severity(entry) == Severity::Fine)
         });
         entries.sort_by_key(severity);
@@ -166,8 +167,8 @@ impl Status {
     fn answer(self) -> Answer {
         let snapshot = &self.recalled.snapshot;
         let trouble = snapshot.entries.iter().filter(|entry| severity(entry) == Severity::Trouble).count();
-        let targets: Vec<sink::json::TargetDocument<'_>> =
-            snapshot.entries.iter().map(sink::json::TargetDocument::new).collect();
+        let targets: Vec<show::json::TargetDocument<'_>> =
+            snapshot.entries.iter().map(show::json::TargetDocument::new).collect();
         let data = json!({
             "now": self.now,
             "trouble": trouble,
@@ -177,7 +178,7 @@ impl Status {
         let mut text = if snapshot.entries.is_empty() {
             "Nothing to report.\n".to_owned()
         } else {
-            sink::terminal::table(snapshot, &[], self.now, &Style::PLAIN)
+            show::table::table(snapshot, &[], self.now, &Style::PLAIN)
         };
         if !self.recalled.ever {
             text.push_str("There has been no pass yet: use check_now, or run `lab-probe --once`.\n");

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::cli::{Cli, ListFormat, MetricsArgs};
 use crate::exit::{Exit, Failed};
 use crate::metrics::catalogue::{self, Family, Type};
-use crate::sink::style::{Ink, Style, pad};
+use crate::show::style::{Ink, Style, pad};
 
 /// Changes only when a field is removed or means something else.
 const SCHEMA: &str = "lab-probe.metrics/1";

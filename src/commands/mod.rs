@@ -1,6 +1,5 @@
 //! One file a command, each thin: it strings rooms together. [`main`] chooses the command and the exit code.
 
-mod as_root;
 mod check;
 mod config;
 mod doctor;
@@ -10,8 +9,6 @@ mod list;
 mod mcp;
 mod metrics;
 mod pass;
-pub mod perform;
-mod recall;
 mod record;
 mod report;
 mod summary;
@@ -27,14 +24,14 @@ use std::process::ExitCode;
 
 use crate::cli::{self, Cli, ColorChoice, Command};
 use crate::config::diagnose::ConfigError;
-use crate::config::settings::{BrokenOutput, Settings};
+use crate::config::settings::Settings;
 use crate::exit::{Exit, Failed};
-use crate::fs::remedy::remedy;
 use crate::log;
 use crate::proc;
+use crate::show::style::Style;
 use crate::sink::DeliveryError;
-use crate::sink::style::Style;
-use crate::state::{history, store};
+
+use crate::state::history;
 
 /// Runs what the command line asks for and says how it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -60,25 +57,6 @@ fn failed(error: &Failed) -> Exit {
     error.exit
 }
 
-/// A file that the operating system refuses.
-fn refused(what: &str, path: &Path, error: &io::Error) -> Failed {
-    Failed::trouble(format!("{what} {}: {error}", path.display()), remedy(path, error))
-}
-
-/// From here on a signal ends every child before it ends the command.
-fn catch_signals() -> Result<(), Failed> {
-    proc::signals::install()
-        .map_err(|error| Failed::trouble(format!("cannot install the signal handlers: {error}"), TASKS))
-}
-
-fn no_threads(error: &impl std::fmt::Display) -> Failed {
-    Failed::trouble(format!("cannot start the threads that checks run on: {error}"), TASKS)
-}
-
-/// Signal handlers and checks need a thread or a descriptor each.
-const TASKS: &str =
-    "raise the limits on tasks and open files (TasksMax= and LimitNOFILE= of the unit; ulimit -u, ulimit -n)";
-
 impl From<ConfigError> for Failed {
     fn from(error: ConfigError) -> Self {
         let hint = if error.path.as_os_str().as_encoded_bytes().starts_with(b"--") {
@@ -92,18 +70,8 @@ impl From<ConfigError> for Failed {
     }
 }
 
-/// The state that could not be saved; the error names the file.
-fn not_saved(settings: &Settings, error: &io::Error) -> Failed {
-    Failed::trouble(error.to_string(), remedy(&store::path(&settings.probe.state_dir), error))
-}
-
 fn no_history(state_dir: &Path, error: &io::Error) -> Failed {
-    refused("cannot read the history in", &history::directory(state_dir), error)
-}
-
-/// An output that the environment spoils.
-fn broken(output: &BrokenOutput) -> DeliveryError {
-    DeliveryError::new(&output.problem, "correct the setting, or set the variable where lab-probe runs")
+    Failed::refused("cannot read the history in", &history::directory(state_dir), error)
 }
 
 impl From<DeliveryError> for Failed {
@@ -158,16 +126,6 @@ fn style(cli: &Cli) -> Style {
         ColorChoice::Always => Some(true),
         ColorChoice::Never => Some(false),
     })
-}
-
-/// The first few names of a list, and how many more there are: a line has to be read by somebody.
-fn first_of(names: &[impl AsRef<str>], most: usize) -> String {
-    let (first, rest) = names.split_at(names.len().min(most));
-    let mut text = first.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
-    if !rest.is_empty() {
-        text.push_str(&format!(" and {} more", rest.len()));
-    }
-    text
 }
 
 /// Writes what was asked for to standard output. Says whether that worked; a reader that has gone away (`| head`) is

@@ -1,23 +1,21 @@
 //! `lab-probe [--once]`: perform, deliver, save, print, and say how it ended.
 
-use std::io::{self, IsTerminal};
+use std::io::IsTerminal;
 
 use crate::cli::{Cli, PassArgs, PassFormat};
-use crate::clock::{self, Deadline};
+use crate::clock;
 use crate::config;
-use crate::config::settings::{OutputSettings, Settings, TextfileSettings};
+use crate::config::settings::{Settings, TextfileSettings};
 use crate::exit::{Exit, Failed};
-use crate::fs::remedy::remedy;
 use crate::log;
 use crate::metrics;
-use crate::model::history::{Record, Written};
+use crate::model::delivery::Delivery;
+use crate::model::listing;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Outcome;
-use crate::sink::style::Style;
-use crate::sink::{self, Delivery, DeliveryError};
-use crate::state::{history, store};
-
-use super::perform::{self, Performed, Selection};
+use crate::pass::{self, Performed, Selection, deliver, save};
+use crate::show;
+use crate::show::style::Style;
 
 /// Warnings remembered as said; a LAB with more has them said again.
 const MOST_WARNED: usize = 100;
@@ -31,21 +29,21 @@ pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
     override_with(&mut settings, &cli.pass)?;
     let format = resolve(cli.pass.format);
     let selection = Selection { kinds: cli.pass.only.clone(), names: Vec::new(), fresh: cli.pass.fresh };
-    let mut performed = perform::perform(&settings, &selection, !cli.global.quiet)?;
+    let mut performed = pass::perform(&settings, &selection, !cli.global.quiet)?;
     let exposition = metrics::text::render(&performed.snapshot);
     if let (Ok(text), false) = (&exposition, cli.pass.dry_run) {
-        performed.warnings.extend(clashes(&settings.output, text));
+        performed.warnings.extend(deliver::clashes(&settings.output, text));
     }
     say_warnings(&mut performed);
     let deliveries = match (&exposition, cli.pass.dry_run) {
         (_, true) => Vec::new(),
-        (Ok(text), false) => deliver(&settings.output, text, performed.deadline),
-        (Err(error), false) => undeliverable(&settings.output, &Failed::bug(error)),
+        (Ok(text), false) => deliver::deliver(&settings.output, text, performed.deadline),
+        (Err(error), false) => deliver::undeliverable(&settings.output, &Failed::bug(error)),
     };
     if !cli.pass.dry_run {
-        keep_history(&settings, &mut performed, &deliveries);
+        save::keep_history(&settings, &mut performed, &deliveries);
     }
-    let saved = save(&settings, &mut performed, &deliveries);
+    let saved = save::save(&settings, &mut performed, &deliveries);
     let printed = print(format, &performed, &deliveries, exposition.as_deref().ok(), super::style(cli));
     report(format, &settings, &performed, &deliveries);
     let complete = saved && printed && exposition.is_ok() && deliveries.iter().all(|d| d.error.is_none());
@@ -100,98 +98,6 @@ fn say_warnings(performed: &mut Performed) {
     performed.state.warned = all.take(MOST_WARNED).cloned().collect();
 }
 
-/// What other textfiles beside ours would make node_exporter leave out.
-fn clashes(output: &OutputSettings, exposition: &str) -> Vec<String> {
-    output.textfile.as_ref().map_or_else(Vec::new, |textfile| {
-        let others = sink::textfile::neighbours(textfile).into_iter().map(|other| (other.path, other.contents));
-        metrics::check::clashes(&sink::textfile::path(textfile), exposition, others)
-    })
-}
-
-/// Brings the exposition to every output. None stops another; the one that may take its time comes last.
-fn deliver(output: &OutputSettings, exposition: &str, deadline: Deadline) -> Vec<Delivery> {
-    let textfile = output.textfile.as_ref().map(|textfile| {
-        if output.defaulted {
-            // The built-in fallback lies in the state directory; where it cannot be made, the delivery says so.
-            let _ = std::fs::create_dir_all(&textfile.directory);
-        }
-        ended("textfile", textfile_destination(textfile), sink::textfile::deliver(textfile, exposition))
-    });
-    let pushgateway = output.pushgateway.as_ref().map(|pushgateway| {
-        let result = sink::pushgateway::deliver(pushgateway, exposition, deadline);
-        ended("pushgateway", sink::pushgateway::destination(pushgateway), result)
-    });
-    let broken = output.broken.iter().map(|broken| Delivery {
-        output: broken.output,
-        destination: "(not known)".into(),
-        error: Some(super::broken(broken).to_string()),
-    });
-    textfile.into_iter().chain(pushgateway).chain(broken).collect()
-}
-
-fn textfile_destination(textfile: &TextfileSettings) -> String {
-    sink::textfile::path(textfile).display().to_string()
-}
-
-fn ended(output: &'static str, destination: String, result: Result<(), DeliveryError>) -> Delivery {
-    Delivery { output, destination, error: result.err().map(|error| error.to_string()) }
-}
-
-/// Nothing is delivered that node_exporter would reject; the last good delivery stays.
-fn undeliverable(output: &OutputSettings, why: &Failed) -> Vec<Delivery> {
-    let textfile = output.textfile.as_ref().map(|textfile| ("textfile", textfile_destination(textfile)));
-    let pushgateway = output.pushgateway.as_ref().map(|push| ("pushgateway", sink::pushgateway::destination(push)));
-    [textfile, pushgateway]
-        .into_iter()
-        .flatten()
-        .map(|(output, destination)| Delivery { output, destination, error: Some(why.to_string()) })
-        .collect()
-}
-
-/// Adds the pass to the history. A history that cannot be written costs a report, not the pass.
-fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) {
-    if performed.state_trouble.is_some() {
-        return;
-    }
-    let failed = deliveries.iter().filter(|delivery| delivery.error.is_some());
-    let failed: Vec<String> = failed.map(|delivery| delivery.output.to_owned()).collect();
-    let keep = |before: &Written| {
-        let (record, written) = Record::of(&performed.snapshot, failed.clone(), before);
-        history::append(&settings.probe.state_dir, &record).map(|()| written)
-    };
-    let kept = match keep(&performed.state.written) {
-        // Somebody has removed the day's file: begin it anew.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => keep(&Written::default()),
-        kept => kept,
-    };
-    match kept {
-        Ok(written) => performed.state.written = written,
-        Err(error) => {
-            let place = history::directory(&settings.probe.state_dir);
-            log::warn(format!("the history of this pass is not kept: {error}; {}", remedy(&place, &error)));
-        }
-    }
-}
-
-/// Counts what failed and saves the state. Says whether that worked.
-fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) -> bool {
-    let state = &mut performed.state;
-    let names = settings.output.names();
-    state.output_failures.retain(|name, _| names.contains(&name.as_str()));
-    for failed in deliveries.iter().filter(|delivery| delivery.error.is_some()) {
-        perform::count(&mut state.output_failures, failed.output);
-    }
-    if performed.state_trouble.is_some() || deliveries.iter().any(|delivery| delivery.error.is_some()) {
-        state.pass_failures += 1;
-    }
-    if performed.state_trouble.is_none()
-        && let Err(error) = store::save(&settings.probe.state_dir, state)
-    {
-        performed.state_trouble = Some(super::not_saved(settings, &error));
-    }
-    performed.state_trouble.is_none()
-}
-
 /// Prints what was asked for. A reader that has gone away (`| head`) is no failure.
 fn print(
     format: PassFormat,
@@ -203,8 +109,8 @@ fn print(
     let snapshot = &performed.snapshot;
     let text = match format {
         PassFormat::None | PassFormat::Auto => return true,
-        PassFormat::Table => sink::terminal::table(snapshot, deliveries, clock::now(), &style),
-        PassFormat::Json => match sink::json::Document::new(snapshot, deliveries, &performed.warnings).to_text() {
+        PassFormat::Table => show::table::table(snapshot, deliveries, clock::now(), &style),
+        PassFormat::Json => match show::json::Document::new(snapshot, deliveries, &performed.warnings).to_text() {
             Ok(text) => text,
             Err(error) => {
                 super::failed(&Failed::bug(format!("cannot write the JSON document: {error}")));
@@ -256,7 +162,7 @@ fn line(performed: &Performed, deliveries: &[Delivery], defaulted: bool) -> Stri
         line.push_str(&format!(": {}", parts.join(", ")));
     }
     if !trouble.is_empty() {
-        line.push_str(&format!("; trouble: {}", super::first_of(&trouble, MOST_IN_TROUBLE)));
+        line.push_str(&format!("; trouble: {}", listing::first_of(&trouble, MOST_IN_TROUBLE)));
     }
     line.push_str(&format!("; {:.2} s", snapshot.pass.duration.as_secs_f64()));
     for delivery in deliveries.iter().filter(|delivery| delivery.error.is_none()) {

@@ -95,7 +95,7 @@ fn begin(settings: &Settings, directory: &Path) -> Option<Begun> {
         Ok(run) => run,
         Err(error) => {
             let records = settings.probe.records_dir();
-            log::warn(super::refused("not recorded: cannot write below", &records, &error).to_string());
+            log::warn(Failed::refused("not recorded: cannot write below", &records, &error).to_string());
             return None;
         }
     };
@@ -143,7 +143,7 @@ fn finish(begun: Begun, ended: PassedThrough, duration: Duration) {
     }
     let directory = run.directory().to_owned();
     if let Err(error) = run.finish(&verdict) {
-        log::warn(super::refused("the verdict could not be kept in", &directory, &error).to_string());
+        log::warn(Failed::refused("the verdict could not be kept in", &directory, &error).to_string());
     }
 }
 

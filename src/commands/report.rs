@@ -4,13 +4,13 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::recall::recall;
 use crate::cli::{Cli, ReportArgs};
 use crate::clock;
-use crate::daily::page::page;
 use crate::exit::{Exit, Failed};
 use crate::fs;
 use crate::model::history::{Record, day_of};
+use crate::pass::last_known::recall;
+use crate::show::page::page;
 use crate::state::history;
 
 /// Everybody may read it: whoever serves it is another user. It holds what the table holds, no secret.
@@ -36,7 +36,7 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> Result<Exit, Failed> {
         return Err(Failed::trouble(what, hint));
     }
     fs::replace(&args.html, text.as_bytes(), MODE)
-        .map_err(|error| super::refused("cannot write", &args.html, &error))?;
+        .map_err(|error| Failed::refused("cannot write", &args.html, &error))?;
     Ok(Exit::Done)
 }
 

@@ -8,12 +8,12 @@ use jiff::tz::TimeZone;
 use crate::cli::{Cli, SendTo, SummaryArgs, SummaryFormat};
 use crate::clock::{self, Deadline};
 use crate::config::settings::{Settings, TelegramSettings};
-use crate::daily::Day;
-use crate::daily::text::{Markup, report};
 use crate::exit::{Exit, Failed};
 use crate::fs;
 use crate::log;
 use crate::model::secret::Secret;
+use crate::show::Day;
+use crate::show::summary::{Markup, report};
 use crate::sink::telegram::{self, Chat};
 use crate::state::{history, lock, sent};
 
@@ -64,11 +64,11 @@ fn send(settings: &Settings, day: &Day) -> Result<Exit, Failed> {
         Ok(lock) => lock,
         Err(lock::LockError::Held) => return Err(Failed::locked(&directory)),
         Err(lock::LockError::Unavailable(error)) => {
-            return Err(super::refused("nothing is sent, because it cannot be remembered in", &directory, &error));
+            return Err(Failed::refused("nothing is sent, because it cannot be remembered in", &directory, &error));
         }
     };
     let already = sent::parts(&settings.probe.state_dir, &day.date).map_err(|error| {
-        super::refused("nothing is sent, because what was sent cannot be read in", &directory, &error)
+        Failed::refused("nothing is sent, because what was sent cannot be read in", &directory, &error)
     })?;
     if already == sent::ALL {
         log::info(format!("the report of {} has been sent before", day.date));
@@ -76,14 +76,14 @@ fn send(settings: &Settings, day: &Day) -> Result<Exit, Failed> {
     }
     // On a disk that is full for hours the same report would be sent at every try.
     sent::remember(&settings.probe.state_dir, &day.date, already)
-        .map_err(|error| super::refused("nothing is sent, because it cannot be remembered in", &directory, &error))?;
+        .map_err(|error| Failed::refused("nothing is sent, because it cannot be remembered in", &directory, &error))?;
     let messages = telegram::split(&report(day, Markup::Html));
     let deadline = Deadline::after(SENDING);
     for (index, message) in messages.iter().enumerate().skip(already as usize) {
         telegram::send(&chat, message, deadline)?;
         let done = if index + 1 == messages.len() { sent::ALL } else { index as u32 + 1 };
         sent::remember(&settings.probe.state_dir, &day.date, done).map_err(|error| {
-            super::refused("the report was sent, but that cannot be remembered in", &directory, &error)
+            Failed::refused("the report was sent, but that cannot be remembered in", &directory, &error)
         })?;
     }
     log::info(format!("sent the report of {}", day.date));
@@ -123,7 +123,7 @@ fn credential(name: &str) -> Result<Option<Secret>, Failed> {
 
 fn read(file: &Path) -> Result<Secret, Failed> {
     let bytes =
-        fs::read_capped(file, MOST_CREDENTIAL_BYTES).map_err(|error| super::refused("cannot read", file, &error))?;
+        fs::read_capped(file, MOST_CREDENTIAL_BYTES).map_err(|error| Failed::refused("cannot read", file, &error))?;
     let text = String::from_utf8(bytes).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let text = text.filter(|text| !text.contains(char::is_whitespace));
     text.map(Secret::new).ok_or_else(|| {

@@ -30,7 +30,7 @@ pub(super) fn run(cli: &Cli, args: &TrustArgs) -> Result<Exit, Failed> {
         )?;
     let state_dir = &settings.probe.state_dir;
     allow(state_dir, &inspections)
-        .map_err(|error| super::refused("nothing new is trusted: cannot write", &trust::path(state_dir), &error))?;
+        .map_err(|error| Failed::refused("nothing new is trusted: cannot write", &trust::path(state_dir), &error))?;
     let text: String = inspections.iter().map(shown).collect();
     for inspection in &inspections {
         // A timer's pass starts in no project; its user would wait in vain.

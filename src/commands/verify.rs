@@ -7,7 +7,7 @@ use crate::cli::{Cli, VerifyArgs};
 use crate::exit::Exit;
 use crate::fs::remedy::remedy;
 use crate::metrics::check::{Inspector, Report, Severity};
-use crate::sink::style::{Ink, Style};
+use crate::show::style::{Ink, Style};
 use crate::sink::survey;
 
 /// Judges the paths and prints a line for each finding and one for the whole.

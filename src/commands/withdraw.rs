@@ -47,6 +47,6 @@ fn withdraw(settings: &Settings) -> Vec<(&'static str, String, Result<bool, Deli
         ("pushgateway", sink::pushgateway::destination(pushgateway), result)
     });
     let broken =
-        output.broken.iter().map(|broken| (broken.output, "(not known)".to_owned(), Err(super::broken(broken))));
+        output.broken.iter().map(|broken| (broken.output, "(not known)".to_owned(), Err(sink::broken(broken))));
     textfile.into_iter().chain(pushgateway).chain(broken).collect()
 }

@@ -35,7 +35,7 @@ fn not_edited(error: &EditError) -> Failed {
             sentence,
             "for example: lab-probe worktree set status=blocked test_status=failing note=\"why\"",
         ),
-        EditError::File(path, error) => super::refused("cannot read or edit", path, error),
+        EditError::File(path, error) => Failed::refused("cannot read or edit", path, error),
         EditError::NotText(..) => {
             Failed::trouble(error.to_string(), "have it written as UTF-8 (iconv -t UTF-8), or take that line out")
         }

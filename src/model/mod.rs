@@ -1,6 +1,7 @@
 //! The nouns every room speaks in: plain data in memory. Nothing here touches files, clocks, processes or networks.
 
 pub mod checkup;
+pub mod delivery;
 pub mod digest;
 pub mod excerpt;
 pub mod history;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::strip::{Stretch, stretches};
-use super::text::{escape, length};
+use super::summary::{escape, length};
+use super::timeline::{Stretch, stretches};
 use crate::log::printable;
 use crate::model::history::Record;
 use crate::model::observation::Severity;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use super::style::{Ink, Style, fit, pad};
-use super::terminal::age;
+use super::table::age;
 use crate::log::printable;
 use crate::model::listing::{ClientFile, Listed, Listing};
 use crate::model::observation::{Facts, Severity};
@@ -130,7 +130,7 @@ pub fn table(listing: &Listing, now: Timestamp, every_file: bool, style: &Style)
 }
 
 fn section(out: &mut String, kind: Kind, targets: &[&Listed], now: Timestamp, style: &Style) {
-    out.push_str(&format!("{}\n", style.paint(Ink::Strong, super::terminal::heading(kind))));
+    out.push_str(&format!("{}\n", style.paint(Ink::Strong, super::table::heading(kind))));
     let name_width = targets.iter().map(|t| printable(&t.target.name).width()).max().unwrap_or(0).min(MAX_NAME);
     let verdict_width = targets.iter().map(|listed| verdict(listed).0.width()).max().unwrap_or(0);
     for listed in targets {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::fs;
+use crate::model::listing::first_of;
 use crate::model::mcp::Reach;
 use crate::model::target::{Probe, Target};
 
@@ -23,7 +24,7 @@ fn text(targets: &[Target]) -> Option<String> {
             "running as root: the MCP servers {} are started as root too and may do anything to this machine; run it as \
              the user whose LAB it is instead (sudo -u USER lab-probe, lab-probe@USER.timer, or User= in a unit of your \
              own)",
-            super::first_of(&started, MOST_NAMES)
+            first_of(&started, MOST_NAMES)
         )
     })
 }

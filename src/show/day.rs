@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::strip::{Stretch, stretches};
+use super::timeline::{Stretch, stretches};
 use crate::model::history::{Mark, Record, TradingMark};
 use crate::model::thunes::ORDER_LATENCY_BUCKETS;
 

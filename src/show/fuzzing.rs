@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Day;
-use super::strip::stretches;
-use super::text::{Markup, report};
+use super::summary::{Markup, report};
+use super::timeline::stretches;
 use crate::model::history::{Record, day_of};
 
 /// The strips of a day lie side by side within it, its figures are numbers, and its report is printable.

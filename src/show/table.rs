@@ -5,9 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
-use super::Delivery;
 use super::style::{Ink, Style, fit, pad};
 use crate::log::printable;
+use crate::model::delivery::Delivery;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::Kind;

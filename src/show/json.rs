@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Delivery;
+use crate::model::delivery::Delivery;
 use crate::model::observation::{Facts, Severity};
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::{Kind, Origin};

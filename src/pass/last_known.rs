@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::perform;
+use super::save;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::model::mcp::{McpFacts, Reach};
@@ -17,17 +17,17 @@ use crate::state::store;
 
 /// What is known now.
 #[derive(Debug)]
-pub(super) struct Recalled {
+pub struct Recalled {
     /// Every target with what is remembered of it; the pass is the last one.
-    pub(super) snapshot: Snapshot,
+    pub snapshot: Snapshot,
     /// Whether there has been a pass at all.
-    pub(super) ever: bool,
+    pub ever: bool,
     /// What could not be read or is ambiguous.
-    pub(super) warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Recalls everything.
-pub(super) fn recall(settings: &Settings) -> Recalled {
+pub fn recall(settings: &Settings) -> Recalled {
     let now = clock::now();
     let loaded = store::peek(&settings.probe.state_dir, now);
     let state = loaded.state;
@@ -48,7 +48,7 @@ pub(super) fn recall(settings: &Settings) -> Recalled {
         started_at: last.map_or(Timestamp::UNIX_EPOCH, |last| last.started_at),
         duration: last.map_or(Duration::ZERO, |last| last.duration),
         deadline_exceeded: last.is_some_and(|last| last.deadline_exceeded),
-        output_failures: perform::failures_of(settings, &state),
+        output_failures: save::failures_of(settings, &state),
         pass_failures: state.pass_failures,
         counting: true,
     };

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::json::Document;
 use super::style::Style;
-use super::terminal;
+use super::table;
 use crate::model::mcp::{McpFacts, McpTarget, Reach};
 use crate::model::observation::{Facts, Observation, Severity};
 use crate::model::reason::{Failure, Reason};
@@ -112,7 +112,7 @@ fn hint_everywhere(entry: Entry) -> String {
         counting: true,
     };
     let snapshot = Snapshot { pass, entries: vec![entry], labels: BTreeMap::new() };
-    let table = terminal::table(&snapshot, &[], Timestamp::UNIX_EPOCH, &Style::PLAIN);
+    let table = table::table(&snapshot, &[], Timestamp::UNIX_EPOCH, &Style::PLAIN);
     assert!(table.contains(&hint), "{hint:?} is not in\n{table}");
     let json: Value =
         serde_json::from_str(&Document::new(&snapshot, &[], &[]).to_text().expect("a document")).expect("JSON");

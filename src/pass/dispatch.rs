@@ -1,0 +1,55 @@
+//! The one place where a target's kind chooses its check.
+
+use crate::check;
+use crate::model::observation::{Facts, Memory, Remembered};
+use crate::model::target::{Kind, Probe, Target};
+
+/// What the check finds of its own earlier runs. How a server is spoken to belongs to its configuration; counters
+/// and what its tools were do not.
+pub(super) fn memory_for(target: &Target, known: Option<&Remembered>) -> Memory {
+    let Some(known) = known else { return Memory::new(target.kind()) };
+    let mut memory = known.memory.clone();
+    if let Memory::Mcp(memory) = &mut memory
+        && known.fingerprint != target.fingerprint
+    {
+        memory.era = None;
+        memory.transport = None;
+    }
+    memory
+}
+
+/// Runs the check of the target's kind.
+pub(super) fn look(
+    probe: &Probe,
+    memory: Memory,
+    context: &check::Context,
+) -> Result<(Facts, Memory), check::NotStarted> {
+    match (probe, memory) {
+        (Probe::Mcp(target), Memory::Mcp(memory)) => {
+            let (facts, memory) = check::mcp::check(target, memory, context)?;
+            Ok((Facts::Mcp(facts), Memory::Mcp(memory)))
+        }
+        (Probe::Service(target), memory @ Memory::Service) => {
+            Ok((Facts::Service(check::service::check(target, context)), memory))
+        }
+        (Probe::Worktree(target), Memory::Worktree(memory)) => {
+            let (facts, memory) = check::worktree::check(target, memory, context);
+            Ok((Facts::Worktree(facts), Memory::Worktree(memory)))
+        }
+        (Probe::Thunes(target), Memory::Thunes(memory)) => {
+            let (facts, memory) = check::thunes::check(target, memory, context);
+            Ok((Facts::Thunes(facts), Memory::Thunes(memory)))
+        }
+        // A memory of another kind cannot come from our own state; treat it as none.
+        (probe, _) => look(probe, Memory::new(kind_of(probe)), context),
+    }
+}
+
+fn kind_of(probe: &Probe) -> Kind {
+    match probe {
+        Probe::Mcp(_) => Kind::Mcp,
+        Probe::Worktree(_) => Kind::Worktree,
+        Probe::Thunes(_) => Kind::Thunes,
+        Probe::Service(_) => Kind::Service,
+    }
+}

@@ -1,0 +1,126 @@
+//! The flow of one pass up to its snapshot: lock, load, plan, choose, check in parallel, merge. What follows (deliver,
+//! save, print) is the caller's: a pass delivers, `check` only prints.
+
+mod as_root;
+pub mod deliver;
+mod dispatch;
+mod due;
+pub mod last_known;
+mod load;
+mod lock;
+mod run;
+pub mod save;
+mod select;
+
+use jiff::Timestamp;
+
+pub use self::select::{Selection, named};
+use crate::clock::{self, Deadline};
+use crate::config::settings::Settings;
+use crate::exit::Failed;
+use crate::log;
+use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
+use crate::plan::due::Turn;
+use crate::plan::{self, Plan};
+use crate::proc;
+use crate::run::merge;
+use crate::state::lock::Lock;
+use crate::state::store::{self, LastPass, State};
+
+/// A pass between its snapshot and its end.
+#[derive(Debug)]
+pub struct Performed {
+    /// What was found.
+    pub snapshot: Snapshot,
+    /// What is to be saved.
+    pub state: State,
+    /// The deadline of the whole pass: deliveries end by it too.
+    pub deadline: Deadline,
+    /// When it began, on the wall clock.
+    pub started_at: Timestamp,
+    /// What was odd on the way.
+    pub warnings: Vec<String>,
+    /// What was said before anything was started, where root runs the pass.
+    pub notice: Option<String>,
+    /// Why the state must not, or cannot, be saved; this alone makes the pass end with exit 1.
+    pub state_trouble: Option<Failed>,
+    /// Held until the pass ends.
+    _lock: Option<Lock>,
+}
+
+/// Checks what is due and selected.
+///
+/// # Errors
+/// Another pass (exit 75), an unknown target name (exit 2), or no threads to be had.
+pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) -> Result<Performed, Failed> {
+    let begun = clock::instant();
+    let started_at = clock::now();
+    // A signal from here on ends every child, lets a replacement under way finish, and ends the pass.
+    catch_signals()?;
+    let deadline = Deadline::after(settings.probe.deadline);
+    let (lock, mut state_trouble) = lock::take_lock(&settings.probe.state_dir)?;
+    let mut loaded = store::load(&settings.probe.state_dir, started_at);
+    let mut state = loaded.state;
+    if loaded.unreadable {
+        // Said once, as what makes the pass fail.
+        let said = loaded.warnings.pop().unwrap_or_default();
+        state_trouble.get_or_insert_with(|| load::unreadable(&settings.probe.state_dir, said));
+    }
+    let Plan { targets, mut warnings, excerpts } = plan::all(settings, &state.excerpts, deadline);
+    state.excerpts = excerpts;
+    warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
+    select::refuse_unknown_names(&targets, selection)?;
+    let notice = as_root::notice(&targets);
+    // Before anything is started. The journal's reader need not be told again every 30 seconds.
+    notice.iter().filter(|notice| !log::to_journal() || !state.warned.contains(notice)).for_each(log::warn);
+
+    let turns = plan::due::turns(&targets, &state.targets, state.created_at, started_at);
+    let is_due: Vec<bool> = targets
+        .iter()
+        .zip(&turns)
+        .map(|(target, turn)| selection.takes(target) && (selection.fresh || *turn == Turn::Now))
+        .collect();
+    let checks_end = deadline.minus(run::reserve(settings));
+    let fates = run::check_all(settings, &targets, &is_due, &state, checks_end, started_at, show_progress)?;
+
+    let elapsed = begun.elapsed();
+    let mut entries: Vec<Entry> = targets
+        .into_iter()
+        .zip(fates)
+        .map(|(target, fate)| merge::settle(target, fate, started_at, elapsed, &mut state.targets))
+        .collect();
+    due::note_next_due(&mut entries, &state, started_at);
+    let planned: std::collections::BTreeSet<String> =
+        entries.iter().map(|entry| entry.target.id().to_string()).collect();
+    state.forget_unplanned(started_at, |id| planned.contains(id));
+    let snapshot = Snapshot {
+        pass: PassFacts {
+            started_at,
+            duration: begun.elapsed(),
+            deadline_exceeded: entries.iter().any(|entry| entry.outcome == Outcome::TimedOut),
+            output_failures: save::failures_of(settings, &state),
+            pass_failures: state.pass_failures,
+            counting: !loaded.unreadable,
+        },
+        entries,
+        labels: settings.probe.labels.clone(),
+    };
+    state.last_pass = Some(LastPass {
+        started_at,
+        duration: snapshot.pass.duration,
+        deadline_exceeded: snapshot.pass.deadline_exceeded,
+    });
+    Ok(Performed { snapshot, state, deadline, started_at, warnings, notice, state_trouble, _lock: lock })
+}
+
+/// From here on a signal ends every child before it ends the command.
+pub fn catch_signals() -> Result<(), Failed> {
+    proc::signals::install().map_err(|error| Failed::no_signals(&error))
+}
+
+/// Says what was odd, once each.
+pub fn say_warnings(warnings: &[String]) {
+    for warning in warnings {
+        log::warn(warning);
+    }
+}

@@ -1,0 +1,74 @@
+//! What a pass leaves to the next one: the history and the state.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use super::Performed;
+use crate::config::settings::Settings;
+use crate::exit::Failed;
+use crate::fs::remedy::remedy;
+use crate::log;
+use crate::model::delivery::Delivery;
+use crate::model::history::{Record, Written};
+use crate::state::history;
+use crate::state::store::{self, State};
+
+/// Adds the pass to the history. A history that cannot be written costs a report, not the pass.
+pub fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) {
+    if performed.state_trouble.is_some() {
+        return;
+    }
+    let failed = deliveries.iter().filter(|delivery| delivery.error.is_some());
+    let failed: Vec<String> = failed.map(|delivery| delivery.output.to_owned()).collect();
+    let keep = |before: &Written| {
+        let (record, written) = Record::of(&performed.snapshot, failed.clone(), before);
+        history::append(&settings.probe.state_dir, &record).map(|()| written)
+    };
+    let kept = match keep(&performed.state.written) {
+        // Somebody has removed the day's file: begin it anew.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => keep(&Written::default()),
+        kept => kept,
+    };
+    match kept {
+        Ok(written) => performed.state.written = written,
+        Err(error) => {
+            let place = history::directory(&settings.probe.state_dir);
+            log::warn(format!("the history of this pass is not kept: {error}; {}", remedy(&place, &error)));
+        }
+    }
+}
+
+/// Counts what failed and saves the state. Says whether that worked.
+pub fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) -> bool {
+    let state = &mut performed.state;
+    let names = settings.output.names();
+    state.output_failures.retain(|name, _| names.contains(&name.as_str()));
+    for failed in deliveries.iter().filter(|delivery| delivery.error.is_some()) {
+        count(&mut state.output_failures, failed.output);
+    }
+    if performed.state_trouble.is_some() || deliveries.iter().any(|delivery| delivery.error.is_some()) {
+        state.pass_failures += 1;
+    }
+    if performed.state_trouble.is_none()
+        && let Err(error) = store::save(&settings.probe.state_dir, state)
+    {
+        performed.state_trouble = Some(not_saved(settings, &error));
+    }
+    performed.state_trouble.is_none()
+}
+
+/// The failures of every configured output so far; one that never failed has its zero.
+pub(super) fn failures_of(settings: &Settings, state: &State) -> BTreeMap<String, u64> {
+    let names = settings.output.names().into_iter();
+    names.map(|name| (name.to_owned(), state.output_failures.get(name).copied().unwrap_or(0))).collect()
+}
+
+/// Adds one to a counter.
+fn count(counters: &mut BTreeMap<String, u64>, name: &str) {
+    *counters.entry(name.to_owned()).or_default() += 1;
+}
+
+/// The state that could not be saved; the error names the file.
+pub fn not_saved(settings: &Settings, error: &io::Error) -> Failed {
+    Failed::trouble(error.to_string(), remedy(&store::path(&settings.probe.state_dir), error))
+}
