@@ -3,7 +3,6 @@
 pub mod checkup;
 pub mod delivery;
 pub mod digest;
-pub mod excerpt;
 pub mod history;
 pub mod listing;
 pub mod mcp;

@@ -32,7 +32,7 @@ pub fn recall(settings: &Settings) -> Recalled {
     let loaded = store::peek(&settings.probe.state_dir, now);
     let state = loaded.state;
     let deadline = Deadline::after(settings.probe.deadline);
-    let Plan { targets, mut warnings, .. } = plan::all(settings, &state.excerpts, deadline);
+    let Plan { targets, mut warnings } = plan::all(settings, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
     let turns = plan::due::turns(&targets, &state.targets, state.created_at, now);
     let entries = targets

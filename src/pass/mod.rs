@@ -66,8 +66,7 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
         let said = loaded.warnings.pop().unwrap_or_default();
         state_trouble.get_or_insert_with(|| load::unreadable(&settings.probe.state_dir, said));
     }
-    let Plan { targets, mut warnings, excerpts } = plan::all(settings, &state.excerpts, deadline);
-    state.excerpts = excerpts;
+    let Plan { targets, mut warnings } = plan::all(settings, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
     select::refuse_unknown_names(&targets, selection)?;
     let notice = as_root::notice(&targets);

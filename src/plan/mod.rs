@@ -4,7 +4,6 @@
 
 use crate::clock::Deadline;
 use crate::config::settings::Settings;
-use crate::model::excerpt::Excerpts;
 use crate::model::target::Target;
 
 use self::surroundings::Surroundings;
@@ -18,11 +17,11 @@ pub mod surroundings;
 pub mod thunes;
 pub mod worktrees;
 
-/// Everything there is to check, by the settings. `excerpts` is what an earlier plan has learnt of large files.
-pub fn all(settings: &Settings, excerpts: &Excerpts, deadline: Deadline) -> Plan {
+/// Everything there is to check, by the settings.
+pub fn all(settings: &Settings, deadline: Deadline) -> Plan {
     let surroundings = Surroundings::of_process();
     let mut plan = Plan::default();
-    plan.add(mcp::plan(settings, &surroundings, excerpts, deadline));
+    plan.add(mcp::plan(settings, &surroundings, deadline));
     plan.add(worktrees::plan(&settings.worktree, &settings.probe.records_dir(), deadline));
     plan.add(thunes::plan(settings));
     plan.add(services::plan(settings));
@@ -36,14 +35,11 @@ pub struct Plan {
     pub targets: Vec<Target>,
     /// Sentences about what could not be read or is ambiguous: each names the file. Warnings never end a pass.
     pub warnings: Vec<String>,
-    /// What need not be read of the clients' large files while they stay as they are: for the next plan.
-    pub excerpts: Excerpts,
 }
 
 impl Plan {
     fn add(&mut self, other: Plan) {
         self.targets.extend(other.targets);
-        self.excerpts.extend(other.excerpts);
         for warning in other.warnings {
             // Two kinds of targets may have met the same file.
             if !self.warnings.contains(&warning) {

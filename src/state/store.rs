@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::fs;
-use crate::model::excerpt::Excerpts;
 use crate::model::history::Written;
 use crate::model::observation::Remembered;
 
@@ -41,8 +40,6 @@ pub struct State {
     pub written: Written,
     /// What the last pass warned of: a timer's next pass need not say it again.
     pub warned: Vec<String>,
-    /// What need not be read of the clients' large files.
-    pub excerpts: Excerpts,
 }
 
 /// The last pass, as far as others may ask about it.
@@ -74,8 +71,6 @@ struct OnDisk<T> {
     written: Written,
     #[serde(default)]
     warned: Vec<String>,
-    #[serde(default)]
-    excerpts: Excerpts,
 }
 
 /// The file's shape, written.
@@ -89,8 +84,6 @@ struct ToDisk<'a> {
     last_pass: Option<LastPass>,
     written: &'a Written,
     warned: &'a [String],
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    excerpts: &'a Excerpts,
 }
 
 /// A loaded state and what was odd about it.
@@ -115,7 +108,6 @@ impl State {
             last_pass: None,
             written: Written::default(),
             warned: Vec::new(),
-            excerpts: Excerpts::new(),
         }
     }
 
@@ -217,7 +209,6 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), Strin
         last_pass: disk.last_pass,
         written: disk.written,
         warned: disk.warned,
-        excerpts: disk.excerpts,
     };
     Ok((state, warnings))
 }
@@ -242,7 +233,6 @@ fn one_by_one(bytes: &[u8], warnings: &mut Vec<String>) -> Result<OnDisk<Remembe
         last_pass: disk.last_pass,
         written: disk.written,
         warned: disk.warned,
-        excerpts: disk.excerpts,
     })
 }
 
@@ -275,11 +265,10 @@ pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
 /// # Errors
 /// Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
 pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
-    let State { created_at, targets, output_failures, pass_failures, last_pass, written, warned, excerpts } = state;
+    let State { created_at, targets, output_failures, pass_failures, last_pass, written, warned } = state;
     let (created_at, pass_failures, last_pass) = (*created_at, *pass_failures, *last_pass);
     let version = VERSION;
-    let disk =
-        ToDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned, excerpts };
+    let disk = ToDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned };
     // A target takes some 700 bytes.
     let mut bytes = Vec::with_capacity(1024 * (targets.len() + 4));
     serde_json::to_writer(&mut bytes, &disk)?;
@@ -290,7 +279,6 @@ pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::excerpt::Excerpt;
     use crate::model::mcp::{McpFacts, McpMemory};
     use crate::model::observation::{Facts, Memory, Observation};
 
@@ -315,7 +303,6 @@ mod tests {
         state.targets.insert("mcp/a\n\"b".into(), remembered(100));
         state.output_failures.insert("textfile".into(), 3);
         state.pass_failures = 2;
-        state.excerpts.insert("/home/a/.claude.json".into(), Excerpt { stamp: "1:2".into(), skips: vec![(5, 4096)] });
         state
     }
 

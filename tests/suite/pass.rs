@@ -315,27 +315,3 @@ fn the_line_of_a_pass_stays_readable_with_no_target_with_one_and_with_many_in_tr
     assert!(many.contains("service/s19 (down) and 5 more; "), "{many}");
     assert!(!many.contains("service/s20"), "{many}");
 }
-
-#[test]
-fn of_a_large_list_that_has_settled_the_state_keeps_where_the_rest_lies() {
-    let lab = Lab::new();
-    lab.config("[worktree]\nrepos = []\n");
-    let history = vec!["a pasted t0ken"; 30_000];
-    let list = serde_json::json!({"history": history, "mcpServers": {"a": {"command": "no-such-command"}}});
-    let list = lab.write("home/.claude.json", list.to_string());
-    let pass = || {
-        let document = json(&lab.run(["--format", "json"]).expect_code(0).stdout());
-        assert_eq!(target(&document, "a")["verdict"], "down");
-        let state = std::fs::read_to_string(lab.path().join("state/state.json")).expect("a state");
-        assert!(!state.contains("t0ken"), "nothing of what stands there");
-        json(&state)["excerpts"].clone()
-    };
-    assert_eq!(pass(), Value::Null, "it may be written once more within the same tick of its file system's clock");
-    std::thread::sleep(Duration::from_millis(2_100));
-    let kept = pass();
-    assert_eq!(kept.as_object().map(serde_json::Map::len), Some(1), "{kept}");
-    assert_eq!(pass(), kept);
-    std::fs::remove_file(list).expect("removed");
-    lab.write("home/.claude.json", r#"{"mcpServers": {"a": {"command": "no-such-command"}}}"#);
-    assert_eq!(pass(), Value::Null);
-}

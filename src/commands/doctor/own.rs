@@ -8,7 +8,6 @@ use crate::config::settings::Settings;
 use crate::exit::Failed;
 use crate::fs::{self, access};
 use crate::model::checkup::{Finding, Link, age};
-use crate::model::excerpt::Excerpts;
 use crate::model::listing::ClientFile;
 use crate::model::mcp::Reach;
 use crate::model::reason::Reason;
@@ -51,7 +50,7 @@ pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
     let deadline = Deadline::after(CLIENTS_PATIENCE);
     let surroundings = Surroundings::of_process();
     let files = plan::mcp::files(settings, &surroundings, deadline);
-    let Plan { targets, warnings, .. } = plan::mcp::plan(settings, &surroundings, &Excerpts::new(), deadline);
+    let Plan { targets, warnings, .. } = plan::mcp::plan(settings, &surroundings, deadline);
     let present = files.iter().filter(|file| file.present);
     let mut findings: Vec<Finding> = present.map(|file| client(file, &targets)).collect();
     let fix = "correct the file; lab-probe list --verbose shows what was found where";

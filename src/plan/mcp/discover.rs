@@ -17,7 +17,6 @@ use super::resolve::Scene;
 use super::sources::{self, Source};
 use super::trust::TrustStore;
 use crate::clock::Deadline;
-use crate::model::excerpt::Excerpts;
 use crate::model::mcp::Reach;
 use crate::plan::surroundings::Surroundings;
 
@@ -42,8 +41,6 @@ pub(super) struct Search<'a> {
     pub(super) trusted: &'a TrustStore,
     /// Certificates trusted besides the system's.
     pub(super) ca_file: Option<&'a Path>,
-    /// What need not be read of large files.
-    pub(super) excerpts: &'a Excerpts,
 }
 
 /// What was found.
@@ -53,14 +50,12 @@ pub(super) struct Found {
     pub(super) candidates: Vec<Candidate>,
     /// Files that could not be read, and other oddities.
     pub(super) warnings: Vec<String>,
-    /// What need not be read of the large files among them while they stay as they are.
-    pub(super) excerpts: Excerpts,
 }
 
 /// Looks at every place and reads every server.
 pub(super) fn discover(search: &Search<'_>, deadline: Deadline) -> Found {
-    let sources::Sources { read: sources, warnings, excerpts } = sources::collect(search, deadline);
-    Found { excerpts, ..servers(search, &sources, warnings, deadline) }
+    let sources::Sources { read: sources, warnings } = sources::collect(search, deadline);
+    servers(search, &sources, warnings, deadline)
 }
 
 /// Reads every server of files that have been read.

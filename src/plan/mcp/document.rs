@@ -4,11 +4,8 @@
 //! capped before this, nesting is capped here, and no message ever quotes the file, which may hold tokens.
 
 use std::fmt;
-use std::ops::Range;
 
 use serde_json::{Map, Value};
-
-use super::{excerpt, pick};
 
 /// The syntax of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,18 +32,10 @@ pub(super) struct SyntaxError {
 /// What a file holds.
 #[derive(Clone, PartialEq)]
 pub(super) struct Document {
-    /// The table at its root; empty for an empty file. Of JSON only what [`pick`] wants.
+    /// The table at its root; empty for an empty file.
     pub(super) root: Map<String, Value>,
     /// Set for JSON that has comments or trailing commas.
     pub(super) relaxed: bool,
-    /// Long stretches of the file that nothing was kept of, see [`pick::wanted`].
-    pub(super) skipped: Vec<Range<usize>>,
-}
-
-impl Document {
-    fn of(root: Map<String, Value>) -> Document {
-        Document { root, relaxed: false, skipped: Vec::new() }
-    }
 }
 
 /// Files hold tokens, so only the keys at the top are shown.
@@ -61,34 +50,31 @@ impl fmt::Debug for Document {
 /// # Errors
 /// [`SyntaxError`] with the place for anything that is not a table in this syntax.
 pub(super) fn parse(bytes: &[u8], syntax: Syntax) -> Result<Document, SyntaxError> {
-    let mark = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let bytes = &bytes[mark..];
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|e| {
         let valid = String::from_utf8_lossy(&bytes[..e.valid_up_to()]);
         at_offset(&valid, valid.len(), "not UTF-8 text")
     })?;
     if text.trim().is_empty() {
-        return Ok(Document::of(Map::new()));
+        return Ok(Document { root: Map::new(), relaxed: false });
     }
-    let (value, relaxed, skipped) = match syntax {
+    let (value, relaxed) = match syntax {
         Syntax::Json => json(text)?,
-        Syntax::Toml => (toml(text)?, false, Vec::new()),
-        Syntax::Yaml => (yaml(text)?, false, Vec::new()),
+        Syntax::Toml => (toml(text)?, false),
+        Syntax::Yaml => (yaml(text)?, false),
     };
-    let skipped = skipped.into_iter().map(|skip| skip.start + mark..skip.end + mark).collect();
     match value {
-        Value::Object(root) => Ok(Document { relaxed, skipped, ..Document::of(root) }),
-        Value::Null => Ok(Document { relaxed, ..Document::of(Map::new()) }),
+        Value::Object(root) => Ok(Document { root, relaxed }),
+        Value::Null => Ok(Document { root: Map::new(), relaxed }),
         _ => Err(SyntaxError { line: 1, column: 1, message: "expected a table of settings at the top".into() }),
     }
 }
 
-/// Strict JSON first: it is the common case, and of large files only the wanted part is kept. What it refuses is tried
-/// with comments and trailing commas; the error shown is the tolerant parser's. Both stop at a nesting depth of their
-/// own (128 and 512).
-fn json(text: &str) -> Result<(Value, bool, Vec<Range<usize>>), SyntaxError> {
-    if let Ok((value, skipped)) = pick::wanted(text, excerpt::STRETCH) {
-        return Ok((value, false, skipped));
+/// Strict JSON first: it is the common case. What it refuses is tried with comments and trailing commas; the error
+/// shown is the tolerant parser's. Both stop at a nesting depth of their own (128 and 512).
+fn json(text: &str) -> Result<(Value, bool), SyntaxError> {
+    if let Ok(value) = serde_json::from_str(text) {
+        return Ok((value, false));
     }
     let options = jsonc_parser::ParseOptions {
         allow_comments: true,
@@ -102,7 +88,7 @@ fn json(text: &str) -> Result<(Value, bool, Vec<Range<usize>>), SyntaxError> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    jsonc_parser::parse_to_serde_value(text, &options).map(|value| (value, true, Vec::new())).map_err(|e| SyntaxError {
+    jsonc_parser::parse_to_serde_value(text, &options).map(|value| (value, true)).map_err(|e| SyntaxError {
         line: e.line_display(),
         column: e.column_display(),
         message: lower_first(&e.kind().to_string()),

@@ -14,7 +14,6 @@ use super::places::Place;
 use super::sources::Source;
 use super::trust::TrustStore;
 use crate::clock::Deadline;
-use crate::model::excerpt::Excerpts;
 use crate::model::mcp::Reach;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::surroundings::{Platform, Surroundings};
@@ -52,7 +51,6 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
         repositories: &[],
         trusted: &TrustStore::default(),
         ca_file: None,
-        excerpts: &Excerpts::new(),
     };
     for gate in [None, Some(Failure::new(Reason::Untrusted, "nobody has allowed it"))] {
         let gated = gate.is_some();

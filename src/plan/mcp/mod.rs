@@ -11,13 +11,11 @@ mod clients;
 mod discover;
 mod document;
 mod entry;
-mod excerpt;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod gemini;
 pub mod inspect;
 mod merge;
-mod pick;
 mod places;
 mod readers;
 mod resolve;
@@ -38,7 +36,6 @@ use super::fingerprint::Key;
 use super::surroundings::Surroundings;
 use crate::clock::Deadline;
 use crate::config::settings::{ServerReach, ServerSettings, Settings};
-use crate::model::excerpt::Excerpts;
 use crate::model::listing::ClientFile;
 use crate::model::mcp::{HealthScript, HttpServer, McpTarget, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
@@ -104,9 +101,8 @@ const OWN: &str = "lab-probe";
 /// How long discovery may take in all where file systems do not answer; the checks need the rest of the pass.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(6);
 
-/// Every MCP server to report on: by hand, by health script, discovered, and expected but found nowhere. `excerpts` is
-/// what an earlier plan has learnt of large files.
-pub fn plan(settings: &Settings, surroundings: &Surroundings, excerpts: &Excerpts, deadline: Deadline) -> Plan {
+/// Every MCP server to report on: by hand, by health script, discovered, and expected but found nowhere.
+pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline) -> Plan {
     let mcp = &settings.mcp;
     let mut plan = Plan::default();
     let (trusted, warning) = TrustStore::load(&settings.probe.state_dir);
@@ -118,11 +114,9 @@ pub fn plan(settings: &Settings, surroundings: &Surroundings, excerpts: &Excerpt
         repositories: repositories(settings),
         trusted: &trusted,
         ca_file: mcp.ca_file.as_deref(),
-        excerpts,
     };
     let found = discover::discover(&search, deadline.sooner(DISCOVERY_LIMIT));
     plan.warnings.extend(found.warnings);
-    plan.excerpts = found.excerpts;
 
     let mut own = by_hand(settings);
     own.extend(scripts(settings, &own, &mut plan.warnings));

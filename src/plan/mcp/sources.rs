@@ -4,7 +4,6 @@
 //! lie on a mount that never answers, and is looked at with [`patience`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,14 +14,12 @@ use super::claude;
 use super::clients::{Client, GENERIC, Scope, by_container, by_path};
 use super::discover::Search;
 use super::document::{self, Document, Syntax, SyntaxError};
-use super::excerpt::Reader;
 use super::inspect::PROJECT_LIMIT;
 use super::places::{self, Place, Project};
 use super::trust::{self, Standing, TrustStore};
 use crate::clock::Deadline;
 use crate::fs::access::{self, Exposure};
 use crate::fs::explained;
-use crate::model::excerpt::Excerpts;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::patience;
 use crate::plan::surroundings::Surroundings;
@@ -52,8 +49,6 @@ pub(super) struct Sources {
     pub(super) read: Vec<Source>,
     /// A sentence about each that could not.
     pub(super) warnings: Vec<String>,
-    /// What need not be read of the large ones next time.
-    pub(super) excerpts: Excerpts,
 }
 
 /// What decides whether a file is read and believed.
@@ -77,9 +72,8 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
         own: BTreeSet::new(),
         trusted: search.trusted.clone(),
     };
-    let mut large = Reader::new(search.excerpts);
     for place in places::own(search.surroundings) {
-        rules.read_place(place, Some(&mut large), &mut sources);
+        rules.read_place(place, &mut sources);
     }
     rules.own = sources.read.iter().map(|source| source.canonical.clone()).collect();
     let projects = projects(search.surroundings, search.repositories, deadline, &mut sources.warnings);
@@ -91,7 +85,6 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
     let mut all = read_named(others, deadline);
     all.read.append(&mut sources.read);
     all.warnings.splice(0..0, sources.warnings);
-    all.excerpts = large.learnt;
     all
 }
 
@@ -169,7 +162,7 @@ impl Rules {
         let read = patience::each(projects.clone(), patience::LIMIT, deadline, move |project| {
             let mut sources = Sources::default();
             for place in places::of_project(project) {
-                rules.read_place(place, None, &mut sources);
+                rules.read_place(place, &mut sources);
             }
             sources
         });
@@ -179,7 +172,7 @@ impl Rules {
     }
 
     /// Reads a client's file in its usual place, if it is there.
-    fn read_place(&self, place: Place, large: Option<&mut Reader<'_>>, sources: &mut Sources) {
+    fn read_place(&self, place: Place, sources: &mut Sources) {
         // Most of the table is not there: one question, where resolving the path would be several.
         match std::fs::symlink_metadata(&place.path) {
             Ok(_) => {}
@@ -194,18 +187,11 @@ impl Rules {
         };
         let named = self.named.contains(&canonical);
         if (self.discover || named) && !self.own.contains(&canonical) {
-            sources.read.extend(self.source(place, canonical, named, large, &mut sources.warnings));
+            sources.read.extend(self.source(place, canonical, named, &mut sources.warnings));
         }
     }
 
-    fn source(
-        &self,
-        place: Place,
-        canonical: PathBuf,
-        named: bool,
-        large: Option<&mut Reader<'_>>,
-        warnings: &mut Vec<String>,
-    ) -> Option<Source> {
+    fn source(&self, place: Place, canonical: PathBuf, named: bool, warnings: &mut Vec<String>) -> Option<Source> {
         let outside = place.project.as_ref().filter(|project| !is_inside(&canonical, &project.directory));
         if outside.is_some() && !named {
             let shown = place.path.display();
@@ -215,21 +201,11 @@ impl Rules {
             return None;
         }
         let limit = if place.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
-        let (document, gate) = match large {
-            // The user's own: nobody asks what else is in it.
-            Some(large) if place.scope == Scope::User && place.client.syntax == Syntax::Json => {
-                let read = |file: &File| large.document(&canonical, file, limit);
-                let (parsed, exposed) = read_file(&place.path, read, warnings)?;
-                (told(&place.path, parsed, warnings)?, exposed)
-            }
-            _ => {
-                let (bytes, exposed) = read_file(&place.path, |file| crate::fs::read_open(file, limit), warnings)?;
-                let document = told(&place.path, document::parse(&bytes, place.client.syntax), warnings)?;
-                let to_be_trusted = place.scope == Scope::Project && !named;
-                let untrusted = || to_be_trusted.then(|| untrusted(&canonical, &bytes, &self.trusted)).flatten();
-                (document, exposed.or_else(untrusted))
-            }
-        };
+        let (bytes, exposed) = read_file(&place.path, limit, warnings)?;
+        let document = told(&place.path, document::parse(&bytes, place.client.syntax), warnings)?;
+        let to_be_trusted = place.scope == Scope::Project && !named;
+        let untrusted = || to_be_trusted.then(|| untrusted(&canonical, &bytes, &self.trusted)).flatten();
+        let gate = exposed.or_else(untrusted);
         let switched_off = switched_off(&place, warnings)?;
         Some(Source { place, canonical, document, gate, switched_off })
     }
@@ -249,7 +225,7 @@ fn named_source(path: &Path, warnings: &mut Vec<String>) -> Option<Source> {
             return None;
         }
     };
-    let (bytes, gate) = read_file(path, |file| crate::fs::read_open(file, USER_LIMIT), warnings)?;
+    let (bytes, gate) = read_file(path, USER_LIMIT, warnings)?;
     let by_name = by_path(path);
     let syntax = by_name.map_or_else(|| syntax_of(path), |client| client.syntax);
     let document = told(path, document::parse(&bytes, syntax), warnings)?;
@@ -285,14 +261,10 @@ fn identify(by_name: Option<&'static Client>, syntax: Syntax, root: &Map<String,
     by_name.or_else(|| by_container(syntax, |key| root.contains_key(key))).or(root.is_empty().then_some(&GENERIC))
 }
 
-/// What `read` makes of a file, and why it is not to be believed, if so.
-fn read_file<T>(
-    path: &Path,
-    read: impl FnOnce(&File) -> io::Result<T>,
-    warnings: &mut Vec<String>,
-) -> Option<(T, Option<Failure>)> {
+/// The bytes of a file, and why it is not to be believed, if so.
+fn read_file(path: &Path, limit: u64, warnings: &mut Vec<String>) -> Option<(Vec<u8>, Option<Failure>)> {
     let opened = crate::fs::open_regular(path);
-    match opened.and_then(|file| Ok((read(&file)?, access::exposure(path, &file)?))) {
+    match opened.and_then(|file| Ok((crate::fs::read_open(&file, limit)?, access::exposure(path, &file)?))) {
         Ok((read, exposure)) => Some((read, exposure.map(|e| exposed(path, &e, warnings)))),
         // Gone since it was seen.
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,

@@ -12,7 +12,6 @@ use std::time::Duration;
 use lab_probe::clock::Deadline;
 use lab_probe::config::environment::Environment;
 use lab_probe::config::settings::Settings;
-use lab_probe::model::excerpt::Excerpts;
 use lab_probe::model::mcp::{HttpTransport, Reach};
 use lab_probe::model::secret::Secret;
 use lab_probe::model::target::Probe;
@@ -65,7 +64,7 @@ impl Tree {
     }
 
     fn plan(&self) -> Plan {
-        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings, &Excerpts::new(), patiently())
+        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings, patiently())
     }
 }
 
