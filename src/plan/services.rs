@@ -32,7 +32,7 @@ pub fn plan(settings: &Settings) -> Plan {
             origins: origins.clone(),
         }
     });
-    Plan { targets: targets.collect(), warnings, ..Plan::default() }
+    Plan { targets: targets.collect(), warnings }
 }
 
 /// For a unit, every unit of the same manager; each once.
