@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::Deadline;
-use crate::proc::Places;
+use crate::proc::{Places, ProcessTable};
 
 pub mod mcp;
 pub mod service;
@@ -28,12 +28,20 @@ pub struct Context {
     pub started_at: Timestamp,
     /// Places for starting programs.
     pub places: Arc<Places>,
+    /// The processes of this machine, read once a pass.
+    pub processes: Arc<ProcessTable>,
 }
 
 impl Context {
     /// The context of a check that begins now.
     pub fn new(timeout: Duration, pass_deadline: Deadline, started_at: Timestamp, places: Arc<Places>) -> Self {
-        Context { deadline: pass_deadline.sooner(timeout), pass_deadline, timeout, started_at, places }
+        let deadline = pass_deadline.sooner(timeout);
+        Context { deadline, pass_deadline, timeout, started_at, places, processes: Arc::default() }
+    }
+
+    /// The same with the pass's own table of processes.
+    pub fn with_processes(self, processes: &Arc<ProcessTable>) -> Self {
+        Context { processes: Arc::clone(processes), ..self }
     }
 }
 

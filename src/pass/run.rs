@@ -53,10 +53,11 @@ pub(super) fn check_all(
         return Ok(fates);
     }
     let places = proc::Places::new(settings.probe.max_starts());
+    let processes = Arc::new(proc::ProcessTable::default());
     let mut ran = Vec::new();
     let mut jobs = Vec::new();
     for index in chosen {
-        let job = job(&targets[index], state, checks_end, started_at, &places);
+        let job = job(&targets[index], state, checks_end, started_at, (&places, &processes));
         match job {
             // Nothing to start and nothing to wait for: a thread would cost more than the look.
             Job { lane: Lane::Local, work } if is_free(&targets[index]) => {
@@ -103,18 +104,18 @@ fn job(
     state: &State,
     checks_end: Deadline,
     started_at: Timestamp,
-    places: &Arc<proc::Places>,
+    (places, processes): (&Arc<proc::Places>, &Arc<proc::ProcessTable>),
 ) -> Job<Option<Checked>> {
     let known = state.targets.get(&target.id().to_string());
     let memory = dispatch::memory_for(target, known);
     let probe = target.probe.clone();
     let timeout = target.schedule.timeout;
-    let places = Arc::clone(places);
+    let (places, processes) = (Arc::clone(places), Arc::clone(processes));
     let work = move || {
         let begun = clock::instant();
         // A check ends its program before its deadline is over: that it ran out of time is known by its own word.
         let time_is_the_passs = checks_end.left() < timeout;
-        let context = check::Context::new(timeout, checks_end, started_at, places);
+        let context = check::Context::new(timeout, checks_end, started_at, places).with_processes(&processes);
         let (facts, memory) = dispatch::look(&probe, memory, &context).ok()?;
         let cut_off = checks_end.passed() || time_is_the_passs && facts.ran_out_of_time();
         Some(Checked { facts, memory, duration: begun.elapsed(), cut_off })

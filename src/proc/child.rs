@@ -282,7 +282,7 @@ impl Child {
         // Each one once: to some programs a second SIGTERM means "at once, without tidying up".
         let tree = tree::descendants(self.keeper_pid());
         for process in &tree {
-            process.signal(Signal::TERM);
+            tree::send(process, Signal::TERM);
         }
         if tree.is_empty() {
             self.signal_group(Signal::TERM);

@@ -9,6 +9,7 @@ mod child;
 mod leash;
 mod passthrough;
 mod places;
+pub(crate) mod processes;
 mod pump;
 pub mod signals;
 mod spec;
@@ -22,6 +23,7 @@ pub use capture::{Captured, Limits, Outcome, capture, capture_tail, capture_whil
 pub use child::{Exit, Usage, end_everything};
 pub use passthrough::{PassedThrough, pass_through};
 pub use places::{Place, Places};
+pub use processes::{Process, ProcessTable, Stat};
 pub use pump::{Ended, Event, Force, Pump};
 pub use spec::{CommandSpec, SpawnError};
 pub use tail::Tail;

@@ -1,4 +1,4 @@
-//! Process trees as /proc shows them: who descends from whom, what they have used, and ending them.
+//! Stat trees as /proc shows them: who descends from whom, what they have used, and ending them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,89 +7,42 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use super::processes::{PROC, Stat, pids};
 use crate::clock::{self, Deadline};
 
-/// Where the kernel shows processes (proc(5)).
-const PROC: &str = "/proc";
-
-/// One living process: enough to know it again after its number may have been given to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Process {
-    pub(super) pid: i32,
-    /// When it started, in clock ticks since boot (proc(5), `stat` field 22).
-    started: u64,
-    parent: i32,
-    /// `R`, `S`, `D`, `Z`, `T`, … (field 3).
-    state: u8,
-    /// User and system time so far, in clock ticks (fields 14 and 15).
-    cpu_ticks: u64,
-}
-
-impl Process {
-    fn read(proc: &Path, pid: i32) -> Option<Process> {
-        let text = std::fs::read(proc.join(pid.to_string()).join("stat")).ok()?;
-        Process::parse(pid, &text)
-    }
-
-    fn parse(pid: i32, text: &[u8]) -> Option<Process> {
-        // The name in parentheses may itself hold parentheses and spaces: the last one closes it.
-        let after = text.iter().rposition(|&b| b == b')')?;
-        let text = std::str::from_utf8(text.get(after + 1..)?).ok()?;
-        let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-        // `fields[0]` is field 3 of proc(5).
-        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-        Some(Process {
-            pid,
-            started: number(22)?,
-            parent: fields.get(1)?.parse().ok()?,
-            state: *fields.first()?.as_bytes().first()?,
-            cpu_ticks: number(14)? + number(15)?,
-        })
-    }
-
-    /// Neither running nor waiting for a disk: it waits for somebody.
-    fn waits(self) -> bool {
-        !matches!(self.state, b'R' | b'D')
-    }
-
-    fn is_zombie(self) -> bool {
-        matches!(self.state, b'Z' | b'X')
-    }
-
-    /// Sends a signal to this very process, never to another one that got its number in the meantime.
-    pub(super) fn signal(self, signal: Signal) {
-        let Some(pid) = Pid::from_raw(self.pid) else { return };
-        match pidfd_open(pid, PidfdFlags::empty()) {
-            // The descriptor is bound to whoever has the number now; that it is still the same one is seen afterwards.
-            Ok(descriptor)
-                if Process::read(Path::new(PROC), self.pid).is_some_and(|now| now.started == self.started) =>
-            {
-                let _ = pidfd_send_signal(descriptor, signal);
-            }
-            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
-                let _ = rustix::process::kill_process(pid, signal);
-            }
-            // Gone.
-            _ => {}
+/// Sends a signal to this very process, never to another one that got its number in the meantime.
+pub(super) fn send(process: &Stat, signal: Signal) {
+    let Some(pid) = Pid::from_raw(process.pid) else { return };
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        // The descriptor is bound to whoever has the number now; that it is still the same one is seen afterwards.
+        Ok(descriptor)
+            if Stat::read(Path::new(PROC), process.pid).is_some_and(|now| now.start_ticks == process.start_ticks) =>
+        {
+            let _ = pidfd_send_signal(descriptor, signal);
         }
+        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+        // Gone.
+        _ => {}
     }
 }
 
 /// Every living descendant of `root`; zombies are left out, for they are only waiting to be reaped.
-pub(super) fn descendants(root: i32) -> Vec<Process> {
+pub(super) fn descendants(root: i32) -> Vec<Stat> {
     let proc = Path::new(PROC);
     living(if has_children_files() { by_children_files(proc, root) } else { below(root, &scan(proc)) })
 }
 
 /// The same as it was a moment ago, for looks that many checks take at the same time.
-fn descendants_lately(root: i32) -> Vec<Process> {
+fn descendants_lately(root: i32) -> Vec<Stat> {
     if has_children_files() {
         return descendants(root);
     }
     living(below(root, &shared_scan()))
 }
 
-fn living(mut processes: Vec<Process>) -> Vec<Process> {
+fn living(mut processes: Vec<Stat>) -> Vec<Stat> {
     processes.retain(|process| !process.is_zombie());
     processes
 }
@@ -109,7 +62,7 @@ pub(super) fn is_childless(root: i32) -> bool {
 pub(super) fn dead_children(root: i32) -> Vec<i32> {
     let proc = Path::new(PROC);
     let found = if has_children_files() {
-        children_of(proc, root).into_iter().filter_map(|pid| Process::read(proc, pid)).collect()
+        children_of(proc, root).into_iter().filter_map(|pid| Stat::read(proc, pid)).collect()
     } else {
         scan(proc)
     };
@@ -123,14 +76,14 @@ fn has_children_files() -> bool {
     *THERE.get_or_init(|| Path::new(PROC).join("thread-self/children").exists())
 }
 
-fn by_children_files(proc: &Path, root: i32) -> Vec<Process> {
-    let mut found: Vec<Process> = Vec::new();
+fn by_children_files(proc: &Path, root: i32) -> Vec<Stat> {
+    let mut found: Vec<Stat> = Vec::new();
     let mut seen = BTreeSet::from([root]);
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
         for pid in children_of(proc, parent) {
             if seen.insert(pid)
-                && let Some(process) = Process::read(proc, pid)
+                && let Some(process) = Stat::read(proc, pid)
             {
                 found.push(process);
                 parents.push(pid);
@@ -150,16 +103,14 @@ fn children_of(proc: &Path, pid: i32) -> Vec<i32> {
 }
 
 /// Every process there is.
-fn scan(proc: &Path) -> Vec<Process> {
-    let Ok(entries) = std::fs::read_dir(proc) else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter_map(|pid| Process::read(proc, pid)).collect()
+fn scan(proc: &Path) -> Vec<Stat> {
+    pids(proc).into_iter().flatten().filter_map(|pid| Stat::read(proc, pid)).collect()
 }
 
 /// A scan that all who ask within a moment share: hundreds of processes are read for it.
-fn shared_scan() -> Arc<Vec<Process>> {
+fn shared_scan() -> Arc<Vec<Stat>> {
     const FRESH: Duration = Duration::from_millis(50);
-    static LAST: Mutex<Option<(Instant, Arc<Vec<Process>>)>> = Mutex::new(None);
+    static LAST: Mutex<Option<(Instant, Arc<Vec<Stat>>)>> = Mutex::new(None);
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     match &*last {
         Some((at, processes)) if at.elapsed() < FRESH => Arc::clone(processes),
@@ -171,12 +122,12 @@ fn shared_scan() -> Arc<Vec<Process>> {
     }
 }
 
-fn below(root: i32, all: &[Process]) -> Vec<Process> {
-    let mut children: BTreeMap<i32, Vec<Process>> = BTreeMap::new();
+fn below(root: i32, all: &[Stat]) -> Vec<Stat> {
+    let mut children: BTreeMap<i32, Vec<Stat>> = BTreeMap::new();
     for process in all {
         children.entry(process.parent).or_default().push(*process);
     }
-    let mut found: Vec<Process> = children.remove(&root).unwrap_or_default();
+    let mut found: Vec<Stat> = children.remove(&root).unwrap_or_default();
     let mut next = 0;
     while let Some(parent) = found.get(next) {
         found.extend(children.remove(&parent.pid).unwrap_or_default());
@@ -196,7 +147,7 @@ impl Activity {
     pub(super) fn of(root: i32) -> Activity {
         let tree = descendants_lately(root);
         Activity {
-            all_wait: tree.iter().all(|p| p.waits()),
+            all_wait: tree.iter().all(|p| !matches!(p.state, b'R' | b'D')),
             processes: tree.iter().map(|p| (p.pid, p.cpu_ticks)).collect(),
         }
     }
@@ -222,16 +173,16 @@ pub(super) fn kill_all(root: i32, until: Deadline, mut is_gone: impl FnMut() -> 
     let mut rounds = 0_u32;
     while !is_gone() && !until.passed() {
         let living = descendants(root);
-        let fresh: Vec<&Process> = living.iter().filter(|p| !stopped.contains(&(p.pid, p.started))).collect();
+        let fresh: Vec<&Stat> = living.iter().filter(|p| !stopped.contains(&(p.pid, p.start_ticks))).collect();
         let settled = fresh.is_empty();
         for process in fresh {
-            process.signal(Signal::STOP);
-            stopped.insert((process.pid, process.started));
+            send(process, Signal::STOP);
+            stopped.insert((process.pid, process.start_ticks));
         }
         rounds += 1;
         if settled || rounds.is_multiple_of(PATIENCE) {
             for process in &living {
-                process.signal(Signal::KILL);
+                send(process, Signal::KILL);
             }
             std::thread::sleep(ROUND.min(until.left()));
         }
@@ -241,17 +192,17 @@ pub(super) fn kill_all(root: i32, until: Deadline, mut is_gone: impl FnMut() -> 
 /// Where the time for [`kill_all`] was too short: nobody may stay stopped, for what is stopped never ends. Keepers go on:
 /// they end what they keep when `root` is gone. Everybody else is killed, orphans of a killed keeper included.
 pub(super) fn leave_to_keepers(root: i32) {
-    let (keepers, others): (Vec<Process>, Vec<Process>) =
+    let (keepers, others): (Vec<Stat>, Vec<Stat>) =
         descendants(root).into_iter().partition(|process| process.parent == root && runs_this_program(process.pid));
     release(&keepers, &others);
 }
 
-fn release(keepers: &[Process], others: &[Process]) {
+fn release(keepers: &[Stat], others: &[Stat]) {
     for process in others {
-        process.signal(Signal::KILL);
+        send(process, Signal::KILL);
     }
     for keeper in keepers {
-        keeper.signal(Signal::CONT);
+        send(keeper, Signal::CONT);
     }
 }
 
@@ -264,15 +215,6 @@ fn runs_this_program(pid: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_stat_line_is_read_whatever_the_program_is_called() {
-        let line = b"42 (a) S 1 (b)) R 7 42 42 0 -1 4194560 1 0 0 0 12 34 0 0 20 0 1 0 987 1 1 18446744073709551615";
-        let process = Process::parse(42, line).expect("parsed");
-        assert_eq!((process.parent, process.cpu_ticks, process.started), (7, 46, 987));
-        assert!(!process.waits());
-        assert_eq!(Process::parse(1, b"1 (x) S"), None);
-    }
 
     /// A /proc of processes (number, parent, state), with the lists of children that some kernels have.
     fn fixture(processes: &[(i32, i32, char)]) -> tempfile::TempDir {
@@ -308,7 +250,7 @@ mod tests {
             (15, 12, 'S'),
             (20, 1, 'S'),
         ]);
-        let sorted = |found: Vec<Process>| {
+        let sorted = |found: Vec<Stat>| {
             let mut pids: Vec<i32> = living(found).iter().map(|process| process.pid).collect();
             pids.sort_unstable();
             pids
@@ -340,13 +282,13 @@ mod tests {
         while descendants(pid).is_empty() {
             assert!(!deadline.passed(), "no grandchild");
         }
-        let own = Process::read(Path::new(PROC), pid).expect("the shell");
+        let own = Stat::read(Path::new(PROC), pid).expect("the shell");
         let this = i32::try_from(std::process::id()).expect("a pid");
         assert!(runs_this_program(this) && !runs_this_program(pid), "the shell is no keeper");
-        own.signal(Signal::STOP);
-        descendants(pid)[0].signal(Signal::STOP);
+        send(&own, Signal::STOP);
+        send(&descendants(pid)[0], Signal::STOP);
         release(&[own], &descendants(pid));
-        while Process::read(Path::new(PROC), pid).is_some_and(|now| now.state == b'T') || !descendants(pid).is_empty() {
+        while Stat::read(Path::new(PROC), pid).is_some_and(|now| now.state == b'T') || !descendants(pid).is_empty() {
             assert!(!deadline.passed(), "stopped still");
         }
         shell.kill().expect("killed");

@@ -17,7 +17,7 @@ pub fn check(target: &ServiceTarget, context: &Context) -> ServiceFacts {
         ServiceLook::Http(look) => return url::check(look, context.deadline),
         ServiceLook::Tcp(address) => tcp::check(address, context.deadline),
         ServiceLook::Unit { name, user } => unit::check(name, *user, &target.units, context),
-        ServiceLook::Process(pattern) => process::check(pattern, std::path::Path::new("/proc")),
+        ServiceLook::Process(pattern) => process::check(pattern, &context.processes),
         ServiceLook::Unreachable(failure) => return ServiceFacts::failed(failure.clone()),
     };
     let facts = match found {

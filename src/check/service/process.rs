@@ -5,16 +5,9 @@
 //! has a slash too. So `run_scheduler.py` finds `python3 /srv/thunes/run_scheduler.py --paper`, but neither
 //! `vim run_scheduler.py` nor `tail -f run_scheduler.py.log`, which a search for a piece of text would find.
 
-use std::path::Path;
-
 use super::Found;
 use crate::model::reason::{Failure, Reason};
-
-/// A command line is looked at this far: words that far behind name nothing any more.
-const MOST_COMMAND_BYTES: u64 = 64 << 10;
-
-/// No line of descent is longer, unless processes came and went while it was followed.
-const MOST_GENERATIONS: usize = 64;
+use crate::proc::ProcessTable;
 
 /// Programs whose own name says nothing about what they run. Version suffixes (`python3.11`) are taken off first.
 const LAUNCHERS: &[&str] = &[
@@ -22,69 +15,19 @@ const LAUNCHERS: &[&str] = &[
     "pypy", "python", "ruby", "setsid", "sh", "stdbuf", "sudo", "timeout", "uv", "uvx", "zsh",
 ];
 
-pub(super) fn check(pattern: &str, proc_root: &Path) -> Found {
+pub(super) fn check(pattern: &str, processes: &ProcessTable) -> Found {
     let wanted: Vec<&str> = pattern.split_whitespace().collect();
-    let listed = std::fs::read_dir(proc_root).map_err(|e| {
+    let listed = processes.all().map_err(|e| {
         Failure::new(Reason::SpawnFailed, format!("the processes of this machine cannot be listed: {e}"))
             .with_hint("let lab-probe read /proc (for the timer: ProtectProc= and ProcSubset= of the unit)")
     })?;
-    let own = std::process::id();
-    let pids = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    let found = |&pid: &u32| runs(&proc_root.join(pid.to_string()), &wanted) && !belongs_to(proc_root, pid, own);
-    let count = pids.filter(found).count();
-    match count {
+    // What the pass itself has started does not show that the service runs.
+    match listed.filter(|process| matches(&process.arguments, &wanted) && !processes.is_own(process)).count() {
         0 => Err(Failure::new(Reason::Exited, format!("no process runs {pattern:?}")).with_hint(
             "start it, or compare the pattern with `ps -eo args`: whole words count, from the program or script on",
         )),
         1 => Ok("1 process".into()),
         more => Ok(format!("{more} processes")),
-    }
-}
-
-/// Whether the process in this directory of /proc (proc_pid_cmdline(5)) runs what is wanted. A zombie has no command
-/// line left; neither has one that has just ended, or that another user hides.
-fn runs(directory: &Path, wanted: &[&str]) -> bool {
-    let Ok(command) = read_command(directory) else { return false };
-    matches(&words(&command), wanted)
-}
-
-/// Whether a process is `ancestor` or comes from it. What the pass itself has started (a server that it checks, and that the
-/// service may also be) does not show that the service runs.
-fn belongs_to(proc_root: &Path, mut pid: u32, ancestor: u32) -> bool {
-    for _ in 0..MOST_GENERATIONS {
-        if pid == ancestor {
-            return true;
-        }
-        match parent(&proc_root.join(pid.to_string())) {
-            Some(parent) if parent > 1 => pid = parent,
-            _ => return false,
-        }
-    }
-    false
-}
-
-/// The fourth field of proc_pid_stat(5); the second one, the name, may hold blanks and parentheses itself.
-fn parent(directory: &Path) -> Option<u32> {
-    let stat = crate::fs::read_capped(&directory.join("stat"), MOST_COMMAND_BYTES).ok()?;
-    let stat = String::from_utf8_lossy(&stat).into_owned();
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-}
-
-fn read_command(directory: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read;
-    let mut command = Vec::new();
-    std::fs::File::open(directory.join("cmdline"))?.take(MOST_COMMAND_BYTES).read_to_end(&mut command)?;
-    Ok(command)
-}
-
-/// The words of a command line. A program that has rewritten its title (`nginx: master process`) leaves one word with
-/// spaces, which is split.
-fn words(command: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(command);
-    let words: Vec<&str> = text.trim_end_matches('\0').split('\0').collect();
-    match words.as_slice() {
-        [title] => title.split_whitespace().map(str::to_owned).collect(),
-        words => words.iter().map(|&word| word.to_owned()).collect(),
     }
 }
 
@@ -113,9 +56,11 @@ fn last_part(word: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proc::processes::tests::add_process;
 
     fn found(command: &str, pattern: &str) -> bool {
-        matches(&words(command.replace(' ', "\0").as_bytes()), &pattern.split_whitespace().collect::<Vec<_>>())
+        let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        matches(&words, &pattern.split_whitespace().collect::<Vec<_>>())
     }
 
     #[test]
@@ -144,26 +89,24 @@ mod tests {
         ] {
             assert!(!found(command, pattern), "{pattern} in {command}");
         }
-        let title = words(b"nginx: master process /usr/sbin/nginx\0\0\0");
-        assert!(matches(&title, &["nginx:", "master"]));
     }
 
     #[test]
     fn living_processes_are_found_and_others_not() {
         let root = tempfile::tempdir().expect("a directory");
-        for (pid, command) in [("10", "python3\0app.py\0"), ("11", "app.py\0"), ("12", ""), ("self", "app.py\0")] {
-            std::fs::create_dir(root.path().join(pid)).expect("a directory");
-            std::fs::write(root.path().join(pid).join("cmdline"), command).expect("written");
-        }
-        assert_eq!(check("app.py", root.path()).as_deref(), Ok("2 processes"));
+        let own = std::process::id().cast_signed();
+        let add = |pid, parent, command| add_process(root.path(), pid, parent, command, None);
+        add(10, 1, "python3\0app.py\0");
+        add(11, 1, "app.py\0");
+        add(12, 1, "");
+        add(13, 1, "app.py: worker process\0");
         // What this process has started, and what that has: no sign of the service.
-        for (pid, parent) in [(12, std::process::id()), (13, 12), (14, 1)] {
-            let directory = root.path().join(pid.to_string());
-            std::fs::create_dir_all(&directory).expect("a directory");
-            std::fs::write(directory.join("cmdline"), "app.py\0").expect("written");
-            std::fs::write(directory.join("stat"), format!("{pid} (a) b) S {parent} 1 1")).expect("written");
-        }
-        assert_eq!(check("app.py", root.path()).as_deref(), Ok("3 processes"));
-        assert_eq!(check("other.py", root.path()).map_err(|f| f.reason), Err(Reason::Exited));
+        add(own, 1, "lab-probe\0");
+        add(2_000_012, own, "app.py\0");
+        add(2_000_013, 2_000_012, "app.py\0");
+        let found = |pattern: &str| check(pattern, &ProcessTable::of(root.path()));
+        assert_eq!(found("app.py").as_deref(), Ok("2 processes"));
+        assert_eq!(found("app.py: worker").as_deref(), Ok("1 process"));
+        assert_eq!(found("other.py").map_err(|f| f.reason), Err(Reason::Exited));
     }
 }

@@ -150,7 +150,7 @@ fn present(
         conflicted: answer.conflicted,
         operation: operation::stopped(&git.git_dir),
         recording: recorded.running,
-        runner: runners::in_worktree(target, context.started_at),
+        runner: runners::in_worktree(target, &context.processes),
         changed: answer.changed + inner.changed,
         unmerged: facts.unmerged,
     };

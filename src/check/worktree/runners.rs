@@ -1,23 +1,12 @@
-//! Test runners that are alive, from one walk through /proc for all worktrees of a pass.
+//! Test runners that are alive, from the process table of the pass.
 //!
 //! What other users' processes do is theirs: their directory cannot be read, and they are skipped without a word.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
-
-use crate::fs::read_capped;
 use crate::model::worktree::WorktreeTarget;
-
-/// Enough of a command line to see what runs; the rest is file names.
-const MAX_COMMAND_LINE_BYTES: usize = 16 << 10;
-
-/// More processes than this are not looked at.
-const MAX_PROCESSES: usize = 100_000;
+use crate::proc::ProcessTable;
 
 /// Commands that are nothing but test runners.
 const RUNNERS: &[&str] = &[
@@ -109,78 +98,17 @@ const INTERPRETERS: &[&str] = &[
     "python", "pypy", "node", "nodejs", "ruby", "php", "perl", "bash", "sh", "dash", "zsh", "env", "bundle", "beam.smp",
 ];
 
-/// A live runner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Runner {
-    directory: PathBuf,
-    name: String,
-}
-
 /// The runner that is alive in this worktree and in no other one inside it.
-pub(super) fn in_worktree(target: &WorktreeTarget, pass: Timestamp) -> Option<String> {
+pub(super) fn in_worktree(target: &WorktreeTarget, processes: &ProcessTable) -> Option<String> {
     let path = target.path.canonicalize().unwrap_or_else(|_| target.path.clone());
-    let inside = |directory: &Path| {
-        directory.starts_with(&path) && !target.nested.iter().any(|nested| directory.starts_with(nested))
-    };
-    alive(&target.test_runners, pass).iter().find(|runner| inside(&runner.directory)).map(|runner| runner.name.clone())
+    runner_below(&path, &target.nested, &target.test_runners, processes)
 }
 
-/// All live runners, looked for once a pass.
-fn alive(more: &[String], pass: Timestamp) -> Arc<Vec<Runner>> {
-    type Known = BTreeMap<Vec<String>, (Timestamp, Arc<Vec<Runner>>)>;
-    static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((when, runners)) = known.get(more)
-        && *when == pass
-    {
-        return Arc::clone(runners);
-    }
-    let runners = Arc::new(walk(Path::new("/proc"), more));
-    known.insert(more.to_vec(), (pass, Arc::clone(&runners)));
-    runners
-}
-
-fn walk(proc: &Path, more: &[String]) -> Vec<Runner> {
-    let mut runners = Vec::new();
-    for entry in proc.read_dir().into_iter().flatten().flatten().take(MAX_PROCESSES) {
-        if !entry.file_name().as_bytes().iter().all(u8::is_ascii_digit) {
-            continue;
-        }
-        let process = entry.path();
-        let Some(name) = command_line(&process).and_then(|arguments| runner_name(&arguments, more)) else { continue };
-        // Another user's, or gone by now.
-        let Ok(directory) = process.join("cwd").read_link() else { continue };
-        runners.push(Runner { directory, name });
-    }
-    runners
-}
-
-/// The arguments of a process; `None` for a kernel thread or a zombie.
-fn command_line(process: &Path) -> Option<Vec<String>> {
-    let bytes = match read_capped(&process.join("cmdline"), MAX_COMMAND_LINE_BYTES as u64) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => first_bytes(&process.join("cmdline"))?,
-        Err(_) => return None,
-    };
-    let arguments: Vec<String> = bytes
-        .split(|&b| b == 0)
-        .map(|argument| String::from_utf8_lossy(argument).into_owned())
-        .filter(|argument| !argument.is_empty())
-        .collect();
-    match arguments.as_slice() {
-        [] => None,
-        // A program that writes its own title (npm) leaves one string with blanks.
-        [title] if title.contains(' ') => Some(title.split_whitespace().map(str::to_owned).collect()),
-        _ => Some(arguments),
-    }
-}
-
-fn first_bytes(path: &Path) -> Option<Vec<u8>> {
-    use std::io::Read;
-    let mut bytes = vec![0; MAX_COMMAND_LINE_BYTES];
-    let read = std::fs::File::open(path).ok()?.read(&mut bytes).ok()?;
-    bytes.truncate(read);
-    Some(bytes)
+fn runner_below(path: &Path, nested: &[PathBuf], more: &[String], processes: &ProcessTable) -> Option<String> {
+    let inside =
+        |directory: &Path| directory.starts_with(path) && !nested.iter().any(|nested| directory.starts_with(nested));
+    let standing = processes.all().into_iter().flatten().filter(|p| p.directory.as_deref().is_some_and(inside));
+    standing.filter_map(|process| runner_name(&process.arguments, more)).next()
 }
 
 /// What a person would call this command if it runs tests. A runner that watches for changes and runs nothing
@@ -303,6 +231,7 @@ fn script_name(script: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proc::processes::tests::add_process;
 
     fn named(command: &str) -> Option<String> {
         let arguments: Vec<String> = command.split(' ').map(str::to_owned).collect();
@@ -366,27 +295,15 @@ mod tests {
     }
 
     #[test]
-    fn processes_are_read_from_proc_and_odd_entries_skipped() {
+    fn a_runner_counts_for_the_innermost_worktree_it_stands_in() {
         let proc = tempfile::tempdir().expect("a directory");
-        let process = |pid: &str, command: &[u8], cwd: Option<&str>| {
-            let directory = proc.path().join(pid);
-            std::fs::create_dir(&directory).expect("a directory");
-            std::fs::write(directory.join("cmdline"), command).expect("written");
-            if let Some(cwd) = cwd {
-                std::os::unix::fs::symlink(cwd, directory.join("cwd")).expect("a link");
-            }
-        };
-        process("1", b"", Some("/w"));
-        process("20", b"pytest\0-q\0", Some("/w/sub"));
-        process("21", b"pytest\0", None);
-        process("22", b"npm test", Some("/w"));
-        process("self", b"pytest\0", Some("/w"));
-        let mut runners = walk(proc.path(), &[]);
-        runners.sort_by(|a, b| a.name.cmp(&b.name));
-        let expected = [("npm test", "/w"), ("pytest", "/w/sub")];
-        assert_eq!(
-            runners,
-            expected.map(|(name, directory)| Runner { directory: directory.into(), name: name.into() })
-        );
+        add_process(proc.path(), 20, 1, "pytest\0-q\0", Some("/w/sub"));
+        add_process(proc.path(), 21, 1, "pytest\0", None);
+        add_process(proc.path(), 22, 1, "npm test\0", Some("/w/inner/x"));
+        let table = ProcessTable::of(proc.path());
+        let found = |path: &str, nested: &[PathBuf]| runner_below(Path::new(path), nested, &[], &table);
+        assert_eq!(found("/w", &["/w/inner".into()]).as_deref(), Some("pytest"));
+        assert_eq!(found("/w/inner", &[]).as_deref(), Some("npm test"));
+        assert_eq!(found("/elsewhere", &[]), None);
     }
 }
