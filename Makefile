@@ -7,7 +7,7 @@ DESTDIR ?=
 # What is built is what is run to make the man page and the completions.
 BINARY := target/release/lab-probe
 # The parts of `make bench`. Each writes its rows to target/bench/NAME.json, benches/table.py joins them.
-BENCHES ?= benches/fleet.py benches/tick.py benches/hour.py benches/scale.py benches/worktrees.py benches/ingest.py benches/positions.py benches/start.py
+BENCHES ?= benches/fleet.py benches/tick.py benches/hour.py benches/scale.py benches/worktrees.py benches/ingest.py benches/start.py
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help

@@ -162,22 +162,6 @@ fn positions_read(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// The same numbers as one query gives them: its peer.
-#[divan::bench(sample_count = 50)]
-fn positions_by_sql(bencher: Bencher<'_, '_>) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("positions.db");
-    write_positions(&path);
-    let today = at().strftime("%Y-%m-%d").to_string();
-    let sql = "SELECT COUNT(*), SUM(status = 'OPEN'), SUM(status = 'CLOSED'), MAX(entry_time), MAX(exit_time), \
-        SUM(CASE WHEN status = 'CLOSED' AND exit_time >= ?1 THEN pnl END) FROM positions";
-    bencher.bench(|| {
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let database = rusqlite::Connection::open_with_flags(&path, flags).expect("opened");
-        database.query_row(sql, [&today], |row| row.get::<_, i64>(0)).expect("answered")
-    });
-}
-
 fn thunes(root: &Path) -> ThunesTarget {
     ThunesTarget {
         environment: "bench".into(),

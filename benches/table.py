@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = Path(os.environ.get("BENCH_OUT", ROOT / "target/bench"))
 README = Path(os.environ.get("BENCH_README", ROOT / "README.md"))
 # In this order; what a later part adds comes after.
-PARTS = ["fleet", "tick", "hour", "scale", "http", "worktrees", "ingest", "positions", "start"]
+PARTS = ["fleet", "tick", "hour", "scale", "http", "worktrees", "ingest", "start"]
 SCALES = {"s": [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")], "B": [(1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")]}
 
 

@@ -22,7 +22,6 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("json_rpc", json_rpc),
     ("junit", junit),
     ("log", log),
-    ("positions", positions),
     ("pytest", pytest),
     ("sse", sse),
     ("state", state),
@@ -85,11 +84,6 @@ pub fn log(bytes: &[u8]) {
     if let Some((cut, file)) = parameter(bytes) {
         check::thunes::fuzzing::log(cut, file);
     }
-}
-
-/// The pages of a positions database's table, its root first.
-pub fn positions(bytes: &[u8]) {
-    check::thunes::fuzzing::positions(bytes);
 }
 
 /// pytest's cache: both files, parted by a NUL byte.

@@ -1,9 +1,8 @@
 //! What the lines of a journal add up to.
 
 use jiff::Timestamp;
-use serde_json::Value;
 
-use super::flat::{Members, Object};
+use super::json::Object;
 use super::tail::{Line, Lines, Tally};
 use super::tally::{count_decision, count_order, cut, label};
 use super::times;
@@ -27,7 +26,6 @@ const MAX_OBSERVATION: f64 = 3.2e10;
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     pub(super) totals: JournalTotals,
-    members: Members,
     /// Events are compared by their own time, not by their place.
     late: bool,
     /// `timestamp` of the newest record of this look, as written; read at its end, not once a line.
@@ -66,21 +64,18 @@ impl Lines for Journal {
                 return;
             }
         };
-        // Taken out for the time of one line: the totals change while its members are looked at.
-        let mut members = std::mem::take(&mut self.members);
-        match members.scan(bytes) {
-            Ok(object) => {
+        match Object::parse(bytes, &mut String::new()) {
+            Some(object) => {
                 count(&mut self.totals.lines.ok);
                 self.record(&object);
             }
-            Err(_) => {
+            None => {
                 count(&mut self.totals.lines.malformed);
                 if memchr::memmem::find(bytes, KILL_SWITCH_MARK).is_some() {
                     self.doubt("a malformed line speaks of it");
                 }
             }
         }
-        self.members = members;
     }
 
     fn marker(&self) -> &'static [u8] {
@@ -183,12 +178,11 @@ impl Journal {
 
     /// `circuit_breaker_status`: {name: {state, …}}.
     fn breakers(&mut self, object: &Object<'_>) {
-        let Some(raw) = object.raw("circuit_breaker_status") else { return };
-        let Ok(Value::Object(status)) = serde_json::from_slice(raw) else { return };
+        let Some(status) = object.object("circuit_breaker_status") else { return };
         let at = at(object);
-        for (name, breaker) in &status {
-            if let Some(state) = breaker.get("state").and_then(Value::as_str) {
-                self.breaker(name, state, at);
+        for (name, breaker) in status.objects() {
+            if let Some(state) = breaker.text("state") {
+                self.breaker(name, &state, at);
             }
         }
     }

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::flat::Members;
+use super::json::Object;
 use super::tail::{Line, Lines, Tally};
 use super::tally::{count_order, cut, label};
 use super::times;
@@ -55,14 +55,13 @@ struct Record<'a> {
 #[derive(Debug)]
 pub(super) struct Log {
     totals: LogTotals,
-    members: Members,
     zone: TimeZone,
     late: bool,
 }
 
 impl Log {
     pub(super) fn new(totals: LogTotals, zone: TimeZone) -> Self {
-        Log { totals, members: Members::default(), zone, late: false }
+        Log { totals, zone, late: false }
     }
 
     /// The totals, complete.
@@ -132,15 +131,14 @@ fn text_record(text: &str) -> Option<Record<'_>> {
 
 impl Log {
     fn json(&mut self, bytes: &[u8]) {
-        let mut members = std::mem::take(&mut self.members);
+        let mut spare = String::new();
         self.totals.open_record = None;
-        if let Ok(object) = members.scan(bytes)
+        if let Some(object) = Object::parse(bytes, &mut spare)
             && let (Some(written), Some(message)) = (object.text("asctime"), object.text("message"))
         {
             let logger = object.text("name").unwrap_or_default();
             self.record(Record { written: &written, logger: &logger, message: &message });
         }
-        self.members = members;
     }
 
     fn record(&mut self, record: Record<'_>) {

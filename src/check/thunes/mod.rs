@@ -4,10 +4,10 @@
 //! the first available source, never two; what cannot be told exactly is left out.
 
 mod dotenv;
-mod flat;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod journal;
+mod json;
 mod logs;
 mod positions;
 mod scrape;
@@ -46,7 +46,8 @@ pub fn check(target: &ThunesTarget, mut memory: ThunesMemory, context: &Context)
     let limit = dotenv::max_daily_loss(target);
     let scraped = target.metrics_url.as_ref().map(|url| scrape::scrape(url, &target.environment, deadline));
     let database = target.root.join(&target.positions_db);
-    let positions = positions::read(&database, &mut memory.positions, context.started_at, deadline);
+    let positions = positions::read(&database, context.started_at, deadline);
+    memory.has_database |= !positions.as_ref().is_err_and(|failure| failure.missing);
     let (journals, memory) = read_journals(target, memory, deadline);
     let (logs, memory) = read_logs(target, memory, deadline);
     let findings = Findings { now: context.started_at, scraped, limit, positions, journals, logs };

@@ -9,13 +9,12 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::positions::Failure;
+use super::positions::{Failure, Positions};
 use super::scrape::Scraped;
 use super::tally::{add_decisions, add_orders};
 use crate::model::thunes::{
     Breaker, BreakerState, Decision, DecisionCount, Histogram, JournalFacts, JournalTotals, KillSwitch, LogTotals,
-    METRICS_URL, OrderCount, POSITIONS_DB, Positions, REJECTION_REASONS, SourceFacts, SwitchEvent, ThunesFacts,
-    TradesToday, WsState,
+    METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts, SwitchEvent, ThunesFacts, WsState,
 };
 
 /// Where one file stands after this look.
@@ -133,16 +132,16 @@ impl Findings {
             Err(sentence) => facts.problems.push(sentence.clone()),
         }
         let Ok(positions) = &self.positions else { return };
-        #[expect(clippy::cast_precision_loss, reason = "a count of rows is far below 2^53")]
-        let open = positions.open as f64;
-        if facts.open_positions.is_none() {
+        if let (Ok(counts), None) = (&positions.counts, facts.open_positions) {
+            #[expect(clippy::cast_precision_loss, reason = "a count of rows is far below 2^53")]
+            let open = counts.open as f64;
             facts.open_positions = Some(open);
             from(facts, "thunes_open_positions", [POSITIONS_DB]);
         }
         match &positions.realized {
             Ok(realized) => {
                 facts.realized_pnl = Some(realized.pnl);
-                facts.trades_today = Some(TradesToday { closed: realized.closed, won: realized.won });
+                facts.trades_today = Some(realized.trades);
                 from(facts, "thunes_realized_pnl", [POSITIONS_DB]);
                 if let (Ok(limit), None) = (&self.limit, facts.daily_pnl_used) {
                     // A profit uses nothing; and 0, not the -0 that a negation would make of it.
@@ -306,7 +305,8 @@ impl Findings {
                 (with_market_orders(journals.iter().flat_map(|r| &r.totals.orders)), names(&journals))
             }
             (Availability::None, Ok(positions)) => {
-                from_rows = [market_orders("BUY", positions.rows), market_orders("SELL", positions.closed)];
+                let Ok(counts) = &positions.counts else { return };
+                from_rows = [market_orders("BUY", positions.rows), market_orders("SELL", counts.closed)];
                 (with_market_orders(from_rows.iter()), vec![POSITIONS_DB])
             }
             (Availability::None, Err(_)) => {

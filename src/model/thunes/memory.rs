@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::{ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS};
@@ -19,45 +18,8 @@ pub struct ThunesMemory {
     pub journals: BTreeMap<String, JournalMemory>,
     /// Logs.
     pub logs: BTreeMap<String, LogMemory>,
-    /// The positions database; none if it was not read, or had just been written.
-    pub positions: Option<PositionsMemory>,
-}
-
-/// What the positions database said when its files looked as they did.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PositionsMemory {
-    /// Digest over all that changes when it is written: names, inodes, sizes, times, the header.
-    pub stamp: String,
-    /// The UTC day it was read for.
-    pub day: Date,
-    /// What it said.
-    pub positions: Positions,
-}
-
-/// What the positions database says.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Positions {
-    /// Positions with status `OPEN`.
-    pub open: u64,
-    /// Positions with status `CLOSED`.
-    pub closed: u64,
-    /// All rows: each is an order to buy.
-    pub rows: u64,
-    /// What was closed on the day; or why it cannot be told.
-    pub realized: Result<Day, String>,
-    /// The newest time in it.
-    pub last_record: Option<Timestamp>,
-}
-
-/// The positions closed on one UTC day.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Day {
-    /// Realised profit, in quote currency.
-    pub pnl: f64,
-    /// How many.
-    pub closed: u64,
-    /// How many of them with a profit.
-    pub won: u64,
+    /// Whether the positions database has ever been there: from then on it is a source, also when it is gone.
+    pub has_database: bool,
 }
 
 /// One journal.

@@ -7,9 +7,8 @@ use std::path::PathBuf;
 
 pub use facts::{Decision, JournalFacts, KillSwitch, SourceFacts, ThunesFacts, TradesToday};
 pub use memory::{
-    Breaker, BreakerState, Cursor, Day, DecisionCount, Fingerprint, Histogram, JournalMemory, JournalTotals, KillState,
-    LineCounts, LogMemory, LogTotals, OpenRecord, OrderCount, Part, PendingOrder, Positions, PositionsMemory,
-    SwitchEvent, ThunesMemory, WsState,
+    Breaker, BreakerState, Cursor, DecisionCount, Fingerprint, Histogram, JournalMemory, JournalTotals, KillState,
+    LineCounts, LogMemory, LogTotals, OpenRecord, OrderCount, Part, PendingOrder, SwitchEvent, ThunesMemory, WsState,
 };
 
 use super::secret::Secret;

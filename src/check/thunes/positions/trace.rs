@@ -1,15 +1,11 @@
-//! What lies at a database's path and beside it: how it can be read, and whether it has been written since.
+//! What lies at a database's path and beside it: how it can be read, and whether it was written meanwhile.
 
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-use jiff::Timestamp;
 
 use super::Failure;
 use crate::fs::open_regular;
-use crate::fs::stamp::{Horizon, Stamp};
-use crate::model::digest;
+use crate::fs::stamp::Stamp;
 
 /// How a database is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,32 +58,27 @@ impl Trace {
         Ok(*self == Trace::of(path)?)
     }
 
-    /// A digest that changes with every commit from now on; `None` while a further one could leave it as it is: file
-    /// systems keep times in steps. Every commit writes the main file or its `-wal`, never through a mapping.
-    pub(super) fn stamp(&self, path: &Path, now: Timestamp) -> Option<String> {
-        let stamps = [Some(self.main), self.wal].into_iter().flatten();
-        let newest = stamps.map(|stamp| stamp.changed_ns()).max()?;
-        Horizon::of(now).is_past(newest).then(|| {
-            let shape = format!("{:?}", (&self.main, &self.wal, self.has_index, self.has_rollback));
-            digest::of([path.as_os_str().as_bytes(), shape.as_bytes(), &self.header])
-        })
-    }
-
-    /// How to open it; `None` if it holds nothing yet.
-    pub(super) fn way(&self) -> Result<Option<Way>, Failure> {
+    /// How to open it.
+    ///
+    /// # Errors
+    /// It has no bytes, or other bytes than a database. An empty file is no database without positions: it may be a restore
+    /// under way or what a full disk has left.
+    pub(super) fn way(&self) -> Result<Way, Failure> {
         let has_wal = self.wal.is_some_and(|wal| wal.size > 0);
-        if self.main.size == 0 && !has_wal && !self.has_rollback {
-            return Ok(None);
+        if self.main.size == 0 {
+            return Err(Failure::new(
+                "the file is empty; its application has not written it, or a restore is under way",
+            ));
         }
         if !self.header.starts_with(b"SQLite format 3\0") {
             return Err(Failure::new("it is no SQLite database"));
         }
         let write_ahead = self.header.get(18..20).is_some_and(|mode| mode.contains(&2));
-        Ok(Some(match (write_ahead, has_wal, self.has_index) {
+        Ok(match (write_ahead, has_wal, self.has_index) {
             (false, _, _) | (true, true, true) => Way::Locked,
             (true, false, _) => Way::Immutable,
             (true, true, false) => Way::PrivateIndex,
-        }))
+        })
     }
 }
 

@@ -1,0 +1,213 @@
+//! One JSON object, its members as they stand in the text.
+//!
+//! Every line of a journal is judged (`ok` or `malformed`), but the values of a few members only matter. So members stay
+//! text until they are asked for, and a part is read again by the same rules as the whole: whatever the whole accepts, a
+//! part does too. Accepted is what Python's `json` writes: RFC 8259, numbers too large for a float, lone surrogates, and
+//! `NaN` and `Infinity` as numbers without a value.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A JSON object.
+#[derive(Debug)]
+pub(super) struct Object<'a> {
+    /// In the order of the text, repeated keys included.
+    members: Vec<(Cow<'a, str>, &'a str)>,
+}
+
+impl<'a> Object<'a> {
+    /// Parses a text that is one object and nothing else. `spare` keeps the text where it had to be changed for it.
+    pub(super) fn parse(text: &'a [u8], spare: &'a mut String) -> Option<Object<'a>> {
+        let text = std::str::from_utf8(text).ok()?;
+        Object::strict(text).or_else(|| {
+            *spare = without_python_numbers(text)?;
+            Object::strict(spare)
+        })
+    }
+
+    fn strict(text: &'a str) -> Option<Object<'a>> {
+        let mut parser = serde_json::Deserializer::from_str(text);
+        let members = parser.deserialize_map(Members).ok()?;
+        parser.end().ok()?;
+        Some(Object { members })
+    }
+
+    /// The string under this key, a lone surrogate replaced; `None` if there is none or it is no string.
+    pub(super) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
+        self.member(key).filter(|value| value.starts_with('"')).and_then(text)
+    }
+
+    /// The finite number under this key.
+    pub(super) fn number(&self, key: &str) -> Option<f64> {
+        let value = self.member(key).filter(|value| value.starts_with(|c: char| c == '-' || c.is_ascii_digit()))?;
+        value.parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// The object under this key.
+    pub(super) fn object(&self, key: &str) -> Option<Object<'a>> {
+        self.member(key).and_then(Object::strict)
+    }
+
+    /// The objects among the members, by their keys.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (&str, Object<'a>)> {
+        self.members.iter().filter_map(|(key, value)| Some((key.as_ref(), Object::strict(value)?)))
+    }
+
+    /// The value under this key; of repeated keys the last one counts, as in every common parser.
+    fn member(&self, key: &str) -> Option<&'a str> {
+        self.members.iter().rev().find(|(known, _)| known == key).map(|(_, value)| *value)
+    }
+}
+
+/// A string with its quotes.
+fn text(raw: &str) -> Option<Cow<'_, str>> {
+    serde_json::Deserializer::from_str(raw).deserialize_bytes(Text).ok()
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(Cow<'de, str>, &'de str)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(12);
+        while let Some(key) = map.next_key_seed(Text)? {
+            members.push((key, map.next_value::<&'de RawValue>()?.get()));
+        }
+        Ok(members)
+    }
+}
+
+/// A string, asked for as bytes: a lone surrogate is an error in a string only.
+struct Text;
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+        Ok(String::from_utf8_lossy(bytes))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        Ok(String::from_utf8_lossy(bytes).into_owned().into())
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(text.to_owned().into())
+    }
+}
+
+/// The text with `null` for every `NaN`, `Infinity` and `-Infinity` outside of strings; `None` if it has none.
+fn without_python_numbers(text: &str) -> Option<String> {
+    const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
+    if !text.contains("NaN") && !text.contains("Infinity") {
+        return None;
+    }
+    let mut changed = String::with_capacity(text.len());
+    let (mut rest, mut in_string) = (text, false);
+    while let Some(next) = rest.chars().next() {
+        let word = WORDS.iter().find(|word| !in_string && rest.starts_with(**word));
+        let taken = match (word, next) {
+            (Some(word), _) => word.len(),
+            // What is escaped ends no string.
+            (None, '\\') => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            (None, next) => next.len_utf8(),
+        };
+        in_string ^= next == '"';
+        changed.push_str(if word.is_some() { "null" } else { &rest[..taken] });
+        rest = &rest[taken..];
+    }
+    Some(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_found_whatever_they_hold() {
+        let line = br#" {"a":"x\u00e4\n","n":-1.5e3,"o":{"a":"inner","b":[1,{}]},"\u0062":"escaped key","a2":null,"d":1,"d":2} "#;
+        let mut spare = String::new();
+        let object = Object::parse(line, &mut spare).expect("an object");
+        assert_eq!(object.text("a").as_deref(), Some("xä\n"));
+        assert_eq!(object.text("b").as_deref(), Some("escaped key"));
+        assert_eq!((object.number("n"), object.number("d"), object.number("a")), (Some(-1500.0), Some(2.0), None));
+        assert_eq!(object.object("o").expect("an object").text("a").as_deref(), Some("inner"));
+        assert!(object.text("a2").is_none() && object.object("a2").is_none() && object.object("n").is_none());
+    }
+
+    #[test]
+    fn what_python_writes_is_accepted_in_the_whole_and_in_its_parts() {
+        let digits = "9".repeat(400);
+        for odd in ["NaN", "-Infinity", "Infinity", "1e999", &digits, r#""\ud800""#, r#""NaN \" Infinity""#] {
+            let line =
+                format!(r#"{{"x":{odd},"s":{{"A":{{"state":"open","x":{odd}}},"\ud800":{{}}}},"\udfff":1,"e":"E\\"}}"#);
+            let mut spare = String::new();
+            let object = Object::parse(line.as_bytes(), &mut spare).expect(odd);
+            assert_eq!((object.number("x"), object.text("e").as_deref()), (None, Some("E\\")), "{odd}");
+            let status = object.object("s").expect(odd);
+            let states: Vec<_> = status.objects().map(|(name, o)| (name.to_owned(), o.text("state"))).collect();
+            assert_eq!(states[0], ("A".to_owned(), Some("open".into())), "{odd}");
+            assert_eq!(object.text("x").is_some(), odd.starts_with('"'), "{odd}");
+        }
+    }
+
+    #[test]
+    fn only_one_whole_object_is_a_record() {
+        for bad in [
+            "",
+            " ",
+            "null",
+            "1",
+            "[]",
+            "\"x\"",
+            "{",
+            "{}}",
+            "{} {}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{,}",
+            "{a:1}",
+            "{\"a\":01}",
+            "{\"a\":.5}",
+            "{\"a\":tru}",
+            "{\"a\":\"\x01\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"\\u12g4\"}",
+            "\0{}",
+            "{\"a\":[1,]}",
+            "{\"a\":\"unfinished",
+            "{\"a\":\"unfinished\\",
+            "{\"a\":NaNs}",
+            "{NaN:1}",
+            "{\"a\":\"NaN\\",
+        ] {
+            assert!(Object::parse(bad.as_bytes(), &mut String::new()).is_none(), "{bad:?}");
+        }
+        assert!(Object::parse(b"{\"a\":\"\xff\"}", &mut String::new()).is_none());
+    }
+}

@@ -1,0 +1,134 @@
+//! What the rows say of one UTC day.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+use super::super::times;
+use crate::model::thunes::TradesToday;
+
+/// What the positions database says.
+#[derive(Debug, Clone, PartialEq)]
+pub(in super::super) struct Positions {
+    /// All rows: each is an order to buy.
+    pub(in super::super) rows: u64,
+    /// How many are open and closed; or which row has a status that nobody knows.
+    pub(in super::super) counts: Result<Counts, String>,
+    /// What was closed on the day; or why it cannot be told.
+    pub(in super::super) realized: Result<Day, String>,
+    /// The newest time in it.
+    pub(in super::super) last_record: Option<Timestamp>,
+}
+
+/// Positions by status.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in super::super) struct Counts {
+    pub(in super::super) open: u64,
+    pub(in super::super) closed: u64,
+}
+
+/// The positions closed on one UTC day.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(in super::super) struct Day {
+    /// Realised profit, in quote currency.
+    pub(in super::super) pnl: f64,
+    /// How many, and how many of them with a profit.
+    pub(in super::super) trades: TradesToday,
+}
+
+/// Adds rows up.
+pub(super) struct Sum {
+    day: Date,
+    positions: Positions,
+}
+
+/// What `status` says.
+#[derive(Clone, Copy, PartialEq)]
+enum Status {
+    Open,
+    Closed,
+}
+
+impl Sum {
+    pub(super) fn of(day: Date) -> Sum {
+        let (counts, realized) = (Ok(Counts::default()), Ok(Day::default()));
+        Sum { day, positions: Positions { rows: 0, counts, realized, last_record: None } }
+    }
+
+    /// Adds a row of [`super::ROWS`].
+    pub(super) fn add(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
+        let closed_at = time(row.get_ref(3)?);
+        self.positions.rows += 1;
+        self.positions.last_record = self.positions.last_record.max(time(row.get_ref(2)?)).max(closed_at);
+        let Some(status) = status(row.get_ref(1)?) else {
+            // It may be open, or closed today.
+            if self.positions.counts.is_ok() {
+                let id = shown(row.get_ref(0)?);
+                self.positions.counts = Err(format!("position {id} has a status other than OPEN and CLOSED"));
+            }
+            return Ok(());
+        };
+        if let Ok(counts) = &mut self.positions.counts {
+            counts.open += u64::from(status == Status::Open);
+            counts.closed += u64::from(status == Status::Closed);
+        }
+        if status == Status::Closed
+            && let Ok(day) = &mut self.positions.realized
+            && let Err(why) = realize(day, row.get_ref(4)?, closed_at, self.day)
+        {
+            self.positions.realized = Err(format!("position {} {why}", shown(row.get_ref(0)?)));
+        }
+        Ok(())
+    }
+
+    /// What all of it says.
+    pub(super) fn finish(self) -> Positions {
+        let mut positions = self.positions;
+        if let Err(sentence) = &positions.counts {
+            positions.realized = Err(sentence.clone());
+        } else if positions.realized.as_ref().is_ok_and(|day| !day.pnl.is_finite()) {
+            positions.realized = Err("the sum of today's pnl is no number".to_owned());
+        }
+        positions
+    }
+}
+
+/// Adds a closed position to the day's result if it belongs there.
+fn realize(result: &mut Day, pnl: ValueRef<'_>, closed_at: Option<Timestamp>, day: Date) -> Result<(), &'static str> {
+    let closed_at = closed_at.ok_or("is closed at no readable time")?;
+    if TimeZone::UTC.to_datetime(closed_at).date() != day {
+        return Ok(());
+    }
+    let pnl = match pnl {
+        ValueRef::Real(pnl) if pnl.is_finite() => pnl,
+        #[expect(clippy::cast_precision_loss, reason = "money in whole units is far below 2^53")]
+        ValueRef::Integer(pnl) => pnl as f64,
+        _ => return Err("was closed today and its pnl is no number"),
+    };
+    result.pnl += pnl;
+    result.trades.closed += 1;
+    result.trades.won += u64::from(pnl > 0.0);
+    Ok(())
+}
+
+/// The status, in any case of its letters.
+fn status(value: ValueRef<'_>) -> Option<Status> {
+    match value {
+        ValueRef::Text(text) if text.eq_ignore_ascii_case(b"OPEN") => Some(Status::Open),
+        ValueRef::Text(text) if text.eq_ignore_ascii_case(b"CLOSED") => Some(Status::Closed),
+        _ => None,
+    }
+}
+
+/// A stored time; `None` for what is none.
+fn time(value: ValueRef<'_>) -> Option<Timestamp> {
+    let ValueRef::Text(text) = value else { return None };
+    std::str::from_utf8(text).ok().and_then(times::utc)
+}
+
+/// An id for a sentence.
+fn shown(id: ValueRef<'_>) -> String {
+    if let ValueRef::Integer(id) = id { id.to_string() } else { "without an id".to_owned() }
+}
