@@ -78,7 +78,7 @@ impl Lab for RealLab<'_> {
                 if !recalled.ever {
                     return Err("there has been no pass yet; run `lab-probe --once`".into());
                 }
-                metrics::text::render(&recalled.snapshot).map_err(|error| error.to_string())
+                metrics::text::render(&recalled.snapshot).map_err(|error| format!("{error:#}"))
             }
             Resource::Config => crate::config::show::show(&settings).map_err(|error| error.to_string()),
         }

@@ -38,7 +38,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
     let deliveries = match (&exposition, cli.pass.dry_run) {
         (_, true) => Vec::new(),
         (Ok(text), false) => deliver::deliver(&settings.output, text, performed.deadline),
-        (Err(error), false) => deliver::undeliverable(&settings.output, &Failed::bug(error)),
+        (Err(error), false) => deliver::undeliverable(&settings.output, &Failed::bug(format!("{error:#}"))),
     };
     if !cli.pass.dry_run {
         save::keep_history(&settings, &mut performed, &deliveries);

@@ -14,49 +14,60 @@ pub(super) struct Labels {
 impl Labels {
     /// Reads `{…}` and the blanks behind it; the cursor stands at the brace.
     pub(super) fn read(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Self, Fault> {
-        let mut read = Labels::default();
-        let mut seen = BTreeSet::new();
         let point_label = match kind {
             Kind::Histogram => Some("le"),
             Kind::Summary => Some("quantile"),
             Kind::Counter | Kind::Gauge | Kind::Untyped => None,
         };
-        labels(cursor, |name, value| {
+        let mut read = Labels::default();
+        let mut seen = BTreeSet::new();
+        *cursor = cursor.after(1);
+        loop {
+            cursor.skip_blanks();
+            if cursor.take(b'}') {
+                break;
+            }
+            let (name, value) = pair(cursor)?;
             if point_label == Some(name) {
+                let point = number_of(value.as_bytes()).ok_or_else(|| Fault::Bound(value))?;
                 // NaN is how the format's own parser says "none".
-                read.point = Some(value.bound()?).filter(|point| !point.is_nan());
+                read.point = Some(point).filter(|point| !point.is_nan());
             } else if seen.insert(name) {
-                read.pairs.push((name.to_owned(), value.unescaped()));
+                read.pairs.push((name.to_owned(), value));
             } else {
                 return Err(Fault::SecondLabel(name.to_owned()));
             }
-            Ok(())
-        })?;
+            cursor.skip_blanks();
+            if !cursor.take(b',') {
+                if cursor.take(b'}') {
+                    break;
+                }
+                return Err(Fault::Expected("',' or '}' after a label value"));
+            }
+        }
+        cursor.skip_blanks();
         Ok(read)
     }
 }
 
-/// A label's value as it stands between its quotes, its escapes looked at.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Quoted<'a>(pub(super) &'a str);
-
-impl Quoted<'_> {
-    /// The value of `le` or `quantile`.
-    pub(super) fn bound(self) -> Result<f64, Fault> {
-        number_of(self.0.as_bytes()).ok_or_else(|| Fault::Bound(self.unescaped()))
+/// Reads `name="value"`.
+fn pair<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a str, String), Fault> {
+    let name = cursor.label_name();
+    match name {
+        "" if cursor.peek() == Some(b'"') => return Err(Fault::QuotedLabel),
+        "" => return Err(Fault::LabelName),
+        "__name__" => return Err(Fault::ReservedLabel),
+        _ => {}
     }
-
-    fn unescaped(self) -> String {
-        let mut out = String::with_capacity(self.0.len());
-        let mut rest = self.0;
-        while let Some((before, escape)) = rest.split_once('\\') {
-            out.push_str(before);
-            out.push_str(if escape.starts_with('n') { "\n" } else { &escape[..1] });
-            rest = &escape[1..];
-        }
-        out.push_str(rest);
-        out
+    cursor.skip_blanks();
+    if !cursor.take(b'=') {
+        return Err(Fault::Expected("'=' after a label name"));
     }
+    cursor.skip_blanks();
+    if !cursor.take(b'"') {
+        return Err(Fault::Expected("'\"' before a label value"));
+    }
+    Ok((name, cursor.label_value()?))
 }
 
 /// What is wrong with a sample line that does not begin with a metric name.
@@ -70,45 +81,6 @@ pub(super) fn no_name(mut cursor: Cursor<'_>) -> Fault {
     }
     let name = cursor.metric_name();
     Fault::QuotedName { plain: !name.is_empty() && cursor.peek() == Some(b'"') }
-}
-
-/// Reads `{…}` and the blanks behind it, and hands over each label; the cursor stands at the brace.
-pub(super) fn labels<'a>(
-    cursor: &mut Cursor<'a>,
-    mut each: impl FnMut(&'a str, Quoted<'a>) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    *cursor = cursor.after(1);
-    loop {
-        cursor.skip_blanks();
-        if cursor.take(b'}') {
-            break;
-        }
-        let name = cursor.label_name();
-        match name {
-            "" if cursor.peek() == Some(b'"') => return Err(Fault::QuotedLabel),
-            "" => return Err(Fault::LabelName),
-            "__name__" => return Err(Fault::ReservedLabel),
-            _ => {}
-        }
-        cursor.skip_blanks();
-        if !cursor.take(b'=') {
-            return Err(Fault::Expected("'=' after a label name"));
-        }
-        cursor.skip_blanks();
-        if !cursor.take(b'"') {
-            return Err(Fault::Expected("'\"' before a label value"));
-        }
-        each(name, cursor.label_value()?)?;
-        cursor.skip_blanks();
-        if !cursor.take(b',') {
-            if cursor.take(b'}') {
-                break;
-            }
-            return Err(Fault::Expected("',' or '}' after a label value"));
-        }
-    }
-    cursor.skip_blanks();
-    Ok(())
 }
 
 /// Reads the timestamp behind a value; the cursor stands at the blank before it.
@@ -203,20 +175,21 @@ impl<'a> Cursor<'a> {
         std::str::from_utf8(self.take_while(wanted)).unwrap_or_default()
     }
 
-    /// Reads up to and including the closing quote.
-    fn label_value(&mut self) -> Result<Quoted<'a>, Fault> {
-        let from = self.rest;
+    /// Reads up to and including the closing quote, and undoes the escapes.
+    fn label_value(&mut self) -> Result<String, Fault> {
+        let mut value = Vec::new();
         loop {
-            self.take_while(|_, b| !matches!(b, b'"' | b'\\'));
-            let value = &from[..from.len() - self.rest.len()];
+            value.extend_from_slice(self.take_while(|_, b| !matches!(b, b'"' | b'\\')));
             if self.take(b'"') {
-                return std::str::from_utf8(value).map(Quoted).map_err(|_not_utf8| Fault::NotUtf8);
+                return String::from_utf8(value).map_err(|_not_utf8| Fault::NotUtf8);
             }
-            match self.rest.get(1) {
-                Some(b'n' | b'"' | b'\\') => *self = self.after(2),
+            value.push(match self.rest.get(1) {
+                Some(b'n') => b'\n',
+                Some(&escaped @ (b'"' | b'\\')) => escaped,
                 Some(other) => return Err(Fault::Escape(char::from(*other))),
                 None => return Err(Fault::Expected("'\"' after a label value")),
-            }
+            });
+            *self = self.after(2);
         }
     }
 }

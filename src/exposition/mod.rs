@@ -7,7 +7,6 @@
 
 mod fault;
 mod line;
-pub mod orderly;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read};

@@ -1,8 +1,8 @@
 //! From a snapshot to exposition text, in memory only.
 //!
-//! [`catalogue`] declares every family once, [`advice`] says what to do about each; the files of [`families`], one a kind, turn observations into samples of
-//! declared families; [`text`] writes them and looks the text through before it leaves; [`check`] judges
-//! textfiles together, by node_exporter's rules.
+//! [`catalogue`] declares every family once, [`advice`] says what to do about each; the files of [`families`], one a kind,
+//! set samples of declared families in [`vectors`]; [`text`] encodes them and reads the text back before it leaves;
+//! [`check`] judges textfiles together, by node_exporter's rules.
 
 pub mod advice;
 pub mod catalogue;
@@ -11,3 +11,4 @@ pub mod families;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub mod text;
+pub mod vectors;

@@ -1,63 +1,38 @@
-//! Families → exposition text, looked through before it leaves.
+//! Families → exposition text, read back before it leaves.
 
-use std::fmt;
-
+use anyhow::{Context, Result, bail};
 use prometheus::TextEncoder;
-use prometheus::proto::{MetricFamily, MetricType};
+use prometheus::proto::MetricFamily;
 
-use super::families;
-use crate::exposition::orderly::{self, Disorder};
+use super::{check, families};
 use crate::model::snapshot::Snapshot;
-
-/// Why an exposition is not fit to be delivered: always a bug here, never the reader's fault.
-#[derive(Debug)]
-pub enum Unsound {
-    /// A family has no type; the encoder could not write it.
-    Untyped(String),
-    /// The encoder refused.
-    Encoder(prometheus::Error),
-    /// node_exporter would not take what was written.
-    Disorder(Disorder),
-}
-
-impl fmt::Display for Unsound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the exposition made here is unsound (a bug in lab-probe; please report it): ")?;
-        match self {
-            Unsound::Untyped(name) => write!(f, "{name} has no type"),
-            Unsound::Encoder(error) => write!(f, "{error}"),
-            Unsound::Disorder(disorder) => write!(f, "{disorder}"),
-        }
-    }
-}
-
-impl std::error::Error for Unsound {}
 
 /// The exposition of a snapshot.
 ///
 /// # Errors
-/// [`Unsound`] if node_exporter would not take it; nothing may be delivered then.
-pub fn render(snapshot: &Snapshot) -> Result<String, Unsound> {
-    encode(&families::collect(snapshot))
+/// Always a bug in this program: node_exporter would not take the text, so nothing may be delivered.
+pub fn render(snapshot: &Snapshot) -> Result<String> {
+    let families = families::collect(snapshot).map_err(anyhow::Error::new);
+    families
+        .and_then(|families| encode(&families))
+        .context("cannot make the exposition (a bug in lab-probe; please report it)")
 }
 
-/// Writes families, each with at least one sample, and looks the text through.
+/// Writes families, each with at least one sample, and reads the text as node_exporter would.
 ///
 /// # Errors
-/// [`Unsound`] if node_exporter would not take it.
-pub fn encode(families: &[MetricFamily]) -> Result<String, Unsound> {
-    // The encoder panics on these instead of failing.
-    if let Some(family) = families.iter().find(|f| f.get_field_type() == MetricType::UNTYPED) {
-        return Err(Unsound::Untyped(family.name().to_owned()));
+/// What the encoder refuses, or what node_exporter would not take whole.
+pub fn encode(families: &[MetricFamily]) -> Result<String> {
+    let text = TextEncoder::new().encode_to_string(families)?;
+    match check::first_error(&text) {
+        Some(error) => bail!("{error}"),
+        None => Ok(text),
     }
-    let text = TextEncoder::new().encode_to_string(families).map_err(Unsound::Encoder)?;
-    orderly::check(&text).map_err(Unsound::Disorder)?;
-    Ok(text)
 }
 
 #[cfg(test)]
 mod tests {
-    use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric};
+    use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricType};
     use proptest::prelude::*;
 
     use super::*;
@@ -178,22 +153,15 @@ mod tests {
     fn what_node_exporter_would_not_take_whole_does_not_leave() {
         let labels = |value: &str| vec![("a".to_owned(), value.to_owned())];
         let gauge = |value: &str, number| metric(MetricType::GAUGE, &labels(value), number);
-        let refused = |families: &[MetricFamily]| encode(families).expect_err("unsound").to_string();
+        let refused = |families: &[MetricFamily]| encode(families).expect_err("refused").to_string();
         let mut stamped = gauge("x", 1.0);
         stamped.set_timestamp_ms(5);
         for (families, part) in [
-            (vec![family("a", "x", MetricType::UNTYPED, vec![gauge("x", 1.0)])], "a has no type"),
             (vec![family("a", "x", MetricType::GAUGE, vec![])], "no metrics"),
-            (vec![family("a", "", MetricType::GAUGE, vec![gauge("x", 1.0)])], "a has a line that is out of place"),
             (vec![family("a-b", "x", MetricType::GAUGE, vec![gauge("x", 1.0)])], "no metric name after HELP"),
-            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", 1.0), gauge("x", 2.0)])], "same labels"),
-            (
-                vec![family("a", "x", MetricType::GAUGE, vec![gauge("", 1.0), metric(MetricType::GAUGE, &[], 2.0)])],
-                "do not have the same labels",
-            ),
-            (vec![family("a", "x", MetricType::GAUGE, vec![stamped])], "a carries a timestamp"),
-            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", f64::NAN)])], "a is not a number"),
-            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", 1.0)]); 2], "a is there twice"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", 1.0), gauge("x", 2.0)])], "is a duplicate"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![stamped])], "timestamp"),
+            (vec![family("a", "x", MetricType::GAUGE, vec![gauge("x", 1.0)]); 2], "second HELP"),
         ] {
             let sentence = refused(&families);
             assert!(sentence.contains(part), "{sentence}");

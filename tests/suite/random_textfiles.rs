@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use lab_probe::clock::Deadline;
 use lab_probe::exposition::{self, Family, Series, Value};
 use lab_probe::metrics::text::{encode, render};
+use lab_probe::metrics::vectors::label_value;
 use lab_probe::model::mcp::{McpFacts, McpMemory, McpTarget, Reach, Transport};
 use lab_probe::model::observation::{Facts, Memory, Observation};
 use lab_probe::model::reason::{Failure, Reason};
@@ -115,7 +116,7 @@ fn names(rng: &mut Rng, most: usize) -> Vec<String> {
     let count = rng.usize(0..=most);
     let mut names: Vec<String> = (0..count).map(|_| text(rng)).collect();
     names.sort();
-    names.dedup();
+    names.dedup_by(|a, b| label_value(a) == label_value(b));
     rng.shuffle(&mut names);
     names
 }
@@ -260,7 +261,7 @@ impl Made {
 fn served<'a>(families: &'a [Family], meant: &Meant, common: &BTreeMap<String, String>) -> Option<&'a Series> {
     let (name, labels, _) = meant;
     let family = families.iter().find(|family| family.name == *name)?;
-    let has = |series: &Series, name: &str, value: &str| series.label(name).unwrap_or_default() == value;
+    let has = |series: &Series, name: &str, value: &str| series.label(name).unwrap_or_default() == label_value(value);
     family.series.iter().find(|series| {
         labels.iter().all(|(name, value)| has(series, name, value))
             && common.iter().all(|(name, value)| has(series, name, value))
@@ -317,7 +318,7 @@ impl AnyFamily {
         family.set_help(self.help.clone());
         family.set_field_type(MetricType::GAUGE);
         family.set_metric(self.rows.iter().map(metric).collect());
-        encode(&[family]).unwrap_or_else(|unsound| panic!("{unsound}"))
+        encode(&[family]).unwrap_or_else(|unsound| panic!("{unsound:#}"))
     }
 
     fn compare(&self, families: &[Family]) {
@@ -340,7 +341,7 @@ fn deliver(directory: &Path, name: &str, exposition: &str) {
 
 fn one_snapshot(directory: &Path, node_exporter: &Daemon, rng: &mut Rng) -> usize {
     let Made { snapshot, meant, absent } = Made::new(rng);
-    let exposition = render(&snapshot).unwrap_or_else(|unsound| panic!("{unsound}"));
+    let exposition = render(&snapshot).unwrap_or_else(|unsound| panic!("{unsound:#}"));
     deliver(directory, "lab-probe.prom", &exposition);
     let any = AnyFamily::new(rng);
     deliver(directory, "any.prom", &any.encoded());

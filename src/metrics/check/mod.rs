@@ -238,6 +238,14 @@ fn judge_access(file: &Textfile, findings: &mut Findings<'_>) {
     }
 }
 
+/// What node_exporter would drop or change of a text that stands alone, if there is anything.
+pub fn first_error(text: &str) -> Option<Finding> {
+    let contents = Contents::Bytes(text.as_bytes().to_vec());
+    let mut inspector = Inspector::default();
+    inspector.add(&Textfile { path: "lab-probe.prom".into(), contents, access: Access::Everybody });
+    inspector.finish().findings.into_iter().find(|finding| finding.severity == Severity::Error)
+}
+
 /// What would be lost if `own` were delivered to `path` beside `others`: a sentence for each clash.
 ///
 /// Troubles that others have with themselves or each other are not ours to tell.

@@ -1,13 +1,13 @@
 //! When each target was last checked and how long that answer is reused, alike for every kind: an alert can tell a late
 //! check from a reused answer.
 
-use super::Samples;
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue::{
     Declared, LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS, LAB_MCP_SERVER_TTL_SECONDS,
     LAB_SERVICE_CHECKED_TIMESTAMP_SECONDS, LAB_SERVICE_TTL_SECONDS, LAB_WORKTREE_CHECKED_TIMESTAMP_SECONDS,
     LAB_WORKTREE_TTL_SECONDS, THUNES_CHECKED_TIMESTAMP_SECONDS, THUNES_TTL_SECONDS,
 };
+use crate::metrics::vectors::Samples;
 use crate::model::observation::Observation;
 use crate::model::target::{Kind, Target};
 
@@ -21,7 +21,7 @@ fn of(kind: Kind) -> (&'static Declared<1, 0>, &'static Declared<1, 0>) {
     }
 }
 
-pub(super) fn add(target: &Target, observation: &Observation, samples: &mut Samples<'_>) {
+pub(super) fn add(target: &Target, observation: &Observation, samples: &Samples) {
     let (checked, reused) = of(target.kind());
     let schedule = &target.schedule;
     // A bad answer is kept for another time than a good one; with the wrong one of the two, a server that is down and

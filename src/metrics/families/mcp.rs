@@ -1,18 +1,19 @@
 //! `lab_mcp_server_*`.
 
-use super::{Samples, cut};
+use super::cut;
 use crate::metrics::catalogue::{
     LAB_MCP_SERVER_CHECKS_TOTAL, LAB_MCP_SERVER_CPU_SECONDS, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HANDSHAKE_SECONDS,
     LAB_MCP_SERVER_HEALTH, LAB_MCP_SERVER_INFO, LAB_MCP_SERVER_MAX_RSS_BYTES, LAB_MCP_SERVER_TOOLS,
     LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS,
 };
+use crate::metrics::vectors::Samples;
 use crate::model::mcp::{Era, McpFacts, McpMemory, McpVerdict};
 
 /// Longest version string of a server that becomes a label, in characters.
 const MAX_VERSION_CHARS: usize = 128;
 
 /// What the last check found.
-pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &mut Samples<'_>) {
+pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &Samples) {
     let health = match facts.verdict() {
         McpVerdict::Down => 0.0,
         McpVerdict::Up => 1.0,
@@ -40,7 +41,7 @@ pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &mut Samples<'
 }
 
 /// What outlives a check. Every verdict has its counter from the start, so that a first failure is an increase.
-pub(super) fn add_remembered(name: &str, memory: &McpMemory, samples: &mut Samples<'_>) {
+pub(super) fn add_remembered(name: &str, memory: &McpMemory, samples: &Samples) {
     samples.add_some(&LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS, [name], memory.tools_changed_at);
     for verdict in McpVerdict::ALL {
         let checks = memory.checks.get(verdict.as_str()).copied().unwrap_or(0);

@@ -1,11 +1,12 @@
 //! `lab_probe_*`: the pass itself.
 
-use super::{Samples, bool_value};
+use super::bool_value;
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue::{
     LAB_PROBE_BUILD_INFO, LAB_PROBE_DEADLINE_EXCEEDED, LAB_PROBE_LAST_PASS_TIMESTAMP_SECONDS,
     LAB_PROBE_OUTPUT_FAILURES_TOTAL, LAB_PROBE_PASS_DURATION_SECONDS, LAB_PROBE_PASS_FAILURES_TOTAL, LAB_PROBE_TARGETS,
 };
+use crate::metrics::vectors::Samples;
 use crate::model::snapshot::{Outcome, Snapshot};
 use crate::model::target::Kind;
 
@@ -15,7 +16,7 @@ const REVISION: &str = match option_env!("LAB_PROBE_REVISION") {
     None => "unknown",
 };
 
-pub(super) fn add(snapshot: &Snapshot, samples: &mut Samples<'_>) {
+pub(super) fn add(snapshot: &Snapshot, samples: &Samples) {
     let pass = &snapshot.pass;
     samples.add(&LAB_PROBE_BUILD_INFO, [env!("CARGO_PKG_VERSION"), REVISION], 1.0);
     samples.add(&LAB_PROBE_LAST_PASS_TIMESTAMP_SECONDS, [], unix_seconds(pass.started_at));

@@ -1,12 +1,13 @@
 //! `lab_service_*`.
 
-use super::{Samples, bool_value};
+use super::bool_value;
 use crate::metrics::catalogue::{
     LAB_SERVICE_CERTIFICATE_END_TIMESTAMP_SECONDS, LAB_SERVICE_DURATION_SECONDS, LAB_SERVICE_FAILURE, LAB_SERVICE_UP,
 };
+use crate::metrics::vectors::Samples;
 use crate::model::service::ServiceFacts;
 
-pub(super) fn add(name: &str, facts: &ServiceFacts, samples: &mut Samples<'_>) {
+pub(super) fn add(name: &str, facts: &ServiceFacts, samples: &Samples) {
     samples.add_some(&LAB_SERVICE_UP, [name], facts.up().map(bool_value));
     if let Some(failure) = &facts.failure {
         samples.add(&LAB_SERVICE_FAILURE, [name, failure.reason.as_str()], 1.0);

@@ -1,12 +1,13 @@
 //! `thunes_*`: every family that has a value in the facts, and none that has not.
 
-use super::{Buckets, Samples, bool_value};
+use super::bool_value;
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue as declared;
-use crate::model::thunes::{Histogram, ORDER_LATENCY_BUCKETS, ThunesFacts, ThunesMemory};
+use crate::metrics::vectors::Samples;
+use crate::model::thunes::ThunesFacts;
 
 /// Everything comes from the facts: what is remembered may belong to files that can no longer be read.
-pub(super) fn add(environment: &str, facts: &ThunesFacts, _memory: &ThunesMemory, samples: &mut Samples<'_>) {
+pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) {
     let active = facts.kill_switch.as_ref().map(|switch| bool_value(switch.active));
     samples.add_some(&declared::THUNES_KILL_SWITCH_ACTIVE, [environment], active);
     samples.add_some(&declared::THUNES_DAILY_PNL_USED, [environment], facts.daily_pnl_used);
@@ -20,13 +21,13 @@ pub(super) fn add(environment: &str, facts: &ThunesFacts, _memory: &ThunesMemory
         samples.add(&declared::THUNES_ORDERS_PLACED_TOTAL, labels, count(order.count));
     }
     if let Some(latency) = &facts.order_latency {
-        samples.add_histogram(&declared::THUNES_ORDER_LATENCY_MS, [environment], &buckets(latency));
+        samples.add_histogram(&declared::THUNES_ORDER_LATENCY_MS, [environment], latency);
     }
     for (symbol, connected) in facts.ws_connected.iter().flatten() {
         samples.add(&declared::THUNES_WS_CONNECTED, [environment, symbol], bool_value(*connected));
     }
     if let Some(gaps) = &facts.ws_gaps {
-        samples.add_histogram(&declared::THUNES_WS_GAP_SECONDS, [environment], &buckets(gaps));
+        samples.add_histogram(&declared::THUNES_WS_GAP_SECONDS, [environment], gaps);
     }
     for decision in facts.decisions.iter().flatten() {
         let labels = [environment, &decision.decision, &decision.reason];
@@ -36,7 +37,7 @@ pub(super) fn add(environment: &str, facts: &ThunesFacts, _memory: &ThunesMemory
 }
 
 /// What the values were read from, and how that went.
-fn add_sources(environment: &str, facts: &ThunesFacts, samples: &mut Samples<'_>) {
+fn add_sources(environment: &str, facts: &ThunesFacts, samples: &Samples) {
     for journal in &facts.journals {
         let lines = journal.lines;
         for (result, lines) in [("ok", lines.ok), ("malformed", lines.malformed), ("too_long", lines.too_long)] {
@@ -62,16 +63,4 @@ fn add_sources(environment: &str, facts: &ThunesFacts, samples: &mut Samples<'_>
 #[expect(clippy::cast_precision_loss, reason = "the exposition format knows only floats; exact up to 2^53")]
 fn count(count: u64) -> f64 {
     count as f64
-}
-
-/// Both histograms of the contract have as many bounds.
-const BOUNDS: usize = ORDER_LATENCY_BUCKETS.len();
-
-fn buckets(histogram: &Histogram) -> Buckets<BOUNDS> {
-    let mut below = 0_u64;
-    let cumulative = std::array::from_fn(|bucket| {
-        below = below.saturating_add(histogram.counts.get(bucket).copied().unwrap_or(0));
-        below
-    });
-    Buckets { cumulative, sum: histogram.sum, count: histogram.count() }
 }

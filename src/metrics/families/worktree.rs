@@ -1,18 +1,19 @@
 //! `lab_worktree_*`. What was not found out has no sample.
 
-use super::{Samples, bool_value, cut};
+use super::{bool_value, cut};
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue::{
     LAB_WORKTREE_AHEAD_COMMITS, LAB_WORKTREE_BEHIND_COMMITS, LAB_WORKTREE_CHANGED_FILES, LAB_WORKTREE_CONFLICTED_FILES,
     LAB_WORKTREE_INFO, LAB_WORKTREE_LAST_COMMIT_TIMESTAMP_SECONDS, LAB_WORKTREE_STATUS, LAB_WORKTREE_TEST_STATUS,
     LAB_WORKTREE_TESTED_TIMESTAMP_SECONDS, LAB_WORKTREE_TESTS, LAB_WORKTREE_TESTS_DURATION_SECONDS, LAB_WORKTREE_UP,
 };
+use crate::metrics::vectors::Samples;
 use crate::model::worktree::{Status, TestStatus, Tests, WorktreeFacts};
 
 /// Longest branch name that becomes a label, in characters; git allows what the file system allows.
 const MAX_BRANCH_CHARS: usize = 256;
 
-pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &mut Samples<'_>) {
+pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &Samples) {
     samples.add(&LAB_WORKTREE_UP, [name], bool_value(facts.error.is_none()));
     if let Some((status, status_source)) = facts.status {
         samples.add(&LAB_WORKTREE_STATUS, [name], status_value(status));
@@ -33,7 +34,7 @@ pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &mut Samples<'_>) 
     }
 }
 
-fn add_tests(name: &str, tests: &Tests, samples: &mut Samples<'_>) {
+fn add_tests(name: &str, tests: &Tests, samples: &Samples) {
     if let Some(counts) = tests.counts {
         for (result, count) in [("passed", counts.passed), ("failed", counts.failed), ("skipped", counts.skipped)] {
             samples.add(&LAB_WORKTREE_TESTS, [name, result], count as f64);

@@ -1,0 +1,277 @@
+//! One vector of the prometheus crate for each family of the catalogue, in a registry that adds the configuration's labels.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
+use prometheus::{CounterVec, GaugeVec, Opts, Registry};
+
+use super::catalogue::{self, Declared, Family, Type};
+use crate::log::is_bidi_control;
+use crate::model::thunes::Histogram;
+
+/// Ends each label value until the families are gathered. The crate's vectors know a series by a hash of its label
+/// values, one written behind the other: without an end, ("ab", "c") and ("a", "bc") would be one series. No label value
+/// holds it, see [`label_value`].
+const END: char = '\u{0}';
+
+/// Takes the samples of declared families and gathers them.
+#[derive(Debug)]
+pub struct Samples {
+    registry: Registry,
+    vectors: HashMap<&'static str, Vector>,
+}
+
+#[derive(Debug)]
+enum Vector {
+    Gauge(GaugeVec),
+    Counter(CounterVec),
+    Histogram(HistogramCollector),
+}
+
+impl Samples {
+    /// Empty vectors. `common` are the labels of every series; without `counting` there are gauges only, because what
+    /// was counted before is not known.
+    ///
+    /// # Errors
+    /// A family or label that Prometheus does not allow, which is a bug in the catalogue or in the configuration's checks.
+    pub fn new(common: &BTreeMap<String, String>, counting: bool) -> prometheus::Result<Self> {
+        let common = common.iter().map(|(name, value)| (name.clone(), label_value(value).into_owned())).collect();
+        let registry = Registry::new_custom(None, Some(common))?;
+        let mut vectors = HashMap::new();
+        for &family in catalogue::ALL.iter().filter(|family| counting || family.kind == Type::Gauge) {
+            let opts = Opts::new(family.name, family.help);
+            let (vector, collector): (_, Box<dyn Collector>) = match family.kind {
+                Type::Gauge => {
+                    let vector = GaugeVec::new(opts, family.labels)?;
+                    (Vector::Gauge(vector.clone()), Box::new(vector))
+                }
+                Type::Counter => {
+                    let vector = CounterVec::new(opts, family.labels)?;
+                    (Vector::Counter(vector.clone()), Box::new(vector))
+                }
+                Type::Histogram(bounds) => {
+                    let collector = HistogramCollector::new(family, bounds)?;
+                    (Vector::Histogram(collector.clone()), Box::new(collector))
+                }
+            };
+            registry.register(collector)?;
+            vectors.insert(family.name, vector);
+        }
+        Ok(Samples { registry, vectors })
+    }
+
+    /// Sets a gauge or counter; a value that is no finite number is left out: absent beats wrong.
+    pub fn add<const LABELS: usize>(&self, declared: &Declared<LABELS, 0>, labels: [&str; LABELS], value: f64) {
+        if !value.is_finite() {
+            return;
+        }
+        match self.vectors.get(declared.name) {
+            Some(Vector::Gauge(vector)) => vector.with_label_values(&labels.map(ended)).set(value),
+            Some(Vector::Counter(vector)) => {
+                let counter = vector.with_label_values(&labels.map(ended));
+                counter.reset();
+                counter.inc_by(value);
+            }
+            Some(Vector::Histogram(_)) | None => {}
+        }
+    }
+
+    /// Sets a value that may not have been measured.
+    pub fn add_some<const LABELS: usize>(
+        &self,
+        declared: &Declared<LABELS, 0>,
+        labels: [&str; LABELS],
+        value: Option<f64>,
+    ) {
+        if let Some(value) = value {
+            self.add(declared, labels, value);
+        }
+    }
+
+    /// Sets a histogram.
+    pub fn add_histogram<const LABELS: usize, const BOUNDS: usize>(
+        &self,
+        declared: &Declared<LABELS, BOUNDS>,
+        labels: [&str; LABELS],
+        histogram: &Histogram,
+    ) {
+        if let Some(Vector::Histogram(collector)) = self.vectors.get(declared.name)
+            && histogram.sum.is_finite()
+        {
+            collector.set(labels.map(ended).to_vec(), histogram.clone());
+        }
+    }
+
+    /// Every family that has a sample, by name; its labels as declared, then the common ones by name.
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        let mut families = self.registry.gather();
+        for family in &mut families {
+            let declared = catalogue::find(family.name()).map_or(&[][..], |family| family.labels);
+            // The vectors sort labels, and the registry keeps its own in a hash map: equal passes make equal text only
+            // if all have a place of their own.
+            let place =
+                |label: &LabelPair| declared.iter().position(|name| *name == label.name()).unwrap_or(usize::MAX);
+            for metric in family.mut_metric() {
+                let mut labels = metric.take_label();
+                for label in &mut labels {
+                    let value = label.value().trim_end_matches(END).to_owned();
+                    label.set_value(value);
+                }
+                labels.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.name().cmp(b.name())));
+                metric.set_label(labels);
+            }
+        }
+        families
+    }
+}
+
+fn ended(value: &str) -> String {
+    format!("{}{END}", label_value(value))
+}
+
+/// Foreign text as a label value: control characters and marks of direction become `\u{…}`, because label values are
+/// printed on terminals too.
+pub fn label_value(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() || is_bidi_control(c);
+    if !text.contains(steers) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if steers(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out.into()
+}
+
+/// Histograms whose observations were counted elsewhere; the crate's own can only be observed into.
+#[derive(Debug, Clone)]
+struct HistogramCollector {
+    desc: Desc,
+    bounds: &'static [f64],
+    series: Arc<Mutex<BTreeMap<Vec<String>, Histogram>>>,
+}
+
+impl HistogramCollector {
+    fn new(family: &Family, bounds: &'static [f64]) -> prometheus::Result<Self> {
+        let labels = family.labels.iter().map(|label| (*label).to_owned()).collect();
+        let desc = Desc::new(family.name.to_owned(), family.help.to_owned(), labels, HashMap::new())?;
+        Ok(HistogramCollector { desc, bounds, series: Arc::default() })
+    }
+
+    fn set(&self, labels: Vec<String>, histogram: Histogram) {
+        self.series.lock().unwrap_or_else(PoisonError::into_inner).insert(labels, histogram);
+    }
+
+    fn metric(&self, labels: &[String], histogram: &Histogram) -> proto::Metric {
+        let pairs = self.desc.variable_labels.iter().zip(labels).map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name(name.clone());
+            pair.set_value(value.clone());
+            pair
+        });
+        let mut cumulative = 0_u64;
+        let buckets = self.bounds.iter().zip(&histogram.counts).map(|(bound, count)| {
+            cumulative = cumulative.saturating_add(*count);
+            let mut bucket = proto::Bucket::default();
+            bucket.set_upper_bound(*bound);
+            bucket.set_cumulative_count(cumulative);
+            bucket
+        });
+        let mut counted = proto::Histogram::default();
+        counted.set_bucket(buckets.collect());
+        counted.set_sample_sum(histogram.sum);
+        // The encoder adds the `+Inf` bucket from this.
+        counted.set_sample_count(histogram.count());
+        let mut metric = proto::Metric::from_label(pairs.collect());
+        metric.set_histogram(counted);
+        metric
+    }
+}
+
+impl Collector for HistogramCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.desc]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut family = MetricFamily::default();
+        family.set_name(self.desc.fq_name.clone());
+        family.set_help(self.desc.help.clone());
+        family.set_field_type(MetricType::HISTOGRAM);
+        family.set_metric(series.iter().map(|(labels, histogram)| self.metric(labels, histogram)).collect());
+        vec![family]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::catalogue::{
+        LAB_MCP_SERVER_FAILURE, LAB_PROBE_DEADLINE_EXCEEDED, LAB_PROBE_PASS_DURATION_SECONDS, LAB_SERVICE_UP,
+        THUNES_WS_GAP_SECONDS,
+    };
+    use crate::metrics::text;
+
+    fn samples(common: &[(&str, &str)]) -> Samples {
+        let common = common.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Samples::new(&common, true).expect("a sound catalogue")
+    }
+
+    fn lines(samples: &Samples) -> Vec<String> {
+        let text = text::encode(&samples.gather()).expect("sound");
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_is_no_number_is_absent_and_a_histogram_has_one_infinite_bucket() {
+        let samples = samples(&[]);
+        samples.add(&LAB_PROBE_PASS_DURATION_SECONDS, [], f64::NAN);
+        samples.add(&LAB_PROBE_DEADLINE_EXCEEDED, [], f64::INFINITY);
+        let histogram = Histogram { counts: vec![0, 1, 0, 0, 0, 0, 0, 1, 1], sum: 60.5 };
+        samples.add_histogram(&THUNES_WS_GAP_SECONDS, ["testnet"], &histogram);
+        let lines = lines(&samples);
+        let infinite = "thunes_ws_gap_seconds_bucket{environment=\"testnet\",le=\"+Inf\"} 3";
+        assert_eq!(lines.iter().filter(|line| line.to_lowercase().contains("inf\"")).collect::<Vec<_>>(), [infinite]);
+        let half = "thunes_ws_gap_seconds_bucket{environment=\"testnet\",le=\"0.5\"} 1";
+        assert!(lines.iter().any(|line| line == half), "{lines:?}");
+        assert_eq!(lines.len(), 9 + 2, "{lines:?}");
+    }
+
+    #[test]
+    fn a_series_set_twice_has_the_later_value() {
+        let samples = samples(&[]);
+        for (number, name) in ["b", "a", "b"].into_iter().enumerate() {
+            samples.add(&LAB_SERVICE_UP, [name], number as f64);
+        }
+        assert_eq!(lines(&samples), [r#"lab_service_up{service_name="a"} 1"#, r#"lab_service_up{service_name="b"} 2"#]);
+    }
+
+    #[test]
+    fn label_values_that_are_the_same_when_joined_are_two_series() {
+        let samples = samples(&[]);
+        samples.add(&LAB_MCP_SERVER_FAILURE, ["ab", "c"], 1.0);
+        samples.add(&LAB_MCP_SERVER_FAILURE, ["a", "bc"], 2.0);
+        let expected = [
+            r#"lab_mcp_server_failure{server_name="a",reason="bc"} 2"#,
+            r#"lab_mcp_server_failure{server_name="ab",reason="c"} 1"#,
+        ];
+        assert_eq!(lines(&samples), expected);
+    }
+
+    #[test]
+    fn no_label_value_steers_a_terminal_and_equal_samples_make_equal_text() {
+        let made = || {
+            let samples = samples(&[("z", "1"), ("host", "l\u{1b}ab"), ("c", "\u{0}"), ("y", "2")]);
+            samples.add(&LAB_SERVICE_UP, ["a\u{1b}[2J\n\u{202e}\u{0}"], 1.0);
+            lines(&samples)
+        };
+        let expected = r#"lab_service_up{service_name="a\\u{1b}[2J\\u{a}\\u{202e}\\u{0}",c="\\u{0}",host="l\\u{1b}ab",y="2",z="1"} 1"#;
+        for _ in 0..10 {
+            assert_eq!(made(), [expected]);
+        }
+    }
+}
