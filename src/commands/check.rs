@@ -37,7 +37,9 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> Result<Exit, Failed> {
         CheckFormat::Json => {
             show::json::Document::new(snapshot, &[], &performed.warnings).to_text().map_err(Failed::bug)?
         }
-        CheckFormat::Prometheus => metrics::text::render(snapshot).map_err(|error| Failed::bug(format!("{error:#}")))?,
+        CheckFormat::Prometheus => {
+            metrics::text::render(snapshot).map_err(|error| Failed::bug(format!("{error:#}")))?
+        }
     };
     let printed = super::print(&text);
     if let Some(trouble) = &performed.state_trouble {
