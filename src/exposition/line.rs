@@ -29,7 +29,7 @@ impl Labels {
             }
             let (name, value) = pair(cursor)?;
             if point_label == Some(name) {
-                let point = number_of(value.as_bytes()).ok_or_else(|| Fault::Bound(value))?;
+                let point = number_of(value.as_bytes()).ok_or(Fault::Bound(value))?;
                 // NaN is how the format's own parser says "none".
                 read.point = Some(point).filter(|point| !point.is_nan());
             } else if seen.insert(name) {
