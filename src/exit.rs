@@ -1,8 +1,13 @@
-//! How every command ends: its exit code and, where it failed, what to do about it.
+//! How every command ends: its exit code and, in the chain of an error, the [`Hint`] that says what to do next.
+//!
+//! `.context(…)` names the step that failed; `.hint(…)` adds what to do. `commands` prints both, once, at the end.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::Path;
+
+use anyhow::anyhow;
 
 use crate::fs::remedy::remedy;
 
@@ -50,60 +55,121 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// Why a command did not do what it was asked for: what failed and where, and what to do next. Every command returns this
-/// one, and it cannot be made without a hint, so none leaves a person with a bare error of the operating system.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
-    /// How the command ends.
-    pub exit: Exit,
-    /// What failed and where. A bad configuration has a line for each of its problems.
-    pub what: Vec<String>,
-    /// What to do next.
-    pub hint: String,
+/// What to do about the error that it wraps, and the exit code that follows. It adds no text to the chain.
+#[derive(Debug)]
+pub struct Hint {
+    exit: Exit,
+    next: String,
+    error: anyhow::Error,
 }
 
-impl Failed {
-    /// Something asked for was not done (exit 1).
-    pub fn trouble(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Failed { exit: Exit::Trouble, what: vec![what.into()], hint: hint.into() }
-    }
-
-    /// The user's to mend before anything can run (exit 2): a bad flag, a name that there is not.
-    pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Failed { exit: Exit::Usage, ..Failed::trouble(what, hint) }
-    }
-
-    /// Another pass holds the lock on this directory (exit 75).
-    pub fn locked(directory: &Path) -> Self {
-        let what = format!("another pass is running (it holds the lock on {})", directory.display());
-        Failed { exit: Exit::Locked, ..Failed::trouble(what, "try again when it has ended") }
-    }
-
-    /// A file that the operating system refuses.
-    pub fn refused(what: &str, path: &Path, error: &io::Error) -> Self {
-        Failed::trouble(format!("{what} {}: {error}", path.display()), remedy(path, error))
-    }
-
-    /// Signal handlers that cannot be installed.
-    pub fn no_signals(error: &io::Error) -> Self {
-        Failed::trouble(format!("cannot install the signal handlers: {error}"), TASKS)
-    }
-
-    /// Threads that cannot be had.
-    pub fn no_threads(error: &impl fmt::Display) -> Self {
-        Failed::trouble(format!("cannot start the threads that checks run on: {error}"), TASKS)
-    }
-
-    /// What cannot happen unless lab-probe is wrong.
-    pub fn bug(what: impl fmt::Display) -> Self {
-        Failed::trouble(what.to_string(), "this is a bug in lab-probe: report it with the command and this message")
-    }
-}
-
-impl fmt::Display for Failed {
+impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.what.join("; "), self.hint)
+        self.error.fmt(f)
     }
 }
 
-impl std::error::Error for Failed {}
+impl Error for Hint {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+/// Adds to an error what to do next.
+pub trait WithHint<T> {
+    /// Something asked for was not done (exit 1).
+    ///
+    /// # Errors
+    /// The error itself, with the hint.
+    fn hint(self, next: impl Into<String>) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> WithHint<T> for Result<T, E> {
+    fn hint(self, next: impl Into<String>) -> anyhow::Result<T> {
+        self.map_err(|error| hinted(Exit::Trouble, error, next))
+    }
+}
+
+/// An error with its exit code and what to do next.
+pub fn hinted(exit: Exit, error: impl Into<anyhow::Error>, next: impl Into<String>) -> anyhow::Error {
+    Hint { exit, next: next.into(), error: error.into() }.into()
+}
+
+fn message(what: impl fmt::Display) -> anyhow::Error {
+    anyhow!("{what}")
+}
+
+/// Something asked for was not done (exit 1).
+pub fn trouble(what: impl fmt::Display, next: impl Into<String>) -> anyhow::Error {
+    hinted(Exit::Trouble, message(what), next)
+}
+
+/// The user's to mend before anything can run (exit 2): a bad flag, a name that there is not.
+pub fn usage(what: impl fmt::Display, next: impl Into<String>) -> anyhow::Error {
+    hinted(Exit::Usage, message(what), next)
+}
+
+/// Another pass holds the lock on this directory (exit 75).
+pub fn locked(directory: &Path) -> anyhow::Error {
+    let what = format!("another pass is running (it holds the lock on {})", directory.display());
+    hinted(Exit::Locked, message(what), "try again when it has ended")
+}
+
+/// A file that the operating system refuses.
+pub fn refused(what: &str, path: &Path, error: io::Error) -> anyhow::Error {
+    let next = remedy(path, &error);
+    hinted(Exit::Trouble, anyhow::Error::from(error).context(format!("{what} {}", path.display())), next)
+}
+
+/// Signal handlers that cannot be installed.
+pub fn no_signals(error: io::Error) -> anyhow::Error {
+    hinted(Exit::Trouble, anyhow::Error::from(error).context("cannot install the signal handlers"), TASKS)
+}
+
+/// Threads that cannot be had.
+pub fn no_threads(error: impl fmt::Display) -> anyhow::Error {
+    trouble(format!("cannot start the threads that checks run on: {error}"), TASKS)
+}
+
+/// What cannot happen unless lab-probe is wrong.
+pub fn bug(what: impl fmt::Display) -> anyhow::Error {
+    trouble(format!("{what:#}"), "this is a bug in lab-probe: report it with the command and this message")
+}
+
+fn find(error: &anyhow::Error) -> Option<&Hint> {
+    error.chain().find_map(|cause| cause.downcast_ref())
+}
+
+/// The exit code that an error leads to.
+pub fn code_of(error: &anyhow::Error) -> Exit {
+    find(error).map_or(Exit::Trouble, |hint| hint.exit)
+}
+
+/// What to do about an error.
+pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
+    find(error).map(|hint| hint.next.as_str())
+}
+
+/// The chain of an error and what to do about it, in one line.
+pub fn sentence(error: &anyhow::Error) -> String {
+    hint_of(error).map_or_else(|| format!("{error:#}"), |hint| format!("{error:#}; {hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn a_hint_and_its_code_are_found_below_the_steps_that_failed() {
+        let denied = refused("cannot write", Path::new("/etc/a"), io::Error::from(io::ErrorKind::ReadOnlyFilesystem));
+        let error = Err::<(), _>(denied).context("the report is not sent").expect_err("an error");
+        assert_eq!(code_of(&error), Exit::Trouble);
+        assert!(sentence(&error).starts_with("the report is not sent: cannot write /etc/a: read-only"), "{error:#}");
+        assert!(hint_of(&error).is_some_and(|hint| hint.contains("ReadWritePaths=")));
+        assert!(error.downcast_ref::<Hint>().is_some());
+        assert_eq!(code_of(&usage("no such name", "list").context("check")), Exit::Usage);
+        assert_eq!((code_of(&anyhow!("x")), hint_of(&anyhow!("x"))), (Exit::Trouble, None));
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::cli::{CheckArgs, CheckFormat, Cli};
 use crate::clock;
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::metrics;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Outcome, Snapshot};
@@ -14,7 +14,7 @@ use crate::state::store;
 ///
 /// # Errors
 /// Configuration or an unknown name (exit 2), the lock (exit 75).
-pub(super) fn run(cli: &Cli, args: &CheckArgs) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     let mut settings = super::load_settings(cli)?;
     if let Some(deadline) = args.deadline {
         settings.probe.deadline = deadline;
@@ -35,11 +35,9 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> Result<Exit, Failed> {
         CheckFormat::None => String::new(),
         CheckFormat::Table => show::table::table(snapshot, &[], clock::now(), &super::style(cli)),
         CheckFormat::Json => {
-            show::json::Document::new(snapshot, &[], &performed.warnings).to_text().map_err(Failed::bug)?
+            show::json::Document::new(snapshot, &[], &performed.warnings).to_text().map_err(exit::bug)?
         }
-        CheckFormat::Prometheus => {
-            metrics::text::render(snapshot).map_err(|error| Failed::bug(format!("{error:#}")))?
-        }
+        CheckFormat::Prometheus => metrics::text::render(snapshot).map_err(exit::bug)?,
     };
     let printed = super::print(&text);
     if let Some(trouble) = &performed.state_trouble {

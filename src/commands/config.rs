@@ -7,7 +7,7 @@ use crate::cli::{ConfigArgs, ConfigCommand};
 use crate::config::settings::Settings;
 use crate::config::show::show;
 use crate::config::starter::STARTER;
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::{config, fs, log};
 
 /// Everybody may read it, since it holds no secret; nobody else may write it, since it names what to run.
@@ -17,30 +17,30 @@ const MODE: u32 = 0o644;
 ///
 /// # Errors
 /// A configuration that cannot be used; a file that cannot be written or is there already.
-pub(super) fn run(args: &ConfigArgs, explicit: Option<&Path>) -> Result<Exit, Failed> {
+pub(super) fn run(args: &ConfigArgs, explicit: Option<&Path>) -> anyhow::Result<Exit> {
     match &args.command {
         ConfigCommand::Init { file } => init(file.as_deref().or(explicit)),
         ConfigCommand::Check { file } => check(file.as_deref().or(explicit)),
         ConfigCommand::Show => {
             let settings = load(explicit)?;
-            Ok(printed(&show(&settings).map_err(Failed::bug)?))
+            Ok(printed(&show(&settings).map_err(exit::bug)?))
         }
     }
 }
 
-fn load(file: Option<&Path>) -> Result<Settings, Failed> {
+fn load(file: Option<&Path>) -> anyhow::Result<Settings> {
     let settings = config::load(file)?;
     settings.warnings.iter().for_each(log::warn);
     Ok(settings)
 }
 
-fn init(file: Option<&Path>) -> Result<Exit, Failed> {
+fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
     if file == Some(Path::new("-")) {
         return Ok(printed(STARTER));
     }
     let nowhere = || {
         let what = "this user has no home to keep a configuration in";
-        Failed::trouble(what, "name a file: `lab-probe config init FILE`")
+        exit::trouble(what, "name a file: `lab-probe config init FILE`")
     };
     let path: PathBuf = file.map(Path::to_owned).or_else(config::place_for_new).ok_or_else(nowhere)?;
     match fs::create(&path, STARTER.as_bytes(), MODE) {
@@ -48,15 +48,15 @@ fn init(file: Option<&Path>) -> Result<Exit, Failed> {
             log::info(format!("wrote {}; edit it, then run `lab-probe config check`", path.display()));
             Ok(Exit::Done)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Failed::trouble(
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exit::trouble(
             format!("{} is there already and stays as it is", path.display()),
             "`lab-probe config init -` prints the starter file; compare it with yours",
         )),
-        Err(error) => Err(Failed::refused("cannot write", &path, &error)),
+        Err(error) => Err(exit::refused("cannot write", &path, error)),
     }
 }
 
-fn check(file: Option<&Path>) -> Result<Exit, Failed> {
+fn check(file: Option<&Path>) -> anyhow::Result<Exit> {
     let settings = load(file)?;
     let line = match &settings.source {
         Some(path) => format!("{}: ok ({})", path.display(), contents(&settings)),

@@ -9,7 +9,7 @@ use crate::cli::{Cli, DoctorArgs, ListFormat};
 use crate::clock::{self, Deadline};
 use crate::config::settings::{Place, Settings};
 use crate::doctor::{self, Alertmanager, Asked, Evidence, Grafana, NodeExporter, Prometheus, Timers, Trouble};
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::fs::access;
 use crate::model::checkup::{Finding, PushgatewaySeen, Status};
 use crate::run::pool::{self, Ended, Job, Lane};
@@ -23,15 +23,15 @@ const PATIENCE: Duration = Duration::from_millis(4500);
 ///
 /// # Errors
 /// When no thread or signal handler can be had. A configuration that cannot be used is a finding.
-pub(super) fn run(cli: &Cli, args: &DoctorArgs) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli, args: &DoctorArgs) -> anyhow::Result<Exit> {
     crate::pass::catch_signals()?;
-    let mut findings = match super::load_settings(cli) {
+    let mut findings = match crate::config::load(cli.global.config.as_deref()) {
         Ok(settings) => examine(&settings)?,
         Err(error) => own::unusable(&error),
     };
     findings.sort_by_key(|finding| finding.link);
     let text = match args.format {
-        ListFormat::Json => checklist::json(&findings, clock::now()).map_err(Failed::bug)?,
+        ListFormat::Json => checklist::json(&findings, clock::now()).map_err(exit::bug)?,
         ListFormat::Table => checklist::table(&findings, &super::style(cli)),
     };
     let broken = findings.iter().any(|finding| finding.status == Status::Fail);
@@ -49,12 +49,12 @@ enum Seen {
     Grafana(Asked<Grafana>),
 }
 
-fn examine(settings: &Settings) -> Result<Vec<Finding>, Failed> {
+fn examine(settings: &Settings) -> anyhow::Result<Vec<Finding>> {
     let user = access::user(rustix::process::geteuid().as_raw());
     let mut evidence = nothing_seen(settings, user.clone());
     let mut clients = None;
     for ended in pool::run(questions(settings, user), Deadline::after(PATIENCE), |_| ())
-        .map_err(|error| Failed::no_threads(&error))?
+        .map_err(|error| exit::no_threads(&error))?
     {
         let Ended::Finished(seen) = ended else { continue };
         match seen {
@@ -120,7 +120,11 @@ fn questions(settings: &Settings, user: String) -> Vec<Job<Seen>> {
         jobs.push(question(Lane::Network, move || {
             let seen = pushgateway::look(&gateway, Deadline::after(doctor::PATIENCE));
             let at = pushgateway::destination(&gateway);
-            Seen::Pushgateway(seen.map_err(|error| (format!("{at}: {}", error.what), error.hint)))
+            Seen::Pushgateway(
+                seen.map_err(|error| {
+                    (format!("{at}: {error:#}"), exit::hint_of(&error).unwrap_or_default().to_owned())
+                }),
+            )
         }));
     }
     jobs

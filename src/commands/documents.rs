@@ -4,7 +4,7 @@ use clap::{ArgAction, CommandFactory};
 use clap_complete::Shell;
 
 use crate::cli::{Cli, CompletionsArgs};
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 
 /// Prints the completions of a shell.
 pub fn completions(args: &CompletionsArgs) -> Exit {
@@ -23,8 +23,8 @@ fn with_one_name(script: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// Only where the page cannot be rendered, which would be a bug.
-pub fn man() -> Result<Exit, Failed> {
-    Ok(printed(&man_page().map_err(Failed::bug)?))
+pub fn man() -> anyhow::Result<Exit> {
+    Ok(printed(&man_page().map_err(exit::bug)?))
 }
 
 /// The page in roff.

@@ -1,7 +1,7 @@
 //! `lab-probe explain REASON|METRIC`: what it means and what to do.
 
 use crate::cli::{Cli, ExplainArgs};
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::metrics::advice;
 use crate::metrics::catalogue::{
     self, Family, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HEALTH, LAB_SERVICE_FAILURE, Type,
@@ -15,8 +15,8 @@ const ALIKE: f64 = 0.7;
 /// Explains one name.
 ///
 /// # Errors
-/// [`Failed`] with the nearest name if there is nothing of this one.
-pub(super) fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit, Failed> {
+/// exit 2 with the nearest name if there is nothing of this one.
+pub(super) fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
     let text = text(&args.name, super::style(cli))?;
     Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
 }
@@ -24,8 +24,8 @@ pub(super) fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit, Failed> {
 /// What a reason or metric means and what to do.
 ///
 /// # Errors
-/// [`Failed`] with the nearest name if there is nothing of this one.
-pub(super) fn text(name: &str, style: Style) -> Result<String, Failed> {
+/// exit 2 with the nearest name if there is nothing of this one.
+pub(super) fn text(name: &str, style: Style) -> anyhow::Result<String> {
     let name = bare(name);
     match (Reason::parse(name), family(name)) {
         (Some(reason), _) => Ok(explain_reason(reason, style)),
@@ -48,13 +48,13 @@ fn family(name: &str) -> Option<&'static Family> {
     catalogue::find(name).or_else(histogram)
 }
 
-fn unknown(name: &str) -> Failed {
+fn unknown(name: &str) -> anyhow::Error {
     let known = Reason::ALL.iter().map(|reason| reason.as_str()).chain(catalogue::ALL.iter().map(|f| f.name));
     let likeness = |other: &str| strsim::jaro_winkler(other, name);
     let nearest = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|nearest| likeness(nearest) > ALIKE);
     let offer = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-    Failed::usage(
+    exit::usage(
         format!("no reason or metric is called {name:?}{offer}"),
         format!("`lab-probe metrics` lists the metrics; the reasons are {}", reasons.join(", ")),
     )
@@ -125,8 +125,8 @@ mod tests {
 
     #[test]
     fn what_is_unknown_brings_the_nearest() {
-        assert!(unknown("auth_require").to_string().contains("did you mean \"auth_required\"?"));
-        assert!(unknown("lab_mcp_helth").to_string().contains("did you mean \"lab_mcp_"));
-        assert!(!unknown("zzz").to_string().contains("did you mean"));
+        assert!(exit::sentence(&unknown("auth_require")).contains("did you mean \"auth_required\"?"));
+        assert!(exit::sentence(&unknown("lab_mcp_helth")).contains("did you mean \"lab_mcp_"));
+        assert!(!exit::sentence(&unknown("zzz")).contains("did you mean"));
     }
 }

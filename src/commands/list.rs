@@ -3,7 +3,7 @@
 use crate::cli::{Cli, ListArgs, ListFormat};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::log;
 use crate::model::listing::{Listed, Listing};
 use crate::model::mcp::Reach;
@@ -18,12 +18,12 @@ use crate::show::listing;
 ///
 /// # Errors
 /// A configuration that cannot be used (exit 2).
-pub(super) fn run(cli: &Cli, args: &ListArgs) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli, args: &ListArgs) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let listing = gather(&settings, &args.only);
     listing.warnings.iter().for_each(log::warn);
     let text = match args.format {
-        ListFormat::Json => listing::json(&listing).map_err(Failed::bug)?,
+        ListFormat::Json => listing::json(&listing).map_err(exit::bug)?,
         ListFormat::Table => listing::table(&listing, clock::now(), cli.global.verbose, &super::style(cli)),
     };
     Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::Cli;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::log;
 use crate::metrics;
 use crate::model::observation::Severity;
@@ -35,14 +35,14 @@ const LIMITS: Limits = Limits { stdout: 32 << 20 };
 ///
 /// # Errors
 /// When the client's streams break.
-pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     crate::pass::catch_signals()?;
     let mut lab = RealLab { cli };
     match serve::serve(io::BufReader::new(io::stdin()), io::stdout().lock(), &mut lab) {
         Ok(()) => Ok(Exit::Done),
         // The client went away without closing its end first; there is nobody to tell.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
-        Err(error) => Err(Failed::trouble(
+        Err(error) => Err(exit::trouble(
             format!("the streams to the client broke: {error}"),
             "start `lab-probe mcp` from an MCP client; it speaks on standard input and output",
         )),
@@ -64,7 +64,7 @@ impl Lab for RealLab<'_> {
             }
             Call::CheckNow { names } => self.check_now(names, client),
             Call::Explain { topic } => {
-                let text = super::explain::text(topic, Style::PLAIN).map_err(|error| error.to_string())?;
+                let text = super::explain::text(topic, Style::PLAIN).map_err(|error| exit::sentence(&error))?;
                 Ok(Answer { data: json!({ "topic": topic, "text": text }), text })
             }
         }
@@ -87,7 +87,8 @@ impl Lab for RealLab<'_> {
 
 impl RealLab<'_> {
     fn settings(&self) -> Result<Settings, String> {
-        super::load_settings(self.cli).map_err(|error| format!("the configuration cannot be used: {error}"))
+        super::load_settings(self.cli)
+            .map_err(|error| format!("the configuration cannot be used: {}", exit::sentence(&error)))
     }
 
     /// Runs `lab-probe check` as a process of its own: its children, its deadline and its lock are then exactly those

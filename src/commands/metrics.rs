@@ -4,7 +4,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::{Cli, ListFormat, MetricsArgs};
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::metrics::catalogue::{self, Family, Type};
 use crate::show::style::{Ink, Style, pad};
 
@@ -15,10 +15,10 @@ const SCHEMA: &str = "lab-probe.metrics/1";
 ///
 /// # Errors
 /// Only where the document cannot be made, which would be a bug.
-pub(super) fn run(cli: &Cli, args: &MetricsArgs) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli, args: &MetricsArgs) -> anyhow::Result<Exit> {
     let text = match args.format {
         ListFormat::Table => table(super::style(cli)),
-        ListFormat::Json => serde_json::to_string_pretty(&Document::new()).map_err(Failed::bug)? + "\n",
+        ListFormat::Json => serde_json::to_string_pretty(&Document::new()).map_err(exit::bug)? + "\n",
     };
     Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
 }

@@ -25,11 +25,10 @@ use std::process::ExitCode;
 use crate::cli::{self, Cli, ColorChoice, Command};
 use crate::config::diagnose::ConfigError;
 use crate::config::settings::Settings;
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::log;
 use crate::proc;
 use crate::show::style::Style;
-use crate::sink::DeliveryError;
 
 use crate::state::history;
 
@@ -51,33 +50,19 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Says why a command ended and what to do, and gives the exit code.
-fn failed(error: &Failed) -> Exit {
-    error.what.iter().for_each(log::error);
-    log::hint(&error.hint);
-    error.exit
-}
-
-impl From<ConfigError> for Failed {
-    fn from(error: ConfigError) -> Self {
-        let hint = if error.path.as_os_str().as_encoded_bytes().starts_with(b"--") {
-            "correct the option; `lab-probe --help` shows what it takes"
-        } else if error.path.is_file() {
-            "correct the file; `lab-probe config check` says when it is right"
-        } else {
-            "name another file with --config, or write one with `lab-probe config init FILE`"
-        };
-        Failed { exit: Exit::Usage, what: error.lines().collect(), hint: hint.to_owned() }
+fn failed(error: &anyhow::Error) -> Exit {
+    if let Some(config) = error.downcast_ref::<ConfigError>() {
+        config.lines().for_each(log::error);
+        log::hint(config.next());
+        return Exit::Usage;
     }
+    log::error(format!("{error:#}"));
+    exit::hint_of(error).into_iter().for_each(log::hint);
+    exit::code_of(error)
 }
 
-fn no_history(state_dir: &Path, error: &io::Error) -> Failed {
-    Failed::refused("cannot read the history in", &history::directory(state_dir), error)
-}
-
-impl From<DeliveryError> for Failed {
-    fn from(error: DeliveryError) -> Self {
-        Failed::trouble(error.what, error.hint)
-    }
+fn no_history(state_dir: &Path, error: io::Error) -> anyhow::Error {
+    exit::refused("cannot read the history in", &history::directory(state_dir), error)
 }
 
 /// What a command line leads to that runs nothing: the help or version it asks for, or what is wrong with it.
@@ -92,7 +77,7 @@ fn not_run(error: &clap::Error) -> Exit {
     if printed { Exit::Done } else { Exit::Trouble }
 }
 
-fn run(cli: &Cli) -> Result<Exit, Failed> {
+fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         None => pass::run(cli),
         Some(Command::Check(args)) => check::run(cli, args),
@@ -115,7 +100,7 @@ fn run(cli: &Cli) -> Result<Exit, Failed> {
 }
 
 /// The settings that this command line leads to.
-fn load_settings(cli: &Cli) -> Result<Settings, Failed> {
+fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
     Ok(crate::config::load(cli.global.config.as_deref())?)
 }
 
@@ -136,7 +121,7 @@ fn print(text: &str) -> bool {
         Ok(()) => true,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => true,
         Err(error) => {
-            failed(&Failed::trouble(
+            failed(&exit::trouble(
                 format!("cannot write to standard output: {error}"),
                 "see where it leads: a full disk, or a closed descriptor (`>&-`)",
             ));

@@ -6,7 +6,7 @@ use crate::cli::{Cli, PassArgs, PassFormat};
 use crate::clock;
 use crate::config;
 use crate::config::settings::{Settings, TextfileSettings};
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::log;
 use crate::metrics;
 use crate::model::delivery::Delivery;
@@ -24,7 +24,7 @@ const MOST_WARNED: usize = 100;
 ///
 /// # Errors
 /// Configuration (exit 2), the lock (exit 75); everything later is part of the outcome.
-pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let mut settings = super::load_settings(cli)?;
     override_with(&mut settings, &cli.pass)?;
     let format = resolve(cli.pass.format);
@@ -38,7 +38,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
     let deliveries = match (&exposition, cli.pass.dry_run) {
         (_, true) => Vec::new(),
         (Ok(text), false) => deliver::deliver(&settings.output, text, performed.deadline),
-        (Err(error), false) => deliver::undeliverable(&settings.output, &Failed::bug(format!("{error:#}"))),
+        (Err(error), false) => deliver::undeliverable(&settings.output, &exit::bug(error)),
     };
     if !cli.pass.dry_run {
         save::keep_history(&settings, &mut performed, &deliveries);
@@ -51,10 +51,10 @@ pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
 }
 
 /// The command line wins over the configuration.
-fn override_with(settings: &mut Settings, args: &PassArgs) -> Result<(), Failed> {
+fn override_with(settings: &mut Settings, args: &PassArgs) -> anyhow::Result<()> {
     if let Some(deadline) = args.deadline {
         if deadline.is_zero() {
-            return Err(Failed::usage(
+            return Err(exit::usage(
                 "--deadline must be longer than zero",
                 "leave it out, or give a duration such as 25s",
             ));
@@ -113,7 +113,7 @@ fn print(
         PassFormat::Json => match show::json::Document::new(snapshot, deliveries, &performed.warnings).to_text() {
             Ok(text) => text,
             Err(error) => {
-                super::failed(&Failed::bug(format!("cannot write the JSON document: {error}")));
+                super::failed(&exit::bug(format!("cannot write the JSON document: {error}")));
                 return false;
             }
         },

@@ -14,7 +14,7 @@ use crate::check::worktree::{self, Contents, Reports};
 use crate::cli::{Cli, RecordArgs};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::log;
 use crate::plan::worktrees::{self, Place};
 use crate::proc::{self, PassedThrough};
@@ -42,7 +42,7 @@ struct Begun {
 ///
 /// # Errors
 /// Never; a command that cannot be started is said and gives a shell's exit code.
-pub(super) fn run(cli: &Cli, args: &RecordArgs) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli, args: &RecordArgs) -> anyhow::Result<Exit> {
     let directory = args.directory.clone().unwrap_or_else(|| PathBuf::from("."));
     let begun = match super::load_settings(cli) {
         Ok(settings) => begin(&settings, &directory),
@@ -69,17 +69,17 @@ pub(super) fn run(cli: &Cli, args: &RecordArgs) -> Result<Exit, Failed> {
 }
 
 /// What is said of a command that could not be started, and the code a shell would give.
-fn not_started(args: &RecordArgs, directory: &Path, error: &io::Error) -> (u8, Failed) {
+fn not_started(args: &RecordArgs, directory: &Path, error: &io::Error) -> (u8, anyhow::Error) {
     if !directory.is_dir() {
         let what = format!("cannot run anything in {}: {error}", directory.display());
-        return (NOT_FOUND, Failed::trouble(what, "name a directory with -C"));
+        return (NOT_FOUND, exit::trouble(what, "name a directory with -C"));
     }
     let command = args.command.first().map_or_else(String::new, |c| c.to_string_lossy().into_owned());
     let (code, hint) = match error.kind() {
         io::ErrorKind::NotFound => (NOT_FOUND, "install it, or correct its name or PATH"),
         _ => (NOT_EXECUTABLE, "see whether it may be executed (ls -l, chmod +x)"),
     };
-    (code, Failed::trouble(format!("cannot start {command:?}: {error}"), hint))
+    (code, exit::trouble(format!("cannot start {command:?}: {error}"), hint))
 }
 
 /// Notes what is to be tested and marks the run as alive.
@@ -95,7 +95,7 @@ fn begin(settings: &Settings, directory: &Path) -> Option<Begun> {
         Ok(run) => run,
         Err(error) => {
             let records = settings.probe.records_dir();
-            log::warn(Failed::refused("not recorded: cannot write below", &records, &error).to_string());
+            log::warn(exit::sentence(&exit::refused("not recorded: cannot write below", &records, error)));
             return None;
         }
     };
@@ -143,7 +143,7 @@ fn finish(begun: Begun, ended: PassedThrough, duration: Duration) {
     }
     let directory = run.directory().to_owned();
     if let Err(error) = run.finish(&verdict) {
-        log::warn(Failed::refused("the verdict could not be kept in", &directory, &error).to_string());
+        log::warn(exit::sentence(&exit::refused("the verdict could not be kept in", &directory, error)));
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::{Cli, ReportArgs};
 use crate::clock;
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::fs;
 use crate::model::history::{Record, day_of};
 use crate::pass::last_known::recall;
@@ -20,7 +20,7 @@ const MODE: u32 = 0o644;
 ///
 /// # Errors
 /// Configuration (exit 2); a history or a file that the operating system refuses.
-pub(super) fn run(cli: &Cli, args: &ReportArgs) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let now = clock::now();
     let recalled = recall(&settings);
@@ -33,19 +33,18 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> Result<Exit, Failed> {
     if args.html.symlink_metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
         let what = format!("{} is no regular file and stays as it is", args.html.display());
         let hint = "name a file itself, not a link to it, or `-` to have the page on standard output";
-        return Err(Failed::trouble(what, hint));
+        return Err(exit::trouble(what, hint));
     }
-    fs::replace(&args.html, text.as_bytes(), MODE)
-        .map_err(|error| Failed::refused("cannot write", &args.html, &error))?;
+    fs::replace(&args.html, text.as_bytes(), MODE).map_err(|error| exit::refused("cannot write", &args.html, error))?;
     Ok(Exit::Done)
 }
 
 /// The records of yesterday and today.
-fn last_day(state_dir: &Path, now: Timestamp) -> Result<Vec<Record>, Failed> {
+fn last_day(state_dir: &Path, now: Timestamp) -> anyhow::Result<Vec<Record>> {
     let yesterday = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
     let mut records = Vec::new();
     for day in [day_of(yesterday), day_of(now)] {
-        records.extend(history::read(state_dir, &day).map_err(|error| super::no_history(state_dir, &error))?);
+        records.extend(history::read(state_dir, &day).map_err(|error| super::no_history(state_dir, error))?);
     }
     Ok(records)
 }

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::cli::{Cli, SendTo, SummaryArgs, SummaryFormat};
 use crate::clock::{self, Deadline};
 use crate::config::settings::{Settings, TelegramSettings};
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::fs;
 use crate::log;
 use crate::model::secret::Secret;
@@ -27,20 +27,20 @@ const MOST_CREDENTIAL_BYTES: u64 = 4096;
 ///
 /// # Errors
 /// Configuration (exit 2), a history that cannot be read, a message that was not taken.
-pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let now = clock::now();
     let date = args.date.unwrap_or_else(|| TimeZone::UTC.to_datetime(now).date());
     let from = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|error| {
-        Failed::usage(format!("no report can be made of {date}: {error}"), "give a day as in --date 2026-11-24")
+        exit::usage(format!("no report can be made of {date}: {error}"), "give a day as in --date 2026-11-24")
     })?;
     if args.send.is_some() && from > now {
         // Its real report would then count as sent.
         let what = format!("{date} has not begun yet, by UTC");
-        return Err(Failed::usage(what, "leave out --date for the report of today"));
+        return Err(exit::usage(what, "leave out --date for the report of today"));
     }
     let state_dir = &settings.probe.state_dir;
-    let records = history::read(state_dir, &date.to_string()).map_err(|error| super::no_history(state_dir, &error))?;
+    let records = history::read(state_dir, &date.to_string()).map_err(|error| super::no_history(state_dir, error))?;
     let day = Day::of(&date.to_string(), from, now, &records);
     match args.send {
         Some(SendTo::Telegram) => send(&settings, &day),
@@ -48,7 +48,7 @@ pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> Result<Exit, Failed> {
             let text = match args.format {
                 SummaryFormat::Text => report(&day, Markup::Plain),
                 SummaryFormat::Html => report(&day, Markup::Html),
-                SummaryFormat::Json => serde_json::to_string_pretty(&day).map_err(Failed::bug)? + "\n",
+                SummaryFormat::Json => serde_json::to_string_pretty(&day).map_err(exit::bug)? + "\n",
             };
             Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
         }
@@ -56,19 +56,19 @@ pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> Result<Exit, Failed> {
 }
 
 /// Sends what has not been sent of the day's report yet. A message counts as sent once Telegram has said so.
-fn send(settings: &Settings, day: &Day) -> Result<Exit, Failed> {
+fn send(settings: &Settings, day: &Day) -> anyhow::Result<Exit> {
     let chat = chat(&settings.telegram)?;
     let directory = history::directory(&settings.probe.state_dir);
     // Two that run at once would both find nothing sent.
     let _lock = match lock::take(&directory) {
         Ok(lock) => lock,
-        Err(lock::LockError::Held) => return Err(Failed::locked(&directory)),
+        Err(lock::LockError::Held) => return Err(exit::locked(&directory)),
         Err(lock::LockError::Unavailable(error)) => {
-            return Err(Failed::refused("nothing is sent, because it cannot be remembered in", &directory, &error));
+            return Err(exit::refused("nothing is sent, because it cannot be remembered in", &directory, error));
         }
     };
     let already = sent::parts(&settings.probe.state_dir, &day.date).map_err(|error| {
-        Failed::refused("nothing is sent, because what was sent cannot be read in", &directory, &error)
+        exit::refused("nothing is sent, because what was sent cannot be read in", &directory, error)
     })?;
     if already == sent::ALL {
         log::info(format!("the report of {} has been sent before", day.date));
@@ -76,14 +76,14 @@ fn send(settings: &Settings, day: &Day) -> Result<Exit, Failed> {
     }
     // On a disk that is full for hours the same report would be sent at every try.
     sent::remember(&settings.probe.state_dir, &day.date, already)
-        .map_err(|error| Failed::refused("nothing is sent, because it cannot be remembered in", &directory, &error))?;
+        .map_err(|error| exit::refused("nothing is sent, because it cannot be remembered in", &directory, error))?;
     let messages = telegram::split(&report(day, Markup::Html));
     let deadline = Deadline::after(SENDING);
     for (index, message) in messages.iter().enumerate().skip(already as usize) {
         telegram::send(&chat, message, deadline)?;
         let done = if index + 1 == messages.len() { sent::ALL } else { index as u32 + 1 };
         sent::remember(&settings.probe.state_dir, &day.date, done).map_err(|error| {
-            Failed::refused("the report was sent, but that cannot be remembered in", &directory, &error)
+            exit::refused("the report was sent, but that cannot be remembered in", &directory, error)
         })?;
     }
     log::info(format!("sent the report of {}", day.date));
@@ -91,7 +91,7 @@ fn send(settings: &Settings, day: &Day) -> Result<Exit, Failed> {
 }
 
 /// The chat, from the configuration or from systemd credentials.
-fn chat(settings: &TelegramSettings) -> Result<Chat, Failed> {
+fn chat(settings: &TelegramSettings) -> anyhow::Result<Chat> {
     let token = match &settings.token_file {
         Some(file) => Some(read(file)?),
         None => credential("telegram-token")?,
@@ -107,27 +107,27 @@ fn chat(settings: &TelegramSettings) -> Result<Chat, Failed> {
     }
 }
 
-fn missing(what: &str, key: &str, credential: &str) -> Failed {
-    Failed::usage(
+fn missing(what: &str, key: &str, credential: &str) -> anyhow::Error {
+    exit::usage(
         format!("no {what} to send the report with"),
         format!("set [telegram] {key}, or give the unit the credential {credential} (LoadCredential=)"),
     )
 }
 
 /// A credential of the unit (systemd.exec(5), LoadCredential=), if it has it.
-fn credential(name: &str) -> Result<Option<Secret>, Failed> {
+fn credential(name: &str) -> anyhow::Result<Option<Secret>> {
     let Some(directory) = std::env::var_os("CREDENTIALS_DIRECTORY") else { return Ok(None) };
     let file = Path::new(&directory).join(name);
     if file.exists() { read(&file).map(Some) } else { Ok(None) }
 }
 
-fn read(file: &Path) -> Result<Secret, Failed> {
+fn read(file: &Path) -> anyhow::Result<Secret> {
     let bytes =
-        fs::read_capped(file, MOST_CREDENTIAL_BYTES).map_err(|error| Failed::refused("cannot read", file, &error))?;
+        fs::read_capped(file, MOST_CREDENTIAL_BYTES).map_err(|error| exit::refused("cannot read", file, error))?;
     let text = String::from_utf8(bytes).ok().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     let text = text.filter(|text| !text.contains(char::is_whitespace));
     text.map(Secret::new).ok_or_else(|| {
-        Failed::usage(
+        exit::usage(
             format!("{} does not hold one line of text", file.display()),
             "put the token or chat id into it, and nothing else",
         )

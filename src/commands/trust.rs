@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::{Cli, TrustArgs};
 use crate::clock;
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::fs;
 use crate::log::{self, printable};
 use crate::plan;
@@ -16,13 +16,13 @@ use crate::plan::surroundings::Surroundings;
 ///
 /// # Errors
 /// A file that is no project's or cannot be read (exit 2); a store that cannot be written (exit 1).
-pub(super) fn run(cli: &Cli, args: &TrustArgs) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli, args: &TrustArgs) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let surroundings = Surroundings::of_process();
     let inspections: Vec<Inspection> =
         args.files.iter().map(|file| inspect::inspect(file, &surroundings)).collect::<Result<_, _>>().map_err(
             |why| {
-                Failed::usage(
+                exit::usage(
                     why,
                     "nothing is trusted; name a project's file that is yours, as in `lab-probe trust .mcp.json`",
                 )
@@ -30,7 +30,7 @@ pub(super) fn run(cli: &Cli, args: &TrustArgs) -> Result<Exit, Failed> {
         )?;
     let state_dir = &settings.probe.state_dir;
     allow(state_dir, &inspections)
-        .map_err(|error| Failed::refused("nothing new is trusted: cannot write", &trust::path(state_dir), &error))?;
+        .map_err(|error| exit::refused("nothing new is trusted: cannot write", &trust::path(state_dir), error))?;
     let text: String = inspections.iter().map(shown).collect();
     for inspection in &inspections {
         // A timer's pass starts in no project; its user would wait in vain.

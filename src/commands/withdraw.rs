@@ -3,20 +3,20 @@
 use crate::cli::Cli;
 use crate::clock::Deadline;
 use crate::config::settings::Settings;
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::log;
-use crate::sink::{self, DeliveryError};
+use crate::sink;
 use crate::state::lock::{self, LockError};
 
 /// Removes the textfile and deletes the Pushgateway group. One that fails does not keep the other.
 ///
 /// # Errors
 /// Configuration (exit 2); another pass at work (exit 75), which would deliver again right away.
-pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
+pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let _lock = match lock::take(&settings.probe.state_dir) {
         Ok(lock) => Some(lock),
-        Err(LockError::Held) => return Err(Failed::locked(&settings.probe.state_dir)),
+        Err(LockError::Held) => return Err(exit::locked(&settings.probe.state_dir)),
         // Without a state directory passes cannot be kept apart either.
         Err(LockError::Unavailable(_)) => None,
     };
@@ -26,7 +26,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
         match result {
             Ok(true) => text += &format!("{name}: {destination} withdrawn\n"),
             Ok(false) => text += &format!("{name}: {destination} was not there\n"),
-            Err(error) => log::error(format!("{name} {destination}: {error}")),
+            Err(error) => log::error(format!("{name} {destination}: {}", exit::sentence(error))),
         }
     }
     let done = outputs.iter().all(|(_, _, result)| result.is_ok());
@@ -34,7 +34,7 @@ pub(super) fn run(cli: &Cli) -> Result<Exit, Failed> {
 }
 
 /// Each output, where it is, and whether there was something to withdraw.
-fn withdraw(settings: &Settings) -> Vec<(&'static str, String, Result<bool, DeliveryError>)> {
+fn withdraw(settings: &Settings) -> Vec<(&'static str, String, anyhow::Result<bool>)> {
     let output = &settings.output;
     let textfile = output.textfile.as_ref().map(|textfile| {
         let destination = sink::textfile::path(textfile).display().to_string();

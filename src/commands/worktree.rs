@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::check::worktree::declared::{self, EditError};
 use crate::cli::{WorktreeArgs, WorktreeCommand};
-use crate::exit::{Exit, Failed};
+use crate::exit::{self, Exit};
 use crate::log;
 use crate::plan::worktrees;
 
@@ -12,39 +12,38 @@ use crate::plan::worktrees;
 ///
 /// # Errors
 /// No worktree there, a file that cannot be read or written, a declaration that is not possible (exit 2).
-pub(super) fn run(args: &WorktreeArgs) -> Result<Exit, Failed> {
+pub(super) fn run(args: &WorktreeArgs) -> anyhow::Result<Exit> {
     match &args.command {
         WorktreeCommand::Show { directory } => show(&root(directory.as_deref())?),
         WorktreeCommand::Set { directory, declarations } => {
             let root = root(directory.as_deref())?;
-            declared::set(&root, declarations).map_err(|error| not_edited(&error))?;
+            declared::set(&root, declarations).map_err(not_edited)?;
             Ok(Exit::Done)
         }
     }
 }
 
-fn root(directory: Option<&Path>) -> Result<PathBuf, Failed> {
+fn root(directory: Option<&Path>) -> anyhow::Result<PathBuf> {
     let directory = directory.unwrap_or(Path::new("."));
     let place = worktrees::containing(directory);
-    Ok(place.map_err(|why| Failed::usage(why, "run it in a git worktree, or name one with -C DIR"))?.path)
+    Ok(place.map_err(|why| exit::usage(why, "run it in a git worktree, or name one with -C DIR"))?.path)
 }
 
-fn not_edited(error: &EditError) -> Failed {
+fn not_edited(error: EditError) -> anyhow::Error {
     match error {
-        EditError::Invalid(sentence) => Failed::usage(
-            sentence,
-            "for example: lab-probe worktree set status=blocked test_status=failing note=\"why\"",
-        ),
-        EditError::File(path, error) => Failed::refused("cannot read or edit", path, error),
+        EditError::Invalid(sentence) => {
+            exit::usage(sentence, "for example: lab-probe worktree set status=blocked test_status=failing note=\"why\"")
+        }
+        EditError::File(path, error) => exit::refused("cannot read or edit", &path, error),
         EditError::NotText(..) => {
-            Failed::trouble(error.to_string(), "have it written as UTF-8 (iconv -t UTF-8), or take that line out")
+            exit::trouble(error.to_string(), "have it written as UTF-8 (iconv -t UTF-8), or take that line out")
         }
     }
 }
 
 /// Prints the file as it stands; what a pass would ignore in it is said beside.
-fn show(root: &Path) -> Result<Exit, Failed> {
-    let text = declared::text(root).map_err(|error| not_edited(&error))?;
+fn show(root: &Path) -> anyhow::Result<Exit> {
+    let text = declared::text(root).map_err(not_edited)?;
     let printed = super::print(&text);
     for note in declared::declared_in(&text).notes {
         log::warn(note);

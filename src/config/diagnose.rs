@@ -51,6 +51,17 @@ impl ConfigError {
         shown.chain((more > 0).then(|| self.line(format_args!(": … and {more} more problems"))))
     }
 
+    /// What to do about it.
+    pub fn next(&self) -> &'static str {
+        if self.path.as_os_str().as_encoded_bytes().starts_with(b"--") {
+            "correct the option; `lab-probe --help` shows what it takes"
+        } else if self.path.is_file() {
+            "correct the file; `lab-probe config check` says when it is right"
+        } else {
+            "name another file with --config, or write one with `lab-probe config init FILE`"
+        }
+    }
+
     fn line(&self, rest: fmt::Arguments<'_>) -> String {
         printable(&format!("{}{rest}", self.path.display()))
     }

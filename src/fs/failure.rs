@@ -16,11 +16,8 @@ impl fmt::Display for Told {
     }
 }
 
-impl std::error::Error for Told {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
+// Its text holds that of its source, which a chain of errors would otherwise show twice.
+impl std::error::Error for Told {}
 
 /// The error with these words in front.
 pub fn told(what: impl Into<String>, source: io::Error) -> io::Error {

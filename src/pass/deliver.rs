@@ -2,10 +2,10 @@
 
 use crate::clock::Deadline;
 use crate::config::settings::{OutputSettings, TextfileSettings};
-use crate::exit::Failed;
+use crate::exit;
 use crate::metrics;
 use crate::model::delivery::Delivery;
-use crate::sink::{self, DeliveryError};
+use crate::sink;
 
 /// What other textfiles beside ours would make node_exporter leave out.
 pub fn clashes(output: &OutputSettings, exposition: &str) -> Vec<String> {
@@ -31,7 +31,7 @@ pub fn deliver(output: &OutputSettings, exposition: &str, deadline: Deadline) ->
     let broken = output.broken.iter().map(|broken| Delivery {
         output: broken.output,
         destination: "(not known)".into(),
-        error: Some(sink::broken(broken).to_string()),
+        error: Some(exit::sentence(&sink::broken(broken))),
     });
     textfile.into_iter().chain(pushgateway).chain(broken).collect()
 }
@@ -40,17 +40,17 @@ fn textfile_destination(textfile: &TextfileSettings) -> String {
     sink::textfile::path(textfile).display().to_string()
 }
 
-fn ended(output: &'static str, destination: String, result: Result<(), DeliveryError>) -> Delivery {
-    Delivery { output, destination, error: result.err().map(|error| error.to_string()) }
+fn ended(output: &'static str, destination: String, result: anyhow::Result<()>) -> Delivery {
+    Delivery { output, destination, error: result.err().map(|error| exit::sentence(&error)) }
 }
 
 /// Nothing is delivered that node_exporter would reject; the last good delivery stays.
-pub fn undeliverable(output: &OutputSettings, why: &Failed) -> Vec<Delivery> {
+pub fn undeliverable(output: &OutputSettings, why: &anyhow::Error) -> Vec<Delivery> {
     let textfile = output.textfile.as_ref().map(|textfile| ("textfile", textfile_destination(textfile)));
     let pushgateway = output.pushgateway.as_ref().map(|push| ("pushgateway", sink::pushgateway::destination(push)));
     [textfile, pushgateway]
         .into_iter()
         .flatten()
-        .map(|(output, destination)| Delivery { output, destination, error: Some(why.to_string()) })
+        .map(|(output, destination)| Delivery { output, destination, error: Some(exit::sentence(why)) })
         .collect()
 }

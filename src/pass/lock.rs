@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
-use crate::exit::Failed;
+use crate::exit::{self, Exit};
+use crate::fs::remedy::remedy;
 use crate::state::lock::{self, Lock, LockError};
 
-pub(super) fn take_lock(state_dir: &Path) -> Result<(Option<Lock>, Option<Failed>), Failed> {
+pub(super) fn take_lock(state_dir: &Path) -> anyhow::Result<(Option<Lock>, Option<anyhow::Error>)> {
     match lock::take(state_dir) {
         Ok(lock) => Ok((Some(lock), None)),
-        Err(LockError::Held) => Err(Failed::locked(state_dir)),
+        Err(LockError::Held) => Err(exit::locked(state_dir)),
         Err(LockError::Unavailable(error)) => {
-            let trouble = Failed::refused("the state directory cannot be used:", state_dir, &error);
-            let hint = format!("{}; or set `probe.state_dir`", trouble.hint);
-            Ok((None, Some(Failed { hint, ..trouble })))
+            let next = format!("{}; or set `probe.state_dir`", remedy(state_dir, &error));
+            let what = format!("the state directory cannot be used: {}", state_dir.display());
+            Ok((None, Some(exit::hinted(Exit::Trouble, anyhow::Error::from(error).context(what), next))))
         }
     }
 }

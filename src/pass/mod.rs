@@ -17,7 +17,7 @@ use jiff::Timestamp;
 pub use self::select::{Selection, named};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::Failed;
+use crate::exit;
 use crate::log;
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::plan::due::Turn;
@@ -43,7 +43,7 @@ pub struct Performed {
     /// What was said before anything was started, where root runs the pass.
     pub notice: Option<String>,
     /// Why the state must not, or cannot, be saved; this alone makes the pass end with exit 1.
-    pub state_trouble: Option<Failed>,
+    pub state_trouble: Option<anyhow::Error>,
     /// Held until the pass ends.
     _lock: Option<Lock>,
 }
@@ -52,7 +52,7 @@ pub struct Performed {
 ///
 /// # Errors
 /// Another pass (exit 75), an unknown target name (exit 2), or no threads to be had.
-pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) -> Result<Performed, Failed> {
+pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) -> anyhow::Result<Performed> {
     let begun = clock::instant();
     let started_at = clock::now();
     // A signal from here on ends every child, lets a replacement under way finish, and ends the pass.
@@ -113,8 +113,8 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
 }
 
 /// From here on a signal ends every child before it ends the command.
-pub fn catch_signals() -> Result<(), Failed> {
-    proc::signals::install().map_err(|error| Failed::no_signals(&error))
+pub fn catch_signals() -> anyhow::Result<()> {
+    proc::signals::install().map_err(exit::no_signals)
 }
 
 /// Says what was odd, once each.

@@ -9,7 +9,7 @@ use super::dispatch;
 use crate::check;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::Failed;
+use crate::exit;
 use crate::model::mcp::Reach;
 use crate::model::target::{Probe, Target};
 use crate::plan;
@@ -45,7 +45,7 @@ pub(super) fn check_all(
     checks_end: Deadline,
     started_at: Timestamp,
     show_progress: bool,
-) -> Result<Vec<Fate>, Failed> {
+) -> anyhow::Result<Vec<Fate>> {
     let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
     let mut chosen: Vec<usize> = (0..targets.len()).filter(|&index| due[index]).collect();
     plan::due::longest_first(&mut chosen, targets, &state.targets);
@@ -84,7 +84,7 @@ pub(super) fn check_all(
             }
         }
     })
-    .map_err(|error| Failed::no_threads(&error))?;
+    .map_err(|error| exit::no_threads(&error))?;
     // Whatever is still running belongs to a check that was cut off, or left its check behind.
     proc::end_everything();
     proc::signals::give_way();

@@ -5,7 +5,7 @@ use std::io;
 
 use super::Performed;
 use crate::config::settings::Settings;
-use crate::exit::Failed;
+use crate::exit;
 use crate::fs::remedy::remedy;
 use crate::log;
 use crate::model::delivery::Delivery;
@@ -69,6 +69,6 @@ fn count(counters: &mut BTreeMap<String, u64>, name: &str) {
 }
 
 /// The state that could not be saved; the error names the file.
-pub fn not_saved(settings: &Settings, error: &io::Error) -> Failed {
-    Failed::trouble(error.to_string(), remedy(&store::path(&settings.probe.state_dir), error))
+pub fn not_saved(settings: &Settings, error: &io::Error) -> anyhow::Error {
+    exit::trouble(error, remedy(&store::path(&settings.probe.state_dir), error))
 }

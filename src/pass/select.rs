@@ -1,6 +1,6 @@
 //! Which targets a pass checks, as they were typed.
 
-use crate::exit::Failed;
+use crate::exit;
 use crate::model::target::{Kind, Target};
 
 /// Which targets a pass checks.
@@ -26,7 +26,7 @@ pub fn named(target: &Target, text: &str) -> bool {
     target.name == text || target.id().to_string() == text
 }
 
-pub(super) fn refuse_unknown_names(targets: &[Target], selection: &Selection) -> Result<(), Failed> {
+pub(super) fn refuse_unknown_names(targets: &[Target], selection: &Selection) -> anyhow::Result<()> {
     let of_kind = |target: &&Target| selection.kinds.is_empty() || selection.kinds.contains(&target.kind());
     for name in &selection.names {
         if targets.iter().filter(of_kind).any(|target| named(target, name)) {
@@ -34,7 +34,7 @@ pub(super) fn refuse_unknown_names(targets: &[Target], selection: &Selection) ->
         }
         if let Some(other) = targets.iter().find(|target| named(target, name)) {
             let wanted: Vec<&str> = selection.kinds.iter().map(|kind| kind.as_str()).collect();
-            return Err(Failed::usage(
+            return Err(exit::usage(
                 format!("{name:?} is {}, and --only leaves no kind but {}", other.id(), wanted.join(", ")),
                 "leave out --only, or the name",
             ));
@@ -46,7 +46,7 @@ pub(super) fn refuse_unknown_names(targets: &[Target], selection: &Selection) ->
             .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
             .filter(|nearest| strsim::jaro_winkler(nearest, name) > 0.7);
         let suggestion = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
-        return Err(Failed::usage(
+        return Err(exit::usage(
             format!("no target is called {name:?}{suggestion}"),
             "`lab-probe list` shows all targets",
         ));

@@ -18,9 +18,9 @@ use url::Url;
 
 use self::backoff::Backoff;
 pub use self::group::look;
-use super::DeliveryError;
 use crate::clock::{self, Deadline};
 use crate::config::settings::PushgatewaySettings;
+use crate::exit;
 use crate::fs;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response};
 use crate::log::printable;
@@ -54,7 +54,7 @@ pub fn destination(settings: &PushgatewaySettings) -> String {
 ///
 /// # Errors
 /// What the gateway or the network said last, how often it was tried, and what to do.
-pub fn deliver(settings: &PushgatewaySettings, exposition: &str, deadline: Deadline) -> Result<(), DeliveryError> {
+pub fn deliver(settings: &PushgatewaySettings, exposition: &str, deadline: Deadline) -> anyhow::Result<()> {
     let gateway = Gateway::new(settings)?;
     let compressed = (exposition.len() >= GZIP_FROM_BYTES && gateway.takes_gzip(deadline)).then(|| gzip(exposition));
     let request = Request::new(Method::Put, &gateway.group).header("content-type", CONTENT_TYPE);
@@ -69,7 +69,7 @@ pub fn deliver(settings: &PushgatewaySettings, exposition: &str, deadline: Deadl
 ///
 /// # Errors
 /// As [`deliver`].
-pub fn withdraw(settings: &PushgatewaySettings, deadline: Deadline) -> Result<(), DeliveryError> {
+pub fn withdraw(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::Result<()> {
     let gateway = Gateway::new(settings)?;
     gateway.send(&Request::new(Method::Delete, &gateway.group), deadline)
 }
@@ -87,9 +87,9 @@ struct Gateway<'a> {
 }
 
 impl<'a> Gateway<'a> {
-    fn new(settings: &'a PushgatewaySettings) -> Result<Self, DeliveryError> {
-        let mut base = http::parse_url(&settings.url)
-            .map_err(|e| DeliveryError::new(e.detail, "correct output.pushgateway.url"))?;
+    fn new(settings: &'a PushgatewaySettings) -> anyhow::Result<Self> {
+        let mut base =
+            http::parse_url(&settings.url).map_err(|e| exit::trouble(e.detail, "correct output.pushgateway.url"))?;
         let mut options = ClientOptions { headers: Vec::new(), ca_file: settings.ca_file.clone() };
         let mut secrets = Vec::new();
         if let Some(username) = &settings.username {
@@ -121,7 +121,7 @@ impl<'a> Gateway<'a> {
     }
 
     /// Sends until it is done, refused, or there is no time left.
-    fn send(&self, request: &Request<'_>, deadline: Deadline) -> Result<(), DeliveryError> {
+    fn send(&self, request: &Request<'_>, deadline: Deadline) -> anyhow::Result<()> {
         let mut backoff = Backoff::new(self.settings.retries);
         loop {
             let failure = match self.client.send(request, deadline.sooner(self.settings.timeout)) {
@@ -189,21 +189,21 @@ struct Failure {
 }
 
 impl Failure {
-    fn into_error(self, attempts: u32) -> DeliveryError {
+    fn into_error(self, attempts: u32) -> anyhow::Error {
         let tried = if attempts > 1 { format!(" (tried {attempts} times)") } else { String::new() };
-        DeliveryError::new(self.what + &tried, self.hint)
+        exit::trouble(self.what + &tried, self.hint)
     }
 }
 
 /// `…/metrics/job/JOB/LABEL/VALUE…`.
-fn group_url(base: &Url, settings: &PushgatewaySettings) -> Result<Url, DeliveryError> {
+fn group_url(base: &Url, settings: &PushgatewaySettings) -> anyhow::Result<Url> {
     if settings.job.is_empty() {
-        return Err(DeliveryError::new("a Pushgateway takes no empty job", "set output.pushgateway.job"));
+        return Err(exit::trouble("a Pushgateway takes no empty job", "set output.pushgateway.job"));
     }
     let mut url = base.clone();
-    let mut segments = url.path_segments_mut().map_err(|()| {
-        DeliveryError::new("the URL has no path to put the group after", "correct output.pushgateway.url")
-    })?;
+    let mut segments = url
+        .path_segments_mut()
+        .map_err(|()| exit::trouble("the URL has no path to put the group after", "correct output.pushgateway.url"))?;
     segments.pop_if_empty().push("metrics");
     let job = std::iter::once(("job", &settings.job));
     for (name, value) in job.chain(settings.grouping.iter().map(|(name, value)| (name.as_str(), value))) {
@@ -230,15 +230,14 @@ fn grouping_segments(name: &str, value: &str) -> (String, String) {
 }
 
 /// The first line of a file that holds a password or token.
-fn read_secret(file: &Path) -> Result<Secret, DeliveryError> {
+fn read_secret(file: &Path) -> anyhow::Result<Secret> {
     let shown = file.display();
     let bytes = fs::read_capped(file, MAX_SECRET_BYTES)
-        .map_err(|e| DeliveryError::new(format!("cannot read {shown}: {e}"), "correct the path or its permissions"))?;
-    let text = String::from_utf8(bytes).map_err(|_not_utf8| {
-        DeliveryError::new(format!("{shown} is not UTF-8"), "put the password or token into it")
-    })?;
+        .map_err(|e| exit::trouble(format!("cannot read {shown}: {e}"), "correct the path or its permissions"))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_not_utf8| exit::trouble(format!("{shown} is not UTF-8"), "put the password or token into it"))?;
     match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(DeliveryError::new(format!("{shown} is empty"), "put the password or token into it")),
+        "" => Err(exit::trouble(format!("{shown} is empty"), "put the password or token into it")),
         text => Ok(Secret::new(text)),
     }
 }
@@ -311,7 +310,7 @@ mod tests {
             let error = read_secret(&file).expect_err("refused").to_string();
             assert!(error.contains(sentence), "{error}");
         }
-        assert!(read_secret(&directory.path().join("none")).expect_err("refused").what.contains("cannot read"));
+        assert!(read_secret(&directory.path().join("none")).expect_err("refused").to_string().contains("cannot read"));
     }
 
     #[test]

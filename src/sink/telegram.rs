@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::DeliveryError;
 use crate::clock::Deadline;
+use crate::exit;
 use crate::http::{Client, ClientOptions, Method, Request};
 use crate::model::secret::{Secret, redact};
 
@@ -70,10 +70,10 @@ fn add(messages: &mut Vec<String>, piece: &str) {
 ///
 /// # Errors
 /// What the Bot API said, the token taken out; what to do.
-pub fn send(chat: &Chat, html: &str, deadline: Deadline) -> Result<(), DeliveryError> {
+pub fn send(chat: &Chat, html: &str, deadline: Deadline) -> anyhow::Result<()> {
     let address = format!("{}/bot{}/sendMessage", chat.api_url.expose().trim_end_matches('/'), chat.token.expose());
     let Ok(url) = Url::parse(&address) else {
-        return Err(DeliveryError::new("the address of the Bot API cannot be used", "correct [telegram] api_url"));
+        return Err(exit::trouble("the address of the Bot API cannot be used", "correct [telegram] api_url"));
     };
     let body = json!({
         "chat_id": chat.chat_id,
@@ -89,7 +89,7 @@ pub fn send(chat: &Chat, html: &str, deadline: Deadline) -> Result<(), DeliveryE
                 std::thread::sleep(wait);
             }
             Attempt::Again(_, why) => {
-                return Err(DeliveryError::new(why, "run it again later: what has been sent is not sent twice"));
+                return Err(exit::trouble(why, "run it again later: what has been sent is not sent twice"));
             }
         }
     }
@@ -101,7 +101,7 @@ enum Attempt {
     Again(Duration, String),
 }
 
-fn attempt_at(chat: &Chat, url: &Url, body: &str, deadline: Deadline) -> Result<Attempt, DeliveryError> {
+fn attempt_at(chat: &Chat, url: &Url, body: &str, deadline: Deadline) -> anyhow::Result<Attempt> {
     let mut secrets = crate::http::secrets_of(url, &[]);
     secrets.push(chat.token.clone());
     let clean = |text: &str| redact(text, &secrets);
@@ -124,11 +124,11 @@ fn attempt_at(chat: &Chat, url: &Url, body: &str, deadline: Deadline) -> Result<
             Ok(Attempt::Again(Duration::from_secs(wait), format!("Telegram asks to wait {wait} s: {said}")))
         }
         500..=599 => Ok(Attempt::Again(Duration::from_secs(2), format!("Telegram answered HTTP {status}: {said}"))),
-        401 | 404 => Err(DeliveryError::new(
+        401 | 404 => Err(exit::trouble(
             format!("Telegram does not know this bot (HTTP {status}: {said})"),
             "check the token in [telegram] token_file or the credential telegram-token",
         )),
-        _ => Err(DeliveryError::new(
+        _ => Err(exit::trouble(
             format!("Telegram refused the message (HTTP {status}: {said})"),
             "check [telegram] chat_id, and that the bot may write there",
         )),

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::DeliveryError;
 use crate::config::settings::TextfileSettings;
+use crate::exit;
 use crate::fs;
 use crate::fs::remedy::remedy;
 
@@ -36,7 +36,7 @@ pub fn path(settings: &TextfileSettings) -> PathBuf {
 ///
 /// # Errors
 /// What the operating system refused, and what would help.
-pub fn deliver(settings: &TextfileSettings, exposition: &str) -> Result<(), DeliveryError> {
+pub fn deliver(settings: &TextfileSettings, exposition: &str) -> anyhow::Result<()> {
     let path = checked_path(settings)?;
     fs::refresh(&path, exposition.as_bytes(), MODE).map_err(|e| explain(&settings.directory, &e))
 }
@@ -45,17 +45,15 @@ pub fn deliver(settings: &TextfileSettings, exposition: &str) -> Result<(), Deli
 ///
 /// # Errors
 /// What the operating system refused; a file of that name that lab-probe did not write is left alone.
-pub fn withdraw(settings: &TextfileSettings) -> Result<bool, DeliveryError> {
+pub fn withdraw(settings: &TextfileSettings) -> anyhow::Result<bool> {
     let path = checked_path(settings)?;
     remove(&path.with_file_name(format!(".{}.tmp", settings.file)), settings)?;
     match fs::read_capped(&path, 64 << 20) {
         Ok(contents) if String::from_utf8_lossy(&contents).contains(SIGNATURE) => remove(&path, settings),
-        Ok(_) => {
-            Err(DeliveryError::new("the file was not written by lab-probe and is left alone", "remove it by hand"))
-        }
+        Ok(_) => Err(exit::trouble("the file was not written by lab-probe and is left alone", "remove it by hand")),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
-            Err(DeliveryError::new("what stands there is no regular file and is left alone", "move it away by hand"))
+            Err(exit::trouble("what stands there is no regular file and is left alone", "move it away by hand"))
         }
         Err(e) => Err(explain(&settings.directory, &e)),
     }
@@ -77,13 +75,13 @@ pub fn neighbours(settings: &TextfileSettings) -> Vec<Neighbour> {
 }
 
 /// The path, if the settings name a file in a directory and nothing else.
-fn checked_path(settings: &TextfileSettings) -> Result<PathBuf, DeliveryError> {
+fn checked_path(settings: &TextfileSettings) -> anyhow::Result<PathBuf> {
     if settings.directory.as_os_str().is_empty() {
-        return Err(DeliveryError::new("no directory is named", "name one with --textfile-dir or output.textfile"));
+        return Err(exit::trouble("no directory is named", "name one with --textfile-dir or output.textfile"));
     }
     // Only root could write there, and a slip such as an unset variable in front of it is what leads there.
     if settings.directory.canonicalize().is_ok_and(|real| real.parent().is_none()) {
-        return Err(DeliveryError::new(
+        return Err(exit::trouble(
             format!("{} is the root of the file system, no directory of textfiles", settings.directory.display()),
             "name the directory that node_exporter reads with --textfile-dir or output.textfile",
         ));
@@ -91,12 +89,12 @@ fn checked_path(settings: &TextfileSettings) -> Result<PathBuf, DeliveryError> {
     let plain = Path::new(&settings.file).file_name().is_some_and(|name| name == settings.file.as_str());
     if !plain || !settings.file.ends_with(".prom") {
         let what = format!("{:?} is no file name that node_exporter reads", settings.file);
-        return Err(DeliveryError::new(what, "give output.textfile.file a plain name that ends in .prom"));
+        return Err(exit::trouble(what, "give output.textfile.file a plain name that ends in .prom"));
     }
     Ok(path(settings))
 }
 
-fn remove(path: &Path, settings: &TextfileSettings) -> Result<bool, DeliveryError> {
+fn remove(path: &Path, settings: &TextfileSettings) -> anyhow::Result<bool> {
     match fs::uninterrupted(|| std::fs::remove_file(path)) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -104,34 +102,32 @@ fn remove(path: &Path, settings: &TextfileSettings) -> Result<bool, DeliveryErro
     }
 }
 
-fn explain(directory: &Path, error: &io::Error) -> DeliveryError {
+fn explain(directory: &Path, error: &io::Error) -> anyhow::Error {
     let shown = directory.display();
     let what = |text: &str| format!("{text} ({error})");
     match error.kind() {
-        io::ErrorKind::NotFound => DeliveryError::new(
+        io::ErrorKind::NotFound => exit::trouble(
             format!("the directory {shown} does not exist"),
             format!("create it (mkdir -p {shown}) or name another with --textfile-dir"),
         ),
-        io::ErrorKind::NotADirectory => DeliveryError::new(
+        io::ErrorKind::NotADirectory => exit::trouble(
             format!("{shown} is not a directory"),
             "name the directory that node_exporter reads with --textfile-dir",
         ),
-        io::ErrorKind::PermissionDenied => DeliveryError::new(
+        io::ErrorKind::PermissionDenied => exit::trouble(
             what(&format!("this user may not write in {shown}")),
             "give its group the directory, or name another with --textfile-dir",
         ),
-        io::ErrorKind::ReadOnlyFilesystem => DeliveryError::new(
+        io::ErrorKind::ReadOnlyFilesystem => exit::trouble(
             what(&format!("{shown} is on a read-only file system")),
             "name a writable directory with --textfile-dir (for the timer: ReadWritePaths= of the unit)",
         ),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => DeliveryError::new(
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => exit::trouble(
             what(&format!("no space left for {shown}")),
             "free some; what was delivered before is still there",
         ),
-        io::ErrorKind::IsADirectory => {
-            DeliveryError::new(what("a directory stands where the file belongs"), "move it away")
-        }
-        _ => DeliveryError::new(error.to_string(), remedy(directory, error)),
+        io::ErrorKind::IsADirectory => exit::trouble(what("a directory stands where the file belongs"), "move it away"),
+        _ => exit::trouble(error.to_string(), remedy(directory, error)),
     }
 }
 
@@ -156,8 +152,8 @@ mod tests {
         assert_eq!(path(&settings).metadata().expect("there").permissions().mode() & 0o7777, 0o644);
         assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 1);
         std::fs::write(directory.path().join(".lab-probe.prom.tmp"), "left by a killed pass").expect("written");
-        assert_eq!(withdraw(&settings), Ok(true));
-        assert_eq!(withdraw(&settings), Ok(false));
+        assert!(withdraw(&settings).expect("withdrawn"));
+        assert!(!withdraw(&settings).expect("nothing there"));
         assert_eq!(std::fs::read_dir(directory.path()).expect("listed").count(), 0);
     }
 
@@ -166,7 +162,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let settings = settings(directory.path());
         std::fs::write(path(&settings), "other 1\n").expect("written");
-        assert!(withdraw(&settings).expect_err("refused").what.contains("not written by lab-probe"));
+        assert!(withdraw(&settings).expect_err("refused").to_string().contains("not written by lab-probe"));
         assert!(path(&settings).exists());
     }
 
@@ -185,12 +181,13 @@ mod tests {
             (PathBuf::from("/proc/.."), "is the root of the file system"),
             (PathBuf::from("/proc/self"), "--textfile-dir"),
         ] {
-            let error = deliver(&settings(&at), OURS).expect_err("refused").to_string();
+            let error = exit::sentence(&deliver(&settings(&at), OURS).expect_err("refused"));
             assert!(error.contains(sentence), "{}: {error}", at.display());
         }
         for name in ["../x.prom", "", "x", "a/b.prom", "/x.prom", ".."] {
             let settings = TextfileSettings { directory: directory.path().to_owned(), file: name.into() };
-            assert!(deliver(&settings, OURS).expect_err(name).hint.contains("ends in .prom"), "{name}");
+            let error = deliver(&settings, OURS).expect_err(name);
+            assert!(exit::hint_of(&error).is_some_and(|hint| hint.contains("ends in .prom")), "{name}");
         }
     }
 

@@ -21,7 +21,7 @@ fn allowed(room: &str) -> Option<&'static [&'static str]> {
         "check" => &["proc", "http", "fs", "exposition"],
         "doctor" => &["proc", "http", "fs", "exposition", "yaml"],
         "metrics" => &["exposition"],
-        "sink" => &["config", "metrics", "http", "fs", "exposition"],
+        "sink" => &["exit", "config", "metrics", "http", "fs", "exposition"],
         "state" => &["fs"],
         "cli" => &["config"],
         // Strings the rooms together.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use lab_probe::clock::{Deadline, instant};
 use lab_probe::config::settings::PushgatewaySettings;
+use lab_probe::exit;
 use lab_probe::model::secret::Secret;
-use lab_probe::sink::{DeliveryError, pushgateway};
+use lab_probe::sink::pushgateway;
 
 use crate::harness::Lab;
 use crate::harness::daemon::{Daemon, open_to_all};
@@ -43,7 +44,7 @@ fn settings(url: impl Into<String>) -> PushgatewaySettings {
     }
 }
 
-fn deliver(settings: &PushgatewaySettings) -> Result<(), DeliveryError> {
+fn deliver(settings: &PushgatewaySettings) -> anyhow::Result<()> {
     pushgateway::deliver(settings, EXPOSITION, Deadline::after(AMPLE))
 }
 
@@ -142,7 +143,7 @@ fn a_bearer_token_is_sent_and_not_shown_even_if_the_gateway_quotes_it() {
         answer(stream, "403 Forbidden", &[], quoted.as_bytes())
     });
     let error = deliver(&PushgatewaySettings { bearer_token_file: Some(token), ..settings(fake.url("/")) });
-    let error = error.expect_err("refused").to_string();
+    let error = exit::sentence(&error.expect_err("refused"));
     assert!(error.starts_with("the gateway answered HTTP 403: no Bearer *** here; check"), "{error}");
     assert_eq!(fake.seen()[0].header("authorization"), Some("Bearer canary-token"));
     assert_eq!(fake.count("PUT"), 1);
@@ -247,7 +248,7 @@ fn what_may_pass_is_tried_again_and_what_will_not_is_not() {
     for (answers, puts, outcome) in COURSES {
         let fake = answering(answers);
         let began = instant();
-        let result = deliver(&settings(fake.url("/"))).map_err(|error| error.to_string());
+        let result = deliver(&settings(fake.url("/"))).map_err(|error| exit::sentence(&error));
         match (result, outcome) {
             (Ok(()), Ok(())) => {}
             (Err(error), Err(sentence)) if error.starts_with(sentence) => {}
@@ -322,7 +323,7 @@ fn the_environments_proxy_is_used_for_a_gateway_elsewhere_and_not_for_one_here()
 
 #[test]
 fn nobody_there_is_said_with_what_to_do() {
-    let error = deliver(&settings("http://127.0.0.1:1")).expect_err("refused").to_string();
+    let error = exit::sentence(&deliver(&settings("http://127.0.0.1:1")).expect_err("refused"));
     assert!(error.contains("(tried 3 times); start the Pushgateway or correct output.pushgateway.url"), "{error}");
     let missing =
         PushgatewaySettings { bearer_token_file: Some(Path::new("/none").into()), ..settings("http://[::1]:1") };

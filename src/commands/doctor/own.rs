@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::clock::{self, Deadline};
+use crate::config::diagnose::ConfigError;
 use crate::config::settings::Settings;
-use crate::exit::Failed;
 use crate::fs::{self, access};
 use crate::model::checkup::{Finding, Link, age};
 use crate::model::listing::ClientFile;
@@ -22,8 +22,8 @@ const CLIENTS_PATIENCE: Duration = Duration::from_secs(3);
 const HELD_TOO_LONG_SECONDS: f64 = 300.0;
 
 /// A configuration that cannot be used: a finding for each of its problems, and nothing else can be known.
-pub(super) fn unusable(error: &Failed) -> Vec<Finding> {
-    error.what.iter().map(|line| Finding::fail(Link::Config, line, &error.hint)).collect()
+pub(super) fn unusable(error: &ConfigError) -> Vec<Finding> {
+    error.lines().map(|line| Finding::fail(Link::Config, line, error.next())).collect()
 }
 
 /// Which configuration holds, who may change it, and what it warns of.

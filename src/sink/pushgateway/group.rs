@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{DeliveryError, Gateway};
+use super::Gateway;
 use crate::clock::Deadline;
 use crate::config::settings::PushgatewaySettings;
+use crate::exit;
 use crate::http::{Method, Request};
 use crate::model::checkup::PushedGroup;
 
@@ -51,7 +52,7 @@ impl Family {
 ///
 /// # Errors
 /// What the gateway or the network said, and what to do.
-pub fn look(settings: &PushgatewaySettings, deadline: Deadline) -> Result<Option<PushedGroup>, DeliveryError> {
+pub fn look(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::Result<Option<PushedGroup>> {
     let gateway = Gateway::new(settings)?;
     let mut url = gateway.base.clone();
     if let Ok(mut segments) = url.path_segments_mut() {
@@ -67,7 +68,7 @@ pub fn look(settings: &PushgatewaySettings, deadline: Deadline) -> Result<Option
     }
     let body = response.body.read_to_end(MAX_BYTES).map_err(|error| failed(gateway.unreached(&error)))?;
     let document: Document = serde_json::from_slice(&body)
-        .map_err(|_not_ours| DeliveryError::new("what answers is no Pushgateway", "correct output.pushgateway.url"))?;
+        .map_err(|_not_ours| exit::trouble("what answers is no Pushgateway", "correct output.pushgateway.url"))?;
     Ok(find(&document, settings))
 }
 
