@@ -69,6 +69,8 @@ advice! {
         "when it nears `timeout`, the server is about to count as down: start it less often or give it more time";
     "lab_mcp_server_tools" &[],
         "a sudden change belongs to an update of the server, or to somebody else's hand";
+    "lab_mcp_server_tools_bytes" &[],
+        "divide by about four for tokens; a large list is paid in every conversation, so leave tools out that nobody uses";
     "lab_mcp_server_tools_changed_timestamp_seconds" &[("absent", "has never been seen to change")],
         "a change that follows no update of yours deserves a look at the server's tool descriptions";
     "lab_mcp_server_info" &[("1", "always")],

@@ -119,6 +119,8 @@ families! {
         "Time from the start of the check to the answer to the opening request, in seconds.";
     LAB_MCP_SERVER_TOOLS = Gauge, "lab_mcp_server_tools" ["server_name"] "tools"
         "Tools the server lists, over all pages read.";
+    LAB_MCP_SERVER_TOOLS_BYTES = Gauge, "lab_mcp_server_tools_bytes" ["server_name"] "bytes"
+        "Length of the list of tools as JSON, over all pages read, in bytes: what it costs of a model's context.";
     LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS = Gauge, "lab_mcp_server_tools_changed_timestamp_seconds" ["server_name"] "seconds"
         "Time at which the tool list was last seen to differ from the one before, in seconds since 1970.";
     LAB_MCP_SERVER_INFO = Gauge, "lab_mcp_server_info" ["server_name", "transport", "era", "protocol_version", "server_version"] "info"

@@ -189,8 +189,10 @@ pub struct McpFacts {
     /// From the first byte sent (for stdio: from the start of the process) to the answer to the opening.
     #[serde(with = "super::seconds::option")]
     pub handshake: Option<Duration>,
-    /// Tools over all pages read; `None` if not asked or none declared.
+    /// Distinct names of tools over all pages read; `None` if not asked or none declared.
     pub tools: Option<u64>,
+    /// Length of the tool list as JSON, over all pages read, in bytes: what it costs of a model's context.
+    pub tools_bytes: Option<u64>,
     /// Whether the count stopped at a bound instead of the last page.
     pub tools_truncated: bool,
     /// SHA-256 over the sorted tool definitions, in hex.
@@ -239,7 +241,8 @@ impl McpFacts {
         }
         parts.extend(self.transport.map(|transport| transport.as_str().to_owned()));
         parts.extend(self.protocol_version.clone());
-        parts.extend(self.server_version.as_ref().map(|version| format!("v{}", version.trim_start_matches('v'))));
+        let version = self.server_version.as_deref().map(|version| version.trim_start_matches('v'));
+        parts.extend(version.filter(|version| !version.is_empty()).map(|version| format!("v{version}")));
         parts.extend(self.notes.iter().cloned());
         parts.join(", ")
     }

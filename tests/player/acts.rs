@@ -5,8 +5,8 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::server::{
-    Answer, DISCOVER, discovered, initialized, initializes, legacy, lists, modern, raw, read_line, result, serve,
-    serve_line, sleep, tool, unknown, write, write_line,
+    Answer, DISCOVER, MODERN, discovered, initialized, initializes, legacy, lists, modern, raw, read_line, result,
+    serve, serve_line, sleep, tool, unknown, write, write_line,
 };
 
 /// Every act of this file.
@@ -32,7 +32,7 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
     ("deep-schemas", deep_schemas),
     ("three-pages", three_pages),
     ("endless-pages", endless_pages),
-    ("repeating-cursor", || lists(|_| result(json!({"tools": [tool("a")], "nextCursor": "again"})))),
+    ("repeating-cursor", || lists(|_| result(json!({"tools": [tool("a"), tool("b")], "nextCursor": "again"})))),
     ("second-page-fails", || lists(|cursor| if cursor.is_some() { unknown() } else { first_page() })),
     ("second-page-silent", || lists(|cursor| if cursor.is_some() { None } else { first_page() })),
     ("no-tools", || {
@@ -94,6 +94,51 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
         while let Some(line) = read_line() {
             write(line.as_bytes())
         }
+    }),
+    ("glued", || {
+        write(b"Loading... ");
+        serve(legacy)
+    }),
+    ("pretty", || {
+        serve(|method, params| match legacy(method, params) {
+            Some(Answer::Result(result)) => {
+                let text = serde_json::to_string_pretty(&json!({"jsonrpc": "2.0", "id": 4711, "result": result}));
+                raw(text.expect("JSON").replace("4711", "ID") + "\n")
+            }
+            other => other,
+        })
+    }),
+    ("answers-notifications", || {
+        while let Some(line) = read_line() {
+            if line.contains("notifications/") {
+                let error = json!({"code": -32601, "message": "Method not found"});
+                write_line(&json!({"jsonrpc": "2.0", "id": null, "error": error}).to_string());
+            }
+            serve_line(&line, &legacy);
+        }
+    }),
+    ("schema-without-type", || lists(|_| result(json!({"tools": [tool("good"), {"name": "bad", "inputSchema": {}}]})))),
+    ("description-is-null", || {
+        lists(|_| result(json!({"tools": [{"name": "a", "description": null, "inputSchema": {"type": "object"}}]})))
+    }),
+    ("cursor-is-null", || lists(|_| result(json!({"tools": [tool("a")], "nextCursor": null})))),
+    ("tools-are-null", || {
+        initializes(|| {
+            result(json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": null},
+                "serverInfo": {"name": "n", "version": "v"}}))
+        })
+    }),
+    ("modern-list-without-ttl", || {
+        serve(|method, params| match method {
+            "tools/list" => result(json!({"resultType": "complete", "tools": [tool("a")], "cacheScope": "private"})),
+            _ => modern(method, params),
+        })
+    }),
+    ("invalid-discovery", || {
+        serve(|method, _| match method {
+            DISCOVER => result(json!({"supportedVersions": [MODERN], "capabilities": {"tools": null}})),
+            _ => unknown(),
+        })
     }),
     ("list-is-no-list", || lists(|_| result(json!({"tools": {"a": 1}})))),
     ("list-of-numbers", || lists(|_| result(json!({"tools": [1, 2]})))),
@@ -301,7 +346,7 @@ fn deep_schemas() {
     lists(|_| {
         let tool = |levels: usize| {
             let (open, close) = ("{\"items\":".repeat(levels), "}".repeat(levels));
-            format!("{{\"name\":\"deep-{levels}\",\"inputSchema\":{open}{{}}{close}}}")
+            format!("{{\"name\":\"deep-{levels}\",\"inputSchema\":{{\"type\":\"object\",\"not\":{open}{{}}{close}}}}}")
         };
         let tools = [50, 100, 120, 126, 127, 128, 200, 50_000].map(tool).join(",");
         raw(format!("{{\"jsonrpc\":\"2.0\",\"id\":ID,\"result\":{{\"tools\":[{tools}]}}}}\n"))
@@ -312,7 +357,8 @@ fn endless_pages() {
     let page = std::cell::Cell::new(0);
     lists(|_| {
         page.set(page.get() + 1);
-        result(json!({"tools": [tool("a")], "nextCursor": page.get().to_string()}))
+        let cursor = page.get().to_string();
+        result(json!({"tools": [tool(&cursor)], "nextCursor": cursor}))
     });
 }
 

@@ -178,6 +178,7 @@ fn banners_chatter_and_the_servers_own_requests_do_not_matter() {
     let (facts, _) = Case::act("banner").run();
     expect(&facts, None);
     assert_eq!(facts.noise_lines, 6, "{facts:?}");
+    assert_eq!(facts.notes, ["prints 6 lines on stdout that are no JSON-RPC"]);
     for act in [
         "asks-first",
         "chatty",
@@ -201,7 +202,7 @@ fn tools_are_counted_over_all_pages_and_pages_that_fail_or_never_end_do_not_make
         ("three-pages", 4, false),
         ("large-list", 60_000, false),
         ("endless-pages", 100, true),
-        ("repeating-cursor", 2, true),
+        ("repeating-cursor", 2, false),
         ("second-page-fails", 1, true),
         ("second-page-silent", 1, true),
     ] {
@@ -268,10 +269,46 @@ fn what_is_no_valid_mcp_is_a_protocol_error() {
 }
 
 #[test]
+fn what_the_official_sdks_refuse_is_a_protocol_error_that_names_it() {
+    for (act, said) in [
+        (
+            "schema-without-type",
+            "tools/list: the result is invalid: tool \"bad\": inputSchema lacks \"type\": \"object\"",
+        ),
+        ("description-is-null", "tool 1 of the list: description: invalid type: null, expected a string"),
+        ("cursor-is-null", "nextCursor: invalid type: null, expected a string"),
+        ("tools-are-null", "initialize: the result is invalid: capabilities.tools: invalid type: null"),
+        ("modern-list-without-ttl", "ttlMs is missing"),
+        ("invalid-discovery", "server/discover: the result is invalid: capabilities.tools: invalid type: null"),
+        ("glued", "the answer to server/discover is no valid JSON-RPC: it stands behind other text on its line"),
+        ("pretty", "it is spread over several lines"),
+    ] {
+        let (facts, _) = Case::act(act).run();
+        expect(&facts, Some(Reason::ProtocolError));
+        assert!(detail(&facts).contains(said), "{act}: {}", detail(&facts));
+    }
+    let (facts, _) = Case::act("glued").remembering(Era::Legacy).run();
+    expect(&facts, Some(Reason::ProtocolError));
+}
+
+#[test]
+fn an_error_that_follows_a_notification_is_not_the_answer_to_the_next_request() {
+    let (facts, _) = Case::act("answers-notifications").run();
+    expect(&facts, None);
+    assert_eq!(
+        (facts.tools, &facts.notes[..]),
+        (Some(2), &["answers a notification; some clients drop it".to_owned()][..])
+    );
+}
+
+#[test]
 fn a_refusal_is_an_rpc_error_with_code_and_message() {
     for (act, said) in [
         ("refuses", "initialize: JSON-RPC error -32603: no backend"),
-        ("refuses-without-id", "initialize: JSON-RPC error -32700: parse error"),
+        (
+            "refuses-without-id",
+            "server/discover and initialize: JSON-RPC error -32700: parse error (for no request in particular)",
+        ),
         ("malformed-error", "initialize: JSON-RPC error 0: (malformed) \"no\""),
         ("wants-a-capability", "server/discover: JSON-RPC error -32021: needs sampling"),
         ("list-refused", "tools/list: JSON-RPC error -32603: token expired"),

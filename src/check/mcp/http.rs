@@ -139,11 +139,7 @@ impl Visit<'_> {
         if list_tools && greeting.has_tools {
             let deadline = self.deadline;
             match tools::list(self, &greeting.dialect, deadline) {
-                Ok(list) => {
-                    facts.tools = Some(list.count);
-                    facts.tools_truncated = list.truncated;
-                    facts.tools_digest = list.digest;
-                }
+                Ok(list) => list.note_in(&mut facts),
                 Err(error) => facts.failure = Some(error.into_failure("tools/list")),
             }
         }

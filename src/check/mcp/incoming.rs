@@ -33,7 +33,7 @@ pub(super) fn sort(message: Vec<u8>, room: Option<Room>, id: i64) -> Incoming {
         Message::Request(id, method) => Incoming::Request(id, method),
         Message::Notification => Incoming::Other,
         Message::Broken(what) => Incoming::Unusable(what),
-        Message::Noise => match answer_in_batch(&message, id) {
+        Message::Noise | Message::Glued(_) => match answer_in_batch(&message, id) {
             Some(answer) => sort(answer, room, id),
             None => Incoming::Unusable("it is no JSON-RPC message".into()),
         },

@@ -1,10 +1,9 @@
 //! The legacy era (up to 2025-11-25): `initialize`, its result, `notifications/initialized`.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::peer::{Dialect, Greeting};
-use super::shape::{FromObject, Object};
+use super::schema::InitializeResult;
 use super::wire::{Answer, shortened};
 use crate::model::mcp::Era;
 
@@ -28,50 +27,6 @@ pub(crate) fn client_info() -> Value {
 /// The parameters of `initialize`.
 pub(crate) fn initialize_params(version: &str) -> Value {
     json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client_info() })
-}
-
-/// What a server can do; only tools matter here.
-#[derive(Deserialize)]
-pub(crate) struct Capabilities {
-    #[serde(default)]
-    tools: Option<Object>,
-}
-
-impl Capabilities {
-    /// Whether it declares tools.
-    pub(crate) fn has_tools(&self) -> bool {
-        self.tools.is_some()
-    }
-}
-
-/// Characters of a server's name or version that are kept: they become label values.
-const NAME_CHARACTERS: usize = 120;
-
-/// Who a server is.
-#[derive(Deserialize)]
-pub(crate) struct ServerInfo {
-    name: String,
-    version: String,
-}
-
-impl ServerInfo {
-    /// Its name, at a length fit for a label.
-    pub(crate) fn short_name(&self) -> String {
-        shortened(&self.name, NAME_CHARACTERS)
-    }
-
-    /// Its version, at a length fit for a label.
-    pub(crate) fn short_version(&self) -> String {
-        shortened(&self.version, NAME_CHARACTERS)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct InitializeResult {
-    protocol_version: String,
-    capabilities: FromObject<Capabilities>,
-    server_info: FromObject<ServerInfo>,
 }
 
 /// Reads the answer to `initialize`.
@@ -110,7 +65,7 @@ mod tests {
         });
         let greeting = read_initialize(&answer(&good)).expect("read");
         assert_eq!(greeting.dialect, Dialect { era: Era::Legacy, version: "2024-11-05".into() });
-        assert_eq!(greeting.server_name.map(|n| n.chars().count()), Some(NAME_CHARACTERS + 1));
+        assert_eq!(greeting.server_name.map(|n| n.chars().count()), Some(121));
         for (key, value) in [
             ("protocolVersion", json!("1999-01-01")),
             ("protocolVersion", json!(5)),
@@ -120,11 +75,22 @@ mod tests {
             ("serverInfo", json!(["x", "1"])),
             ("capabilities", json!([])),
             ("serverInfo", json!(null)),
+            ("serverInfo", json!({"name": "x", "version": 1})),
+            ("serverInfo", json!({"name": "x", "version": null})),
+            ("capabilities", json!({"tools": null})),
+            ("capabilities", json!({"logging": null})),
+            ("capabilities", json!({"resources": {"subscribe": null}})),
+            ("instructions", json!(null)),
+            ("_meta", json!(null)),
         ] {
             let mut bad = good.clone();
             bad[key] = value;
             assert!(read_initialize(&answer(&bad)).is_err(), "{bad}");
         }
+        let mut bad = good.clone();
+        bad["capabilities"] = json!({"tools": null});
+        let what = read_initialize(&answer(&bad)).expect_err("refused");
+        assert_eq!(what, "capabilities.tools: invalid type: null, expected an object");
         for result in [json!({}), json!([]), json!("x"), json!(null)] {
             assert!(read_initialize(&answer(&result)).is_err(), "{result}");
         }

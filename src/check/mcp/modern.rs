@@ -1,12 +1,11 @@
 //! The modern era (2026-07-28 on): no opening, every request stands alone, `server/discover` is the cheap one.
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::legacy::{self, Capabilities, ServerInfo};
+use super::legacy;
 use super::peer::{Dialect, Greeting};
-use super::shape::{FromObject, Versions};
-use super::wire::{Answer, RpcError, shortened};
+use super::schema::{DiscoverResult, Implementation, check_complete};
+use super::wire::{Answer, RpcError};
 use crate::model::mcp::Era;
 
 /// The version asked for first.
@@ -89,30 +88,14 @@ pub(crate) enum Discovery {
     Legacy(String),
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct DiscoverResult {
-    #[serde(default)]
-    result_type: Option<String>,
-    supported_versions: Versions,
-    capabilities: FromObject<Capabilities>,
-    #[serde(default, rename = "_meta")]
-    meta: Option<FromObject<ResultMeta>>,
-}
-
-#[derive(Deserialize)]
-struct ResultMeta {
-    #[serde(default, rename = "io.modelcontextprotocol/serverInfo")]
-    server_info: Option<FromObject<ServerInfo>>,
-}
-
 /// Reads the answer to `server/discover` asked in `version`.
 ///
 /// # Errors
 /// What is wrong with it, for people.
 pub(crate) fn read_discover(answer: &Answer, version: &str) -> Result<Discovery, String> {
-    let result: DiscoverResult = answer.read()?;
+    let result: DiscoverResult<'_> = answer.read()?;
     check_complete(result.result_type.as_deref())?;
+    let info = result.server_info();
     let supported = result.supported_versions.0;
     let newest = supported.iter().filter(|v| v.as_str() >= VERSION).max();
     if let (None, Some(legacy)) = (newest, newest_legacy(&supported)) {
@@ -122,24 +105,12 @@ pub(crate) fn read_discover(answer: &Answer, version: &str) -> Result<Discovery,
         Some(newest) if !supported.iter().any(|v| v == version) => newest,
         _ => version,
     };
-    let info = result.meta.and_then(|meta| meta.0.server_info).map(|info| info.0);
     Ok(Discovery::Modern(Greeting {
         dialect: Dialect { era: Era::Modern, version: version.to_owned() },
-        server_name: info.as_ref().map(ServerInfo::short_name),
-        server_version: info.as_ref().map(ServerInfo::short_version),
+        server_name: info.as_ref().map(Implementation::short_name),
+        server_version: info.as_ref().map(Implementation::short_version),
         has_tools: result.capabilities.0.has_tools(),
     }))
-}
-
-/// A modern result says that it is complete; one that does not say is taken for complete, as a legacy one is.
-///
-/// # Errors
-/// For a result that is only part of an exchange (2026-07-28, multi round-trip requests).
-pub(crate) fn check_complete(result_type: Option<&str>) -> Result<(), String> {
-    match result_type {
-        None | Some("complete") => Ok(()),
-        Some(other) => Err(format!("its resultType is {:?}, not \"complete\"", shortened(other, 40))),
-    }
 }
 
 #[cfg(test)]
@@ -169,6 +140,7 @@ mod tests {
             ("capabilities", json!({"tools": true})),
             ("resultType", json!("input_required")),
             ("resultType", json!(5)),
+            ("instructions", json!(null)),
         ] {
             let mut bad = good.clone();
             bad[key] = value;

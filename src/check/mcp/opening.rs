@@ -125,6 +125,11 @@ impl Opening<'_> {
                 Heard::Idle => self.patience = self.patience.min(self.earliest),
                 Heard::Broken if !self.ask_second() => self.deadline = self.deadline.sooner(LAST_PATIENCE),
                 Heard::Broken => {}
+                // A client's first request would have had its answer there: another one is no help.
+                Heard::Glued => {
+                    self.second = None;
+                    self.deadline = self.deadline.sooner(LAST_PATIENCE);
+                }
                 Heard::Silence if self.deadline.passed() || !self.ask_second() => {
                     return Err(NotOpened::Failed(self.failure()));
                 }
@@ -252,6 +257,13 @@ impl Opening<'_> {
     /// `server/discover`, unless only a modern server can have given the latter.
     fn failure(&mut self) -> Failure {
         let of = |era: Era| self.failures.iter().rposition(|(failed, _)| *failed == era);
+        // A server that refuses `initialize` is modern, if an invalid answer to the other request says so.
+        if let (Some(legacy), Some(modern)) = (of(Era::Legacy), of(Era::Modern))
+            && self.failures[legacy].1.reason == Reason::RpcError
+            && self.failures[modern].1.reason == Reason::ProtocolError
+        {
+            return self.failures.swap_remove(modern).1;
+        }
         match of(Era::Legacy).or_else(|| of(Era::Modern)) {
             Some(at) if self.asked.is_empty() || self.failures[at].0 == Era::Legacy => self.failures.swap_remove(at).1,
             _ => self.talk.too_late(&self.unanswered()),

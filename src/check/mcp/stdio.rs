@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::evidence;
 use super::opening::{NotOpened, Opened, Plan, open};
 use super::talk::Talk;
-use super::tools::{self, ToolList};
+use super::tools;
 use crate::check::{Context, NotStarted};
 use crate::clock::{self, Deadline};
 use crate::model::mcp::{Era, McpFacts, StdioServer, Transport};
@@ -90,6 +90,7 @@ impl Attempt<'_> {
             Err(NotOpened::Failed(failure)) => Err(Stopped::Failed(failure)),
         };
         self.facts.noise_lines += talk.noise();
+        self.facts.notes = talk.oddities();
         let exited_before = talk.exit().is_some();
         let ended = talk.end(self.deadline);
         self.note_end(&ended, exited_before);
@@ -107,11 +108,8 @@ impl Attempt<'_> {
             return Ok(());
         }
         let list = tools::list(talk, &dialect, self.deadline);
-        let ToolList { count, truncated, digest } =
-            list.map_err(|error| Stopped::Failed(error.into_failure(tools::TOOLS_LIST)))?;
-        self.facts.tools = Some(count);
-        self.facts.tools_truncated = truncated;
-        self.facts.tools_digest = digest;
+        let list = list.map_err(|error| Stopped::Failed(error.into_failure(tools::TOOLS_LIST)))?;
+        list.note_in(self.facts);
         Ok(())
     }
 
@@ -127,9 +125,7 @@ impl Attempt<'_> {
             (Force::Term, Some(Exit::Code(_))) if exited_before => "left processes behind",
             _ => return,
         };
-        if !self.facts.notes.iter().any(|known| known == note) {
-            self.facts.notes.push(note.to_owned());
-        }
+        self.facts.notes.push(note.to_owned());
     }
 }
 

@@ -42,8 +42,10 @@ const NOISE_BYTES: usize = 400;
 pub(super) enum Heard {
     /// The answer to the request with this id.
     Answer(i64, Result<Answer, RpcError>),
-    /// Something that is meant as JSON-RPC and is none.
+    /// Something that is meant as JSON-RPC and is none, or an error that names no request.
     Broken,
+    /// The answer to one of the requests, where no client finds it: behind other text on its line.
+    Glued,
     /// Nothing, and the program does nothing any more.
     Idle,
     /// Nothing in the time given.
@@ -77,6 +79,11 @@ pub(super) struct Talk {
     last_noise: Vec<u8>,
     broken: Option<String>,
     stray: Option<Id>,
+    /// The first error that named no request …
+    anonymous: Option<RpcError>,
+    /// … and whether one that comes may be the answer to a notification, which should have none.
+    notified: bool,
+    answers_notifications: bool,
 }
 
 impl Talk {
@@ -92,6 +99,9 @@ impl Talk {
             last_noise: Vec::new(),
             broken: None,
             stray: None,
+            anonymous: None,
+            notified: false,
+            answers_notifications: false,
         }
     }
 
@@ -105,6 +115,7 @@ impl Talk {
     /// Sends a notification.
     pub(super) fn notify(&mut self, method: &str) {
         self.say(&wire::notification(method));
+        self.notified = true;
     }
 
     fn say(&mut self, message: &str) {
@@ -135,9 +146,16 @@ impl Talk {
                     self.pump.answered();
                     return Some(Heard::Answer(id, outcome.map(|place| self.lines.answer(place))));
                 }
-                // It could not read the id of what it answers: the oldest one, messages being read in order.
-                Message::Response(Id::Null, Err(error)) if !awaited.is_empty() => {
+                // Only a modern server has these codes: it answers the oldest request, messages being read in order.
+                Message::Response(Id::Null, Err(error)) if modern::is_modern_error(&error) && !awaited.is_empty() => {
                     return Some(Heard::Answer(awaited[0], Err(error)));
+                }
+                Message::Response(Id::Null, Err(error)) => {
+                    self.anonymous.get_or_insert(error);
+                    if !std::mem::take(&mut self.notified) {
+                        return Some(Heard::Broken);
+                    }
+                    self.answers_notifications = true;
                 }
                 Message::Response(id, _) => {
                     let late = matches!(id, Id::Number(number) if (1..=self.last_id).contains(&number));
@@ -160,8 +178,12 @@ impl Talk {
                     self.broken.get_or_insert(what);
                     return Some(Heard::Broken);
                 }
+                Message::Glued(Id::Number(id)) if awaited.contains(&id) => {
+                    self.broken = Some("it stands behind other text on its line, a banner without a line break".into());
+                    return Some(Heard::Glued);
+                }
                 Message::Noise if line.trim_ascii().is_empty() => {}
-                Message::Noise => {
+                Message::Noise | Message::Glued(_) => {
                     self.last_noise.clear();
                     self.last_noise.extend_from_slice(&line[..line.len().min(NOISE_BYTES)]);
                     self.noise += 1;
@@ -228,6 +250,16 @@ impl Talk {
         self.noise
     }
 
+    /// What is odd about its output and breaks nothing here, but may elsewhere.
+    pub(super) fn oddities(&self) -> Vec<String> {
+        let noise = (self.noise > 0).then(|| {
+            let lines = if self.noise == 1 { "1 line".to_owned() } else { format!("{} lines", self.noise) };
+            format!("prints {lines} on stdout that are no JSON-RPC")
+        });
+        let answers = self.answers_notifications.then(|| "answers a notification; some clients drop it".to_owned());
+        noise.into_iter().chain(answers).collect()
+    }
+
     /// Ends the program and everything it started.
     pub(super) fn end(self, deadline: Deadline) -> Ended {
         self.pump.end(deadline)
@@ -238,6 +270,9 @@ impl Talk {
         if let Some(broken) = &self.broken {
             let detail = format!("the answer to {what} is no valid JSON-RPC: {}", shortened(broken, 200));
             return Failure::new(Reason::ProtocolError, detail);
+        }
+        if let Some(error) = &self.anonymous {
+            return Failure::new(Reason::RpcError, format!("{what}: {error} (for no request in particular)"));
         }
         let (reason, mut detail) = match self.exit() {
             None => {
@@ -296,7 +331,7 @@ impl Peer for Talk {
         loop {
             match self.hear(&[id], deadline) {
                 Heard::Answer(_, outcome) => return outcome.map_err(CallError::Rpc),
-                Heard::Broken => deadline = deadline.sooner(BROKEN_PATIENCE),
+                Heard::Broken | Heard::Glued => deadline = deadline.sooner(BROKEN_PATIENCE),
                 Heard::Idle => {}
                 Heard::Silence => return Err(CallError::Failed(self.too_late(method))),
                 Heard::Gone(gone) => return Err(CallError::Failed(self.gone(gone, method))),

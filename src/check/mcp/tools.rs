@@ -1,20 +1,17 @@
-//! `tools/list`: how many tools a server has, over all pages, and a digest by which a changed list shows.
+//! `tools/list`: how many tools a server has, over all pages, what they cost of a model's context, and a digest by
+//! which a changed list shows.
 
-use std::collections::BTreeSet;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::de::{Error, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::modern;
 use super::peer::{CallError, Dialect, Peer};
-use super::shape::FromObject;
+use super::schema::{Tool, ToolsPage};
 use crate::clock::Deadline;
 use crate::model::digest::hex;
+use crate::model::mcp::McpFacts;
 use crate::model::reason::{Failure, Reason};
 
 /// The method.
@@ -29,8 +26,8 @@ const FURTHER_PAGES: Duration = Duration::from_secs(5);
 /// This much before the check's deadline no further page is asked for, so that the check ends in time by itself.
 const RESERVE: Duration = Duration::from_millis(500);
 
-/// Tools that enter the digest, 32 bytes each while the list is read; further ones are only counted.
-const MOST_DIGESTED: usize = 50_000;
+/// Tools kept, two digests of 32 bytes each while the list is read; the list counts as cut short there.
+const MOST_TOOLS: usize = 100_000;
 
 /// A longer cursor is not sent back.
 const LONGEST_CURSOR: usize = 64 << 10;
@@ -41,8 +38,10 @@ const CANONICAL_BYTES: usize = 256 << 10;
 /// What a server lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ToolList {
-    /// Tools on all pages read.
+    /// Distinct names of tools on all pages read.
     pub(crate) count: u64,
+    /// Their length as one JSON list, as the server wrote them.
+    pub(crate) bytes: u64,
     /// Whether there are more pages than were read.
     pub(crate) truncated: bool,
     /// SHA-256 in hex over the names, descriptions and schemas, whatever order they come in; `None` unless all
@@ -50,138 +49,122 @@ pub(crate) struct ToolList {
     pub(crate) digest: Option<String>,
 }
 
+impl ToolList {
+    /// Notes the list in what the check found.
+    pub(super) fn note_in(self, facts: &mut McpFacts) {
+        facts.tools = Some(self.count);
+        facts.tools_bytes = Some(self.bytes);
+        facts.tools_truncated = self.truncated;
+        facts.tools_digest = self.digest;
+    }
+}
+
 /// Lists a server's tools. Only the first page is needed; further ones that fail or never end cut the list short.
 ///
 /// # Errors
 /// When the first page is missing or invalid.
 pub(crate) fn list(peer: &mut dyn Peer, dialect: &Dialect, deadline: Deadline) -> Result<ToolList, CallError> {
-    let mut digests = Vec::new();
-    let mut count = 0;
+    let mut found = Found::default();
     let mut cursors = BTreeSet::new();
-    let mut cursor = match page(peer, dialect, None, deadline)? {
-        Ok(first) => first.count_into(&mut count, &mut digests),
+    let mut cursor = match page(peer, dialect, None, deadline, &mut found)? {
+        Ok(next) => next,
         Err(what) => {
             let detail = format!("{TOOLS_LIST}: the result is invalid: {what}");
             return Err(CallError::Failed(Failure::new(Reason::ProtocolError, detail)));
         }
     };
     let deadline = deadline.minus(RESERVE).sooner(FURTHER_PAGES);
-    for _ in 1..MOST_PAGES {
-        let Some(next) = cursor.take_if(|c| c.len() <= LONGEST_CURSOR && cursors.insert(c.clone())) else { break };
-        if deadline.passed() {
-            cursor = Some(next);
-            break;
-        }
-        match page(peer, dialect, Some(&next), deadline) {
-            Ok(Ok(page)) => cursor = page.count_into(&mut count, &mut digests),
-            Ok(Err(_)) | Err(_) => {
-                cursor = Some(next);
-                break;
+    // A cursor that comes again leads nowhere new: the list ends there.
+    while let Some(next) = cursor.take_if(|next| !cursors.contains(next)) {
+        let goes_on = cursors.len() + 1 < MOST_PAGES && next.len() <= LONGEST_CURSOR && !deadline.passed();
+        cursor = match goes_on.then(|| page(peer, dialect, Some(&next), deadline, &mut found)) {
+            Some(Ok(Ok(cursor))) => cursor,
+            _ => {
+                found.truncated = true;
+                None
             }
-        }
+        };
+        cursors.insert(next);
     }
-    let truncated = cursor.is_some();
-    let all = !truncated && count == digests.len() as u64;
-    Ok(ToolList { count, truncated, digest: all.then(|| digest_of(digests)) })
+    Ok(found.list())
 }
 
-/// The outer error is the call's, the inner one says what is wrong with the result.
+/// Reads one page into what was found; gives back the cursor of the next one. The outer error is the call's, the inner
+/// one says what is wrong with the result.
 fn page(
     peer: &mut dyn Peer,
     dialect: &Dialect,
     cursor: Option<&str>,
     deadline: Deadline,
-) -> Result<Result<Page, String>, CallError> {
+    found: &mut Found,
+) -> Result<Result<Option<String>, String>, CallError> {
     let mut params = Map::new();
     if let Some(cursor) = cursor {
         params.insert("cursor".into(), Value::from(cursor));
     }
     let answer = peer.call(TOOLS_LIST, dialect.params(params), deadline)?;
-    let page = answer.read::<Page>();
-    Ok(page.and_then(|page| modern::check_complete(page.result_type.as_deref()).map(|()| page)))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page {
-    #[serde(default)]
-    result_type: Option<String>,
-    tools: Digests,
-    #[serde(default)]
-    next_cursor: Option<String>,
-}
-
-impl Page {
-    /// Adds this page's tools; gives back the cursor of the next page.
-    fn count_into(self, count: &mut u64, digests: &mut Vec<[u8; 32]>) -> Option<String> {
-        *count += self.tools.count;
-        let room = MOST_DIGESTED.saturating_sub(digests.len());
-        digests.extend(self.tools.digests.into_iter().take(room));
+    let mut read = || {
+        let page: ToolsPage<'_> = answer.read()?;
+        page.check(dialect.era)?;
+        for (index, raw) in page.tools.iter().enumerate() {
+            found.add(&Tool::read(raw, index + 1, dialect.era)?, raw.get().len());
+        }
         // Some servers end the list with an empty cursor instead of none.
-        self.next_cursor.filter(|cursor| !cursor.is_empty())
-    }
+        Ok(page.next_cursor.filter(|cursor| !cursor.is_empty()))
+    };
+    Ok(read())
 }
 
-/// The tools of a page: each is checked and digested, none is kept.
-struct Digests {
-    count: u64,
-    digests: Vec<[u8; 32]>,
+/// The tools read so far: each was checked, none is kept.
+#[derive(Default)]
+struct Found {
+    /// The digest of a tool, by that of its name.
+    digests: BTreeMap<[u8; 32], [u8; 32]>,
+    bytes: u64,
+    truncated: bool,
 }
 
-impl<'de> Deserialize<'de> for Digests {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = Digests;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of tools")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Digests, A::Error> {
-                let mut found = Digests { count: 0, digests: Vec::new() };
-                while let Some(raw) = seq.next_element::<&RawValue>()? {
-                    found.count += 1;
-                    let tool = Tool::read(raw)
-                        .map_err(|what| A::Error::custom(format_args!("tool {}: {what}", found.count)))?;
-                    if found.digests.len() < MOST_DIGESTED {
-                        found.digests.push(tool.digest());
-                    }
-                }
-                Ok(found)
-            }
+impl Found {
+    /// Of several tools with one name the first counts.
+    fn add(&mut self, tool: &Tool<'_>, bytes: usize) {
+        let name = Sha256::digest(&tool.name).into();
+        if self.digests.contains_key(&name) {
+            return;
         }
-        deserializer.deserialize_seq(Each)
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Tool<'a> {
-    name: String,
-    #[serde(borrow, default)]
-    description: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input_schema: &'a RawValue,
-    #[serde(borrow, default)]
-    output_schema: Option<&'a RawValue>,
-}
-
-impl<'a> Tool<'a> {
-    fn read(raw: &'a RawValue) -> Result<Tool<'a>, String> {
-        let FromObject(tool): FromObject<Tool<'a>> = serde_json::from_str(raw.get()).map_err(|e| e.to_string())?;
-        if tool.input_schema.get().starts_with('{') { Ok(tool) } else { Err("its inputSchema is no object".into()) }
-    }
-
-    fn digest(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        add_text(&mut hash, &self.name);
-        for part in [self.description, Some(self.input_schema), self.output_schema] {
-            match part {
-                None => hash.update(b"-"),
-                Some(raw) => add_raw(&mut hash, raw.get()),
-            }
+        if self.digests.len() >= MOST_TOOLS {
+            self.truncated = true;
+            return;
         }
-        hash.finalize().into()
+        self.digests.insert(name, digest(tool));
+        self.bytes += bytes as u64;
     }
+
+    fn list(self) -> ToolList {
+        let count = self.digests.len() as u64;
+        ToolList {
+            count,
+            // Two brackets, and a comma between two of them.
+            bytes: self.bytes + 2 + count.saturating_sub(1),
+            truncated: self.truncated,
+            digest: (!self.truncated).then(|| digest_of(self.digests.into_values().collect())),
+        }
+    }
+}
+
+fn digest(tool: &Tool<'_>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    add_text(&mut hash, &tool.name);
+    match &tool.description {
+        None => hash.update(b"-"),
+        Some(description) => add_text(&mut hash, description),
+    }
+    for schema in [Some(tool.input_schema), tool.output_schema] {
+        match schema {
+            None => hash.update(b"-"),
+            Some(raw) => add_raw(&mut hash, raw.get()),
+        }
+    }
+    hash.finalize().into()
 }
 
 /// Adds JSON so that spacing and the order of keys make no difference, where it is small enough to be looked at.
@@ -233,6 +216,7 @@ fn digest_of(mut digests: Vec<[u8; 32]>) -> String {
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
+    use serde_json::value::RawValue;
 
     use super::*;
     use crate::check::mcp::wire::{Answer, RpcError};
@@ -285,6 +269,8 @@ mod tests {
         ]);
         let first = first.expect("listed");
         assert_eq!((first.count, first.truncated), (3, false));
+        let as_list = json!([tool("a"), tool("b"), tool("c")]).to_string();
+        assert_eq!(first.bytes, as_list.len() as u64);
         assert_eq!(asked, [json!({}), json!({"cursor": "2"})]);
         let (second, _) = listed(vec![Ok(json!({"tools": [tool("c"), tool("b"), tool("a")]}))]);
         assert_eq!(second.expect("listed").digest, first.digest);
@@ -295,17 +281,24 @@ mod tests {
     #[test]
     fn pages_that_never_end_repeat_or_fail_only_cut_the_list_short() {
         let endless = json!({"tools": [tool("a")], "nextCursor": "again"});
-        let (list, asked) = listed(vec![Ok(endless.clone())]);
-        assert_eq!(list.map(|l| (l.count, l.truncated, l.digest)), Ok((2, true, None)));
-        assert_eq!(asked.len(), 2);
         let (list, _) = listed(vec![Ok(endless.clone()), Err(CallError::Failed(Failure::new(Reason::Timeout, "")))]);
-        assert_eq!(list.map(|l| (l.count, l.truncated)), Ok((1, true)));
+        assert_eq!(list.map(|l| (l.count, l.truncated, l.digest)), Ok((1, true, None)));
         let (list, _) = listed(vec![Ok(endless), Ok(json!({"tools": 5}))]);
         assert_eq!(list.map(|l| (l.count, l.truncated)), Ok((1, true)));
-        let fresh = (0..500).map(|n| Ok(json!({"tools": [tool("a")], "nextCursor": n.to_string()}))).collect();
-        let (list, asked) = listed(fresh);
+        let page = |n: usize| json!({"tools": [tool(&format!("t{n}"))], "nextCursor": n.to_string()});
+        let (list, asked) = listed((0..500).map(|n| Ok(page(n))).collect());
         assert_eq!(list.map(|l| (l.count, l.truncated)), Ok((100, true)));
         assert_eq!(asked.len(), MOST_PAGES);
+    }
+
+    #[test]
+    fn a_cursor_that_comes_again_ends_the_list_and_a_name_counts_once() {
+        let stuck = json!({"tools": [tool("a"), tool("b")], "nextCursor": "again"});
+        let (list, asked) = listed(vec![Ok(stuck)]);
+        let (once, _) = listed(vec![Ok(json!({"tools": [tool("b"), tool("a"), tool("a")]}))]);
+        assert_eq!(list, once);
+        assert_eq!(list.map(|l| (l.count, l.truncated)), Ok((2, false)));
+        assert_eq!(asked, [json!({}), json!({"cursor": "again"})]);
     }
 
     #[test]
@@ -317,7 +310,11 @@ mod tests {
             json!({"tools": [{"name": "a"}]}),
             json!({"tools": [{"name": 5, "inputSchema": {}}]}),
             json!({"tools": [{"name": "a", "inputSchema": []}]}),
+            json!({"tools": [{"name": "a", "inputSchema": {}}]}),
+            json!({"tools": null}),
             json!({"tools": [], "nextCursor": 5}),
+            json!({"tools": [], "nextCursor": null}),
+            json!({"tools": [], "_meta": null}),
             json!({"tools": [], "resultType": "input_required"}),
             json!([]),
         ] {
@@ -333,16 +330,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn spacing_and_the_order_of_keys_make_no_difference(keys in proptest::collection::vec("[a-z]{1,6}", 0..8)) {
+        fn spacing_and_the_order_of_keys_make_no_difference(keys in proptest::collection::vec("[a-z]{1,6}", 1..8)) {
             let digest = |schema: &str| {
                 let raw = format!(r#"{{"name":"n","inputSchema":{schema}}}"#);
                 let raw = RawValue::from_string(raw).expect("JSON");
-                Tool::read(&raw).map(|tool| tool.digest())
+                Tool::read(&raw, 1, Era::Legacy).map(|tool| digest(&tool))
             };
             let unique: BTreeSet<_> = keys.into_iter().collect();
-            let forth: Vec<_> = unique.iter().map(|k| format!("\"{k}\":[1]")).collect();
-            let back: Vec<_> = unique.iter().rev().map(|k| format!("\"{k}\" : [ 1 ]")).collect();
-            let (forth, back) = (format!("{{{}}}", forth.join(",")), format!("{{ {} }}", back.join(" , ")));
+            let forth: Vec<_> = unique.iter().map(|k| format!("\"x{k}\":[1]")).collect();
+            let back: Vec<_> = unique.iter().rev().map(|k| format!("\"x{k}\" : [ 1 ]")).collect();
+            let (forth, back) = (
+                format!("{{\"type\":\"object\",{}}}", forth.join(",")),
+                format!("{{ {} , \"type\": \"object\" }}", back.join(" , ")),
+            );
             prop_assert_eq!(digest(&forth), digest(&back));
         }
     }

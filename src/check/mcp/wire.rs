@@ -6,16 +6,22 @@
 use std::fmt;
 use std::ops::Range;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::limits::{CHECK_BYTES, MESSAGE_BYTES, Room, SMALL_BYTES, TooLarge};
-use super::shape::FromObject;
+use super::schema;
 
 /// "Method not found", what a client answers to a request it does not serve.
 pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
+
+/// The key by which a message shows that it is meant as JSON-RPC.
+const PROTOCOL: &[u8] = b"\"jsonrpc\"";
+
+/// Braces in front of a message on the same line that are tried as its beginning.
+const MOST_STARTS: usize = 8;
 
 /// Characters of an error's message that are quoted as evidence.
 const QUOTED: usize = 300;
@@ -69,6 +75,8 @@ pub(crate) enum Message {
     Notification,
     /// Meant as JSON-RPC, but not valid; what is wrong with it.
     Broken(String),
+    /// An answer to the request with this id, behind other text on its line: no client finds it there.
+    Glued(Id),
     /// Something else: a banner, a log line, an empty line.
     Noise,
 }
@@ -95,7 +103,7 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 /// Reads one message. Nesting of any depth is harmless: what is not needed is skipped without recursion.
 pub(crate) fn parse(text: &[u8]) -> Message {
     if text.trim_ascii_start().first() != Some(&b'{') {
-        return Message::Noise;
+        return parse_other(text);
     }
     let envelope: Envelope<'_> = match serde_json::from_slice(text) {
         Ok(envelope) => envelope,
@@ -122,10 +130,24 @@ pub(crate) fn parse(text: &[u8]) -> Message {
     }
 }
 
+/// What a line is that does not begin as an object does.
+fn parse_other(text: &[u8]) -> Message {
+    let Some(named) = memmem::find(text, PROTOCOL) else { return Message::Noise };
+    if text[..named].trim_ascii().is_empty() {
+        return Message::Broken("it is spread over several lines (pretty-printed); a message is one line".into());
+    }
+    let starts = memchr::memchr_iter(b'{', &text[..named]).take(MOST_STARTS);
+    let answers = starts.filter_map(|start| match parse(&text[start..]) {
+        Message::Response(id, _) => Some(id),
+        _ => None,
+    });
+    answers.last().map_or(Message::Noise, Message::Glued)
+}
+
 /// A log line may be an object too; only what names the protocol is held to it.
 fn looks_like_json_rpc(text: &[u8]) -> bool {
     let head = &text[..text.len().min(4096)];
-    head.windows(9).any(|w| w == b"\"jsonrpc\"")
+    memmem::find(head, PROTOCOL).is_some()
 }
 
 fn place_in(text: &[u8], part: &RawValue) -> Range<usize> {
@@ -233,8 +255,7 @@ impl Answer {
     /// # Errors
     /// What is wrong with it, for people.
     pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, String> {
-        let read = serde_json::from_slice::<FromObject<T>>(&self.text);
-        read.map(|read| read.0).map_err(|e| shortened(&e.to_string(), QUOTED))
+        schema::read(&self.text)
     }
 }
 
@@ -388,6 +409,18 @@ mod tests {
         }
         let invalid_utf8 = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"a\":\"\xff\"}}";
         assert!(matches!(parse(invalid_utf8), Message::Broken(_)));
+    }
+
+    #[test]
+    fn an_answer_behind_a_banner_and_one_over_several_lines_are_told_from_noise() {
+        let answer = r#"{"result":{"a":{}},"jsonrpc":"2.0","id":7}"#;
+        for banner in ["Loading... ", "ready {x} ", "\u{1b}[32mok\u{1b}[0m"] {
+            assert_eq!(parse(format!("{banner}{answer}").as_bytes()), Message::Glued(Id::Number(7)), "{banner}");
+        }
+        assert!(matches!(parse(br#"  "jsonrpc": "2.0","#), Message::Broken(what) if what.contains("several lines")));
+        for noise in ["sent {\"jsonrpc\":\"2.0\",\"method\":\"x\"}", "[\"jsonrpc\"]", "\"jsonrpcs\": 1"] {
+            assert_eq!(parse(noise.as_bytes()), Message::Noise, "{noise}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::cut;
 use crate::metrics::catalogue::{
     LAB_MCP_SERVER_CHECKS_TOTAL, LAB_MCP_SERVER_CPU_SECONDS, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HANDSHAKE_SECONDS,
     LAB_MCP_SERVER_HEALTH, LAB_MCP_SERVER_INFO, LAB_MCP_SERVER_MAX_RSS_BYTES, LAB_MCP_SERVER_TOOLS,
-    LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS,
+    LAB_MCP_SERVER_TOOLS_BYTES, LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS,
 };
 use crate::metrics::vectors::Samples;
 use crate::model::mcp::{Era, McpFacts, McpMemory, McpVerdict};
@@ -25,6 +25,7 @@ pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &Samples) {
     }
     samples.add_some(&LAB_MCP_SERVER_HANDSHAKE_SECONDS, [name], facts.handshake.map(|d| d.as_secs_f64()));
     samples.add_some(&LAB_MCP_SERVER_TOOLS, [name], facts.tools.map(|n| n as f64));
+    samples.add_some(&LAB_MCP_SERVER_TOOLS_BYTES, [name], facts.tools_bytes.map(|n| n as f64));
     if let Some(transport) = facts.transport {
         let version = |text: &'_ Option<String>| cut(text.as_deref().unwrap_or_default(), MAX_VERSION_CHARS).to_owned();
         let labels = [
