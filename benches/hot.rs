@@ -17,11 +17,11 @@ use lab_probe::clock::Deadline;
 use lab_probe::exposition;
 use lab_probe::metrics;
 use lab_probe::model::mcp::{Era, McpFacts, McpMemory, McpTarget, Reach, StdioServer, Transport};
-use lab_probe::model::observation::{Facts, Memory, Observation, Remembered};
+use lab_probe::model::observation::{Attempts, Facts, Memory, Observation, Remembered};
 use lab_probe::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use lab_probe::model::target::{Probe, Schedule, Target};
 use lab_probe::model::thunes::{ThunesMemory, ThunesTarget};
-use lab_probe::proc::Places;
+use lab_probe::proc::Permits;
 use lab_probe::state::store::{self, State};
 
 /// Servers of a large LAB.
@@ -85,6 +85,11 @@ fn snapshot() -> Snapshot {
     Snapshot { pass, entries: (0..SERVERS).map(entry).collect(), labels: BTreeMap::new() }
 }
 
+fn context() -> Context {
+    let (timeout, deadline) = (Duration::from_secs(60), Deadline::after(Duration::from_secs(60)));
+    Context::new(timeout, deadline, at(), Start::new(&Permits::new(1), None, deadline, timeout))
+}
+
 fn state() -> State {
     let mut state = State::new(at());
     for entry in snapshot().entries {
@@ -92,6 +97,7 @@ fn state() -> State {
             fingerprint: entry.target.fingerprint.clone(),
             observation: entry.observation,
             memory: entry.memory.expect("a memory"),
+            attempts: Attempts::default(),
         };
         state.targets.insert(entry.target.id().to_string(), remembered);
     }
@@ -118,8 +124,7 @@ fn journal_scan(bencher: Bencher<'_, '_>) {
     std::fs::write(directory.path().join("events.jsonl"), &text).expect("written");
     let target = thunes(directory.path());
     bencher.counter(BytesCount::of_str(&text)).bench(|| {
-        let context =
-            Context::new(Duration::from_secs(60), Deadline::after(Duration::from_secs(60)), at(), Places::new(1));
+        let context = context();
         check::thunes::check(&target, ThunesMemory::default(), &context)
     });
 }
@@ -156,8 +161,7 @@ fn positions_read(bencher: Bencher<'_, '_>) {
     write_positions(&directory.path().join("positions.db"));
     let target = ThunesTarget { positions_db: "positions.db".into(), journals: Vec::new(), ..thunes(directory.path()) };
     bencher.bench(|| {
-        let context =
-            Context::new(Duration::from_secs(60), Deadline::after(Duration::from_secs(60)), at(), Places::new(1));
+        let context = context();
         check::thunes::check(&target, ThunesMemory::default(), &context)
     });
 }

@@ -2,13 +2,14 @@
 //! what it wants remembered. A check touches its own target's files, processes and URLs; never the state, standard
 //! output, the settings or another target.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::clock::Deadline;
-use crate::proc::{Places, ProcessTable};
+use crate::model::observation::NotReached;
+use crate::proc::{Meter, Permit, Permits, ProcessTable, SlowLimits, Ticket};
 
 pub mod mcp;
 pub mod service;
@@ -16,36 +17,68 @@ pub mod thunes;
 pub mod worktree;
 
 /// What a check is given besides its target and its memory.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Context {
-    /// The sooner of the target's timeout, counted from now, and the pass's deadline.
+    /// The sooner of the target's timeout, counted from now, and the pass's deadline. For those who are waited for;
+    /// a program that is started has a clock of its own ([`Context::meter`]).
     pub deadline: Deadline,
-    /// The pass's deadline alone: waiting for a place to start does not use up the target's own time.
+    /// The pass's deadline alone.
     pub pass_deadline: Deadline,
     /// The target's own timeout.
     pub timeout: Duration,
     /// The start of the pass (wall clock).
     pub started_at: Timestamp,
-    /// Places for starting programs.
-    pub places: Arc<Places>,
+    /// The right to start programs.
+    pub start: Start,
     /// The processes of this machine, read once a pass.
     pub processes: Arc<ProcessTable>,
 }
 
 impl Context {
     /// The context of a check that begins now.
-    pub fn new(timeout: Duration, pass_deadline: Deadline, started_at: Timestamp, places: Arc<Places>) -> Self {
+    pub fn new(timeout: Duration, pass_deadline: Deadline, started_at: Timestamp, start: Start) -> Self {
         let deadline = pass_deadline.sooner(timeout);
-        Context { deadline, pass_deadline, timeout, started_at, places, processes: Arc::default() }
+        Context { deadline, pass_deadline, timeout, started_at, start, processes: Arc::default() }
     }
 
     /// The same with the pass's own table of processes.
     pub fn with_processes(self, processes: &Arc<ProcessTable>) -> Self {
         Context { processes: Arc::clone(processes), ..self }
     }
+
+    /// Waits until a program may be started. Its clock stands still while it computes; of its timeout it has used
+    /// `idle` already, in an earlier process.
+    ///
+    /// # Errors
+    /// [`NotReached`] if so little of the pass is left that a start would be in vain.
+    pub fn meter(&self, idle: Duration) -> Result<Meter, NotReached> {
+        let permit = self.start.permit().ok_or(NotReached { had: None })?;
+        let limits = SlowLimits { idle: self.timeout.saturating_sub(idle), computing: self.start.computing };
+        Ok(Meter::new(permit, limits))
+    }
 }
 
-/// The check was not begun: no place to start came free before the pass's deadline. What is remembered of the target
-/// stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotStarted;
+/// The right to start programs.
+#[derive(Debug)]
+pub struct Start {
+    permits: Arc<Permits>,
+    ticket: Mutex<Option<Ticket>>,
+    latest: Deadline,
+    computing: Duration,
+}
+
+impl Start {
+    /// With a place in the queue, given up at `latest`. A program that computes for `computing` is too slow.
+    pub fn new(permits: &Arc<Permits>, ticket: Option<Ticket>, latest: Deadline, computing: Duration) -> Start {
+        Start { permits: Arc::clone(permits), ticket: Mutex::new(ticket), latest, computing }
+    }
+
+    /// The first time when its turn comes, then at once: a check that was let in is not sent back to the queue.
+    fn permit(&self) -> Option<Permit> {
+        let ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match ticket {
+            Some(ticket) => ticket.wait(self.latest),
+            None => Some(self.permits.overdraft()),
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::doctor::{self, Alertmanager, Asked, Evidence, Grafana, NodeExporter, 
 use crate::exit::{self, Exit};
 use crate::fs::access;
 use crate::model::checkup::{Finding, PushgatewaySeen, Status};
-use crate::run::pool::{self, Ended, Job, Lane};
+use crate::run::pool::{self, Class, Ended, Job};
 use crate::show::checklist;
 use crate::sink::pushgateway;
 
@@ -102,11 +102,11 @@ fn unanswered<T>(place: &Place, why: String) -> Asked<T> {
 
 fn questions(settings: &Settings, user: String) -> Vec<Job<Seen>> {
     let places = settings.doctor.clone();
-    let ask = |place: Place, seen: fn(&Place) -> Seen| question(Lane::Network, move || seen(&place));
+    let ask = |place: Place, seen: fn(&Place) -> Seen| question(Class::Waiting, move || seen(&place));
     let whole = settings.clone();
     let mut jobs = vec![
-        question(Lane::Local, move || Seen::Clients(own::clients(&whole))),
-        question(Lane::Process, move || Seen::Timers(Timers::ask(user))),
+        question(Class::Local, move || Seen::Clients(own::clients(&whole))),
+        question(Class::Waiting, move || Seen::Timers(Timers::ask(user))),
         ask(places.node_exporter, |place| {
             Seen::NodeExporter(Asked::look(&place.url, place.configured, NodeExporter::ask))
         }),
@@ -117,7 +117,7 @@ fn questions(settings: &Settings, user: String) -> Vec<Job<Seen>> {
         ask(places.grafana, |place| Seen::Grafana(Asked::look(&place.url, place.configured, Grafana::ask))),
     ];
     if let Some(gateway) = settings.output.pushgateway.clone() {
-        jobs.push(question(Lane::Network, move || {
+        jobs.push(question(Class::Waiting, move || {
             let seen = pushgateway::look(&gateway, Deadline::after(doctor::PATIENCE));
             let at = pushgateway::destination(&gateway);
             Seen::Pushgateway(
@@ -130,6 +130,6 @@ fn questions(settings: &Settings, user: String) -> Vec<Job<Seen>> {
     jobs
 }
 
-fn question(lane: Lane, work: impl FnOnce() -> Seen + Send + 'static) -> Job<Seen> {
-    Job { lane, work: Box::new(work) }
+fn question(class: Class, work: impl FnOnce() -> Seen + Send + 'static) -> Job<Seen> {
+    Job { class, work: Box::new(work) }
 }

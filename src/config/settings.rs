@@ -41,7 +41,7 @@ pub struct Settings {
 pub struct ProbeSettings {
     /// The pass ends by then, whatever hangs.
     pub deadline: Duration,
-    /// Processes starting at a time, where the configuration says; those that wait for an answer do not count.
+    /// Processes computing their start at a time, where the configuration says; idle ones do not count.
     pub max_starts: Option<usize>,
     /// Where state and lock live.
     pub state_dir: PathBuf,
@@ -49,14 +49,11 @@ pub struct ProbeSettings {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Processes starting at a time for each core: a starting process waits for disk and network more than it computes.
-const STARTS_PER_CORE: usize = 4;
-
 impl ProbeSettings {
-    /// Processes starting at a time. To count the cores a dozen files may have to be read: for who starts something.
+    /// Processes computing their start at a time. To count the cores a dozen files may have to be read: for who starts something.
     pub fn max_starts(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.max_starts.unwrap_or_else(|| cores() * STARTS_PER_CORE)
+        self.max_starts.unwrap_or_else(cores)
     }
 }
 

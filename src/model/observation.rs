@@ -36,6 +36,9 @@ pub enum Severity {
     Fine,
 }
 
+/// A failed check that has used so much processor time is worth putting off: every 30 s this is a three-hundredth of a core.
+const COSTLY_CPU: std::time::Duration = std::time::Duration::from_millis(100);
+
 impl Facts {
     /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
     pub fn is_good(&self) -> bool {
@@ -45,6 +48,12 @@ impl Facts {
             Facts::Thunes(facts) => facts.is_good(),
             Facts::Service(facts) => facts.is_good(),
         }
+    }
+
+    /// Why it is down, if it is so at the cost of processor time: looking again costs the same once more.
+    pub fn costly_failure(&self) -> Option<Reason> {
+        let Facts::Mcp(McpFacts { failure: Some(failure), cpu: Some(cpu), .. }) = self else { return None };
+        (*cpu >= COSTLY_CPU).then_some(failure.reason)
     }
 
     /// Whether the check ended because its time was over.
@@ -165,6 +174,28 @@ pub struct Remembered {
     pub observation: Option<Observation>,
     /// The check's own memory. It survives a changed fingerprint only where the kind says so (counters do).
     pub memory: Memory,
+    /// What decides when it is checked again and in which order.
+    #[serde(default, skip_serializing_if = "Attempts::are_plain")]
+    pub attempts: Attempts,
+}
+
+/// What became of the last attempts to check a target.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attempts {
+    /// How often in a row the same failure has been seen that costs processor time.
+    pub same_failures: u32,
+    /// The passes in a row in which it came to no verdict.
+    pub not_reached: u32,
+    /// In the last of those it was cut off after so long; `None` if it was not begun.
+    #[serde(with = "super::seconds::option")]
+    pub cut_off_after: Option<std::time::Duration>,
+}
+
+impl Attempts {
+    fn are_plain(&self) -> bool {
+        *self == Attempts::default()
+    }
 }
 
 #[cfg(test)]
@@ -191,4 +222,12 @@ mod tests {
             assert!(serde_json::from_str::<Facts>(bad).is_err(), "{bad}");
         }
     }
+}
+
+/// The check came to no verdict: it was not begun because too little of the pass was left, or the pass's deadline cut it
+/// off before it had its own time. What is remembered of the target stays, and it goes first in the next pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotReached {
+    /// How long it had; `None` if it was not begun.
+    pub had: Option<std::time::Duration>,
 }

@@ -17,7 +17,7 @@ pub enum Outcome {
     Fresh,
     /// Remembered from an earlier pass and not due yet.
     Cached,
-    /// Cut off by the pass's deadline, or not started before it; what is remembered of the latter stays.
+    /// Cut off by the pass's deadline, or not started before it; what is remembered stays.
     TimedOut,
     /// The check itself broke (a bug in lab-probe); what is remembered stays.
     Error,
@@ -63,7 +63,7 @@ impl Entry {
                 "report it with the sentence beside it: it is a bug in lab-probe; no other target is touched"
             }
             (Outcome::TimedOut, _) if self.trouble.is_some() => {
-                "raise `probe.deadline`, or lower the `timeout` of slow targets; the next pass tries again"
+                "it goes first in the next pass; `lab-probe check` goes on until everything was looked at"
             }
             (_, None) => "`lab-probe check` with its name looks at it now",
             (_, Some(seen)) => return seen.facts.hint(),

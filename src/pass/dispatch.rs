@@ -1,7 +1,7 @@
 //! The one place where a target's kind chooses its check.
 
 use crate::check;
-use crate::model::observation::{Facts, Memory, Remembered};
+use crate::model::observation::{Facts, Memory, NotReached, Remembered};
 use crate::model::target::{Kind, Probe, Target};
 
 /// What the check finds of its own earlier runs. How a server is spoken to belongs to its configuration; counters
@@ -19,11 +19,7 @@ pub(super) fn memory_for(target: &Target, known: Option<&Remembered>) -> Memory 
 }
 
 /// Runs the check of the target's kind.
-pub(super) fn look(
-    probe: &Probe,
-    memory: Memory,
-    context: &check::Context,
-) -> Result<(Facts, Memory), check::NotStarted> {
+pub(super) fn look(probe: &Probe, memory: Memory, context: &check::Context) -> Result<(Facts, Memory), NotReached> {
     match (probe, memory) {
         (Probe::Mcp(target), Memory::Mcp(memory)) => {
             let (facts, memory) = check::mcp::check(target, memory, context)?;

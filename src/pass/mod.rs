@@ -80,13 +80,13 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
         .map(|(target, turn)| selection.takes(target) && (selection.fresh || *turn == Turn::Now))
         .collect();
     let checks_end = deadline.minus(run::reserve(settings));
-    let fates = run::check_all(settings, &targets, &is_due, &state, checks_end, started_at, show_progress)?;
+    let round = run::Round::new(settings, &state, started_at, checks_end);
+    let fates = round.check_all(&targets, &is_due, show_progress)?;
 
-    let elapsed = begun.elapsed();
     let mut entries: Vec<Entry> = targets
         .into_iter()
         .zip(fates)
-        .map(|(target, fate)| merge::settle(target, fate, started_at, elapsed, &mut state.targets))
+        .map(|(target, fate)| merge::settle(target, fate, started_at, &mut state.targets))
         .collect();
     due::note_next_due(&mut entries, &state, started_at);
     let planned: std::collections::BTreeSet<String> =

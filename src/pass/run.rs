@@ -1,21 +1,23 @@
 //! Runs the due checks in parallel, to the deadline and no longer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::dispatch;
-use crate::check;
+use crate::check::{self, Start};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit;
-use crate::model::mcp::Reach;
+use crate::model::mcp::{McpTarget, Reach};
+use crate::model::observation::NotReached;
 use crate::model::target::{Probe, Target};
 use crate::plan;
-use crate::proc;
+use crate::proc::{self, Permits, ProcessTable};
 use crate::run::merge::{Checked, Fate};
-use crate::run::pool::{self, Ended, Job, Lane, Progress};
+use crate::run::pool::{self, Class, Ended, Job, Progress};
 use crate::show::progress::ProgressLine;
 use crate::state::store::State;
 
@@ -36,101 +38,139 @@ pub(super) fn reserve(settings: &Settings) -> Duration {
     (RESERVE_FOR_FILES + for_push + LISTEN_ON).min(settings.probe.deadline / 3)
 }
 
-/// Runs the due checks and says how each target fared, in order.
-pub(super) fn check_all(
-    settings: &Settings,
-    targets: &[Target],
-    due: &[bool],
-    state: &State,
-    checks_end: Deadline,
+/// A default timeout says nothing about a server; a longer one says that this server may take so long.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections to one origin at a time, as browsers have it: a small gateway before many servers accepts no more.
+const CONNECTIONS_PER_ORIGIN: usize = 6;
+
+/// A check begins within this part of the pass whatever time it is known to need: it would never begin otherwise.
+const BEGINNING: u32 = 10;
+
+/// The frame of all checks of a pass.
+pub(super) struct Round<'a> {
+    settings: &'a Settings,
+    state: &'a State,
     started_at: Timestamp,
-    show_progress: bool,
-) -> anyhow::Result<Vec<Fate>> {
-    let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
-    let mut chosen: Vec<usize> = (0..targets.len()).filter(|&index| due[index]).collect();
-    plan::due::longest_first(&mut chosen, targets, &state.targets);
-    if chosen.is_empty() {
-        return Ok(fates);
+    /// When the last check ends.
+    end: Deadline,
+    /// Until then a check begins whatever time it needs.
+    beginning: Deadline,
+    permits: Arc<Permits>,
+    processes: Arc<ProcessTable>,
+    origins: BTreeMap<String, Arc<Permits>>,
+}
+
+impl<'a> Round<'a> {
+    /// The frame of the checks of a pass that begins now and whose last check ends at `end`.
+    pub(super) fn new(settings: &'a Settings, state: &'a State, started_at: Timestamp, end: Deadline) -> Self {
+        let permits = Permits::new(settings.probe.max_starts());
+        let beginning = Deadline::after(end.left() / BEGINNING);
+        let processes = Arc::default();
+        Round { settings, state, started_at, end, beginning, permits, processes, origins: BTreeMap::new() }
     }
-    let places = proc::Places::new(settings.probe.max_starts());
-    let processes = Arc::new(proc::ProcessTable::default());
-    let mut ran = Vec::new();
-    let mut jobs = Vec::new();
-    for index in chosen {
-        let job = job(&targets[index], state, checks_end, started_at, (&places, &processes));
-        match job {
-            // Nothing to start and nothing to wait for: a thread would cost more than the look.
-            Job { lane: Lane::Local, work } if is_free(&targets[index]) => {
-                fates[index] = Fate::Ran(Ended::Finished(work()));
-            }
-            job => {
+
+    /// Runs the due checks and says how each target fared, in order.
+    pub(super) fn check_all(
+        mut self,
+        targets: &[Target],
+        due: &[bool],
+        show_progress: bool,
+    ) -> anyhow::Result<Vec<Fate>> {
+        let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
+        let mut ran = Vec::new();
+        let mut jobs = Vec::new();
+        for index in plan::due::in_order(targets, due, &self.state.targets) {
+            let job = self.job(&targets[index]);
+            if is_free(&targets[index]) {
+                // Nothing to start and nothing to wait for: a thread would cost more than the look.
+                fates[index] = Fate::Ran(Ended::Finished((job.work)()));
+            } else {
                 ran.push(index);
                 jobs.push(job);
             }
         }
-    }
-    if jobs.is_empty() {
-        return Ok(fates);
-    }
-    let names = ran.iter().map(|&index| targets[index].name.clone()).collect();
-    let mut line = if show_progress { ProgressLine::for_terminal(names) } else { None };
-    let listen_until = Deadline::after(checks_end.left() + LISTEN_ON);
-    let ended = pool::run(jobs, listen_until, |progress| {
-        if let Some(line) = &mut line {
-            match progress {
-                Progress::Started(index) => line.started(index),
-                Progress::Ended(index) => line.ended(index),
-                Progress::Heartbeat => line.draw(),
-            }
+        if jobs.is_empty() {
+            return Ok(fates);
         }
-    })
-    .map_err(|error| exit::no_threads(&error))?;
-    // Whatever is still running belongs to a check that was cut off, or left its check behind.
-    proc::end_everything();
-    proc::signals::give_way();
-    for (index, ended) in ran.into_iter().zip(ended) {
-        fates[index] = Fate::Ran(ended);
+        let names = ran.iter().map(|&index| targets[index].name.clone()).collect();
+        let mut line = if show_progress { ProgressLine::for_terminal(names) } else { None };
+        let listen_until = Deadline::after(self.end.left() + LISTEN_ON);
+        let ended = pool::run(jobs, listen_until, |progress| {
+            if let Some(line) = &mut line {
+                match progress {
+                    Progress::Started(index) => line.started(index),
+                    Progress::Ended(index) => line.ended(index),
+                    Progress::Heartbeat => line.draw(),
+                }
+            }
+        })
+        .map_err(|error| exit::no_threads(&error))?;
+        // Whatever is still running belongs to a check that was cut off, or left its check behind.
+        proc::end_everything();
+        proc::signals::give_way();
+        for (index, ended) in ran.into_iter().zip(ended) {
+            fates[index] = Fate::Ran(ended);
+        }
+        Ok(fates)
     }
-    Ok(fates)
+
+    /// The check of one target, with everything it needs moved into it.
+    fn job(&mut self, target: &Target) -> Job<Result<Checked, NotReached>> {
+        let known = self.state.targets.get(&target.id().to_string());
+        let memory = dispatch::memory_for(target, known);
+        let probe = target.probe.clone();
+        let timeout = target.schedule.timeout;
+        let latest = self.end.minus(plan::due::need(target, known)).max(self.beginning);
+        let ticket = is_started(&probe).then(|| self.permits.ticket());
+        let start = Start::new(&self.permits, ticket, latest, self.whole_pass(timeout));
+        let connection = self.origin(target).map(Permits::ticket);
+        let (end, started_at, processes) = (self.end, self.started_at, Arc::clone(&self.processes));
+        let work = move || {
+            let _connection = match connection {
+                Some(ticket) => Some(ticket.wait(latest).ok_or(NotReached { had: None })?),
+                None => None,
+            };
+            let begun = clock::instant();
+            let time_is_the_passs = end.left() < timeout;
+            let context = check::Context::new(timeout, end, started_at, start).with_processes(&processes);
+            let (facts, memory) = dispatch::look(&probe, memory, &context)?;
+            let duration = begun.elapsed();
+            // A program that was started has a clock of its own: its check has told already.
+            if time_is_the_passs && !is_started(&probe) && facts.ran_out_of_time() {
+                return Err(NotReached { had: Some(duration) });
+            }
+            Ok(Checked { facts, memory, duration, cut_off: end.passed() })
+        };
+        Job { class: class(target), work: Box::new(work) }
+    }
+
+    /// How long a server may compute: a whole pass of a timer, or its own timeout if that is longer on purpose.
+    fn whole_pass(&self, timeout: Duration) -> Duration {
+        let pass = self.settings.probe.deadline.saturating_sub(reserve(self.settings));
+        if timeout > DEFAULT_TIMEOUT { pass.max(timeout) } else { pass }
+    }
+
+    /// The connections to the origin of an HTTP server.
+    fn origin(&mut self, target: &Target) -> Option<&Arc<Permits>> {
+        let Probe::Mcp(McpTarget { reach: Reach::Http(server), .. }) = &target.probe else { return None };
+        let origin = url::Url::parse(server.url.expose()).ok()?.origin().ascii_serialization();
+        Some(self.origins.entry(origin).or_insert_with(|| Permits::new(CONNECTIONS_PER_ORIGIN)))
+    }
 }
 
 fn is_free(target: &Target) -> bool {
     matches!(&target.probe, Probe::Mcp(mcp) if matches!(mcp.reach, Reach::Unreachable(_)))
 }
 
-/// The check of one target, with everything it needs moved into it.
-fn job(
-    target: &Target,
-    state: &State,
-    checks_end: Deadline,
-    started_at: Timestamp,
-    (places, processes): (&Arc<proc::Places>, &Arc<proc::ProcessTable>),
-) -> Job<Option<Checked>> {
-    let known = state.targets.get(&target.id().to_string());
-    let memory = dispatch::memory_for(target, known);
-    let probe = target.probe.clone();
-    let timeout = target.schedule.timeout;
-    let (places, processes) = (Arc::clone(places), Arc::clone(processes));
-    let work = move || {
-        let begun = clock::instant();
-        // A check ends its program before its deadline is over: that it ran out of time is known by its own word.
-        let time_is_the_passs = checks_end.left() < timeout;
-        let context = check::Context::new(timeout, checks_end, started_at, places).with_processes(&processes);
-        let (facts, memory) = dispatch::look(&probe, memory, &context).ok()?;
-        let cut_off = checks_end.passed() || time_is_the_passs && facts.ran_out_of_time();
-        Some(Checked { facts, memory, duration: begun.elapsed(), cut_off })
-    };
-    Job { lane: lane(target), work: Box::new(work) }
+/// Whether the check starts a program of the target.
+fn is_started(probe: &Probe) -> bool {
+    matches!(probe, Probe::Mcp(mcp) if matches!(mcp.reach, Reach::Stdio(_) | Reach::Script(_)))
 }
 
-fn lane(target: &Target) -> Lane {
+fn class(target: &Target) -> Class {
     match &target.probe {
-        Probe::Mcp(mcp) => match mcp.reach {
-            Reach::Http(_) => Lane::Network,
-            Reach::Stdio(_) | Reach::Script(_) => Lane::Process,
-            Reach::Unreachable(_) => Lane::Local,
-        },
-        Probe::Service(_) => Lane::Network,
-        Probe::Worktree(_) | Probe::Thunes(_) => Lane::Local,
+        Probe::Mcp(_) | Probe::Service(_) => Class::Waiting,
+        Probe::Worktree(_) | Probe::Thunes(_) => Class::Local,
     }
 }

@@ -1,8 +1,9 @@
 //! Which targets are due: pure arithmetic on what is remembered.
 //!
-//! A good answer is reused for `ttl`, a bad one for `retry_after`. Targets with the same ttl would all fall due in the
+//! A good answer is reused for `ttl`, a bad one for `retry_after`, and ever longer, up to `ttl`, while the same failure costs
+//! processor time. Targets with the same ttl would all fall due in the
 //! same tick, five minutes after the first pass, and again every five minutes: a burst of process starts. So every
-//! good answer expires on a grid of its target's own: the n targets that share a ttl have their grid points ttl/n
+//! answer that is reused for its ttl expires on a grid of its target's own: the n targets that share a ttl have their grid points ttl/n
 //! apart, counted from the state's beginning. An answer is never reused longer than its ttl; after the first round
 //! each target is due exactly once a ttl, and whatever bunches targets up (a network outage, `--fresh`) is spread
 //! again by the next round.
@@ -14,8 +15,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::mcp::Reach;
-use crate::model::observation::{Facts, Observation, Remembered};
-use crate::model::target::{Probe, Target};
+use crate::model::observation::{Facts, Remembered};
+use crate::model::target::{Probe, Schedule, Target};
 
 /// What is known about a target's turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,46 +43,74 @@ pub fn turns<'a>(
         .enumerate()
         .map(|(index, target)| {
             let known = remembered.get(&target.id().to_string());
-            match known.and_then(|known| known.observation.as_ref().filter(|_| known.fingerprint == target.fingerprint))
-            {
-                Some(observation) => turn(target, observation, spread.phase(index), anchor, now),
+            match known.filter(|known| known.fingerprint == target.fingerprint) {
+                Some(known) => turn(target, known, spread.phase(index), anchor, now),
                 None => Turn::Now,
             }
         })
         .collect()
 }
 
-/// Puts those that took longest last time first, what nothing is known of before all: a pass is over when its last
-/// check is, so a server that hangs must not begin when all others have ended. Equals stay in the order of the plan.
-pub fn longest_first(chosen: &mut [usize], targets: &[Target], remembered: &BTreeMap<String, Remembered>) {
-    chosen.sort_by_cached_key(|&index| {
+/// The chosen ones in the order in which they shall begin: what the last pass did not begin, what it cut off, what
+/// nothing is known of, the rest. Among equals what has waited for more passes comes first, then what takes longest: a
+/// pass is over when its last check is, so a server that hangs must not begin when all others have ended.
+pub fn in_order(targets: &[Target], chosen: &[bool], remembered: &BTreeMap<String, Remembered>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..targets.len()).filter(|&index| chosen[index]).collect();
+    order.sort_by_cached_key(|&index| {
         let known = remembered.get(&targets[index].id().to_string());
-        Reverse(known.and_then(|known| known.observation.as_ref()).map_or(Duration::MAX, took))
+        let attempts = known.map(|known| known.attempts.clone()).unwrap_or_default();
+        let rank = match known {
+            Some(_) if attempts.not_reached > 0 && attempts.cut_off_after.is_none() => 0,
+            Some(_) if attempts.not_reached > 0 => 1,
+            Some(Remembered { observation: Some(_), .. }) => 3,
+            _ => 2,
+        };
+        (rank, Reverse(attempts.not_reached), Reverse(known.and_then(took).unwrap_or(Duration::MAX)))
     });
+    order
+}
+
+/// How much of a pass must be left for a check to be worth beginning: half as much again as the last one took. Of a
+/// server that nothing is known of the usual time to start is assumed.
+pub fn need(target: &Target, known: Option<&Remembered>) -> Duration {
+    const USUAL: Duration = Duration::from_secs(3);
+    const SLACK: Duration = Duration::from_millis(300);
+    let current = known.filter(|known| known.fingerprint == target.fingerprint);
+    let took = current.and_then(took).map_or(USUAL.min(target.schedule.timeout), |took| took * 3 / 2 + SLACK);
+    // It took longer than it had.
+    let cut_off_after = current.and_then(|known| known.attempts.cut_off_after).unwrap_or_default();
+    took.max(cut_off_after * 2)
 }
 
 /// How long a check took, as far as that says anything of the next one: not the time it waited for its start.
-fn took(observation: &Observation) -> Duration {
-    match &observation.facts {
+fn took(known: &Remembered) -> Option<Duration> {
+    let observation = known.observation.as_ref()?;
+    Some(match &observation.facts {
         Facts::Mcp(facts) => facts.handshake.unwrap_or(observation.duration),
         _ => observation.duration,
-    }
+    })
 }
 
-fn turn(target: &Target, observation: &Observation, phase: Duration, anchor: Timestamp, now: Timestamp) -> Turn {
+fn turn(target: &Target, known: &Remembered, phase: Duration, anchor: Timestamp, now: Timestamp) -> Turn {
+    let Some(observation) = &known.observation else { return Turn::Now };
     if costs_nothing(target) || observation.checked_at > now + CLOCK_SLACK {
         return Turn::Now;
     }
-    let (period, expires) = if observation.facts.is_good() {
-        let ttl = target.schedule.ttl;
-        (ttl, expiry(observation.checked_at, ttl, phase, anchor))
-    } else {
-        let retry_after = target.schedule.retry_after;
-        (retry_after, add(observation.checked_at, retry_after))
-    };
+    let ttl = target.schedule.ttl;
+    let period = if observation.facts.is_good() { ttl } else { retry_after(target, known.attempts.same_failures) };
+    let on_grid = period == ttl;
+    let expires =
+        if on_grid { expiry(observation.checked_at, ttl, phase, anchor) } else { add(observation.checked_at, period) };
     // A timer's ticks jitter: one that comes a moment early must not put the check off by a whole period.
     let slack = (period / 10).min(Duration::from_secs(2));
     if period.is_zero() || add(now, slack) >= expires { Turn::Now } else { Turn::At(expires) }
+}
+
+/// How long a bad answer is reused: twice as long each time the same failure has cost processor time again, up to the ttl.
+fn retry_after(target: &Target, same_failures: u32) -> Duration {
+    let Schedule { ttl, retry_after, .. } = target.schedule;
+    let doublings = same_failures.saturating_sub(1).min(31);
+    retry_after.saturating_mul(1 << doublings).min(ttl.max(retry_after))
 }
 
 /// Whether looking again is free: nothing is started or sent, so a mended config shows at once.
@@ -136,10 +165,9 @@ impl Spread {
 mod tests {
     use super::*;
     use crate::model::mcp::{HttpServer, HttpTransport, McpFacts, McpMemory, McpTarget};
-    use crate::model::observation::Memory;
+    use crate::model::observation::{Attempts, Memory, Observation};
     use crate::model::reason::{Failure, Reason};
     use crate::model::secret::Secret;
-    use crate::model::target::Schedule;
 
     const TTL: Duration = Duration::from_secs(300);
     const RETRY: Duration = Duration::from_secs(30);
@@ -174,6 +202,7 @@ mod tests {
                 facts: Facts::Mcp(McpFacts { failure, ..McpFacts::default() }),
             }),
             memory: Memory::Mcp(McpMemory::default()),
+            attempts: Attempts::default(),
         }
     }
 
@@ -199,8 +228,25 @@ mod tests {
     }
 
     #[test]
-    fn what_took_longest_begins_first() {
-        let targets: Vec<Target> = ["new", "quick", "hung", "queued"].into_iter().map(target).collect();
+    fn a_failure_that_costs_is_retried_ever_later_up_to_the_ttl_and_then_on_the_grid() {
+        let failed = |same_failures: u32| {
+            let attempts = Attempts { same_failures, ..Attempts::default() };
+            one(Remembered { attempts, ..seen(0, false) }, 1)
+        };
+        let expected = [30, 30, 60, 120, 240, 300, 300].map(|second| Turn::At(at(second)));
+        assert_eq!([0, 1, 2, 3, 4, 5, 99].map(failed), expected);
+        let targets: Vec<Target> = ["a", "b"].into_iter().map(target).collect();
+        let attempts = Attempts { same_failures: 9, ..Attempts::default() };
+        let known = Remembered { attempts, ..seen(0, false) };
+        let remembered = ["mcp/a", "mcp/b"].map(|id| (id.to_owned(), known.clone()));
+        let turns = turns(&targets, &BTreeMap::from(remembered), at(0), at(1));
+        assert_eq!(turns, [Turn::At(at(150)), Turn::At(at(300))], "they do not fall due together");
+    }
+
+    #[test]
+    fn what_was_not_reached_begins_first_then_what_is_new_then_what_takes_longest() {
+        let names = ["quick", "hung", "queued", "new", "cut", "waited", "waited-longer"];
+        let targets: Vec<Target> = names.into_iter().map(target).collect();
         let took = |duration: u64, handshake: Option<u64>| {
             let mut known = seen(0, handshake.is_some());
             let observation = known.observation.as_mut().expect("an observation");
@@ -210,14 +256,31 @@ mod tests {
             }
             known
         };
+        let missed = |not_reached: u32, cut_off_after: Option<u64>| Remembered {
+            attempts: Attempts {
+                not_reached,
+                cut_off_after: cut_off_after.map(Duration::from_secs),
+                ..Attempts::default()
+            },
+            ..took(1, Some(1))
+        };
         let remembered = BTreeMap::from([
             ("mcp/quick".into(), took(2, Some(2))),
             ("mcp/hung".into(), took(5, None)),
             ("mcp/queued".into(), took(9, Some(1))),
+            ("mcp/cut".into(), missed(1, Some(20))),
+            ("mcp/waited".into(), missed(1, None)),
+            ("mcp/waited-longer".into(), missed(2, None)),
         ]);
-        let mut chosen = [1, 3, 2, 0];
-        longest_first(&mut chosen, &targets, &remembered);
-        assert_eq!(chosen.map(|index| targets[index].name.as_str()), ["new", "hung", "quick", "queued"]);
+        let order = in_order(&targets, &[true; 7], &remembered);
+        let order: Vec<&str> = order.into_iter().map(|index| names[index]).collect();
+        assert_eq!(order, ["waited-longer", "waited", "cut", "new", "hung", "quick", "queued"]);
+        assert_eq!(in_order(&targets, &[false; 7], &remembered), [] as [usize; 0]);
+        let need = |name: &str| need(&target(name), remembered.get(&format!("mcp/{name}")));
+        assert_eq!(need("quick"), Duration::from_millis(3300));
+        assert_eq!(need("queued"), Duration::from_millis(1800), "not the time it waited for its start");
+        assert_eq!(need("new"), Duration::from_secs(3));
+        assert_eq!(need("cut"), Duration::from_secs(40));
     }
 
     #[test]

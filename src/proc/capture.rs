@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::child::{Exit, Usage};
-use super::places::Place;
-use super::pump::{Event, Pump};
+use super::child_io::{ChildIo, Event};
+use super::meter::{Meter, Slow};
 use super::spec::{CommandSpec, SpawnError};
 use super::tail::Tail;
 use crate::clock::Deadline;
@@ -24,7 +24,7 @@ pub struct Limits {
 pub enum Outcome {
     /// By itself.
     Exited(Exit),
-    /// The deadline had passed, or nobody wanted it any longer; it was ended by force.
+    /// The deadline had passed, nobody wanted it any longer, or it was too slow; it was ended by force.
     TimedOut,
     /// It printed more than the limit; it was ended by force.
     TooLarge,
@@ -41,6 +41,8 @@ pub struct Captured {
     pub stderr: Tail,
     /// What the process tree used; `None` if that could not be had.
     pub usage: Option<Usage>,
+    /// Why it was too slow, if it was and was measured.
+    pub slow: Option<Slow>,
 }
 
 impl Captured {
@@ -63,12 +65,10 @@ pub fn capture(
     limits: Limits,
     deadline: Deadline,
 ) -> Result<Captured, SpawnError> {
-    let mut pump = Pump::start(spec, None)?;
-    // Nobody waits for its start to be over.
-    pump.answered();
-    pump.send(stdin.unwrap_or_default());
+    let mut io = ChildIo::start(spec, None)?;
+    io.send(stdin.unwrap_or_default());
     let mut stdout = Vec::new();
-    let captured = to_its_end(pump, limits, deadline, |bytes| stdout.extend_from_slice(bytes), None);
+    let captured = to_its_end(io, limits, deadline, |bytes| stdout.extend_from_slice(bytes), None);
     Ok(Captured { stdout, ..captured })
 }
 
@@ -82,46 +82,44 @@ pub fn capture_while(
     deadline: Deadline,
     mut wanted: impl FnMut() -> bool,
 ) -> Result<Captured, SpawnError> {
-    let mut pump = Pump::start(spec, None)?;
-    pump.answered();
+    let io = ChildIo::start(spec, None)?;
     let mut stdout = Vec::new();
-    let captured = to_its_end(pump, limits, deadline, |bytes| stdout.extend_from_slice(bytes), Some(&mut wanted));
+    let captured = to_its_end(io, limits, deadline, |bytes| stdout.extend_from_slice(bytes), Some(&mut wanted));
     Ok(Captured { stdout, ..captured })
 }
 
-/// The same for a program without input whose exit code counts, and of its output only the end. It takes one of the
-/// places for starting, and gives it up once it only waits.
+/// The same for a program without input whose exit code counts, and of its output only the end. It is measured.
 ///
 /// # Errors
 /// When it cannot be started.
 pub fn capture_tail(
     spec: &CommandSpec,
-    place: Place,
+    meter: Meter,
     limits: Limits,
     deadline: Deadline,
 ) -> Result<Captured, SpawnError> {
-    let pump = Pump::start(spec, Some(place))?;
+    let io = ChildIo::start(spec, Some(meter))?;
     let mut tail = Tail::default();
-    let captured = to_its_end(pump, limits, deadline, |bytes| tail.push(bytes), None);
+    let captured = to_its_end(io, limits, deadline, |bytes| tail.push(bytes), None);
     Ok(Captured { stdout: tail.text().into_bytes(), ..captured })
 }
 
 /// Runs it to its end; what it prints within the limit goes to `keep`.
 fn to_its_end(
-    mut pump: Pump,
+    mut io: ChildIo,
     limits: Limits,
     deadline: Deadline,
     mut keep: impl FnMut(&[u8]),
     mut wanted: Option<&mut dyn FnMut() -> bool>,
 ) -> Captured {
-    pump.close_stdin_when_written();
+    io.close_stdin_when_written();
     let mut room = limits.stdout;
     let outcome = loop {
         if wanted.as_mut().is_some_and(|wanted| !wanted()) {
             break Outcome::TimedOut;
         }
         let until = if wanted.is_some() { deadline.sooner(ASKS_EVERY) } else { deadline };
-        match pump.wait(until, true) {
+        match io.wait(until, true) {
             Event::Stdout(bytes) => {
                 keep(&bytes[..bytes.len().min(room)]);
                 if bytes.len() > room {
@@ -136,12 +134,12 @@ fn to_its_end(
             Event::StdoutClosed | Event::Idle => {}
             Event::Exited(exit) => break Outcome::Exited(exit),
             Event::Quiet if wanted.is_some() && !deadline.passed() => {}
-            Event::Quiet => break Outcome::TimedOut,
+            Event::Slow(_) | Event::Quiet => break Outcome::TimedOut,
         }
     };
-    let stderr = pump.tail().clone();
-    let ended = pump.end(deadline);
-    Captured { outcome, stdout: Vec::new(), stderr, usage: ended.usage }
+    let (stderr, slow) = (io.tail().clone(), io.slow());
+    let ended = io.end(deadline);
+    Captured { outcome, stdout: Vec::new(), stderr, usage: ended.usage, slow }
 }
 
 #[cfg(test)]

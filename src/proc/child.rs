@@ -259,12 +259,7 @@ impl Child {
         self.usage
     }
 
-    /// The processor time of the program's own process so far, while it is known.
-    pub(super) fn program_cpu(&self) -> Option<Duration> {
-        self.program.filter(|_| self.exit.is_none()).and_then(sys::cpu_time)
-    }
-
-    /// What the tree is doing now.
+    /// What the tree is doing now, and what it has used so far.
     pub(super) fn activity(&self) -> tree::Activity {
         tree::Activity::of(self.keeper_pid())
     }

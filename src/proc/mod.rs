@@ -1,16 +1,17 @@
 //! Other people's programs: started, listened to, and ended, whatever they do.
 //!
 //! This room knows processes and signals, not what a server means; it has the only `unsafe` code ([`sys`]). A program
-//! is started under a keeper (described there) that knows its whole process tree, talked to through a [`Pump`] in one
+//! is started under a keeper (described there) that knows its whole process tree, talked to through a [`ChildIo`] in one
 //! thread, and ended with everything it started. [`capture`] does all three for programs that run to their end.
 
 mod capture;
 mod child;
+mod child_io;
 mod leash;
+mod meter;
 mod passthrough;
-mod places;
+mod permits;
 pub(crate) mod processes;
-mod pump;
 pub mod signals;
 mod spec;
 mod sys;
@@ -21,10 +22,11 @@ use std::time::Duration;
 
 pub use capture::{Captured, Limits, Outcome, capture, capture_tail, capture_while};
 pub use child::{Exit, Usage, end_everything};
+pub use child_io::{ChildIo, Ended, Event, Force};
+pub use meter::{Meter, Slow, SlowLimits};
 pub use passthrough::{PassedThrough, pass_through};
-pub use places::{Place, Places};
+pub use permits::{Permit, Permits, Ticket};
 pub use processes::{Process, ProcessTable, Stat};
-pub use pump::{Ended, Event, Force, Pump};
 pub use spec::{CommandSpec, SpawnError};
 pub use tail::Tail;
 

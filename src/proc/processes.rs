@@ -40,6 +40,8 @@ pub struct Stat {
     pub state: u8,
     /// User and system time so far, in clock ticks (fields 14 and 15).
     pub cpu_ticks: u64,
+    /// The same of its children that have ended and that it has waited for (fields 16 and 17).
+    pub reaped_ticks: u64,
     /// Resident memory in pages (field 24).
     pub rss_pages: u64,
 }
@@ -50,7 +52,7 @@ impl Stat {
         Stat::parse(pid, &std::fs::read(proc.join(pid.to_string()).join("stat")).ok()?)
     }
 
-    fn parse(pid: i32, text: &[u8]) -> Option<Stat> {
+    pub(super) fn parse(pid: i32, text: &[u8]) -> Option<Stat> {
         // The name in parentheses may itself hold parentheses and spaces: the last one closes it.
         let after = text.iter().rposition(|&b| b == b')')?;
         let text = std::str::from_utf8(text.get(after + 1..)?).ok()?;
@@ -63,6 +65,7 @@ impl Stat {
             parent: fields.get(1)?.parse().ok()?,
             state: *fields.first()?.as_bytes().first()?,
             cpu_ticks: number(14)? + number(15)?,
+            reaped_ticks: number(16)? + number(17)?,
             rss_pages: number(24).unwrap_or(0),
         })
     }
@@ -230,9 +233,10 @@ pub(crate) mod tests {
 
     #[test]
     fn a_stat_line_is_read_whatever_the_program_is_called() {
-        let line = b"42 (a) S 1 (b)) R 7 42 42 0 -1 4194560 1 0 0 0 12 34 0 0 20 0 1 0 987 1 25 18446744073709551615";
+        let line = b"42 (a) S 1 (b)) R 7 42 42 0 -1 4194560 1 0 0 0 12 34 5 6 20 0 1 0 987 1 25 18446744073709551615";
         let stat = Stat::parse(42, line).expect("parsed");
-        assert_eq!((stat.parent, stat.cpu_ticks, stat.start_ticks, stat.rss_pages), (7, 46, 987, 25));
+        assert_eq!((stat.parent, stat.cpu_ticks, stat.reaped_ticks, stat.start_ticks), (7, 46, 11, 987));
+        assert_eq!(stat.rss_pages, 25);
         assert_eq!(stat.state, b'R');
         assert_eq!(Stat::parse(1, b"1 (x) S"), None);
     }

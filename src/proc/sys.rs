@@ -33,7 +33,6 @@ use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use rustix::param::page_size;
 
@@ -296,23 +295,6 @@ unsafe fn await_exec(words: &Words) {
 pub(super) fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` takes any code and does not return.
     unsafe { libc::_exit(code) }
-}
-
-/// The processor time of a process so far, one that has ended and waits to be reaped included. One system call, where
-/// /proc takes a dozen and leaves entries behind that the kernel has to clear away when the process is reaped.
-pub(super) fn cpu_time(pid: i32) -> Option<Duration> {
-    let mut clock = MaybeUninit::<libc::clockid_t>::uninit();
-    let mut time = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: each call fills what it is given a pointer to, or says that it has not.
-    let time = unsafe {
-        if libc::clock_getcpuclockid(pid, clock.as_mut_ptr()) != 0
-            || libc::clock_gettime(clock.assume_init(), time.as_mut_ptr()) != 0
-        {
-            return None;
-        }
-        time.assume_init()
-    };
-    Some(Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?))
 }
 
 /// Keeps the heap small for a process of many threads and a few large messages.

@@ -136,26 +136,36 @@ fn below(root: i32, all: &[Stat]) -> Vec<Stat> {
     found
 }
 
-/// What a tree was doing at one moment; two of them tell whether it worked in between.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a tree is doing at one moment, and what it has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Activity {
-    processes: BTreeMap<i32, u64>,
-    all_wait: bool,
+    /// User and system time of all its processes so far, in steps of a clock tick (10 ms). Those that have ended count,
+    /// unless nobody waited for them.
+    pub(super) cpu: Duration,
+    /// Whether any thread computes or waits for a core (state `R`).
+    pub(super) runnable: bool,
 }
 
 impl Activity {
+    /// Of the descendants of `root`, and of those that `root` has reaped.
     pub(super) fn of(root: i32) -> Activity {
+        let proc = Path::new(PROC);
         let tree = descendants_lately(root);
-        Activity {
-            all_wait: tree.iter().all(|p| !matches!(p.state, b'R' | b'D')),
-            processes: tree.iter().map(|p| (p.pid, p.cpu_ticks)).collect(),
-        }
+        let reaped = Stat::read(proc, root).map_or(0, |root| root.reaped_ticks);
+        let ticks = tree.iter().map(|process| process.cpu_ticks + process.reaped_ticks).sum::<u64>() + reaped;
+        let nanos = ticks.saturating_mul(1_000_000_000 / rustix::param::clock_ticks_per_second().max(1));
+        let runnable = tree.iter().any(|process| process.state == b'R' || any_thread_runs(proc, process.pid));
+        Activity { cpu: Duration::from_nanos(nanos), runnable }
     }
+}
 
-    /// Whether nothing was done since `earlier`: the same processes, no processor time, nobody running.
-    pub(super) fn idle_since(&self, earlier: &Activity) -> bool {
-        self.all_wait && earlier.all_wait && self.processes == earlier.processes
-    }
+/// Whether any thread of a process computes or waits for a core; its own state is that of its first thread only.
+fn any_thread_runs(proc: &Path, pid: i32) -> bool {
+    let Ok(threads) = std::fs::read_dir(proc.join(pid.to_string()).join("task")) else { return false };
+    threads.flatten().any(|thread| {
+        let stat = std::fs::read(thread.path().join("stat")).ok();
+        stat.and_then(|text| Stat::parse(pid, &text)).is_some_and(|thread| thread.state == b'R')
+    })
 }
 
 /// Between two rounds of killing.
@@ -261,15 +271,25 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_works_is_not_idle_and_one_that_waits_is() {
-        let activity = |pid: i32, cpu_ticks: u64, all_wait: bool| Activity {
-            processes: BTreeMap::from([(pid, cpu_ticks)]),
-            all_wait,
+    fn a_tree_that_computes_is_told_from_one_that_waits_and_ended_children_count() {
+        let burn = "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
+        let mut shell = std::process::Command::new("/bin/sh");
+        let script = format!("sh -c '{burn}'; read go; sh -c 'while :; do :; done'");
+        let mut shell = shell.args(["-c", &script]).stdin(std::process::Stdio::piped()).spawn().expect("a shell");
+        let pid = i32::try_from(shell.id()).expect("a pid");
+        let deadline = Deadline::after(Duration::from_secs(30));
+        let until = |wanted: fn(Activity) -> bool| {
+            while !wanted(Activity::of(pid)) {
+                assert!(!deadline.passed(), "never seen");
+                std::thread::sleep(Duration::from_millis(20));
+            }
         };
-        assert!(activity(5, 3, true).idle_since(&activity(5, 3, true)));
-        assert!(!activity(5, 4, true).idle_since(&activity(5, 3, true)), "it used the processor");
-        assert!(!activity(6, 3, true).idle_since(&activity(5, 3, true)), "it started another process");
-        assert!(!activity(5, 3, false).idle_since(&activity(5, 3, true)), "it is running now");
+        until(|now| now.cpu > Duration::ZERO && !now.runnable);
+        drop(shell.stdin.take());
+        until(|now| now.runnable);
+        kill_all(pid, deadline, || descendants(pid).is_empty());
+        shell.kill().expect("killed");
+        shell.wait().expect("reaped");
     }
 
     #[test]

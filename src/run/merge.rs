@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::pool::Ended;
-use crate::model::observation::{Facts, Memory, Observation, Remembered};
+use crate::model::observation::{Attempts, Facts, Memory, NotReached, Observation, Remembered};
 use crate::model::snapshot::{Entry, Outcome};
-use crate::model::target::Target;
+use crate::model::target::{Kind, Target};
 
 /// What a finished check hands back.
 #[derive(Debug)]
@@ -28,50 +28,38 @@ pub struct Checked {
 pub enum Fate {
     /// Not due, or not asked for: what is remembered stands.
     Reused,
-    /// Its job ended so; `None` inside means that the check never got to start.
-    Ran(Ended<Option<Checked>>),
+    /// Its job ended so.
+    Ran(Ended<Result<Checked, NotReached>>),
 }
 
 /// Makes the entry of one target and updates what is remembered of it.
 ///
-/// A check that was cut off is down as of now; one that had not been started, or that broke, keeps what is remembered.
+/// A check that came to no verdict, or that broke, keeps what is remembered.
 pub fn settle(
     target: Target,
     fate: Fate,
     started_at: Timestamp,
-    elapsed: Duration,
     remembered: &mut BTreeMap<String, Remembered>,
 ) -> Entry {
     let id = target.id().to_string();
     let (outcome, trouble) = match fate {
         Fate::Reused => (Outcome::Cached, None),
-        Fate::Ran(Ended::Finished(Some(checked))) => {
+        Fate::Ran(Ended::Finished(Ok(checked))) => {
             let outcome = if checked.cut_off { Outcome::TimedOut } else { Outcome::Fresh };
-            let observation = Observation { checked_at: started_at, duration: checked.duration, facts: checked.facts };
-            remembered.insert(
-                id.clone(),
-                Remembered {
-                    fingerprint: target.fingerprint.clone(),
-                    observation: Some(observation),
-                    memory: checked.memory,
-                },
-            );
+            remember(&target, &id, checked, started_at, remembered);
             (outcome, None)
         }
-        Fate::Ran(Ended::Finished(None) | Ended::NotStarted) => {
-            (Outcome::TimedOut, Some("not started before the pass's deadline".to_owned()))
-        }
-        Fate::Ran(Ended::CutOff) => {
+        Fate::Ran(Ended::CutOff(had)) if had >= target.schedule.timeout && keeps_its_deadline(&target) => {
+            let facts = Facts::cut_off(target.kind(), &cut_off_sentence(had));
             let memory = remembered.remove(&id).map_or_else(|| Memory::new(target.kind()), |known| known.memory);
-            let facts = Facts::cut_off(target.kind(), &cut_off_sentence(elapsed));
             let memory = memory.counting(&facts);
-            let observation = Observation { checked_at: started_at, duration: elapsed, facts };
-            remembered.insert(
-                id.clone(),
-                Remembered { fingerprint: target.fingerprint.clone(), observation: Some(observation), memory },
-            );
+            let checked = Checked { facts, memory, duration: had, cut_off: true };
+            remember(&target, &id, checked, started_at, remembered);
             (Outcome::TimedOut, None)
         }
+        Fate::Ran(Ended::Finished(Err(NotReached { had }))) => not_reached(&target, &id, had, remembered),
+        Fate::Ran(Ended::CutOff(had)) => not_reached(&target, &id, Some(had), remembered),
+        Fate::Ran(Ended::NotStarted) => not_reached(&target, &id, None, remembered),
         Fate::Ran(Ended::Panicked(message)) => {
             (Outcome::Error, Some(format!("the check broke ({message}); this is a bug in lab-probe")))
         }
@@ -89,14 +77,64 @@ pub fn settle(
     }
 }
 
-fn cut_off_sentence(elapsed: Duration) -> String {
-    format!("cut off by the pass's deadline after {:.1} s", elapsed.as_secs_f64())
+/// A check of an MCP server waits for its turn and hears its server out: that it is still at work when the pass ends is
+/// the probe's delay, not the server's. The others begin at once and have no excuse.
+fn keeps_its_deadline(target: &Target) -> bool {
+    target.kind() != Kind::Mcp
+}
+
+fn remember(
+    target: &Target,
+    id: &str,
+    checked: Checked,
+    checked_at: Timestamp,
+    remembered: &mut BTreeMap<String, Remembered>,
+) {
+    let Checked { facts, memory, duration, .. } = checked;
+    let before = remembered.get(id).filter(|known| known.fingerprint == target.fingerprint);
+    let same_failures = same_failures(before, &facts);
+    let observation = Some(Observation { checked_at, duration, facts });
+    let attempts = Attempts { same_failures, ..Attempts::default() };
+    let fingerprint = target.fingerprint.clone();
+    remembered.insert(id.to_owned(), Remembered { fingerprint, observation, memory, attempts });
+}
+
+/// How often in a row this costly failure has been seen by now.
+fn same_failures(before: Option<&Remembered>, facts: &Facts) -> u32 {
+    let Some(reason) = facts.costly_failure() else { return 0 };
+    let seen = before.and_then(|known| known.observation.as_ref()).and_then(|seen| seen.facts.costly_failure());
+    let count = before.filter(|_| seen == Some(reason)).map_or(0, |known| known.attempts.same_failures);
+    count.saturating_add(1)
+}
+
+fn not_reached(
+    target: &Target,
+    id: &str,
+    had: Option<Duration>,
+    remembered: &mut BTreeMap<String, Remembered>,
+) -> (Outcome, Option<String>) {
+    let known = remembered.entry(id.to_owned()).or_insert_with(|| Remembered {
+        fingerprint: target.fingerprint.clone(),
+        observation: None,
+        memory: Memory::new(target.kind()),
+        attempts: Attempts::default(),
+    });
+    known.attempts.not_reached = known.attempts.not_reached.saturating_add(1);
+    known.attempts.cut_off_after = had;
+    let why = had.map_or_else(|| "too little of it was left".to_owned(), cut_off_sentence);
+    (Outcome::TimedOut, Some(format!("not reached in this pass: {why}")))
+}
+
+fn cut_off_sentence(had: Duration) -> String {
+    format!("cut off by the pass's deadline after {:.1} s", had.as_secs_f64())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::mcp::{McpFacts, McpMemory, McpTarget, McpVerdict, Reach, StdioServer};
+    use crate::model::reason::{Failure, Reason};
+    use crate::model::service::{ServiceLook, ServiceTarget};
     use crate::model::target::{Probe, Schedule};
 
     fn target(fingerprint: &str) -> Target {
@@ -120,14 +158,19 @@ mod tests {
         let observation = Observation { checked_at: Timestamp::UNIX_EPOCH, duration: Duration::ZERO, facts };
         BTreeMap::from([(
             "mcp/a".into(),
-            Remembered { fingerprint: "f".into(), observation: Some(observation), memory: Memory::Mcp(memory) },
+            Remembered {
+                fingerprint: "f".into(),
+                observation: Some(observation),
+                memory: Memory::Mcp(memory),
+                attempts: Attempts::default(),
+            },
         )])
     }
 
     fn settled(fate: Fate, fingerprint: &str) -> (Entry, BTreeMap<String, Remembered>) {
         let mut remembered = up_before();
         let now = Timestamp::from_second(1000).expect("a time");
-        let entry = settle(target(fingerprint), fate, now, Duration::from_secs(5), &mut remembered);
+        let entry = settle(target(fingerprint), fate, now, &mut remembered);
         (entry, remembered)
     }
 
@@ -138,26 +181,78 @@ mod tests {
         }
     }
 
+    const NOT_BEGUN: NotReached = NotReached { had: None };
+    const CUT_OFF: NotReached = NotReached { had: Some(Duration::from_secs(3)) };
+
     #[test]
-    fn a_check_that_was_not_started_or_that_broke_keeps_what_is_remembered() {
-        for (fate, outcome) in [
-            (Fate::Reused, Outcome::Cached),
-            (Fate::Ran(Ended::NotStarted), Outcome::TimedOut),
-            (Fate::Ran(Ended::Finished(None)), Outcome::TimedOut),
-            (Fate::Ran(Ended::Panicked("x".into())), Outcome::Error),
+    fn a_check_without_a_verdict_or_that_broke_keeps_what_is_remembered() {
+        for (fate, outcome, not_reached) in [
+            (Fate::Reused, Outcome::Cached, 0),
+            (Fate::Ran(Ended::NotStarted), Outcome::TimedOut, 1),
+            (Fate::Ran(Ended::CutOff(Duration::from_secs(60))), Outcome::TimedOut, 1),
+            (Fate::Ran(Ended::Finished(Err(NOT_BEGUN))), Outcome::TimedOut, 1),
+            (Fate::Ran(Ended::Finished(Err(CUT_OFF))), Outcome::TimedOut, 1),
+            (Fate::Ran(Ended::Panicked("x".into())), Outcome::Error, 0),
         ] {
-            let (entry, remembered) = settled(fate, "f");
+            let (entry, mut remembered) = settled(fate, "f");
             assert_eq!((entry.outcome, verdict(&entry)), (outcome, Some(McpVerdict::Up)));
+            let attempts = std::mem::take(&mut remembered.get_mut("mcp/a").expect("remembered").attempts);
+            assert_eq!(attempts.not_reached, not_reached);
             assert_eq!(remembered, up_before());
         }
     }
 
     #[test]
-    fn a_check_cut_off_by_the_deadline_is_down_and_counted_and_its_counters_go_on() {
-        let (entry, _) = settled(Fate::Ran(Ended::CutOff), "f");
-        assert_eq!((entry.outcome, verdict(&entry)), (Outcome::TimedOut, Some(McpVerdict::Down)));
-        let Some(Memory::Mcp(memory)) = entry.memory else { panic!("an MCP memory") };
-        assert_eq!((memory.checks["up"], memory.checks["down"]), (4, 1));
+    fn one_that_was_never_reached_is_absent_and_remembered_as_that() {
+        let mut remembered = BTreeMap::new();
+        for passes in 1..3 {
+            let now = Timestamp::from_second(1000).expect("a time");
+            let fate = Fate::Ran(Ended::Finished(Err(CUT_OFF)));
+            let entry = settle(target("f"), fate, now, &mut remembered);
+            assert!(entry.observation.is_none());
+            assert!(entry.trouble.is_some_and(|trouble| trouble.starts_with("not reached in this pass")));
+            let attempts = Attempts { not_reached: passes, cut_off_after: CUT_OFF.had, same_failures: 0 };
+            assert_eq!(remembered["mcp/a"].attempts, attempts);
+        }
+    }
+
+    fn failed(reason: Reason, cpu: Duration) -> Fate {
+        let mut facts = McpFacts::failed(Failure::new(reason, "x"));
+        facts.cpu = Some(cpu);
+        let memory = Memory::Mcp(McpMemory::default());
+        let checked = Checked { facts: Facts::Mcp(facts), memory, duration: cpu, cut_off: false };
+        Fate::Ran(Ended::Finished(Ok(checked)))
+    }
+
+    #[test]
+    fn the_same_failure_is_counted_while_it_costs_and_nothing_changes() {
+        let mut remembered = BTreeMap::new();
+        let mut count = |fate: Fate, fingerprint: &str| {
+            settle(target(fingerprint), fate, Timestamp::UNIX_EPOCH, &mut remembered);
+            remembered["mcp/a"].attempts.same_failures
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(count(failed(Reason::Exited, second), "f"), 1);
+        assert_eq!(count(failed(Reason::Exited, second), "f"), 2);
+        assert_eq!(count(Fate::Ran(Ended::NotStarted), "f"), 2, "no verdict changes nothing");
+        assert_eq!(count(failed(Reason::Exited, second), "f"), 3);
+        assert_eq!(count(failed(Reason::Timeout, second), "f"), 1, "another failure");
+        assert_eq!(count(failed(Reason::Timeout, second), "changed"), 1, "another configuration");
+        assert_eq!(count(failed(Reason::Timeout, Duration::ZERO), "changed"), 0, "it costs nothing");
+    }
+
+    #[test]
+    fn what_has_no_excuse_is_down_when_the_deadline_cuts_it_off_after_its_own_time() {
+        let mut remembered = BTreeMap::new();
+        let mut service = target("f");
+        service.probe =
+            Probe::Service(ServiceTarget { look: ServiceLook::Tcp("127.0.0.1:1".into()), units: Vec::new() });
+        let mut cut_off_after = |seconds: u64| {
+            let fate = Fate::Ran(Ended::CutOff(Duration::from_secs(seconds)));
+            settle(service.clone(), fate, Timestamp::UNIX_EPOCH, &mut remembered).observation.is_some()
+        };
+        assert!(!cut_off_after(9));
+        assert!(cut_off_after(10));
     }
 
     #[test]

@@ -280,7 +280,7 @@ pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::model::mcp::{McpFacts, McpMemory};
-    use crate::model::observation::{Facts, Memory, Observation};
+    use crate::model::observation::{Attempts, Facts, Memory, Observation};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a time")
@@ -295,6 +295,7 @@ mod tests {
                 facts: Facts::Mcp(McpFacts::default()),
             }),
             memory: Memory::Mcp(McpMemory::default()),
+            attempts: Attempts::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use super::wire::shortened;
 use crate::log;
 use crate::model::reason::Failure;
 use crate::model::secret::{Secret, redact};
+use crate::proc::Slow;
 
 /// Last lines that are quoted.
 const LAST_LINES: usize = 3;
@@ -53,6 +54,16 @@ fn is_telling(line: &str) -> bool {
     }
     let line = line.to_lowercase();
     TELLING.iter().any(|word| line.contains(word))
+}
+
+/// What a program was doing that was too slow.
+pub(super) fn too_slow(slow: Slow) -> String {
+    match slow {
+        Slow::Idle(idle) => format!("idle for {:.1} s, it waits for something: see its stderr", idle.as_secs_f64()),
+        Slow::Computing { cpu, wall } => {
+            format!("still computing after {:.0} s ({:.1} s of CPU)", wall.as_secs_f64(), cpu.as_secs_f64())
+        }
+    }
 }
 
 /// What may not be quoted: the values of variables and the arguments, apart from what plainly is none.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock::{self, Deadline};
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{Place, Places};
+use crate::proc::{Permit, Permits};
 
 /// Bytes of one message.
 pub(crate) const MESSAGE_BYTES: usize = 16 << 20;
@@ -42,22 +42,22 @@ const WANTED: Duration = Duration::from_millis(300);
 /// Rooms of one size.
 #[derive(Debug)]
 struct Rooms {
-    places: Arc<Places>,
+    permits: Arc<Permits>,
     bytes: usize,
     /// When somebody last asked for one in vain.
     asked: Mutex<Option<Instant>>,
 }
 
 impl Rooms {
-    fn new(places: usize, bytes: usize) -> Rooms {
-        Rooms { places: Places::new(places), bytes, asked: Mutex::new(None) }
+    fn new(rooms: usize, bytes: usize) -> Rooms {
+        Rooms { permits: Permits::new(rooms), bytes, asked: Mutex::new(None) }
     }
 
     fn take(&'static self, patience: Duration) -> Option<Room> {
         let deadline = Deadline::after(patience);
         loop {
-            if let Some(place) = self.places.take(deadline.sooner(ASKS_EVERY)) {
-                return Some(Room { rooms: self, grown: Cell::new((clock::instant(), 0)), _place: place });
+            if let Some(permit) = self.permits.ticket().wait(deadline.sooner(ASKS_EVERY)) {
+                return Some(Room { rooms: self, grown: Cell::new((clock::instant(), 0)), _permit: permit });
             }
             *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(clock::instant());
             if deadline.passed() {
@@ -80,7 +80,7 @@ pub(crate) struct Room {
     rooms: &'static Rooms,
     /// When the message was last seen to have grown enough, and how long it was then.
     grown: Cell<(Instant, usize)>,
-    _place: Place,
+    _permit: Permit,
 }
 
 impl Room {

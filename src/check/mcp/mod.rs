@@ -26,15 +26,16 @@ pub(crate) mod tools;
 mod web;
 pub(crate) mod wire;
 
-use super::{Context, NotStarted};
+use super::Context;
 use crate::clock::unix_seconds;
 use crate::model::mcp::{McpFacts, McpMemory, McpTarget, Reach};
+use crate::model::observation::NotReached;
 
 /// Checks one server, by its deadline or at most about a second and a half later.
 ///
 /// # Errors
-/// [`NotStarted`] when no place to start came free in time: nothing was found out and nothing is to be remembered.
-pub fn check(target: &McpTarget, memory: McpMemory, context: &Context) -> Result<(McpFacts, McpMemory), NotStarted> {
+/// [`NotReached`] when it came to no verdict in this pass: nothing is to be remembered.
+pub fn check(target: &McpTarget, memory: McpMemory, context: &Context) -> Result<(McpFacts, McpMemory), NotReached> {
     let mut memory = memory;
     let facts = match &target.reach {
         Reach::Unreachable(failure) => McpFacts::failed(failure.clone()),
@@ -92,15 +93,21 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::check::Start;
     use crate::clock::Deadline;
     use crate::model::mcp::{Era, Transport};
     use crate::model::reason::{Failure, Reason};
-    use crate::proc::Places;
+    use crate::proc::Permits;
 
     fn context() -> Context {
         let deadline = Deadline::after(Duration::from_secs(20));
         let started_at = Timestamp::from_second(1_800_000_000).expect("a time");
-        Context::new(Duration::from_secs(10), deadline, started_at, Places::new(1))
+        Context::new(
+            Duration::from_secs(10),
+            deadline,
+            started_at,
+            Start::new(&Permits::new(1), None, deadline, Duration::MAX),
+        )
     }
 
     #[test]

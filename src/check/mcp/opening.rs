@@ -130,7 +130,7 @@ impl Opening<'_> {
                     self.second = None;
                     self.deadline = self.deadline.sooner(LAST_PATIENCE);
                 }
-                Heard::Silence if self.deadline.passed() || !self.ask_second() => {
+                Heard::Silence if self.deadline.passed() || self.talk.is_slow() || !self.ask_second() => {
                     return Err(NotOpened::Failed(self.failure()));
                 }
                 Heard::Silence => {}

@@ -1,10 +1,14 @@
 //! A health script: exit 0 up, 1 down, 2 not configured.
 
+use std::time::Duration;
+
 use super::evidence;
 use super::limits::CHECK_BYTES;
 use super::stdio::not_spawned;
-use crate::check::{Context, NotStarted};
+use crate::check::Context;
+use crate::clock;
 use crate::model::mcp::{HealthScript, McpFacts, Transport};
+use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
 use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, SpawnError, capture_tail};
 
@@ -14,10 +18,10 @@ const LIMITS: Limits = Limits { stdout: CHECK_BYTES as usize };
 /// Runs the script.
 ///
 /// # Errors
-/// [`NotStarted`] when no place to start came free in time, or the pass is ending.
-pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts, NotStarted> {
-    let place = context.places.take(context.pass_deadline).ok_or(NotStarted)?;
-    let deadline = context.pass_deadline.sooner(context.timeout);
+/// [`NotReached`] when it was not started or did not have its own time in this pass.
+pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts, NotReached> {
+    let meter = context.meter(Duration::ZERO)?;
+    let begun = clock::instant();
     let (program, args) = match script.command.split_first() {
         Some((program, args)) => (program.expose(), args),
         None => ("", script.command.as_slice()),
@@ -29,13 +33,16 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
         cwd: script.cwd.clone(),
     };
     let mut facts = McpFacts { transport: Some(Transport::Script), ..McpFacts::default() };
-    let failure = match capture_tail(&spec, place, LIMITS, deadline) {
+    let failure = match capture_tail(&spec, meter, LIMITS, context.pass_deadline) {
+        Ok(Captured { outcome: Outcome::TimedOut, slow: None, .. }) => {
+            return Err(NotReached { had: Some(begun.elapsed()) });
+        }
         Ok(captured) => {
             facts.cpu = captured.usage.map(|usage| usage.cpu);
             facts.max_rss_bytes = captured.usage.map(|usage| usage.max_rss_bytes);
             verdict(&captured)
         }
-        Err(SpawnError::Ending) => return Err(NotStarted),
+        Err(SpawnError::Ending) => return Err(NotReached { had: None }),
         Err(error) => Some(not_spawned(program, &error)),
     };
     let secrets = evidence::secrets(args, &script.env);
@@ -49,7 +56,7 @@ fn verdict(captured: &Captured) -> Option<Failure> {
         Outcome::Exited(Exit::Code(1)) => (Reason::ScriptFailed, "the script says down".to_owned()),
         Outcome::Exited(Exit::Code(2)) => (Reason::NotConfigured, "the script says not configured".to_owned()),
         Outcome::Exited(exit) => (Reason::ScriptFailed, format!("the script ended with {exit}")),
-        Outcome::TimedOut => (Reason::Timeout, "the script did not end in time".to_owned()),
+        Outcome::TimedOut => (Reason::Timeout, captured.slow.map_or_else(String::new, evidence::too_slow)),
         Outcome::TooLarge => (Reason::TooLarge, "the script printed more than 64 MiB".to_owned()),
     };
     let stderr = evidence::telling_lines(&captured.stderr.text());

@@ -6,12 +6,13 @@ use super::evidence;
 use super::opening::{NotOpened, Opened, Plan, open};
 use super::talk::Talk;
 use super::tools;
-use crate::check::{Context, NotStarted};
+use crate::check::Context;
 use crate::clock::{self, Deadline};
 use crate::model::mcp::{Era, McpFacts, StdioServer, Transport};
+use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
 use crate::model::secret::redact;
-use crate::proc::{CommandSpec, Ended, Exit, Force, Place, Pump, SpawnError};
+use crate::proc::{ChildIo, CommandSpec, Ended, Exit, Force, Meter, SpawnError};
 
 /// Kept of the pass's time for ending a server and reporting, so that the result is out before the pass closes.
 const RESERVE: Duration = Duration::from_millis(400);
@@ -19,24 +20,24 @@ const RESERVE: Duration = Duration::from_millis(400);
 /// Starts the server, opens, lists its tools, ends it.
 ///
 /// # Errors
-/// [`NotStarted`] when no place to start came free in time, or the pass is ending.
+/// [`NotReached`] when it was not started or did not have its own time in this pass.
 pub(super) fn check(
     server: &StdioServer,
     list_tools: bool,
     remembered: Option<Era>,
     context: &Context,
-) -> Result<McpFacts, NotStarted> {
-    let place = context.places.take(context.pass_deadline).ok_or(NotStarted)?;
+) -> Result<McpFacts, NotReached> {
+    let meter = context.meter(Duration::ZERO)?;
     let reserve = RESERVE.min(context.pass_deadline.left() / 5);
-    let deadline = context.pass_deadline.minus(reserve).sooner(context.timeout);
+    let deadline = context.pass_deadline.minus(reserve);
     let mut facts = McpFacts { transport: Some(Transport::Stdio), ..McpFacts::default() };
-    let mut attempt = Attempt { server, list_tools, deadline, facts: &mut facts };
+    let mut attempt = Attempt { server, list_tools, deadline, facts: &mut facts, idle: Duration::ZERO };
     let plan = Plan::both(remembered);
-    let mut outcome = attempt.run(plan, place);
+    let mut outcome = attempt.run(plan, meter);
     if let Err(Stopped::Exited(_)) = outcome
-        && let Some(place) = context.places.take(deadline)
+        && !deadline.passed()
     {
-        outcome = attempt.run(plan.after_exit(), place);
+        outcome = attempt.run(plan.after_exit(), context.meter(attempt.idle)?);
     }
     let secrets = evidence::secrets(&server.args, &server.env);
     match outcome {
@@ -44,7 +45,7 @@ pub(super) fn check(
         Err(Stopped::Exited(failure) | Stopped::Failed(failure)) => {
             facts.failure = Some(evidence::presentable(failure, &secrets));
         }
-        Err(Stopped::Ending) => return Err(NotStarted),
+        Err(Stopped::NotReached(had)) => return Err(NotReached { had }),
     }
     // What it says of itself becomes labels.
     for said in [&mut facts.server_name, &mut facts.server_version, &mut facts.protocol_version].into_iter().flatten() {
@@ -58,8 +59,8 @@ enum Stopped {
     Exited(Failure),
     /// The server is not usable.
     Failed(Failure),
-    /// Nothing is started any more.
-    Ending,
+    /// It did not have its own time before the pass's deadline; how long it had.
+    NotReached(Option<Duration>),
 }
 
 struct Attempt<'a> {
@@ -67,18 +68,20 @@ struct Attempt<'a> {
     list_tools: bool,
     deadline: Deadline,
     facts: &'a mut McpFacts,
+    /// Idle time of the processes so far.
+    idle: Duration,
 }
 
 impl Attempt<'_> {
     /// One process, from start to end.
-    fn run(&mut self, plan: Plan, place: Place) -> Result<(), Stopped> {
+    fn run(&mut self, plan: Plan, meter: Meter) -> Result<(), Stopped> {
         let begun = clock::instant();
-        let pump = match Pump::start(&spec(self.server), Some(place)) {
-            Ok(pump) => pump,
-            Err(SpawnError::Ending) => return Err(Stopped::Ending),
+        let io = match ChildIo::start(&spec(self.server), Some(meter)) {
+            Ok(io) => io,
+            Err(SpawnError::Ending) => return Err(Stopped::NotReached(None)),
             Err(error) => return Err(Stopped::Failed(not_spawned(&self.server.command, &error))),
         };
-        let mut talk = Talk::new(pump, begun);
+        let mut talk = Talk::new(io, begun);
         let result = open(&mut talk, plan, self.deadline);
         let handshake = clock::instant() - begun;
         let result = match result {
@@ -89,6 +92,16 @@ impl Attempt<'_> {
             Err(NotOpened::Exited(failure)) => Err(Stopped::Exited(failure)),
             Err(NotOpened::Failed(failure)) => Err(Stopped::Failed(failure)),
         };
+        let result = match result {
+            // That somebody else has not answered yet does not tell either that the program has failed.
+            Err(Stopped::Failed(Failure { reason: Reason::Timeout | Reason::Exited, .. }))
+                if self.deadline.passed() && !talk.is_slow() =>
+            {
+                Err(Stopped::NotReached(Some(begun.elapsed())))
+            }
+            result => result,
+        };
+        self.idle += talk.idle();
         self.facts.noise_lines += talk.noise();
         self.facts.notes = talk.oddities();
         let exited_before = talk.exit().is_some();

@@ -11,7 +11,7 @@ use super::wire::{self, Answer, Id, Lines, Message, RpcError, shortened};
 use super::{evidence, legacy, modern, tools};
 use crate::clock::Deadline;
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{Ended, Event, Exit, Pump};
+use crate::proc::{ChildIo, Ended, Event, Exit, Meter};
 
 /// Replies to a server's own requests are written only while it reads them.
 const MOST_UNWRITTEN: usize = 64 << 10;
@@ -48,7 +48,7 @@ pub(super) enum Heard {
     Glued,
     /// Nothing, and the program does nothing any more.
     Idle,
-    /// Nothing in the time given.
+    /// Nothing in the time given, or the program is too slow.
     Silence,
     /// No answer can come any more.
     Gone(Gone),
@@ -70,7 +70,7 @@ pub(super) enum Gone {
 /// One server process and what has been said so far.
 pub(super) struct Talk {
     begun: Instant,
-    pump: Pump,
+    io: ChildIo,
     lines: Lines,
     last_id: i64,
     /// Set once only what is already on its way can still come.
@@ -88,10 +88,10 @@ pub(super) struct Talk {
 
 impl Talk {
     /// A conversation with a program started at `begun`.
-    pub(super) fn new(pump: Pump, begun: Instant) -> Talk {
+    pub(super) fn new(io: ChildIo, begun: Instant) -> Talk {
         Talk {
             begun,
-            pump,
+            io,
             lines: Lines::default(),
             last_id: 0,
             last_call: None,
@@ -119,8 +119,8 @@ impl Talk {
     }
 
     fn say(&mut self, message: &str) {
-        self.pump.send(message.as_bytes());
-        self.pump.send(b"\n");
+        self.io.send(message.as_bytes());
+        self.io.send(b"\n");
     }
 
     /// Waits for an answer to one of the requests `awaited`, until `until` at most.
@@ -129,7 +129,7 @@ impl Talk {
             if let Some(heard) = self.sort_lines(awaited) {
                 return heard;
             }
-            if until.passed() {
+            if until.passed() || self.io.slow().is_some() {
                 return Heard::Silence;
             }
             if let Some(heard) = self.listen(until) {
@@ -143,7 +143,7 @@ impl Talk {
         while let Some(line) = self.lines.next_line() {
             match wire::parse(line) {
                 Message::Response(Id::Number(id), outcome) if awaited.contains(&id) => {
-                    self.pump.answered();
+                    self.io.answered();
                     return Some(Heard::Answer(id, outcome.map(|place| self.lines.answer(place))));
                 }
                 // Only a modern server has these codes: it answers the oldest request, messages being read in order.
@@ -167,7 +167,7 @@ impl Talk {
                     return Some(Heard::Broken);
                 }
                 Message::Request(id, method) => {
-                    if self.pump.unwritten() < MOST_UNWRITTEN
+                    if self.io.unwritten() < MOST_UNWRITTEN
                         && let Some(reply) = wire::reply(&id, &method)
                     {
                         self.say(&reply);
@@ -212,7 +212,7 @@ impl Talk {
         if !may_read {
             wake = wake.sooner(ROOM_PATIENCE);
         }
-        match self.pump.wait(wake, may_read) {
+        match self.io.wait(wake, may_read) {
             Event::Stdout(bytes) => {
                 let pushed = self.lines.push(bytes);
                 pushed.err().map(|too_large| Heard::Gone(Gone::TooLarge(too_large)))
@@ -224,7 +224,7 @@ impl Talk {
             }
             Event::Exited(exit) => {
                 // A wrapper may end well and leave its standard streams to the real server; a failure is final.
-                if !self.pump.stdout_open() || exit == Exit::Lost {
+                if !self.io.stdout_open() || exit == Exit::Lost {
                     self.last_call = Some(Deadline::after(Duration::ZERO));
                 } else if exit != Exit::Code(0) {
                     self.last_call = Some(Deadline::after(FAILED_PATIENCE));
@@ -232,9 +232,10 @@ impl Talk {
                 None
             }
             Event::Idle => Some(Heard::Idle),
+            Event::Slow(_) => Some(Heard::Silence),
             Event::Quiet => {
                 let over = self.last_call.is_some_and(Deadline::passed);
-                let gone = || self.pump.exit().map_or(Gone::Closed, Gone::Exited);
+                let gone = || self.io.exit().map_or(Gone::Closed, Gone::Exited);
                 over.then(|| Heard::Gone(gone()))
             }
         }
@@ -242,7 +243,17 @@ impl Talk {
 
     /// How the program ended, if it has.
     pub(super) fn exit(&self) -> Option<Exit> {
-        self.pump.exit()
+        self.io.exit()
+    }
+
+    /// Whether the program is too slow by its own clock: then nothing is worth waiting for any more.
+    pub(super) fn is_slow(&self) -> bool {
+        self.io.slow().is_some()
+    }
+
+    /// Idle time of the program so far.
+    pub(super) fn idle(&self) -> Duration {
+        self.io.meter().map_or(Duration::ZERO, Meter::idle)
     }
 
     /// Lines on standard output that were no JSON-RPC.
@@ -262,7 +273,7 @@ impl Talk {
 
     /// Ends the program and everything it started.
     pub(super) fn end(self, deadline: Deadline) -> Ended {
-        self.pump.end(deadline)
+        self.io.end(deadline)
     }
 
     /// The failure of a server that did not answer `what` in time.
@@ -277,7 +288,8 @@ impl Talk {
         let (reason, mut detail) = match self.exit() {
             None => {
                 let seconds = self.begun.elapsed().as_secs_f64();
-                (Reason::Timeout, format!("no answer to {what} within {seconds:.1} s of its start"))
+                let doing = self.io.slow().map_or_else(|| "cut off".to_owned(), evidence::too_slow);
+                (Reason::Timeout, format!("no answer to {what} within {seconds:.1} s of its start: {doing}"))
             }
             Some(exit) => {
                 let left = "what it left running has not answered";
@@ -312,7 +324,7 @@ impl Talk {
 
     /// Adds what the program printed: its reason, mostly.
     fn add_output(&self, detail: &mut String) {
-        let stderr = evidence::telling_lines(&self.pump.tail().text());
+        let stderr = evidence::telling_lines(&self.io.tail().text());
         if !stderr.is_empty() {
             let _ = write!(detail, "; stderr: {stderr}");
         } else if !self.last_noise.is_empty() {

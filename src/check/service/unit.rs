@@ -61,9 +61,7 @@ fn ask(user: bool, units: &[String], context: &Context) -> Result<BTreeMap<Strin
         Failure::new(Reason::Timeout, "no time left to ask systemd")
             .with_hint("see whether `systemctl status` answers; raise `timeout` or `probe.deadline` if it does")
     };
-    let place = context.places.take(context.deadline).ok_or_else(out_of_time)?;
     let captured = proc::capture(&spec, None, LIMITS, context.deadline).map_err(|e| not_started(&e))?;
-    drop(place);
     match captured.outcome {
         Outcome::Exited(_) if captured.success() => Ok(split(&String::from_utf8_lossy(&captured.stdout), units)),
         Outcome::Exited(_) => Err(refused(&captured)),

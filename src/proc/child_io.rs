@@ -1,4 +1,4 @@
-//! A started program's streams, in one thread: poll(2), never a blocking read or write, always both outputs.
+//! Child I/O: a started program's streams, in one thread: poll(2), never a blocking read or write, always both outputs.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -7,23 +7,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::child::{Child, Exit, Pipes, Usage, spawn};
-use super::places::Place;
+use super::meter::{Meter, Slow};
 use super::spec::{CommandSpec, SpawnError};
 use super::tail::Tail;
-use super::tree::Activity;
 use crate::clock::Deadline;
 
 /// Bytes read at a time: half of what a pipe holds (pipe(7)), once for each check under way.
 const CHUNK: usize = 32 << 10;
-
-/// How often a program that holds a place is looked at.
-const SAMPLE: Duration = Duration::from_millis(100);
-
-/// A program that has used so much processor time since the last look is at work, whatever else its tree does.
-const WORK: Duration = Duration::from_millis(3);
-
-/// So many looks in a row without any work mean idle.
-const IDLE_SAMPLES: u32 = 2;
 
 /// After its standard input was closed, a program may end by itself for so long. Python servers take 0.3 s.
 const STDIN_GRACE: Duration = Duration::from_millis(500);
@@ -47,9 +37,10 @@ pub enum Event<'a> {
     StdoutClosed,
     /// The program itself has ended and standard output holds nothing more for now; reported once.
     Exited(Exit),
-    /// It has answered nothing, but does nothing any more either: its start is over. Reported once, and not after
-    /// [`Pump::answered`].
+    /// It has answered nothing, but does nothing any more either. Reported once, and not after [`ChildIo::answered`].
     Idle,
+    /// It is too slow by its [`Meter`]; reported every time from then on.
+    Slow(Slow),
     /// Nothing of these until the time given.
     Quiet,
 }
@@ -77,7 +68,7 @@ pub struct Ended {
 }
 
 /// A running program and its streams. Dropping it kills the whole tree.
-pub struct Pump {
+pub struct ChildIo {
     child: Child,
     stdin: Option<OwnedFd>,
     outgoing: Vec<u8>,
@@ -88,52 +79,19 @@ pub struct Pump {
     chunk: Box<[u8]>,
     tail: Tail,
     exit_told: bool,
-    starting: Option<Starting>,
+    meter: Option<Meter>,
+    idle_told: bool,
 }
 
-/// A program that is still starting: the place it has, and what it was last seen doing.
-struct Starting {
-    _place: Option<Place>,
-    next_look: Deadline,
-    cpu: Duration,
-    last: Option<Activity>,
-    idle: u32,
-}
-
-impl Starting {
-    fn new(place: Option<Place>) -> Starting {
-        Starting { _place: place, next_look: Deadline::after(SAMPLE), cpu: Duration::ZERO, last: None, idle: 0 }
-    }
-
-    /// Looks at the program; says whether its start is over.
-    fn is_over(&mut self, child: &Child) -> bool {
-        self.next_look = Deadline::after(SAMPLE);
-        let cpu = child.program_cpu();
-        let worked = cpu.is_some_and(|cpu| cpu >= self.cpu + WORK);
-        self.cpu = cpu.unwrap_or(self.cpu);
-        if worked {
-            self.idle = 0;
-            self.last = None;
-            return false;
-        }
-        // It waits: perhaps for a process that it has started.
-        let now = child.activity();
-        let idle = self.last.as_ref().is_some_and(|last| now.idle_since(last));
-        self.idle = if idle { self.idle + 1 } else { 0 };
-        self.last = Some(now);
-        self.idle >= IDLE_SAMPLES
-    }
-}
-
-impl Pump {
-    /// Starts a program. It keeps `place` until it has [`Pump::answered`] or has done nothing for a while.
+impl ChildIo {
+    /// Starts a program, and measures what it does if there is a meter.
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn start(spec: &CommandSpec, place: Option<Place>) -> Result<Pump, SpawnError> {
+    pub fn start(spec: &CommandSpec, meter: Option<Meter>) -> Result<ChildIo, SpawnError> {
         let (child, pipes) = spawn(spec)?;
         let Pipes { stdin, stdout, stderr } = pipes;
-        Ok(Pump {
+        Ok(ChildIo {
             child,
             stdin: Some(stdin),
             outgoing: Vec::new(),
@@ -144,7 +102,8 @@ impl Pump {
             chunk: vec![0; CHUNK].into_boxed_slice(),
             tail: Tail::default(),
             exit_told: false,
-            starting: Some(Starting::new(place)),
+            meter,
+            idle_told: false,
         })
     }
 
@@ -162,9 +121,19 @@ impl Pump {
         self.write();
     }
 
-    /// The program has answered: its start is over and its place free.
+    /// The program has answered: that it is idle is no news any more.
     pub fn answered(&mut self) {
-        self.starting = None;
+        self.idle_told = true;
+    }
+
+    /// What it has done with its time so far, if it is measured.
+    pub fn meter(&self) -> Option<&Meter> {
+        self.meter.as_ref()
+    }
+
+    /// Whether the program is too slow by now.
+    pub fn slow(&self) -> Option<Slow> {
+        self.meter.as_ref().and_then(Meter::slow)
     }
 
     /// Bytes that wait to be written to standard input.
@@ -200,6 +169,7 @@ impl Pump {
             Step::StdoutClosed => Event::StdoutClosed,
             Step::Exited(exit) => Event::Exited(exit),
             Step::Idle => Event::Idle,
+            Step::Slow(slow) => Event::Slow(slow),
             Step::Quiet => Event::Quiet,
         }
     }
@@ -212,10 +182,12 @@ impl Pump {
             // There is room in the pipe, mostly.
             self.write();
         }
-        let look = self.starting.as_ref().map(|starting| starting.next_look);
+        let slow = self.slow();
+        let sample = self.meter.as_ref().map(Meter::next);
         // With the news of its end still to be told there may be nothing left that could wake a wait.
         let news = self.exit_to_tell().is_some() && (read_stdout || self.stdout.is_none());
-        let wake = if news { Deadline::after(Duration::ZERO) } else { look.map_or(until, |look| look.min(until)) };
+        let at_once = news || slow.is_some();
+        let wake = if at_once { Deadline::after(Duration::ZERO) } else { sample.map_or(until, |next| next.min(until)) };
         let ready = self.poll(wake, read_stdout);
         if ready.stdin {
             self.write();
@@ -239,23 +211,23 @@ impl Pump {
             self.drain_stderr();
             return Some(Step::Exited(exit));
         }
-        until.passed().then_some(Step::Quiet)
+        // An answer that lies in the pipe already was read above.
+        slow.map(Step::Slow).or_else(|| until.passed().then_some(Step::Quiet))
     }
 
     fn exit_to_tell(&self) -> Option<Exit> {
         self.child.exit().filter(|_| !self.exit_told)
     }
 
-    /// Looks from time to time whether the start is over; if so, the place is given up.
+    /// Takes a sample when its time has come; says, once, that the program has become idle.
     fn has_become_idle(&mut self) -> bool {
-        let Some(starting) = self.starting.as_mut().filter(|starting| starting.next_look.passed()) else {
-            return false;
-        };
-        let over = starting.is_over(&self.child);
-        if over {
-            self.starting = None;
+        let Some(meter) = &mut self.meter else { return false };
+        if meter.next().passed() {
+            meter.sample(self.child.activity());
         }
-        over
+        let idle = meter.is_idle() && !self.idle_told;
+        self.idle_told |= idle;
+        idle
     }
 
     /// Waits until something can be done or `until` has passed.
@@ -331,7 +303,7 @@ impl Pump {
     /// SIGKILL. Once `deadline` has passed there is no time for more than the signals; the whole takes at most
     /// about a second and a half more than that.
     pub fn end(mut self, deadline: Deadline) -> Ended {
-        self.starting = None;
+        self.meter = None;
         self.close_stdin();
         let mut force = Force::None;
         if !self.drain_until_gone(Deadline::after(STDIN_GRACE).min(deadline)) {
@@ -379,6 +351,7 @@ enum Step {
     StdoutClosed,
     Exited(Exit),
     Idle,
+    Slow(Slow),
     Quiet,
 }
 
