@@ -12,7 +12,7 @@ use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use jiff::Timestamp;
 
-use lab_probe::check::{self, Context};
+use lab_probe::check::{self, Context, Start};
 use lab_probe::clock::Deadline;
 use lab_probe::exposition;
 use lab_probe::metrics;

@@ -5,15 +5,14 @@ use std::fmt::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
-use lab_probe::check::{Context, mcp};
+use lab_probe::check::mcp;
 use lab_probe::clock::{self, Deadline};
 use lab_probe::model::mcp::{HttpServer, HttpTransport, McpMemory, McpTarget, Reach};
 use lab_probe::model::reason::Reason;
 use lab_probe::model::secret::Secret;
-use lab_probe::proc::Places;
 use serde_json::Value;
 
-use crate::harness::Lab;
+use crate::harness::{Lab, context};
 use crate::harness::hostile_http::{Player, TOKEN, players};
 
 /// In a debug build on a busy machine the floods alone take most of it.
@@ -116,7 +115,7 @@ fn every_flood_alone_is_too_large() {
         let server = HttpServer { url, transport: HttpTransport::Auto, headers: Vec::new(), ca_file: None };
         let target = McpTarget { reach: Reach::Http(server), list_tools: true };
         let timeout = Duration::from_secs(60);
-        let context = Context::new(timeout, Deadline::after(timeout), clock::now(), Places::new(1));
+        let context = context(timeout, Deadline::after(timeout));
         let (facts, _) = mcp::check(&target, McpMemory::default(), &context).expect("nothing has to be started");
         let reason = facts.failure.as_ref().map(|failure| failure.reason);
         assert_eq!(reason, Some(Reason::TooLarge), "{}: {:?}", player.name, facts.failure);

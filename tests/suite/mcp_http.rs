@@ -4,16 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lab_probe::check::{Context, mcp};
+use lab_probe::check::mcp;
 use lab_probe::clock::{self, Deadline};
 use lab_probe::model::mcp::{
     Era, HttpServer, HttpTransport, McpFacts, McpMemory, McpTarget, McpVerdict, Reach, Transport,
 };
 use lab_probe::model::reason::Reason;
 use lab_probe::model::secret::Secret;
-use lab_probe::proc::Places;
 use serde_json::{Value, json};
 
+use crate::harness::context;
 use crate::harness::http::{Certificates, Duplex, Fake, Seen, Then, answer};
 use crate::harness::mcp_http::{
     LEGACY, MODERN, Sessions, SseServer, answer_events, answer_json, begin_events, error, event, legacy, legacy_result,
@@ -68,8 +68,7 @@ impl Asking {
 
     fn check(self) -> (McpFacts, McpMemory) {
         let target = McpTarget { reach: Reach::Http(self.server), list_tools: self.list_tools };
-        let places = Places::new(1);
-        let context = Context::new(self.timeout, Deadline::after(self.timeout * 4), clock::now(), places);
+        let context = context(self.timeout, Deadline::after(self.timeout * 4));
         let began = clock::instant();
         let found = mcp::check(&target, self.memory, &context).expect("nothing has to be started");
         assert!(began.elapsed() < self.timeout + Duration::from_secs(5), "took {:?}", began.elapsed());

@@ -4,18 +4,18 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use lab_probe::check::Context;
 use lab_probe::check::mcp::check;
 use lab_probe::clock::{self, Deadline};
 use lab_probe::model::mcp::{Era, HealthScript, McpFacts, McpMemory, McpTarget, McpVerdict, Reach, StdioServer};
+use lab_probe::model::observation::NotReached;
 use lab_probe::model::reason::{Failure, Reason};
 use lab_probe::model::secret::Secret;
-use lab_probe::proc::Places;
+use lab_probe::proc::Permits;
 
+use crate::harness::{context, queued};
 use crate::harness::player::{marked_processes, player};
 
 /// Marks the processes of one check.
@@ -66,9 +66,8 @@ impl Case {
 
     /// Runs the check; whatever it finds, it is over in time and no process is left.
     fn run(self) -> (McpFacts, McpMemory) {
-        let places = Places::new(8);
         let pass = Deadline::after(self.timeout + Duration::from_secs(60));
-        let context = Context::new(self.timeout, pass, clock::now(), places);
+        let context = context(self.timeout, pass);
         let target = McpTarget { reach: Reach::Stdio(self.server), list_tools: self.list_tools };
         let begun = clock::instant();
         let (facts, memory) = check(&target, self.memory, &context).expect("started");
@@ -508,7 +507,7 @@ fn a_health_script_is_judged_by_its_exit_code() {
             HealthScript { command: ["sh", "-c", script].map(Secret::new).to_vec(), env: BTreeMap::new(), cwd: None };
         let target = McpTarget { reach: Reach::Script(script), list_tools: true };
         let pass = Deadline::after(Duration::from_secs(60));
-        let context = Context::new(Duration::from_secs(timeout), pass, clock::now(), Places::new(1));
+        let context = context(Duration::from_secs(timeout), pass);
         check(&target, McpMemory::default(), &context).expect("started").0
     };
     expect(&run("exit 0", 20), None);
@@ -536,36 +535,79 @@ fn a_health_script_is_judged_by_its_exit_code() {
 }
 
 #[test]
-fn two_servers_that_hang_do_not_keep_the_places_of_the_others() {
-    let places = Places::new(1);
+fn two_servers_that_hang_do_not_keep_the_permits_of_the_others() {
+    let permits = Permits::new(1);
     let pass = Deadline::after(Duration::from_secs(30));
-    let start = |act: &'static str, places: &Arc<Places>| {
-        let places = Arc::clone(places);
+    let start = |act: &'static str| {
+        let context = queued(Duration::from_secs(8), pass, &permits);
         std::thread::spawn(move || {
             let target = McpTarget { reach: Reach::Stdio(Case::act(act).server), list_tools: true };
-            let context = Context::new(Duration::from_secs(8), pass, clock::now(), places);
             let begun = clock::instant();
             let facts = check(&target, McpMemory::default(), &context).expect("started").0;
             (facts, clock::instant() - begun)
         })
     };
-    let hanging = [start("deaf", &places), start("silent", &places)];
-    std::thread::sleep(Duration::from_millis(100));
-    let (facts, took) = start("legacy", &places).join().expect("no panic");
+    let hanging = ["deaf", "silent"].map(start);
+    let (facts, took) = start("legacy").join().expect("no panic");
     expect(&facts, None);
-    // With one place, behind two that hang for eight seconds each.
-    assert!(took < Duration::from_secs(6), "{took:?}");
+    // With one permit, behind two that hang for eight seconds each.
+    assert!(took < Duration::from_secs(8), "{took:?}");
     for check in hanging {
-        expect(&check.join().expect("no panic").0, Some(Reason::Timeout));
+        let facts = check.join().expect("no panic").0;
+        expect(&facts, Some(Reason::Timeout));
+        assert!(detail(&facts).contains("idle"), "{}", detail(&facts));
     }
 }
 
 #[test]
-fn a_check_that_gets_no_place_in_time_was_not_started() {
-    let places = Places::new(1);
-    let _taken = places.take(Deadline::after(Duration::ZERO)).expect("a place");
-    let pass = Deadline::after(Duration::from_millis(200));
-    let context = Context::new(Duration::from_secs(5), pass, clock::now(), places);
+fn a_check_whose_turn_does_not_come_in_time_is_not_started() {
+    let permits = Permits::new(1);
+    let _taken = permits.overdraft();
+    let context = queued(Duration::from_secs(5), Deadline::after(Duration::from_millis(200)), &permits);
     let target = McpTarget { reach: Reach::Stdio(Case::act("legacy").server), list_tools: true };
-    assert!(check(&target, McpMemory::default(), &context).is_err());
+    assert_eq!(check(&target, McpMemory::default(), &context), Err(NotReached { had: None }));
+}
+
+/// A server that computes for so many seconds of processor time before it answers.
+fn busy(seconds: f64) -> McpTarget {
+    let script = format!(
+        "import sys, json, time\n\
+         while time.process_time() < {seconds}: pass\n\
+         for line in sys.stdin:\n\
+         \x20 m = json.loads(line)\n\
+         \x20 if m.get('method') != 'initialize': continue\n\
+         \x20 info = dict(protocolVersion='2025-06-18', capabilities={{}}, serverInfo=dict(name='b', version='1'))\n\
+         \x20 print(json.dumps(dict(jsonrpc='2.0', id=m['id'], result=info)), flush=True)\n"
+    );
+    let args = ["-c", &script].map(Secret::new).to_vec();
+    let server = StdioServer { command: "python3".into(), args, ..StdioServer::default() };
+    McpTarget { reach: Reach::Stdio(server), list_tools: true }
+}
+
+#[test]
+fn a_servers_clock_stands_still_while_it_computes() {
+    let context = context(Duration::from_secs(1), Deadline::after(Duration::from_secs(120)));
+    let (facts, _) = check(&busy(2.5), McpMemory::default(), &context).expect("a verdict");
+    expect(&facts, None);
+}
+
+#[test]
+fn one_that_is_cut_off_before_it_had_its_own_time_is_not_down() {
+    let context = context(Duration::from_secs(60), Deadline::after(Duration::from_secs(2)));
+    let target = McpTarget { reach: Reach::Stdio(Case::act("silent").server), list_tools: true };
+    let outcome = check(&target, McpMemory::default(), &context);
+    assert!(matches!(outcome, Err(NotReached { had: Some(_) })), "{outcome:?}");
+}
+
+#[test]
+fn one_that_computes_for_a_whole_pass_is_down_or_was_kept_from_it_by_others() {
+    let context = context(Duration::from_secs(1), Deadline::after(Duration::from_secs(4)));
+    match check(&busy(1e9), McpMemory::default(), &context) {
+        Ok((facts, _)) => {
+            expect(&facts, Some(Reason::Timeout));
+            assert!(detail(&facts).contains("still computing"), "{}", detail(&facts));
+        }
+        // Tests run in parallel: it may have had less than a core.
+        Err(not_reached) => assert!(not_reached.had.is_some()),
+    }
 }

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use lab_probe::check::Context;
 use lab_probe::check::mcp::check;
 use lab_probe::clock::{self, Deadline};
 use lab_probe::model::mcp::{Era, McpFacts, McpMemory, McpTarget, McpVerdict, Reach, StdioServer, Transport};
 use lab_probe::model::secret::Secret;
-use lab_probe::proc::Places;
 
+use crate::harness::context;
 use crate::harness::player::marked_processes;
 use crate::harness::servers::{installed, npm_server};
 
@@ -34,7 +33,7 @@ fn looked_at_twice(name: &str, command: &str, args: &[&str], env: &[(&str, &Path
     let look = |memory: McpMemory| {
         // A machine may be busy, and these take seconds of processor time to start.
         let timeout = Duration::from_secs(90);
-        let context = Context::new(timeout, Deadline::after(2 * timeout), clock::now(), Places::new(2));
+        let context = context(timeout, Deadline::after(2 * timeout));
         let looked = check(&target, memory, &context).expect("started");
         assert_eq!(marked_processes(MARK, &mark), Vec::<String>::new(), "left by {looked:?}");
         looked

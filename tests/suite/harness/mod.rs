@@ -11,8 +11,23 @@ pub(crate) mod servers;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
 
+use lab_probe::check::{Context, Start};
+use lab_probe::clock::{self, Deadline};
+use lab_probe::proc::Permits;
 use tempfile::TempDir;
+
+/// The context of a check whose turn is at once, in a pass that ends at `pass`.
+pub(crate) fn context(timeout: Duration, pass: Deadline) -> Context {
+    queued(timeout, pass, &Permits::new(1))
+}
+
+/// The context of a check that waits for its turn, until the end of the pass.
+pub(crate) fn queued(timeout: Duration, pass: Deadline, permits: &Arc<Permits>) -> Context {
+    Context::new(timeout, pass, clock::now(), Start::new(permits, Some(permits.ticket()), pass, pass.left()))
+}
 
 /// A home of its own for one test: nothing of the machine's user is seen, nothing of the test is left behind.
 pub(crate) struct Lab {
