@@ -12,8 +12,8 @@ use lab_probe::model::reason::Reason;
 use lab_probe::model::secret::Secret;
 use serde_json::Value;
 
-use crate::harness::{Lab, context};
 use crate::harness::hostile_http::{Player, TOKEN, players};
+use crate::harness::{Lab, context};
 
 /// In a debug build on a busy machine the floods alone take most of it.
 const TIMEOUT: Duration = Duration::from_secs(25);

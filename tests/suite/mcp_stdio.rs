@@ -15,8 +15,8 @@ use lab_probe::model::reason::{Failure, Reason};
 use lab_probe::model::secret::Secret;
 use lab_probe::proc::Permits;
 
-use crate::harness::{context, queued};
 use crate::harness::player::{marked_processes, player};
+use crate::harness::{context, queued};
 
 /// Marks the processes of one check.
 const MARK: &str = "PLAYER_MARK";

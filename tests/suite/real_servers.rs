@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lab_probe::check::mcp::check;
-use lab_probe::clock::{self, Deadline};
+use lab_probe::clock::Deadline;
 use lab_probe::model::mcp::{Era, McpFacts, McpMemory, McpTarget, McpVerdict, Reach, StdioServer, Transport};
 use lab_probe::model::secret::Secret;
 
