@@ -4,14 +4,14 @@ CARGO ?= cargo
 
 PREFIX ?= /usr/local
 DESTDIR ?=
-# What is built is what is run to make the man page and the completions.
+# `make install` runs this binary to write the man page and the shell completions.
 BINARY := target/release/lab-probe
 # The parts of `make bench`. Each writes its rows to target/bench/NAME.json, benches/table.py joins them.
 BENCHES ?= benches/fleet.py benches/tick.py benches/hour.py benches/scale.py benches/worktrees.py benches/ingest.py benches/start.py
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build-deps build run test soak attack lint clean install uninstall deb e2e bench fuzz fuzz-minimize stack stack-down dashboards
+.PHONY: help deps build-deps build run check size test soak attack lint clean install uninstall deb e2e bench fuzz fuzz-minimize stack stack-down dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -25,11 +25,20 @@ build-deps:
 build: ## build the release binary
 	LAB_PROBE_REVISION=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown) $(CARGO) build --release --locked
 
-run: build-deps build ## make a small LAB under target/, run a pass over it and show what came out
-	examples/lab.sh target/lab target/release/lab-probe
+run: build-deps ## try it out: build quickly, make a small LAB under target/, run a pass over it and show what came out
+	$(CARGO) build --profile quick --locked
+	examples/lab.sh target/lab target/quick/lab-probe
 	@echo
-	@HOME=$(CURDIR)/target/lab/home target/release/lab-probe --config target/lab/lab-probe.toml --once --format table
+	@HOME=$(CURDIR)/target/lab/home target/quick/lab-probe --config target/lab/lab-probe.toml --once --format table
 	@echo "node_exporter would read: target/lab/textfile/lab-probe.prom ($$(wc -l < target/lab/textfile/lab-probe.prom) lines)"
+
+check: ## formatting, lints and unit tests: what to run before each commit (needs nothing but Rust and git)
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) test --locked --lib --quiet
+
+size: ## the bounds on production lines and unsafe code
+	tests/lint/size.py --list
 
 test: deps ## run every test
 	$(CARGO) test --locked
