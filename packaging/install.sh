@@ -89,8 +89,10 @@ close_textfiles() {
   local textfiles=/var/lib/prometheus/node-exporter
   rm -f "$textfiles/lab-probe.prom"
   getent group lab-probe >/dev/null || return 0
-  if [ -d "$textfiles" ]; then
-    find "$textfiles" -maxdepth 1 -group lab-probe -exec chgrp root {} +
+  # A member of the group may have put links here: only plain files change their group, and no link is followed.
+  if [ -d "$textfiles" ] && [ ! -L "$textfiles" ]; then
+    find -P "$textfiles" -mindepth 1 -maxdepth 1 -type f -group lab-probe -exec chgrp -h root {} +
+    chgrp -h root "$textfiles"
     chmod g-ws "$textfiles"
   fi
   groupdel lab-probe

@@ -23,7 +23,7 @@ pub(crate) fn shown_and_read_back(bytes: &[u8]) -> Result<String, ConfigError> {
     let environment = Environment::new(Some(Path::new("/lab/home")), Path::new("/lab"), &variables);
     let load = |bytes: &[u8]| {
         let text = file::decode(path, bytes.to_vec())?;
-        let settings = judge(path, &text, &environment, || Ok(None))?;
+        let settings = judge(path, &text, &environment)?;
         Ok::<_, ConfigError>((settings, text))
     };
     let (settings, text) = load(bytes)?;

@@ -30,7 +30,7 @@ use environment::Environment;
 use schema::ROOT;
 use settings::Settings;
 
-use crate::fs::access::{self, Exposure};
+use crate::fs::access;
 use crate::fs::explained;
 
 pub use validate::RESERVED_LABELS;
@@ -69,35 +69,24 @@ pub fn usual_places() -> Vec<PathBuf> {
     locate::usual_places(&Environment::of_process())
 }
 
-/// Reads one file.
+/// Reads one file. What others could change is not believed, whatever it says: it names files to read, addresses to
+/// send to and programs to run.
 fn read(path: &Path, environment: &Environment) -> Result<Settings, ConfigError> {
     let real = environment.directory().join(path);
     let source = file::read(path, &real)?;
-    // What may not be asked may not be believed either.
-    let exposed = || {
-        access::exposure(&real, &source.file)
-            .map_err(|error| ConfigError::whole(path, format!("cannot ask who may write it: {}", explained(&error))))
-    };
-    judge(path, &source.text, environment, exposed)
+    match access::exposure(&real, &source.file) {
+        Ok(None) => judge(path, &source.text, environment),
+        Ok(Some(exposure)) => Err(ConfigError::whole(path, format!("others could change it: {exposure}"))),
+        Err(error) => Err(ConfigError::whole(path, format!("cannot ask who may write it: {}", explained(&error)))),
+    }
 }
 
-/// Judges the text of a file. `exposed` says whether others could change it; asked only where it names what to run.
-fn judge(
-    path: &Path,
-    text: &str,
-    environment: &Environment,
-    exposed: impl FnOnce() -> Result<Option<Exposure>, ConfigError>,
-) -> Result<Settings, ConfigError> {
+/// Judges the text of a file.
+fn judge(path: &Path, text: &str, environment: &Environment) -> Result<Settings, ConfigError> {
     let table = file::parse(path, text)?;
     let context = Context::new(Some(path), environment, text);
     schema::check(table.get_ref(), &ROOT, &mut |at, message| context.problems.borrow_mut().push((at, message)));
     let settings = validate::settings(&context, Some(table.get_ref()));
-    if let Some((at, key)) = context.runs.get()
-        && let Some(exposure) = exposed()?
-    {
-        let message = format!("{key:?} names what to run, but others could change it: {exposure}");
-        context.problems.borrow_mut().push((at, message));
-    }
     finish(path, &context, settings)
 }
 

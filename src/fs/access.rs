@@ -1,4 +1,4 @@
-//! Who besides this user could change a file. What names programs to run is only believed if nobody could.
+//! Who besides this user could change a file. A configuration is only believed if nobody could.
 //!
 //! Looked at: the owner, mode and access control list of the open file, and whether the directory it lies in lets
 //! others put another file in its place. A file of root's or of this user's cannot be forged in a directory further
@@ -49,6 +49,25 @@ pub fn exposure(path: &Path, file: &File) -> io::Result<Option<Exposure>> {
     }
     match real.parent() {
         Some(directory) => Ok(of_directory(directory, &directory.metadata()?)),
+        None => Ok(None),
+    }
+}
+
+/// How users other than this one and root could change what lies in a directory; `None` if they could not, or if it is
+/// not there yet. Unlike a directory on the way to a file, it may not be sticky and open: anybody could add a file.
+///
+/// # Errors
+/// What the operating system said when asked about the directory.
+pub fn directory_exposure(path: &Path) -> io::Result<Option<Exposure>> {
+    let real = match std::path::absolute(path)?.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        real => real?,
+    };
+    if let Some(exposure) = of_file(&real, &real.metadata()?, rustix::process::geteuid().as_raw()) {
+        return Ok(Some(exposure));
+    }
+    match real.parent() {
+        Some(above) => Ok(of_directory(above, &above.metadata()?)),
         None => Ok(None),
     }
 }

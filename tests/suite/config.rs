@@ -86,7 +86,7 @@ fn what_is_no_configuration_file_is_refused_by_name() {
 }
 
 #[test]
-fn a_config_that_names_commands_is_refused_while_others_may_write_it() {
+fn a_config_is_refused_while_others_may_write_it_whatever_it_says() {
     let lab = Lab::new();
     let set_mode = |path: &Path, mode: u32| {
         std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("a mode");
@@ -96,8 +96,8 @@ fn a_config_that_names_commands_is_refused_while_others_may_write_it() {
     let shown = path.canonicalize().expect("real").display().to_string();
     let run = lab.run(["config", "check"]).expect_code(2);
     let exposed = format!(
-        "error: lab-probe.toml:7:11: \"command\" names what to run, but others could change it: {shown} is writable by \
-         everyone (mode 0646); mend it with `chmod o-w {shown}`\n"
+        "error: lab-probe.toml: others could change it: {shown} is writable by everyone (mode 0646); mend it with \
+         `chmod o-w {shown}`\n"
     );
     assert!(run.stderr().starts_with(&exposed), "{}", run.stderr());
     // The command it names is the one that mends it.
@@ -109,15 +109,42 @@ fn a_config_that_names_commands_is_refused_while_others_may_write_it() {
     let run = lab.run(["config", "check"]).expect_code(2);
     assert!(run.stderr().contains("is writable by everyone (mode 0707); mend it with `chmod o-w "), "{}", run.stderr());
 
-    for runs in [
-        "[[mcp.server]]\nname = \"a\"\nhealth_command = [\"a\"]\n",
-        "[mcp]\nhealth_dir = \"bin\"\n",
-        "[mcp]\nconfig_files = [\"x\"]\n",
-    ] {
-        lab.config(runs);
-        lab.run(["config", "check"]).expect_code(2);
+    // One with nothing but an output could name a file to send away.
+    lab.config("[output.pushgateway]\nurl = \"http://127.0.0.1:1\"\nbearer_token_file = \"key\"\n");
+    for args in [&["config", "check"][..], &["config", "show"], &["--once"], &["check"], &["list"]] {
+        let run = lab.run(args).expect_code(2);
+        assert!(run.stderr().contains("others could change it: "), "{args:?}: {}", run.stderr());
     }
-    lab.config("[[mcp.server]]\nname = \"a\"\nurl = \"http://127.0.0.1:1/\"\n");
+}
+
+#[test]
+fn a_state_directory_that_others_may_write_or_own_is_not_used() {
+    let lab = Lab::new();
+    lab.config("");
+    let state = lab.path().join("state");
+    std::fs::create_dir(&state).expect("a directory");
+    let set_mode = |mode| std::fs::set_permissions(&state, PermissionsExt::from_mode(mode)).expect("a mode");
+    let refused = |why: &str| {
+        for args in [&["--once"][..], &["check"], &["list"], &["config", "check"]] {
+            let run = lab.run(args).expect_code(2);
+            let stderr = run.stderr();
+            assert!(
+                stderr.contains("\"state_dir\" in [probe]: others could change") && stderr.contains(why),
+                "{stderr}"
+            );
+        }
+        assert_eq!(state.read_dir().expect("listed").count(), 0, "nothing is written there");
+    };
+    for mode in [0o777, 0o1777, 0o702] {
+        set_mode(mode);
+        refused("is writable by everyone");
+    }
+    set_mode(0o755);
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&state, Some(12_345), None).expect("given away");
+        refused("belongs to ");
+        std::os::unix::fs::chown(&state, Some(0), None).expect("taken back");
+    }
     lab.run(["config", "check"]).expect_code(0);
 }
 

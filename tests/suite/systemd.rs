@@ -1,5 +1,6 @@
 //! Units, installation: what systemd says of the units, and that an uninstall takes back what an install put there.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -168,4 +169,32 @@ fn the_system_service_is_exposed_to_at_most_2_5() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("Overall exposure level"), "{text}");
+}
+
+#[test]
+fn taking_the_textfile_directory_back_follows_no_link_that_a_group_member_planted() {
+    let gid = rustix::process::getegid().as_raw().to_string();
+    for script in ["packaging/debian/postrm", "packaging/install.sh"] {
+        let lab = Lab::new();
+        let textfiles = lab.path().join("node-exporter");
+        std::fs::create_dir(&textfiles).expect("a directory");
+        let tool = lab.path().join("setuid-tool");
+        std::fs::copy("/bin/true", &tool).expect("a program");
+        // A change of its group would take the set-user-ID bit away.
+        std::fs::set_permissions(&tool, PermissionsExt::from_mode(0o4755)).expect("a mode");
+        std::os::unix::fs::symlink(&tool, textfiles.join("a.prom")).expect("a link");
+        lab.write("node-exporter/b.prom", "");
+
+        let text = std::fs::read_to_string(root().join(script)).expect(script);
+        let start = text.find("if [ -d \"$textfiles\" ]").expect("the directory is taken back");
+        let end = text[start..].find("\n").and_then(|_| text[start..].find(" fi\n")).expect("its end") + start;
+        let commands = text[start..end + 4].replace("-group lab-probe", &format!("-group {gid}"));
+        let commands = commands.replace("-h root", &format!("-h {gid}"));
+        let run =
+            Command::new("sh").arg("-euxc").arg(&commands).env("textfiles", &textfiles).output().expect("a shell");
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success() && stderr.contains("chgrp -h "), "{script}: {stderr}");
+        assert_eq!(tool.metadata().expect("there").permissions().mode() & 0o7777, 0o4755, "{script}\n{commands}");
+        assert_eq!(textfiles.metadata().expect("there").permissions().mode() & 0o020, 0, "{script}: closed");
+    }
 }

@@ -8,7 +8,7 @@
 mod rules;
 mod values;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -35,8 +35,6 @@ pub(crate) struct Context<'a> {
     pub(crate) problems: RefCell<Vec<(usize, String)>>,
     /// What is wrong without being an error.
     pub(crate) warnings: RefCell<Vec<String>>,
-    /// Where the file first names something to run, and which key does.
-    pub(crate) runs: Cell<Option<(usize, &'static str)>>,
 }
 
 impl<'a> Context<'a> {
@@ -50,7 +48,6 @@ impl<'a> Context<'a> {
             lines: Lines::new(text),
             problems: RefCell::default(),
             warnings: RefCell::default(),
-            runs: Cell::default(),
         }
     }
 
@@ -181,13 +178,6 @@ impl<'a> Block<'a> {
     /// Byte offset of a key's value, else of the section.
     pub(crate) fn place_of(&self, key: &str) -> usize {
         self.value(key).map_or(self.at, |value| value.span().start)
-    }
-
-    /// Notes that the file names something to run under this key.
-    pub(crate) fn runs(&self, key: &'static str) {
-        if self.has(key) && self.context.runs.get().is_none() {
-            self.context.runs.set(Some((self.place_of(key), key)));
-        }
     }
 
     /// `"ttl" in [mcp]`.

@@ -18,8 +18,6 @@ const SCHEDULE: Schedule = Schedule {
 pub(super) fn read(block: &Block<'_>) -> McpSettings {
     let schedule = rules::schedule(block, SCHEDULE);
     let list_tools = block.flag("list_tools").unwrap_or(true);
-    block.runs("config_files");
-    block.runs("health_dir");
     McpSettings {
         discover: block.flag("discover").unwrap_or(true),
         config_files: block.paths("config_files").unwrap_or_default(),
@@ -65,8 +63,6 @@ fn servers(mcp: &Block<'_>, schedule: Schedule, list_tools: bool) -> Vec<ServerS
 
 /// How the server is reached; `None` after a complaint.
 fn reach(block: &Block<'_>) -> Option<ServerReach> {
-    block.runs("command");
-    block.runs("health_command");
     match block.exactly_one(&["command", "url", "health_command"])? {
         "command" => {
             block.only_with(&["headers", "transport", "ca_file"], "\"url\"");

@@ -1,12 +1,13 @@
 //! `[probe]`: the pass.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::rules;
 use crate::config::block::Block;
 use crate::config::environment::Environment;
 use crate::config::settings::ProbeSettings;
+use crate::fs::access;
 
 /// Label names that lab-probe's own families or Prometheus itself use. A test compares this with the catalogue.
 pub const RESERVED_LABELS: &[&str] = &[
@@ -45,10 +46,12 @@ pub const RESERVED_LABELS: &[&str] = &[
 const DEADLINE: Duration = Duration::from_secs(25);
 
 pub(super) fn read(block: &Block<'_>) -> ProbeSettings {
+    let state_dir = chosen_state_dir(block).unwrap_or_else(|| default_state_dir(block));
+    check_owner(block, &state_dir);
     ProbeSettings {
         deadline: block.time_limit("deadline").unwrap_or(DEADLINE),
         max_starts: block.count("max_starts", 1..=1024).and_then(|count| usize::try_from(count).ok()),
-        state_dir: chosen_state_dir(block).unwrap_or_else(|| default_state_dir(block)),
+        state_dir,
         labels: rules::labels(block, "labels", |name| match name {
             // Prometheus sets these two itself and would rename ours to exported_…; a Pushgateway refuses them.
             "job" | "instance" => Some("is set by Prometheus itself; take another, such as \"host\"".into()),
@@ -66,6 +69,15 @@ fn chosen_state_dir(block: &Block<'_>) -> Option<PathBuf> {
         block.complain(block.place_of("state_dir"), message);
     }
     Some(directory)
+}
+
+/// What is remembered decides verdicts: a directory that others may write is not used. What the operating system refuses
+/// to tell here is met again, and told, by whoever opens the directory.
+fn check_owner(block: &Block<'_>, directory: &Path) {
+    if let Ok(Some(exposure)) = access::directory_exposure(directory) {
+        let message = format!("others could change what is remembered: {exposure}, or run lab-probe as its owner");
+        block.complain_in("state_dir", block.place_of("state_dir"), message);
+    }
 }
 
 fn default_state_dir(block: &Block<'_>) -> PathBuf {
@@ -99,8 +111,6 @@ fn unit_state_dir(environment: &Environment) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     #[test]
