@@ -108,6 +108,7 @@ static WORKTREE: Section = Section {
         key("repos", TextList),
         key("base", Text),
         key("ttl", Duration),
+        key("idle_ttl", Duration),
         key("retry_after", Duration),
         key("timeout", Duration),
         key("test_reports", TextList),

@@ -149,6 +149,8 @@ pub struct WorktreeSettings {
     pub base: Option<String>,
     /// How often a worktree is looked at.
     pub schedule: Schedule,
+    /// One in which nothing changes is looked at ever less often, up to this; zero: never less often.
+    pub idle_ttl: Duration,
     /// Globs of test reports besides the built-in places.
     pub test_reports: Vec<String>,
     /// Command names that mean "testing" while alive in a worktree, besides the built-in ones.

@@ -159,6 +159,7 @@ fn worktree(page: &mut Page<'_>, settings: &Settings, raw: Raw<'_>) {
     page.line(raw, "repos", of_paths(&worktree.repos));
     page.line(raw, "base", worktree.base.as_deref().map(of_text));
     page.schedule(raw, worktree.schedule);
+    page.line(raw, "idle_ttl", of_duration(worktree.idle_ttl));
     page.line(raw, "test_reports", of_texts(&worktree.test_reports));
     page.line(raw, "test_runners", of_texts(&worktree.test_runners));
     for (path, name) in &worktree.named {

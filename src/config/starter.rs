@@ -65,7 +65,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         let defaults = load("", home.path()).expect("defaults");
         assert_eq!(load(STARTER, home.path()).expect("the starter"), defaults);
-        assert_eq!(lines().iter().filter(|line| line.setting && !line.example).count(), 15, "there are defaults");
+        assert_eq!(lines().iter().filter(|line| line.setting && !line.example).count(), 16, "there are defaults");
         assert_eq!(load(&uncommented(|line| !line.example), home.path()).expect("defaults, uncommented"), defaults);
     }
 

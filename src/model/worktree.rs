@@ -1,7 +1,7 @@
 //! Git worktrees: what to look at, what was found, and what to remember.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -30,6 +30,15 @@ pub struct WorktreeTarget {
     pub test_runners: Vec<String>,
     /// Where `record` keeps its verdicts.
     pub records: PathBuf,
+    /// A worktree in which nothing changes is looked at ever less often, up to this; zero: never less often.
+    pub idle_ttl: Duration,
+}
+
+impl WorktreeTarget {
+    /// Whether a directory, canonical, lies in this worktree and in no other one inside it.
+    pub fn holds(&self, directory: &Path) -> bool {
+        directory.starts_with(&self.path) && !self.nested.iter().any(|nested| directory.starts_with(nested))
+    }
 }
 
 /// What the plan found out about a worktree from git's own files.
@@ -230,87 +239,57 @@ pub struct WorktreeFacts {
     pub notes: Vec<String>,
 }
 
-/// What is remembered of a worktree beyond its last facts, so that an unchanged one is cheap to look at again.
+/// What is remembered of a worktree beyond its last facts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorktreeMemory {
-    /// What git said of the worktree itself (key: empty) and of each submodule (key: its path), and what had to be
-    /// the same for that to still hold.
-    pub seen: BTreeMap<String, Seen>,
-    /// The digest of everything tracked, and since when it has been that.
-    pub content: Option<Content>,
-    /// Ahead and behind by the two object ids.
-    pub distances: BTreeMap<String, (u64, u64)>,
+    /// What the index of the worktree (key: empty) and of each submodule (key: its path) was seen to hold.
+    pub index: BTreeMap<String, IndexMemory>,
+    /// The digest of everything tracked, and since when it has been that; kept while there is a verdict to judge by it.
+    pub content: Option<Since>,
+    /// The digest of all that git said and of the times of what is changed, and since when it has been that.
+    pub state: Option<Since>,
+    /// Files whose change makes the worktree due at once, each with its stamp before the last look; empty: not there.
+    pub watched: BTreeMap<String, String>,
+    /// Processes that stood in it during the last look, by number and start (clock ticks since boot).
+    pub standing: BTreeSet<(i32, u64)>,
+    /// CPU time of the last look.
+    #[serde(with = "seconds")]
+    pub cost: Duration,
     /// Test reports by path: their stamp and what they said, so that an unchanged file is not read again.
     pub reports: BTreeMap<String, ReportMemory>,
 }
 
-/// Everything tracked, as one digest.
+/// What an index was seen to hold.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Content {
-    /// SHA-256 over path, mode and object id of every tracked file as it is in the worktree, in hexadecimal.
+pub struct IndexMemory {
+    /// Stamp of the file.
+    pub stamp: String,
+    /// Paths of submodules, any bytes.
+    pub submodules: Vec<Vec<u8>>,
+}
+
+/// A digest, and since when it has been the same.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Since {
+    /// SHA-256 in hexadecimal.
     pub digest: String,
     /// Start of the first pass that saw this digest, with no other in between.
     pub since: Timestamp,
 }
 
-/// The answer of one look by git, and the stamps under which it holds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Seen {
-    /// Digest of the stamps of every file git decides by: index, HEAD, refs, configuration, exclude files.
-    pub deciding: String,
-    /// Paths of those files that are not derived from the layout alone, escaped.
-    pub deciding_paths: Vec<String>,
-    /// False if one of them was so fresh that a further change might not show in its times.
-    pub deciding_settled: bool,
-    /// Paths in which the index differs from HEAD, escaped; `None` if they are too many to keep.
-    pub staged: Option<Vec<String>>,
-    /// Digest over the directories of the worktree.
-    pub directories: String,
-    /// As `deciding_settled`, of the directories.
-    pub directories_settled: bool,
-    /// Untracked directories that are looked into, relative, escaped; `None` if there are too many to watch.
-    pub untracked_directories: Option<Vec<String>>,
-    /// Digest over the tracked files that differ from what the index recorded of them.
-    pub odd: String,
-    /// As `deciding_settled`, of everything: the answer holds while all the digests stay the same.
-    pub settled: bool,
-    /// What git answered.
-    pub answer: Answer,
-}
-
-/// What git says of one worktree or submodule.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Answer {
-    /// `None` with a detached HEAD.
-    pub branch: Option<String>,
-    /// `None` on a branch without commits.
-    pub head: Option<String>,
-    /// The upstream's short name, if one is configured.
-    pub upstream: Option<String>,
-    /// The upstream's object id, if it exists.
-    pub upstream_head: Option<String>,
-    /// The base's name, if there is one.
-    pub base: Option<String>,
-    /// The base's object id.
-    pub base_head: Option<String>,
-    /// Committer time of `head`, seconds since 1970.
-    pub last_commit_at: Option<i64>,
-    /// Changed and untracked paths.
-    pub changed: u64,
-    /// Untracked ones of them.
-    pub untracked: u64,
-    /// Conflicted paths.
-    pub conflicted: u64,
-    /// Submodules that are already counted as changed, escaped.
-    pub changed_submodules: Vec<String>,
-    /// Digest of everything tracked; `None` if too much had changed to read it.
-    pub content: Option<String>,
-    /// The newest change time of a tracked file that differs from the index, nanoseconds since 1970.
-    pub newest_edit_ns: Option<i64>,
+impl Since {
+    /// What is to be remembered of `digest`, which is seen at `now`; `first` is since when it has been that if nothing is
+    /// remembered yet.
+    pub fn renewed(known: Option<Since>, digest: String, now: Timestamp, first: Timestamp) -> Since {
+        match known {
+            Some(known) if known.digest == digest => known,
+            Some(_) => Since { digest, since: now },
+            None => Since { digest, since: first.min(now) },
+        }
+    }
 }
 
 /// What a test report said.

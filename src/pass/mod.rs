@@ -73,14 +73,17 @@ pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) 
     // Before anything is started. The journal's reader need not be told again every 30 seconds.
     notice.iter().filter(|notice| !log::to_journal() || !state.warned.contains(notice)).for_each(log::warn);
 
+    let round = run::Round::new(settings, &state, started_at, deadline.minus(run::reserve(settings)));
     let turns = plan::due::turns(&targets, &state.targets, state.created_at, started_at);
     let is_due: Vec<bool> = targets
         .iter()
         .zip(&turns)
-        .map(|(target, turn)| selection.takes(target) && (selection.fresh || *turn == Turn::Now))
+        .map(|(target, turn)| {
+            let known = state.targets.get(&target.id().to_string());
+            let changed = || plan::worktrees::changed::since_last_look(target, known, &round.processes, started_at);
+            selection.takes(target) && (selection.fresh || *turn == Turn::Now || changed())
+        })
         .collect();
-    let checks_end = deadline.minus(run::reserve(settings));
-    let round = run::Round::new(settings, &state, started_at, checks_end);
     let fates = round.check_all(&targets, &is_due, show_progress)?;
 
     let mut entries: Vec<Entry> = targets

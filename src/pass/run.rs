@@ -57,7 +57,8 @@ pub(super) struct Round<'a> {
     /// Until then a check begins whatever time it needs.
     beginning: Deadline,
     permits: Arc<Permits>,
-    processes: Arc<ProcessTable>,
+    /// Read once, when somebody first asks.
+    pub(super) processes: Arc<ProcessTable>,
     origins: BTreeMap<String, Arc<Permits>>,
 }
 

@@ -8,6 +8,8 @@
 //! each target is due exactly once a ttl, and whatever bunches targets up (a network outage, `--fresh`) is spread
 //! again by the next round.
 
+pub(crate) mod worktree;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,7 +46,10 @@ pub fn turns<'a>(
         .map(|(index, target)| {
             let known = remembered.get(&target.id().to_string());
             match known.filter(|known| known.fingerprint == target.fingerprint) {
-                Some(known) => turn(target, known, spread.phase(index), anchor, now),
+                Some(known) => {
+                    let turn = turn(target, known, spread.phase(index), anchor, now);
+                    worktree::put_off(turn, target, known, now)
+                }
                 None => Turn::Now,
             }
         })

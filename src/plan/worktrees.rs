@@ -2,6 +2,7 @@
 //!
 //! A repository that cannot be read becomes a target that says so: its series stay, with `lab_worktree_up 0`.
 
+pub(crate) mod changed;
 pub(super) mod layout;
 mod names;
 
@@ -135,6 +136,7 @@ fn target(one: Found, name: String, all: &[PathBuf], settings: &WorktreeSettings
             test_reports: settings.test_reports.clone(),
             test_runners: settings.test_runners.clone(),
             records: records.to_owned(),
+            idle_ttl: settings.idle_ttl,
         }),
     }
 }

@@ -63,7 +63,7 @@ pub fn read(records: &Path, path: &Path) -> Recorded {
     Recorded { running: marks.iter().any(|mark| is_held(mark)), verdict: read_verdict(&directory) }
 }
 
-fn directory(records: &Path, path: &Path) -> PathBuf {
+pub(super) fn directory(records: &Path, path: &Path) -> PathBuf {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let digest = digest::of([path.as_os_str().as_bytes()]);
     records.join(&digest[..32])

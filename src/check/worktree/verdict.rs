@@ -3,7 +3,7 @@
 //! A verdict counts while what was tested is what is there. Where the content is known (`record` keeps a digest of it, and
 //! so does the memory of an earlier look) that is compared; else nothing tracked may have changed since by its times.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -12,16 +12,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::declared::Declared;
-use super::git::Git;
-use super::git::index::Index;
-use super::git::look::path_of;
-use super::git::walk::{self, Depth};
-use super::git::{names, submodules};
+use super::git::content::Tracked;
+use super::git::names;
+use super::parts::Parts;
 use super::record::Recorded;
 use super::reports::{self, Report, pytest::PytestRun};
-use crate::fs::stamp::Horizon;
+use crate::fs::stamp::Stamp;
 use crate::model::worktree::{
-    Answer, ReportMemory, TestCounts, TestSource, TestStatus, Tests, WorktreeFacts, WorktreeMemory, WorktreeTarget,
+    ReportMemory, Since, TestCounts, TestSource, TestStatus, Tests, WorktreeFacts, WorktreeMemory, WorktreeTarget,
 };
 
 /// Clocks of this machine and of a file server differ by less.
@@ -31,32 +29,37 @@ const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 const CHANGED: &str = "files changed since the tests ran";
 
 /// Decides, and keeps in `memory` under which content each report counts.
-#[expect(clippy::too_many_arguments, reason = "every kind of evidence comes in by its own type")]
 pub(super) fn decide(
-    git: &Git,
+    parts: &Parts,
     target: &WorktreeTarget,
     declared: &Declared,
     recorded: &Recorded,
-    index: Option<&Index>,
-    answer: &Answer,
+    started_at: Timestamp,
     facts: &mut WorktreeFacts,
     memory: &mut WorktreeMemory,
 ) {
-    let latest = crate::clock::now() + CLOCK_SLACK;
-    let newest_edit_ns = newest_edit(answer, memory);
-    let evidence = Evidence { git, index, newest_edit_ns, latest_ns: latest.as_nanosecond() };
-    let pytest = reports::pytest::last_run(&target.path);
-    let mut known = std::mem::take(&mut memory.reports);
-    let pytest_known = pytest.as_ref().and_then(|run| known.remove(&key(&run.path)));
-    let mut found =
-        reports::junit_reports(&target.path, &target.test_reports, &target.nested, &mut known, git.deadline);
-    memory.reports = known;
-    forget_checked_out(&mut found, index, &target.path);
     if let Some(status) = declared.test_status {
         facts.tests =
             Some(Tests { status, source: TestSource::Declared, counts: None, duration: None, tested_at: None });
         return;
     }
+    let pytest = reports::pytest::last_run(&target.path);
+    let mut known = std::mem::take(&mut memory.reports);
+    let pytest_known = pytest.as_ref().and_then(|run| known.remove(&key(&run.path)));
+    let mut found =
+        reports::junit_reports(&target.path, &target.test_reports, &target.nested, &mut known, parts.git.deadline);
+    memory.reports = known;
+    if recorded.verdict.is_none() && pytest.is_none() && found.is_empty() {
+        memory.content = None;
+        return;
+    }
+    let tracked = parts.tracked();
+    forget_committed(&mut found, tracked.as_deref().and_then(<[Tracked]>::first), parts, &target.path);
+    let digest = tracked.as_ref().and_then(|tracked| parts.digest(tracked));
+    memory.content = digest.map(|digest| Since::renewed(memory.content.take(), digest, started_at, started_at));
+
+    let latest = crate::clock::now() + CLOCK_SLACK;
+    let evidence = Evidence { parts, tracked: tracked.as_deref(), latest_ns: latest.as_nanosecond() };
     let mut candidates = Vec::new();
     let mut ignored = false;
     match from_record(recorded, memory) {
@@ -79,37 +82,21 @@ pub(super) fn decide(
     facts.tests_ignored = (facts.tests.is_none() && ignored).then(|| CHANGED.to_owned());
 }
 
-/// Takes out reports that are tracked and as they were checked out: no run of this worktree has written them.
-fn forget_checked_out(found: &mut Vec<Report>, index: Option<&Index>, work_tree: &Path) {
-    let Some(index) = index.filter(|_| !found.is_empty()) else { return };
-    let mut by_path: HashMap<String, usize> =
-        found.iter().enumerate().map(|(number, report)| (report.key.clone(), number)).collect();
-    let mut checked_out = HashSet::new();
-    index.for_each(|entry| {
-        if !reports::may_be_report(entry.path()) {
-            return;
-        }
-        let path = work_tree.join(OsStr::from_bytes(entry.path()));
-        if let Some(number) = by_path.remove(&key(&path))
-            && (i128::from(entry.mtime.0) * 1_000_000_000 + i128::from(entry.mtime.1)) == found[number].mtime_ns
-        {
-            checked_out.insert(number);
-        }
-    });
-    let mut number = 0;
-    found.retain(|_| {
-        number += 1;
-        !checked_out.contains(&(number - 1))
-    });
+/// Takes out reports that are tracked and as committed: no run of this worktree has written them. Without a list of what
+/// is tracked none can be told from those.
+fn forget_committed(found: &mut Vec<Report>, tracked: Option<&Tracked>, parts: &Parts, work_tree: &Path) {
+    let Some(tracked) = tracked else { return found.clear() };
+    let changed: HashSet<&[u8]> = parts.outer.porcelain.changes.iter().map(|change| change.path.as_slice()).collect();
+    let as_committed: HashSet<String> = tracked
+        .entries()
+        .filter(|entry| reports::may_be_report(entry.path) && !changed.contains(entry.path))
+        .map(|entry| key(&work_tree.join(OsStr::from_bytes(entry.path))))
+        .collect();
+    found.retain(|report| !as_committed.contains(&report.key));
 }
 
 fn key(path: &Path) -> String {
     path.as_os_str().as_bytes().escape_ascii().to_string()
-}
-
-/// The newest edit in the worktree or one of its submodules.
-fn newest_edit(answer: &Answer, memory: &WorktreeMemory) -> Option<i64> {
-    memory.seen.values().map(|seen| seen.answer.newest_edit_ns).chain([answer.newest_edit_ns]).max().flatten()
 }
 
 /// `None`: there is no verdict. `Some(None)`: there is one, and it does not count.
@@ -180,9 +167,9 @@ fn status_of(failed: u64) -> TestStatus {
 
 /// What tells whether something tracked has changed since an instant.
 struct Evidence<'a> {
-    git: &'a Git,
-    index: Option<&'a Index>,
-    newest_edit_ns: Option<i64>,
+    parts: &'a Parts,
+    /// What is tracked in each part; `None` if git did not say.
+    tracked: Option<&'a [Tracked]>,
     /// Times after this one are none of the past.
     latest_ns: i128,
 }
@@ -199,7 +186,7 @@ impl Evidence<'_> {
             return false;
         }
         let seen_before = now.is_some_and(|content| content.since.as_nanosecond() <= tested_ns);
-        let counts = seen_before || self.untouched_since(tested_ns, memory);
+        let counts = seen_before || self.untouched_since(tested_ns);
         if counts {
             known.content = now.map(|content| content.digest.clone());
         }
@@ -208,45 +195,44 @@ impl Evidence<'_> {
 
     /// By times: if the index is older than the tests, only files that differ from it can have changed since; else any
     /// tracked file may have been changed and committed.
-    fn untouched_since(&self, tested_ns: i128, memory: &WorktreeMemory) -> bool {
-        let Some(index) = self.index else { return false };
-        if self.newest_edit_ns.is_some_and(|edit| i128::from(edit) > tested_ns) {
-            return false;
-        }
-        // Each submodule that was looked into stands in the memory beside the worktree itself, which has no path.
-        let inner = memory.seen.keys().filter(|path| !path.is_empty());
-        no_file_changed_since(tested_ns, &self.git.work_tree, index)
-            && inner.map(|path| self.git.work_tree.join(path_of(path))).all(|work_tree| {
-                let index = submodules::git_dir(&work_tree).and_then(|git_dir| Index::read(&git_dir).ok());
-                index.is_some_and(|index| no_file_changed_since(tested_ns, &work_tree, &index))
-            })
+    fn untouched_since(&self, tested_ns: i128) -> bool {
+        let Some(tracked) = self.tracked else { return false };
+        self.parts.newest_edit_ns().is_none_or(|edit| edit <= tested_ns)
+            && self
+                .parts
+                .directories()
+                .zip(tracked)
+                .all(|((work_tree, git_dir), tracked)| no_file_changed_since(tested_ns, work_tree, git_dir, tracked))
     }
 }
 
 /// Whether no file has changed but those that differ from the index, as far as times can tell.
-fn no_file_changed_since(tested_ns: i128, work_tree: &Path, index: &Index) -> bool {
-    if index.written.is_none_or(|written| written <= tested_ns) {
+fn no_file_changed_since(tested_ns: i128, work_tree: &Path, git_dir: &Path, tracked: &Tracked) -> bool {
+    if Stamp::of(&git_dir.join("index")).is_none_or(|index| index.mtime_ns <= tested_ns) {
         return true;
     }
-    let walk = walk::walk(work_tree, index, &[], Depth::Files, Horizon::now());
-    walk.newest_ns <= tested_ns && !names::changed_since(work_tree, &walk, tested_ns)
+    let is_newer = |path: &[u8]| {
+        let metadata = work_tree.join(OsStr::from_bytes(path)).symlink_metadata();
+        // One that is gone is a difference from the index; a directory is a submodule, looked at by itself.
+        metadata.is_ok_and(|file| !file.is_dir() && Stamp::from(file).changed_ns() > tested_ns)
+    };
+    !tracked.entries().any(|entry| is_newer(entry.path)) && !names::changed_since(work_tree, tracked, tested_ns)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::clock::{self, Deadline};
-    use crate::model::worktree::Content;
+    use crate::clock;
 
     #[test]
     fn what_was_there_before_and_after_the_tests_was_tested_unless_their_time_is_still_to_come() {
-        let nowhere = Path::new("/nowhere");
-        let git = Git::new(nowhere, nowhere, nowhere, Deadline::after(Duration::from_secs(1)), clock::now());
         let now = clock::now();
-        let evidence =
-            Evidence { git: &git, index: None, newest_edit_ns: None, latest_ns: (now + CLOCK_SLACK).as_nanosecond() };
-        let content = Content { digest: "content".to_owned(), since: now - SignedDuration::from_secs(60) };
-        let memory = WorktreeMemory { content: Some(content), ..WorktreeMemory::default() };
+        let parts = Parts::none();
+        let evidence = Evidence { parts: &parts, tracked: None, latest_ns: (now + CLOCK_SLACK).as_nanosecond() };
+        let content = Since { digest: "content".to_owned(), since: now - SignedDuration::from_secs(60) };
+        let memory = WorktreeMemory { content: Some(content), reports: BTreeMap::new(), ..WorktreeMemory::default() };
         let counts = |seconds| {
             let tested = now + SignedDuration::from_secs(seconds);
             evidence.counts(tested.as_nanosecond(), &mut ReportMemory::default(), &memory)

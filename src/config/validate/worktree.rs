@@ -9,9 +9,12 @@ use crate::config::block::{Block, Text};
 use crate::config::settings::WorktreeSettings;
 use crate::model::target::Schedule;
 
-/// Git's own answer is cheap and always current, so nothing is reused.
+/// Looked at in every pass, unless nothing changes there.
 const SCHEDULE: Schedule =
     Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::from_secs(10) };
+
+/// How long the answer of a worktree in which nothing changes is reused at most.
+const IDLE_TTL: Duration = Duration::from_secs(300);
 
 pub(super) fn read(block: &Block<'_>) -> WorktreeSettings {
     let repos = block.paths("repos");
@@ -20,6 +23,7 @@ pub(super) fn read(block: &Block<'_>) -> WorktreeSettings {
         repos: repos.unwrap_or_else(|| vec![block.context().environment.directory().to_owned()]),
         base: block.filled("base").filter(|base| is_revision(block, base)).map(|base| base.value),
         schedule: rules::schedule(block, SCHEDULE),
+        idle_ttl: block.duration("idle_ttl").unwrap_or(IDLE_TTL),
         test_reports: test_reports(block),
         test_runners: test_runners(block),
         named: named(block),

@@ -160,6 +160,7 @@ fn main_worktree(repository: &Repository) -> Option<Found> {
         // `git init --separate-git-dir`, reached through a linked worktree: nothing says where the main one is.
         (None, None) => return None,
     };
+    let path = path.canonicalize().unwrap_or(path);
     let standing = if path.is_dir() {
         Standing::Present { git_dir: common_dir.clone(), common_dir: common_dir.clone() }
     } else {

@@ -51,6 +51,7 @@ fn nothing_that_the_configuration_names_is_run() {
     let main = repository(&lab, "LAB");
     commit(&lab, &main, ".gitattributes", "* filter=e=vil diff=evil\n*.inc filter=included\n");
     commit(&lab, &main, "a.inc", "x\n");
+    commit(&lab, &main, "longer", "x\n");
     let run = |name: &str| canary(&lab, name).to_str().expect("text").to_owned();
     for (key, name) in [
         ("filter.e=vil.clean", "clean"),
@@ -87,16 +88,18 @@ fn nothing_that_the_configuration_names_is_run() {
     lab.write("home/more.inc", format!("[filter \"included\"]\nclean = {}\nrequired = true\n", run("included")));
     lab.write("home/.gitconfig", "[include]\npath = more.inc\n[trace2]\neventTarget = /nonexistent/x\n");
     watch(&lab, &[&main], "");
-    // Of its old size: git has to compare the content, and would filter it for that.
-    for (name, text) in [("file", "two\n"), ("a.inc", "y\n")] {
+    // Of its old size: git has to compare the content, and would filter it for that. Of another size it is changed.
+    for (name, text) in [("file", "two\n"), ("a.inc", "y\n"), ("longer", "much longer\n")] {
         std::fs::write(main.join(name), text).expect("written");
     }
     let bin = format!("{}:{}", lab.path().join("bin").display(), std::env::var("PATH").expect("PATH"));
     for variables in [&[][..], &[("PATH", bin.as_str()), ("GIT_EXTERNAL_DIFF", "diff-external"), ("GIT_SSH", "ssh")]] {
         let series = pass_with(&lab, variables);
         assert_eq!(series.value("lab_worktree_up", "main"), Some(1.0));
-        assert_eq!(series.value("lab_worktree_changed_files", "main"), Some(2.0));
+        assert_eq!(series.value("lab_worktree_changed_files", "main"), Some(1.0));
     }
+    let table = lab.run(["check", "--only", "worktree"]).stdout();
+    assert!(table.contains("2 files are not compared"), "{table}");
     assert_eq!(traces(&lab), Vec::<String>::new());
     // The canaries do sing: git itself runs them.
     let _ = git_command(&lab, &main).args(["status"]).output();

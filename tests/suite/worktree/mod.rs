@@ -1,9 +1,9 @@
 //! Worktrees, judged by real git, real test runners and canaries.
 
+mod backoff;
 mod harmless;
 mod layouts;
 mod record;
 mod reports;
 mod runners;
 mod status;
-mod unchanged;

@@ -6,74 +6,117 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::index::Index;
-use super::porcelain::Edited;
+use super::porcelain::{Change, DECLARATION, Porcelain};
 use super::{Git, GitError};
+use crate::check::worktree::reports::is_report_name;
 use crate::fs::stamp::Stamp;
 use crate::model::digest::Digest;
 
 /// More changed files than this are not read; the verdict of tests then goes by time.
-pub(super) const MAX_FILES: usize = 2_000;
+const MAX_FILES: usize = 2_000;
 
 /// Nor are more bytes than this.
 const MAX_BYTES: u64 = 64 << 20;
 
+/// The answer of `git ls-files -s -z`.
+#[derive(Debug, Clone, Default)]
+pub(in crate::check::worktree) struct Tracked(Vec<u8>);
+
+/// An entry of the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::check::worktree) struct Entry<'a> {
+    /// As git writes it: `100644`.
+    mode: &'a [u8],
+    /// In hexadecimal.
+    oid: &'a [u8],
+    /// `0`; `1` to `3` in a conflict.
+    stage: &'a [u8],
+    /// Relative to the worktree.
+    pub(in crate::check::worktree) path: &'a [u8],
+}
+
+impl Tracked {
+    /// Asks git.
+    ///
+    /// # Errors
+    /// What git said.
+    pub(in crate::check::worktree) fn read(git: &Git) -> Result<Tracked, GitError> {
+        git.run(&["ls-files", "-s", "-z"], b"").map(Tracked)
+    }
+
+    /// `<mode> <oid> <stage>\t<path>`, each ended by NUL (git-ls-files(1)).
+    pub(in crate::check::worktree) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.0.split(|&b| b == 0).filter_map(|line| {
+            let tab = line.iter().position(|&b| b == b'\t')?;
+            let mut words = line[..tab].split(|&b| b == b' ');
+            Some(Entry { mode: words.next()?, oid: words.next()?, stage: words.next()?, path: &line[tab + 1..] })
+        })
+    }
+
+    /// Paths of submodules, checked out or not.
+    pub(super) fn submodules(&self) -> Vec<Vec<u8>> {
+        let links = self.entries().filter(|entry| entry.mode == b"160000" && entry.stage == b"0");
+        links.map(|entry| entry.path.to_owned()).collect()
+    }
+}
+
 /// The digest over path, mode and object id of every tracked file as it is in the worktree; `None` if too much has
-/// changed to read it.
+/// changed to read it, or a file vanished meanwhile.
 ///
 /// # Errors
-/// [`GitError::Hung`] and the like; that a file vanished meanwhile gives `None`.
-pub(super) fn digest(git: &Git, index: &Index, edited: &[Edited]) -> Result<Option<String>, GitError> {
-    let Some(edits) = edited_contents(git, edited)? else { return Ok(None) };
+/// [`GitError::Hung`] and the like.
+pub(in crate::check::worktree) fn digest(
+    git: &Git,
+    tracked: &Tracked,
+    porcelain: &Porcelain,
+) -> Result<Option<String>, GitError> {
+    let Some(edits) = edited_contents(git, porcelain)? else { return Ok(None) };
     let mut digest = Digest::default();
     let mut line = Vec::new();
-    index.for_each(|entry| {
+    for entry in tracked.entries() {
         // Notes to lab-probe and its own evidence are not what tests test.
-        let path = entry.path();
-        if path == b".worktree" || crate::check::worktree::reports::is_report_name(path) {
-            return;
+        if entry.path == DECLARATION || is_report_name(entry.path) {
+            continue;
         }
-        let (mode, oid) = match edits.get(path) {
-            Some(Some((mode, oid))) => (mode.as_slice(), oid.as_slice()),
-            Some(None) => return,
-            None => (&entry.mode.to_be_bytes()[..], entry.oid),
+        let (mode, oid) = match edits.get(entry.path) {
+            Some(Some((mode, oid))) => (*mode, oid.as_slice()),
+            Some(None) => continue,
+            None => (entry.mode, entry.oid),
         };
-        // A path holds no NUL, a mode and an object id have their fixed lengths: no two lists give the same bytes.
+        // A path holds no NUL, the other fields no blank: no two lists give the same bytes.
         line.clear();
-        line.extend_from_slice(path);
-        line.push(0);
-        line.extend_from_slice(mode);
-        line.push(entry.stage);
-        line.extend_from_slice(oid);
+        for part in [entry.path, b"\0", mode, b" ", entry.stage, b" ", oid] {
+            line.extend_from_slice(part);
+        }
         digest.part(&line);
-    });
+    }
     Ok(Some(digest.finish()))
 }
 
 /// Mode and object id by path of each edited file; `None` for a deleted one.
-type Contents<'a> = HashMap<&'a [u8], Option<([u8; 4], Vec<u8>)>>;
+type Contents<'a> = HashMap<&'a [u8], Option<(&'a [u8], Vec<u8>)>>;
 
-fn edited_contents<'a>(git: &Git, edited: &'a [Edited]) -> Result<Option<Contents<'a>>, GitError> {
+fn edited_contents<'a>(git: &Git, porcelain: &'a Porcelain) -> Result<Option<Contents<'a>>, GitError> {
     let mut contents = Contents::new();
-    let mut regular = Vec::new();
+    let mut regular: Vec<&Change> = Vec::new();
     let mut bytes = 0;
-    if edited.len() > MAX_FILES {
+    if porcelain.modified().nth(MAX_FILES).is_some() {
         return Ok(None);
     }
-    for edit in edited {
+    for edit in porcelain.modified() {
         let path = git.work_tree.join(OsStr::from_bytes(&edit.path));
-        let mode = u32::from_str_radix(&String::from_utf8_lossy(&edit.mode), 8).unwrap_or(0).to_be_bytes();
         match path.symlink_metadata() {
             _ if edit.deleted => {
                 contents.insert(&edit.path, None);
             }
             Ok(metadata) if metadata.is_file() => {
                 bytes += metadata.len();
-                regular.push((edit, mode));
+                regular.push(edit);
             }
             Ok(metadata) if metadata.is_symlink() => {
                 let target = path.read_link().map(|target| target.into_os_string().into_encoded_bytes());
-                contents.insert(&edit.path, Some((mode, [b"link ".to_vec(), target.unwrap_or_default()].concat())));
+                contents
+                    .insert(&edit.path, Some((&edit.mode, [b"link ".to_vec(), target.unwrap_or_default()].concat())));
             }
             // A submodule with another commit; its own digest is added by the caller.
             Ok(metadata) if metadata.is_dir() => {}
@@ -86,19 +129,19 @@ fn edited_contents<'a>(git: &Git, edited: &'a [Edited]) -> Result<Option<Content
     if regular.is_empty() {
         return Ok(Some(contents));
     }
-    let paths: Vec<u8> = regular.iter().flat_map(|(edit, _)| quoted(&edit.path)).collect();
+    let paths: Vec<u8> = regular.iter().flat_map(|edit| quoted(&edit.path)).collect();
     let output = match git.run(&["hash-object", "--stdin-paths"], &paths) {
         Ok(output) => output,
         // A file vanished, or cannot be read.
         Err(GitError::Failed { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let oids: Vec<Vec<u8>> = output.split(|&b| b == b'\n').filter(|line| !line.is_empty()).map(from_hex).collect();
+    let oids: Vec<&[u8]> = output.split(|&b| b == b'\n').filter(|line| !line.is_empty()).collect();
     if oids.len() != regular.len() {
         return Ok(None);
     }
-    for ((edit, mode), oid) in regular.into_iter().zip(oids) {
-        contents.insert(&edit.path, Some((mode, oid)));
+    for (edit, oid) in regular.into_iter().zip(oids) {
+        contents.insert(&edit.path, Some((&edit.mode, oid.to_owned())));
     }
     Ok(Some(contents))
 }
@@ -117,15 +160,9 @@ fn quoted(path: &[u8]) -> Vec<u8> {
     out
 }
 
-fn from_hex(text: &[u8]) -> Vec<u8> {
-    let digit = |b: u8| (b as char).to_digit(16).unwrap_or(0) as u8;
-    text.chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
-}
-
-/// The newest change of an edited file, nanoseconds since 1970; for a deleted one, of the nearest directory left.
-pub(super) fn newest_edit(work_tree: &Path, edited: &[Edited]) -> Option<i64> {
-    let newest = edited.iter().filter_map(|edit| Some(nearest(work_tree, &edit.path)?.changed_ns()));
-    newest.max().and_then(|ns| i64::try_from(ns).ok())
+/// The newest change of a modified file, nanoseconds since 1970; for a deleted one, of the nearest directory left.
+pub(in crate::check::worktree) fn newest_edit(work_tree: &Path, porcelain: &Porcelain) -> Option<i128> {
+    porcelain.modified().filter_map(|edit| Some(nearest(work_tree, &edit.path)?.changed_ns())).max()
 }
 
 /// The deepest of a path and the directories above it that is there. What lies behind a symbolic link is not part of the
@@ -167,7 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn object_ids_are_compared_as_the_index_holds_them() {
-        assert_eq!(from_hex(b"00ff10"), [0, 255, 16]);
+    fn submodules_are_told_by_their_mode() {
+        let tracked = Tracked(b"100644 aa 0\ta\tb\n\x00160000 bb 0\tsub\x00160000 cc 2\tboth\x00".to_vec());
+        assert_eq!(tracked.submodules(), [b"sub".to_vec()]);
+        assert_eq!(tracked.entries().next().map(|entry| entry.path), Some(b"a\tb\n".as_slice()));
     }
 }

@@ -5,30 +5,28 @@
 //! no `GIT_*` of the caller gets through. What git would run by configuration is overridden by `GIT_CONFIG_COUNT`,
 //! which comes last and can name keys that `-c` cannot (a filter called `e=vil`).
 
-mod ask;
-mod beside;
 mod config;
-mod content;
+pub(super) mod content;
+mod filters;
 mod gate;
-mod head;
-pub(super) mod index;
-pub(super) mod look;
+pub(super) mod inspect;
 pub(super) mod names;
-mod narrow;
 mod owner;
-mod porcelain;
+pub(super) mod porcelain;
 pub(super) mod refs;
 pub(super) mod submodules;
-mod untracked;
-pub(super) mod walk;
 
+use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::config::Config;
 use crate::clock::Deadline;
 use crate::proc::{self, CommandSpec, Exit, Limits, Outcome, SpawnError};
 
@@ -124,12 +122,14 @@ pub(super) struct Git {
     pub(super) deadline: Deadline,
     /// Start of the pass: what one call learns (a repository that hangs) holds for the others of the same pass.
     pub(super) pass: Timestamp,
-    /// The filter drivers that the configuration names, to be blanked.
-    filters: Vec<Vec<u8>>,
+    /// Configuration besides [`OVERRIDES`]: what keeps this worktree's drivers from running.
+    overrides: Vec<(OsString, &'static str)>,
+    /// CPU time that git has used so far for this worktree, submodules included.
+    cpu: Rc<Cell<Duration>>,
 }
 
 impl Git {
-    /// Git for the worktree at `work_tree`. No command that reads file contents may run before [`Git::blank_filters`].
+    /// Git for the worktree at `work_tree`. No command that reads file contents may run before [`Git::blank`].
     pub(super) fn new(git_dir: &Path, common_dir: &Path, work_tree: &Path, deadline: Deadline, pass: Timestamp) -> Git {
         Git {
             git_dir: git_dir.to_owned(),
@@ -137,13 +137,36 @@ impl Git {
             work_tree: work_tree.to_owned(),
             deadline,
             pass,
-            filters: Vec::new(),
+            overrides: Vec::new(),
+            cpu: Rc::default(),
         }
     }
 
-    /// Blanks these drivers from now on.
-    pub(super) fn blank_filters(&mut self, filters: Vec<Vec<u8>>) {
-        self.filters = filters;
+    /// The same for a submodule: with its own configuration, and one account of what is used.
+    fn elsewhere(&self, git_dir: &Path, common_dir: &Path, work_tree: &Path) -> Git {
+        let cpu = Rc::clone(&self.cpu);
+        Git { cpu, ..Git::new(git_dir, common_dir, work_tree, self.deadline, self.pass) }
+    }
+
+    /// Keeps the drivers that the configuration names from running. A merge driver that fails is a conflict.
+    fn blank(&mut self, config: &Config) {
+        let key = |section: &str, name: &[u8], key: &str| {
+            OsStr::from_bytes(&[section.as_bytes(), b".", name, b".", key.as_bytes()].concat()).to_owned()
+        };
+        self.overrides.clear();
+        for filter in config.filters.keys() {
+            for (name, value) in [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")] {
+                self.overrides.push((key("filter", filter, name), value));
+            }
+        }
+        for driver in &config.merge_drivers {
+            self.overrides.push((key("merge", driver, "driver"), "false"));
+        }
+    }
+
+    /// CPU time that git has used so far.
+    pub(super) fn cpu(&self) -> Duration {
+        self.cpu.get()
     }
 
     /// Runs `git ARGS` in the worktree and returns its output.
@@ -151,14 +174,6 @@ impl Git {
     /// # Errors
     /// [`GitError`] for everything but exit 0.
     pub(super) fn run<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8]) -> Result<Vec<u8>, GitError> {
-        self.run_accepting(args, stdin, &[0])
-    }
-
-    /// The same, with other exit codes that are answers too.
-    ///
-    /// # Errors
-    /// [`GitError`] for every other exit code.
-    fn run_accepting<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8], accepted: &[i32]) -> Result<Vec<u8>, GitError> {
         if gate::has_hung(&self.common_dir, self.pass) {
             return Err(GitError::Hung);
         }
@@ -173,8 +188,9 @@ impl Git {
         let limit = gate::limit(self.deadline);
         let limits = Limits { stdout: MAX_OUTPUT_BYTES };
         let captured = proc::capture(&self.command(args), Some(stdin), limits, limit).map_err(GitError::Spawn)?;
+        self.cpu.set(self.cpu.get() + captured.usage.map_or(Duration::ZERO, |usage| usage.cpu));
         match captured.outcome {
-            Outcome::Exited(Exit::Code(code)) if accepted.contains(&code) => Ok(captured.stdout),
+            Outcome::Exited(Exit::Code(0)) => Ok(captured.stdout),
             Outcome::Exited(_) => Err(GitError::Failed { command: name, message: first_line(&captured.stderr.text()) }),
             Outcome::TooLarge => Err(GitError::TooMuch { command: name }),
             Outcome::TimedOut => {
@@ -198,16 +214,10 @@ impl Git {
         for (name, value) in ENVIRONMENT {
             spec = spec.env(name, value);
         }
-        let mut pairs: Vec<(OsString, &str)> =
-            OVERRIDES.iter().map(|(key, value)| (OsString::from(key), *value)).collect();
-        for filter in &self.filters {
-            for (key, value) in [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")] {
-                let key = [b"filter.", filter.as_slice(), b".", key.as_bytes()].concat();
-                pairs.push((OsStr::from_bytes(&key).to_owned(), value));
-            }
-        }
-        spec = spec.env("GIT_CONFIG_COUNT", pairs.len().to_string());
-        for (number, (key, value)) in pairs.into_iter().enumerate() {
+        let fixed = OVERRIDES.iter().map(|(key, value)| (OsStr::new(key), *value));
+        let pairs = fixed.chain(self.overrides.iter().map(|(key, value)| (key.as_os_str(), *value)));
+        spec = spec.env("GIT_CONFIG_COUNT", (OVERRIDES.len() + self.overrides.len()).to_string());
+        for (number, (key, value)) in pairs.enumerate() {
             spec = spec.env(format!("GIT_CONFIG_KEY_{number}"), key).env(format!("GIT_CONFIG_VALUE_{number}"), value);
         }
         spec

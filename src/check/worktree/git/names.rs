@@ -5,19 +5,28 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::walk::Walk;
+use super::content::Tracked;
 use crate::fs::stamp::Stamp;
 
 /// The clock that file times are taken from goes in steps of up to 10 ms, and a file gets its own before its directory.
 const STEP_NS: i128 = 20_000_000;
 
 /// Whether a directory with tracked files has got other names since, and nothing untracked in it explains that.
-pub(in crate::check::worktree) fn changed_since(work_tree: &Path, walk: &Walk, since_ns: i128) -> bool {
-    let tracked: HashSet<&[u8]> = walk.tracked.iter().map(|directory| directory.path.as_slice()).collect();
-    walk.tracked.iter().any(|directory| {
-        let path = work_tree.join(OsStr::from_bytes(&directory.path));
+pub(in crate::check::worktree) fn changed_since(work_tree: &Path, tracked: &Tracked, since_ns: i128) -> bool {
+    let mut directories: HashSet<&[u8]> = HashSet::from([b"".as_slice()]);
+    for entry in tracked.entries() {
+        let mut path = entry.path;
+        while let Some(at) = path.iter().rposition(|&b| b == b'/') {
+            path = &path[..at];
+            if !directories.insert(path) {
+                break;
+            }
+        }
+    }
+    directories.iter().any(|directory| {
+        let path = work_tree.join(OsStr::from_bytes(directory));
         let changed = Stamp::of(&path).map_or(0, |stamp| stamp.mtime_ns);
-        changed > since_ns && !has_newcomer(work_tree, &path, (since_ns, changed), &tracked)
+        changed > since_ns && !has_newcomer(work_tree, &path, (since_ns, changed), &directories)
     })
 }
 

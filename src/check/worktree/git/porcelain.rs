@@ -1,56 +1,52 @@
 //! `git status --porcelain=v2 --branch -z`, read into what is counted (git-status(1), "Porcelain Format Version 2").
 
-use std::collections::{BTreeSet, HashMap};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Notes to lab-probe: no change of the worktree.
 pub(super) const DECLARATION: &[u8] = b".worktree";
 
-/// A changed tracked path whose worktree content is not what the index holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Edited {
-    /// Relative to the worktree.
-    pub(super) path: Vec<u8>,
+/// A tracked path that differs from HEAD, in the index or in the worktree.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::check::worktree) struct Change {
+    /// Relative to the worktree; of a rename, where it went to.
+    pub(in crate::check::worktree) path: Vec<u8>,
+    /// The index differs from HEAD.
+    pub(in crate::check::worktree) staged: bool,
+    /// The worktree differs from the index.
+    pub(in crate::check::worktree) modified: bool,
     /// Gone from the worktree.
-    pub(super) deleted: bool,
+    pub(in crate::check::worktree) deleted: bool,
+    /// Whether it is a submodule.
+    pub(in crate::check::worktree) submodule: bool,
     /// Mode in the worktree, as git writes it (`100644`).
-    pub(super) mode: Vec<u8>,
+    pub(in crate::check::worktree) mode: Vec<u8>,
+    /// Mode in the index.
+    pub(super) index_mode: Vec<u8>,
+    /// Object id in the index, in hexadecimal.
+    pub(super) index_oid: Vec<u8>,
 }
 
 /// One answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Porcelain {
+pub(in crate::check::worktree) struct Porcelain {
     /// `None` on a branch without commits.
-    pub(super) head: Option<String>,
+    pub(in crate::check::worktree) head: Option<String>,
     /// `None` with a detached HEAD.
-    pub(super) branch: Option<String>,
-    /// The upstream's short name.
-    pub(super) upstream: Option<String>,
-    /// Tracked paths that differ from HEAD, submodules included.
-    pub(super) changed: BTreeSet<Vec<u8>>,
-    /// Those of them that are submodules.
-    pub(super) submodules: Vec<Vec<u8>>,
+    pub(in crate::check::worktree) branch: Option<String>,
+    /// The upstream's short name, whether it exists or not.
+    pub(in crate::check::worktree) upstream: Option<String>,
+    /// Commits ahead of the upstream and behind it; `None` if it does not exist.
+    pub(in crate::check::worktree) ahead_behind: Option<(u64, u64)>,
+    /// Tracked paths that differ from HEAD, submodules included; a rename is one.
+    pub(in crate::check::worktree) changes: Vec<Change>,
     /// Untracked paths; a directory ends in `/`.
-    pub(super) untracked: Vec<Vec<u8>>,
+    pub(in crate::check::worktree) untracked: Vec<Vec<u8>>,
     /// Paths in conflict.
-    pub(super) conflicted: u64,
-    /// Tracked paths whose content in the worktree differs from the index.
-    pub(super) edited: Vec<Edited>,
-    /// Tracked paths in which HEAD and the index differ.
-    pub(super) staged: Vec<Vec<u8>>,
-    /// Staged additions and deletions with their object ids, for finding renames.
-    added: Vec<(Vec<u8>, Vec<u8>)>,
-    deleted: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Renames that git itself reported.
-    renamed: u64,
+    pub(in crate::check::worktree) conflicted: u64,
 }
 
 impl Porcelain {
-    /// The answer of a worktree in which nothing has changed.
-    pub(super) fn clean(head: Option<String>, branch: Option<String>, upstream: Option<String>) -> Porcelain {
-        Porcelain { head, branch, upstream, ..Porcelain::default() }
-    }
-
     /// Reads git's answer; `None` if it is in no known format.
     pub(super) fn parse(answer: &[u8]) -> Option<Porcelain> {
         let mut porcelain = Porcelain::default();
@@ -59,15 +55,20 @@ impl Porcelain {
             match line {
                 b"" => {}
                 [b'#', b' ', header @ ..] => porcelain.take_header(header),
-                [b'1', b' ', rest @ ..] => porcelain.take_ordinary(rest)?,
+                [b'1', b' ', rest @ ..] => {
+                    let [xy, submodule, _, index_mode, mode, _, oid, path] = fields::<8>(rest)?;
+                    porcelain.take(Change::new(xy, submodule, [index_mode, mode], oid, path)?);
+                }
                 [b'2', b' ', rest @ ..] => {
-                    let fields = fields::<9>(rest)?;
-                    porcelain.changed.insert(fields[8].to_owned());
-                    porcelain.staged.push(fields[8].to_owned());
-                    porcelain.renamed += 1;
-                    porcelain.take_edit(fields[0], fields[4], fields[8]);
+                    let [xy, submodule, _, index_mode, mode, _, oid, _, path] = fields::<9>(rest)?;
+                    let change = Change::new(xy, submodule, [index_mode, mode], oid, path)?;
                     // The path it came from stands in a field of its own.
-                    lines.next()?;
+                    let from = lines.next()?.to_owned();
+                    // What became the declaration is gone from where it was.
+                    match change.path == DECLARATION {
+                        true => porcelain.take(Change { path: from, staged: true, ..Change::default() }),
+                        false => porcelain.take(change),
+                    }
                 }
                 [b'u', b' ', ..] => porcelain.conflicted += 1,
                 [b'?', b' ', path @ ..] => porcelain.untracked.push(path.to_owned()),
@@ -75,7 +76,14 @@ impl Porcelain {
                 _ => return None,
             }
         }
+        porcelain.untracked.retain(|path| path != DECLARATION);
         Some(porcelain)
+    }
+
+    fn take(&mut self, change: Change) {
+        if change.path != DECLARATION {
+            self.changes.push(change);
+        }
     }
 
     fn take_header(&mut self, header: &[u8]) {
@@ -84,83 +92,47 @@ impl Porcelain {
             Some(("branch.oid", oid)) if oid != "(initial)" => self.head = Some(oid.to_owned()),
             Some(("branch.head", name)) if name != "(detached)" => self.branch = Some(name.to_owned()),
             Some(("branch.upstream", name)) => self.upstream = Some(name.to_owned()),
+            Some(("branch.ab", numbers)) => {
+                self.ahead_behind = numbers.split_once(' ').and_then(|(ahead, behind)| {
+                    Some((ahead.strip_prefix('+')?.parse().ok()?, behind.strip_prefix('-')?.parse().ok()?))
+                });
+            }
             _ => {}
         }
     }
 
-    /// `<XY> <sub> <mH> <mI> <mW> <hH> <hI> <path>`.
-    fn take_ordinary(&mut self, rest: &[u8]) -> Option<()> {
-        let [xy, submodule, _, _, worktree_mode, head_oid, index_oid, path] = fields::<8>(rest)?;
-        self.changed.insert(path.to_owned());
-        if submodule.starts_with(b"S") {
-            self.submodules.push(path.to_owned());
-        }
-        if xy.first()? != &b'.' {
-            self.staged.push(path.to_owned());
-        }
-        match xy.first()? {
-            b'A' => self.added.push((path.to_owned(), index_oid.to_owned())),
-            b'D' => self.deleted.push((path.to_owned(), head_oid.to_owned())),
-            _ => {}
-        }
-        self.take_edit(xy, worktree_mode, path);
-        Some(())
-    }
-
-    fn take_edit(&mut self, xy: &[u8], worktree_mode: &[u8], path: &[u8]) {
-        if matches!(xy.get(1), Some(b'M' | b'D' | b'T' | b'A')) {
-            let deleted = xy.get(1) == Some(&b'D');
-            self.edited.push(Edited { path: path.to_owned(), deleted, mode: worktree_mode.to_owned() });
-        }
-    }
-
-    /// Adds a tracked file that is known to have changed in the worktree, and only there: nothing of it is staged.
-    pub(super) fn add(&mut self, path: Vec<u8>, deleted: bool, mode: u32) {
-        if path != DECLARATION {
-            self.changed.insert(path.clone());
-        }
-        let mode = if deleted { 0 } else { mode };
-        self.edited.push(Edited { path, deleted, mode: format!("{mode:06o}").into_bytes() });
-    }
-
-    /// Takes out what is no change of this worktree: its `.worktree` file and worktrees nested in it (relative paths).
+    /// Takes out other worktrees that lie in this one (relative paths).
     pub(super) fn forget(&mut self, nested: &[&Path]) {
-        use std::os::unix::ffi::OsStrExt;
-        self.changed.remove(DECLARATION);
-        // A file that became `.worktree`, or came from it, is a change by itself and no half of a rename.
-        self.added.retain(|(path, _)| path != DECLARATION);
-        self.deleted.retain(|(path, _)| path != DECLARATION);
         self.untracked.retain(|path| {
             let bare = path.strip_suffix(b"/").unwrap_or(path);
-            path != DECLARATION && !nested.iter().any(|nested| nested.as_os_str().as_bytes() == bare)
+            !nested.iter().any(|nested| nested.as_os_str().as_bytes() == bare)
         });
     }
 
-    /// Tracked paths that count as changed; a rename is one. Renames without an edit show as a deletion and an addition
-    /// of one object id, which costs nothing to see.
-    pub(super) fn changed_count(&self) -> u64 {
-        self.changed.len() as u64 - self.exact_renames()
+    /// Tracked paths whose content in the worktree differs from the index.
+    pub(in crate::check::worktree) fn modified(&self) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(|change| change.modified)
     }
 
-    /// Whether there are additions and deletions left over that git's own rename detection might pair.
-    pub(super) fn may_hold_further_renames(&self) -> bool {
-        let exact = self.exact_renames();
-        self.renamed == 0 && self.added.len() as u64 > exact && self.deleted.len() as u64 > exact
+    /// Changed and untracked paths.
+    pub(in crate::check::worktree) fn changed(&self) -> u64 {
+        (self.changes.len() + self.untracked.len()) as u64
     }
+}
 
-    fn exact_renames(&self) -> u64 {
-        let mut gone: HashMap<&[u8], u64> = HashMap::new();
-        for (_, oid) in &self.deleted {
-            *gone.entry(oid).or_default() += 1;
-        }
-        let mut renames = 0;
-        for (_, oid) in &self.added {
-            if let Some(left) = gone.get_mut(oid.as_slice()).filter(|left| **left > 0) {
-                *left -= 1;
-                renames += 1;
-            }
-        }
-        renames
+impl Change {
+    fn new(xy: &[u8], submodule: &[u8], [index_mode, mode]: [&[u8]; 2], oid: &[u8], path: &[u8]) -> Option<Change> {
+        let [x, y] = xy.try_into().ok()?;
+        Some(Change {
+            path: path.to_owned(),
+            staged: x != b'.',
+            modified: y != b'.',
+            deleted: y == b'D',
+            submodule: submodule.starts_with(b"S"),
+            mode: mode.to_owned(),
+            index_mode: index_mode.to_owned(),
+            index_oid: oid.to_owned(),
+        })
     }
 }
 
@@ -191,11 +163,14 @@ mod tests {
             format!("# branch.oid {OLD}"),
             "# branch.head topic".into(),
             "# branch.upstream origin/topic".into(),
-            "# branch.ab +? -?".into(),
+            "# branch.ab +3 -14".into(),
+            "# stash 2".into(),
             format!("1 .M N... 100644 100644 100755 {OLD} {OLD} with blanks"),
             format!("1 .D N... 100644 100644 000000 {OLD} {OLD} gone"),
-            format!("1 D. N... 100644 000000 000000 {OLD} 0 old name"),
             format!("1 A. N... 000000 100644 100644 0 {OLD} new name"),
+            format!("1 MM SC.. 160000 160000 160000 {OLD} {NEW} sub"),
+            format!("2 R. N... 100644 100644 100644 {OLD} {NEW} R90 to"),
+            "from".into(),
             format!("u UU N... 100644 100644 100644 100644 {OLD} {OLD} {NEW} both"),
             "? new/".into(),
             "? .worktree".into(),
@@ -204,36 +179,33 @@ mod tests {
         porcelain.forget(&[Path::new("trees/a")]);
         assert_eq!(porcelain.head.as_deref(), Some(OLD));
         assert_eq!(porcelain.branch.as_deref(), Some("topic"));
-        assert_eq!(porcelain.upstream.as_deref(), Some("origin/topic"));
-        assert_eq!(porcelain.changed_count(), 3, "edited, deleted, renamed");
+        assert_eq!((porcelain.upstream.as_deref(), porcelain.ahead_behind), (Some("origin/topic"), Some((3, 14))));
         assert_eq!(porcelain.untracked, [b"new/".to_vec()]);
-        assert_eq!(porcelain.staged, [b"old name".to_vec(), b"new name".to_vec()]);
-        assert_eq!(porcelain.conflicted, 1);
-        assert!(!porcelain.may_hold_further_renames());
-        let edited: Vec<_> = porcelain.edited.iter().map(|e| (e.path.as_slice(), e.deleted)).collect();
-        assert_eq!(edited, [(b"with blanks".as_slice(), false), (b"gone".as_slice(), true)]);
+        assert_eq!((porcelain.changed(), porcelain.conflicted), (6, 1));
+        let of = |chosen: fn(&Change) -> bool| {
+            let paths = porcelain.changes.iter().filter(|change| chosen(change)).map(|c| c.path.escape_ascii());
+            paths.map(|path| path.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(|change| change.staged), ["new name", "sub", "to"]);
+        assert_eq!(of(|change| change.modified), ["with blanks", "gone", "sub"]);
+        assert_eq!(of(|change| change.deleted), ["gone"]);
+        assert_eq!(of(|change| change.submodule), ["sub"]);
     }
 
     #[test]
-    fn a_renamed_and_edited_file_is_left_to_git() {
-        let porcelain = parsed(&[
-            format!("1 D. N... 100644 000000 000000 {OLD} 0 a"),
-            format!("1 A. N... 000000 100644 100644 0 {NEW} b"),
-        ]);
-        assert!(porcelain.may_hold_further_renames());
-        let porcelain = parsed(&[format!("2 R. N... 100644 100644 100644 {OLD} {NEW} R90 b"), "a".into()]);
-        assert_eq!(porcelain.changed_count(), 1);
-    }
-
-    #[test]
-    fn a_file_renamed_from_the_declaration_is_a_change() {
-        let mut porcelain = parsed(&[
-            format!("1 D. N... 100644 000000 000000 {OLD} 0 .worktree"),
-            format!("1 A. N... 000000 100644 100644 0 {OLD} notes"),
-        ]);
-        porcelain.forget(&[]);
-        assert_eq!(porcelain.changed_count(), 1);
-        assert!(!porcelain.may_hold_further_renames());
+    fn what_became_the_declaration_or_came_from_it_is_a_change_and_the_declaration_is_none() {
+        let rename = |to: &str, from: &str| {
+            let porcelain = parsed(&[format!("2 R. N... 100644 100644 100644 {OLD} {OLD} R100 {to}"), from.into()]);
+            porcelain
+                .changes
+                .into_iter()
+                .map(|change| String::from_utf8(change.path).expect("text"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(rename("notes", ".worktree"), ["notes"]);
+        assert_eq!(rename(".worktree", "notes"), ["notes"]);
+        let edited = parsed(&[format!("1 .M N... 100644 100644 100644 {OLD} {OLD} .worktree")]);
+        assert_eq!(edited.changed(), 0);
     }
 
     #[test]

@@ -1,99 +1,54 @@
-//! Where branches point: the upstream's commit, the base's commit, and how far HEAD is from each.
-
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+//! Where branches point: HEAD's commit, the base's commit, and how far they are from each other.
 
 use super::{Git, GitError};
-use crate::fs::read_capped;
-
-/// Distances that are remembered; more only gather when branches move all the time.
-const MAX_DISTANCES: usize = 8;
 
 /// A commit under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tip {
+pub(in crate::check::worktree) struct Tip {
     /// As people write it: `origin/main`.
-    pub(super) name: String,
+    pub(in crate::check::worktree) name: String,
     /// Object id.
-    pub(super) oid: String,
-}
-
-/// The commit that is checked out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Head {
-    /// Object id.
-    pub(super) oid: String,
+    pub(in crate::check::worktree) oid: String,
     /// Object id of its tree.
-    pub(super) tree: Option<String>,
-    /// Committer time, seconds since 1970.
-    pub(super) committed_at: Option<i64>,
+    pub(in crate::check::worktree) tree: Option<String>,
 }
 
-/// HEAD, and what it is compared with.
+/// What HEAD is compared with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Tips {
-    /// HEAD's commit, if it was asked for and is there.
-    pub(super) head: Option<Head>,
-    /// The upstream, if it exists.
-    pub(super) upstream: Option<Tip>,
-    /// The base, if there is one.
-    pub(super) base: Option<Tip>,
-    /// Files in which the refs that were asked for stand, or would stand.
-    pub(super) files: Vec<PathBuf>,
+pub(in crate::check::worktree) struct Tips {
+    /// HEAD's committer time, seconds since 1970.
+    pub(in crate::check::worktree) committed_at: Option<i64>,
+    /// HEAD's tree.
+    pub(in crate::check::worktree) tree: Option<String>,
+    /// What "complete" is merged into, if it exists.
+    pub(in crate::check::worktree) base: Option<Tip>,
 }
 
-/// What [`read`] wants to know.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
-    /// HEAD's commit, or `HEAD` itself; `None` on a branch without commits.
-    pub(super) head: Option<&'a str>,
-    /// Whether upstream and base matter.
-    pub(super) compare: bool,
-    /// The upstream's short name.
-    pub(super) upstream: Option<&'a str>,
-    /// The configured base.
-    pub(super) base: Option<&'a str>,
-    /// Remotes by name.
-    pub(super) remotes: &'a [String],
-}
-
-/// Asks for all of them in one call.
+/// Asks for all of them in one call. `upstream` is the upstream's short name, `base` what is configured.
 ///
 /// # Errors
 /// What git said.
-pub(super) fn read(git: &Git, wanted: Wanted<'_>) -> Result<Tips, GitError> {
-    let upstream: Vec<String> = wanted
-        .upstream
-        .filter(|_| wanted.compare)
-        .map(|name| ["refs/remotes/", "refs/heads/", "refs/"].map(|prefix| format!("{prefix}{name}")).to_vec())
-        .unwrap_or_default();
-    let bases = match wanted.compare {
-        true => base_candidates(wanted.base, wanted.remotes, wanted.upstream),
-        false => Vec::new(),
-    };
-    let names: Vec<&String> = upstream.iter().chain(&bases).collect();
-    let mut input = wanted.head.map_or_else(String::new, |head| format!("{head}\n"));
-    input.extend(names.iter().map(|name| format!("{name}^{{commit}}\n")));
-    if input.is_empty() {
-        return Ok(Tips::default());
-    }
-    let output = git.run(&["cat-file", "--batch", "--buffer"], input.as_bytes())?;
-    let asked = names.len() + usize::from(wanted.head.is_some());
-    let mut commits =
-        parse_batch(&output, asked).ok_or_else(|| GitError::Malformed { command: "cat-file".to_owned() })?.into_iter();
-    let head = if wanted.head.is_some() { commits.next().flatten() } else { None };
-    let found: Vec<Option<String>> = commits.map(|commit| commit.map(|(oid, _)| oid)).collect();
-    let first = |candidates: &[String], from: usize| {
-        candidates
-            .iter()
-            .enumerate()
-            .find_map(|(at, name)| Some(Tip { name: short(name), oid: found.get(from + at)?.clone()? }))
-    };
+pub(in crate::check::worktree) fn read(
+    git: &Git,
+    head: Option<&str>,
+    upstream: Option<&str>,
+    base: Option<&str>,
+    remotes: &[String],
+) -> Result<Tips, GitError> {
+    let bases = base_candidates(base, remotes, upstream);
+    let mut input = head.map_or_else(String::new, |head| format!("{head}\n"));
+    input.extend(bases.iter().map(|name| format!("{name}^{{commit}}\n")));
+    let asked = bases.len() + usize::from(head.is_some());
+    let mut commits = objects(git, input.as_bytes(), asked, "commit")?.into_iter();
+    let head = if head.is_some() { commits.next().flatten() } else { None };
+    let base = bases.iter().zip(commits).find_map(|(name, commit)| {
+        let (oid, content) = commit?;
+        Some(Tip { name: short(name), oid, tree: tree(&content) })
+    });
     Ok(Tips {
-        head: head.map(|(oid, content)| Head { oid, tree: tree(&content), committed_at: committer_time(&content) }),
-        upstream: first(&upstream, 0),
-        base: first(&bases, upstream.len()),
-        files: names.iter().flat_map(|name| ref_files(git, name)).collect(),
+        committed_at: head.as_ref().and_then(|(_, content)| committer_time(content)),
+        tree: head.and_then(|(_, content)| tree(&content)),
+        base,
     })
 }
 
@@ -134,24 +89,21 @@ fn short(name: &str) -> String {
     prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name).to_owned()
 }
 
-/// The loose file of a ref, and of what it points at if it is a symbolic one.
-fn ref_files(git: &Git, name: &str) -> Vec<PathBuf> {
-    let mut files = vec![git.common_dir.join(name)];
-    if name.ends_with("/HEAD")
-        && let Ok(bytes) = read_capped(&files[0], 4096)
-        && let Some(target) = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_prefix("ref: "))
-    {
-        files.push(git.common_dir.join(target.trim_end()));
-    }
-    files
-}
-
 /// Object id and content.
-type Commit = (String, Vec<u8>);
+type Object = (String, Vec<u8>);
+
+/// The objects of these names, one a line; `None` for one that is missing or of another kind.
+///
+/// # Errors
+/// What git said.
+pub(super) fn objects(git: &Git, names: &[u8], count: usize, kind: &str) -> Result<Vec<Option<Object>>, GitError> {
+    let output = git.run(&["cat-file", "--batch", "--buffer"], names)?;
+    parse_batch(&output, count, kind).ok_or_else(|| GitError::Malformed { command: "cat-file".to_owned() })
+}
 
 /// Reads `cat-file --batch`: for each name asked for, `<oid> <type> <size>` and the content, or a line that ends in
 /// `missing` or `ambiguous`.
-fn parse_batch(output: &[u8], asked: usize) -> Option<Vec<Option<Commit>>> {
+fn parse_batch(output: &[u8], asked: usize, kind: &str) -> Option<Vec<Option<Object>>> {
     let mut objects = Vec::with_capacity(asked);
     let mut rest = output;
     while objects.len() < asked {
@@ -160,8 +112,9 @@ fn parse_batch(output: &[u8], asked: usize) -> Option<Vec<Option<Commit>>> {
         rest = &rest[end + 1..];
         let mut words = header.split(' ');
         match (words.next(), words.next(), words.next().and_then(|size| size.parse::<usize>().ok())) {
-            (Some(oid), Some("commit"), Some(size)) => {
-                objects.push(Some((oid.to_owned(), rest.get(..size)?.to_owned())));
+            (Some(oid), Some(found), Some(size)) => {
+                let content = rest.get(..size)?;
+                objects.push((found == kind).then(|| (oid.to_owned(), content.to_owned())));
                 rest = rest.get(size + 1..)?;
             }
             _ => objects.push(None),
@@ -186,36 +139,27 @@ fn committer_time(commit: &[u8]) -> Option<i64> {
     text.rsplit(' ').nth(1)?.parse().ok()
 }
 
-/// Commits that only `head` has and commits that only `other` has, remembered by the two object ids.
+/// Commits that only `head` has and commits that only `other` has.
 ///
 /// # Errors
 /// What git said.
-pub(in crate::check::worktree) fn distance(
-    git: &Git,
-    head: &str,
-    other: &str,
-    known: &mut BTreeMap<String, (u64, u64)>,
-) -> Result<(u64, u64), GitError> {
+pub(in crate::check::worktree) fn distance(git: &Git, head: &str, other: &str) -> Result<(u64, u64), GitError> {
     if head == other {
         return Ok((0, 0));
     }
-    let key = format!("{head}...{other}");
-    if let Some(&distance) = known.get(&key) {
-        return Ok(distance);
-    }
-    let output = git.run(&["rev-list", "--count", "--left-right", &key, "--"], b"")?;
+    let range = format!("{head}...{other}");
+    let output = git.run(&["rev-list", "--count", "--left-right", &range, "--"], b"")?;
     let text = String::from_utf8_lossy(&output);
     let mut numbers = text.split_whitespace().map(str::parse);
     match (numbers.next(), numbers.next()) {
-        (Some(Ok(ahead)), Some(Ok(behind))) => {
-            if known.len() >= MAX_DISTANCES {
-                known.clear();
-            }
-            known.insert(key, (ahead, behind));
-            Ok((ahead, behind))
-        }
+        (Some(Ok(ahead)), Some(Ok(behind))) => Ok((ahead, behind)),
         _ => Err(GitError::Malformed { command: "rev-list".to_owned() }),
     }
+}
+
+/// Whether a ref of the worktree itself exists (`CHERRY_PICK_HEAD`), wherever git keeps it.
+pub(in crate::check::worktree) fn exists(git: &Git, name: &str) -> bool {
+    git.run(&["show-ref", "--verify", "--quiet", name], b"").is_ok()
 }
 
 #[cfg(test)]
@@ -241,11 +185,12 @@ mod tests {
     #[test]
     fn a_batch_holds_missing_names_and_contents_with_line_breaks() {
         let output = b"abc commit 26\ntree x\ncommitter a\n\nhello\n\nx^{commit} missing\ndef commit 0\n\n";
-        let objects = parse_batch(output, 3).expect("parsed");
+        let objects = parse_batch(output, 3, "commit").expect("parsed");
         assert_eq!(objects[0].as_ref().map(|(oid, content)| (oid.as_str(), content.len())), Some(("abc", 26)));
         assert_eq!(objects[1], None);
         assert_eq!(objects[2].as_ref().map(|(oid, _)| oid.as_str()), Some("def"));
-        assert_eq!(parse_batch(b"abc commit 26\ntree", 1), None);
+        assert_eq!(parse_batch(b"abc commit 26\ntree", 1, "commit"), None);
+        assert_eq!(parse_batch(b"abc blob 2\nhi\n", 1, "commit"), Some(vec![None]));
     }
 
     #[test]
