@@ -88,14 +88,17 @@ pub struct PassArgs {
     /// Check, but deliver nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// End the pass by then, whatever hangs ("25s")
+    /// End the pass by then, whatever hangs ("25s"; on a terminal the default is "90s")
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
     pub deadline: Option<Duration>,
+    /// Wait so long for another pass that is under way ("30s", the default where a person waits, else "0s")
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
+    pub wait: Option<Duration>,
 }
 
 /// The options of a pass by their ids, in [`PassArgs`]' order.
 const PASS_OPTIONS: &[&str] =
-    &["once", "only", "fresh", "format", "textfile_dir", "pushgateway", "dry_run", "deadline"];
+    &["once", "only", "fresh", "format", "textfile_dir", "pushgateway", "dry_run", "deadline", "wait"];
 
 /// Reads "30s", "5m", "1h30m", "500ms", "0s".
 ///
@@ -186,9 +189,12 @@ pub struct CheckArgs {
     /// What to print on standard output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: CheckFormat,
-    /// End by then, whatever hangs ("25s")
+    /// End by then, whatever hangs ("25s"; the default is "90s")
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
     pub deadline: Option<Duration>,
+    /// Wait so long for another pass that is under way ("0s": not at all; the default is "30s")
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
+    pub wait: Option<Duration>,
 }
 
 /// What `check` prints.

@@ -13,7 +13,7 @@ use crate::model::delivery::Delivery;
 use crate::model::listing;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Outcome;
-use crate::pass::{self, Performed, Selection, deliver, save};
+use crate::pass::{self, Audience, Performed, Selection, Timing, deliver, save};
 use crate::show;
 use crate::show::style::Style;
 
@@ -29,7 +29,9 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     override_with(&mut settings, &cli.pass)?;
     let format = resolve(cli.pass.format);
     let selection = Selection { kinds: cli.pass.only.clone(), names: Vec::new(), fresh: cli.pass.fresh };
-    let mut performed = pass::perform(&settings, &selection, !cli.global.quiet)?;
+    let audience = if std::io::stdout().is_terminal() { Audience::Person } else { Audience::Timer };
+    let timing = Timing::new(&settings, audience, cli.pass.deadline, cli.pass.wait);
+    let mut performed = pass::perform(&settings, &selection, timing, !cli.global.quiet)?;
     let exposition = metrics::text::render(&performed.snapshot);
     if let (Ok(text), false) = (&exposition, cli.pass.dry_run) {
         performed.warnings.extend(deliver::clashes(&settings.output, text));

@@ -11,10 +11,12 @@ mod lock;
 mod run;
 pub mod save;
 mod select;
+mod timing;
 
 use jiff::Timestamp;
 
 pub use self::select::{Selection, named};
+pub use self::timing::{Audience, Timing};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit;
@@ -52,13 +54,18 @@ pub struct Performed {
 ///
 /// # Errors
 /// Another pass (exit 75), an unknown target name (exit 2), or no threads to be had.
-pub fn perform(settings: &Settings, selection: &Selection, show_progress: bool) -> anyhow::Result<Performed> {
-    let begun = clock::instant();
-    let started_at = clock::now();
+pub fn perform(
+    settings: &Settings,
+    selection: &Selection,
+    timing: Timing,
+    show_progress: bool,
+) -> anyhow::Result<Performed> {
     // A signal from here on ends every child, lets a replacement under way finish, and ends the pass.
     catch_signals()?;
-    let deadline = Deadline::after(settings.probe.deadline);
-    let (lock, mut state_trouble) = lock::take_lock(&settings.probe.state_dir)?;
+    let (lock, mut state_trouble) = lock::take_lock(&settings.probe.state_dir, timing.lock_wait)?;
+    let begun = clock::instant();
+    let started_at = clock::now();
+    let deadline = Deadline::after(timing.deadline);
     let mut loaded = store::load(&settings.probe.state_dir, started_at);
     let mut state = loaded.state;
     if loaded.unreadable {

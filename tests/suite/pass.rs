@@ -183,13 +183,17 @@ fn a_second_pass_is_told_at_once_that_another_one_holds_the_lock() {
     let second = lab.run(["--once"]).expect_code(75);
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(second.stderr().contains("another pass"), "{}", second.stderr());
-    lab.run(["check"]).expect_code(75);
+    let waited = lab.run(["check", "--wait", "100ms"]).expect_code(75);
+    assert!(waited.stderr().contains(&format!("process {},", first.id())), "{}", waited.stderr());
+    lab.config(THREE);
+    let mut waiting = lab.command(["--once", "--wait", "60s"]).stderr(Stdio::null()).spawn().expect("started");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(waiting.try_wait().expect("asked"), None, "it waits");
     first.kill().expect("killed");
     first.wait().expect("reaped");
     // Even SIGKILL of the probe leaves no child, and the lock is free.
     until("nothing is left", || alive(&marker).is_empty());
-    lab.config(THREE);
-    lab.run(["--once"]).expect_code(0);
+    assert_eq!(waiting.wait().expect("ended").code(), Some(0));
 }
 
 #[test]
