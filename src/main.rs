@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use lab_probe::proc::supervisor;
+
 fn main() -> ExitCode {
+    if supervisor::is_wanted(std::env::args_os()) {
+        return supervisor::main();
+    }
     lab_probe::commands::main(std::env::args_os())
 }

@@ -35,6 +35,7 @@ use crate::state::history;
 /// Runs what the command line asks for and says how it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     proc::keep_heap_small();
+    proc::forbid_inspection();
     proc::signals::outlive_file_limits();
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
@@ -43,7 +44,6 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     log::init(cli.global.verbose, cli.global.quiet);
-    proc::forbid_core_dumps();
     let exit = run(&cli).unwrap_or_else(|error| failed(&error));
     proc::signals::give_way();
     exit.into()

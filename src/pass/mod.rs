@@ -91,7 +91,10 @@ pub fn perform(
             selection.takes(target) && (selection.fresh || *turn == Turn::Now || changed())
         })
         .collect();
-    let fates = round.check_all(&targets, &is_due, show_progress)?;
+    let (fates, survivors) = round.check_all(&targets, &is_due, show_progress)?;
+    if !survivors.is_empty() {
+        warnings.push(format!("could not be ended: {}", proc::list_survivors(&survivors)));
+    }
 
     let mut entries: Vec<Entry> = targets
         .into_iter()

@@ -15,7 +15,7 @@ use crate::model::mcp::{McpTarget, Reach};
 use crate::model::observation::NotReached;
 use crate::model::target::{Probe, Target};
 use crate::plan;
-use crate::proc::{self, Permits, ProcessTable};
+use crate::proc::{self, Permits, ProcessTable, Survivor};
 use crate::run::merge::{Checked, Fate};
 use crate::run::pool::{self, Class, Ended, Job, Progress};
 use crate::show::progress::ProgressLine;
@@ -27,6 +27,9 @@ const RESERVE_FOR_FILES: Duration = Duration::from_millis(250);
 /// How long after a check's own deadline the pass still listens for its result: a check that notices the deadline
 /// itself ends its process tree first, and its evidence is better than none.
 const LISTEN_ON: Duration = Duration::from_millis(350);
+
+/// How long after the end of the checks the last of their processes are ended.
+const END_LIMIT: Duration = Duration::from_secs(1);
 
 /// What must remain of the deadline once the checks have ended.
 pub(super) fn reserve(settings: &Settings) -> Duration {
@@ -71,13 +74,13 @@ impl<'a> Round<'a> {
         Round { settings, state, started_at, end, beginning, permits, processes, origins: BTreeMap::new() }
     }
 
-    /// Runs the due checks and says how each target fared, in order.
+    /// Runs the due checks and says how each target fared, in order, and which processes could not be ended.
     pub(super) fn check_all(
         mut self,
         targets: &[Target],
         due: &[bool],
         show_progress: bool,
-    ) -> anyhow::Result<Vec<Fate>> {
+    ) -> anyhow::Result<(Vec<Fate>, Vec<Survivor>)> {
         let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
         let mut ran = Vec::new();
         let mut jobs = Vec::new();
@@ -92,7 +95,7 @@ impl<'a> Round<'a> {
             }
         }
         if jobs.is_empty() {
-            return Ok(fates);
+            return Ok((fates, Vec::new()));
         }
         let names = ran.iter().map(|&index| targets[index].name.clone()).collect();
         let mut line = if show_progress { ProgressLine::for_terminal(names) } else { None };
@@ -108,12 +111,12 @@ impl<'a> Round<'a> {
         })
         .map_err(|error| exit::no_threads(&error))?;
         // Whatever is still running belongs to a check that was cut off, or left its check behind.
-        proc::end_everything();
+        let survivors = proc::end_everything(Deadline::after(self.end.left() + END_LIMIT));
         proc::signals::give_way();
         for (index, ended) in ran.into_iter().zip(ended) {
             fates[index] = Fate::Ran(ended);
         }
-        Ok(fates)
+        Ok((fates, survivors))
     }
 
     /// The check of one target, with everything it needs moved into it.

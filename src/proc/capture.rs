@@ -6,6 +6,7 @@ use super::child::{Exit, Usage};
 use super::child_io::{ChildIo, Event};
 use super::meter::{Meter, Slow};
 use super::spec::{CommandSpec, SpawnError};
+use super::survivors::Survivor;
 use super::tail::Tail;
 use crate::clock::Deadline;
 
@@ -43,6 +44,8 @@ pub struct Captured {
     pub usage: Option<Usage>,
     /// Why it was too slow, if it was and was measured.
     pub slow: Option<Slow>,
+    /// Processes that could not be ended.
+    pub survivors: Vec<Survivor>,
 }
 
 impl Captured {
@@ -53,7 +56,7 @@ impl Captured {
 }
 
 /// Runs a program with `stdin` as its input until it ends, its output passes the limit or the deadline passes. Its
-/// whole tree has ended when this returns, which is at most about a second and a half after the deadline.
+/// whole tree has ended when this returns, at most half a second after the deadline, but for [`Captured::survivors`].
 ///
 /// What a background process still writes once the program itself has ended is not waited for.
 ///
@@ -65,7 +68,7 @@ pub fn capture(
     limits: Limits,
     deadline: Deadline,
 ) -> Result<Captured, SpawnError> {
-    let mut io = ChildIo::start(spec, None)?;
+    let mut io = ChildIo::start(spec, None, deadline)?;
     io.send(stdin.unwrap_or_default());
     let mut stdout = Vec::new();
     let captured = to_its_end(io, limits, deadline, |bytes| stdout.extend_from_slice(bytes), None);
@@ -82,7 +85,7 @@ pub fn capture_while(
     deadline: Deadline,
     mut wanted: impl FnMut() -> bool,
 ) -> Result<Captured, SpawnError> {
-    let io = ChildIo::start(spec, None)?;
+    let io = ChildIo::start(spec, None, deadline)?;
     let mut stdout = Vec::new();
     let captured = to_its_end(io, limits, deadline, |bytes| stdout.extend_from_slice(bytes), Some(&mut wanted));
     Ok(Captured { stdout, ..captured })
@@ -98,7 +101,7 @@ pub fn capture_tail(
     limits: Limits,
     deadline: Deadline,
 ) -> Result<Captured, SpawnError> {
-    let io = ChildIo::start(spec, Some(meter))?;
+    let io = ChildIo::start(spec, Some(meter), deadline)?;
     let mut tail = Tail::default();
     let captured = to_its_end(io, limits, deadline, |bytes| tail.push(bytes), None);
     Ok(Captured { stdout: tail.text().into_bytes(), ..captured })
@@ -139,7 +142,7 @@ fn to_its_end(
     };
     let (stderr, slow) = (io.tail().clone(), io.slow());
     let ended = io.end(deadline);
-    Captured { outcome, stdout: Vec::new(), stderr, usage: ended.usage, slow }
+    Captured { outcome, stdout: Vec::new(), stderr, usage: ended.usage, slow, survivors: ended.survivors }
 }
 
 #[cfg(test)]
@@ -230,6 +233,6 @@ mod tests {
         let deadline = Deadline::after(Duration::from_millis(700));
         let captured = capture(&shell(bomb), None, LIMITS, deadline).expect("started");
         assert_eq!(captured.outcome, Outcome::TimedOut);
-        assert!(captured.usage.is_some(), "every one was reaped by the keeper");
+        assert!(captured.usage.is_some(), "every one was reaped by the supervisor");
     }
 }

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::child::{Child, Exit, Pipes, Usage, spawn};
 use super::meter::{Meter, Slow};
 use super::spec::{CommandSpec, SpawnError};
+use super::survivors::Survivor;
 use super::tail::Tail;
 use crate::clock::Deadline;
 
@@ -57,14 +58,17 @@ pub enum Force {
 }
 
 /// The end of a program and of everything it started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
 pub struct Ended {
     /// How the program itself ended.
     pub exit: Option<Exit>,
-    /// What the tree used; `None` if its keeper was killed.
+    /// What the tree used; `None` if its supervisor was killed.
     pub usage: Option<Usage>,
     /// What it took.
     pub force: Force,
+    /// Processes that could not be ended; they must not be called killed.
+    pub survivors: Vec<Survivor>,
 }
 
 /// A running program and its streams. Dropping it kills the whole tree.
@@ -84,12 +88,12 @@ pub struct ChildIo {
 }
 
 impl ChildIo {
-    /// Starts a program, and measures what it does if there is a meter.
+    /// Starts a program by `deadline`, and measures what it does if there is a meter.
     ///
     /// # Errors
     /// When the program cannot be started.
-    pub fn start(spec: &CommandSpec, meter: Option<Meter>) -> Result<ChildIo, SpawnError> {
-        let (child, pipes) = spawn(spec)?;
+    pub fn start(spec: &CommandSpec, meter: Option<Meter>, deadline: Deadline) -> Result<ChildIo, SpawnError> {
+        let (child, pipes) = spawn(spec, deadline)?;
         let Pipes { stdin, stdout, stderr } = pipes;
         Ok(ChildIo {
             child,
@@ -195,7 +199,7 @@ impl ChildIo {
         if ready.stderr {
             self.drain_stderr();
         }
-        if ready.leash {
+        if ready.supervisor {
             self.child.listen();
         }
         if read_stdout && (ready.stdout || self.exit_to_tell().is_some())
@@ -234,20 +238,20 @@ impl ChildIo {
     fn poll(&self, until: Deadline, read_stdout: bool) -> Ready {
         let stdin = self.stdin.as_ref().filter(|_| self.written < self.outgoing.len());
         let stdout = self.stdout.as_ref().filter(|_| read_stdout);
-        let leash = (!self.child.is_gone()).then(|| self.child.leash());
+        let supervisor = (!self.child.is_gone()).then(|| self.child.socket());
         let wanted = [
             (stdin.map(AsFd::as_fd), PollFlags::OUT),
             (stdout.map(AsFd::as_fd), PollFlags::IN),
             (self.stderr.as_ref().map(AsFd::as_fd), PollFlags::IN),
-            (leash, PollFlags::IN),
+            (supervisor, PollFlags::IN),
         ];
         let mut fds: Vec<PollFd<'_>> =
             wanted.iter().filter_map(|(fd, flags)| Some(PollFd::from_borrowed_fd((*fd)?, *flags))).collect();
         // A failing poll (EINTR, ENOMEM) is one that found nothing; the caller comes again.
         let polled = poll(&mut fds, Some(&timespec(until.left())));
         let mut found = fds.iter().map(|fd| polled.is_ok() && !fd.revents().is_empty());
-        let [stdin, stdout, stderr, leash] = wanted.map(|(fd, _)| fd.is_some() && found.next() == Some(true));
-        Ready { stdin, stdout, stderr, leash }
+        let [stdin, stdout, stderr, supervisor] = wanted.map(|(fd, _)| fd.is_some() && found.next() == Some(true));
+        Ready { stdin, stdout, stderr, supervisor }
     }
 
     fn write(&mut self) {
@@ -301,21 +305,23 @@ impl ChildIo {
 
     /// Ends the program and everything it started, gently first: its standard input is closed, then SIGTERM, then
     /// SIGKILL. Once `deadline` has passed there is no time for more than the signals; the whole takes at most
-    /// about a second and a half more than that.
+    /// half a second more than that.
     pub fn end(mut self, deadline: Deadline) -> Ended {
         self.meter = None;
         self.close_stdin();
         let mut force = Force::None;
+        let mut survivors = Vec::new();
         if !self.drain_until_gone(Deadline::after(STDIN_GRACE).min(deadline)) {
             force = Force::Term;
             self.child.terminate();
             let grace = Deadline::after(TERM_GRACE).min(deadline).max(Deadline::after(HASTY_GRACE));
             if !self.drain_until_gone(grace) {
                 force = Force::Kill;
-                self.child.kill(Deadline::after(super::KILL_LIMIT));
+                let limit = Deadline::after(super::KILL_LIMIT).min(deadline).max(Deadline::after(HASTY_GRACE));
+                survivors = self.child.kill(limit);
             }
         }
-        Ended { exit: self.child.exit(), usage: self.child.usage(), force }
+        Ended { exit: self.child.exit(), usage: self.child.usage(), force, survivors }
     }
 
     /// Reads and forgets both outputs, so that a program that writes on its way out is not held up by a full pipe.
@@ -360,7 +366,7 @@ struct Ready {
     stdin: bool,
     stdout: bool,
     stderr: bool,
-    leash: bool,
+    supervisor: bool,
 }
 
 enum Read {
@@ -379,7 +385,7 @@ fn read(fd: &OwnedFd, chunk: &mut [u8]) -> Read {
 }
 
 /// Rounded up to the next millisecond, so that a wait for the last fraction of one does not spin.
-fn timespec(left: Duration) -> Timespec {
+pub(super) fn timespec(left: Duration) -> Timespec {
     let left = if left.is_zero() { left } else { left + Duration::from_micros(500) };
     Timespec { tv_sec: left.as_secs().min(3600) as i64, tv_nsec: i64::from(left.subsec_nanos()) }
 }

@@ -53,7 +53,7 @@ pub fn pass_through(command: &[OsString], directory: Option<&Path>) -> io::Resul
     if let Some(directory) = directory {
         to_start.current_dir(directory);
     }
-    let mut child = super::child::with_former_core_limit(|| to_start.spawn())?;
+    let mut child = to_start.spawn()?;
     let target = Arc::new(Mutex::new(Pid::from_raw(child.id().cast_signed())));
     let interrupted = Arc::new(AtomicBool::new(false));
     let forwarder = std::thread::Builder::new().name("signals".into()).spawn({
@@ -100,7 +100,7 @@ fn exit_of(status: ExitStatus) -> Exit {
 
 /// The signals this process ignores, a bit each from signal 1 on (`SigIgn`, proc_pid_status(5)); `None` if that
 /// cannot be read.
-pub(super) fn ignored_signals() -> Option<u64> {
+fn ignored_signals() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()

@@ -8,14 +8,19 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use super::{child, sys};
-use crate::fs;
+use super::ending;
+use super::survivors::list;
+use crate::clock::Deadline;
+use crate::{fs, log};
 
 /// A file being replaced gets this long to be whole.
 const SETTLE: Duration = Duration::from_secs(1);
 
+/// All children get this long to be ended.
+const END_LIMIT: Duration = Duration::from_millis(2_500);
+
 /// From now on SIGINT and SIGTERM end the probe in order; a second one ends it at once. Either way no child is left:
-/// keepers end their trees when the probe is gone.
+/// supervisors end their trees when the probe is gone.
 ///
 /// # Errors
 /// When the operating system refuses the handlers or the thread.
@@ -25,8 +30,11 @@ pub fn install() -> io::Result<()> {
         // Held to the end, so that no other replacement begins. Before the children are ended: their checks would
         // take that for an answer, and the pass would go on to deliver it.
         let _settled = fs::settle(SETTLE);
-        child::end_everything();
-        sys::exit_now(128 + signal)
+        let survivors = ending::end_everything(Deadline::after(END_LIMIT));
+        if !survivors.is_empty() {
+            log::warn(format!("could not be ended: {}", list(&survivors)));
+        }
+        signal_hook::low_level::exit(128 + signal)
     })
 }
 

@@ -65,7 +65,8 @@ impl CommandSpec {
     /// The directory the program will start in.
     pub(super) fn directory(&self, environment: &BTreeMap<OsString, OsString>) -> PathBuf {
         match (&self.cwd, environment.get(OsStr::new("HOME"))) {
-            (Some(cwd), _) => cwd.clone(),
+            // A supervisor stands in another directory than the probe.
+            (Some(cwd), _) => std::path::absolute(cwd).unwrap_or_else(|_| cwd.clone()),
             (None, Some(home)) if Path::new(home).is_dir() => home.into(),
             _ => "/".into(),
         }
@@ -113,6 +114,11 @@ pub enum SpawnError {
         /// What it said.
         source: io::Error,
     },
+    /// The process that would have been the program's parent could not be started.
+    NoSupervisor {
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The pass is ending; nothing is started any more.
     Ending,
 }
@@ -132,6 +138,11 @@ impl fmt::Display for SpawnError {
             }
             SpawnError::Malformed { what } => f.write_str(what),
             SpawnError::Refused { file, source } => write!(f, "cannot execute {}: {source}", file.display()),
+            SpawnError::NoSupervisor { source } => write!(
+                f,
+                "cannot start its supervising process (lab-probe itself, through /proc/self/exe): {source}; /proc must be \
+                 mounted, and the limits on processes and open files (ulimit -u, ulimit -n, TasksMax=) not be reached"
+            ),
             SpawnError::Ending => f.write_str("not started: the pass is ending"),
         }
     }
@@ -140,7 +151,9 @@ impl fmt::Display for SpawnError {
 impl std::error::Error for SpawnError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            SpawnError::NoDirectory { source, .. } | SpawnError::Refused { source, .. } => Some(source),
+            SpawnError::NoDirectory { source, .. }
+            | SpawnError::Refused { source, .. }
+            | SpawnError::NoSupervisor { source } => Some(source),
             _ => None,
         }
     }

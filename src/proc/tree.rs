@@ -5,26 +5,28 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::processes::{PROC, Stat, pids};
 use crate::clock::{self, Deadline};
 
 /// Sends a signal to this very process, never to another one that got its number in the meantime.
-pub(super) fn send(process: &Stat, signal: Signal) {
-    let Some(pid) = Pid::from_raw(process.pid) else { return };
+///
+/// # Errors
+/// When the operating system refuses it: the process is another user's.
+pub(super) fn send(process: &Stat, signal: Signal) -> rustix::io::Result<()> {
+    let Some(pid) = Pid::from_raw(process.pid) else { return Ok(()) };
     match pidfd_open(pid, PidfdFlags::empty()) {
         // The descriptor is bound to whoever has the number now; that it is still the same one is seen afterwards.
         Ok(descriptor)
             if Stat::read(Path::new(PROC), process.pid).is_some_and(|now| now.start_ticks == process.start_ticks) =>
         {
-            let _ = pidfd_send_signal(descriptor, signal);
+            pidfd_send_signal(descriptor, signal)
         }
-        Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
-            let _ = rustix::process::kill_process(pid, signal);
-        }
+        Err(Errno::NOSYS | Errno::PERM) => rustix::process::kill_process(pid, signal),
         // Gone.
-        _ => {}
+        _ => Ok(()),
     }
 }
 
@@ -172,54 +174,87 @@ fn any_thread_runs(proc: &Path, pid: i32) -> bool {
 const ROUND: Duration = Duration::from_millis(2);
 
 /// After so many rounds that each found somebody new, the known ones are killed all the same.
-const PATIENCE: u32 = 16;
+const ROUNDS_BEFORE_KILLING: u32 = 16;
 
-/// Kills every descendant of `root` until `is_gone` says so or nothing living is left, or `until` has passed.
+/// Where nobody is left but processes that wait in the kernel, nothing more is expected after so long.
+const STUCK_LIMIT: Duration = Duration::from_millis(300);
+
+/// Kills every descendant of `root` until `is_gone` says so, nothing living is left that a signal could end, or `until`
+/// has passed.
 ///
 /// A process that forks faster than a list of processes can be read is stopped first: what is stopped cannot fork,
 /// so each round leaves fewer that can, and only when a round finds nobody new is everybody killed.
 pub(super) fn kill_all(root: i32, until: Deadline, mut is_gone: impl FnMut() -> bool) {
     let mut stopped: BTreeSet<(i32, u64)> = BTreeSet::new();
     let mut rounds = 0_u32;
+    let mut stuck_until: Option<Deadline> = None;
     while !is_gone() && !until.passed() {
         let living = descendants(root);
         let fresh: Vec<&Stat> = living.iter().filter(|p| !stopped.contains(&(p.pid, p.start_ticks))).collect();
         let settled = fresh.is_empty();
         for process in fresh {
-            send(process, Signal::STOP);
+            let _ = send(process, Signal::STOP);
             stopped.insert((process.pid, process.start_ticks));
         }
         rounds += 1;
-        if settled || rounds.is_multiple_of(PATIENCE) {
-            for process in &living {
-                send(process, Signal::KILL);
-            }
-            std::thread::sleep(ROUND.min(until.left()));
+        if !settled && !rounds.is_multiple_of(ROUNDS_BEFORE_KILLING) {
+            continue;
+        }
+        match kill_each(&living) {
+            Killed::Refused => return,
+            Killed::Stuck if stuck_until.get_or_insert(Deadline::after(STUCK_LIMIT)).passed() => return,
+            Killed::Stuck => {}
+            Killed::Ending => stuck_until = None,
+        }
+        std::thread::sleep(ROUND.min(until.left()));
+    }
+}
+
+/// What one round of killing did.
+enum Killed {
+    /// There is somebody, and nobody may be killed by this user.
+    Refused,
+    /// The same, or those that may be killed wait in the kernel (state D) and do not end before that is over.
+    Stuck,
+    /// Somebody ends, or nobody is left.
+    Ending,
+}
+
+fn kill_each(living: &[Stat]) -> Killed {
+    let mut refused = 0;
+    let mut waiting = 0;
+    for process in living {
+        if send(process, Signal::KILL) == Err(Errno::PERM) {
+            refused += 1;
+        } else if process.state == b'D' {
+            waiting += 1;
         }
     }
+    match living.len() {
+        0 => Killed::Ending,
+        all if refused == all => Killed::Refused,
+        all if refused + waiting == all => Killed::Stuck,
+        _ => Killed::Ending,
+    }
 }
 
-/// Where the time for [`kill_all`] was too short: nobody may stay stopped, for what is stopped never ends. Keepers go on:
-/// they end what they keep when `root` is gone. Everybody else is killed, orphans of a killed keeper included.
-pub(super) fn leave_to_keepers(root: i32) {
-    let (keepers, others): (Vec<Stat>, Vec<Stat>) =
-        descendants(root).into_iter().partition(|process| process.parent == root && runs_this_program(process.pid));
-    release(&keepers, &others);
+/// Where [`kill_all`] could not end everybody: nobody may stay stopped, for what is stopped never ends. Supervisors go on:
+/// they end their trees when `root` is gone. Everybody else is killed, orphans of a killed supervisor included. Returns
+/// these others.
+pub(super) fn leave_to_supervisors(root: i32, supervisors: &BTreeSet<i32>) -> Vec<Stat> {
+    let (supervisors, others): (Vec<Stat>, Vec<Stat>) =
+        descendants(root).into_iter().partition(|process| process.parent == root && supervisors.contains(&process.pid));
+    release(&supervisors, &others);
+    others
 }
 
-fn release(keepers: &[Stat], others: &[Stat]) {
+fn release(supervisors: &[Stat], others: &[Stat]) {
     for process in others {
-        send(process, Signal::KILL);
+        let _ = send(process, Signal::KILL);
     }
-    for keeper in keepers {
-        send(keeper, Signal::CONT);
+    for supervisor in supervisors {
+        let _ = send(supervisor, Signal::CONT);
     }
-}
-
-/// A keeper has executed nothing: it runs what this process runs. Its name anybody could give himself.
-fn runs_this_program(pid: i32) -> bool {
-    let executable = |process: &str| std::fs::read_link(Path::new(PROC).join(process).join("exe")).ok();
-    executable(&pid.to_string()).is_some_and(|its| Some(its) == executable("self"))
 }
 
 #[cfg(test)]
@@ -303,10 +338,8 @@ mod tests {
             assert!(!deadline.passed(), "no grandchild");
         }
         let own = Stat::read(Path::new(PROC), pid).expect("the shell");
-        let this = i32::try_from(std::process::id()).expect("a pid");
-        assert!(runs_this_program(this) && !runs_this_program(pid), "the shell is no keeper");
-        send(&own, Signal::STOP);
-        send(&descendants(pid)[0], Signal::STOP);
+        send(&own, Signal::STOP).expect("sent");
+        send(&descendants(pid)[0], Signal::STOP).expect("sent");
         release(&[own], &descendants(pid));
         while Stat::read(Path::new(PROC), pid).is_some_and(|now| now.state == b'T') || !descendants(pid).is_empty() {
             assert!(!deadline.passed(), "stopped still");

@@ -132,11 +132,11 @@ fn ignore_signals() {
 }
 
 fn signal_parent(signal: Signal) {
-    // What the probe calls its keeper; never the probe itself, and never whoever runs a test by hand.
+    // What the probe calls its supervisor; never the probe itself, and never whoever runs a test by hand.
     let parent: Option<Pid> = getppid();
     let name =
         parent.map(|p| std::fs::read_to_string(format!("/proc/{}/comm", p.as_raw_nonzero())).unwrap_or_default());
-    if let (Some(parent), Some("lab-probe-keep\n")) = (parent, name.as_deref()) {
+    if let (Some(parent), Some("lab-probe-sup\n")) = (parent, name.as_deref()) {
         let _ = kill_process(parent, signal);
     }
 }

@@ -64,16 +64,24 @@ fn a_user_is_told_nothing() {
     }
     let lab = Lab::new();
     lab.config(SERVERS);
+    let run = Run(as_a_user(&lab).output().expect("a pass")).expect_code(0);
+    assert!(!run.stderr().contains("root"), "{}", run.stderr());
+}
+
+/// A pass of the user 12345, if this is root, and else of this one.
+fn as_a_user(lab: &Lab) -> Command {
     // The build's directory may be closed to others.
     let program = lab.path().join("lab-probe");
     std::fs::copy(env!("CARGO_BIN_EXE_lab-probe"), &program).expect("copied");
-    for path in ["", "home", "state", "textfile", "lab-probe.toml"] {
-        chown(lab.path().join(path), Some(12_345), Some(12_345)).expect("given away");
-    }
     let mut command = Command::new(program);
     command.arg("--once").env_clear().env("HOME", lab.home()).env("PATH", "/usr/bin:/bin").current_dir(lab.path());
-    let run = Run(command.uid(12_345).gid(12_345).output().expect("a pass")).expect_code(0);
-    assert!(!run.stderr().contains("root"), "{}", run.stderr());
+    if is_root() {
+        for path in ["", "home", "state", "textfile", "lab-probe.toml"] {
+            chown(lab.path().join(path), Some(12_345), Some(12_345)).expect("given away");
+        }
+        command.uid(12_345).gid(12_345);
+    }
+    command
 }
 
 /// The soft limit of core dumps in the text of `/proc/PID/limits`.
@@ -84,23 +92,45 @@ fn core_limit(path: &Path) -> String {
 }
 
 #[test]
-fn the_probe_and_its_keepers_leave_no_core_dump_and_servers_keep_their_limit() {
+fn programs_keep_the_limit_on_core_dumps() {
     let lab = Lab::new();
-    let out = lab.path().display().to_string();
-    let script = format!(
-        "cat /proc/$$/limits >{out}/program; cat /proc/$PPID/limits >{out}/keeper; \
-         probe=$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status); cat /proc/$probe/limits >{out}/probe"
-    );
+    let script = format!("cat /proc/$$/limits >{}/program", lab.path().display());
     lab.config(&format!(
         "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"x\"\nhealth_command = [\"sh\", \"-c\", {script:?}]\n"
     ));
     // As high as this machine lets it be, which is what a person who hunts a crash would set.
     Run(with_core_dumps(&lab, "--once").output().expect("a pass")).expect_code(0);
     let limit = |name: &str| core_limit(&lab.path().join(name));
-    // Under 1 neither a file is written nor a program given one through a pipe.
-    let none = if limit("before") == "0" { "0" } else { "1" };
-    assert_eq!((limit("probe").as_str(), limit("keeper").as_str()), (none, none));
     assert_eq!(limit("program"), limit("before"));
+}
+
+/// What a server can read of the probe, of its own supervisor and of its neighbour's: all of the same user.
+#[test]
+fn no_server_can_read_the_variables_of_the_probe_or_of_a_supervisor() {
+    let lab = Lab::new();
+    let out = lab.path().display().to_string();
+    let script = format!(
+        "probe=$(sed -n 's/^PPid:[[:space:]]*//p' /proc/$PPID/status); \
+         for pid in $probe $(pgrep -P $probe); do \
+           tr '\\0' ' ' </proc/$pid/cmdline; cat /proc/$pid/environ | tr '\\0' ' '; readlink /proc/$pid/cwd; \
+           head -c1 /proc/$pid/mem; \
+         done >{out}/seen 2>&1; exit 0"
+    );
+    let server = |name: &str, script: &str| {
+        format!(
+            "[[mcp.server]]\nname = {name:?}\nhealth_command = [\"sh\", \"-c\", {script:?}]\nenv = {{ KEY = \"s3cret-of-{name}\" }}\n"
+        )
+    };
+    lab.config(&format!("[mcp]\ndiscover = false\n{}{}", server("spy", &script), server("victim", "sleep 1")));
+    let mut command = as_a_user(&lab);
+    command.env("SECRET", "s3cret-of-the-probe");
+    Run(command.output().expect("a pass")).expect_code(0);
+    let seen = std::fs::read_to_string(lab.path().join("seen")).expect("what was seen");
+    assert!(seen.contains("lab-probe-supervisor"), "{seen}");
+    assert!(!seen.contains("s3cret"), "{seen}");
+    if is_root() {
+        assert!(seen.matches("Permission denied").count() >= 6, "{seen}");
+    }
 }
 
 /// A shell that lets core dumps be as large as may be, and becomes lab-probe.
@@ -112,14 +142,13 @@ fn with_core_dumps(lab: &Lab, args: &str) -> Command {
 }
 
 #[test]
-fn a_recorded_command_keeps_the_limit_on_core_dumps_and_record_has_none() {
+fn a_recorded_command_keeps_the_limit_on_core_dumps() {
     let lab = Lab::new();
-    let script = "cat /proc/$$/limits >program; sleep 0.2; cat /proc/$PPID/limits >recorder";
+    let script = "cat /proc/$$/limits >program";
     lab.write("script", script);
     Run(with_core_dumps(&lab, "record -- sh script").output().expect("a run")).expect_code(0);
     let limit = |name: &str| core_limit(&lab.path().join(name));
     assert_eq!(limit("program"), limit("before"));
-    assert_eq!(limit("recorder"), if limit("before") == "0" { "0" } else { "1" });
 }
 
 #[test]

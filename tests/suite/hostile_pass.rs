@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::harness::Lab;
 use crate::harness::player::{marked_processes, player};
 
-/// In the environment of every server and of the probe itself, whose keepers inherit it: what carries the mark after
+/// In the environment of every server and of the probe itself, whose supervisors inherit it: what carries the mark after
 /// a pass was left behind.
 const MARK: &str = "PLAYER_MARK";
 
@@ -213,7 +213,7 @@ fn signal(probe: &Child, signal: Signal) {
     kill_process(pid, signal).expect("signalled");
 }
 
-/// So long a probe goes on killing on a machine that is too slow for it; then it leaves the rest to the keepers.
+/// So long a probe goes on killing on a machine that is too slow for it; then it leaves the rest to the supervisors.
 const GIVES_UP: Duration = Duration::from_millis(2_500);
 
 fn await_nobody(mark: &str) {

@@ -383,7 +383,7 @@ fn a_server_that_ignores_sigterm_is_up_and_it_is_noted_that_it_had_to_be_killed(
 }
 
 #[test]
-fn a_server_that_stops_its_keeper_is_still_checked_and_ended() {
+fn a_server_that_stops_its_supervisor_is_still_checked_and_ended() {
     let (facts, _) = Case::act("stops-its-parent").run();
     expect(&facts, None);
 }

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::model::mcp::{HealthScript, McpFacts, Transport};
 use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, SpawnError, capture_tail};
+use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, SpawnError, capture_tail, list_survivors};
 
 /// Its exit code counts, whatever it prints; but no more than a server may.
 const LIMITS: Limits = Limits { stdout: CHECK_BYTES as usize };
@@ -40,9 +40,12 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
         Ok(captured) => {
             facts.cpu = captured.usage.map(|usage| usage.cpu);
             facts.max_rss_bytes = captured.usage.map(|usage| usage.max_rss_bytes);
+            if !captured.survivors.is_empty() {
+                facts.notes.push(format!("could not be ended: {}", list_survivors(&captured.survivors)));
+            }
             verdict(&captured)
         }
-        Err(SpawnError::Ending) => return Err(NotReached { had: None }),
+        Err(SpawnError::Ending | SpawnError::NoSupervisor { .. }) => return Err(NotReached { had: None }),
         Err(error) => Some(not_spawned(program, &error)),
     };
     let secrets = evidence::secrets(args, &script.env);

@@ -12,7 +12,7 @@ use crate::model::mcp::{Era, McpFacts, StdioServer, Transport};
 use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
 use crate::model::secret::redact;
-use crate::proc::{ChildIo, CommandSpec, Ended, Exit, Force, Meter, SpawnError};
+use crate::proc::{ChildIo, CommandSpec, Ended, Exit, Force, Meter, SpawnError, list_survivors};
 
 /// Kept of the pass's time for ending a server and reporting, so that the result is out before the pass closes.
 const RESERVE: Duration = Duration::from_millis(400);
@@ -76,9 +76,10 @@ impl Attempt<'_> {
     /// One process, from start to end.
     fn run(&mut self, plan: Plan, meter: Meter) -> Result<(), Stopped> {
         let begun = clock::instant();
-        let io = match ChildIo::start(&spec(self.server), Some(meter)) {
+        let io = match ChildIo::start(&spec(self.server), Some(meter), self.deadline) {
             Ok(io) => io,
-            Err(SpawnError::Ending) => return Err(Stopped::NotReached(None)),
+            // Not the server's doing.
+            Err(SpawnError::Ending | SpawnError::NoSupervisor { .. }) => return Err(Stopped::NotReached(None)),
             Err(error) => return Err(Stopped::Failed(not_spawned(&self.server.command, &error))),
         };
         let mut talk = Talk::new(io, begun);
@@ -133,12 +134,15 @@ impl Attempt<'_> {
             self.facts.max_rss_bytes = Some(self.facts.max_rss_bytes.unwrap_or_default().max(usage.max_rss_bytes));
         }
         let note = match (ended.force, ended.exit) {
-            (Force::Kill, Some(Exit::Signal(libc::SIGKILL))) if !exited_before => "ignored SIGTERM and was killed",
-            (Force::Kill, _) => "left processes behind that ignored SIGTERM and were killed",
-            (Force::Term, Some(Exit::Code(_))) if exited_before => "left processes behind",
+            _ if !ended.survivors.is_empty() => format!("could not be ended: {}", list_survivors(&ended.survivors)),
+            (Force::Kill, Some(Exit::Signal(libc::SIGKILL))) if !exited_before => {
+                "ignored SIGTERM and was killed".into()
+            }
+            (Force::Kill, _) => "left processes behind that ignored SIGTERM and were killed".into(),
+            (Force::Term, Some(Exit::Code(_))) if exited_before => "left processes behind".into(),
             _ => return,
         };
-        self.facts.notes.push(note.to_owned());
+        self.facts.notes.push(note);
     }
 }
 
@@ -159,6 +163,7 @@ pub(super) fn not_spawned(command: &str, error: &SpawnError) -> Failure {
         | SpawnError::NoDirectory { .. }
         | SpawnError::Malformed { .. }
         | SpawnError::Refused { .. }
+        | SpawnError::NoSupervisor { .. }
         | SpawnError::Ending => Reason::SpawnFailed,
     };
     let failure = Failure::new(reason, error.to_string());

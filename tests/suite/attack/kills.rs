@@ -1,7 +1,7 @@
 //! SIGKILL at every system call of a pass, and at random moments.
 //!
 //! What must hold afterwards: textfile and state are whole, old or new; the next pass is normal, its counters exact;
-//! and no process is left. The keepers see to the last: each holds a leash that closes when the probe dies, and ends
+//! and no process is left. The supervisors see to the last: each holds a socket that closes when the probe dies, and ends
 //! what it keeps. Neither the next pass nor a control group is needed for it here.
 
 use std::collections::BTreeMap;

@@ -16,7 +16,7 @@ use lab_probe::state::store::{self, State};
 use crate::harness::player::{marked_processes, player};
 use crate::harness::{Lab, Run, git};
 
-/// In the environment of the probe, so of its keepers, and of every server.
+/// In the environment of the probe, so of its supervisors, and of every server.
 const MARK: &str = "LAB_PROBE_TEST_SCENE";
 
 pub(super) struct Scene {

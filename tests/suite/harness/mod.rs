@@ -17,6 +17,7 @@ use std::time::Duration;
 use lab_probe::check::{Context, Start};
 use lab_probe::clock::{self, Deadline};
 use lab_probe::proc::Permits;
+use lab_probe::proc::supervisor::use_executable;
 use tempfile::TempDir;
 
 /// The context of a check whose turn is at once, in a pass that ends at `pass`.
@@ -26,6 +27,8 @@ pub(crate) fn context(timeout: Duration, pass: Deadline) -> Context {
 
 /// The context of a check that waits for its turn, until the end of the pass.
 pub(crate) fn queued(timeout: Duration, pass: Deadline, permits: &Arc<Permits>) -> Context {
+    // A check starts lab-probe once more as supervisor; this is another program.
+    use_executable(env!("CARGO_BIN_EXE_lab-probe"));
     Context::new(timeout, pass, clock::now(), Start::new(permits, Some(permits.ticket()), pass, pass.left()))
 }
 

@@ -24,16 +24,22 @@ pub(crate) fn player() -> &'static Path {
 }
 
 /// Processes, zombies included, that were started with `NAME=value` in their environment, whatever they have done
-/// since: the kernel shows the environment at the start of a process.
+/// since: the kernel shows the environment at the start of a process. Besides, supervisors whose probe is gone; their
+/// own environment is empty.
 pub(crate) fn marked_processes(name: &str, value: &str) -> Vec<String> {
     let mark = format!("{name}={value}");
     let of = |pid: &Path| -> Option<String> {
+        let line = std::fs::read(pid.join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
         let environment = std::fs::read(pid.join("environ")).ok()?;
         let marked = environment.split(|&b| b == 0).any(|variable| variable == mark.as_bytes());
-        marked.then(|| {
-            let line = std::fs::read(pid.join("cmdline")).unwrap_or_default();
-            format!("{} {}", pid.display(), String::from_utf8_lossy(&line).replace('\0', " "))
-        })
+        (marked || is_orphaned_supervisor(&line)).then(|| format!("{} {line}", pid.display()))
     };
     std::fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| of(&entry.path())).collect()
+}
+
+/// Whether this command line is that of a supervisor whose probe has ended.
+fn is_orphaned_supervisor(command_line: &str) -> bool {
+    let probe = command_line.strip_prefix("lab-probe-supervisor ").map(str::trim);
+    probe.is_some_and(|probe| !Path::new("/proc").join(probe).exists())
 }

@@ -1,0 +1,217 @@
+//! The supervisor: the parent of one program that is started for a check, and of everything that program starts.
+//!
+//! It is this binary once more, in a process of its own, without arguments or variables worth reading:
+//!
+//! ```text
+//! probe ──socket── supervisor (own session, child subreaper, not dumpable)
+//!                    └── the program (own process group, dies with the supervisor) ── …
+//! ```
+//!
+//! A child subreaper (PR_SET_CHILD_SUBREAPER) becomes the parent of every process of its tree whose own parent has
+//! ended, however often it forks or calls setsid. So the supervisor knows exactly which processes belong to the check,
+//! its accumulated usage is that of the whole tree, and when its socket closes, because the probe is done or was
+//! killed, it ends the whole tree. It shares no memory with the probe: an out-of-memory kill of the probe leaves it
+//! alive. Signals that a program sends to its group, its session or everybody do not end it; SIGSTOP and SIGKILL,
+//! which nobody can refuse, the probe notices.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    DumpableBehavior, Resource, WaitOptions, getpid, getrlimit, set_child_subreaper, set_dumpable_behavior, setrlimit,
+    setsid, wait,
+};
+use signal_hook::consts::{SIGBUS, SIGCHLD, SIGSYS, SIGTRAP};
+
+use super::protocol::{Report, Request};
+use super::{sys, tree};
+use crate::clock::Deadline;
+
+/// The first word of a supervisor's command line, by which `ps` shows it. The second one is the probe's process.
+const NAME: &str = "lab-probe-supervisor";
+
+/// The same where there is room for fifteen bytes (PR_SET_NAME).
+const SHORT_NAME: &std::ffi::CStr = c"lab-probe-sup";
+
+/// So long a supervisor tries to end what a probe has left behind.
+const LAST_ATTEMPTS: Duration = Duration::from_secs(10);
+
+/// The standard signals (signal(7)).
+const SIGNALS: std::ops::RangeInclusive<i32> = 1..=31;
+
+/// Starts a supervisor that has the other end of `socket`.
+pub(super) fn start(socket: UnixStream) -> io::Result<std::process::Child> {
+    let mut command = executable();
+    command.env_clear().current_dir("/").stdin(OwnedFd::from(socket)).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn()
+}
+
+/// The file that this process runs, also when it has been replaced since.
+#[cfg(not(test))]
+fn executable() -> Command {
+    let mut command = Command::new(EXECUTABLE.get().map_or("/proc/self/exe".as_ref(), std::path::PathBuf::as_path));
+    command.arg0(NAME).arg(std::process::id().to_string());
+    command
+}
+
+/// The test program runs one of its tests: the one that becomes a supervisor.
+#[cfg(test)]
+fn executable() -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0(NAME).args(["--exact", "proc::supervisor::tests::a_supervisor", "--test-threads=1"]);
+    command
+}
+
+/// Another file than this process's own, which must be lab-probe.
+static EXECUTABLE: std::sync::OnceLock<std::path::PathBuf> = std::sync::OnceLock::new();
+
+/// For programs that link the library and are not lab-probe itself (tests, benchmarks): the file of lab-probe, which
+/// is executed as supervisor.
+pub fn use_executable(file: impl Into<std::path::PathBuf>) {
+    let _ = EXECUTABLE.set(file.into());
+}
+
+/// Whether this process was started to be a supervisor; `arguments` are its own, with its name.
+pub fn is_wanted(mut arguments: impl Iterator<Item = OsString>) -> bool {
+    arguments.next().is_some_and(|name| name == NAME)
+}
+
+/// A supervisor's whole life. Returns once its tree has ended. Fails when standard input is no socket with a request:
+/// somebody else than the probe has started it.
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            crate::log::error(format!("lab-probe was started as {NAME}, which only lab-probe itself can use: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> io::Result<()> {
+    sys::close_inherited_files();
+    isolate()?;
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let (request, streams) = Request::receive(&socket)?;
+    let (child_ended, notify) = UnixStream::pair()?;
+    child_ended.set_nonblocking(true)?;
+    signal_hook::low_level::pipe::register(SIGCHLD, notify)?;
+    let started = start_program(&request, streams);
+    drop(request);
+    match started {
+        Ok(program) => {
+            let supervisor = Supervisor { socket, child_ended, program };
+            supervisor.tell(Report::Started(program));
+            supervisor.supervise();
+        }
+        Err(error) => {
+            let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
+            let _ = write!(&socket, "{}", Report::Refused(errno));
+        }
+    }
+    Ok(())
+}
+
+/// Out of the reach of the programs to come.
+fn isolate() -> io::Result<()> {
+    // Its memory holds the program's variables: no other process of the user may read it, and no core dump is made.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let _ = rustix::thread::set_name(SHORT_NAME);
+    // A session of its own, without a controlling terminal: a program that wants a passphrase fails at once instead
+    // of asking in the middle of somebody's table.
+    let _ = setsid();
+    set_child_subreaper(Some(getpid()))?;
+    // A handler that does nothing, instead of blocking or ignoring: programs would inherit those, while exec drops
+    // handlers. What the probe itself ignores (nohup) is so undone as well. Not for what a fault raises.
+    let faults = [SIGBUS, SIGTRAP, SIGSYS];
+    let refusable = |signal: &i32| !signal_hook::consts::FORBIDDEN.contains(signal) && !faults.contains(signal);
+    for signal in SIGNALS.filter(refusable) {
+        let _ = signal_hook::flag::register(signal, Arc::default());
+    }
+    Ok(())
+}
+
+/// Executes the program; returns its process.
+fn start_program(request: &Request, [stdin, stdout, stderr]: [OwnedFd; 3]) -> io::Result<i32> {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = request.soft_files;
+    setrlimit(Resource::Nofile, files)?;
+    let mut command = Command::new(&request.file);
+    command.arg0(&request.name).args(&request.args).env_clear().current_dir(&request.directory).process_group(0);
+    command.envs(request.environment.iter().map(|(name, value)| (name, value)));
+    command.stdin(stdin).stdout(stdout).stderr(stderr);
+    sys::die_with_this_process(&mut command);
+    Ok(command.spawn()?.id().cast_signed())
+}
+
+struct Supervisor {
+    socket: UnixStream,
+    /// Readable when a child has ended.
+    child_ended: UnixStream,
+    program: i32,
+}
+
+impl Supervisor {
+    /// Waits for the end of the tree, or ends it when the probe has closed its end of the socket.
+    fn supervise(&self) {
+        while !self.reap() {
+            let mut fds = [&self.socket, &self.child_ended].map(|fd| PollFd::new(fd, PollFlags::IN));
+            let polled = poll(&mut fds, None);
+            // The probe sends nothing more: what can be read is the end.
+            if polled.is_ok() && !fds[0].revents().is_empty() {
+                tree::kill_all(getpid().as_raw_nonzero().get(), Deadline::after(LAST_ATTEMPTS), || self.reap());
+                return;
+            }
+            let _ = (&self.child_ended).read(&mut [0; 64]);
+        }
+    }
+
+    /// Waits for whoever has ended; returns whether nobody is left, and tells the probe so.
+    fn reap(&self) -> bool {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == self.program => {
+                    self.tell(Report::Exited(status.as_raw()));
+                }
+                Ok(Some(_)) | Err(Errno::INTR) => {}
+                Err(Errno::CHILD) => {
+                    self.tell(Report::Done(sys::usage_of_children()));
+                    return true;
+                }
+                Ok(None) | Err(_) => return false,
+            }
+        }
+    }
+
+    /// The probe may be gone; nothing follows from that here.
+    fn tell(&self, report: Report) {
+        let _ = (&self.socket).write_all(report.to_string().as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Started by [`executable`] this is a supervisor. Started by the test harness it tests what one does to which
+    /// nobody speaks.
+    #[test]
+    fn a_supervisor() {
+        if is_wanted(std::env::args_os()) {
+            let ended = run();
+            signal_hook::low_level::exit(i32::from(ended.is_err()));
+        }
+        let (here, there) = UnixStream::pair().expect("a socket");
+        let mut alone = start(there).expect("started");
+        drop(here);
+        assert_eq!(alone.wait().expect("ended").code(), Some(1));
+    }
+}
