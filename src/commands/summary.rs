@@ -14,8 +14,9 @@ use crate::log;
 use crate::model::secret::Secret;
 use crate::show::Day;
 use crate::show::summary::{Markup, report};
-use crate::sink::telegram::{self, Chat};
-use crate::state::{history, lock, sent};
+use crate::sink::telegram::{self, Chat, Outcome};
+use crate::state::sent::{self, Sent};
+use crate::state::{history, lock};
 
 /// A report is sent within this, waits that Telegram asks for included.
 const SENDING: Duration = Duration::from_secs(150);
@@ -55,10 +56,12 @@ pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
     }
 }
 
-/// Sends what has not been sent of the day's report yet. A message counts as sent once Telegram has said so.
+/// Sends what has not been sent of the day's report yet. Each message is remembered as handed over, outcome unknown,
+/// before it is: whatever ends this process then, no message is sent twice.
 fn send(settings: &Settings, day: &Day) -> anyhow::Result<Exit> {
     let chat = chat(&settings.telegram)?;
-    let directory = history::directory(&settings.probe.state_dir);
+    let state_dir = &settings.probe.state_dir;
+    let directory = history::directory(state_dir);
     // Two that run at once would both find nothing sent.
     let _lock = match lock::take(&directory) {
         Ok(lock) => lock,
@@ -67,27 +70,49 @@ fn send(settings: &Settings, day: &Day) -> anyhow::Result<Exit> {
             return Err(exit::refused("nothing is sent, because it cannot be remembered in", &directory, error));
         }
     };
-    let already = sent::parts(&settings.probe.state_dir, &day.date).map_err(|error| {
+    let mut sent = sent::of(state_dir, &day.date).map_err(|error| {
         exit::refused("nothing is sent, because what was sent cannot be read in", &directory, error)
     })?;
-    if already == sent::ALL {
+    if sent.whole {
         log::info(format!("the report of {} has been sent before", day.date));
         return Ok(Exit::Done);
     }
-    // On a disk that is full for hours the same report would be sent at every try.
-    sent::remember(&settings.probe.state_dir, &day.date, already)
-        .map_err(|error| exit::refused("nothing is sent, because it cannot be remembered in", &directory, error))?;
+    let remember = |sent: &Sent, what: &str| {
+        sent::remember(state_dir, &day.date, sent).map_err(|error| exit::refused(what, &directory, error))
+    };
     let messages = telegram::split(&report(day, Markup::Html));
     let deadline = Deadline::after(SENDING);
-    for (index, message) in messages.iter().enumerate().skip(already as usize) {
-        telegram::send(&chat, message, deadline)?;
-        let done = if index + 1 == messages.len() { sent::ALL } else { index as u32 + 1 };
-        sent::remember(&settings.probe.state_dir, &day.date, done).map_err(|error| {
-            exit::refused("the report was sent, but that cannot be remembered in", &directory, error)
-        })?;
+    let mut why = None;
+    for (index, message) in messages.iter().enumerate().skip(sent.messages as usize) {
+        let number = index as u32 + 1;
+        let before = sent.clone();
+        sent.messages = number;
+        sent.unknown.push(number);
+        sent.whole = index + 1 == messages.len();
+        // On a disk that is full for hours the same report would be sent at every try.
+        remember(&sent, "nothing more is sent, because it cannot be remembered in")?;
+        match telegram::send(&chat, message, deadline) {
+            Ok(Outcome::Sent) => {
+                sent.unknown.pop();
+                remember(&sent, "the report was sent, but that cannot be remembered in")?;
+            }
+            Ok(Outcome::Unknown(reason)) => why = Some(reason),
+            Err(error) => {
+                remember(&before, "the report was not sent, and that cannot be remembered in")?;
+                return Err(error);
+            }
+        }
     }
-    log::info(format!("sent the report of {}", day.date));
-    Ok(Exit::Done)
+    if sent.unknown.is_empty() {
+        log::info(format!("sent the report of {}", day.date));
+        return Ok(Exit::Done);
+    }
+    let numbers = sent.unknown.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let why = why.unwrap_or_else(|| "an earlier attempt was interrupted".into());
+    Err(exit::trouble(
+        format!("it is not known whether Telegram took message {numbers} of {}: {why}", messages.len()),
+        "look into the chat; no message of this report is sent again",
+    ))
 }
 
 /// The chat, from the configuration or from systemd credentials.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(super) struct Shared {
     pub(super) decoded: AtomicU64,
     /// Connections made so far: tells a reused one from a new one.
     pub(super) dials: AtomicU64,
+    /// Whether a byte of a request may have left.
+    pub(super) sent: AtomicBool,
     /// When the certificate of the newest TLS connection ends, unix seconds; 0 while there was none.
     pub(super) not_after: AtomicI64,
     /// Sockets in use, so that [`super::Client::hang_up`] can end reads of another thread.
@@ -355,6 +357,7 @@ impl Transport for Wire {
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.line().deadline = deadline_of(timeout);
+        self.line().shared.sent.store(true, Ordering::Relaxed);
         self.write_out(amount).map_err(wire_error)?;
         self.fresh = false;
         Ok(())

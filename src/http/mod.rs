@@ -16,7 +16,7 @@ mod tls;
 use std::fmt;
 use std::net::Shutdown;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ureq::http;
@@ -116,6 +116,7 @@ impl Client {
             received: AtomicU64::new(0),
             decoded: AtomicU64::new(0),
             dials: AtomicU64::new(0),
+            sent: AtomicBool::new(false),
             not_after: AtomicI64::new(0),
             sockets: Mutex::new(Vec::new()),
         });
@@ -141,6 +142,11 @@ impl Client {
     /// When the certificate of the newest TLS connection ends, unix seconds.
     pub fn certificate_end(&self) -> Option<i64> {
         Some(self.shared.not_after.load(Ordering::Relaxed)).filter(|&at| at != 0)
+    }
+
+    /// Whether anything of a request may have reached the other side: without, a failed request certainly did nothing.
+    pub fn has_sent(&self) -> bool {
+        self.shared.sent.load(Ordering::Relaxed)
     }
 
     /// Ends every connection at once; reads and writes under way in other threads fail.

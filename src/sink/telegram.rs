@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::clock::Deadline;
 use crate::exit;
-use crate::http::{Client, ClientOptions, Method, Request};
+use crate::http::{Client, ClientOptions, ErrorKind, Method, Request};
 use crate::model::secret::{Secret, redact};
 
 /// The longest message the Bot API takes, in UTF-16 code units after parsing; counted before parsing here, which is
@@ -66,11 +66,20 @@ fn add(messages: &mut Vec<String>, piece: &str) {
     }
 }
 
-/// Sends one message in HTML mode.
+/// What is known of a message that did not fail.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The Bot API has taken it.
+    Sent,
+    /// It was handed over and the answer was lost or says nothing; why. It may be in the chat: never send it again.
+    Unknown(String),
+}
+
+/// Sends one message in HTML mode. Repeats only what certainly did not arrive.
 ///
 /// # Errors
-/// What the Bot API said, the token taken out; what to do.
-pub fn send(chat: &Chat, html: &str, deadline: Deadline) -> anyhow::Result<()> {
+/// A message that certainly was not taken: what the Bot API said, the token taken out; what to do.
+pub fn send(chat: &Chat, html: &str, deadline: Deadline) -> anyhow::Result<Outcome> {
     let address = format!("{}/bot{}/sendMessage", chat.api_url.expose().trim_end_matches('/'), chat.token.expose());
     let Ok(url) = Url::parse(&address) else {
         return Err(exit::trouble("the address of the Bot API cannot be used", "correct [telegram] api_url"));
@@ -84,7 +93,7 @@ pub fn send(chat: &Chat, html: &str, deadline: Deadline) -> anyhow::Result<()> {
     .to_string();
     for attempt in 1.. {
         match attempt_at(chat, &url, &body, deadline)? {
-            Attempt::Sent => return Ok(()),
+            Attempt::Over(outcome) => return Ok(outcome),
             Attempt::Again(wait, _) if attempt < ATTEMPTS && wait <= MOST_PATIENCE && wait < deadline.left() => {
                 std::thread::sleep(wait);
             }
@@ -93,11 +102,12 @@ pub fn send(chat: &Chat, html: &str, deadline: Deadline) -> anyhow::Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(Outcome::Sent)
 }
 
 enum Attempt {
-    Sent,
+    Over(Outcome),
+    /// It certainly was not taken; worth another attempt after this time.
     Again(Duration, String),
 }
 
@@ -106,24 +116,31 @@ fn attempt_at(chat: &Chat, url: &Url, body: &str, deadline: Deadline) -> anyhow:
     secrets.push(chat.token.clone());
     let clean = |text: &str| redact(text, &secrets);
     let client = Client::new(url, ClientOptions::default());
-    let request = Request::new(Method::Post, url).header("content-type", "application/json").body(body.as_bytes());
+    let mut request = Request::new(Method::Post, url).header("content-type", "application/json").body(body.as_bytes());
+    // The Bot API does not redirect; whoever does is not it, and would get the token.
+    request.follow = false;
     let answer = client.send(&request, deadline.sooner(ONE_ATTEMPT)).and_then(|mut answer| {
         let bytes = answer.body.read_up_to(MOST_ANSWER_BYTES)?;
         Ok((answer.status, bytes))
     });
+    let unknown = |why: String| Ok(Attempt::Over(Outcome::Unknown(why)));
     let (status, bytes) = match answer {
         Ok(answer) => answer,
-        Err(error) => return Ok(Attempt::Again(Duration::from_secs(2), clean(&error.detail))),
+        Err(error) if client.has_sent() => return unknown(clean(&error.detail)),
+        Err(error) => return not_sent(error.kind, clean(&error.detail), error.hint),
     };
     let reply: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
     let said = clean(reply["description"].as_str().unwrap_or("no reason given"));
     match status {
-        200 if reply["ok"] == true => Ok(Attempt::Sent),
+        200 if reply["ok"] == true => Ok(Attempt::Over(Outcome::Sent)),
+        // A gateway says so when it has lost the answer of what is behind it.
+        200 | 500..=599 if reply["ok"] != false || status >= 500 => {
+            unknown(format!("Telegram answered HTTP {status}: {said}"))
+        }
         429 => {
             let wait = reply["parameters"]["retry_after"].as_u64().unwrap_or(5);
             Ok(Attempt::Again(Duration::from_secs(wait), format!("Telegram asks to wait {wait} s: {said}")))
         }
-        500..=599 => Ok(Attempt::Again(Duration::from_secs(2), format!("Telegram answered HTTP {status}: {said}"))),
         401 | 404 => Err(exit::trouble(
             format!("Telegram does not know this bot (HTTP {status}: {said})"),
             "check the token in [telegram] token_file or the credential telegram-token",
@@ -132,6 +149,16 @@ fn attempt_at(chat: &Chat, url: &Url, body: &str, deadline: Deadline) -> anyhow:
             format!("Telegram refused the message (HTTP {status}: {said})"),
             "check [telegram] chat_id, and that the bot may write there",
         )),
+    }
+}
+
+/// No byte of the request has left. A connection may come about later; a certificate or an address stays as it is.
+fn not_sent(kind: ErrorKind, detail: String, hint: Option<&str>) -> anyhow::Result<Attempt> {
+    match kind {
+        ErrorKind::Connect | ErrorKind::Timeout => Ok(Attempt::Again(Duration::from_secs(2), detail)),
+        ErrorKind::Tls | ErrorKind::Request | ErrorKind::TooLarge | ErrorKind::Protocol | ErrorKind::Redirect => {
+            Err(exit::trouble(detail, hint.unwrap_or("check [telegram] api_url")))
+        }
     }
 }
 

@@ -1,23 +1,56 @@
-//! Which reports have been sent, so that none is sent twice: `history/sent.json`, the parts of each day.
+//! What was sent of each day's report, so that nothing is sent twice: `history/sent.json`.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::history::directory;
 use crate::fs;
 
-/// All parts of a report.
-pub const ALL: u32 = u32::MAX;
-
 /// Days remembered; far more than reports can be asked for.
 const DAYS: usize = 400;
+
+/// What was sent of one report.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, from = "Stored")]
+pub struct Sent {
+    /// Messages handed over, from the first on.
+    pub messages: u32,
+    /// Messages among them, from 1, of which it is not known whether they arrived.
+    pub unknown: Vec<u32>,
+    /// Whether that is all of the report.
+    pub whole: bool,
+}
+
+/// The two forms of the file: up to 0.1 there was the number of messages, or the largest number for all.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Number(u32),
+    Table {
+        messages: u32,
+        #[serde(default)]
+        unknown: Vec<u32>,
+        whole: bool,
+    },
+}
+
+impl From<Stored> for Sent {
+    fn from(stored: Stored) -> Sent {
+        match stored {
+            Stored::Number(messages) => Sent { messages, unknown: Vec::new(), whole: messages == u32::MAX },
+            Stored::Table { messages, unknown, whole } => Sent { messages, unknown, whole },
+        }
+    }
+}
 
 fn path(state_dir: &Path) -> PathBuf {
     directory(state_dir).join("sent.json")
 }
 
-fn load(state_dir: &Path) -> io::Result<BTreeMap<String, u32>> {
+fn load(state_dir: &Path) -> io::Result<BTreeMap<String, Sent>> {
     match fs::read_capped(&path(state_dir), 1 << 20) {
         // A damaged file cannot tell what was sent: better a report twice than never again one.
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
@@ -26,23 +59,43 @@ fn load(state_dir: &Path) -> io::Result<BTreeMap<String, u32>> {
     }
 }
 
-/// How many parts of a day's report have been sent, or [`ALL`].
+/// What was sent of a day's report.
 ///
 /// # Errors
 /// What the operating system refused.
-pub fn parts(state_dir: &Path, day: &str) -> io::Result<u32> {
-    Ok(load(state_dir)?.get(day).copied().unwrap_or(0))
+pub fn of(state_dir: &Path, day: &str) -> io::Result<Sent> {
+    Ok(load(state_dir)?.remove(day).unwrap_or_default())
 }
 
-/// Remembers that so many parts have been sent.
+/// Remembers what was sent of a day's report.
 ///
 /// # Errors
 /// What the operating system refused.
-pub fn remember(state_dir: &Path, day: &str, parts: u32) -> io::Result<()> {
-    let mut sent = load(state_dir)?;
-    sent.insert(day.to_owned(), parts);
-    while sent.len() > DAYS {
-        sent.pop_first();
+pub fn remember(state_dir: &Path, day: &str, sent: &Sent) -> io::Result<()> {
+    let mut days = load(state_dir)?;
+    days.insert(day.to_owned(), sent.clone());
+    while days.len() > DAYS {
+        days.pop_first();
     }
-    fs::replace(&path(state_dir), &serde_json::to_vec(&sent)?, 0o600)
+    fs::replace(&path(state_dir), &serde_json::to_vec(&days)?, 0o600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_comes_back_and_the_former_numbers_are_understood() {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        std::fs::create_dir(directory(state.path())).expect("a directory");
+        let old = format!("{{\"2026-11-24\": 2, \"2026-11-25\": {}}}", u32::MAX);
+        std::fs::write(path(state.path()), old).expect("written");
+        let sent = Sent { messages: 3, unknown: vec![2], whole: true };
+        remember(state.path(), "2026-11-26", &sent).expect("remembered");
+        let of = |day| of(state.path(), day).expect("read");
+        assert_eq!(of("2026-11-24"), Sent { messages: 2, ..Sent::default() });
+        assert!(of("2026-11-25").whole);
+        assert_eq!(of("2026-11-26"), sent);
+        assert_eq!(of("2026-11-27"), Sent::default());
+    }
 }

@@ -19,8 +19,8 @@ name = "bad"
 health_command = ["false"]
 "#;
 
-/// A Bot API on loopback: answers each request with the next of `answers` (the last one again and again), and hands on
-/// what it was sent as (path, body).
+/// A Bot API on loopback: answers each request with the next of `answers` (the last one again and again; status 0 hangs
+/// up without an answer), and hands on what it was sent as (path, body).
 fn bot_api(answers: Vec<(u16, Value)>) -> (String, Receiver<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -59,6 +59,9 @@ fn answer_one(stream: TcpStream, (status, body): &(u16, Value)) -> (String, Valu
     }
     let mut bytes = vec![0; length];
     reader.read_exact(&mut bytes).expect("a body");
+    if *status == 0 {
+        return (path, serde_json::from_slice(&bytes).expect("JSON"));
+    }
     let text = body.to_string();
     let reply = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
     reader.get_mut().write_all(reply.as_bytes()).expect("answered");
@@ -127,6 +130,54 @@ fn a_refused_report_is_an_error_without_the_token_and_is_sent_at_the_next_try() 
     assert!(!run.stderr().contains("secret-token"), "{}", run.stderr());
     lab.run(["summary", "--send", "telegram"]).expect_code(0);
     assert_eq!(received.try_iter().count(), 2);
+}
+
+#[test]
+fn a_report_whose_answer_was_lost_is_not_sent_again_and_that_is_said() {
+    for (status, body) in [(0, Value::Null), (502, json!({})), (500, json!({ "ok": false })), (200, json!("odd"))] {
+        let lab = Lab::new();
+        let (url, received) = bot_api(vec![(status, body), (200, json!({ "ok": true }))]);
+        telegram(&lab, &url);
+        lab.run(["--once"]).expect_code(0);
+        let run = lab.run(["summary", "--send", "telegram"]).expect_code(1);
+        let stderr = run.stderr();
+        assert!(stderr.contains("it is not known whether Telegram took message 1 of 1"), "{status}: {stderr}");
+        assert!(stderr.contains("hint: look into the chat") && !stderr.contains("secret-token"), "{status}: {stderr}");
+        let again = lab.run(["-v", "summary", "--send", "telegram"]).expect_code(0);
+        assert!(again.stderr().contains("has been sent before"), "{status}: {}", again.stderr());
+        assert_eq!(received.try_iter().count(), 1, "{status}");
+    }
+}
+
+#[test]
+fn what_certainly_did_not_arrive_is_tried_again_but_a_mistake_in_the_address_is_not() {
+    let lab = Lab::new();
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    telegram(&lab, &format!("http://{free}"));
+    lab.run(["--once"]).expect_code(0);
+    let run = lab.run(["summary", "--send", "telegram"]).expect_code(1);
+    assert!(run.stderr().contains("run it again later"), "{}", run.stderr());
+
+    // Plain HTTP where TLS is expected: the first attempt is the last.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    telegram(&lab, &format!("https://{}", listener.local_addr().expect("an address")));
+    let (sender, connections) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            if sender.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    let run = lab.run(["summary", "--send", "telegram"]).expect_code(1);
+    assert!(run.stderr().contains("TLS") && run.stderr().contains("write http://"), "{}", run.stderr());
+    assert_eq!(connections.try_iter().count(), 1);
+
+    let (url, received) = bot_api(vec![(200, json!({ "ok": true }))]);
+    telegram(&lab, &url);
+    lab.run(["summary", "--send", "telegram"]).expect_code(0);
+    assert_eq!(received.try_iter().count(), 1, "what was not sent before is sent now");
 }
 
 #[test]
