@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::model::target::Kind;
+use crate::unusual::Family;
 
 /// What stands at the foot of `--help`.
 const AFTER_HELP: &str = "\
@@ -163,6 +164,8 @@ pub enum Command {
     Withdraw,
     /// What a reason or a metric means and what to do
     Explain(ExplainArgs),
+    /// Replay the detector of unusual values over a file of points
+    Backtest(BacktestArgs),
     /// One self-contained status page
     Report(ReportArgs),
     /// The daily report
@@ -317,6 +320,32 @@ pub struct ExplainArgs {
     /// A reason (`auth_required`) or a metric (`lab_mcp_server_health`)
     #[arg(value_name = "REASON|METRIC")]
     pub name: String,
+}
+
+/// `backtest`.
+#[derive(Debug, Args)]
+pub struct BacktestArgs {
+    /// What the values are: it decides which differences matter
+    #[arg(long, value_name = "FAMILY")]
+    pub family: Family,
+    /// What to print on standard output
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: BacktestFormat,
+    /// Lines of `timestamp,value`, one a slot of five minutes; each file is a series of its own. Times are Unix seconds,
+    /// RFC 3339, or YYYY-MM-DD HH:MM:SS in UTC; a header is optional; an empty value is no point
+    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    pub files: Vec<PathBuf>,
+}
+
+/// What `backtest` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BacktestFormat {
+    /// A line for each point
+    Csv,
+    /// The anomalies in words
+    Table,
+    /// One JSON document
+    Json,
 }
 
 /// `report`.

@@ -36,4 +36,5 @@ pub mod serve;
 pub mod show;
 pub mod sink;
 pub mod state;
+pub mod unusual;
 pub mod yaml;

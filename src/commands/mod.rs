@@ -1,5 +1,6 @@
 //! One file a command, each thin: it strings rooms together. [`main`] chooses the command and the exit code.
 
+mod backtest;
 mod check;
 mod config;
 mod doctor;
@@ -80,6 +81,7 @@ fn not_run(error: &clap::Error) -> Exit {
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
     match &cli.command {
         None => pass::run(cli),
+        Some(Command::Backtest(args)) => backtest::run(cli, args),
         Some(Command::Check(args)) => check::run(cli, args),
         Some(Command::Completions(args)) => Ok(documents::completions(args)),
         Some(Command::Config(args)) => config::run(args, cli.global.config.as_deref()),

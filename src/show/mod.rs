@@ -15,6 +15,7 @@ pub mod style;
 pub mod summary;
 pub mod table;
 pub mod timeline;
+pub(crate) mod unusual;
 
 pub use day::Day;
 

@@ -3,6 +3,7 @@
 mod architecture;
 mod as_root;
 mod attack;
+mod backtest;
 mod cli;
 mod config;
 mod costs;

@@ -1,0 +1,302 @@
+//! The expected band of one series, a point at a time.
+
+use serde::{Deserialize, Serialize};
+
+use super::DAY_SLOTS;
+use super::calibration::Calibration;
+use super::family::Family;
+use super::trend::{Days, Trend};
+
+/// Bins of the season: the hours of a weekday, then those of a day of the weekend, in UTC.
+const SEASON: usize = 48;
+
+/// Residuals that the second statistic looks at: an hour of slots.
+const RING: usize = 12;
+
+/// Points before anything is said: two days.
+pub(crate) const LEARNING_POINTS: u32 = 2 * DAY_SLOTS as u32;
+
+/// An anomaly opens when three points in a row are rarer than this (−log₁₀ of the share): with 288 points a day, less
+/// than one in three months by chance …
+const OPEN_RANK: f64 = 4.5;
+
+/// … or when the mean of the last hour is rarer than this. Its values overlap, so fewer of them are independent.
+const OPEN_MEAN_RANK: f64 = 4.2;
+
+/// The band is the narrowest of 1.25^k scales at which three points in a row would open.
+const BAND_STEP: f64 = 1.25;
+
+/// Steps of the band at most: a million scales.
+const MOST_BAND_STEPS: i32 = 62;
+
+/// An anomaly ends after so many points in a row well inside the band …
+const CLOSING_POINTS: u8 = 6;
+
+/// … that is, inside this share of it.
+const CLOSING_SHARE: f64 = 0.7;
+
+/// After so many points (six hours) a value is no anomaly any more but the new normal.
+const NEW_NORMAL_POINTS: u16 = 72;
+
+/// After the end of an anomaly nothing opens for so many points: a value that flaps is one event.
+const MUTE_POINTS: u16 = 36;
+
+/// For so many points (three days) after a new normal a return to the old level is none either.
+const RETURN_POINTS: u16 = 864;
+
+/// Weight of what season and scale learn while an anomaly is open, and of the level's movement.
+const OPEN_WEIGHT: f64 = 0.2;
+const OPEN_LEVEL_WEIGHT: f64 = 0.1;
+
+/// Half-lives in points: the level's half a day, the scale's a day, the fast level's a quarter of an hour; for an hour of
+/// the day six of its days.
+const LEVEL_HALF_LIFE: f64 = 144.0;
+const SCALE_HALF_LIFE: f64 = 288.0;
+const FAST_HALF_LIFE: f64 = 3.0;
+const SEASON_HALF_LIFE: f64 = 6.0 * 12.0;
+
+/// What a residual counts at most, in scales: one outlier must not drag level and scale along.
+const LEVEL_CLIP: f64 = 3.0;
+const SCALE_CLIP: f64 = 5.0;
+
+/// An hour of the day counts by n/(n + this) after n points.
+const SEASON_DOUBT: f64 = 6.0;
+
+/// What a series usually is, learnt from its points.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Detector {
+    family: Family,
+    points: u32,
+    level: f64,
+    /// Mean absolute residual.
+    scale: f64,
+    fast: f64,
+    season: Vec<f32>,
+    /// Points of each bin of the season.
+    season_points: Vec<f32>,
+    /// The last residuals, the newest at the end.
+    residuals: Vec<f32>,
+    three: Calibration,
+    mean: Calibration,
+    days: Days,
+    open: bool,
+    open_points: u16,
+    inside_points: u8,
+    muted: u16,
+    returning: u16,
+    /// How far the last new normal moved the level.
+    shift: f64,
+}
+
+/// What is said of a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Verdict {
+    /// The value in the middle of the band, as expected at this hour.
+    pub(crate) expected: f64,
+    /// Lower end of the band.
+    pub(crate) lower: f64,
+    /// Upper end of the band.
+    pub(crate) upper: f64,
+    /// How rare the point is, −log₁₀ of a share; comparable within one series.
+    pub(crate) score: f64,
+    /// What is unusual.
+    pub(crate) anomaly: Option<Anomaly>,
+    /// With this point an open anomaly was taken as the new normal.
+    pub(crate) new_normal: bool,
+}
+
+/// A kind of anomaly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Anomaly {
+    /// The value is out of its band.
+    Level,
+    /// It has grown or fallen for days; said once, at the end of a day.
+    Trend(Trend),
+}
+
+impl Anomaly {
+    /// The `kind` label, and the word of `lab-probe backtest`.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Anomaly::Level => "level",
+            Anomaly::Trend(_) => "trend",
+        }
+    }
+}
+
+/// One point as the detector sees it.
+struct Point {
+    value: f64,
+    bin: usize,
+    season: f64,
+    expected: f64,
+    residual: f64,
+    /// The scale with its floor.
+    scale: f64,
+    /// The smallest of the last three residuals in scales; 0 if they have not one sign.
+    three: f64,
+    /// The mean of the last hour's residuals, missing until there are that many.
+    mean: Option<f64>,
+}
+
+impl Detector {
+    pub(crate) fn new(family: Family) -> Self {
+        Detector {
+            family,
+            points: 0,
+            level: 0.0,
+            scale: 0.0,
+            fast: 0.0,
+            season: vec![0.0; SEASON],
+            season_points: vec![0.0; SEASON],
+            residuals: Vec::with_capacity(RING),
+            three: Calibration::default(),
+            mean: Calibration::default(),
+            days: Days::default(),
+            open: false,
+            open_points: 0,
+            inside_points: 0,
+            muted: 0,
+            returning: 0,
+            shift: 0.0,
+        }
+    }
+
+    /// Takes the value of the slot that begins at `time` (Unix seconds) and judges it by what was before.
+    pub(crate) fn step(&mut self, time: i64, value: f64) -> Verdict {
+        let y = self.family.transform(value);
+        if self.points == 0 {
+            (self.level, self.fast) = (y, y);
+        }
+        let point = self.observe(time, value, y);
+        let trend = self.days.add(day(time), y - point.season, self.family);
+        let (rank, mean_rank) = (self.three.rank(point.three), self.mean_rank(&point));
+        let width = self.band();
+        let is_inside = |residual: f64, share: f64| residual.abs() < share * width * point.scale;
+        let new_normal = if self.open {
+            self.go_on(is_inside(point.residual, CLOSING_SHARE), point.expected)
+        } else {
+            let returns = self.returning > 0 && is_inside(point.residual + self.shift, 1.0);
+            self.open = self.opens(&point, rank, mean_rank, returns);
+            false
+        };
+        self.muted = self.muted.saturating_sub(1);
+        self.returning = self.returning.saturating_sub(1);
+        let edge = |sign: f64| self.family.back(point.expected + sign * width * point.scale);
+        let verdict = Verdict {
+            expected: self.family.back(point.expected),
+            lower: edge(-1.0),
+            upper: edge(1.0),
+            score: rank.max(mean_rank),
+            anomaly: trend.map(Anomaly::Trend).or(self.open.then_some(Anomaly::Level)),
+            new_normal,
+        };
+        self.learn(&point, self.open || new_normal);
+        verdict
+    }
+
+    fn observe(&mut self, time: i64, value: f64, y: f64) -> Point {
+        let bin = bin(time);
+        let seen = f64::from(self.season_points[bin]);
+        let season = seen / (seen + SEASON_DOUBT) * f64::from(self.season[bin]);
+        let expected = self.level + season;
+        let residual = y - expected;
+        let scale = self.scale + self.family.scale_floor();
+        self.fast += rate(FAST_HALF_LIFE) * (y - self.fast);
+        if self.residuals.len() == RING {
+            self.residuals.remove(0);
+        }
+        self.residuals.push(residual as f32);
+        let three = match self.residuals.last_chunk::<3>() {
+            Some(last) if last.iter().all(|r| *r > 0.0) || last.iter().all(|r| *r < 0.0) => {
+                last.iter().map(|r| f64::from(r.abs())).fold(f64::INFINITY, f64::min) / scale
+            }
+            _ => 0.0,
+        };
+        let clipped = |r: &f32| f64::from(*r).clamp(-SCALE_CLIP * scale, SCALE_CLIP * scale);
+        let mean =
+            (self.residuals.len() == RING).then(|| self.residuals.iter().map(clipped).sum::<f64>() / RING as f64);
+        Point { value, bin, season, expected, residual, scale, three, mean }
+    }
+
+    fn mean_rank(&self, point: &Point) -> f64 {
+        point.mean.map_or(0.0, |mean| self.mean.rank(mean.abs() / point.scale))
+    }
+
+    /// The half width of the band, in scales.
+    fn band(&self) -> f64 {
+        (0..MOST_BAND_STEPS)
+            .map(|k| BAND_STEP.powi(k))
+            .find(|&width| self.three.rank(width) >= OPEN_RANK)
+            .unwrap_or_else(|| BAND_STEP.powi(MOST_BAND_STEPS))
+    }
+
+    fn opens(&mut self, point: &Point, rank: f64, mean_rank: f64, returns: bool) -> bool {
+        if self.points < LEARNING_POINTS || self.muted > 0 {
+            return false;
+        }
+        let usual = self.family.back(point.expected);
+        let of_mean = |mean: f64| self.family.matters(self.family.back(point.expected + mean), usual);
+        let by_three = rank >= OPEN_RANK && self.family.matters(point.value, usual) && !returns;
+        let by_mean = mean_rank >= OPEN_MEAN_RANK && point.mean.is_some_and(of_mean) && self.returning == 0;
+        (self.open_points, self.inside_points) = (0, 0);
+        by_three || by_mean
+    }
+
+    /// Goes on with an open anomaly; says whether it was taken as the new normal.
+    fn go_on(&mut self, is_inside: bool, expected: f64) -> bool {
+        self.open_points += 1;
+        self.inside_points = if is_inside { self.inside_points + 1 } else { 0 };
+        let new_normal = self.inside_points < CLOSING_POINTS && self.open_points >= NEW_NORMAL_POINTS;
+        if new_normal {
+            self.shift = self.fast - expected;
+            self.level += self.shift;
+            self.days.shift(self.shift);
+            self.residuals.clear();
+            self.returning = RETURN_POINTS;
+        }
+        if new_normal || self.inside_points >= CLOSING_POINTS {
+            (self.open, self.muted) = (false, MUTE_POINTS);
+        }
+        new_normal
+    }
+
+    fn learn(&mut self, point: &Point, is_unusual: bool) {
+        let (weight, level_weight) = if is_unusual { (OPEN_WEIGHT, OPEN_LEVEL_WEIGHT) } else { (1.0, 1.0) };
+        // The first points are means of all so far.
+        let least = 1.0 / (f64::from(self.points) + 1.0);
+        let clip = |scales: f64| point.residual.clamp(-scales * point.scale, scales * point.scale);
+        // What is unusual says nothing of what is usual: learnt here, it would keep the band wide for two weeks. What follows
+        // an anomaly is learnt, so a series that stays noisy is known as that.
+        if !is_unusual {
+            self.three.add(point.three);
+            if let Some(mean) = point.mean {
+                self.mean.add(mean.abs() / point.scale);
+            }
+        }
+        self.scale += weight * rate(SCALE_HALF_LIFE).max(least) * (clip(SCALE_CLIP).abs() - self.scale);
+        self.level += level_weight * rate(LEVEL_HALF_LIFE).max(least) * clip(LEVEL_CLIP);
+        let seen = &mut self.season_points[point.bin];
+        let pace = 0.5 * (1.0 / (f64::from(*seen) + 1.0)).max(rate(SEASON_HALF_LIFE));
+        self.season[point.bin] += (weight * pace * clip(LEVEL_CLIP)) as f32;
+        *seen = (*seen + 1.0).min(1e6);
+        self.points = self.points.saturating_add(1);
+    }
+}
+
+/// The share that a new value gets for a half-life in points.
+fn rate(half_life: f64) -> f64 {
+    1.0 - 0.5_f64.powf(1.0 / half_life)
+}
+
+/// Days since 1970-01-01, UTC.
+fn day(time: i64) -> i32 {
+    i32::try_from(time.div_euclid(86_400)).unwrap_or(if time < 0 { i32::MIN / 2 } else { i32::MAX / 2 })
+}
+
+/// The bin of the season: 1970-01-01 was a Thursday.
+fn bin(time: i64) -> usize {
+    let hour = time.rem_euclid(86_400) / 3_600;
+    let weekday = (time.div_euclid(86_400) + 3).rem_euclid(7);
+    (hour + if weekday >= 5 { 24 } else { 0 }) as usize
+}

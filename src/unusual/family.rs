@@ -1,0 +1,118 @@
+//! What is watched, and which differences matter there.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// A kind of series. Each has its own scale, and its own least difference worth a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Family {
+    /// Time of an MCP handshake, in seconds.
+    Handshake,
+    /// Largest resident set of a server's processes, in bytes.
+    Rss,
+    /// Processor time that a check's process tree used, in seconds.
+    Cpu,
+    /// Tools that a server has.
+    Tools,
+    /// Orders in a slot.
+    Orders,
+    /// Mean latency of a slot's orders, in milliseconds.
+    OrderLatency,
+    /// Mean WebSocket gap of a slot, in seconds.
+    WsGap,
+    /// Time of a service's answer, in seconds.
+    Service,
+}
+
+/// How values are transformed so that their spread does not depend on their level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transform {
+    /// Natural logarithm: durations and sizes, which vary by factors.
+    Ln,
+    /// Anscombe's square root: counts, whose variance grows with their mean.
+    Sqrt,
+    /// None.
+    Identity,
+}
+
+/// The least differences of a family.
+struct Limits {
+    transform: Transform,
+    /// As a share of the expected value.
+    relative: f64,
+    /// In the family's unit.
+    absolute: f64,
+}
+
+impl Family {
+    const fn limits(self) -> Limits {
+        use Transform::{Identity, Ln, Sqrt};
+        let (transform, relative, absolute) = match self {
+            // Below 50 ms nobody feels a slower start.
+            Family::Handshake => (Ln, 0.30, 0.050),
+            Family::Rss => (Ln, 0.15, 2e6),
+            // The kernel accounts in ticks of 10 ms.
+            Family::Cpu => (Ln, 0.40, 0.050),
+            // One tool fewer is one that an AI client misses.
+            Family::Tools => (Identity, 0.0, 1.0),
+            Family::Orders => (Sqrt, 0.50, 3.0),
+            Family::OrderLatency => (Ln, 0.40, 10.0),
+            Family::WsGap => (Ln, 1.0, 1.0),
+            Family::Service => (Ln, 1.0, 0.050),
+        };
+        Limits { transform, relative, absolute }
+    }
+
+    /// The scale on which the detector works. Finite for any input: what is negative counts as zero where the transform
+    /// has no value for it, and a thousandth of the least difference keeps the logarithm of zero finite.
+    pub(super) fn transform(self, value: f64) -> f64 {
+        let Limits { transform, absolute, .. } = self.limits();
+        // Far beyond any real value, and its residuals fit single precision.
+        let value = if value.is_nan() { 0.0 } else { value.clamp(-1e30, 1e30) };
+        match transform {
+            Transform::Ln => (value.max(0.0) + 0.001 * absolute).ln(),
+            Transform::Sqrt => 2.0 * (value.max(0.0) + 0.375).sqrt(),
+            Transform::Identity => value,
+        }
+    }
+
+    /// The value whose transform is `y`.
+    pub(super) fn back(self, y: f64) -> f64 {
+        let Limits { transform, absolute, .. } = self.limits();
+        match transform {
+            Transform::Ln => (y.min(700.0).exp() - 0.001 * absolute).max(0.0),
+            Transform::Sqrt => ((y.max(0.0) / 2.0).powi(2) - 0.375).max(0.0),
+            Transform::Identity => y,
+        }
+    }
+
+    /// What is added to the scale of residuals: a series that never moves (a count of tools) has none of its own.
+    pub(super) fn scale_floor(self) -> f64 {
+        let Limits { transform, absolute, .. } = self.limits();
+        match transform {
+            Transform::Ln => 0.02,
+            Transform::Sqrt => 0.3,
+            Transform::Identity => 0.2 * absolute,
+        }
+    }
+
+    /// Whether a difference from what is expected is large enough to matter.
+    pub(super) fn matters(self, value: f64, expected: f64) -> bool {
+        let Limits { relative, absolute, .. } = self.limits();
+        let difference = (value - expected).abs();
+        // A tenth less, so that a difference of one tool is one despite rounding.
+        difference >= 0.9 * absolute && difference >= relative * expected
+    }
+
+    /// Whether slow growth over days is looked for: only where a factor is what matters.
+    pub(super) fn has_trend(self) -> bool {
+        self.limits().transform == Transform::Ln
+    }
+
+    /// The least change of a trend in the family's unit.
+    pub(super) fn least_change(self) -> f64 {
+        self.limits().absolute
+    }
+}
