@@ -24,9 +24,9 @@ fn anomalies(csv: &str) -> Vec<usize> {
 fn an_hour_four_times_as_slow_is_one_anomaly_in_every_form_of_time() {
     let lab = Lab::new();
     let utc = |second: i64| jiff::Timestamp::from_second(second).expect("a time");
-    lab.write("unix.csv", &format!("timestamp,value\n{}", series(|second| second.to_string())));
-    lab.write("rfc3339.csv", &series(|second| utc(second).to_string()));
-    lab.write("plain.csv", &series(|second| utc(second).strftime("%Y-%m-%d %H:%M:%S").to_string()));
+    lab.write("unix.csv", format!("timestamp,value\n{}", series(|second| second.to_string())));
+    lab.write("rfc3339.csv", series(|second| utc(second).to_string()));
+    lab.write("plain.csv", series(|second| utc(second).strftime("%Y-%m-%d %H:%M:%S").to_string()));
     let run = |file: &str| lab.run(["backtest", "--family", "handshake", "--format", "csv", file]).stdout();
     let csv = run("unix.csv");
     assert!(csv.starts_with("timestamp,value,expected_lower,expected_upper,score,anomaly\n"), "{csv:.100}");
