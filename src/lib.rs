@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Nouns live in [`model`]; every other room takes and gives its types. Rooms never import each other: they may
-//! use the model and the leaves ([`proc`], [`http`], [`fs`], [`exposition`], [`yaml`], [`clock`], [`log`]); [`plan`] and
+//! use the model and the leaves ([`proc`], [`http`], [`fs`], [`exposition`], [`yaml`], [`clock`], [`log`], [`redact`]); [`plan`] and
 //! [`sink`] also read [`config::settings`]. Only [`pass`] and [`commands`] string rooms together. `tests/suite/architecture.rs` holds these edges.
 
 pub mod check;
@@ -31,6 +31,7 @@ pub mod model;
 pub mod pass;
 pub mod plan;
 pub mod proc;
+pub mod redact;
 pub mod run;
 pub mod serve;
 pub mod show;

@@ -104,16 +104,19 @@ pub fn printable(text: &str) -> String {
         match c {
             '\n' | '\r' => out.push_str(" ⏎ "),
             '\t' => out.push(' '),
-            c if c.is_control() || is_bidi_control(c) => out.extend(c.escape_unicode()),
+            c if c.is_control() || is_invisible(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
     out
 }
 
-/// The explicit direction marks of Unicode, which can reorder what a reader sees.
-pub(crate) fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Characters that reorder what a reader sees, or that nobody sees: direction marks, zero-width characters, soft
+/// hyphens, line and paragraph separators, tags.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -122,6 +125,7 @@ mod tests {
 
     #[test]
     fn foreign_text_stays_on_one_line_and_cannot_steer_a_terminal() {
+        assert_eq!(printable("e\u{301}\u{200b}\u{feff}\u{2028}x"), "e\u{301}\\u{200b}\\u{feff}\\u{2028}x");
         assert_eq!(printable("a\n<0>b\x1b[2Jc\u{202e}d\n"), "a ⏎ <0>b\\u{1b}[2Jc\\u{202e}d");
     }
 }

@@ -11,7 +11,7 @@ use crate::config::settings::{Settings, TelegramSettings};
 use crate::exit::{self, Exit};
 use crate::fs;
 use crate::log;
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 use crate::show::Day;
 use crate::show::summary::{Markup, report};
 use crate::sink::telegram::{self, Chat, Outcome};

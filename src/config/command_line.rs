@@ -10,7 +10,7 @@ use super::environment::Environment;
 use super::settings::{PushgatewaySettings, Settings};
 use super::{file, finish, validate};
 use crate::config::block::Context;
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 
 /// The Pushgateway that `--pushgateway URL` means: what is configured, at that address. Credentials are kept only if
 /// it is the address they were configured for.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::model::mcp::HttpTransport;
 use crate::model::reason::Failure;
-use crate::model::secret::Secret;
 use crate::model::target::Schedule;
 use crate::model::thunes::ThunesTarget;
+use crate::redact::Secret;
 
 /// Everything the configuration decides.
 #[derive(Debug, Clone, PartialEq)]

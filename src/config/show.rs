@@ -19,8 +19,8 @@ use super::environment::Environment;
 use super::file;
 use super::settings::{OutputSettings, ServerReach, ServerSettings, ServiceSettings, Settings, ThunesSettings};
 use crate::model::mcp::HttpTransport;
-use crate::model::redacted;
 use crate::model::service::ServiceLook;
+use crate::redact;
 
 /// Writes out `settings`, which [`super::load`] made.
 ///
@@ -119,7 +119,7 @@ fn server(page: &mut Page<'_>, server: &ServerSettings, raw: Raw<'_>) {
     page.line(raw, "name", of_text(&server.name));
     match &server.reach {
         ServerReach::Stdio { command, cwd, .. } => {
-            page.line(raw, "command", of_text(&redacted::command(command)));
+            page.line(raw, "command", of_text(&redact::command(command)));
             page.line(raw, "args", raw.arguments("args"));
             page.line(raw, "env", raw.masked_map("env"));
             page.line(raw, "cwd", cwd.as_deref().map(of_path));

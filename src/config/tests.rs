@@ -11,8 +11,8 @@ use super::show::show;
 use super::*;
 use crate::model::mcp::HttpTransport;
 use crate::model::reason::Reason;
-use crate::model::secret::Secret;
 use crate::model::service::ServiceLook;
+use crate::redact::Secret;
 
 /// A home and a current directory with one configuration in it.
 struct Place {

@@ -7,7 +7,7 @@ use super::PATIENCE;
 use crate::clock::Deadline;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request};
 use crate::log::printable;
-use crate::model::secret::{CUT, Secret, redact};
+use crate::redact::{CUT, Secret, redact};
 
 /// The largest answer that is read: Prometheus' rules with thousands of groups fit.
 const MAX_BYTES: u64 = 32 << 20;

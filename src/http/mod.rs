@@ -27,7 +27,7 @@ pub use self::error::{ErrorKind, HttpError};
 pub use self::message::{Body, Method, Request, Response};
 pub use self::secrets::secrets_of;
 use crate::clock::Deadline;
-use crate::model::secret::Secret;
+use crate::redact::{Secret, credential_of};
 
 /// What one client may receive in its life, and again after decompression.
 pub const MOST_BYTES: u64 = 64 << 20;
@@ -48,10 +48,20 @@ const RESERVED_HEADERS: &[&str] =
 /// Headers of a request that are as good as a credential: dropped when a redirect leads to another origin.
 const ORIGIN_BOUND_HEADERS: &[&str] = &["authorization", "mcp-session-id"];
 
+/// Headers that say what is wanted, not who wants it; `X-MCP-*` too.
+const PLAIN_HEADERS: &[&str] = &["accept", "accept-language", "cache-control", "content-type", "user-agent"];
+
+/// Whether a configured header may be a credential: not one of those, and not an empty value or a scheme alone, which
+/// a variable that is not set leaves behind.
+pub(crate) fn may_be_credential(name: &str, value: &Secret) -> bool {
+    let name = name.to_ascii_lowercase();
+    !PLAIN_HEADERS.contains(&name.as_str()) && !name.starts_with("x-mcp-") && !credential_of(value.expose()).is_empty()
+}
+
 /// How a client is set up.
 #[derive(Debug, Clone, Default)]
 pub struct ClientOptions {
-    /// Headers sent on every request to the configured origin. Each counts as a credential.
+    /// Headers sent on every request to the configured origin; see [`may_be_credential`].
     pub headers: Vec<(String, Secret)>,
     /// PEM certificates trusted besides the system's.
     pub ca_file: Option<PathBuf>,
@@ -136,7 +146,7 @@ impl Client {
 
     /// Whether anything configured is sent along that could be a credential.
     pub fn has_credential(&self) -> bool {
-        !self.credentials.is_empty()
+        self.credentials.iter().any(|(name, value)| may_be_credential(name, value))
     }
 
     /// When the certificate of the newest TLS connection ends, unix seconds.

@@ -12,7 +12,7 @@ use ureq::http::Uri;
 use url::Url;
 
 use super::resolve::host_and_port;
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 
 /// How a URL is reached.
 #[derive(Debug, Clone, Copy)]

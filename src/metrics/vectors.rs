@@ -9,7 +9,7 @@ use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 use prometheus::{CounterVec, GaugeVec, Opts, Registry};
 
 use super::catalogue::{self, Declared, Family, Type};
-use crate::log::is_bidi_control;
+use crate::log::is_invisible;
 use crate::model::thunes::Histogram;
 
 /// Ends each label value until the families are gathered. The crate's vectors know a series by a hash of its label
@@ -135,7 +135,7 @@ fn ended(value: &str) -> String {
 /// Foreign text as a label value: control characters and marks of direction become `\u{…}`, because label values are
 /// printed on terminals too.
 pub fn label_value(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| c.is_control() || is_bidi_control(c);
+    let steers = |c: char| c.is_control() || is_invisible(c);
     if !text.contains(steers) {
         return text.into();
     }

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observation::Severity;
 use super::reason::Failure;
-use super::redacted;
-use super::secret::Secret;
+use crate::redact::{self, Secret};
 
 /// An MCP server to check, everything expanded and validated.
 #[derive(Debug, Clone)]
@@ -37,12 +36,12 @@ impl Reach {
     /// How it is reached, in a few words without secrets: the program without its arguments, the URL up to its host.
     pub fn describe(&self) -> Option<String> {
         match self {
-            Reach::Stdio(server) => Some(format!("stdio: {}", redacted::command(&server.command))),
+            Reach::Stdio(server) => Some(format!("stdio: {}", redact::command(&server.command))),
             Reach::Http(server) => {
                 let url = url::Url::parse(server.url.expose()).ok()?;
                 Some(format!("http: {}", url.origin().ascii_serialization()))
             }
-            Reach::Script(script) => Some(format!("script: {}", redacted::command(script.command.first()?.expose()))),
+            Reach::Script(script) => Some(format!("script: {}", redact::command(script.command.first()?.expose()))),
             Reach::Unreachable(_) => None,
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observation::Severity;
 use super::reason::{Failure, Reason};
-use super::secret::Secret;
+use crate::redact::Secret;
 
 /// A service to check.
 #[derive(Debug, Clone)]

@@ -172,7 +172,7 @@ mod tests {
     use crate::model::mcp::{HttpServer, HttpTransport, McpFacts, McpMemory, McpTarget};
     use crate::model::observation::{Attempts, Memory, Observation};
     use crate::model::reason::{Failure, Reason};
-    use crate::model::secret::Secret;
+    use crate::redact::Secret;
 
     const TTL: Duration = Duration::from_secs(300);
     const RETRY: Duration = Duration::from_secs(30);

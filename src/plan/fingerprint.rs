@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 use crate::model::digest::hex;
 use crate::model::mcp::{McpTarget, Reach};
 use crate::model::reason::Failure;
-use crate::model::secret::Secret;
 use crate::model::service::{ServiceLook, ServiceTarget};
+use crate::redact::Secret;
 
 const KEY_LENGTH: usize = 32;
 

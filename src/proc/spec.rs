@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::model::redacted;
+use crate::redact;
 
 /// The variables a client passes on by default (MCP specification, stdio transport of its SDKs); a check passes on
 /// the same ones, so that "works in the check" and "works in the client" mean the same.
@@ -127,10 +127,10 @@ impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SpawnError::NotFound { command, path: Some(path) } => {
-                write!(f, "no executable {:?} on PATH {path}", redacted::command(command))
+                write!(f, "no executable {:?} on PATH {path}", redact::command(command))
             }
             SpawnError::NotFound { command, path: None } => {
-                write!(f, "{:?} does not exist", redacted::command(command))
+                write!(f, "{:?} does not exist", redact::command(command))
             }
             SpawnError::NotExecutable { file } => write!(f, "{} is not an executable file", file.display()),
             SpawnError::NoDirectory { directory, source } => {

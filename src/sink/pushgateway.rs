@@ -24,7 +24,7 @@ use crate::exit;
 use crate::fs;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response};
 use crate::log::printable;
-use crate::model::secret::{self, Secret};
+use crate::redact::{self, Secret};
 
 /// The text exposition format.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -142,7 +142,7 @@ impl<'a> Gateway<'a> {
         let asked_to_wait = response.header("retry-after").and_then(|text| backoff::retry_after(text, clock::now()));
         let is_text = response.media_type() != "text/html";
         let body = response.body.read_up_to(MAX_ANSWER_BYTES).unwrap_or_default();
-        let message = secret::redact(&String::from_utf8_lossy(&body), &self.secrets);
+        let message = redact::redact(&String::from_utf8_lossy(&body), &self.secrets);
         let mut what = format!("the gateway answered HTTP {status}");
         if is_text && !message.trim().is_empty() {
             let shown: String = printable(message.trim()).chars().take(MAX_SHOWN_CHARS).collect();
@@ -173,7 +173,7 @@ impl<'a> Gateway<'a> {
             ErrorKind::TooLarge => "check that a Pushgateway listens there",
         };
         let again = matches!(error.kind, ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Protocol);
-        Failure { what: secret::redact(&error.detail, &self.secrets), hint, again, asked_to_wait: None }
+        Failure { what: redact::redact(&error.detail, &self.secrets), hint, again, asked_to_wait: None }
     }
 }
 

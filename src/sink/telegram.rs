@@ -8,7 +8,7 @@ use url::Url;
 use crate::clock::Deadline;
 use crate::exit;
 use crate::http::{Client, ClientOptions, ErrorKind, Method, Request};
-use crate::model::secret::{Secret, redact};
+use crate::redact::{Secret, redact};
 
 /// The longest message the Bot API takes, in UTF-16 code units after parsing; counted before parsing here, which is
 /// never less.

@@ -9,7 +9,7 @@ use lab_probe::check::mcp;
 use lab_probe::clock::{self, Deadline};
 use lab_probe::model::mcp::{HttpServer, HttpTransport, McpMemory, McpTarget, Reach};
 use lab_probe::model::reason::Reason;
-use lab_probe::model::secret::Secret;
+use lab_probe::redact::Secret;
 use serde_json::Value;
 
 use crate::harness::hostile_http::{Player, TOKEN, players};

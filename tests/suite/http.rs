@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use lab_probe::clock::Deadline;
 use lab_probe::http::{Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response, parse_url};
-use lab_probe::model::secret::Secret;
+use lab_probe::redact::Secret;
 use url::Url;
 
 use crate::harness::http::{Certificates, Duplex, Fake, Seen, Then, answer};

@@ -10,7 +10,7 @@ use lab_probe::model::mcp::{
     Era, HttpServer, HttpTransport, McpFacts, McpMemory, McpTarget, McpVerdict, Reach, Transport,
 };
 use lab_probe::model::reason::Reason;
-use lab_probe::model::secret::Secret;
+use lab_probe::redact::Secret;
 use serde_json::{Value, json};
 
 use crate::harness::context;
@@ -393,7 +393,7 @@ fn a_big_answer_on_the_stream_before_the_post_is_answered_is_no_trouble() {
         "notifications/initialized" => Vec::new(),
         "tools/list" => {
             let tools: Vec<Value> = (0..40)
-                .map(|n| json!({ "name": n.to_string(), "description": "x".repeat(200_000), "inputSchema": {} }))
+                .map(|n| json!({ "name": n.to_string(), "description": "x".repeat(200_000), "inputSchema": { "type": "object" } }))
                 .collect();
             vec![event(&result(seen, json!({ "tools": tools })))]
         }
@@ -437,7 +437,7 @@ fn refused_credentials_and_missing_ones_are_told_apart_at_every_step() {
     for status in ["401 Unauthorized", "403 Forbidden"] {
         for step in ["server/discover", "tools/list"] {
             let server = Fake::serve(move |seen, stream| match method(seen) {
-                name if name == step => answer(stream, status, &[challenge], b"canary-token is not good"),
+                name if name == step => answer(stream, status, &[challenge], b"this token is not good"),
                 _ => modern(seen, stream),
             });
             let facts = asking(&server.url("/mcp")).expect(Reason::AuthRequired);
@@ -473,20 +473,98 @@ fn a_server_quoting_its_credentials_does_not_get_them_into_the_evidence() {
     assert!(facts.failure.expect("a failure").detail.contains("418"));
 }
 
+/// A page of a modern list.
+fn page(tools: &[Value], cursor: &str) -> Value {
+    json!({ "resultType": "complete", "tools": tools, "nextCursor": cursor, "ttlMs": 0, "cacheScope": "private" })
+}
+
+#[test]
+fn a_refusal_is_quoted_and_its_hint_says_what_to_do() {
+    type Refusal = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+    let refusals: [(Refusal, &str, &str); 9] = [
+        (("503 Service Unavailable", &[], "starting"), "HTTP 503: “starting”", "not ready"),
+        (("502 Bad Gateway", &[("Content-Type", "text/html")], "<html>"), "HTTP 502", "not ready"),
+        (("429 Too Many Requests", &[("Retry-After", "120")], ""), "HTTP 429", "it asks to wait “120”"),
+        (("403 Forbidden", &[], "Invalid Host header"), "HTTP 403: “Invalid Host header”", "refuses the host"),
+        (
+            ("403 Forbidden", &[("Content-Type", "application/json")], r#"{"error":"Origin not allowed"}"#),
+            "HTTP 403",
+            "refuses the host",
+        ),
+        (
+            (
+                "421 Misdirected Request",
+                &[("Content-Type", "application/json")],
+                r#"{"jsonrpc":"2.0","error":{"code":-32000,"message":"Invalid Host: x"},"id":1}"#,
+            ),
+            "Invalid Host: x",
+            "refuses the host",
+        ),
+        (("400 Bad Request", &[], "no such tenant\x1b[2J”"), "HTTP 400: “no such tenant\\u{1b}[2J\"”", "check the URL"),
+        (
+            ("301 Moved Permanently", &[("Location", "/mcp/")], ""),
+            "the same address with a slash at its end",
+            "the same address with a slash",
+        ),
+        (("302 Found", &[("Location", "/v2/mcp")], ""), "/v2/mcp after a redirect", "put that into the config"),
+    ];
+    for ((status, headers, body), said, hint) in refusals {
+        let server = Fake::serve(move |seen, stream| match (seen.method.as_str(), seen.target.as_str()) {
+            ("GET", _) => answer(stream, "405 Method Not Allowed", &[], b""),
+            _ => answer(stream, status, headers, body.as_bytes()),
+        });
+        let failure = asking(&server.url("/mcp")).expect(Reason::HttpStatus).failure.expect("a failure");
+        assert!(failure.detail.contains(said), "{status}: {}", failure.detail);
+        assert!(failure.hint().contains(hint), "{status}: {}", failure.hint());
+    }
+}
+
+#[test]
+fn a_header_that_is_no_credential_and_an_empty_one_are_none() {
+    let refuses = Fake::serve(|_, stream| answer(stream, "401 Unauthorized", &[], b""));
+    for (name, value) in [
+        ("Accept", "application/json"),
+        ("accept-language", "en"),
+        ("Cache-Control", "no-cache"),
+        ("Content-Type", "application/json"),
+        ("User-Agent", "lab"),
+        ("X-MCP-Toolsets", "repos"),
+        ("Authorization", "Bearer "),
+        ("Authorization", ""),
+        ("X-Key", "  "),
+    ] {
+        let mut asking = asking(&refuses.url("/mcp"));
+        asking.server.headers.push((name.into(), Secret::new(value)));
+        assert_eq!(asking.expect(Reason::AuthRequired).verdict(), McpVerdict::NotConfigured, "{name}: {value}");
+    }
+    let mut keyed = asking(&refuses.url("/mcp"));
+    keyed.server.headers.push(("X-Key".into(), Secret::new("canary")));
+    keyed.expect(Reason::Unauthorized);
+    assert_eq!(asking(" ").expect(Reason::NotConfigured).verdict(), McpVerdict::NotConfigured);
+}
+
+#[test]
+fn an_error_that_names_no_request_is_not_the_answer_on_a_shared_stream() {
+    let reply = |seen: &Seen| match method(seen).as_str() {
+        "notifications/initialized" => {
+            vec![event(&json!({ "jsonrpc": "2.0", "id": null, "error": { "code": -32601, "message": "no" } }))]
+        }
+        _ => vec![event(&legacy_result(seen))],
+    };
+    let server = SseServer { reply, ..SseServer::honest() }.serve();
+    assert_eq!(asking(&server.url("/sse")).expect_up().tools, Some(2));
+}
+
 #[test]
 fn later_pages_that_fail_or_never_end_do_not_make_a_server_down() {
     let endless = modern_but(|seen, stream| {
-        let page = json!({ "resultType": "complete", "tools": [tool("a")], "nextCursor": seen.body.len().to_string() });
-        answer_json(stream, "200 OK", &result(seen, page))
+        let cursor = format!("{}x", seen.json()["params"]["cursor"].as_str().unwrap_or_default());
+        answer_json(stream, "200 OK", &result(seen, page(&[tool(&cursor)], &cursor)))
     });
     let facts = asking(&endless.url("/mcp")).expect_up();
     assert!(facts.tools_truncated && facts.tools.is_some_and(|tools| tools > 0), "{:?}", facts.tools);
     let failing = modern_but(|seen, stream| match seen.json()["params"].get("cursor") {
-        None => answer_json(
-            stream,
-            "200 OK",
-            &result(seen, json!({ "resultType": "complete", "tools": [tool("a")], "nextCursor": "2" })),
-        ),
+        None => answer_json(stream, "200 OK", &result(seen, page(&[tool("a")], "2"))),
         Some(_) => answer(stream, "500 Internal Server Error", &[], b""),
     });
     let facts = asking(&failing.url("/mcp")).expect_up();

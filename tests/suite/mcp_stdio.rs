@@ -12,8 +12,8 @@ use lab_probe::clock::{self, Deadline};
 use lab_probe::model::mcp::{Era, HealthScript, McpFacts, McpMemory, McpTarget, McpVerdict, Reach, StdioServer};
 use lab_probe::model::observation::NotReached;
 use lab_probe::model::reason::{Failure, Reason};
-use lab_probe::model::secret::Secret;
 use lab_probe::proc::Permits;
+use lab_probe::redact::Secret;
 
 use crate::harness::player::{marked_processes, player};
 use crate::harness::{context, queued};
@@ -272,7 +272,7 @@ fn what_the_official_sdks_refuse_is_a_protocol_error_that_names_it() {
     for (act, said) in [
         (
             "schema-without-type",
-            "tools/list: the result is invalid: tool \"bad\": inputSchema lacks \"type\": \"object\"",
+            "tools/list: the result is invalid: tool “bad”: inputSchema lacks \"type\": \"object\"",
         ),
         ("description-is-null", "tool 1 of the list: description: invalid type: null, expected a string"),
         ("cursor-is-null", "nextCursor: invalid type: null, expected a string"),
@@ -303,14 +303,14 @@ fn an_error_that_follows_a_notification_is_not_the_answer_to_the_next_request() 
 #[test]
 fn a_refusal_is_an_rpc_error_with_code_and_message() {
     for (act, said) in [
-        ("refuses", "initialize: JSON-RPC error -32603: no backend"),
+        ("refuses", "initialize: JSON-RPC error -32603: “no backend”"),
         (
             "refuses-without-id",
-            "server/discover and initialize: JSON-RPC error -32700: parse error (for no request in particular)",
+            "server/discover and initialize: JSON-RPC error -32700: “parse error” (for no request in particular)",
         ),
-        ("malformed-error", "initialize: JSON-RPC error 0: (malformed) \"no\""),
-        ("wants-a-capability", "server/discover: JSON-RPC error -32021: needs sampling"),
-        ("list-refused", "tools/list: JSON-RPC error -32603: token expired"),
+        ("malformed-error", "initialize: JSON-RPC error 0: “(malformed) \"no\"”"),
+        ("wants-a-capability", "server/discover: JSON-RPC error -32021: “needs sampling”"),
+        ("list-refused", "tools/list: JSON-RPC error -32603: “token expired”"),
     ] {
         let (facts, _) = Case::act(act).run();
         expect(&facts, Some(Reason::RpcError));
@@ -322,7 +322,7 @@ fn a_refusal_is_an_rpc_error_with_code_and_message() {
 fn an_end_at_any_stage_is_told_with_exit_code_and_last_words() {
     for (act, said) in [
         ("exits-at-once", "exit code 0 before it had answered initialize"),
-        ("exits-with-a-reason", "exit code 1 before it had answered initialize; stderr: Error: API_TOKEN is not set"),
+        ("exits-with-a-reason", "exit code 1 before it had answered initialize; stderr: “Error: API_TOKEN is not set"),
         ("exits-on-the-opening", "exit code 7 before"),
         ("exits-after-the-opening", "exit code 8 before it had answered tools/list"),
         ("exits-on-the-list", "exit code 9 before it had answered tools/list"),
@@ -513,14 +513,14 @@ fn a_health_script_is_judged_by_its_exit_code() {
     expect(&run("exit 0", 20), None);
     let facts = run("echo 'backend away'; exit 1", 20);
     expect(&facts, Some(Reason::ScriptFailed));
-    assert_eq!(detail(&facts), "the script says down: backend away");
+    assert_eq!(detail(&facts), "the script says down: “backend away”");
     let facts = run("exit 2", 20);
     expect(&facts, Some(Reason::NotConfigured));
     let hint = facts.failure.as_ref().map(Failure::hint).unwrap_or_default();
     assert!(hint.contains("the script"), "{hint}");
     let facts = run("echo out; echo why >&2; exit 3", 20);
     expect(&facts, Some(Reason::ScriptFailed));
-    assert_eq!(detail(&facts), "the script ended with exit code 3: why");
+    assert_eq!(detail(&facts), "the script ended with exit code 3: “why”");
     expect(&run("kill -SEGV $$", 20), Some(Reason::ScriptFailed));
     expect(&run("sleep 300 & wait", 1), Some(Reason::Timeout));
     expect(&run("yes", 20), Some(Reason::TooLarge));
@@ -529,7 +529,7 @@ fn a_health_script_is_judged_by_its_exit_code() {
     expect(&run(&format!("{wordy} exit 0"), 20), None);
     let facts = run(&format!("{wordy} echo at last; exit 1"), 20);
     expect(&facts, Some(Reason::ScriptFailed));
-    assert!(detail(&facts).ends_with("at last"), "{}", detail(&facts));
+    assert!(detail(&facts).ends_with("at last”"), "{}", detail(&facts));
     // A background process that keeps the pipes does not hold the verdict up.
     expect(&run("sleep 300 & exit 0", 20), None);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use lab_probe::clock::{Deadline, instant};
 use lab_probe::config::settings::PushgatewaySettings;
 use lab_probe::exit;
-use lab_probe::model::secret::Secret;
+use lab_probe::redact::Secret;
 use lab_probe::sink::pushgateway;
 
 use crate::harness::Lab;

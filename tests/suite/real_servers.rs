@@ -8,7 +8,7 @@ use std::time::Duration;
 use lab_probe::check::mcp::check;
 use lab_probe::clock::Deadline;
 use lab_probe::model::mcp::{Era, McpFacts, McpMemory, McpTarget, McpVerdict, Reach, StdioServer, Transport};
-use lab_probe::model::secret::Secret;
+use lab_probe::redact::Secret;
 
 use crate::harness::context;
 use crate::harness::player::marked_processes;

@@ -26,6 +26,10 @@ const RESERVE: Duration = Duration::from_millis(250);
 
 /// Checks one server.
 pub(super) fn check(server: &HttpServer, list_tools: bool, memory: &McpMemory, context: &Context) -> McpFacts {
+    if server.url.expose().trim().is_empty() {
+        let failure = Failure::new(Reason::NotConfigured, "its URL is empty");
+        return McpFacts::failed(failure.with_hint("give it a URL, or the variable that its URL comes from a value"));
+    }
     let (web, url) = match Web::new(server) {
         Ok(way) => way,
         Err(failure) => return McpFacts::failed(failure),
@@ -58,7 +62,7 @@ pub(super) fn doubt(facts: &McpFacts, memory: &mut McpMemory) {
 /// Makes everything that the server had a hand in harmless.
 fn present(web: &Web, facts: &mut McpFacts) {
     if let Some(failure) = &mut facts.failure {
-        failure.detail = web.harmless(&failure.detail);
+        failure.detail = web.redact_quotes(&failure.detail);
     }
     for said in [&mut facts.server_name, &mut facts.server_version, &mut facts.protocol_version].into_iter().flatten() {
         *said = web.harmless(said);

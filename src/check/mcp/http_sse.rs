@@ -46,6 +46,7 @@ pub(super) struct HttpSse<'a> {
 enum Heard {
     Endpoint(String),
     Answer(Result<Answer, RpcError>),
+    Anonymous(RpcError),
     Request(String, String),
     End(HttpError),
 }
@@ -87,8 +88,18 @@ impl<'a> HttpSse<'a> {
     pub(super) fn call(&mut self, id: i64, body: &str, deadline: Deadline) -> Result<Answer, NoResult> {
         self.awaited.store(id, Ordering::SeqCst);
         self.tell(body, deadline)?;
+        // It may answer a notification, which should have no answer: it counts if nothing else comes.
+        let mut anonymous = None;
         loop {
-            match self.next(deadline)? {
+            let heard = match (self.next(deadline), anonymous.take()) {
+                (Err(_), Some(error)) => return Err(NoResult::Rpc { error, status: 200 }),
+                (heard, before) => {
+                    anonymous = before;
+                    heard?
+                }
+            };
+            match heard {
+                Heard::Anonymous(error) => anonymous = Some(error),
                 Heard::Answer(outcome) => return outcome.map_err(|error| NoResult::Rpc { error, status: 200 }),
                 Heard::Request(id, method) => {
                     if let Some(reply) = wire::reply(&id, &method) {
@@ -120,7 +131,7 @@ impl<'a> HttpSse<'a> {
             match self.next(deadline)? {
                 Heard::Endpoint(named) => break named,
                 Heard::End(error) => return Err(error.into()),
-                Heard::Answer(_) | Heard::Request(..) => {}
+                Heard::Answer(_) | Heard::Anonymous(_) | Heard::Request(..) => {}
             }
         };
         let endpoint =
@@ -195,6 +206,7 @@ impl Reader {
         match sort(event.data, room, awaited) {
             // Of several answers to one request the first counts.
             Incoming::Answer(outcome) if self.take_awaited(awaited) => Some(Heard::Answer(outcome)),
+            Incoming::Anonymous(error) => Some(Heard::Anonymous(error)),
             Incoming::Request(id, method) if self.requests < MOST_SERVER_REQUESTS => {
                 self.requests += 1;
                 Some(Heard::Request(id, method))

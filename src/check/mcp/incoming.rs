@@ -3,13 +3,16 @@
 use serde_json::value::RawValue;
 
 use super::limits::Room;
-use super::wire::{self, Answer, Id, Message, RpcError, shortened};
+use super::wire::{self, Answer, Id, Message, RpcError};
+use crate::redact::quoted;
 
 /// A message, sorted.
 #[derive(Debug)]
 pub(super) enum Incoming {
     /// The answer.
     Answer(Result<Answer, RpcError>),
+    /// An error that names no request: of a server that could not read one.
+    Anonymous(RpcError),
     /// A request of the server's: its id as it was written, and its method.
     Request(String, String),
     /// Something valid that needs no attention: a notification.
@@ -19,14 +22,12 @@ pub(super) enum Incoming {
 }
 
 /// Sorts a message while the answer to request `id` is awaited.
-///
-/// An error that names no id is taken for the answer: a server that could not read the request cannot name it.
 pub(super) fn sort(message: Vec<u8>, room: Option<Room>, id: i64) -> Incoming {
     match wire::parse(&message) {
         Message::Response(Id::Number(number), outcome) if number == id => {
             Incoming::Answer(outcome.map(|place| Answer::cut(message, place, room)))
         }
-        Message::Response(Id::Null, Err(error)) => Incoming::Answer(Err(error)),
+        Message::Response(Id::Null, Err(error)) => Incoming::Anonymous(error),
         Message::Response(other, _) => {
             Incoming::Unusable(format!("it answers the request {other}, which was not asked"))
         }
@@ -59,10 +60,10 @@ impl Incoming {
         match self {
             Incoming::Unusable(what) => what,
             Incoming::Request(_, method) => {
-                format!("it is the server's own request {:?}", shortened(&method, METHOD_CHARACTERS))
+                format!("it is the server's own request {}", quoted(&method, METHOD_CHARACTERS))
             }
             Incoming::Other => "it is a notification".into(),
-            Incoming::Answer(_) => "it is the answer".into(),
+            Incoming::Answer(_) | Incoming::Anonymous(_) => "it is the answer".into(),
         }
     }
 }
@@ -77,6 +78,7 @@ mod tests {
         match sort(message.as_bytes().to_vec(), None, 7) {
             Incoming::Answer(Ok(answer)) => format!("result {}", answer.read::<Value>().unwrap_or_default()),
             Incoming::Answer(Err(error)) => format!("error {}", error.code),
+            Incoming::Anonymous(error) => format!("anonymous {}", error.code),
             Incoming::Request(id, method) => format!("request {id} {method}"),
             Incoming::Other => "other".into(),
             Incoming::Unusable(_) => "unusable".into(),
@@ -88,7 +90,7 @@ mod tests {
         for (message, expected) in [
             (r#"{"jsonrpc":"2.0","id":7,"result":{"a":1}}"#, r#"result {"a":1}"#),
             (r#" {"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"x"}} "#, "error -1"),
-            (r#"{"jsonrpc":"2.0","id":null,"error":{"code":-2,"message":"x"}}"#, "error -2"),
+            (r#"{"jsonrpc":"2.0","id":null,"error":{"code":-2,"message":"x"}}"#, "anonymous -2"),
             (r#"{"jsonrpc":"2.0","id":8,"result":{}}"#, "unusable"),
             (r#"{"jsonrpc":"2.0","id":"7","result":{}}"#, "result {}"),
             (r#"{"jsonrpc":"2.0","id":"x7","result":{}}"#, "unusable"),

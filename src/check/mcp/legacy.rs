@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::peer::{Dialect, Greeting};
 use super::schema::InitializeResult;
-use super::wire::{Answer, shortened};
+use super::wire::Answer;
 use crate::model::mcp::Era;
+use crate::redact::quoted;
 
 /// The versions a legacy server may agree on, newest first.
 pub(crate) const VERSIONS: [&str; 5] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07"];
@@ -37,7 +38,7 @@ pub(crate) fn read_initialize(answer: &Answer) -> Result<Greeting, String> {
     let result: InitializeResult = answer.read()?;
     let version = result.protocol_version;
     if !VERSIONS.contains(&version.as_str()) && version != super::modern::VERSION {
-        return Err(format!("it answers the unknown protocol version {:?}", shortened(&version, 40)));
+        return Err(format!("it answers the unknown protocol version {}", quoted(&version, 40)));
     }
     Ok(Greeting {
         dialect: Dialect { era: Era::Legacy, version },

@@ -5,7 +5,6 @@
 //! an answer has to look like, [`tools`] counts over any peer, [`wire`] reads JSON-RPC without trusting it.
 
 mod events;
-mod evidence;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod http;
@@ -15,6 +14,7 @@ pub(crate) mod legacy;
 pub(crate) mod limits;
 pub(crate) mod modern;
 mod opening;
+mod output;
 pub(crate) mod peer;
 pub(crate) mod schema;
 mod script;

@@ -76,7 +76,7 @@ pub(super) enum NotOpened {
 }
 
 /// Opens a conversation by the plan.
-pub(super) fn open(talk: &mut Talk, plan: Plan, deadline: Deadline) -> Result<Opened, NotOpened> {
+pub(super) fn open(talk: &mut Talk<'_>, plan: Plan, deadline: Deadline) -> Result<Opened, NotOpened> {
     let mut opening = Opening {
         talk,
         second: plan.second,
@@ -91,8 +91,8 @@ pub(super) fn open(talk: &mut Talk, plan: Plan, deadline: Deadline) -> Result<Op
     opening.run()
 }
 
-struct Opening<'a> {
-    talk: &'a mut Talk,
+struct Opening<'a, 'b> {
+    talk: &'a mut Talk<'b>,
     /// The opening not sent yet.
     second: Option<Era>,
     /// Requests without an answer: id and era; the oldest first.
@@ -108,7 +108,7 @@ struct Opening<'a> {
     earliest: Deadline,
 }
 
-impl Opening<'_> {
+impl Opening<'_, '_> {
     fn run(mut self) -> Result<Opened, NotOpened> {
         loop {
             if self.asked.is_empty() && !self.ask_second() {

@@ -13,11 +13,11 @@ use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::wire::shortened;
 use crate::model::mcp::Era;
+use crate::redact::{quoted, shortened};
 
 /// Characters of a complaint that are quoted.
-const QUOTED: usize = 300;
+const QUOTED: usize = 200;
 
 /// Reads an object as something.
 ///
@@ -28,10 +28,21 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> 
     let FromObject(read) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let what = error.inner().to_string();
-        let what = what.split(" at line ").next().unwrap_or_default();
-        shortened(&if path == "." { what.to_owned() } else { format!("{path}: {what}") }, QUOTED)
+        let what = with_quotation(what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what));
+        if path == "." { what } else { format!("{path}: {what}") }
     })?;
     Ok(read)
+}
+
+/// A complaint of the parser with the value it quotes as a quotation.
+fn with_quotation(what: &str) -> String {
+    match (what.find(['"', '`']), what.rfind(['"', '`'])) {
+        (Some(from), Some(to)) if from < to && what.starts_with("invalid") => {
+            format!("{}{}{}", &what[..from], quoted(&what[from + 1..to], QUOTED), &what[to + 1..])
+        }
+        (Some(_), _) if what.starts_with("unknown variant") => "no such value is known".into(),
+        _ => shortened(what, QUOTED),
+    }
 }
 
 /// For an optional key: absent or a value, never null.
@@ -295,7 +306,7 @@ impl ToolsPage<'_> {
 pub(crate) fn check_complete(result_type: Option<&str>) -> Result<(), String> {
     match result_type {
         None | Some("complete") => Ok(()),
-        Some(other) => Err(format!("its resultType is {:?}, not \"complete\"", shortened(other, 40))),
+        Some(other) => Err(format!("its resultType is {}, not \"complete\"", quoted(other, 40))),
     }
 }
 
@@ -373,7 +384,7 @@ impl<'a> Tool<'a> {
     /// Which tool it is and what is wrong with it.
     pub(crate) fn read(raw: &'a RawValue, number: usize, era: Era) -> Result<Tool<'a>, String> {
         let tool: Tool<'a> = read(raw.get().as_bytes()).map_err(|what| format!("tool {number} of the list: {what}"))?;
-        tool.check(era).map_err(|what| format!("tool {:?}: {what}", shortened(&tool.name, 60)))?;
+        tool.check(era).map_err(|what| format!("tool {}: {what}", quoted(&tool.name, 60)))?;
         Ok(tool)
     }
 
@@ -407,7 +418,7 @@ fn check_schema(raw: &RawValue, is_object: bool, era: Era) -> Result<(), String>
             read(properties.get().as_bytes()).map_err(|what| format!(".properties: {what}"))?;
         let is_schema = |raw: &RawValue| raw.get().starts_with('{') || matches!(raw.get(), "true" | "false");
         if let Some((name, _)) = properties.iter().find(|(_, raw)| !is_schema(raw)) {
-            return Err(format!(".properties: {:?} is no schema", shortened(name, 60)));
+            return Err(format!(".properties: {} is no schema", quoted(name, 60)));
         }
     }
     if let Some(required) = schema.required {
@@ -441,12 +452,12 @@ mod tests {
         assert_eq!(refused(&good, Era::Modern), None);
         let both = [Era::Legacy, Era::Modern];
         for (pointer, value, eras, what) in [
-            ("/inputSchema", json!({}), &both[..], "tool \"create\": inputSchema lacks \"type\": \"object\""),
+            ("/inputSchema", json!({}), &both[..], "tool “create”: inputSchema lacks \"type\": \"object\""),
             ("/inputSchema", json!({"type": "string"}), &both, "inputSchema lacks \"type\": \"object\""),
             ("/inputSchema", json!([]), &both, "inputSchema is no object"),
             ("/inputSchema", json!(null), &both, "inputSchema is no object"),
             ("/inputSchema/properties", json!(null), &both[..1], "inputSchema.properties: "),
-            ("/inputSchema/properties/a", json!(null), &both[..1], "inputSchema.properties: \"a\" is no schema"),
+            ("/inputSchema/properties/a", json!(null), &both[..1], "inputSchema.properties: “a” is no schema"),
             ("/inputSchema/required", json!("a"), &both[..1], "inputSchema.required is no list of names"),
             ("/outputSchema/type", json!("array"), &both[..1], "outputSchema lacks"),
             ("/outputSchema", json!(null), &both, "outputSchema is no object"),

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::evidence;
 use super::limits::CHECK_BYTES;
+use super::output;
 use super::stdio::not_spawned;
 use crate::check::Context;
 use crate::clock;
@@ -11,6 +11,7 @@ use crate::model::mcp::{HealthScript, McpFacts, Transport};
 use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
 use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, SpawnError, capture_tail, list_survivors};
+use crate::redact::KnownSecrets;
 
 /// Its exit code counts, whatever it prints; but no more than a server may.
 const LIMITS: Limits = Limits { stdout: CHECK_BYTES as usize };
@@ -43,29 +44,27 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
             if !captured.survivors.is_empty() {
                 facts.notes.push(format!("could not be ended: {}", list_survivors(&captured.survivors)));
             }
-            verdict(&captured)
+            verdict(&captured, &KnownSecrets::of_program(args, &script.env))
         }
         Err(SpawnError::Ending | SpawnError::NoSupervisor { .. }) => return Err(NotReached { had: None }),
         Err(error) => Some(not_spawned(program, &error)),
     };
-    let secrets = evidence::secrets(args, &script.env);
-    facts.failure = failure.map(|failure| evidence::presentable(failure, &secrets));
+    facts.failure = failure;
     Ok(facts)
 }
 
-fn verdict(captured: &Captured) -> Option<Failure> {
+fn verdict(captured: &Captured, secrets: &KnownSecrets) -> Option<Failure> {
     let (reason, what) = match captured.outcome {
         Outcome::Exited(Exit::Code(0)) => return None,
         Outcome::Exited(Exit::Code(1)) => (Reason::ScriptFailed, "the script says down".to_owned()),
         Outcome::Exited(Exit::Code(2)) => (Reason::NotConfigured, "the script says not configured".to_owned()),
         Outcome::Exited(exit) => (Reason::ScriptFailed, format!("the script ended with {exit}")),
-        Outcome::TimedOut => (Reason::Timeout, captured.slow.map_or_else(String::new, evidence::too_slow)),
+        Outcome::TimedOut => (Reason::Timeout, captured.slow.map_or_else(String::new, output::too_slow)),
         Outcome::TooLarge => (Reason::TooLarge, "the script printed more than 64 MiB".to_owned()),
     };
-    let stderr = evidence::telling_lines(&captured.stderr.text());
-    let said =
-        if stderr.is_empty() { evidence::telling_lines(&String::from_utf8_lossy(&captured.stdout)) } else { stderr };
-    let detail = if said.is_empty() { what } else { format!("{what}: {said}") };
+    let said = output::quote(&captured.stderr.text(), secrets)
+        .or_else(|| output::quote(&String::from_utf8_lossy(&captured.stdout), secrets));
+    let detail = said.map_or(what.clone(), |said| format!("{what}: {said}"));
     let failure = Failure::new(reason, detail);
     Some(match reason {
         Reason::NotConfigured => failure.with_hint("set up what the script misses; it says so with exit code 2"),

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use super::evidence;
 use super::opening::{NotOpened, Opened, Plan, open};
 use super::talk::Talk;
 use super::tools;
 use crate::check::Context;
 use crate::clock::{self, Deadline};
+use crate::log::printable;
 use crate::model::mcp::{Era, McpFacts, StdioServer, Transport};
 use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
-use crate::model::secret::redact;
 use crate::proc::{ChildIo, CommandSpec, Ended, Exit, Force, Meter, SpawnError, list_survivors};
+use crate::redact::KnownSecrets;
 
 /// Kept of the pass's time for ending a server and reporting, so that the result is out before the pass closes.
 const RESERVE: Duration = Duration::from_millis(400);
@@ -31,7 +31,9 @@ pub(super) fn check(
     let reserve = RESERVE.min(context.pass_deadline.left() / 5);
     let deadline = context.pass_deadline.minus(reserve);
     let mut facts = McpFacts { transport: Some(Transport::Stdio), ..McpFacts::default() };
-    let mut attempt = Attempt { server, list_tools, deadline, facts: &mut facts, idle: Duration::ZERO };
+    let secrets = KnownSecrets::of_program(&server.args, &server.env);
+    let mut attempt =
+        Attempt { server, list_tools, deadline, secrets: &secrets, facts: &mut facts, idle: Duration::ZERO };
     let plan = Plan::both(remembered);
     let mut outcome = attempt.run(plan, meter);
     if let Err(Stopped::Exited(_)) = outcome
@@ -39,17 +41,16 @@ pub(super) fn check(
     {
         outcome = attempt.run(plan.after_exit(), context.meter(attempt.idle)?);
     }
-    let secrets = evidence::secrets(&server.args, &server.env);
     match outcome {
         Ok(()) => {}
         Err(Stopped::Exited(failure) | Stopped::Failed(failure)) => {
-            facts.failure = Some(evidence::presentable(failure, &secrets));
+            facts.failure = Some(Failure { detail: secrets.redact_quotes(&failure.detail), ..failure });
         }
         Err(Stopped::NotReached(had)) => return Err(NotReached { had }),
     }
     // What it says of itself becomes labels.
     for said in [&mut facts.server_name, &mut facts.server_version, &mut facts.protocol_version].into_iter().flatten() {
-        *said = redact(said, &secrets);
+        *said = printable(&secrets.redact(said));
     }
     Ok(facts)
 }
@@ -67,6 +68,7 @@ struct Attempt<'a> {
     server: &'a StdioServer,
     list_tools: bool,
     deadline: Deadline,
+    secrets: &'a KnownSecrets,
     facts: &'a mut McpFacts,
     /// Idle time of the processes so far.
     idle: Duration,
@@ -82,7 +84,7 @@ impl Attempt<'_> {
             Err(SpawnError::Ending | SpawnError::NoSupervisor { .. }) => return Err(Stopped::NotReached(None)),
             Err(error) => return Err(Stopped::Failed(not_spawned(&self.server.command, &error))),
         };
-        let mut talk = Talk::new(io, begun);
+        let mut talk = Talk::new(io, begun, self.secrets);
         let result = open(&mut talk, plan, self.deadline);
         let handshake = clock::instant() - begun;
         let result = match result {
@@ -112,7 +114,7 @@ impl Attempt<'_> {
     }
 
     /// Notes who the server is and asks for its tools.
-    fn use_it(&mut self, talk: &mut Talk, opened: Opened) -> Result<(), Stopped> {
+    fn use_it(&mut self, talk: &mut Talk<'_>, opened: Opened) -> Result<(), Stopped> {
         let Opened { greeting, dialect } = opened;
         self.facts.era = Some(greeting.dialect.era);
         self.facts.protocol_version = Some(greeting.dialect.version);

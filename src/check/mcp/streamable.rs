@@ -5,11 +5,12 @@ use url::Url;
 use super::events::{Events, read_message};
 use super::incoming::{Incoming, sort};
 use super::web::{NoResult, Web};
-use super::wire::{self, Answer, shortened};
+use super::wire::{self, Answer};
 use crate::clock::Deadline;
 use crate::http::{HttpError, Method, Request, Response};
 use crate::log;
 use crate::model::reason::{Failure, Reason};
+use crate::redact::quoted;
 
 /// What a POST may bring back.
 const ACCEPT: &str = "application/json, text/event-stream";
@@ -74,7 +75,7 @@ impl<'a> Streamable<'a> {
             (_, "text/event-stream") => self.read_events(response, id, deadline),
             (_, "") => Err(unusable(format!("HTTP {status} without a content type instead of an MCP answer"))),
             (_, other) => {
-                Err(unusable(format!("HTTP {status} with {} instead of an MCP answer", shortened(other, QUOTED))))
+                Err(unusable(format!("HTTP {status} with {} instead of an MCP answer", quoted(other, QUOTED))))
             }
         }
     }
@@ -143,6 +144,8 @@ impl<'a> Streamable<'a> {
         }
         match sort(message, room, id) {
             Incoming::Answer(outcome) => outcome.map_err(|error| NoResult::Rpc { error, status: response.status }),
+            // What answers this POST answers this request.
+            Incoming::Anonymous(error) => Err(NoResult::Rpc { error, status: response.status }),
             other => Err(unusable(format!("the answer is not valid: {}", other.instead()))),
         }
     }
@@ -159,6 +162,7 @@ impl<'a> Streamable<'a> {
             }
             match sort(event.data, room, id) {
                 Incoming::Answer(outcome) => return outcome.map_err(|error| NoResult::Rpc { error, status }),
+                Incoming::Anonymous(error) => return Err(NoResult::Rpc { error, status }),
                 Incoming::Request(id, method) => self.reply(&id, &method, deadline)?,
                 Incoming::Other => {}
                 Incoming::Unusable(what) => odd = Some(what),

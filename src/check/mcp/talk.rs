@@ -7,11 +7,12 @@ use serde_json::Value;
 
 use super::limits::{OVERDUE, Room, TooLarge};
 use super::peer::{CallError, Peer};
-use super::wire::{self, Answer, Id, Lines, Message, RpcError, shortened};
-use super::{evidence, legacy, modern, tools};
+use super::wire::{self, Answer, Id, Lines, Message, RpcError};
+use super::{legacy, modern, output, tools};
 use crate::clock::Deadline;
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{ChildIo, Ended, Event, Exit, Meter};
+use crate::proc::{ChildIo, Ended, Event, Exit, Meter, Tail};
+use crate::redact::KnownSecrets;
 
 /// Replies to a server's own requests are written only while it reads them.
 const MOST_UNWRITTEN: usize = 64 << 10;
@@ -34,7 +35,7 @@ const BROKEN_PATIENCE: Duration = Duration::from_secs(2);
 /// Requests that only a client sends.
 const OURS: [&str; 3] = [modern::DISCOVER, legacy::INITIALIZE, tools::TOOLS_LIST];
 
-/// Bytes kept of the last line that was no JSON-RPC.
+/// Bytes kept of a line that was no JSON-RPC.
 const NOISE_BYTES: usize = 400;
 
 /// What came next.
@@ -68,15 +69,16 @@ pub(super) enum Gone {
 }
 
 /// One server process and what has been said so far.
-pub(super) struct Talk {
+pub(super) struct Talk<'a> {
     begun: Instant,
+    secrets: &'a KnownSecrets,
     io: ChildIo,
     lines: Lines,
     last_id: i64,
     /// Set once only what is already on its way can still come.
     last_call: Option<Deadline>,
     noise: u64,
-    last_noise: Vec<u8>,
+    noise_tail: Tail,
     broken: Option<String>,
     stray: Option<Id>,
     /// The first error that named no request …
@@ -86,17 +88,18 @@ pub(super) struct Talk {
     answers_notifications: bool,
 }
 
-impl Talk {
-    /// A conversation with a program started at `begun`.
-    pub(super) fn new(io: ChildIo, begun: Instant) -> Talk {
+impl<'a> Talk<'a> {
+    /// A conversation with a program started at `begun` that was given these secrets.
+    pub(super) fn new(io: ChildIo, begun: Instant, secrets: &'a KnownSecrets) -> Talk<'a> {
         Talk {
             begun,
+            secrets,
             io,
             lines: Lines::default(),
             last_id: 0,
             last_call: None,
             noise: 0,
-            last_noise: Vec::new(),
+            noise_tail: Tail::default(),
             broken: None,
             stray: None,
             anonymous: None,
@@ -184,8 +187,8 @@ impl Talk {
                 }
                 Message::Noise if line.trim_ascii().is_empty() => {}
                 Message::Noise | Message::Glued(_) => {
-                    self.last_noise.clear();
-                    self.last_noise.extend_from_slice(&line[..line.len().min(NOISE_BYTES)]);
+                    self.noise_tail.push(&line[..line.len().min(NOISE_BYTES)]);
+                    self.noise_tail.push(b"\n");
                     self.noise += 1;
                 }
             }
@@ -279,7 +282,7 @@ impl Talk {
     /// The failure of a server that did not answer `what` in time.
     pub(super) fn too_late(&self, what: &str) -> Failure {
         if let Some(broken) = &self.broken {
-            let detail = format!("the answer to {what} is no valid JSON-RPC: {}", shortened(broken, 200));
+            let detail = format!("the answer to {what} is no valid JSON-RPC: {broken}");
             return Failure::new(Reason::ProtocolError, detail);
         }
         if let Some(error) = &self.anonymous {
@@ -288,7 +291,7 @@ impl Talk {
         let (reason, mut detail) = match self.exit() {
             None => {
                 let seconds = self.begun.elapsed().as_secs_f64();
-                let doing = self.io.slow().map_or_else(|| "cut off".to_owned(), evidence::too_slow);
+                let doing = self.io.slow().map_or_else(|| "cut off".to_owned(), output::too_slow);
                 (Reason::Timeout, format!("no answer to {what} within {seconds:.1} s of its start: {doing}"))
             }
             Some(exit) => {
@@ -324,19 +327,19 @@ impl Talk {
 
     /// Adds what the program printed: its reason, mostly.
     fn add_output(&self, detail: &mut String) {
-        let stderr = evidence::telling_lines(&self.io.tail().text());
-        if !stderr.is_empty() {
-            let _ = write!(detail, "; stderr: {stderr}");
-        } else if !self.last_noise.is_empty() {
-            let _ = write!(detail, "; stdout: {}", evidence::telling_lines(&String::from_utf8_lossy(&self.last_noise)));
+        let stderr = output::quote(&self.io.tail().text(), self.secrets);
+        if let Some(quote) = &stderr {
+            let _ = write!(detail, "; stderr: {quote}");
+        } else if let Some(quote) = output::quote(&self.noise_tail.text(), self.secrets) {
+            let _ = write!(detail, "; stdout: {quote}");
         }
-        if self.noise > 0 && !stderr.is_empty() {
+        if self.noise > 0 && stderr.is_some() {
             let _ = write!(detail, "; lines on stdout that were no JSON-RPC: {}", self.noise);
         }
     }
 }
 
-impl Peer for Talk {
+impl Peer for Talk<'_> {
     fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Answer, CallError> {
         let id = self.ask(method, &params);
         let mut deadline = deadline;

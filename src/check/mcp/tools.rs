@@ -325,7 +325,7 @@ mod tests {
         let (list, _) = listed(vec![Err(CallError::Rpc(error))]);
         let failure = list.expect_err("failed");
         assert_eq!(failure.reason, Reason::RpcError);
-        assert_eq!(failure.detail, "tools/list: JSON-RPC error -32603: no backend");
+        assert_eq!(failure.detail, "tools/list: JSON-RPC error -32603: “no backend”");
     }
 
     proptest! {

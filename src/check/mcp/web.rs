@@ -5,13 +5,13 @@ use std::time::Duration;
 use url::Url;
 
 use super::modern;
-use super::wire::{self, Id, Message, RpcError, shortened};
+use super::wire::{self, Id, Message, RpcError};
 use crate::clock::Deadline;
 use crate::http::{self, Client, ClientOptions, HttpError, Request, Response};
 use crate::log;
 use crate::model::mcp::HttpServer;
 use crate::model::reason::{Failure, Reason};
-use crate::model::secret::{Secret, redact};
+use crate::redact::{self, KnownSecrets, quoted};
 
 /// Of an answer without success, this much is looked at: a JSON-RPC error is far shorter.
 const MOST_REFUSAL_BYTES: usize = 1 << 20;
@@ -24,7 +24,8 @@ const QUOTED: usize = 300;
 #[derive(Debug)]
 pub(super) struct Web {
     client: Client,
-    secrets: Vec<Secret>,
+    url: Url,
+    secrets: KnownSecrets,
 }
 
 /// Why a request got no result.
@@ -88,7 +89,8 @@ impl Web {
     pub(super) fn new(server: &HttpServer) -> Result<(Web, Url), Failure> {
         let url = http::parse_url(&server.url)?;
         let options = ClientOptions { headers: server.headers.clone(), ca_file: server.ca_file.clone() };
-        Ok((Web { client: Client::new(&url, options), secrets: http::secrets_of(&url, &server.headers) }, url))
+        let secrets = KnownSecrets::new(&http::secrets_of(&url, &server.headers));
+        Ok((Web { client: Client::new(&url, options), url: url.clone(), secrets }, url))
     }
 
     /// Sends one request. Any status is an answer.
@@ -101,26 +103,39 @@ impl Web {
         self.client.hang_up();
     }
 
-    /// Takes what the configuration keeps secret out of what a server said, and makes it one harmless line.
+    /// What a server calls itself, without what the configuration keeps secret, as one line that steers no terminal.
     pub(super) fn harmless(&self, text: &str) -> String {
-        log::printable(&redact(text, &self.secrets))
+        log::printable(&self.secrets.redact(text))
+    }
+
+    /// A sentence without secrets in what it quotes.
+    pub(super) fn redact_quotes(&self, sentence: &str) -> String {
+        self.secrets.redact_quotes(sentence)
     }
 
     /// What an answer without success means. `asked` is the id of the request it answers, if it was one.
     pub(super) fn refusal(&self, mut response: Response, asked: Option<i64>) -> NoResult {
         let status = response.status;
-        let challenge = response.header("www-authenticate").map(|value| shortened(value, QUOTED));
-        let is_text = response.media_type() == "text/plain";
+        let quote = |text: &str| quoted(&self.secrets.redact(text), QUOTED);
+        let challenge = response.header("www-authenticate").map(quote);
+        let wait = response.header("retry-after").map(quote);
+        let is_text = matches!(response.media_type().as_str(), "text/plain" | "");
         let body = response.body.read_what_comes(MOST_REFUSAL_BYTES, REFUSAL_TIME);
         let mut detail = format!("HTTP {status}");
+        let mut hint = hint(status, wait.as_deref());
         if response.redirected {
-            let method = response.method.as_str();
-            detail.push_str(&format!(" to {method} {} after a redirect", http::shown(&response.url)));
+            let target = self.redirect_target(&response.url);
+            detail.push_str(&format!(" to {} {target} after a redirect", response.method.as_str()));
+            hint = Some(format!("the address redirects to {target}: put that into the config"));
         }
-        if let Some(said) = said(&body, is_text) {
-            detail.push_str(&format!(": {said}"));
+        let said = said(&body, is_text);
+        if let Some(said) = &said {
+            detail.push_str(&format!(": {}", quote(said)));
         }
-        if matches!(status, 401 | 403) {
+        let of_host = matches!(status, 403 | 421) && said.as_deref().is_some_and(speaks_of_host);
+        if of_host {
+            hint = Some(HOST_HINT.into());
+        } else if matches!(status, 401 | 403) {
             if let Some(challenge) = challenge {
                 detail.push_str(&format!(" (it asks for {challenge})"));
             }
@@ -128,10 +143,43 @@ impl Web {
             return NoResult::Credential(Failure::new(reason, detail));
         }
         match asked.and_then(|id| rpc_error(&body, id)) {
-            Some(error) => NoResult::Rpc { error, status },
-            None => NoResult::Status { status, failure: Failure::new(Reason::HttpStatus, detail) },
+            Some(error) if !of_host => NoResult::Rpc { error, status },
+            _ => NoResult::Status { status, failure: Failure { hint, ..Failure::new(Reason::HttpStatus, detail) } },
         }
     }
+
+    /// Where a redirect has led, in words where only a slash differs.
+    fn redirect_target(&self, target: &Url) -> String {
+        let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
+        if target.origin() == self.url.origin() && path(target) == path(&self.url) {
+            let change = if target.path().ends_with('/') { "with a slash" } else { "without the slash" };
+            return format!("the same address {change} at its end");
+        }
+        self.secrets.redact(&redact::url(target.as_str()))
+    }
+}
+
+/// What to do about a server that refuses the name it is called by.
+const HOST_HINT: &str =
+    "the server refuses the host or origin it is called by: use the address it listens on, or allow this one there";
+
+/// What to do about a status, where more is known than that the address may be wrong.
+fn hint(status: u16, retry_after: Option<&str>) -> Option<String> {
+    match status {
+        429 => {
+            let wait = retry_after.map(|wait| format!(" (it asks to wait {wait})")).unwrap_or_default();
+            Some(format!("the server was asked too often{wait}: raise `ttl` and `retry_after`"))
+        }
+        421 => Some(HOST_HINT.into()),
+        500.. => Some("the server, or what stands in front of it, is not ready: see its log".into()),
+        _ => None,
+    }
+}
+
+/// Whether a refusal is about the name in the address and no credential would help.
+fn speaks_of_host(said: &str) -> bool {
+    let said = said.to_lowercase();
+    ["host", "origin"].iter().any(|word| said.split(|c: char| !c.is_alphanumeric()).any(|said| said.starts_with(word)))
 }
 
 /// The JSON-RPC error in a refusal. One that names no request counts only where its code is one that modern servers
@@ -144,13 +192,15 @@ fn rpc_error(body: &[u8], id: i64) -> Option<RpcError> {
     }
 }
 
-/// One sentence of a refusing body, if it has one that a person would want to read.
+/// What a refusing body says, if it says something that a person would want to read.
 fn said(body: &[u8], is_text: bool) -> Option<String> {
-    if body.trim_ascii_start().starts_with(b"{") {
+    let body = body.trim_ascii();
+    if body.starts_with(b"{") {
         let body: serde_json::Value = serde_json::from_slice(body).ok()?;
         let places = ["/error/message", "/error_description", "/message", "/detail", "/error"];
-        return places.iter().find_map(|place| body.pointer(place)?.as_str()).map(|said| shortened(said, QUOTED));
+        return places.iter().find_map(|place| Some(body.pointer(place)?.as_str()?.to_owned()));
     }
-    let text = String::from_utf8_lossy(body);
-    Some(shortened(text.trim(), QUOTED)).filter(|text| is_text && !text.is_empty())
+    let text = std::str::from_utf8(body).ok()?;
+    // A page is written for people with a browser.
+    Some(text.to_owned()).filter(|text| is_text && !text.is_empty() && !text.starts_with('<'))
 }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::limits::{CHECK_BYTES, MESSAGE_BYTES, Room, SMALL_BYTES, TooLarge};
 use super::schema;
+use crate::redact::{quoted, shortened};
 
 /// "Method not found", what a client answers to a request it does not serve.
 pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
@@ -42,7 +43,7 @@ impl fmt::Display for Id {
         match self {
             Id::Number(number) => write!(f, "{number}"),
             Id::Null => f.write_str("null"),
-            Id::Other(text) => f.write_str(&shortened(text, 40)),
+            Id::Other(text) => f.write_str(&quoted(text, 40)),
         }
     }
 }
@@ -60,7 +61,7 @@ pub(crate) struct RpcError {
 
 impl fmt::Display for RpcError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JSON-RPC error {}: {}", self.code, self.message)
+        write!(f, "JSON-RPC error {}: {}", self.code, quoted(&self.message, QUOTED))
     }
 }
 
@@ -197,14 +198,6 @@ fn error_of(raw: &RawValue) -> RpcError {
         code: object.code.and_then(|code| code.get().parse().ok()).unwrap_or(0),
         message: shortened(&message, QUOTED),
         data: small.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or(Value::Null),
-    }
-}
-
-/// At most `most` characters of a text, with a sign where something is missing.
-pub(crate) fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
     }
 }
 
@@ -381,7 +374,7 @@ mod tests {
         assert_eq!(response(r#"{"jsonrpc":"2.0","id":"1","result":{}}"#).0, Id::Number(1));
         assert_eq!(response(r#"{"jsonrpc":"2.0","id":"a1","result":{}}"#).0, Id::Other("\"a1\"".into()));
         let (id, error) = response(r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"bad"}}"#);
-        assert_eq!((id, error.map_err(|e| e.to_string())), (Id::Null, Err("JSON-RPC error -32700: bad".into())));
+        assert_eq!((id, error.map_err(|e| e.to_string())), (Id::Null, Err("JSON-RPC error -32700: “bad”".into())));
         assert_eq!(
             parse(br#"{"jsonrpc":"2.0","id":"x","method":"ping"}"#),
             Message::Request("\"x\"".into(), "ping".into())

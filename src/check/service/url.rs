@@ -5,8 +5,8 @@ use regex_lite::Regex;
 use crate::clock::{self, Deadline};
 use crate::http::{self, Client, ClientOptions, Method, Request, Response};
 use crate::model::reason::{Failure, Reason};
-use crate::model::secret::{Secret, redact};
 use crate::model::service::{HttpLook, ServiceFacts};
+use crate::redact::{Secret, redact};
 
 /// A body is searched this far: health endpoints say what they have to say at once.
 const MOST_BODY_BYTES: usize = 1 << 20;

@@ -7,8 +7,8 @@ use super::tally::label;
 use crate::clock::Deadline;
 use crate::exposition::{self, Distribution, Family, Kind, Limits, Series, Value};
 use crate::http::{self, Client, ClientOptions, Method, Request};
-use crate::model::secret::{Secret, redact};
 use crate::model::thunes::{BreakerState, Histogram, ORDER_LATENCY_BUCKETS, OrderCount, WS_GAP_BUCKETS};
+use crate::redact::{Secret, redact};
 
 /// An endpoint beside us answers at once or is in trouble.
 const TIMEOUT: Duration = Duration::from_secs(4);

@@ -20,7 +20,7 @@ use super::diagnose::Lines;
 use super::environment::Environment;
 use super::schema::{Form, Section};
 use crate::model::reason::{Failure, Reason};
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 
 /// What all blocks of one file share.
 #[derive(Debug)]

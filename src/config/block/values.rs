@@ -12,7 +12,7 @@ use super::{Block, Owner, Text};
 use crate::config::diagnose::{nearest, one_of};
 use crate::config::duration;
 use crate::config::expand::{Expanded, expand};
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 
 impl Block<'_> {
     fn expanded(&self, key: &'static str, raw: &str, at: usize) -> Option<Text> {

@@ -11,11 +11,10 @@ use crate::config::diagnose::Lines;
 use crate::config::environment::Environment;
 use crate::config::expand::expand;
 use crate::config::settings::Settings;
-use crate::log::{is_bidi_control, printable};
+use crate::log::{is_invisible, printable};
 use crate::model::reason::Failure;
-use crate::model::redacted;
-use crate::model::secret::Secret;
 use crate::model::target::Schedule;
+use crate::redact::{self, Secret};
 
 /// A section as the file has it, for what must not be shown expanded.
 #[derive(Clone, Copy)]
@@ -61,15 +60,15 @@ impl<'a> Raw<'a> {
             DeValue::String(text) => Some(text.as_ref()),
             _ => None,
         });
-        Some(Value::Array(redacted::arguments(texts).into_iter().map(Value::String).collect()))
+        Some(Value::Array(redact::arguments(texts).into_iter().map(Value::String).collect()))
     }
 
     /// A table whose values are redacted.
     pub(super) fn masked_map(self, key: &str) -> Option<Value> {
         let entries = self.child(key).table?.iter().map(|(name, value)| {
             let value = match value.get_ref() {
-                DeValue::String(text) => redacted::value(text),
-                _ => redacted::MASK.to_owned(),
+                DeValue::String(text) => redact::value(text),
+                _ => redact::MASK.to_owned(),
             };
             (name.get_ref().to_string(), Value::String(value))
         });
@@ -128,7 +127,7 @@ impl Page<'_> {
                 ("name" | "environment", _) => {}
                 ("url" | "metrics_url", _) => self.url(raw, key),
                 ("args" | "health_command", _) => self.line(raw, key, raw.arguments(key)),
-                ("command", DeValue::String(text)) => self.line(raw, key, Value::String(redacted::command(text))),
+                ("command", DeValue::String(text)) => self.line(raw, key, Value::String(redact::command(text))),
                 (_, DeValue::Table(_)) => self.line(raw, key, raw.masked_map(key)),
                 (_, value) => self.line(raw, key, plain(value)),
             }
@@ -151,14 +150,14 @@ impl Page<'_> {
 
     /// What is shown of a URL is read as the URL is, as a web address or as none, whatever was taken out of it.
     fn redacted_url(&self, text: &str) -> String {
-        let shown = redacted::url(text);
+        let shown = redact::url(text);
         match (self.address(text), self.address(&shown)) {
             // A default that is not shown began the query: not every address may have one.
-            (Some(meant), Some(read)) if goes_on(&meant) && !goes_on(&read) => format!("{shown}?{}", redacted::MASK),
+            (Some(meant), Some(read)) if goes_on(&meant) && !goes_on(&read) => format!("{shown}?{}", redact::MASK),
             (Some(_), Some(_)) | (None, None) => shown,
-            (Some(meant), None) => format!("{}://{}", meant.scheme(), redacted::MASK),
+            (Some(meant), None) => format!("{}://{}", meant.scheme(), redact::MASK),
             // Variables that do not begin with a scheme, but with the mask.
-            (None, Some(_)) => redacted::value(&format!("{}{text}", redacted::MASK)),
+            (None, Some(_)) => redact::value(&format!("{}{text}", redact::MASK)),
         }
     }
 
@@ -219,7 +218,7 @@ fn quoted(text: &str) -> String {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() || is_bidi_control(c) => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c if c.is_control() || is_invisible(c) => out.push_str(&format!("\\U{:08X}", c as u32)),
             c => out.push(c),
         }
     }

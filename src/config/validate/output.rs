@@ -10,7 +10,7 @@ use super::probe::RESERVED_LABELS;
 use super::rules;
 use crate::config::block::Block;
 use crate::config::settings::{BrokenOutput, OutputSettings, ProbeSettings, PushgatewaySettings, TextfileSettings};
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 
 /// Where Debian's prometheus-node-exporter reads textfiles.
 const SYSTEM_DIRECTORY: &str = "/var/lib/prometheus/node-exporter";

@@ -3,7 +3,7 @@
 use super::rules;
 use crate::config::block::Block;
 use crate::config::settings::{DoctorSettings, Place, TelegramSettings};
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 
 pub(super) const API_URL: &str = "https://api.telegram.org";
 pub(super) const PROMETHEUS: &str = "http://127.0.0.1:9091";

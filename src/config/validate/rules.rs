@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::config::address;
 use crate::config::block::{Block, Text};
-use crate::model::secret::Secret;
 use crate::model::target::Schedule;
+use crate::redact::Secret;
 
 /// `ttl`, `retry_after` and `timeout` of a block, `defaults` where it has none.
 pub(super) fn schedule(block: &Block<'_>, defaults: Schedule) -> Schedule {

@@ -11,7 +11,7 @@ pub use memory::{
     LineCounts, LogMemory, LogTotals, OpenRecord, OrderCount, Part, PendingOrder, SwitchEvent, ThunesMemory, WsState,
 };
 
-use super::secret::Secret;
+use crate::redact::Secret;
 
 /// Upper bounds of the buckets of `thunes_order_latency_ms`, in milliseconds; one more bucket takes what is above.
 pub const ORDER_LATENCY_BUCKETS: &[f64] = &[5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];

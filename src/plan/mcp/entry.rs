@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::model::mcp::HttpTransport;
 use crate::model::reason::Reason;
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 
 /// A server as a config file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,9 +10,8 @@ use super::readers;
 use super::sources::is_inside;
 use super::trust;
 use crate::fs::access;
-use crate::model::redacted;
-use crate::model::secret::Secret;
 use crate::plan::surroundings::Surroundings;
+use crate::redact::{self, Secret};
 
 /// The most that is read of a project's file, whose author chooses its size.
 pub(super) const PROJECT_LIMIT: u64 = 1 << 20;
@@ -114,7 +113,7 @@ fn shown_server(entry: &Entry) -> ShownServer {
             if !names.is_empty() {
                 details.push(format!("with the headers {}", names.join(", ")));
             }
-            redacted::url(http.url.expose())
+            redact::url(http.url.expose())
         }
         How::Broken { detail, .. } => detail.clone(),
     };
@@ -125,7 +124,7 @@ fn shown_server(entry: &Entry) -> ShownServer {
 /// A program and its arguments on one line, as a person would type it. An argument may be a whole script (`sh -c '…'`):
 /// it is what a person has to judge, so it is never hidden as a whole, but each of its words is looked at.
 fn command_line(command: &str, args: &[Secret]) -> String {
-    let plain = redacted::arguments(args.iter().map(Secret::expose));
+    let plain = redact::arguments(args.iter().map(Secret::expose));
     let shown = args.iter().map(Secret::expose).zip(plain).map(|(arg, plain)| match arg {
         "" => "\"\"".to_owned(),
         script if script.contains(char::is_whitespace) => format!("{:?}", script_words(script)),
@@ -139,10 +138,10 @@ fn script_words(script: &str) -> String {
     let words: Vec<&str> = script.split(' ').collect();
     let announces = |word: &str| word.ends_with(':') || word.eq_ignore_ascii_case("bearer");
     let before = [""].into_iter().chain(words.iter().copied());
-    let shown = redacted::arguments(words.iter().copied())
+    let shown = redact::arguments(words.iter().copied())
         .into_iter()
         .zip(before)
-        .map(|(shown, before)| if announces(before) { redacted::MASK.to_owned() } else { shown });
+        .map(|(shown, before)| if announces(before) { redact::MASK.to_owned() } else { shown });
     shown.collect::<Vec<_>>().join(" ")
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::entry::{Entry, How, Http, Stdio};
 use crate::model::mcp::HttpTransport;
 use crate::model::reason::Reason;
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 
 type Table = Map<String, Value>;
 

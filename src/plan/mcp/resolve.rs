@@ -12,8 +12,8 @@ use super::places::Project;
 use super::variables::{self, Context, Field, Unresolved};
 use crate::model::mcp::{HttpServer, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
-use crate::model::secret::Secret;
 use crate::plan::surroundings::Surroundings;
+use crate::redact::Secret;
 
 /// The most that is read of an environment file.
 const ENV_FILE_LIMIT: u64 = 1 << 20;

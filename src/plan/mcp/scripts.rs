@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::fs::access;
 use crate::model::mcp::{HealthScript, Reach};
 use crate::model::reason::{Failure, Reason};
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 
 /// More scripts than anybody has; a bound, because a directory named by mistake may hold anything.
 const MAX_ENTRIES: usize = 100_000;

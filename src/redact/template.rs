@@ -2,7 +2,7 @@
 //!
 //! References are those of the configuration: `${NAME}` and `${NAME:-default}`; `$${` is a plain `${`.
 
-use super::{MASK, mask};
+use super::shown::{MASK, mask, mask_url};
 
 /// Text whose references are single characters of the private planes: of one plane where the default of the reference
 /// must not be shown, of the other where it is part of an address.
@@ -96,7 +96,7 @@ impl Template {
                 continue;
             };
             let default = reference.default.as_deref().map(|default| match plane {
-                ADDRESS if default.contains("://") => super::mask_url(self, default),
+                ADDRESS if default.contains("://") => mask_url(self, default),
                 ADDRESS if is_host(default) => in_address(default),
                 _ => mask(default),
             });

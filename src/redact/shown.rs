@@ -3,14 +3,12 @@
 //! References to variables (`${TOKEN}`) are shown, since they say where a secret is without saying it; their defaults
 //! are not, but for those that say where an address leads.
 
-mod template;
-
-use template::{Template, in_address, is_stand_in};
+use super::template::{Template, in_address, is_stand_in};
 
 /// Stands where a secret stood.
 pub const MASK: &str = "***";
 
-/// Words in the name of a flag, key or parameter whose value is a secret.
+/// Parts of the name of a flag, key or variable whose value is a secret …
 const TELLING: &[&str] = &[
     "token",
     "secret",
@@ -24,9 +22,14 @@ const TELLING: &[&str] = &[
     "session",
     "private",
     "signature",
-    "pat",
     "dsn",
 ];
+
+/// … whole words of it …
+const TELLING_WORDS: &[&str] = &["pat", "pass", "jwt"];
+
+/// … and words that only look like them.
+const OTHER_WORDS: &[&str] = &["author", "authors", "keyword", "keywords", "keyboard", "monkey", "oldpwd"];
 
 /// What well-known services put in front of their keys.
 const PREFIXES: &[&str] = &[
@@ -51,6 +54,18 @@ const PREFIXES: &[&str] = &[
     "pypi-",
     "dop_v1_",
     "ya29.",
+    "sbp_",
+    "figd_",
+    "ntn_",
+    "sntryu_",
+    "sntrys_",
+    "ATATT",
+    "glsa_",
+    "gsk_",
+    "nvapi-",
+    "pplx-",
+    "tvly-",
+    "xai-",
     "whsec_",
     "SG.",
 ];
@@ -102,22 +117,34 @@ impl Words {
 }
 
 /// Whether text by itself looks like a key: a known prefix, or a run of letters and digits that nobody would type.
+/// Plain words with numbers between them (`claude-3-5-sonnet-20241022`) do not.
 pub fn looks_secret(text: &str) -> bool {
     let text = text.trim_end_matches('=');
     let dense = text.len() >= 16 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_+".contains(&b));
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let mixed = text.bytes().any(|b| b.is_ascii_uppercase()) && text.bytes().any(|b| b.is_ascii_lowercase());
+    let words = |text: &str| {
+        let word = |c: fn(&u8) -> bool, piece: &str| piece.bytes().all(|b| c(&b));
+        let mut pieces = text.split(['-', '_', '+']).filter(|piece| !piece.is_empty());
+        let of_words =
+            |piece: &str| word(u8::is_ascii_lowercase, piece) || (piece.len() <= 8 && word(u8::is_ascii_digit, piece));
+        text.contains(['-', '_', '+']) && text.bytes().any(|b| b.is_ascii_lowercase()) && pieces.all(of_words)
+    };
     let prefixed = text.len() >= 8 && PREFIXES.iter().any(|prefix| text.starts_with(prefix));
-    prefixed || (dense && (digits >= 3 || (mixed && (digits >= 1 || text.len() >= 24))))
+    prefixed || (dense && !words(text) && (digits >= 3 || (mixed && (digits >= 1 || text.len() >= 24))))
 }
 
-fn is_telling(name: &str) -> bool {
+/// Whether a name says that its value is a secret.
+pub(super) fn is_telling(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    TELLING.iter().any(|word| name.contains(word))
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !OTHER_WORDS.contains(word));
+    let telling = |word: &str| TELLING_WORDS.contains(&word) || TELLING.iter().any(|part| word.contains(part));
+    // The shell's own variable is a directory.
+    name != "pwd" && words.into_iter().any(telling)
 }
 
 /// Every run of text between stand-ins masked, but for the scheme of an `Authorization` value in front of one.
-fn mask(text: &str) -> String {
+pub(super) fn mask(text: &str) -> String {
     let mut masked = String::new();
     for piece in text.split_inclusive(is_stand_in) {
         let literal = piece.trim_end_matches(is_stand_in);
@@ -130,7 +157,7 @@ fn mask(text: &str) -> String {
 }
 
 /// Cuts a URL as the URL standard does: `\\` counts as `/`, and any number of them stands between scheme and host.
-fn mask_url(template: &Template, text: &str) -> String {
+pub(super) fn mask_url(template: &Template, text: &str) -> String {
     let slash = ['/', '\\'];
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => {
