@@ -77,6 +77,10 @@ pub struct ChildIo {
     stdin: Option<OwnedFd>,
     outgoing: Vec<u8>,
     written: usize,
+    /// Bytes that the pipe of standard input has taken so far …
+    piped: u64,
+    /// … and whether any of them had been read when it was closed.
+    was_read: bool,
     close_stdin: bool,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
@@ -100,6 +104,8 @@ impl ChildIo {
             stdin: Some(stdin),
             outgoing: Vec::new(),
             written: 0,
+            piped: 0,
+            was_read: false,
             close_stdin: false,
             stdout: Some(stdout),
             stderr: Some(stderr),
@@ -143,6 +149,12 @@ impl ChildIo {
     /// Bytes that wait to be written to standard input.
     pub fn unwritten(&self) -> usize {
         self.outgoing.len() - self.written
+    }
+
+    /// Whether anybody has read any of what was sent (FIONREAD on the pipe, pipe(7)).
+    pub fn has_read_input(&self) -> bool {
+        let unread = |stdin: &OwnedFd| rustix::io::ioctl_fionread(stdin).unwrap_or(self.piped);
+        self.was_read || self.stdin.as_ref().is_some_and(|stdin| unread(stdin) < self.piped)
     }
 
     /// How the program ended, once it has.
@@ -265,7 +277,10 @@ impl ChildIo {
                 return;
             }
             match rustix::io::write(stdin, &self.outgoing[self.written..]) {
-                Ok(wrote) => self.written += wrote,
+                Ok(wrote) => {
+                    self.written += wrote;
+                    self.piped += wrote as u64;
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 // EPIPE: nobody reads any more.
@@ -275,6 +290,7 @@ impl ChildIo {
     }
 
     fn close_stdin(&mut self) {
+        self.was_read = self.has_read_input();
         self.stdin = None;
         self.outgoing = Vec::new();
         self.written = 0;

@@ -20,6 +20,29 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
     ("only-legacy-version-discovered", only_legacy_version_discovered),
     ("refuses-its-own-version-once", refuses_its_own_version_once),
     ("discover-answered-with-nonsense", || serve(nonsense_to_discover)),
+    ("lost-to-unknown", || {
+        serve(|method, params| match method {
+            DISCOVER => {
+                sleep(600_000);
+                None
+            }
+            _ => legacy(method, params),
+        })
+    }),
+    ("gives-up-unread", || {
+        count_start();
+        sleep(1_500);
+        eprintln!("Fatal: connect ECONNREFUSED 127.0.0.1:6399");
+        std::process::exit(1)
+    }),
+    ("reads-and-gives-up-once", || {
+        if count_start() > 1 {
+            sleep(600_000)
+        }
+        let _ = read_line();
+        eprintln!("Fatal: the first words");
+        std::process::exit(4)
+    }),
     ("silent-on-unknown", || serve(|method, params| if method == DISCOVER { None } else { legacy(method, params) })),
     ("dies-on-unknown", dies_on_unknown),
     ("banner", banner),
@@ -224,6 +247,14 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
         }
     }),
 ];
+
+/// Counts the starts of this act in the file that PLAYER_STARTS names.
+fn count_start() -> usize {
+    let Some(path) = std::env::var_os("PLAYER_STARTS") else { return 1 };
+    let starts = std::fs::read_to_string(&path).unwrap_or_default() + "x";
+    std::fs::write(&path, &starts).expect("written");
+    starts.len()
+}
 
 fn first_page() -> Option<Answer> {
     result(json!({"tools": [tool("a")], "nextCursor": "2"}))

@@ -157,6 +157,38 @@ fn any_other_answer_to_the_modern_opening_and_silence_and_the_end_of_the_process
 }
 
 #[test]
+fn a_server_that_an_unknown_request_hangs_is_started_anew_once() {
+    let (facts, memory) = Case::act("lost-to-unknown").run();
+    expect(&facts, None);
+    assert_eq!((facts.tools, memory.era), (Some(2), Some(Era::Legacy)));
+    // What answers nothing at all is opened the usual way next time, and not started twice again.
+    let (facts, memory) = Case::act("deaf").within(Duration::from_secs(2)).run();
+    expect(&facts, Some(Reason::Timeout));
+    assert_eq!(memory.era, Some(Era::Legacy));
+}
+
+#[test]
+fn a_server_that_ends_before_it_reads_the_opening_is_not_started_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let starts = directory.path().join("starts");
+    let run = |act: &str| {
+        let _ = std::fs::remove_file(&starts);
+        let mut case = Case::act(act).within(Duration::from_secs(3));
+        case.server.env.insert("PLAYER_STARTS".into(), Secret::new(starts.to_str().expect("a path")));
+        let facts = case.run().0;
+        expect(&facts, Some(Reason::Exited));
+        (detail(&facts).to_owned(), std::fs::read(&starts).expect("starts").len())
+    };
+    let (said, starts_of) = run("gives-up-unread");
+    assert!(said.starts_with("ended with exit code 1") && said.contains("“Fatal: connect ECONNREFUSED"), "{said}");
+    assert_eq!(starts_of, 1);
+    // Where the second attempt brings nothing new, the first one tells why.
+    let (said, starts_of) = run("reads-and-gives-up-once");
+    assert!(said.starts_with("ended with exit code 4") && said.contains("“Fatal: the first words”"), "{said}");
+    assert_eq!(starts_of, 2);
+}
+
+#[test]
 fn a_remembered_era_spares_the_detour_and_one_that_fails_is_found_out_anew() {
     // It would die on the other opening, and answer only in a second process.
     let (facts, _) = Case::act("dies-on-unknown").remembering(Era::Legacy).run();
@@ -321,8 +353,11 @@ fn a_refusal_is_an_rpc_error_with_code_and_message() {
 #[test]
 fn an_end_at_any_stage_is_told_with_exit_code_and_last_words() {
     for (act, said) in [
-        ("exits-at-once", "exit code 0 before it had answered initialize"),
-        ("exits-with-a-reason", "exit code 1 before it had answered initialize; stderr: “Error: API_TOKEN is not set"),
+        ("exits-at-once", "exit code 0 before it had answered server/discover"),
+        (
+            "exits-with-a-reason",
+            "exit code 1 before it had answered server/discover; stderr: “Error: API_TOKEN is not set",
+        ),
         ("exits-on-the-opening", "exit code 7 before"),
         ("exits-after-the-opening", "exit code 8 before it had answered tools/list"),
         ("exits-on-the-list", "exit code 9 before it had answered tools/list"),
@@ -417,7 +452,8 @@ fn a_program_finds_no_signal_blocked_or_ignored() {
     let (facts, _) = case.run();
     let masks: Vec<u64> = detail(&facts)
         .split_whitespace()
-        .filter(|word| word.len() == 16)
+        .map(|word| word.trim_matches(['“', '”']))
+        .filter(|word| word.len() == 16 && word.bytes().all(|b| b.is_ascii_hexdigit()))
         .map(|mask| u64::from_str_radix(mask, 16).expect("a mask"))
         .collect();
     assert_eq!(masks.len(), 2, "{facts:?}");
@@ -496,7 +532,7 @@ fn what_a_server_prints_is_quoted_without_the_secrets_it_was_given() {
     case.server.env.insert("TOKEN".into(), Secret::new("canary-in-environment"));
     let (facts, _) = case.run();
     expect(&facts, Some(Reason::Exited));
-    assert!(detail(&facts).contains("bad token *** and ***"), "{}", detail(&facts));
+    assert!(detail(&facts).contains("bad token *** and --api-key=***"), "{}", detail(&facts));
     assert!(!detail(&facts).contains('\x1b') && !detail(&facts).contains("canary"), "{}", detail(&facts));
 }
 

@@ -28,8 +28,9 @@ pub(crate) mod wire;
 
 use super::Context;
 use crate::clock::unix_seconds;
-use crate::model::mcp::{McpFacts, McpMemory, McpTarget, Reach};
+use crate::model::mcp::{Era, McpFacts, McpMemory, McpTarget, Reach, Transport};
 use crate::model::observation::NotReached;
+use crate::model::reason::Reason;
 
 /// Checks one server, by its deadline or at most about a second and a half later.
 ///
@@ -72,10 +73,14 @@ pub fn messages_in(output: &[u8]) -> usize {
 ///
 /// A failure forgets nothing: a server that is down for an hour still speaks the same era afterwards.
 fn remember(mut memory: McpMemory, facts: &McpFacts, context: &Context) -> McpMemory {
+    let timed_out = facts.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Timeout);
     *memory.checks.entry(facts.verdict().as_str().to_owned()).or_default() += 1;
     if facts.era.is_some() {
         memory.era = facts.era;
         memory.transport = facts.transport;
+    } else if timed_out && facts.transport == Some(Transport::Stdio) {
+        // A server that is lost to an unknown request is not started twice each time.
+        memory.era = Some(Era::Legacy);
     }
     if let Some(digest) = &facts.tools_digest {
         if memory.tools_digest.as_ref().is_some_and(|known| known != digest) {
@@ -95,8 +100,7 @@ mod tests {
     use super::*;
     use crate::check::Start;
     use crate::clock::Deadline;
-    use crate::model::mcp::{Era, Transport};
-    use crate::model::reason::{Failure, Reason};
+    use crate::model::reason::Failure;
     use crate::proc::Permits;
 
     fn context() -> Context {

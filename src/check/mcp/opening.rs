@@ -27,6 +27,9 @@ const LAST_PATIENCE: Duration = Duration::from_secs(2);
 /// A server that answers both openings shall have answered the second one so soon after the first.
 const BOTH_PATIENCE: Duration = Duration::from_millis(500);
 
+/// A server that has been idle for so long after both openings may have been lost to the first one.
+const LOST_AFTER: Duration = Duration::from_secs(3);
+
 /// Times a server may ask for another version.
 const MOST_RETRIES: usize = 3;
 
@@ -46,9 +49,9 @@ impl Plan {
         }
     }
 
-    /// What to try in a new process after the first one has ended on this plan: it may have ended because of the
-    /// first opening, so the new one does not see that one first.
-    pub(super) fn after_exit(self) -> Plan {
+    /// What to try in a new process after the first one has ended or fallen silent on this plan: it may have done so
+    /// because of the first opening, so the new one does not see that one first.
+    pub(super) fn anew(self) -> Plan {
         match self.first {
             Era::Modern => Plan { first: Era::Legacy, second: None },
             Era::Legacy => Plan { first: Era::Modern, second: Some(Era::Legacy) },
@@ -69,8 +72,9 @@ pub(super) struct Opened {
 /// Why there was no opening.
 #[derive(Debug)]
 pub(super) enum NotOpened {
-    /// The process ended; another one may fare better with the other opening.
-    Exited(Failure),
+    /// The process read the opening and ended, or is idle and silent after both; another one may fare better with the
+    /// other opening.
+    Lost(Failure),
     /// Anything else.
     Failed(Failure),
 }
@@ -86,6 +90,7 @@ pub(super) fn open(talk: &mut Talk<'_>, plan: Plan, deadline: Deadline) -> Resul
         deadline,
         patience: deadline.sooner(BUSY_PATIENCE.min(deadline.left() * 2 / 5)),
         earliest: Deadline::after(IDLE_PATIENCE),
+        both_sent: None,
     };
     opening.ask(plan.first, None);
     opening.run()
@@ -106,6 +111,8 @@ struct Opening<'a, 'b> {
     patience: Deadline,
     /// When it is sent at the earliest, should the server be idle.
     earliest: Deadline,
+    /// Idle time of the server when both were sent, where the first one may have been too much for it.
+    both_sent: Option<Duration>,
 }
 
 impl Opening<'_, '_> {
@@ -114,7 +121,11 @@ impl Opening<'_, '_> {
             if self.asked.is_empty() && !self.ask_second() {
                 return Err(NotOpened::Failed(self.failure()));
             }
-            let until = if self.second.is_some() { self.patience.min(self.deadline) } else { self.deadline };
+            let until = match (&self.second, self.both_sent) {
+                (Some(_), _) => self.patience.min(self.deadline),
+                (None, Some(_)) => self.deadline.sooner(LOST_AFTER),
+                (None, None) => self.deadline,
+            };
             let awaited: Vec<i64> = self.asked.iter().map(|(id, _)| *id).collect();
             match self.talk.hear(&awaited, until) {
                 Heard::Answer(id, outcome) => {
@@ -130,6 +141,8 @@ impl Opening<'_, '_> {
                     self.second = None;
                     self.deadline = self.deadline.sooner(LAST_PATIENCE);
                 }
+                Heard::Silence if self.is_lost() => return Err(NotOpened::Lost(self.failure())),
+                Heard::Silence if self.second.is_none() && !self.deadline.passed() && !self.talk.is_slow() => {}
                 Heard::Silence if self.deadline.passed() || self.talk.is_slow() || !self.ask_second() => {
                     return Err(NotOpened::Failed(self.failure()));
                 }
@@ -159,9 +172,18 @@ impl Opening<'_, '_> {
     fn ask_second(&mut self) -> bool {
         let second = self.second.take();
         if let Some(era) = second {
+            // Every client of before 2026 sends `initialize` first: that cannot have been too much.
+            let unanswered = matches!(self.asked[..], [(_, Era::Modern)]);
+            self.both_sent = unanswered.then(|| self.talk.idle());
             self.ask(era, None);
         }
         second.is_some()
+    }
+
+    /// Whether it has been idle for long, and has answered neither opening.
+    fn is_lost(&self) -> bool {
+        let waited = self.both_sent.is_some_and(|before| self.talk.idle() >= before + LOST_AFTER);
+        waited && self.asked.len() == 2 && !self.deadline.passed() && !self.talk.is_slow()
     }
 
     fn take_answer(&mut self, id: i64, outcome: Result<Answer, RpcError>) -> Option<Greeting> {
@@ -248,7 +270,8 @@ impl Opening<'_, '_> {
     fn gone(&mut self, gone: Gone) -> NotOpened {
         let failure = self.talk.gone(gone, &self.unanswered());
         match gone {
-            Gone::Exited(_) => NotOpened::Exited(failure),
+            Gone::Exited(_) if self.talk.has_read_input() => NotOpened::Lost(failure),
+            Gone::Exited(_) => NotOpened::Failed(failure),
             Gone::Closed | Gone::TooLarge(_) | Gone::Overdue => NotOpened::Failed(failure),
         }
     }

@@ -53,6 +53,14 @@ pub(super) fn too_slow(slow: Slow) -> String {
     }
 }
 
+/// What to do about it.
+pub(super) fn hint(slow: Slow) -> &'static str {
+    match slow {
+        Slow::Idle(_) => "read its stderr, or run the command by hand, to see what it waits for",
+        Slow::Computing { .. } => "give the passes a longer `probe.deadline`, and the server a longer `timeout`",
+    }
+}
+
 /// The last few of those lines that tell most.
 fn telling_lines(output: &str) -> Vec<String> {
     let mut lines: Vec<(Telling, &str)> = Vec::new();

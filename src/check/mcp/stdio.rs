@@ -36,14 +36,19 @@ pub(super) fn check(
         Attempt { server, list_tools, deadline, secrets: &secrets, facts: &mut facts, idle: Duration::ZERO };
     let plan = Plan::both(remembered);
     let mut outcome = attempt.run(plan, meter);
-    if let Err(Stopped::Exited(_)) = outcome
-        && !deadline.passed()
-    {
-        outcome = attempt.run(plan.after_exit(), context.meter(attempt.idle)?);
+    if let Err(Stopped::Lost(first)) = outcome {
+        // One that has ended has used up its time; one that fell silent may only have been spoilt by the first opening.
+        let idle = if first.reason == Reason::Timeout { Duration::ZERO } else { attempt.idle };
+        outcome = match attempt.run(plan.anew(), context.meter(idle)?) {
+            Err(Stopped::Failed(second)) if second.reason == Reason::Timeout && first.reason == Reason::Exited => {
+                Err(Stopped::Failed(first))
+            }
+            second => second,
+        };
     }
     match outcome {
         Ok(()) => {}
-        Err(Stopped::Exited(failure) | Stopped::Failed(failure)) => {
+        Err(Stopped::Lost(failure) | Stopped::Failed(failure)) => {
             facts.failure = Some(Failure { detail: secrets.redact_quotes(&failure.detail), ..failure });
         }
         Err(Stopped::NotReached(had)) => return Err(NotReached { had }),
@@ -56,8 +61,8 @@ pub(super) fn check(
 }
 
 enum Stopped {
-    /// The process ended during the opening.
-    Exited(Failure),
+    /// Another process may fare better with the other opening.
+    Lost(Failure),
     /// The server is not usable.
     Failed(Failure),
     /// It did not have its own time before the pass's deadline; how long it had.
@@ -92,7 +97,8 @@ impl Attempt<'_> {
                 self.facts.handshake = Some(handshake);
                 self.use_it(&mut talk, opened)
             }
-            Err(NotOpened::Exited(failure)) => Err(Stopped::Exited(failure)),
+            Err(NotOpened::Lost(failure)) if !self.deadline.passed() => Err(Stopped::Lost(failure)),
+            Err(NotOpened::Lost(failure)) => Err(Stopped::Failed(failure)),
             Err(NotOpened::Failed(failure)) => Err(Stopped::Failed(failure)),
         };
         let result = match result {

@@ -254,6 +254,11 @@ impl<'a> Talk<'a> {
         self.io.slow().is_some()
     }
 
+    /// Whether the program has read anything that was sent to it.
+    pub(super) fn has_read_input(&self) -> bool {
+        self.io.has_read_input()
+    }
+
     /// Idle time of the program so far.
     pub(super) fn idle(&self) -> Duration {
         self.io.meter().map_or(Duration::ZERO, Meter::idle)
@@ -303,7 +308,8 @@ impl<'a> Talk<'a> {
             let _ = write!(detail, "; an answer came with the id {id}, which was not asked");
         }
         self.add_output(&mut detail);
-        Failure::new(reason, detail)
+        let hint = self.io.slow().filter(|_| reason == Reason::Timeout).map(|slow| output::hint(slow).to_owned());
+        Failure { hint, ..Failure::new(reason, detail) }
     }
 
     /// The failure of a server that can no longer answer `what`.
