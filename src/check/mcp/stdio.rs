@@ -32,8 +32,15 @@ pub(super) fn check(
     let deadline = context.pass_deadline.minus(reserve);
     let mut facts = McpFacts { transport: Some(Transport::Stdio), ..McpFacts::default() };
     let secrets = KnownSecrets::of_program(&server.args, &server.env);
-    let mut attempt =
-        Attempt { server, list_tools, deadline, secrets: &secrets, facts: &mut facts, idle: Duration::ZERO };
+    let mut attempt = Attempt {
+        server,
+        list_tools,
+        deadline,
+        secrets: &secrets,
+        facts: &mut facts,
+        idle: Duration::ZERO,
+        oddities: Vec::new(),
+    };
     let plan = Plan::both(remembered);
     let mut outcome = attempt.run(plan, meter);
     if let Err(Stopped::Lost(first)) = outcome {
@@ -46,6 +53,8 @@ pub(super) fn check(
             second => second,
         };
     }
+    let oddities = attempt.oddities;
+    facts.notes.extend(oddities);
     match outcome {
         Ok(()) => {}
         Err(Stopped::Lost(failure) | Stopped::Failed(failure)) => {
@@ -77,6 +86,8 @@ struct Attempt<'a> {
     facts: &'a mut McpFacts,
     /// Idle time of the processes so far.
     idle: Duration,
+    /// What was odd about the output of the last one.
+    oddities: Vec<String>,
 }
 
 impl Attempt<'_> {
@@ -112,7 +123,7 @@ impl Attempt<'_> {
         };
         self.idle += talk.idle();
         self.facts.noise_lines += talk.noise();
-        self.facts.notes = talk.oddities();
+        self.oddities = talk.oddities();
         let exited_before = talk.exit().is_some();
         let ended = talk.end(self.deadline);
         self.note_end(&ended, exited_before);
