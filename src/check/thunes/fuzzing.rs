@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,7 +28,14 @@ fn through_state<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
 /// A journal read in two passes adds up to what it adds up to in one; a general parser sees the same in each line.
 pub(crate) fn journal(cut: usize, bytes: &[u8]) {
     let cut = cut.min(bytes.len());
-    let read = |ends: &[usize]| in_pieces(bytes, ends, Journal::new, |journal| through_state(journal.finish()));
+    let read = |ends: &[usize]| {
+        in_pieces(
+            bytes,
+            ends,
+            |totals| Journal::new(totals, Timestamp::UNIX_EPOCH),
+            |journal| through_state(journal.finish().0),
+        )
+    };
     let whole: JournalTotals = read(&[bytes.len()]);
     assert_eq!(whole, read(&[cut, bytes.len()]));
     let counted: u64 = whole.orders.iter().map(|order| order.count).sum();
@@ -51,7 +59,7 @@ fn compare(line: &[u8]) {
 pub(crate) fn log(cut: usize, bytes: &[u8]) {
     let cut = cut.min(bytes.len());
     let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
-    let tally = |totals| Log::new(totals, zone.clone());
+    let tally = |totals| Log::new(totals, zone.clone(), Timestamp::UNIX_EPOCH);
     let read = |ends: &[usize]| in_pieces(bytes, ends, tally, |log| through_state(log.finish()));
     let whole: LogTotals = read(&[bytes.len()]);
     assert_eq!(whole, read(&[cut, bytes.len()]));
@@ -62,7 +70,7 @@ pub(crate) fn log(cut: usize, bytes: &[u8]) {
 
 /// What is taken is sound, and lines about anything else change nothing.
 pub(crate) fn bridge(bytes: &[u8]) {
-    let Ok(scraped) = scrape::read(bytes, "paper") else { return };
+    let Ok(scraped) = scrape::read(bytes, "paper", Timestamp::UNIX_EPOCH) else { return };
     let Scraped { daily_pnl_used, open_positions, order_latency, ws_gaps, refused, .. } = &scraped;
     for value in [daily_pnl_used, open_positions].into_iter().flatten() {
         assert!(value.is_finite() && *value >= 0.0, "{value}");
@@ -72,7 +80,7 @@ pub(crate) fn bridge(bytes: &[u8]) {
     }
     assert!(refused.len() <= 8);
     let more = [bytes, b"# TYPE other gauge\nother{ broken\n\xff\n"].concat();
-    assert_eq!(scrape::read(&more, "paper").as_ref(), Ok(&scraped));
+    assert_eq!(scrape::read(&more, "paper", Timestamp::UNIX_EPOCH).as_ref(), Ok(&scraped));
 }
 
 /// Whatever a state holds of a trading environment, reading goes on from there.
@@ -82,12 +90,12 @@ pub(crate) fn remembered(targets: &BTreeMap<String, Remembered>) {
     for remembered in targets.values() {
         let Memory::Thunes(memory) = &remembered.memory else { continue };
         for known in memory.journals.values() {
-            let mut journal = Journal::new(known.totals.clone());
+            let mut journal = Journal::new(known.totals.clone(), Timestamp::UNIX_EPOCH);
             journal.line(Line::Whole(EVENT));
             journal.finish();
         }
         for known in memory.logs.values() {
-            let mut log = Log::new(known.totals.clone(), TimeZone::UTC);
+            let mut log = Log::new(known.totals.clone(), TimeZone::UTC, Timestamp::UNIX_EPOCH);
             log.line(Line::Whole(RECORD));
             log.finish();
         }

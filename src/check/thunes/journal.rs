@@ -2,53 +2,41 @@
 
 use jiff::Timestamp;
 
+use super::damage::is_harmless;
 use super::json::Object;
 use super::tail::{Line, Lines, Tally};
-use super::tally::{count_decision, count_order, cut, label};
+use super::tally::{MAX_NAMES, count_decision, count_order, cut, label};
 use super::times;
 use crate::model::thunes::{
-    Breaker, BreakerState, JournalTotals, ORDER_LATENCY_BUCKETS, SwitchEvent, WS_GAP_BUCKETS, WsState,
+    Breaker, BreakerState, Doubt, Evidence, JournalTotals, ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS, WsState,
 };
-
-/// A damaged line that holds this may have been an activation of the kill switch.
-const KILL_SWITCH_MARK: &[u8] = b"KILL_SWITCH_";
 
 /// What is kept of a reason or a name; the longest known one has 29 bytes.
 const MAX_REASON_BYTES: usize = 200;
-
-/// Breakers, or symbols, kept of one journal: more are no names any more but noise.
-const MAX_NAMES: usize = 500;
 
 /// No latency or gap is longer than a year, in milliseconds; what is, is a clock gone wrong.
 const MAX_OBSERVATION: f64 = 3.2e10;
 
 /// Adds up a journal, event by event.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Journal {
-    pub(super) totals: JournalTotals,
+    totals: JournalTotals,
+    /// The start of the pass.
+    now: Timestamp,
     /// Events are compared by their own time, not by their place.
     late: bool,
-    /// `timestamp` of the newest record of this look, as written; read at its end, not once a line.
-    newest: Option<String>,
+    /// The file ends in an unfinished line that may be evidence on the kill switch.
+    is_waiting: bool,
 }
 
 impl Journal {
-    pub(super) fn new(totals: JournalTotals) -> Self {
-        Journal { totals, ..Journal::default() }
+    pub(super) fn new(totals: JournalTotals, now: Timestamp) -> Self {
+        Journal { totals, now, late: false, is_waiting: false }
     }
 
-    /// The totals, complete.
-    pub(super) fn finish(mut self) -> JournalTotals {
-        self.settle_newest();
-        self.totals
-    }
-
-    fn settle_newest(&mut self) {
-        if let Some(at) = self.newest.take().and_then(|text| times::utc(&text))
-            && !(self.late && self.totals.last_record.is_some_and(|known| known > at))
-        {
-            self.totals.last_record = Some(at);
-        }
+    /// The totals, and whether the file ends in an unfinished line that may be evidence on the kill switch.
+    pub(super) fn finish(self) -> (JournalTotals, bool) {
+        (self.totals, self.is_waiting)
     }
 }
 
@@ -56,13 +44,11 @@ impl Lines for Journal {
     fn line(&mut self, line: Line<'_>) {
         let bytes = match line {
             Line::Whole(bytes) => bytes,
-            Line::TooLong { marked } => {
+            Line::TooLong => {
                 count(&mut self.totals.lines.too_long);
-                if marked {
-                    self.doubt("a line over 1 MiB speaks of it");
-                }
-                return;
+                return self.unread("a line over 1 MiB was not read");
             }
+            Line::Hole => return self.unread("it has NUL bytes where lines may have been, as after a crash"),
         };
         match Object::parse(bytes, &mut String::new()) {
             Some(object) => {
@@ -71,15 +57,11 @@ impl Lines for Journal {
             }
             None => {
                 count(&mut self.totals.lines.malformed);
-                if memchr::memmem::find(bytes, KILL_SWITCH_MARK).is_some() {
-                    self.doubt("a malformed line speaks of it");
+                if !is_harmless(bytes) {
+                    self.unread("a malformed line may have been any event");
                 }
             }
         }
-    }
-
-    fn marker(&self) -> &'static [u8] {
-        KILL_SWITCH_MARK
     }
 }
 
@@ -87,107 +69,133 @@ impl Tally for Journal {
     type Totals = JournalTotals;
 
     fn totals(&mut self) -> &mut JournalTotals {
-        self.newest = None;
+        self.is_waiting = false;
         &mut self.totals
     }
 
     fn late(&mut self, late: bool) {
-        self.settle_newest();
         self.late = late;
     }
 
-    /// Whatever was connected, open or active may have changed in the lines that are missing.
     fn lost(&mut self, why: &str) {
-        self.doubt(why);
-        self.totals.ws.clear();
-        self.totals.breakers.clear();
+        self.unread(why);
+    }
+
+    fn unfinished(&mut self, rest: Option<&[u8]>, given_up: bool) {
+        let may_be_evidence = !rest.is_some_and(is_harmless);
+        if given_up && may_be_evidence {
+            self.unread("the last line of a rotated part is unfinished and may have been any event");
+        }
+        self.is_waiting = !given_up && may_be_evidence;
     }
 }
 
 impl Journal {
-    fn doubt(&mut self, why: &str) {
-        self.totals.kill.doubt = Some(why.to_owned());
+    /// Whatever was connected, open or active may have changed in lines that could not be read.
+    fn unread(&mut self, why: &str) {
+        let doubt = Doubt { why: why.to_owned(), before: self.now };
+        self.totals.kill_switch.doubt = Some(doubt.clone());
+        self.totals.breaker_doubt = Some(doubt);
+        self.totals.ws.clear();
+        self.totals.breakers.clear();
+    }
+
+    /// The record's time, which is also that of whatever was written before it.
+    fn passed(&mut self, at: Timestamp) {
+        let last = self.totals.last_record;
+        if !self.late && at <= self.now {
+            let bound = last.map_or(at, |last| last.max(at));
+            for doubt in [&mut self.totals.kill_switch.doubt, &mut self.totals.breaker_doubt].into_iter().flatten() {
+                doubt.before = doubt.before.min(bound);
+            }
+        }
+        if !(self.late && last.is_some_and(|known| known > at)) {
+            self.totals.last_record = Some(at);
+        }
     }
 
     fn record(&mut self, object: &Object<'_>) {
-        let written = object.text("timestamp");
+        let at = object.text("timestamp").and_then(|text| times::utc(&text));
+        if let Some(at) = at {
+            self.passed(at);
+        }
         let Some(event) = object.text("event") else { return };
         match event.as_ref() {
-            "TRADE_APPROVED" => self.decided(object, "approved"),
-            "TRADE_REJECTED" => self.decided(object, "rejected"),
-            "KILL_SWITCH_ACTIVATED" => self.switched(object, true),
-            "KILL_SWITCH_DEACTIVATED" => self.switched(object, false),
-            "ORDER_PLACED" => self.ordered(object),
-            "WS_CONNECTED" => self.connected(object, true),
-            "WS_DISCONNECTED" => self.connected(object, false),
-            "WS_GAP" => self.gap(object),
-            "CIRCUIT_BREAKER" => {
-                if let (Some(name), Some(state)) = (object.text("breaker_name"), object.text("state")) {
-                    self.breaker(&name, &state, at(object));
-                }
+            "TRADE_APPROVED" => {
+                count_decision(&mut self.totals.decisions, "approved", "");
+                self.evidence(&event, false, at, None);
             }
+            "TRADE_REJECTED" => self.rejected(object, at),
+            "KILL_SWITCH_ACTIVATED" | "KILL_SWITCH_DEACTIVATED" => {
+                self.breaker_status(object, at);
+                let reason = object.text("reason").unwrap_or_default();
+                self.evidence(&event, event == "KILL_SWITCH_ACTIVATED", at, Some(&reason));
+            }
+            "ORDER_PLACED" => self.ordered(object),
+            "WS_CONNECTED" => self.connected(object, true, at),
+            "WS_DISCONNECTED" => self.connected(object, false, at),
+            "WS_GAP" => self.gap(object),
+            "CIRCUIT_BREAKER" => match object.text("breaker_name") {
+                Some(name) => self.breaker(&name, object.text("state").as_deref(), at),
+                None => self.totals.breakers.clear(),
+            },
             _ => {}
         }
-        // The last word of a look is its last time, not its last text.
-        if let Some(written) = written.filter(|written| written.len() <= 40 && times::is_utc(written)) {
-            let newest = self.newest.get_or_insert_default();
-            newest.clear();
-            newest.push_str(&written);
-        }
     }
 
-    fn decided(&mut self, object: &Object<'_>, decision: &str) {
-        let reason = if decision == "rejected" { object.text("reason") } else { None };
-        // An approval proves that the switch is off, and a rejection on its account that it is on; where nothing is in
-        // doubt the events themselves are the better word.
-        if self.totals.kill.doubt.is_some() {
-            match reason.as_deref() {
-                Some("kill_switch_active") => self.proved(object, true),
-                None if decision == "approved" => self.proved(object, false),
-                _ => {}
+    fn rejected(&mut self, object: &Object<'_>, at: Option<Timestamp>) {
+        let reason = object.text("reason");
+        match reason.as_deref() {
+            Some("kill_switch_active") => self.evidence("TRADE_REJECTED", true, at, None),
+            Some("circuit_breaker_open") => self.breaker_status(object, at),
+            _ => {}
+        }
+        count_decision(&mut self.totals.decisions, "rejected", reason.as_deref().unwrap_or("unknown"));
+    }
+
+    /// Takes an event that says whether the kill switch is active. A `reason` is that of a change.
+    fn evidence(&mut self, event: &str, active: bool, at: Option<Timestamp>, reason: Option<&str>) {
+        let kill = &mut self.totals.kill_switch;
+        if self.late
+            && let Some(last) = &kill.last
+        {
+            match (last.at, at) {
+                (Some(known), Some(at)) if at < known => return,
+                (Some(known), Some(at)) if at > known => {}
+                _ if last.active == active => return,
+                _ => {
+                    return self.unread(
+                        "two events on the kill switch contradict each other, and nothing tells which is newer",
+                    );
+                }
             }
         }
-        if reason.as_deref() == Some("circuit_breaker_open") {
-            self.breakers(object);
+        let known = kill.last.take_if(|last| last.active == active && kill.doubt.is_none());
+        let (since, reason) = match (reason, known) {
+            // What brought it into this state stands, whatever has confirmed it since.
+            (None, Some(known)) => (known.since, known.reason),
+            (None, None) => (None, None),
+            (Some(reason), _) => {
+                (at, Some(cut(reason, MAX_REASON_BYTES).to_owned()).filter(|reason| !reason.is_empty()))
+            }
+        };
+        kill.last = Some(Evidence { active, event: event.to_owned(), at, since, reason });
+        if !self.late || kill.doubt.as_ref().is_some_and(|doubt| at.is_some_and(|at| at > doubt.before)) {
+            kill.doubt = None;
         }
-        let unstated = if decision == "rejected" { "unknown" } else { "" };
-        count_decision(&mut self.totals.decisions, decision, reason.as_deref().unwrap_or(unstated));
-    }
-
-    fn proved(&mut self, object: &Object<'_>, active: bool) {
-        self.totals.kill.doubt = None;
-        if self.totals.kill.last.as_ref().is_some_and(|last| last.active == active) {
-            return;
-        }
-        // When it changed is not known, only that it had by now.
-        let never_on = !active && self.totals.kill.last.is_none();
-        let event = SwitchEvent { active, at: at(object), reason: None };
-        self.totals.kill.last = (!never_on).then_some(event);
-    }
-
-    fn switched(&mut self, object: &Object<'_>, active: bool) {
-        let at = at(object);
-        self.breakers(object);
-        if self.late && is_older(at, self.totals.kill.last.as_ref().and_then(|last| last.at)) {
-            return;
-        }
-        let reason = object.text("reason").map(|reason| cut(&reason, MAX_REASON_BYTES).to_owned());
-        self.totals.kill.last = Some(SwitchEvent { active, at, reason });
-        self.totals.kill.doubt = None;
     }
 
     /// `circuit_breaker_status`: {name: {state, …}}.
-    fn breakers(&mut self, object: &Object<'_>) {
+    fn breaker_status(&mut self, object: &Object<'_>, at: Option<Timestamp>) {
         let Some(status) = object.object("circuit_breaker_status") else { return };
-        let at = at(object);
-        for (name, breaker) in status.objects() {
-            if let Some(state) = breaker.text("state") {
-                self.breaker(name, &state, at);
-            }
+        for (name, breaker) in status.members() {
+            let state = breaker.and_then(|breaker| breaker.text("state"));
+            self.breaker(name, state.as_deref(), at);
         }
     }
 
-    fn breaker(&mut self, name: &str, state: &str, at: Option<Timestamp>) {
+    /// A breaker's new state; `None` where it cannot be read.
+    fn breaker(&mut self, name: &str, state: Option<&str>, at: Option<Timestamp>) {
         let name = label(name);
         let known = self.totals.breakers.get(&name);
         if (known.is_none() && self.totals.breakers.len() >= MAX_NAMES)
@@ -195,7 +203,10 @@ impl Journal {
         {
             return;
         }
-        self.totals.breakers.insert(name, Breaker { state: BreakerState::parse(state), at });
+        let state = state.and_then(BreakerState::parse);
+        let is_untold =
+            self.late && known.is_some_and(|known| known.state != state && (at.is_none() || known.at.is_none()));
+        self.totals.breakers.insert(name, Breaker { state: state.filter(|_| !is_untold), at });
     }
 
     fn ordered(&mut self, object: &Object<'_>) {
@@ -207,10 +218,9 @@ impl Journal {
         }
     }
 
-    fn connected(&mut self, object: &Object<'_>, connected: bool) {
+    fn connected(&mut self, object: &Object<'_>, connected: bool, at: Option<Timestamp>) {
         self.totals.instrumented = true;
         let Some(symbol) = object.text("symbol").map(|symbol| label(&symbol)) else { return };
-        let at = at(object);
         let known = self.totals.ws.get(&symbol);
         if (known.is_none() && self.totals.ws.len() >= MAX_NAMES)
             || (self.late && is_older(at, known.and_then(|known| known.at)))
@@ -232,10 +242,6 @@ fn count(lines: &mut u64) {
     *lines = lines.saturating_add(1);
 }
 
-fn at(object: &Object<'_>) -> Option<Timestamp> {
-    object.text("timestamp").and_then(|text| times::utc(&text))
-}
-
 fn observation(object: &Object<'_>, key: &str) -> Option<f64> {
     object.number(key).filter(|value| (0.0..MAX_OBSERVATION).contains(value))
 }
@@ -248,13 +254,18 @@ fn is_older(event: Option<Timestamp>, known: Option<Timestamp>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::thunes::KillState;
+
+    fn now() -> Timestamp {
+        "2025-10-09T00:00:00Z".parse().expect("a time")
+    }
 
     fn journal(lines: &[&str]) -> JournalTotals {
-        let mut journal = Journal::default();
+        let mut journal = Journal::new(JournalTotals::default(), now());
         for line in lines {
             journal.line(Line::Whole(line.as_bytes()));
         }
-        journal.finish()
+        journal.finish().0
     }
 
     #[test]
@@ -265,7 +276,7 @@ mod tests {
             r#"{"timestamp":"2025-10-08T14:38:24","event":"ORDER_PLACED","latency_ms":-3}"#,
             r#"{"timestamp":"2025-10-08T14:38:25","event":"WS_GAP","symbol":"BTCUSDT","gap_seconds":61.5}"#,
             r#"{"timestamp":"2025-10-08T14:38:26","event":"SOMETHING_NEW","x":[1]}"#,
-            "not json",
+            r#"{"event":"HEARTBEAT","tor"#,
             "",
         ]);
         assert_eq!((totals.lines.ok, totals.lines.malformed), (5, 2));
@@ -276,54 +287,93 @@ mod tests {
         assert_eq!((totals.latency.count(), totals.latency.counts[2], totals.latency.sum), (1, 1, 25.0));
         assert_eq!((totals.gaps.counts[8], totals.gaps.sum), (1, 61.5));
         assert_eq!(totals.last_record, Some("2025-10-08T14:38:26Z".parse().expect("a time")));
-        assert!(totals.instrumented && totals.kill == Default::default());
+        assert!(totals.instrumented && totals.kill_switch == KillState::default());
     }
 
     #[test]
-    fn the_last_word_on_the_kill_switch_stands_and_brings_the_breakers_along() {
-        let totals = journal(&[
-            r#"{"timestamp":"2025-10-08T14:00:00","event":"KILL_SWITCH_ACTIVATED","reason":"daily loss","daily_pnl":NaN,"circuit_breaker_status":{"BinanceAPI":{"state":"open","fail_counter":5},"WS":{"state":"half-open"},"odd":{"state":"ajar"}}}"#,
+    fn the_newest_evidence_on_the_kill_switch_stands_and_brings_the_breakers_along() {
+        let lines = [
+            r#"{"timestamp":"2025-10-08T14:00:00","event":"KILL_SWITCH_ACTIVATED","reason":"daily loss","daily_pnl":NaN,"circuit_breaker_status":{"BinanceAPI":{"state":"open","fail_counter":Infinity},"WS":{"state":"half-open"},"odd":{"state":"ajar"},"none":7}}"#,
             r#"{"timestamp":"2025-10-08T14:01:00","event":"TRADE_REJECTED","reason":"circuit_breaker_open","circuit_breaker_status":{"WS":{"state":"closed"}}}"#,
+            r#"{"timestamp":"2025-10-08T14:01:15","event":"TRADE_REJECTED","reason":"kill_switch_active"}"#,
             r#"{"timestamp":"2025-10-08T14:01:30","event":"TRADE_APPROVED","symbol":"BTCUSDT"}"#,
-        ]);
-        let last = totals.kill.last.expect("an activation");
-        assert_eq!((last.active, last.reason.as_deref()), (true, Some("daily loss")));
+            r#"{"timestamp":"2025-10-08T14:02:00","event":"TRADE_REJECTED","reason":"kill_switch_active"}"#,
+        ];
+        let last = |count: usize| journal(&lines[..count]).kill_switch.last.expect("evidence");
+        let activated = last(3);
+        assert_eq!((activated.active, activated.event.as_str()), (true, "TRADE_REJECTED"));
+        // Confirmed since, but activated then and for that.
+        assert_eq!((activated.since, activated.reason.as_deref()), (last(1).at, Some("daily loss")));
+        assert_eq!((last(4).active, last(4).event.as_str(), last(4).since), (false, "TRADE_APPROVED", None));
+        assert_eq!((last(5).active, last(5).since, last(5).reason), (true, None, None));
+        let totals = journal(&lines);
         let states: Vec<_> = totals.breakers.iter().map(|(name, b)| (name.as_str(), b.state)).collect();
         assert_eq!(
             states,
-            [("BinanceAPI", Some(BreakerState::Open)), ("WS", Some(BreakerState::Closed)), ("odd", None)]
+            [
+                ("BinanceAPI", Some(BreakerState::Open)),
+                ("WS", Some(BreakerState::Closed)),
+                ("none", None),
+                ("odd", None)
+            ]
         );
         let decisions: Vec<_> =
             totals.decisions.iter().map(|d| (d.decision.as_str(), d.reason.as_str(), d.count)).collect();
-        assert_eq!(decisions, [("rejected", "circuit_breaker_open", 1), ("approved", "", 1)]);
-        let off = r#"{"timestamp":"2025-10-08T15:00:00","event":"KILL_SWITCH_DEACTIVATED","reason":"manual"}"#;
-        assert!(!journal(&[off]).kill.last.expect("a deactivation").active);
+        assert_eq!(
+            decisions,
+            [("rejected", "circuit_breaker_open", 1), ("rejected", "kill_switch_active", 2), ("approved", "", 1)]
+        );
     }
 
     #[test]
-    fn a_damaged_line_about_the_kill_switch_puts_it_in_doubt_until_something_proves_its_state() {
-        let torn = r#"{"timestamp":"2025-10-08T14:00:00","event":"KILL_SWITCH_ACTIVATED","rea"#;
-        let approved = r#"{"event":"TRADE_APPROVED"}"#;
-        let refused = r#"{"timestamp":"2025-10-08T14:02:00","event":"TRADE_REJECTED","reason":"kill_switch_active"}"#;
-        assert!(journal(&[torn]).kill.doubt.is_some());
-        assert_eq!(journal(&[torn, approved]).kill, Default::default());
-        let proved = journal(&[torn, refused]).kill;
-        assert!(proved.doubt.is_none() && proved.last.expect("proved").active);
-        // Without doubt, only the events themselves speak.
-        assert_eq!(journal(&[refused]).kill, Default::default());
+    fn what_may_have_been_any_event_is_a_doubt_until_the_next_evidence() {
+        let activation = r#"{"timestamp":"2025-10-08T14:00:00","event":"KILL_SWITCH_ACTIVATED","reason":"daily loss"}"#;
+        let next = r#"{"timestamp":"2025-10-08T14:00:05","event":"HEARTBEAT"}"#;
+        let approved = r#"{"timestamp":"2025-10-08T14:00:06","event":"TRADE_APPROVED"}"#;
+        for cut in 1..activation.len() {
+            let torn = format!("{}{next}", &activation[..cut]);
+            let doubt = journal(&[next, &torn]).kill_switch.doubt.unwrap_or_else(|| panic!("{torn}"));
+            assert_eq!(doubt.before, now(), "nothing came after it");
+            let doubt = journal(&[&torn, next]).kill_switch.doubt.expect("as well");
+            assert_eq!(doubt.before, "2025-10-08T14:00:05Z".parse().expect("a time"));
+            let ended = journal(&[&torn, approved]).kill_switch;
+            assert!(ended.doubt.is_none() && !ended.last.expect("evidence").active, "{torn}");
+            let mut waiting = Journal::new(JournalTotals::default(), now());
+            waiting.unfinished(Some(activation[..cut].as_bytes()), false);
+            assert!(waiting.finish().1, "{cut}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_leaves_no_breaker_and_no_stream_known() {
+        let lines = [
+            r#"{"timestamp":"2025-10-08T14:00:00","event":"CIRCUIT_BREAKER","breaker_name":"A","state":"closed"}"#,
+            r#"{"timestamp":"2025-10-08T14:00:00","event":"WS_CONNECTED","symbol":"BTCUSDT"}"#,
+        ];
+        let known = journal(&lines);
+        assert!(known.breaker_doubt.is_none() && !known.breakers.is_empty() && !known.ws.is_empty());
+        for line in [Line::TooLong, Line::Hole, Line::Whole(b"\xff\xfe{\0"), Line::Whole(b"<html>")] {
+            let mut journal = Journal::new(known.clone(), now());
+            journal.line(line);
+            let totals = journal.finish().0;
+            assert!(totals.breaker_doubt.is_some() && totals.breakers.is_empty() && totals.ws.is_empty(), "{line:?}");
+        }
     }
 
     #[test]
     fn a_late_event_does_not_overturn_a_newer_one() {
-        let mut journal = Journal::default();
+        let mut journal = Journal::new(JournalTotals::default(), now());
         let event = |at: &str, name: &str| format!(r#"{{"timestamp":"{at}","event":"{name}","symbol":"X"}}"#);
         journal.line(Line::Whole(event("2025-10-08T14:00:00", "KILL_SWITCH_ACTIVATED").as_bytes()));
         journal.line(Line::Whole(event("2025-10-08T14:00:00", "WS_CONNECTED").as_bytes()));
         journal.late(true);
         journal.line(Line::Whole(event("2025-10-08T13:59:00", "KILL_SWITCH_DEACTIVATED").as_bytes()));
         journal.line(Line::Whole(event("2025-10-08T13:59:00", "WS_DISCONNECTED").as_bytes()));
-        let totals = journal.finish();
-        assert!(totals.kill.last.expect("an activation").active && totals.ws["X"].connected);
+        let totals = journal.totals().clone();
+        assert!(totals.kill_switch.last.as_ref().expect("an activation").active && totals.ws["X"].connected);
+        assert!(totals.kill_switch.doubt.is_none());
         assert_eq!(totals.last_record, Some("2025-10-08T14:00:00Z".parse().expect("a time")));
+        journal.line(Line::Whole(event("yesterday", "KILL_SWITCH_DEACTIVATED").as_bytes()));
+        assert!(journal.finish().0.kill_switch.doubt.is_some(), "it may be the newest");
     }
 }

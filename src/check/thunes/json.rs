@@ -51,9 +51,9 @@ impl<'a> Object<'a> {
         self.member(key).and_then(Object::strict)
     }
 
-    /// The objects among the members, by their keys.
-    pub(super) fn objects(&self) -> impl Iterator<Item = (&str, Object<'a>)> {
-        self.members.iter().filter_map(|(key, value)| Some((key.as_ref(), Object::strict(value)?)))
+    /// The keys, and the objects under those that have one.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&str, Option<Object<'a>>)> {
+        self.members.iter().map(|(key, value)| (key.as_ref(), Object::strict(value)))
     }
 
     /// The value under this key; of repeated keys the last one counts, as in every common parser.
@@ -169,7 +169,8 @@ mod tests {
             let object = Object::parse(line.as_bytes(), &mut spare).expect(odd);
             assert_eq!((object.number("x"), object.text("e").as_deref()), (None, Some("E\\")), "{odd}");
             let status = object.object("s").expect(odd);
-            let states: Vec<_> = status.objects().map(|(name, o)| (name.to_owned(), o.text("state"))).collect();
+            let states: Vec<_> =
+                status.members().map(|(name, o)| (name.to_owned(), o.and_then(|o| o.text("state")))).collect();
             assert_eq!(states[0], ("A".to_owned(), Some("open".into())), "{odd}");
             assert_eq!(object.text("x").is_some(), odd.starts_with('"'), "{odd}");
         }

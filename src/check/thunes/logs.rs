@@ -8,10 +8,10 @@ use jiff::tz::TimeZone;
 
 use super::json::Object;
 use super::tail::{Line, Lines, Tally};
-use super::tally::{count_order, cut, label};
+use super::tally::{MAX_NAMES, count_order, cut, label};
 use super::times;
 use crate::model::thunes::{
-    Breaker, BreakerState, LogTotals, ORDER_LATENCY_BUCKETS, OpenRecord, PendingOrder, WS_GAP_BUCKETS, WsState,
+    Breaker, BreakerState, Doubt, LogTotals, ORDER_LATENCY_BUCKETS, OpenRecord, PendingOrder, WS_GAP_BUCKETS, WsState,
 };
 
 /// The exchange that the application trades on; its logs do not name it.
@@ -22,9 +22,6 @@ const UNKNOWN: &str = "unknown";
 
 /// Orders announced and not answered; more than that were never answered.
 const MAX_PENDING: usize = 64;
-
-/// Symbols and breakers kept.
-const MAX_NAMES: usize = 500;
 
 /// Bytes of a message that spans lines.
 const MAX_MESSAGE: usize = 8 << 10;
@@ -47,6 +44,7 @@ const GAVE_UP: &str = "Max reconnection attempts";
 struct Record<'a> {
     /// Local time as written.
     written: &'a str,
+    at: Option<Timestamp>,
     logger: &'a str,
     message: &'a str,
 }
@@ -56,12 +54,14 @@ struct Record<'a> {
 pub(super) struct Log {
     totals: LogTotals,
     zone: TimeZone,
+    /// The start of the pass.
+    now: Timestamp,
     late: bool,
 }
 
 impl Log {
-    pub(super) fn new(totals: LogTotals, zone: TimeZone) -> Self {
-        Log { totals, zone, late: false }
+    pub(super) fn new(totals: LogTotals, zone: TimeZone, now: Timestamp) -> Self {
+        Log { totals, zone, now, late: false }
     }
 
     /// The totals, complete.
@@ -80,7 +80,7 @@ impl Lines for Log {
             self.json(bytes);
         } else if begins_with_time(bytes) {
             let text = String::from_utf8_lossy(bytes);
-            match text_record(&text) {
+            match self.text_record(&text) {
                 Some(record) => self.record(record),
                 None => self.totals.open_record = None,
             }
@@ -102,12 +102,15 @@ impl Tally for Log {
     }
 
     /// Whatever was connected, open or under way may have changed in the lines that are missing.
-    fn lost(&mut self, _: &str) {
+    fn lost(&mut self, why: &str) {
+        self.totals.breaker_doubt = Some(Doubt { why: why.to_owned(), before: self.now });
         self.totals.ws.clear();
         self.totals.breakers.clear();
         self.totals.pending.clear();
         self.totals.open_record = None;
     }
+
+    fn unfinished(&mut self, _: Option<&[u8]>, _: bool) {}
 }
 
 /// `2025-10-08 14:38:22`, digits and separators where they belong.
@@ -121,15 +124,15 @@ fn begins_with_time(bytes: &[u8]) -> bool {
         })
 }
 
-/// `TIME - NAME - LEVEL - MESSAGE`.
-fn text_record(text: &str) -> Option<Record<'_>> {
-    let mut fields = text.splitn(4, " - ");
-    let (written, logger) = (fields.next()?, fields.next()?);
-    let _level = fields.next()?;
-    Some(Record { written, logger, message: fields.next()? })
-}
-
 impl Log {
+    /// `TIME - NAME - LEVEL - MESSAGE`.
+    fn text_record<'a>(&mut self, text: &'a str) -> Option<Record<'a>> {
+        let mut fields = text.splitn(4, " - ");
+        let (written, logger) = (fields.next()?, fields.next()?);
+        let _level = fields.next()?;
+        Some(Record { written, at: self.instant(written), logger, message: fields.next()? })
+    }
+
     fn json(&mut self, bytes: &[u8]) {
         let mut spare = String::new();
         self.totals.open_record = None;
@@ -137,21 +140,20 @@ impl Log {
             && let (Some(written), Some(message)) = (object.text("asctime"), object.text("message"))
         {
             let logger = object.text("name").unwrap_or_default();
-            self.record(Record { written: &written, logger: &logger, message: &message });
+            let at = self.instant(&written);
+            self.record(Record { written: &written, at, logger: &logger, message: &message });
         }
     }
 
     fn record(&mut self, record: Record<'_>) {
         self.totals.open_record = None;
-        self.totals.last_written.clear();
-        self.totals.last_written.push_str(cut(record.written, 40));
         let Record { message, .. } = record;
         if message.starts_with(PLACING) || message.starts_with(FIRST_MESSAGE) {
             // What matters stands in braces, which may close on a later line.
             if message.contains('}') {
                 self.braced(record);
             } else {
-                let Record { written, logger, message } = record;
+                let Record { written, logger, message, .. } = record;
                 let [written, logger, message] = [cut(written, 40), cut(logger, 200), cut(message, MAX_MESSAGE)];
                 let open = OpenRecord { logger: logger.into(), written: written.into(), message: message.into() };
                 self.totals.open_record = Some(open);
@@ -178,7 +180,8 @@ impl Log {
         open.message.push_str(cut(line, MAX_MESSAGE.saturating_sub(open.message.len())));
         let closed = line.contains('}');
         if closed || open.message.len() >= MAX_MESSAGE {
-            self.braced(Record { written: &open.written, logger: &open.logger, message: &open.message });
+            let at = self.instant(&open.written);
+            self.braced(Record { written: &open.written, at, logger: &open.logger, message: &open.message });
         } else {
             self.totals.open_record = Some(open);
         }
@@ -191,7 +194,7 @@ impl Log {
                 logger: cut(record.logger, 200).to_owned(),
                 order_type: known("type"),
                 side: known("side"),
-                at: self.instant(record.written),
+                at: record.at,
             };
             if self.totals.pending.len() >= MAX_PENDING {
                 self.totals.pending.remove(0);
@@ -203,14 +206,13 @@ impl Log {
     }
 
     fn executed(&mut self, record: Record<'_>) {
-        let executed_at = self.instant(record.written);
         let Some(order) = self.answered(record.logger) else {
             // Announced in lines that are gone: an order all the same.
             count_order(&mut self.totals.orders, VENUE, UNKNOWN, UNKNOWN);
             return;
         };
         count_order(&mut self.totals.orders, VENUE, &order.order_type, &order.side);
-        if let (Some(from), Some(to)) = (order.at, executed_at)
+        if let (Some(from), Some(to)) = (order.at, record.at)
             && to >= from
         {
             let latency = to.duration_since(from).as_secs_f64() * 1000.0;
@@ -229,7 +231,7 @@ impl Log {
     fn breaker(&mut self, record: Record<'_>, rest: &str) {
         let Some((name, change)) = rest.split_once("' state changed: ") else { return };
         let Some((_, state)) = change.split_once(" -> ") else { return };
-        let (name, at) = (label(name), self.instant(record.written));
+        let (name, at) = (label(name), record.at);
         let known = self.totals.breakers.get(&name);
         if (known.is_none() && self.totals.breakers.len() >= MAX_NAMES) || self.is_stale(at, known.and_then(|k| k.at)) {
             return;
@@ -238,7 +240,7 @@ impl Log {
     }
 
     fn connected(&mut self, record: Record<'_>, symbol: &str) {
-        let (symbol, at) = (label(symbol), self.instant(record.written));
+        let (symbol, at) = (label(symbol), record.at);
         let known = self.totals.ws.get(&symbol);
         if symbol.is_empty()
             || (known.is_none() && self.totals.ws.len() >= MAX_NAMES)
@@ -252,7 +254,7 @@ impl Log {
 
     /// Such messages name no symbol: they are about the stream, and so about every symbol on it.
     fn disconnected(&mut self, record: Record<'_>) {
-        let at = self.instant(record.written);
+        let at = record.at;
         let late = self.late;
         for state in self.totals.ws.values_mut() {
             if !(late && is_older(at, state.at)) {
@@ -274,9 +276,11 @@ impl Log {
         self.disconnected(record);
     }
 
+    /// When a record was written. Every record is asked, used or not: in the hour that clocks repeat only those before it
+    /// tell.
     fn instant(&mut self, written: &str) -> Option<Timestamp> {
-        let at = times::local(written, &self.zone, self.totals.last_used)?;
-        self.totals.last_used = Some(at);
+        let at = times::local(written, &self.zone, self.totals.last_record)?;
+        self.totals.last_record = Some(at);
         Some(at)
     }
 
@@ -308,7 +312,7 @@ mod tests {
         let mut totals = LogTotals::default();
         // Through the state after every line, as if each came in a pass of its own.
         for line in lines.lines() {
-            let mut log = Log::new(totals, zone.clone());
+            let mut log = Log::new(totals, zone.clone(), Timestamp::UNIX_EPOCH);
             log.line(Line::Whole(line.as_bytes()));
             let text = serde_json::to_string(&log.finish()).expect("serialised");
             totals = serde_json::from_str(&text).expect("read back");
@@ -336,7 +340,7 @@ Traceback (most recent call last):
         assert_eq!(orders, [("unknown", "unknown", 1), ("MARKET", "BUY", 1), ("LIMIT", "SELL", 1)]);
         assert_eq!((totals.latency.count(), totals.latency.sum, totals.latency.counts[7]), (2, 1500.0, 1));
         assert!(totals.pending.is_empty());
-        assert_eq!(totals.last_written, "2025-10-08 14:39:00,750");
+        assert_eq!(totals.last_record, Some("2025-10-08T12:39:00.75Z".parse().expect("a time")));
     }
 
     #[test]

@@ -3,13 +3,16 @@
 //! Every source is read on its own and none stops another. What they say is put together in [`sources`]: for each family
 //! the first available source, never two; what cannot be told exactly is left out.
 
+mod damage;
 mod dotenv;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod journal;
 mod json;
+mod kill_switch;
 mod logs;
 mod positions;
+mod reading;
 mod scrape;
 mod sources;
 mod tail;
@@ -19,18 +22,22 @@ mod times;
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use self::journal::Journal;
 use self::logs::Log;
-use self::sources::{Findings, Reading, Standing};
+use self::reading::{Reading, Standing};
+use self::scrape::Scraped;
+use self::sources::Findings;
 use self::tail::{Reach, Tally, Trouble};
 use crate::check::Context;
 use crate::clock::Deadline;
 use crate::log;
+use crate::model::digest;
 use crate::model::thunes::{
-    Cursor, JournalMemory, JournalTotals, LogMemory, LogTotals, METRICS_URL, POSITIONS_DB, SourceFacts, ThunesFacts,
-    ThunesMemory, ThunesTarget,
+    Cursor, EndpointMemory, JournalMemory, JournalTotals, LogMemory, LogTotals, METRICS_URL, POSITIONS_DB, SourceFacts,
+    ThunesFacts, ThunesMemory, ThunesTarget,
 };
 
 /// Kept back from the deadline: a check that is cut off loses what it has read, so it stops reading before.
@@ -43,15 +50,44 @@ pub fn check(target: &ThunesTarget, mut memory: ThunesMemory, context: &Context)
     }
     let reserve = RESERVE.min(context.deadline.left() / 4);
     let deadline = context.deadline.minus(reserve);
-    let limit = dotenv::max_daily_loss(target);
-    let scraped = target.metrics_url.as_ref().map(|url| scrape::scrape(url, &target.environment, deadline));
-    let database = target.root.join(&target.positions_db);
-    let positions = positions::read(&database, context.started_at, deadline);
+    let now = context.started_at;
+    let limit = dotenv::max_daily_loss(target, &mut memory.has_limit);
+    let scraped = scrape(target, &mut memory.endpoint, now, deadline);
+    let positions = positions::read(&target.root.join(&target.positions_db), now, deadline);
     memory.has_database |= !positions.as_ref().is_err_and(|failure| failure.missing);
-    let (journals, memory) = read_journals(target, memory, deadline);
-    let (logs, memory) = read_logs(target, memory, deadline);
-    let findings = Findings { now: context.started_at, scraped, limit, positions, journals, logs };
-    (findings.decide(), memory)
+    let (journals, memory) = read_journals(target, memory, now, deadline);
+    let (logs, mut memory) = read_logs(target, memory, now, deadline);
+    let findings = Findings {
+        now,
+        scraped,
+        endpoint_families: memory.endpoint.families.clone(),
+        has_database: memory.has_database,
+        unknown_since: memory.kill_switch_unknown_since,
+        limit,
+        positions,
+        journals,
+        logs,
+    };
+    let facts = findings.decide();
+    memory.kill_switch_unknown_since = facts.kill_switch_unknown.as_ref().map(|unknown| unknown.since);
+    (facts, memory)
+}
+
+/// Asks the endpoint, if there is one, and remembers its families.
+fn scrape(
+    target: &ThunesTarget,
+    memory: &mut EndpointMemory,
+    now: Timestamp,
+    deadline: Deadline,
+) -> Option<Result<Scraped, String>> {
+    let url = target.metrics_url.as_ref().map(|url| digest::of([url.expose().as_bytes()])).unwrap_or_default();
+    if memory.url != url {
+        *memory = EndpointMemory { url, ..EndpointMemory::default() };
+    }
+    let scraped = scrape::scrape(target.metrics_url.as_ref()?, &target.environment, now, deadline);
+    let families = scraped.iter().flat_map(|scraped| &scraped.families);
+    memory.families.extend(families.map(|family| (*family).to_owned()));
+    Some(scraped)
 }
 
 /// Nothing can be looked for; the config is at fault, and says so for every source.
@@ -66,6 +102,7 @@ fn unreachable(target: &ThunesTarget, reason: &str) -> ThunesFacts {
 fn read_journals(
     target: &ThunesTarget,
     mut memory: ThunesMemory,
+    now: Timestamp,
     deadline: Deadline,
 ) -> (Vec<Reading<JournalTotals>>, ThunesMemory) {
     // Only what is configured is remembered.
@@ -75,11 +112,11 @@ fn read_journals(
         let name = path.display().to_string();
         let JournalMemory { cursor, totals } = known.remove(&name).unwrap_or_default();
         let share = share(deadline, target.journals.len() - index);
-        let (reading, cursor, journal) =
-            read(&target.root.join(path), name.clone(), cursor, totals, Journal::new, share);
-        let totals = journal.finish();
+        let tally = |totals| Journal::new(totals, now);
+        let (reading, cursor, journal) = read(&target.root.join(path), name.clone(), cursor, totals, tally, share);
+        let (totals, is_waiting) = journal.finish();
         memory.journals.insert(name, JournalMemory { cursor, totals: totals.clone() });
-        readings.push(Reading { last_record: totals.last_record, ..reading.with(totals) });
+        readings.push(Reading { last_record: totals.last_record, is_waiting, ..reading.with(totals) });
     }
     (readings, memory)
 }
@@ -87,6 +124,7 @@ fn read_journals(
 fn read_logs(
     target: &ThunesTarget,
     mut memory: ThunesMemory,
+    now: Timestamp,
     deadline: Deadline,
 ) -> (Vec<Reading<LogTotals>>, ThunesMemory) {
     let zone = TimeZone::system();
@@ -96,12 +134,11 @@ fn read_logs(
         let name = path.display().to_string();
         let LogMemory { cursor, totals } = known.remove(&name).unwrap_or_default();
         let share = share(deadline, target.logs.len() - index);
-        let tally = |totals| Log::new(totals, zone.clone());
+        let tally = |totals| Log::new(totals, zone.clone(), now);
         let (reading, cursor, log) = read(&target.root.join(path), name.clone(), cursor, totals, tally, share);
         let totals = log.finish();
-        let last_record = times::local(&totals.last_written, &zone, totals.last_used);
         memory.logs.insert(name, LogMemory { cursor, totals: totals.clone() });
-        readings.push(Reading { last_record, ..reading.with(totals) });
+        readings.push(Reading { last_record: totals.last_record, ..reading.with(totals) });
     }
     (readings, memory)
 }
@@ -135,6 +172,7 @@ where
             Reach::Missing => (Standing::Missing, followed.losses),
             Reach::CaughtUp => (Standing::Ready, followed.losses),
             Reach::Behind { left } => (Standing::Behind { left }, followed.losses),
+            Reach::Refused { sentence } => (Standing::Unreadable(sentence), followed.losses),
         },
         Err(Trouble::Unreadable(error)) => (Standing::Unreadable(error.to_string()), Vec::new()),
         Err(Trouble::Unsettled) => (Standing::Unsettled, Vec::new()),
@@ -143,7 +181,11 @@ where
         log::warn(format!("{name}: {loss}"));
     }
     let known = !cursor.parts.is_empty();
-    (Reading { name, standing, known, gaps: cursor.gaps, losses, last_record: None, totals: () }, cursor, tally)
+    (
+        Reading { name, standing, known, gaps: cursor.gaps, losses, last_record: None, is_waiting: false, totals: () },
+        cursor,
+        tally,
+    )
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 //! The endpoint of an instrumented application: the eight families of the contract, validated, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::tally::label;
+use jiff::{SignedDuration, Timestamp};
+
+use super::tally::{MAX_COMBINATIONS, MAX_NAMES, label};
 use crate::clock::Deadline;
 use crate::exposition::{self, Distribution, Family, Kind, Limits, Series, Value};
 use crate::http::{self, Client, ClientOptions, Method, Request};
@@ -19,7 +21,10 @@ const MAX_BYTES: u64 = 8 << 20;
 /// Series read, those of other families not among them.
 const MAX_SERIES: usize = 5_000;
 
-/// What the endpoint says. `None`: it has no such family, and another source is asked.
+/// A sample with a timestamp of its own may be this much behind or ahead.
+const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What the endpoint says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Scraped {
     pub(super) kill_switch: Option<bool>,
@@ -30,15 +35,17 @@ pub(super) struct Scraped {
     pub(super) order_latency: Option<Histogram>,
     pub(super) ws_connected: Option<BTreeMap<String, bool>>,
     pub(super) ws_gaps: Option<Histogram>,
-    /// Families that are there and wrong, a sentence each; they count as not there.
-    pub(super) refused: Vec<String>,
+    /// The families that it has, also those without a value and those that are wrong.
+    pub(super) families: BTreeSet<&'static str>,
+    /// What is wrong with families, a sentence each.
+    pub(super) refused: BTreeMap<&'static str, String>,
 }
 
 /// Asks the endpoint.
 ///
 /// # Errors
 /// A sentence that does not repeat the URL: no answer, no success, no exposition, none of the families.
-pub(super) fn scrape(url: &Secret, environment: &str, deadline: Deadline) -> Result<Scraped, String> {
+pub(super) fn scrape(url: &Secret, environment: &str, now: Timestamp, deadline: Deadline) -> Result<Scraped, String> {
     let deadline = deadline.sooner(TIMEOUT.min(deadline.left() / 3));
     let url = http::parse_url(url).map_err(|e| e.detail)?;
     let client = Client::new(&url, ClientOptions::default());
@@ -48,11 +55,11 @@ pub(super) fn scrape(url: &Secret, environment: &str, deadline: Deadline) -> Res
         return Err(format!("it answered with HTTP status {}", response.status));
     }
     let body = response.body.read_to_end(MAX_BYTES).map_err(|e| e.detail)?;
-    read(&body, environment).map_err(|why| redact(&why, &http::secrets_of(&url, &[])))
+    read(&body, environment, now).map_err(|why| redact(&why, &http::secrets_of(&url, &[])))
 }
 
 /// Reads an exposition.
-pub(super) fn read(body: &[u8], environment: &str) -> Result<Scraped, String> {
+pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scraped, String> {
     if !body.ends_with(b"\n") {
         return Err("its answer ends in the middle of a line, or is empty".to_owned());
     }
@@ -60,8 +67,8 @@ pub(super) fn read(body: &[u8], environment: &str) -> Result<Scraped, String> {
     let limits = Limits { line_bytes: 64 << 10, total_bytes: MAX_BYTES, series: MAX_SERIES };
     let families =
         exposition::read(ours.as_slice(), limits).map_err(|e| format!("its thunes_* lines are no exposition: {e}"))?;
+    let has_ours = is_ours(&families, environment)?;
     let mut scraped = Scraped::default();
-    let mut found = false;
     for name in EIGHT {
         let family = families.iter().find(|family| family.name == *name);
         // A family with labels is declared before it has a first series: then it is there, and empty.
@@ -70,15 +77,19 @@ pub(super) fn read(body: &[u8], environment: &str) -> Result<Scraped, String> {
         if family.is_none() && !is_declared {
             continue;
         }
-        found = true;
+        scraped.families.insert(name);
         let series = family.map_or(&[][..], |family| &family.series);
-        let series = of_environment(series, environment);
-        let taken = check_kind(name, family).and_then(|()| scraped.take(name, &series));
+        let taken = check_kind(name, family)
+            .and_then(|()| of_environment(series, environment, has_ours))
+            .and_then(|series| timely(&series, now).and_then(|()| scraped.take(name, &series)));
         if let Err(why) = taken {
-            scraped.refused.push(format!("{name} of the endpoint is not used: {why}"));
+            scraped.refused.insert(name, format!("{name} of the endpoint is not used: {why}"));
         }
     }
-    if found { Ok(scraped) } else { Err("it has none of the thunes_* families; is it the application's?".to_owned()) }
+    match scraped.families.is_empty() {
+        false => Ok(scraped),
+        true => Err("it has none of the thunes_* families; is it the application's?".to_owned()),
+    }
 }
 
 /// The families of the contract.
@@ -112,10 +123,45 @@ fn is_of(name: &[u8], family: &[u8]) -> bool {
     matches!(rest, b"" | b"_bucket" | b"_sum" | b"_count")
 }
 
-/// An application may export several environments; if any of its series names ours, only those count.
-fn of_environment<'a>(series: &'a [Series], environment: &str) -> Vec<&'a Series> {
-    let named: Vec<_> = series.iter().filter(|series| series.label("environment") == Some(environment)).collect();
-    if named.is_empty() { series.iter().collect() } else { named }
+/// Whether series are labelled with our environment. Without any label all are ours.
+///
+/// # Errors
+/// Series are labelled, and none with ours: another environment's application answers here.
+fn is_ours(families: &[Family], environment: &str) -> Result<bool, String> {
+    let series = families.iter().flat_map(|family| &family.series);
+    let named: BTreeSet<&str> = series.filter_map(|series| series.label("environment")).collect();
+    match named.contains(environment) {
+        false if !named.is_empty() => {
+            let names: Vec<String> = named.into_iter().take(3).map(|name| format!("{:?}", label(name))).collect();
+            Err(format!(
+                "its series are of environment {}, not of {environment:?}; correct metrics_url or environment",
+                names.join(" and ")
+            ))
+        }
+        has_ours => Ok(has_ours),
+    }
+}
+
+/// The series of our environment, of an application that may export several.
+fn of_environment<'a>(series: &'a [Series], environment: &str, has_ours: bool) -> Result<Vec<&'a Series>, String> {
+    let ours: Vec<_> = series.iter().filter(|series| series.label("environment") == Some(environment)).collect();
+    let is_named = series.iter().any(|series| series.label("environment").is_some());
+    match ours.is_empty() && has_ours && is_named {
+        true => Err("it has series of other environments only".to_owned()),
+        false if is_named => Ok(ours),
+        false => Ok(series.iter().collect()),
+    }
+}
+
+/// A bridge may repeat what it once read: then its samples say when that was.
+fn timely(series: &[&Series], now: Timestamp) -> Result<(), String> {
+    for written in series.iter().filter_map(|series| series.timestamp_ms) {
+        let at = Timestamp::from_millisecond(written).unwrap_or(Timestamp::MIN);
+        if at.duration_since(now).abs() > MAX_SKEW {
+            return Err(format!("a sample has a timestamp that is old or ahead, {written}"));
+        }
+    }
+    Ok(())
 }
 
 fn check_kind(name: &str, family: Option<&Family>) -> Result<(), String> {
@@ -133,34 +179,40 @@ fn check_kind(name: &str, family: Option<&Family>) -> Result<(), String> {
 }
 
 impl Scraped {
+    /// Whether a family is there and wrong.
+    pub(super) fn is_refused(&self, family: &str) -> bool {
+        self.refused.contains_key(family)
+    }
+
     fn take(&mut self, name: &str, series: &[&Series]) -> Result<(), String> {
         match name {
-            "thunes_kill_switch_active" => {
-                self.kill_switch = single(series)?.map(number).transpose()?.map(switch).transpose()?;
-            }
-            "thunes_daily_pnl_used" => {
-                self.daily_pnl_used = single(series)?.map(number).transpose()?.map(not_negative).transpose()?;
-            }
+            "thunes_kill_switch_active" => self.kill_switch = Some(switch(number(single(series)?)?)?),
+            "thunes_daily_pnl_used" => self.daily_pnl_used = Some(not_negative(number(single(series)?)?)?),
             "thunes_open_positions" => {
-                let count = single(series)?.map(number).transpose()?;
-                self.open_positions = count.map(|count| whole(count).map(|_| count)).transpose()?;
+                let count = number(single(series)?)?;
+                self.open_positions = whole(count).map(|_| Some(count))?;
             }
             "thunes_circuit_breaker_state" => self.breakers = Some(by_label(series, "breaker_name", breaker)?),
             "thunes_orders_placed_total" => self.orders = Some(orders(series)?),
-            "thunes_order_latency_ms" => self.order_latency = histogram(series, ORDER_LATENCY_BUCKETS)?,
+            "thunes_order_latency_ms" => self.order_latency = Some(histogram(series, ORDER_LATENCY_BUCKETS)?),
             "thunes_ws_connected" => self.ws_connected = Some(by_label(series, "symbol", switch)?),
-            _ => self.ws_gaps = histogram(series, WS_GAP_BUCKETS)?,
+            _ => self.ws_gaps = Some(histogram(series, WS_GAP_BUCKETS)?),
         }
         Ok(())
     }
 }
 
-fn single<'a>(series: &[&'a Series]) -> Result<Option<&'a Series>, String> {
+fn single<'a>(series: &[&'a Series]) -> Result<&'a Series, String> {
     match series {
-        [] => Ok(None),
-        [one] => Ok(Some(one)),
+        [] => Err("it has no series".to_owned()),
+        [one] => Ok(one),
         _ => Err("it has several series, and nothing tells which one is meant".to_owned()),
     }
+}
+
+/// Refuses what would fill Prometheus.
+fn bounded(series: &[&Series], most: usize) -> Result<(), String> {
+    if series.len() <= most { Ok(()) } else { Err(format!("it has {} series, more than {most}", series.len())) }
 }
 
 fn number(series: &Series) -> Result<f64, String> {
@@ -208,6 +260,7 @@ fn by_label<T>(
     name: &str,
     value: impl Fn(f64) -> Result<T, String>,
 ) -> Result<BTreeMap<String, T>, String> {
+    bounded(series, MAX_NAMES)?;
     let mut values = BTreeMap::new();
     for series in series {
         let key = required(series, name)?;
@@ -219,6 +272,7 @@ fn by_label<T>(
 }
 
 fn orders(series: &[&Series]) -> Result<Vec<OrderCount>, String> {
+    bounded(series, MAX_COMBINATIONS)?;
     let mut orders: Vec<OrderCount> = Vec::new();
     for series in series {
         let [venue, order_type, side] = ["venue", "order_type", "side"].map(|name| required(series, name));
@@ -233,12 +287,13 @@ fn orders(series: &[&Series]) -> Result<Vec<OrderCount>, String> {
 }
 
 /// A histogram with the contract's bounds; with others it would be another family.
-fn histogram(series: &[&Series], bounds: &[f64]) -> Result<Option<Histogram>, String> {
-    let Some(series) = single(series)? else { return Ok(None) };
+fn histogram(series: &[&Series], bounds: &[f64]) -> Result<Histogram, String> {
+    let series = single(series)?;
     let Value::Histogram(Distribution { points, sum: Some(sum), count: Some(count), .. }) = &series.value else {
         return Err("it lacks buckets, sum or count".to_owned());
     };
-    if !sum.is_finite() {
+    // No latency and no gap is negative.
+    if !(0.0..f64::INFINITY).contains(sum) {
         return Err(format!("its sum is {sum}"));
     }
     let mut cumulative = Vec::new();
@@ -255,7 +310,7 @@ fn histogram(series: &[&Series], bounds: &[f64]) -> Result<Option<Histogram>, St
     }
     let mut below = 0;
     let counts = cumulative.iter().map(|all| all - std::mem::replace(&mut below, *all)).collect();
-    Ok(Some(Histogram { counts, sum: *sum }))
+    Ok(Histogram { counts, sum: *sum })
 }
 
 #[cfg(test)]
@@ -292,10 +347,14 @@ thunes_ws_gap_seconds_sum 99.5
 thunes_ws_gap_seconds_count 2
 ";
 
+    fn read(body: &[u8], environment: &str) -> Result<Scraped, String> {
+        super::read(body, environment, "2025-10-08T14:00:00Z".parse().expect("a time"))
+    }
+
     #[test]
     fn the_eight_families_are_taken_and_nothing_else_matters() {
         let scraped = read(FULL.as_bytes(), "testnet").expect("read");
-        assert_eq!(scraped.refused, Vec::<String>::new());
+        assert!(scraped.refused.is_empty(), "{:?}", scraped.refused);
         assert_eq!(
             (scraped.kill_switch, scraped.daily_pnl_used, scraped.open_positions),
             (Some(true), Some(0.25), Some(3.0))
@@ -323,17 +382,39 @@ thunes_ws_gap_seconds_count 2
         ] {
             assert!(FULL.contains(from), "{from}");
             let scraped = read(FULL.replace(from, to).as_bytes(), "testnet").expect("read");
-            assert!(matches!(scraped.refused.as_slice(), [one] if one.contains(why)), "{from}: {:?}", scraped.refused);
+            let refused: Vec<_> = scraped.refused.values().collect();
+            assert!(matches!(refused.as_slice(), [one] if one.contains(why)), "{from}: {refused:?}");
         }
         assert!(read(b"<html>\n", "testnet").is_err() && read(FULL.trim_end().as_bytes(), "testnet").is_err());
         assert!(read(b"thunes_open_positions{ 3\n", "testnet").is_err());
     }
 
     #[test]
-    fn of_several_environments_ours_is_taken() {
-        let text = "thunes_open_positions{environment=\"paper\"} 3\nthunes_open_positions{environment=\"live\"} 4\n";
-        assert_eq!(read(text.as_bytes(), "live").expect("read").open_positions, Some(4.0));
-        let other = read(text.as_bytes(), "testnet").expect("read");
-        assert_eq!((other.open_positions, other.refused.len()), (None, 1));
+    fn of_several_environments_ours_is_taken_and_another_one_is_refused_with_both_names() {
+        let text = "thunes_open_positions{environment=\"paper\"} 3\nthunes_open_positions{environment=\"live\"} 4\n\
+            thunes_kill_switch_active{environment=\"paper\"} 0\nthunes_daily_pnl_used 0.5\n";
+        let live = read(text.as_bytes(), "live").expect("read");
+        assert_eq!((live.open_positions, live.kill_switch, live.daily_pnl_used), (Some(4.0), None, Some(0.5)));
+        assert_eq!((live.families.len(), live.refused.len()), (3, 1), "{:?}", live.refused);
+        let why = read(text.as_bytes(), "testnet").expect_err("nothing of it is testnet's");
+        assert!(["\"paper\"", "\"live\"", "\"testnet\""].iter().all(|name| why.contains(name)), "{why}");
+    }
+
+    #[test]
+    fn what_is_old_ahead_without_a_value_or_too_much_is_there_and_not_used() {
+        let many = |count: usize| -> String {
+            (0..count).map(|n| format!("thunes_circuit_breaker_state{{breaker_name=\"b{n}\"}} 1\n")).collect()
+        };
+        for (text, is_used) in [
+            ("thunes_kill_switch_active 0 1759932000000\n".to_owned(), true),
+            ("thunes_kill_switch_active 0 1759931000000\n".to_owned(), false),
+            ("thunes_kill_switch_active 0 1759933000000\n".to_owned(), false),
+            ("# TYPE thunes_kill_switch_active gauge\n".to_owned(), false),
+            (many(500), true),
+            (many(501), false),
+        ] {
+            let scraped = read(text.as_bytes(), "live").expect("read");
+            assert_eq!((scraped.refused.is_empty(), scraped.families.len()), (is_used, 1), "{:?}", scraped.refused);
+        }
     }
 }

@@ -1,97 +1,23 @@
-//! For each family the first source that is available, never two.
+//! For each family the first source in order that is configured or has ever been seen, never two.
 //!
-//! A source that is being caught up with, or whose newest records are in doubt, is available but says nothing yet: its
-//! families are absent rather than taken from a lesser source for a while. When the winning source changes (a database
-//! appears, an application begins to write events), the counters of the family start from what the new source holds.
+//! While that source fails (cannot be read, is being caught up with, does not answer), its families are absent rather than
+//! taken from a lesser source for a while: a counter that goes to another source and back counts what never was. When
+//! a better source appears (a database, an application that begins to write events), the counters of the family start
+//! from what it holds.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use super::kill_switch;
 use super::positions::{Failure, Positions};
+use super::reading::{Reading, Statement, newest};
 use super::scrape::Scraped;
 use super::tally::{add_decisions, add_orders};
 use crate::model::thunes::{
-    Breaker, BreakerState, Decision, DecisionCount, Histogram, JournalFacts, JournalTotals, KillSwitch, LogTotals,
-    METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts, SwitchEvent, ThunesFacts, WsState,
+    Breaker, BreakerState, Decision, DecisionCount, Doubt, Histogram, JournalFacts, JournalTotals, KillSwitch,
+    LogTotals, METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts, ThunesFacts, Unknown, WsState,
 };
-
-/// Where one file stands after this look.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Standing {
-    /// Read to its end.
-    Ready,
-    /// Being read; so many bytes are left.
-    Behind {
-        /// Bytes not read yet.
-        left: u64,
-    },
-    /// Not there.
-    Missing,
-    /// There, and not readable; the operating system's words.
-    Unreadable(String),
-    /// Moved or truncated all the while.
-    Unsettled,
-}
-
-/// One journal or log.
-#[derive(Debug)]
-pub(super) struct Reading<T> {
-    /// The path as the config has it.
-    pub(super) name: String,
-    /// How far it was read.
-    pub(super) standing: Standing,
-    /// Whether it has ever been read.
-    pub(super) known: bool,
-    /// Lost parts so far.
-    pub(super) gaps: u64,
-    /// Parts found to be lost in this look.
-    pub(super) losses: Vec<String>,
-    /// The time of its newest record.
-    pub(super) last_record: Option<Timestamp>,
-    /// What it adds up to.
-    pub(super) totals: T,
-}
-
-impl Reading<()> {
-    pub(super) fn with<T>(self, totals: T) -> Reading<T> {
-        let Reading { name, standing, known, gaps, losses, last_record, totals: () } = self;
-        Reading { name, standing, known, gaps, losses, last_record, totals }
-    }
-}
-
-impl<T> Reading<T> {
-    fn is_ready(&self) -> bool {
-        self.standing == Standing::Ready
-    }
-
-    /// It will be readable by itself: this pass only did not get to its end.
-    fn is_coming(&self) -> bool {
-        matches!(self.standing, Standing::Behind { .. } | Standing::Unsettled)
-    }
-
-    fn is_up(&self) -> bool {
-        self.is_ready() || self.is_coming()
-    }
-
-    fn sentence(&self) -> Option<String> {
-        match &self.standing {
-            Standing::Ready => None,
-            Standing::Behind { left } => {
-                Some(format!("still being read, {} MiB are left; its values follow when it has been", (left >> 20) + 1))
-            }
-            Standing::Missing => Some("there is no such file".to_owned()),
-            Standing::Unreadable(error) => Some(error.clone()),
-            Standing::Unsettled => Some("moved or truncated while it was read; the next pass reads it".to_owned()),
-        }
-    }
-
-    /// Whether its state is worth a problem: a file that was never there may be one that nobody writes.
-    fn is_trouble(&self) -> bool {
-        !self.is_ready() && (self.known || self.standing != Standing::Missing)
-    }
-}
 
 /// Everything that was read in one look.
 #[derive(Debug)]
@@ -99,6 +25,12 @@ pub(super) struct Findings {
     /// The start of the pass.
     pub(super) now: Timestamp,
     pub(super) scraped: Option<Result<Scraped, String>>,
+    /// Families that the endpoint has ever had.
+    pub(super) endpoint_families: BTreeSet<String>,
+    /// Whether the database has ever been there.
+    pub(super) has_database: bool,
+    /// Since when the kill switch has been unknown, if it was at the last look.
+    pub(super) unknown_since: Option<Timestamp>,
     pub(super) limit: Result<f64, String>,
     pub(super) positions: Result<Positions, Failure>,
     pub(super) journals: Vec<Reading<JournalTotals>>,
@@ -124,26 +56,67 @@ impl Findings {
         facts
     }
 
+    /// Whether the endpoint is the source of a family: it has it, or has ever had it, or does not answer at all.
+    fn is_endpoints(&self, family: &str) -> bool {
+        match &self.scraped {
+            None => false,
+            Some(Err(_)) => true,
+            Some(Ok(scraped)) => scraped.families.contains(family) || self.endpoint_families.contains(family),
+        }
+    }
+
+    /// What an instrumented application says itself comes first; nothing else is asked then.
+    fn endpoint(&self, facts: &mut ThunesFacts) {
+        let Some(Ok(scraped)) = &self.scraped else { return };
+        facts.kill_switch = scraped.kill_switch.map(|active| KillSwitch {
+            active,
+            evidence: Some(METRICS_URL.to_owned()),
+            evidence_at: Some(self.now),
+            ..KillSwitch::default()
+        });
+        facts.orders = scraped.orders.as_ref().map(|orders| with_market_orders(orders.iter()));
+        facts.daily_pnl_used = scraped.daily_pnl_used;
+        facts.open_positions = scraped.open_positions;
+        facts.breakers = scraped.breakers.clone();
+        facts.order_latency = scraped.order_latency.clone();
+        facts.ws_connected = scraped.ws_connected.clone();
+        facts.ws_gaps = scraped.ws_gaps.clone();
+        for family in scraped.families.iter().filter(|family| !scraped.is_refused(family)) {
+            from(facts, family, [METRICS_URL]);
+        }
+        facts.problems.extend(scraped.refused.values().map(|sentence| format!("{METRICS_URL}: {sentence}")));
+        let gone = self.endpoint_families.iter().filter(|family| !scraped.families.contains(family.as_str()));
+        facts.problems.extend(gone.map(|family| format!("{METRICS_URL}: it no longer has {family}")));
+    }
+
     fn database(&self, facts: &mut ThunesFacts) {
+        let is_used_endpoints = self.is_endpoints("thunes_daily_pnl_used");
         match &self.limit {
             Ok(limit) => facts.max_daily_loss = Some(*limit),
             // The endpoint's share is of the application's own limit.
-            Err(_) if facts.daily_pnl_used.is_some() => {}
+            Err(_) if is_used_endpoints => {}
             Err(sentence) => facts.problems.push(sentence.clone()),
         }
         let Ok(positions) = &self.positions else { return };
-        if let (Ok(counts), None) = (&positions.counts, facts.open_positions) {
-            #[expect(clippy::cast_precision_loss, reason = "a count of rows is far below 2^53")]
-            let open = counts.open as f64;
-            facts.open_positions = Some(open);
-            from(facts, "thunes_open_positions", [POSITIONS_DB]);
+        match &positions.counts {
+            Ok(counts) if !self.is_endpoints("thunes_open_positions") => {
+                #[expect(clippy::cast_precision_loss, reason = "a count of rows is far below 2^53")]
+                let open = counts.open as f64;
+                facts.open_positions = Some(open);
+                from(facts, "thunes_open_positions", [POSITIONS_DB]);
+            }
+            Ok(_) => {}
+            Err(sentence) => {
+                let missing = "how many are open and today's result are unknown";
+                return facts.problems.push(format!("{POSITIONS_DB}: {sentence}; {missing}"));
+            }
         }
         match &positions.realized {
             Ok(realized) => {
                 facts.realized_pnl = Some(realized.pnl);
                 facts.trades_today = Some(realized.trades);
                 from(facts, "thunes_realized_pnl", [POSITIONS_DB]);
-                if let (Ok(limit), None) = (&self.limit, facts.daily_pnl_used) {
+                if let (Ok(limit), false) = (&self.limit, is_used_endpoints) {
                     // A profit uses nothing; and 0, not the -0 that a negation would make of it.
                     facts.daily_pnl_used = Some(if realized.pnl < 0.0 { -realized.pnl / limit } else { 0.0 });
                     from(facts, "thunes_daily_pnl_used", [POSITIONS_DB]);
@@ -153,83 +126,31 @@ impl Findings {
         }
     }
 
-    /// What an instrumented application says itself comes first; nothing else is asked then.
-    fn endpoint(&self, facts: &mut ThunesFacts) {
-        let Some(Ok(scraped)) = &self.scraped else { return };
-        let Scraped { daily_pnl_used, open_positions, breakers, order_latency, ws_connected, ws_gaps, .. } =
-            scraped.clone();
-        let switch = scraped.kill_switch.map(|active| KillSwitch { active, ..KillSwitch::default() });
-        let orders = scraped.orders.as_ref().map(|orders| with_market_orders(orders.iter()));
-        let sources = &mut facts.family_sources;
-        win(&mut facts.kill_switch, switch, "thunes_kill_switch_active", sources);
-        win(&mut facts.daily_pnl_used, daily_pnl_used, "thunes_daily_pnl_used", sources);
-        win(&mut facts.open_positions, open_positions, "thunes_open_positions", sources);
-        win(&mut facts.breakers, breakers, "thunes_circuit_breaker_state", sources);
-        win(&mut facts.orders, orders, "thunes_orders_placed_total", sources);
-        win(&mut facts.order_latency, order_latency, "thunes_order_latency_ms", sources);
-        win(&mut facts.ws_connected, ws_connected, "thunes_ws_connected", sources);
-        win(&mut facts.ws_gaps, ws_gaps, "thunes_ws_gap_seconds", sources);
-        facts.problems.extend(scraped.refused.iter().map(|sentence| format!("{METRICS_URL}: {sentence}")));
-    }
-
-    /// The journal that decides on the kill switch by its absence too: the first that is not meant for an instrumented
-    /// application's events.
-    fn audit_trail(&self) -> Option<&Reading<JournalTotals>> {
-        let is_events = |reading: &&Reading<JournalTotals>| {
-            let name = Path::new(&reading.name).file_name().unwrap_or_default();
-            name.to_string_lossy().starts_with("metrics_events")
-        };
-        self.journals.iter().find(|reading| !is_events(reading)).or(self.journals.first())
-    }
-
-    /// Whether every journal that could hold a word of the audit trail has been read to its end.
-    fn trail_is_whole(&self) -> bool {
-        let trail = self.audit_trail().is_some_and(Reading::is_ready);
-        let speaks = |totals: &JournalTotals| totals.kill != Default::default() || !totals.decisions.is_empty();
-        trail && self.journals.iter().all(|r| r.is_ready() || !(r.is_coming() || speaks(&r.totals)))
-    }
-
     fn kill_switch(&self, facts: &mut ThunesFacts) {
-        if !self.trail_is_whole() {
-            return;
-        }
-        if let Some(switch) = &mut facts.kill_switch {
-            // The endpoint knows whether, the journal since when and why.
-            if let Some((_, last)) = self.last_switch().filter(|(_, last)| last.active == switch.active) {
-                (switch.since, switch.reason) = (last.at, last.reason.clone());
+        let why = if self.is_endpoints("thunes_kill_switch_active") {
+            if let Some(switch) = &mut facts.kill_switch {
+                let known = kill_switch::details(&self.journals, switch.active, self.now).unwrap_or_default();
+                (switch.since, switch.reason) = (known.since, known.reason);
+                return;
             }
-            return;
-        }
-        let doubts: Vec<_> = self.journals.iter().filter_map(|r| Some((r, r.totals.kill.doubt.as_ref()?))).collect();
-        for (reading, doubt) in &doubts {
-            let sentence = format!("{}: the state of the kill switch is unknown: {doubt}", reading.name);
-            facts.problems.push(sentence);
-        }
-        if !doubts.is_empty() {
-            return;
-        }
-        let switch = match self.last_switch() {
-            Some((reading, last)) => {
-                from(facts, "thunes_kill_switch_active", [reading.name.as_str()]);
-                KillSwitch { active: last.active, since: last.at, reason: last.reason.clone(), age_seconds: None }
-            }
-            None => {
-                let trail = self.audit_trail().map_or("", |reading| reading.name.as_str());
-                from(facts, "thunes_kill_switch_active", [trail]);
-                KillSwitch::default()
+            vec![format!("{METRICS_URL} does not tell it")]
+        } else {
+            match kill_switch::from_journals(&self.journals, self.now) {
+                Ok((switch, source)) => {
+                    facts.kill_switch = Some(switch);
+                    return from(facts, "thunes_kill_switch_active", [source]);
+                }
+                Err(why) => why,
             }
         };
-        facts.kill_switch = Some(switch);
-    }
-
-    /// The newest activation or deactivation, and the journal that has it.
-    fn last_switch(&self) -> Option<(&Reading<JournalTotals>, &SwitchEvent)> {
-        let last = self.journals.iter().filter_map(|r| r.totals.kill.last.as_ref().map(|last| (r, last)));
-        last.max_by_key(|(_, last)| last.at)
+        let unknown = Unknown { since: self.unknown_since.unwrap_or(self.now), why };
+        facts.problems.push(unknown.sentence());
+        facts.kill_switch_unknown = Some(unknown);
     }
 
     fn decisions(&self, facts: &mut ThunesFacts) {
-        if !self.trail_is_whole() {
+        let is_whole = kill_switch::audit_trail(&self.journals).is_some_and(Reading::is_ready);
+        if !is_whole || self.journals.iter().any(Reading::fails) {
             return;
         }
         let mut counts = vec![DecisionCount { decision: "approved".into(), ..DecisionCount::default() }];
@@ -249,58 +170,50 @@ impl Findings {
     }
 
     fn breakers(&self, facts: &mut ThunesFacts) {
-        let coming = self.journals.iter().any(Reading::is_coming) || self.logs.iter().any(Reading::is_coming);
+        let fails = self.journals.iter().any(Reading::fails) || self.logs.iter().any(Reading::fails);
         let ready = self.journals.iter().any(Reading::is_ready) || self.logs.iter().any(Reading::is_ready);
-        if coming || !ready || facts.breakers.is_some() {
+        if fails || !ready || self.is_endpoints("thunes_circuit_breaker_state") {
             return;
         }
-        let mut newest = BTreeMap::new();
-        for reading in &self.journals {
-            newest_breakers(&mut newest, &reading.totals.breakers, reading.is_ready(), &reading.name);
+        let mut sources = Vec::new();
+        for journal in &self.journals {
+            sources.push(breaker_source(
+                journal,
+                &journal.totals.breakers,
+                journal.totals.breaker_doubt.as_ref(),
+                self.now,
+            ));
         }
-        for reading in &self.logs {
-            newest_breakers(&mut newest, &reading.totals.breakers, reading.is_ready(), &reading.name);
+        for log in &self.logs {
+            sources.push(breaker_source(log, &log.totals.breakers, log.totals.breaker_doubt.as_ref(), self.now));
         }
-        let mut states: BTreeMap<String, BreakerState> = BTreeMap::new();
-        let mut names: Vec<&str> = Vec::new();
-        for (name, (breaker, is_ready, source)) in newest {
-            match breaker.state {
-                // The last word was in a file that cannot be read now: nobody knows the next one.
-                _ if !is_ready => {}
-                Some(state) => {
-                    states.insert(name.to_owned(), state);
-                    names.push(source);
-                }
-                None => facts.problems.push(format!("{source}: breaker {name} is in a state of an unknown name")),
-            }
-        }
-        from(facts, "thunes_circuit_breaker_state", names);
+        let (states, used, problems) = breaker_states(&sources, self.now);
+        facts.problems.extend(problems);
+        from(facts, "thunes_circuit_breaker_state", used);
         facts.breakers = Some(states);
     }
 
-    /// The journals with events that only an instrumented application writes, if they can all be relied on.
+    /// The journals with events that only an instrumented application writes.
     fn instrumented_journals(&self) -> Availability<'_, JournalTotals> {
-        if self.journals.iter().any(Reading::is_coming) {
-            return Availability::NotYet;
-        }
-        all_or_none(self.journals.iter().filter(|reading| reading.totals.instrumented))
+        // One that was never read to its end may have such events.
+        let may_have = |journal: &&Reading<JournalTotals>| {
+            journal.totals.instrumented || journal.is_coming() || journal.fails() && !journal.known
+        };
+        available(self.journals.iter().filter(may_have))
     }
 
-    /// The logs that are or ever were there, if they can all be relied on: a part of the orders is none.
+    /// The logs that are or ever were there: a part of the orders is none.
     fn whole_logs(&self) -> Availability<'_, LogTotals> {
-        if self.logs.iter().any(Reading::is_coming) {
-            return Availability::NotYet;
-        }
-        all_or_none(self.logs.iter().filter(|reading| reading.known || reading.is_ready()))
+        available(self.logs.iter().filter(|log| !log.is_none()))
     }
 
     fn orders(&self, facts: &mut ThunesFacts) {
-        if facts.orders.is_some() {
+        if self.is_endpoints("thunes_orders_placed_total") {
             return;
         }
         let from_rows;
         let (orders, sources) = match (self.instrumented_journals(), &self.positions) {
-            (Availability::NotYet, _) => return,
+            (Availability::Fails, _) => return,
             (Availability::Here(journals), _) => {
                 (with_market_orders(journals.iter().flat_map(|r| &r.totals.orders)), names(&journals))
             }
@@ -309,6 +222,7 @@ impl Findings {
                 from_rows = [market_orders("BUY", positions.rows), market_orders("SELL", counts.closed)];
                 (with_market_orders(from_rows.iter()), vec![POSITIONS_DB])
             }
+            (Availability::None, Err(_)) if self.has_database => return,
             (Availability::None, Err(_)) => {
                 let Availability::Here(logs) = self.whole_logs() else { return };
                 (with_market_orders(logs.iter().flat_map(|r| &r.totals.orders)), names(&logs))
@@ -320,38 +234,37 @@ impl Findings {
 
     /// Latency and WebSocket families, from journals or else from logs.
     fn latency_and_streams(&self, facts: &mut ThunesFacts) {
-        let (mut latency, mut gaps, mut ws) = (Histogram::default(), Histogram::default(), SymbolStates::new());
+        let (mut latency, mut gaps, mut ws) = (Histogram::default(), Histogram::default(), Vec::new());
         let sources = match self.instrumented_journals() {
-            Availability::NotYet => return,
+            Availability::Fails => return,
             Availability::Here(journals) => {
-                for reading in &journals {
-                    latency.merge(&reading.totals.latency);
-                    gaps.merge(&reading.totals.gaps);
-                    newest_states(&mut ws, &reading.totals.ws);
+                for journal in &journals {
+                    latency.merge(&journal.totals.latency);
+                    gaps.merge(&journal.totals.gaps);
+                    ws.push(&journal.totals.ws);
                 }
                 names(&journals)
             }
             Availability::None => {
                 let Availability::Here(logs) = self.whole_logs() else { return };
-                for reading in &logs {
-                    latency.merge(&reading.totals.latency);
-                    gaps.merge(&reading.totals.gaps);
-                    newest_states(&mut ws, &reading.totals.ws);
+                for log in &logs {
+                    latency.merge(&log.totals.latency);
+                    gaps.merge(&log.totals.gaps);
+                    ws.push(&log.totals.ws);
                 }
                 names(&logs)
             }
         };
-        let connected = ws.into_iter().map(|(symbol, (connected, _))| (symbol, connected)).collect();
-        if facts.order_latency.is_none() {
+        if !self.is_endpoints("thunes_order_latency_ms") {
             facts.order_latency = Some(latency);
             from(facts, "thunes_order_latency_ms", sources.iter().copied());
         }
-        if facts.ws_gaps.is_none() {
+        if !self.is_endpoints("thunes_ws_gap_seconds") {
             facts.ws_gaps = Some(gaps);
             from(facts, "thunes_ws_gap_seconds", sources.iter().copied());
         }
-        if facts.ws_connected.is_none() {
-            facts.ws_connected = Some(connected);
+        if !self.is_endpoints("thunes_ws_connected") {
+            facts.ws_connected = Some(connected(&ws, self.now));
             from(facts, "thunes_ws_connected", sources.iter().copied());
         }
     }
@@ -370,14 +283,14 @@ impl Findings {
             Ok(positions) => (database.up, database.last_record) = (true, positions.last_record),
             Err(failure) => {
                 let needed = facts.open_positions.is_none() || facts.daily_pnl_used.is_none();
-                if needed || !failure.missing {
+                if needed || !failure.missing || self.has_database {
                     facts.problems.push(format!("{POSITIONS_DB}: {}", failure.sentence));
                 }
                 database.problem = Some(failure.sentence.clone());
             }
         }
         facts.sources.push(database);
-        let trail = self.audit_trail().map(|reading| reading.name.clone());
+        let trail = kill_switch::audit_trail(&self.journals).map(|reading| reading.name.clone());
         for reading in &self.journals {
             let needed = facts.kill_switch.is_none() && trail.as_ref() == Some(&reading.name);
             describe(reading, needed, facts);
@@ -394,8 +307,13 @@ impl Findings {
 
 fn describe<T>(reading: &Reading<T>, needed: bool, facts: &mut ThunesFacts) {
     let problem = reading.sentence();
-    if let Some(sentence) = problem.as_ref().filter(|_| needed || reading.is_trouble()) {
-        facts.problems.push(format!("{}: {sentence}", reading.name));
+    // A file that was never there may be one that nobody writes.
+    if let Some(sentence) = problem.as_ref().filter(|_| needed || reading.fails()) {
+        let sentence = format!("{}: {sentence}", reading.name);
+        // What leaves the kill switch unknown has been said with it.
+        if !facts.kill_switch_unknown.as_ref().is_some_and(|unknown| unknown.why.contains(&sentence)) {
+            facts.problems.push(sentence);
+        }
     }
     facts.problems.extend(reading.losses.iter().map(|loss| format!("{}: {loss}", reading.name)));
     let gaps = reading.known.then_some(reading.gaps);
@@ -407,17 +325,18 @@ fn describe<T>(reading: &Reading<T>, needed: bool, facts: &mut ThunesFacts) {
 enum Availability<'a, T> {
     /// These, together.
     Here(Vec<&'a Reading<T>>),
-    /// It will be, when it has been read to its end.
-    NotYet,
-    /// It cannot.
+    /// It is the source, and does not say all that it has.
+    Fails,
+    /// There is none.
     None,
 }
 
-fn all_or_none<'a, T>(readings: impl Iterator<Item = &'a Reading<T>>) -> Availability<'a, T> {
+fn available<'a, T>(readings: impl Iterator<Item = &'a Reading<T>>) -> Availability<'a, T> {
     let readings: Vec<_> = readings.collect();
-    match !readings.is_empty() && readings.iter().all(|reading| reading.is_ready()) {
-        true => Availability::Here(readings),
-        false => Availability::None,
+    match readings.as_slice() {
+        [] => Availability::None,
+        all if all.iter().all(|reading| reading.is_ready()) => Availability::Here(readings),
+        _ => Availability::Fails,
     }
 }
 
@@ -425,31 +344,66 @@ fn names<'a, T>(readings: &[&'a Reading<T>]) -> Vec<&'a str> {
     readings.iter().map(|reading| reading.name.as_str()).collect()
 }
 
-/// The newest word on each breaker, whether its file can be read now, and which file that is.
-type NewestBreakers<'a> = BTreeMap<&'a str, (&'a Breaker, bool, &'a str)>;
-
-/// Journals come first: of two words of the same time theirs, which is finer, stands.
-fn newest_breakers<'a>(
-    newest: &mut NewestBreakers<'a>,
-    more: &'a BTreeMap<String, Breaker>,
-    is_ready: bool,
-    source: &'a str,
-) {
-    for (name, breaker) in more {
-        if newest.get(name.as_str()).is_none_or(|(known, ..)| known.at < breaker.at) {
-            newest.insert(name, (breaker, is_ready, source));
-        }
-    }
+/// What one file says of breakers.
+struct BreakerSource<'a> {
+    name: &'a str,
+    breakers: &'a BTreeMap<String, Breaker>,
+    /// Lines of it written before this could not be read, and may be about any breaker.
+    unread_before: Option<Timestamp>,
 }
 
-type SymbolStates = BTreeMap<String, (bool, Option<Timestamp>)>;
+fn breaker_source<'a, T>(
+    reading: &'a Reading<T>,
+    breakers: &'a BTreeMap<String, Breaker>,
+    doubt: Option<&Doubt>,
+    now: Timestamp,
+) -> BreakerSource<'a> {
+    BreakerSource { name: &reading.name, breakers, unread_before: reading.doubt_before(doubt, now) }
+}
 
-fn newest_states(states: &mut SymbolStates, more: &BTreeMap<String, WsState>) {
-    for (symbol, state) in more {
-        if states.get(symbol).is_none_or(|(_, at)| *at < state.at) {
-            states.insert(symbol.clone(), (state.connected, state.at));
+/// The newest state of each breaker, the files it comes from, and a sentence for each that is not known.
+fn breaker_states<'a>(
+    sources: &[BreakerSource<'a>],
+    now: Timestamp,
+) -> (BTreeMap<String, BreakerState>, Vec<&'a str>, Vec<String>) {
+    let (mut states, mut used, mut problems) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let names: BTreeSet<&String> = sources.iter().flat_map(|source| source.breakers.keys()).collect();
+    for name in names {
+        let statements = sources.iter().filter_map(|source| {
+            let Breaker { state, at } = source.breakers.get(name)?;
+            Some(Statement { value: *state, at: *at, source: source.name })
+        });
+        let found = newest(statements, now);
+        // What the same file says after its unread lines is newer than those.
+        let outdated = |newest: &Statement<'_, _>| {
+            let others = sources.iter().filter(|source| source.name != newest.source);
+            others.filter_map(|source| source.unread_before).any(|before| newest.at.is_none_or(|at| at <= before))
+        };
+        match found {
+            Some(Statement { value: None, source, .. }) => {
+                problems.push(format!("{source}: breaker {name} is in a state that nobody knows"));
+            }
+            Some(newest) if outdated(&newest) => {
+                problems.push(format!("breaker {name}: lines that could not be read may hold a newer state"));
+            }
+            Some(Statement { value: Some(state), source, .. }) => {
+                states.insert(name.clone(), state);
+                used.push(source);
+            }
+            None => problems.push(format!("breaker {name}: nothing tells which of its states is the newest")),
         }
     }
+    (states, used, problems)
+}
+
+/// Which symbols are connected, by the newest event of all files; none of which that cannot be told.
+fn connected(files: &[&BTreeMap<String, WsState>], now: Timestamp) -> BTreeMap<String, bool> {
+    let symbols: BTreeSet<&String> = files.iter().flat_map(|file| file.keys()).collect();
+    let newest_of = |symbol: &String| {
+        let states = files.iter().filter_map(|file| file.get(symbol));
+        newest(states.map(|state| Statement { value: state.connected, at: state.at, source: "" }), now)
+    };
+    symbols.into_iter().filter_map(|symbol| Some((symbol.clone(), newest_of(symbol)?.value))).collect()
 }
 
 fn market_orders(side: &str, count: u64) -> OrderCount {
@@ -462,14 +416,6 @@ fn with_market_orders<'a>(orders: impl Iterator<Item = &'a OrderCount>) -> Vec<O
     let mut sum: Vec<OrderCount> = ["BUY", "SELL"].map(|side| market_orders(side, 0)).into();
     orders.for_each(|more| add_orders(&mut sum, more));
     sum
-}
-
-/// Fills in what the endpoint has.
-fn win<T>(slot: &mut Option<T>, value: Option<T>, family: &str, sources: &mut BTreeMap<String, Vec<String>>) {
-    if value.is_some() {
-        *slot = value;
-        sources.insert(family.to_owned(), vec![METRICS_URL.to_owned()]);
-    }
 }
 
 /// Notes where a family comes from.

@@ -7,8 +7,11 @@ use crate::model::thunes::{DecisionCount, OrderCount};
 /// Label values are cut to this: they name venues, sides, symbols and reasons.
 const MAX_LABEL_BYTES: usize = 100;
 
+/// Breakers, or symbols, kept of one source: more are no names any more but noise.
+pub(super) const MAX_NAMES: usize = 500;
+
 /// Combinations counted one by one; further ones add up under [`OTHER`], so that no file can fill Prometheus.
-const MAX_COMBINATIONS: usize = 200;
+pub(super) const MAX_COMBINATIONS: usize = 200;
 
 /// Stands for every combination past the limit.
 const OTHER: &str = "other";

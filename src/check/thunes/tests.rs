@@ -48,10 +48,10 @@ impl Scene {
         // Through the state's own form, as between two passes.
         let text = serde_json::to_string(&memory).expect("serialised");
         let JournalMemory { mut cursor, totals } = serde_json::from_str(&text).expect("read back");
-        let mut journal = Journal::new(totals);
+        let mut journal = Journal::new(totals, "2025-10-09T00:00:00Z".parse().expect("a time"));
         let deadline = Deadline::after(Duration::from_secs(60));
         tail::follow(&self.path(0), &mut cursor, &mut journal, deadline).expect("readable");
-        JournalMemory { cursor, totals: journal.finish() }
+        JournalMemory { cursor, totals: journal.finish().0 }
     }
 
     fn shift(&self) {

@@ -21,6 +21,8 @@ pub struct ThunesFacts {
     pub family_sources: BTreeMap<String, Vec<String>>,
     /// Kill switch.
     pub kill_switch: Option<KillSwitch>,
+    /// Why its state is not known, where it is not.
+    pub kill_switch_unknown: Option<Unknown>,
     /// Today's realised loss divided by the daily limit; 0 on a profit.
     pub daily_pnl_used: Option<f64>,
     /// Today's realised profit (negative: loss), in quote currency.
@@ -84,6 +86,46 @@ pub struct KillSwitch {
     pub age_seconds: Option<u64>,
     /// Why it was activated, in the application's words.
     pub reason: Option<String>,
+    /// The newest evidence: an event's name, or `metrics_url`; none if no readable journal has any.
+    pub evidence: Option<String>,
+    /// When that was, by its own time.
+    pub evidence_at: Option<Timestamp>,
+}
+
+/// Why the state of the kill switch is not known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Unknown {
+    /// The start of the first pass since which it is not.
+    pub since: Timestamp,
+    /// The sources that could say otherwise, a sentence each.
+    pub why: Vec<String>,
+}
+
+impl Unknown {
+    /// Since when, why, and what ends it.
+    pub fn sentence(&self) -> String {
+        format!(
+            "whether the kill switch is active is unknown since {}: {}; the next KILL_SWITCH event, TRADE_APPROVED, or \
+             TRADE_REJECTED with reason kill_switch_active ends this once every source can be read",
+            self.since.strftime("%Y-%m-%d %H:%M:%S UTC"),
+            self.why.join("; ")
+        )
+    }
+
+    /// The same, with how long that is at `now`.
+    pub fn lasting(&self, now: Timestamp) -> String {
+        format!("{} (for {})", self.sentence(), ago(now.duration_since(self.since).as_secs().unsigned_abs()))
+    }
+}
+
+/// A time span in seconds, for people.
+fn ago(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
 }
 
 /// Trade decisions of one kind so far.
@@ -109,19 +151,26 @@ pub struct JournalFacts {
 }
 
 impl KillSwitch {
-    /// Active since when, for how long and why, as far as that is known.
+    /// Active since when, for how long and why, as far as that is known, and by which evidence.
     fn summary(&self) -> String {
-        let since = self.since.map(|at| format!(" since {}", at.strftime("%Y-%m-%d %H:%M:%S UTC")));
-        let age = self.age_seconds.map(|seconds| match seconds {
-            0..60 => format!(", {seconds} s ago"),
-            60..3600 => format!(", {} min ago", seconds / 60),
-            3600..172_800 => format!(", {} h {} min ago", seconds / 3600, seconds / 60 % 60),
-            _ => format!(", {} days ago", seconds / 86_400),
-        });
+        if !self.active {
+            return format!("kill switch off{}", self.evidence_summary());
+        }
+        let since = self.since.map(|at| format!(" since {}", shown(at)));
+        let age = self.age_seconds.map(|seconds| format!(", {} ago", ago(seconds)));
         let reason = self.reason.as_ref().map(|reason| format!(" ({reason})"));
         let parts = [since, age, reason].into_iter().flatten();
-        format!("kill switch active{}", parts.collect::<String>())
+        format!("kill switch active{}{}", parts.collect::<String>(), self.evidence_summary())
     }
+
+    fn evidence_summary(&self) -> String {
+        let at = self.evidence_at.map(|at| format!(" of {}", shown(at))).unwrap_or_default();
+        self.evidence.as_ref().map(|event| format!(" [{event}{at}]")).unwrap_or_default()
+    }
+}
+
+fn shown(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 impl ThunesFacts {
@@ -157,11 +206,7 @@ impl ThunesFacts {
     /// What was found, in one line: problems first, then the state of trading.
     pub fn summary(&self) -> String {
         let mut parts = self.problems.clone();
-        if let Some(switch) = self.kill_switch.as_ref().filter(|switch| switch.active) {
-            parts.push(switch.summary());
-        } else if self.kill_switch.is_some() {
-            parts.push("kill switch off".to_owned());
-        }
+        parts.extend(self.kill_switch.as_ref().map(KillSwitch::summary));
         if let Some(open) = self.open_positions {
             parts.push(format!("{open} open"));
         }

@@ -3,7 +3,7 @@
 //! A cursor and the totals of everything before it stand in one value, so that the one rename which replaces the state
 //! moves both or neither: a line is counted exactly once wherever a pass is killed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,22 @@ pub struct ThunesMemory {
     pub logs: BTreeMap<String, LogMemory>,
     /// Whether the positions database has ever been there: from then on it is a source, also when it is gone.
     pub has_database: bool,
+    /// Whether `.env` has ever stated the loss limit: from then on the default is none.
+    pub has_limit: bool,
+    /// Families that the endpoint has ever had.
+    pub endpoint: EndpointMemory,
+    /// The start of the first pass since which the kill switch has been unknown.
+    pub kill_switch_unknown_since: Option<Timestamp>,
+}
+
+/// What is remembered of an endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EndpointMemory {
+    /// Digest of its URL, which may hold a secret.
+    pub url: String,
+    /// The families that it has ever had: while they are missing there, they are taken from nowhere else.
+    pub families: BTreeSet<String>,
 }
 
 /// One journal.
@@ -81,14 +97,16 @@ pub struct Part {
     pub modified: i64,
     /// The position is inside a line that is already too long.
     pub in_long_line: bool,
-    /// That line spoke of the kill switch.
-    pub long_line_marked: bool,
     /// It has been read to its end; whatever it holds after [`Part::position`] is an unfinished line.
     pub at_end: bool,
     /// It is compressed, so it cannot grow; once read to its end it need not be looked at again.
     pub compressed: bool,
     /// Looks in a row whose time did not suffice to unpack it up to its position.
     pub stalls: u8,
+    /// Looks in a row in which the operating system refused to read it.
+    pub failures: u8,
+    /// Its size when the unfinished line at its end was given up.
+    pub given_up: u64,
 }
 
 /// A digest and the number of bytes it covers.
@@ -133,8 +151,11 @@ pub struct JournalTotals {
     pub ws: BTreeMap<String, WsState>,
     /// Circuit breakers by name.
     pub breakers: BTreeMap<String, Breaker>,
+    /// Lines that could not be read, and that may have been about breakers.
+    pub breaker_doubt: Option<Doubt>,
     /// Kill switch.
-    pub kill: KillState,
+    #[serde(default = "KillState::untold")]
+    pub kill_switch: KillState,
     /// `timestamp` of the newest record.
     pub last_record: Option<Timestamp>,
 }
@@ -143,22 +164,43 @@ pub struct JournalTotals {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KillState {
-    /// The last activation or deactivation.
-    pub last: Option<SwitchEvent>,
-    /// Why that can no longer be relied on: lines were lost or damaged after it. An event that proves the state clears it.
-    pub doubt: Option<String>,
+    /// The newest evidence.
+    pub last: Option<Evidence>,
+    /// Why that can no longer be relied on: lines after it were lost or could not be read. The next evidence ends it.
+    pub doubt: Option<Doubt>,
 }
 
-/// An activation or deactivation.
+impl KillState {
+    /// What lines said that were read by a version which did not keep it.
+    fn untold() -> Self {
+        let why = "it was read by an earlier version of lab-probe, which took less for evidence".to_owned();
+        KillState { last: None, doubt: Some(Doubt { why, before: Timestamp::MAX }) }
+    }
+}
+
+/// An event that says whether the kill switch is active.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct SwitchEvent {
-    /// Activated, not deactivated.
+pub struct Evidence {
+    /// Active, not off.
     pub active: bool,
+    /// The event's name.
+    pub event: String,
     /// When, by the event's own time.
     pub at: Option<Timestamp>,
-    /// The event's `reason`.
+    /// When the switch came into this state, where an event said so.
+    pub since: Option<Timestamp>,
+    /// The reason that the event gave which brought it there.
     pub reason: Option<String>,
+}
+
+/// Lines that could not be read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Doubt {
+    /// Why not, to follow the name of the file.
+    pub why: String,
+    /// They were written before this: the time of the next record, else the start of the pass that found the last of them.
+    pub before: Timestamp,
 }
 
 /// Orders with the same labels.
@@ -303,16 +345,16 @@ pub struct LogTotals {
     pub ws: BTreeMap<String, WsState>,
     /// Circuit breakers by name.
     pub breakers: BTreeMap<String, Breaker>,
+    /// Lines that were lost, and that may have been about breakers.
+    pub breaker_doubt: Option<Doubt>,
     /// Orders placed and not yet executed or failed, oldest first.
     pub pending: Vec<PendingOrder>,
     /// The record whose message is still going on, where that matters.
     pub open_record: Option<OpenRecord>,
     /// An unhealthy WebSocket was reported and none has connected since: further reports are of the same gap.
     pub in_gap: bool,
-    /// Instant of the newest record that was used, to order the hour that clocks repeat in autumn.
-    pub last_used: Option<Timestamp>,
-    /// Local time of the newest record, as written.
-    pub last_written: String,
+    /// When the newest record was written.
+    pub last_record: Option<Timestamp>,
 }
 
 /// An order whose execution has not been logged yet.

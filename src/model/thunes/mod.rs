@@ -5,10 +5,11 @@ mod memory;
 
 use std::path::PathBuf;
 
-pub use facts::{Decision, JournalFacts, KillSwitch, SourceFacts, ThunesFacts, TradesToday};
+pub use facts::{Decision, JournalFacts, KillSwitch, SourceFacts, ThunesFacts, TradesToday, Unknown};
 pub use memory::{
-    Breaker, BreakerState, Cursor, DecisionCount, Fingerprint, Histogram, JournalMemory, JournalTotals, KillState,
-    LineCounts, LogMemory, LogTotals, OpenRecord, OrderCount, Part, PendingOrder, SwitchEvent, ThunesMemory, WsState,
+    Breaker, BreakerState, Cursor, DecisionCount, Doubt, EndpointMemory, Evidence, Fingerprint, Histogram,
+    JournalMemory, JournalTotals, KillState, LineCounts, LogMemory, LogTotals, OpenRecord, OrderCount, Part,
+    PendingOrder, ThunesMemory, WsState,
 };
 
 use crate::redact::Secret;

@@ -7,7 +7,6 @@
 use std::io::{self, Read};
 
 use memchr::memchr;
-use memchr::memmem::Finder;
 
 use crate::clock::Deadline;
 
@@ -22,26 +21,21 @@ const BLOCK: usize = 256 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// One complete line.
+/// One complete line, or what stands in the place of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::check::thunes) enum Line<'a> {
     /// Its bytes, without the line end.
     Whole(&'a [u8]),
     /// It was over [`MAX_LINE`].
-    TooLong {
-        /// Whether it held the marker asked about.
-        marked: bool,
-    },
+    TooLong,
+    /// NUL bytes before a line; reported once or more often, as they come.
+    Hole,
 }
 
 /// Takes complete lines.
 pub(in crate::check::thunes) trait Lines {
     /// One more line.
     fn line(&mut self, line: Line<'_>);
-    /// Bytes to look for in lines too long to be taken; empty means none.
-    fn marker(&self) -> &'static [u8] {
-        b""
-    }
 }
 
 /// Where the cutting stands; what a cursor keeps of it.
@@ -49,20 +43,15 @@ pub(in crate::check::thunes) trait Lines {
 pub(super) struct Place {
     /// Bytes consumed.
     pub(super) position: u64,
-    /// They end inside a line that is already too long …
+    /// They end inside a line that is already too long.
     pub(super) in_long_line: bool,
-    /// … and that held the marker.
-    pub(super) marked: bool,
 }
 
 /// How a reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// At the end of the file; this many bytes of an unfinished line wait.
-    Reached {
-        /// Bytes after the last complete line.
-        waiting: u64,
-    },
+    /// At the end of the file; [`Cutter::unfinished`] holds what follows the last complete line.
+    Reached,
     /// At the deadline, at a line's end.
     Deadline,
 }
@@ -71,6 +60,7 @@ pub(super) enum End {
 #[derive(Debug, Default)]
 pub(super) struct Cutter {
     held: Vec<u8>,
+    unfinished: usize,
 }
 
 impl Cutter {
@@ -85,7 +75,6 @@ impl Cutter {
         lines: &mut dyn Lines,
         deadline: Deadline,
     ) -> io::Result<End> {
-        let finder = Finder::new(lines.marker());
         // `held[..filled]` are the bytes read and not yet consumed.
         let mut filled = 0;
         loop {
@@ -97,16 +86,22 @@ impl Cutter {
             };
             let searched = filled;
             filled += read;
-            let consumed = self.cut(searched, filled, place, lines, &finder);
+            let consumed = self.cut(searched, filled, place, lines);
             self.held.copy_within(consumed..filled, 0);
             filled -= consumed;
             if read == 0 {
-                return Ok(End::Reached { waiting: filled as u64 });
+                self.unfinished = filled;
+                return Ok(End::Reached);
             }
             if deadline.passed() {
                 return Ok(End::Deadline);
             }
         }
+    }
+
+    /// The bytes after the last complete line of what was read to its end.
+    pub(super) fn unfinished(&self) -> &[u8] {
+        &self.held[..self.unfinished]
     }
 
     /// Makes sure that a block fits behind the bytes held.
@@ -119,60 +114,50 @@ impl Cutter {
 
     /// Hands on every complete line of `held[..filled]`, of which `..searched` is known to hold no line end, and gives
     /// the number of bytes consumed.
-    fn cut(
-        &self,
-        searched: usize,
-        filled: usize,
-        place: &mut Place,
-        lines: &mut dyn Lines,
-        finder: &Finder<'_>,
-    ) -> usize {
+    fn cut(&self, searched: usize, filled: usize, place: &mut Place, lines: &mut dyn Lines) -> usize {
         let bytes = &self.held[..filled];
         let mut start = 0;
         let mut search = searched;
         loop {
             if !place.in_long_line {
                 let holes = bytes[start..].iter().take_while(|byte| **byte == 0).count();
+                if holes > 0 {
+                    lines.line(Line::Hole);
+                }
                 start += holes;
                 place.position += holes as u64;
                 search = search.max(start);
             }
             let Some(end) = memchr(b'\n', &bytes[search..]).map(|at| search + at) else { break };
             if place.in_long_line {
-                lines.line(Line::TooLong { marked: place.marked || found(finder, &bytes[start..end]) });
-                (place.in_long_line, place.marked) = (false, false);
+                lines.line(Line::TooLong);
+                place.in_long_line = false;
             } else {
-                lines.line(judge(&bytes[start..end], place.position == 0, finder));
+                lines.line(judge(&bytes[start..end], place.position == 0));
             }
             place.position += (end + 1 - start) as u64;
             start = end + 1;
             search = start;
         }
-        start + hold(&bytes[start..], place, finder)
+        start + let_go(&bytes[start..], place)
     }
 }
 
-/// Decides how many bytes of an unfinished line can be let go already: none of one that may still be whole; of one that
-/// is too long all but what could be the beginning of the marker.
-fn hold(rest: &[u8], place: &mut Place, finder: &Finder<'_>) -> usize {
+/// Decides how many bytes of an unfinished line can be let go already: none of one that may still be whole, all of one
+/// that is too long.
+fn let_go(rest: &[u8], place: &mut Place) -> usize {
     if !place.in_long_line && rest.len() <= HELD {
         return 0;
     }
     place.in_long_line = true;
-    place.marked |= found(finder, rest);
-    let kept = finder.needle().len().saturating_sub(1).min(rest.len());
-    place.position += (rest.len() - kept) as u64;
-    rest.len() - kept
+    place.position += rest.len() as u64;
+    rest.len()
 }
 
-fn judge<'a>(raw: &'a [u8], first: bool, finder: &Finder<'_>) -> Line<'a> {
+fn judge(raw: &[u8], first: bool) -> Line<'_> {
     let line = raw.strip_suffix(b"\r").unwrap_or(raw);
     let line = if first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
-    if line.len() > MAX_LINE { Line::TooLong { marked: found(finder, line) } } else { Line::Whole(line) }
-}
-
-fn found(finder: &Finder<'_>, bytes: &[u8]) -> bool {
-    !finder.needle().is_empty() && finder.find(bytes).is_some()
+    if line.len() > MAX_LINE { Line::TooLong } else { Line::Whole(line) }
 }
 
 #[cfg(test)]
@@ -191,12 +176,9 @@ mod tests {
             self.0.push(match line {
                 Line::Whole(bytes) if bytes.len() > 100 => format!("{} bytes", bytes.len()),
                 Line::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-                Line::TooLong { marked } => format!("too long, marked: {marked}"),
+                Line::TooLong => "too long".to_owned(),
+                Line::Hole => return,
             });
-        }
-
-        fn marker(&self) -> &'static [u8] {
-            b"MARK"
         }
     }
 
@@ -227,18 +209,17 @@ mod tests {
         bytes.extend(vec![b'b'; MAX_LINE + 1]);
         bytes.extend(b"\nshort\n");
         let (lines, _) = cut(&bytes, &[]);
-        assert_eq!(lines, ["1048576 bytes", "too long, marked: false", "short"]);
+        assert_eq!(lines, ["1048576 bytes", "too long", "short"]);
     }
 
     #[test]
     fn an_endless_line_is_let_go_as_it_comes_and_counted_when_it_ends() {
         let mut bytes = vec![b'a'; 5 * MAX_LINE];
-        bytes[3 * MAX_LINE - 2..3 * MAX_LINE + 2].copy_from_slice(b"MARK");
         let (lines, place) = cut(&bytes, &[2 * MAX_LINE, 3 * MAX_LINE]);
-        assert!(lines.is_empty() && place.in_long_line && place.marked);
-        assert!(bytes.len() as u64 - place.position < 4);
+        assert!(lines.is_empty() && place.in_long_line);
+        assert_eq!(bytes.len() as u64, place.position);
         bytes.extend(b"\nnext\n");
-        assert_eq!(cut(&bytes, &[2 * MAX_LINE, 3 * MAX_LINE]).0, ["too long, marked: true", "next"]);
+        assert_eq!(cut(&bytes, &[2 * MAX_LINE, 3 * MAX_LINE]).0, ["too long", "next"]);
     }
 
     proptest! {
@@ -246,7 +227,7 @@ mod tests {
         fn any_split_into_passes_gives_the_same_lines(
             pieces in prop::collection::vec(prop_oneof![
                 "[a-c]{0,5}", Just("\n".to_owned()), Just("\r\n".to_owned()), Just("\0".to_owned()), Just("\u{feff}".to_owned()),
-                (MAX_LINE - 3..MAX_LINE + 9).prop_map(|n| "x".repeat(n)), Just("MARK".to_owned()),
+                (MAX_LINE - 3..MAX_LINE + 9).prop_map(|n| "x".repeat(n)),
             ], 0..24),
             ends in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
         ) {

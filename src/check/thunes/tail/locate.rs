@@ -1,17 +1,16 @@
-//! Finds the parts of a cursor again and decides what is to be read, in which order. Nothing is read here beyond the
-//! first and last bytes that tell one file from another.
+//! Decides what is to be read, in which order. Nothing is read here beyond the first and last bytes that tell one file
+//! from another.
 
-use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
-
-use super::identity::{self, FileFacts, Skipped};
+use super::MAX_FAILURES;
+use super::find::{Current, Found, Search, is_backup, is_copy};
+use super::identity::{self, FileFacts};
 use super::siblings::{self, Sibling};
-use crate::clock;
-use crate::fs::{open_regular, read_capped};
+use super::unpack::Form;
+use crate::fs::open_regular;
 use crate::model::thunes::{Cursor, Part};
 
 /// One thing to do, in order.
@@ -20,7 +19,7 @@ pub(super) enum Step {
     Read(Part, Found),
     /// This part needs no look: it is compressed and was read to its end.
     Known(Part),
-    /// A part is gone before its end could be read.
+    /// Lines are missing here: a part is gone before its end could be read, or is in a form that is not read.
     Lost {
         /// Which, and what that means.
         sentence: String,
@@ -36,132 +35,82 @@ impl Step {
     }
 }
 
-/// Where a part is.
-pub(super) enum Found {
-    /// Opened already.
-    Open(File),
-    /// Under this name.
-    At(PathBuf),
-}
-
-/// The identity of this boot of the machine; empty where the kernel does not tell.
-pub(super) fn boot_id() -> String {
-    let bytes = read_capped(Path::new("/proc/sys/kernel/random/boot_id"), 64).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).trim().to_owned()
-}
-
 /// What is to be done; `None` if the file is missing and what it was cannot be found under another name.
 pub(super) fn steps(path: &Path, live: Option<File>, cursor: &Cursor) -> io::Result<Option<Vec<Step>>> {
-    let live = match live {
-        Some(file) => Some((FileFacts::of(&file.metadata()?), file)),
-        None => None,
-    };
-    let inodes = cursor.parts.iter().map(|part| part.inode).collect();
-    let mut search = Search { path, live, inodes, siblings: None, used: BTreeSet::new(), returned: None };
+    let mut plan = Plan { search: Search::new(path, live, cursor)?, returned: None };
     match cursor.parts.split_last() {
-        None => search.first_steps(),
-        Some((current, older)) => search.next_steps(current, older, cursor),
+        None => plan.first_steps(),
+        Some((current, older)) if current.position == 0 => plan.steps_from_nothing(current, older),
+        Some((current, older)) => plan.next_steps(current, older, cursor),
     }
 }
 
-struct Search<'a> {
-    path: &'a Path,
-    /// What has the path's name now.
-    live: Option<(FileFacts, File)>,
-    /// Inodes worth a look whatever their name.
-    inodes: BTreeSet<u64>,
-    /// Listed only when something is not where it was.
-    siblings: Option<Vec<Sibling>>,
-    /// Inodes that have been recognised.
-    used: BTreeSet<(u64, u64)>,
+struct Plan<'a> {
+    search: Search<'a>,
     /// An older part that has got the path's name back.
     returned: Option<Part>,
 }
 
-/// Where the part that was current at the last look has come to.
-enum Current {
-    /// It still has the path's name.
-    Stayed,
-    /// It still has it, but has lost its end: the machine went down before that reached the disk.
-    CutShort(u64),
-    /// It, or a copy of it, lies there.
-    Moved(Sibling),
-    /// It cannot be found.
-    Gone {
-        /// It was truncated in place, and not removed.
-        truncated: bool,
-    },
-}
-
-impl Search<'_> {
-    /// Everything on disk, oldest first: what has been rotated away may hold the last word on the kill switch.
+impl Plan<'_> {
+    /// Everything on disk, oldest first: what has been rotated away may hold the newest evidence on the kill switch.
     fn first_steps(&mut self) -> io::Result<Option<Vec<Step>>> {
-        let Some((live, file)) = self.live.take() else { return Ok(None) };
-        let mut rotated = self.listed()?;
-        rotated.retain(|sibling| sibling.rank.is_some() && !sibling.facts.same_file(&live));
+        let Some((live, file)) = self.search.live.take() else { return Ok(None) };
+        let mut rotated = self.search.listed()?;
+        rotated.retain(|sibling| !sibling.facts.same_file(&live));
         siblings::without_doubles(&mut rotated);
-        let (mut steps, mut parts) = (Vec::new(), Vec::new());
+        let mut parts = Vec::new();
+        let mut unranked = Vec::new();
         for sibling in rotated {
-            match is_backup(&sibling, live.size, &file) {
-                Ok(true) => {}
-                Ok(false) => parts.push(sibling),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(e),
-                Err(e) => {
-                    let sentence =
-                        format!("the rotated part {} cannot be read: {e}; its lines are missing", sibling.name);
-                    steps.push(Step::Lost { sentence });
-                }
+            if sibling.rank.is_none() {
+                unranked.push(sibling);
+            } else if !unless_denied(is_backup(&sibling, live.size, &file))? {
+                parts.push(sibling);
             }
         }
         siblings::sort_oldest_first(&mut parts);
-        steps.extend(parts.into_iter().map(from_start));
+        let mut steps = Vec::new();
+        for sibling in unranked {
+            if sibling.facts.size > 0 && !is_known(&sibling, &parts, &live, &file)? {
+                steps.push(unread(&sibling));
+            }
+        }
+        // Their place is not known: they may be as new as the newest.
+        steps.splice(0..0, parts.into_iter().map(from_start));
         steps.push(Step::Read(self.new_part(live), Found::Open(file)));
         Ok(Some(steps))
     }
 
     fn next_steps(&mut self, current: &Part, older: &[Part], cursor: &Cursor) -> io::Result<Option<Vec<Step>>> {
-        if current.position == 0 {
-            return self.steps_from_nothing(current, older);
-        }
-        let fate = self.find_current(current, cursor)?;
-        if self.live.is_none() && matches!(fate, Current::Gone { .. }) {
+        let found = self.search.current(current, cursor)?;
+        if self.search.live.is_none() && matches!(found, Current::Gone) {
             return Ok(None);
         }
         let mut steps = self.older_steps(older)?;
-        match fate {
+        match found {
             Current::Stayed => {
                 let part = self.named_as_live(current.clone());
-                steps.extend(self.live.take().map(|(_, file)| Step::Read(part, Found::Open(file))));
+                steps.extend(self.search.live.take().map(|(_, file)| Step::Read(part, Found::Open(file))));
             }
             Current::CutShort(position) => {
-                let sentence = format!("{} lost its end when the machine went down", self.name());
+                let sentence = format!("{} lost its end when the machine went down", self.search.name());
                 steps.push(Step::Lost { sentence });
                 let mut part = self.named_as_live(current.clone());
-                (part.position, part.in_long_line, part.long_line_marked) = (position, false, false);
-                if let Some((_, file)) = self.live.take() {
+                (part.position, part.in_long_line) = (position, false);
+                if let Some((_, file)) = self.search.live.take() {
                     identity::take(&file, &mut part)?;
                     steps.push(Step::Read(part, Found::Open(file)));
                 }
             }
             Current::Moved(sibling) => {
-                let newer = self.fresh(|other| other.is_newer_than(&sibling))?;
+                let newer = self.search.fresh(|other| other.is_newer_than(&sibling))?;
                 steps.push(step_for(moved(current, &sibling), sibling));
                 steps.extend(newer.into_iter().map(from_start));
                 steps.extend(self.live_from_start());
             }
-            Current::Gone { truncated } => {
+            Current::Gone => {
                 // A part that came after this one was written after the last look at this one.
-                let newer = self.since(current.modified)?;
-                // Truncating in place is a way to clear a file; nothing is known to be lost unless something was unread
-                // or the truncation was part of a rotation whose copy should be there.
-                let unread = current.size > current.position || !current.at_end;
-                let lost = match truncated {
-                    true => unread || newer.iter().any(|other| !other.facts.is(current) && !is_empty(other)),
-                    false => current.size > 0,
-                };
-                if lost {
-                    steps.push(Step::Lost { sentence: self.gone_sentence() });
-                }
+                let newer = self.search.since(current.modified)?;
+                steps.push(Step::Lost { sentence: self.gone_sentence() });
                 steps.extend(newer.into_iter().map(from_start));
                 steps.extend(self.live_from_start());
             }
@@ -169,35 +118,39 @@ impl Search<'_> {
         Ok(Some(steps))
     }
 
-    fn find_current(&mut self, current: &Part, cursor: &Cursor) -> io::Result<Current> {
-        let truncated = if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(current)) {
-            if identity::holds(file, facts.size, current)? {
-                return Ok(Current::Stayed);
+    /// As long as nothing of the current file has been consumed, only its identity tells what has become of it. Without
+    /// that, everything that was written since the last look is to be read from its start, but no copy of what has the
+    /// path's name.
+    fn steps_from_nothing(&mut self, current: &Part, older: &[Part]) -> io::Result<Option<Vec<Step>>> {
+        let mut steps = self.older_steps(older)?;
+        let stayed = self.search.is_live(|live| live.is(current));
+        let itself = if stayed { None } else { self.search.by_identity(current)? };
+        let is_found = itself.is_some();
+        let mut parts = Vec::new();
+        for part in self.search.since(current.modified)? {
+            match &self.search.live {
+                Some((live, file)) if is_copy(&part, live.size, file)? => {}
+                _ => parts.push(part),
             }
-            let another_boot = cursor.boot_id != boot_id();
-            if another_boot && facts.size < current.position && identity::begins_with(file, current)? {
-                return end_of_last_line(file, facts.size).map(Current::CutShort);
-            }
-            true
-        } else if let Some(sibling) = self.find_by_identity(current)? {
-            return Ok(Current::Moved(sibling));
-        } else {
-            // Truncated first and rotated afterwards.
-            self.listed()?.iter().any(|sibling| sibling.facts.is(current))
+        }
+        // Written and cleared again, or replaced: a compressed file may be what it was, a plain one would be itself.
+        let cleared = stayed && self.search.is_live(|live| live.size == 0 && live.modified != current.modified);
+        let gone = match stayed {
+            true => cleared && parts.is_empty(),
+            false => !is_found && !parts.iter().any(|part| part.form.is_compressed()),
         };
-        if let Some(sibling) = self.find_by_content(current, truncated)? {
-            return Ok(Current::Moved(sibling));
+        if gone && self.search.live.is_none() {
+            return Ok(None);
         }
-        // Moved away and back, restored, or on a device that got another number: what was read is still there. A file of
-        // one line repeated could just as well be the next one.
-        if let Some((facts, file)) = &self.live
-            && !truncated
-            && identity::holds(file, facts.size, current)?
-            && identity::is_telling(file)?
-        {
-            return Ok(Current::Stayed);
+        if gone {
+            steps.push(Step::Lost { sentence: self.gone_sentence() });
         }
-        Ok(Current::Gone { truncated })
+        // Under whatever name: it is no other file.
+        parts.extend(itself.map(|sibling| Sibling { form: Form::Plain, ..sibling }));
+        siblings::sort_oldest_first(&mut parts);
+        steps.extend(parts.into_iter().map(from_start));
+        steps.extend(self.live_from_start());
+        Ok(Some(steps))
     }
 
     /// The parts before the current one: watched for lines of a writer that has not noticed the rotation, and dropped
@@ -206,194 +159,87 @@ impl Search<'_> {
         let mut steps = Vec::new();
         let mut untold = Vec::new();
         for part in older {
-            if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(part))
+            if let Some((facts, file)) = self.search.live.as_ref().filter(|(facts, _)| facts.is(part))
                 && identity::holds(file, facts.size, part)?
             {
                 self.returned = Some(self.named_as_live(part.clone()));
                 continue;
             }
-            let found = match self.find_by_identity(part)? {
-                Some(sibling) => Some(sibling),
-                None => self.find_by_content(part, false)?,
-            };
-            match found {
+            match self.search.anywhere(part)? {
                 Some(sibling) => steps.push(step_for(moved(part, &sibling), sibling)),
                 None if part.position == 0 && !part.compressed => untold.push(part),
                 None => steps.extend(lost(part)),
             }
         }
         for part in untold {
-            steps.extend(self.compressed_since(part)?.or_else(|| lost(part)));
+            let found = self.search.compressed_since(part)?;
+            steps.extend(found.map(|sibling| step_for(moved(part, &sibling), sibling)).or_else(|| lost(part)));
         }
         Ok(steps)
     }
 
-    /// What has become of a part of which nothing had been consumed, so that nothing tells it: a late line and
-    /// compression since the last look leave a file that no other part is, and that is to be read from its start.
-    fn compressed_since(&mut self, part: &Part) -> io::Result<Option<Step>> {
-        let candidates = self.fresh(|other| other.compressed && other.facts.modified >= part.modified)?;
-        let Some(sibling) = candidates.into_iter().next() else { return Ok(None) };
-        let sibling = self.take(sibling);
-        Ok(Some(step_for(moved(part, &sibling), sibling)))
-    }
-
-    fn name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
-    fn listed(&mut self) -> io::Result<Vec<Sibling>> {
-        if self.siblings.is_none() {
-            self.siblings = Some(siblings::list(self.path, &self.inodes)?);
-        }
-        let siblings = self.siblings.as_deref().unwrap_or_default();
-        let unused = siblings.iter().filter(|s| !self.used.contains(&(s.facts.device, s.facts.inode)));
-        Ok(unused.cloned().collect())
-    }
-
-    fn take(&mut self, sibling: Sibling) -> Sibling {
-        self.used.insert((sibling.facts.device, sibling.facts.inode));
-        sibling
-    }
-
-    /// The very file, first under the name it had, then under any.
-    fn find_by_identity(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
-        let is_it = |sibling: &Sibling| -> io::Result<bool> {
-            let facts = &sibling.facts;
-            if !facts.is(part) {
-                return Ok(false);
-            }
-            let untouched = facts.size == part.size && facts.modified == part.modified;
-            if untouched || part.compressed {
-                return Ok(untouched);
-            }
-            identity::holds(&open_regular(&sibling.path)?, facts.size, part)
-        };
-        if let Some(sibling) = siblings::at(self.path, &part.name)
-            && is_it(&sibling)?
-        {
-            return Ok(Some(self.take(sibling)));
-        }
-        for sibling in self.listed()? {
-            if is_it(&sibling)? {
-                return Ok(Some(self.take(sibling)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// A copy, compressed or not, that holds everything consumed of this part. Of a part that was truncated in place, a
-    /// copy may also hold less: what was appended between copying and truncating.
-    fn find_by_content(&mut self, part: &Part, truncated: bool) -> io::Result<Option<Sibling>> {
-        if part.head.length == 0 {
-            return Ok(None);
-        }
-        let mut candidates = self.listed()?;
-        if let Some((live, _)) = &self.live {
-            candidates.retain(|sibling| !sibling.facts.same_file(live));
-        }
-        siblings::without_doubles(&mut candidates);
-        siblings::sort_oldest_first(&mut candidates);
-        for sibling in candidates {
-            let Ok(file) = open_regular(&sibling.path) else { continue };
-            let holds = if sibling.compressed {
-                let begins = Part { position: part.head.length, tail: Default::default(), ..part.clone() };
-                matches!(identity::skip(&mut MultiGzDecoder::new(file), &begins, &|| false), Ok(Skipped::There))
-            } else {
-                identity::holds(&file, sibling.facts.size, part)?
-                    || truncated
-                        && sibling.rank.is_some()
-                        && sibling.facts.size < part.position
-                        && identity::begins_with(&file, part)?
-                        && identity::is_telling(&file)?
-            };
-            if holds {
-                return Ok(Some(self.take(sibling)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Rotated files that no known part is, and that came after what is known.
-    fn fresh(&mut self, is_newer: impl Fn(&Sibling) -> bool) -> io::Result<Vec<Sibling>> {
-        let mut fresh = self.listed()?;
-        let live = self.live.as_ref().map(|(facts, _)| *facts);
-        fresh.retain(|sibling| {
-            let is_live = live.is_some_and(|live| sibling.facts.same_file(&live));
-            sibling.rank.is_some() && is_newer(sibling) && !is_live
-        });
-        siblings::without_doubles(&mut fresh);
-        siblings::sort_oldest_first(&mut fresh);
-        Ok(fresh)
-    }
-
-    /// Rotated files that no known part is, and that were written to at or after this time. A time that is still to come,
-    /// left from when the clock was wrong, tells nothing: where the rank of such a file places it before a part that is
-    /// known, it was read long ago.
-    fn since(&mut self, modified: i64) -> io::Result<Vec<Sibling>> {
-        self.listed()?;
-        let is_used = |sibling: &&Sibling| self.used.contains(&(sibling.facts.device, sibling.facts.inode));
-        let known: Vec<Sibling> = self.siblings.iter().flatten().filter(is_used).cloned().collect();
-        let now = i64::try_from(clock::now().as_nanosecond()).unwrap_or(i64::MAX);
-        self.fresh(|other| {
-            let outranked = other.facts.modified > now && known.iter().any(|known| known.is_newer_than(other));
-            other.facts.modified >= modified && !outranked
-        })
-    }
-
-    /// As long as nothing of the current file has been consumed, nothing tells what has become of it: then everything that
-    /// was written since the last look is to be read from its start, but no copy of what has the path's name.
-    fn steps_from_nothing(&mut self, current: &Part, older: &[Part]) -> io::Result<Option<Vec<Step>>> {
-        let mut steps = self.older_steps(older)?;
-        let mut parts = self.since(current.modified)?;
-        if let Some((live, file)) = &self.live {
-            let mut kept = Vec::new();
-            for part in parts {
-                if !is_copy(&part, live.size, file)? {
-                    kept.push(part);
-                }
-            }
-            parts = kept;
-        }
-        let gone = parts.is_empty() && !self.live.as_ref().is_some_and(|(facts, _)| facts.is(current));
-        if gone && self.live.is_none() {
-            return Ok(None);
-        }
-        if gone && current.size > 0 {
-            steps.push(Step::Lost { sentence: self.gone_sentence() });
-        }
-        steps.extend(parts.into_iter().map(from_start));
-        steps.extend(self.live_from_start());
-        Ok(Some(steps))
-    }
-
     fn gone_sentence(&self) -> String {
-        format!("a rotated part of {} is gone before its end was read; its last lines are lost", self.name())
+        format!(
+            "{} was removed, replaced or cleared, or its rotated part is gone, before its end was read; what was written \
+             to it since the last look is lost",
+            self.search.name()
+        )
     }
 
     fn live_from_start(&mut self) -> Option<Step> {
-        let (facts, file) = self.live.take()?;
+        let (facts, file) = self.search.live.take()?;
         let part = self.returned.take().unwrap_or_else(|| self.new_part(facts));
         Some(Step::Read(part, Found::Open(file)))
     }
 
     fn new_part(&self, facts: FileFacts) -> Part {
-        Part { name: self.name(), ..part_of(facts) }
+        Part { name: self.search.name(), ..part_of(facts) }
     }
 
     fn named_as_live(&self, mut part: Part) -> Part {
-        part.name = self.name();
-        if let Some((facts, _)) = &self.live {
+        part.name = self.search.name();
+        if let Some((facts, _)) = &self.search.live {
             (part.device, part.inode, part.born) = (facts.device, facts.inode, facts.born);
         }
         part
     }
 }
 
+/// Whether an unranked file is a copy of what is read anyway.
+fn is_known(sibling: &Sibling, parts: &[Sibling], live: &FileFacts, file: &File) -> io::Result<bool> {
+    if unless_denied(is_backup(sibling, live.size, file))? {
+        return Ok(true);
+    }
+    for part in parts.iter().filter(|part| part.form == Form::Plain) {
+        let copy = open_regular(&part.path).and_then(|file| is_copy(sibling, part.facts.size, &file));
+        if unless_denied(copy)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A file that may not be read is no copy as far as can be told; another error may be over at the next look.
+fn unless_denied(is_it: io::Result<bool>) -> io::Result<bool> {
+    match is_it {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+        is_it => is_it,
+    }
+}
+
+fn unread(sibling: &Sibling) -> Step {
+    let name = &sibling.name;
+    let sentence = format!(
+        "{name} is in a form, or under a name, that is not read; its lines are missing (plain, .gz, .xz and .zst are read)"
+    );
+    Step::Lost { sentence }
+}
+
 /// What is to be said of an older part that cannot be found: nothing if it was read to its end.
 fn lost(part: &Part) -> Option<Step> {
     let sentence =
         || format!("the rotated part {} is gone before its end was read; its last lines are lost", part.name);
-    (!part.at_end).then(|| Step::Lost { sentence: sentence() })
+    (!part.at_end && part.failures < MAX_FAILURES).then(|| Step::Lost { sentence: sentence() })
 }
 
 fn part_of(facts: FileFacts) -> Part {
@@ -402,8 +248,15 @@ fn part_of(facts: FileFacts) -> Part {
 }
 
 fn from_start(sibling: Sibling) -> Step {
-    let part = Part { name: sibling.name.clone(), compressed: sibling.compressed, ..part_of(sibling.facts) };
+    if sibling.form == Form::Unread {
+        return unread(&sibling);
+    }
+    let part = Part { name: sibling.name.clone(), compressed: sibling.form.is_compressed(), ..part_of(sibling.facts) };
     step_for(part, sibling)
+}
+
+fn step_for(part: Part, sibling: Sibling) -> Step {
+    if part.compressed && part.at_end { Step::Known(part) } else { Step::Read(part, Found::At(sibling.path)) }
 }
 
 /// A known part under its new name, and as the file it is now.
@@ -414,59 +267,16 @@ fn moved(part: &Part, sibling: &Sibling) -> Part {
         device: sibling.facts.device,
         inode: sibling.facts.inode,
         born: sibling.facts.born,
-        compressed: sibling.compressed,
+        compressed: sibling.form.is_compressed(),
         ..part.clone()
     };
     moved.at_end &= same;
     // A copy that is shorter than what was consumed has nothing to add.
     if !same && !moved.compressed && sibling.facts.size < moved.position {
         moved.position = sibling.facts.size;
-        (moved.in_long_line, moved.long_line_marked) = (false, false);
+        moved.in_long_line = false;
         moved.head = Default::default();
         moved.tail = Default::default();
     }
     moved
-}
-
-fn step_for(part: Part, sibling: Sibling) -> Step {
-    if part.compressed && part.at_end { Step::Known(part) } else { Step::Read(part, Found::At(sibling.path)) }
-}
-
-/// Whether a part holds nothing, and so is no trace of anything either.
-fn is_empty(sibling: &Sibling) -> bool {
-    if !sibling.compressed {
-        return sibling.facts.size == 0;
-    }
-    open_regular(&sibling.path).is_ok_and(|file| matches!(MultiGzDecoder::new(file).read(&mut [0]), Ok(0)))
-}
-
-/// Whether a rotated name is only a backup copy of the file as it is: made by hand, or by a rotation that has not come to the
-/// truncation yet. A file of one line repeated could just as well be another such file.
-fn is_backup(sibling: &Sibling, live_size: u64, live: &File) -> io::Result<bool> {
-    Ok(is_copy(sibling, live_size, live)? && identity::is_telling(&open_regular(&sibling.path)?)?)
-}
-
-fn is_copy(sibling: &Sibling, live_size: u64, live: &File) -> io::Result<bool> {
-    let file = open_regular(&sibling.path)?;
-    if sibling.compressed || sibling.facts.size > live_size {
-        return Ok(false);
-    }
-    identity::is_copy_of(&file, sibling.facts.size, live)
-}
-
-/// The position after the last complete line of a file of this size.
-fn end_of_last_line(file: &File, size: u64) -> io::Result<u64> {
-    use std::os::unix::fs::FileExt;
-    let mut block = vec![0; 64 << 10];
-    let mut end = size;
-    while end > 0 {
-        let from = end.saturating_sub(block.len() as u64);
-        let bytes = &mut block[..usize::try_from(end - from).unwrap_or(0)];
-        file.read_exact_at(bytes, from)?;
-        if let Some(at) = memchr::memrchr(b'\n', bytes) {
-            return Ok(from + at as u64 + 1);
-        }
-        end = from;
-    }
-    Ok(0)
 }

@@ -7,23 +7,25 @@
 //! What is read is only believed if the file still holds, after the reading, what it held before; otherwise cursor and
 //! totals go back to where they were and the look starts again.
 
+mod find;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod identity;
 mod lines;
 mod locate;
 mod siblings;
+mod unpack;
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
+use self::find::Found;
 use self::identity::{FileFacts, Skipped};
 use self::lines::{Cutter, End, Place};
 pub(super) use self::lines::{Line, Lines};
-use self::locate::{Found, Step};
+use self::locate::Step;
+use self::unpack::{Form, Unpacked};
 use crate::clock::Deadline;
 use crate::fs::open_regular;
 use crate::model::thunes::{Cursor, Fingerprint, Part};
@@ -31,8 +33,9 @@ use crate::model::thunes::{Cursor, Fingerprint, Part};
 /// Parts watched after they were read to their end.
 const WATCHED_PARTS: usize = 8;
 
-/// Looks in a row in which a compressed part could not even be unpacked to where its reading ended.
-const MAX_STALLS: u8 = 3;
+/// Looks in a row in which a part could not be read, or not even be unpacked to where its reading ended, until the others
+/// go on without it.
+const MAX_FAILURES: u8 = 3;
 
 /// Looks begun anew because files changed under the reading.
 const ATTEMPTS: usize = 4;
@@ -47,10 +50,13 @@ pub(super) trait Tally: Lines {
     fn late(&mut self, late: bool);
     /// Lines are missing before those that follow.
     fn lost(&mut self, why: &str);
+    /// A file ends in these bytes of an unfinished line, or in one that is already too long. It may still be finished,
+    /// unless it is `given_up` because the file was rotated away: then lines follow that were written later.
+    fn unfinished(&mut self, rest: Option<&[u8]>, given_up: bool);
 }
 
 /// How far a look came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reach {
     /// The file is not there, nor is what it was under another name.
     Missing,
@@ -60,6 +66,11 @@ pub(super) enum Reach {
     Behind {
         /// Bytes not read yet, compressed where they are compressed.
         left: u64,
+    },
+    /// To a rotated part that cannot be read now; the next look tries again.
+    Refused {
+        /// Which, and what the operating system said.
+        sentence: String,
     },
 }
 
@@ -96,6 +107,7 @@ pub(super) fn follow<T: Tally>(
 ) -> Result<Followed, Trouble> {
     let (cursor_before, totals_before) = (cursor.clone(), tally.totals().clone());
     for attempt in 1..=ATTEMPTS {
+        let live = &without_links(live);
         let mut look = Look { live, cursor, tally, deadline, losses: Vec::new(), cutter: Cutter::default() };
         match look.run() {
             Ok(reach) => {
@@ -119,6 +131,16 @@ pub(super) fn follow<T: Tally>(
     Err(Trouble::Unsettled)
 }
 
+/// The file that a symbolic link leads to, though it may be missing: rotation happens beside it.
+fn without_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..8 {
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
+}
+
 struct Look<'a, T> {
     live: &'a Path,
     cursor: &'a mut Cursor,
@@ -136,10 +158,11 @@ impl<T: Tally> Look<'_, T> {
             Err(e) => return Err(e.into()),
         };
         let Some(steps) = locate::steps(self.live, live, self.cursor)? else { return Ok(Reach::Missing) };
-        self.cursor.boot_id = locate::boot_id();
+        self.cursor.boot_id = find::boot_id();
         let last_read = steps.iter().rposition(|step| step.part().is_some_and(|part| part.position > 0));
+        let last = steps.len().saturating_sub(1);
         let mut parts = Vec::with_capacity(steps.len());
-        let mut left = 0;
+        let (mut left, mut refused) = (0, None);
         for (index, step) in steps.into_iter().enumerate() {
             self.tally.late(last_read.is_some_and(|last| index < last));
             match step {
@@ -151,8 +174,10 @@ impl<T: Tally> Look<'_, T> {
                     parts.push(part);
                 }
                 Step::Read(mut part, found) => {
-                    self.read(&mut part, found)?;
-                    if !part.at_end {
+                    if let Err(sentence) = self.read_or_keep(&mut part, found, index == last)? {
+                        refused = Some(sentence);
+                    }
+                    if !is_done(&part) {
                         left += part.size.saturating_sub(part.position).max(1);
                     }
                     parts.push(part);
@@ -161,9 +186,13 @@ impl<T: Tally> Look<'_, T> {
         }
         self.tally.late(false);
         let surplus = parts.len().saturating_sub(WATCHED_PARTS);
-        let done = parts.iter().take(surplus).take_while(|part| part.at_end).count();
+        let done = parts.iter().take(surplus).take_while(|part| is_done(part)).count();
         self.cursor.parts = parts.split_off(done);
-        Ok(if left > 0 { Reach::Behind { left } } else { Reach::CaughtUp })
+        Ok(match refused {
+            Some(sentence) => Reach::Refused { sentence },
+            None if left > 0 => Reach::Behind { left },
+            None => Reach::CaughtUp,
+        })
     }
 
     fn lose(&mut self, sentence: String) {
@@ -172,7 +201,30 @@ impl<T: Tally> Look<'_, T> {
         self.losses.push(sentence);
     }
 
-    fn read(&mut self, part: &mut Part, found: Found) -> Result<(), Trouble> {
+    /// Reads a part. A rotated one that the operating system refuses is tried again in the next looks, before any part
+    /// after it is read; after [`MAX_FAILURES`] of them it is a loss, and the others go on. The error is a sentence.
+    fn read_or_keep(&mut self, part: &mut Part, found: Found, is_last: bool) -> Result<Result<(), String>, Trouble> {
+        let (part_before, totals_before) = (part.clone(), self.tally.totals().clone());
+        let error = match self.read(part, found, is_last) {
+            Err(Trouble::Unreadable(error)) if !is_last && error.kind() != io::ErrorKind::NotFound => error,
+            read => {
+                part.failures = 0;
+                return read.map(Ok);
+            }
+        };
+        *part = part_before;
+        *self.tally.totals() = totals_before;
+        part.failures = part.failures.saturating_add(1);
+        let sentence = format!("the rotated part {} cannot be read: {error}", part.name);
+        match part.failures {
+            ..MAX_FAILURES => return Ok(Err(sentence)),
+            MAX_FAILURES => self.lose(format!("{sentence}; its lines are missing")),
+            _ => {}
+        }
+        Ok(Ok(()))
+    }
+
+    fn read(&mut self, part: &mut Part, found: Found, is_last: bool) -> Result<(), Trouble> {
         let file = match found {
             Found::Open(file) => file,
             Found::At(path) => open_regular(&path)?,
@@ -183,7 +235,20 @@ impl<T: Tally> Look<'_, T> {
             return Err(Trouble::Unsettled);
         }
         (part.size, part.modified) = (facts.size, facts.modified);
-        if part.compressed { self.read_compressed(part, file) } else { self.read_plain(part, &file) }
+        if part.compressed {
+            return self.read_compressed(part, file);
+        }
+        self.read_plain(part, &file)?;
+        if part.at_end && (part.in_long_line || part.position < part.size) {
+            let rest = (!part.in_long_line).then(|| self.cutter.unfinished());
+            if is_last {
+                self.tally.unfinished(rest, false);
+            } else if part.given_up != part.size {
+                self.tally.unfinished(rest, true);
+                part.given_up = part.size;
+            }
+        }
+        Ok(())
     }
 
     fn read_plain(&mut self, part: &mut Part, mut file: &File) -> Result<(), Trouble> {
@@ -200,8 +265,9 @@ impl<T: Tally> Look<'_, T> {
             return Err(Trouble::Unsettled);
         }
         put(part, place);
-        part.size = part.size.max(part.position);
-        part.at_end = matches!(end, End::Reached { .. });
+        part.at_end = end == End::Reached;
+        let unfinished = if part.at_end { self.cutter.unfinished().len() as u64 } else { 0 };
+        part.size = part.size.max(part.position + unfinished);
         identity::take(file, part).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => Trouble::Unsettled,
             _ => Trouble::Unreadable(error),
@@ -211,7 +277,7 @@ impl<T: Tally> Look<'_, T> {
     /// Reads a compressed part, which cannot grow: once, from its position to its end.
     fn read_compressed(&mut self, part: &mut Part, file: File) -> Result<(), Trouble> {
         let deadline = self.deadline;
-        let mut stream = MultiGzDecoder::new(file);
+        let mut stream = Unpacked::new(file, Form::of(&part.name).1);
         let before = part.position;
         let ended = identity::skip(&mut stream, part, &|| deadline.passed()).and_then(|skipped| {
             if skipped != Skipped::There {
@@ -225,10 +291,16 @@ impl<T: Tally> Look<'_, T> {
             end.map(Ok)
         });
         let loss = match ended {
-            Ok(Ok(End::Reached { .. })) => None,
+            Ok(Ok(End::Reached)) => {
+                let rest = Some(self.cutter.unfinished()).filter(|_| !part.in_long_line);
+                if rest != Some(b"") {
+                    self.tally.unfinished(rest, true);
+                }
+                None
+            }
             Ok(Ok(End::Deadline) | Err(Skipped::GaveUp)) => {
                 part.stalls = if part.position > before { 0 } else { part.stalls + 1 };
-                if part.stalls < MAX_STALLS {
+                if part.stalls < MAX_FAILURES {
                     return Ok(());
                 }
                 Some("it is too large to be unpacked within a pass")
@@ -245,17 +317,22 @@ impl<T: Tally> Look<'_, T> {
     }
 }
 
+/// Whether parts after this one may be read, and this one be dropped once it is old.
+fn is_done(part: &Part) -> bool {
+    part.at_end || part.failures >= MAX_FAILURES
+}
+
 /// Whether the decompressor, not the operating system, refused.
 fn is_damage(error: &io::Error) -> bool {
     error.raw_os_error().is_none()
 }
 
 fn place(part: &Part) -> Place {
-    Place { position: part.position, in_long_line: part.in_long_line, marked: part.long_line_marked }
+    Place { position: part.position, in_long_line: part.in_long_line }
 }
 
 fn put(part: &mut Part, place: Place) {
-    (part.position, part.in_long_line, part.long_line_marked) = (place.position, place.in_long_line, place.marked);
+    (part.position, part.in_long_line) = (place.position, place.in_long_line);
 }
 
 #[cfg(test)]

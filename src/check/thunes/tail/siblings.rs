@@ -1,24 +1,31 @@
-//! What lies beside a log under names that rotation gives: `x.1`, `x-20251008`, `x.2025-10-08.gz`, `x-20251008.ext`.
+//! What lies beside a log under names that rotation gives: `x.1`, `x-20251008`, `x.2025-10-08.gz`, `old/x.1.xz`.
 
 use std::collections::BTreeSet;
+use std::fs::DirEntry;
 use std::io;
 use std::os::unix::fs::DirEntryExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use super::identity::FileFacts;
+use super::identity::{self, FileFacts};
+use super::unpack::Form;
+use crate::fs::open_regular;
 
-/// A directory with more entries is not searched to its end: nothing rotates into that many files.
-const MAX_ENTRIES: usize = 50_000;
+/// A directory with more entries is not searched: nothing that could be read within a pass is in it.
+const MAX_ENTRIES: usize = 1_000_000;
+
+/// Directories below the log's own that are searched for what rotation has put there (logrotate's `olddir`).
+const MAX_DIRECTORIES: usize = 100;
 
 /// A file that may hold what was rotated away.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sibling {
     pub(super) path: PathBuf,
+    /// Relative to the log's directory.
     pub(super) name: String,
     pub(super) facts: FileFacts,
     /// Its place in the order of rotation, where the name tells.
     pub(super) rank: Option<Rank>,
-    pub(super) compressed: bool,
+    pub(super) form: Form,
 }
 
 /// What a rotated name says of its age.
@@ -28,6 +35,8 @@ pub(super) enum Rank {
     Number(u32),
     /// `20251007` is older than `20251008`; the digits only.
     Date(String),
+    /// A date whose parts are in an order that nothing tells, as `08-10-2025`.
+    Unclear,
 }
 
 /// The regular files beside `live` that its rotation may have made, and whatever has one of these inodes.
@@ -35,26 +44,69 @@ pub(super) fn list(live: &Path, inodes: &BTreeSet<u64>) -> io::Result<Vec<Siblin
     let (Some(directory), Some(name)) = (live.parent(), live.file_name()) else { return Ok(Vec::new()) };
     let live_name = name.to_string_lossy();
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let mut siblings: Vec<Sibling> = Vec::new();
-    for entry in std::fs::read_dir(directory)?.take(MAX_ENTRIES) {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name == live_name || !(inodes.contains(&entry.ino()) || is_related(&name, &live_name)) {
-            continue;
-        }
-        if let Some(sibling) = look(entry.path(), name, &live_name)
-            && !siblings.iter().any(|known| known.facts.same_file(&sibling.facts))
-        {
-            siblings.push(sibling);
+    let mut siblings = Vec::new();
+    let mut below = Vec::new();
+    for entry in entries(directory)? {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) && below.len() < MAX_DIRECTORIES {
+            below.push(entry.path());
+        } else if entry.file_name() != name {
+            siblings.extend(sibling(&entry, "", &live_name, inodes));
         }
     }
+    for directory in below {
+        // A directory with such a log of its own is another log's.
+        if !directory.join(name).exists() {
+            list_below(&directory, &live_name, inodes, &mut siblings);
+        }
+    }
+    let mut seen = BTreeSet::new();
+    siblings.retain(|sibling| seen.insert((sibling.facts.device, sibling.facts.inode)));
     Ok(siblings)
+}
+
+fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
+    let entries = std::fs::read_dir(directory)?.take(MAX_ENTRIES + 1).collect::<io::Result<Vec<_>>>()?;
+    match entries.len() {
+        0..=MAX_ENTRIES => Ok(entries),
+        _ => Err(io::Error::other(format!("its directory has more than {MAX_ENTRIES} entries, too many to search"))),
+    }
+}
+
+/// What was rotated into a directory of its own, but no backups of what lies beside the log.
+fn list_below(directory: &Path, live_name: &str, inodes: &BTreeSet<u64>, siblings: &mut Vec<Sibling>) {
+    // One that may not be listed is not for this log's rotated files.
+    let Ok(entries) = entries(directory) else { return };
+    let prefix = format!("{}/", directory.file_name().unwrap_or_default().to_string_lossy());
+    let known = siblings.len();
+    for found in entries.iter().filter_map(|entry| sibling(entry, &prefix, live_name, inodes)) {
+        if !siblings[..known].iter().any(|other| is_same(other, &found)) {
+            siblings.push(found);
+        }
+    }
+}
+
+/// Whether both hold the same, as far as their sizes and ends tell.
+fn is_same(one: &Sibling, other: &Sibling) -> bool {
+    let same = || -> io::Result<bool> {
+        identity::is_copy_of(&open_regular(&one.path)?, one.facts.size, &open_regular(&other.path)?)
+    };
+    one.facts.size == other.facts.size && same().unwrap_or(false)
+}
+
+fn sibling(entry: &DirEntry, prefix: &str, live_name: &str, inodes: &BTreeSet<u64>) -> Option<Sibling> {
+    let name = entry.file_name().to_string_lossy().into_owned();
+    if !inodes.contains(&entry.ino()) && classify(&name, live_name).is_none() {
+        return None;
+    }
+    look(entry.path(), format!("{prefix}{name}"), live_name)
 }
 
 /// The regular file of this name beside `live`, if there is one.
 pub(super) fn at(live: &Path, name: &str) -> Option<Sibling> {
     let live_name = live.file_name()?.to_string_lossy();
-    if name.contains('/') || name == live_name {
+    let parts: Vec<Component<'_>> = Path::new(name).components().collect();
+    let is_beside = parts.len() <= 2 && parts.iter().all(|part| matches!(part, Component::Normal(_)));
+    if !is_beside || name == live_name {
         return None;
     }
     look(live.with_file_name(name), name.to_owned(), &live_name)
@@ -63,8 +115,9 @@ pub(super) fn at(live: &Path, name: &str) -> Option<Sibling> {
 fn look(path: PathBuf, name: String, live_name: &str) -> Option<Sibling> {
     // Not following links: a link to a file is that file under another name, and it is listed under its own.
     let metadata = std::fs::symlink_metadata(&path).ok()?;
-    let (rank, compressed) = (rank(&name, live_name), name.ends_with(".gz"));
-    metadata.is_file().then(|| Sibling { facts: FileFacts::of(&metadata), path, name, rank, compressed })
+    let file_name = name.rsplit('/').next().unwrap_or_default();
+    let (rank, form) = classify(file_name, live_name).unwrap_or((None, Form::of(file_name).1));
+    metadata.is_file().then(|| Sibling { facts: FileFacts::of(&metadata), path, name, rank, form })
 }
 
 /// A name without its last extension, and the extension with its dot.
@@ -75,17 +128,46 @@ fn split(name: &str) -> (&str, &str) {
     }
 }
 
-fn is_related(name: &str, live_name: &str) -> bool {
-    name.starts_with(split(live_name).0)
+/// The rank and the form of a name that is related to the log's; `None` if it is not.
+fn classify(name: &str, live_name: &str) -> Option<(Option<Rank>, Form)> {
+    const NO_RECORDS: [&str; 4] = [".lock", ".lck", ".pid", ".swp"];
+    const ARCHIVES: [&str; 7] = [".zip", ".tar", ".tgz", ".bz2", ".7z", ".lz4", ".Z"];
+    if name == live_name || NO_RECORDS.iter().any(|end| name.ends_with(end)) {
+        return None;
+    }
+    let (base, form) = Form::of(name);
+    // The rank of an archive, where it has one, places it among the others.
+    let inner = ARCHIVES.iter().find_map(|end| base.strip_suffix(end));
+    if let Some(rank) = rank(inner.unwrap_or(base), live_name) {
+        return Some((Some(rank), if inner.is_some() { Form::Unread } else { form }));
+    }
+    let is_added = |rest: &str| rest.is_empty() || rest.starts_with(['.', '-', '_', '~']);
+    let stem = split(live_name).0;
+    let is_packed = form != Form::Plain || inner.is_some();
+    let is_related = name.strip_prefix(live_name).is_some_and(is_added)
+        || is_packed && inner.unwrap_or(base).strip_prefix(stem).is_some_and(|rest| is_added(rest) && !is_word(rest));
+    is_related.then_some((None, Form::Unread))
 }
 
-/// The rank of a rotated name; `None` if it is not one.
+/// Whether what follows the log's stem makes it another log's name, as `_events.jsonl`.
+fn is_word(rest: &str) -> bool {
+    rest.trim_start_matches(['.', '-', '_']).starts_with(|c: char| c.is_ascii_alphabetic()) && !rest.starts_with('.')
+}
+
+/// The rank of a rotated name without what compression adds; `None` if it is not one.
 fn rank(name: &str, live_name: &str) -> Option<Rank> {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
     let (stem, extension) = split(live_name);
-    let after_extension = name.strip_prefix(live_name);
+    // `x.jsonl.1.log`: what `gzip -S .log.gz` and logrotate's `compressext` leave.
+    let bare = [".log", ".json", ".jsonl", ".txt"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
     let before_extension = || name.strip_prefix(stem)?.strip_suffix(extension);
-    let added = after_extension.or_else(before_extension)?;
+    [name.strip_prefix(live_name), bare.strip_prefix(live_name), before_extension()]
+        .into_iter()
+        .flatten()
+        .find_map(rank_of)
+}
+
+/// The rank that is added to a name, as `.1` or `-2025-10-08_14-30`.
+fn rank_of(added: &str) -> Option<Rank> {
     let shaped = added.starts_with(['.', '-', '_'])
         && added.bytes().all(|byte| byte.is_ascii_digit() || b".-_:TZ".contains(&byte));
     let digits: String = added.chars().filter(char::is_ascii_digit).collect();
@@ -93,14 +175,29 @@ fn rank(name: &str, live_name: &str) -> Option<Rank> {
         _ if !shaped => None,
         0 => None,
         1..=5 => digits.parse().ok().map(Rank::Number),
-        _ => Some(Rank::Date(digits)),
+        6 => Some(Rank::Unclear),
+        7.. if is_year_first(&digits) && !is_day_first(added) => Some(Rank::Date(digits)),
+        // Seconds since 1970.
+        10 if digits.len() == added.len() - 1 => Some(Rank::Date(digits)),
+        _ => Some(Rank::Unclear),
     }
+}
+
+/// Whether the digits begin with a year and a month: those of `20102025` do not.
+fn is_year_first(digits: &str) -> bool {
+    ["19", "20"].contains(&&digits[..2]) && ("01"..="12").contains(&&digits[4..6])
+}
+
+/// Whether the first group of digits is no year: `20-10-2025`.
+fn is_day_first(added: &str) -> bool {
+    let mut groups = added.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty());
+    groups.next().is_some_and(|first| first.len() < 4)
 }
 
 impl Sibling {
     /// The name without what compression adds: while a compressor works, a part is there twice.
-    pub(super) fn base(&self) -> &str {
-        self.name.strip_suffix(".gz").unwrap_or(&self.name)
+    fn base(&self) -> &str {
+        Form::of(&self.name).0
     }
 
     /// Whether this one was rotated away later than `other`: by rank if both have one of the same sort, else by the
@@ -115,7 +212,7 @@ impl Sibling {
 }
 
 /// Sorts parts in the order they were written: by their ranks if those are all of one sort, else by the time of their
-/// last change, which renaming and `gzip` keep.
+/// last change, which renaming and compressing keep.
 pub(super) fn sort_oldest_first(siblings: &mut [Sibling]) {
     let numbers = siblings.iter().filter(|sibling| matches!(sibling.rank, Some(Rank::Number(_)))).count();
     let dates = siblings.iter().filter(|sibling| matches!(sibling.rank, Some(Rank::Date(_)))).count();
@@ -125,7 +222,7 @@ pub(super) fn sort_oldest_first(siblings: &mut [Sibling]) {
         let (number, date) = match &sibling.rank {
             Some(Rank::Number(number)) => (u32::MAX - number, String::new()),
             Some(Rank::Date(digits)) => (u32::MAX, digits.clone()),
-            None => (u32::MAX, String::new()),
+            Some(Rank::Unclear) | None => (u32::MAX, String::new()),
         };
         (modified, number, date, sibling.name.clone())
     });
@@ -133,8 +230,8 @@ pub(super) fn sort_oldest_first(siblings: &mut [Sibling]) {
 
 /// Leaves out the compressed one where a part is there both plain and compressed.
 pub(super) fn without_doubles(siblings: &mut Vec<Sibling>) {
-    let plain: BTreeSet<String> = siblings.iter().filter(|s| !s.compressed).map(|s| s.name.clone()).collect();
-    siblings.retain(|sibling| !sibling.compressed || !plain.contains(sibling.base()));
+    let plain: BTreeSet<String> = siblings.iter().filter(|s| s.form == Form::Plain).map(|s| s.name.clone()).collect();
+    siblings.retain(|sibling| sibling.form == Form::Plain || !plain.contains(sibling.base()));
 }
 
 #[cfg(test)]
@@ -143,25 +240,43 @@ mod tests {
 
     #[test]
     fn rotated_names_have_a_rank_and_others_do_not() {
-        let number = |n| Some(Rank::Number(n));
-        let date = |digits: &str| Some(Rank::Date(digits.to_owned()));
+        let number = |n| Some((Some(Rank::Number(n)), Form::Plain));
+        let date = |digits: &str| Some((Some(Rank::Date(digits.to_owned())), Form::Plain));
+        let packed = |n, form| Some((Some(Rank::Number(n)), form));
+        let unread = Some((None, Form::Unread));
         for (name, expected) in [
             ("a.jsonl.1", number(1)),
-            ("a.jsonl.12.gz", number(12)),
+            ("a.jsonl.12.gz", packed(12, Form::Gzip)),
+            ("a.jsonl.1.xz", packed(1, Form::Xz)),
+            ("a.1.jsonl.zst", packed(1, Form::Zstd)),
+            ("a.jsonl.1.log.gz", packed(1, Form::Gzip)),
+            ("a.jsonl.1.bz2", packed(1, Form::Unread)),
+            ("a.jsonl.1.tar.gz", packed(1, Form::Unread)),
+            ("a.jsonl.2.zip", packed(2, Form::Unread)),
+            ("a.jsonl.2.Z", packed(2, Form::Unread)),
             ("a.1.jsonl", number(1)),
             ("a.jsonl-20251008", date("20251008")),
             ("a-20251008.jsonl", date("20251008")),
-            ("a.jsonl.2025-10-08_14-30.gz", date("202510081430")),
+            ("a.jsonl.2025-10-08_14-30", date("202510081430")),
             ("a.jsonl-1759934302", date("1759934302")),
-            ("a.jsonl.bak", None),
-            ("a.jsonl~", None),
+            ("scheduler.1", None),
+            ("a.jsonl.20102025", Some((Some(Rank::Unclear), Form::Plain))),
+            ("a.jsonl.08-10-2025", Some((Some(Rank::Unclear), Form::Plain))),
+            ("a-20-10-2025.jsonl", Some((Some(Rank::Unclear), Form::Plain))),
+            ("a.jsonl.bak", unread.clone()),
+            ("a.jsonl~", unread.clone()),
+            ("a.jsonl.1.tmp", unread.clone()),
+            ("a.jsonl.lz", unread.clone()),
+            ("a.tar.gz", unread.clone()),
+            ("a-2025.zip", unread.clone()),
             ("a_other.jsonl", None),
-            ("a.jsonl.1.tmp", None),
+            ("a_other.jsonl.gz", None),
+            ("a.jsonl.lock", None),
             ("ab.jsonl.1", None),
+            ("ab.zip", None),
             ("a.jsonl", None),
-            ("a.jsonl.1.xz", None),
         ] {
-            assert_eq!(rank(name, "a.jsonl"), expected, "{name}");
+            assert_eq!(classify(name, "a.jsonl"), expected, "{name}");
         }
     }
 }

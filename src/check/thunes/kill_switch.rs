@@ -1,0 +1,84 @@
+//! Whether the kill switch is active, and by which evidence; or why nobody knows.
+//!
+//! It is off only when the newest evidence says so and nothing that could not be read could say otherwise, or when a
+//! readable audit trail, whole from its beginning as far as can be told, holds no evidence at all.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::reading::{Reading, Statement, newest};
+use crate::model::thunes::{Evidence, JournalTotals, KillSwitch};
+
+type Journal = Reading<JournalTotals>;
+
+/// The journal that decides on the kill switch by its absence too: the first that is not meant for an instrumented
+/// application's events.
+pub(super) fn audit_trail(journals: &[Journal]) -> Option<&Journal> {
+    let is_events = |journal: &&Journal| {
+        let name = Path::new(&journal.name).file_name().unwrap_or_default();
+        name.to_string_lossy().starts_with("metrics_events")
+    };
+    journals.iter().find(|journal| !is_events(journal)).or(journals.first())
+}
+
+/// The newest evidence, and the journal that has it; or the audit trail, which has none.
+///
+/// # Errors
+/// Why it cannot be told, a sentence each.
+pub(super) fn from_journals(journals: &[Journal], now: Timestamp) -> Result<(KillSwitch, &str), Vec<String>> {
+    let mut why: Vec<String> = journals.iter().filter(|journal| journal.fails()).filter_map(failure).collect();
+    let trail = audit_trail(journals);
+    match trail {
+        Some(trail) if trail.is_none() => why.extend(failure(trail)),
+        Some(_) => {}
+        None => why.push("no journal is configured".to_owned()),
+    }
+    let newest = newest(journals.iter().filter_map(statement), now);
+    let evidence = newest.map(|newest| newest.value);
+    if newest.is_none() && journals.iter().any(|journal| journal.totals.kill_switch.last.is_some()) {
+        why.push("the journals contradict each other, and their times do not tell which is right".to_owned());
+    }
+    let at = newest.and_then(|newest| newest.at);
+    why.extend(journals.iter().filter_map(|journal| unread(journal, at)));
+    match (why.is_empty(), trail) {
+        (true, Some(trail)) => {
+            let source = newest.map_or(trail.name.as_str(), |newest| newest.source);
+            let last =
+                journals.iter().find(|journal| journal.name == source).and_then(|j| j.totals.kill_switch.last.as_ref());
+            Ok((last.filter(|_| evidence.is_some()).map(shown).unwrap_or_default(), source))
+        }
+        _ => Err(why),
+    }
+}
+
+fn failure(journal: &Journal) -> Option<String> {
+    Some(format!("{}: {}", journal.name, journal.sentence()?))
+}
+
+fn statement(journal: &Journal) -> Option<Statement<'_, bool>> {
+    let last = journal.totals.kill_switch.last.as_ref()?;
+    Some(Statement { value: last.active, at: last.at, source: &journal.name })
+}
+
+/// Lines of a journal that could not be read, unless they were written before the newest evidence.
+fn unread(journal: &Journal, newest: Option<Timestamp>) -> Option<String> {
+    let name = &journal.name;
+    if journal.is_waiting {
+        return Some(format!("{name}: its last line is unfinished and may be any event"));
+    }
+    let doubt = journal.totals.kill_switch.doubt.as_ref()?;
+    let is_older = newest.is_some_and(|newest| newest > doubt.before);
+    (!is_older).then(|| format!("{name}: {}", doubt.why))
+}
+
+/// The newest evidence of the journals if it says what the endpoint says: since when and why, which that does not know.
+pub(super) fn details(journals: &[Journal], active: bool, now: Timestamp) -> Option<KillSwitch> {
+    let newest = newest(journals.iter().filter_map(statement), now).filter(|newest| newest.value == active)?;
+    journals.iter().find(|journal| journal.name == newest.source)?.totals.kill_switch.last.as_ref().map(shown)
+}
+
+fn shown(evidence: &Evidence) -> KillSwitch {
+    let Evidence { active, event, at, since, reason } = evidence.clone();
+    KillSwitch { active, since, age_seconds: None, reason, evidence: Some(event), evidence_at: at }
+}

@@ -1,0 +1,151 @@
+//! What became of one journal or log in a look, and which of what several of them say is the newest.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::thunes::Doubt;
+
+/// A time ahead of the pass by more is no time that anything happened at.
+const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// Where one file stands after this look.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Standing {
+    /// Read to its end.
+    Ready,
+    /// Being read; so many bytes are left.
+    Behind {
+        /// Bytes not read yet.
+        left: u64,
+    },
+    /// Not there.
+    Missing,
+    /// There, and not readable; the operating system's words.
+    Unreadable(String),
+    /// Moved or truncated all the while.
+    Unsettled,
+}
+
+/// One journal or log.
+#[derive(Debug)]
+pub(super) struct Reading<T> {
+    /// The path as the config has it.
+    pub(super) name: String,
+    /// How far it was read.
+    pub(super) standing: Standing,
+    /// Whether it has ever been read.
+    pub(super) known: bool,
+    /// Lost parts so far.
+    pub(super) gaps: u64,
+    /// Parts found to be lost in this look.
+    pub(super) losses: Vec<String>,
+    /// The time of its newest record.
+    pub(super) last_record: Option<Timestamp>,
+    /// It ends in an unfinished line that may be any event.
+    pub(super) is_waiting: bool,
+    /// What it adds up to.
+    pub(super) totals: T,
+}
+
+impl Reading<()> {
+    pub(super) fn with<T>(self, totals: T) -> Reading<T> {
+        let Reading { name, standing, known, gaps, losses, last_record, is_waiting, totals: () } = self;
+        Reading { name, standing, known, gaps, losses, last_record, is_waiting, totals }
+    }
+}
+
+impl<T> Reading<T> {
+    pub(super) fn is_ready(&self) -> bool {
+        self.standing == Standing::Ready
+    }
+
+    /// It was never there: a file that nobody writes is no source.
+    pub(super) fn is_none(&self) -> bool {
+        self.standing == Standing::Missing && !self.known
+    }
+
+    /// It is a source and does not say all that it has.
+    pub(super) fn fails(&self) -> bool {
+        !self.is_ready() && !self.is_none()
+    }
+
+    /// It will be readable by itself: this pass only did not get to its end.
+    pub(super) fn is_coming(&self) -> bool {
+        matches!(self.standing, Standing::Behind { .. } | Standing::Unsettled)
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.is_ready() || self.is_coming()
+    }
+
+    /// What keeps it from saying all that it has.
+    pub(super) fn sentence(&self) -> Option<String> {
+        match &self.standing {
+            Standing::Ready => None,
+            Standing::Behind { left } => {
+                Some(format!("still being read, {} MiB are left; its values follow when it has been", (left >> 20) + 1))
+            }
+            Standing::Missing => Some("there is no such file".to_owned()),
+            Standing::Unreadable(error) => Some(error.clone()),
+            Standing::Unsettled => Some("moved or truncated while it was read; the next pass reads it".to_owned()),
+        }
+    }
+
+    /// The lines that could not be read, of which one may be about a breaker.
+    pub(super) fn doubt_before(&self, doubt: Option<&Doubt>, now: Timestamp) -> Option<Timestamp> {
+        if self.is_waiting { Some(now) } else { doubt.map(|doubt| doubt.before) }
+    }
+}
+
+/// What one source says of a thing that several may speak of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Statement<'a, T> {
+    pub(super) value: T,
+    /// By the record's own time.
+    pub(super) at: Option<Timestamp>,
+    pub(super) source: &'a str,
+}
+
+/// The newest of them by their own times. `None` if nothing tells which it is and they differ: a time is missing, has
+/// not come yet, or is another's too.
+pub(super) fn newest<'a, T: PartialEq + Copy>(
+    statements: impl IntoIterator<Item = Statement<'a, T>>,
+    now: Timestamp,
+) -> Option<Statement<'a, T>> {
+    let known = |statement: Statement<'a, T>| {
+        let at = statement.at.filter(|at| at.duration_since(now) <= MAX_AHEAD);
+        Statement { at, ..statement }
+    };
+    let statements: Vec<_> = statements.into_iter().map(known).collect();
+    let newest = *statements.iter().max_by_key(|statement| statement.at)?;
+    let is_told = |other: &Statement<'a, T>| other.value == newest.value || other.at.is_some() && other.at < newest.at;
+    statements.iter().all(is_told).then_some(newest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_is_told_only_where_times_tell_it_or_all_agree() {
+        let now = Timestamp::from_second(1_000_000).expect("a time");
+        let told = |statements: &[(bool, Option<i64>)]| {
+            let statements = statements.iter().map(|(value, at)| Statement {
+                value: *value,
+                at: at.map(|seconds| now + SignedDuration::from_secs(seconds)),
+                source: "",
+            });
+            newest(statements, now).map(|newest| newest.value)
+        };
+        assert_eq!(told(&[]), None);
+        assert_eq!(told(&[(true, None)]), Some(true));
+        assert_eq!(told(&[(true, Some(-5)), (false, Some(-3))]), Some(false));
+        assert_eq!(told(&[(true, None), (true, Some(-3))]), Some(true));
+        for untold in [
+            [(true, None), (false, Some(-3))],
+            [(true, Some(-3)), (false, Some(-3))],
+            [(true, Some(-3)), (false, Some(3600))],
+        ] {
+            assert_eq!(told(&untold), None, "{untold:?}");
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Finds files of a log again: by what they are, else by what they hold.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::identity::{self, FileFacts, Skipped};
+use super::siblings::{self, Sibling};
+use super::unpack::{Form, Unpacked};
+use crate::clock;
+use crate::fs::{open_regular, read_capped};
+use crate::model::thunes::{Cursor, Part};
+
+/// Where a part is.
+pub(super) enum Found {
+    /// Opened already.
+    Open(File),
+    /// Under this name.
+    At(PathBuf),
+}
+
+/// Where the part that was current at the last look has come to.
+pub(super) enum Current {
+    /// It still has the path's name.
+    Stayed,
+    /// It still has it, but has lost its end: the machine went down before that reached the disk.
+    CutShort(u64),
+    /// It, or a copy of it, lies there.
+    Moved(Sibling),
+    /// It cannot be found, or was truncated in place: what was written to it since the last look is not known.
+    Gone,
+}
+
+/// The files that a look has to do with.
+pub(super) struct Search<'a> {
+    path: &'a Path,
+    /// What has the path's name now.
+    pub(super) live: Option<(FileFacts, File)>,
+    /// Inodes worth a look whatever their name.
+    inodes: BTreeSet<u64>,
+    /// Listed only when something is not where it was.
+    siblings: Option<Vec<Sibling>>,
+    /// Inodes that have been recognised.
+    used: BTreeSet<(u64, u64)>,
+}
+
+/// The identity of this boot of the machine; empty where the kernel does not tell.
+pub(super) fn boot_id() -> String {
+    let bytes = read_capped(Path::new("/proc/sys/kernel/random/boot_id"), 64).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim().to_owned()
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(path: &'a Path, live: Option<File>, cursor: &Cursor) -> io::Result<Search<'a>> {
+        let live = match live {
+            Some(file) => Some((FileFacts::of(&file.metadata()?), file)),
+            None => None,
+        };
+        let inodes = cursor.parts.iter().map(|part| part.inode).collect();
+        Ok(Search { path, live, inodes, siblings: None, used: BTreeSet::new() })
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Whether this is what has the path's name.
+    pub(super) fn is_live(&self, is_it: impl Fn(&FileFacts) -> bool) -> bool {
+        self.live.as_ref().is_some_and(|(facts, _)| is_it(facts))
+    }
+
+    /// What lies beside the file and has not been recognised.
+    pub(super) fn listed(&mut self) -> io::Result<Vec<Sibling>> {
+        if self.siblings.is_none() {
+            self.siblings = Some(siblings::list(self.path, &self.inodes)?);
+        }
+        let siblings = self.siblings.as_deref().unwrap_or_default();
+        let unused = siblings.iter().filter(|s| !self.used.contains(&(s.facts.device, s.facts.inode)));
+        Ok(unused.cloned().collect())
+    }
+
+    fn take(&mut self, sibling: Sibling) -> Sibling {
+        self.used.insert((sibling.facts.device, sibling.facts.inode));
+        sibling
+    }
+
+    pub(super) fn current(&mut self, current: &Part, cursor: &Cursor) -> io::Result<Current> {
+        let truncated = if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(current)) {
+            if identity::holds(file, facts.size, current)? {
+                return Ok(Current::Stayed);
+            }
+            let another_boot = cursor.boot_id != boot_id();
+            if another_boot && facts.size < current.position && identity::begins_with(file, current)? {
+                return end_of_last_line(file, facts.size).map(Current::CutShort);
+            }
+            true
+        } else if let Some(sibling) = self.by_identity(current)? {
+            return Ok(Current::Moved(sibling));
+        } else {
+            // Truncated first and rotated afterwards.
+            self.listed()?.iter().any(|sibling| sibling.facts.is(current))
+        };
+        if let Some(sibling) = self.by_content(current, truncated)? {
+            return Ok(Current::Moved(sibling));
+        }
+        // Moved away and back, restored, or on a device that got another number: what was read is still there. A file of
+        // one line repeated could just as well be the next one.
+        if let Some((facts, file)) = &self.live
+            && !truncated
+            && identity::holds(file, facts.size, current)?
+            && identity::is_telling(file)?
+        {
+            return Ok(Current::Stayed);
+        }
+        Ok(Current::Gone)
+    }
+
+    /// The part under any name but the log's.
+    pub(super) fn anywhere(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
+        match self.by_identity(part)? {
+            None => self.by_content(part, false),
+            found => Ok(found),
+        }
+    }
+
+    /// The very file, first under the name it had, then under any.
+    pub(super) fn by_identity(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
+        let is_it = |sibling: &Sibling| -> io::Result<bool> {
+            let facts = &sibling.facts;
+            if !facts.is(part) {
+                return Ok(false);
+            }
+            let untouched = facts.size == part.size && facts.modified == part.modified;
+            if untouched || part.compressed {
+                return Ok(untouched);
+            }
+            identity::holds(&open_regular(&sibling.path)?, facts.size, part)
+        };
+        if let Some(sibling) = siblings::at(self.path, &part.name)
+            && is_it(&sibling)?
+        {
+            return Ok(Some(self.take(sibling)));
+        }
+        for sibling in self.listed()? {
+            if is_it(&sibling)? {
+                return Ok(Some(self.take(sibling)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A copy, compressed or not, that holds everything consumed of this part. Of a part that was truncated in place, a
+    /// copy may also hold less: what was appended between copying and truncating.
+    fn by_content(&mut self, part: &Part, truncated: bool) -> io::Result<Option<Sibling>> {
+        if part.head.length == 0 {
+            return Ok(None);
+        }
+        let mut candidates = self.listed()?;
+        candidates.retain(|sibling| !self.is_live(|live| sibling.facts.same_file(live)));
+        siblings::without_doubles(&mut candidates);
+        siblings::sort_oldest_first(&mut candidates);
+        for sibling in candidates {
+            match holds(&sibling, part, truncated) {
+                Ok(true) => return Ok(Some(self.take(sibling))),
+                Ok(false) => {}
+                // Nobody who may not read it can say more. Anything else may be over at the next look.
+                Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Rotated files that no known part is, and that came after what is known.
+    pub(super) fn fresh(&mut self, is_newer: impl Fn(&Sibling) -> bool) -> io::Result<Vec<Sibling>> {
+        let mut fresh = self.listed()?;
+        fresh.retain(|sibling| {
+            sibling.rank.is_some() && is_newer(sibling) && !self.is_live(|live| sibling.facts.same_file(live))
+        });
+        siblings::without_doubles(&mut fresh);
+        siblings::sort_oldest_first(&mut fresh);
+        Ok(fresh)
+    }
+
+    /// Rotated files that no known part is, and that were written to at or after this time. A time that is still to come,
+    /// left from when the clock was wrong, tells nothing: where the rank of such a file places it before a part that is
+    /// known, it was read long ago.
+    pub(super) fn since(&mut self, modified: i64) -> io::Result<Vec<Sibling>> {
+        self.listed()?;
+        let is_used = |sibling: &&Sibling| self.used.contains(&(sibling.facts.device, sibling.facts.inode));
+        let known: Vec<Sibling> = self.siblings.iter().flatten().filter(is_used).cloned().collect();
+        let now = i64::try_from(clock::now().as_nanosecond()).unwrap_or(i64::MAX);
+        self.fresh(|other| {
+            let outranked = other.facts.modified > now && known.iter().any(|known| known.is_newer_than(other));
+            other.facts.modified >= modified && !outranked
+        })
+    }
+
+    /// What has become of a part of which nothing had been consumed, so that nothing tells it: a late line and
+    /// compression since the last look leave a file that no other part is, and that is to be read from its start.
+    pub(super) fn compressed_since(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
+        let candidates = self.fresh(|other| other.form.is_compressed() && other.facts.modified >= part.modified)?;
+        Ok(candidates.into_iter().next().map(|sibling| self.take(sibling)))
+    }
+}
+
+/// Whether a file holds everything consumed of a part.
+fn holds(sibling: &Sibling, part: &Part, truncated: bool) -> io::Result<bool> {
+    let file = open_regular(&sibling.path)?;
+    match sibling.form {
+        Form::Unread => Ok(false),
+        Form::Plain => {
+            let has_less = || sibling.rank.is_some() && sibling.facts.size < part.position;
+            Ok(identity::holds(&file, sibling.facts.size, part)?
+                || truncated && has_less() && identity::begins_with(&file, part)? && identity::is_telling(&file)?)
+        }
+        form => {
+            let begins = Part { position: part.head.length, tail: Default::default(), ..part.clone() };
+            match identity::skip(&mut Unpacked::new(file, form), &begins, &|| false) {
+                Err(e) if e.raw_os_error().is_some() => Err(e),
+                skipped => Ok(matches!(skipped, Ok(Skipped::There))),
+            }
+        }
+    }
+}
+
+/// Whether a file is only a backup copy of this one as it is: made by hand, or by a rotation that has not come to the
+/// truncation yet. A file of one line repeated could just as well be another such file.
+pub(super) fn is_backup(sibling: &Sibling, size: u64, of: &File) -> io::Result<bool> {
+    Ok(is_copy(sibling, size, of)? && identity::is_telling(&open_regular(&sibling.path)?)?)
+}
+
+/// Whether a file holds what this one begins with.
+pub(super) fn is_copy(sibling: &Sibling, size: u64, of: &File) -> io::Result<bool> {
+    let file = open_regular(&sibling.path)?;
+    if sibling.form.is_compressed() || sibling.facts.size > size {
+        return Ok(false);
+    }
+    identity::is_copy_of(&file, sibling.facts.size, of)
+}
+
+/// The position after the last complete line of a file of this size.
+fn end_of_last_line(file: &File, size: u64) -> io::Result<u64> {
+    use std::os::unix::fs::FileExt;
+    let mut block = vec![0; 64 << 10];
+    let mut end = size;
+    while end > 0 {
+        let from = end.saturating_sub(block.len() as u64);
+        let bytes = &mut block[..usize::try_from(end - from).unwrap_or(0)];
+        file.read_exact_at(bytes, from)?;
+        if let Some(at) = memchr::memrchr(b'\n', bytes) {
+            return Ok(from + at as u64 + 1);
+        }
+        end = from;
+    }
+    Ok(0)
+}

@@ -1,0 +1,176 @@
+//! Reads what rotation has compressed, as the file that it was.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::rc::Rc;
+
+use flate2::read::MultiGzDecoder;
+use lzma_rust2::XzReader;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+/// Memory that unpacking xz may take, in KiB: what `xz -9` needs. A damaged header may ask for 4 GiB.
+const XZ_MEMORY_KIB: u32 = 80 << 10;
+
+/// How a file's content is packed, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    Gzip,
+    Xz,
+    Zstd,
+    /// In a form that is not read: an archive, another compression, a backup whose place in the order is not known.
+    Unread,
+}
+
+impl Form {
+    /// The form that a file's name states, and the name without it.
+    pub(super) fn of(name: &str) -> (&str, Form) {
+        let (base, form) = [(".gz", Form::Gzip), (".xz", Form::Xz), (".zst", Form::Zstd)]
+            .into_iter()
+            .find_map(|(suffix, form)| Some((name.strip_suffix(suffix)?, form)))
+            .unwrap_or((name, Form::Plain));
+        // A compressed archive holds file headers between the lines.
+        if form != Form::Plain && base.ends_with(".tar") { (base, Form::Unread) } else { (base, form) }
+    }
+
+    pub(super) fn is_compressed(self) -> bool {
+        matches!(self, Form::Gzip | Form::Xz | Form::Zstd)
+    }
+}
+
+/// A stream of a compressed file's content.
+pub(super) struct Unpacked {
+    stream: Box<dyn Read>,
+    /// What the operating system refused: decoders hide it behind errors of their own.
+    refused: Rc<Cell<Option<i32>>>,
+}
+
+impl Unpacked {
+    pub(super) fn new(file: File, form: Form) -> Unpacked {
+        let refused = Rc::new(Cell::new(None));
+        let source = BufReader::with_capacity(64 << 10, Source { file, refused: Rc::clone(&refused) });
+        let stream: Box<dyn Read> = match form {
+            Form::Gzip => Box::new(MultiGzDecoder::new(source)),
+            Form::Xz => Box::new(XzReader::new_mem_limit(source, true, XZ_MEMORY_KIB)),
+            Form::Zstd => Box::new(ZstdFrames { source, decoder: FrameDecoder::new(), in_frame: false }),
+            Form::Plain | Form::Unread => Box::new(source),
+        };
+        Unpacked { stream, refused }
+    }
+}
+
+impl Read for Unpacked {
+    /// # Errors
+    /// One of the operating system's has its number; any other means that the data is damaged.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer).map_err(|error| match self.refused.take() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => error,
+        })
+    }
+}
+
+struct Source {
+    file: File,
+    refused: Rc<Cell<Option<i32>>>,
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer).inspect_err(|error| self.refused.set(error.raw_os_error()))
+    }
+}
+
+/// All frames of a zstd file; the decoder reads one.
+struct ZstdFrames<R: BufRead> {
+    source: R,
+    decoder: FrameDecoder,
+    in_frame: bool,
+}
+
+impl<R: BufRead> ZstdFrames<R> {
+    /// Begins the next frame; `false` at the end of the file.
+    fn next_frame(&mut self) -> io::Result<bool> {
+        while !self.source.fill_buf()?.is_empty() {
+            match self.decoder.reset(&mut self.source) {
+                Ok(()) => {
+                    self.in_frame = true;
+                    return Ok(true);
+                }
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    io::copy(&mut self.source.by_ref().take(u64::from(length)), &mut io::sink())?;
+                }
+                Err(error) => return Err(io::Error::other(error.to_string())),
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl<R: BufRead> Read for ZstdFrames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.in_frame || self.next_frame()? {
+            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
+                let step = BlockDecodingStrategy::UptoBlocks(1);
+                self.decoder
+                    .decode_blocks(&mut self.source, step)
+                    .map_err(|error| io::Error::other(error.to_string()))?;
+            }
+            let read = self.decoder.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            self.in_frame = false;
+        }
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn all_frames_and_streams_of_a_file_are_read_and_damage_is_no_end() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let text = "line\n".repeat(100_000);
+        let xz = || {
+            let mut writer =
+                lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).expect("options");
+            writer.write_all(text.as_bytes()).expect("packed");
+            writer.finish().expect("finished")
+        };
+        let zstd = || ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+        let skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc".to_vec();
+        for (form, pieces) in [(Form::Xz, vec![xz(), xz()]), (Form::Zstd, vec![zstd(), skippable, zstd()])] {
+            let path = directory.path().join("packed");
+            let read = |bytes: &[u8]| {
+                std::fs::write(&path, bytes).expect("written");
+                let mut unpacked = String::new();
+                let file = crate::fs::open_regular(&path).expect("opened");
+                Unpacked::new(file, form).read_to_string(&mut unpacked).map(|_| unpacked)
+            };
+            let whole = pieces.concat();
+            assert_eq!(read(&whole).expect("whole"), text.repeat(2), "{form:?}");
+            let error = read(&whole[..whole.len() - 20]).expect_err("cut short");
+            assert_eq!(error.raw_os_error(), None, "{form:?}");
+            assert!(read(b"no such data").is_err(), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn the_form_is_that_of_the_last_suffix() {
+        for (name, base, form) in [
+            ("a.1", "a.1", Form::Plain),
+            ("a.1.gz", "a.1", Form::Gzip),
+            ("a.1.log.zst", "a.1.log", Form::Zstd),
+            ("a.tar.xz", "a.tar", Form::Unread),
+        ] {
+            assert_eq!(Form::of(name), (base, form));
+        }
+    }
+}
