@@ -108,7 +108,7 @@ fn an_environment_without_any_file_has_no_values_and_says_what_is_missing() {
 fn empty_sources_are_zero() {
     let lab = lab("");
     append(&lab, AUDIT, "");
-    append(&lab, "thunes/data/positions.db", "");
+    database(&lab);
     let scrape = pass(&lab);
     assert_eq!(scrape.value("thunes_kill_switch_active"), Some(0.0));
     assert_eq!(scrape.value("thunes_open_positions"), Some(0.0));
@@ -257,18 +257,16 @@ fn an_instrumented_application_is_believed_first_and_only_with_the_families_of_t
         scraped.value("thunes_family_source{family=\"thunes_orders_placed_total\",source=\"metrics_url\"}"),
         Some(1.0)
     );
-    // What the endpoint has no number for comes from the next source.
-    assert_eq!(scraped.value("thunes_open_positions"), Some(0.0));
+    // What the endpoint has and says badly comes from no other source.
+    assert_eq!(scraped.value("thunes_open_positions"), None);
     assert_eq!(scraped.value("thunes_source_up{source=\"forged\"}"), None);
     let shown = lab.run(["check", "--only", "thunes", "--format", "json"]).expect_code(1);
     assert!(shown.stdout().contains("NaN") && shown.stdout().contains("why"));
     drop(endpoint);
     let without = pass(&lab);
     assert_eq!(without.value("thunes_source_up{source=\"metrics_url\"}"), Some(0.0));
-    assert_eq!(
-        without.value("thunes_orders_placed_total{venue=\"binance\",order_type=\"MARKET\",side=\"BUY\"}"),
-        Some(0.0)
-    );
+    // While it fails, nothing stands in for it: a counter would go back and forth, a halt would be released.
+    assert!(!without.has("thunes_orders_placed_total") && !without.has("thunes_kill_switch_active"));
     for run in
         [shown, lab.run(["check", "--only", "thunes"]), lab.run(["list", "--only", "thunes", "--format", "json"])]
     {
@@ -288,8 +286,8 @@ fn a_source_that_is_broken_takes_only_its_own_families_away() {
     append(&lab, "thunes/data/positions.db", "this is no database at all");
     std::fs::create_dir(lab.path().join(EVENTS)).expect("a directory where a file belongs");
     let scrape = pass(&lab);
-    assert_eq!(scrape.value("thunes_kill_switch_active"), Some(0.0));
-    assert_eq!(scrape.value("thunes_trade_decisions_total{decision=\"approved\",reason=\"\"}"), Some(1.0));
+    // "These events mean the same wherever they appear": a journal that cannot be read may hold the newest.
+    assert!(!scrape.has("thunes_kill_switch_active") && !scrape.has("thunes_trade_decisions_total"));
     assert_eq!(
         scrape.value("thunes_journal_lines_total{journal=\"logs/audit_trail.jsonl\",result=\"malformed\"}"),
         Some(1.0)
@@ -351,11 +349,10 @@ fn of_two_words_on_a_breaker_the_newer_one_stands_whatever_clock_it_was_written_
     assert_eq!(scraped.value("thunes_circuit_breaker_state{breaker_name=\"B\"}"), Some(0.5));
     let written = scraped.value("thunes_source_last_record_timestamp_seconds{source=\"logs/paper_trader.log\"}");
     assert_eq!(written, Some(1_751_985_000.0));
-    // Its last word is in a log that cannot be read now, so nobody knows the next one.
+    // A log that cannot be read now may hold newer ones.
     std::fs::remove_file(lab.path().join(LOG)).expect("removed");
     let without = pass(&lab);
-    assert_eq!(without.value("thunes_circuit_breaker_state{breaker_name=\"A\"}"), Some(1.0));
-    assert_eq!(without.value("thunes_circuit_breaker_state{breaker_name=\"B\"}"), None);
+    assert!(!without.has("thunes_circuit_breaker_state"));
 }
 
 #[test]
@@ -376,7 +373,7 @@ fn lost_state_means_counting_what_is_on_disk_and_a_lost_part_is_said_once() {
     }
     let decisions = |scrape: &Scrape| scrape.value("thunes_trade_decisions_total{decision=\"approved\",reason=\"\"}");
     let anew = pass(&lab);
-    assert_eq!((decisions(&anew), anew.value("thunes_kill_switch_active")), (Some(3.0), Some(1.0)));
+    assert_eq!((decisions(&anew), anew.value("thunes_kill_switch_active")), (Some(3.0), Some(0.0)));
     // Rotated twice with room for one: what the first part held at its end is gone.
     append(&lab, AUDIT, &approved(2));
     std::fs::rename(lab.path().join(AUDIT), &rotated).expect("renamed");
@@ -384,7 +381,7 @@ fn lost_state_means_counting_what_is_on_disk_and_a_lost_part_is_said_once() {
     std::fs::rename(lab.path().join(AUDIT), &rotated).expect("renamed");
     append(&lab, AUDIT, "{\"event\":\"WS_CONNECTED\",\"symbol\":\"BTCUSDT\"}\n");
     let run = lab.run(["--once", "--only", "thunes", "--format", "prometheus"]).expect_code(0);
-    assert!(run.stderr().contains("gone before its end was read"), "{}", run.stderr());
+    assert!(run.stderr().contains("gone, before its end was read"), "{}", run.stderr());
     let gaps = |scrape: &Scrape| scrape.value("thunes_source_gaps_total{source=\"logs/audit_trail.jsonl\"}");
     assert_eq!((gaps(&scrape(&run)), decisions(&scrape(&run))), (Some(1.0), Some(4.0)));
     let again = lab.run(["--once", "--only", "thunes", "--format", "prometheus"]).expect_code(0);

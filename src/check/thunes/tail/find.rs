@@ -28,8 +28,11 @@ pub(super) enum Current {
     CutShort(u64),
     /// It, or a copy of it, lies there.
     Moved(Sibling),
-    /// It cannot be found, or was truncated in place: what was written to it since the last look is not known.
-    Gone,
+    /// It cannot be found, nor can what was written to it since the last look.
+    Gone {
+        /// It was truncated in place, and not removed.
+        truncated: bool,
+    },
 }
 
 /// The files that a look has to do with.
@@ -113,7 +116,7 @@ impl<'a> Search<'a> {
         {
             return Ok(Current::Stayed);
         }
-        Ok(Current::Gone)
+        Ok(Current::Gone { truncated })
     }
 
     /// The part under any name but the log's.

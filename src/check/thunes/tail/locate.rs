@@ -2,14 +2,14 @@
 //! from another.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use super::MAX_FAILURES;
 use super::find::{Current, Found, Search, is_backup, is_copy};
 use super::identity::{self, FileFacts};
 use super::siblings::{self, Sibling};
-use super::unpack::Form;
+use super::unpack::{Form, Unpacked};
 use crate::fs::open_regular;
 use crate::model::thunes::{Cursor, Part};
 
@@ -24,13 +24,15 @@ pub(super) enum Step {
         /// Which, and what that means.
         sentence: String,
     },
+    /// Lines may be missing here: the file was cleared, and nobody knows what was written since everything had been read.
+    Cleared,
 }
 
 impl Step {
     pub(super) fn part(&self) -> Option<&Part> {
         match self {
             Step::Read(part, _) | Step::Known(part) => Some(part),
-            Step::Lost { .. } => None,
+            Step::Lost { .. } | Step::Cleared => None,
         }
     }
 }
@@ -82,7 +84,7 @@ impl Plan<'_> {
 
     fn next_steps(&mut self, current: &Part, older: &[Part], cursor: &Cursor) -> io::Result<Option<Vec<Step>>> {
         let found = self.search.current(current, cursor)?;
-        if self.search.live.is_none() && matches!(found, Current::Gone) {
+        if self.search.live.is_none() && matches!(found, Current::Gone { .. }) {
             return Ok(None);
         }
         let mut steps = self.older_steps(older)?;
@@ -107,10 +109,16 @@ impl Plan<'_> {
                 steps.extend(newer.into_iter().map(from_start));
                 steps.extend(self.live_from_start());
             }
-            Current::Gone => {
+            Current::Gone { truncated } => {
                 // A part that came after this one was written after the last look at this one.
                 let newer = self.search.since(current.modified)?;
-                steps.push(Step::Lost { sentence: self.gone_sentence() });
+                // Truncating in place is a way to clear a file; something is known to be lost if something was unread or
+                // the truncation was part of a rotation whose copy should be there.
+                let mut lost = !truncated || current.size > current.position || !current.at_end;
+                for other in newer.iter().filter(|other| !other.facts.is(current)) {
+                    lost = lost || !is_empty(other)?;
+                }
+                steps.push(if lost { Step::Lost { sentence: self.gone_sentence() } } else { Step::Cleared });
                 steps.extend(newer.into_iter().map(from_start));
                 steps.extend(self.live_from_start());
             }
@@ -202,6 +210,17 @@ impl Plan<'_> {
             (part.device, part.inode, part.born) = (facts.device, facts.inode, facts.born);
         }
         part
+    }
+}
+
+/// Whether a part holds nothing, and so is no trace of anything either.
+fn is_empty(sibling: &Sibling) -> io::Result<bool> {
+    if !sibling.form.is_compressed() {
+        return Ok(sibling.facts.size == 0);
+    }
+    match Unpacked::new(open_regular(&sibling.path)?, sibling.form).read(&mut [0]) {
+        Err(e) if e.raw_os_error().is_some() => Err(e),
+        read => Ok(matches!(read, Ok(0))),
     }
 }
 
