@@ -16,7 +16,7 @@ pub(super) fn is_harmless(line: &[u8]) -> bool {
     }
     let mut pieces = line.split('{');
     let before = pieces.next().unwrap_or_default();
-    before.trim().is_empty() && pieces.all(|piece| names_another_event(piece))
+    before.trim().is_empty() && pieces.all(names_another_event)
 }
 
 /// Whether a record that begins like this has exactly one `event`, whole and another one than the evidence.

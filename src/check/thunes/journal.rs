@@ -339,7 +339,7 @@ mod tests {
             let ended = journal(&[&torn, approved]).kill_switch;
             assert!(ended.doubt.is_none() && !ended.last.expect("evidence").active, "{torn}");
             let mut waiting = Journal::new(JournalTotals::default(), now());
-            waiting.unfinished(Some(activation[..cut].as_bytes()), false);
+            waiting.unfinished(Some(&activation.as_bytes()[..cut]), false);
             assert!(waiting.finish().1, "{cut}");
         }
     }
