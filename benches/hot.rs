@@ -69,6 +69,7 @@ fn entry(number: usize) -> Entry {
         observation: Some(observation),
         memory: Some(Memory::Mcp(memory)),
         next_due: None,
+        processes: None,
         trouble: None,
     }
 }

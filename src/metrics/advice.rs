@@ -85,6 +85,10 @@ advice! {
         "what starting the server costs; raise `ttl` where that is too much";
     "lab_mcp_server_max_rss_bytes" &[],
         "what running the server takes at its peak; a machine that starts many needs their sum";
+    "lab_mcp_server_processes" &[("attached", "a client is alive above the process"), ("orphaned", "left behind: its client has ended")],
+        "orphaned above 0 for long: `lab-probe check NAME` names them with the command that ends them";
+    "lab_mcp_server_processes_rss_bytes" &[("attached", "in use by clients"), ("orphaned", "to be had back by ending the processes")],
+        "memory that is shared between processes counts for each";
 
     "lab_worktree_status" &[("0", "complete"), ("1", "working"), ("2", "testing"), ("3", "blocked")],
         "at 3, `lab-probe check NAME` says what blocks: conflicts, or a merge, rebase or the like that has stopped";

@@ -135,6 +135,10 @@ families! {
         "CPU time that the process tree of the last check used, in seconds.";
     LAB_MCP_SERVER_MAX_RSS_BYTES = Gauge, "lab_mcp_server_max_rss_bytes" ["server_name"] "bytes"
         "Largest resident memory of a process of the last check, in bytes.";
+    LAB_MCP_SERVER_PROCESSES = Gauge, "lab_mcp_server_processes" ["server_name", "state"] "processes"
+        "Running processes of this user with the server's own command line, the probe's excluded: attached to a living client, or orphaned (left behind by one).";
+    LAB_MCP_SERVER_PROCESSES_RSS_BYTES = Gauge, "lab_mcp_server_processes_rss_bytes" ["server_name", "state"] "bytes"
+        "Resident memory of these processes and of what they have started, in bytes.";
 
     LAB_WORKTREE_STATUS = Gauge, "lab_worktree_status" ["worktree_name"] "state"
         "Status of a git worktree: 0 complete, 1 working, 2 testing, 3 blocked.";

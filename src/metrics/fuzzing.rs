@@ -160,5 +160,5 @@ fn entry(id: &str, remembered: &Remembered) -> Entry {
     };
     let memory: Option<Memory> = Some(remembered.memory.clone());
     let observation = remembered.observation.clone();
-    Entry { target, outcome: Outcome::Cached, observation, memory, next_due: None, trouble: None }
+    Entry { target, outcome: Outcome::Cached, observation, memory, next_due: None, processes: None, trouble: None }
 }

@@ -252,6 +252,55 @@ impl McpFacts {
     }
 }
 
+/// Running processes of a server's own command line, those of the probe left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ServerProcesses {
+    /// Those with a living client above them.
+    pub attached: ProcessTotals,
+    /// Those that a client has left behind.
+    pub orphaned: ProcessTotals,
+    /// The numbers of these.
+    pub orphans: Vec<i32>,
+}
+
+/// How many processes, and their memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ProcessTotals {
+    /// How many.
+    pub count: u64,
+    /// Resident memory of them and of what they have started, in bytes.
+    pub rss_bytes: u64,
+}
+
+impl ServerProcesses {
+    /// Counts one more.
+    pub fn add(&mut self, pid: i32, rss_bytes: u64, attached: bool) {
+        let totals = if attached { &mut self.attached } else { &mut self.orphaned };
+        totals.count += 1;
+        totals.rss_bytes += rss_bytes;
+        if !attached {
+            self.orphans.push(pid);
+        }
+    }
+
+    /// What to do about those left behind, if there are any.
+    pub fn hint(&self) -> Option<String> {
+        const MOST: usize = 8;
+        const MIB: u64 = 1 << 20;
+        let ProcessTotals { count, rss_bytes } = self.orphaned;
+        let (processes, them) = if count == 1 { ("process", "it") } else { ("processes", "them") };
+        let pids: Vec<String> = self.orphans.iter().take(MOST).map(i32::to_string).collect();
+        let more = if self.orphans.len() > MOST { " (the first of them)" } else { "" };
+        (count > 0).then(|| {
+            format!(
+                "{count} {processes} of this server left behind by a client that has ended, {} MiB: end {them} with `kill {}`{more}",
+                rss_bytes / MIB,
+                pids.join(" ")
+            )
+        })
+    }
+}
+
 /// What is remembered of a server beyond its last facts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::mcp::ServerProcesses;
 use super::observation::{Memory, Observation};
 use super::target::Target;
 
@@ -51,6 +52,8 @@ pub struct Entry {
     pub memory: Option<Memory>,
     /// When it will be due again; `None` means at the next pass.
     pub next_due: Option<Timestamp>,
+    /// The running processes of an MCP server, besides those of the probe; `None` where they cannot be known.
+    pub processes: Option<ServerProcesses>,
     /// A sentence about the check itself: the panic's message behind [`Outcome::Error`].
     pub trouble: Option<String>,
 }

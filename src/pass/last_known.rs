@@ -78,6 +78,7 @@ fn entry(target: Target, known: Option<&Remembered>, turn: Turn, now: Timestamp)
             Turn::At(at) => Some(at),
             Turn::Now => None,
         },
+        processes: None,
         trouble: None,
         target,
     }

@@ -17,11 +17,13 @@ use jiff::Timestamp;
 
 pub use self::select::{Selection, named};
 pub use self::timing::{Audience, Timing};
+use crate::check;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit;
 use crate::log;
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
+use crate::model::target::Kind;
 use crate::plan::due::Turn;
 use crate::plan::{self, Plan};
 use crate::proc;
@@ -91,6 +93,8 @@ pub fn perform(
             selection.takes(target) && (selection.fresh || *turn == Turn::Now || changed())
         })
         .collect();
+    // Before anything is started: the probe's own are none of a client's.
+    let mut running = check::mcp::left_behind::processes(&targets, &round.processes);
     let (fates, survivors) = round.check_all(&targets, &is_due, show_progress)?;
     if !survivors.is_empty() {
         warnings.push(format!("could not be ended: {}", proc::list_survivors(&survivors)));
@@ -101,6 +105,9 @@ pub fn perform(
         .zip(fates)
         .map(|(target, fate)| merge::settle(target, fate, started_at, &mut state.targets))
         .collect();
+    for entry in entries.iter_mut().filter(|entry| entry.target.kind() == Kind::Mcp) {
+        entry.processes = running.remove(&entry.target.name);
+    }
     due::note_next_due(&mut entries, &state, started_at);
     let planned: std::collections::BTreeSet<String> =
         entries.iter().map(|entry| entry.target.id().to_string()).collect();

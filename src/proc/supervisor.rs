@@ -36,7 +36,7 @@ use super::{sys, tree};
 use crate::clock::Deadline;
 
 /// The first word of a supervisor's command line, by which `ps` shows it. The second one is the probe's process.
-const NAME: &str = "lab-probe-supervisor";
+pub const NAME: &str = "lab-probe-supervisor";
 
 /// The same where there is room for fifteen bytes (PR_SET_NAME).
 const SHORT_NAME: &std::ffi::CStr = c"lab-probe-sup";

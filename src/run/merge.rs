@@ -72,6 +72,7 @@ pub fn settle(
         observation: current.and_then(|known| known.observation.clone()),
         memory: known.map(|known| known.memory.clone()),
         next_due: None,
+        processes: None,
         trouble,
         target,
     }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::delivery::Delivery;
+use crate::model::mcp::ServerProcesses;
 use crate::model::observation::{Facts, Severity};
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::{Kind, Origin};
@@ -39,6 +40,7 @@ pub struct TargetDocument<'a> {
     next_due: Option<Timestamp>,
     trouble: Option<&'a str>,
     facts: Option<&'a Facts>,
+    processes: Option<&'a ServerProcesses>,
     origins: &'a [Origin],
 }
 
@@ -68,6 +70,7 @@ impl<'a> TargetDocument<'a> {
             next_due: entry.next_due,
             trouble: entry.trouble.as_deref(),
             facts,
+            processes: entry.processes.as_ref(),
             origins: &entry.target.origins,
         }
     }

@@ -165,6 +165,7 @@ mod tests {
             observation: Some(Observation { checked_at: at(0), duration: Duration::ZERO, facts: Facts::Mcp(facts) }),
             memory: None,
             next_due: None,
+            processes: None,
             trouble: None,
         };
         let snapshot = Snapshot {

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::style::{Ink, Style, fit, pad};
 use crate::log::printable;
 use crate::model::delivery::Delivery;
+use crate::model::mcp::ServerProcesses;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::Kind;
@@ -26,6 +27,8 @@ struct Row {
     summary: String,
     when: String,
     hint: Option<String>,
+    /// What to do besides, whatever the verdict.
+    note: Option<String>,
 }
 
 /// The whole table with its footer.
@@ -90,7 +93,7 @@ fn section(out: &mut String, kind: Kind, entries: &[&Entry], now: Timestamp, sty
         for piece in pieces.iter().skip(1) {
             out.push_str(&format!("{}{piece}\n", " ".repeat(indent)));
         }
-        if let Some(hint) = &row.hint {
+        for hint in row.hint.iter().chain(&row.note) {
             let indent = 2 + 1 + 1 + word_width + 2;
             for piece in wrap(hint, style.width.map(|width| width.saturating_sub(indent + 2).max(20))) {
                 out.push_str(&format!("{}{}\n", " ".repeat(indent), style.paint(Ink::Faint, &piece)));
@@ -122,6 +125,7 @@ fn tally(rows: &[Row]) -> String {
 
 fn row(entry: &Entry, now: Timestamp) -> Row {
     let name = printable(&entry.target.name);
+    let note = entry.processes.as_ref().and_then(ServerProcesses::hint);
     let Some(observation) = &entry.observation else {
         return Row {
             severity: if entry.outcome == Outcome::Error { Severity::Trouble } else { Severity::Attention },
@@ -130,6 +134,7 @@ fn row(entry: &Entry, now: Timestamp) -> Row {
             summary: entry.trouble.clone().map_or_else(|| "not checked yet".into(), |trouble| printable(&trouble)),
             when: String::new(),
             hint: entry.hint(),
+            note,
         };
     };
     let facts = &observation.facts;
@@ -148,6 +153,7 @@ fn row(entry: &Entry, now: Timestamp) -> Row {
             .then(|| entry.hint())
             .flatten()
             .map(|hint| printable(&hint)),
+        note,
     }
 }
 
@@ -255,6 +261,7 @@ mod tests {
             }),
             memory: None,
             next_due: None,
+            processes: None,
             trouble: None,
         }
     }

@@ -96,6 +96,7 @@ fn entry(facts: Option<Facts>, outcome: Outcome, trouble: Option<&str>) -> Entry
         }),
         memory: None,
         next_due: None,
+        processes: None,
         trouble: trouble.map(str::to_owned),
     }
 }

@@ -167,6 +167,7 @@ impl Made {
             observation: Some(observation),
             memory: Some(memory),
             next_due: None,
+            processes: None,
             trouble: None,
         });
     }

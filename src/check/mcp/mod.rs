@@ -10,6 +10,7 @@ pub(crate) mod fuzzing;
 mod http;
 mod http_sse;
 mod incoming;
+pub mod left_behind;
 pub(crate) mod legacy;
 pub(crate) mod limits;
 pub(crate) mod modern;

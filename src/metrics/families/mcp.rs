@@ -3,11 +3,12 @@
 use super::cut;
 use crate::metrics::catalogue::{
     LAB_MCP_SERVER_CHECKS_TOTAL, LAB_MCP_SERVER_CPU_SECONDS, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HANDSHAKE_SECONDS,
-    LAB_MCP_SERVER_HEALTH, LAB_MCP_SERVER_INFO, LAB_MCP_SERVER_MAX_RSS_BYTES, LAB_MCP_SERVER_TOOLS,
-    LAB_MCP_SERVER_TOOLS_BYTES, LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS,
+    LAB_MCP_SERVER_HEALTH, LAB_MCP_SERVER_INFO, LAB_MCP_SERVER_MAX_RSS_BYTES, LAB_MCP_SERVER_PROCESSES,
+    LAB_MCP_SERVER_PROCESSES_RSS_BYTES, LAB_MCP_SERVER_TOOLS, LAB_MCP_SERVER_TOOLS_BYTES,
+    LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS,
 };
 use crate::metrics::vectors::Samples;
-use crate::model::mcp::{Era, McpFacts, McpMemory, McpVerdict};
+use crate::model::mcp::{Era, McpFacts, McpMemory, McpVerdict, ServerProcesses};
 
 /// Longest version string of a server that becomes a label, in characters.
 const MAX_VERSION_CHARS: usize = 128;
@@ -39,6 +40,14 @@ pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &Samples) {
     }
     samples.add_some(&LAB_MCP_SERVER_CPU_SECONDS, [name], facts.cpu.map(|d| d.as_secs_f64()));
     samples.add_some(&LAB_MCP_SERVER_MAX_RSS_BYTES, [name], facts.max_rss_bytes.map(|n| n as f64));
+}
+
+/// The processes that clients have started.
+pub(super) fn add_processes(name: &str, processes: &ServerProcesses, samples: &Samples) {
+    for (state, totals) in [("attached", processes.attached), ("orphaned", processes.orphaned)] {
+        samples.add(&LAB_MCP_SERVER_PROCESSES, [name, state], totals.count as f64);
+        samples.add(&LAB_MCP_SERVER_PROCESSES_RSS_BYTES, [name, state], totals.rss_bytes as f64);
+    }
 }
 
 /// What outlives a check. Every verdict has its counter from the start, so that a first failure is an increase.

@@ -32,6 +32,9 @@ fn add_entry(entry: &Entry, samples: &Samples) {
     if let Some(observation) = &entry.observation {
         age::add(&entry.target, observation, samples);
     }
+    if let Some(processes) = &entry.processes {
+        mcp::add_processes(name, processes, samples);
+    }
     match (&entry.observation, &entry.memory) {
         (Some(observation), memory) => match (&observation.facts, memory) {
             (Facts::Mcp(facts), Some(Memory::Mcp(memory))) => {
@@ -97,6 +100,7 @@ mod tests {
             observation,
             memory: Some(Memory::Mcp(McpMemory { checks: [("down".to_owned(), 3)].into(), ..McpMemory::default() })),
             next_due: None,
+            processes: None,
             trouble: None,
         }
     }
