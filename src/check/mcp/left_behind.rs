@@ -219,9 +219,9 @@ mod tests {
 
     use super::*;
     use crate::model::mcp::McpTarget;
-    use crate::model::secret::Secret;
     use crate::model::target::Schedule;
     use crate::proc::processes::tests::add_process;
+    use crate::redact::Secret;
 
     fn server(name: &str, command_line: &str, cwd: Option<&str>) -> Target {
         let (command, args) = command_line.split_once(' ').unwrap_or((command_line, ""));

@@ -115,6 +115,7 @@ impl Synthetic {
             ["server_name", "transport", "era", "protocol_version", "server_version"] => {
                 times(servers(), &[&["stdio", "legacy", "2025-06-18", "1.2.3"]])
             }
+            ["server_name", "state"] => times(servers(), &[&["attached"], &["orphaned"]]),
             ["server_name", "result"] => times(servers(), &[&["up"], &["down"], &["not_configured"]]),
             ["worktree_name"] => worktrees(),
             ["worktree_name", "branch", "status_source", "test_source"] => {
