@@ -2,12 +2,12 @@
 //! what it wants remembered. A check touches its own target's files, processes and URLs; never the state, standard
 //! output, the settings or another target.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
 use crate::model::observation::NotReached;
 use crate::proc::{Meter, Permit, Permits, ProcessTable, SlowLimits, Ticket};
 
@@ -63,6 +63,7 @@ impl Context {
 pub struct Start {
     permits: Arc<Permits>,
     ticket: Mutex<Option<Ticket>>,
+    let_in: OnceLock<Instant>,
     latest: Deadline,
     computing: Duration,
 }
@@ -70,15 +71,23 @@ pub struct Start {
 impl Start {
     /// With a place in the queue, given up at `latest`. A program that computes for `computing` is too slow.
     pub fn new(permits: &Arc<Permits>, ticket: Option<Ticket>, latest: Deadline, computing: Duration) -> Start {
-        Start { permits: Arc::clone(permits), ticket: Mutex::new(ticket), latest, computing }
+        let (permits, ticket) = (Arc::clone(permits), Mutex::new(ticket));
+        Start { permits, ticket, let_in: OnceLock::new(), latest, computing }
     }
 
     /// The first time when its turn comes, then at once: a check that was let in is not sent back to the queue.
     fn permit(&self) -> Option<Permit> {
         let ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match ticket {
-            Some(ticket) => ticket.wait(self.latest),
-            None => Some(self.permits.overdraft()),
-        }
+        let permit = match ticket {
+            Some(ticket) => ticket.wait(self.latest)?,
+            None => self.permits.overdraft(),
+        };
+        let _ = self.let_in.set(clock::instant());
+        Some(permit)
+    }
+
+    /// When its turn came, if it has waited for one.
+    pub fn let_in(&self) -> Option<Instant> {
+        self.let_in.get().copied()
     }
 }

@@ -84,7 +84,7 @@ impl<'a> Round<'a> {
         let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
         let mut ran = Vec::new();
         let mut jobs = Vec::new();
-        for index in plan::due::in_order(targets, due, &self.state.targets) {
+        for index in plan::due::in_order(targets, due, &self.state.targets, self.end.left()) {
             let job = self.job(&targets[index]);
             if is_free(&targets[index]) {
                 // Nothing to start and nothing to wait for: a thread would cost more than the look.
@@ -139,7 +139,8 @@ impl<'a> Round<'a> {
             let time_is_the_passs = end.left() < timeout;
             let context = check::Context::new(timeout, end, started_at, start).with_processes(&processes);
             let (facts, memory) = dispatch::look(&probe, memory, &context)?;
-            let duration = begun.elapsed();
+            // Waiting for its turn is no part of it.
+            let duration = context.start.let_in().unwrap_or(begun).elapsed();
             // A program that was started has a clock of its own: its check has told already.
             if time_is_the_passs && !is_started(&probe) && facts.ran_out_of_time() {
                 return Err(NotReached { had: Some(duration) });

@@ -56,21 +56,35 @@ pub fn turns<'a>(
         .collect()
 }
 
-/// The chosen ones in the order in which they shall begin: what the last pass did not begin, what it cut off, what
-/// nothing is known of, the rest. Among equals what has waited for more passes comes first, then what takes longest: a
-/// pass is over when its last check is, so a server that hangs must not begin when all others have ended.
-pub fn in_order(targets: &[Target], chosen: &[bool], remembered: &BTreeMap<String, Remembered>) -> Vec<usize> {
+/// A check that was cut off after this part of a pass had its chance.
+const CHANCE: u32 = 4;
+
+/// The chosen ones in the order in which they shall begin: what the last pass did not reach, what nothing is known of, the
+/// rest. Among equals what has waited for more passes comes first, then what takes longest: a pass is over when its last
+/// check is, so a server that hangs must not begin when all others have ended. `pass` is the time that all have together.
+pub fn in_order(
+    targets: &[Target],
+    chosen: &[bool],
+    remembered: &BTreeMap<String, Remembered>,
+    pass: Duration,
+) -> Vec<usize> {
     let mut order: Vec<usize> = (0..targets.len()).filter(|&index| chosen[index]).collect();
     order.sort_by_cached_key(|&index| {
         let known = remembered.get(&targets[index].id().to_string());
         let attempts = known.map(|known| known.attempts.clone()).unwrap_or_default();
+        // One that had its chance stands behind those that had none, or it would take every pass from them.
+        let had_a_chance = attempts.cut_off_after.is_some_and(|had| had >= pass / CHANCE);
         let rank = match known {
-            Some(_) if attempts.not_reached > 0 && attempts.cut_off_after.is_none() => 0,
-            Some(_) if attempts.not_reached > 0 => 1,
+            Some(_) if attempts.not_reached > 0 => u8::from(had_a_chance),
             Some(Remembered { observation: Some(_), .. }) => 3,
             _ => 2,
         };
-        (rank, Reverse(attempts.not_reached), Reverse(known.and_then(took).unwrap_or(Duration::MAX)))
+        (
+            rank,
+            Reverse(attempts.not_reached),
+            attempts.cut_off_after,
+            Reverse(known.and_then(took).unwrap_or(Duration::MAX)),
+        )
     });
     order
 }
@@ -87,7 +101,7 @@ pub fn need(target: &Target, known: Option<&Remembered>) -> Duration {
     took.max(cut_off_after * 2)
 }
 
-/// How long a check took, as far as that says anything of the next one: not the time it waited for its start.
+/// How long a check took, as far as that says anything of the next one.
 fn took(known: &Remembered) -> Option<Duration> {
     let observation = known.observation.as_ref()?;
     Some(match &observation.facts {
@@ -250,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_was_not_reached_begins_first_then_what_is_new_then_what_takes_longest() {
-        let names = ["quick", "hung", "queued", "new", "cut", "waited", "waited-longer"];
+        let names = ["quick", "hung", "new", "had", "cut", "waited", "waited-longer"];
         let targets: Vec<Target> = names.into_iter().map(target).collect();
         let took = |duration: u64, handshake: Option<u64>| {
             let mut known = seen(0, handshake.is_some());
@@ -272,20 +286,19 @@ mod tests {
         let remembered = BTreeMap::from([
             ("mcp/quick".into(), took(2, Some(2))),
             ("mcp/hung".into(), took(5, None)),
-            ("mcp/queued".into(), took(9, Some(1))),
-            ("mcp/cut".into(), missed(1, Some(20))),
+            ("mcp/had".into(), missed(9, Some(20))),
+            ("mcp/cut".into(), missed(3, Some(2))),
             ("mcp/waited".into(), missed(1, None)),
             ("mcp/waited-longer".into(), missed(2, None)),
         ]);
-        let order = in_order(&targets, &[true; 7], &remembered);
+        let order = in_order(&targets, &[true; 7], &remembered, Duration::from_secs(24));
         let order: Vec<&str> = order.into_iter().map(|index| names[index]).collect();
-        assert_eq!(order, ["waited-longer", "waited", "cut", "new", "hung", "quick", "queued"]);
-        assert_eq!(in_order(&targets, &[false; 7], &remembered), [] as [usize; 0]);
+        assert_eq!(order, ["cut", "waited-longer", "waited", "had", "new", "hung", "quick"]);
+        assert_eq!(in_order(&targets, &[false; 7], &remembered, Duration::ZERO), [] as [usize; 0]);
         let need = |name: &str| need(&target(name), remembered.get(&format!("mcp/{name}")));
         assert_eq!(need("quick"), Duration::from_millis(3300));
-        assert_eq!(need("queued"), Duration::from_millis(1800), "not the time it waited for its start");
         assert_eq!(need("new"), Duration::from_secs(3));
-        assert_eq!(need("cut"), Duration::from_secs(40));
+        assert_eq!(need("cut"), Duration::from_secs(4));
     }
 
     #[test]

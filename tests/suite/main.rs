@@ -28,6 +28,7 @@ mod pass;
 mod pushgateway;
 mod random_textfiles;
 mod real_servers;
+mod scheduling;
 mod secrets;
 mod service;
 mod soak;
