@@ -59,7 +59,7 @@ fn entry(number: usize) -> Entry {
         timeout: Duration::from_secs(10),
     };
     let name = format!("server-{number}");
-    let target = Target { name, probe, schedule, fingerprint: "f".repeat(64), origins: Vec::new() };
+    let target = Target { name, probe, schedule, fingerprint: "f".repeat(64), origins: Vec::new(), only_here: false };
     let memory = McpMemory { checks: BTreeMap::from([("up".into(), 4)]), ..McpMemory::default() };
     let observation =
         Observation { checked_at: at(), duration: Duration::from_millis(150), facts: Facts::Mcp(facts()) };

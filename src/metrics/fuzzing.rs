@@ -152,6 +152,7 @@ fn entry(id: &str, remembered: &Remembered) -> Entry {
     let reach = Reach::Unreachable(Failure::new(Reason::NotConfigured, "not needed"));
     let ttl = Duration::from_secs(30);
     let target = Target {
+        only_here: false,
         name: id.to_owned(),
         probe: Probe::Mcp(McpTarget { reach, list_tools: true }),
         schedule: Schedule { ttl, retry_after: ttl, timeout: ttl },

@@ -84,6 +84,8 @@ pub struct HttpServer {
     pub headers: Vec<(String, Secret)>,
     /// A file of PEM certificates trusted besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// What the user does to have the client itself log in, where the client can: a hint, no part of what is sent.
+    pub login: Option<String>,
 }
 
 /// A health script.

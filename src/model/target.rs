@@ -125,6 +125,8 @@ pub struct Target {
     pub fingerprint: String,
     /// Where it was found, the winning place first.
     pub origins: Vec<Origin>,
+    /// Whether it is found only from the current directory: then it is shown, and neither delivered nor remembered.
+    pub only_here: bool,
 }
 
 impl Target {

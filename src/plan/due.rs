@@ -201,8 +201,10 @@ mod tests {
             transport: HttpTransport::Auto,
             headers: Vec::new(),
             ca_file: None,
+            login: None,
         };
         Target {
+            only_here: false,
             name: name.into(),
             probe: Probe::Mcp(McpTarget { reach: Reach::Http(server), list_tools: true }),
             schedule: Schedule { ttl: TTL, retry_after: RETRY, timeout: Duration::from_secs(10) },

@@ -30,6 +30,7 @@ pub fn plan(settings: &Settings) -> Plan {
             probe: Probe::Service(probe),
             schedule: service.schedule,
             origins: origins.clone(),
+            only_here: false,
         }
     });
     Plan { targets: targets.collect(), warnings }

@@ -33,6 +33,7 @@ fn target(environment: &ThunesSettings, settings: &Settings) -> Target {
         probe: Probe::Thunes(probed),
         schedule: environment.schedule,
         origins: origin.collect(),
+        only_here: false,
     }
 }
 

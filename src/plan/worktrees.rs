@@ -119,6 +119,7 @@ fn target(one: Found, name: String, all: &[PathBuf], settings: &WorktreeSettings
     Target {
         name,
         schedule: settings.schedule,
+        only_here: settings.discovered,
         fingerprint: fingerprint(&one, settings),
         origins: vec![Origin {
             source: "lab-probe".to_owned(),

@@ -140,6 +140,7 @@ mod tests {
 
     fn target(fingerprint: &str) -> Target {
         Target {
+            only_here: false,
             name: "a".into(),
             probe: Probe::Mcp(McpTarget { reach: Reach::Stdio(StdioServer::default()), list_tools: true }),
             schedule: Schedule {

@@ -155,6 +155,7 @@ mod tests {
         let facts = McpFacts::failed(Failure::new(Reason::Exited, "<script>alert(1)</script>"));
         let entry = Entry {
             target: Target {
+                only_here: false,
                 name: "a\"><b>".into(),
                 probe: Probe::Mcp(McpTarget { reach: Reach::Stdio(StdioServer::default()), list_tools: true }),
                 schedule: Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::ZERO },

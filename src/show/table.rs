@@ -247,6 +247,7 @@ mod tests {
     fn entry(name: &str, outcome: Outcome, facts: McpFacts) -> Entry {
         Entry {
             target: Target {
+                only_here: false,
                 name: name.into(),
                 probe: Probe::Mcp(McpTarget { reach: Reach::Stdio(StdioServer::default()), list_tools: true }),
                 schedule: Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::ZERO },

@@ -82,6 +82,7 @@ fn entry(facts: Option<Facts>, outcome: Outcome, trouble: Option<&str>) -> Entry
     };
     Entry {
         target: Target {
+            only_here: false,
             name: "a".into(),
             probe,
             schedule: Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::ZERO },

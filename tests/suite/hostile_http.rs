@@ -112,7 +112,8 @@ fn every_flood_alone_is_too_large() {
     let floods = players().into_iter().filter(|player| player.reasons.contains(&"too_large"));
     for player in floods {
         let url = Secret::new(&player.url);
-        let server = HttpServer { url, transport: HttpTransport::Auto, headers: Vec::new(), ca_file: None };
+        let server =
+            HttpServer { url, transport: HttpTransport::Auto, headers: Vec::new(), ca_file: None, login: None };
         let target = McpTarget { reach: Reach::Http(server), list_tools: true };
         let timeout = Duration::from_secs(60);
         let context = context(timeout, Deadline::after(timeout));

@@ -34,8 +34,13 @@ struct Asking {
 }
 
 fn asking(url: &str) -> Asking {
-    let server =
-        HttpServer { url: Secret::new(url), transport: HttpTransport::Auto, headers: Vec::new(), ca_file: None };
+    let server = HttpServer {
+        url: Secret::new(url),
+        transport: HttpTransport::Auto,
+        headers: Vec::new(),
+        ca_file: None,
+        login: None,
+    };
     Asking { server, memory: McpMemory::default(), timeout: AMPLE, list_tools: true }
 }
 

@@ -159,7 +159,8 @@ impl Made {
     fn add(&mut self, name: String, probe: Probe, facts: Facts, memory: Memory) {
         let ttl = Duration::from_secs(30);
         let schedule = Schedule { ttl, retry_after: ttl, timeout: ttl };
-        let target = Target { name, probe, schedule, fingerprint: String::new(), origins: Vec::new() };
+        let target =
+            Target { name, probe, schedule, fingerprint: String::new(), origins: Vec::new(), only_here: false };
         let observation = Observation { checked_at: Timestamp::UNIX_EPOCH, duration: ttl, facts };
         self.snapshot.entries.push(Entry {
             target,

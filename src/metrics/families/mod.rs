@@ -86,6 +86,7 @@ mod tests {
         });
         Entry {
             target: Target {
+                only_here: false,
                 name: name.into(),
                 probe: Probe::Mcp(McpTarget { reach: unreachable, list_tools: true }),
                 schedule: Schedule {

@@ -1,14 +1,14 @@
-//! One table of MCP clients: where their server lists lie, how they are written, and how variables in them are meant.
+//! What is known of a client: where its server lists lie, how they are written, and how variables in them are meant.
+//! The clients themselves are the rows of [`CLIENTS`].
 //!
 //! Programs that read different files are rows of their own, even where one vendor makes both. Whatever a row leaves
-//! open ("not verified") is said to the user in `lab-probe list`; see [`Client::note`].
+//! open ("not verified") is said to the user in `lab-probe list`.
 
 use std::path::Path;
 
-use super::document::Syntax;
-use super::readers::{COMMON, Keys, Preference};
+use super::keys::Keys;
+pub(super) use super::table::{CLIENTS, GENERIC};
 use super::variables::Rule;
-use crate::model::mcp::HttpTransport;
 use crate::plan::surroundings::Platform;
 
 /// A program that keeps a list of MCP servers.
@@ -20,18 +20,43 @@ pub(super) struct Client {
     pub(super) title: &'static str,
     /// Where its lists are, the winning one first where one overrides another.
     pub(super) files: &'static [ClientFile],
-    /// The syntax of all of them.
-    pub(super) syntax: Syntax,
-    /// Whether the client is known to accept comments and trailing commas in its JSON.
-    pub(super) comments: bool,
     /// How a list is written.
-    pub(super) shape: Shape,
+    pub(super) keys: Keys,
     /// How variables in strings are meant.
     pub(super) variables: Rule,
-    /// What users should know about this client's servers.
-    pub(super) note: Option<&'static str>,
+    /// Whether the client is known to accept comments and trailing commas in its JSON.
+    pub(super) comments: bool,
+    /// Whether its files are merged key by key, so that an entry may be completed by another file.
+    pub(super) merges_keys: bool,
+    /// Whether the user's file also has lists for single projects, under `projects` (Claude Code).
+    pub(super) has_local_lists: bool,
+    /// Whether a file of the administrator leaves no other list in force (Claude Code).
+    pub(super) managed_is_exclusive: bool,
+    /// Lists of names, in these files or others, that switch servers off.
+    pub(super) switches: &'static [Switch],
+    /// Plugins or extensions that bring servers of their own.
+    pub(super) plugins: &'static [Plugins],
+    /// The environment variable with the client's start limit for all servers, in milliseconds.
+    pub(super) limit_variable: Option<&'static str>,
+    /// The settings file whose `env` holds variables for the client itself.
+    pub(super) environment: Option<Location>,
+    /// Whether it runs on Node.js, which trusts the certificates in `NODE_EXTRA_CA_CERTS`.
+    pub(super) is_node: bool,
+    /// How the user logs in to a server, and where the client notes that it is logged in.
+    pub(super) login: Option<Login>,
+    /// Where all this is written: documentation, or source and version.
+    pub(super) documented: &'static str,
     /// What users should know where a header has a variable in it.
     pub(super) header_note: Option<&'static str>,
+}
+
+/// A file, by what its path is relative to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Location {
+    /// What `path` is relative to.
+    pub(super) base: Base,
+    /// The path below the base. A last component `*` stands for every file of the directory.
+    pub(super) path: &'static str,
 }
 
 /// One file of a client.
@@ -41,10 +66,8 @@ pub(super) struct ClientFile {
     pub(super) scope: Scope,
     /// The platform it is on; `None` means all.
     pub(super) platform: Option<Platform>,
-    /// What `path` is relative to.
-    pub(super) base: Base,
-    /// The path below the base.
-    pub(super) path: &'static str,
+    /// Where it is.
+    pub(super) location: Location,
 }
 
 /// Whose list a file is. The order is the order in which two servers of one name are told apart: the first keeps the
@@ -63,6 +86,8 @@ pub(super) enum Scope {
     User,
     /// The administrator's defaults; anything overrides them.
     Defaults,
+    /// Brought by a plugin or extension that the user has installed.
+    Plugin,
 }
 
 impl Scope {
@@ -74,7 +99,13 @@ impl Scope {
             Scope::Project => "project",
             Scope::Managed | Scope::Defaults => "managed",
             Scope::User => "user",
+            Scope::Plugin => "plugin",
         }
+    }
+
+    /// Whether a file of this scope holds for every project.
+    pub(super) fn is_everywhere(self) -> bool {
+        matches!(self, Scope::Managed | Scope::User | Scope::Defaults)
     }
 }
 
@@ -85,7 +116,10 @@ pub(super) enum Base {
     Home,
     /// `$XDG_CONFIG_HOME`, else `~/.config`; on macOS, too, for the clients that use it there.
     ConfigHome,
-    /// Where desktop applications keep their data: as above on Linux, `~/Library/Application Support` on macOS.
+    /// `$XDG_DATA_HOME`, else `~/.local/share`.
+    DataHome,
+    /// Where desktop applications keep their data: as [`Base::ConfigHome`] on Linux, `~/Library/Application Support` on
+    /// macOS.
     AppData,
     /// The directory an environment variable names, else one below the home.
     Variable(&'static str, &'static str),
@@ -97,335 +131,110 @@ pub(super) enum Base {
     Project,
 }
 
-/// How a list of servers is written.
+/// A list that switches servers off.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Switch {
+    /// The file; `None` is each of the client's own lists. One in a project holds for the servers of that project.
+    pub(super) file: Option<Location>,
+    /// Where the list is in the file, table by table; empty is the whole file.
+    pub(super) key: &'static str,
+    /// What it means to be in it.
+    pub(super) effect: Effect,
+    /// How names are compared.
+    pub(super) names: Names,
+}
+
+/// What it means to be in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// What is listed is off.
+    Denied,
+    /// What is not listed is off, if there is a list. Of several lists the first counts.
+    Allowed,
+    /// As before, but several lists are one, unless this key of the administrator's file says that only that one counts.
+    AllowedByAny(&'static str),
+    /// A table by name; those with `"enabled": false` are off.
+    Table,
+    /// Denies servers of project files only.
+    DeniedInProjects,
+}
+
+/// How the names of servers are compared with those in a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// As they stand.
+    Exact,
+    /// Without case and outer white space.
+    AnyCase,
+    /// `*` and `?` stand for other signs.
+    Glob,
+}
+
+/// Where a client keeps plugins or extensions.
 #[derive(Debug)]
-pub(super) enum Shape {
-    /// A table of servers by name.
-    Servers(Keys),
-    /// `~/.claude.json`: `mcpServers` for the user and for each project.
-    ClaudeCode,
-    /// A table of servers by name, and `mcp.allowed` / `mcp.excluded` beside it.
-    Gemini(Keys),
+pub(super) struct Plugins {
+    /// The directory.
+    pub(super) directory: Location,
+    /// How the installed ones are found below it.
+    pub(super) layout: Layout,
+    /// The files of one that can have a list, the first that is there counts.
+    pub(super) lists: &'static [&'static str],
+    /// A manifest whose `mcpServers` is a list, or names the file that has it.
+    pub(super) manifest: Option<&'static str>,
+    /// Names in `${…}` that stand for the plugin's directory.
+    pub(super) variables: &'static [&'static str],
 }
 
-const fn on(scope: Scope, base: Base, path: &'static str) -> ClientFile {
-    ClientFile { scope, platform: None, base, path }
+/// How installed plugins are found.
+#[derive(Debug)]
+pub(super) enum Layout {
+    /// Each directory is one. The file of this name beside them switches single ones off by directory rules.
+    Each(Option<&'static str>),
+    /// `MARKETPLACE/NAME/VERSION`, or where `registry` says. `enabled` is the file and the key of a table by
+    /// `NAME@MARKETPLACE`.
+    Cache { registry: Option<&'static str>, enabled: Location, key: &'static str },
 }
 
-const fn only(platform: Platform, scope: Scope, base: Base, path: &'static str) -> ClientFile {
-    ClientFile { scope, platform: Some(platform), base, path }
-}
-
-use Base::{AppData, ConfigHome, FileVariable, Home, Project as InProject, Root, Variable};
-use Platform::{Linux, MacOs};
-use Scope::{Defaults, Managed, Project, User};
-
-const NOT_VERIFIED: Option<&str> = Some("whether this client expands variables is not verified; none are expanded");
-
-const HEADERS_DOUBTED: Option<&str> = Some("this client is reported to leave variables in headers as they stand");
-
-const CODEX: Keys = Keys {
-    container: "mcp_servers",
-    env_names: Some("env_vars"),
-    url: &[("url", HttpTransport::Http)],
-    headers: "http_headers",
-    env_headers: Some("env_http_headers"),
-    bearer_variable: Some("bearer_token_env_var"),
-    refused: &[("bearer_token", "`bearer_token_env_var`")],
-    ..COMMON
-};
-
-const VSCODE: Keys = Keys { container: "servers", http: HttpTransport::Auto, ..COMMON };
-
-const GEMINI: Keys = Keys {
-    url: &[("httpUrl", HttpTransport::Http), ("url", HttpTransport::Auto)],
-    preference: Preference::Url,
-    ..COMMON
-};
-
-/// Every client, in the order in which equally ranked servers of one name are told apart.
-pub(super) static CLIENTS: &[Client] = &[
-    Client {
-        name: "claude-code",
-        title: "Claude Code",
-        files: &[
-            only(Linux, Managed, Root, "etc/claude-code/managed-mcp.json"),
-            only(MacOs, Managed, Root, "Library/Application Support/ClaudeCode/managed-mcp.json"),
-            on(User, Variable("CLAUDE_CONFIG_DIR", ""), ".claude.json"),
-            // Copilot CLI reads this one, too; one reading is enough.
-            on(Project, InProject, ".mcp.json"),
-        ],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::ClaudeCode,
-        variables: Rule::Braces,
-        note: None,
-        header_note: None,
-    },
-    Client {
-        name: "claude-desktop",
-        title: "Claude Desktop",
-        files: &[on(User, AppData, "Claude/claude_desktop_config.json")],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(COMMON),
-        variables: Rule::Literal,
-        note: None,
-        header_note: None,
-    },
-    Client {
-        name: "cursor",
-        title: "Cursor",
-        files: &[on(User, Home, ".cursor/mcp.json"), on(Project, InProject, ".cursor/mcp.json")],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(Keys { preference: Preference::Command, ..COMMON }),
-        variables: Rule::Editor,
-        note: None,
-        header_note: None,
-    },
-    Client {
-        name: "vscode",
-        title: "VS Code",
-        files: &[on(User, AppData, "Code/User/mcp.json"), on(Project, InProject, ".vscode/mcp.json")],
-        syntax: Syntax::Json,
-        comments: true,
-        shape: Shape::Servers(VSCODE),
-        variables: Rule::Editor,
-        note: None,
-        header_note: HEADERS_DOUBTED,
-    },
-    Client {
-        name: "vscode-insiders",
-        title: "VS Code Insiders",
-        files: &[on(User, AppData, "Code - Insiders/User/mcp.json")],
-        syntax: Syntax::Json,
-        comments: true,
-        shape: Shape::Servers(VSCODE),
-        variables: Rule::Editor,
-        note: None,
-        header_note: HEADERS_DOUBTED,
-    },
-    Client {
-        name: "copilot-cli",
-        title: "Copilot CLI",
-        files: &[
-            on(User, Variable("COPILOT_HOME", ".copilot"), "mcp-config.json"),
-            on(Project, InProject, ".github/mcp.json"),
-        ],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(COMMON),
-        variables: Rule::Unknown,
-        note: NOT_VERIFIED,
-        header_note: None,
-    },
-    Client {
-        name: "codex",
-        title: "Codex",
-        files: &[
-            on(User, Variable("CODEX_HOME", ".codex"), "config.toml"),
-            on(Project, InProject, ".codex/config.toml"),
-        ],
-        syntax: Syntax::Toml,
-        comments: true,
-        shape: Shape::Servers(CODEX),
-        variables: Rule::Literal,
-        note: None,
-        header_note: None,
-    },
-    Client {
-        name: "gemini-cli",
-        title: "Gemini CLI",
-        files: &[
-            only(Linux, Managed, Root, "etc/gemini-cli/settings.json"),
-            only(MacOs, Managed, Root, "Library/Application Support/GeminiCli/settings.json"),
-            on(User, Home, ".gemini/settings.json"),
-            only(Linux, Defaults, Root, "etc/gemini-cli/system-defaults.json"),
-            only(MacOs, Defaults, Root, "Library/Application Support/GeminiCli/system-defaults.json"),
-            on(Project, InProject, ".gemini/settings.json"),
-        ],
-        syntax: Syntax::Json,
-        comments: true,
-        shape: Shape::Gemini(GEMINI),
-        variables: Rule::Shell,
-        note: None,
-        header_note: None,
-    },
-    Client {
-        name: "windsurf",
-        title: "Windsurf",
-        files: &[on(User, Home, ".codeium/windsurf/mcp_config.json")],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(COMMON),
-        variables: Rule::EnvAndFile,
-        note: None,
-        header_note: None,
-    },
-    Client {
-        name: "windsurf-plugins",
-        title: "Windsurf plugins",
-        files: &[on(User, Home, ".codeium/mcp_config.json")],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(COMMON),
-        variables: Rule::EnvAndFile,
-        note: None,
-        header_note: None,
-    },
-    Client {
-        name: "zed",
-        title: "Zed",
-        // On macOS, too: Zed itself does not use Application Support for its settings.
-        files: &[on(User, ConfigHome, "zed/settings.json"), on(Project, InProject, ".zed/settings.json")],
-        syntax: Syntax::Json,
-        comments: true,
-        shape: Shape::Servers(Keys { container: "context_servers", ..COMMON }),
-        variables: Rule::Literal,
-        note: None,
-        header_note: None,
-    },
-    Client {
-        name: "opencode",
-        title: "opencode",
-        files: &[
-            on(User, FileVariable("OPENCODE_CONFIG"), ""),
-            on(User, ConfigHome, "opencode/opencode.json"),
-            on(User, ConfigHome, "opencode/opencode.jsonc"),
-            on(Project, InProject, "opencode.json"),
-            on(Project, InProject, "opencode.jsonc"),
-        ],
-        syntax: Syntax::Json,
-        comments: true,
-        shape: Shape::Servers(Keys { container: "mcp", env: "environment", ..COMMON }),
-        variables: Rule::Curly,
-        note: None,
-        header_note: HEADERS_DOUBTED,
-    },
-    Client {
-        name: "cline",
-        title: "Cline",
-        files: &[on(User, AppData, "Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json")],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(COMMON),
-        variables: Rule::Unknown,
-        note: NOT_VERIFIED,
-        header_note: None,
-    },
-    Client {
-        name: "cline-cli",
-        title: "Cline CLI",
-        files: &[on(User, Variable("CLINE_DIR", ".cline"), "data/settings/cline_mcp_settings.json")],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(COMMON),
-        variables: Rule::Unknown,
-        note: NOT_VERIFIED,
-        header_note: None,
-    },
-    Client {
-        name: "roo-code",
-        title: "Roo Code",
-        files: &[on(User, AppData, "Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json")],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(COMMON),
-        variables: Rule::Unknown,
-        note: NOT_VERIFIED,
-        header_note: None,
-    },
-    Client {
-        name: "goose",
-        title: "Goose",
-        files: &[on(User, ConfigHome, "goose/config.yaml")],
-        syntax: Syntax::Yaml,
-        comments: true,
-        shape: Shape::Servers(Keys {
-            container: "extensions",
-            command: "cmd",
-            env: "envs",
-            env_required: Some("env_keys"),
-            url: &[("uri", HttpTransport::Auto), ("url", HttpTransport::Auto)],
-            ..COMMON
-        }),
-        variables: Rule::Unknown,
-        note: NOT_VERIFIED,
-        header_note: None,
-    },
-    Client {
-        name: "antigravity",
-        title: "Antigravity",
-        files: &[on(User, Home, ".gemini/antigravity/mcp_config.json")],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(COMMON),
-        variables: Rule::Unknown,
-        note: NOT_VERIFIED,
-        header_note: None,
-    },
-    Client {
-        name: "kiro",
-        title: "Kiro",
-        files: &[on(User, Home, ".kiro/settings/mcp.json")],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(COMMON),
-        variables: Rule::Literal,
-        note: None,
-        header_note: None,
-    },
-    Client {
-        name: "amazon-q",
-        title: "Amazon Q",
-        files: &[on(User, Home, ".aws/amazonq/mcp.json")],
-        syntax: Syntax::Json,
-        comments: false,
-        shape: Shape::Servers(COMMON),
-        variables: Rule::DollarInEnv,
-        note: None,
-        header_note: None,
-    },
-];
-
-/// A file named in `config_files` that belongs to no client: the most common shape, and either way of writing variables.
-pub(super) static GENERIC: Client = Client {
-    name: "file",
-    title: "the file",
-    files: &[],
-    syntax: Syntax::Json,
-    comments: true,
-    shape: Shape::Servers(COMMON),
-    variables: Rule::Any,
-    note: None,
-    header_note: None,
-};
-
-impl Client {
-    /// The keys of this client's list.
-    pub(super) fn keys(&self) -> &Keys {
-        match &self.shape {
-            Shape::Servers(keys) | Shape::Gemini(keys) => keys,
-            Shape::ClaudeCode => &COMMON,
-        }
-    }
+/// How a user logs in to a server whose client does OAuth itself.
+#[derive(Debug)]
+pub(super) struct Login {
+    /// What to type; `NAME` is the server's name.
+    pub(super) command: &'static str,
+    /// The file with one record for each server that the client is logged in to, and the key of the records.
+    pub(super) records: Option<(Location, &'static str)>,
 }
 
 /// The client that keeps its list in a file with this path, by the path's end: `…/.cursor/mcp.json` is Cursor's
 /// wherever it lies. Names that could be anybody's (`config.toml`) do not count.
 pub(super) fn by_path(path: &Path) -> Option<&'static Client> {
-    let telling =
-        |file: &ClientFile| file.path.contains('/') || file.path.starts_with('.') || file.path.starts_with("opencode");
-    CLIENTS.iter().find(|client| client.files.iter().any(|file| telling(file) && path.ends_with(file.path)))
+    let telling = |file: &&ClientFile| {
+        let name = file.location.path;
+        (name.contains('/') || name.starts_with('.') || matches!(file.location.base, Base::Project))
+            && !matches!(file.location.base, Base::Variable(..) | Base::FileVariable(_))
+            || name == ".claude.json"
+    };
+    CLIENTS.iter().find(|client| client.files.iter().filter(telling).any(|file| file.location.depth_in(path).is_some()))
 }
 
-/// The client whose list has this key at the top of a file in this syntax.
-pub(super) fn by_container(syntax: Syntax, has: impl Fn(&str) -> bool) -> Option<&'static Client> {
-    if syntax == Syntax::Json && has(GENERIC.keys().container) {
+/// The client whose list has this key at the top of a file with this extension.
+pub(super) fn by_container(extension: &str, has: impl Fn(&str) -> bool) -> Option<&'static Client> {
+    if extension == "json" && GENERIC.keys.container.iter().any(|key| has(key)) {
         return Some(&GENERIC);
     }
-    CLIENTS.iter().find(|client| client.syntax == syntax && has(client.keys().container))
+    let has_extension = |client: &&Client| client.files.iter().any(|file| file.location.path.ends_with(extension));
+    CLIENTS.iter().filter(has_extension).find(|client| client.keys.container.iter().any(|key| has(key)))
+}
+
+impl Location {
+    /// How many components of `path`, from its end, are this location's, if it ends with them.
+    pub(super) fn depth_in(&self, path: &Path) -> Option<usize> {
+        let (end, extra) = match self.path.strip_suffix("/*") {
+            Some(directory) => (directory, 1),
+            None => (self.path, 0),
+        };
+        let above = path.ancestors().nth(extra)?;
+        (!end.is_empty() && above.ends_with(end)).then(|| Path::new(end).components().count() + extra)
+    }
 }
 
 #[cfg(test)]
@@ -433,16 +242,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_every_client_has_a_file_on_each_platform() {
+    fn names_are_unique_and_every_client_says_where_it_is_written() {
         let mut names: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), CLIENTS.len());
         for client in CLIENTS {
-            for platform in [Linux, MacOs] {
-                assert!(client.files.iter().any(|f| f.platform.is_none_or(|p| p == platform)), "{}", client.name);
-            }
-            assert!(client.files.iter().all(|f| !f.path.starts_with('/')), "{}", client.name);
+            assert!(!client.documented.is_empty() && !client.keys.container.is_empty(), "{}", client.name);
+            assert!(client.files.iter().all(|f| !f.location.path.starts_with('/')), "{}", client.name);
         }
     }
 
@@ -450,18 +257,21 @@ mod tests {
     fn a_file_named_by_hand_is_known_by_its_path_or_else_by_its_keys() {
         for (path, name) in [
             ("/a/.mcp.json", Some("claude-code")),
+            ("/a/.claude.json", Some("claude-code")),
             ("/a/.cursor/mcp.json", Some("cursor")),
             ("/a/.vscode/mcp.json", Some("vscode")),
             ("/a/.codex/config.toml", Some("codex")),
+            ("/a/.grok/config.toml", Some("grok-cli")),
+            ("/a/.continue/mcpServers/x.yaml", Some("continue")),
             ("/a/opencode.jsonc", Some("opencode")),
             ("/a/config.toml", None),
             ("/a/mcp.json", None),
         ] {
             assert_eq!(by_path(Path::new(path)).map(|client| client.name), name, "{path}");
         }
-        assert_eq!(by_container(Syntax::Json, |key| key == "mcpServers").map(|c| c.name), Some("file"));
-        assert_eq!(by_container(Syntax::Json, |key| key == "context_servers").map(|c| c.name), Some("zed"));
-        assert_eq!(by_container(Syntax::Toml, |key| key == "mcp_servers").map(|c| c.name), Some("codex"));
-        assert_eq!(by_container(Syntax::Yaml, |key| key == "mcpServers").map(|c| c.name), None);
+        assert_eq!(by_container("json", |key| key == "mcpServers").map(|c| c.name), Some("file"));
+        assert_eq!(by_container("json", |key| key == "context_servers").map(|c| c.name), Some("zed"));
+        assert_eq!(by_container("toml", |key| key == "mcp_servers").map(|c| c.name), Some("codex"));
+        assert_eq!(by_container("yaml", |key| key == "extensions").map(|c| c.name), Some("goose"));
     }
 }

@@ -4,20 +4,24 @@
 //! and a project's file that nobody has allowed, is read all the same, so that its servers are listed; but nothing it
 //! names is started, sent or opened.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::claude;
-use super::clients::{Scope, Shape};
+use super::clients::Scope;
 use super::entry::{Entry, How};
-use super::gemini;
+use super::keys::Keys;
+use super::layers::{self, Layered};
 use super::merge::Candidate;
 use super::places::Project;
 use super::readers;
-use super::resolve::Scene;
+use super::resolve::{Host, Scene};
 use super::sources::{self, Source};
+use super::switches::{self, List};
 use super::trust::TrustStore;
 use crate::clock::Deadline;
 use crate::model::mcp::Reach;
+use crate::model::reason::Reason;
 use crate::plan::surroundings::Surroundings;
 
 /// The longest name of a server, in bytes.
@@ -62,19 +66,40 @@ pub(super) fn discover(search: &Search<'_>, deadline: Deadline) -> Found {
 pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<String>, deadline: Deadline) -> Found {
     let mut found = Found { warnings, ..Found::default() };
     let exclusive = claude::exclusive(sources);
-    let gemini = gemini::Lists::of(sources);
-    let claude = claude::Projects::of(sources, deadline);
+    let local = claude::Projects::of(sources, deadline);
+    let mut hosts: BTreeMap<&str, (Host<'_>, Result<Vec<List>, String>)> = BTreeMap::new();
     for source in sources {
         let before = found.candidates.len();
-        match &source.place.client.shape {
-            Shape::ClaudeCode => claude.read(search, source, &mut found),
-            Shape::Servers(keys) => read(search, source, readers::servers(&source.document.root, keys), &mut found),
-            Shape::Gemini(keys) => {
-                let entries =
-                    readers::servers(&source.document.root, keys).map(|entries| gemini.apply(source, entries));
-                read(search, source, entries, &mut found);
+        let client = source.file.client;
+        let (host, everywhere) = hosts.entry(client.name).or_insert_with(|| {
+            let lists = switches::everywhere(client, search.surroundings, sources);
+            (Host::new(client, search.surroundings, search.ca_file), lists)
+        });
+        let everywhere = match everywhere {
+            Ok(lists) => lists,
+            Err(why) => {
+                found.warnings.push(switches::may_switch_off(why, &source.file.path));
+                continue;
             }
+        };
+        let keys = Keys { flat: client.keys.flat || source.file.plugin.is_some(), ..client.keys };
+        match layers::read(source, sources, &keys) {
+            Ok(mut layered) => {
+                let mut entries: Vec<Entry> = layered.iter().map(|layered| layered.entry.clone()).collect();
+                readers::note_refusal(&mut entries, &keys);
+                let own = switches::in_source(source);
+                switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own));
+                local.switch_off(source, &mut entries);
+                let off = source.file.plugin.as_ref().and_then(|plugin| plugin.off.clone());
+                for (layered, mut entry) in layered.iter_mut().zip(entries) {
+                    entry.off = off.clone().or(entry.off);
+                    layered.entry = entry;
+                }
+                add(host, source, source.file.scope, source.file.project.as_ref(), layered, &mut found);
+            }
+            Err(problem) => found.warnings.push(format!("{}: {problem}", source.file.path.display())),
         }
+        local.read_local(host, source, &mut found);
         if let Some(failure) = exclusive.as_ref().filter(|_| claude::is_excluded(source)) {
             for candidate in &mut found.candidates[before..] {
                 candidate.resolved.reach = Reach::Unreachable(failure.clone());
@@ -84,54 +109,62 @@ pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<Str
     found
 }
 
-/// Turns the entries of one list into candidates, or its error into a warning.
-pub(super) fn read(search: &Search<'_>, source: &Source, entries: Result<Vec<Entry>, String>, found: &mut Found) {
-    match entries {
-        Ok(entries) => add(search, source, source.place.scope, source.place.project.as_ref(), entries, found),
-        Err(problem) => found.warnings.push(format!("{}: {problem}", source.place.path.display())),
-    }
-}
-
 /// Adds entries as candidates of `scope` and `project`, which may differ from the file's own (Claude Code keeps lists
 /// of single projects in the user's file).
 pub(super) fn add(
-    search: &Search<'_>,
+    host: &Host<'_>,
     source: &Source,
     scope: Scope,
     project: Option<&Project>,
-    entries: Vec<Entry>,
+    entries: Vec<Layered>,
     found: &mut Found,
 ) {
-    let client = source.place.client;
-    let entries = bounded(source, entries, &mut found.warnings);
-    let scene = Scene {
-        client,
-        surroundings: search.surroundings,
-        file: &source.place.path,
-        project,
-        gate: source.gate.as_ref(),
-        ca_file: search.ca_file,
-    };
-    for entry in entries {
+    let file = &source.file;
+    for Layered { entry, below, is_part, refusal } in bounded(source, entries, &mut found.warnings) {
         if let Some(problem) = unusable_name(&entry.name) {
-            found.warnings.push(format!("{}: a server {problem} is left out", source.place.path.display()));
+            found.warnings.push(format!("{}: a server {problem} is left out", file.path.display()));
             continue;
         }
+        let refusal = source.refusal.clone().or(refusal);
+        let scene = Scene { host, file: &file.path, project, plugin: file.plugin.as_ref(), refusal: refusal.as_ref() };
         let resolved = scene.resolve(&entry);
-        let mut notes: Vec<String> = client.note.iter().map(|note| (*note).to_owned()).collect();
-        if source.document.relaxed && !client.comments {
-            notes.push(format!("the file has comments or trailing commas, which {} may refuse", client.title));
-        }
-        if let How::Http(http) = &entry.how
-            && http.headers.iter().any(|(_, value)| value.expose().contains(['$', '{']))
-        {
+        let notes = notes(source, host, &entry);
+        let is_untrusted = refusal.is_some_and(|refusal| refusal.reason == Reason::Untrusted);
+        found.candidates.push(Candidate {
+            name: entry.name,
+            client: file.client,
+            scope,
+            path: file.path.clone(),
+            project: project.cloned(),
+            below,
+            is_part,
+            is_untrusted,
+            limit: entry.limit.or(host.limit),
+            resolved,
+            notes,
+        });
+    }
+}
+
+/// What is to be said of an entry at its place.
+fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
+    let client = source.file.client;
+    let mut notes = Vec::new();
+    if !client.variables.is_known {
+        notes.push("whether this client expands variables is not verified; none are expanded".to_owned());
+    }
+    if source.document.relaxed && !client.comments {
+        notes.push(format!("the file has comments or trailing commas, which {} may refuse", client.title));
+    }
+    if let How::Http(http) = &entry.how {
+        if http.headers.iter().any(|(_, value)| value.expose().contains(['$', '{'])) {
             notes.extend(client.header_note.map(str::to_owned));
         }
-        notes.extend(unset_variables(&entry, search.surroundings));
-        notes.extend(entry.notes);
-        let (path, project) = (source.place.path.clone(), project.cloned());
-        found.candidates.push(Candidate { name: entry.name, client, scope, path, project, resolved, notes });
+        notes.extend(host.login_note(entry, http));
     }
+    notes.extend(unset_variables(entry, host.surroundings));
+    notes.extend(entry.notes.iter().cloned());
+    notes
 }
 
 /// A name becomes a label value of several series.
@@ -144,9 +177,9 @@ fn unusable_name(name: &str) -> Option<&'static str> {
 }
 
 /// Of a file whose author nobody has vouched for, no more servers than a person would read through.
-fn bounded(source: &Source, mut entries: Vec<Entry>, warnings: &mut Vec<String>) -> Vec<Entry> {
-    if source.gate.is_some() && entries.len() > MAX_UNTRUSTED {
-        let (shown, count) = (source.place.path.display(), entries.len());
+fn bounded(source: &Source, mut entries: Vec<Layered>, warnings: &mut Vec<String>) -> Vec<Layered> {
+    if source.refusal.is_some() && entries.len() > MAX_UNTRUSTED {
+        let (shown, count) = (source.file.path.display(), entries.len());
         warnings.push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));
         entries.truncate(MAX_UNTRUSTED);
     }

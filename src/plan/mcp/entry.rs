@@ -3,6 +3,7 @@
 //! Arguments, variables, URLs and headers may hold tokens even as written, so they are secrets from here on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::model::mcp::HttpTransport;
 use crate::model::reason::Reason;
@@ -17,6 +18,12 @@ pub(super) struct Entry {
     pub(super) how: How,
     /// Set when the config switches it off: by what.
     pub(super) off: Option<String>,
+    /// Set when the client refuses the entry as it is written.
+    pub(super) is_refused: bool,
+    /// How long the client waits for the server to start.
+    pub(super) limit: Option<Duration>,
+    /// A command that the client runs to make headers.
+    pub(super) helper: Option<String>,
     /// Things `list` should say about this entry.
     pub(super) notes: Vec<String>,
 }
@@ -66,12 +73,13 @@ pub(super) struct Http {
     /// Headers with their values.
     pub(super) headers: Vec<(String, Secret)>,
     /// Headers whose values are in environment variables: header, text in front of the value, variable.
-    pub(super) env_headers: Vec<(String, &'static str, String)>,
+    pub(super) env_headers: Vec<(String, String, String)>,
 }
 
 impl Entry {
     /// An entry with nothing odd about it.
     pub(super) fn new(name: &str, how: How) -> Self {
-        Entry { name: name.to_owned(), how, off: None, notes: Vec::new() }
+        let (off, limit, helper) = (None, None, None);
+        Entry { name: name.to_owned(), how, off, is_refused: false, limit, helper, notes: Vec::new() }
     }
 }

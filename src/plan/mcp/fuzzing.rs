@@ -10,8 +10,8 @@ use super::clients::{CLIENTS, GENERIC, Scope};
 use super::discover::{self, Search};
 use super::document;
 use super::merge;
-use super::places::Place;
-use super::sources::Source;
+use super::places::ListFile;
+use super::sources::{Source, syntax_of};
 use super::trust::TrustStore;
 use crate::clock::Deadline;
 use crate::model::mcp::Reach;
@@ -28,7 +28,8 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
         return;
     }
     let client = CLIENTS.get(client % (CLIENTS.len() + 1)).unwrap_or(&GENERIC);
-    let document = match document::parse(bytes, client.syntax) {
+    let path = client.files.first().map_or("file.json", |file| file.location.path);
+    let document = match document::parse(bytes, syntax_of(Path::new(path))) {
         Ok(document) => document,
         Err(error) => {
             // What is missing at the very end may be told as the line after the last.
@@ -52,20 +53,26 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
         trusted: &TrustStore::default(),
         ca_file: None,
     };
-    for gate in [None, Some(Failure::new(Reason::Untrusted, "nobody has allowed it"))] {
-        let gated = gate.is_some();
+    for refusal in [None, Some(Failure::new(Reason::Untrusted, "nobody has allowed it"))] {
+        let refused = refusal.is_some();
         let source = Source {
-            place: Place { client, scope: Scope::User, path: PathBuf::from("/nowhere/file"), project: None },
+            file: ListFile {
+                client,
+                scope: Scope::User,
+                path: PathBuf::from("/nowhere/file"),
+                project: None,
+                plugin: None,
+            },
             canonical: PathBuf::from("/nowhere/file"),
             document: document.clone(),
-            gate,
-            switched_off: Vec::new(),
+            refusal,
+            lists: Vec::new(),
         };
-        candidates(&search, source, gated);
+        candidates(&search, source, refused);
     }
 }
 
-fn candidates(search: &Search<'_>, source: Source, gated: bool) {
+fn candidates(search: &Search<'_>, source: Source, refused: bool) {
     let deadline = Deadline::after(Duration::from_secs(20));
     let found = discover::servers(search, &[source], Vec::new(), deadline);
     for warning in &found.warnings {
@@ -82,7 +89,7 @@ fn candidates(search: &Search<'_>, source: Source, gated: bool) {
         assert!(!server.origins.is_empty() && server.origins.iter().all(|o| o.path == Path::new("/nowhere/file")));
         match &server.reach {
             Reach::Unreachable(failure) => assert!(!failure.detail.contains(CANARY), "{failure:?}"),
-            reach => assert!(!gated, "{reach:?} is reached unasked"),
+            reach => assert!(!refused, "{reach:?} is reached unasked"),
         }
         // The program is shown on purpose, what it is given is not.
         if let Reach::Stdio(stdio) = &server.reach {

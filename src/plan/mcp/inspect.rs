@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::clients::{Base, Client, Shape, by_path};
+use super::clients::{Base, Client, by_path};
 use super::document;
 use super::entry::{Entry, How};
 use super::places;
 use super::readers;
-use super::sources::is_inside;
+use super::sources::{is_inside, syntax_of};
 use super::trust;
 use crate::fs::access;
 use crate::plan::surroundings::Surroundings;
@@ -59,13 +59,9 @@ pub fn inspect(path: &Path, surroundings: &Surroundings) -> Result<Inspection, S
     if let Some(exposure) = access::exposure(&absolute, &file).map_err(|e| format!("{shown}: {e}"))? {
         return Err(format!("{shown}: others could change it after you have allowed it: {exposure}"));
     }
-    let document = document::parse(&bytes, client.syntax)
+    let document = document::parse(&bytes, syntax_of(&absolute))
         .map_err(|e| format!("{shown}:{}:{}: {}", e.line, e.column, e.message))?;
-    let keys = match &client.shape {
-        Shape::ClaudeCode => &readers::COMMON,
-        Shape::Servers(keys) | Shape::Gemini(keys) => keys,
-    };
-    let entries = readers::servers(&document.root, keys).map_err(|why| format!("{shown}: {why}"))?;
+    let entries = readers::servers(&document.root, &client.keys).map_err(|why| format!("{shown}: {why}"))?;
     let servers = entries.iter().map(shown_server).collect();
     Ok(Inspection { canonical, digest: trust::digest(&bytes), client: client.title, servers })
 }
@@ -78,13 +74,16 @@ fn project_client(path: &Path, canonical: &Path, surroundings: &Surroundings) ->
     }
     let client = by_path(path);
     let place = client.and_then(|client| {
-        client.files.iter().find(|file| matches!(file.base, Base::Project) && path.ends_with(file.path))
+        client
+            .files
+            .iter()
+            .find(|file| matches!(file.location.base, Base::Project) && file.location.depth_in(path).is_some())
     });
     let (Some(client), Some(place)) = (client, place) else {
         return Err("no client reads a file of this name from a project (as .mcp.json or .cursor/mcp.json); \
              to have its servers checked, name it in `mcp.config_files` of lab-probe's configuration");
     };
-    let project = path.ancestors().nth(Path::new(place.path).components().count());
+    let project = path.ancestors().nth(place.location.depth_in(path).unwrap_or(1));
     if project.is_some_and(|project| is_inside(canonical, project)) {
         Ok(client)
     } else {
@@ -117,6 +116,7 @@ fn shown_server(entry: &Entry) -> ShownServer {
         }
         How::Broken { detail, .. } => detail.clone(),
     };
+    details.extend(entry.helper.iter().map(|helper| format!("the client runs `{}` for headers", script_words(helper))));
     details.extend(entry.off.iter().map(|off| format!("switched off: {off}")));
     ShownServer { name: entry.name.clone(), what, details }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::clients::{Client, Scope};
 use super::places::Project;
@@ -28,6 +29,14 @@ pub(super) struct Candidate {
     pub(super) path: PathBuf,
     /// The project it is for, if any.
     pub(super) project: Option<Project>,
+    /// Files below that were merged into it.
+    pub(super) below: Vec<(Scope, PathBuf)>,
+    /// Whether it only completes or changes what these define.
+    pub(super) is_part: bool,
+    /// Whether nobody has allowed its file, whatever else keeps it from being asked.
+    pub(super) is_untrusted: bool,
+    /// How long its client waits for it to start.
+    pub(super) limit: Option<Duration>,
     /// How to reach it, and what makes it the same as another.
     pub(super) resolved: Resolved,
     /// Things to say about it.
@@ -43,38 +52,93 @@ pub(super) struct Named {
     pub(super) reach: Reach,
     /// Where it was found, the place it is reached by first.
     pub(super) origins: Vec<Origin>,
+    /// How long the most patient of its clients waits for it to start.
+    pub(super) limit: Option<Duration>,
+    /// Whether it is found only from the current directory.
+    pub(super) only_here: bool,
+}
+
+impl Named {
+    /// A server that lab-probe's own configuration names.
+    pub(super) fn own(name: &str, reach: Reach, origin: Origin) -> Self {
+        Named { name: name.to_owned(), reach, origins: vec![origin], limit: None, only_here: false }
+    }
 }
 
 /// Gives every candidate its target. `taken` are names that lab-probe's own configuration has given away: what was
 /// discovered under one of them comes back as origins to list beside it.
 pub(super) fn merge(
-    mut candidates: Vec<Candidate>,
+    candidates: Vec<Candidate>,
     taken: &BTreeSet<String>,
 ) -> (Vec<Named>, BTreeMap<String, Vec<Origin>>) {
+    let (mut candidates, mut parts) = absorb(candidates);
     // Within one rank the order of reading holds: the table of clients, then the projects.
     candidates.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| rank(a).cmp(&rank(b))));
-    let mut used: BTreeSet<String> = candidates.iter().map(|c| c.name.clone()).chain(taken.iter().cloned()).collect();
-    let mut named = Vec::new();
     let mut replaced: BTreeMap<String, Vec<Origin>> = BTreeMap::new();
+    let mut servers = Vec::new();
     for group in candidates.chunk_by(|a, b| a.name == b.name) {
         let name = &group[0].name;
         if taken.contains(name) {
             let note = "replaced by lab-probe's own configuration";
             replaced.insert(name.clone(), group.iter().map(|c| origin(c, name, Some(note))).collect());
-            continue;
+        } else {
+            servers.extend(same_servers(group).into_iter().enumerate());
         }
-        for (rank, members) in same_servers(group).into_iter().enumerate() {
-            let name = if rank == 0 { name.clone() } else { told_apart(members[0], &mut used) };
-            named.push(target(name, &members));
-        }
+    }
+    // What is found only from here takes no name that another would have elsewhere.
+    let is_only_here = |members: &[&Candidate]| members.iter().all(|member| member.is_only_here());
+    servers.sort_by_key(|(_, members)| is_only_here(members));
+    let plain = candidates.iter().filter(|c| !c.is_only_here()).map(|c| c.name.clone());
+    let mut used: BTreeSet<String> = plain.chain(taken.iter().cloned()).collect();
+    let mut named = Vec::new();
+    for (rank, members) in servers {
+        let name = &members[0].name;
+        let is_free = rank == 0 && (!is_only_here(&members) || used.insert(name.clone()));
+        let name = if is_free { name.clone() } else { told_apart(members[0], &mut used) };
+        let extra = parts.remove(&(members[0].client.name, members[0].name.clone()));
+        let mut server = target(name, &members);
+        server.origins.extend(extra.unwrap_or_default());
+        named.push(server);
     }
     (named, replaced)
 }
 
-/// The order among servers of one name. One that nobody has allowed goes behind those that are: a cloned repository
-/// does not take over the name of a server that is in use.
-fn rank(candidate: &Candidate) -> (bool, Scope) {
-    (refused(candidate) == Some(Reason::Untrusted), candidate.scope)
+/// Places of parts that make no server, by the client and the name they are for.
+type Parts = BTreeMap<(&'static str, String), Vec<Origin>>;
+
+/// Puts parts together with what they complete: an allowed part stands for both; any other is only listed beside it.
+/// What the current directory adds changes nothing of what is found elsewhere.
+fn absorb(mut candidates: Vec<Candidate>) -> (Vec<Candidate>, Parts) {
+    let mut parts = Parts::new();
+    let is_added = |c: &Candidate| c.is_part && c.project.is_some();
+    let absorbed: BTreeSet<(&str, String)> = candidates
+        .iter()
+        .filter(|c| is_added(c) && !c.is_untrusted && !c.is_only_here())
+        .map(|c| (c.client.name, c.name.clone()))
+        .collect();
+    candidates.retain(|candidate| {
+        let key = (candidate.client.name, candidate.name.clone());
+        if is_added(candidate) && candidate.is_untrusted {
+            let note = "untrusted: what it changes of this server is not followed";
+            parts.entry(key).or_default().push(origin(candidate, &candidate.name, Some(note)));
+            return false;
+        }
+        !(candidate.scope.is_everywhere() && absorbed.contains(&key))
+    });
+    (candidates, parts)
+}
+
+impl Candidate {
+    fn is_only_here(&self) -> bool {
+        self.project.as_ref().is_some_and(|project| project.only_here)
+    }
+}
+
+/// The order among servers of one name. One that nobody has allowed goes behind those that are, whatever else is said
+/// of it: a cloned repository does not take over the name of a server that is in use. So does one that is found only
+/// from the current directory: names do not depend on where somebody stands.
+fn rank(candidate: &Candidate) -> (bool, bool, Scope) {
+    (candidate.is_untrusted, candidate.is_only_here(), candidate.scope)
 }
 
 fn refused(candidate: &Candidate) -> Option<Reason> {
@@ -106,8 +170,7 @@ fn same_servers(group: &[Candidate]) -> Vec<Vec<&Candidate>> {
 /// Whether `winner` keeps its client from ever using `loser`: of a client's files that hold everywhere, the first one
 /// with the name counts.
 fn overrides(winner: &Candidate, loser: &Candidate) -> bool {
-    let everywhere = |scope| matches!(scope, Scope::Managed | Scope::User | Scope::Defaults);
-    std::ptr::eq(winner.client, loser.client) && everywhere(winner.scope) && everywhere(loser.scope)
+    std::ptr::eq(winner.client, loser.client) && winner.scope.is_everywhere() && loser.scope.is_everywhere()
 }
 
 fn is_without_server(candidate: &Candidate) -> bool {
@@ -119,21 +182,29 @@ fn is_without_server(candidate: &Candidate) -> bool {
 /// another place allows it.
 fn target(name: String, members: &[&Candidate]) -> Named {
     let identity = &members[0].resolved.identity;
-    let usable = members
-        .iter()
-        .position(|c| c.resolved.identity == *identity && !matches!(c.resolved.reach, Reach::Unreachable(_)));
+    let only_here = members.iter().all(|member| member.is_only_here());
+    let counts = |c: &Candidate| c.resolved.identity == *identity && (only_here || !c.is_only_here());
+    let usable = members.iter().position(|c| counts(c) && !matches!(c.resolved.reach, Reach::Unreachable(_)));
+    let limit = members.iter().filter(|c| counts(c)).filter_map(|c| c.limit).max();
     let first = usable.unwrap_or(0);
     let mut ordered = vec![members[first]];
     ordered.extend(members.iter().enumerate().filter(|(index, _)| *index != first).map(|(_, member)| *member));
     let origins = ordered
         .iter()
-        .map(|member| {
+        .flat_map(|member| {
             let overridden =
                 (member.resolved.identity != *identity).then_some("overridden by another file of this client");
-            origin(member, &name, overridden.or(refusal(member, usable.is_some())))
+            let own = origin(member, &name, overridden.or(refusal(member, usable.is_some())));
+            let below = member.below.iter().map(|(scope, path)| Origin {
+                path: path.clone(),
+                scope: scope.as_str().to_owned(),
+                note: Some("the file above is merged over it".into()),
+                ..own.clone()
+            });
+            [own.clone()].into_iter().chain(below).collect::<Vec<_>>()
         })
         .collect();
-    Named { name, reach: members[first].resolved.reach.clone(), origins }
+    Named { name, reach: members[first].resolved.reach.clone(), origins, limit, only_here }
 }
 
 /// Why this place alone would not have had the server asked, where another place does.

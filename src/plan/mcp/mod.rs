@@ -8,19 +8,25 @@
 
 mod claude;
 mod clients;
+mod dialects;
 mod discover;
 mod document;
+mod dotenv;
 mod entry;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod gemini;
 pub mod inspect;
+mod keys;
+mod layers;
 mod merge;
 mod places;
+mod plugins;
 mod readers;
 mod resolve;
 mod scripts;
 mod sources;
+mod switches;
+mod table;
 pub mod trust;
 mod variables;
 
@@ -48,11 +54,11 @@ pub fn files(settings: &Settings, surroundings: &Surroundings, deadline: Deadlin
     }
     let projects = sources::projects(surroundings, repositories(settings), deadline, &mut Vec::new());
     let of_projects = projects.iter().flat_map(places::of_project);
-    let file = |place: places::Place| ClientFile {
-        source: place.client.name,
-        scope: place.scope.as_str(),
-        present: place.path.exists(),
-        path: place.path,
+    let file = |file: places::ListFile| ClientFile {
+        source: file.client.name,
+        scope: file.scope.as_str(),
+        present: file.path.exists() || (file.path.ends_with("*") && file.path.parent().is_some_and(Path::is_dir)),
+        path: file.path,
     };
     places::own(surroundings).into_iter().chain(of_projects).map(file).collect()
 }
@@ -62,7 +68,7 @@ pub fn is_found_from_anywhere(settings: &Settings, surroundings: &Surroundings, 
     let elsewhere = Surroundings { cwd: None, ..surroundings.clone() };
     let deadline = Deadline::after(settings.probe.deadline);
     let projects = sources::projects(&elsewhere, repositories(settings), deadline, &mut Vec::new());
-    let of_projects = projects.iter().flat_map(places::of_project).map(|place| place.path);
+    let of_projects = projects.iter().flat_map(places::of_project).map(|file| file.path);
     let mut files = of_projects.chain(settings.mcp.config_files.iter().cloned());
     files.any(|path| std::fs::canonicalize(path).is_ok_and(|path| path == canonical))
 }
@@ -73,7 +79,7 @@ fn repositories(settings: &Settings) -> &[PathBuf] {
 }
 
 /// A client that discovery knows, for documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownClient {
     /// `Origin::source`.
     pub name: &'static str,
@@ -82,7 +88,9 @@ pub struct KnownClient {
     /// The key at the top of its files under which the servers stand.
     pub list: &'static str,
     /// Which variables are expanded in its strings.
-    pub variables: &'static str,
+    pub variables: String,
+    /// Where that is written.
+    pub documented: &'static str,
 }
 
 /// Every client that is looked for, in the order of their table.
@@ -90,8 +98,9 @@ pub fn clients() -> impl Iterator<Item = KnownClient> {
     clients::CLIENTS.iter().map(|client| KnownClient {
         name: client.name,
         title: client.title,
-        list: client.keys().container,
+        list: client.keys.container[0],
         variables: client.variables.describe(),
+        documented: client.documented,
     })
 }
 
@@ -124,7 +133,8 @@ pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline
     let (named, mut replaced) = merge::merge(found.candidates, &taken);
     let mut servers = own;
     for server in named {
-        let (schedule, list_tools) = (mcp.schedule, mcp.list_tools);
+        let timeout = server.limit.unwrap_or(mcp.schedule.timeout);
+        let (schedule, list_tools) = (Schedule { timeout, ..mcp.schedule }, mcp.list_tools);
         servers.insert(server.name.clone(), Server { named: server, schedule, list_tools });
     }
     for (name, server) in &mut servers {
@@ -153,6 +163,7 @@ impl Server {
             probe: Probe::Mcp(target),
             schedule: self.schedule,
             origins: self.named.origins,
+            only_here: self.named.only_here,
         }
     }
 }
@@ -160,11 +171,8 @@ impl Server {
 /// `[[mcp.server]]`.
 fn by_hand(settings: &Settings) -> BTreeMap<String, Server> {
     let server = |server: &ServerSettings| {
-        let named = Named {
-            name: server.name.clone(),
-            reach: own_reach(server, settings.mcp.ca_file.as_ref()),
-            origins: vec![own_origin(settings)],
-        };
+        let reach = own_reach(server, settings.mcp.ca_file.as_ref());
+        let named = Named::own(&server.name, reach, own_origin(settings));
         (server.name.clone(), Server { named, schedule: server.schedule, list_tools: server.list_tools })
     };
     settings.mcp.servers.iter().map(server).collect()
@@ -181,7 +189,8 @@ fn own_reach(server: &ServerSettings, default_ca_file: Option<&PathBuf>) -> Reac
     match server.reach.clone() {
         ServerReach::Stdio { command, args, env, cwd } => Reach::Stdio(StdioServer { command, args, env, cwd }),
         ServerReach::Http { url, headers, transport, ca_file } => {
-            Reach::Http(HttpServer { url, transport, headers, ca_file: ca_file.or_else(|| default_ca_file.cloned()) })
+            let ca_file = ca_file.or_else(|| default_ca_file.cloned());
+            Reach::Http(HttpServer { url, transport, headers, ca_file, login: None })
         }
         ServerReach::Script { command, env, cwd } => Reach::Script(HealthScript { command, env, cwd }),
         ServerReach::Unreachable(failure) => Reach::Unreachable(failure),
@@ -203,7 +212,7 @@ fn scripts(
         .map(|script| {
             let note = Some("health script".to_owned());
             let origin = Origin { source: OWN.into(), path: script.path, scope: "config".into(), name: None, note };
-            let named = Named { name: script.name.clone(), reach: script.reach, origins: vec![origin] };
+            let named = Named::own(&script.name, script.reach, origin);
             (script.name, Server { named, schedule, list_tools })
         })
         .collect()
@@ -216,8 +225,8 @@ fn expect(settings: &Settings, servers: &mut BTreeMap<String, Server>) {
             continue;
         }
         let failure = Failure::new(Reason::NotConfigured, "expected, but named in no config");
-        let origins = vec![Origin { note: Some("only in `expected`".into()), ..own_origin(settings) }];
-        let named = Named { name: name.clone(), reach: Reach::Unreachable(failure), origins };
+        let origin = Origin { note: Some("only in `expected`".into()), ..own_origin(settings) };
+        let named = Named::own(name, Reach::Unreachable(failure), origin);
         let (schedule, list_tools) = (settings.mcp.schedule, settings.mcp.list_tools);
         servers.insert(name.clone(), Server { named, schedule, list_tools });
     }

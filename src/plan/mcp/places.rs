@@ -4,21 +4,34 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::clients::{Base, CLIENTS, Client, ClientFile, Scope};
+use super::clients::{Base, CLIENTS, Client, Location, Plugins, Scope};
 use crate::plan::surroundings::{Platform, Surroundings};
 use crate::plan::worktrees::layout::{self, Repository};
 
 /// A file that may hold a list of servers.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct ListFile {
     /// Whose it is.
     pub(super) client: &'static Client,
     /// Whose list.
     pub(super) scope: Scope,
-    /// The file, which need not exist.
+    /// The file, which need not exist. A last component `*` stands for every file of the directory.
     pub(super) path: PathBuf,
     /// The project it belongs to, for [`Scope::Project`].
     pub(super) project: Option<Project>,
+    /// The plugin it belongs to, for [`Scope::Plugin`].
+    pub(super) plugin: Option<Plugin>,
+}
+
+/// An installed plugin or extension.
+#[derive(Debug, Clone)]
+pub(super) struct Plugin {
+    /// Its directory.
+    pub(super) directory: PathBuf,
+    /// Its kind.
+    pub(super) kind: &'static Plugins,
+    /// Set when it is switched off: by what.
+    pub(super) off: Option<String>,
 }
 
 /// A directory whose files can come with a cloned repository.
@@ -28,60 +41,64 @@ pub(super) struct Project {
     pub(super) directory: PathBuf,
     /// What all worktrees of one repository have in common: its common git directory; else the directory.
     pub(super) repository: PathBuf,
+    /// Whether it is known only because it is the current directory, or its repository.
+    pub(super) only_here: bool,
 }
 
 /// The files of the user and the machine, each path once.
-pub(super) fn own(surroundings: &Surroundings) -> Vec<Place> {
+pub(super) fn own(surroundings: &Surroundings) -> Vec<ListFile> {
     let mut seen = BTreeSet::new();
-    let mut places = Vec::new();
+    let mut files = Vec::new();
     for client in CLIENTS {
         for file in client.files.iter().filter(|f| f.platform.is_none_or(|p| p == surroundings.platform)) {
-            if let Some(path) = resolve(file, surroundings)
+            if let Some(path) = locate(file.location, surroundings, None)
                 && seen.insert(path.clone())
             {
-                places.push(Place { client, scope: file.scope, path, project: None });
+                files.push(ListFile { client, scope: file.scope, path, project: None, plugin: None });
             }
         }
     }
-    places
+    files
 }
 
 /// The files of a project.
-pub(super) fn of_project(project: &Project) -> impl Iterator<Item = Place> {
+pub(super) fn of_project(project: &Project) -> impl Iterator<Item = ListFile> {
     CLIENTS.iter().flat_map(move |client| {
-        let files = client.files.iter().filter(|file| matches!(file.base, Base::Project));
-        files.map(move |file| Place {
+        let files = client.files.iter().filter(|file| matches!(file.location.base, Base::Project));
+        files.map(move |file| ListFile {
             client,
             scope: file.scope,
-            path: project.directory.join(file.path),
+            path: project.directory.join(file.location.path),
             project: Some(project.clone()),
+            plugin: None,
         })
     })
 }
 
-/// Where a file of the user or the machine is; `None` for a project's, and where there is no home.
-fn resolve(file: &ClientFile, surroundings: &Surroundings) -> Option<PathBuf> {
-    let home = surroundings.home.as_deref();
-    match file.base {
-        Base::Project => None,
-        Base::Root => Some(surroundings.root.join(file.path)),
-        Base::Home => Some(home?.join(file.path)),
+/// Where a file is; `None` for a project's without a project, and where there is no home.
+pub(super) fn locate(location: Location, surroundings: &Surroundings, project: Option<&Project>) -> Option<PathBuf> {
+    let (home, path) = (surroundings.home.as_deref(), location.path);
+    match location.base {
+        Base::Project => Some(project?.directory.join(path)),
+        Base::Root => Some(surroundings.root.join(path)),
+        Base::Home => Some(home?.join(path)),
         Base::Variable(variable, fallback) => {
-            Some(surroundings.path_var(variable).or_else(|| Some(home?.join(fallback)))?.join(file.path))
+            Some(surroundings.path_var(variable).or_else(|| Some(home?.join(fallback)))?.join(path))
         }
         Base::FileVariable(variable) => surroundings.path_var(variable),
+        Base::DataHome => xdg(surroundings, "XDG_DATA_HOME", ".local/share", path),
         Base::AppData if surroundings.platform == Platform::MacOs => {
-            Some(home?.join("Library/Application Support").join(file.path))
+            Some(home?.join("Library/Application Support").join(path))
         }
-        Base::AppData | Base::ConfigHome => config_home(surroundings, file.path),
+        Base::AppData | Base::ConfigHome => xdg(surroundings, "XDG_CONFIG_HOME", ".config", path),
     }
 }
 
-/// `$XDG_CONFIG_HOME`, but `~/.config` for a file that is only there: the variable may have been set for lab-probe
-/// alone, or only in login shells.
-fn config_home(surroundings: &Surroundings, below: &str) -> Option<PathBuf> {
-    let usual = surroundings.home.as_ref().map(|home| home.join(".config").join(below));
-    let moved = surroundings.path_var("XDG_CONFIG_HOME").map(|directory| directory.join(below));
+/// The directory that `variable` names, but the usual one in the home for a file that is only there: the variable may
+/// have been set for lab-probe alone, or only in login shells.
+fn xdg(surroundings: &Surroundings, variable: &str, usual: &str, below: &str) -> Option<PathBuf> {
+    let usual = surroundings.home.as_ref().map(|home| home.join(usual).join(below));
+    let moved = surroundings.path_var(variable).map(|directory| directory.join(below));
     match (moved, usual) {
         (Some(moved), Some(usual)) if !moved.exists() && usual.exists() => Some(usual),
         (Some(moved), _) => Some(moved),
@@ -125,23 +142,25 @@ impl Root {
     /// The projects there. The home is none unless it is a repository: what lies in it is the user's own.
     pub(super) fn projects(&self, home: Option<&Path>) -> Vec<Project> {
         match self {
-            Root::WorkingDirectory(cwd) => around(cwd, home),
+            Root::WorkingDirectory(cwd) => {
+                around(cwd, home).into_iter().map(|project| Project { only_here: true, ..project }).collect()
+            }
             Root::Repository(repository) => worktrees(repository),
         }
     }
 }
 
-/// The project at a directory.
+/// The project at a directory that is named somewhere.
 pub(super) fn project_at(directory: &Path) -> Project {
     let repository = layout::find(directory, false).map(|repository| repository.common_dir);
-    Project { directory: directory.to_owned(), repository: repository.unwrap_or_else(|_| directory.to_owned()) }
+    let repository = repository.unwrap_or_else(|_| directory.to_owned());
+    Project { directory: directory.to_owned(), repository, only_here: false }
 }
 
 /// The directory that a client's file belongs to: what remains when the client's part of the path is taken away.
 pub(super) fn directory_of(path: &Path, client: &Client) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let below = client.files.iter().filter(|file| !file.path.is_empty() && path.ends_with(file.path));
-    let depth = below.map(|file| Path::new(file.path).components().count()).max().unwrap_or(1);
+    let depth = client.files.iter().filter_map(|file| file.location.depth_in(&path)).max().unwrap_or(1);
     path.ancestors().nth(depth).unwrap_or(Path::new("/")).to_owned()
 }
 
@@ -153,6 +172,7 @@ fn around(cwd: &Path, home: Option<&Path>) -> Vec<Project> {
             let project = |directory: &Path| Project {
                 directory: directory.to_owned(),
                 repository: repository.common_dir.clone(),
+                only_here: false,
             };
             upwards.map(project).chain(worktrees_of(&repository)).collect()
         }
@@ -169,7 +189,7 @@ fn worktrees(directory: &Path) -> Vec<Project> {
 
 fn worktrees_of(repository: &Repository) -> impl Iterator<Item = Project> + use<> {
     let common_dir = repository.common_dir.clone();
-    let project = move |directory| Project { directory, repository: common_dir.clone() };
+    let project = move |directory| Project { directory, repository: common_dir.clone(), only_here: false };
     layout::worktrees(repository).into_iter().map(|worktree| worktree.path).map(project)
 }
 

@@ -4,113 +4,146 @@
 //! on a file for one bad entry: that entry becomes a server whose check says what is wrong with it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::entry::{Entry, How, Http, Stdio};
+use super::keys::{Keys, Preference, Unit, Untyped};
 use crate::model::mcp::HttpTransport;
 use crate::model::reason::Reason;
 use crate::redact::Secret;
 
-type Table = Map<String, Value>;
+pub(super) type Table = Map<String, Value>;
 
-/// The keys that differ between clients that otherwise use the same shape: a table of servers by name.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Keys {
-    /// The table's key at the top of the file.
-    pub(super) container: &'static str,
-    /// The program.
-    pub(super) command: &'static str,
-    /// Variables for the program.
-    pub(super) env: &'static str,
-    /// Variables whose values come from the client's environment, where set.
-    pub(super) env_names: Option<&'static str>,
-    /// The same, but the server cannot do without them.
-    pub(super) env_required: Option<&'static str>,
-    /// The URL, in the order in which they win, each with the transport it stands for.
-    pub(super) url: &'static [(&'static str, HttpTransport)],
-    /// Headers.
-    pub(super) headers: &'static str,
-    /// Headers whose values are in environment variables.
-    pub(super) env_headers: Option<&'static str>,
-    /// The environment variable with a bearer token.
-    pub(super) bearer_variable: Option<&'static str>,
-    /// Keys that make the client refuse the entry, each with what to use instead.
-    pub(super) refused: &'static [(&'static str, &'static str)],
-    /// Which key decides when an entry has both a program and a URL.
-    pub(super) preference: Preference,
-    /// What a plain URL without a `type` stands for.
-    pub(super) remote: HttpTransport,
-    /// What `type = "http"` stands for: some clients fall back to SSE even then.
-    pub(super) http: HttpTransport,
+/// The longest start limit that is believed: above it milliseconds have been taken for seconds.
+const MAX_LIMIT: Duration = Duration::from_secs(3600);
+
+/// What stands at a key; of a key with dots that is not there as it stands, what stands in the tables it names.
+pub(super) fn find<'v>(table: &'v Table, key: &str) -> Option<&'v Value> {
+    table.get(key).or_else(|| {
+        let (first, rest) = key.split_once('.')?;
+        find(table.get(first)?.as_object()?, rest)
+    })
 }
 
-/// Which key decides when an entry has both a program and a URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Preference {
-    /// `type`; without it the program.
-    Type,
-    /// The program, whatever `type` says.
-    Command,
-    /// The URL, whatever `type` says.
-    Url,
+fn first<'v>(table: &'v Table, keys: &[&str]) -> Option<&'v Value> {
+    keys.iter().find_map(|key| find(table, key)).filter(|value| !value.is_null())
 }
 
-/// The keys most clients share.
-pub(super) const COMMON: Keys = Keys {
-    container: "mcpServers",
-    command: "command",
-    env: "env",
-    env_names: None,
-    env_required: None,
-    url: &[("url", HttpTransport::Auto), ("serverUrl", HttpTransport::Auto)],
-    headers: "headers",
-    env_headers: None,
-    bearer_variable: None,
-    refused: &[],
-    preference: Preference::Type,
-    remote: HttpTransport::Auto,
-    http: HttpTransport::Http,
-};
-
-/// Reads the servers in the table `keys.container` of `root`.
+/// The servers of a file by name, as written, in the file's order.
 ///
 /// # Errors
-/// A sentence when the container is there and is no table.
+/// A sentence when the list is none, or does not stand where the client looks for it.
+pub(super) fn list(root: &Table, keys: &Keys) -> Result<Vec<(String, Value)>, String> {
+    let container = keys.container.iter().find_map(|key| Some((key, find(root, key)?)));
+    let entries = |table: &Table| table.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    match container {
+        Some((_, Value::Null)) => Ok(Vec::new()),
+        Some((_, Value::Object(table))) => Ok(entries(table)),
+        Some((_, Value::Array(items))) if items.iter().all(|item| name_of(item).is_some()) => {
+            Ok(items.iter().filter_map(|item| Some((name_of(item)?.to_owned(), item.clone()))).collect())
+        }
+        Some((key, _)) => Err(format!("{key:?} is no table of servers")),
+        None if !looks_flat(root) => Ok(Vec::new()),
+        None if keys.flat => Ok(entries(root)),
+        None => Err(format!(
+            "its servers stand at the top of the file; the client reads only those under `{}`",
+            keys.container[0]
+        )),
+    }
+}
+
+fn name_of(item: &Value) -> Option<&str> {
+    item.get("name").and_then(Value::as_str)
+}
+
+/// Whether everything at the top of a file is a server.
+pub(super) fn looks_flat(root: &Table) -> bool {
+    let is_server =
+        |value: &Value| ["command", "url", "httpUrl", "serverUrl"].iter().any(|key| value.get(key).is_some());
+    !root.is_empty() && root.values().all(is_server)
+}
+
+/// Whether an entry alone says how its server is reached. One that does not may be completed by another file.
+pub(super) fn is_complete(value: &Value, keys: &Keys) -> bool {
+    let Value::Object(table) = value else { return true };
+    first(table, keys.command).is_some() || keys.url.iter().any(|(key, _)| find(table, key).is_some())
+}
+
+/// Whether an entry only switches a server on or off.
+pub(super) fn is_switch(value: &Value) -> bool {
+    let keys: Vec<&String> = value.as_object().map(|table| table.keys().collect()).unwrap_or_default();
+    matches!(keys[..], [key] if key == "enabled" || key == "disabled")
+}
+
+/// Puts `over` on top of `under`: tables key by key, anything else as a whole.
+pub(super) fn merged(under: &Value, over: &Value) -> Value {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            let mut all = under.clone();
+            for (key, value) in over {
+                let value = under.get(key).map_or_else(|| value.clone(), |below| merged(below, value));
+                all.insert(key.clone(), value);
+            }
+            Value::Object(all)
+        }
+        _ => over.clone(),
+    }
+}
+
+/// Reads the servers of a file.
+///
+/// # Errors
+/// As [`list`].
 pub(super) fn servers(root: &Table, keys: &Keys) -> Result<Vec<Entry>, String> {
-    let Some(container) = root.get(keys.container) else { return Ok(Vec::new()) };
-    let table = match container {
-        Value::Null => return Ok(Vec::new()),
-        Value::Object(table) => table,
-        _ => return Err(format!("{:?} is no table of servers", keys.container)),
+    let list = list(root, keys)?;
+    let mut entries: Vec<Entry> = list.iter().filter_map(|(name, value)| server(name, value, keys)).collect();
+    note_refusal(&mut entries, keys);
+    Ok(entries)
+}
+
+/// Where one bad entry keeps the client from reading its file, that is said of the others.
+pub(super) fn note_refusal(entries: &mut [Entry], keys: &Keys) {
+    let refused = entries.iter().find(|entry| entry.is_refused).filter(|_| keys.refuses_file);
+    let Some(note) = refused.map(|bad| format!("the client reads nothing of this file because of {:?}", bad.name))
+    else {
+        return;
     };
-    Ok(table.iter().filter_map(|(name, value)| server(name, value, keys)).collect())
+    entries.iter_mut().filter(|entry| !entry.is_refused).for_each(|entry| entry.notes.push(note.clone()));
 }
 
 /// Reads one server; `None` for something that is no server of its own (a part built into the client).
-fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
-    let Value::Object(table) = value else {
+pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
+    let Value::Object(outer) = value else {
         return Some(Entry::new(name, broken(Reason::SpawnFailed, "the entry is no table")));
     };
-    let outer = table;
-    let table = unwrapped(table);
+    let table = unwrapped(outer);
     if is_built_in(table) {
         return None;
     }
-    let mut entry = Entry::new(name, how(table, keys));
+    let refusal = refusal(table, keys);
+    let mut entry = Entry::new(name, refusal.clone().unwrap_or_else(|| how(table, keys)));
+    entry.is_refused = refusal.is_some();
     entry.off = switched_off(outer).or_else(|| switched_off(table));
-    if keys.headers != "headers" && table.contains_key("headers") {
-        entry.notes.push(format!("the client ignores `headers`; it reads `{}`", keys.headers));
+    entry.limit = limit(outer, keys).or_else(|| limit(table, keys));
+    if !keys.headers.contains(&"headers") && table.contains_key("headers") {
+        entry.notes.push(format!("the client ignores `headers`; it reads `{}`", keys.headers[0]));
+    }
+    entry.helper = find(table, keys.helper).map(|helper| match helper {
+        Value::Array(words) => words.iter().filter_map(scalar).collect::<Vec<_>>().join(" "),
+        other => scalar(other).unwrap_or_default(),
+    });
+    if entry.helper.is_some() {
+        entry.notes.push(format!("headers come from `{}`, which lab-probe does not run", keys.helper));
     }
     Some(entry)
 }
 
-/// Older files of one client (Goose) keep the settings one level down, beside `enabled`.
+/// Some files keep the settings one level down, beside `enabled`: under `config` (older Goose) or `transport` (Cline).
 fn unwrapped(table: &Table) -> &Table {
-    match table.get("config") {
-        Some(Value::Object(inner)) if inner.contains_key("type") && !table.contains_key("type") => inner,
-        _ => table,
-    }
+    let inner = ["config", "transport"].iter().find_map(|key| table.get(*key)?.as_object());
+    inner.filter(|inner| inner.contains_key("type") && !table.contains_key("type")).unwrap_or(table)
 }
 
 /// Parts of the client itself that stand in the same list (Goose).
@@ -127,18 +160,39 @@ fn switched_off(table: &Table) -> Option<String> {
     }
 }
 
+/// The client's own start limit.
+fn limit(table: &Table, keys: &Keys) -> Option<Duration> {
+    let (value, unit) = keys.limit.iter().find_map(|(key, unit)| Some((find(table, key)?.as_f64()?, *unit)))?;
+    limit_of(value, unit)
+}
+
+/// A start limit, if it is one.
+pub(super) fn limit_of(value: f64, unit: Unit) -> Option<Duration> {
+    let seconds = if unit == Unit::Milliseconds { value / 1000.0 } else { value };
+    Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero()).map(|limit| limit.min(MAX_LIMIT))
+}
+
+/// Why the client would not take the entry.
+fn refusal(table: &Table, keys: &Keys) -> Option<How> {
+    let has = |key: &str| find(table, key).is_some_and(|value| !value.is_null());
+    let conflict = keys.conflicts.iter().filter(|(with, _)| with.is_empty() || has(with));
+    let (with, key) =
+        conflict.flat_map(|(with, keys)| keys.iter().map(move |key| (with, key))).find(|(_, key)| has(key))?;
+    let beside = if with.is_empty() { String::new() } else { format!(" beside `{with}`") };
+    let reason = if first(table, keys.command).is_some() { Reason::SpawnFailed } else { Reason::ConnectFailed };
+    Some(broken(reason, &format!("the client refuses `{key}`{beside}")))
+}
+
 fn how(table: &Table, keys: &Keys) -> How {
-    if let Some((key, instead)) = keys.refused.iter().find(|(key, _)| table.contains_key(*key)) {
-        return broken(Reason::ConnectFailed, &format!("the client refuses entries with `{key}`; it wants {instead}"));
-    }
-    let kind = match kind(table) {
+    let (written, kind) = kind(table);
+    let kind = match kind {
         Ok(kind) => kind,
         Err(other) => {
             return broken(Reason::ConnectFailed, &format!("{other:?} is no transport lab-probe knows"));
         }
     };
-    let url = keys.url.iter().find_map(|(key, transport)| Some((text(table, key)?, *transport)));
-    let has_command = table.get(keys.command).is_some_and(|command| !command.is_null());
+    let url = keys.url.iter().find_map(|(key, transport)| Some((find(table, key)?.as_str()?.to_owned(), *transport)));
+    let has_command = first(table, keys.command).is_some();
     let use_command = match (has_command, &url) {
         (true, None) => true,
         (false, _) => false,
@@ -150,6 +204,13 @@ fn how(table: &Table, keys: &Keys) -> How {
     };
     match (use_command, url, kind) {
         (true, _, _) => stdio(table, keys),
+        (false, Some(_), None) if !written && keys.untyped == Untyped::Dropped => broken(
+            Reason::NotConfigured,
+            "the client drops an entry with a URL and no `type`; add `\"type\": \"http\"`",
+        ),
+        (false, Some(_), None) if !written && keys.untyped == Untyped::Refused => {
+            broken(Reason::ConnectFailed, "the client refuses an entry with a URL and no `type`")
+        }
         (false, Some((url, transport)), kind) => http(table, keys, url, transport, kind),
         (false, None, Some(Kind::Http(_))) => broken(Reason::ConnectFailed, "the entry has no URL"),
         (false, None, _) if only_settings(table) => broken(
@@ -172,43 +233,54 @@ enum Kind {
     Http(HttpTransport),
 }
 
-fn kind(table: &Table) -> Result<Option<Kind>, String> {
+/// Whether the entry has a type, and which.
+fn kind(table: &Table) -> (bool, Result<Option<Kind>, String>) {
     let Some(written) = ["type", "transport", "transportType"].iter().find_map(|key| text(table, key)) else {
-        return Ok(None);
+        return (false, Ok(None));
     };
     let plain: String = written.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    match plain.as_str() {
+    let kind = match plain.as_str() {
         "stdio" | "local" => Ok(Some(Kind::Stdio)),
         "http" | "https" | "streamablehttp" => Ok(Some(Kind::Http(HttpTransport::Http))),
         "sse" => Ok(Some(Kind::Http(HttpTransport::Sse))),
         "remote" | "" => Ok(None),
         _ => Err(written),
-    }
+    };
+    (true, kind)
 }
 
 fn stdio(table: &Table, keys: &Keys) -> How {
-    let mut stdio = Stdio { env: secret_map(table.get(keys.env)), ..Stdio::default() };
-    match table.get(keys.command) {
-        Some(Value::String(command)) => stdio.command = command.clone(),
-        // opencode: program and arguments in one list.
-        Some(Value::Array(items)) => {
-            let mut words = items.iter().filter_map(scalar);
-            stdio.command = words.next().unwrap_or_default();
-            stdio.args = words.map(Secret::new).collect();
+    let mut stdio = Stdio { env: secret_map(first(table, keys.env)), ..Stdio::default() };
+    let words = match first(table, keys.command) {
+        Some(Value::String(command)) if keys.splits_command && command.contains(char::is_whitespace) => {
+            shlex::split(command)
         }
+        Some(Value::String(command)) => Some(vec![command.clone()]),
+        // opencode: program and arguments in one list.
+        Some(Value::Array(items)) => items.iter().map(scalar).collect(),
         // Zed before 2025: a table of its own.
         Some(Value::Object(inner)) => {
-            stdio.command = text(inner, "path").unwrap_or_default();
-            stdio.args = secrets(inner.get("args"));
             stdio.env.extend(secret_map(inner.get("env")));
+            text(inner, "path").into_iter().chain(strings(inner.get("args"))).map(Some).collect()
         }
-        _ => {}
-    }
+        _ => None,
+    };
+    // Anything else in place of an argument: what would be started is not what the client starts.
+    let arguments = match table.get("args") {
+        None | Some(Value::Null) => Some(Vec::new()),
+        Some(Value::Array(items)) => items.iter().map(scalar).collect(),
+        Some(_) => None,
+    };
+    let (Some(words), Some(arguments)) = (words, arguments) else {
+        return broken(Reason::SpawnFailed, "its command or `args` is no list of words; nothing is started");
+    };
+    let mut words = words.into_iter();
+    stdio.command = words.next().unwrap_or_default();
     if stdio.command.trim().is_empty() {
         return broken(Reason::CommandNotFound, "the entry's command is empty");
     }
-    stdio.args.extend(secrets(table.get("args")));
-    stdio.cwd = text(table, "cwd").filter(|cwd| !cwd.is_empty());
+    stdio.args = words.chain(arguments).map(Secret::new).collect();
+    stdio.cwd = first(table, keys.cwd).and_then(scalar).filter(|cwd| !cwd.is_empty());
     stdio.env_file = text(table, "envFile").filter(|file| !file.is_empty());
     stdio.inherit = keys.env_names.map(|key| variable_names(table.get(key))).unwrap_or_default();
     stdio.require = keys.env_required.map(|key| variable_names(table.get(key))).unwrap_or_default();
@@ -225,12 +297,16 @@ fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind:
         (HttpTransport::Auto, _) => keys.remote,
     };
     let named = keys.env_headers.and_then(|key| table.get(key)).and_then(Value::as_object);
-    let variable = |(header, name): (&String, &Value)| Some((header.clone(), "", name.as_str()?.to_owned()));
+    let variable = |(header, name): (&String, &Value)| Some((header.clone(), String::new(), name.as_str()?.to_owned()));
     let mut env_headers: Vec<_> = named.into_iter().flatten().filter_map(variable).collect();
-    if let Some(variable) = keys.bearer_variable.and_then(|key| text(table, key)) {
-        env_headers.push(("Authorization".into(), "Bearer ", variable));
+    if let Some(variable) = first(table, keys.bearer_variable).and_then(scalar).filter(|name| !name.is_empty()) {
+        // Mistral Vibe: another header, and another text around the token.
+        let either = |key: &str| find(table, key).or_else(|| find(table, &format!("auth.{key}"))).and_then(scalar);
+        let header = either("api_key_header").unwrap_or_else(|| "Authorization".into());
+        let format = either("api_key_format").unwrap_or_else(|| "Bearer {token}".into());
+        env_headers.push((header, format.split('{').next().unwrap_or_default().to_owned(), variable));
     }
-    let headers = secret_map(table.get(keys.headers)).into_iter().collect();
+    let headers = secret_map(first(table, keys.headers)).into_iter().collect();
     How::Http(Http { url: Secret::new(url), transport, headers, env_headers })
 }
 
@@ -256,10 +332,6 @@ pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
     value.and_then(Value::as_array).map(|items| items.iter().filter_map(scalar).collect()).unwrap_or_default()
 }
 
-fn secrets(value: Option<&Value>) -> Vec<Secret> {
-    strings(value).into_iter().map(Secret::new).collect()
-}
-
 fn secret_map(value: Option<&Value>) -> BTreeMap<String, Secret> {
     let table = value.and_then(Value::as_object);
     table.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), Secret::new(scalar(value)?)))).collect()
@@ -275,92 +347,4 @@ fn variable_names(value: Option<&Value>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn one(value: &Value, keys: &Keys) -> Entry {
-        let Value::Object(root) = json!({ keys.container: { "a": value } }) else { panic!("a table") };
-        servers(&root, keys).expect("a table").pop().expect("an entry")
-    }
-
-    fn broken_reason(value: Value) -> Option<Reason> {
-        match one(&value, &COMMON).how {
-            How::Broken { reason, .. } => Some(reason),
-            _ => None,
-        }
-    }
-
-    fn transport(value: Value) -> HttpTransport {
-        match one(&value, &COMMON).how {
-            How::Http(http) => http.transport,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_transport_goes_by_many_names() {
-        for name in ["http", "HTTP", "streamable-http", "streamableHttp", "streamable_http"] {
-            assert_eq!(transport(json!({"type": name, "url": "http://h/"})), HttpTransport::Http, "{name}");
-        }
-        for key in ["type", "transport", "transportType"] {
-            assert_eq!(transport(json!({key: "sse", "url": "http://h/"})), HttpTransport::Sse, "{key}");
-        }
-        assert_eq!(transport(json!({"type": "remote", "url": "http://h/"})), HttpTransport::Auto);
-        assert_eq!(transport(json!({"type": "http", "command": "x", "url": "http://h/"})), HttpTransport::Http);
-        for name in ["stdio", "local"] {
-            let entry = one(&json!({"type": name, "command": "x", "url": "http://h/"}), &COMMON);
-            assert!(matches!(entry.how, How::Stdio(_)), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_entry_that_names_no_server_says_what_is_wrong_with_it() {
-        for (value, reason) in [
-            (json!("text"), Reason::SpawnFailed),
-            (json!(null), Reason::SpawnFailed),
-            (json!({}), Reason::SpawnFailed),
-            (json!({"command": ""}), Reason::CommandNotFound),
-            (json!({"command": []}), Reason::CommandNotFound),
-            (json!({"command": 5}), Reason::CommandNotFound),
-            (json!({"type": "http"}), Reason::ConnectFailed),
-            (json!({"type": "telepathy", "url": "http://h/"}), Reason::ConnectFailed),
-            (json!({"settings": {}}), Reason::NotConfigured),
-        ] {
-            assert_eq!(broken_reason(value.clone()), Some(reason), "{value}");
-        }
-    }
-
-    #[test]
-    fn numbers_and_truth_values_are_taken_as_text_and_other_values_left_out() {
-        let value =
-            json!({"command": "x", "args": [1, true, null, ["y"], "z"], "env": {"N": 8080, "B": false, "O": {}}});
-        let How::Stdio(stdio) = one(&value, &COMMON).how else { panic!("a program") };
-        assert_eq!(stdio.args.iter().map(Secret::expose).collect::<Vec<_>>(), ["1", "true", "z"]);
-        let env: Vec<(&str, &str)> = stdio.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
-        assert_eq!(env, [("B", "false"), ("N", "8080")]);
-    }
-
-    #[test]
-    fn either_way_of_switching_off_counts_also_one_level_up() {
-        for value in [
-            json!({"command": "x", "disabled": true}),
-            json!({"command": "x", "enabled": false}),
-            json!({"enabled": false, "config": {"type": "stdio", "command": "x"}}),
-        ] {
-            assert!(one(&value, &COMMON).off.is_some(), "{value}");
-        }
-        for value in [json!({"command": "x", "disabled": false}), json!({"command": "x", "enabled": "no"})] {
-            assert_eq!(one(&value, &COMMON).off, None, "{value}");
-        }
-    }
-
-    #[test]
-    fn a_list_in_place_of_the_table_is_an_error_and_a_missing_one_is_none() {
-        let root = |value: Value| value.as_object().cloned().expect("a table");
-        assert_eq!(servers(&root(json!({})), &COMMON), Ok(Vec::new()));
-        assert_eq!(servers(&root(json!({"mcpServers": null})), &COMMON), Ok(Vec::new()));
-        assert!(servers(&root(json!({"mcpServers": []})), &COMMON).is_err());
-    }
-}
+mod tests;

@@ -1,38 +1,107 @@
 //! From an entry as written to a server that can be asked: variables expanded by the client's rule, paths made
 //! absolute, URLs and headers checked. What stands in the way becomes that server's failure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use serde_json::Value;
 use url::Url;
 
-use super::clients::Client;
+use super::clients::{Client, Login};
+use super::dotenv::dotenv;
 use super::entry::{Entry, How, Http, Stdio};
-use super::places::Project;
+use super::keys::Unit;
+use super::places::{self, Plugin, Project};
 use super::variables::{self, Context, Field, Unresolved};
+use super::{readers, switches};
 use crate::model::mcp::{HttpServer, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
 use crate::plan::surroundings::Surroundings;
 use crate::redact::Secret;
 
-/// The most that is read of an environment file.
+/// The most that is read of an environment file, or of a client's record of logins.
 const ENV_FILE_LIMIT: u64 = 1 << 20;
+
+/// What holds for all servers of a client.
+#[derive(Debug)]
+pub(super) struct Host<'a> {
+    /// The client.
+    pub(super) client: &'static Client,
+    /// Environment and home.
+    pub(super) surroundings: &'a Surroundings,
+    /// How long the client waits for any server to start, where the user has set that.
+    pub(super) limit: Option<Duration>,
+    /// Certificates trusted besides the system's.
+    ca_file: Option<PathBuf>,
+    /// The names of the servers that the client is logged in to.
+    logins: BTreeSet<String>,
+}
+
+impl<'a> Host<'a> {
+    /// What the environment and the client's own settings say.
+    pub(super) fn new(client: &'static Client, surroundings: &'a Surroundings, ca_file: Option<&Path>) -> Self {
+        let settings = client.environment.and_then(|file| places::locate(file, surroundings, None));
+        let settings = settings.and_then(|path| switches::settings(&path).ok().flatten()).unwrap_or_default();
+        let variable = |name: &str| {
+            let own = readers::find(&settings, "env").and_then(|env| env.get(name)?.as_str());
+            own.or_else(|| surroundings.var(name)).map(str::to_owned)
+        };
+        let limit = client.limit_variable.and_then(variable).and_then(|text| text.trim().parse().ok());
+        let extra_ca = || variable("NODE_EXTRA_CA_CERTS").filter(|_| client.is_node).map(PathBuf::from);
+        let records = client.login.as_ref().and_then(|login| login.records);
+        let records = records.and_then(|(file, key)| Some((places::locate(file, surroundings, None)?, key)));
+        Host {
+            client,
+            surroundings,
+            limit: limit.and_then(|limit| readers::limit_of(limit, Unit::Milliseconds)),
+            ca_file: ca_file.map(Path::to_owned).or_else(extra_ca).filter(|path| path.is_absolute()),
+            logins: records.map(|(path, key)| logins(&path, key)).unwrap_or_default(),
+        }
+    }
+
+    /// What is known of the client's own login to a server that no credential is configured for.
+    pub(super) fn login_note(&self, entry: &Entry, http: &Http) -> Option<String> {
+        let is_open = http.headers.is_empty() && http.env_headers.is_empty();
+        let is_known = is_open && self.logins.contains(&entry.name);
+        is_known.then(|| format!("{} holds a login for it, which lab-probe does not use", self.client.title))
+    }
+
+    /// How the user logs in to a server.
+    fn login_hint(&self, name: &str) -> Option<String> {
+        self.client.login.as_ref().map(|Login { command, .. }| command.replace("NAME", name))
+    }
+}
+
+/// The names in a client's record of logins. The tokens in it are read over and not kept.
+fn logins(path: &Path, key: &str) -> BTreeSet<String> {
+    let bytes = crate::fs::read_capped(path, ENV_FILE_LIMIT).unwrap_or_default();
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Array(records)) => {
+            records.iter().filter_map(|record| Some(record.get(key)?.as_str()?.to_owned())).collect()
+        }
+        Ok(Value::Object(root)) => {
+            let records = if key.is_empty() { Some(&root) } else { root.get(key).and_then(Value::as_object) };
+            let name = |key: &String| key.split('|').next().unwrap_or_default().to_owned();
+            records.into_iter().flat_map(|records| records.keys().map(name)).collect()
+        }
+        _ => BTreeSet::new(),
+    }
+}
 
 /// What an entry is resolved against.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scene<'a> {
-    /// Whose entry it is.
-    pub(super) client: &'static Client,
-    /// Environment and home.
-    pub(super) surroundings: &'a Surroundings,
+    /// Whose entry it is, and what holds for all of them.
+    pub(super) host: &'a Host<'a>,
     /// The file it stands in.
     pub(super) file: &'a Path,
     /// The project it belongs to, if any: where its server is started, and what `${workspaceFolder}` means.
     pub(super) project: Option<&'a Project>,
+    /// The plugin it comes from, if any.
+    pub(super) plugin: Option<&'a Plugin>,
     /// Why none of this file's servers may be started, if so. Nothing but the file itself is read then.
-    pub(super) gate: Option<&'a Failure>,
-    /// Certificates trusted besides the system's.
-    pub(super) ca_file: Option<&'a Path>,
+    pub(super) refusal: Option<&'a Failure>,
 }
 
 /// A resolved entry.
@@ -60,16 +129,16 @@ impl Scene<'_> {
     pub(super) fn resolve(&self, entry: &Entry) -> Resolved {
         let (reach, expanded) = match &entry.how {
             How::Stdio(stdio) => self.stdio(stdio),
-            How::Http(http) => self.http(http),
+            How::Http(http) => self.http(&entry.name, http),
             How::Broken { reason, detail } => {
                 let hint = format!("correct the entry in {}", self.file.display());
                 let failure = Failure::new(*reason, detail.clone()).with_hint(hint);
                 (Err(failure), Identity(vec!["broken".into(), detail.clone()]))
             }
         };
-        let reach = match (&entry.off, self.gate, reach) {
+        let reach = match (&entry.off, self.refusal, reach) {
             (Some(off), _, _) => Reach::Unreachable(self.switched_off(off)),
-            (None, Some(gate), _) => Reach::Unreachable(gate.clone()),
+            (None, Some(refusal), _) => Reach::Unreachable(refusal.clone()),
             (None, None, Ok(reach)) => reach,
             (None, None, Err(failure)) => Reach::Unreachable(failure),
         };
@@ -77,7 +146,7 @@ impl Scene<'_> {
     }
 
     fn switched_off(&self, off: &str) -> Failure {
-        Failure::new(Reason::Disabled, format!("switched off in {}: {off}", self.client.title))
+        Failure::new(Reason::Disabled, format!("switched off in {}: {off}", self.host.client.title))
     }
 
     fn stdio(&self, written: &Stdio) -> (Result<Reach, Failure>, Identity) {
@@ -93,7 +162,7 @@ impl Scene<'_> {
                     env: written.env.clone(),
                     cwd: written.cwd.as_ref().map(PathBuf::from),
                 };
-                (Err(unresolved.failure(self.client.title)), self.stdio_identity(&raw))
+                (Err(unresolved.failure(self.host.client.title)), self.stdio_identity(&raw))
             }
         }
     }
@@ -102,10 +171,10 @@ impl Scene<'_> {
         let secret = |text: &Secret, field| self.expand(text.expose(), field).map(Secret::new);
         let mut env = self.env_file(written)?;
         for name in &written.inherit {
-            env.extend(self.surroundings.var(name).map(|value| (name.clone(), Secret::new(value))));
+            env.extend(self.host.surroundings.var(name).map(|value| (name.clone(), Secret::new(value))));
         }
         for name in &written.require {
-            let value = self.surroundings.var(name).ok_or_else(|| Unresolved::Unset(name.clone()))?;
+            let value = self.host.surroundings.var(name).ok_or_else(|| Unresolved::Unset(name.clone()))?;
             env.insert(name.clone(), Secret::new(value));
         }
         for (name, value) in &written.env {
@@ -126,7 +195,7 @@ impl Scene<'_> {
     fn env_file(&self, written: &Stdio) -> Result<BTreeMap<String, Secret>, Unresolved> {
         let Some(file) = &written.env_file else { return Ok(BTreeMap::new()) };
         let expanded = self.expand(file, Field::Path)?;
-        if self.gate.is_some() {
+        if self.refusal.is_some() {
             return Ok(BTreeMap::new());
         }
         let path = self.base().join(&expanded);
@@ -138,16 +207,17 @@ impl Scene<'_> {
         Ok(dotenv(&String::from_utf8_lossy(&bytes)))
     }
 
-    fn http(&self, written: &Http) -> (Result<Reach, Failure>, Identity) {
+    fn http(&self, name: &str, written: &Http) -> (Result<Reach, Failure>, Identity) {
         let expanded = self.expand_http(written);
         let reach = match &expanded {
-            Err(unresolved) => Err(unresolved.failure(self.client.title)),
+            Err(unresolved) => Err(unresolved.failure(self.host.client.title)),
             Ok((url, headers)) => sendable(url, headers).map(|()| {
                 Reach::Http(HttpServer {
                     url: url.clone(),
                     transport: written.transport,
                     headers: headers.clone(),
-                    ca_file: self.ca_file.map(Path::to_owned),
+                    ca_file: self.host.ca_file.clone(),
+                    login: self.host.login_hint(name),
                 })
             }),
         };
@@ -162,29 +232,39 @@ impl Scene<'_> {
         let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
         for (name, value) in &written.headers {
             // Surrounding white space is never part of a header's value; a token read from a file often has some.
-            headers.insert(name.clone(), Secret::new(self.expand(value.expose(), Field::Header)?.trim()));
+            let expanded = self.expand(value.expose(), Field::Header)?;
+            // A variable that is set to nothing leaves no credential, whatever scheme stands before it.
+            if !(expanded != value.expose() && is_empty_credential(expanded.trim())) {
+                headers.insert(name.clone(), Secret::new(expanded.trim()));
+            }
         }
         for (name, prefix, variable) in &written.env_headers {
-            let value = self.surroundings.var(variable).ok_or_else(|| Unresolved::Unset(variable.clone()))?;
+            let value = self.host.surroundings.var(variable).ok_or_else(|| Unresolved::Unset(variable.clone()))?;
             headers.insert(name.clone(), Secret::new(format!("{prefix}{}", value.trim())));
         }
-        Ok((Secret::new(self.expand(written.url.expose(), Field::Url)?.trim()), headers.into_iter().collect()))
+        let url = self.expand(written.url.expose(), Field::Url)?;
+        if url.trim().is_empty() {
+            return Err(Unresolved::NoUrl);
+        }
+        Ok((Secret::new(url.trim()), headers.into_iter().collect()))
     }
 
     fn expand(&self, text: &str, field: Field) -> Result<String, Unresolved> {
         let context = Context {
-            surroundings: self.surroundings,
+            surroundings: self.host.surroundings,
             workspace: self.project.map(|project| project.directory.as_path()),
             directory: self.file.parent().unwrap_or(Path::new("/")),
-            read_files: self.gate.is_none(),
+            read_files: self.refusal.is_none(),
+            plugin: self.plugin.map(|plugin| (plugin.directory.as_path(), plugin.kind.variables)),
         };
-        variables::expand(text, field, self.client.variables, context)
+        variables::expand(text, field, self.host.client.variables, context)
     }
 
-    /// What relative paths are relative to: the project, else the home.
+    /// What relative paths are relative to: the project or plugin, else the home.
     fn base(&self) -> &Path {
-        let home = self.surroundings.home.as_deref();
-        self.project.map(|project| project.directory.as_path()).or(home).unwrap_or(Path::new("/"))
+        let plugin = self.plugin.map(|plugin| plugin.directory.as_path());
+        let home = self.host.surroundings.home.as_deref();
+        self.project.map(|project| project.directory.as_path()).or(plugin).or(home).unwrap_or(Path::new("/"))
     }
 
     fn stdio_identity(&self, server: &StdioServer) -> Identity {
@@ -221,6 +301,11 @@ impl Scene<'_> {
         }
         Identity(parts)
     }
+}
+
+/// Whether a header's value is nothing, or a scheme with nothing behind it.
+fn is_empty_credential(value: &str) -> bool {
+    value.is_empty() || ["bearer", "basic", "token"].iter().any(|scheme| value.eq_ignore_ascii_case(scheme))
 }
 
 /// The transport is no part of it: one client spells out what another finds out.
@@ -266,54 +351,9 @@ fn sendable(url: &Secret, headers: &[(String, Secret)]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// `NAME=value` lines; `export` in front, quotes around the value and comments are allowed. Lines that are none of
-/// this are skipped.
-fn dotenv(text: &str) -> BTreeMap<String, Secret> {
-    text.lines()
-        .filter_map(|line| {
-            let line = line.trim();
-            let line = line.strip_prefix("export ").unwrap_or(line);
-            let (name, value) = line.split_once('=')?;
-            let name = name.trim();
-            (!name.is_empty() && !name.starts_with('#')).then(|| (name.to_owned(), Secret::new(unquoted(value.trim()))))
-        })
-        .collect()
-}
-
-fn unquoted(value: &str) -> &str {
-    for quote in ['"', '\''] {
-        if let Some(rest) = value.strip_prefix(quote)
-            && let Some(end) = rest.find(quote)
-        {
-            return &rest[..end];
-        }
-    }
-    value.find(" #").map_or(value, |comment| value[..comment].trim_end())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn environment_files_are_read_as_shells_and_editors_write_them() {
-        let text = "# c\n\nA=1\nexport B = two words \nC=\"quoted # kept\" # comment\nD='single'\nE=v # comment\nF=a#b\n\
-                    G=\n=nameless\nnot a line\nH=a=b\nI=\"unclosed\n\u{feff}\n";
-        let found: Vec<(String, String)> =
-            dotenv(text).into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect();
-        let expected = [
-            ("A", "1"),
-            ("B", "two words"),
-            ("C", "quoted # kept"),
-            ("D", "single"),
-            ("E", "v"),
-            ("F", "a#b"),
-            ("G", ""),
-            ("H", "a=b"),
-            ("I", "\"unclosed"),
-        ];
-        assert_eq!(found, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    }
 
     #[test]
     fn words_that_mean_another_file_in_another_directory_are_told_from_the_rest() {

@@ -10,13 +10,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::claude;
-use super::clients::{Client, GENERIC, Scope, by_container, by_path};
+use super::clients::{CLIENTS, Client, GENERIC, Scope, by_container, by_path};
 use super::discover::Search;
-use super::document::{self, Document, Syntax, SyntaxError};
+use super::document::{self, Document, Syntax};
 use super::inspect::PROJECT_LIMIT;
-use super::places::{self, Place, Project};
+use super::places::{self, ListFile, Project};
+use super::switches::{self, List};
 use super::trust::{self, Standing, TrustStore};
+use super::{plugins, readers};
 use crate::clock::Deadline;
 use crate::fs::access::{self, Exposure};
 use crate::fs::explained;
@@ -27,19 +28,22 @@ use crate::plan::surroundings::Surroundings;
 /// The most that is read of a user's own file: `~/.claude.json` keeps histories and grows to several MiB.
 const USER_LIMIT: u64 = 16 << 20;
 
+/// The most files that are looked at in a directory of lists.
+const MAX_FILES: usize = 1000;
+
 /// A client's file, read.
 #[derive(Debug)]
 pub(super) struct Source {
     /// Whose it is, which list, where.
-    pub(super) place: Place,
+    pub(super) file: ListFile,
     /// The file, symbolic links resolved.
     pub(super) canonical: PathBuf,
     /// What it says.
     pub(super) document: Document,
     /// Why its servers may not be started, if so.
-    pub(super) gate: Option<Failure>,
-    /// Servers that another file of the client switches off, each with the key that does.
-    pub(super) switched_off: Vec<(String, String)>,
+    pub(super) refusal: Option<Failure>,
+    /// Lists in other files of its project that switch servers off.
+    pub(super) lists: Vec<List>,
 }
 
 /// Files, and what was odd about others.
@@ -72,8 +76,13 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
         own: BTreeSet::new(),
         trusted: search.trusted.clone(),
     };
-    for place in places::own(search.surroundings) {
-        rules.read_place(place, &mut sources);
+    for file in places::own(search.surroundings) {
+        rules.read(file, &mut sources);
+    }
+    for client in CLIENTS.iter().filter(|_| search.discover) {
+        for file in plugins::lists(client, search.surroundings, &mut sources.warnings) {
+            rules.read(file, &mut sources);
+        }
     }
     rules.own = sources.read.iter().map(|source| source.canonical.clone()).collect();
     let projects = projects(search.surroundings, search.repositories, deadline, &mut sources.warnings);
@@ -122,8 +131,10 @@ pub(super) fn projects(
             None => warnings.push(does_not_answer(path)),
         }
     }
+    let named: BTreeSet<PathBuf> = projects.iter().filter(|p| !p.only_here).map(|p| p.directory.clone()).collect();
     let mut seen = BTreeSet::new();
     projects.retain(|project| seen.insert(project.directory.clone()));
+    projects.iter_mut().for_each(|project| project.only_here &= !named.contains(&project.directory));
     projects
 }
 
@@ -161,8 +172,8 @@ impl Rules {
         let rules = Arc::new(self);
         let read = patience::each(projects.clone(), patience::LIMIT, deadline, move |project| {
             let mut sources = Sources::default();
-            for place in places::of_project(project) {
-                rules.read_place(place, &mut sources);
+            for file in places::of_project(project) {
+                rules.read(file, &mut sources);
             }
             sources
         });
@@ -172,42 +183,63 @@ impl Rules {
     }
 
     /// Reads a client's file in its usual place, if it is there.
-    fn read_place(&self, place: Place, sources: &mut Sources) {
+    fn read(&self, file: ListFile, sources: &mut Sources) {
+        let Some(directory) = file.path.parent().filter(|_| file.path.ends_with("*")) else {
+            return self.read_one(file, sources);
+        };
+        let entries = std::fs::read_dir(directory).into_iter().flatten().take(MAX_FILES).flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_list(path)).collect();
+        paths.sort();
+        for path in paths {
+            self.read_one(ListFile { path, ..file.clone() }, sources);
+        }
+    }
+
+    fn read_one(&self, file: ListFile, sources: &mut Sources) {
         // Most of the table is not there: one question, where resolving the path would be several.
-        match std::fs::symlink_metadata(&place.path) {
+        match std::fs::symlink_metadata(&file.path) {
             Ok(_) => {}
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return,
-            Err(e) if self.discover => return sources.warnings.push(format!("{}: {e}", place.path.display())),
+            Err(e) if self.discover => return sources.warnings.push(format!("{}: {e}", file.path.display())),
             Err(_) => return,
         }
-        let canonical = match std::fs::canonicalize(&place.path) {
+        let canonical = match std::fs::canonicalize(&file.path) {
             Ok(canonical) => canonical,
-            Err(e) if self.discover => return sources.warnings.push(format!("{}: {e}", place.path.display())),
+            Err(e) if self.discover => return sources.warnings.push(format!("{}: {e}", file.path.display())),
             Err(_) => return,
         };
         let named = self.named.contains(&canonical);
         if (self.discover || named) && !self.own.contains(&canonical) {
-            sources.read.extend(self.source(place, canonical, named, &mut sources.warnings));
+            sources.read.extend(self.source(file, canonical, named, &mut sources.warnings));
         }
     }
 
-    fn source(&self, place: Place, canonical: PathBuf, named: bool, warnings: &mut Vec<String>) -> Option<Source> {
-        let outside = place.project.as_ref().filter(|project| !is_inside(&canonical, &project.directory));
+    fn source(
+        &self,
+        mut file: ListFile,
+        canonical: PathBuf,
+        named: bool,
+        warnings: &mut Vec<String>,
+    ) -> Option<Source> {
+        let outside = file.project.as_ref().filter(|project| !is_inside(&canonical, &project.directory));
         if outside.is_some() && !named {
-            let shown = place.path.display();
+            let shown = file.path.display();
             warnings.push(format!(
                 "{shown}: a symbolic link out of its project is not followed; name the file in mcp.config_files"
             ));
             return None;
         }
-        let limit = if place.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
-        let (bytes, exposed) = read_file(&place.path, limit, warnings)?;
-        let document = told(&place.path, document::parse(&bytes, place.client.syntax), warnings)?;
-        let to_be_trusted = place.scope == Scope::Project && !named;
+        let limit = if file.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
+        let (bytes, exposed) = read_file(&file.path, limit, warnings)?;
+        let document = parsed(&file.path, &bytes, syntax_of(&file.path), warnings)?;
+        let to_be_trusted = file.scope == Scope::Project && !named;
         let untrusted = || to_be_trusted.then(|| untrusted(&canonical, &bytes, &self.trusted)).flatten();
-        let gate = exposed.or_else(untrusted);
-        let switched_off = switched_off(&place, warnings)?;
-        Some(Source { place, canonical, document, gate, switched_off })
+        let refusal = exposed.or_else(untrusted);
+        let lists = lists_beside(&file, warnings)?;
+        if let Some(project) = file.project.as_mut().filter(|_| named) {
+            project.only_here = false;
+        }
+        Some(Source { file, canonical, document, refusal, lists })
     }
 }
 
@@ -225,30 +257,39 @@ fn named_source(path: &Path, warnings: &mut Vec<String>) -> Option<Source> {
             return None;
         }
     };
-    let (bytes, gate) = read_file(path, USER_LIMIT, warnings)?;
+    let (bytes, refusal) = read_file(path, USER_LIMIT, warnings)?;
     let by_name = by_path(path);
-    let syntax = by_name.map_or_else(|| syntax_of(path), |client| client.syntax);
-    let document = told(path, document::parse(&bytes, syntax), warnings)?;
-    let Some(client) = identify(by_name, syntax, &document.root) else {
+    let document = parsed(path, &bytes, syntax_of(path), warnings)?;
+    let Some(client) = identify(by_name, path, &document.root) else {
         warnings.push(format!("{}: holds no list of MCP servers in a form lab-probe knows", path.display()));
         return None;
     };
     let project = Some(places::project_at(&places::directory_of(path, client)));
-    let place = Place { client, scope: Scope::Config, path: path.to_owned(), project };
-    let switched_off = switched_off(&place, warnings)?;
-    Some(Source { place, canonical, document, gate, switched_off })
+    let file = ListFile { client, scope: Scope::Config, path: path.to_owned(), project, plugin: None };
+    let lists = lists_beside(&file, warnings)?;
+    Some(Source { file, canonical, document, refusal, lists })
 }
 
-/// What another file of the client switches off; `None` after a warning: what may be switched off is not started.
-fn switched_off(place: &Place, warnings: &mut Vec<String>) -> Option<Vec<(String, String)>> {
-    claude::switched_off_beside(place).map_err(|why| warnings.push(claude::may_switch_off(&why, place))).ok()
+/// The lists in other files of the project; `None` after a warning: what may be switched off is not started.
+fn lists_beside(file: &ListFile, warnings: &mut Vec<String>) -> Option<Vec<List>> {
+    let why = match switches::beside(file) {
+        Ok(lists) => return Some(lists),
+        Err(why) => why,
+    };
+    warnings.push(switches::may_switch_off(&why, &file.path));
+    None
+}
+
+/// Whether a file of a directory of lists is one.
+fn is_list(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| ["json", "yaml", "yml"].iter().any(|known| extension == *known))
 }
 
 fn left_out(path: &Path, error: &io::Error) -> String {
     format!("{}: {}; its servers are left out", path.display(), explained(error))
 }
 
-fn syntax_of(path: &Path) -> Syntax {
+pub(super) fn syntax_of(path: &Path) -> Syntax {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("toml") => Syntax::Toml,
         Some("yaml" | "yml") => Syntax::Yaml,
@@ -257,8 +298,15 @@ fn syntax_of(path: &Path) -> Syntax {
 }
 
 /// Whose file it is: by its path, else by the key its list has. An empty file is anybody's.
-fn identify(by_name: Option<&'static Client>, syntax: Syntax, root: &Map<String, Value>) -> Option<&'static Client> {
-    by_name.or_else(|| by_container(syntax, |key| root.contains_key(key))).or(root.is_empty().then_some(&GENERIC))
+fn identify(by_name: Option<&'static Client>, path: &Path, root: &Map<String, Value>) -> Option<&'static Client> {
+    let extension = match syntax_of(path) {
+        Syntax::Json => "json",
+        Syntax::Toml => "toml",
+        Syntax::Yaml => "yaml",
+    };
+    by_name
+        .or_else(|| by_container(extension, |key| root.contains_key(key)))
+        .or((root.is_empty() || readers::looks_flat(root)).then_some(&GENERIC))
 }
 
 /// The bytes of a file, and why it is not to be believed, if so.
@@ -276,8 +324,8 @@ fn read_file(path: &Path, limit: u64, warnings: &mut Vec<String>) -> Option<(Vec
 }
 
 /// The document, or a warning that says where it is none.
-fn told(path: &Path, parsed: Result<Document, SyntaxError>, warnings: &mut Vec<String>) -> Option<Document> {
-    match parsed {
+fn parsed(path: &Path, bytes: &[u8], syntax: Syntax, warnings: &mut Vec<String>) -> Option<Document> {
+    match document::parse(bytes, syntax) {
         Ok(document) => Some(document),
         Err(e) => {
             let place = format!("{}:{}:{}", path.display(), e.line, e.column);

@@ -4,48 +4,104 @@
 //! text `${TOKEN}`. So every rule is followed to the letter, and what stays unresolved on its way to the network is a
 //! failure of that server with the variable's name in it, never a request.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::dotenv::dotenv;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::surroundings::Surroundings;
 
 /// How a client treats variables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rule {
-    /// `${VAR}` and `${VAR:-default}` (Claude Code).
-    Braces,
-    /// `${env:VAR}`, `${userHome}`, `${workspaceFolder}` and its kin, `${input:id}` (Cursor, VS Code).
-    Editor,
-    /// `$VAR`, `${VAR}`, `${VAR:-default}` (Gemini CLI).
-    Shell,
-    /// `${env:VAR}`, `${file:/path}` (Windsurf).
-    EnvAndFile,
-    /// `{env:VAR}`, `{file:path}` (opencode).
-    Curly,
-    /// `$VAR` in the environment, `${env:VAR}` in headers (Amazon Q).
-    DollarInEnv,
-    /// Either of `${VAR}`, `${VAR:-default}` and `${env:VAR}`: a file that belongs to no known client.
-    Any,
-    /// Nothing is expanded, and the client is known to do so.
-    Literal,
-    /// Nothing is expanded, because nobody knows what the client does.
-    Unknown,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rule {
+    /// What is expanded, and where.
+    pub(super) forms: &'static [(Form, Fields)],
+    /// Whether that is known from documentation or source. If not, a form that none of the above is meant for a
+    /// variable all the same, and is not passed on.
+    pub(super) is_known: bool,
 }
+
+/// A way of writing a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `$VAR`.
+    Bare,
+    /// `${VAR}`.
+    Braces,
+    /// `:-default` in braces.
+    Default,
+    /// `${env:VAR}`.
+    Env,
+    /// `{env:VAR}` and `{file:path}`.
+    Curly,
+    /// `${file:/path}`.
+    File,
+    /// `${userHome}`, `${workspaceFolder}` and its kin, `${input:id}`.
+    Editor,
+    /// `${input:id}` alone.
+    Input,
+    /// `${{ secrets.VAR }}`: the environment, else `~/.continue/.env`.
+    Secrets,
+    /// `$(command)` and `${cmd: command}`, which lab-probe never runs.
+    Command,
+}
+
+/// The strings of an entry in which a form is expanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fields {
+    /// All of them.
+    All,
+    /// Values of the program's variables.
+    Env,
+    /// Values of headers.
+    Headers,
+    /// Both of these.
+    Values,
+}
+
+/// Nothing is expanded, and the client is known to do so.
+pub(super) const LITERAL: Rule = Rule { forms: &[], is_known: true };
+
+/// Nothing is expanded, because it is not known what the client does.
+pub(super) const UNKNOWN: Rule = Rule { forms: &[], is_known: false };
 
 impl Rule {
     /// What it expands, for documents.
-    pub(super) fn describe(self) -> &'static str {
-        match self {
-            Rule::Braces => "`${VAR}`, `${VAR:-default}`",
-            Rule::Editor => "`${env:VAR}`, `${userHome}`, `${workspaceFolder}`; `${input:…}` is `needs_input`",
-            Rule::Shell => "`$VAR`, `${VAR}`, `${VAR:-default}`",
-            Rule::EnvAndFile => "`${env:VAR}`, `${file:/path}`",
-            Rule::Curly => "`{env:VAR}`, `{file:path}`",
-            Rule::DollarInEnv => "`$VAR` in `env`, `${env:VAR}` in `headers`",
-            Rule::Any => "`${VAR}`, `${VAR:-default}`, `${env:VAR}`",
-            Rule::Literal => "none: strings stand as they are",
-            Rule::Unknown => "not verified: none are expanded",
+    pub(super) fn describe(self) -> String {
+        let form = |(form, fields): &(Form, Fields)| {
+            let written = match form {
+                Form::Bare => "`$VAR`",
+                Form::Braces => "`${VAR}`",
+                Form::Default => "`${VAR:-default}`",
+                Form::Env => "`${env:VAR}`",
+                Form::Curly => "`{env:VAR}`, `{file:path}`",
+                Form::File => "`${file:/path}`",
+                Form::Editor => "`${userHome}`, `${workspaceFolder}`; `${input:…}` is `needs_input`",
+                Form::Input => "`${input:…}` is `needs_input`",
+                Form::Secrets => "`${{ secrets.VAR }}`",
+                Form::Command => "commands are not run",
+            };
+            match fields {
+                Fields::All => written.to_owned(),
+                Fields::Env => format!("{written} in variables"),
+                Fields::Headers => format!("{written} in headers"),
+                Fields::Values => format!("{written} in variables and headers"),
+            }
+        };
+        match (self.forms, self.is_known) {
+            ([], true) => "none: strings stand as they are".into(),
+            ([], false) => "not verified: none are expanded".into(),
+            (forms, _) => forms.iter().map(form).collect::<Vec<_>>().join(", "),
         }
+    }
+
+    fn has(self, form: Form, field: Field) -> bool {
+        let holds = |fields: Fields| match fields {
+            Fields::All => true,
+            Fields::Env => field == Field::Env,
+            Fields::Headers => field == Field::Header,
+            Fields::Values => matches!(field, Field::Env | Field::Header),
+        };
+        self.forms.iter().any(|(known, fields)| *known == form && holds(*fields))
     }
 }
 
@@ -79,6 +135,10 @@ pub(super) enum Unresolved {
     File(String, String),
     /// A reference that the client does not expand (or is not known to), in a place where the literal text is useless.
     NotExpanded(String),
+    /// What a command would print.
+    Command,
+    /// The URL comes to nothing.
+    NoUrl,
 }
 
 impl Unresolved {
@@ -89,27 +149,30 @@ impl Unresolved {
 
     /// The server's failure, with the reference in it; `client` is the client's name for people.
     pub(super) fn failure(&self, client: &str) -> Failure {
+        let missing = |detail: String| Failure::new(Reason::MissingEnv, detail);
         match self {
             Unresolved::Unset(name) => {
                 let name = shown_name(name);
-                Failure::new(Reason::MissingEnv, format!("the variable {name} is not set")).with_hint(format!(
+                missing(format!("the variable {name} is not set")).with_hint(format!(
                     "set {name} in the environment lab-probe runs in (for the timer: the unit's environment file)"
                 ))
             }
             Unresolved::Input(id) => {
                 Failure::new(Reason::NeedsInput, format!("the config asks a person for ${{{id}}}"))
             }
-            Unresolved::EditorOnly(what) => {
-                Failure::new(Reason::MissingEnv, format!("${{{what}}} has a value only inside {client}"))
-                    .with_hint("add the server by hand under [[mcp.server]], with the value written out")
-            }
-            Unresolved::File(file, why) => Failure::new(Reason::MissingEnv, format!("{file} cannot be read: {why}"))
+            Unresolved::EditorOnly(what) => missing(format!("${{{what}}} has a value only inside {client}"))
+                .with_hint("add the server by hand under [[mcp.server]], with the value written out"),
+            Unresolved::File(file, why) => missing(format!("{file} cannot be read: {why}"))
                 .with_hint("create the file that the config names, or correct its path"),
-            Unresolved::NotExpanded(text) => {
-                Failure::new(Reason::MissingEnv, format!("{client} is not known to expand {text}; nothing was sent"))
-                    .with_hint(
-                        "write the value out, or add the server by hand under [[mcp.server]], where ${VAR} expands",
-                    )
+            Unresolved::NotExpanded(text) => missing(format!(
+                "{client} is not known to expand {text}; nothing was sent"
+            ))
+            .with_hint("write the value out, or add the server by hand under [[mcp.server]], where ${VAR} expands"),
+            Unresolved::NoUrl => Failure::new(Reason::NotConfigured, "its URL is empty")
+                .with_hint("set the variable that the URL is made of, or leave the server out"),
+            Unresolved::Command => {
+                missing(format!("{client} runs a command for a value of this entry; lab-probe does not"))
+                    .with_hint("put the value into a variable, or add the server by hand under [[mcp.server]]")
             }
         }
     }
@@ -135,6 +198,8 @@ pub(super) struct Context<'a> {
     pub(super) directory: &'a Path,
     /// Whether files that the config refers to may be read; not for a config that nobody trusts yet.
     pub(super) read_files: bool,
+    /// The plugin the entry comes from, and the names in `${…}` that stand for its directory.
+    pub(super) plugin: Option<(&'a Path, &'static [&'static str])>,
 }
 
 /// The most that is read of a file whose contents stand for a value.
@@ -150,7 +215,7 @@ pub(super) fn expand(text: &str, field: Field, rule: Rule, context: Context<'_>)
     while let Some(at) = rest.find(['$', '{']) {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let (reference, length) = match Reference::at(rest, field, rule) {
+        let (reference, length) = match Reference::at(rest, field, rule, context.plugin) {
             Some(found) => found,
             None => (Reference::Text, rest.chars().next().map_or(0, char::len_utf8)),
         };
@@ -162,8 +227,11 @@ pub(super) fn expand(text: &str, field: Field, rule: Rule, context: Context<'_>)
                 (None, Some(default)) => out.push_str(default),
                 (None, None) => return Err(Unresolved::Unset(name.to_owned())),
             },
+            Reference::Value(value) => out.push_str(&value),
+            Reference::Secret(name) => out.push_str(&secret(name, context)?),
             Reference::File(path) => out.push_str(&file_contents(path, context)?),
-            Reference::Editor(what) => out.push_str(&editor_value(what, written, field, context)?),
+            Reference::Editor(what) => out.push_str(&editor_value(what, written, field, rule, context)?),
+            Reference::Command => return Err(Unresolved::Command),
             Reference::Foreign => return Err(Unresolved::not_expanded(written)),
         }
         rest = &rest[length..];
@@ -178,18 +246,30 @@ enum Reference<'t> {
     Text,
     /// An environment variable.
     Variable { name: &'t str, default: Option<&'t str> },
+    /// Something whose value is known already.
+    Value(String),
+    /// A secret of Continue.
+    Secret(&'t str),
     /// A file whose contents are meant.
     File(&'t str),
     /// Something inside `${…}` that only an editor knows; checked further by [`editor_value`].
     Editor(&'t str),
+    /// A command whose output is meant.
+    Command,
     /// A reference in a form this client does not expand, in a place where it cannot be meant literally.
     Foreign,
 }
 
 impl<'t> Reference<'t> {
     /// The reference at the start of `text` and its length; `None` if there is none.
-    fn at(text: &'t str, field: Field, rule: Rule) -> Option<(Self, usize)> {
-        if rule == Rule::Curly && text.starts_with('{') {
+    fn at(
+        text: &'t str,
+        field: Field,
+        rule: Rule,
+        plugin: Option<(&Path, &'static [&'static str])>,
+    ) -> Option<(Self, usize)> {
+        let has = |form| rule.has(form, field);
+        if has(Form::Curly) && text.starts_with('{') {
             let (inner, length) = braced(text, "{")?;
             let reference = match inner.split_once(':')? {
                 ("env", name) => Reference::Variable { name, default: None },
@@ -198,41 +278,45 @@ impl<'t> Reference<'t> {
             };
             return Some((reference, length));
         }
-        if let Some((inner, length)) = braced(text, "${") {
-            return Some((Self::in_braces(inner, field, rule), length));
+        if has(Form::Secrets)
+            && let Some((inner, length)) = braced(text, "${{")
+        {
+            let name = inner.trim().strip_prefix("secrets.")?;
+            return Some((Reference::Secret(name), length + usize::from(text[length..].starts_with('}'))));
         }
-        let bare = match rule {
-            Rule::Shell => true,
-            Rule::DollarInEnv => field == Field::Env,
-            _ => false,
-        };
-        let name = bare.then(|| bare_name(text)).flatten()?;
+        if has(Form::Command) && text.starts_with("$(") {
+            return Some((Reference::Command, text.len()));
+        }
+        if let Some((inner, length)) = braced(text, "${") {
+            let own = plugin.and_then(|(directory, names)| match inner {
+                "/" | "pathSeparator" => Some("/".into()),
+                _ => names.contains(&inner).then(|| directory.to_string_lossy().into_owned()),
+            });
+            return Some((own.map_or_else(|| Self::in_braces(inner, field, rule), Reference::Value), length));
+        }
+        let name = has(Form::Bare).then(|| bare_name(text)).flatten()?;
         Some((Reference::Variable { name, default: None }, 1 + name.len()))
     }
 
     fn in_braces(inner: &'t str, field: Field, rule: Rule) -> Self {
-        let scheme = inner.split_once(':');
-        match rule {
-            Rule::Any if matches!(scheme, Some(("input", _))) => Reference::Editor(inner),
-            Rule::Any | Rule::Editor | Rule::EnvAndFile if matches!(scheme, Some(("env", _))) => env_reference(inner),
-            Rule::DollarInEnv if field == Field::Header && matches!(scheme, Some(("env", _))) => env_reference(inner),
-            Rule::EnvAndFile if matches!(scheme, Some(("file", _))) => Reference::File(&inner["file:".len()..]),
-            Rule::Braces | Rule::Shell | Rule::Any => {
-                let (name, default) = match inner.split_once(":-") {
-                    Some((name, default)) => (name, Some(default)),
-                    None => (inner, None),
-                };
-                Reference::Variable { name, default }
-            }
-            Rule::Editor => Reference::Editor(inner),
-            Rule::EnvAndFile | Rule::Curly | Rule::DollarInEnv | Rule::Literal | Rule::Unknown => foreign(field, rule),
+        let has = |form| rule.has(form, field);
+        match inner.split_once(':') {
+            // VS Code and its kin know no default here, so the whole rest is the name.
+            Some(("env", name)) if has(Form::Env) => return Reference::Variable { name, default: None },
+            Some(("file", path)) if has(Form::File) => return Reference::File(path),
+            Some(("cmd", _)) if has(Form::Command) => return Reference::Command,
+            Some(("input", _)) if has(Form::Editor) || has(Form::Input) => return Reference::Editor(inner),
+            _ => {}
         }
+        if has(Form::Braces) {
+            let (name, default) = match inner.split_once(":-").filter(|_| has(Form::Default)) {
+                Some((name, default)) => (name, Some(default)),
+                None => (inner, None),
+            };
+            return Reference::Variable { name, default };
+        }
+        if has(Form::Editor) { Reference::Editor(inner) } else { foreign(field, rule) }
     }
-}
-
-/// `${env:NAME}`; VS Code and Cursor know no default, so the whole rest is the name.
-fn env_reference(inner: &str) -> Reference<'_> {
-    Reference::Variable { name: &inner["env:".len()..], default: None }
 }
 
 /// `${…}` under a rule that does not know it. A program may have been given the text on purpose (`sh -c 'echo ${X}'`);
@@ -240,7 +324,7 @@ fn env_reference(inner: &str) -> Reference<'_> {
 fn foreign(field: Field, rule: Rule) -> Reference<'static> {
     match field {
         Field::Url | Field::Header => Reference::Foreign,
-        Field::Env if rule == Rule::Unknown => Reference::Foreign,
+        Field::Env if !rule.is_known => Reference::Foreign,
         _ => Reference::Text,
     }
 }
@@ -259,25 +343,43 @@ fn bare_name(text: &str) -> Option<&str> {
     (end > 0 && !rest.starts_with(|c: char| c.is_ascii_digit())).then(|| &rest[..end])
 }
 
-fn editor_value(what: &str, written: &str, field: Field, context: Context<'_>) -> Result<String, Unresolved> {
+fn editor_value(
+    what: &str,
+    written: &str,
+    field: Field,
+    rule: Rule,
+    context: Context<'_>,
+) -> Result<String, Unresolved> {
     let workspace = || context.workspace.ok_or_else(|| Unresolved::EditorOnly(what.to_owned()));
     match what.split_once(':').map_or(what, |(scheme, _)| scheme) {
         "userHome" => match &context.surroundings.home {
             Some(home) => Ok(home.to_string_lossy().into_owned()),
             None => Err(Unresolved::Unset("HOME".into())),
         },
-        "workspaceFolder" | "workspaceRoot" => Ok(workspace()?.to_string_lossy().into_owned()),
+        "workspaceFolder" | "workspaceRoot" | "workspacePath" => Ok(workspace()?.to_string_lossy().into_owned()),
         "workspaceFolderBasename" => {
             Ok(workspace()?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
         }
         "pathSeparator" | "/" => Ok("/".into()),
         "input" => Err(Unresolved::Input(what.to_owned())),
         "config" | "command" => Err(Unresolved::EditorOnly(what.to_owned())),
-        _ => match foreign(field, Rule::Editor) {
+        _ => match foreign(field, rule) {
             Reference::Foreign => Err(Unresolved::not_expanded(written)),
             _ => Ok(written.to_owned()),
         },
     }
+}
+
+/// A secret of Continue (core `LocalPlatformClient`): from the environment, else from its own environment file.
+fn secret(name: &str, context: Context<'_>) -> Result<String, Unresolved> {
+    let file = context.surroundings.home.as_ref().map(|home| home.join(".continue/.env"));
+    let of_file = |path: PathBuf| {
+        let bytes = crate::fs::read_capped(&path, FILE_LIMIT).ok()?;
+        Some(dotenv(&String::from_utf8_lossy(&bytes)).remove(name)?.expose().to_owned())
+    };
+    let value = context.surroundings.var(name).map(str::to_owned);
+    let value = value.or_else(|| file.filter(|_| context.read_files).and_then(of_file));
+    value.ok_or_else(|| Unresolved::Unset(name.to_owned()))
 }
 
 fn file_contents(path: &str, context: Context<'_>) -> Result<String, Unresolved> {
@@ -294,111 +396,4 @@ fn file_contents(path: &str, context: Context<'_>) -> Result<String, Unresolved>
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::plan::surroundings::Platform;
-
-    fn surroundings() -> Surroundings {
-        Surroundings {
-            home: Some("/home/joe".into()),
-            cwd: None,
-            root: "/".into(),
-            platform: Platform::Linux,
-            env: [("A", "1"), ("_b2", "2"), ("EMPTY", ""), ("NESTED", "${A}")]
-                .map(|(n, v)| (n.into(), v.into()))
-                .into(),
-        }
-    }
-
-    fn expanded(text: &str, field: Field, rule: Rule) -> Result<String, Unresolved> {
-        let surroundings = surroundings();
-        let workspace = Some(Path::new("/src/it"));
-        expand(
-            text,
-            field,
-            rule,
-            Context { surroundings: &surroundings, workspace, directory: Path::new("/none"), read_files: true },
-        )
-    }
-
-    #[test]
-    fn each_rule_expands_its_own_forms_and_no_other() {
-        use Field::{Argument, Env, Header, Url};
-        let unset = |name: &str| Err(Unresolved::Unset(name.into()));
-        let text = |text: &str| Ok(text.to_owned());
-        let literal = |text: &str| Err(Unresolved::NotExpanded(text.into()));
-        for (rule, field, written, expected) in [
-            (Rule::Braces, Argument, "x${A}y${_b2}", text("x1y2")),
-            (Rule::Braces, Argument, "${NONE:-d}${A:-d}${EMPTY:-d}", text("d1")),
-            (Rule::Braces, Argument, "${NONE:-}", text("")),
-            (Rule::Braces, Argument, "${NONE:-a:-b}", text("a:-b")),
-            (Rule::Braces, Argument, "$A ${} $ {A} ${A", text("$A ${} $ {A} ${A")),
-            (Rule::Braces, Argument, "${NESTED}", text("${A}")),
-            (Rule::Braces, Argument, "🦀${A}é", text("🦀1é")),
-            (Rule::Braces, Header, "Bearer ${NONE}", unset("NONE")),
-            (Rule::Shell, Argument, "$A-$_b2-${A}-${NONE:-d}-5$-$5", text("1-2-1-d-5$-$5")),
-            (Rule::Shell, Env, "$NONE", unset("NONE")),
-            (Rule::Editor, Argument, "${env:A}${A}$A", text("1${A}$A")),
-            (
-                Rule::Editor,
-                Argument,
-                "${userHome}|${workspaceFolder}|${workspaceFolderBasename}|${/}",
-                text("/home/joe|/src/it|it|/"),
-            ),
-            (Rule::Editor, Url, "http://h/${A}", literal("${A}")),
-            (Rule::Editor, Argument, "${env:NONE}", unset("NONE")),
-            (Rule::Editor, Header, "${input:key}", Err(Unresolved::Input("input:key".into()))),
-            (Rule::Editor, Argument, "${config:a.b}", Err(Unresolved::EditorOnly("config:a.b".into()))),
-            (Rule::EnvAndFile, Header, "${env:A}", text("1")),
-            (Rule::EnvAndFile, Argument, "${A}", text("${A}")),
-            (Rule::EnvAndFile, Header, "${A:-s3cr3t}", literal("${A…}")),
-            (Rule::Curly, Header, "{env:A} {x} ${env:A}", literal("${env:A}")),
-            (Rule::Curly, Argument, "{env:A} {x} {} {other:A}", text("1 {x} {} {other:A}")),
-            (Rule::Curly, Argument, "{env:NONE}", unset("NONE")),
-            (Rule::DollarInEnv, Env, "$A ${env:A}", text("1 ${env:A}")),
-            (Rule::DollarInEnv, Header, "${env:A} $A", text("1 $A")),
-            (Rule::DollarInEnv, Argument, "$A", text("$A")),
-            (Rule::Any, Argument, "${A}${env:A}${NONE:-d}$A", text("11d$A")),
-            (Rule::Any, Argument, "${input:x}", Err(Unresolved::Input("input:x".into()))),
-            (Rule::Literal, Argument, "${A} $A {env:A}", text("${A} $A {env:A}")),
-            (Rule::Literal, Env, "${A}", text("${A}")),
-            (Rule::Literal, Url, "http://${A}", literal("${A}")),
-            (Rule::Unknown, Argument, "${A}", text("${A}")),
-            (Rule::Unknown, Env, "${A}", literal("${A}")),
-            (Rule::Unknown, Header, "${A}", literal("${A}")),
-        ] {
-            assert_eq!(expanded(written, field, rule), expected, "{rule:?} {field:?} {written:?}");
-        }
-    }
-
-    #[test]
-    fn a_file_stands_for_its_contents_unless_the_config_is_not_trusted() {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        std::fs::write(directory.path().join("token"), " t0ken\n").expect("written");
-        std::fs::write(directory.path().join("binary"), b"\xff").expect("written");
-        let surroundings = surroundings();
-        let context =
-            Context { surroundings: &surroundings, workspace: None, directory: directory.path(), read_files: true };
-        let header = |text: &str, context| expand(text, Field::Header, Rule::EnvAndFile, context);
-        assert_eq!(header("Bearer ${file:token}", context), Ok("Bearer t0ken".into()));
-        for name in ["binary", "gone", "."] {
-            assert!(matches!(header(&format!("${{file:{name}}}"), context), Err(Unresolved::File(..))), "{name}");
-        }
-        let context = Context { read_files: false, ..context };
-        assert!(matches!(header("${file:token}", context), Err(Unresolved::File(..))));
-    }
-
-    proptest! {
-        #[test]
-        fn text_without_signs_stays_and_no_text_makes_it_panic(plain in "[a-zé🦀 .:/-]{0,40}", odd in "[${}:A\\-env file🦀]{0,40}") {
-            for rule in [Rule::Braces, Rule::Editor, Rule::Shell, Rule::EnvAndFile, Rule::Curly, Rule::DollarInEnv, Rule::Any, Rule::Literal, Rule::Unknown] {
-                for field in [Field::Command, Field::Argument, Field::Env, Field::Path, Field::Url, Field::Header] {
-                    prop_assert_eq!(expanded(&plain, field, rule), Ok(plain.clone()));
-                    let _ = expanded(&odd, field, rule);
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@ use super::{Tree, names, shown};
 /// variables, the transport with URL and headers, or the reason why it is not asked.
 type Row = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     (
         "claude-code",
         "home/.claude.json",
@@ -238,6 +238,22 @@ const ROWS: &[Row] = &[
         &[("a", "run []"), ("b", "http http://h/mcp []")],
     ),
     (
+        "kilo-code",
+        "home/.config/Code/User/globalStorage/kilocode.kilo-code/settings/mcp_settings.json",
+        r#"{"mcpServers": {"a": {"command": "run", "disabled": false}, "b": {"type": "sse", "url": "http://h/sse"}}}"#,
+        &[("a", "run []"), ("b", "sse http://h/sse []")],
+    ),
+    (
+        "kilo",
+        "home/.config/kilo/kilo.jsonc",
+        r#"{"mcp": {
+                "a": {"type": "local", "command": ["run", "x"], "environment": {"K": "{env:SET}"}}, // fine
+                "b": {"type": "remote", "url": "http://h/mcp", "enabled": false},
+                "c": {"enabled": false}
+            }}"#,
+        &[("a", "run x [K=value]"), ("b", "disabled")],
+    ),
+    (
         "goose",
         "home/.config/goose/config.yaml",
         "
@@ -270,7 +286,7 @@ extensions:
     ),
     (
         "antigravity",
-        "home/.gemini/antigravity/mcp_config.json",
+        "home/.gemini/config/mcp_config.json",
         r#"{"mcpServers": {"a": {"serverUrl": "http://h/mcp"}, "b": {"command": "run", "env": {"K": "${SET}"}}}}"#,
         &[("a", "auto http://h/mcp []"), ("b", "missing_env")],
     ),
@@ -282,7 +298,7 @@ extensions:
                 "b": {"url": "http://h/mcp", "headers": {"X": "${SET}"}},
                 "c": {"command": "run", "disabled": true}
             }}"#,
-        &[("a", "run [K=${SET}]"), ("b", "missing_env"), ("c", "disabled")],
+        &[("a", "run [K=value]"), ("b", "auto http://h/mcp [X: value]"), ("c", "disabled")],
     ),
     (
         "amazon-q",
@@ -292,6 +308,232 @@ extensions:
                 "b": {"url": "http://h/mcp", "headers": {"X": "${env:TOKEN}", "Y": "$SET"}}
             }}"#,
         &[("a", "run $SET [K=t0ken]"), ("b", "auto http://h/mcp [X: t0ken, Y: $SET]")],
+    ),
+    (
+        "qwen-code",
+        "home/.qwen/settings.json",
+        r#"{"mcp": {"allowed": ["a*", "b"], "excluded": ["*x*"]}, "mcpServers": {
+                "a": {"httpUrl": "http://h/mcp", "headers": {"X": "$SET"}},
+                "a2": {"url": "http://h/sse"},
+                "b": {"command": "run", "env": {"K": "${TOKEN}"}},
+                "axe": {"command": "run"},
+                "c": {"command": "run"}
+            }}"#,
+        &[
+            ("a", "http http://h/mcp [X: value]"),
+            ("a2", "sse http://h/sse []"),
+            ("b", "run [K=t0ken]"),
+            ("axe", "disabled"),
+            ("c", "disabled"),
+        ],
+    ),
+    (
+        "junie",
+        "home/.junie/mcp/mcp.json",
+        r#"{"mcpServers": {"a": {"command": "run", "args": ["-y", "pkg"]}, "b": {"url": "http://h/mcp"}}}"#,
+        &[("a", "run -y pkg []"), ("b", "auto http://h/mcp []")],
+    ),
+    ("jetbrains-ai", "home/.ai/mcp/mcp.json", r#"{"mcpServers": {"a": {"command": "run"}}}"#, &[("a", "run []")]),
+    (
+        "grok-cli",
+        "home/.grok/config.toml",
+        r#"
+                [mcp_servers.a]
+                command = "run"
+                args = ["x"]
+                enabled = true
+                env = { K = "v" }
+                [mcp_servers.b]
+                url = "http://h/mcp"
+                enabled = false
+            "#,
+        &[("a", "run x [K=v]"), ("b", "disabled")],
+    ),
+    (
+        "trae",
+        "home/.config/Trae/User/mcp.json",
+        r#"{"mcpServers": {"a": {"command": "run", "env": {}, "fromGalleryId": "x"}, "b": {"url": "http://h/mcp", "headers": {"X": "1"}}}}"#,
+        &[("a", "run []"), ("b", "auto http://h/mcp [X: 1]")],
+    ),
+    (
+        "hermes",
+        "home/.hermes/config.yaml",
+        "
+model: x
+mcp_servers:
+  a: {command: run, args: [x], env: {K: '${SET}'}, connect_timeout: 90}
+  b: {url: 'http://h/mcp', headers: {Authorization: 'Bearer ${TOKEN}'}}
+  c: {url: 'http://h/sse', transport: sse}
+  d: {command: run, enabled: false}
+  e: {url: 'http://h/mcp', headers: {X: '${NONE}'}}
+",
+        &[
+            ("a", "run x [K=value]"),
+            ("b", "auto http://h/mcp [Authorization: Bearer t0ken]"),
+            ("c", "sse http://h/sse []"),
+            ("d", "disabled"),
+            ("e", "missing_env"),
+        ],
+    ),
+    (
+        "factory-droid",
+        "home/.factory/mcp.json",
+        r#"{"mcpServers": {"a": {"type": "http", "url": "http://h/mcp", "disabled": false}, "b": {"type": "stdio", "command": "run", "disabled": true}}}"#,
+        &[("a", "http http://h/mcp []"), ("b", "disabled")],
+    ),
+    (
+        "crush",
+        "home/.config/crush/crush.json",
+        r#"{"mcp": {
+                "a": {"type": "stdio", "command": "run", "env": {"K": "$SET"}, "timeout": 120},
+                "b": {"type": "http", "url": "http://h/mcp", "headers": {"Authorization": "Bearer ${TOKEN}"}},
+                "c": {"type": "http", "url": "http://h/mcp", "headers": {"Authorization": "Bearer $(pass x)"}},
+                "d": {"type": "sse", "url": "http://h/sse", "disabled": true}
+            }}"#,
+        &[
+            ("a", "run [K=value]"),
+            ("b", "http http://h/mcp [Authorization: Bearer t0ken]"),
+            ("c", "missing_env"),
+            ("d", "disabled"),
+        ],
+    ),
+    (
+        "warp",
+        "home/.warp/.mcp.json",
+        r#"{"mcpServers": {"a": {"command": "run", "working_directory": "/tmp"}, "b": {"url": "http://h/mcp"}}}"#,
+        &[("a", "run []"), ("b", "auto http://h/mcp []")],
+    ),
+    (
+        "continue",
+        "home/.continue/config.yaml",
+        "
+name: mine
+version: 1.0.0
+schema: v1
+mcpServers:
+  - name: a
+    command: run
+    args: [x]
+    env: {K: '${{ secrets.TOKEN }}'}
+  - {name: b, type: streamable-http, url: 'http://h/mcp', requestOptions: {headers: {X: '${{secrets.SET}}'}}}
+  - {name: c, type: sse, url: 'http://h/sse'}
+  - {name: d, command: run, env: {K: '${{ secrets.NONE }}'}}
+",
+        &[
+            ("a", "run x [K=t0ken]"),
+            ("b", "http http://h/mcp [X: value]"),
+            ("c", "sse http://h/sse []"),
+            ("d", "missing_env"),
+        ],
+    ),
+    (
+        "amp",
+        "home/.config/amp/settings.json",
+        r#"{"amp.url": "x", "amp.mcpServers": {
+                "a": {"command": "run", "args": ["x"], "env": {"K": "${SET}"}},
+                "b": {"url": "http://h/mcp", "headers": {"X": "${TOKEN}"}}, // fine
+            }}"#,
+        &[("a", "run x [K=value]"), ("b", "auto http://h/mcp [X: t0ken]")],
+    ),
+    (
+        "augment",
+        "home/.augment/settings.json",
+        r#"{"mcpServers": {"a": {"command": "run", "args": ["x"]}, "b": {"type": "http", "url": "http://h/mcp"}}, "hooks": {}}"#,
+        &[("a", "run x []"), ("b", "http http://h/mcp []")],
+    ),
+    (
+        "devin",
+        "home/.config/devin/mcp_config.json",
+        r#"{"mcpServers": {"a": {"command": "run"}, "b": {"serverUrl": "http://h/mcp", "headers": {"X": "1"}}}}"#,
+        &[("a", "run []"), ("b", "auto http://h/mcp [X: 1]")],
+    ),
+    (
+        "rovo-dev",
+        "home/.rovodev/mcp.json",
+        r#"{"mcpServers": {"a": {"transport": "stdio", "command": "run"}, "b": {"transport": "http", "url": "http://h/mcp"}}}"#,
+        &[("a", "run []"), ("b", "http http://h/mcp []")],
+    ),
+    (
+        "mistral-vibe",
+        "home/.vibe/config.toml",
+        r#"
+                [[mcp_servers]]
+                name = "a"
+                transport = "stdio"
+                command = "uvx --from 'my pkg' server"
+                args = ["x"]
+                startup_timeout_sec = 15
+                [[mcp_servers]]
+                name = "b"
+                transport = "streamable-http"
+                url = "http://h/mcp"
+                headers = { X = "1" }
+                api_key_env = "TOKEN"
+                [[mcp_servers]]
+                name = "c"
+                transport = "http"
+                url = "http://h/mcp"
+                [mcp_servers.auth]
+                type = "static"
+                api_key_env = "SET"
+                api_key_header = "X-Key"
+                api_key_format = "{token}"
+                [[mcp_servers]]
+                name = "d"
+                transport = "stdio"
+                command = ["run"]
+                disabled = true
+            "#,
+        &[
+            ("a", "uvx --from my pkg server x []"),
+            ("b", "http http://h/mcp [Authorization: Bearer t0ken, X: 1]"),
+            ("c", "http http://h/mcp [X-Key: value]"),
+            ("d", "disabled"),
+        ],
+    ),
+    (
+        "kimi-code",
+        "home/.kimi-code/mcp.json",
+        r#"{"mcpServers": {
+                "a": {"transport": "http", "url": "http://h/mcp", "bearerTokenEnvVar": "TOKEN"},
+                "b": {"transport": "stdio", "command": "run", "enabled": false, "startupTimeoutMs": 90000}
+            }}"#,
+        &[("a", "http http://h/mcp [Authorization: Bearer t0ken]"), ("b", "disabled")],
+    ),
+    (
+        "tabnine",
+        "home/.tabnine/agent/settings.json",
+        r#"{"mcp": {"excluded": ["B"]}, "mcpServers": {
+                "a": {"httpUrl": "http://h/mcp", "requestInit": {"headers": {"X": "1"}}},
+                "b": {"command": "run"}
+            }}"#,
+        &[("a", "http http://h/mcp [X: 1]"), ("b", "disabled")],
+    ),
+    (
+        "mcphub-nvim",
+        "home/.config/mcphub/servers.json",
+        r#"{"mcpServers": {
+                "a": {"command": "run", "env": {"K": "${SET}"}},
+                "b": {"url": "http://h/mcp", "headers": {"Authorization": "Bearer ${cmd: pass x}"}},
+                "c": {"command": "run", "disabled": true}
+            }, "nativeMCPServers": {"neovim": {}}}"#,
+        &[("a", "run [K=value]"), ("b", "missing_env"), ("c", "disabled")],
+    ),
+    (
+        "mcporter",
+        "home/.mcporter/mcporter.json",
+        r#"{"imports": [], "mcpServers": {
+                "a": {"command": "npx -y pkg", "env": {"K": "${NONE:-d}"}},
+                "b": {"baseUrl": "http://h/mcp", "headers": {"X": "${TOKEN}"}},
+                "c": {"url": "http://h/mcp", "bearerTokenEnv": "TOKEN"},
+                "d": {"executable": "run", "args": ["x"]}
+            }}"#,
+        &[
+            ("a", "npx -y pkg [K=d]"),
+            ("b", "auto http://h/mcp [X: t0ken]"),
+            ("c", "auto http://h/mcp [Authorization: Bearer t0ken]"),
+            ("d", "run x []"),
+        ],
     ),
 ];
 

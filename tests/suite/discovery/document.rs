@@ -25,7 +25,7 @@ fn files(platform: Platform) -> Vec<(&'static str, String)> {
 
 fn table() -> String {
     let (linux, macos) = (files(Platform::Linux), files(Platform::MacOs));
-    let mut made = String::from("| client | files | list | variables |\n|---|---|---|---|\n");
+    let mut made = String::from("| client | files | list | variables | written in |\n|---|---|---|---|---|\n");
     for client in mcp::clients() {
         let of = |files: &[(&str, String)]| -> Vec<String> {
             files.iter().filter(|(source, _)| *source == client.name).map(|(_, path)| format!("`{path}`")).collect()
@@ -37,8 +37,8 @@ fn table() -> String {
             places += &format!("<br>on macOS {}", on_macos.join(", "));
         }
         made += &format!(
-            "| {} (`{}`) | {places} | `{}` | {} |\n",
-            client.title, client.name, client.list, client.variables
+            "| {} (`{}`) | {places} | `{}` | {} | {} |\n",
+            client.title, client.name, client.list, client.variables, client.documented
         );
     }
     made

@@ -1,0 +1,144 @@
+//! Installed plugins and extensions, whose servers the user runs like those of their own list.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::clients::{Client, Layout, Plugins, Scope};
+use super::places::{self, ListFile, Plugin};
+use super::readers::{Table, find};
+use super::switches;
+use crate::plan::surroundings::Surroundings;
+
+/// More plugins than anybody has; a bound, because the directory may hold anything.
+const MAX_PLUGINS: usize = 1000;
+
+/// The lists of every plugin of a client.
+pub(super) fn lists(client: &'static Client, host: &Surroundings, warnings: &mut Vec<String>) -> Vec<ListFile> {
+    let mut files = Vec::new();
+    for kind in client.plugins {
+        let Some(directory) = places::locate(kind.directory, host, None) else { continue };
+        let installed = match &kind.layout {
+            Layout::Each(enablement) => each(&directory, *enablement, host, warnings),
+            Layout::Cache { registry, enabled, key } => {
+                let settings = places::locate(*enabled, host, None).map(|path| read(&path, warnings));
+                cached(&directory, *registry, &settings.unwrap_or_default(), key, warnings)
+            }
+        };
+        for (directory, off) in installed {
+            let plugin = Plugin { directory, kind, off };
+            files.extend(of_plugin(&plugin, warnings).into_iter().map(|path| ListFile {
+                client,
+                scope: Scope::Plugin,
+                path,
+                project: None,
+                plugin: Some(plugin.clone()),
+            }));
+        }
+    }
+    files
+}
+
+/// The files of a plugin that have a list.
+fn of_plugin(plugin: &Plugin, warnings: &mut Vec<String>) -> Vec<PathBuf> {
+    let Plugins { lists, manifest, .. } = plugin.kind;
+    let mut files: Vec<PathBuf> =
+        lists.iter().map(|name| plugin.directory.join(name)).filter(|path| path.exists()).take(1).collect();
+    let Some(manifest) = manifest.map(|name| plugin.directory.join(name)) else { return files };
+    let named = read(&manifest, warnings).remove("mcpServers").unwrap_or_default();
+    let below = |path: &Value| {
+        let path = plugin.directory.join(path.as_str()?.trim_start_matches("./"));
+        path.components().all(|part| part != std::path::Component::ParentDir).then_some(path)
+    };
+    match &named {
+        Value::Object(_) => files.push(manifest),
+        Value::Array(paths) => files.extend(paths.iter().filter_map(below)),
+        path => files.extend(below(path)),
+    }
+    files.sort();
+    files.dedup();
+    files
+}
+
+type Installed = (PathBuf, Option<String>);
+
+/// Every directory is a plugin.
+fn each(directory: &Path, enablement: Option<&str>, host: &Surroundings, warnings: &mut Vec<String>) -> Vec<Installed> {
+    let rules = enablement.map(|name| read(&directory.join(name), warnings)).unwrap_or_default();
+    let home = host.home.as_deref().map(|home| format!("{}/", home.display())).unwrap_or_default();
+    let off = |directory: &Path| {
+        let name = directory.file_name()?.to_str()?;
+        let rules = rules.get(name)?.get("overrides")?.as_array()?;
+        // Of the rules for a directory the last one that matches counts; a timer's pass stands in none, so the home's do.
+        let rule = rules
+            .iter()
+            .rev()
+            .filter_map(Value::as_str)
+            .find(|rule| switches::is_glob(rule.trim_start_matches('!'), &home))?;
+        rule.starts_with('!').then(|| format!("its extension {name} is switched off"))
+    };
+    directories(directory).into_iter().map(|directory| (linked(&directory, warnings), off(&directory))).collect()
+}
+
+/// Where an extension that is only linked really lies (Gemini CLI's `extensions link`).
+fn linked(directory: &Path, warnings: &mut Vec<String>) -> PathBuf {
+    let metadata = read(&directory.join(".gemini-extension-install.json"), warnings);
+    match (metadata.get("type").and_then(Value::as_str), metadata.get("source").and_then(Value::as_str)) {
+        (Some("link"), Some(source)) => PathBuf::from(source),
+        _ => directory.to_owned(),
+    }
+}
+
+/// The plugins that the client's settings name, each in its newest version.
+fn cached(
+    directory: &Path,
+    registry: Option<&str>,
+    settings: &Table,
+    key: &str,
+    warnings: &mut Vec<String>,
+) -> Vec<Installed> {
+    let registry = registry.map(|name| read(&directory.join(name), warnings)).unwrap_or_default();
+    let named = settings.get(key).and_then(Value::as_object);
+    let plugin = |(id, state): (&String, &Value)| {
+        let (name, market) = id.rsplit_once('@')?;
+        let is_on = *state == Value::Bool(true) || state.get("enabled").is_some_and(|on| *on != Value::Bool(false));
+        let registered = find(&registry, "plugins").and_then(|plugins| plugins.get(id)).and_then(install_path);
+        let newest = || newest(&directory.join("cache").join(market).join(name));
+        let off = (!is_on).then(|| format!("its plugin {id} is switched off"));
+        Some((registered.filter(|path| path.is_dir()).or_else(newest)?, off))
+    };
+    named.into_iter().flatten().take(MAX_PLUGINS).filter_map(plugin).collect()
+}
+
+/// Where Claude Code says that a plugin is: one place, or one for each scope it was installed for.
+fn install_path(installed: &Value) -> Option<PathBuf> {
+    let one = installed.get("installPath").or_else(|| installed.as_array()?.last()?.get("installPath"));
+    one?.as_str().map(PathBuf::from)
+}
+
+/// The newest of the versions in a directory; `local` is newer than any.
+fn newest(directory: &Path) -> Option<PathBuf> {
+    let version = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let numbers: Vec<u64> = name.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect();
+        (name == "local", numbers, name)
+    };
+    directories(directory).into_iter().max_by_key(version)
+}
+
+fn directories(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().take(MAX_PLUGINS).flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    paths.sort();
+    paths
+}
+
+fn read(path: &Path, warnings: &mut Vec<String>) -> Table {
+    match switches::settings(path) {
+        Ok(settings) => settings.unwrap_or_default(),
+        Err(why) => {
+            warnings.push(format!("{why}; the plugins it names are left out"));
+            Table::new()
+        }
+    }
+}

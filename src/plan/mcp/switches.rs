@@ -1,0 +1,249 @@
+//! Lists that switch servers off: by name, or, in Claude Code's policies, by command or URL.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::clients::{Base, Client, Effect, Names, Scope, Switch};
+use super::document;
+use super::entry::{Entry, How};
+use super::places::{self, ListFile};
+use super::readers::{self, Table};
+use super::sources::{Source, syntax_of};
+use crate::fs::explained;
+use crate::model::secret::Secret;
+use crate::plan::surroundings::Surroundings;
+
+/// The most that is read of a settings file.
+const SETTINGS_LIMIT: u64 = 1 << 20;
+
+/// A list that is in force.
+#[derive(Debug, Clone)]
+pub(super) struct List {
+    switch: &'static Switch,
+    items: Value,
+    /// The file it stands in.
+    path: PathBuf,
+    /// Whether that file says that of lists like this only its own counts.
+    is_final: bool,
+}
+
+/// The lists in the project's files beside a client's list.
+///
+/// # Errors
+/// A sentence about a settings file that is there and cannot be read.
+pub(super) fn beside(file: &ListFile) -> Result<Vec<List>, String> {
+    let Some(project) = &file.project else { return Ok(Vec::new()) };
+    let of_project = |switch: &'static Switch| {
+        let location = switch.file.filter(|location| matches!(location.base, Base::Project))?;
+        Some((switch, project.directory.join(location.path)))
+    };
+    in_files(file.client.switches.iter().filter_map(of_project))
+}
+
+/// The lists in files of the user and the machine, and in the client's own lists that hold everywhere.
+///
+/// # Errors
+/// As [`beside`].
+pub(super) fn everywhere(
+    client: &'static Client,
+    host: &Surroundings,
+    sources: &[Source],
+) -> Result<Vec<List>, String> {
+    let elsewhere =
+        |switch: &'static Switch| Some((switch, switch.file.and_then(|file| places::locate(file, host, None))?));
+    let mut lists = in_files(client.switches.iter().filter_map(elsewhere))?;
+    let own = |source: &&Source| std::ptr::eq(source.file.client, client) && source.file.scope.is_everywhere();
+    lists.extend(sources.iter().filter(own).flat_map(in_source));
+    Ok(lists)
+}
+
+/// The lists that a client's own list of servers has beside it.
+pub(super) fn in_source(source: &Source) -> Vec<List> {
+    let own = source.file.client.switches.iter().filter(|switch| switch.file.is_none());
+    own.filter_map(|switch| list(switch, &source.document.root, &source.file.path)).collect()
+}
+
+fn in_files(files: impl Iterator<Item = (&'static Switch, PathBuf)>) -> Result<Vec<List>, String> {
+    let mut lists = Vec::new();
+    let mut last: Option<(PathBuf, Option<Table>)> = None;
+    for (switch, path) in files {
+        if last.as_ref().is_none_or(|(read, _)| *read != path) {
+            last = Some((path.clone(), settings(&path)?));
+        }
+        if let Some((path, Some(root))) = &last {
+            lists.extend(list(switch, root, path));
+        }
+    }
+    Ok(lists)
+}
+
+fn list(switch: &'static Switch, root: &Table, path: &Path) -> Option<List> {
+    let items = match switch.key {
+        "" => Value::Object(root.clone()),
+        key => readers::find(root, key)?.clone(),
+    };
+    let is_final = matches!(switch.effect, Effect::AllowedByAny(key) if root.get(key) == Some(&Value::Bool(true)));
+    let is_list = if switch.effect == Effect::Table { items.is_object() } else { items.is_array() };
+    is_list.then(|| List { switch, items, path: path.to_owned(), is_final })
+}
+
+/// A settings file, if it is there. A broken one is the client's to complain about; it switches nothing off.
+///
+/// # Errors
+/// As [`beside`].
+pub(super) fn settings(path: &Path) -> Result<Option<Table>, String> {
+    match crate::fs::read_capped(path, SETTINGS_LIMIT) {
+        Ok(bytes) => Ok(document::parse(&bytes, syntax_of(path)).ok().map(|document| document.root)),
+        Err(e) => match e.kind() {
+            // None, or nothing that the client would read.
+            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
+                Ok(None)
+            }
+            _ => Err(format!("{}: {}", path.display(), explained(&e))),
+        },
+    }
+}
+
+/// The warning about settings that cannot be read: what they may switch off is not started.
+pub(super) fn may_switch_off(why: &str, path: &Path) -> String {
+    format!("{why}; it may switch servers of {} off, so those are left out", path.display())
+}
+
+/// Switches off what the lists say.
+pub(super) fn apply<'l>(entries: &mut [Entry], scope: Scope, lists: impl Iterator<Item = &'l List>) {
+    let lists: Vec<&List> = lists.collect();
+    for entry in entries {
+        if let Some(off) = off(entry, scope, &lists) {
+            entry.off = Some(off);
+        }
+    }
+}
+
+fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
+    let denied = |list: &&&List| match list.switch.effect {
+        Effect::Denied => list.names(entry),
+        Effect::DeniedInProjects => matches!(scope, Scope::Project | Scope::Config) && list.names(entry),
+        Effect::Table => list.is_switched_off(entry),
+        Effect::Allowed | Effect::AllowedByAny(_) => false,
+    };
+    if let Some(list) = lists.iter().find(denied) {
+        return Some(match list.switch.key {
+            "" => format!("{} has it switched off", list.path.display()),
+            key => format!("it is listed in `{key}`"),
+        });
+    }
+    let allowing: Vec<&&List> =
+        lists.iter().filter(|list| matches!(list.switch.effect, Effect::Allowed | Effect::AllowedByAny(_))).collect();
+    let first = allowing.first()?;
+    let counting: Vec<&List> = match (first.switch.effect, allowing.iter().find(|list| list.is_final)) {
+        (Effect::AllowedByAny(_), Some(only)) => vec![only],
+        (Effect::AllowedByAny(_), None) => allowing.iter().map(|list| **list).collect(),
+        _ => vec![first],
+    };
+    let patterns = counting.iter().flat_map(|list| list.items.as_array().into_iter().flatten());
+    let allowed = is_allowed(entry, &patterns.collect::<Vec<_>>(), first.switch.names);
+    (!allowed).then(|| format!("it is not listed in `{}`", first.switch.key))
+}
+
+/// Where a list of what is allowed has commands (or URLs), those decide for programs (or URLs), and no name does.
+fn is_allowed(entry: &Entry, patterns: &[&Value], names: Names) -> bool {
+    let key = match &entry.how {
+        How::Stdio(_) => "serverCommand",
+        How::Http(_) => "serverUrl",
+        How::Broken { .. } => "",
+    };
+    let decides = |pattern: &&&Value| pattern.get(key).is_some();
+    if patterns.iter().any(|pattern| decides(&pattern)) {
+        return patterns.iter().filter(decides).any(|pattern| matches(pattern, entry, names));
+    }
+    patterns.iter().any(|pattern| matches(pattern, entry, names))
+}
+
+impl List {
+    fn names(&self, entry: &Entry) -> bool {
+        let items = self.items.as_array().into_iter().flatten();
+        items.into_iter().any(|pattern| matches(pattern, entry, self.switch.names))
+    }
+
+    fn is_switched_off(&self, entry: &Entry) -> bool {
+        let is_named = |name: &str| is_name(name, &entry.name, self.switch.names);
+        let entries = self.items.as_object().into_iter().flatten();
+        entries.filter(|(name, _)| is_named(name)).any(|(_, state)| state.get("enabled") == Some(&Value::Bool(false)))
+    }
+}
+
+/// Whether an item of a list means a server: its name as text, or one of Claude Code's three ways.
+fn matches(pattern: &Value, entry: &Entry, names: Names) -> bool {
+    if let Some(name) = pattern.as_str().or_else(|| pattern.get("serverName")?.as_str()) {
+        return is_name(name, &entry.name, names);
+    }
+    match &entry.how {
+        How::Stdio(stdio) => pattern.get("serverCommand").and_then(Value::as_array).is_some_and(|words| {
+            let written = [stdio.command.as_str()].into_iter().chain(stdio.args.iter().map(Secret::expose));
+            words.iter().map(Value::as_str).eq(written.map(Some))
+        }),
+        How::Http(http) => {
+            pattern.get("serverUrl").and_then(Value::as_str).is_some_and(|url| is_glob(url, http.url.expose()))
+        }
+        How::Broken { .. } => false,
+    }
+}
+
+fn is_name(pattern: &str, name: &str, names: Names) -> bool {
+    let plain = |text: &str| text.trim().to_lowercase();
+    match names {
+        Names::Exact => pattern == name,
+        Names::AnyCase => plain(pattern) == plain(name),
+        Names::Glob => is_glob(pattern, name),
+    }
+}
+
+/// `*` stands for any signs, a slash included, and `?` for one.
+pub(super) fn is_glob(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    // Where the last star was, and how much of the text it stands for: on a mismatch it takes one sign more.
+    let (mut at, mut seen, mut star) = (0, 0, None);
+    while seen < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            Some(sign) if *sign == '?' || *sign == text[seen] => {
+                at += 1;
+                seen += 1;
+            }
+            _ => match star {
+                Some((behind, taken)) => {
+                    star = Some((behind, taken + 1));
+                    (at, seen) = (behind + 1, taken + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|sign| *sign == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_any_signs() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("https://*.corp/*", "https://a.corp/mcp/x", true),
+            ("https://*.corp/*", "https://a.corpx/mcp", false),
+            ("*puppeteer*", "my-puppeteer", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("", "x", false),
+            ("é*é", "éxé", true),
+        ] {
+            assert_eq!(is_glob(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+}
