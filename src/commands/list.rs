@@ -11,6 +11,7 @@ use crate::model::snapshot::Entry;
 use crate::model::target::{Kind, Probe};
 use crate::pass::last_known::recall;
 use crate::plan;
+use crate::plan::View;
 use crate::plan::surroundings::Surroundings;
 use crate::show::listing;
 
@@ -31,7 +32,7 @@ pub(super) fn run(cli: &Cli, args: &ListArgs) -> anyhow::Result<Exit> {
 
 fn gather(settings: &Settings, kinds: &[Kind]) -> Listing {
     let deadline = Deadline::after(settings.probe.deadline);
-    let recalled = recall(settings);
+    let recalled = recall(settings, View::Here);
     let asked_for = |entry: &Entry| kinds.is_empty() || kinds.contains(&entry.target.kind());
     let (entries, others): (Vec<Entry>, Vec<Entry>) = recalled.snapshot.entries.into_iter().partition(asked_for);
     let targets = entries.into_iter().map(list_one).collect();

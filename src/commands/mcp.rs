@@ -19,6 +19,7 @@ use crate::model::snapshot::Entry;
 use crate::model::target::Kind;
 use crate::pass;
 use crate::pass::last_known::{Recalled, recall};
+use crate::plan::View;
 use crate::proc::{self, CommandSpec, Limits, Outcome};
 use crate::serve::tools::{Call, Resource};
 use crate::serve::{self, Answer, Client, Lab, Progress};
@@ -58,7 +59,7 @@ impl Lab for RealLab<'_> {
     fn call(&mut self, call: &Call, client: &mut dyn Client) -> Result<Answer, String> {
         match call {
             Call::Status { kinds, names, only_trouble } => {
-                let recalled = recall(&self.settings()?);
+                let recalled = recall(&self.settings()?, View::Anywhere);
                 let status = Status::new(recalled, kinds, names, *only_trouble)?;
                 Ok(status.answer())
             }
@@ -74,7 +75,7 @@ impl Lab for RealLab<'_> {
         let settings = self.settings()?;
         match resource {
             Resource::Exposition => {
-                let recalled = recall(&settings);
+                let recalled = recall(&settings, View::Anywhere);
                 if !recalled.ever {
                     return Err("there has been no pass yet; run `lab-probe --once`".into());
                 }

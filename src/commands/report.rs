@@ -10,6 +10,7 @@ use crate::exit::{self, Exit};
 use crate::fs;
 use crate::model::history::{Record, day_of};
 use crate::pass::last_known::recall;
+use crate::plan::View;
 use crate::show::page::page;
 use crate::state::history;
 
@@ -23,7 +24,7 @@ const MODE: u32 = 0o644;
 pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let now = clock::now();
-    let recalled = recall(&settings);
+    let recalled = recall(&settings, View::Anywhere);
     let records = last_day(&settings.probe.state_dir, now)?;
     let text = page(&recalled.snapshot, recalled.ever, &recalled.warnings, &records, now);
     if args.html == Path::new("-") {

@@ -12,7 +12,7 @@ use crate::model::observation::{Facts, Observation, Remembered};
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::{Probe, Target};
 use crate::plan::due::Turn;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, View};
 use crate::state::store;
 
 /// What is known now.
@@ -26,13 +26,13 @@ pub struct Recalled {
     pub warnings: Vec<String>,
 }
 
-/// Recalls everything.
-pub fn recall(settings: &Settings) -> Recalled {
+/// Recalls everything; `view` as for [`plan::all`].
+pub fn recall(settings: &Settings, view: View) -> Recalled {
     let now = clock::now();
     let loaded = store::peek(&settings.probe.state_dir, now);
     let state = loaded.state;
     let deadline = Deadline::after(settings.probe.deadline);
-    let Plan { targets, mut warnings } = plan::all(settings, deadline);
+    let Plan { targets, mut warnings } = plan::all(settings, view, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
     let turns = plan::due::turns(&targets, &state.targets, state.created_at, now);
     let entries = targets

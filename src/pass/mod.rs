@@ -25,7 +25,7 @@ use crate::log;
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::Kind;
 use crate::plan::due::Turn;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, View};
 use crate::proc;
 use crate::run::merge;
 use crate::state::lock::Lock;
@@ -75,7 +75,7 @@ pub fn perform(
         let said = loaded.warnings.pop().unwrap_or_default();
         state_trouble.get_or_insert_with(|| load::unreadable(&settings.probe.state_dir, said));
     }
-    let Plan { targets, mut warnings } = plan::all(settings, deadline);
+    let Plan { targets, mut warnings } = plan::all(settings, View::Anywhere, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
     select::refuse_unknown_names(&targets, selection)?;
     let notice = as_root::notice(&targets);

@@ -17,11 +17,20 @@ pub mod surroundings;
 pub mod thunes;
 pub mod worktrees;
 
+/// From where a plan is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// As from anywhere: what is found only from the current directory stands beside the rest and changes nothing of it.
+    Anywhere,
+    /// As from the current directory: a trusted file of its project may complete or switch off what others define.
+    Here,
+}
+
 /// Everything there is to check, by the settings.
-pub fn all(settings: &Settings, deadline: Deadline) -> Plan {
+pub fn all(settings: &Settings, view: View, deadline: Deadline) -> Plan {
     let surroundings = Surroundings::of_process();
     let mut plan = Plan::default();
-    plan.add(mcp::plan(settings, &surroundings, deadline));
+    plan.add(mcp::plan(settings, &surroundings, view, deadline));
     plan.add(worktrees::plan(&settings.worktree, &settings.probe.records_dir(), deadline));
     plan.add(thunes::plan(settings));
     plan.add(services::plan(settings));

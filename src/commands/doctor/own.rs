@@ -13,7 +13,7 @@ use crate::model::mcp::Reach;
 use crate::model::reason::Reason;
 use crate::model::target::{Probe, Target};
 use crate::plan::surroundings::Surroundings;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, View};
 use crate::state::{lock, store};
 
 /// Reading the clients' files, a home on a slow network included.
@@ -50,7 +50,7 @@ pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
     let deadline = Deadline::after(CLIENTS_PATIENCE);
     let surroundings = Surroundings::of_process();
     let files = plan::mcp::files(settings, &surroundings, deadline);
-    let Plan { targets, warnings, .. } = plan::mcp::plan(settings, &surroundings, deadline);
+    let Plan { targets, warnings, .. } = plan::mcp::plan(settings, &surroundings, View::Anywhere, deadline);
     let present = files.iter().filter(|file| file.present);
     let mut findings: Vec<Finding> = present.map(|file| client(file, &targets)).collect();
     let fix = "correct the file; lab-probe list --verbose shows what was found where";

@@ -103,6 +103,7 @@ mod tests {
             idle_ttl,
         };
         let target = Target {
+            only_here: false,
             name: "main".into(),
             probe: Probe::Worktree(worktree),
             schedule: Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::from_secs(10) },

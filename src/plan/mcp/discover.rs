@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::claude;
 use super::clients::Scope;
 use super::entry::{Entry, How};
-use super::keys::Keys;
+use super::keys::{Keys, Untyped};
 use super::layers::{self, Layered};
 use super::merge::Candidate;
 use super::places::Project;
@@ -82,7 +82,7 @@ pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<Str
                 continue;
             }
         };
-        let keys = Keys { flat: client.keys.flat || source.file.plugin.is_some(), ..client.keys };
+        let keys = keys(source);
         match layers::read(source, sources, &keys) {
             Ok(mut layered) => {
                 let mut entries: Vec<Entry> = layered.iter().map(|layered| layered.entry.clone()).collect();
@@ -107,6 +107,17 @@ pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<Str
         }
     }
     found
+}
+
+/// The client's keys for one of its files: a plugin may leave the table around its servers away, and a project's
+/// `.mcp.json` is Copilot CLI's, too.
+fn keys(source: &Source) -> Keys {
+    let client = source.file.client;
+    let untyped = match (client.keys.untyped, source.file.scope) {
+        (Untyped::Dropped, Scope::Project | Scope::Config) => Untyped::Noted,
+        (untyped, _) => untyped,
+    };
+    Keys { untyped, flat: client.keys.flat || source.file.plugin.is_some(), ..client.keys }
 }
 
 /// Adds entries as candidates of `scope` and `project`, which may differ from the file's own (Claude Code keeps lists

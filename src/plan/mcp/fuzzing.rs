@@ -16,6 +16,7 @@ use super::trust::TrustStore;
 use crate::clock::Deadline;
 use crate::model::mcp::Reach;
 use crate::model::reason::{Failure, Reason};
+use crate::plan::View;
 use crate::plan::surroundings::{Platform, Surroundings};
 
 /// The value of a variable: where it is not asked for, it is not shown.
@@ -80,7 +81,7 @@ fn candidates(search: &Search<'_>, source: Source, refused: bool) {
     }
     let mut expected: BTreeSet<String> = found.candidates.iter().map(|candidate| candidate.name.clone()).collect();
     assert!(expected.iter().all(|name| !name.is_empty() && name.len() <= 4096));
-    let (named, replaced) = merge::merge(found.candidates, &BTreeSet::new());
+    let (named, replaced) = merge::merge(found.candidates, &BTreeSet::new(), View::Anywhere);
     assert!(replaced.is_empty());
     let mut names = BTreeSet::new();
     for server in &named {

@@ -62,7 +62,7 @@ pub fn inspect(path: &Path, surroundings: &Surroundings) -> Result<Inspection, S
     let document = document::parse(&bytes, syntax_of(&absolute))
         .map_err(|e| format!("{shown}:{}:{}: {}", e.line, e.column, e.message))?;
     let entries = readers::servers(&document.root, &client.keys).map_err(|why| format!("{shown}: {why}"))?;
-    let servers = entries.iter().map(shown_server).collect();
+    let servers = entries.iter().map(|entry| shown_server(entry, client)).collect();
     Ok(Inspection { canonical, digest: trust::digest(&bytes), client: client.title, servers })
 }
 
@@ -92,7 +92,7 @@ fn project_client(path: &Path, canonical: &Path, surroundings: &Surroundings) ->
     }
 }
 
-fn shown_server(entry: &Entry) -> ShownServer {
+fn shown_server(entry: &Entry, client: &Client) -> ShownServer {
     let mut details = Vec::new();
     let what = match &entry.how {
         How::Stdio(stdio) => {
@@ -114,6 +114,7 @@ fn shown_server(entry: &Entry) -> ShownServer {
             }
             redact::url(http.url.expose())
         }
+        How::Broken { .. } if client.merges_keys && !entry.is_refused => "changes what another file says of it".into(),
         How::Broken { detail, .. } => detail.clone(),
     };
     details.extend(entry.helper.iter().map(|helper| format!("the client runs `{}` for headers", script_words(helper))));

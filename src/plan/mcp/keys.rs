@@ -66,6 +66,8 @@ pub(super) enum Untyped {
     Server,
     /// Nothing, without a word.
     Dropped,
+    /// The same, but others that read the file take it for a server.
+    Noted,
     /// An error.
     Refused,
 }

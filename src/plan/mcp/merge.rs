@@ -15,6 +15,7 @@ use super::resolve::Resolved;
 use crate::model::mcp::Reach;
 use crate::model::reason::Reason;
 use crate::model::target::Origin;
+use crate::plan::View;
 
 /// A server found in a client's file.
 #[derive(Debug, Clone)]
@@ -70,8 +71,9 @@ impl Named {
 pub(super) fn merge(
     candidates: Vec<Candidate>,
     taken: &BTreeSet<String>,
+    view: View,
 ) -> (Vec<Named>, BTreeMap<String, Vec<Origin>>) {
-    let (mut candidates, mut parts) = absorb(candidates);
+    let (mut candidates, mut parts) = absorb(candidates, view);
     // Within one rank the order of reading holds: the table of clients, then the projects.
     candidates.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| rank(a).cmp(&rank(b))));
     let mut replaced: BTreeMap<String, Vec<Origin>> = BTreeMap::new();
@@ -107,13 +109,13 @@ pub(super) fn merge(
 type Parts = BTreeMap<(&'static str, String), Vec<Origin>>;
 
 /// Puts parts together with what they complete: an allowed part stands for both; any other is only listed beside it.
-/// What the current directory adds changes nothing of what is found elsewhere.
-fn absorb(mut candidates: Vec<Candidate>) -> (Vec<Candidate>, Parts) {
+/// What the current directory adds changes nothing of what is found elsewhere, unless that is what is asked for.
+fn absorb(mut candidates: Vec<Candidate>, view: View) -> (Vec<Candidate>, Parts) {
     let mut parts = Parts::new();
     let is_added = |c: &Candidate| c.is_part && c.project.is_some();
     let absorbed: BTreeSet<(&str, String)> = candidates
         .iter()
-        .filter(|c| is_added(c) && !c.is_untrusted && !c.is_only_here())
+        .filter(|c| is_added(c) && !c.is_untrusted && (view == View::Here || !c.is_only_here()))
         .map(|c| (c.client.name, c.name.clone()))
         .collect();
     candidates.retain(|candidate| {
@@ -201,9 +203,15 @@ fn target(name: String, members: &[&Candidate]) -> Named {
                 note: Some("the file above is merged over it".into()),
                 ..own.clone()
             });
-            [own.clone()].into_iter().chain(below).collect::<Vec<_>>()
+            [own.clone()].into_iter().chain(below).collect::<Vec<Origin>>()
         })
-        .collect();
+        .fold(Vec::new(), |mut origins: Vec<Origin>, origin| {
+            // A file that is merged into several has been listed already.
+            if !origins.iter().any(|known| known.path == origin.path && known.source == origin.source) {
+                origins.push(origin);
+            }
+            origins
+        });
     Named { name, reach: members[first].resolved.reach.clone(), origins, limit, only_here }
 }
 

@@ -37,9 +37,9 @@ use std::time::Duration;
 use self::discover::Search;
 use self::merge::Named;
 use self::trust::TrustStore;
-use super::Plan;
 use super::fingerprint::Key;
 use super::surroundings::Surroundings;
+use super::{Plan, View};
 use crate::clock::Deadline;
 use crate::config::settings::{ServerReach, ServerSettings, Settings};
 use crate::model::listing::ClientFile;
@@ -111,7 +111,7 @@ const OWN: &str = "lab-probe";
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(6);
 
 /// Every MCP server to report on: by hand, by health script, discovered, and expected but found nowhere.
-pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline) -> Plan {
+pub fn plan(settings: &Settings, surroundings: &Surroundings, view: View, deadline: Deadline) -> Plan {
     let mcp = &settings.mcp;
     let mut plan = Plan::default();
     let (trusted, warning) = TrustStore::load(&settings.probe.state_dir);
@@ -130,7 +130,7 @@ pub fn plan(settings: &Settings, surroundings: &Surroundings, deadline: Deadline
     let mut own = by_hand(settings);
     own.extend(scripts(settings, &own, &mut plan.warnings));
     let taken: BTreeSet<String> = own.keys().cloned().collect();
-    let (named, mut replaced) = merge::merge(found.candidates, &taken);
+    let (named, mut replaced) = merge::merge(found.candidates, &taken, view);
     let mut servers = own;
     for server in named {
         let timeout = server.limit.unwrap_or(mcp.schedule.timeout);

@@ -19,6 +19,8 @@ pub(super) type Table = Map<String, Value>;
 /// The longest start limit that is believed: above it milliseconds have been taken for seconds.
 const MAX_LIMIT: Duration = Duration::from_secs(3600);
 
+const DROPPED: &str = "the client drops an entry with a URL and no `type`; add `\"type\": \"http\"`";
+
 /// What stands at a key; of a key with dots that is not there as it stands, what stands in the tables it names.
 pub(super) fn find<'v>(table: &'v Table, key: &str) -> Option<&'v Value> {
     table.get(key).or_else(|| {
@@ -130,6 +132,12 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
     if !keys.headers.contains(&"headers") && table.contains_key("headers") {
         entry.notes.push(format!("the client ignores `headers`; it reads `{}`", keys.headers[0]));
     }
+    if let How::Broken { detail, .. } = &entry.how {
+        entry.notes.push(detail.clone());
+    }
+    if keys.untyped == Untyped::Noted && matches!(entry.how, How::Http(_)) && !kind(table).0 {
+        entry.notes.push(DROPPED.to_owned());
+    }
     entry.helper = find(table, keys.helper).map(|helper| match helper {
         Value::Array(words) => words.iter().filter_map(scalar).collect::<Vec<_>>().join(" "),
         other => scalar(other).unwrap_or_default(),
@@ -204,10 +212,9 @@ fn how(table: &Table, keys: &Keys) -> How {
     };
     match (use_command, url, kind) {
         (true, _, _) => stdio(table, keys),
-        (false, Some(_), None) if !written && keys.untyped == Untyped::Dropped => broken(
-            Reason::NotConfigured,
-            "the client drops an entry with a URL and no `type`; add `\"type\": \"http\"`",
-        ),
+        (false, Some(_), None) if !written && keys.untyped == Untyped::Dropped => {
+            broken(Reason::NotConfigured, DROPPED)
+        }
         (false, Some(_), None) if !written && keys.untyped == Untyped::Refused => {
             broken(Reason::ConnectFailed, "the client refuses an entry with a URL and no `type`")
         }

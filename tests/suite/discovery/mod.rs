@@ -14,10 +14,10 @@ use lab_probe::config::environment::Environment;
 use lab_probe::config::settings::Settings;
 use lab_probe::model::mcp::{HttpTransport, Reach};
 use lab_probe::model::target::Probe;
-use lab_probe::plan::Plan;
 use lab_probe::plan::mcp::trust::{self, TrustStore};
 use lab_probe::plan::surroundings::{Platform, Surroundings};
 use lab_probe::redact::Secret;
+use lab_probe::plan::{Plan, View};
 
 /// A tree with a home, a project, a root and a state directory.
 struct Tree {
@@ -64,7 +64,7 @@ impl Tree {
     }
 
     fn plan(&self) -> Plan {
-        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings, patiently())
+        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings, View::Anywhere, patiently())
     }
 }
 
