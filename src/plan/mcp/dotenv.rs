@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::secret::Secret;
+use crate::redact::Secret;
 
 /// `NAME=value` lines; `export` in front, quotes around the value and comments are allowed. Lines that are none of
 /// this are skipped.

@@ -12,8 +12,8 @@ use super::places::{self, ListFile};
 use super::readers::{self, Table};
 use super::sources::{Source, syntax_of};
 use crate::fs::explained;
-use crate::model::secret::Secret;
 use crate::plan::surroundings::Surroundings;
+use crate::redact::Secret;
 
 /// The most that is read of a settings file.
 const SETTINGS_LIMIT: u64 = 1 << 20;
