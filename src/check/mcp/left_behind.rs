@@ -233,6 +233,7 @@ mod tests {
         };
         let zero = Duration::ZERO;
         Target {
+            only_here: false,
             name: name.into(),
             probe: Probe::Mcp(McpTarget { reach: Reach::Stdio(server), list_tools: true }),
             schedule: Schedule { ttl: zero, retry_after: zero, timeout: zero },
