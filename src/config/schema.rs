@@ -29,13 +29,21 @@ pub(crate) struct Key {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
     Text,
+    /// A web address, which may hold a credential.
+    Url,
+    /// A program; somebody may write arguments after it.
+    Command,
     Duration,
     Flag,
     Count,
     Amount,
     TextList,
+    /// Arguments of a program, which may hold a secret.
+    Arguments,
     StatusList,
     TextMap,
+    /// Variables or headers, whose values are secrets.
+    SecretMap,
     Table(&'static Section),
     Tables(&'static Section),
 }
@@ -44,7 +52,10 @@ const fn key(name: &'static str, form: Form) -> Key {
     Key { name, form }
 }
 
-use Form::{Amount, Count, Duration, Flag, StatusList, Table, Tables, Text, TextList, TextMap};
+use Form::{
+    Amount, Arguments, Command, Count, Duration, Flag, SecretMap, StatusList, Table, Tables, Text, TextList, TextMap,
+    Url,
+};
 
 pub(crate) static ROOT: Section = Section {
     header: "",
@@ -85,15 +96,15 @@ static MCP_SERVER: Section = Section {
     header: "[[mcp.server]]",
     keys: &[
         key("name", Text),
-        key("command", Text),
-        key("args", TextList),
-        key("env", TextMap),
+        key("command", Command),
+        key("args", Arguments),
+        key("env", SecretMap),
         key("cwd", Text),
-        key("url", Text),
+        key("url", Url),
         key("transport", Text),
-        key("headers", TextMap),
+        key("headers", SecretMap),
         key("ca_file", Text),
-        key("health_command", TextList),
+        key("health_command", Arguments),
         key("disabled", Flag),
         key("ttl", Duration),
         key("retry_after", Duration),
@@ -128,7 +139,7 @@ static THUNES: Section = Section {
         key("positions_db", Text),
         key("journals", TextList),
         key("logs", TextList),
-        key("metrics_url", Text),
+        key("metrics_url", Url),
         key("max_daily_loss", Amount),
         key("ttl", Duration),
         key("retry_after", Duration),
@@ -140,8 +151,8 @@ static SERVICE: Section = Section {
     header: "[[service]]",
     keys: &[
         key("name", Text),
-        key("url", Text),
-        key("headers", TextMap),
+        key("url", Url),
+        key("headers", SecretMap),
         key("expect_status", StatusList),
         key("body_contains", Text),
         key("body_matches", Text),
@@ -167,7 +178,7 @@ static OUTPUT_TEXTFILE: Section =
 static OUTPUT_PUSHGATEWAY: Section = Section {
     header: "[output.pushgateway]",
     keys: &[
-        key("url", Text),
+        key("url", Url),
         key("job", Text),
         key("grouping", TextMap),
         key("username", Text),
@@ -180,11 +191,11 @@ static OUTPUT_PUSHGATEWAY: Section = Section {
 };
 
 static TELEGRAM: Section =
-    Section { header: "[telegram]", keys: &[key("chat_id", Text), key("token_file", Text), key("api_url", Text)] };
+    Section { header: "[telegram]", keys: &[key("chat_id", Text), key("token_file", Text), key("api_url", Url)] };
 
 static DOCTOR: Section = Section {
     header: "[doctor]",
-    keys: &[key("prometheus", Text), key("alertmanager", Text), key("grafana", Text), key("node_exporter", Text)],
+    keys: &[key("prometheus", Url), key("alertmanager", Url), key("grafana", Url), key("node_exporter", Url)],
 };
 
 impl Section {
@@ -212,14 +223,14 @@ impl Form {
     /// What would be right, as the end of "must be …".
     fn wanted(self) -> String {
         match self {
-            Text => "a string in quotes".into(),
+            Text | Url | Command => "a string in quotes".into(),
             Duration => "a duration in quotes, as in \"30s\", \"5m\" or \"1h30m\"".into(),
             Flag => "true or false".into(),
             Count => "a whole number".into(),
             Amount => "a number".into(),
-            TextList => "an array of strings, as in [\"one\", \"two\"]".into(),
+            TextList | Arguments => "an array of strings, as in [\"one\", \"two\"]".into(),
             StatusList => "an HTTP status or an array of them, as in [200, 204]".into(),
-            TextMap => "a table of strings, as in { NAME = \"value\" }".into(),
+            TextMap | SecretMap => "a table of strings, as in { NAME = \"value\" }".into(),
             Table(section) => format!("a table, written {}", section.header),
             Tables(section) => format!("an array of tables, each written {}", section.header),
         }
@@ -247,15 +258,15 @@ fn check_value(
         report(value.span().start, wrong_form(value.get_ref(), key, section));
     };
     match (key.form, value.get_ref()) {
-        (Text | Duration, DeValue::String(_)) | (Flag, DeValue::Boolean(_)) => {}
+        (Text | Url | Command | Duration, DeValue::String(_)) | (Flag, DeValue::Boolean(_)) => {}
         (Count | StatusList, DeValue::Integer(_)) | (Amount, DeValue::Integer(_) | DeValue::Float(_)) => {}
-        (TextList, DeValue::Array(items)) => {
+        (TextList | Arguments, DeValue::Array(items)) => {
             items.iter().filter(|item| !matches!(item.get_ref(), DeValue::String(_))).for_each(mismatch);
         }
         (StatusList, DeValue::Array(items)) => {
             items.iter().filter(|item| !matches!(item.get_ref(), DeValue::Integer(_))).for_each(mismatch);
         }
-        (TextMap, DeValue::Table(entries)) => {
+        (TextMap | SecretMap, DeValue::Table(entries)) => {
             entries.values().filter(|entry| !matches!(entry.get_ref(), DeValue::String(_))).for_each(mismatch);
         }
         (Table(inner), DeValue::Table(table)) => check(table, inner, report),
@@ -274,7 +285,7 @@ fn check_value(
 fn unknown_key(written: &str, value: &DeValue<'_>, section: &'static Section) -> String {
     // A whole section has no home where only a value may stand: [output.prometheus] is no key of [doctor].
     let is_table = matches!(value, DeValue::Table(_));
-    let fits = |key: &Key| matches!(key.form, Table(_) | Tables(_) | TextMap) == is_table;
+    let fits = |key: &Key| matches!(key.form, Table(_) | Tables(_) | TextMap | SecretMap) == is_table;
     let names = section.keys.iter().map(|key| key.name);
     let hint = match nearest(written, names.clone()) {
         Some(near) => format!("did you mean {near:?}?"),

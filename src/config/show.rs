@@ -1,24 +1,19 @@
-//! The effective configuration as TOML: defaults filled in, secrets redacted, each value with the line it comes from.
+//! The configuration in force as TOML: what the file says, with the line it comes from, and the defaults of the rest.
 //!
-//! What may hold a secret is shown as the file has it, variables unexpanded, and what is left of it redacted; all
-//! else as it holds, expanded. The result is a valid configuration itself.
+//! Variables are expanded, except in values that may hold a secret: those are shown as they are written, with every
+//! secret in them masked.
 
-mod page;
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use toml::Value;
-use toml::de::DeTable;
-
-use self::page::{Page, Raw};
 use super::diagnose::{ConfigError, Lines};
-use super::duration;
 use super::environment::Environment;
-use super::file;
-use super::settings::{OutputSettings, ServerReach, ServerSettings, ServiceSettings, Settings, ThunesSettings};
-use crate::model::mcp::HttpTransport;
+use super::expand::expand;
+use super::schema::{Form, Key, ROOT, Section};
+use super::settings::{ServerReach, Settings};
+use super::{duration, file, starter};
+use crate::log::{is_bidi_control, printable};
+use crate::model::reason::Failure;
 use crate::model::service::ServiceLook;
 use crate::redact;
 
@@ -27,230 +22,242 @@ use crate::redact;
 /// # Errors
 /// The file can no longer be read or has been damaged since.
 pub fn show(settings: &Settings) -> Result<String, ConfigError> {
-    let environment = Environment::of_process();
-    let Some(path) = &settings.source else { return Ok(render(settings, None, "", &environment)) };
-    written_out(settings, path, &file::read(path, path)?.text, &environment)
+    let text = match &settings.source {
+        Some(path) => file::read(path, path)?.text,
+        None => String::new(),
+    };
+    written_out(settings, &text, &Environment::of_process())
 }
 
 /// [`show`] for the text that the file has, read in the given environment.
-pub(super) fn written_out(
-    settings: &Settings,
-    path: &Path,
-    text: &str,
-    environment: &Environment,
-) -> Result<String, ConfigError> {
+pub(super) fn written_out(settings: &Settings, text: &str, environment: &Environment) -> Result<String, ConfigError> {
+    let path = settings.source.as_deref().unwrap_or("(no configuration file)".as_ref());
     let table = file::parse(path, text)?;
-    Ok(render(settings, Some(table.get_ref()), text, environment))
-}
-
-fn render(settings: &Settings, table: Option<&DeTable<'_>>, text: &str, environment: &Environment) -> String {
     let mut page = Page { out: String::new(), lines: Lines::new(text), environment };
     page.heading(settings);
-    let root = Raw { table };
-    probe(&mut page, settings, root.child("probe"));
-    mcp(&mut page, settings, root.child("mcp"));
-    worktree(&mut page, settings, root.child("worktree"));
-    for (environment, raw) in settings.thunes.iter().zip(root.children("thunes")) {
-        thunes(&mut page, environment, raw);
+    page.section(&ROOT, Some(table.get_ref()), &defaults(settings));
+    Ok(page.out)
+}
+
+/// The defaults of the starter file, and those that depend on this machine.
+fn defaults(settings: &Settings) -> Table {
+    let mut defaults = starter::defaults();
+    let mut set = |section: &str, key: &str, value: Value| {
+        let section = defaults.entry(section).or_insert_with(|| Table::new().into());
+        section.as_table_mut().and_then(|section| section.insert(key.to_owned(), value));
+    };
+    let path = |path: &std::path::Path| Value::String(path.display().to_string());
+    set("probe", "state_dir", path(&settings.probe.state_dir));
+    set("probe", "max_starts", Value::Integer(settings.probe.max_starts().try_into().unwrap_or(i64::MAX)));
+    set("worktree", "repos", Value::Array(settings.worktree.repos.iter().map(|repo| path(repo)).collect()));
+    if let Some(textfile) = &settings.output.textfile {
+        let table = [("directory", path(&textfile.directory)), ("file", textfile.file.clone().into())];
+        output(&mut defaults, "textfile", table);
     }
-    for (service_settings, raw) in settings.services.iter().zip(root.children("service")) {
-        service(&mut page, service_settings, raw);
+    if let Some(gateway) = &settings.output.pushgateway {
+        let grouping = gateway.grouping.iter().map(|(name, value)| (name.clone(), value.clone().into()));
+        let table = [
+            ("job", gateway.job.clone().into()),
+            ("grouping", Value::Table(grouping.collect())),
+            ("timeout", duration::show(gateway.timeout).into()),
+            ("retries", gateway.retries.into()),
+        ];
+        output(&mut defaults, "pushgateway", table);
     }
-    output(&mut page, &settings.output, root.child("output"));
-    people(&mut page, settings, &root);
-    page.out
+    defaults
 }
 
-/// A string that expands to itself when it is read back.
-fn of_text(text: &str) -> Value {
-    Value::String(text.replace("${", "$${"))
+fn output<const KEYS: usize>(defaults: &mut Table, name: &str, table: [(&str, Value); KEYS]) {
+    let table = table.into_iter().map(|(key, value)| (key.to_owned(), value));
+    let outputs = defaults.entry("output").or_insert_with(|| Table::new().into());
+    outputs.as_table_mut().and_then(|outputs| outputs.insert(name.to_owned(), Value::Table(table.collect())));
 }
 
-fn of_path(path: &Path) -> Value {
-    of_text(&path.display().to_string())
+/// The text so far, and what turns places of the file into line numbers.
+struct Page<'a> {
+    out: String,
+    lines: Lines<'a>,
+    environment: &'a Environment,
 }
 
-fn of_paths(paths: &[PathBuf]) -> Value {
-    Value::Array(paths.iter().map(|path| of_path(path)).collect())
-}
-
-fn of_texts(texts: &[String]) -> Value {
-    Value::Array(texts.iter().map(|text| of_text(text)).collect())
-}
-
-fn of_map(map: &BTreeMap<String, String>) -> Value {
-    Value::Table(map.iter().map(|(name, value)| (name.clone(), of_text(value))).collect())
-}
-
-fn of_duration(duration: Duration) -> Value {
-    Value::String(duration::show(duration))
-}
-
-fn of_count(count: u64) -> Value {
-    Value::Integer(i64::try_from(count).unwrap_or(i64::MAX))
-}
-
-fn probe(page: &mut Page<'_>, settings: &Settings, raw: Raw<'_>) {
-    let probe = &settings.probe;
-    page.section("[probe]");
-    page.line(raw, "deadline", of_duration(probe.deadline));
-    page.line(raw, "max_starts", of_count(probe.max_starts() as u64));
-    page.line(raw, "state_dir", of_path(&probe.state_dir));
-    page.line(raw, "labels", of_map(&probe.labels));
-}
-
-fn mcp(page: &mut Page<'_>, settings: &Settings, raw: Raw<'_>) {
-    let mcp = &settings.mcp;
-    page.section("[mcp]");
-    page.line(raw, "discover", Value::Boolean(mcp.discover));
-    page.line(raw, "config_files", of_paths(&mcp.config_files));
-    page.line(raw, "expected", of_texts(&mcp.expected));
-    page.line(raw, "health_dir", mcp.health_dir.as_deref().map(of_path));
-    page.schedule(raw, mcp.schedule);
-    page.line(raw, "list_tools", Value::Boolean(mcp.list_tools));
-    page.line(raw, "ca_file", mcp.ca_file.as_deref().map(of_path));
-    for (settings, raw) in mcp.servers.iter().zip(raw.children("server")) {
-        server(page, settings, raw);
-    }
-}
-
-fn server(page: &mut Page<'_>, server: &ServerSettings, raw: Raw<'_>) {
-    page.section("[[mcp.server]]");
-    page.line(raw, "name", of_text(&server.name));
-    match &server.reach {
-        ServerReach::Stdio { command, cwd, .. } => {
-            page.line(raw, "command", of_text(&redact::command(command)));
-            page.line(raw, "args", raw.arguments("args"));
-            page.line(raw, "env", raw.masked_map("env"));
-            page.line(raw, "cwd", cwd.as_deref().map(of_path));
+impl Page<'_> {
+    fn heading(&mut self, settings: &Settings) {
+        match &settings.source {
+            Some(path) => {
+                self.comment(&format!("In force from {}; where no line is named, by default.", path.display()));
+            }
+            None => self.comment("In force by default: there is no configuration file."),
         }
-        ServerReach::Http { transport, ca_file, .. } => {
-            page.url(raw, "url");
-            page.line(raw, "transport", Value::String(transport_name(*transport).into()));
-            page.line(raw, "headers", raw.masked_map("headers"));
-            page.line(raw, "ca_file", ca_file.as_deref().map(of_path));
+        for warning in &settings.warnings {
+            self.comment(&format!("Warning: {warning}"));
         }
-        ServerReach::Script { cwd, .. } => {
-            page.line(raw, "health_command", raw.arguments("health_command"));
-            page.line(raw, "env", raw.masked_map("env"));
-            page.line(raw, "cwd", cwd.as_deref().map(of_path));
+        for (name, failure) in failures(settings) {
+            self.comment(&format!("{name} cannot be checked: {}: {}", failure.reason.as_str(), failure.detail));
         }
-        ServerReach::Unreachable(failure) => return page.spoiled(raw, failure),
-    }
-    page.line(raw, "disabled", Value::Boolean(server.disabled));
-    page.schedule(raw, server.schedule);
-    page.line(raw, "list_tools", Value::Boolean(server.list_tools));
-}
-
-fn transport_name(transport: HttpTransport) -> &'static str {
-    match transport {
-        HttpTransport::Auto => "auto",
-        HttpTransport::Http => "http",
-        HttpTransport::Sse => "sse",
-    }
-}
-
-fn worktree(page: &mut Page<'_>, settings: &Settings, raw: Raw<'_>) {
-    let worktree = &settings.worktree;
-    page.section("[worktree]");
-    if worktree.discovered {
-        page.comment("The repository of the current directory, if there is one.");
-    }
-    page.line(raw, "repos", of_paths(&worktree.repos));
-    page.line(raw, "base", worktree.base.as_deref().map(of_text));
-    page.schedule(raw, worktree.schedule);
-    page.line(raw, "idle_ttl", of_duration(worktree.idle_ttl));
-    page.line(raw, "test_reports", of_texts(&worktree.test_reports));
-    page.line(raw, "test_runners", of_texts(&worktree.test_runners));
-    for (path, name) in &worktree.named {
-        page.section("[[worktree.named]]");
-        page.out.push_str(&format!(
-            "name = {}\npath = {}\n",
-            page::literal(&of_text(name)),
-            page::literal(&of_path(path))
-        ));
-    }
-}
-
-fn thunes(page: &mut Page<'_>, thunes: &ThunesSettings, raw: Raw<'_>) {
-    let target = &thunes.target;
-    page.section("[[thunes]]");
-    page.line(raw, "environment", of_text(&target.environment));
-    if let Some(failure) = &thunes.unreachable {
-        return page.spoiled(raw, failure);
-    }
-    page.line(raw, "root", of_path(&target.root));
-    page.line(raw, "positions_db", of_path(&target.positions_db));
-    page.line(raw, "journals", of_paths(&target.journals));
-    page.line(raw, "logs", of_paths(&target.logs));
-    page.url(raw, "metrics_url");
-    page.line(raw, "max_daily_loss", target.max_daily_loss.map(Value::Float));
-    page.schedule(raw, thunes.schedule);
-}
-
-fn service(page: &mut Page<'_>, service: &ServiceSettings, raw: Raw<'_>) {
-    page.section("[[service]]");
-    page.line(raw, "name", of_text(&service.name));
-    match &service.look {
-        ServiceLook::Http(look) => {
-            page.url(raw, "url");
-            page.line(raw, "headers", raw.masked_map("headers"));
-            let statuses = look.expect_status.iter().map(|status| of_count(u64::from(*status))).collect();
-            page.line(raw, "expect_status", Some(Value::Array(statuses)).filter(|_| !look.expect_status.is_empty()));
-            page.line(raw, "body_contains", look.body_contains.as_deref().map(of_text));
-            page.line(raw, "body_matches", look.body_matches.as_deref().map(of_text));
-            page.line(raw, "ca_file", look.ca_file.as_deref().map(of_path));
+        for broken in &settings.output.broken {
+            self.comment(&format!("{} cannot be delivered to: {}", broken.output, broken.problem));
         }
-        ServiceLook::Tcp(address) => page.line(raw, "tcp", of_text(address)),
-        ServiceLook::Unit { name, user } => {
-            page.line(raw, "unit", of_text(name));
-            page.line(raw, "user", Value::Boolean(*user));
+    }
+
+    fn comment(&mut self, text: &str) {
+        self.out.push_str(&format!("# {}\n", printable(text)));
+    }
+
+    /// The keys of a section in the schema's order: as the file has them, else by default.
+    fn section(&mut self, section: &'static Section, table: Option<&DeTable<'_>>, defaults: &Table) {
+        for key in section.keys {
+            let written = table.and_then(|table| table.get(key.name));
+            let default = defaults.get(key.name);
+            match key.form {
+                Form::Table(inner) => {
+                    let table = written.and_then(|value| value.get_ref().as_table());
+                    let defaults = default.and_then(Value::as_table).cloned().unwrap_or_default();
+                    self.header(inner, table.is_some() || !defaults.is_empty());
+                    self.section(inner, table, &defaults);
+                }
+                Form::Tables(inner) => {
+                    let blocks = written.and_then(|value| value.get_ref().as_array());
+                    let defaults = block_defaults(inner, section, table, defaults);
+                    for table in blocks.into_iter().flatten().filter_map(|block| block.get_ref().as_table()) {
+                        self.header(inner, true);
+                        self.section(inner, Some(table), &defaults);
+                    }
+                }
+                _ => self.line(key, written, default),
+            }
         }
-        ServiceLook::Process(pattern) => page.line(raw, "process", of_text(pattern)),
-        ServiceLook::Unreachable(failure) => return page.spoiled(raw, failure),
     }
-    page.schedule(raw, service.schedule);
+
+    fn header(&mut self, section: &Section, shown: bool) {
+        // [output] holds nothing but sections of its own.
+        let has_values = section.keys.iter().any(|key| !matches!(key.form, Form::Table(_)));
+        if shown && has_values {
+            self.out.push_str(&format!("\n{}\n", section.header));
+        }
+    }
+
+    /// One `key = value` with the line it comes from; nothing where there is no value.
+    fn line(&mut self, key: &Key, written: Option<&Spanned<DeValue<'_>>>, default: Option<&Value>) {
+        let (value, origin) = match written {
+            Some(written) => {
+                let line = self.lines.place(written.span().start).line;
+                (self.value(key, written.get_ref()), format!("  # line {line}"))
+            }
+            None => (default.cloned(), String::new()),
+        };
+        if let Some(value) = value {
+            self.out.push_str(&format!("{} = {}{origin}\n", key.name, literal(&value)));
+        }
+    }
+
+    /// What may be shown of a value.
+    fn value(&self, key: &Key, value: &DeValue<'_>) -> Option<Value> {
+        Some(match (key.form, value) {
+            (Form::Url, DeValue::String(text)) => Value::String(redact::url(text)),
+            (Form::Command, DeValue::String(text)) => Value::String(redact::command(text)),
+            (Form::Arguments, DeValue::Array(items)) => {
+                let texts = items.iter().filter_map(|item| item.get_ref().as_str());
+                Value::Array(redact::arguments(texts).into_iter().map(Value::String).collect())
+            }
+            (Form::SecretMap, DeValue::Table(table)) => {
+                let entries = table.iter().map(|(name, value)| {
+                    let value = value.get_ref().as_str().map_or_else(|| redact::MASK.into(), redact::value);
+                    (name.get_ref().to_string(), Value::String(value))
+                });
+                Value::Table(entries.collect())
+            }
+            (_, value) => return self.plain(value),
+        })
+    }
+
+    /// A value that holds no secret, expanded as far as its variables are set.
+    fn plain(&self, value: &DeValue<'_>) -> Option<Value> {
+        Some(match value {
+            DeValue::String(text) => {
+                let expanded = expand(text, self.environment).ok().filter(|expanded| expanded.unset.is_empty());
+                Value::String(expanded.map_or_else(|| text.to_string(), |expanded| expanded.text))
+            }
+            DeValue::Boolean(flag) => Value::Boolean(*flag),
+            DeValue::Integer(integer) => Value::Integer(i64::from_str_radix(integer.as_str(), integer.radix()).ok()?),
+            DeValue::Float(float) => Value::Float(float.as_str().parse().ok()?),
+            DeValue::Array(items) => Value::Array(items.iter().filter_map(|item| self.plain(item.get_ref())).collect()),
+            DeValue::Table(table) => {
+                let entries = table
+                    .iter()
+                    .filter_map(|(name, value)| Some((name.get_ref().to_string(), self.plain(value.get_ref())?)));
+                Value::Table(entries.collect())
+            }
+            DeValue::Datetime(_) => return None,
+        })
+    }
 }
 
-fn people(page: &mut Page<'_>, settings: &Settings, root: &Raw<'_>) {
-    let raw = root.child("telegram");
-    let telegram = &settings.telegram;
-    page.section("[telegram]");
-    page.line(raw, "chat_id", telegram.chat_id.as_deref().map(of_text));
-    page.line(raw, "token_file", telegram.token_file.as_deref().map(of_path));
-    page.url_or(raw, "api_url", &telegram.api_url);
-    let raw = root.child("doctor");
-    let doctor = &settings.doctor;
-    page.section("[doctor]");
-    page.url_or(raw, "prometheus", &doctor.prometheus.url);
-    page.url_or(raw, "alertmanager", &doctor.alertmanager.url);
-    page.url_or(raw, "grafana", &doctor.grafana.url);
-    page.url_or(raw, "node_exporter", &doctor.node_exporter.url);
+/// Keys of blocks that have a default; where the section around has one of that name, a block takes the section's.
+const WITH_DEFAULTS: &[&str] =
+    &["positions_db", "journals", "logs", "disabled", "ttl", "retry_after", "timeout", "list_tools"];
+
+fn block_defaults(block: &Section, around: &Section, table: Option<&DeTable<'_>>, defaults: &Table) -> Table {
+    let kinds = starter::defaults_of(block);
+    let wanted = kinds.into_iter().filter(|(name, _)| WITH_DEFAULTS.contains(&name.as_str()));
+    let inherited = wanted.map(|(name, value)| {
+        let written = around.key(&name).and_then(|_| table?.get(name.as_str())?.get_ref().as_str());
+        let value = written
+            .map(|text| Value::String(text.to_owned()))
+            .or_else(|| defaults.get(&name).cloned())
+            .unwrap_or(value);
+        (name, value)
+    });
+    inherited.collect()
 }
 
-fn output(page: &mut Page<'_>, output: &OutputSettings, raw: Raw<'_>) {
-    if let Some(textfile) = &output.textfile {
-        let raw = raw.child("textfile");
-        page.section("[output.textfile]");
-        page.line(raw, "directory", of_path(&textfile.directory));
-        page.line(raw, "file", of_text(&textfile.file));
+/// What spoils targets of the configuration: the target's name and why.
+fn failures(settings: &Settings) -> Vec<(&str, &Failure)> {
+    let servers = settings.mcp.servers.iter().filter_map(|server| match &server.reach {
+        ServerReach::Unreachable(failure) => Some((server.name.as_str(), failure)),
+        _ => None,
+    });
+    let environments = settings
+        .thunes
+        .iter()
+        .filter_map(|thunes| thunes.unreachable.as_ref().map(|failure| (thunes.target.environment.as_str(), failure)));
+    let services = settings.services.iter().filter_map(|service| match &service.look {
+        ServiceLook::Unreachable(failure) => Some((service.name.as_str(), failure)),
+        _ => None,
+    });
+    servers.chain(environments).chain(services).collect()
+}
+
+/// A value on one line: what follows it is a comment.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        Value::Table(table) if table.is_empty() => "{}".into(),
+        Value::Table(table) => {
+            let entries = table.iter().map(|(name, value)| format!("{} = {}", quoted_name(name), literal(value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
     }
-    if let Some(gateway) = &output.pushgateway {
-        let raw = raw.child("pushgateway");
-        page.section("[output.pushgateway]");
-        page.url(raw, "url");
-        page.line(raw, "job", of_text(&gateway.job));
-        page.line(raw, "grouping", of_map(&gateway.grouping));
-        page.line(raw, "username", gateway.username.as_deref().map(of_text));
-        page.line(raw, "password_file", gateway.password_file.as_deref().map(of_path));
-        page.line(raw, "bearer_token_file", gateway.bearer_token_file.as_deref().map(of_path));
-        page.line(raw, "ca_file", gateway.ca_file.as_deref().map(of_path));
-        page.line(raw, "timeout", of_duration(gateway.timeout));
-        page.line(raw, "retries", of_count(u64::from(gateway.retries)));
+}
+
+fn quoted_name(name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if bare { name.to_owned() } else { quoted(name) }
+}
+
+/// A TOML string in double quotes, without a character that could steer a terminal.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || is_bidi_control(c) => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c => out.push(c),
+        }
     }
-    for broken in &output.broken {
-        page.section(&format!("[output.{}]", broken.output));
-        page.comment(&broken.problem);
-        page.as_written(raw.child(broken.output));
-    }
+    out.push('"');
+    out
 }
