@@ -12,7 +12,7 @@ use super::expand::expand;
 use super::schema::{Form, Key, ROOT, Section};
 use super::settings::{ServerReach, Settings};
 use super::{duration, file, starter};
-use crate::log::{is_bidi_control, printable};
+use crate::log::{is_invisible, printable};
 use crate::model::reason::Failure;
 use crate::model::service::ServiceLook;
 use crate::redact;
@@ -254,7 +254,7 @@ fn quoted(text: &str) -> String {
             '"' | '\\' => out.extend(['\\', c]),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() || is_bidi_control(c) => out.push_str(&format!("\\u{:04X}", c as u32)),
+            c if c.is_control() || is_invisible(c) => out.push_str(&format!("\\U{:08X}", c as u32)),
             c => out.push(c),
         }
     }
