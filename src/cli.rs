@@ -293,7 +293,7 @@ pub enum WorktreeCommand {
 /// `trust`.
 #[derive(Debug, Args)]
 pub struct TrustArgs {
-    /// Project config files whose servers may be started
+    /// Project config files whose servers may be started; a `lab-probe.toml` of a repository that may be used
     #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
 }

@@ -37,5 +37,6 @@ pub mod serve;
 pub mod show;
 pub mod sink;
 pub mod state;
+pub mod trust;
 pub mod unusual;
 pub mod yaml;

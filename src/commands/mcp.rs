@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -38,7 +39,7 @@ const LIMITS: Limits = Limits { stdout: 32 << 20 };
 /// When the client's streams break.
 pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     crate::pass::catch_signals()?;
-    let mut lab = RealLab { cli };
+    let mut lab = RealLab { config: leave_directory(cli)? };
     match serve::serve(io::BufReader::new(io::stdin()), io::stdout().lock(), &mut lab) {
         Ok(()) => Ok(Exit::Done),
         // The client went away without closing its end first; there is nobody to tell.
@@ -50,12 +51,22 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     }
 }
 
-/// Answers from the configuration and state as they are at each call: a client keeps its server for days.
-struct RealLab<'a> {
-    cli: &'a Cli,
+/// An AI client starts its servers in the project that is open, and what lies there is not the user's word: from here on
+/// nothing is looked for in the current directory. Gives the file that the user has named.
+fn leave_directory(cli: &Cli) -> anyhow::Result<Option<PathBuf>> {
+    let variable = || std::env::var_os("LAB_PROBE_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let named = cli.global.config.clone().or_else(variable).map(std::path::absolute).transpose();
+    let named = named.context("cannot tell the current directory, in which the configuration is named")?;
+    std::env::set_current_dir("/").context("cannot leave the current directory")?;
+    Ok(named)
 }
 
-impl Lab for RealLab<'_> {
+/// Answers from the configuration and state as they are at each call: a client keeps its server for days.
+struct RealLab {
+    config: Option<PathBuf>,
+}
+
+impl Lab for RealLab {
     fn call(&mut self, call: &Call, client: &mut dyn Client) -> Result<Answer, String> {
         match call {
             Call::Status { kinds, names, only_trouble } => {
@@ -86,10 +97,10 @@ impl Lab for RealLab<'_> {
     }
 }
 
-impl RealLab<'_> {
+impl RealLab {
     fn settings(&self) -> Result<Settings, String> {
-        super::load_settings(self.cli)
-            .map_err(|error| format!("the configuration cannot be used: {}", exit::sentence(&error)))
+        crate::config::load(self.config.as_deref())
+            .map_err(|error| format!("the configuration cannot be used: {error}; {}", error.next()))
     }
 
     /// Runs `lab-probe check` as a process of its own: its children, its deadline and its lock are then exactly those
@@ -117,15 +128,13 @@ impl RealLab<'_> {
 
     fn check_command(&self, names: &[String]) -> Result<CommandSpec, String> {
         let own = own_program()?;
-        let directory = std::env::current_dir()
-            .map_err(|error| format!("no current directory: {error}; start the server in one that is there"))?;
         let mut arguments: Vec<OsString> = Vec::new();
-        if let Some(config) = &self.cli.global.config {
+        if let Some(config) = &self.config {
             arguments.extend(["--config".into(), config.clone().into()]);
         }
         arguments.extend(["--quiet", "check", "--format", "json", "--"].map(OsString::from));
         arguments.extend(names.iter().map(OsString::from));
-        let mut spec = CommandSpec::new(own).args(arguments).cwd(directory);
+        let mut spec = CommandSpec::new(own).args(arguments).cwd("/");
         // The whole environment: `${VAR}` in a configuration means the same in both processes.
         spec.env.extend(std::env::vars_os());
         Ok(spec)

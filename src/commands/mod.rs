@@ -106,6 +106,13 @@ fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
     Ok(crate::config::load(cli.global.config.as_deref())?)
 }
 
+/// The same, what is odd about them said: for commands that have no warnings of their own.
+fn load_settings_aloud(cli: &Cli) -> anyhow::Result<Settings> {
+    let settings = load_settings(cli)?;
+    settings.warnings.iter().for_each(log::warn);
+    Ok(settings)
+}
+
 /// How to write to standard output.
 fn style(cli: &Cli) -> Style {
     Style::of_stdout(match cli.global.color {

@@ -44,7 +44,7 @@ struct Begun {
 /// Never; a command that cannot be started is said and gives a shell's exit code.
 pub(super) fn run(cli: &Cli, args: &RecordArgs) -> anyhow::Result<Exit> {
     let directory = args.directory.clone().unwrap_or_else(|| PathBuf::from("."));
-    let begun = match super::load_settings(cli) {
+    let begun = match super::load_settings_aloud(cli) {
         Ok(settings) => begin(&settings, &directory),
         Err(error) => {
             super::failed(&error);

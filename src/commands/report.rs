@@ -22,7 +22,7 @@ const MODE: u32 = 0o644;
 /// # Errors
 /// Configuration (exit 2); a history or a file that the operating system refuses.
 pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
-    let settings = super::load_settings(cli)?;
+    let settings = super::load_settings_aloud(cli)?;
     let now = clock::now();
     let recalled = recall(&settings, View::Anywhere);
     let records = last_day(&settings.probe.state_dir, now)?;

@@ -29,7 +29,7 @@ const MOST_CREDENTIAL_BYTES: u64 = 4096;
 /// # Errors
 /// Configuration (exit 2), a history that cannot be read, a message that was not taken.
 pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
-    let settings = super::load_settings(cli)?;
+    let settings = super::load_settings_aloud(cli)?;
     let now = clock::now();
     let date = args.date.unwrap_or_else(|| TimeZone::UTC.to_datetime(now).date());
     let from = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|error| {

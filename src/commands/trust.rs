@@ -1,37 +1,61 @@
-//! `lab-probe trust FILE…`: allow the servers of project files to be started, as those files stand now.
+//! `lab-probe trust FILE…`: allow the servers of project files to be started, or a
+//! `lab-probe.toml` of a repository to be used, as those files stand now.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{Cli, TrustArgs};
 use crate::clock;
+use crate::config::{here, show};
 use crate::exit::{self, Exit};
 use crate::fs;
 use crate::log::{self, printable};
 use crate::plan;
 use crate::plan::mcp::inspect::{self, Inspection};
-use crate::plan::mcp::trust::{self, TrustStore};
 use crate::plan::surroundings::Surroundings;
+use crate::trust::{self, TrustStore};
 
 /// Allows every file, or none if one of them cannot be allowed.
 ///
 /// # Errors
 /// A file that is no project's or cannot be read (exit 2); a store that cannot be written (exit 1).
 pub(super) fn run(cli: &Cli, args: &TrustArgs) -> anyhow::Result<Exit> {
-    let settings = super::load_settings(cli)?;
+    let (ours, projects): (Vec<_>, Vec<_>) = args.files.iter().partition(|file| here::is_one(file));
+    let ours = ours.into_iter().map(|file| here::inspect(file)).collect::<Result<Vec<_>, _>>()?;
+    let mut text = projects_files(cli, &projects)?;
+    if !ours.is_empty() {
+        let state_dir = here::trust_directory()?;
+        let files = ours.iter().map(|file| (file.canonical.as_path(), file.digest.as_str()));
+        allow(&state_dir, files).map_err(|error| not_kept(&state_dir, error))?;
+    }
+    for file in &ours {
+        let shown = printable(&file.canonical.display().to_string());
+        text += &format!("trusted {shown} (lab-probe), as it stands now; what holds where it is used:\n");
+        text += &show::show(&file.settings).map_err(exit::bug)?;
+    }
+    Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
+}
+
+fn not_kept(state_dir: &Path, error: std::io::Error) -> anyhow::Error {
+    exit::refused("nothing new is trusted: cannot write", &trust::path(state_dir), error)
+}
+
+/// Allows the files of MCP clients.
+fn projects_files(cli: &Cli, files: &[&PathBuf]) -> anyhow::Result<String> {
+    if files.is_empty() {
+        return Ok(String::new());
+    }
+    let settings = super::load_settings_aloud(cli)?;
     let surroundings = Surroundings::of_process();
     let inspections: Vec<Inspection> =
-        args.files.iter().map(|file| inspect::inspect(file, &surroundings)).collect::<Result<_, _>>().map_err(
-            |why| {
-                exit::usage(
-                    why,
-                    "nothing is trusted; name a project's file that is yours, as in `lab-probe trust .mcp.json`",
-                )
-            },
-        )?;
+        files.iter().map(|file| inspect::inspect(file, &surroundings)).collect::<Result<_, _>>().map_err(|why| {
+            exit::usage(
+                why,
+                "nothing is trusted; name a project's file that is yours, as in `lab-probe trust .mcp.json`",
+            )
+        })?;
     let state_dir = &settings.probe.state_dir;
-    allow(state_dir, &inspections)
-        .map_err(|error| exit::refused("nothing new is trusted: cannot write", &trust::path(state_dir), error))?;
-    let text: String = inspections.iter().map(shown).collect();
+    let allowed = inspections.iter().map(|file| (file.canonical.as_path(), file.digest.as_str()));
+    allow(state_dir, allowed).map_err(|error| not_kept(state_dir, error))?;
     for inspection in &inspections {
         // A timer's pass starts in no project; its user would wait in vain.
         if settings.mcp.discover && !plan::mcp::is_found_from_anywhere(&settings, &surroundings, &inspection.canonical)
@@ -43,15 +67,15 @@ pub(super) fn run(cli: &Cli, args: &TrustArgs) -> anyhow::Result<Exit> {
             ));
         }
     }
-    Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
+    Ok(inspections.iter().map(shown).collect())
 }
 
-fn allow(state_dir: &Path, inspections: &[Inspection]) -> std::io::Result<()> {
+fn allow<'a>(state_dir: &Path, files: impl Iterator<Item = (&'a Path, &'a str)>) -> std::io::Result<()> {
     fs::ensure_private_directory(state_dir)?;
     let (mut store, warning) = TrustStore::load_for_update(state_dir)?;
     warning.iter().for_each(log::warn);
-    for inspection in inspections {
-        store.allow(&inspection.canonical, inspection.digest.clone(), clock::now())?;
+    for (canonical, digest) in files {
+        store.allow(canonical, digest.to_owned(), clock::now())?;
     }
     store.save(state_dir)
 }

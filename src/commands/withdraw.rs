@@ -13,7 +13,7 @@ use crate::state::lock::{self, LockError};
 /// # Errors
 /// Configuration (exit 2); another pass at work (exit 75), which would deliver again right away.
 pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    let settings = super::load_settings(cli)?;
+    let settings = super::load_settings_aloud(cli)?;
     let _lock = match lock::take(&settings.probe.state_dir) {
         Ok(lock) => Some(lock),
         Err(LockError::Held) => return Err(exit::locked(&settings.probe.state_dir)),

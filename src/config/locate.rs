@@ -19,11 +19,20 @@ pub(crate) struct Located {
     pub(crate) warnings: Vec<String>,
 }
 
+/// The name of a file of the current directory.
+pub(crate) const HERE: &str = "lab-probe.toml";
+
 /// The first of `--config`, `$LAB_PROBE_CONFIG`, `./lab-probe.toml`, the user's and the machine's that exists.
+///
+/// `standing` says why the file of the current directory may not be used; the next place then holds.
 ///
 /// # Errors
 /// A file that `--config` or the variable names and that is not there; a place that the operating system cannot look at.
-pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Result<Located, ConfigError> {
+pub(crate) fn locate(
+    explicit: Option<&Path>,
+    environment: &Environment,
+    standing: &dyn Fn(&Path) -> Result<(), String>,
+) -> Result<Located, ConfigError> {
     let variable = || by_variable(environment).map(|path| (path, ", though $LAB_PROBE_CONFIG names it"));
     let named = explicit.map(|path| (path, "")).or_else(variable);
     if let Some((path, by)) = named {
@@ -32,13 +41,27 @@ pub(crate) fn locate(explicit: Option<&Path>, environment: &Environment) -> Resu
             Err(error) => Err(ConfigError::whole(path, missing(&error, by))),
         };
     }
+    usual(environment, standing)
+}
+
+/// The first of the places that nobody has named.
+///
+/// # Errors
+/// A place that the operating system cannot look at.
+pub(super) fn usual(
+    environment: &Environment,
+    standing: &dyn Fn(&Path) -> Result<(), String>,
+) -> Result<Located, ConfigError> {
     let mut located = Located::default();
     for path in usual_places(environment) {
         match environment.directory().join(&path).symlink_metadata() {
-            Ok(_) => {
-                located.path = Some(path);
-                break;
-            }
+            Ok(_) => match if path == Path::new(HERE) { standing(&path) } else { Ok(()) } {
+                Ok(()) => {
+                    located.path = Some(path);
+                    break;
+                }
+                Err(why) => located.warnings.push(why),
+            },
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             // A sandboxed unit may not see the home at all; the machine's file must still be found then.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -60,7 +83,7 @@ pub(crate) fn by_variable(environment: &Environment) -> Option<&Path> {
 
 /// Where a file is looked for that nobody named, in order.
 pub(crate) fn usual_places(environment: &Environment) -> Vec<PathBuf> {
-    let mut places = vec![PathBuf::from("lab-probe.toml")];
+    let mut places = vec![PathBuf::from(HERE)];
     places.extend(user_file(environment));
     places.push(PathBuf::from("/etc/lab-probe/config.toml"));
     places
@@ -101,7 +124,7 @@ mod tests {
         let environment = Environment::new(Some(&home), &cwd, &variables);
         let plain = Environment::new(Some(&home), &cwd, &[("LAB_PROBE_CONFIG", ""), ("XDG_CONFIG_HOME", "relative")]);
         let found = |explicit: Option<&str>, environment: &Environment| {
-            locate(explicit.map(Path::new), environment).expect("found").path
+            locate(explicit.map(Path::new), environment, &|_| Ok(())).expect("found").path
         };
 
         assert_eq!(usual_places(&Environment::default()).len(), 2);
@@ -124,7 +147,8 @@ mod tests {
         touch(&lab.path().join("lab-probe.toml"));
         let environment = Environment::new(None, lab.path(), &[("LAB_PROBE_CONFIG", "gone.toml")]);
         let hint = "`lab-probe config init FILE` writes one to start from";
-        let refused = |explicit: Option<&Path>| locate(explicit, &environment).expect_err("refused").to_string();
+        let refused =
+            |explicit: Option<&Path>| locate(explicit, &environment, &|_| Ok(())).expect_err("refused").to_string();
         assert_eq!(refused(Some(Path::new("gone.toml"))), format!("gone.toml: no such file; {hint}"));
         let named = format!("gone.toml: no such file, though $LAB_PROBE_CONFIG names it; {hint}");
         assert_eq!(refused(None), named);
@@ -135,7 +159,7 @@ mod tests {
         let lab = tempfile::tempdir().expect("a temporary directory");
         let looped = lab.path().join("loop");
         std::os::unix::fs::symlink(&looped, &looped).expect("a link to itself");
-        let error = locate(None, &Environment::new(None, &looped, &[])).expect_err("refused").to_string();
+        let error = locate(None, &Environment::new(None, &looped, &[]), &|_| Ok(())).expect_err("refused").to_string();
         assert!(error.starts_with("lab-probe.toml: cannot be looked for: "), "{error}");
     }
 }

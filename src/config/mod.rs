@@ -15,6 +15,7 @@ mod expand;
 mod file;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+pub mod here;
 mod locate;
 mod schema;
 pub mod settings;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use block::Context;
 use diagnose::{ConfigError, Problem};
 use environment::Environment;
+use locate::Located;
 use schema::ROOT;
 use settings::Settings;
 
@@ -48,7 +50,10 @@ pub fn load(explicit: Option<&Path>) -> Result<Settings, ConfigError> {
 /// # Errors
 /// As [`load`].
 pub fn load_in(explicit: Option<&Path>, environment: &Environment) -> Result<Settings, ConfigError> {
-    let located = locate::locate(explicit, environment)?;
+    settings(locate::locate(explicit, environment, &|file| here::standing(file, environment))?, environment)
+}
+
+fn settings(located: Located, environment: &Environment) -> Result<Settings, ConfigError> {
     let mut settings = match &located.path {
         Some(path) => read(path, environment)?,
         None => defaults(environment)?,

@@ -133,11 +133,8 @@ impl Record {
         let at = snapshot.pass.started_at;
         let day = day_of(at);
         let whole = day != before.day;
-        let now: BTreeMap<String, Mark> = snapshot
-            .entries
-            .iter()
-            .filter_map(|entry| Some((entry.target.id().to_string(), Mark::of(entry)?)))
-            .collect();
+        let now: BTreeMap<String, Mark> =
+            snapshot.delivered().filter_map(|entry| Some((entry.target.id().to_string(), Mark::of(entry)?))).collect();
         let changed = now.iter().filter(|(id, mark)| whole || before.marks.get(*id) != Some(mark));
         let mut marks: BTreeMap<String, Option<Mark>> =
             changed.map(|(id, mark)| (id.clone(), Some(mark.clone()))).collect();

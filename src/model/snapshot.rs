@@ -103,3 +103,10 @@ pub struct Snapshot {
     /// Labels that the config adds to every series.
     pub labels: BTreeMap<String, String>,
 }
+
+impl Snapshot {
+    /// The entries for outputs and history: all but those that were found only from the current directory.
+    pub fn delivered(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|entry| !entry.target.only_here)
+    }
+}

@@ -12,8 +12,8 @@ pub(super) fn note_next_due(entries: &mut [Entry], state: &State, now: Timestamp
     let turns = plan::due::turns(targets, &state.targets, state.created_at, now);
     for (entry, turn) in entries.iter_mut().zip(turns) {
         entry.next_due = match turn {
-            Turn::At(at) => Some(at),
-            Turn::Now => None,
+            Turn::At(at) if !entry.target.only_here => Some(at),
+            Turn::At(_) | Turn::Now => None,
         };
     }
 }

@@ -39,7 +39,7 @@ pub fn recall(settings: &Settings, view: View) -> Recalled {
         .into_iter()
         .zip(turns)
         .map(|(target, turn)| {
-            let known = state.targets.get(&target.id().to_string());
+            let known = state.targets.get(&target.id().to_string()).filter(|_| !target.only_here);
             entry(target, known, turn, now)
         })
         .collect();

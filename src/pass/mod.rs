@@ -5,6 +5,7 @@ mod as_root;
 pub mod deliver;
 mod dispatch;
 mod due;
+mod here;
 pub mod last_known;
 mod load;
 mod lock;
@@ -12,6 +13,8 @@ mod run;
 pub mod save;
 mod select;
 mod timing;
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
@@ -82,6 +85,7 @@ pub fn perform(
     // Before anything is started. The journal's reader need not be told again every 30 seconds.
     notice.iter().filter(|notice| !log::to_journal() || !state.warned.contains(notice)).for_each(log::warn);
 
+    let set_aside = here::set_aside(&targets, &mut state);
     let round = run::Round::new(settings, &state, started_at, deadline.minus(run::reserve(settings)));
     let turns = plan::due::turns(&targets, &state.targets, state.created_at, started_at);
     let is_due: Vec<bool> = targets
@@ -108,15 +112,17 @@ pub fn perform(
     for entry in entries.iter_mut().filter(|entry| entry.target.kind() == Kind::Mcp) {
         entry.processes = running.remove(&entry.target.name);
     }
+    here::put_back(set_aside, &mut state);
     due::note_next_due(&mut entries, &state, started_at);
-    let planned: std::collections::BTreeSet<String> =
-        entries.iter().map(|entry| entry.target.id().to_string()).collect();
+    let delivered = entries.iter().filter(|entry| !entry.target.only_here);
+    let planned: BTreeSet<String> = delivered.clone().map(|entry| entry.target.id().to_string()).collect();
+    let deadline_exceeded = delivered.into_iter().any(|entry| entry.outcome == Outcome::TimedOut);
     state.forget_unplanned(started_at, |id| planned.contains(id));
     let snapshot = Snapshot {
         pass: PassFacts {
             started_at,
             duration: begun.elapsed(),
-            deadline_exceeded: entries.iter().any(|entry| entry.outcome == Outcome::TimedOut),
+            deadline_exceeded,
             output_failures: save::failures_of(settings, &state),
             pass_failures: state.pass_failures,
             counting: !loaded.unreadable,

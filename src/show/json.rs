@@ -42,6 +42,8 @@ pub struct TargetDocument<'a> {
     facts: Option<&'a Facts>,
     processes: Option<&'a ServerProcesses>,
     origins: &'a [Origin],
+    /// Found only from the current directory: shown, neither delivered nor remembered.
+    only_here: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,6 +74,7 @@ impl<'a> TargetDocument<'a> {
             facts,
             processes: entry.processes.as_ref(),
             origins: &entry.target.origins,
+            only_here: entry.target.only_here,
         }
     }
 }

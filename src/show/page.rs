@@ -24,7 +24,7 @@ pub fn page(snapshot: &Snapshot, ever: bool, warnings: &[String], records: &[Rec
     let mut body = String::new();
     header(&mut body, snapshot, ever, now);
     for &kind in Kind::ALL {
-        let mut entries: Vec<&Entry> = snapshot.entries.iter().filter(|entry| entry.target.kind() == kind).collect();
+        let mut entries: Vec<&Entry> = snapshot.delivered().filter(|entry| entry.target.kind() == kind).collect();
         entries.sort_by_key(|entry| (severity(entry), entry.target.name.clone()));
         if !entries.is_empty() {
             body.push_str(&format!("<section><h2>{}</h2>\n", heading(kind)));
@@ -65,7 +65,7 @@ fn heading(kind: Kind) -> &'static str {
 
 /// What stands in the title: the one thing a glance is for.
 fn verdict(snapshot: &Snapshot) -> String {
-    match snapshot.entries.iter().filter(|entry| severity(entry) == Severity::Trouble).count() {
+    match snapshot.delivered().filter(|entry| severity(entry) == Severity::Trouble).count() {
         0 => "no trouble".to_owned(),
         1 => "1 in trouble".to_owned(),
         count => format!("{count} in trouble"),
@@ -84,7 +84,7 @@ fn header(body: &mut String, snapshot: &Snapshot, ever: bool, now: Timestamp) {
         "<header><h1>LAB <span class=\"{class}\">{}</span></h1>\n<p>{} UTC · {} targets · {pass}</p></header>\n",
         verdict(snapshot),
         now.strftime("%Y-%m-%d %H:%M:%S"),
-        snapshot.entries.len()
+        snapshot.delivered().count()
     ));
 }
 

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::style::{Ink, Style, fit, pad};
 use crate::log::printable;
 use crate::model::delivery::Delivery;
+use crate::model::listing::first_of;
 use crate::model::mcp::ServerProcesses;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
@@ -18,6 +19,9 @@ const MAX_NAME: usize = 32;
 
 /// Lines that the evidence of one target may take.
 const EVIDENCE_LINES: usize = 3;
+
+/// Names in the line about what is found only from the current directory; the rest is a number.
+const MOST_ONLY_HERE: usize = 5;
 
 /// One target's line, before it is laid out.
 struct Row {
@@ -222,6 +226,12 @@ fn footer(out: &mut String, snapshot: &Snapshot, deliveries: &[Delivery], style:
     }
     out.push_str(&line);
     out.push('\n');
+    let here = snapshot.entries.iter().filter(|entry| entry.target.only_here);
+    let here: Vec<String> = here.map(|entry| printable(&entry.target.id().to_string())).collect();
+    if !here.is_empty() {
+        let named = first_of(&here, MOST_ONLY_HERE);
+        out.push_str(&format!("found only from this directory, so neither delivered nor remembered: {named}\n"));
+    }
     for delivery in deliveries {
         let ink = if delivery.error.is_some() { Ink::Bad } else { Ink::Faint };
         out.push_str(&style.paint(ink, &printable(&delivery.to_string())));

@@ -122,7 +122,6 @@ fn a_state_directory_that_others_may_write_or_own_is_not_used() {
     let lab = Lab::new();
     lab.config("");
     let state = lab.path().join("state");
-
     let set_mode = |mode| std::fs::set_permissions(&state, PermissionsExt::from_mode(mode)).expect("a mode");
     let refused = |why: &str| {
         for args in [&["--once"][..], &["check"], &["list"], &["config", "check"]] {

@@ -19,6 +19,7 @@ fn lab_with_project() -> Lab {
     let lab = Lab::new();
     lab.config("[mcp]\nexpected = [\"wanted\"]\n[[mcp.server]]\nname = \"own\"\ncommand = \"true\"\n");
     std::fs::create_dir(lab.path().join(".git")).expect("a repository");
+    lab.run(["trust", "lab-probe.toml"]).expect_code(0);
     lab.write(
         "home/.cursor/mcp.json",
         r#"{"mcpServers": {"mine": {"url": "https://u:c4nary@example.org/x?k=c4nary"}}}"#,
@@ -141,8 +142,9 @@ fn what_is_no_projects_file_is_refused_with_what_to_do_instead() {
 #[test]
 fn a_trust_store_that_cannot_be_written_is_trouble() {
     let lab = lab_with_project();
-    lab.write("lab-probe.toml", "[probe]\nstate_dir = \"/proc/none\"\n");
-    let run = lab.run(["trust", ".mcp.json"]).expect_code(1);
+    let config = lab.write("elsewhere.toml", "[probe]\nstate_dir = \"/proc/none\"\n");
+    let config = config.to_str().expect("UTF-8");
+    let run = lab.run(["-c", config, "trust", ".mcp.json"]).expect_code(1);
     assert!(run.stderr().contains("nothing new is trusted"), "{}", run.stderr());
     assert_eq!(run.stdout(), "");
 }
@@ -152,6 +154,7 @@ fn a_projects_command_runs_only_once_somebody_has_trusted_the_file() {
     let lab = Lab::new();
     lab.config("");
     std::fs::create_dir(lab.path().join(".git")).expect("a repository");
+    lab.run(["trust", "lab-probe.toml"]).expect_code(0);
     let marker = lab.path().join("it-ran");
     let server = json!({"mcpServers": {"theirs": {"command": "touch", "args": [marker]}}});
     lab.write(".mcp.json", server.to_string());

@@ -4,6 +4,7 @@ mod architecture;
 mod as_root;
 mod attack;
 mod backtest;
+mod boundaries;
 mod cli;
 mod config;
 mod costs;

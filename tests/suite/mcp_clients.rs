@@ -22,20 +22,19 @@ fn installed(below: &str) -> PathBuf {
 /// A LAB with one server that cannot be started, one that nobody can reach, and a secret that nobody may see.
 fn lab() -> Lab {
     let lab = Lab::new();
-    lab.config(&format!(
+    let config = lab.config(&format!(
         "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"gone\"\ncommand = \"/nonexistent/server\"\n\
          [[mcp.server]]\nname = \"far\"\nurl = \"http://127.0.0.1:1/mcp\"\nheaders = {{ X-Key = \"{SECRET}\" }}\n"
     ));
+    // The server looks at nothing in its current directory, and clients hand few variables on.
+    let users = lab.write("home/.config/lab-probe/config.toml", "");
+    std::fs::rename(config, users).expect("moved");
     lab
 }
 
 /// A client in the LAB's environment.
 fn client(lab: &Lab, mut command: Command) -> Command {
-    command
-        .env("HOME", lab.home())
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("LAB_PROBE_CONFIG", lab.path().join("lab-probe.toml"))
-        .current_dir(lab.path());
+    command.env("HOME", lab.home()).env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(lab.path());
     command
 }
 

@@ -19,7 +19,7 @@ use crate::model::snapshot::{Entry, Snapshot};
 /// A catalogue or a common label that Prometheus does not allow.
 pub fn collect(snapshot: &Snapshot) -> prometheus::Result<Vec<MetricFamily>> {
     let samples = Samples::new(&snapshot.labels, snapshot.pass.counting)?;
-    for entry in &snapshot.entries {
+    for entry in snapshot.delivered() {
         add_entry(entry, &samples);
     }
     probe::add(snapshot, &samples);

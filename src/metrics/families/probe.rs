@@ -24,7 +24,7 @@ pub(super) fn add(snapshot: &Snapshot, samples: &Samples) {
     samples.add(&LAB_PROBE_DEADLINE_EXCEEDED, [], bool_value(pass.deadline_exceeded));
     for &kind in Kind::ALL {
         for &outcome in Outcome::ALL {
-            let targets = snapshot.entries.iter().filter(|e| e.target.kind() == kind && e.outcome == outcome);
+            let targets = snapshot.delivered().filter(|e| e.target.kind() == kind && e.outcome == outcome);
             samples.add(&LAB_PROBE_TARGETS, [kind.as_str(), outcome.as_str()], targets.count() as f64);
         }
     }

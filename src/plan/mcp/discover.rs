@@ -18,11 +18,11 @@ use super::readers;
 use super::resolve::{Host, Scene};
 use super::sources::{self, Source};
 use super::switches::{self, List};
-use super::trust::TrustStore;
 use crate::clock::Deadline;
 use crate::model::mcp::Reach;
 use crate::model::reason::Reason;
 use crate::plan::surroundings::Surroundings;
+use crate::trust::TrustStore;
 
 /// The longest name of a server, in bytes.
 const MAX_NAME: usize = 4096;

@@ -12,12 +12,12 @@ use super::document;
 use super::merge;
 use super::places::ListFile;
 use super::sources::{Source, syntax_of};
-use super::trust::TrustStore;
 use crate::clock::Deadline;
 use crate::model::mcp::Reach;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::View;
 use crate::plan::surroundings::{Platform, Surroundings};
+use crate::trust::TrustStore;
 
 /// The value of a variable: where it is not asked for, it is not shown.
 const CANARY: &str = "wq7Zkx1Lr0Tj";

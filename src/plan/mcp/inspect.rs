@@ -8,10 +8,10 @@ use super::entry::{Entry, How};
 use super::places;
 use super::readers;
 use super::sources::{is_inside, syntax_of};
-use super::trust;
 use crate::fs::access;
 use crate::plan::surroundings::Surroundings;
 use crate::redact::{self, Secret};
+use crate::trust;
 
 /// The most that is read of a project's file, whose author chooses its size.
 pub(super) const PROJECT_LIMIT: u64 = 1 << 20;

@@ -27,7 +27,6 @@ mod scripts;
 mod sources;
 mod switches;
 mod table;
-pub mod trust;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +35,6 @@ use std::time::Duration;
 
 use self::discover::Search;
 use self::merge::Named;
-use self::trust::TrustStore;
 use super::fingerprint::Key;
 use super::surroundings::Surroundings;
 use super::{Plan, View};
@@ -46,6 +44,7 @@ use crate::model::listing::ClientFile;
 use crate::model::mcp::{HealthScript, HttpServer, McpTarget, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
 use crate::model::target::{Origin, Probe, Schedule, Target};
+use crate::trust::TrustStore;
 
 /// Every file that discovery looks for, whether it is there or not.
 pub fn files(settings: &Settings, surroundings: &Surroundings, deadline: Deadline) -> Vec<ClientFile> {

@@ -16,7 +16,6 @@ use super::document::{self, Document, Syntax};
 use super::inspect::PROJECT_LIMIT;
 use super::places::{self, ListFile, Project};
 use super::switches::{self, List};
-use super::trust::{self, Standing, TrustStore};
 use super::{plugins, readers};
 use crate::clock::Deadline;
 use crate::fs::access::{self, Exposure};
@@ -24,6 +23,7 @@ use crate::fs::explained;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::patience;
 use crate::plan::surroundings::Surroundings;
+use crate::trust::{self, Standing, TrustStore};
 
 /// The most that is read of a user's own file: `~/.claude.json` keeps histories and grows to several MiB.
 const USER_LIMIT: u64 = 16 << 20;

@@ -14,10 +14,10 @@ use lab_probe::config::environment::Environment;
 use lab_probe::config::settings::Settings;
 use lab_probe::model::mcp::{HttpTransport, Reach};
 use lab_probe::model::target::Probe;
-use lab_probe::plan::mcp::trust::{self, TrustStore};
 use lab_probe::plan::surroundings::{Platform, Surroundings};
 use lab_probe::plan::{Plan, View};
 use lab_probe::redact::Secret;
+use lab_probe::trust::{self, TrustStore};
 
 /// A tree with a home, a project, a root and a state directory.
 struct Tree {

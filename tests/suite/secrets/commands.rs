@@ -61,7 +61,7 @@ fn given(command: &[&str]) -> Vec<Vec<&'static str>> {
         ["report"] => vec![vec!["--html", "page.html"], vec!["--html", "-"]],
         ["summary"] => vec![vec![], vec!["--send", "telegram"]],
         ["completions"] => vec![vec!["bash"]],
-        ["mcp"] => vec![vec![]],
+        ["mcp"] => vec![vec!["-c", "lab-probe.toml"]],
         other => panic!("{other:?} is a new command: say here how it is run"),
     }
 }

@@ -1,0 +1,84 @@
+//! `./lab-probe.toml`, which can come with a cloned repository: there it holds only as `lab-probe trust` has allowed it.
+
+use std::path::{Path, PathBuf};
+
+use super::diagnose::ConfigError;
+use super::environment::Environment;
+use super::locate::{self, HERE};
+use super::settings::Settings;
+use super::{defaults, file, read};
+use crate::fs::access::quoted;
+use crate::trust::{self, Standing, TrustStore};
+
+/// A configuration file of a repository, as a person is to judge it.
+#[derive(Debug)]
+pub struct Inspection {
+    /// What is allowed: the real directory of the file, and its name.
+    pub canonical: PathBuf,
+    /// SHA-256 of its bytes, in hex.
+    pub digest: String,
+    /// What it means.
+    pub settings: Settings,
+}
+
+/// Whether a file has the name that is looked for in the current directory.
+pub fn is_one(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == HERE)
+}
+
+/// Where it is kept which of them are allowed: the state directory that holds without them.
+pub fn trust_directory() -> Result<PathBuf, ConfigError> {
+    elsewhere(&Environment::of_process()).map(|settings| settings.probe.state_dir)
+}
+
+/// Reads a file for `lab-probe trust`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn inspect(path: &Path) -> Result<Inspection, ConfigError> {
+    let environment = Environment::of_process();
+    let (canonical, digest) = identity(path, &environment)?;
+    let settings = read(path, &environment)?;
+    Ok(Inspection { canonical, digest, settings })
+}
+
+/// Why the file of the current directory is not used, with what to do.
+///
+/// # Errors
+/// The sentence; `Ok` where it lies in no repository or has been allowed as it stands.
+pub(super) fn standing(path: &Path, environment: &Environment) -> Result<(), String> {
+    let real = environment.directory().join(path);
+    let resolved = real.canonicalize().unwrap_or_else(|_| real.clone());
+    if !is_in_repository(&real) && !is_in_repository(&resolved) {
+        return Ok(());
+    }
+    let store = elsewhere(environment).map(|settings| TrustStore::load(&settings.probe.state_dir).0);
+    let (canonical, digest) = identity(path, environment).map_err(|error| format!("{error}; it is not used"))?;
+    let (shown, command) = (canonical.display(), quoted(&canonical));
+    let why = match store.unwrap_or_default().standing(&canonical, &digest) {
+        Standing::Allowed => return Ok(()),
+        Standing::Changed => format!("{shown} has changed since it was trusted"),
+        Standing::Unknown => format!("{shown} lies in a git repository, and nobody has allowed it to be used"),
+    };
+    Err(format!("{why}, so it is left out; read the file, then run `lab-probe trust {command}`"))
+}
+
+/// The settings that hold without the file of the current directory.
+fn elsewhere(environment: &Environment) -> Result<Settings, ConfigError> {
+    let located = locate::usual(environment, &|_| Err(String::new()))?;
+    located.path.map_or_else(|| defaults(environment), |path| read(&path, environment))
+}
+
+/// The directory without symbolic links, the name, and the digest of the bytes: a link to an allowed file elsewhere is
+/// not that file, because what is relative in it starts at the link.
+fn identity(path: &Path, environment: &Environment) -> Result<(PathBuf, String), ConfigError> {
+    let real = environment.directory().join(path);
+    let source = file::read(path, &real)?;
+    let directory = real.parent().unwrap_or(Path::new("/"));
+    let directory = directory.canonicalize().map_err(|error| ConfigError::whole(path, error.to_string()))?;
+    Ok((directory.join(path.file_name().unwrap_or_default()), trust::digest(source.text.as_bytes())))
+}
+
+fn is_in_repository(file: &Path) -> bool {
+    file.ancestors().skip(1).any(|directory| directory.join(".git").symlink_metadata().is_ok())
+}
