@@ -67,6 +67,21 @@ impl Facts {
         }
     }
 
+    /// When values of these facts end to hold, whatever is reused for how long: those of a trading day, at UTC midnight.
+    pub fn day_ends(&self, checked_at: Timestamp) -> Option<Timestamp> {
+        matches!(self, Facts::Thunes(_)).then(|| ThunesFacts::day_ends(checked_at)).flatten()
+    }
+
+    /// What of facts found at `checked_at` still holds at `now`.
+    pub fn as_of(mut self, checked_at: Timestamp, now: Timestamp) -> Self {
+        if let Facts::Thunes(facts) = &mut self
+            && ThunesFacts::day_ends(checked_at).is_some_and(|end| now >= end)
+        {
+            facts.forget_day();
+        }
+        self
+    }
+
     /// How much it wants attention.
     pub fn severity(&self) -> Severity {
         match self {

@@ -70,6 +70,7 @@ fn entry(target: Target, known: Option<&Remembered>, turn: Turn, now: Timestamp)
         },
         _ => current.and_then(|known| known.observation.clone()),
     };
+    let observation = observation.map(|known| Observation { facts: known.facts.as_of(known.checked_at, now), ..known });
     Entry {
         outcome: Outcome::Cached,
         observation,

@@ -120,6 +120,7 @@ fn turn(target: &Target, known: &Remembered, phase: Duration, anchor: Timestamp,
     let on_grid = period == ttl;
     let expires =
         if on_grid { expiry(observation.checked_at, ttl, phase, anchor) } else { add(observation.checked_at, period) };
+    let expires = observation.facts.day_ends(observation.checked_at).map_or(expires, |end| expires.min(end));
     // A timer's ticks jitter: one that comes a moment early must not put the check off by a whole period.
     let slack = (period / 10).min(Duration::from_secs(2));
     if period.is_zero() || add(now, slack) >= expires { Turn::Now } else { Turn::At(expires) }
@@ -238,6 +239,14 @@ mod tests {
         assert_eq!(one(seen(0, false), 20), Turn::At(at(30)));
         assert_eq!(one(seen(0, false), 30), Turn::Now);
         assert_eq!(one(seen(0, false), 28), Turn::Now, "a tick that comes a moment early counts");
+    }
+
+    #[test]
+    fn a_trading_day_ends_at_utc_midnight_whatever_the_ttl_is() {
+        let mut remembered = seen(86_400 - 100, true);
+        remembered.observation.as_mut().expect("seen").facts = Facts::Thunes(Default::default());
+        assert_eq!(one(remembered.clone(), 86_400 - 50), Turn::At(at(86_400)));
+        assert_eq!(one(remembered, 86_400), Turn::Now);
     }
 
     #[test]

@@ -189,4 +189,6 @@ where
 }
 
 #[cfg(test)]
+mod proof;
+#[cfg(test)]
 mod tests;

@@ -10,10 +10,12 @@ use crate::fs::{self, access};
 use crate::model::checkup::{Finding, Link, age};
 use crate::model::listing::ClientFile;
 use crate::model::mcp::Reach;
+use crate::model::observation::{Facts, Remembered};
 use crate::model::reason::Reason;
 use crate::model::target::{Probe, Target};
 use crate::plan::surroundings::Surroundings;
 use crate::plan::{self, Plan, View};
+use crate::state::store::State;
 use crate::state::{lock, store};
 
 /// Reading the clients' files, a home on a slow network included.
@@ -122,8 +124,23 @@ pub(super) fn state(settings: &Settings) -> (Vec<Finding>, Option<f64>) {
         }
         _ => Finding::warn(Link::State, "there has been no pass yet", "lab-probe --once"),
     });
+    findings.extend(kill_switches(&loaded.state));
     findings.extend(held(directory, last_pass, now));
     (findings, last_pass)
+}
+
+/// Each environment whose kill switch is unknown: for how long, why, and what ends it.
+fn kill_switches(state: &State) -> Vec<Finding> {
+    let unknown = |(id, known): (&String, &Remembered)| {
+        let Facts::Thunes(facts) = &known.observation.as_ref()?.facts else { return None };
+        let sentence = facts.kill_switch_unknown.as_ref()?.lasting(clock::now());
+        Some(Finding::warn(
+            Link::State,
+            format!("{id}: {sentence}"),
+            "make the sources that it names readable, or wait for that event",
+        ))
+    };
+    state.targets.iter().filter_map(unknown).collect()
 }
 
 /// Whether state can be kept where it belongs.

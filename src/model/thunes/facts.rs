@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{BreakerState, Histogram, LineCounts, OrderCount};
@@ -177,6 +178,20 @@ impl ThunesFacts {
     /// The facts of a look that the pass's deadline ended.
     pub fn cut_off(sentence: &str) -> Self {
         ThunesFacts { problems: vec![sentence.to_owned()], ..ThunesFacts::default() }
+    }
+
+    /// The UTC midnight after a look: from then on its values of the day are yesterday's.
+    pub fn day_ends(checked_at: Timestamp) -> Option<Timestamp> {
+        let tomorrow = TimeZone::UTC.to_datetime(checked_at).date().tomorrow().ok()?;
+        TimeZone::UTC.to_timestamp(tomorrow.at(0, 0, 0, 0)).ok()
+    }
+
+    /// Leaves out the values of a day that is over.
+    pub fn forget_day(&mut self) {
+        (self.daily_pnl_used, self.realized_pnl, self.trades_today) = (None, None, None);
+        for family in ["thunes_daily_pnl_used", "thunes_realized_pnl"] {
+            self.family_sources.remove(family);
+        }
     }
 
     /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.

@@ -122,10 +122,12 @@ fn status(value: ValueRef<'_>) -> Option<Status> {
     }
 }
 
-/// A stored time; `None` for what is none.
+/// A stored time; `None` for what is none. A date alone stands for its beginning.
 fn time(value: ValueRef<'_>) -> Option<Timestamp> {
     let ValueRef::Text(text) = value else { return None };
-    std::str::from_utf8(text).ok().and_then(times::utc)
+    let text = std::str::from_utf8(text).ok()?;
+    let date = || Date::strptime("%Y-%m-%d", text).ok().filter(|_| text.len() == 10);
+    times::utc(text).or_else(|| TimeZone::UTC.to_timestamp(date()?.at(0, 0, 0, 0)).ok())
 }
 
 /// An id for a sentence.

@@ -171,6 +171,8 @@ fn only_what_was_closed_on_the_utc_day_counts() {
         ("2025-10-09T00:00:00", 10_000.0),
         ("2025-10-09T01:00:00+02:00", 100_000.0),
         ("2024-10-08T12:00:00", 1_000_000.0),
+        ("2025-10-07", 0.5),
+        ("2025-10-08", 0.25),
     ] {
         let insert = "INSERT INTO positions(status, exit_time, pnl) VALUES ('CLOSED', ?1, ?2)";
         writer.execute(insert, (exit, pnl)).expect("inserted");
@@ -178,7 +180,7 @@ fn only_what_was_closed_on_the_utc_day_counts() {
     writer
         .execute_batch("INSERT INTO positions(status, exit_time, pnl) VALUES ('OPEN', '2025-10-08T12:00:00', 5)")
         .expect("inserted");
-    assert_eq!(counts(scene.read()).2, 101_110.0);
+    assert_eq!(counts(scene.read()).2, 101_110.25);
     for odd in ["NULL", "1759934302", "'yesterday'", "'08.10.2025'", "''"] {
         writer.execute_batch(&format!("UPDATE positions SET exit_time = {odd} WHERE id = 7")).expect("updated");
         let realized = scene.read().expect("readable").realized;
