@@ -148,12 +148,18 @@ families! {
         "Branch of a git worktree and where its two statuses come from; always 1.";
     LAB_WORKTREE_CHANGED_FILES = Gauge, "lab_worktree_changed_files" ["worktree_name"] "files"
         "Changed and untracked paths in a git worktree, conflicts not counted.";
+    LAB_WORKTREE_FILES = Gauge, "lab_worktree_files" ["worktree_name", "state"] "files"
+        "Changed paths in a git worktree by state: staged, modified, untracked; one may be both staged and modified.";
     LAB_WORKTREE_CONFLICTED_FILES = Gauge, "lab_worktree_conflicted_files" ["worktree_name"] "files"
         "Paths with merge conflicts in a git worktree.";
     LAB_WORKTREE_AHEAD_COMMITS = Gauge, "lab_worktree_ahead_commits" ["worktree_name"] "commits"
         "Commits that the upstream, or else the base, does not have.";
     LAB_WORKTREE_BEHIND_COMMITS = Gauge, "lab_worktree_behind_commits" ["worktree_name"] "commits"
         "Commits of the upstream, or else the base, that the worktree does not have.";
+    LAB_WORKTREE_INTEGRATED = Gauge, "lab_worktree_integrated" ["worktree_name"] "bool"
+        "Whether the base has the content of the commits of a git worktree, by whatever commits (0/1).";
+    LAB_WORKTREE_LOCKED = Gauge, "lab_worktree_locked" ["worktree_name"] "bool"
+        "Whether git keeps a git worktree from being pruned or moved (0/1).";
     LAB_WORKTREE_LAST_COMMIT_TIMESTAMP_SECONDS = Gauge, "lab_worktree_last_commit_timestamp_seconds" ["worktree_name"] "seconds"
         "Committer time of the checked-out commit, in seconds since 1970.";
     LAB_WORKTREE_TESTS = Gauge, "lab_worktree_tests" ["worktree_name", "result"] "tests"

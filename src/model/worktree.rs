@@ -30,6 +30,10 @@ pub struct WorktreeTarget {
     pub test_runners: Vec<String>,
     /// Where `record` keeps its verdicts.
     pub records: PathBuf,
+    /// Whether it is a linked worktree, which `git worktree` can lock, prune and remove.
+    pub linked: bool,
+    /// Why git keeps it from being pruned or moved, perhaps without a word; `None` if it does not.
+    pub lock: Option<String>,
     /// A worktree in which nothing changes is looked at ever less often, up to this; zero: never less often.
     pub idle_ttl: Duration,
 }
@@ -120,6 +124,8 @@ words! {
         Changes = "changes",
         /// Commits that are not in the base.
         Commits = "commits",
+        /// Commits that are not in the base, but their content is.
+        Integrated = "integrated",
         /// None of these.
         Clean = "clean",
     }
@@ -235,8 +241,41 @@ pub struct WorktreeFacts {
     pub last_commit_at: Option<i64>,
     /// Git keeps it from being pruned or moved.
     pub locked: bool,
+    /// Why, if whoever locked it said so.
+    pub lock_reason: Option<String>,
+    /// `git worktree prune` would forget it.
+    pub prunable: bool,
+    /// Tracked paths in which the index differs from HEAD.
+    pub staged_files: Option<u64>,
+    /// Tracked paths in which the worktree differs from the index.
+    pub modified_files: Option<u64>,
+    /// Untracked paths; a directory is one.
+    pub untracked_files: Option<u64>,
+    /// Whether its content is in the base, by whatever commits; `None` where that could not be told.
+    pub integrated: Option<bool>,
+    /// Whether a merge with the base would stop in a conflict; `None` where that could not be told.
+    pub merge_conflict: Option<bool>,
+    /// When something in it last changed: a commit, the index, a changed or untracked file.
+    pub last_change_at: Option<Timestamp>,
+    /// AI clients at work in it.
+    pub agents: Vec<Agent>,
+    /// What it changes besides the base, committed or not, relative paths; at most a few hundred.
+    pub changed_paths: Vec<String>,
+    /// Those of them that other worktrees of the repository change too, and the names of these.
+    pub changed_elsewhere: BTreeMap<String, Vec<String>>,
     /// What a person should know besides: a line of `.worktree` that was ignored, a base that does not exist.
     pub notes: Vec<String>,
+}
+
+/// A client's process that stands in a worktree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// The client's name.
+    pub client: String,
+    /// Since when it runs.
+    pub since: Timestamp,
+    /// When its process tree was last seen to compute; `None` if it never was.
+    pub active_at: Option<Timestamp>,
 }
 
 /// What is remembered of a worktree beyond its last facts.
@@ -253,11 +292,42 @@ pub struct WorktreeMemory {
     pub watched: BTreeMap<String, String>,
     /// Processes that stood in it during the last look, by number and start (clock ticks since boot).
     pub standing: BTreeSet<(i32, u64)>,
+    /// The CPU time of each agent's process tree, by number and start of its process.
+    pub agents: BTreeMap<String, AgentMemory>,
+    /// What merging two commits gave.
+    pub merge: Option<MergeMemory>,
     /// CPU time of the last look.
     #[serde(with = "seconds")]
     pub cost: Duration,
     /// Test reports by path: their stamp and what they said, so that an unchanged file is not read again.
     pub reports: BTreeMap<String, ReportMemory>,
+}
+
+/// What an agent's process tree had used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AgentMemory {
+    /// User and system time of all its processes.
+    #[serde(with = "seconds")]
+    pub cpu: Duration,
+    /// When that was.
+    pub at: Timestamp,
+    /// When it was last seen to compute.
+    pub active_at: Option<Timestamp>,
+}
+
+/// What a merge of HEAD and the base gave; it holds as long as both are the same commits.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MergeMemory {
+    /// Object ids of HEAD and of the base.
+    pub commits: (String, String),
+    /// Whether the result is what the base has; `None` if git gave no answer.
+    pub integrated: Option<bool>,
+    /// Whether it stops in a conflict.
+    pub conflict: Option<bool>,
+    /// Paths that HEAD changes since it left the base.
+    pub paths: Vec<String>,
 }
 
 /// What an index was seen to hold.
@@ -369,10 +439,18 @@ impl WorktreeFacts {
         parts.push(self.tests_in_words());
         parts.extend(count(self.conflicted_files, "conflicted"));
         parts.extend(count(self.changed_files, "changed"));
+        parts.extend(count(Some(self.changed_elsewhere.len() as u64), "changed in another worktree too"));
         if let (Some(ahead), Some(behind), Some(other)) = (self.ahead, self.behind, &self.compared_with)
             && ahead + behind > 0
         {
             parts.push(format!("+{ahead} -{behind} {other}"));
+        }
+        if self.merge_conflict == Some(true) {
+            parts.push("would conflict with the base".to_owned());
+        }
+        parts.extend(self.agents.iter().map(Agent::in_words));
+        if self.locked {
+            parts.push(self.lock_reason.as_ref().map_or_else(|| "locked".to_owned(), |why| format!("locked: {why}")));
         }
         parts.extend(self.notes.first().cloned());
         parts.join(", ")
@@ -398,13 +476,16 @@ impl WorktreeFacts {
         let hint = match source {
             StatusSource::Conflict => "resolve the conflicts and `git add` the files",
             StatusSource::Operation => "finish it with `--continue`, or undo it with `--abort`",
+            StatusSource::Missing if self.locked => "bring the directory back, or `git worktree unlock` it",
             StatusSource::Missing => "restore the directory, or forget it with `git worktree prune`",
             StatusSource::Declared if status == Status::Blocked => {
                 "change it with `lab-probe worktree set status=…` when the block is gone"
             }
             _ if status == Status::Blocked => "see what `git status` says there",
             _ if self.test_status() == TestStatus::Failing => "mend the tests, then run them again",
-            _ if !self.notes.is_empty() => "correct what the note names: `base` in [worktree], or the file `.worktree`",
+            _ if !self.notes.is_empty() => {
+                "see to what the note names: `base` in [worktree], the file `.worktree`, a submodule, or a filter"
+            }
             _ => return None,
         };
         Some(hint.to_owned())
@@ -418,6 +499,16 @@ impl WorktreeFacts {
         "see what `git status` says there, as the user lab-probe runs as; where it is gone, restore it, or take it out of \
          `repos` in [worktree] (a single worktree: `git worktree prune`)"
             .to_owned()
+    }
+}
+
+impl Agent {
+    /// The client, and since when its processes have used no CPU time worth the word.
+    fn in_words(&self) -> String {
+        match self.active_at {
+            Some(at) => format!("{} last active {at:.0}", self.client),
+            None => format!("{} since {:.0}", self.client, self.since),
+        }
     }
 }
 

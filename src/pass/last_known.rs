@@ -35,7 +35,7 @@ pub fn recall(settings: &Settings, view: View) -> Recalled {
     let Plan { targets, mut warnings } = plan::all(settings, view, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
     let turns = plan::due::turns(&targets, &state.targets, state.created_at, now);
-    let entries = targets
+    let mut entries: Vec<Entry> = targets
         .into_iter()
         .zip(turns)
         .map(|(target, turn)| {
@@ -43,6 +43,7 @@ pub fn recall(settings: &Settings, view: View) -> Recalled {
             entry(target, known, turn, now)
         })
         .collect();
+    super::overlap::note(&mut entries);
     let last = state.last_pass;
     let pass = PassFacts {
         started_at: last.map_or(Timestamp::UNIX_EPOCH, |last| last.started_at),

@@ -9,6 +9,7 @@ mod here;
 pub mod last_known;
 mod load;
 mod lock;
+mod overlap;
 mod run;
 pub mod save;
 mod select;
@@ -113,6 +114,7 @@ pub fn perform(
         entry.processes = running.remove(&entry.target.name);
     }
     here::put_back(set_aside, &mut state);
+    overlap::note(&mut entries);
     due::note_next_due(&mut entries, &state, started_at);
     let delivered = entries.iter().filter(|entry| !entry.target.only_here);
     let planned: BTreeSet<String> = delivered.clone().map(|entry| entry.target.id().to_string()).collect();

@@ -129,6 +129,8 @@ fn target(one: Found, name: String, all: &[PathBuf], settings: &WorktreeSettings
             note: None,
         }],
         probe: Probe::Worktree(WorktreeTarget {
+            linked: !one.main,
+            lock: layout::lock(&one),
             repository: one.repository,
             path: one.path,
             standing: one.standing,

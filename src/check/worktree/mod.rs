@@ -4,6 +4,7 @@
 //! live test runners ([`runners`]), what `record` left ([`record`]), test reports ([`reports`]). [`status`] and
 //! [`verdict`] apply the rules. Nothing in a watched repository is written, locked or run.
 
+mod agents;
 pub mod declared;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -21,7 +22,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use self::git::inspect::InspectError;
-use self::git::{Git, refs};
+use self::git::porcelain::{Change, Porcelain};
+use self::git::{Git, merge, refs};
 use self::parts::Parts;
 use self::status::Evidence;
 use super::Context;
@@ -41,15 +43,15 @@ pub fn check(target: &WorktreeTarget, memory: WorktreeMemory, context: &Context)
     let path = target.path.to_string_lossy().into_owned();
     match &target.standing {
         Standing::Unreadable { reason } => (WorktreeFacts::unreadable(path, reason.clone()), memory),
-        Standing::Gone { reason } => (gone(path, reason), WorktreeMemory::default()),
+        Standing::Gone { reason } => (gone(target, reason), WorktreeMemory::default()),
         Standing::Present { git_dir, common_dir } => {
-            let mut facts = WorktreeFacts { path: path.clone(), ..WorktreeFacts::default() };
+            let mut facts = known_without_git(target);
             let mut memory = memory;
             let git = Git::new(git_dir, common_dir, &target.path, context.deadline, context.started_at);
             match present(target, git, context, &mut facts, &mut memory) {
                 Ok(()) => (facts, memory),
                 // The directory can go between the plan and the look.
-                Err(_) if !target.path.exists() => (gone(path.clone(), &format!("{path} is gone")), memory),
+                Err(_) if !target.path.exists() => (gone(target, &format!("{path} is gone")), memory),
                 Err(error) => (WorktreeFacts::unreadable(path, error.to_string()), memory),
             }
         }
@@ -97,10 +99,21 @@ impl Reports {
     }
 }
 
-fn gone(path: String, reason: &str) -> WorktreeFacts {
+fn gone(target: &WorktreeTarget, reason: &str) -> WorktreeFacts {
     let (status, source, evidence) =
         status::decide(Evidence { missing: Some(reason.to_owned()), ..Evidence::default() });
-    WorktreeFacts { path, status: Some((status, source)), evidence, ..WorktreeFacts::default() }
+    let prunable = target.linked && target.lock.is_none();
+    WorktreeFacts { status: Some((status, source)), evidence, prunable, ..known_without_git(target) }
+}
+
+/// What the plan has found out.
+fn known_without_git(target: &WorktreeTarget) -> WorktreeFacts {
+    WorktreeFacts {
+        path: target.path.to_string_lossy().into_owned(),
+        locked: target.lock.is_some(),
+        lock_reason: target.lock.clone().filter(|reason| !reason.is_empty()),
+        ..WorktreeFacts::default()
+    }
 }
 
 fn present(
@@ -120,9 +133,14 @@ fn present(
     facts.head.clone_from(&porcelain.head);
     facts.changed_files = Some(porcelain.changed() + parts.changed_submodules);
     facts.conflicted_files = Some(porcelain.conflicted);
-    facts.locked = parts.git.git_dir.join("locked").exists();
+    let count = |wanted: fn(&Change) -> bool| porcelain.changes.iter().filter(|change| wanted(change)).count() as u64;
+    facts.staged_files = Some(count(|change| change.staged));
+    facts.modified_files = Some(count(|change| change.modified) + parts.changed_submodules);
+    facts.untracked_files = Some(porcelain.untracked.len() as u64);
+    facts.agents = agents::in_worktree(target, &context.processes, context.started_at, &mut memory.agents);
     facts.notes.extend(parts.notes.iter().cloned());
-    compare(&parts, target.base.as_deref(), facts)?;
+    let merge = compare(&parts, target.base.as_deref(), facts, memory)?;
+    facts.changed_paths = changed_paths(porcelain, merge);
     memory.watched.extend(watched::base_stamps(&parts.git, facts.base.as_deref()));
 
     let declared = declared::read(&target.path);
@@ -137,19 +155,41 @@ fn present(
         runner: runners::in_worktree(target, &context.processes),
         changed: porcelain.changed() + parts.changed_submodules,
         unmerged: facts.unmerged,
+        integrated: facts.base.as_ref().filter(|_| facts.integrated == Some(true)).map(|base| {
+            let removable = if target.linked && !facts.locked { "; the worktree may be removed" } else { "" };
+            format!("its content is in {base}{removable}")
+        }),
     };
     let (status, source, evidence) = status::decide(evidence);
     facts.status = Some((status, source));
     facts.evidence = evidence;
     verdict::decide(&parts, target, &declared, &recorded, context.started_at, facts, memory);
     let (digest, newest) = parts.state(facts);
+    facts.last_change_at = Some(newest);
     memory.state = Some(Since::renewed(memory.state.take(), digest, context.started_at, newest));
     memory.cost = parts.git.cpu();
     Ok(())
 }
 
-/// Ahead and behind the upstream, or else the base; commits that the base does not have.
-fn compare(parts: &Parts, base: Option<&str>, facts: &mut WorktreeFacts) -> Result<(), InspectError> {
+/// Paths that differ from the base, committed or not.
+fn changed_paths(porcelain: &Porcelain, committed: Vec<String>) -> Vec<String> {
+    let tracked = porcelain.changes.iter().map(|change| change.path.as_slice());
+    let here = tracked.chain(porcelain.untracked.iter().map(Vec::as_slice));
+    let mut paths: Vec<String> = here.take(merge::MAX_PATHS).map(|path| path.escape_ascii().to_string()).collect();
+    paths.extend(committed);
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Ahead and behind the upstream, or else the base; whether the base has the commits, or at least their content. Returns
+/// the paths that these change.
+fn compare(
+    parts: &Parts,
+    base: Option<&str>,
+    facts: &mut WorktreeFacts,
+    memory: &mut WorktreeMemory,
+) -> Result<Vec<String>, InspectError> {
     let porcelain = &parts.outer.porcelain;
     let (head, upstream) = (porcelain.head.as_deref(), porcelain.upstream.as_deref());
     let tips = refs::read(&parts.git, head, upstream, base, &parts.outer.remotes)?;
@@ -158,7 +198,7 @@ fn compare(parts: &Parts, base: Option<&str>, facts: &mut WorktreeFacts) -> Resu
     if let (None, Some(base)) = (&tips.base, base) {
         facts.notes.push(format!("the base {base:?} is no branch, remote branch or tag of this repository"));
     }
-    let Some(head) = head else { return Ok(()) };
+    let Some(head) = head else { return Ok(Vec::new()) };
     let from_base = tips.base.as_ref().map(|tip| refs::distance(&parts.git, head, &tip.oid)).transpose()?;
     facts.unmerged = from_base.map(|(ahead, _)| ahead);
     let (distance, name) = match porcelain.ahead_behind {
@@ -168,5 +208,20 @@ fn compare(parts: &Parts, base: Option<&str>, facts: &mut WorktreeFacts) -> Resu
     facts.ahead = distance.map(|(ahead, _)| ahead);
     facts.behind = distance.map(|(_, behind)| behind);
     facts.compared_with = distance.and(name.clone());
-    Ok(())
+    match (&tips.base, facts.unmerged) {
+        (Some(_), Some(0)) => facts.integrated = Some(true),
+        (Some(base), _) => {
+            let commits = (head.to_owned(), base.oid.clone());
+            let merge = match memory.merge.take().filter(|merge| merge.commits == commits) {
+                Some(merge) => merge,
+                None => merge::compare(&parts.git, head, base)?,
+            };
+            (facts.integrated, facts.merge_conflict) = (merge.integrated, merge.conflict);
+            let paths = merge.paths.clone();
+            memory.merge = Some(merge);
+            return Ok(paths);
+        }
+        (None, _) => {}
+    }
+    Ok(Vec::new())
 }

@@ -147,7 +147,7 @@ fn runner_name(arguments: &[String], more: &[String]) -> Option<String> {
 }
 
 /// The command that matters: behind an interpreter it is the script or module.
-fn program(arguments: &[String]) -> Option<(String, &[String])> {
+pub(super) fn program(arguments: &[String]) -> Option<(String, &[String])> {
     let name = base_name(arguments.first()?);
     let rest = &arguments[1..];
     match name.as_str() {

@@ -21,6 +21,8 @@ pub(super) struct Evidence {
     pub(super) changed: u64,
     /// Commits that the base does not have; `None` where there is no base.
     pub(super) unmerged: Option<u64>,
+    /// What is to be said of them if their content is in the base all the same.
+    pub(super) integrated: Option<String>,
 }
 
 /// The status, its rule, and what a word says of the evidence.
@@ -34,6 +36,9 @@ pub(super) fn decide(evidence: Evidence) -> (Status, StatusSource, Option<String
         Evidence { recording: true, .. } => (Status::Testing, Source::Record, None),
         Evidence { runner: Some(runner), .. } => (Status::Testing, Source::Runner, Some(runner)),
         Evidence { changed: 1.., .. } => (Status::Working, Source::Changes, None),
+        Evidence { unmerged: Some(1..), integrated: Some(what), .. } => {
+            (Status::Complete, Source::Integrated, Some(what))
+        }
         Evidence { unmerged: Some(1..), .. } => (Status::Working, Source::Commits, None),
         Evidence { .. } => (Status::Complete, Source::Clean, None),
     }
@@ -54,6 +59,7 @@ mod tests {
             runner: Some("pytest".into()),
             changed: 3,
             unmerged: Some(4),
+            integrated: Some("its content is in main".into()),
         };
         let mut decided = |change: fn(&mut Evidence)| {
             let (status, source, _) = decide(evidence.clone());
@@ -67,6 +73,7 @@ mod tests {
         assert_eq!(decided(|e| e.recording = false), ("testing", "record"));
         assert_eq!(decided(|e| e.runner = None), ("testing", "runner"));
         assert_eq!(decided(|e| e.changed = 0), ("working", "changes"));
+        assert_eq!(decided(|e| e.integrated = None), ("complete", "integrated"));
         assert_eq!(decided(|e| e.unmerged = None), ("working", "commits"));
         assert_eq!(decided(|_| ()), ("complete", "clean"));
     }

@@ -4,8 +4,9 @@ use super::{bool_value, cut};
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue::{
     LAB_WORKTREE_AHEAD_COMMITS, LAB_WORKTREE_BEHIND_COMMITS, LAB_WORKTREE_CHANGED_FILES, LAB_WORKTREE_CONFLICTED_FILES,
-    LAB_WORKTREE_INFO, LAB_WORKTREE_LAST_COMMIT_TIMESTAMP_SECONDS, LAB_WORKTREE_STATUS, LAB_WORKTREE_TEST_STATUS,
-    LAB_WORKTREE_TESTED_TIMESTAMP_SECONDS, LAB_WORKTREE_TESTS, LAB_WORKTREE_TESTS_DURATION_SECONDS, LAB_WORKTREE_UP,
+    LAB_WORKTREE_FILES, LAB_WORKTREE_INFO, LAB_WORKTREE_INTEGRATED, LAB_WORKTREE_LAST_COMMIT_TIMESTAMP_SECONDS,
+    LAB_WORKTREE_LOCKED, LAB_WORKTREE_STATUS, LAB_WORKTREE_TEST_STATUS, LAB_WORKTREE_TESTED_TIMESTAMP_SECONDS,
+    LAB_WORKTREE_TESTS, LAB_WORKTREE_TESTS_DURATION_SECONDS, LAB_WORKTREE_UP,
 };
 use crate::metrics::vectors::Samples;
 use crate::model::worktree::{Status, TestStatus, Tests, WorktreeFacts};
@@ -24,6 +25,15 @@ pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &Samples) {
     }
     let number = |value: Option<u64>| value.map(|value| value as f64);
     samples.add_some(&LAB_WORKTREE_CHANGED_FILES, [name], number(facts.changed_files));
+    for (state, count) in
+        [("staged", facts.staged_files), ("modified", facts.modified_files), ("untracked", facts.untracked_files)]
+    {
+        samples.add_some(&LAB_WORKTREE_FILES, [name, state], number(count));
+    }
+    if facts.error.is_none() {
+        samples.add(&LAB_WORKTREE_LOCKED, [name], bool_value(facts.locked));
+    }
+    samples.add_some(&LAB_WORKTREE_INTEGRATED, [name], facts.integrated.map(bool_value));
     samples.add_some(&LAB_WORKTREE_CONFLICTED_FILES, [name], number(facts.conflicted_files));
     samples.add_some(&LAB_WORKTREE_AHEAD_COMMITS, [name], number(facts.ahead));
     samples.add_some(&LAB_WORKTREE_BEHIND_COMMITS, [name], number(facts.behind));

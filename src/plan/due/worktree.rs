@@ -100,6 +100,8 @@ mod tests {
             test_reports: Vec::new(),
             test_runners: Vec::new(),
             records: "/s".into(),
+            linked: false,
+            lock: None,
             idle_ttl,
         };
         let target = Target {

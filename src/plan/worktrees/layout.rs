@@ -199,6 +199,13 @@ fn linked_worktree(repository: &Repository, id: &OsStr) -> Option<Found> {
     Some(found(path, standing(&recorded, &dot_git, &git_dir, repository)))
 }
 
+/// The reason for which a linked worktree is locked (git-worktree(1), `lock`), whether its directory is there or not.
+pub(super) fn lock(one: &Found) -> Option<String> {
+    let file = one.repository.join("worktrees").join(OsStr::from_bytes(&one.id)).join("locked");
+    let reason = (!one.main && file.exists()).then(|| read_capped(&file, MAX_LINE_BYTES).unwrap_or_default())?;
+    Some(String::from_utf8_lossy(&reason).trim().to_owned())
+}
+
 fn standing(path: &Path, dot_git: &Path, git_dir: &Path, repository: &Repository) -> Standing {
     match path.metadata() {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

@@ -90,6 +90,12 @@ impl Series {
         self.line(family, worktree).and_then(|line| line.rsplit(' ').next()?.parse().ok())
     }
 
+    /// The same of the series that has this label too.
+    pub(crate) fn with_label(&self, family: &str, worktree: &str, label: &str) -> Option<f64> {
+        let line = self.lines(family, worktree).find(|line| line.contains(label))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
     /// The value of a label of the worktree's `lab_worktree_info`.
     pub(crate) fn label(&self, worktree: &str, label: &str) -> Option<String> {
         let line = self.line("lab_worktree_info", worktree)?;

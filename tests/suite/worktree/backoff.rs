@@ -122,7 +122,7 @@ fn every_change_is_seen_at_the_next_look() {
     seen(0.0, "all put back");
     git(&lab, &main, &["switch", "-q", "-c", "topic"]);
     git(&lab, &main, &["commit", "-q", "--allow-empty", "-m", "empty"]);
-    assert_eq!(pass(&lab).status("main").1, "commits", "a commit that changes no file");
+    assert_eq!(pass(&lab).status("main").1, "integrated", "a commit that changes no file");
     git(&lab, &main, &["branch", "-f", "main", "topic"]);
     assert_eq!(pass(&lab).status("main").1, "clean", "the base has moved");
     git(&lab, &main, &["pack-refs", "--all"]);

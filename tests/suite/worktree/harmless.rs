@@ -10,7 +10,7 @@ use crate::harness::Lab;
 use crate::harness::git::{commit, git, git_command, pass, pass_with, repository, wall_clock, watch};
 
 /// A program that leaves a trace when it is run.
-fn canary(lab: &Lab, name: &str) -> PathBuf {
+pub(super) fn canary(lab: &Lab, name: &str) -> PathBuf {
     let trace = lab.path().join("canaries").join(name);
     let path = lab.write(format!("bin/{name}"), format!("#!/bin/sh\necho \"$@\" >> {trace:?}\ncat\n"));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
@@ -18,13 +18,13 @@ fn canary(lab: &Lab, name: &str) -> PathBuf {
     path
 }
 
-fn traces(lab: &Lab) -> Vec<String> {
+pub(super) fn traces(lab: &Lab) -> Vec<String> {
     let entries = lab.path().join("canaries").read_dir().expect("canaries");
     entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// Everything the file system knows of what lies below a directory.
-fn census(root: &Path) -> BTreeMap<PathBuf, (u64, u64, i64, i64, i64, i64)> {
+pub(super) fn census(root: &Path) -> BTreeMap<PathBuf, (u64, u64, i64, i64, i64, i64)> {
     let mut found = BTreeMap::new();
     let mut open = vec![root.to_owned()];
     while let Some(path) = open.pop() {
@@ -43,6 +43,15 @@ fn census(root: &Path) -> BTreeMap<PathBuf, (u64, u64, i64, i64, i64, i64)> {
         found.insert(path, stamp);
     }
     found
+}
+
+/// Fails with what is not as it was before.
+#[track_caller]
+pub(super) fn assert_untouched(root: &Path, before: &BTreeMap<PathBuf, (u64, u64, i64, i64, i64, i64)>, what: &str) {
+    let after = census(root);
+    let differs = |path: &&PathBuf| before.get(*path) != after.get(*path);
+    let changed: Vec<&PathBuf> = before.keys().chain(after.keys()).filter(differs).collect();
+    assert!(changed.is_empty(), "{what}: written were {changed:?}");
 }
 
 #[test]
@@ -154,6 +163,30 @@ fn nothing_in_the_repository_is_written_not_even_a_time() {
     }
     let after = (census(&main), census(&linked));
     assert_eq!(before, after);
+}
+
+/// Git touches the shared part of a split index whenever it reads it.
+#[test]
+fn not_even_the_shared_part_of_a_split_index_is_touched() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    git(&lab, &main, &["worktree", "add", "-q", "-b", "linked", "../linked"]);
+    let linked = lab.path().join("linked");
+    for directory in [&main, &linked] {
+        git(&lab, directory, &["update-index", "--split-index"]);
+        commit(&lab, directory, "second", "x\n");
+        std::fs::write(directory.join("file"), "two\n").expect("written");
+    }
+    watch(&lab, &[&main], "");
+    let before = (census(&main), census(&linked));
+    lab.run(["record", "-C", main.to_str().expect("text"), "--", "true"]).expect_code(0);
+    let series = pass(&lab);
+    for name in ["main", "linked"] {
+        assert_eq!(series.value("lab_worktree_changed_files", name), Some(1.0));
+    }
+    assert_eq!(series.tests("main").0, "passing");
+    assert_untouched(&main, &before.0, "the main worktree");
+    assert_untouched(&linked, &before.1, "the linked worktree");
 }
 
 #[test]

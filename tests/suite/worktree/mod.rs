@@ -1,9 +1,11 @@
 //! Worktrees, judged by real git, real test runners and canaries.
 
 mod backoff;
+mod facts;
 mod harmless;
 mod layouts;
 mod record;
 mod reports;
 mod runners;
 mod status;
+mod truth;

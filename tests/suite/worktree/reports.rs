@@ -357,3 +357,52 @@ fn a_report_that_is_part_of_the_repository_is_no_evidence() {
     lab.write("LAB/zz/junit.xml", report(4, 1));
     assert_eq!(pass(&lab).tests("main"), pair("failing", "junit"));
 }
+
+#[test]
+fn a_report_in_which_no_test_ran_is_no_verdict() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    commit(&lab, &main, ".gitignore", "*.xml\n");
+    watch(&lab, &[&main], "");
+    std::thread::sleep(Duration::from_millis(30));
+    // As ctest writes it before a build, and googletest 1.10 where all is skipped.
+    for case in [
+        "<testcase status='notrun'><skipped message='Unable to find executable'/></testcase>",
+        "<testcase status='run' result='skipped'/>",
+    ] {
+        lab.write("LAB/junit.xml", format!("<testsuite tests='1' failures='0'>{case}</testsuite>"));
+        assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "{case}");
+    }
+}
+
+#[test]
+fn a_tracked_report_is_evidence_only_while_it_is_not_as_committed() {
+    let lab = Lab::new();
+    let origin = repository(&lab, "origin");
+    commit(&lab, &origin, "junit.xml", &report(5, 0));
+    std::thread::sleep(Duration::from_millis(1_100));
+    let copied = Command::new("cp").args(["-r", "origin", "LAB"]).current_dir(lab.path()).status().expect("cp");
+    assert!(copied.success());
+    let main = lab.path().join("LAB");
+    watch(&lab, &[&main], "");
+    assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "copied");
+    lab.write("LAB/junit.xml", report(5, 0));
+    assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "the same bytes");
+    lab.write("LAB/junit.xml", report(5, 1));
+    assert_eq!(pass(&lab).tests("main"), pair("failing", "junit"));
+}
+
+#[test]
+fn a_node_test_that_fails_beside_its_subtests_is_seen() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    let test = "const { test } = require('node:test');\n\
+        test('parent', async t => { await t.test('child', () => {}); throw new Error('parent'); });\n";
+    commit(&lab, &main, "node.test.js", test);
+    commit(&lab, &main, ".gitignore", "*.xml\n");
+    watch(&lab, &[&main], "");
+    run(Command::new("node")
+        .args(["--test", "--test-reporter=junit", "--test-reporter-destination=junit.xml", "node.test.js"])
+        .current_dir(&main));
+    assert_eq!(pass(&lab).tests("main"), pair("failing", "junit"));
+}

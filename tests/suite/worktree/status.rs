@@ -197,3 +197,139 @@ fn the_declaration_is_edited_in_place_and_printed() {
     assert_eq!(std::fs::read_to_string(main.join(".worktree")).expect("read"), "# mine\nowner='me'\n # later\n");
     lab.run(["worktree", "show", "-C", "/"]).expect_code(2);
 }
+
+#[test]
+fn a_cherry_pick_or_revert_that_stopped_is_seen_where_its_head_is_a_ref() {
+    for command in ["cherry-pick", "revert"] {
+        let lab = Lab::new();
+        let main = lab.path().join("LAB");
+        std::fs::create_dir(&main).expect("a directory");
+        git(&lab, &main, &["init", "-q", "-b", "main", "--ref-format=reftable"]);
+        for text in ["1\n", "2\n", "3\n"] {
+            commit(&lab, &main, "file", text);
+        }
+        watch(&lab, &[&main], "");
+        assert_eq!(pass(&lab).status("main"), pair("complete", "clean"));
+        git_stops(&lab, &main, &[command, "HEAD~1"]);
+        git(&lab, &main, &["checkout", "-q", "--ours", "file"]);
+        git(&lab, &main, &["add", "file"]);
+        assert_eq!(pass(&lab).status("main"), pair("blocked", "operation"), "{command}");
+        git(&lab, &main, &[command, "--abort"]);
+        assert_eq!(pass(&lab).status("main"), pair("complete", "clean"), "{command}");
+    }
+}
+
+#[test]
+fn the_distance_follows_what_is_known_of_the_history() {
+    let lab = Lab::new();
+    let origin = repository(&lab, "origin");
+    for number in 0..8 {
+        git(&lab, &origin, &["commit", "-q", "--allow-empty", "-m", &number.to_string()]);
+    }
+    git(&lab, &origin, &["branch", "old", "HEAD~4"]);
+    let url = format!("file://{}", origin.display());
+    git(&lab, lab.path(), &["clone", "-q", "--depth", "2", "--no-single-branch", &url, "LAB"]);
+    let main = lab.path().join("LAB");
+    git(&lab, &main, &["checkout", "-q", "old"]);
+    git(&lab, &main, &["branch", "-q", "--unset-upstream"]);
+    watch(&lab, &[&main], "");
+    let distance = || {
+        let series = pass(&lab);
+        let of = |family: &str| series.value(family, "main").expect("a number");
+        (of("lab_worktree_ahead_commits"), of("lab_worktree_behind_commits"))
+    };
+    assert_eq!(distance(), (2.0, 2.0), "shallow");
+    git(&lab, &main, &["fetch", "-q", "--unshallow"]);
+    assert_eq!(distance(), (0.0, 4.0), "the same two commits");
+    git(&lab, &main, &["replace", "--graft", "origin/main", "old"]);
+    assert_eq!(distance(), (0.0, 1.0), "grafted");
+}
+
+#[test]
+fn submodule_settings_are_obeyed() {
+    let lab = Lab::new();
+    let main = crate::harness::git::with_submodule(&lab);
+    watch(&lab, &[&main], "");
+    let changed = |what: &str, expected: f64| {
+        let found = pass(&lab).value("lab_worktree_changed_files", "main");
+        let listed = git(&lab, &main, &["status", "--porcelain"]);
+        assert_eq!((found, listed.lines().count() as f64), (Some(expected), expected), "{what}");
+    };
+    lab.write("LAB/lib/build.o", "x");
+    changed("untracked files count", 1.0);
+    git(&lab, &main, &["config", "diff.ignoreSubmodules", "untracked"]);
+    changed("by diff.ignoreSubmodules", 0.0);
+    git(&lab, &main, &["config", "--unset", "diff.ignoreSubmodules"]);
+    git(&lab, &main, &["config", "-f", ".gitmodules", "submodule.lib.ignore", "untracked"]);
+    git(&lab, &main, &["commit", "-q", "-a", "-m", "ignore"]);
+    changed("by .gitmodules", 0.0);
+    lab.write("LAB/lib/file", "edited\n");
+    changed("tracked files count still", 1.0);
+    git(&lab, &main, &["config", "submodule.lib.ignore", "dirty"]);
+    changed("by the configuration", 0.0);
+    git(&lab, &main.join("lib"), &["commit", "-q", "-a", "-m", "on"]);
+    changed("another commit counts still", 1.0);
+    git(&lab, &main, &["config", "submodule.lib.ignore", "all"]);
+    changed("nothing counts", 0.0);
+}
+
+#[test]
+fn untracked_files_that_the_user_has_told_git_not_to_show_are_no_changes() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    lab.write("LAB/Documents/x", "x");
+    watch(&lab, &[&main], "");
+    assert_eq!(pass(&lab).status("main"), pair("working", "changes"));
+    git(&lab, &main, &["config", "status.showUntrackedFiles", "no"]);
+    assert_eq!(pass(&lab).status("main"), pair("complete", "clean"));
+}
+
+#[test]
+fn a_file_behind_a_filter_that_was_only_touched_is_not_counted_as_changed() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    git(&lab, &main, &["config", "filter.rot.clean", "tr a-z n-za-m"]);
+    git(&lab, &main, &["config", "filter.rot.smudge", "tr a-z n-za-m"]);
+    commit(&lab, &main, ".gitattributes", "*.txt filter=rot\n");
+    for number in 0..5 {
+        commit(&lab, &main, &format!("{number}.txt"), "hello\n");
+    }
+    git(&lab, &main, &["worktree", "add", "-q", "-b", "linked", "../linked"]);
+    watch(&lab, &[&main], "");
+    let opened = std::fs::File::options().write(true).open(main.join("1.txt")).expect("opened");
+    opened.set_modified(crate::harness::git::wall_clock()).expect("touched");
+    let series = pass(&lab);
+    assert_eq!(series.status("linked"), pair("complete", "clean"));
+    assert_eq!(series.status("main"), pair("complete", "clean"));
+    let table = lab.run(["check", "--only", "worktree"]).stdout();
+    assert!(table.contains("not compared, because the filter \"rot\" is never run"), "{table}");
+    std::fs::write(main.join("1.txt"), "longer than that\n").expect("written");
+    assert_eq!(pass(&lab).status("main"), pair("working", "changes"));
+}
+
+#[test]
+fn a_git_lfs_pointer_is_computed() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    // What `git lfs clean` writes for "abc", by a filter that knows nothing else.
+    let pointer = "version https://git-lfs.github.com/spec/v1\n\
+        oid sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\nsize 3\n";
+    lab.write("pointer", pointer);
+    let clean = format!("cat {:?}; cat >/dev/null", lab.path().join("pointer"));
+    git(&lab, &main, &["config", "filter.lfs.clean", &clean]);
+    git(&lab, &main, &["config", "filter.lfs.smudge", "printf abc"]);
+    commit(&lab, &main, ".gitattributes", "*.bin filter=lfs\n");
+    commit(&lab, &main, "a.bin", "abc");
+    watch(&lab, &[&main], "");
+    let touch = || {
+        let opened = std::fs::File::options().write(true).open(main.join("a.bin")).expect("opened");
+        opened.set_modified(crate::harness::git::wall_clock() - std::time::Duration::from_secs(99)).expect("touched");
+    };
+    touch();
+    assert_eq!(pass(&lab).status("main"), pair("complete", "clean"));
+    let table = lab.run(["check", "--only", "worktree"]).stdout();
+    assert!(!table.contains("not compared"), "{table}");
+    std::fs::write(main.join("a.bin"), "abd").expect("written");
+    touch();
+    assert_eq!(pass(&lab).status("main"), pair("working", "changes"));
+}

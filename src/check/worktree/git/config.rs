@@ -1,20 +1,18 @@
 //! What git's configuration says that matters here: drivers to blank, remotes, submodule settings. Asked of git itself,
 //! because only git follows every include.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Git, GitError};
 
-/// More drivers than this are no configuration but an attack on the size of the environment.
-const MAX_DRIVERS: usize = 1_000;
+/// More filter drivers than this are no configuration but an attack on the size of the environment.
+const MAX_FILTERS: usize = 1_000;
 
 /// The part of the configuration that matters.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Config {
     /// Filter drivers (gitattributes(5), `filter`), and whether they change content on its way into the repository.
     pub(super) filters: BTreeMap<Vec<u8>, bool>,
-    /// Names of merge drivers (gitattributes(5), `merge`).
-    pub(super) merge_drivers: BTreeSet<Vec<u8>>,
     /// Names of remotes, in the order of the files.
     pub(super) remotes: Vec<String>,
     /// `diff.ignoreSubmodules`.
@@ -32,11 +30,10 @@ pub(super) struct Config {
 pub(super) fn read(git: &Git) -> Result<Config, GitError> {
     let listed = git.run(&["config", "-z", "--list", "--show-scope"], b"")?;
     let config = parse(&listed).ok_or_else(|| GitError::Malformed { command: "config".to_owned() })?;
-    let drivers = config.filters.len() + config.merge_drivers.len();
-    if drivers > MAX_DRIVERS {
-        let message = format!(
-            "{drivers} filter and merge drivers are configured; at most {MAX_DRIVERS} can be kept from running"
-        );
+    let filters = config.filters.len();
+    if filters > MAX_FILTERS {
+        let message =
+            format!("{filters} filter drivers are configured; at most {MAX_FILTERS} can be kept from running");
         return Err(GitError::Failed { command: "config".to_owned(), message });
     }
     Ok(config)
@@ -83,9 +80,6 @@ impl Config {
             (b"filter", Some(driver), _) => {
                 *self.filters.entry(driver.to_owned()).or_default() |= matches!(name, b"clean" | b"process");
             }
-            (b"merge", Some(driver), b"driver") => {
-                self.merge_drivers.insert(driver.to_owned());
-            }
             (b"remote", Some(remote), b"url") => {
                 if let Ok(remote) = std::str::from_utf8(remote)
                     && !self.remotes.iter().any(|known| known == remote)
@@ -115,8 +109,6 @@ mod tests {
         let listed = b"system\0filter.lfs.clean\ngit-lfs clean -- %f\0\
             local\0filter.e=vil.x.process\nrun me\0\
             local\0filter.bare.smudge\0\
-            local\0merge.union.x.driver\nrun me\0\
-            local\0merge.conflictstyle\ndiff3\0\
             local\0remote.up.stream.url\nhttps://x\0\
             local\0diff.ignoresubmodules\ndirty\0\
             worktree\0submodule.a.b.ignore\nall\0\
@@ -124,10 +116,8 @@ mod tests {
             local\0safe.directory\n/own/word\0\
             command\0filter.ours.clean\n\0";
         let config = parse(listed).expect("parsed");
-        let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<BTreeSet<_>>();
         let filters = config.filters.iter().map(|(name, cleans)| (name.as_slice(), *cleans)).collect::<Vec<_>>();
         assert_eq!(filters, [(b"bare".as_slice(), false), (b"e=vil.x", true), (b"lfs", true)]);
-        assert_eq!(config.merge_drivers, names(&["union.x"]));
         assert_eq!(config.remotes, ["up.stream"]);
         assert_eq!(config.ignore_submodules.as_deref(), Some(b"dirty".as_slice()));
         assert_eq!(config.submodule_ignore, BTreeMap::from([(b"a.b".to_vec(), b"all".to_vec())]));

@@ -3,9 +3,11 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::content::Tracked;
 use super::porcelain::Porcelain;
+use super::private_index::PrivateIndex;
 use super::submodules::{self, Ignore};
 use super::{Git, GitError, config, filters, owner};
 use crate::fs::stamp::Stamp;
@@ -65,6 +67,7 @@ pub(in crate::check::worktree) fn inspect(
         return Err(InspectError::Refused(sentence));
     }
     git.blank(&config);
+    git.index = PrivateIndex::of(git)?.map(Rc::new);
     let paths = submodule_paths(git, index)?;
     let (submodules, overrides) = submodules::settings(git, &config, paths)?;
     git.overrides.extend(overrides);

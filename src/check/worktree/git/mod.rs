@@ -10,9 +10,11 @@ pub(super) mod content;
 mod filters;
 mod gate;
 pub(super) mod inspect;
+pub(super) mod merge;
 pub(super) mod names;
 mod owner;
 pub(super) mod porcelain;
+mod private_index;
 pub(super) mod refs;
 pub(super) mod submodules;
 
@@ -27,6 +29,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::config::Config;
+use self::private_index::PrivateIndex;
 use crate::clock::Deadline;
 use crate::proc::{self, CommandSpec, Exit, Limits, Outcome, SpawnError};
 
@@ -124,6 +127,8 @@ pub(super) struct Git {
     pub(super) pass: Timestamp,
     /// Configuration besides [`OVERRIDES`]: what keeps this worktree's drivers from running.
     overrides: Vec<(OsString, &'static str)>,
+    /// A copy of the index to read in place of the repository's own.
+    index: Option<Rc<PrivateIndex>>,
     /// CPU time that git has used so far for this worktree, submodules included.
     cpu: Rc<Cell<Duration>>,
 }
@@ -138,6 +143,7 @@ impl Git {
             deadline,
             pass,
             overrides: Vec::new(),
+            index: None,
             cpu: Rc::default(),
         }
     }
@@ -148,7 +154,7 @@ impl Git {
         Git { cpu, ..Git::new(git_dir, common_dir, work_tree, self.deadline, self.pass) }
     }
 
-    /// Keeps the drivers that the configuration names from running. A merge driver that fails is a conflict.
+    /// Keeps the filter drivers that the configuration names from running.
     fn blank(&mut self, config: &Config) {
         let key = |section: &str, name: &[u8], key: &str| {
             OsStr::from_bytes(&[section.as_bytes(), b".", name, b".", key.as_bytes()].concat()).to_owned()
@@ -158,9 +164,6 @@ impl Git {
             for (name, value) in [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")] {
                 self.overrides.push((key("filter", filter, name), value));
             }
-        }
-        for driver in &config.merge_drivers {
-            self.overrides.push((key("merge", driver, "driver"), "false"));
         }
     }
 
@@ -174,6 +177,14 @@ impl Git {
     /// # Errors
     /// [`GitError`] for everything but exit 0.
     pub(super) fn run<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8]) -> Result<Vec<u8>, GitError> {
+        self.run_up_to(args, stdin, 0).map(|(_, output)| output)
+    }
+
+    /// The same with every exit code up to `most` as an answer.
+    ///
+    /// # Errors
+    /// [`GitError`] for every other exit code.
+    fn run_up_to<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8], most: i32) -> Result<(i32, Vec<u8>), GitError> {
         if gate::has_hung(&self.common_dir, self.pass) {
             return Err(GitError::Hung);
         }
@@ -190,7 +201,7 @@ impl Git {
         let captured = proc::capture(&self.command(args), Some(stdin), limits, limit).map_err(GitError::Spawn)?;
         self.cpu.set(self.cpu.get() + captured.usage.map_or(Duration::ZERO, |usage| usage.cpu));
         match captured.outcome {
-            Outcome::Exited(Exit::Code(0)) => Ok(captured.stdout),
+            Outcome::Exited(Exit::Code(code)) if (0..=most).contains(&code) => Ok((code, captured.stdout)),
             Outcome::Exited(_) => Err(GitError::Failed { command: name, message: first_line(&captured.stderr.text()) }),
             Outcome::TooLarge => Err(GitError::TooMuch { command: name }),
             Outcome::TimedOut => {
@@ -206,6 +217,9 @@ impl Git {
             .cwd(&self.work_tree)
             .env("GIT_DIR", &self.git_dir)
             .env("GIT_WORK_TREE", &self.work_tree);
+        if let Some(index) = &self.index {
+            spec = spec.env("GIT_INDEX_FILE", index.path());
+        }
         for name in INHERITED {
             if let Some(value) = std::env::var_os(name) {
                 spec = spec.env(name, value);

@@ -9,8 +9,6 @@ pub(in crate::check::worktree) struct Tip {
     pub(in crate::check::worktree) name: String,
     /// Object id.
     pub(in crate::check::worktree) oid: String,
-    /// Object id of its tree.
-    pub(in crate::check::worktree) tree: Option<String>,
 }
 
 /// What HEAD is compared with.
@@ -18,8 +16,6 @@ pub(in crate::check::worktree) struct Tip {
 pub(in crate::check::worktree) struct Tips {
     /// HEAD's committer time, seconds since 1970.
     pub(in crate::check::worktree) committed_at: Option<i64>,
-    /// HEAD's tree.
-    pub(in crate::check::worktree) tree: Option<String>,
     /// What "complete" is merged into, if it exists.
     pub(in crate::check::worktree) base: Option<Tip>,
 }
@@ -42,14 +38,10 @@ pub(in crate::check::worktree) fn read(
     let mut commits = objects(git, input.as_bytes(), asked, "commit")?.into_iter();
     let head = if head.is_some() { commits.next().flatten() } else { None };
     let base = bases.iter().zip(commits).find_map(|(name, commit)| {
-        let (oid, content) = commit?;
-        Some(Tip { name: short(name), oid, tree: tree(&content) })
+        let (oid, _) = commit?;
+        Some(Tip { name: short(name), oid })
     });
-    Ok(Tips {
-        committed_at: head.as_ref().and_then(|(_, content)| committer_time(content)),
-        tree: head.and_then(|(_, content)| tree(&content)),
-        base,
-    })
+    Ok(Tips { committed_at: head.as_ref().and_then(|(_, content)| committer_time(content)), base })
 }
 
 /// Where the base may be, the best first. Without configuration it is the remote's HEAD, then `main`, then `master`.
@@ -123,12 +115,6 @@ fn parse_batch(output: &[u8], asked: usize, kind: &str) -> Option<Vec<Option<Obj
     Some(objects)
 }
 
-/// The tree in a commit object, its first line.
-fn tree(commit: &[u8]) -> Option<String> {
-    let line = commit.split(|&b| b == b'\n').next()?.strip_prefix(b"tree ")?;
-    String::from_utf8(line.to_vec()).ok()
-}
-
 /// The committer's time in a commit object: `committer NAME <MAIL> SECONDS ZONE`.
 fn committer_time(commit: &[u8]) -> Option<i64> {
     let line = commit
@@ -197,6 +183,5 @@ mod tests {
     fn the_committers_time_is_found_whatever_the_name() {
         let commit = b"tree x\nauthor A <a> 1 +0000\ncommitter B 7 <b> 1700000000 +0100\n\ncommitter no 3 x\n";
         assert_eq!(committer_time(commit), Some(1_700_000_000));
-        assert_eq!(tree(commit).as_deref(), Some("x"));
     }
 }

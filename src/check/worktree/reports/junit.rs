@@ -37,17 +37,35 @@ enum Element {
 /// Sums while reading.
 #[derive(Debug, Default)]
 struct Sums {
-    cases: TestCounts,
-    /// Totals that the outermost elements claim; used only where there is no case.
-    claimed: TestCounts,
+    /// The suites that are open, the root first.
+    suites: Vec<Suite>,
+    /// The cases that are open: some writers put one into another.
+    cases: Vec<Case>,
+    /// What the whole document holds.
+    counts: TestCounts,
     root_seconds: Option<f64>,
     suite_seconds: f64,
     case_seconds: f64,
-    /// Result of the case that is open.
+    /// What node says of itself in comments at the end: a test that has subtests shows its own failure nowhere else.
+    commented_failures: u64,
+}
+
+/// An open suite.
+#[derive(Debug, Default)]
+struct Suite {
+    /// Its cases and those of the suites in it.
+    counts: TestCounts,
+    /// Totals that it claims; used only where nothing else is in it.
+    claimed: TestCounts,
+    /// Failures of the suite as a whole.
+    broken: u64,
+}
+
+/// An open case.
+#[derive(Debug, Clone, Copy, Default)]
+struct Case {
     failed: bool,
     skipped: bool,
-    /// Failures of a suite as a whole.
-    broken_suites: u64,
 }
 
 /// The text of a report. Output of tests inside may be in any encoding, what counts is ASCII; but in UTF-16, which writers
@@ -87,6 +105,7 @@ pub(in super::super) fn parse(bytes: &[u8]) -> Option<Junit> {
                 let element = open.pop()?;
                 sums.end(element);
             }
+            Event::Comment(comment) if open.len() == 1 => sums.take_comment(&comment),
             Event::Eof => break,
             _ => {}
         }
@@ -113,22 +132,30 @@ impl Sums {
             self.root_seconds = seconds(tag);
         }
         match (element, parent) {
-            (Element::Suite, None | Some(Element::Suites)) => {
-                self.suite_seconds += seconds(tag).unwrap_or(0.0);
-                self.claim(tag);
+            (Element::Suites | Element::Suite, _) => {
+                if element == Element::Suite && matches!(parent, None | Some(Element::Suites)) {
+                    self.suite_seconds += seconds(tag).unwrap_or(0.0);
+                }
+                self.suites.push(Suite { claimed: claims(tag), ..Suite::default() });
             }
             (Element::Case, _) => {
                 self.case_seconds += seconds(tag).unwrap_or(0.0);
-                self.failed = is_word(tag, "status", &["fail", "failed", "error"]);
-                self.skipped = is_word(tag, "status", &["skipped", "disabled", "notrun"]);
+                let is = |words: &[&str]| is_word(tag, "status", words) || is_word(tag, "result", words);
+                self.cases.push(Case {
+                    failed: is(&["fail", "failed", "failure", "error"]),
+                    skipped: is(&["skipped", "suppressed", "disabled", "notrun"]),
+                });
             }
-            (Element::Other, Some(Element::Case)) => match name.as_ref() {
-                "failure" | "error" => self.failed = true,
-                "skipped" => self.skipped = true,
-                _ => {}
-            },
+            (Element::Other, Some(Element::Case)) => {
+                if let Some(case) = self.cases.last_mut() {
+                    case.failed |= matches!(name.as_ref(), "failure" | "error");
+                    case.skipped |= name.as_ref() == "skipped";
+                }
+            }
             (Element::Other, Some(Element::Suite)) if matches!(name.as_ref(), "failure" | "error") => {
-                self.broken_suites += 1;
+                if let Some(suite) = self.suites.last_mut() {
+                    suite.broken += 1;
+                }
             }
             _ => {}
         }
@@ -136,32 +163,54 @@ impl Sums {
     }
 
     fn end(&mut self, element: Element) {
-        if element != Element::Case {
-            return;
-        }
-        match (self.failed, self.skipped) {
-            (true, _) => self.cases.failed += 1,
-            (false, true) => self.cases.skipped += 1,
-            (false, false) => self.cases.passed += 1,
-        }
-        (self.failed, self.skipped) = (false, false);
+        let counts = match element {
+            Element::Other => return,
+            Element::Case => match self.cases.pop().unwrap_or_default() {
+                Case { failed: true, .. } => TestCounts { failed: 1, ..TestCounts::default() },
+                Case { skipped: true, .. } => TestCounts { skipped: 1, ..TestCounts::default() },
+                Case { .. } => TestCounts { passed: 1, ..TestCounts::default() },
+            },
+            Element::Suites | Element::Suite => self.suites.pop().unwrap_or_default().counts(),
+        };
+        let outer = self.suites.last_mut().map_or(&mut self.counts, |suite| &mut suite.counts);
+        *outer = outer.plus(counts);
     }
 
-    fn claim(&mut self, tag: &BytesStart<'_>) {
-        let number = |name: &str| attribute(tag, name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-        let failed = number("failures").saturating_add(number("errors"));
-        let skipped = number("skipped").max(number("skips")).saturating_add(number("disabled"));
-        let passed = number("tests").saturating_sub(failed).saturating_sub(skipped);
-        self.claimed = self.claimed.plus(TestCounts { passed, failed, skipped });
+    /// `<!-- fail 1 -->` directly in the root, as node writes it.
+    fn take_comment(&mut self, comment: &str) {
+        if let Some(("fail" | "cancelled", number)) = comment.trim().split_once(' ') {
+            self.commented_failures = self.commented_failures.saturating_add(number.parse().unwrap_or(0));
+        }
     }
 
     fn result(self) -> Junit {
-        let mut counts = if self.cases.total() > 0 { self.cases } else { self.claimed };
-        counts.failed = counts.failed.saturating_add(self.broken_suites);
+        let mut counts = self.counts;
+        counts.failed = counts.failed.max(self.commented_failures);
         let seconds = [self.root_seconds.unwrap_or(0.0), self.suite_seconds, self.case_seconds];
         let seconds = seconds.into_iter().find(|seconds| *seconds > 0.0).or(self.root_seconds);
         Junit { counts, duration: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) }
     }
+}
+
+impl Suite {
+    /// What it holds; what it claims where it holds nothing. A failure of the whole that is also claimed is one.
+    fn counts(self) -> TestCounts {
+        let Suite { counts, claimed, broken } = self;
+        if counts.total() == 0 {
+            let failed = claimed.failed.max(broken);
+            return TestCounts { failed, ..claimed };
+        }
+        TestCounts { failed: counts.failed.saturating_add(broken), ..counts }
+    }
+}
+
+/// The totals that a suite claims.
+fn claims(tag: &BytesStart<'_>) -> TestCounts {
+    let number = |name: &str| attribute(tag, name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let failed = number("failures").saturating_add(number("errors"));
+    let skipped = number("skipped").max(number("skips")).saturating_add(number("disabled"));
+    let passed = number("tests").saturating_sub(failed).saturating_sub(skipped);
+    TestCounts { passed, failed, skipped }
 }
 
 /// The `time` attribute; some writers group thousands by commas.
@@ -216,6 +265,26 @@ mod tests {
             ),
             ("<j:testsuite xmlns:j='x'><j:testcase><j:failure/></j:testcase></j:testsuite>", Some((0, 1, 0))),
             ("<testsuites/>", Some((0, 0, 0))),
+            ("<testsuite tests='1' errors='1'><error>did not compile</error></testsuite>", Some((0, 1, 0))),
+            (
+                "<testsuites><testsuite tests='1' errors='1'/><testsuite><testcase/></testsuite></testsuites>",
+                Some((1, 1, 0)),
+            ),
+            ("<testsuites tests='2' errors='1'/>", Some((1, 1, 0))),
+            ("<testsuite><testcase><failure/><testcase/></testcase></testsuite>", Some((1, 1, 0))),
+            ("<testsuite><testcase><testcase><skipped/></testcase></testcase></testsuite>", Some((1, 0, 1))),
+            (
+                "<testsuite><testcase status='run' result='skipped'/><testcase result='completed'/></testsuite>",
+                Some((1, 0, 1)),
+            ),
+            (
+                "<testsuites><testsuite><testcase/></testsuite><!-- pass 1 --><!-- fail 1 --></testsuites>",
+                Some((1, 1, 0)),
+            ),
+            (
+                "<testsuites><testsuite><testcase/><!-- fail 1 --></testsuite></testsuites><!-- fail 1 -->",
+                Some((1, 0, 0)),
+            ),
             ("<project><testcase/></project>", None),
             ("<testsuite><testcase>", None),
             ("not xml at all", None),

@@ -1,0 +1,72 @@
+//! A split index (git-update-index(1), `--split-index`) as one file outside the repository.
+//!
+//! Whenever git reads a split index it touches the shared part of it, so that it does not expire: a write in the
+//! repository. So git is given a copy, joined in a directory of its own that stands in for the worktree's git directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Git, GitError};
+use crate::fs::{create, open_regular};
+
+/// What the names of shared parts begin with.
+const SHARED: &str = "sharedindex.";
+
+/// Larger is no index.
+const MAX_BYTES: u64 = 2 << 30;
+
+/// The joined copy; gone when dropped.
+#[derive(Debug)]
+pub(super) struct PrivateIndex(tempfile::TempDir);
+
+impl PrivateIndex {
+    /// Makes one if the index is split.
+    ///
+    /// # Errors
+    /// What git said; [`GitError::Failed`] where it cannot be copied.
+    pub(super) fn of(git: &Git) -> Result<Option<PrivateIndex>, GitError> {
+        let entries = git.git_dir.read_dir().into_iter().flatten().flatten();
+        let shared: Vec<PathBuf> = entries
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(SHARED))
+            .map(|entry| entry.path())
+            .collect();
+        if shared.is_empty() {
+            return Ok(None);
+        }
+        let failed = |error: io::Error| GitError::Failed {
+            command: "update-index".to_owned(),
+            message: format!("the split index cannot be copied: {error}"),
+        };
+        let directory = tempfile::tempdir().map_err(failed)?;
+        let written = stand_in(git, &shared, directory.path()).map_err(failed)?;
+        let private = PrivateIndex(directory);
+        // Young entries are compared by content when an index is written: not with filters.
+        let overrides = git.overrides.clone();
+        let joiner = Git { overrides, ..git.elsewhere(private.0.path(), &git.common_dir, &git.work_tree) };
+        joiner.run(&["update-index", "--no-split-index"], b"")?;
+        // What is as young as the index is compared by content (racy git): the copy is as old as its original.
+        let index = std::fs::File::options().write(true).open(private.path()).map_err(failed)?;
+        index.set_modified(written).map_err(failed)?;
+        Ok(Some(private))
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> PathBuf {
+        self.0.path().join("index")
+    }
+}
+
+/// Fills a directory that git takes for the worktree's own (gitrepository-layout(5)). Returns when the index was written.
+fn stand_in(git: &Git, shared: &[PathBuf], directory: &Path) -> io::Result<std::time::SystemTime> {
+    create(&directory.join("HEAD"), b"ref: refs/heads/main\n", 0o600)?;
+    let common = [git.common_dir.as_os_str().as_encoded_bytes(), b"\n"].concat();
+    create(&directory.join("commondir"), &common, 0o600)?;
+    for part in shared {
+        let bytes = crate::fs::read_capped(part, MAX_BYTES)?;
+        create(&directory.join(part.file_name().unwrap_or_default()), &bytes, 0o600)?;
+    }
+    // Through one handle: git replaces the file, and content and time have to be of one version.
+    let index = open_regular(&git.git_dir.join("index"))?;
+    create(&directory.join("index"), &crate::fs::read_open(&index, MAX_BYTES)?, 0o600)?;
+    index.metadata()?.modified()
+}
