@@ -98,12 +98,18 @@ advice! {
         "join on it to see the branch, and where the two statuses come from";
     "lab_worktree_changed_files" &[],
         "many for long: work that nobody has committed";
+    "lab_worktree_files" &[("staged", "the index differs from HEAD"), ("modified", "the worktree differs from the index"), ("untracked", "git does not know it")],
+        "a path may be both staged and modified, so the sum may be more than lab_worktree_changed_files";
     "lab_worktree_conflicted_files" &[],
         "above 0, resolve the conflicts or abort the merge";
     "lab_worktree_ahead_commits" &[],
         "commits that would be lost with the worktree: push or merge them";
     "lab_worktree_behind_commits" &[],
         "many: rebase or merge before conflicts grow";
+    "lab_worktree_integrated" &[("0", "the base lacks some of it"), ("1", "the base has all of it")],
+        "at 1 with commits ahead, the branch was squashed or rebased into the base: the worktree may be removed";
+    "lab_worktree_locked" &[("0", "not locked"), ("1", "locked")],
+        "`git worktree list` shows the reason; `git worktree unlock` ends it";
     "lab_worktree_last_commit_timestamp_seconds" &[],
         "time() minus this is the age of the last commit; old ones may be forgotten work";
     "lab_worktree_tests" &[("passed", "tests that passed"), ("failed", "tests that failed"), ("skipped", "tests that were skipped")],

@@ -173,7 +173,7 @@ families! {
     LAB_WORKTREE_CHECKED_TIMESTAMP_SECONDS = Gauge, "lab_worktree_checked_timestamp_seconds" ["worktree_name"] "seconds"
         "Time of the check the other values come from, in seconds since 1970.";
     LAB_WORKTREE_TTL_SECONDS = Gauge, "lab_worktree_ttl_seconds" ["worktree_name"] "seconds"
-        "How long the answer of the worktree is reused before the next check, in seconds (ttl for a good one, retry_after for a bad one); 0 means until the next pass.";
+        "How long the answer of the worktree is reused at most before the next check, in seconds (the longer of ttl and idle_ttl for a good one, retry_after for a bad one); 0 means until the next pass.";
 
     LAB_SERVICE_UP = Gauge, "lab_service_up" ["service_name"] "bool"
         "Whether a service is up (1) or not (0).";

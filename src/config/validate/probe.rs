@@ -34,6 +34,7 @@ pub const RESERVED_LABELS: &[&str] = &[
     "service_name",
     "side",
     "source",
+    "state",
     "status_source",
     "symbol",
     "test_source",

@@ -9,7 +9,7 @@ use crate::metrics::catalogue::{
 };
 use crate::metrics::vectors::Samples;
 use crate::model::observation::Observation;
-use crate::model::target::{Kind, Target};
+use crate::model::target::{Kind, Probe, Target};
 
 /// The families of a kind: time of the check, seconds of reuse.
 fn of(kind: Kind) -> (&'static Declared<1, 0>, &'static Declared<1, 0>) {
@@ -26,7 +26,11 @@ pub(super) fn add(target: &Target, observation: &Observation, samples: &Samples)
     let schedule = &target.schedule;
     // A bad answer is kept for another time than a good one; with the wrong one of the two, a server that is down and
     // rarely retried would look late.
-    let kept = if observation.facts.is_good() { schedule.ttl } else { schedule.retry_after };
+    let kept = match &target.probe {
+        _ if !observation.facts.is_good() => schedule.retry_after,
+        Probe::Worktree(worktree) => schedule.ttl.max(worktree.idle_ttl),
+        _ => schedule.ttl,
+    };
     samples.add(checked, [&target.name], unix_seconds(observation.checked_at));
     samples.add(reused, [&target.name], kept.as_secs_f64());
 }
