@@ -176,26 +176,11 @@ impl Status {
     }
 
     fn answer(self) -> Answer {
-        let snapshot = &self.recalled.snapshot;
-        let trouble = snapshot.entries.iter().filter(|entry| severity(entry) == Severity::Trouble).count();
-        let targets: Vec<show::json::TargetDocument<'_>> =
-            snapshot.entries.iter().map(show::json::TargetDocument::new).collect();
-        let data = json!({
-            "now": self.now,
-            "trouble": trouble,
-            "targets": targets,
-            "warnings": self.recalled.warnings,
-        });
-        let mut text = if snapshot.entries.is_empty() {
-            "Nothing to report.\n".to_owned()
-        } else {
-            show::table::table(snapshot, &[], self.now, &Style::PLAIN)
-        };
+        let entries = self.recalled.snapshot.entries.iter();
+        let targets = entries.map(|entry| json!(show::json::TargetDocument::new(entry))).collect();
+        let (mut text, data) = show::answer::answer(targets, &self.recalled.warnings, self.now);
         if !self.recalled.ever {
             text.push_str("There has been no pass yet: use check_now, or run `lab-probe --once`.\n");
-        }
-        for warning in &self.recalled.warnings {
-            text.push_str(&format!("warning: {}\n", log::printable(warning)));
         }
         Answer { text, data }
     }
@@ -208,28 +193,9 @@ fn severity(entry: &Entry) -> Severity {
 
 /// The answer from the document that `check --format json` printed.
 fn answer_from_check(document: &Value) -> Answer {
-    let mut targets = document["targets"].as_array().cloned().unwrap_or_default();
-    let rank = |target: &Value| match target["severity"].as_str() {
-        Some("trouble") => 0,
-        Some("fine") => 2,
-        _ => 1,
-    };
-    targets.sort_by_key(rank);
-    let trouble = targets.iter().filter(|target| rank(target) == 0).count();
-    let word = |target: &Value, key: &str| log::printable(target[key].as_str().unwrap_or_default());
-    let mut text = String::new();
-    for target in &targets {
-        let (kind, name) = (word(target, "kind"), word(target, "name"));
-        text.push_str(&format!("{kind}/{name}: {}  {}\n", word(target, "verdict"), word(target, "summary")));
-        if rank(target) < 2 && target["hint"].is_string() {
-            text.push_str(&format!("    {}\n", word(target, "hint")));
-        }
-    }
-    let data = json!({
-        "now": clock::now(),
-        "trouble": trouble,
-        "targets": targets,
-        "warnings": document["warnings"].as_array().cloned().unwrap_or_default(),
-    });
+    let targets = document["targets"].as_array().cloned().unwrap_or_default();
+    let warnings = document["warnings"].as_array().into_iter().flatten();
+    let warnings: Vec<String> = warnings.filter_map(|warning| Some(warning.as_str()?.to_owned())).collect();
+    let (text, data) = show::answer::answer(targets, &warnings, clock::now());
     Answer { text, data }
 }

@@ -241,9 +241,11 @@ impl McpFacts {
             None => {}
         }
         parts.extend(self.transport.map(|transport| transport.as_str().to_owned()));
-        parts.extend(self.protocol_version.clone());
+        parts.extend(self.protocol_version.as_deref().map(plain_or_quoted));
         let version = self.server_version.as_deref().map(|version| version.trim_start_matches('v'));
-        parts.extend(version.filter(|version| !version.is_empty()).map(|version| format!("v{version}")));
+        parts.extend(
+            version.filter(|version| !version.is_empty()).map(|version| format!("v{}", plain_or_quoted(version))),
+        );
         parts.extend(self.notes.iter().cloned());
         parts.join(", ")
     }
@@ -301,6 +303,12 @@ impl ServerProcesses {
             )
         })
     }
+}
+
+/// What a server says of itself, as a quotation unless it is a version as one would write it.
+fn plain_or_quoted(text: &str) -> String {
+    let plain = text.len() <= 40 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c));
+    if plain { text.to_owned() } else { redact::quoted(text, 60) }
 }
 
 /// What is remembered of a server beyond its last facts.

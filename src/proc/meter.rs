@@ -86,6 +86,11 @@ impl Meter {
         self.next
     }
 
+    /// Idle time at which the program counts as too slow.
+    pub fn idle_limit(&self) -> Duration {
+        self.limits.idle
+    }
+
     /// Idle time so far.
     pub fn idle(&self) -> Duration {
         self.idle

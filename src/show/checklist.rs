@@ -55,7 +55,7 @@ pub fn json(findings: &[Finding], now: Timestamp) -> serde_json::Result<String> 
         counts: Counts::of(findings),
         checks: findings,
     };
-    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+    super::json::pretty(&document)
 }
 
 /// One line for each finding, what mends it below, and the count at the end.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::log::is_invisible;
 use crate::model::delivery::Delivery;
 use crate::model::mcp::ServerProcesses;
 use crate::model::observation::{Facts, Severity};
@@ -11,6 +12,24 @@ use crate::model::target::{Kind, Origin};
 
 /// Changes only when a field is removed or means something else; fields may be added without it.
 pub const SCHEMA: &str = "lab-probe.pass/1";
+
+/// A document as text, with a final newline. What nobody sees is escaped: outside strings there is no such character.
+///
+/// # Errors
+/// Only where something has no JSON form, which would be a bug.
+pub(super) fn pretty(document: &impl Serialize) -> serde_json::Result<String> {
+    let mut text = String::new();
+    for c in serde_json::to_string_pretty(document)?.chars() {
+        let mut units = [0; 2];
+        match c {
+            c if is_invisible(c) || c.is_control() && c != '\n' => {
+                text.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+            }
+            c => text.push(c),
+        }
+    }
+    Ok(text + "\n")
+}
 
 /// The document.
 #[derive(Debug, Serialize)]
@@ -107,6 +126,24 @@ impl<'a> Document<'a> {
     /// # Errors
     /// Only where something has no JSON form, which would be a bug.
     pub fn to_text(&self) -> serde_json::Result<String> {
-        serde_json::to_string_pretty(self).map(|text| text + "\n")
+        pretty(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn characters_that_nobody_sees_are_escaped_and_read_back() {
+        let document = json!({ "a\u{200b}": ["x\u{202e}y\n", "\u{e0041}\u{9b}\u{7f}é"] });
+        let text = pretty(&document).expect("text");
+        assert_eq!(
+            text,
+            "{\n  \"a\\u200b\": [\n    \"x\\u202ey\\n\",\n    \"\\udb40\\udc41\\u009b\\u007fé\"\n  ]\n}\n"
+        );
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), document);
     }
 }

@@ -65,7 +65,7 @@ pub fn json(listing: &Listing) -> serde_json::Result<String> {
         files: listing.files.iter().map(file_document).collect(),
         warnings: &listing.warnings,
     };
-    serde_json::to_string_pretty(&document).map(|text| text + "\n")
+    super::json::pretty(&document)
 }
 
 fn target_document(listed: &Listed) -> TargetDocument<'_> {

@@ -3,6 +3,7 @@
 //! [`day`] turns the records of passes into figures; [`summary`] and [`page`] show them. Nothing here is a second truth:
 //! whatever is shown was in a pass. [`progress`] alone writes, to standard error.
 
+pub mod answer;
 pub mod checklist;
 pub mod day;
 #[cfg(any(test, fuzzing))]

@@ -26,10 +26,6 @@ const RESERVE: Duration = Duration::from_millis(250);
 
 /// Checks one server.
 pub(super) fn check(server: &HttpServer, list_tools: bool, memory: &McpMemory, context: &Context) -> McpFacts {
-    if server.url.expose().trim().is_empty() {
-        let failure = Failure::new(Reason::NotConfigured, "its URL is empty");
-        return McpFacts::failed(failure.with_hint("give it a URL, or the variable that its URL comes from a value"));
-    }
     let (web, url) = match Web::new(server) {
         Ok(way) => way,
         Err(failure) => return McpFacts::failed(failure),

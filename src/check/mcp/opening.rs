@@ -27,8 +27,11 @@ const LAST_PATIENCE: Duration = Duration::from_secs(2);
 /// A server that answers both openings shall have answered the second one so soon after the first.
 const BOTH_PATIENCE: Duration = Duration::from_millis(500);
 
-/// A server that has been idle for so long after both openings may have been lost to the first one.
+/// A server that has been idle for so long after both openings, or a quarter of its timeout, may be lost to the first.
 const LOST_AFTER: Duration = Duration::from_secs(3);
+
+/// It is looked at this often.
+const LOST_LOOK: Duration = Duration::from_millis(250);
 
 /// Times a server may ask for another version.
 const MOST_RETRIES: usize = 3;
@@ -123,7 +126,7 @@ impl Opening<'_, '_> {
             }
             let until = match (&self.second, self.both_sent) {
                 (Some(_), _) => self.patience.min(self.deadline),
-                (None, Some(_)) => self.deadline.sooner(LOST_AFTER),
+                (None, Some(_)) => self.deadline.sooner(LOST_LOOK),
                 (None, None) => self.deadline,
             };
             let awaited: Vec<i64> = self.asked.iter().map(|(id, _)| *id).collect();
@@ -182,8 +185,9 @@ impl Opening<'_, '_> {
 
     /// Whether it has been idle for long, and has answered neither opening.
     fn is_lost(&self) -> bool {
-        let waited = self.both_sent.is_some_and(|before| self.talk.idle() >= before + LOST_AFTER);
-        waited && self.asked.len() == 2 && !self.deadline.passed() && !self.talk.is_slow()
+        let lost_after = LOST_AFTER.min(self.talk.idle_limit() / 4);
+        let waited = self.both_sent.is_some_and(|before| self.talk.idle() >= before + lost_after);
+        waited && self.asked.len() == 2 && self.talk.has_read_input() && !self.deadline.passed() && !self.talk.is_slow()
     }
 
     fn take_answer(&mut self, id: i64, outcome: Result<Answer, RpcError>) -> Option<Greeting> {

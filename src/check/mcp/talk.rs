@@ -264,6 +264,11 @@ impl<'a> Talk<'a> {
         self.io.meter().map_or(Duration::ZERO, Meter::idle)
     }
 
+    /// Idle time at which the program counts as too slow.
+    pub(super) fn idle_limit(&self) -> Duration {
+        self.io.meter().map_or(Duration::MAX, Meter::idle_limit)
+    }
+
     /// Lines on standard output that were no JSON-RPC.
     pub(super) fn noise(&self) -> u64 {
         self.noise

@@ -125,8 +125,8 @@ impl Web {
         let mut hint = hint(status, wait.as_deref());
         if response.redirected {
             let target = self.redirect_target(&response.url);
-            detail.push_str(&format!(" to {} {target} after a redirect", response.method.as_str()));
-            hint = Some(format!("the address redirects to {target}: put that into the config"));
+            detail.push_str(&format!(" to {} after a redirect to {target}", response.method.as_str()));
+            hint = Some(format!("put the address it redirects to into the config: {target}"));
         }
         let said = said(&body, is_text);
         if let Some(said) = &said {

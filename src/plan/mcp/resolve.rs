@@ -330,6 +330,11 @@ fn looks_relative(word: &str) -> bool {
 /// Whether the URL and headers could be sent at all.
 fn sendable(url: &Secret, headers: &[(String, Secret)]) -> Result<(), Failure> {
     let refused = |detail: &str| Err(Failure::new(Reason::ConnectFailed, detail));
+    if url.expose().trim().is_empty() {
+        // `${VAR:-}` says: without this variable, leave the server out.
+        let failure = Failure::new(Reason::NotConfigured, "its URL is empty");
+        return Err(failure.with_hint("give it a URL, or a value to the variable that its URL comes from"));
+    }
     match Url::parse(url.expose()) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
         Ok(url) if matches!(url.scheme(), "unix" | "pipe") => {
@@ -373,6 +378,8 @@ mod tests {
         let refusal = |url: &str, headers: &[(String, Secret)]| {
             sendable(&Secret::new(url), headers).err().map(|failure| failure.detail)
         };
+        let empty = sendable(&Secret::new(" "), &[]).expect_err("refused");
+        assert_eq!(empty.reason, Reason::NotConfigured);
         assert_eq!(refusal("https://joe:pw@h/mcp?key=1", &header("X-Key", "a\tb")), None);
         for (url, headers) in [
             ("s3cr3t", vec![]),
