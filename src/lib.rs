@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Nouns live in [`model`]; every other room takes and gives its types. Rooms never import each other: they may
-//! use the model and the leaves ([`proc`], [`http`], [`fs`], [`exposition`], [`yaml`], [`clock`], [`log`], [`redact`]); [`plan`] and
+//! use the model and the leaves ([`proc`], [`http`], [`fs`], [`exposition`], [`yaml`], [`clock`], [`log`], [`redact`], `mcp`); [`plan`] and
 //! [`sink`] also read [`config::settings`]. Only [`pass`] and [`commands`] string rooms together. `tests/suite/architecture.rs` holds these edges.
 
 pub mod check;
@@ -26,6 +26,7 @@ pub mod fs;
 pub mod fuzzing;
 pub mod http;
 pub mod log;
+pub(crate) mod mcp;
 pub mod metrics;
 pub mod model;
 pub mod pass;

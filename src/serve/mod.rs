@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use self::inbox::Inbox;
 use self::line::Line;
-use self::message::{Incoming, RpcError};
+use self::message::{Incoming, parse_error};
 use self::protocol::{Answering, Session};
+use crate::mcp;
 
 /// What the tools and resources answer from.
 pub trait Lab {
@@ -71,7 +72,9 @@ pub fn serve(input: impl BufRead + Send + 'static, mut output: impl Write, lab: 
     loop {
         let replies = match server.inbox.next()? {
             Line::End => return Ok(()),
-            Line::TooLong => vec![message::failure(&Value::Null, &RpcError::too_long())],
+            Line::TooLong => {
+                vec![mcp::failure(&Value::Null, &parse_error("the line is longer than this server reads"))]
+            }
             Line::Whole(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => continue,
             Line::Whole(bytes) => server.answer_line(&bytes)?,
         };
@@ -94,7 +97,7 @@ impl Server<'_> {
     fn answer_line(&mut self, bytes: &[u8]) -> io::Result<Vec<Value>> {
         let value: Value = match serde_json::from_slice(bytes) {
             Ok(value) => value,
-            Err(error) => return Ok(vec![message::failure(&Value::Null, &RpcError::parse(&error))]),
+            Err(error) => return Ok(vec![mcp::failure(&Value::Null, &parse_error(error))]),
         };
         match value {
             Value::Array(batch) if self.session.takes_batches() && !batch.is_empty() => {
@@ -113,7 +116,7 @@ impl Server<'_> {
         let request = match message::classify(value) {
             Incoming::Request(request) => request,
             Incoming::Nothing => return Ok(None),
-            Incoming::Invalid(id, error) => return Ok(Some(message::failure(&id, &error))),
+            Incoming::Invalid(id, error) => return Ok(Some(mcp::failure(&id, &error))),
         };
         let mut client = Waiting {
             request: &request.id,
@@ -124,8 +127,8 @@ impl Server<'_> {
             broken: None,
         };
         let reply = match self.session.answer(&request, &mut Answering { lab: self.lab, client: &mut client }) {
-            Ok(result) => message::success(&request.id, result),
-            Err(error) => message::failure(&request.id, &error),
+            Ok(result) => mcp::success(&request.id, result),
+            Err(error) => mcp::failure(&request.id, &error),
         };
         match client.broken {
             Some(error) => Err(error),
@@ -164,7 +167,7 @@ fn progress_notification(token: &Value, progress: &Progress) -> Value {
     if let Some(total) = progress.total {
         params["total"] = json!(total);
     }
-    json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params })
+    mcp::notification("notifications/progress", params)
 }
 
 /// One message, one line.

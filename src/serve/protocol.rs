@@ -3,29 +3,16 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Request, RpcError};
+use super::message::{self, Request};
 use super::tools::{self, Resource};
 use super::{Client, Lab};
-
-/// The modern versions served, newest first.
-const MODERN: &[&str] = &["2026-07-28"];
-
-/// The legacy versions served, newest first.
-const LEGACY: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+use crate::mcp::{self, LEGACY_VERSIONS, MODERN_VERSIONS, RpcError, code, implementation, meta};
 
 /// The last legacy version with JSON-RPC batches; 2025-06-18 removed them.
 const LAST_WITH_BATCHES: &str = "2025-03-26";
 
-const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
-const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
-const SERVER_KEY: &str = "io.modelcontextprotocol/serverInfo";
-
 /// Tools and resources only change with the binary: a client may keep the lists for an hour.
 const LIST_TTL_MS: u64 = 3_600_000;
-
-const UNSUPPORTED_VERSION: i64 = -32022;
-/// "Resource not found" up to 2025-11-25; invalid params since.
-const LEGACY_RESOURCE_NOT_FOUND: i64 = -32002;
 
 const INSTRUCTIONS: &str = "Answers what is broken in the developer's LAB: MCP servers, git worktrees, the THUNES \
     trading system and services. Start with lab_status. Its values come from the last pass (see checked_at); \
@@ -60,7 +47,7 @@ impl Session {
 
     /// The result of a request.
     pub(super) fn answer(&mut self, request: &Request, with: &mut Answering<'_>) -> Result<Value, RpcError> {
-        if request.method == "initialize" {
+        if request.method == mcp::INITIALIZE {
             return self.initialize(request);
         }
         match self.era(request)? {
@@ -70,36 +57,37 @@ impl Session {
     }
 
     fn era(&self, request: &Request) -> Result<Era, RpcError> {
-        match request.meta(VERSION_KEY) {
-            Some(Value::String(version)) if MODERN.contains(&version.as_str()) => {
-                match request.meta(CAPABILITIES_KEY) {
+        match request.meta(meta::VERSION) {
+            Some(Value::String(version)) if MODERN_VERSIONS.contains(&version.as_str()) => {
+                match request.meta(meta::CAPABILITIES) {
                     Some(Value::Object(_)) => Ok(Era::Modern),
-                    _ => Err(RpcError::invalid_params(format!("_meta lacks {CAPABILITIES_KEY:?}, an object"))),
+                    _ => Err(message::invalid_params(format!("_meta lacks {:?}, an object", meta::CAPABILITIES))),
                 }
             }
             Some(Value::String(version)) => Err(RpcError {
-                data: Some(json!({ "supported": MODERN, "requested": version })),
-                ..RpcError::new(UNSUPPORTED_VERSION, "unsupported protocol version")
+                data: json!({ "supported": MODERN_VERSIONS, "requested": version }),
+                ..RpcError::new(code::UNSUPPORTED_VERSION, "unsupported protocol version")
             }),
-            Some(_) => Err(RpcError::invalid_params(format!("_meta {VERSION_KEY:?} must be a string"))),
+            Some(_) => Err(message::invalid_params(format!("_meta {:?} must be a string", meta::VERSION))),
             // A ping may come before everything else.
-            None if self.version.is_some() || request.method == "ping" => Ok(Era::Legacy),
-            None => Err(RpcError::invalid_params(format!(
-                "no protocol version: send {VERSION_KEY:?} in params._meta, or `initialize` first"
+            None if self.version.is_some() || request.method == mcp::PING => Ok(Era::Legacy),
+            None => Err(message::invalid_params(format!(
+                "no protocol version: send {:?} in params._meta, or `initialize` first",
+                meta::VERSION
             ))),
         }
     }
 
     fn initialize(&mut self, request: &Request) -> Result<Value, RpcError> {
         let asked = request.params.get("protocolVersion").and_then(Value::as_str);
-        let asked = asked.ok_or_else(|| RpcError::invalid_params("\"protocolVersion\" must be a string"))?;
+        let asked = asked.ok_or_else(|| message::invalid_params("\"protocolVersion\" must be a string"))?;
         // A version this server does not know: offer the newest it does, and let the client decide.
-        let version = LEGACY.iter().copied().find(|known| *known == asked).unwrap_or(LEGACY[0]);
+        let version = LEGACY_VERSIONS.iter().copied().find(|known| *known == asked).unwrap_or(LEGACY_VERSIONS[0]);
         self.version = Some(version);
         Ok(json!({
             "protocolVersion": version,
             "capabilities": capabilities(),
-            "serverInfo": server_info(),
+            "serverInfo": implementation(),
             "instructions": INSTRUCTIONS,
         }))
     }
@@ -109,14 +97,10 @@ fn capabilities() -> Value {
     json!({ "tools": {}, "resources": {} })
 }
 
-fn server_info() -> Value {
-    json!({ "name": "lab-probe", "title": "lab-probe", "version": env!("CARGO_PKG_VERSION") })
-}
-
 /// What every modern result carries.
 fn complete(mut result: Value) -> Value {
     result["resultType"] = json!("complete");
-    result["_meta"][SERVER_KEY] = server_info();
+    result["_meta"][meta::SERVER] = implementation();
     result
 }
 
@@ -129,34 +113,34 @@ fn cacheable(mut result: Value, ttl_ms: u64) -> Value {
 
 fn modern(request: &Request, with: &mut Answering<'_>) -> Result<Value, RpcError> {
     match request.method.as_str() {
-        "server/discover" => Ok(cacheable(
-            json!({ "supportedVersions": MODERN, "capabilities": capabilities(), "instructions": INSTRUCTIONS }),
+        mcp::DISCOVER => Ok(cacheable(
+            json!({ "supportedVersions": MODERN_VERSIONS, "capabilities": capabilities(), "instructions": INSTRUCTIONS }),
             LIST_TTL_MS,
         )),
-        "tools/list" | "resources/list" | "resources/templates/list" => Ok(cacheable(list(request)?, LIST_TTL_MS)),
-        "resources/read" => Ok(cacheable(read(request, with, -32602)?, 0)),
+        mcp::TOOLS_LIST | "resources/list" | "resources/templates/list" => Ok(cacheable(list(request)?, LIST_TTL_MS)),
+        "resources/read" => Ok(cacheable(read(request, with, code::INVALID_PARAMS)?, 0)),
         "tools/call" => call(request, with),
-        method => Err(RpcError::unknown_method(method)),
+        method => Err(message::unknown_method(method)),
     }
 }
 
 fn legacy(request: &Request, with: &mut Answering<'_>) -> Result<Value, RpcError> {
     match request.method.as_str() {
-        "ping" => Ok(json!({})),
-        "tools/list" | "resources/list" | "resources/templates/list" => list(request),
-        "resources/read" => read(request, with, LEGACY_RESOURCE_NOT_FOUND),
+        mcp::PING => Ok(json!({})),
+        mcp::TOOLS_LIST | "resources/list" | "resources/templates/list" => list(request),
+        "resources/read" => read(request, with, code::RESOURCE_NOT_FOUND),
         "tools/call" => call(request, with),
-        method => Err(RpcError::unknown_method(method)),
+        method => Err(message::unknown_method(method)),
     }
 }
 
 /// The lists; each fits one page, so no cursor was ever given out.
 fn list(request: &Request) -> Result<Value, RpcError> {
     if request.params.get("cursor").is_some_and(|cursor| !cursor.is_null()) {
-        return Err(RpcError::invalid_params("no such cursor: every list here is one page"));
+        return Err(message::invalid_params("no such cursor: every list here is one page"));
     }
     Ok(match request.method.as_str() {
-        "tools/list" => json!({ "tools": tools::declarations() }),
+        mcp::TOOLS_LIST => json!({ "tools": tools::declarations() }),
         "resources/list" => json!({ "resources": Resource::declarations() }),
         _ => json!({ "resourceTemplates": [] }),
     })
@@ -164,12 +148,12 @@ fn list(request: &Request) -> Result<Value, RpcError> {
 
 fn read(request: &Request, with: &mut Answering<'_>, not_found: i64) -> Result<Value, RpcError> {
     let uri = request.params.get("uri").and_then(Value::as_str);
-    let uri = uri.ok_or_else(|| RpcError::invalid_params("\"uri\" must be a string"))?;
+    let uri = uri.ok_or_else(|| message::invalid_params("\"uri\" must be a string"))?;
     let resource = Resource::find(uri).ok_or_else(|| RpcError {
-        data: Some(json!({ "uri": uri })),
+        data: json!({ "uri": uri }),
         ..RpcError::new(not_found, "resource not found; resources/list has all")
     })?;
-    let text = with.lab.read(resource).map_err(|why| RpcError::new(-32603, why))?;
+    let text = with.lab.read(resource).map_err(|why| RpcError::new(code::INTERNAL_ERROR, why))?;
     Ok(json!({ "contents": [{ "uri": uri, "mimeType": resource.mime_type(), "text": text }] }))
 }
 
@@ -177,12 +161,12 @@ fn read(request: &Request, with: &mut Answering<'_>, not_found: i64) -> Result<V
 /// model gets to read and can mend (2025-11-25, SEP-1303). A tool that there is not is the caller's error.
 fn call(request: &Request, with: &mut Answering<'_>) -> Result<Value, RpcError> {
     let name = request.params.get("name").and_then(Value::as_str);
-    let name = name.ok_or_else(|| RpcError::invalid_params("\"name\" must be a string"))?;
-    let tool = tools::Tool::find(name).map_err(RpcError::invalid_params)?;
+    let name = name.ok_or_else(|| message::invalid_params("\"name\" must be a string"))?;
+    let tool = tools::Tool::find(name).map_err(message::invalid_params)?;
     let arguments = match request.params.get("arguments") {
         None | Some(Value::Null) => serde_json::Map::new(),
         Some(Value::Object(arguments)) => arguments.clone(),
-        Some(_) => return Err(RpcError::invalid_params("\"arguments\" must be an object")),
+        Some(_) => return Err(message::invalid_params("\"arguments\" must be an object")),
     };
     let answer = tool.parse(&arguments).and_then(|call| with.lab.call(&call, with.client));
     Ok(match answer {

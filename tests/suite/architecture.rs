@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What every room may use.
-const LEAVES: &[&str] = &["model", "clock", "log", "redact"];
+const LEAVES: &[&str] = &["model", "clock", "log", "redact", "mcp"];
 
 /// What a room may use besides itself and the leaves.
 fn allowed(room: &str) -> Option<&'static [&'static str]> {
     Some(match room {
         "model" => &[],
-        "clock" | "log" | "redact" => &[],
+        "clock" | "log" | "redact" | "mcp" => &[],
         "exit" => &["fs"],
         "fs" | "yaml" => &[],
         "proc" | "http" | "exposition" => &["fs"],

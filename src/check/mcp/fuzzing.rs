@@ -7,9 +7,10 @@ use serde_json::Value;
 use super::incoming::{self, Incoming};
 use super::peer::{CallError, Dialect, Peer};
 use super::sse::{Event, Parser, TooLong};
-use super::wire::{self, Answer, Id, Lines, Message, RpcError};
+use super::wire::{self, Answer, Id, Lines, Message};
 use super::{legacy, modern, tools};
 use crate::clock::Deadline;
+use crate::mcp::RpcError;
 use crate::model::mcp::Era;
 use crate::model::reason::{Failure, Reason};
 

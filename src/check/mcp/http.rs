@@ -10,10 +10,11 @@ use super::modern::{self, Discovery, Retry};
 use super::peer::{CallError, Greeting, Peer};
 use super::streamable::Streamable;
 use super::web::{NoResult, Web};
-use super::wire::{self, Answer};
+use super::wire::Answer;
 use super::{legacy, tools};
 use crate::check::Context;
 use crate::clock::{self, Deadline};
+use crate::mcp;
 use crate::model::mcp::{Era, HttpServer, HttpTransport, McpFacts, McpMemory, Transport};
 use crate::model::reason::{Failure, Reason};
 
@@ -140,7 +141,7 @@ impl Visit<'_> {
             let deadline = self.deadline;
             match tools::list(self, &greeting.dialect, deadline) {
                 Ok(list) => list.note_in(&mut facts),
-                Err(error) => facts.failure = Some(error.into_failure("tools/list")),
+                Err(error) => facts.failure = Some(error.into_failure(mcp::TOOLS_LIST)),
             }
         }
         facts
@@ -216,7 +217,7 @@ impl Visit<'_> {
             let version = versions[versions.len() - 1].clone();
             self.streamable.modern = true;
             self.streamable.version = Some(version.clone());
-            let outcome = self.ask(modern::DISCOVER, &modern::discover_params(&version), deadline);
+            let outcome = self.ask(mcp::DISCOVER, &modern::discover_params(&version), deadline);
             let error = match outcome {
                 Ok(answer) => match modern::read_discover(&answer, &version) {
                     Ok(Discovery::Legacy(version)) => return Discovered::Legacy(Some(version)),
@@ -234,14 +235,14 @@ impl Visit<'_> {
                 Err(NoResult::Failed(failure)) if failure.reason == Reason::Timeout && !self.deadline.passed() => {
                     return Discovered::Legacy(None);
                 }
-                Err(other) => return Discovered::Failed(other.into_failure(modern::DISCOVER)),
+                Err(other) => return Discovered::Failed(other.into_failure(mcp::DISCOVER)),
             };
             let (error, status) = error;
             match modern::retry(&error, &versions) {
                 Retry::Modern(version) if versions.len() <= MOST_RETRIES => versions.push(version),
                 Retry::Legacy(version) => return Discovered::Legacy(Some(version)),
                 Retry::Modern(_) | Retry::No => {
-                    return Discovered::Failed(NoResult::Rpc { error, status }.into_failure(modern::DISCOVER));
+                    return Discovered::Failed(NoResult::Rpc { error, status }.into_failure(mcp::DISCOVER));
                 }
             }
         }
@@ -251,18 +252,18 @@ impl Visit<'_> {
         self.streamable.modern = false;
         self.streamable.version = None;
         let params = legacy::initialize_params(version);
-        let answer = self.ask(legacy::INITIALIZE, &params, self.deadline).map_err(|no_result| {
+        let answer = self.ask(mcp::INITIALIZE, &params, self.deadline).map_err(|no_result| {
             let may_be_sse = matches!(
                 no_result,
                 NoResult::Status { status: 400 | 404 | 405, .. } | NoResult::Rpc { status: 400 | 404 | 405, .. }
             );
-            let failure = no_result.into_failure(legacy::INITIALIZE);
+            let failure = no_result.into_failure(mcp::INITIALIZE);
             if may_be_sse { NotInitialized::MayBeSse(failure) } else { NotInitialized::Failed(failure) }
         })?;
         let greeting = legacy::read_initialize(&answer).map_err(|what| NotInitialized::Failed(invalid(&what)))?;
         self.streamable.adopt_session();
         self.streamable.version = Some(greeting.dialect.version.clone());
-        let told = self.streamable.tell(&wire::notification(legacy::INITIALIZED), self.deadline);
+        let told = self.streamable.tell(&mcp::notification(mcp::INITIALIZED, Value::Null).to_string(), self.deadline);
         finish_opening(told, greeting).map_err(NotInitialized::Failed)
     }
 
@@ -281,18 +282,18 @@ impl Visit<'_> {
 
     fn initialize_over_sse(&mut self) -> Result<Greeting, Failure> {
         let answer = self
-            .ask(legacy::INITIALIZE, &legacy::initialize_params(legacy::VERSION), self.deadline)
-            .map_err(|no_result| no_result.into_failure(legacy::INITIALIZE))?;
+            .ask(mcp::INITIALIZE, &legacy::initialize_params(legacy::VERSION), self.deadline)
+            .map_err(|no_result| no_result.into_failure(mcp::INITIALIZE))?;
         let greeting = legacy::read_initialize(&answer).map_err(|what| invalid(&what))?;
         let Some(sse) = &mut self.sse else { return Ok(greeting) };
         sse.version = Some(greeting.dialect.version.clone());
-        let told = sse.tell(&wire::notification(legacy::INITIALIZED), self.deadline);
+        let told = sse.tell(&mcp::notification(mcp::INITIALIZED, Value::Null).to_string(), self.deadline);
         finish_opening(told, greeting)
     }
 
     fn ask(&mut self, method: &str, params: &Value, deadline: Deadline) -> Result<Answer, NoResult> {
         self.last_id += 1;
-        let body = wire::request(self.last_id, method, params);
+        let body = mcp::request(self.last_id, method, params).to_string();
         match &mut self.sse {
             Some(sse) => sse.call(self.last_id, &body, deadline),
             None => self.streamable.call(self.last_id, method, &body, deadline),
@@ -310,7 +311,7 @@ fn finish_opening(told: Result<(), NoResult>, greeting: Greeting) -> Result<Gree
 }
 
 fn invalid(what: &str) -> Failure {
-    Failure::new(Reason::ProtocolError, format!("{}: the result is invalid: {what}", legacy::INITIALIZE))
+    Failure::new(Reason::ProtocolError, format!("{}: the result is invalid: {what}", mcp::INITIALIZE))
 }
 
 impl Peer for Visit<'_> {

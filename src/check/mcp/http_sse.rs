@@ -13,9 +13,10 @@ use super::incoming::{Incoming, sort};
 use super::limits::Room;
 use super::sse::Event;
 use super::web::{NoResult, Web};
-use super::wire::{self, Answer, RpcError};
+use super::wire::{self, Answer};
 use crate::clock::Deadline;
 use crate::http::{self, ErrorKind, HttpError, Method, Request};
+use crate::mcp::RpcError;
 use crate::model::reason::{Failure, Reason};
 
 /// Messages read ahead of the one who waits for them.

@@ -3,7 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::limits::Room;
-use super::wire::{self, Answer, Id, Message, RpcError};
+use super::wire::{self, Answer, Id, Message};
+use crate::mcp::RpcError;
 use crate::redact::quoted;
 
 /// A message, sorted.

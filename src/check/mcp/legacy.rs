@@ -5,29 +5,16 @@ use serde_json::{Value, json};
 use super::peer::{Dialect, Greeting};
 use super::schema::InitializeResult;
 use super::wire::Answer;
+use crate::mcp::{LEGACY_VERSIONS, implementation};
 use crate::model::mcp::Era;
 use crate::redact::quoted;
 
-/// The versions a legacy server may agree on, newest first.
-pub(crate) const VERSIONS: [&str; 5] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07"];
-
 /// The version asked for first.
-pub(crate) const VERSION: &str = VERSIONS[0];
-
-/// The opening request.
-pub(crate) const INITIALIZE: &str = "initialize";
-
-/// The notification that ends the opening.
-pub(crate) const INITIALIZED: &str = "notifications/initialized";
-
-/// Who asks.
-pub(crate) fn client_info() -> Value {
-    json!({ "name": "lab-probe", "version": env!("CARGO_PKG_VERSION") })
-}
+pub(crate) const VERSION: &str = LEGACY_VERSIONS[0];
 
 /// The parameters of `initialize`.
 pub(crate) fn initialize_params(version: &str) -> Value {
-    json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": client_info() })
+    json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": implementation() })
 }
 
 /// Reads the answer to `initialize`.
@@ -37,7 +24,7 @@ pub(crate) fn initialize_params(version: &str) -> Value {
 pub(crate) fn read_initialize(answer: &Answer) -> Result<Greeting, String> {
     let result: InitializeResult = answer.read()?;
     let version = result.protocol_version;
-    if !VERSIONS.contains(&version.as_str()) && version != super::modern::VERSION {
+    if !LEGACY_VERSIONS.contains(&version.as_str()) && version != super::modern::VERSION {
         return Err(format!("it answers the unknown protocol version {}", quoted(&version, 40)));
     }
     Ok(Greeting {

@@ -19,6 +19,7 @@ mod output;
 pub(crate) mod peer;
 pub(crate) mod schema;
 mod script;
+pub(crate) mod shape;
 mod sse;
 mod stdio;
 mod streamable;

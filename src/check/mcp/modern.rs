@@ -2,30 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
-use super::legacy;
 use super::peer::{Dialect, Greeting};
 use super::schema::{DiscoverResult, Implementation, check_complete};
-use super::wire::{Answer, RpcError};
+use super::wire::Answer;
+use crate::mcp::{LEGACY_VERSIONS, MODERN_VERSIONS, RpcError, code, implementation, meta};
 use crate::model::mcp::Era;
 
 /// The version asked for first.
-pub(crate) const VERSION: &str = "2026-07-28";
+pub(crate) const VERSION: &str = MODERN_VERSIONS[0];
 
-/// The request every modern server answers.
-pub(crate) const DISCOVER: &str = "server/discover";
-
-/// Codes only a modern server uses: header mismatch, missing client capability, unsupported version (2026-07-28,
-/// schema).
-const MODERN_CODES: [i64; 3] = [-32020, -32021, UNSUPPORTED_VERSION];
-
-const UNSUPPORTED_VERSION: i64 = -32022;
+/// Codes only a modern server uses (2026-07-28, schema).
+const MODERN_CODES: [i64; 3] = [code::HEADER_MISMATCH, code::MISSING_CAPABILITY, code::UNSUPPORTED_VERSION];
 
 /// `_meta` of a request: who asks, in which version, with which capabilities (2026-07-28, basic, `_meta`).
-pub(crate) fn meta(version: &str) -> Value {
+pub(crate) fn request_meta(version: &str) -> Value {
     json!({
-        "io.modelcontextprotocol/protocolVersion": version,
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": legacy::client_info(),
+        meta::VERSION: version,
+        meta::CAPABILITIES: {},
+        meta::CLIENT: implementation(),
     })
 }
 
@@ -55,7 +49,7 @@ pub(crate) enum Retry {
 /// The newest modern one not tried yet, known or not: `server/discover` is what every later version has. Else the
 /// newest known legacy one. Else, once, a modern one that it lists although it has refused it: perhaps not for long.
 pub(crate) fn retry(error: &RpcError, tried: &[String]) -> Retry {
-    if error.code != UNSUPPORTED_VERSION {
+    if error.code != code::UNSUPPORTED_VERSION {
         return Retry::No;
     }
     let listed: Vec<&str> = match error.data.get("supported").and_then(Value::as_array) {
@@ -75,7 +69,7 @@ pub(crate) fn retry(error: &RpcError, tried: &[String]) -> Retry {
 
 /// The newest legacy version of a list, if it has one.
 fn newest_legacy(listed: &[impl AsRef<str>]) -> Option<String> {
-    let known = legacy::VERSIONS.iter().find(|known| listed.iter().any(|v| v.as_ref() == **known))?;
+    let known = LEGACY_VERSIONS.iter().find(|known| listed.iter().any(|v| v.as_ref() == **known))?;
     Some((*known).to_owned())
 }
 
@@ -160,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_server_that_only_has_other_versions_is_asked_again_in_one_of_them() {
-        let error = |data: Value| RpcError { code: UNSUPPORTED_VERSION, message: String::new(), data };
+        let error = |data: Value| RpcError { code: code::UNSUPPORTED_VERSION, message: String::new(), data };
         let tried = [VERSION.to_owned()];
         let listed = json!({"supported": ["2025-11-25", "2027-01-01", "2026-07-28"]});
         assert_eq!(retry(&error(listed.clone()), &tried), Retry::Modern("2027-01-01".into()));

@@ -10,8 +10,9 @@ use super::legacy;
 use super::modern::{self, Discovery, Retry};
 use super::peer::{Dialect, Greeting};
 use super::talk::{Gone, Heard, Talk};
-use super::wire::{Answer, RpcError};
+use super::wire::Answer;
 use crate::clock::Deadline;
+use crate::mcp::{self, RpcError};
 use crate::model::mcp::Era;
 use crate::model::reason::{Failure, Reason};
 
@@ -159,13 +160,13 @@ impl Opening<'_, '_> {
         let id = match era {
             Era::Modern => {
                 let version = version.unwrap_or_else(|| modern::VERSION.to_owned());
-                let id = self.talk.ask(modern::DISCOVER, &modern::discover_params(&version));
+                let id = self.talk.ask(mcp::DISCOVER, &modern::discover_params(&version));
                 self.versions.push(version);
                 id
             }
             Era::Legacy => {
                 let version = version.unwrap_or_else(|| legacy::VERSION.to_owned());
-                self.talk.ask(legacy::INITIALIZE, &legacy::initialize_params(&version))
+                self.talk.ask(mcp::INITIALIZE, &legacy::initialize_params(&version))
             }
         };
         self.asked.push((id, era));
@@ -266,7 +267,7 @@ impl Opening<'_, '_> {
             dialect = legacy.dialect;
         }
         if dialect.era == Era::Legacy {
-            self.talk.notify(legacy::INITIALIZED);
+            self.talk.notify(mcp::INITIALIZED);
         }
         Opened { greeting, dialect }
     }
@@ -313,7 +314,7 @@ fn invalid(era: Era, what: &str) -> Failure {
 
 fn method(era: Era) -> &'static str {
     match era {
-        Era::Modern => modern::DISCOVER,
-        Era::Legacy => legacy::INITIALIZE,
+        Era::Modern => mcp::DISCOVER,
+        Era::Legacy => mcp::INITIALIZE,
     }
 }

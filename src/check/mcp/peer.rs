@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::modern;
-use super::wire::{Answer, RpcError};
+use super::wire::Answer;
 use crate::clock::Deadline;
+use crate::mcp::RpcError;
 use crate::model::mcp::Era;
 use crate::model::reason::{Failure, Reason};
 
@@ -49,7 +50,7 @@ impl Dialect {
     /// The parameters of a request in this dialect.
     pub(crate) fn params(&self, mut params: Map<String, Value>) -> Value {
         if self.era == Era::Modern {
-            params.insert("_meta".into(), modern::meta(&self.version));
+            params.insert("_meta".into(), modern::request_meta(&self.version));
         }
         Value::Object(params)
     }

@@ -8,6 +8,7 @@ use super::tools;
 use crate::check::Context;
 use crate::clock::{self, Deadline};
 use crate::log::printable;
+use crate::mcp;
 use crate::model::mcp::{Era, McpFacts, StdioServer, Transport};
 use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
@@ -141,7 +142,7 @@ impl Attempt<'_> {
             return Ok(());
         }
         let list = tools::list(talk, &dialect, self.deadline);
-        let list = list.map_err(|error| Stopped::Failed(error.into_failure(tools::TOOLS_LIST)))?;
+        let list = list.map_err(|error| Stopped::Failed(error.into_failure(mcp::TOOLS_LIST)))?;
         list.note_in(self.facts);
         Ok(())
     }

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::limits::{OVERDUE, Room, TooLarge};
 use super::peer::{CallError, Peer};
-use super::wire::{self, Answer, Id, Lines, Message, RpcError};
-use super::{legacy, modern, output, tools};
+use super::wire::{self, Answer, Id, Lines, Message};
+use super::{modern, output};
 use crate::clock::Deadline;
+use crate::mcp::{self, RpcError};
 use crate::model::reason::{Failure, Reason};
 use crate::proc::{ChildIo, Ended, Event, Exit, Meter, Tail};
 use crate::redact::KnownSecrets;
@@ -33,7 +34,7 @@ const FAILED_PATIENCE: Duration = Duration::from_millis(250);
 const BROKEN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Requests that only a client sends.
-const OURS: [&str; 3] = [modern::DISCOVER, legacy::INITIALIZE, tools::TOOLS_LIST];
+const OURS: [&str; 3] = [mcp::DISCOVER, mcp::INITIALIZE, mcp::TOOLS_LIST];
 
 /// Bytes kept of a line that was no JSON-RPC.
 const NOISE_BYTES: usize = 400;
@@ -111,13 +112,13 @@ impl<'a> Talk<'a> {
     /// Sends a request; returns its id.
     pub(super) fn ask(&mut self, method: &str, params: &Value) -> i64 {
         self.last_id += 1;
-        self.say(&wire::request(self.last_id, method, params));
+        self.say(&mcp::request(self.last_id, method, params).to_string());
         self.last_id
     }
 
     /// Sends a notification.
     pub(super) fn notify(&mut self, method: &str) {
-        self.say(&wire::notification(method));
+        self.say(&mcp::notification(method, Value::Null).to_string());
         self.notified = true;
     }
 

@@ -10,12 +10,10 @@ use sha2::{Digest, Sha256};
 use super::peer::{CallError, Dialect, Peer};
 use super::schema::{Tool, ToolsPage};
 use crate::clock::Deadline;
+use crate::mcp::TOOLS_LIST;
 use crate::model::digest::hex;
 use crate::model::mcp::McpFacts;
 use crate::model::reason::{Failure, Reason};
-
-/// The method.
-pub(super) const TOOLS_LIST: &str = "tools/list";
 
 /// Pages read at most.
 const MOST_PAGES: usize = 100;
@@ -219,7 +217,8 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::check::mcp::wire::{Answer, RpcError};
+    use crate::check::mcp::wire::Answer;
+    use crate::mcp::RpcError;
     use crate::model::mcp::Era;
 
     /// Answers the calls in turn, the last one for ever.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use url::Url;
 
 use super::modern;
-use super::wire::{self, Id, Message, RpcError};
+use super::wire::{self, Id, Message};
 use crate::clock::Deadline;
 use crate::http::{self, Client, ClientOptions, HttpError, Request, Response};
 use crate::log;
+use crate::mcp::RpcError;
 use crate::model::mcp::HttpServer;
 use crate::model::reason::{Failure, Reason};
 use crate::redact::{self, KnownSecrets, quoted};

@@ -12,11 +12,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::limits::{CHECK_BYTES, MESSAGE_BYTES, Room, SMALL_BYTES, TooLarge};
-use super::schema;
+use super::shape;
+use crate::mcp::{self, RpcError, code};
 use crate::redact::{quoted, shortened};
-
-/// "Method not found", what a client answers to a request it does not serve.
-pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
 
 /// The key by which a message shows that it is meant as JSON-RPC.
 const PROTOCOL: &[u8] = b"\"jsonrpc\"";
@@ -45,23 +43,6 @@ impl fmt::Display for Id {
             Id::Null => f.write_str("null"),
             Id::Other(text) => f.write_str(&quoted(text, 40)),
         }
-    }
-}
-
-/// The error object of a response.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct RpcError {
-    /// The code; 0 where the object has none.
-    pub(crate) code: i64,
-    /// The message, shortened.
-    pub(crate) message: String,
-    /// `data`, unless it is large.
-    pub(crate) data: Value,
-}
-
-impl fmt::Display for RpcError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JSON-RPC error {}: {}", self.code, quoted(&self.message, QUOTED))
     }
 }
 
@@ -201,16 +182,6 @@ fn error_of(raw: &RawValue) -> RpcError {
     }
 }
 
-/// A request in one line, without its line break.
-pub(crate) fn request(id: i64, method: &str, params: &Value) -> String {
-    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string()
-}
-
-/// A notification in one line, without its line break.
-pub(crate) fn notification(method: &str) -> String {
-    json!({ "jsonrpc": "2.0", "method": method }).to_string()
-}
-
 /// What a client that serves nothing answers to a server's request: `ping` is alive, all else is not found.
 ///
 /// `None` where the id is no string or number, or longer than anybody needs: it would be sent back.
@@ -219,13 +190,9 @@ pub(crate) fn reply(id: &str, method: &str) -> Option<String> {
     if !(id.is_string() || id.is_number()) {
         return None;
     }
-    Some(match method {
-        "ping" => json!({ "jsonrpc": "2.0", "id": id, "result": {} }).to_string(),
-        _ => {
-            let error = json!({ "code": METHOD_NOT_FOUND, "message": "this client serves no requests" });
-            json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string()
-        }
-    })
+    let refusal = RpcError::new(code::METHOD_NOT_FOUND, "this client serves no requests");
+    let reply = if method == mcp::PING { mcp::success(&id, json!({})) } else { mcp::failure(&id, &refusal) };
+    Some(reply.to_string())
 }
 
 /// The result of an answered request, as JSON text; holds its room while it is large.
@@ -248,7 +215,7 @@ impl Answer {
     /// # Errors
     /// What is wrong with it, for people.
     pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, String> {
-        schema::read(&self.text)
+        shape::read(&self.text)
     }
 }
 

@@ -1,0 +1,123 @@
+//! The Model Context Protocol as both of its sides need it, the check as a client and [`crate::serve`] as a server:
+//! versions, names, error codes, and the envelope of JSON-RPC 2.0.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use crate::redact::quoted;
+
+/// Versions of the modern era, in which every request stands alone; newest first.
+pub(crate) const MODERN_VERSIONS: &[&str] = &["2026-07-28"];
+
+/// Versions of the legacy era, which `initialize` opens; newest first.
+pub(crate) const LEGACY_VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07"];
+
+/// The request that opens the legacy era …
+pub(crate) const INITIALIZE: &str = "initialize";
+
+/// … and the notification that ends the opening.
+pub(crate) const INITIALIZED: &str = "notifications/initialized";
+
+/// The request that every modern server answers.
+pub(crate) const DISCOVER: &str = "server/discover";
+
+/// Asks for the tools.
+pub(crate) const TOOLS_LIST: &str = "tools/list";
+
+/// Asks whether the other side lives; legacy only.
+pub(crate) const PING: &str = "ping";
+
+/// Keys of `_meta` (2026-07-28, basic).
+pub(crate) mod meta {
+    /// In a request: the version it speaks.
+    pub(crate) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+    /// In a request: what the client can do.
+    pub(crate) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+    /// In a request: who asks.
+    pub(crate) const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+    /// In a result: who answers.
+    pub(crate) const SERVER: &str = "io.modelcontextprotocol/serverInfo";
+}
+
+/// Error codes of JSON-RPC 2.0 and of MCP.
+pub(crate) mod code {
+    /// The message is no JSON.
+    pub(crate) const PARSE_ERROR: i64 = -32700;
+    /// It is no request.
+    pub(crate) const INVALID_REQUEST: i64 = -32600;
+    /// There is no such method.
+    pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
+    /// The parameters do not fit.
+    pub(crate) const INVALID_PARAMS: i64 = -32602;
+    /// It went wrong inside.
+    pub(crate) const INTERNAL_ERROR: i64 = -32603;
+    /// There is no such resource; up to 2025-11-25.
+    pub(crate) const RESOURCE_NOT_FOUND: i64 = -32002;
+    /// HTTP headers and message disagree; modern only, as the next two.
+    pub(crate) const HEADER_MISMATCH: i64 = -32020;
+    /// The client cannot do what the server needs.
+    pub(crate) const MISSING_CAPABILITY: i64 = -32021;
+    /// The server does not speak the version.
+    pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
+}
+
+/// Characters of an error's message that are quoted as evidence.
+const QUOTED: usize = 300;
+
+/// Who lab-probe is, on either side.
+pub(crate) fn implementation() -> Value {
+    json!({ "name": "lab-probe", "title": "lab-probe", "version": env!("CARGO_PKG_VERSION") })
+}
+
+/// The error object of a response.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RpcError {
+    /// The code; 0 where the object has none.
+    pub(crate) code: i64,
+    /// The message.
+    pub(crate) message: String,
+    /// `data`; null if there is none.
+    pub(crate) data: Value,
+}
+
+impl RpcError {
+    /// An error without data.
+    pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
+        RpcError { code, message: message.into(), data: Value::Null }
+    }
+}
+
+impl fmt::Display for RpcError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JSON-RPC error {}: {}", self.code, quoted(&self.message, QUOTED))
+    }
+}
+
+/// A request.
+pub(crate) fn request(id: i64, method: &str, params: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
+}
+
+/// A notification; null parameters are left out.
+pub(crate) fn notification(method: &str, params: Value) -> Value {
+    let mut message = json!({ "jsonrpc": "2.0", "method": method });
+    if !params.is_null() {
+        message["params"] = params;
+    }
+    message
+}
+
+/// A response with a result.
+pub(crate) fn success(id: &Value, result: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id, "result": result })
+}
+
+/// A response with an error.
+pub(crate) fn failure(id: &Value, error: &RpcError) -> Value {
+    let mut body = json!({ "code": error.code, "message": error.message });
+    if !error.data.is_null() {
+        body["data"] = error.data.clone();
+    }
+    json!({ "jsonrpc": "2.0", "id": id, "error": body })
+}
