@@ -144,10 +144,12 @@ pub enum ListFormat {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check now, print, deliver nothing; exit 1 if anything checked is down, failing or blocked
+    /// Check now, print, deliver nothing; exit 1 if anything checked is down, failing, blocked or (trading) halted
     Check(CheckArgs),
     /// Every target known, where it was found, when it is next due, and its last verdict
     List(ListArgs),
+    /// One short line from what is remembered, for a prompt or a status bar; exit 1 if anything is in trouble
+    Status(StatusArgs),
     /// Write a starter configuration, validate one, or print the effective one
     Config(ConfigArgs),
     /// Walk the chain from the configuration to Grafana: what is broken, and what mends it; exit 1 if anything is
@@ -156,7 +158,7 @@ pub enum Command {
     Record(RecordArgs),
     /// Print or edit a worktree's .worktree file
     Worktree(WorktreeArgs),
-    /// Allow the servers of a project's MCP config to be started, as that file stands now
+    /// Allow the servers of a project's MCP config to be started, or a repository's lab-probe.toml to be used, as that file stands now
     Trust(TrustArgs),
     /// Would node_exporter accept these textfiles, together? Exit 1 if not
     Verify(VerifyArgs),
@@ -288,6 +290,23 @@ pub enum WorktreeCommand {
         #[arg(value_name = "KEY=VALUE", required = true)]
         declarations: Vec<String>,
     },
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// A line, or one JSON document with `text` and `class` as status bars read them
+    #[arg(long, value_name = "FORMAT", default_value = "line")]
+    pub format: StatusFormat,
+}
+
+/// What `status` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// One line
+    Line,
+    /// One JSON document
+    Json,
 }
 
 /// `trust`.

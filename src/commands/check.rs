@@ -30,6 +30,7 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     {
         performed.state_trouble = Some(pass::save::not_saved(&settings, &error));
     }
+    performed.give_up_lock();
     performed.snapshot.entries.retain(|entry| entry.outcome != Outcome::Cached);
     let snapshot = &performed.snapshot;
     let text = match args.format {

@@ -12,6 +12,7 @@ mod metrics;
 mod pass;
 mod record;
 mod report;
+mod status;
 mod summary;
 mod trust;
 mod verify;
@@ -87,6 +88,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Config(args)) => config::run(args, cli.global.config.as_deref()),
         Some(Command::Doctor(args)) => doctor::run(cli, args),
         Some(Command::List(args)) => list::run(cli, args),
+        Some(Command::Status(args)) => status::run(cli, args),
         Some(Command::Explain(args)) => explain::run(cli, args),
         Some(Command::Metrics(args)) => metrics::run(cli, args),
         Some(Command::Withdraw) => withdraw::run(cli),

@@ -52,8 +52,16 @@ pub struct Performed {
     pub notice: Option<String>,
     /// Why the state must not, or cannot, be saved; this alone makes the pass end with exit 1.
     pub state_trouble: Option<anyhow::Error>,
-    /// Held until the pass ends.
-    _lock: Option<Lock>,
+    /// Held until the state is saved.
+    lock: Option<Lock>,
+}
+
+impl Performed {
+    /// Lets other passes begin. A process ends only when its last thread does, and one that waits in the kernel for a file
+    /// system that never answers does not.
+    pub fn give_up_lock(&mut self) {
+        self.lock = None;
+    }
 }
 
 /// Checks what is due and selected.
@@ -137,7 +145,7 @@ pub fn perform(
         duration: snapshot.pass.duration,
         deadline_exceeded: snapshot.pass.deadline_exceeded,
     });
-    Ok(Performed { snapshot, state, deadline, started_at, warnings, notice, state_trouble, _lock: lock })
+    Ok(Performed { snapshot, state, deadline, started_at, warnings, notice, state_trouble, lock })
 }
 
 /// From here on a signal ends every child before it ends the command.

@@ -54,6 +54,7 @@ pub fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delive
     {
         performed.state_trouble = Some(not_saved(settings, &error));
     }
+    performed.give_up_lock();
     performed.state_trouble.is_none()
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::summary::{escape, length};
+use super::table::kinds;
 use super::timeline::{Stretch, stretches};
 use crate::log::printable;
 use crate::model::history::Record;
@@ -23,7 +24,7 @@ pub fn page(snapshot: &Snapshot, ever: bool, warnings: &[String], records: &[Rec
     let from = now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN);
     let mut body = String::new();
     header(&mut body, snapshot, ever, now);
-    for &kind in Kind::ALL {
+    for kind in kinds(snapshot) {
         let mut entries: Vec<&Entry> = snapshot.delivered().filter(|entry| entry.target.kind() == kind).collect();
         entries.sort_by_key(|entry| (severity(entry), entry.target.name.clone()));
         if !entries.is_empty() {

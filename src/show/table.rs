@@ -38,7 +38,7 @@ struct Row {
 /// The whole table with its footer.
 pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style: &Style) -> String {
     let mut out = String::new();
-    for &kind in Kind::ALL {
+    for kind in kinds(snapshot) {
         let entries: Vec<&Entry> = snapshot.entries.iter().filter(|entry| entry.target.kind() == kind).collect();
         if !entries.is_empty() {
             section(&mut out, kind, &entries, now, style);
@@ -54,6 +54,19 @@ pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style
     }
     footer(&mut out, snapshot, deliveries, style);
     out
+}
+
+/// The sections in their order: trading that is in trouble goes before everything.
+pub(super) fn kinds(snapshot: &Snapshot) -> Vec<Kind> {
+    let in_trouble = |entry: &Entry| {
+        let severity = entry.observation.as_ref().map(|seen| seen.facts.severity());
+        entry.target.kind() == Kind::Thunes && severity == Some(Severity::Trouble)
+    };
+    let mut kinds = Kind::ALL.to_vec();
+    if snapshot.entries.iter().any(in_trouble) {
+        kinds.sort_by_key(|kind| *kind != Kind::Thunes);
+    }
+    kinds
 }
 
 /// What a section of targets is headed with.

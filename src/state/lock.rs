@@ -15,7 +15,14 @@ const MAX_LOCKS_BYTES: u64 = 4 << 20;
 
 /// The lock, held until dropped or until the process ends, however it ends.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the lock lives as long as the open file")] File);
+pub struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A child that is being started shares the open file, and would keep the lock with it.
+        let _ = self.0.unlock();
+    }
+}
 
 /// Why there is no lock.
 #[derive(Debug)]
@@ -82,6 +89,15 @@ mod tests {
             holder(&state_dir).is_none() && take(&state_dir).is_ok()
         });
         assert!(freed, "free again");
+    }
+
+    #[test]
+    fn a_lock_that_is_given_up_is_free_whoever_still_has_the_file_open() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let lock = take(directory.path()).expect("taken");
+        let _shared = lock.0.try_clone().expect("the same open file");
+        drop(lock);
+        assert!(take(directory.path()).is_ok());
     }
 
     #[test]

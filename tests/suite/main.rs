@@ -33,6 +33,7 @@ mod scheduling;
 mod secrets;
 mod service;
 mod soak;
+mod status;
 mod summary;
 mod systemd;
 mod textfile;

@@ -206,7 +206,11 @@ impl ThunesFacts {
             return Severity::Trouble;
         }
         let open = self.breakers.iter().flatten().any(|(_, state)| *state != BreakerState::Closed);
-        if self.halted() || open { Severity::Attention } else { Severity::Fine }
+        match () {
+            () if self.halted() => Severity::Trouble,
+            () if open => Severity::Attention,
+            () => Severity::Fine,
+        }
     }
 
     /// The verdict in one word.

@@ -49,7 +49,7 @@ fn given(command: &[&str]) -> Vec<Vec<&'static str>> {
     match command {
         [] => vec![vec!["--once", "--fresh"], vec!["--once", "--dry-run"]],
         ["check"] => vec![vec![], vec!["act-rpc", "mcp/bearer-401"]],
-        ["list" | "doctor" | "metrics" | "man"] | ["config", "check" | "show"] => vec![vec![]],
+        ["list" | "status" | "doctor" | "metrics" | "man"] | ["config", "check" | "show"] => vec![vec![]],
         ["withdraw"] => vec![vec![]],
         ["config", "init"] => vec![vec!["-"], vec!["new.toml"]],
         ["record"] => vec![vec!["-C", "repository", "--", "false"]],

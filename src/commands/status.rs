@@ -1,0 +1,111 @@
+//! `lab-probe status`: one line from what is remembered, for a prompt or a status bar. Reads the state and nothing else.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::cli::{Cli, StatusArgs, StatusFormat};
+use crate::clock;
+use crate::exit::{self, Exit};
+use crate::log::printable;
+use crate::model::listing::first_of;
+use crate::model::observation::{Facts, Severity};
+use crate::show::table::age;
+use crate::state::store::{self, State};
+
+/// Changes only when a field is removed or means something else.
+const SCHEMA: &str = "lab-probe.status/1";
+
+/// Timers fire every 30 s: after this long nothing is known any more, and that is trouble too.
+const STALE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Targets in trouble that the line names; the rest is a number.
+const MOST_NAMED: usize = 3;
+
+/// What is known, `text` and `class` as status bars read them.
+#[derive(Debug, Serialize)]
+struct Document {
+    schema: &'static str,
+    text: String,
+    class: &'static str,
+    targets: usize,
+    trouble: Vec<InTrouble>,
+    last_pass: Option<Timestamp>,
+    stale: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct InTrouble {
+    target: String,
+    verdict: String,
+}
+
+/// Prints the line; exit 1 if anything is in trouble, or nothing is known of late.
+///
+/// # Errors
+/// A configuration that cannot be used (exit 2).
+pub(super) fn run(cli: &Cli, args: &StatusArgs) -> anyhow::Result<Exit> {
+    let settings = super::load_settings(cli)?;
+    let now = clock::now();
+    let document = Document::of(&store::peek(&settings.probe.state_dir, now).state, now);
+    let text = match args.format {
+        StatusFormat::Line => document.text.clone(),
+        StatusFormat::Json => serde_json::to_string(&document).map_err(exit::bug)?,
+    };
+    let printed = super::print(&format!("{text}\n"));
+    Ok(if printed && document.class == "fine" { Exit::Done } else { Exit::Trouble })
+}
+
+impl Document {
+    fn of(state: &State, now: Timestamp) -> Self {
+        // What is remembered of targets that the last pass no longer planned is no news.
+        let planned = |id: &str| state.written.marks.is_empty() || state.written.marks.contains_key(id);
+        let known = state.targets.iter().filter(|(id, _)| planned(id));
+        let seen: Vec<(&String, &Facts)> =
+            known.filter_map(|(id, known)| Some((id, &known.observation.as_ref()?.facts))).collect();
+        let mut trouble: Vec<&(&String, &Facts)> =
+            seen.iter().filter(|(_, facts)| facts.severity() == Severity::Trouble).collect();
+        trouble.sort_by_key(|(_, facts)| !matches!(facts, Facts::Thunes(_)));
+        let in_trouble = |(id, facts): &&(&String, &Facts)| InTrouble {
+            target: printable(id),
+            verdict: facts.word().replace('_', " "),
+        };
+        let trouble: Vec<InTrouble> = trouble.iter().map(in_trouble).collect();
+        let last_pass = state.last_pass.map(|last| last.started_at);
+        let stale = last_pass.is_none_or(|at| now.duration_since(at) > STALE);
+        let class = if stale || !trouble.is_empty() { "trouble" } else { "fine" };
+        let text = line(seen.len(), &trouble, last_pass.filter(|_| stale), last_pass.is_some(), now);
+        Document { schema: SCHEMA, text, class, targets: seen.len(), trouble, last_pass, stale }
+    }
+}
+
+/// `2 in trouble: thunes/live halted, mcp/rag-query down; 16 others`.
+fn line(targets: usize, trouble: &[InTrouble], stale: Option<Timestamp>, ever: bool, now: Timestamp) -> String {
+    if !ever {
+        return "there has been no pass yet".to_owned();
+    }
+    let named: Vec<String> = trouble.iter().map(|one| format!("{} {}", one.target, one.verdict)).collect();
+    let others = targets - trouble.len();
+    let line = match trouble.len() {
+        0 => format!("{targets} targets, none in trouble"),
+        count => format!("{count} in trouble: {}; {others} others", first_of(&named, MOST_NAMED)),
+    };
+    stale.map_or(line.clone(), |at| format!("no pass for {}; then {line}", age(at, now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trading_goes_first_and_what_is_not_known_of_late_is_no_good_news() {
+        let now = Timestamp::from_second(1_800_000_000).expect("a time");
+        let one = |target: &str, verdict: &str| InTrouble { target: target.into(), verdict: verdict.into() };
+        let trouble = [one("thunes/live", "halted"), one("mcp/a", "down")];
+        assert_eq!(line(5, &trouble, None, true, now), "2 in trouble: thunes/live halted, mcp/a down; 3 others");
+        assert_eq!(line(5, &[], None, true, now), "5 targets, none in trouble");
+        let hours_ago = now.checked_sub(SignedDuration::from_hours(3)).ok();
+        assert_eq!(line(5, &[], hours_ago, true, now), "no pass for 3h; then 5 targets, none in trouble");
+        let document = Document::of(&State::new(now), now);
+        assert_eq!((document.class, document.text.as_str()), ("trouble", "there has been no pass yet"));
+    }
+}
