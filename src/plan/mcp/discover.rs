@@ -117,7 +117,10 @@ fn keys(source: &Source) -> Keys {
         (Untyped::Dropped, Scope::Project | Scope::Config) => Untyped::Noted,
         (untyped, _) => untyped,
     };
-    Keys { untyped, flat: client.keys.flat || source.file.plugin.is_some(), ..client.keys }
+    match source.file.plugin {
+        Some(_) => Keys { untyped, flat: true, container: &["mcpServers"], ..client.keys },
+        None => Keys { untyped, ..client.keys },
+    }
 }
 
 /// Adds entries as candidates of `scope` and `project`, which may differ from the file's own (Claude Code keeps lists

@@ -177,7 +177,7 @@ fn limit(table: &Table, keys: &Keys) -> Option<Duration> {
 /// A start limit, if it is one.
 pub(super) fn limit_of(value: f64, unit: Unit) -> Option<Duration> {
     let seconds = if unit == Unit::Milliseconds { value / 1000.0 } else { value };
-    Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero()).map(|limit| limit.min(MAX_LIMIT))
+    Duration::try_from_secs_f64(seconds.min(MAX_LIMIT.as_secs_f64())).ok().filter(|limit| !limit.is_zero())
 }
 
 /// Why the client would not take the entry.

@@ -3,6 +3,7 @@
 
 mod arbitrary;
 mod clients;
+mod corpus;
 mod document;
 mod names;
 
@@ -64,7 +65,11 @@ impl Tree {
     }
 
     fn plan(&self) -> Plan {
-        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings, View::Anywhere, patiently())
+        self.plan_from(View::Anywhere)
+    }
+
+    fn plan_from(&self, view: View) -> Plan {
+        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings, view, patiently())
     }
 }
 
