@@ -27,6 +27,8 @@ pub(super) struct Web {
     client: Client,
     url: Url,
     secrets: KnownSecrets,
+    /// How the user has the client itself log in.
+    login: Option<String>,
 }
 
 /// Why a request got no result.
@@ -91,7 +93,7 @@ impl Web {
         let url = http::parse_url(&server.url)?;
         let options = ClientOptions { headers: server.headers.clone(), ca_file: server.ca_file.clone() };
         let secrets = KnownSecrets::new(&http::secrets_of(&url, &server.headers));
-        Ok((Web { client: Client::new(&url, options), url: url.clone(), secrets }, url))
+        Ok((Web { client: Client::new(&url, options), url: url.clone(), secrets, login: server.login.clone() }, url))
     }
 
     /// Sends one request. Any status is an answer.
@@ -141,7 +143,9 @@ impl Web {
                 detail.push_str(&format!(" (it asks for {challenge})"));
             }
             let reason = if self.client.has_credential() { Reason::Unauthorized } else { Reason::AuthRequired };
-            return NoResult::Credential(Failure::new(reason, detail));
+            let login = self.login.as_ref().filter(|_| reason == Reason::AuthRequired);
+            let hint = login.map(|login| format!("{login}, or configure a header or token for it"));
+            return NoResult::Credential(Failure { hint, ..Failure::new(reason, detail) });
         }
         match asked.and_then(|id| rpc_error(&body, id)) {
             Some(error) if !of_host => NoResult::Rpc { error, status },

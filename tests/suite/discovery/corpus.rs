@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use lab_probe::model::mcp::Reach;
 use lab_probe::plan::View;
-use lab_probe::plan::mcp::trust::{self, TrustStore};
+use lab_probe::trust::{self, TrustStore};
 
 use super::clients::ROWS;
 use super::{Tree, names, shown};
