@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::cli::{Cli, DoctorArgs, ListFormat};
 use crate::clock::{self, Deadline};
-use crate::config::settings::{Place, Settings};
+use crate::config::settings::{ServiceAddress, Settings};
 use crate::doctor::{self, Alertmanager, Asked, Evidence, Grafana, NodeExporter, Prometheus, Timers, Trouble};
 use crate::exit::{self, Exit};
 use crate::fs::access;
@@ -96,13 +96,13 @@ fn nothing_seen(settings: &Settings, user: String) -> Evidence {
     }
 }
 
-fn unanswered<T>(place: &Place, why: String) -> Asked<T> {
+fn unanswered<T>(place: &ServiceAddress, why: String) -> Asked<T> {
     Asked::look(&place.url, place.configured, |_| Err(Trouble::Odd(why)))
 }
 
 fn questions(settings: &Settings, user: String) -> Vec<Job<Seen>> {
     let places = settings.doctor.clone();
-    let ask = |place: Place, seen: fn(&Place) -> Seen| question(Class::Waiting, move || seen(&place));
+    let ask = |place: ServiceAddress, seen: fn(&ServiceAddress) -> Seen| question(Class::Waiting, move || seen(&place));
     let whole = settings.clone();
     let mut jobs = vec![
         question(Class::Local, move || Seen::Clients(own::clients(&whole))),
@@ -118,7 +118,7 @@ fn questions(settings: &Settings, user: String) -> Vec<Job<Seen>> {
     ];
     if let Some(gateway) = settings.output.pushgateway.clone() {
         jobs.push(question(Class::Waiting, move || {
-            let seen = pushgateway::look(&gateway, Deadline::after(doctor::PATIENCE));
+            let seen = pushgateway::look(&gateway, Deadline::after(doctor::TIMEOUT));
             let at = pushgateway::destination(&gateway);
             Seen::Pushgateway(
                 seen.map_err(|error| {

@@ -2,7 +2,6 @@
 
 use crate::cli::{Cli, ExplainArgs};
 use crate::exit::{self, Exit};
-use crate::metrics::advice;
 use crate::metrics::catalogue::{
     self, Family, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HEALTH, LAB_SERVICE_FAILURE, Type,
 };
@@ -82,12 +81,11 @@ fn explain_family(family: &Family, style: Style) -> String {
         let bounds: Vec<String> = bounds.iter().map(f64::to_string).collect();
         out += &format!("Buckets:    {} +Inf\n", bounds.join(" "));
     }
-    let Some(advice) = advice::find(family.name) else { return out };
-    for (i, (value, meaning)) in advice.values.iter().enumerate() {
+    for (i, (value, meaning)) in family.values.iter().enumerate() {
         let heading = if i == 0 { "Values:     " } else { "            " };
         out += &format!("{heading}{value}: {meaning}\n");
     }
-    out + &format!("What to do: {}.\n", advice.next)
+    out + &format!("What to do: {}.\n", family.next)
 }
 
 fn capital(sentence: &str) -> String {

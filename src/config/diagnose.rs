@@ -8,9 +8,9 @@ use crate::log::printable;
 /// Problems shown of one file; a file that is no configuration at all could have one a line.
 const SHOWN: usize = 100;
 
-/// A place in a file, counted from one; columns are characters, not bytes.
+/// A position in a file, counted from one; columns are characters, not bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Position {
     /// Line.
     pub line: usize,
     /// Column.
@@ -21,7 +21,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Where; `None` when it is the file as a whole.
-    pub place: Option<Place>,
+    pub position: Option<Position>,
     /// What is wrong and what would be right, in one line.
     pub message: String,
 }
@@ -38,14 +38,14 @@ pub struct ConfigError {
 impl ConfigError {
     /// The file as a whole cannot be used.
     pub(crate) fn whole(path: &Path, message: impl Into<String>) -> Self {
-        ConfigError { path: path.to_owned(), problems: vec![Problem { place: None, message: message.into() }] }
+        ConfigError { path: path.to_owned(), problems: vec![Problem { position: None, message: message.into() }] }
     }
 
     /// One line for each problem, `file:line:column: …`, and one more if there are too many to show.
     pub fn lines(&self) -> impl Iterator<Item = String> + '_ {
         let more = self.problems.len().saturating_sub(SHOWN);
-        let shown = self.problems.iter().take(SHOWN).map(|problem| match problem.place {
-            Some(Place { line, column }) => self.line(format_args!(":{line}:{column}: {}", problem.message)),
+        let shown = self.problems.iter().take(SHOWN).map(|problem| match problem.position {
+            Some(Position { line, column }) => self.line(format_args!(":{line}:{column}: {}", problem.message)),
             None => self.line(format_args!(": {}", problem.message)),
         });
         shown.chain((more > 0).then(|| self.line(format_args!(": … and {more} more problems"))))
@@ -79,7 +79,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Turns byte offsets of one text into places.
+/// Turns byte offsets of one text into positions.
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
     text: &'a str,
@@ -93,15 +93,15 @@ impl<'a> Lines<'a> {
         Lines { text, starts }
     }
 
-    /// The place of a byte offset; past the end it is the place after the last character.
-    pub(crate) fn place(&self, offset: usize) -> Place {
+    /// The position of a byte offset; past the end it is the one after the last character.
+    pub(crate) fn position(&self, offset: usize) -> Position {
         let offset = offset.min(self.text.len());
         let offset = (0..=offset).rev().find(|&at| self.text.is_char_boundary(at)).unwrap_or(0);
         let line = self.starts.partition_point(|&start| start <= offset);
         let start = self.starts[line - 1];
         // A byte order mark is no character that an editor counts.
         let before = self.text[start..offset].trim_start_matches('\u{feff}');
-        Place { line, column: before.chars().count() + 1 }
+        Position { line, column: before.chars().count() + 1 }
     }
 }
 
@@ -134,11 +134,11 @@ mod tests {
     #[test]
     fn places_count_lines_and_characters_from_one() {
         let lines = Lines::new("\u{feff}a = 1\r\nb = \"é\" x\n");
-        assert_eq!(lines.place(3), Place { line: 1, column: 1 });
+        assert_eq!(lines.position(3), Position { line: 1, column: 1 });
         let x = "\u{feff}a = 1\r\nb = \"é\" ".len();
-        assert_eq!(lines.place(x), Place { line: 2, column: 9 });
-        assert_eq!(lines.place(10_000), Place { line: 3, column: 1 });
-        assert_eq!(Lines::new("").place(0), Place { line: 1, column: 1 });
+        assert_eq!(lines.position(x), Position { line: 2, column: 9 });
+        assert_eq!(lines.position(10_000), Position { line: 3, column: 1 });
+        assert_eq!(Lines::new("").position(0), Position { line: 1, column: 1 });
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_file_full_of_problems_shows_a_hundred_and_says_how_many_more() {
-        let problem = Problem { place: Some(Place { line: 1, column: 2 }), message: "x\ny".into() };
+        let problem = Problem { position: Some(Position { line: 1, column: 2 }), message: "x\ny".into() };
         let error = ConfigError { path: "a.toml".into(), problems: vec![problem; 103] };
         let lines: Vec<String> = error.lines().collect();
         assert_eq!(lines.len(), 101);

@@ -60,8 +60,8 @@ fn unreadable(real: &Path, error: &io::Error) -> String {
 pub(super) fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
     let problem = |valid: &[u8], message: &str| {
         let valid = std::str::from_utf8(valid).unwrap_or_default();
-        let place = Some(Lines::new(valid).place(valid.len()));
-        ConfigError { path: path.to_owned(), problems: vec![Problem { place, message: message.into() }] }
+        let place = Some(Lines::new(valid).position(valid.len()));
+        ConfigError { path: path.to_owned(), problems: vec![Problem { position: place, message: message.into() }] }
     };
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -94,13 +94,13 @@ pub(crate) fn parse<'t>(path: &Path, text: &'t str) -> Result<Spanned<DeTable<'t
             .iter()
             .take(MANY)
             .map(|error| Problem {
-                place: error.span().map(|span| lines.place(span.start)),
+                position: error.span().map(|span| lines.position(span.start)),
                 message: format!("not TOML: {}", error.message()),
             })
             .collect();
-        problems.sort_by_key(|problem| problem.place);
+        problems.sort_by_key(|problem| problem.position);
         // One mistake mostly makes several errors on its line; the first of them is the telling one.
-        problems.dedup_by_key(|problem| problem.place.map(|place| place.line));
+        problems.dedup_by_key(|problem| problem.position.map(|place| place.line));
         ConfigError { path: path.to_owned(), problems }
     })
 }

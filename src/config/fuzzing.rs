@@ -25,7 +25,7 @@ pub(crate) fn config(bytes: &[u8]) {
 fn placed(error: &ConfigError, bytes: &[u8]) {
     assert!(!error.problems.is_empty());
     let lines = 1 + bytes.iter().filter(|byte| **byte == b'\n').count();
-    for place in error.problems.iter().filter_map(|problem| problem.place) {
+    for place in error.problems.iter().filter_map(|problem| problem.position) {
         assert!((1..=lines).contains(&place.line), "{error}");
         assert!((1..=bytes.len() + 1).contains(&place.column), "{error}");
     }

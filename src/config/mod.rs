@@ -110,7 +110,7 @@ fn finish(path: &Path, context: &Context<'_>, settings: Settings) -> Result<Sett
     }
     problems.sort();
     problems.dedup();
-    let placed = |(at, message)| Problem { place: context.file.map(|_| context.lines.place(at)), message };
+    let placed = |(at, message)| Problem { position: context.file.map(|_| context.lines.position(at)), message };
     Err(ConfigError { path: path.to_owned(), problems: problems.into_iter().map(placed).collect() })
 }
 

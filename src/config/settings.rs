@@ -264,18 +264,18 @@ pub struct TelegramSettings {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DoctorSettings {
     /// Prometheus.
-    pub prometheus: Place,
+    pub prometheus: ServiceAddress,
     /// Alertmanager.
-    pub alertmanager: Place,
+    pub alertmanager: ServiceAddress,
     /// Grafana.
-    pub grafana: Place,
+    pub grafana: ServiceAddress,
     /// node_exporter.
-    pub node_exporter: Place,
+    pub node_exporter: ServiceAddress,
 }
 
 /// Where a service is looked for.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Place {
+pub struct ServiceAddress {
     /// Its address; may hold userinfo.
     pub url: Secret,
     /// Whether the configuration names another than the usual address, where it may be missing.

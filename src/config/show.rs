@@ -140,7 +140,7 @@ impl Page<'_> {
     fn line(&mut self, key: &Key, written: Option<&Spanned<DeValue<'_>>>, default: Option<&Value>) {
         let (value, origin) = match written {
             Some(written) => {
-                let line = self.lines.place(written.span().start).line;
+                let line = self.lines.position(written.span().start).line;
                 (self.value(key, written.get_ref()), format!("  # line {line}"))
             }
             None => (default.cloned(), String::new()),

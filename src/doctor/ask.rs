@@ -3,7 +3,7 @@
 use serde_json::Value;
 use url::Url;
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use crate::clock::Deadline;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request};
 use crate::log::printable;
@@ -90,7 +90,7 @@ impl Service {
     fn new(address: &Secret) -> Result<Service, HttpError> {
         let base = http::parse_url(address)?;
         let client = Client::new(&base, ClientOptions::default());
-        Ok(Service { client, base, deadline: Deadline::after(PATIENCE) })
+        Ok(Service { client, base, deadline: Deadline::after(TIMEOUT) })
     }
 
     /// The answer to a GET, whatever its status.

@@ -26,7 +26,7 @@ pub use self::timer::Timers;
 use crate::model::checkup::{Delivered, Finding, Link, PushgatewaySeen};
 
 /// Every question to a service is answered by then or counts as not answered.
-pub const PATIENCE: Duration = Duration::from_secs(3);
+pub const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A pass every 30 seconds, a scrape every 15 to 60: what is older than this has stopped.
 const STALE_SECONDS: f64 = 300.0;

@@ -12,7 +12,7 @@ use crate::proc::{self, CommandSpec, Limits};
 const PROPERTIES: &str =
     "LoadState,ActiveState,UnitFileState,Result,ExecMainStatus,LastTriggerUSec,NextElapseUSecRealtime";
 const LIMITS: Limits = Limits { stdout: 64 << 10 };
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// What `systemctl --user` needs to find the user's manager.
 const USER_MANAGER: &[&str] = &["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
 
@@ -37,7 +37,7 @@ pub struct Unit {
 impl Timers {
     /// Asks both managers.
     pub fn ask(user: String) -> Timers {
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::after(TIMEOUT);
         let system = ask(&format!("lab-probe@{user}"), false, deadline);
         let own = ask("lab-probe", true, deadline);
         Timers { user, system, own }

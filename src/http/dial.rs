@@ -66,27 +66,27 @@ pub(super) fn deadline_of(timeout: NextTimeout) -> Deadline {
 
 thread_local! {
     /// How long a read of this thread waits before it reports [`StillWaiting`]; `None` means to the deadline.
-    static PATIENCE: Cell<Option<Duration>> = const { Cell::new(None) };
+    static READ_TIMEOUT: Cell<Option<Duration>> = const { Cell::new(None) };
 }
 
-/// Sets this thread's patience for as long as it lives. ureq stands between a body and its connection, and the two
+/// Sets the read timeout of this thread for as long as this lives. ureq stands between a body and its connection, and the two
 /// may belong to different requests of one client: the thread is what they have in common.
-pub(super) struct Patience;
+pub(super) struct ReadTimeout;
 
-impl Patience {
-    pub(super) fn of(patience: Duration) -> Patience {
-        PATIENCE.set(Some(patience));
-        Patience
+impl ReadTimeout {
+    pub(super) fn of(timeout: Duration) -> ReadTimeout {
+        READ_TIMEOUT.set(Some(timeout));
+        ReadTimeout
     }
 }
 
-impl Drop for Patience {
+impl Drop for ReadTimeout {
     fn drop(&mut self) {
-        PATIENCE.set(None);
+        READ_TIMEOUT.set(None);
     }
 }
 
-/// Nothing has come within the thread's patience; the read may be tried again.
+/// Nothing has come within the thread's timeout; the read may be tried again.
 #[derive(Debug)]
 pub(super) struct StillWaiting;
 
@@ -139,7 +139,7 @@ impl Line {
 }
 
 /// Runs one blocking call on the socket again after a signal; an expired socket timeout reads as `TimedOut`.
-fn patiently(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -151,14 +151,14 @@ fn patiently(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
 
 impl Read for Line {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let patience = PATIENCE.get();
-        let amount = patiently(|| {
+        let timeout = READ_TIMEOUT.get();
+        let amount = uninterrupted(|| {
             let left = self.left()?;
-            self.socket.set_read_timeout(Some(patience.map_or(left, |patience| patience.min(left))))?;
+            self.socket.set_read_timeout(Some(timeout.map_or(left, |timeout| timeout.min(left))))?;
             (&*self.socket).read(into)
         });
         let amount = match amount {
-            Err(e) if e.kind() == io::ErrorKind::TimedOut && patience.is_some() && !self.deadline.passed() => {
+            Err(e) if e.kind() == io::ErrorKind::TimedOut && timeout.is_some() && !self.deadline.passed() => {
                 return Err(io::Error::other(StillWaiting));
             }
             amount => amount?,
@@ -170,7 +170,7 @@ impl Read for Line {
 
 impl Write for Line {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        patiently(|| {
+        uninterrupted(|| {
             self.socket.set_write_timeout(Some(self.left()?))?;
             (&*self.socket).write(from)
         })

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ureq::http;
 use url::Url;
 
-use super::dial::{Patience, Shared, StillWaiting};
+use super::dial::{ReadTimeout, Shared, StillWaiting};
 use super::error::{self, ErrorKind, HttpError};
 use crate::clock::Deadline;
 
@@ -119,19 +119,19 @@ impl Body {
     /// ends early or is not framed or compressed properly.
     pub fn read(&mut self, into: &mut [u8]) -> Result<usize, HttpError> {
         loop {
-            // Without a patience of its own there is no such answer.
+            // Without a timeout of its own there is no such answer.
             if let Some(amount) = self.read_once(into)? {
                 return Ok(amount);
             }
         }
     }
 
-    /// The same, but comes back with `None` when nothing has come for `patience`: the body can be read on afterwards.
+    /// The same, but comes back with `None` when nothing has come for `timeout`: the body can be read on afterwards.
     ///
     /// # Errors
     /// As [`Body::read`].
-    pub fn read_within(&mut self, into: &mut [u8], patience: Duration) -> Result<Option<usize>, HttpError> {
-        let _patience = Patience::of(patience);
+    pub fn read_within(&mut self, into: &mut [u8], timeout: Duration) -> Result<Option<usize>, HttpError> {
+        let _timeout = ReadTimeout::of(timeout);
         self.read_once(into)
     }
 

@@ -24,7 +24,7 @@ const ONE_ATTEMPT: Duration = Duration::from_secs(20);
 const MOST_ANSWER_BYTES: u64 = 256 << 10;
 
 /// The longest wait for a "retry after" that is still worth it.
-const MOST_PATIENCE: Duration = Duration::from_secs(60);
+const MOST_WAIT: Duration = Duration::from_secs(60);
 
 /// A chat and the bot that writes to it.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ pub fn send(chat: &Chat, html: &str, deadline: Deadline) -> anyhow::Result<Outco
     for attempt in 1.. {
         match attempt_at(chat, &url, &body, deadline)? {
             Attempt::Over(outcome) => return Ok(outcome),
-            Attempt::Again(wait, _) if attempt < ATTEMPTS && wait <= MOST_PATIENCE && wait < deadline.left() => {
+            Attempt::Again(wait, _) if attempt < ATTEMPTS && wait <= MOST_WAIT && wait < deadline.left() => {
                 std::thread::sleep(wait);
             }
             Attempt::Again(_, why) => {

@@ -1,4 +1,4 @@
-//! `state.json`: loaded with patience, saved in one rename.
+//! `state.json`: a damaged one is set aside when it is loaded; saved in one rename.
 
 use std::collections::BTreeMap;
 use std::io;

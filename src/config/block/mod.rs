@@ -53,7 +53,7 @@ impl<'a> Context<'a> {
 
     /// `file:line` of a byte offset.
     fn whereabouts(&self, at: usize) -> String {
-        let line = self.lines.place(at).line;
+        let line = self.lines.position(at).line;
         self.file.map_or_else(|| format!("line {line}"), |file| format!("{}:{line}", file.display()))
     }
 }

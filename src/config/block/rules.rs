@@ -40,7 +40,7 @@ impl Block<'_> {
     /// Complains where a name was taken before. `seen` keeps the byte offset of each first one.
     pub(crate) fn unique(&self, seen: &mut HashMap<String, usize>, text: &Text) {
         if let Some(&first) = seen.get(&text.value) {
-            let line = self.context.lines.place(first).line;
+            let line = self.context.lines.position(first).line;
             self.complain_in(text.key, text.at, format!("{:?} is taken since line {line}", &**text));
         } else {
             seen.insert(text.value.clone(), text.at);

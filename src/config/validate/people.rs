@@ -2,7 +2,7 @@
 
 use super::rules;
 use crate::config::block::Block;
-use crate::config::settings::{DoctorSettings, Place, TelegramSettings};
+use crate::config::settings::{DoctorSettings, ServiceAddress, TelegramSettings};
 use crate::redact::Secret;
 
 pub(super) const API_URL: &str = "https://api.telegram.org";
@@ -35,10 +35,10 @@ pub(super) fn doctor(block: &Block<'_>) -> DoctorSettings {
     }
 }
 
-fn place(block: &Block<'_>, key: &'static str, default: &str) -> Place {
+fn place(block: &Block<'_>, key: &'static str, default: &str) -> ServiceAddress {
     let url = address(block, key, default);
     // A default that is written out, as `config show` and the starter do, means what it means unwritten.
-    Place { configured: url.expose() != default, url }
+    ServiceAddress { configured: url.expose() != default, url }
 }
 
 fn address(block: &Block<'_>, key: &'static str, default: &str) -> Secret {

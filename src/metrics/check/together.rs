@@ -50,7 +50,7 @@ const COLLECTOR_PREFIXES: [&str; 9] = [
 
 /// Where something was first seen.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Location {
     file: usize,
     line: usize,
 }
@@ -60,7 +60,7 @@ struct Place {
 struct First {
     kind: Kind,
     help: Option<String>,
-    place: Place,
+    location: Location,
     /// The first HELP there was at all, and whether a later one differed; as the collector keeps it since 1.8.
     first_help: Option<String>,
     helps_differ: bool,
@@ -73,8 +73,8 @@ pub(super) struct Gathered {
     families: HashMap<String, First>,
     /// Series by a hash over name and labels, as the registry has them and as Prometheus has them. 64 bits keep a
     /// million series apart with a chance of error below one in ten million, at a tenth of the memory.
-    series: HashMap<u64, Place>,
-    without_empty: HashMap<u64, Place>,
+    series: HashMap<u64, Location>,
+    without_empty: HashMap<u64, Location>,
     hasher: RandomState,
 }
 
@@ -84,15 +84,16 @@ impl Gathered {
         let file = self.file_index(findings.path);
         judge_name(family, findings);
         if let Some(first) = self.families.get_mut(&family.name) {
-            if let Some((what, effects)) = first.clash(family, &self.files[first.place.file]) {
+            if let Some((what, effects)) = first.clash(family, &self.files[first.location.file]) {
                 // What clashes is left out whole, so its series clash with nothing.
-                return findings.clash(family.line, what, effects, &self.files[first.place.file]);
+                return findings.clash(family.line, what, effects, &self.files[first.location.file]);
             }
         } else {
             self.judge_suffixes(family, findings);
-            let place = Place { file, line: family.line };
+            let location = Location { file, line: family.line };
             let first_help = family.help.clone();
-            let first = First { kind: family.kind, help: family.help.clone(), place, first_help, helps_differ: false };
+            let first =
+                First { kind: family.kind, help: family.help.clone(), location, first_help, helps_differ: false };
             self.families.insert(family.name.clone(), first);
         }
         self.add_series(file, family, findings);
@@ -122,9 +123,9 @@ impl Gathered {
             names.filter_map(|name| self.families.get(&name).map(|first| (name, first))).next()
         };
         if let Some((name, first)) = inside.or_else(around) {
-            let at = self.place(first.place, findings.path);
+            let at = self.shown(first.location, findings.path);
             let what = format!("{} collides with the parts of a histogram or summary: {name} at {at}", family.name);
-            findings.clash(family.line, what, Effects::SERIES_DROPPED, &self.files[first.place.file]);
+            findings.clash(family.line, what, Effects::SERIES_DROPPED, &self.files[first.location.file]);
         }
     }
 
@@ -136,11 +137,11 @@ impl Gathered {
             let all: Vec<(&str, &str)> =
                 names.iter().map(|name| (*name, series.label(name).unwrap_or_default())).collect();
             let filled: Vec<(&str, &str)> = all.iter().copied().filter(|(_, value)| !value.is_empty()).collect();
-            let place = Place { file, line: series.line };
+            let location = Location { file, line: series.line };
             let same = self.hasher.hash_one((&family.name, &all));
             let same_to_prometheus = self.hasher.hash_one((&family.name, &filled));
             if let Some(first) = self.series.get(&same) {
-                let what = format!("{} is a duplicate of {}", shown(family, series), self.place(*first, findings.path));
+                let what = format!("{} is a duplicate of {}", shown(family, series), self.shown(*first, findings.path));
                 findings.clash(series.line, what, Effects::SERIES_DROPPED, &self.files[first.file]);
                 continue;
             }
@@ -148,20 +149,20 @@ impl Gathered {
                 let what = format!(
                     "{} differs from {} by an empty label only, and Prometheus keeps one of the two",
                     shown(family, series),
-                    self.place(*first, findings.path)
+                    self.shown(*first, findings.path)
                 );
                 findings.clash(series.line, what, Effects::SERVED, &self.files[first.file]);
             }
-            self.series.insert(same, place);
-            self.without_empty.insert(same_to_prometheus, place);
+            self.series.insert(same, location);
+            self.without_empty.insert(same_to_prometheus, location);
         }
     }
 
     /// `line 5` in the file at hand, `path:5` in another.
-    fn place(&self, place: Place, at_hand: &Path) -> String {
-        match &self.files[place.file] {
-            path if path == at_hand => format!("line {}", place.line),
-            path => format!("{}:{}", path.display(), place.line),
+    fn shown(&self, location: Location, at_hand: &Path) -> String {
+        match &self.files[location.file] {
+            path if path == at_hand => format!("line {}", location.line),
+            path => format!("{}:{}", path.display(), location.line),
         }
     }
 }
@@ -169,7 +170,7 @@ impl Gathered {
 impl First {
     /// Why a later family of the same name does not go with this one.
     fn clash(&mut self, later: &Family, path: &Path) -> Option<(String, Effects)> {
-        let at = format!("{}:{}", path.display(), self.place.line);
+        let at = format!("{}:{}", path.display(), self.location.line);
         let name = &later.name;
         let differs_from_first_help =
             later.help.is_some() && self.first_help.is_some() && later.help != self.first_help;

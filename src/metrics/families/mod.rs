@@ -197,4 +197,32 @@ mod tests {
             text.lines().find(|line| line.starts_with(&format!("{}{{", LAB_MCP_SERVER_INFO.name))).expect("info");
         assert!(info.len() < 500, "{info}");
     }
+
+    /// A server with a `ttl` of five minutes is checked 2,016 times a week. One that says another version each time makes
+    /// as many label sets of its info metric and no more, one of them at a time; nothing else of it changes.
+    #[test]
+    fn in_a_week_a_hostile_server_makes_one_series_a_check_and_never_two_at_a_time() {
+        const CHECKS: usize = 7 * 24 * 12;
+        let series = |check: usize| -> Vec<String> {
+            let facts = McpFacts {
+                transport: Some(Transport::Http),
+                server_version: Some(format!("{check}-{}", "x".repeat(1000))),
+                protocol_version: Some(format!("{check}")),
+                tools: Some(check as u64),
+                ..McpFacts::default()
+            };
+            let text = text::render(&snapshot(vec![server("a", Some(facts))])).expect("sound");
+            let named = text.lines().filter(|line| line.contains("server_name=\"a\""));
+            named.filter_map(|line| line.rsplit_once(' ')).map(|(series, _)| series.to_owned()).collect()
+        };
+        let at_a_time = series(0).len();
+        let mut ever = std::collections::BTreeSet::new();
+        for check in 0..CHECKS {
+            let series = series(check);
+            assert_eq!(series.len(), at_a_time);
+            ever.extend(series);
+        }
+        assert_eq!(ever.len(), at_a_time - 1 + CHECKS);
+        assert!(ever.iter().all(|series| series.len() < 500));
+    }
 }
