@@ -234,13 +234,13 @@ pub(super) fn is_backup(sibling: &Sibling, size: u64, of: &File) -> io::Result<b
     Ok(is_copy(sibling, size, of)? && identity::is_telling(&open_regular(&sibling.path)?)?)
 }
 
-/// Whether a file holds what this one begins with.
+/// Whether a file holds what this one begins with: a whole line at least, since many files begin with the same bytes.
 pub(super) fn is_copy(sibling: &Sibling, size: u64, of: &File) -> io::Result<bool> {
     let file = open_regular(&sibling.path)?;
     if sibling.form.is_compressed() || sibling.facts.size > size {
         return Ok(false);
     }
-    identity::is_copy_of(&file, sibling.facts.size, of)
+    Ok(identity::has_line(&file)? && identity::is_copy_of(&file, sibling.facts.size, of)?)
 }
 
 /// The position after the last complete line of a file of this size.

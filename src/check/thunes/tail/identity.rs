@@ -108,6 +108,13 @@ pub(super) fn is_copy_of(copy: &File, copy_size: u64, original: &File) -> io::Re
         && fingerprint(copy, copy_size - tail, tail)? == fingerprint(original, copy_size - tail, tail)?)
 }
 
+/// Whether a file's first bytes hold a line's end, or are not all of it.
+pub(super) fn has_line(file: &File) -> io::Result<bool> {
+    let mut bytes = [0; HEAD_BYTES as usize];
+    let read = file.read_at(&mut bytes, 0)?;
+    Ok(read == bytes.len() || bytes[..read].contains(&b'\n'))
+}
+
 /// Whether the first two lines of a file differ; a file of one line repeated could be any other such file.
 pub(super) fn is_telling(file: &File) -> io::Result<bool> {
     let mut bytes = [0; HEAD_BYTES as usize];
