@@ -15,6 +15,8 @@ pub mod record;
 mod reports;
 mod runners;
 mod status;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod watched;
 

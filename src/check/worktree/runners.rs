@@ -9,7 +9,7 @@ use crate::model::worktree::WorktreeTarget;
 use crate::proc::ProcessTable;
 
 /// Commands that are nothing but test runners.
-const RUNNERS: &[&str] = &[
+pub(super) const RUNNERS: &[&str] = &[
     "pytest",
     "py.test",
     "tox",
@@ -52,7 +52,7 @@ const RUNNERS: &[&str] = &[
 ];
 
 /// Commands of which one word makes a test run: the word comes first after the options, or anywhere among the targets.
-const TOOLS: &[(&str, &[&str])] = &[
+pub(super) const TOOLS: &[(&str, &[&str])] = &[
     ("cargo", &["test", "t", "nextest", "tarpaulin", "llvm-cov", "mutants"]),
     ("go", &["test"]),
     ("npm", &["test", "t", "tst"]),
@@ -81,7 +81,7 @@ const TOOLS: &[(&str, &[&str])] = &[
 ];
 
 /// Builders whose targets may stand in any order among other words.
-const BUILDERS: &[(&str, &[&str])] = &[
+pub(super) const BUILDERS: &[(&str, &[&str])] = &[
     ("make", &["test", "tests", "check"]),
     ("gmake", &["test", "tests", "check"]),
     ("ninja", &["test", "check"]),

@@ -1,7 +1,7 @@
 //! Test reports: where runners leave them, and what they say.
 
 pub(super) mod junit;
-mod places;
+pub(super) mod places;
 pub(super) mod pytest;
 
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use crate::clock::Deadline;
 
 /// Reports in the worktree itself or in a package directly in it: what the manuals of pytest, jest-junit, Vitest,
 /// `node --test`, go-junit-report, gotestsum and ctest show.
-const FILES: &[&str] = &[
+pub(in super::super) const FILES: &[&str] = &[
     "junit.xml",
     "report.xml",
     "test-report.xml",
@@ -24,7 +24,7 @@ const FILES: &[&str] = &[
 ];
 
 /// Directories whose XML files are reports. `*` is any one directory.
-const DIRECTORIES: &[&str] = &[
+pub(in super::super) const DIRECTORIES: &[&str] = &[
     "test-results",
     "test-reports",
     "test_results",
