@@ -54,6 +54,13 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
         });
         serve(legacy)
     }),
+    ("becomes-root", || {
+        // With the set-user-ID bit of root on its file.
+        let root = rustix::process::Uid::ROOT;
+        rustix::thread::set_thread_res_uid(root, root, root).expect("root");
+        ignore_signals();
+        sleep(600_000)
+    }),
     ("stops-itself", || {
         let _ = kill_process(getpid(), Signal::STOP);
     }),

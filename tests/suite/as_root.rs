@@ -1,6 +1,6 @@
 //! What holds for the process itself: root is told what it is about to do, and no credential ends up in a core dump.
 
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use crate::harness::player::player;
 use crate::harness::{Lab, Run};
 
 const SERVERS: &str = "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"script\"\nhealth_command = [\"true\"]\n\
@@ -167,4 +168,31 @@ fn a_pass_that_is_aborted_dumps_nothing() {
     rustix::process::kill_process(Pid::from_child(&pass), Signal::ABORT).expect("aborted");
     let status = pass.wait().expect("ended");
     assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
+}
+
+/// A program that became root may not be ended by a pass of an ordinary user.
+#[test]
+fn a_child_that_became_root_lengthens_no_pass_and_is_said_to_live_on() {
+    // Nobody else can make such a program.
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    let server = lab.path().join("server");
+    std::fs::copy(player(), &server).expect("copied");
+    std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o4755)).expect("the set-user-ID bit");
+    lab.config(&format!(
+        "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"x\"\ncommand = {server:?}\n\
+         args = [\"becomes-root\"]\n"
+    ));
+    let begun = lab_probe::clock::instant();
+    let run = Run(as_a_user(&lab).args(["--deadline", "6s"]).output().expect("a pass"));
+    let took = begun.elapsed();
+    let said = run.stderr();
+    let pid = said.split("could not be ended: PID ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+    let pid = pid.and_then(Pid::from_raw).unwrap_or_else(|| panic!("no survivor is named: {said}"));
+    rustix::process::kill_process(pid, Signal::KILL).expect("it lives on");
+    assert!(said.contains("it runs as root"), "{said}");
+    assert!(!said.contains("killed"), "{said}");
+    assert!(took < Duration::from_millis(7_800), "{took:?}");
 }
