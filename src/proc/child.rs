@@ -18,7 +18,7 @@ use super::child_io::timespec;
 use super::protocol::{Report, Request};
 use super::spec::{CommandSpec, Resolved, SpawnError, resolve};
 use super::survivors::Survivor;
-use super::{ending, supervisor, tree};
+use super::{ending, groups, supervisor, tree};
 use crate::clock::Deadline;
 use crate::log;
 
@@ -118,6 +118,7 @@ fn start(spec: &CommandSpec, resolved: &Resolved, deadline: Deadline) -> Result<
         environment: resolved.environment.clone().into_iter().collect(),
         directory: resolved.directory.clone(),
         soft_files,
+        groups: groups::for_programs(),
     };
     let prepared = || {
         child.socket.set_write_timeout(Some(deadline.left().max(CONTINUE_EVERY)))?;

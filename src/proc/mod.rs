@@ -8,6 +8,7 @@ mod capture;
 mod child;
 mod child_io;
 mod ending;
+mod groups;
 mod meter;
 mod passthrough;
 mod permits;

@@ -32,7 +32,7 @@ use rustix::process::{
 use signal_hook::consts::{SIGBUS, SIGCHLD, SIGSYS, SIGTRAP};
 
 use super::protocol::{Report, Request};
-use super::{sys, tree};
+use super::{groups, sys, tree};
 use crate::clock::Deadline;
 
 /// The first word of a supervisor's command line, by which `ps` shows it. The second one is the probe's process.
@@ -141,9 +141,11 @@ fn isolate() -> io::Result<()> {
 
 /// Executes the program; returns its process.
 fn start_program(request: &Request, [stdin, stdout, stderr]: [OwnedFd; 3]) -> io::Result<i32> {
+    groups::take(request.groups.as_deref())?;
     let mut files = getrlimit(Resource::Nofile);
     files.current = request.soft_files;
-    setrlimit(Resource::Nofile, files)?;
+    // A unit's filter of system calls may forbid it; programs live with more, too.
+    let _ = setrlimit(Resource::Nofile, files);
     let mut command = Command::new(&request.file);
     command.arg0(&request.name).args(&request.args).env_clear().current_dir(&request.directory).process_group(0);
     command.envs(request.environment.iter().map(|(name, value)| (name, value)));
