@@ -4,7 +4,7 @@
     benches/profile.py                (after `make deps`; three minutes for each build, no part of `make bench`)
     benches/profile.py measure        measures again what has been built
 
-Prints the table that the README quotes. There is no panic=abort among the variants: a panic in one check has to stay that
+Prints the table that docs/costs.md quotes. There is no panic=abort among the variants: a panic in one check has to stay that
 target's error.
 """
 

@@ -2,11 +2,11 @@
 """Joins what the parts of `make bench` have measured (target/bench/NAME.json) into one table of ratios.
 
     benches/table.py             print it and write it to target/bench/table.md
-    benches/table.py --readme    also put it between the <!-- bench --> marks of the README
+    benches/table.py --publish    also put it between the <!-- bench --> marks of docs/costs.md
 
 A part writes {"rows": [{"what", "ours", "peer", "peer_name", "unit", "ratio", "target", "met", "note"}]}: `ratio` is
 ours ÷ peer, `target` a bound on it ("≤ 1.1", "≥ 2") or empty, `met` true, false or null; `peer` and `ratio` may be null.
-benches/common.py has `row` and `write_part`. BENCH_OUT and BENCH_README name other places.
+benches/common.py has `row` and `write_part`. BENCH_OUT and BENCH_PAGE name other places.
 """
 
 import datetime
@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = Path(os.environ.get("BENCH_OUT", ROOT / "target/bench"))
-README = Path(os.environ.get("BENCH_README", ROOT / "README.md"))
+PAGE = Path(os.environ.get("BENCH_PAGE", ROOT / "docs/costs.md"))
 # In this order; what a later part adds comes after.
 PARTS = ["fleet", "tick", "hour", "scale", "http", "worktrees", "ingest", "start"]
 SCALES = {"s": [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")], "B": [(1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")]}
@@ -91,20 +91,20 @@ def table():
     return "\n".join(lines) + "\n"
 
 
-def into_readme(text):
-    readme = README.read_text()
+def into_page(text):
+    page = PAGE.read_text()
     block = re.compile(r"(<!-- bench -->\n).*?(<!-- /bench -->)", re.S)
-    if not block.search(readme):
-        sys.exit("README.md has no <!-- bench --> marks")
-    README.write_text(block.sub(lambda marks: marks.group(1) + text + marks.group(2), readme))
+    if not block.search(page):
+        sys.exit("docs/costs.md has no <!-- bench --> marks")
+    PAGE.write_text(block.sub(lambda marks: marks.group(1) + text + marks.group(2), page))
 
 
 def main():
     text = table()
     (OUT / "table.md").write_text(text)
     print(text, end="")
-    if "--readme" in sys.argv[1:]:
-        into_readme(text)
+    if "--publish" in sys.argv[1:]:
+        into_page(text)
 
 
 main()

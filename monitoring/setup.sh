@@ -86,7 +86,7 @@ if grep -q '# <-' "$config.new"; then fail "alertmanager.yml has a marked value 
 mv "$config.new" "$config"
 for template in "$here"/alertmanager/templates/*.tmpl; do
   if [ -n "$runbook" ]; then
-    sed "s|href=\"{{ \\. }}\"|href=\"$runbook{{ reReplaceAll \"^[^#]*\" \"\" . }}\"|" "$template"
+    sed "s|<code>lab-probe explain {{ \(.*\) }}</code>|<a href=\"$runbook#{{ \1 \| toLower }}\">runbook</a>|" "$template"
   else
     cat "$template"
   fi >"$out/alertmanager/templates/$(basename "$template")"

@@ -164,7 +164,7 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Take back what was delivered: remove the textfile, delete the Pushgateway group
     Withdraw,
-    /// What a reason or a metric means and what to do
+    /// What a reason, a metric or an alert means and what to do
     Explain(ExplainArgs),
     /// Replay the detector of unusual values over a file of points
     Backtest(BacktestArgs),
@@ -336,8 +336,8 @@ pub struct DoctorArgs {
 /// `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// A reason (`auth_required`) or a metric (`lab_mcp_server_health`)
-    #[arg(value_name = "REASON|METRIC")]
+    /// A reason (`auth_required`), a metric (`lab_mcp_server_health`) or an alert (`KillSwitchActive`)
+    #[arg(value_name = "REASON|METRIC|ALERT")]
     pub name: String,
 }
 

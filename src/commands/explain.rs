@@ -1,4 +1,4 @@
-//! `lab-probe explain REASON|METRIC`: what it means and what to do.
+//! `lab-probe explain REASON|METRIC|ALERT`: what it means and what to do.
 
 use crate::cli::{Cli, ExplainArgs};
 use crate::exit::{self, Exit};
@@ -7,6 +7,9 @@ use crate::metrics::catalogue::{
 };
 use crate::model::reason::Reason;
 use crate::show::style::{Ink, Style};
+
+/// The page that the alerts' runbooks stand in, each below a heading with its name.
+const RUNBOOKS: &str = include_str!("../../monitoring/README.md");
 
 /// How alike two names must be for one to be offered for the other.
 const ALIKE: f64 = 0.7;
@@ -26,11 +29,26 @@ pub(super) fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
 /// exit 2 with the nearest name if there is nothing of this one.
 pub(super) fn text(name: &str, style: Style) -> anyhow::Result<String> {
     let name = bare(name);
-    match (Reason::parse(name), family(name)) {
-        (Some(reason), _) => Ok(explain_reason(reason, style)),
-        (None, Some(family)) => Ok(explain_family(family, style)),
-        (None, None) => Err(unknown(name)),
+    if let Some(reason) = Reason::parse(name) {
+        return Ok(explain_reason(reason, style));
     }
+    if let Some(family) = family(name) {
+        return Ok(explain_family(family, style));
+    }
+    runbook(name).map(|text| format!("{}: an alert\n\n{text}\n", style.paint(Ink::Strong, name))).ok_or_else(|| unknown(name))
+}
+
+/// The names of the alerts that have a runbook.
+fn alerts() -> impl Iterator<Item = &'static str> {
+    let runbooks = RUNBOOKS.split_once("\n## Runbook").map_or("", |(_, runbooks)| runbooks);
+    runbooks.lines().filter_map(|line| line.strip_prefix("### "))
+}
+
+/// What stands below an alert's heading.
+fn runbook(alert: &str) -> Option<&'static str> {
+    let alert = alerts().find(|known| *known == alert)?;
+    let (_, text) = RUNBOOKS.split_once(&format!("\n### {alert}\n"))?;
+    Some(text.split("\n##").next().unwrap_or(text).trim())
 }
 
 /// The name in what people paste: `lab_x{…} 1`, `reason="timeout"`.
@@ -48,13 +66,14 @@ fn family(name: &str) -> Option<&'static Family> {
 }
 
 fn unknown(name: &str) -> anyhow::Error {
-    let known = Reason::ALL.iter().map(|reason| reason.as_str()).chain(catalogue::ALL.iter().map(|f| f.name));
+    let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
+    let known = reasons.chain(catalogue::ALL.iter().map(|family| family.name)).chain(alerts());
     let likeness = |other: &str| strsim::jaro_winkler(other, name);
     let nearest = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|nearest| likeness(nearest) > ALIKE);
     let offer = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     exit::usage(
-        format!("no reason or metric is called {name:?}{offer}"),
+        format!("no reason, metric or alert is called {name:?}{offer}"),
         format!("`lab-probe metrics` lists the metrics; the reasons are {}", reasons.join(", ")),
     )
 }
@@ -110,6 +129,13 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_has_its_runbook() {
+        let text = text("KillSwitchActive", Style::PLAIN).expect("a runbook");
+        assert!(text.starts_with("KillSwitchActive: an alert\n\nNo order"), "{text}");
+        assert!(text.contains("grep KILL_SWITCH") && !text.contains("CircuitBreakerOpen"), "{text}");
+    }
+
+    #[test]
     fn every_reason_and_every_metric_says_what_to_do() {
         for &reason in Reason::ALL {
             let text = explain_reason(reason, Style::PLAIN);
@@ -125,6 +151,7 @@ mod tests {
     fn what_is_unknown_brings_the_nearest() {
         assert!(exit::sentence(&unknown("auth_require")).contains("did you mean \"auth_required\"?"));
         assert!(exit::sentence(&unknown("lab_mcp_helth")).contains("did you mean \"lab_mcp_"));
+        assert!(exit::sentence(&unknown("KillSwitch")).contains("did you mean \"KillSwitchActive\"?"));
         assert!(!exit::sentence(&unknown("zzz")).contains("did you mean"));
     }
 }

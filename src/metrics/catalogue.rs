@@ -1,4 +1,4 @@
-//! Every metric family, declared once: `lab-probe metrics` and `explain`, the exposition, README's table and the rule
+//! Every metric family, declared once: `lab-probe metrics` and `explain`, the exposition, docs/metrics.md and the rule
 //! tests are made from this table or compared with it.
 //!
 //! A new family is one row here and one call of [`super::vectors::Samples`] that sets it. A row: identifier, type, name,

@@ -1,4 +1,4 @@
-//! The table of costs in the README: made by the bench, true to itself.
+//! The table of costs in docs: made by the bench, true to itself.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,7 +36,7 @@ fn says_the_truth(row: &[&str]) -> bool {
 
 #[test]
 fn the_table_of_costs_says_of_every_target_whether_it_is_met() {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let readme = std::fs::read_to_string(root().join("docs/costs.md")).expect("docs/costs.md");
     let block = block(&readme);
     assert!(block.starts_with("Measured on 20") && block.contains(" cores of "), "date and machine come first");
     let rows = rows(block);
@@ -60,7 +60,7 @@ fn nothing_is_loaded_but_the_c_library() {
 }
 
 #[test]
-fn the_bench_joins_its_parts_and_puts_them_into_the_readme() {
+fn the_bench_joins_its_parts_and_puts_them_into_the_docs() {
     let directory = tempfile::tempdir().expect("a directory");
     let part = r#"{"rows": [
         {"what": "quick", "ours": 0.0021, "peer": 0.001, "peer_name": "hello", "unit": "s", "ratio": 2.1, "target": "≤ 3", "met": true, "note": ""},
@@ -71,8 +71,8 @@ fn the_bench_joins_its_parts_and_puts_them_into_the_readme() {
     std::fs::write(&readme, format!("before\n{BEGIN}old\n{END}\nafter\n")).expect("written");
     let table = |path: &Path| {
         let mut command = Command::new("python3");
-        command.arg(root().join("benches/table.py")).arg("--readme");
-        command.env("BENCH_OUT", directory.path()).env("BENCH_README", path).output().expect("python3 runs")
+        command.arg(root().join("benches/table.py")).arg("--publish");
+        command.env("BENCH_OUT", directory.path()).env("BENCH_PAGE", path).output().expect("python3 runs")
     };
     let made = table(&readme);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

@@ -11,11 +11,11 @@ use lab_probe::model::reason::Reason;
 use crate::harness::Lab;
 
 #[test]
-fn the_readme_lists_the_catalogue() {
+fn the_docs_list_the_catalogue() {
     let (begin, end) = ("<!-- metrics -->\n", "<!-- /metrics -->");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(&path).expect("README.md");
-    let (before, rest) = readme.split_once(begin).expect("the opening marker");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    let page = std::fs::read_to_string(&path).expect("docs/metrics.md");
+    let (before, rest) = page.split_once(begin).expect("the opening marker");
     let (table, after) = rest.split_once(end).expect("the closing marker");
     let mut made = String::from("| metric | type | labels | unit | meaning |\n|---|---|---|---|---|\n");
     for family in catalogue::ALL {
@@ -26,7 +26,7 @@ fn the_readme_lists_the_catalogue() {
     if std::env::var_os("LAB_PROBE_BLESS").is_some() {
         std::fs::write(&path, format!("{before}{begin}{made}{end}{after}")).expect("written");
     } else {
-        assert_eq!(table, made, "run this test with LAB_PROBE_BLESS=1 to bring README.md up to date");
+        assert_eq!(table, made, "run this test with LAB_PROBE_BLESS=1 to bring docs/metrics.md up to date");
     }
 }
 

@@ -21,6 +21,12 @@ const PROMISED: &[(&str, &str, &str, &str)] = &[
     ("CircuitBreakerWithInfraIssues", "warning", "5m", ">= 3"),
     ("WorktreeBlockedDuringTrading", "warning", "5m", "worktree_name=\"thunes\""),
     ("InfrastructureDegradation", "warning", "10m", ">= 5"),
+    ("DailyPnLLimitReached", "critical", "2m", "> 1"),
+    ("LabMcpServerDown", "warning", "15m", "== 1"),
+    ("LabWorktreeTestsFailing", "info", "1h", "== 2"),
+    ("LabCertificateExpiring", "warning", "5m", "14 * 86400"),
+    ("LabCertificateExpired", "critical", "1m", "<= 0"),
+    ("LabOrphanedServers", "warning", "30m", ">= 10"),
 ];
 
 #[test]
@@ -103,12 +109,11 @@ fn every_alert_says_what_is_wrong_by_how_much_and_what_to_do() {
                 .unwrap_or_else(|| panic!("{name}: no {key}"))
         };
         let description = annotation("description");
-        assert!(description.contains("$value") || description.contains("query"), "{name}: no value in {description}");
+        assert!(description.contains("{{"), "{name}: nothing of this alert in {description}");
+        assert!(!description.contains("(value") && !description.contains("http"), "{name}: {description}");
         annotation("summary");
         annotation("action");
-        let section = annotation("runbook_url").rsplit_once("monitoring/README.md#").expect("a link to the runbook").1;
-        assert_eq!(section, name.to_lowercase());
-        assert!(sections.contains(section), "monitoring/README.md has no section {name}");
+        assert!(sections.contains(&name.to_lowercase()), "monitoring/README.md has no section {name}");
         let severity = alert.labels.get("severity").map_or("", String::as_str);
         assert!(["critical", "warning", "info"].contains(&severity), "{name}: severity {severity:?}");
     }
@@ -167,10 +172,15 @@ fn failures_with(change: impl Fn(&str) -> String) -> BTreeSet<String> {
 }
 
 fn with_hold_moved(rules: &str, seconds: i64) -> String {
-    let pattern = Regex::new(r"(?m)^        for: (\d+)([sm])$").expect("a pattern");
+    let pattern = Regex::new(r"(?m)^        for: (\d+)([smh])$").expect("a pattern");
     let moved = pattern.replace_all(rules, |found: &regex_lite::Captures<'_>| {
         let number: i64 = found[1].parse().expect("a number");
-        let now = if &found[2] == "m" { number * 60 } else { number };
+        let now = number
+            * match &found[2] {
+                "h" => 3600,
+                "m" => 60,
+                _ => 1,
+            };
         format!("        for: {}s", now + seconds)
     });
     moved.into_owned()
