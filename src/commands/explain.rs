@@ -35,7 +35,9 @@ pub(super) fn text(name: &str, style: Style) -> anyhow::Result<String> {
     if let Some(family) = family(name) {
         return Ok(explain_family(family, style));
     }
-    runbook(name).map(|text| format!("{}: an alert\n\n{text}\n", style.paint(Ink::Strong, name))).ok_or_else(|| unknown(name))
+    runbook(name)
+        .map(|text| format!("{}: an alert\n\n{text}\n", style.paint(Ink::Strong, name)))
+        .ok_or_else(|| unknown(name))
 }
 
 /// The names of the alerts that have a runbook.

@@ -46,17 +46,18 @@ fn the_table_of_costs_says_of_every_target_whether_it_is_met() {
     }
 }
 
-/// Every library is mapped and linked anew at each start, 2,880 times a day.
+/// A package for another Debian brings no library that is not there: what every system with glibc and gcc's runtime has.
 #[test]
 #[cfg(target_env = "gnu")]
-fn nothing_is_loaded_but_the_c_library() {
+fn nothing_is_loaded_but_what_every_system_has() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lab-probe"));
     // The loader's own way (ld.so(8)) of saying what it would load.
     let loaded = command.env("LD_TRACE_LOADED_OBJECTS", "1").output().expect("started").stdout;
     let loaded = String::from_utf8_lossy(&loaded);
     let libraries: Vec<&str> =
         loaded.lines().filter_map(|line| line.trim().split_once(" => ")).map(|(name, _)| name).collect();
-    assert_eq!(libraries, ["libc.so.6"], "{loaded}");
+    let is_base = |library: &&str| ["libc.so.6", "libm.so.6", "libgcc_s.so.1"].contains(library);
+    assert!(!libraries.is_empty() && libraries.iter().all(is_base), "{loaded}");
 }
 
 #[test]

@@ -200,7 +200,9 @@ fn a_person_is_told_once_what_matters_and_when_it_is_over() {
         (messages.iter().filter(|message| message.contains(correlated)).count() >= 2).then_some(messages)
     });
     let critical = message_with(&repeated, &[correlated]).expect("told");
-    for part in ["🔴 CRITICAL · live · lab", "rag-query is down", "since 20", "➡ Bring rag-query back first", "#ThunesBlocked"] {
+    for part in
+        ["🔴 CRITICAL · live · lab", "rag-query is down", "since 20", "➡ Bring rag-query back first", "#ThunesBlocked"]
+    {
         assert!(critical.contains(part), "{part} is missing:\n{critical}");
     }
     until(&stack, &trouble, "what is silenced fires", || {
