@@ -23,7 +23,7 @@ use crate::pass::last_known::{Recalled, recall};
 use crate::plan::View;
 use crate::proc::{self, CommandSpec, Limits, Outcome};
 use crate::serve::tools::{Call, Resource};
-use crate::serve::{self, Answer, Client, Lab, Progress};
+use crate::serve::{self, Client, Lab, Progress, ToolAnswer};
 use crate::show;
 use crate::show::style::Style;
 
@@ -67,7 +67,7 @@ struct RealLab {
 }
 
 impl Lab for RealLab {
-    fn call(&mut self, call: &Call, client: &mut dyn Client) -> Result<Answer, String> {
+    fn call(&mut self, call: &Call, client: &mut dyn Client) -> Result<ToolAnswer, String> {
         match call {
             Call::Status { kinds, names, only_trouble } => {
                 let recalled = recall(&self.settings()?, View::Anywhere);
@@ -77,7 +77,7 @@ impl Lab for RealLab {
             Call::CheckNow { names } => self.check_now(names, client),
             Call::Explain { topic } => {
                 let text = super::explain::text(topic, Style::PLAIN).map_err(|error| exit::sentence(&error))?;
-                Ok(Answer { data: json!({ "topic": topic, "text": text }), text })
+                Ok(ToolAnswer { data: json!({ "topic": topic, "text": text }), text })
             }
         }
     }
@@ -105,7 +105,7 @@ impl RealLab {
 
     /// Runs `lab-probe check` as a process of its own: its children, its deadline and its lock are then exactly those
     /// of a pass, and whatever it does leaves this server as it was.
-    fn check_now(&self, names: &[String], client: &mut dyn Client) -> Result<Answer, String> {
+    fn check_now(&self, names: &[String], client: &mut dyn Client) -> Result<ToolAnswer, String> {
         let settings = self.settings()?;
         let spec = self.check_command(names)?;
         let whole = settings.probe.deadline + PAST_DEADLINE;
@@ -175,14 +175,14 @@ impl Status {
         Ok(Status { now: clock::now(), recalled })
     }
 
-    fn answer(self) -> Answer {
+    fn answer(self) -> ToolAnswer {
         let entries = self.recalled.snapshot.entries.iter();
         let targets = entries.map(|entry| json!(show::json::TargetDocument::new(entry))).collect();
         let (mut text, data) = show::answer::answer(targets, &self.recalled.warnings, self.now);
         if !self.recalled.ever {
             text.push_str("There has been no pass yet: use check_now, or run `lab-probe --once`.\n");
         }
-        Answer { text, data }
+        ToolAnswer { text, data }
     }
 }
 
@@ -192,10 +192,10 @@ fn severity(entry: &Entry) -> Severity {
 }
 
 /// The answer from the document that `check --format json` printed.
-fn answer_from_check(document: &Value) -> Answer {
+fn answer_from_check(document: &Value) -> ToolAnswer {
     let targets = document["targets"].as_array().cloned().unwrap_or_default();
     let warnings = document["warnings"].as_array().into_iter().flatten();
     let warnings: Vec<String> = warnings.filter_map(|warning| Some(warning.as_str()?.to_owned())).collect();
     let (text, data) = show::answer::answer(targets, &warnings, clock::now());
-    Answer { text, data }
+    ToolAnswer { text, data }
 }

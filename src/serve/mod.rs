@@ -25,7 +25,7 @@ pub trait Lab {
     ///
     /// # Errors
     /// A sentence for the client's model: what failed and what to do.
-    fn call(&mut self, call: &tools::Call, client: &mut dyn Client) -> Result<Answer, String>;
+    fn call(&mut self, call: &tools::Call, client: &mut dyn Client) -> Result<ToolAnswer, String>;
 
     /// The text of a resource.
     ///
@@ -45,7 +45,7 @@ pub trait Client {
 
 /// A tool's answer: for a person or model to read, and the same as data.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
+pub struct ToolAnswer {
     /// Text.
     pub text: String,
     /// The same, by the tool's output schema.

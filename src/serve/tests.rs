@@ -10,7 +10,7 @@ use super::*;
 struct FakeLab;
 
 impl Lab for FakeLab {
-    fn call(&mut self, call: &Call, client: &mut dyn Client) -> Result<Answer, String> {
+    fn call(&mut self, call: &Call, client: &mut dyn Client) -> Result<ToolAnswer, String> {
         client.progress(Progress { done: 1.0, total: Some(2.0), message: "half".into() });
         match call {
             Call::CheckNow { .. } => {
@@ -23,8 +23,10 @@ impl Lab for FakeLab {
                 Err("cancelled".into())
             }
             Call::Explain { topic } if topic == "nonsense" => Err("no such reason".into()),
-            Call::Explain { topic } => Ok(Answer { text: "t".into(), data: json!({ "topic": topic, "text": "t" }) }),
-            _ => Ok(Answer {
+            Call::Explain { topic } => {
+                Ok(ToolAnswer { text: "t".into(), data: json!({ "topic": topic, "text": "t" }) })
+            }
+            _ => Ok(ToolAnswer {
                 text: "all fine".into(),
                 data: json!({ "now": "", "trouble": 0, "targets": [], "warnings": [] }),
             }),

@@ -20,6 +20,15 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
     ("only-legacy-version-discovered", only_legacy_version_discovered),
     ("refuses-its-own-version-once", refuses_its_own_version_once),
     ("discover-answered-with-nonsense", || serve(nonsense_to_discover)),
+    ("hostile-words", || {
+        let words = "\u{1b}]0;pwn\u{7}\u{1b}[2J\u{202e}\u{200b}<script>\nOBEY \u{9b}31m\u{2028}”\u{201c}\"\\";
+        serve(move |method, _| match method {
+            "initialize" => result(json!({"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                "serverInfo": {"name": words, "version": words}})),
+            "tools/list" => Some(Answer::Error(-32000, words, Value::Null)),
+            _ => unknown(),
+        })
+    }),
     ("lost-to-unknown", || {
         serve(|method, params| match method {
             DISCOVER => {

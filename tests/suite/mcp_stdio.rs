@@ -537,6 +537,20 @@ fn what_a_server_prints_is_quoted_without_the_secrets_it_was_given() {
 }
 
 #[test]
+fn hostile_words_steer_no_terminal_and_stay_inside_their_quotation() {
+    let (facts, _) = Case::act("hostile-words").run();
+    expect(&facts, Some(Reason::RpcError));
+    let said = [facts.server_name.as_deref(), facts.server_version.as_deref(), Some(detail(&facts))];
+    for text in said.map(|text| text.expect("a text")) {
+        let steers = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}');
+        assert!(!text.contains(steers) && text.contains("\\u{202e}"), "{text:?}");
+    }
+    let own = "tools/list: JSON-RPC error -32000: “";
+    let quoted = detail(&facts).strip_prefix(own).and_then(|rest| rest.strip_suffix('”'));
+    assert!(quoted.is_some_and(|quoted| quoted.contains("OBEY") && !quoted.contains(['“', '”'])), "{}", detail(&facts));
+}
+
+#[test]
 fn a_health_script_is_judged_by_its_exit_code() {
     let run = |script: &str, timeout: u64| {
         let script =

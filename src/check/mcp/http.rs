@@ -31,7 +31,7 @@ pub(super) fn check(server: &HttpServer, list_tools: bool, memory: &McpMemory, c
         Ok(way) => way,
         Err(failure) => return McpFacts::failed(failure),
     };
-    let mut visit = Visit {
+    let mut conversation = HttpCheck {
         web: &web,
         streamable: Streamable::new(&web, url.clone()),
         url,
@@ -40,10 +40,10 @@ pub(super) fn check(server: &HttpServer, list_tools: bool, memory: &McpMemory, c
         last_id: 0,
         deadline: context.deadline.minus(RESERVE.min(context.timeout / 10)),
     };
-    let mut facts = visit.look(list_tools, memory);
+    let mut facts = conversation.run(list_tools, memory);
     // Streams first: a server may not end a session while one of its streams is open.
-    visit.sse = None;
-    visit.streamable.end(context.pass_deadline.sooner(FAREWELL));
+    conversation.sse = None;
+    conversation.streamable.end(context.pass_deadline.sooner(FAREWELL));
     present(&web, &mut facts);
     facts
 }
@@ -67,7 +67,7 @@ fn present(web: &Web, facts: &mut McpFacts) {
 }
 
 /// One check under way.
-struct Visit<'a> {
+struct HttpCheck<'a> {
     web: &'a Web,
     url: Url,
     streamable: Streamable<'a>,
@@ -120,8 +120,8 @@ enum Discovered {
     Failed(Failure),
 }
 
-impl Visit<'_> {
-    fn look(&mut self, list_tools: bool, memory: &McpMemory) -> McpFacts {
+impl HttpCheck<'_> {
+    fn run(&mut self, list_tools: bool, memory: &McpMemory) -> McpFacts {
         let began = clock::instant();
         let greeting = match self.open(memory) {
             Ok(greeting) => greeting,
@@ -153,13 +153,13 @@ impl Visit<'_> {
             (HttpTransport::Sse, _, _) => self.open_sse(self.deadline).map_err(NoSse::into_failure),
             (HttpTransport::Auto, Some(Transport::Sse), _) => match self.open_sse(self.half()) {
                 Ok(greeting) => Ok(greeting),
-                Err(no_sse) => self.once_more(no_sse.into_failure(), |visit| visit.open_anew(None, None)),
+                Err(no_sse) => self.once_more(no_sse.into_failure(), |conversation| conversation.open_anew(None, None)),
             },
             (_, _, Some(Era::Legacy)) => match self.initialize(legacy::VERSION) {
                 Ok(greeting) => Ok(greeting),
                 Err(refused) => {
                     let failure = refused.failure().clone();
-                    self.once_more(failure, |visit| visit.open_anew(None, Some(refused)))
+                    self.once_more(failure, |conversation| conversation.open_anew(None, Some(refused)))
                 }
             },
             (_, _, era) => self.open_anew(era, None),
@@ -314,7 +314,7 @@ fn invalid(what: &str) -> Failure {
     Failure::new(Reason::ProtocolError, format!("{}: the result is invalid: {what}", mcp::INITIALIZE))
 }
 
-impl Peer for Visit<'_> {
+impl Peer for HttpCheck<'_> {
     fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Answer, CallError> {
         self.ask(method, &params, deadline).map_err(|no_result| match no_result {
             NoResult::Rpc { error, .. } => CallError::Rpc(error),

@@ -53,8 +53,8 @@ impl Rooms {
         Rooms { permits: Permits::new(rooms), bytes, asked: Mutex::new(None) }
     }
 
-    fn take(&'static self, patience: Duration) -> Option<Room> {
-        let deadline = Deadline::after(patience);
+    fn take(&'static self, timeout: Duration) -> Option<Room> {
+        let deadline = Deadline::after(timeout);
         loop {
             if let Some(permit) = self.permits.ticket().wait(deadline.sooner(ASKS_EVERY)) {
                 return Some(Room { rooms: self, grown: Cell::new((clock::instant(), 0)), _permit: permit });
@@ -89,9 +89,9 @@ impl Room {
         bytes <= room.map_or(SMALL_BYTES, |room| room.rooms.bytes)
     }
 
-    /// Waits until there is room for a message of `bytes`, for `patience` at most; `None` if there was none.
-    pub(crate) fn take(bytes: usize, patience: Duration) -> Option<Room> {
-        if bytes <= MIDDLE_BYTES { MIDDLE_ROOMS.take(patience) } else { LARGE_ROOM.take(patience) }
+    /// Waits until there is room for a message of `bytes`, for `timeout` at most; `None` if there was none.
+    pub(crate) fn take(bytes: usize, timeout: Duration) -> Option<Room> {
+        if bytes <= MIDDLE_BYTES { MIDDLE_ROOMS.take(timeout) } else { LARGE_ROOM.take(timeout) }
     }
 
     /// Whether the unfinished message in this room, `held` bytes so far, has to make way: others wait, and it grows too

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::legacy;
 use super::modern::{self, Discovery, Retry};
 use super::peer::{Dialect, Greeting};
-use super::talk::{Gone, Heard, Talk};
+use super::session::{OutputEnd, Received, StdioSession};
 use super::wire::Answer;
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
@@ -17,16 +17,16 @@ use crate::model::mcp::Era;
 use crate::model::reason::{Failure, Reason};
 
 /// A server that is idle and has not answered the first opening after so long is sent the second one …
-const IDLE_PATIENCE: Duration = Duration::from_secs(1);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// … and one that is still busy after so long, or after two fifths of its time.
-const BUSY_PATIENCE: Duration = Duration::from_secs(4);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Once `initialize` has failed or something broken has come instead of an answer, there is so much time left.
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
+const LAST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A server that answers both openings shall have answered the second one so soon after the first.
-const BOTH_PATIENCE: Duration = Duration::from_millis(500);
+const BOTH_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// A server that has been idle for so long after both openings, or a quarter of its timeout, may be lost to the first.
 const LOST_AFTER: Duration = Duration::from_secs(3);
@@ -84,16 +84,16 @@ pub(super) enum NotOpened {
 }
 
 /// Opens a conversation by the plan.
-pub(super) fn open(talk: &mut Talk<'_>, plan: Plan, deadline: Deadline) -> Result<Opened, NotOpened> {
+pub(super) fn open(session: &mut StdioSession<'_>, plan: Plan, deadline: Deadline) -> Result<Opened, NotOpened> {
     let mut opening = Opening {
-        talk,
+        session,
         second: plan.second,
         asked: Vec::new(),
         versions: Vec::new(),
         failures: Vec::new(),
         deadline,
-        patience: deadline.sooner(BUSY_PATIENCE.min(deadline.left() * 2 / 5)),
-        earliest: Deadline::after(IDLE_PATIENCE),
+        second_by: deadline.sooner(BUSY_TIMEOUT.min(deadline.left() * 2 / 5)),
+        second_if_idle: Deadline::after(IDLE_TIMEOUT),
         both_sent: None,
     };
     opening.ask(plan.first, None);
@@ -101,7 +101,7 @@ pub(super) fn open(talk: &mut Talk<'_>, plan: Plan, deadline: Deadline) -> Resul
 }
 
 struct Opening<'a, 'b> {
-    talk: &'a mut Talk<'b>,
+    session: &'a mut StdioSession<'b>,
     /// The opening not sent yet.
     second: Option<Era>,
     /// Requests without an answer: id and era; the oldest first.
@@ -112,9 +112,9 @@ struct Opening<'a, 'b> {
     failures: Vec<(Era, Failure)>,
     deadline: Deadline,
     /// When the second opening is sent at the latest.
-    patience: Deadline,
-    /// When it is sent at the earliest, should the server be idle.
-    earliest: Deadline,
+    second_by: Deadline,
+    /// When it is sent at the second_if_idle, should the server be idle.
+    second_if_idle: Deadline,
     /// Idle time of the server when both were sent, where the first one may have been too much for it.
     both_sent: Option<Duration>,
 }
@@ -126,32 +126,32 @@ impl Opening<'_, '_> {
                 return Err(NotOpened::Failed(self.failure()));
             }
             let until = match (&self.second, self.both_sent) {
-                (Some(_), _) => self.patience.min(self.deadline),
+                (Some(_), _) => self.second_by.min(self.deadline),
                 (None, Some(_)) => self.deadline.sooner(LOST_LOOK),
                 (None, None) => self.deadline,
             };
             let awaited: Vec<i64> = self.asked.iter().map(|(id, _)| *id).collect();
-            match self.talk.hear(&awaited, until) {
-                Heard::Answer(id, outcome) => {
+            match self.session.receive(&awaited, until) {
+                Received::Answer(id, outcome) => {
                     if let Some(greeting) = self.take_answer(id, outcome) {
                         return Ok(self.opened(greeting));
                     }
                 }
-                Heard::Idle => self.patience = self.patience.min(self.earliest),
-                Heard::Broken if !self.ask_second() => self.deadline = self.deadline.sooner(LAST_PATIENCE),
-                Heard::Broken => {}
+                Received::Idle => self.second_by = self.second_by.min(self.second_if_idle),
+                Received::Broken if !self.ask_second() => self.deadline = self.deadline.sooner(LAST_TIMEOUT),
+                Received::Broken => {}
                 // A client's first request would have had its answer there: another one is no help.
-                Heard::Glued => {
+                Received::Glued => {
                     self.second = None;
-                    self.deadline = self.deadline.sooner(LAST_PATIENCE);
+                    self.deadline = self.deadline.sooner(LAST_TIMEOUT);
                 }
-                Heard::Silence if self.is_lost() => return Err(NotOpened::Lost(self.failure())),
-                Heard::Silence if self.second.is_none() && !self.deadline.passed() && !self.talk.is_slow() => {}
-                Heard::Silence if self.deadline.passed() || self.talk.is_slow() || !self.ask_second() => {
+                Received::Silence if self.is_lost() => return Err(NotOpened::Lost(self.failure())),
+                Received::Silence if self.second.is_none() && !self.deadline.passed() && !self.session.is_slow() => {}
+                Received::Silence if self.deadline.passed() || self.session.is_slow() || !self.ask_second() => {
                     return Err(NotOpened::Failed(self.failure()));
                 }
-                Heard::Silence => {}
-                Heard::Gone(gone) => return Err(self.gone(gone)),
+                Received::Silence => {}
+                Received::Ended(end) => return Err(self.gone(end)),
             }
         }
     }
@@ -160,13 +160,13 @@ impl Opening<'_, '_> {
         let id = match era {
             Era::Modern => {
                 let version = version.unwrap_or_else(|| modern::VERSION.to_owned());
-                let id = self.talk.ask(mcp::DISCOVER, &modern::discover_params(&version));
+                let id = self.session.request(mcp::DISCOVER, &modern::discover_params(&version));
                 self.versions.push(version);
                 id
             }
             Era::Legacy => {
                 let version = version.unwrap_or_else(|| legacy::VERSION.to_owned());
-                self.talk.ask(mcp::INITIALIZE, &legacy::initialize_params(&version))
+                self.session.request(mcp::INITIALIZE, &legacy::initialize_params(&version))
             }
         };
         self.asked.push((id, era));
@@ -178,7 +178,7 @@ impl Opening<'_, '_> {
         if let Some(era) = second {
             // Every client of before 2026 sends `initialize` first: that cannot have been too much.
             let unanswered = matches!(self.asked[..], [(_, Era::Modern)]);
-            self.both_sent = unanswered.then(|| self.talk.idle());
+            self.both_sent = unanswered.then(|| self.session.idle());
             self.ask(era, None);
         }
         second.is_some()
@@ -186,9 +186,13 @@ impl Opening<'_, '_> {
 
     /// Whether it has been idle for long, and has answered neither opening.
     fn is_lost(&self) -> bool {
-        let lost_after = LOST_AFTER.min(self.talk.idle_limit() / 4);
-        let waited = self.both_sent.is_some_and(|before| self.talk.idle() >= before + lost_after);
-        waited && self.asked.len() == 2 && self.talk.has_read_input() && !self.deadline.passed() && !self.talk.is_slow()
+        let lost_after = LOST_AFTER.min(self.session.idle_limit() / 4);
+        let waited = self.both_sent.is_some_and(|before| self.session.idle() >= before + lost_after);
+        waited
+            && self.asked.len() == 2
+            && self.session.has_read_input()
+            && !self.deadline.passed()
+            && !self.session.is_slow()
     }
 
     fn take_answer(&mut self, id: i64, outcome: Result<Answer, RpcError>) -> Option<Greeting> {
@@ -212,7 +216,7 @@ impl Opening<'_, '_> {
                 self.failures.push((era, failure));
                 if era == Era::Legacy {
                     // It has passed over the other opening, if that was sent before.
-                    self.deadline = self.deadline.sooner(LAST_PATIENCE);
+                    self.deadline = self.deadline.sooner(LAST_TIMEOUT);
                 }
                 None
             }
@@ -261,23 +265,23 @@ impl Opening<'_, '_> {
         let mut dialect = greeting.dialect.clone();
         if dialect.era == Era::Modern
             && let Some(id) = self.asked.iter().find(|(_, era)| *era == Era::Legacy).map(|(id, _)| *id)
-            && let Heard::Answer(_, Ok(answer)) = self.talk.hear(&[id], self.deadline.sooner(BOTH_PATIENCE))
+            && let Received::Answer(_, Ok(answer)) = self.session.receive(&[id], self.deadline.sooner(BOTH_TIMEOUT))
             && let Ok(legacy) = read_initialize(&answer)
         {
             dialect = legacy.dialect;
         }
         if dialect.era == Era::Legacy {
-            self.talk.notify(mcp::INITIALIZED);
+            self.session.notify(mcp::INITIALIZED);
         }
         Opened { greeting, dialect }
     }
 
-    fn gone(&mut self, gone: Gone) -> NotOpened {
-        let failure = self.talk.gone(gone, &self.unanswered());
-        match gone {
-            Gone::Exited(_) if self.talk.has_read_input() => NotOpened::Lost(failure),
-            Gone::Exited(_) => NotOpened::Failed(failure),
-            Gone::Closed | Gone::TooLarge(_) | Gone::Overdue => NotOpened::Failed(failure),
+    fn gone(&mut self, end: OutputEnd) -> NotOpened {
+        let failure = self.session.gone(end, &self.unanswered());
+        match end {
+            OutputEnd::Exited(_) if self.session.has_read_input() => NotOpened::Lost(failure),
+            OutputEnd::Exited(_) => NotOpened::Failed(failure),
+            OutputEnd::Closed | OutputEnd::TooLarge(_) | OutputEnd::Overdue => NotOpened::Failed(failure),
         }
     }
 
@@ -294,7 +298,7 @@ impl Opening<'_, '_> {
         }
         match of(Era::Legacy).or_else(|| of(Era::Modern)) {
             Some(at) if self.asked.is_empty() || self.failures[at].0 == Era::Legacy => self.failures.swap_remove(at).1,
-            _ => self.talk.too_late(&self.unanswered()),
+            _ => self.session.too_late(&self.unanswered()),
         }
     }
 

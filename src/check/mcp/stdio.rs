@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::opening::{NotOpened, Opened, Plan, open};
-use super::talk::Talk;
+use super::session::StdioSession;
 use super::tools;
 use crate::check::Context;
 use crate::clock::{self, Deadline};
@@ -101,13 +101,13 @@ impl Attempt<'_> {
             Err(SpawnError::Ending | SpawnError::NoSupervisor { .. }) => return Err(Stopped::NotReached(None)),
             Err(error) => return Err(Stopped::Failed(not_spawned(&self.server.command, &error))),
         };
-        let mut talk = Talk::new(io, begun, self.secrets);
-        let result = open(&mut talk, plan, self.deadline);
+        let mut session = StdioSession::new(io, begun, self.secrets);
+        let result = open(&mut session, plan, self.deadline);
         let handshake = clock::instant() - begun;
         let result = match result {
             Ok(opened) => {
                 self.facts.handshake = Some(handshake);
-                self.use_it(&mut talk, opened)
+                self.use_it(&mut session, opened)
             }
             Err(NotOpened::Lost(failure)) if !self.deadline.passed() => Err(Stopped::Lost(failure)),
             Err(NotOpened::Lost(failure)) => Err(Stopped::Failed(failure)),
@@ -116,23 +116,23 @@ impl Attempt<'_> {
         let result = match result {
             // That somebody else has not answered yet does not tell either that the program has failed.
             Err(Stopped::Failed(Failure { reason: Reason::Timeout | Reason::Exited, .. }))
-                if self.deadline.passed() && !talk.is_slow() =>
+                if self.deadline.passed() && !session.is_slow() =>
             {
                 Err(Stopped::NotReached(Some(begun.elapsed())))
             }
             result => result,
         };
-        self.idle += talk.idle();
-        self.facts.noise_lines += talk.noise();
-        self.oddities = talk.oddities();
-        let exited_before = talk.exit().is_some();
-        let ended = talk.end(self.deadline);
+        self.idle += session.idle();
+        self.facts.noise_lines += session.noise();
+        self.oddities = session.oddities();
+        let exited_before = session.exit().is_some();
+        let ended = session.end(self.deadline);
         self.note_end(&ended, exited_before);
         result
     }
 
     /// Notes who the server is and asks for its tools.
-    fn use_it(&mut self, talk: &mut Talk<'_>, opened: Opened) -> Result<(), Stopped> {
+    fn use_it(&mut self, session: &mut StdioSession<'_>, opened: Opened) -> Result<(), Stopped> {
         let Opened { greeting, dialect } = opened;
         self.facts.era = Some(greeting.dialect.era);
         self.facts.protocol_version = Some(greeting.dialect.version);
@@ -141,7 +141,7 @@ impl Attempt<'_> {
         if !(self.list_tools && greeting.has_tools) {
             return Ok(());
         }
-        let list = tools::list(talk, &dialect, self.deadline);
+        let list = tools::list(session, &dialect, self.deadline);
         let list = list.map_err(|error| Stopped::Failed(error.into_failure(mcp::TOOLS_LIST)))?;
         list.note_in(self.facts);
         Ok(())

@@ -19,19 +19,19 @@ use crate::redact::KnownSecrets;
 const MOST_UNWRITTEN: usize = 64 << 10;
 
 /// How long to wait for room for a large message before looking at the other streams again.
-const ROOM_PATIENCE: Duration = Duration::from_millis(10);
+const ROOM_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// How long to wait for the rest of a large message before looking whether others wait for its room.
-const LOOKS_UP: Duration = Duration::from_millis(200);
+const ROOM_CHECK: Duration = Duration::from_millis(200);
 
 /// After its standard output was closed, the program itself mostly ends within a moment.
-const CLOSED_PATIENCE: Duration = Duration::from_millis(500);
+const CLOSED_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// After a program has failed, what somebody else may still write into its standard output.
-const FAILED_PATIENCE: Duration = Duration::from_millis(250);
+const FAILED_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// After a message that is no valid JSON-RPC, a valid answer may still come; but hardly later than this.
-const BROKEN_PATIENCE: Duration = Duration::from_secs(2);
+const BROKEN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Requests that only a client sends.
 const OURS: [&str; 3] = [mcp::DISCOVER, mcp::INITIALIZE, mcp::TOOLS_LIST];
@@ -41,7 +41,7 @@ const NOISE_BYTES: usize = 400;
 
 /// What came next.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum Received {
     /// The answer to the request with this id.
     Answer(i64, Result<Answer, RpcError>),
     /// Something that is meant as JSON-RPC and is none, or an error that names no request.
@@ -53,12 +53,12 @@ pub(super) enum Heard {
     /// Nothing in the time given, or the program is too slow.
     Silence,
     /// No answer can come any more.
-    Gone(Gone),
+    Ended(OutputEnd),
 }
 
 /// Why no answer can come any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gone {
+pub(super) enum OutputEnd {
     /// The program has ended.
     Exited(Exit),
     /// It has closed its standard output and lives on.
@@ -70,14 +70,14 @@ pub(super) enum Gone {
 }
 
 /// One server process and what has been said so far.
-pub(super) struct Talk<'a> {
+pub(super) struct StdioSession<'a> {
     begun: Instant,
     secrets: &'a KnownSecrets,
     io: ChildIo,
     lines: Lines,
     last_id: i64,
     /// Set once only what is already on its way can still come.
-    last_call: Option<Deadline>,
+    drain_until: Option<Deadline>,
     noise: u64,
     noise_tail: Tail,
     broken: Option<String>,
@@ -89,16 +89,16 @@ pub(super) struct Talk<'a> {
     answers_notifications: bool,
 }
 
-impl<'a> Talk<'a> {
+impl<'a> StdioSession<'a> {
     /// A conversation with a program started at `begun` that was given these secrets.
-    pub(super) fn new(io: ChildIo, begun: Instant, secrets: &'a KnownSecrets) -> Talk<'a> {
-        Talk {
+    pub(super) fn new(io: ChildIo, begun: Instant, secrets: &'a KnownSecrets) -> StdioSession<'a> {
+        StdioSession {
             begun,
             secrets,
             io,
             lines: Lines::default(),
             last_id: 0,
-            last_call: None,
+            drain_until: None,
             noise: 0,
             noise_tail: Tail::default(),
             broken: None,
@@ -110,54 +110,54 @@ impl<'a> Talk<'a> {
     }
 
     /// Sends a request; returns its id.
-    pub(super) fn ask(&mut self, method: &str, params: &Value) -> i64 {
+    pub(super) fn request(&mut self, method: &str, params: &Value) -> i64 {
         self.last_id += 1;
-        self.say(&mcp::request(self.last_id, method, params).to_string());
+        self.send(&mcp::request(self.last_id, method, params).to_string());
         self.last_id
     }
 
     /// Sends a notification.
     pub(super) fn notify(&mut self, method: &str) {
-        self.say(&mcp::notification(method, Value::Null).to_string());
+        self.send(&mcp::notification(method, Value::Null).to_string());
         self.notified = true;
     }
 
-    fn say(&mut self, message: &str) {
+    fn send(&mut self, message: &str) {
         self.io.send(message.as_bytes());
         self.io.send(b"\n");
     }
 
     /// Waits for an answer to one of the requests `awaited`, until `until` at most.
-    pub(super) fn hear(&mut self, awaited: &[i64], until: Deadline) -> Heard {
+    pub(super) fn receive(&mut self, awaited: &[i64], until: Deadline) -> Received {
         loop {
-            if let Some(heard) = self.sort_lines(awaited) {
+            if let Some(heard) = self.read_lines(awaited) {
                 return heard;
             }
             if until.passed() || self.io.slow().is_some() {
-                return Heard::Silence;
+                return Received::Silence;
             }
-            if let Some(heard) = self.listen(until) {
+            if let Some(heard) = self.wait(until) {
                 return heard;
             }
         }
     }
 
     /// Deals with the whole lines there are, up to one that matters.
-    fn sort_lines(&mut self, awaited: &[i64]) -> Option<Heard> {
+    fn read_lines(&mut self, awaited: &[i64]) -> Option<Received> {
         while let Some(line) = self.lines.next_line() {
             match wire::parse(line) {
                 Message::Response(Id::Number(id), outcome) if awaited.contains(&id) => {
                     self.io.answered();
-                    return Some(Heard::Answer(id, outcome.map(|place| self.lines.answer(place))));
+                    return Some(Received::Answer(id, outcome.map(|place| self.lines.answer(place))));
                 }
                 // Only a modern server has these codes: it answers the oldest request, messages being read in order.
                 Message::Response(Id::Null, Err(error)) if modern::is_modern_error(&error) && !awaited.is_empty() => {
-                    return Some(Heard::Answer(awaited[0], Err(error)));
+                    return Some(Received::Answer(awaited[0], Err(error)));
                 }
                 Message::Response(Id::Null, Err(error)) => {
                     self.anonymous.get_or_insert(error);
                     if !std::mem::take(&mut self.notified) {
-                        return Some(Heard::Broken);
+                        return Some(Received::Broken);
                     }
                     self.answers_notifications = true;
                 }
@@ -168,23 +168,23 @@ impl<'a> Talk<'a> {
                 // `cat`, an echoing shell: answering would make it answer itself.
                 Message::Request(_, method) if OURS.contains(&method.as_str()) => {
                     self.broken.get_or_insert_with(|| "it only repeats what it is sent".into());
-                    return Some(Heard::Broken);
+                    return Some(Received::Broken);
                 }
                 Message::Request(id, method) => {
                     if self.io.unwritten() < MOST_UNWRITTEN
                         && let Some(reply) = wire::reply(&id, &method)
                     {
-                        self.say(&reply);
+                        self.send(&reply);
                     }
                 }
                 Message::Notification => {}
                 Message::Broken(what) => {
                     self.broken.get_or_insert(what);
-                    return Some(Heard::Broken);
+                    return Some(Received::Broken);
                 }
                 Message::Glued(Id::Number(id)) if awaited.contains(&id) => {
                     self.broken = Some("it stands behind other text on its line, a banner without a line break".into());
-                    return Some(Heard::Glued);
+                    return Some(Received::Glued);
                 }
                 Message::Noise if line.trim_ascii().is_empty() => {}
                 Message::Noise | Message::Glued(_) => {
@@ -198,7 +198,7 @@ impl<'a> Talk<'a> {
     }
 
     /// Waits for the next event of the program; `None` if there may be new lines.
-    fn listen(&mut self, until: Deadline) -> Option<Heard> {
+    fn wait(&mut self, until: Deadline) -> Option<Received> {
         let mut may_read = true;
         if let Some(bytes) = self.lines.wants_room() {
             match Room::take(bytes, Duration::ZERO) {
@@ -207,40 +207,40 @@ impl<'a> Talk<'a> {
             }
         }
         if self.lines.is_overdue() {
-            return Some(Heard::Gone(Gone::Overdue));
+            return Some(Received::Ended(OutputEnd::Overdue));
         }
-        let mut wake = self.last_call.map_or(until, |last_call| last_call.min(until));
+        let mut wake = self.drain_until.map_or(until, |drain_until| drain_until.min(until));
         if self.lines.holds_room() {
-            wake = wake.sooner(LOOKS_UP);
+            wake = wake.sooner(ROOM_CHECK);
         }
         if !may_read {
-            wake = wake.sooner(ROOM_PATIENCE);
+            wake = wake.sooner(ROOM_TIMEOUT);
         }
         match self.io.wait(wake, may_read) {
             Event::Stdout(bytes) => {
                 let pushed = self.lines.push(bytes);
-                pushed.err().map(|too_large| Heard::Gone(Gone::TooLarge(too_large)))
+                pushed.err().map(|too_large| Received::Ended(OutputEnd::TooLarge(too_large)))
             }
             Event::StdoutClosed => {
                 self.lines.finish();
-                self.last_call = Some(Deadline::after(CLOSED_PATIENCE));
+                self.drain_until = Some(Deadline::after(CLOSED_TIMEOUT));
                 None
             }
             Event::Exited(exit) => {
                 // A wrapper may end well and leave its standard streams to the real server; a failure is final.
                 if !self.io.stdout_open() || exit == Exit::Lost {
-                    self.last_call = Some(Deadline::after(Duration::ZERO));
+                    self.drain_until = Some(Deadline::after(Duration::ZERO));
                 } else if exit != Exit::Code(0) {
-                    self.last_call = Some(Deadline::after(FAILED_PATIENCE));
+                    self.drain_until = Some(Deadline::after(FAILED_TIMEOUT));
                 }
                 None
             }
-            Event::Idle => Some(Heard::Idle),
-            Event::Slow(_) => Some(Heard::Silence),
+            Event::Idle => Some(Received::Idle),
+            Event::Slow(_) => Some(Received::Silence),
             Event::Quiet => {
-                let over = self.last_call.is_some_and(Deadline::passed);
-                let gone = || self.io.exit().map_or(Gone::Closed, Gone::Exited);
-                over.then(|| Heard::Gone(gone()))
+                let over = self.drain_until.is_some_and(Deadline::passed);
+                let end = || self.io.exit().map_or(OutputEnd::Closed, OutputEnd::Exited);
+                over.then(|| Received::Ended(end()))
             }
         }
     }
@@ -319,17 +319,17 @@ impl<'a> Talk<'a> {
     }
 
     /// The failure of a server that can no longer answer `what`.
-    pub(super) fn gone(&self, gone: Gone, what: &str) -> Failure {
-        match gone {
-            Gone::TooLarge(too_large) => too_large.into(),
-            Gone::Overdue => Failure::new(Reason::Timeout, OVERDUE),
-            Gone::Closed => {
+    pub(super) fn gone(&self, end: OutputEnd, what: &str) -> Failure {
+        match end {
+            OutputEnd::TooLarge(too_large) => too_large.into(),
+            OutputEnd::Overdue => Failure::new(Reason::Timeout, OVERDUE),
+            OutputEnd::Closed => {
                 let mut detail = format!("closed its standard output before it had answered {what}, and runs on");
                 self.add_output(&mut detail);
                 Failure::new(Reason::ProtocolError, detail)
             }
-            Gone::Exited(_) if self.broken.is_some() => self.too_late(what),
-            Gone::Exited(exit) => {
+            OutputEnd::Exited(_) if self.broken.is_some() => self.too_late(what),
+            OutputEnd::Exited(exit) => {
                 let mut detail = format!("ended with {exit} before it had answered {what}");
                 self.add_output(&mut detail);
                 Failure::new(Reason::Exited, detail)
@@ -351,17 +351,17 @@ impl<'a> Talk<'a> {
     }
 }
 
-impl Peer for Talk<'_> {
+impl Peer for StdioSession<'_> {
     fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Answer, CallError> {
-        let id = self.ask(method, &params);
+        let id = self.request(method, &params);
         let mut deadline = deadline;
         loop {
-            match self.hear(&[id], deadline) {
-                Heard::Answer(_, outcome) => return outcome.map_err(CallError::Rpc),
-                Heard::Broken | Heard::Glued => deadline = deadline.sooner(BROKEN_PATIENCE),
-                Heard::Idle => {}
-                Heard::Silence => return Err(CallError::Failed(self.too_late(method))),
-                Heard::Gone(gone) => return Err(CallError::Failed(self.gone(gone, method))),
+            match self.receive(&[id], deadline) {
+                Received::Answer(_, outcome) => return outcome.map_err(CallError::Rpc),
+                Received::Broken | Received::Glued => deadline = deadline.sooner(BROKEN_TIMEOUT),
+                Received::Idle => {}
+                Received::Silence => return Err(CallError::Failed(self.too_late(method))),
+                Received::Ended(end) => return Err(CallError::Failed(self.gone(end, method))),
             }
         }
     }
