@@ -134,6 +134,9 @@ struct World {
     held: [Vec<Held>; 2],
     /// The file ends in a torn line.
     torn: [bool; 2],
+    /// How much of it the last look saw, where the file was empty then and has not been rotated since: only its identity
+    /// tells it, and packing takes that.
+    nameless: [Option<usize>; 2],
     memory: ThunesMemory,
 }
 
@@ -147,6 +150,7 @@ impl World {
             truth: false,
             held: Default::default(),
             torn: [false; 2],
+            nameless: [None; 2],
             memory: ThunesMemory::default(),
         };
         NAMES.iter().for_each(|name| world.append(name, b""));
@@ -182,6 +186,10 @@ impl World {
         let name = NAMES[journal];
         if matches!(rotated, Rotated::Zip | Rotated::Removed | Rotated::Cleared) {
             self.held[journal].push(Held::Unreadable);
+        }
+        let nameless = self.nameless[journal].take();
+        if let (Rotated::Gzip | Rotated::Xz | Rotated::Zstd, Some(at)) = (rotated, nameless) {
+            self.held[journal].insert(at, Held::Unreadable);
         }
         self.torn[journal] = false;
         let live = self.path(name);
@@ -252,6 +260,10 @@ impl World {
         };
         let (journals, memory) = read_journals(&target, memory, self.now, Deadline::after(Duration::from_secs(60)));
         self.memory = memory;
+        self.nameless = [0, 1].map(|journal| {
+            let is_empty = std::fs::metadata(self.path(NAMES[journal])).is_ok_and(|file| file.len() == 0);
+            is_empty.then_some(self.held[journal].len())
+        });
         let read = kill_switch::from_journals(&journals, self.now).ok().map(|(switch, _)| switch.active);
         (read, !self.is_knowable())
     }

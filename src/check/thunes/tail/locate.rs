@@ -152,6 +152,9 @@ impl Plan<'_> {
         }
         if gone {
             steps.push(Step::Lost { sentence: self.gone_sentence() });
+        } else if !stayed && !is_found {
+            // A compressed file may be what it was, or what came after it.
+            steps.push(Step::Cleared);
         }
         // Under whatever name: it is no other file.
         parts.extend(itself.map(|sibling| Sibling { form: Form::Plain, ..sibling }));

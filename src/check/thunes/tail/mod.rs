@@ -167,9 +167,9 @@ impl<T: Tally> Look<'_, T> {
             self.tally.late(last_read.is_some_and(|last| index < last));
             match step {
                 Step::Lost { sentence } => self.lose(sentence),
-                Step::Cleared => {
-                    self.tally.lost("it was cleared, and lines written to it before that may not have been read")
-                }
+                Step::Cleared => self
+                    .tally
+                    .lost("it was cleared or replaced, and lines written to it before that may not have been read"),
                 Step::Known(part) => parts.push(part),
                 // In order, or the totals would see later events before earlier ones.
                 Step::Read(part, _) if left > 0 => {
