@@ -1,16 +1,7 @@
 //! lab-probe: one pass over a developer's LAB and the trading system beside it, for Prometheus.
 //!
-//! Data flows one way, and every directory below is one room on its path:
-//!
-//! ```text
-//! cli → config → plan → run(checks, in parallel) → snapshot → metrics → sink
-//!                  ▲                                   │
-//!                  └── state: read before the plan, saved after the snapshot
-//! ```
-//!
-//! Nouns live in [`model`]; every other room takes and gives its types. Rooms never import each other: they may
-//! use the model and the leaves ([`proc`], [`http`], [`fs`], [`exposition`], [`yaml`], [`clock`], [`log`], [`redact`], `mcp`); [`plan`] and
-//! [`sink`] also read [`config::settings`]. Only [`pass`] and [`commands`] string rooms together. `tests/suite/architecture.rs` holds these edges.
+//! ARCHITECTURE.md has the picture: which rooms there are, what each may touch, and how to add to them.
+//! `tests/suite/architecture.rs` holds it.
 
 pub mod check;
 pub mod cli;

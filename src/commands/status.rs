@@ -58,7 +58,7 @@ pub(super) fn run(cli: &Cli, args: &StatusArgs) -> anyhow::Result<Exit> {
 impl Document {
     fn of(state: &State, now: Timestamp) -> Self {
         // What is remembered of targets that the last pass no longer planned is no news.
-        let planned = |id: &str| state.written.marks.is_empty() || state.written.marks.contains_key(id);
+        let planned = |id: &str| state.written.day.is_empty() || state.written.marks.contains_key(id);
         let known = state.targets.iter().filter(|(id, _)| planned(id));
         let seen: Vec<(&String, &Facts)> =
             known.filter_map(|(id, known)| Some((id, &known.observation.as_ref()?.facts))).collect();
