@@ -138,7 +138,7 @@ fn whatever_wants_attention_has_a_hint_in_table_and_json() {
 fn a_check_that_did_not_come_to_its_end_has_a_hint_whatever_is_remembered() {
     let fine = Facts::Mcp(McpFacts::default());
     for facts in [None, Some(fine)] {
-        for (outcome, word) in [(Outcome::TimedOut, "deadline"), (Outcome::Error, "bug")] {
+        for (outcome, word) in [(Outcome::TimedOut, "next pass"), (Outcome::Error, "bug")] {
             let hint = hint_everywhere(entry(facts.clone(), outcome, Some("not started")));
             assert!(hint.contains(word), "{hint}");
         }
