@@ -14,11 +14,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::child_io::timespec;
 use super::protocol::{Report, Request};
 use super::spec::{CommandSpec, Resolved, SpawnError, resolve};
 use super::survivors::Survivor;
-use super::{ending, groups, supervisor, tree};
+use super::{ending, groups, supervisor, timespec, tree};
 use crate::clock::Deadline;
 use crate::log;
 

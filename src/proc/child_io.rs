@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::child::{Child, Exit, Pipes, Usage, spawn};
@@ -11,6 +11,7 @@ use super::meter::{Meter, Slow};
 use super::spec::{CommandSpec, SpawnError};
 use super::survivors::Survivor;
 use super::tail::Tail;
+use super::timespec;
 use crate::clock::Deadline;
 
 /// Bytes read at a time: half of what a pipe holds (pipe(7)), once for each check under way.
@@ -398,10 +399,4 @@ fn read(fd: &OwnedFd, chunk: &mut [u8]) -> Read {
         Err(Errno::AGAIN | Errno::INTR) => Read::Nothing,
         Err(_) => Read::Closed,
     }
-}
-
-/// Rounded up to the next millisecond, so that a wait for the last fraction of one does not spin.
-pub(super) fn timespec(left: Duration) -> Timespec {
-    let left = if left.is_zero() { left } else { left + Duration::from_micros(500) };
-    Timespec { tv_sec: left.as_secs().min(3600) as i64, tv_nsec: i64::from(left.subsec_nanos()) }
 }

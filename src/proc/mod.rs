@@ -24,6 +24,7 @@ mod tree;
 
 use std::time::Duration;
 
+use rustix::event::Timespec;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 pub use capture::{Captured, Limits, Outcome, capture, capture_tail, capture_while};
@@ -52,4 +53,10 @@ pub fn keep_heap_small() {
 pub fn forbid_inspection() {
     // Refused by no kernel; without it the probe still works.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+}
+
+/// Rounded up to the next millisecond, so that a wait for the last fraction of one does not spin.
+fn timespec(left: Duration) -> Timespec {
+    let left = if left.is_zero() { left } else { left + Duration::from_micros(500) };
+    Timespec { tv_sec: left.as_secs().min(3600) as i64, tv_nsec: i64::from(left.subsec_nanos()) }
 }
