@@ -17,7 +17,7 @@ const MAX_VALUES: usize = 250_000;
 
 /// Where a text is not the YAML that was expected. It never quotes the text, which may hold secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Misread {
+pub struct YamlError {
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -26,29 +26,29 @@ pub struct Misread {
     pub message: &'static str,
 }
 
-impl Misread {
-    fn at(mark: &Marker, message: &'static str) -> Misread {
-        Misread { line: mark.line().max(1), column: mark.col() + 1, message }
+impl YamlError {
+    fn at(mark: &Marker, message: &'static str) -> YamlError {
+        YamlError { line: mark.line().max(1), column: mark.col() + 1, message }
     }
 }
 
-impl From<ScanError> for Misread {
+impl From<ScanError> for YamlError {
     // The parser's own words may quote the text.
-    fn from(error: ScanError) -> Misread {
-        Misread::at(error.marker(), "not valid YAML")
+    fn from(error: ScanError) -> YamlError {
+        YamlError::at(error.marker(), "not valid YAML")
     }
 }
 
 /// Reads one document; an empty text is `null`.
 ///
 /// # Errors
-/// [`Misread`] for what is no YAML, keys that are given twice or are no scalars, aliases to what was not seen, a second
+/// [`YamlError`] for what is no YAML, keys that are given twice or are no scalars, aliases to what was not seen, a second
 /// document, and trees beyond the limits of depth (128) and size (250,000 values).
-pub fn read(text: &str) -> Result<Value, Misread> {
+pub fn read(text: &str) -> Result<Value, YamlError> {
     let mut tree = Tree::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event?;
-        tree.take(event).map_err(|message| Misread::at(&span.start, message))?;
+        tree.take(event).map_err(|message| YamlError::at(&span.start, message))?;
     }
     Ok(tree.root.unwrap_or(Value::Null))
 }
@@ -88,7 +88,7 @@ impl Tree {
                 let value = self.anchors.get(&anchor).ok_or("an alias within what it stands for")?;
                 self.values += value.1;
                 if self.values > MAX_VALUES {
-                    return Err("aliases multiply it beyond all measure");
+                    return Err("aliases repeat more than 250,000 values");
                 }
                 let value = value.clone();
                 self.put(value)

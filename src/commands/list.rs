@@ -12,7 +12,7 @@ use crate::model::target::{Kind, Probe};
 use crate::pass::last_known::recall;
 use crate::plan;
 use crate::plan::View;
-use crate::plan::surroundings::Surroundings;
+use crate::plan::host_environment::HostEnvironment;
 use crate::show::listing;
 
 /// Lists everything. Checks nothing and changes nothing.
@@ -36,7 +36,7 @@ fn gather(settings: &Settings, kinds: &[Kind]) -> Listing {
     let asked_for = |entry: &Entry| kinds.is_empty() || kinds.contains(&entry.target.kind());
     let (entries, others): (Vec<Entry>, Vec<Entry>) = recalled.snapshot.entries.into_iter().partition(asked_for);
     let targets = entries.into_iter().map(list_one).collect();
-    let files = plan::mcp::files(settings, &Surroundings::of_process(), deadline);
+    let files = plan::mcp::files(settings, &HostEnvironment::of_process(), deadline);
     Listing { targets, others: others.len(), files, warnings: recalled.warnings }
 }
 

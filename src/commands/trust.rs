@@ -10,8 +10,8 @@ use crate::exit::{self, Exit};
 use crate::fs;
 use crate::log::{self, printable};
 use crate::plan;
+use crate::plan::host_environment::HostEnvironment;
 use crate::plan::mcp::inspect::{self, Inspection};
-use crate::plan::surroundings::Surroundings;
 use crate::trust::{self, TrustStore};
 
 /// Allows every file, or none if one of them cannot be allowed.
@@ -45,9 +45,9 @@ fn projects_files(cli: &Cli, files: &[&PathBuf]) -> anyhow::Result<String> {
         return Ok(String::new());
     }
     let settings = super::load_settings_aloud(cli)?;
-    let surroundings = Surroundings::of_process();
+    let environment = HostEnvironment::of_process();
     let inspections: Vec<Inspection> =
-        files.iter().map(|file| inspect::inspect(file, &surroundings)).collect::<Result<_, _>>().map_err(|why| {
+        files.iter().map(|file| inspect::inspect(file, &environment)).collect::<Result<_, _>>().map_err(|why| {
             exit::usage(
                 why,
                 "nothing is trusted; name a project's file that is yours, as in `lab-probe trust .mcp.json`",
@@ -58,8 +58,7 @@ fn projects_files(cli: &Cli, files: &[&PathBuf]) -> anyhow::Result<String> {
     allow(state_dir, allowed).map_err(|error| not_kept(state_dir, error))?;
     for inspection in &inspections {
         // A timer's pass starts in no project; its user would wait in vain.
-        if settings.mcp.discover && !plan::mcp::is_found_from_anywhere(&settings, &surroundings, &inspection.canonical)
-        {
+        if settings.mcp.discover && !plan::mcp::is_found_from_anywhere(&settings, &environment, &inspection.canonical) {
             log::info(format!(
                 "{} is looked at by passes that start in its project; for others, name the repository in \
                  `worktree.repos` or the file in `mcp.config_files`",

@@ -6,15 +6,15 @@ use crate::clock::Deadline;
 use crate::config::settings::Settings;
 use crate::model::target::Target;
 
-use self::surroundings::Surroundings;
+use self::host_environment::HostEnvironment;
 
 pub mod due;
 mod fingerprint;
+pub mod host_environment;
 pub mod mcp;
-mod patience;
 pub mod services;
-pub mod surroundings;
 pub mod thunes;
+mod timeout;
 pub mod worktrees;
 
 /// From where a plan is looked at.
@@ -28,9 +28,9 @@ pub enum View {
 
 /// Everything there is to check, by the settings.
 pub fn all(settings: &Settings, view: View, deadline: Deadline) -> Plan {
-    let surroundings = Surroundings::of_process();
+    let environment = HostEnvironment::of_process();
     let mut plan = Plan::default();
-    plan.add(mcp::plan(settings, &surroundings, view, deadline));
+    plan.add(mcp::plan(settings, &environment, view, deadline));
     plan.add(worktrees::plan(&settings.worktree, &settings.probe.records_dir(), deadline));
     plan.add(thunes::plan(settings));
     plan.add(services::plan(settings));

@@ -155,7 +155,7 @@ fn kills_its_parent() {
     serve(legacy);
 }
 
-/// A server whose name in its greeting is what a test wants to know of its surroundings.
+/// A server whose name in its greeting is what a test wants to know of its environment.
 fn tells_its_environment() {
     let names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
     let cwd = std::env::current_dir().unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::harness::{context, queued};
 /// Marks the processes of one check.
 const MARK: &str = "PLAYER_MARK";
 
-/// One check of one server in surroundings of its own.
+/// One check of one server in an environment of its own.
 struct Case {
     server: StdioServer,
     list_tools: bool,

@@ -13,7 +13,7 @@ use crate::model::mcp::Reach;
 use crate::model::observation::{Facts, Remembered};
 use crate::model::reason::Reason;
 use crate::model::target::{Probe, Target};
-use crate::plan::surroundings::Surroundings;
+use crate::plan::host_environment::HostEnvironment;
 use crate::plan::{self, Plan, View};
 use crate::state::store::State;
 use crate::state::{lock, store};
@@ -42,9 +42,9 @@ pub(super) fn config(settings: &Settings) -> Vec<Finding> {
 /// A finding for each client's file that is there, and for what could not be read.
 pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
     let deadline = Deadline::after(CLIENTS_PATIENCE);
-    let surroundings = Surroundings::of_process();
-    let files = plan::mcp::files(settings, &surroundings, deadline);
-    let Plan { targets, warnings, .. } = plan::mcp::plan(settings, &surroundings, View::Anywhere, deadline);
+    let environment = HostEnvironment::of_process();
+    let files = plan::mcp::files(settings, &environment, deadline);
+    let Plan { targets, warnings, .. } = plan::mcp::plan(settings, &environment, View::Anywhere, deadline);
     let present = files.iter().filter(|file| file.present);
     let mut findings: Vec<Finding> = present.map(|file| client(file, &targets)).collect();
     let fix = "correct the file; lab-probe list --verbose shows what was found where";

@@ -16,7 +16,7 @@ use super::resolve::Host;
 use super::sources::Source;
 use crate::clock::Deadline;
 use crate::model::reason::{Failure, Reason};
-use crate::plan::patience;
+use crate::plan::timeout;
 
 /// Why no other file of the client is in force, if a managed one is there.
 pub(super) fn exclusive(sources: &[Source]) -> Option<Failure> {
@@ -66,7 +66,7 @@ impl Projects {
                 paths.push(path.clone());
             }
         }
-        let known = patience::each(paths.clone(), patience::LIMIT, deadline, |path| {
+        let known = timeout::each(paths.clone(), timeout::LIMIT, deadline, |path| {
             let directory = Path::new(path);
             Known { project: places::project_at(directory), is_there: directory.is_dir() }
         });

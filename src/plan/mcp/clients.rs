@@ -9,7 +9,7 @@ use std::path::Path;
 use super::keys::Keys;
 pub(super) use super::table::{CLIENTS, GENERIC};
 use super::variables::Rule;
-use crate::plan::surroundings::Platform;
+use crate::plan::host_environment::Platform;
 
 /// A program that keeps a list of MCP servers.
 #[derive(Debug)]

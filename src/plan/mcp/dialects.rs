@@ -6,7 +6,7 @@ use super::clients::{ClientFile, Effect, Layout, Location, Login, Names, Plugins
 use super::keys::{COMMON, Keys, Preference, Unit, Untyped};
 use super::variables::{Fields, Form, Rule};
 use crate::model::mcp::HttpTransport::{Auto, Http, Sse};
-use crate::plan::surroundings::Platform;
+use crate::plan::host_environment::Platform;
 
 pub(super) const fn at(base: Base, path: &'static str) -> Location {
     Location { base, path }

@@ -21,7 +21,7 @@ use super::switches::{self, List};
 use crate::clock::Deadline;
 use crate::model::mcp::Reach;
 use crate::model::reason::Reason;
-use crate::plan::surroundings::Surroundings;
+use crate::plan::host_environment::HostEnvironment;
 use crate::trust::TrustStore;
 
 /// The longest name of a server, in bytes.
@@ -34,7 +34,7 @@ const MAX_UNTRUSTED: usize = 1000;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Search<'a> {
     /// Home, environment, platform.
-    pub(super) surroundings: &'a Surroundings,
+    pub(super) environment: &'a HostEnvironment,
     /// Whether the clients' usual places are looked at.
     pub(super) discover: bool,
     /// Files named in lab-probe's configuration: looked at besides, and allowed.
@@ -72,8 +72,8 @@ pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<Str
         let before = found.candidates.len();
         let client = source.file.client;
         let (host, everywhere) = hosts.entry(client.name).or_insert_with(|| {
-            let lists = switches::everywhere(client, search.surroundings, sources);
-            (Host::new(client, search.surroundings, search.ca_file), lists)
+            let lists = switches::everywhere(client, search.environment, sources);
+            (Host::new(client, search.environment, search.ca_file), lists)
         });
         let everywhere = match everywhere {
             Ok(lists) => lists,
@@ -176,7 +176,7 @@ fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
         }
         notes.extend(host.login_note(entry, http));
     }
-    notes.extend(unset_variables(entry, host.surroundings));
+    notes.extend(unset_variables(entry, host.environment));
     notes.extend(entry.notes.iter().cloned());
     notes
 }
@@ -201,9 +201,9 @@ fn bounded(source: &Source, mut entries: Vec<Layered>, warnings: &mut Vec<String
 }
 
 /// Variables that a client passes on where they are set: an unset one is no failure, but often the reason for one.
-fn unset_variables(entry: &Entry, surroundings: &Surroundings) -> Option<String> {
+fn unset_variables(entry: &Entry, environment: &HostEnvironment) -> Option<String> {
     let How::Stdio(stdio) = &entry.how else { return None };
     let unset: Vec<&str> =
-        stdio.inherit.iter().map(String::as_str).filter(|name| surroundings.var(name).is_none()).collect();
+        stdio.inherit.iter().map(String::as_str).filter(|name| environment.var(name).is_none()).collect();
     (!unset.is_empty()).then(|| format!("not set, so not passed on: {}", unset.join(", ")))
 }

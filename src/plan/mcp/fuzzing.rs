@@ -16,7 +16,7 @@ use crate::clock::Deadline;
 use crate::model::mcp::Reach;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::View;
-use crate::plan::surroundings::{Platform, Surroundings};
+use crate::plan::host_environment::{HostEnvironment, Platform};
 use crate::trust::TrustStore;
 
 /// The value of a variable: where it is not asked for, it is not shown.
@@ -39,7 +39,7 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
             return;
         }
     };
-    let surroundings = Surroundings {
+    let environment = HostEnvironment {
         home: Some(PathBuf::from("/nowhere/home")),
         cwd: None,
         root: PathBuf::from("/nowhere"),
@@ -47,7 +47,7 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
         env: BTreeMap::from([("TOKEN".into(), CANARY.into())]),
     };
     let search = Search {
-        surroundings: &surroundings,
+        environment: &environment,
         discover: true,
         config_files: &[],
         repositories: &[],

@@ -9,7 +9,7 @@ use super::places;
 use super::readers;
 use super::sources::{is_inside, syntax_of};
 use crate::fs::access;
-use crate::plan::surroundings::Surroundings;
+use crate::plan::host_environment::HostEnvironment;
 use crate::redact::{self, Secret};
 use crate::trust;
 
@@ -44,7 +44,7 @@ pub struct ShownServer {
 ///
 /// # Errors
 /// A sentence with what to do instead, for anything that is no readable project file of a known client.
-pub fn inspect(path: &Path, surroundings: &Surroundings) -> Result<Inspection, String> {
+pub fn inspect(path: &Path, environment: &HostEnvironment) -> Result<Inspection, String> {
     let shown = path.display();
     let absolute = std::path::absolute(path).map_err(|e| format!("{shown}: {e}"))?;
     let canonical = std::fs::canonicalize(&absolute).map_err(|e| format!("{shown}: {e}"))?;
@@ -53,7 +53,7 @@ pub fn inspect(path: &Path, surroundings: &Surroundings) -> Result<Inspection, S
             "{shown}: not a regular file; name the config file itself, as in `lab-probe trust .mcp.json`"
         ));
     }
-    let client = project_client(&absolute, &canonical, surroundings).map_err(|why| format!("{shown}: {why}"))?;
+    let client = project_client(&absolute, &canonical, environment).map_err(|why| format!("{shown}: {why}"))?;
     let file = crate::fs::open_regular(&absolute).map_err(|e| format!("{shown}: {e}"))?;
     let bytes = crate::fs::read_open(&file, PROJECT_LIMIT).map_err(|e| format!("{shown}: {e}"))?;
     if let Some(exposure) = access::exposure(&absolute, &file).map_err(|e| format!("{shown}: {e}"))? {
@@ -67,8 +67,12 @@ pub fn inspect(path: &Path, surroundings: &Surroundings) -> Result<Inspection, S
 }
 
 /// The client that reads this file from a project.
-fn project_client(path: &Path, canonical: &Path, surroundings: &Surroundings) -> Result<&'static Client, &'static str> {
-    let own = places::own(surroundings);
+fn project_client(
+    path: &Path,
+    canonical: &Path,
+    environment: &HostEnvironment,
+) -> Result<&'static Client, &'static str> {
+    let own = places::own(environment);
     if own.iter().any(|place| std::fs::canonicalize(&place.path).is_ok_and(|place| place == canonical)) {
         return Err("it is a config of your own, not a project's: its servers are checked without being trusted");
     }

@@ -36,7 +36,7 @@ use std::time::Duration;
 use self::discover::Search;
 use self::merge::Named;
 use super::fingerprint::Key;
-use super::surroundings::Surroundings;
+use super::host_environment::HostEnvironment;
 use super::{Plan, View};
 use crate::clock::Deadline;
 use crate::config::settings::{ServerReach, ServerSettings, Settings};
@@ -47,11 +47,11 @@ use crate::model::target::{Origin, Probe, Schedule, Target};
 use crate::trust::TrustStore;
 
 /// Every file that discovery looks for, whether it is there or not.
-pub fn files(settings: &Settings, surroundings: &Surroundings, deadline: Deadline) -> Vec<ClientFile> {
+pub fn files(settings: &Settings, environment: &HostEnvironment, deadline: Deadline) -> Vec<ClientFile> {
     if !settings.mcp.discover {
         return Vec::new();
     }
-    let projects = sources::projects(surroundings, repositories(settings), deadline, &mut Vec::new());
+    let projects = sources::projects(environment, repositories(settings), deadline, &mut Vec::new());
     let of_projects = projects.iter().flat_map(places::of_project);
     let file = |file: places::ListFile| ClientFile {
         source: file.client.name,
@@ -59,12 +59,12 @@ pub fn files(settings: &Settings, surroundings: &Surroundings, deadline: Deadlin
         present: file.path.exists() || (file.path.ends_with("*") && file.path.parent().is_some_and(Path::is_dir)),
         path: file.path,
     };
-    places::own(surroundings).into_iter().chain(of_projects).map(file).collect()
+    places::own(environment).into_iter().chain(of_projects).map(file).collect()
 }
 
 /// Whether a project's file is looked at wherever a pass is started, and not only in its own directory.
-pub fn is_found_from_anywhere(settings: &Settings, surroundings: &Surroundings, canonical: &Path) -> bool {
-    let elsewhere = Surroundings { cwd: None, ..surroundings.clone() };
+pub fn is_found_from_anywhere(settings: &Settings, environment: &HostEnvironment, canonical: &Path) -> bool {
+    let elsewhere = HostEnvironment { cwd: None, ..environment.clone() };
     let deadline = Deadline::after(settings.probe.deadline);
     let projects = sources::projects(&elsewhere, repositories(settings), deadline, &mut Vec::new());
     let of_projects = projects.iter().flat_map(places::of_project).map(|file| file.path);
@@ -110,13 +110,13 @@ const OWN: &str = "lab-probe";
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(6);
 
 /// Every MCP server to report on: by hand, by health script, discovered, and expected but found nowhere.
-pub fn plan(settings: &Settings, surroundings: &Surroundings, view: View, deadline: Deadline) -> Plan {
+pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, deadline: Deadline) -> Plan {
     let mcp = &settings.mcp;
     let mut plan = Plan::default();
     let (trusted, warning) = TrustStore::load(&settings.probe.state_dir);
     plan.warnings.extend(warning);
     let search = Search {
-        surroundings,
+        environment,
         discover: mcp.discover,
         config_files: &mcp.config_files,
         repositories: repositories(settings),

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::clients::{Base, CLIENTS, Client, Location, Plugins, Scope};
-use crate::plan::surroundings::{Platform, Surroundings};
+use crate::plan::host_environment::{HostEnvironment, Platform};
 use crate::plan::worktrees::layout::{self, Repository};
 
 /// A file that may hold a list of servers.
@@ -46,12 +46,12 @@ pub(super) struct Project {
 }
 
 /// The files of the user and the machine, each path once.
-pub(super) fn own(surroundings: &Surroundings) -> Vec<ListFile> {
+pub(super) fn own(environment: &HostEnvironment) -> Vec<ListFile> {
     let mut seen = BTreeSet::new();
     let mut files = Vec::new();
     for client in CLIENTS {
-        for file in client.files.iter().filter(|f| f.platform.is_none_or(|p| p == surroundings.platform)) {
-            if let Some(path) = locate(file.location, surroundings, None)
+        for file in client.files.iter().filter(|f| f.platform.is_none_or(|p| p == environment.platform)) {
+            if let Some(path) = locate(file.location, environment, None)
                 && seen.insert(path.clone())
             {
                 files.push(ListFile { client, scope: file.scope, path, project: None, plugin: None });
@@ -76,29 +76,29 @@ pub(super) fn of_project(project: &Project) -> impl Iterator<Item = ListFile> {
 }
 
 /// Where a file is; `None` for a project's without a project, and where there is no home.
-pub(super) fn locate(location: Location, surroundings: &Surroundings, project: Option<&Project>) -> Option<PathBuf> {
-    let (home, path) = (surroundings.home.as_deref(), location.path);
+pub(super) fn locate(location: Location, environment: &HostEnvironment, project: Option<&Project>) -> Option<PathBuf> {
+    let (home, path) = (environment.home.as_deref(), location.path);
     match location.base {
         Base::Project => Some(project?.directory.join(path)),
-        Base::Root => Some(surroundings.root.join(path)),
+        Base::Root => Some(environment.root.join(path)),
         Base::Home => Some(home?.join(path)),
         Base::Variable(variable, fallback) => {
-            Some(surroundings.path_var(variable).or_else(|| Some(home?.join(fallback)))?.join(path))
+            Some(environment.path_var(variable).or_else(|| Some(home?.join(fallback)))?.join(path))
         }
-        Base::FileVariable(variable) => surroundings.path_var(variable),
-        Base::DataHome => xdg(surroundings, "XDG_DATA_HOME", ".local/share", path),
-        Base::AppData if surroundings.platform == Platform::MacOs => {
+        Base::FileVariable(variable) => environment.path_var(variable),
+        Base::DataHome => xdg(environment, "XDG_DATA_HOME", ".local/share", path),
+        Base::AppData if environment.platform == Platform::MacOs => {
             Some(home?.join("Library/Application Support").join(path))
         }
-        Base::AppData | Base::ConfigHome => xdg(surroundings, "XDG_CONFIG_HOME", ".config", path),
+        Base::AppData | Base::ConfigHome => xdg(environment, "XDG_CONFIG_HOME", ".config", path),
     }
 }
 
 /// The directory that `variable` names, but the usual one in the home for a file that is only there: the variable may
 /// have been set for lab-probe alone, or only in login shells.
-fn xdg(surroundings: &Surroundings, variable: &str, usual: &str, below: &str) -> Option<PathBuf> {
-    let usual = surroundings.home.as_ref().map(|home| home.join(usual).join(below));
-    let moved = surroundings.path_var(variable).map(|directory| directory.join(below));
+fn xdg(environment: &HostEnvironment, variable: &str, usual: &str, below: &str) -> Option<PathBuf> {
+    let usual = environment.home.as_ref().map(|home| home.join(usual).join(below));
+    let moved = environment.path_var(variable).map(|directory| directory.join(below));
     match (moved, usual) {
         (Some(moved), Some(usual)) if !moved.exists() && usual.exists() => Some(usual),
         (Some(moved), _) => Some(moved),
@@ -116,8 +116,8 @@ pub(super) enum Root {
 }
 
 /// The working directory and the configured repositories.
-pub(super) fn roots(surroundings: &Surroundings, repositories: &[PathBuf]) -> Vec<Root> {
-    let cwd = surroundings.cwd.iter().cloned().map(Root::WorkingDirectory);
+pub(super) fn roots(environment: &HostEnvironment, repositories: &[PathBuf]) -> Vec<Root> {
+    let cwd = environment.cwd.iter().cloned().map(Root::WorkingDirectory);
     cwd.chain(repositories.iter().cloned().map(Root::Repository)).collect()
 }
 

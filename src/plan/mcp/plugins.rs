@@ -8,13 +8,13 @@ use super::clients::{Client, Layout, Plugins, Scope};
 use super::places::{self, ListFile, Plugin};
 use super::readers::{Table, find};
 use super::switches;
-use crate::plan::surroundings::Surroundings;
+use crate::plan::host_environment::HostEnvironment;
 
 /// More plugins than anybody has; a bound, because the directory may hold anything.
 const MAX_PLUGINS: usize = 1000;
 
 /// The lists of every plugin of a client.
-pub(super) fn lists(client: &'static Client, host: &Surroundings, warnings: &mut Vec<String>) -> Vec<ListFile> {
+pub(super) fn lists(client: &'static Client, host: &HostEnvironment, warnings: &mut Vec<String>) -> Vec<ListFile> {
     let mut files = Vec::new();
     for kind in client.plugins {
         let Some(directory) = places::locate(kind.directory, host, None) else { continue };
@@ -63,7 +63,12 @@ fn of_plugin(plugin: &Plugin, warnings: &mut Vec<String>) -> Vec<PathBuf> {
 type Installed = (PathBuf, Option<String>);
 
 /// Every directory is a plugin.
-fn each(directory: &Path, enablement: Option<&str>, host: &Surroundings, warnings: &mut Vec<String>) -> Vec<Installed> {
+fn each(
+    directory: &Path,
+    enablement: Option<&str>,
+    host: &HostEnvironment,
+    warnings: &mut Vec<String>,
+) -> Vec<Installed> {
     let rules = enablement.map(|name| read(&directory.join(name), warnings)).unwrap_or_default();
     let home = host.home.as_deref().map(|home| format!("{}/", home.display())).unwrap_or_default();
     let off = |directory: &Path| {

@@ -17,7 +17,7 @@ use super::variables::{self, Context, Field, Unresolved};
 use super::{readers, switches};
 use crate::model::mcp::{HttpServer, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
-use crate::plan::surroundings::Surroundings;
+use crate::plan::host_environment::HostEnvironment;
 use crate::redact::Secret;
 
 /// The most that is read of an environment file, or of a client's record of logins.
@@ -29,7 +29,7 @@ pub(super) struct Host<'a> {
     /// The client.
     pub(super) client: &'static Client,
     /// Environment and home.
-    pub(super) surroundings: &'a Surroundings,
+    pub(super) environment: &'a HostEnvironment,
     /// How long the client waits for any server to start, where the user has set that.
     pub(super) limit: Option<Duration>,
     /// Certificates trusted besides the system's.
@@ -40,20 +40,20 @@ pub(super) struct Host<'a> {
 
 impl<'a> Host<'a> {
     /// What the environment and the client's own settings say.
-    pub(super) fn new(client: &'static Client, surroundings: &'a Surroundings, ca_file: Option<&Path>) -> Self {
-        let settings = client.environment.and_then(|file| places::locate(file, surroundings, None));
+    pub(super) fn new(client: &'static Client, environment: &'a HostEnvironment, ca_file: Option<&Path>) -> Self {
+        let settings = client.environment.and_then(|file| places::locate(file, environment, None));
         let settings = settings.and_then(|path| switches::settings(&path).ok().flatten()).unwrap_or_default();
         let variable = |name: &str| {
             let own = readers::find(&settings, "env").and_then(|env| env.get(name)?.as_str());
-            own.or_else(|| surroundings.var(name)).map(str::to_owned)
+            own.or_else(|| environment.var(name)).map(str::to_owned)
         };
         let limit = client.limit_variable.and_then(variable).and_then(|text| text.trim().parse().ok());
         let extra_ca = || variable("NODE_EXTRA_CA_CERTS").filter(|_| client.is_node).map(PathBuf::from);
         let records = client.login.as_ref().and_then(|login| login.records);
-        let records = records.and_then(|(file, key)| Some((places::locate(file, surroundings, None)?, key)));
+        let records = records.and_then(|(file, key)| Some((places::locate(file, environment, None)?, key)));
         Host {
             client,
-            surroundings,
+            environment,
             limit: limit.and_then(|limit| readers::limit_of(limit, Unit::Milliseconds)),
             ca_file: ca_file.map(Path::to_owned).or_else(extra_ca).filter(|path| path.is_absolute()),
             logins: records.map(|(path, key)| logins(&path, key)).unwrap_or_default(),
@@ -171,10 +171,10 @@ impl Scene<'_> {
         let secret = |text: &Secret, field| self.expand(text.expose(), field).map(Secret::new);
         let mut env = self.env_file(written)?;
         for name in &written.inherit {
-            env.extend(self.host.surroundings.var(name).map(|value| (name.clone(), Secret::new(value))));
+            env.extend(self.host.environment.var(name).map(|value| (name.clone(), Secret::new(value))));
         }
         for name in &written.require {
-            let value = self.host.surroundings.var(name).ok_or_else(|| Unresolved::Unset(name.clone()))?;
+            let value = self.host.environment.var(name).ok_or_else(|| Unresolved::Unset(name.clone()))?;
             env.insert(name.clone(), Secret::new(value));
         }
         for (name, value) in &written.env {
@@ -239,7 +239,7 @@ impl Scene<'_> {
             }
         }
         for (name, prefix, variable) in &written.env_headers {
-            let value = self.host.surroundings.var(variable).ok_or_else(|| Unresolved::Unset(variable.clone()))?;
+            let value = self.host.environment.var(variable).ok_or_else(|| Unresolved::Unset(variable.clone()))?;
             headers.insert(name.clone(), Secret::new(format!("{prefix}{}", value.trim())));
         }
         let url = self.expand(written.url.expose(), Field::Url)?;
@@ -251,7 +251,7 @@ impl Scene<'_> {
 
     fn expand(&self, text: &str, field: Field) -> Result<String, Unresolved> {
         let context = Context {
-            surroundings: self.host.surroundings,
+            environment: self.host.environment,
             workspace: self.project.map(|project| project.directory.as_path()),
             directory: self.file.parent().unwrap_or(Path::new("/")),
             read_files: self.refusal.is_none(),
@@ -263,7 +263,7 @@ impl Scene<'_> {
     /// What relative paths are relative to: the project or plugin, else the home.
     fn base(&self) -> &Path {
         let plugin = self.plugin.map(|plugin| plugin.directory.as_path());
-        let home = self.host.surroundings.home.as_deref();
+        let home = self.host.environment.home.as_deref();
         self.project.map(|project| project.directory.as_path()).or(plugin).or(home).unwrap_or(Path::new("/"))
     }
 

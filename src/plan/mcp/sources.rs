@@ -1,7 +1,7 @@
 //! The clients' files, found and read: what each says, and whether what it names may be started.
 //!
 //! The user's own files are read where they lie. Everything else (files that the configuration names, projects) may
-//! lie on a mount that never answers, and is looked at with [`patience`].
+//! lie on a mount that never answers, and is looked at with [`timeout`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -21,8 +21,8 @@ use crate::clock::Deadline;
 use crate::fs::access::{self, Exposure};
 use crate::fs::explained;
 use crate::model::reason::{Failure, Reason};
-use crate::plan::patience;
-use crate::plan::surroundings::Surroundings;
+use crate::plan::host_environment::HostEnvironment;
+use crate::plan::timeout;
 use crate::trust::{self, Standing, TrustStore};
 
 /// The most that is read of a user's own file: `~/.claude.json` keeps histories and grows to several MiB.
@@ -76,16 +76,16 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
         own: BTreeSet::new(),
         trusted: search.trusted.clone(),
     };
-    for file in places::own(search.surroundings) {
+    for file in places::own(search.environment) {
         rules.read(file, &mut sources);
     }
     for client in CLIENTS.iter().filter(|_| search.discover) {
-        for file in plugins::lists(client, search.surroundings, &mut sources.warnings) {
+        for file in plugins::lists(client, search.environment, &mut sources.warnings) {
             rules.read(file, &mut sources);
         }
     }
     rules.own = sources.read.iter().map(|source| source.canonical.clone()).collect();
-    let projects = projects(search.surroundings, search.repositories, deadline, &mut sources.warnings);
+    let projects = projects(search.environment, search.repositories, deadline, &mut sources.warnings);
     rules.read_projects(projects, deadline, &mut sources);
     // Where the table of clients knows a named file, it has been read as that client's, and allowed there.
     let known: BTreeSet<&PathBuf> = sources.read.iter().map(|source| &source.canonical).collect();
@@ -100,7 +100,7 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
 /// The files of `config_files` by their canonical paths.
 fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>) -> BTreeMap<PathBuf, PathBuf> {
     let mut named = BTreeMap::new();
-    let found = patience::each(files.to_vec(), patience::LIMIT, deadline, |path| std::fs::canonicalize(path));
+    let found = timeout::each(files.to_vec(), timeout::LIMIT, deadline, |path| std::fs::canonicalize(path));
     for (path, canonical) in files.iter().zip(found) {
         match canonical {
             Some(Ok(canonical)) => drop(named.insert(canonical, path.clone())),
@@ -113,17 +113,17 @@ fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>
 
 /// The projects around the working directory and those of the configured repositories, each once.
 pub(super) fn projects(
-    surroundings: &Surroundings,
+    environment: &HostEnvironment,
     repositories: &[PathBuf],
     deadline: Deadline,
     warnings: &mut Vec<String>,
 ) -> Vec<Project> {
-    let mut roots = places::roots(surroundings, repositories);
+    let mut roots = places::roots(environment, repositories);
     // Where most timers are fired. It needs no thread that could be left behind.
-    roots.retain(|root| !root.is_plain_home(surroundings.home.as_deref()));
+    roots.retain(|root| !root.is_plain_home(environment.home.as_deref()));
     let paths: Vec<PathBuf> = roots.iter().map(|root| root.path().to_owned()).collect();
-    let home = surroundings.home.clone();
-    let found = patience::each(roots, patience::LIMIT, deadline, move |root| root.projects(home.as_deref()));
+    let home = environment.home.clone();
+    let found = timeout::each(roots, timeout::LIMIT, deadline, move |root| root.projects(home.as_deref()));
     let mut projects = Vec::new();
     for (path, found) in paths.iter().zip(found) {
         match found {
@@ -140,7 +140,7 @@ pub(super) fn projects(
 
 fn read_named(files: Vec<PathBuf>, deadline: Deadline) -> Sources {
     let mut all = Sources::default();
-    let read = patience::each(files.clone(), patience::LIMIT, deadline, |path| {
+    let read = timeout::each(files.clone(), timeout::LIMIT, deadline, |path| {
         let mut sources = Sources::default();
         sources.read.extend(named_source(path, &mut sources.warnings));
         sources
@@ -170,7 +170,7 @@ fn does_not_answer(path: &Path) -> String {
 impl Rules {
     fn read_projects(self, projects: Vec<Project>, deadline: Deadline, sources: &mut Sources) {
         let rules = Arc::new(self);
-        let read = patience::each(projects.clone(), patience::LIMIT, deadline, move |project| {
+        let read = timeout::each(projects.clone(), timeout::LIMIT, deadline, move |project| {
             let mut sources = Sources::default();
             for file in places::of_project(project) {
                 rules.read(file, &mut sources);

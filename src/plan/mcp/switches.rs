@@ -12,7 +12,7 @@ use super::places::{self, ListFile};
 use super::readers::{self, Table};
 use super::sources::{Source, syntax_of};
 use crate::fs::explained;
-use crate::plan::surroundings::Surroundings;
+use crate::plan::host_environment::HostEnvironment;
 use crate::redact::Secret;
 
 /// The most that is read of a settings file.
@@ -48,7 +48,7 @@ pub(super) fn beside(file: &ListFile) -> Result<Vec<List>, String> {
 /// As [`beside`].
 pub(super) fn everywhere(
     client: &'static Client,
-    host: &Surroundings,
+    host: &HostEnvironment,
     sources: &[Source],
 ) -> Result<Vec<List>, String> {
     let elsewhere =

@@ -6,7 +6,7 @@ use super::clients::{Client, Login};
 use super::dialects::*;
 use super::keys::{COMMON, Keys, Preference, Untyped};
 use super::variables::{LITERAL, UNKNOWN};
-use crate::plan::surroundings::Platform::{Linux, MacOs};
+use crate::plan::host_environment::Platform::{Linux, MacOs};
 
 /// What a row has that says nothing else.
 const CLIENT: Client = Client {

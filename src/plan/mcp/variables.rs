@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::dotenv::dotenv;
 use crate::model::reason::{Failure, Reason};
-use crate::plan::surroundings::Surroundings;
+use crate::plan::host_environment::HostEnvironment;
 
 /// How a client treats variables.
 #[derive(Debug, Clone, Copy)]
@@ -191,7 +191,7 @@ fn shown_name(name: &str) -> String {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
     /// Environment and home.
-    pub(super) surroundings: &'a Surroundings,
+    pub(super) environment: &'a HostEnvironment,
     /// The project the config belongs to, if it belongs to one.
     pub(super) workspace: Option<&'a Path>,
     /// The directory of the config file, which relative `{file:…}` references are relative to.
@@ -222,7 +222,7 @@ pub(super) fn expand(text: &str, field: Field, rule: Rule, context: Context<'_>)
         let written = &rest[..length];
         match reference {
             Reference::Text => out.push_str(written),
-            Reference::Variable { name, default } => match (context.surroundings.var(name), default) {
+            Reference::Variable { name, default } => match (context.environment.var(name), default) {
                 (Some(value), _) => out.push_str(value),
                 (None, Some(default)) => out.push_str(default),
                 (None, None) => return Err(Unresolved::Unset(name.to_owned())),
@@ -352,7 +352,7 @@ fn editor_value(
 ) -> Result<String, Unresolved> {
     let workspace = || context.workspace.ok_or_else(|| Unresolved::EditorOnly(what.to_owned()));
     match what.split_once(':').map_or(what, |(scheme, _)| scheme) {
-        "userHome" => match &context.surroundings.home {
+        "userHome" => match &context.environment.home {
             Some(home) => Ok(home.to_string_lossy().into_owned()),
             None => Err(Unresolved::Unset("HOME".into())),
         },
@@ -372,18 +372,18 @@ fn editor_value(
 
 /// A secret of Continue (core `LocalPlatformClient`): from the environment, else from its own environment file.
 fn secret(name: &str, context: Context<'_>) -> Result<String, Unresolved> {
-    let file = context.surroundings.home.as_ref().map(|home| home.join(".continue/.env"));
+    let file = context.environment.home.as_ref().map(|home| home.join(".continue/.env"));
     let of_file = |path: PathBuf| {
         let bytes = crate::fs::read_capped(&path, FILE_LIMIT).ok()?;
         Some(dotenv(&String::from_utf8_lossy(&bytes)).remove(name)?.expose().to_owned())
     };
-    let value = context.surroundings.var(name).map(str::to_owned);
+    let value = context.environment.var(name).map(str::to_owned);
     let value = value.or_else(|| file.filter(|_| context.read_files).and_then(of_file));
     value.ok_or_else(|| Unresolved::Unset(name.to_owned()))
 }
 
 fn file_contents(path: &str, context: Context<'_>) -> Result<String, Unresolved> {
-    let path = context.directory.join(context.surroundings.tilde(path));
+    let path = context.directory.join(context.environment.tilde(path));
     let unreadable = |why: String| Unresolved::File(path.display().to_string(), why);
     if !context.read_files {
         return Err(unreadable("the config is not trusted".into()));

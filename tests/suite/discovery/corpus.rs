@@ -379,7 +379,7 @@ fn what_the_current_directory_adds_changes_nothing_that_is_delivered() {
             targets.map(|target| format!("{} {}", target.name, shown(&plan, &target.name))).collect()
         };
         let here = delivered(&tree);
-        tree.surroundings.cwd = None;
+        tree.environment.cwd = None;
         assert_eq!(here, delivered(&tree), "{about}");
     }
 }
@@ -389,7 +389,7 @@ fn the_clients_own_start_limit_wins() {
     let seconds = |file: &str, text: &str, variable: Option<&str>| {
         let mut tree = Tree::new();
         tree.write(file, text);
-        tree.surroundings.env.extend(variable.map(|value| ("MCP_TIMEOUT".into(), value.into())));
+        tree.environment.env.extend(variable.map(|value| ("MCP_TIMEOUT".into(), value.into())));
         tree.plan().targets[0].schedule.timeout.as_secs_f64()
     };
     let json = |limit: &str| format!(r#"{{"mcpServers": {{"s": {{"command": "run", {limit}}}}}}}"#);
@@ -420,7 +420,7 @@ fn certificates_that_node_would_trust_are_trusted_for_clients_that_run_on_it() {
     let mut tree = Tree::new();
     tree.write("home/.claude.json", r#"{"mcpServers": {"a": {"type": "http", "url": "https://a/"}}}"#);
     tree.write("home/.codex/config.toml", "[mcp_servers.b]\nurl = 'https://b/'\n");
-    tree.surroundings.env.insert("NODE_EXTRA_CA_CERTS".into(), "/ca.pem".into());
+    tree.environment.env.insert("NODE_EXTRA_CA_CERTS".into(), "/ca.pem".into());
     let plan = tree.plan();
     for (name, expected) in [("a", Some("/ca.pem")), ("b", None)] {
         let Reach::Http(server) = super::reach(&plan, name) else { panic!("{name} is no URL") };

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use lab_probe::plan::host_environment::Platform;
 use lab_probe::plan::mcp;
-use lab_probe::plan::surroundings::Platform;
 
 use super::{Tree, patiently};
 
 /// Where each client's files are on one platform, with `~`, `PROJECT` and absolute paths as the document has them.
 fn files(platform: Platform) -> Vec<(&'static str, String)> {
     let mut tree = Tree::new().in_project();
-    tree.surroundings.platform = platform;
+    tree.environment.platform = platform;
     let project = tree.path("project");
     let shown = |path: &Path| {
         let below = |root: PathBuf, sign: &str| Some(format!("{sign}{}", path.strip_prefix(root).ok()?.display()));
@@ -19,7 +19,7 @@ fn files(platform: Platform) -> Vec<(&'static str, String)> {
             .or_else(|| below(tree.path("root"), "/"))
             .unwrap_or_else(|| panic!("{} is nowhere", path.display()))
     };
-    let files = mcp::files(&tree.settings, &tree.surroundings, patiently());
+    let files = mcp::files(&tree.settings, &tree.environment, patiently());
     files.into_iter().map(|file| (file.source, shown(&file.path))).collect()
 }
 

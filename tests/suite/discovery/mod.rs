@@ -15,7 +15,7 @@ use lab_probe::config::environment::Environment;
 use lab_probe::config::settings::Settings;
 use lab_probe::model::mcp::{HttpTransport, Reach};
 use lab_probe::model::target::Probe;
-use lab_probe::plan::surroundings::{Platform, Surroundings};
+use lab_probe::plan::host_environment::{HostEnvironment, Platform};
 use lab_probe::plan::{Plan, View};
 use lab_probe::redact::Secret;
 use lab_probe::trust::{self, TrustStore};
@@ -23,7 +23,7 @@ use lab_probe::trust::{self, TrustStore};
 /// A tree with a home, a project, a root and a state directory.
 struct Tree {
     directory: tempfile::TempDir,
-    surroundings: Surroundings,
+    environment: HostEnvironment,
     settings: Settings,
 }
 
@@ -34,18 +34,18 @@ impl Tree {
         for name in ["home", "project/.git", "root", "state"] {
             std::fs::create_dir_all(root.join(name)).expect("a directory");
         }
-        let surroundings = Surroundings {
+        let environment = HostEnvironment {
             home: Some(root.join("home")),
             cwd: None,
             root: root.join("root"),
             platform: Platform::Linux,
             env: [("SET", "value"), ("TOKEN", "t0ken")].map(|(name, value)| (name.into(), value.into())).into(),
         };
-        let environment = Environment::new(Some(&root.join("home")), &root, &[]);
-        let mut settings = lab_probe::config::load_in(None, &environment).expect("the defaults");
+        let known = Environment::new(Some(&root.join("home")), &root, &[]);
+        let mut settings = lab_probe::config::load_in(None, &known).expect("the defaults");
         settings.probe.state_dir = root.join("state");
         assert!(settings.worktree.discovered);
-        Tree { settings, surroundings, directory }
+        Tree { settings, environment, directory }
     }
 
     fn path(&self, relative: &str) -> PathBuf {
@@ -60,7 +60,7 @@ impl Tree {
     }
 
     fn in_project(mut self) -> Self {
-        self.surroundings.cwd = Some(self.path("project"));
+        self.environment.cwd = Some(self.path("project"));
         self
     }
 
@@ -69,7 +69,7 @@ impl Tree {
     }
 
     fn plan_from(&self, view: View) -> Plan {
-        lab_probe::plan::mcp::plan(&self.settings, &self.surroundings, view, patiently())
+        lab_probe::plan::mcp::plan(&self.settings, &self.environment, view, patiently())
     }
 }
 
@@ -127,7 +127,7 @@ fn on_macos_desktop_applications_keep_their_files_in_application_support() {
         ("home/Library/Application Support/Zed/settings.json", false),
     ] {
         let mut tree = Tree::new();
-        tree.surroundings.platform = Platform::MacOs;
+        tree.environment.platform = Platform::MacOs;
         tree.write(file, r#"{"mcpServers": {"a": {"command": "x"}}, "context_servers": {"a": {"command": "x"}}}"#);
         assert_eq!(tree.plan().targets.len() == 1, found, "{file}");
     }
@@ -137,7 +137,7 @@ fn on_macos_desktop_applications_keep_their_files_in_application_support() {
 fn files_that_no_client_uses_are_not_read() {
     for file in ["home/.vscode/mcp.json", "home/.config/Claude/settings.json", "home/.mcp.json", "home/mcp.json"] {
         let mut tree = Tree::new();
-        tree.surroundings.cwd = Some(tree.path("home"));
+        tree.environment.cwd = Some(tree.path("home"));
         tree.write(file, r#"{"mcpServers": {"a": {"command": "x"}}, "servers": {"a": {"command": "x"}}}"#);
         assert_eq!(names(&tree.plan()), Vec::<&str>::new(), "{file}");
     }
@@ -178,7 +178,7 @@ fn a_projects_servers_are_listed_and_not_started_until_the_file_is_allowed_as_it
 fn a_home_that_is_a_repository_makes_no_project_of_the_users_own_files() {
     let mut tree = Tree::new();
     std::fs::create_dir(tree.path("home/.git")).expect("a repository");
-    tree.surroundings.cwd = Some(tree.path("home"));
+    tree.environment.cwd = Some(tree.path("home"));
     tree.write("home/.cursor/mcp.json", r#"{"mcpServers": {"a": {"command": "run"}}}"#);
     let plan = tree.plan();
     assert_eq!(shown(&plan, "a"), "run []");
@@ -294,7 +294,7 @@ fn variables_move_the_places_of_the_clients_that_have_one() {
     ] {
         let mut tree = Tree::new();
         tree.write(file, text);
-        tree.surroundings.env.insert(variable.into(), tree.path(value).into());
+        tree.environment.env.insert(variable.into(), tree.path(value).into());
         assert_eq!(shown(&tree.plan(), "a"), "x []", "{variable}");
     }
 }
@@ -349,7 +349,7 @@ fn no_secret_of_a_client_config_stands_in_a_target_that_is_printed() {
 #[test]
 fn a_tree_without_a_home_or_a_working_directory_plans_nothing_and_says_nothing() {
     let mut tree = Tree::new();
-    tree.surroundings.home = None;
+    tree.environment.home = None;
     let plan = tree.plan();
     assert!(plan.targets.is_empty() && plan.warnings.is_empty(), "{plan:?}");
 }

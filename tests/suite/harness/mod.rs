@@ -88,7 +88,7 @@ impl Lab {
         command
     }
 
-    /// Any program, in the same surroundings.
+    /// Any program, in the same environment.
     pub(crate) fn program(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command

@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::plan::host_environment::Platform;
 use crate::plan::mcp::clients::{CLIENTS, Client, GENERIC};
-use crate::plan::surroundings::Platform;
 
-fn surroundings() -> Surroundings {
-    Surroundings {
+fn environment() -> HostEnvironment {
+    HostEnvironment {
         home: Some("/home/joe".into()),
         cwd: None,
         root: "/".into(),
@@ -19,19 +19,13 @@ fn client_of(name: &str) -> &'static Client {
 }
 
 fn expanded(text: &str, field: Field, client: &str) -> Result<String, Unresolved> {
-    let surroundings = surroundings();
+    let environment = environment();
     let workspace = Some(Path::new("/src/it"));
     expand(
         text,
         field,
         client_of(client).variables,
-        Context {
-            surroundings: &surroundings,
-            workspace,
-            directory: Path::new("/none"),
-            read_files: true,
-            plugin: None,
-        },
+        Context { environment: &environment, workspace, directory: Path::new("/none"), read_files: true, plugin: None },
     )
 }
 
@@ -121,9 +115,9 @@ fn a_file_stands_for_its_contents_unless_the_config_is_not_trusted() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(directory.path().join("token"), " t0ken\n").expect("written");
     std::fs::write(directory.path().join("binary"), b"\xff").expect("written");
-    let surroundings = surroundings();
+    let environment = environment();
     let context = Context {
-        surroundings: &surroundings,
+        environment: &environment,
         workspace: None,
         directory: directory.path(),
         read_files: true,

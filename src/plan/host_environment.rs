@@ -17,7 +17,7 @@ pub enum Platform {
 
 /// Everything discovery asks of the world besides the files themselves.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct HostEnvironment {
     /// The probed user's home: `HOME`, else the password database; `None` for a user without one.
     pub home: Option<PathBuf>,
     /// The working directory, if it still exists.
@@ -31,18 +31,18 @@ pub struct Surroundings {
 }
 
 /// The environment holds tokens, so it is only counted.
-impl fmt::Debug for Surroundings {
+impl fmt::Debug for HostEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Surroundings { home, cwd, root, platform, env } = self;
-        write!(f, "Surroundings({home:?}, {cwd:?}, {root:?}, {platform:?}, {} variables)", env.len())
+        let HostEnvironment { home, cwd, root, platform, env } = self;
+        write!(f, "HostEnvironment({home:?}, {cwd:?}, {root:?}, {platform:?}, {} variables)", env.len())
     }
 }
 
-impl Surroundings {
+impl HostEnvironment {
     /// What this process sees.
     pub fn of_process() -> Self {
         let env: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-        Surroundings {
+        HostEnvironment {
             home: std::env::home_dir().filter(|home| home.is_absolute()),
             cwd: std::env::current_dir().ok(),
             root: PathBuf::from("/"),
