@@ -189,6 +189,4 @@ where
 }
 
 #[cfg(test)]
-mod proof;
-#[cfg(test)]
 mod tests;

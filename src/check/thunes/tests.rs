@@ -1,5 +1,7 @@
 //! A journal read in pieces adds up to what it adds up to in one piece.
 
+mod proof;
+
 use std::fs::OpenOptions;
 use std::io::Write;
 

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use super::*;
+use super::super::*;
 use crate::model::thunes::{BreakerState, OrderCount};
 
 /// What is written to a journal.
@@ -187,7 +187,9 @@ impl World {
         if matches!(rotated, Rotated::Zip | Rotated::Removed | Rotated::Cleared) {
             self.held[journal].push(Held::Unreadable);
         }
-        let nameless = self.nameless[journal].take();
+        // A copy leaves the file what it is.
+        let kept = self.nameless[journal].filter(|_| rotated == Rotated::Copied);
+        let nameless = std::mem::replace(&mut self.nameless[journal], kept);
         if let (Rotated::Gzip | Rotated::Xz | Rotated::Zstd, Some(at)) = (rotated, nameless) {
             self.held[journal].insert(at, Held::Unreadable);
         }
