@@ -260,8 +260,7 @@ impl ChildIo {
         ];
         let mut fds: Vec<PollFd<'_>> =
             wanted.iter().filter_map(|(fd, flags)| Some(PollFd::from_borrowed_fd((*fd)?, *flags))).collect();
-        // A failing poll (EINTR, ENOMEM) is one that found nothing; the caller comes again.
-        let polled = poll(&mut fds, Some(&timespec(until.left())));
+        let polled = poll(&mut fds, Some(&timespec(until.left()))); // failing, it found nothing
         let mut found = fds.iter().map(|fd| polled.is_ok() && !fd.revents().is_empty());
         let [stdin, stdout, stderr, supervisor] = wanted.map(|(fd, _)| fd.is_some() && found.next() == Some(true));
         Ready { stdin, stdout, stderr, supervisor }
@@ -334,8 +333,7 @@ impl ChildIo {
             let grace = Deadline::after(TERM_GRACE).min(deadline).max(Deadline::after(HASTY_GRACE));
             if !self.drain_until_gone(grace) {
                 force = Force::Kill;
-                let limit = Deadline::after(super::KILL_LIMIT).min(deadline).max(Deadline::after(HASTY_GRACE));
-                survivors = self.child.kill(limit);
+                survivors = self.child.kill(deadline.sooner(super::KILL_LIMIT).max(Deadline::after(HASTY_GRACE)));
             }
         }
         Ended { exit: self.child.exit(), usage: self.child.usage(), force, survivors }
