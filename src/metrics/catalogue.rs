@@ -112,7 +112,7 @@ families! {
         "Time of the check the other values come from, in seconds since 1970."
         &[], "older than three times lab_mcp_server_ttl_seconds: the timer does not run, or the deadline is too short for all targets";
     LAB_MCP_SERVER_TTL_SECONDS = Gauge, "lab_mcp_server_ttl_seconds" ["server_name"] "seconds"
-        "How long the answer of the server is reused before the next check, in seconds (ttl for a good one, retry_after for a bad one); 0 means until the next pass."
+        "How long the answer of the server is reused at most before the next check, in seconds (ttl for a good one and for a failure that costs processor time, retry_after for another bad one); 0 means until the next pass."
         &[("0", "checked on every pass")],
         "compare with the age of the last check to tell a late one";
     LAB_MCP_SERVER_CHECKS_TOTAL = Counter, "lab_mcp_server_checks_total" ["server_name", "result"] "checks"
