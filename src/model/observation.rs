@@ -202,7 +202,11 @@ pub struct Attempts {
     pub same_failures: u32,
     /// The passes in a row in which it came to no verdict.
     pub not_reached: u32,
-    /// In the last of those it was cut off after so long; `None` if it was not begun.
+    /// How often in a row, those not counted in which it was not begun, the pass's deadline has cut it off.
+    pub cut_offs: u32,
+    /// When it was cut off last.
+    pub cut_off_at: Option<Timestamp>,
+    /// In the last pass it was cut off after so long; `None` if it was not begun.
     #[serde(with = "super::seconds::option")]
     pub cut_off_after: Option<std::time::Duration>,
 }

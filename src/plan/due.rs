@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::mcp::Reach;
-use crate::model::observation::{Facts, Remembered};
+use crate::model::observation::{Attempts, Facts, Remembered};
 use crate::model::target::{Probe, Schedule, Target};
 
 /// What is known about a target's turn.
@@ -31,6 +31,9 @@ pub enum Turn {
 
 /// An answer from the future by more than this means that the clock was set back: it is not believed.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
+
+/// A timer's ticks jitter: one that comes a moment early must not put a check off by a whole period.
+const JITTER: Duration = Duration::from_secs(2);
 
 /// Says for every target, in their order, whether it is due at `now`. `anchor` is when the state began.
 pub fn turns<'a>(
@@ -111,6 +114,11 @@ fn took(known: &Remembered) -> Option<Duration> {
 }
 
 fn turn(target: &Target, known: &Remembered, phase: Duration, anchor: Timestamp, now: Timestamp) -> Turn {
+    if let Some(expires) = cut_off_until(target, &known.attempts)
+        && expires > add(now, JITTER)
+    {
+        return Turn::At(expires);
+    }
     let Some(observation) = &known.observation else { return Turn::Now };
     if costs_nothing(target) || observation.checked_at > now + CLOCK_SLACK {
         return Turn::Now;
@@ -121,9 +129,16 @@ fn turn(target: &Target, known: &Remembered, phase: Duration, anchor: Timestamp,
     let expires =
         if on_grid { expiry(observation.checked_at, ttl, phase, anchor) } else { add(observation.checked_at, period) };
     let expires = observation.facts.day_ends(observation.checked_at).map_or(expires, |end| expires.min(end));
-    // A timer's ticks jitter: one that comes a moment early must not put the check off by a whole period.
-    let slack = (period / 10).min(Duration::from_secs(2));
+    let slack = (period / 10).min(JITTER);
     if period.is_zero() || add(now, slack) >= expires { Turn::Now } else { Turn::At(expires) }
+}
+
+/// One that is cut off goes first in the next pass; if that cuts it off, too, it is put off ever longer: a server that
+/// needs more than a pass would take a core from all others for ever. A person's pass hears it out.
+fn cut_off_until(target: &Target, attempts: &Attempts) -> Option<Timestamp> {
+    let again = attempts.cut_offs.checked_sub(1).filter(|again| *again > 0)?;
+    let at = attempts.cut_off_at?;
+    Some(add(at, retry_after(target, again)))
 }
 
 /// How long a bad answer is reused: twice as long each time the same failure has cost processor time again, up to the ttl.
@@ -185,7 +200,7 @@ impl Spread {
 mod tests {
     use super::*;
     use crate::model::mcp::{HttpServer, HttpTransport, McpFacts, McpMemory, McpTarget};
-    use crate::model::observation::{Attempts, Memory, Observation};
+    use crate::model::observation::{Memory, Observation};
     use crate::model::reason::{Failure, Reason};
     use crate::redact::Secret;
 
@@ -271,6 +286,17 @@ mod tests {
         let remembered = ["mcp/a", "mcp/b"].map(|id| (id.to_owned(), known.clone()));
         let turns = turns(&targets, &BTreeMap::from(remembered), at(0), at(1));
         assert_eq!(turns, [Turn::At(at(150)), Turn::At(at(300))], "they do not fall due together");
+    }
+
+    #[test]
+    fn what_is_cut_off_again_and_again_is_put_off_ever_longer() {
+        let cut_off = |cut_offs: u32, now: i64| {
+            let attempts = Attempts { cut_offs, cut_off_at: Some(at(0)), not_reached: cut_offs, ..Attempts::default() };
+            one(Remembered { attempts, observation: None, ..seen(0, true) }, now)
+        };
+        assert_eq!(cut_off(1, 1), Turn::Now, "first in the next pass");
+        assert_eq!([2, 3, 4, 99].map(|times| cut_off(times, 1)), [30, 60, 120, 300].map(|second| Turn::At(at(second))));
+        assert_eq!([cut_off(2, 29), cut_off(99, 300)], [Turn::Now; 2]);
     }
 
     #[test]

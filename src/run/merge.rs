@@ -57,9 +57,9 @@ pub fn settle(
             remember(&target, &id, checked, started_at, remembered);
             (Outcome::TimedOut, None)
         }
-        Fate::Ran(Ended::Finished(Err(NotReached { had }))) => not_reached(&target, &id, had, remembered),
-        Fate::Ran(Ended::CutOff(had)) => not_reached(&target, &id, Some(had), remembered),
-        Fate::Ran(Ended::NotStarted) => not_reached(&target, &id, None, remembered),
+        Fate::Ran(Ended::Finished(Err(NotReached { had }))) => not_reached(&target, &id, had, started_at, remembered),
+        Fate::Ran(Ended::CutOff(had)) => not_reached(&target, &id, Some(had), started_at, remembered),
+        Fate::Ran(Ended::NotStarted) => not_reached(&target, &id, None, started_at, remembered),
         Fate::Ran(Ended::Panicked(message)) => {
             (Outcome::Error, Some(format!("the check broke ({message}); this is a bug in lab-probe")))
         }
@@ -112,6 +112,7 @@ fn not_reached(
     target: &Target,
     id: &str,
     had: Option<Duration>,
+    at: Timestamp,
     remembered: &mut BTreeMap<String, Remembered>,
 ) -> (Outcome, Option<String>) {
     let known = remembered.entry(id.to_owned()).or_insert_with(|| Remembered {
@@ -120,8 +121,13 @@ fn not_reached(
         memory: Memory::new(target.kind()),
         attempts: Attempts::default(),
     });
-    known.attempts.not_reached = known.attempts.not_reached.saturating_add(1);
-    known.attempts.cut_off_after = had;
+    let attempts = &mut known.attempts;
+    attempts.not_reached = attempts.not_reached.saturating_add(1);
+    attempts.cut_off_after = had;
+    if had.is_some() {
+        attempts.cut_offs = attempts.cut_offs.saturating_add(1);
+        attempts.cut_off_at = Some(at);
+    }
     let why = had.map_or_else(|| "too little of it was left".to_owned(), cut_off_sentence);
     (Outcome::TimedOut, Some(format!("not reached in this pass: {why}")))
 }
@@ -213,7 +219,13 @@ mod tests {
             let entry = settle(target("f"), fate, now, &mut remembered);
             assert!(entry.observation.is_none());
             assert!(entry.trouble.is_some_and(|trouble| trouble.starts_with("not reached in this pass")));
-            let attempts = Attempts { not_reached: passes, cut_off_after: CUT_OFF.had, same_failures: 0 };
+            let attempts = Attempts {
+                not_reached: passes,
+                cut_offs: passes,
+                cut_off_at: Some(now),
+                cut_off_after: CUT_OFF.had,
+                same_failures: 0,
+            };
             assert_eq!(remembered["mcp/a"].attempts, attempts);
         }
     }

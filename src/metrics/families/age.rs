@@ -26,19 +26,11 @@ pub(super) fn add(target: &Target, observation: &Observation, samples: &Samples)
     let schedule = &target.schedule;
     // A bad answer is kept for another time than a good one; with the wrong one of the two, a server that is down and
     // rarely retried would look late.
-<<<<<<< HEAD
     let kept = match &target.probe {
+        _ if observation.facts.costly_failure().is_some() => schedule.ttl.max(schedule.retry_after),
         _ if !observation.facts.is_good() => schedule.retry_after,
         Probe::Worktree(worktree) => schedule.ttl.max(worktree.idle_ttl),
         _ => schedule.ttl,
-=======
-    let kept = if observation.facts.is_good() {
-        schedule.ttl
-    } else if observation.facts.costly_failure().is_some() {
-        schedule.ttl.max(schedule.retry_after)
-    } else {
-        schedule.retry_after
->>>>>>> 54d0be3 (Say how long a failure that costs is reused at most)
     };
     samples.add(checked, [&target.name], unix_seconds(observation.checked_at));
     samples.add(reused, [&target.name], kept.as_secs_f64());
