@@ -123,6 +123,13 @@ pub enum SpawnError {
     Ending,
 }
 
+impl SpawnError {
+    /// Whether the deadline came before the program was executed: a machine that is busy, or a file system that hangs.
+    pub fn is_out_of_time(&self) -> bool {
+        matches!(self, SpawnError::Refused { source, .. } if source.kind() == io::ErrorKind::TimedOut)
+    }
+}
+
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

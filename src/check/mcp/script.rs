@@ -47,6 +47,9 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
             verdict(&captured, &KnownSecrets::of_program(args, &script.env))
         }
         Err(SpawnError::Ending | SpawnError::NoSupervisor { .. }) => return Err(NotReached { had: None }),
+        Err(error) if error.is_out_of_time() && begun.elapsed() < context.timeout => {
+            return Err(NotReached { had: Some(begun.elapsed()) });
+        }
         Err(error) => Some(not_spawned(program, &error)),
     };
     facts.failure = failure;

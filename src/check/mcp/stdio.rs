@@ -37,6 +37,7 @@ pub(super) fn check(
         server,
         list_tools,
         deadline,
+        timeout: context.timeout,
         secrets: &secrets,
         facts: &mut facts,
         idle: Duration::ZERO,
@@ -83,6 +84,7 @@ struct Attempt<'a> {
     server: &'a StdioServer,
     list_tools: bool,
     deadline: Deadline,
+    timeout: Duration,
     secrets: &'a KnownSecrets,
     facts: &'a mut McpFacts,
     /// Idle time of the processes so far.
@@ -99,6 +101,9 @@ impl Attempt<'_> {
             Ok(io) => io,
             // Not the server's doing.
             Err(SpawnError::Ending | SpawnError::NoSupervisor { .. }) => return Err(Stopped::NotReached(None)),
+            Err(error) if error.is_out_of_time() && begun.elapsed() < self.timeout => {
+                return Err(Stopped::NotReached(Some(begun.elapsed())));
+            }
             Err(error) => return Err(Stopped::Failed(not_spawned(&self.server.command, &error))),
         };
         let mut session = StdioSession::new(io, begun, self.secrets);
