@@ -73,18 +73,19 @@ fn points(path: &Path) -> anyhow::Result<Vec<(Timestamp, f64)>> {
     Ok(points)
 }
 
-/// The point of a line; `None` where nothing was measured.
+/// The point of a line; `None` where nothing was measured. What the line holds is not quoted: somebody may have named the
+/// wrong file.
 fn point(line: &str) -> anyhow::Result<Option<(Timestamp, f64)>> {
     let (time, value) = line.split_once(',').unwrap_or((line, ""));
     let (time, value) = (time.trim(), value.split(',').next().unwrap_or_default().trim());
     if time.is_empty() && value.is_empty() {
         return Ok(None);
     }
-    let time = timestamp(time).with_context(|| format!("{time:?} is no time"))?;
+    let time = timestamp(time).context("the first column is no time")?;
     if value.is_empty() {
         return Ok(None);
     }
-    let value: f64 = value.parse().ok().with_context(|| format!("{value:?} is no number"))?;
+    let value: f64 = value.parse().ok().context("the second column is no number")?;
     Ok(value.is_finite().then_some((time, value)))
 }
 

@@ -49,6 +49,6 @@ fn a_line_that_is_no_point_is_named_and_nothing_is_printed() {
     let output = lab.run(["backtest", "--family", "cpu", "bad.csv"]);
     assert_eq!(output.code(), Some(2));
     let stderr = output.stderr();
-    assert!(stderr.contains("bad.csv:4") && stderr.contains("\"fast\" is no number"), "{stderr}");
+    assert!(stderr.contains("bad.csv:4") && stderr.contains("the second column is no number"), "{stderr}");
     assert_eq!(output.stdout(), "");
 }

@@ -57,6 +57,7 @@ fn given(command: &[&str]) -> Vec<Vec<&'static str>> {
         ["worktree", "set"] => vec![vec!["-C", "repository", "status=testing"]],
         ["trust"] => vec![vec!["repository/.mcp.json"], vec!["home/.gemini/settings.json"]],
         ["verify"] => vec![vec!["textfile"]],
+        ["backtest"] => vec![vec!["--family", "cpu", "lab-probe.toml"]],
         ["explain"] => vec![vec!["unauthorized"], vec!["lab_mcp_server_health"]],
         ["report"] => vec![vec!["--html", "page.html"], vec!["--html", "-"]],
         ["summary"] => vec![vec![], vec!["--send", "telegram"]],
