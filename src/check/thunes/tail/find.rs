@@ -28,6 +28,8 @@ pub(super) enum Current {
     CutShort(u64),
     /// It, or a copy of it, lies there.
     Moved(Sibling),
+    /// A plain copy of it lies there, and itself is gone: what was written to it after the copying is not known.
+    Copied(Sibling),
     /// It cannot be found, nor can what was written to it since the last look.
     Gone {
         /// It was truncated in place, and not removed.
@@ -105,7 +107,8 @@ impl<'a> Search<'a> {
             self.listed()?.iter().any(|sibling| sibling.facts.is(current))
         };
         if let Some(sibling) = self.by_content(current, truncated)? {
-            return Ok(Current::Moved(sibling));
+            let is_replaced = !truncated && sibling.form == Form::Plain;
+            return Ok(if is_replaced { Current::Copied(sibling) } else { Current::Moved(sibling) });
         }
         // Moved away and back, restored, or on a device that got another number: what was read is still there. A file of
         // one line repeated could just as well be the next one.

@@ -103,9 +103,12 @@ impl Plan<'_> {
                     steps.push(Step::Read(part, Found::Open(file)));
                 }
             }
-            Current::Moved(sibling) => {
-                let newer = self.search.fresh(|other| other.is_newer_than(&sibling))?;
-                steps.push(step_for(moved(current, &sibling), sibling));
+            Current::Moved(ref sibling) | Current::Copied(ref sibling) => {
+                let newer = self.search.fresh(|other| other.is_newer_than(sibling))?;
+                steps.push(step_for(moved(current, sibling), sibling.clone()));
+                if matches!(found, Current::Copied(_)) {
+                    steps.push(Step::Cleared);
+                }
                 steps.extend(newer.into_iter().map(from_start));
                 steps.extend(self.live_from_start());
             }

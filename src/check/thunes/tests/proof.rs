@@ -137,6 +137,10 @@ struct World {
     /// How much of it the last look saw, where the file was empty then and has not been rotated since: only its identity
     /// tells it, and packing takes that.
     nameless: [Option<usize>; 2],
+    /// How much of it was copied first since the last look: whatever takes the original away leaves what came after unknown.
+    copied: [Option<usize>; 2],
+    /// The file was there at the last look. One that comes and goes between two looks leaves no trace for anybody.
+    seen: [bool; 2],
     memory: ThunesMemory,
 }
 
@@ -151,6 +155,8 @@ impl World {
             held: Default::default(),
             torn: [false; 2],
             nameless: [None; 2],
+            copied: [None; 2],
+            seen: [false; 2],
             memory: ThunesMemory::default(),
         };
         NAMES.iter().for_each(|name| world.append(name, b""));
@@ -184,13 +190,22 @@ impl World {
 
     fn rotate(&mut self, journal: usize, rotated: Rotated) {
         let name = NAMES[journal];
+        // Nor does what is written after a rotation by copying, and cleared again.
+        let is_traceless = !self.seen[journal] || rotated == Rotated::Cleared && self.copied[journal].is_some();
+        if matches!(rotated, Rotated::Removed | Rotated::Cleared) && is_traceless {
+            self.look();
+        }
+        self.seen[journal] &= matches!(rotated, Rotated::Copied | Rotated::Cleared);
         if matches!(rotated, Rotated::Zip | Rotated::Removed | Rotated::Cleared) {
             self.held[journal].push(Held::Unreadable);
         }
         // A copy leaves the file what it is.
         let kept = self.nameless[journal].filter(|_| rotated == Rotated::Copied);
         let nameless = std::mem::replace(&mut self.nameless[journal], kept);
-        if let (Rotated::Gzip | Rotated::Xz | Rotated::Zstd, Some(at)) = (rotated, nameless) {
+        if rotated == Rotated::Copied {
+            self.copied[journal].get_or_insert(self.held[journal].len());
+        }
+        if let (Rotated::Gzip | Rotated::Xz | Rotated::Zstd, Some(at)) = (rotated, nameless.or(self.copied[journal])) {
             self.held[journal].insert(at, Held::Unreadable);
         }
         self.torn[journal] = false;
@@ -262,6 +277,8 @@ impl World {
         };
         let (journals, memory) = read_journals(&target, memory, self.now, Deadline::after(Duration::from_secs(60)));
         self.memory = memory;
+        self.seen = [true; 2];
+        self.copied = [None; 2];
         self.nameless = [0, 1].map(|journal| {
             let is_empty = std::fs::metadata(self.path(NAMES[journal])).is_ok_and(|file| file.len() == 0);
             is_empty.then_some(self.held[journal].len())
