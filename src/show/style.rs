@@ -57,11 +57,14 @@ impl Style {
     }
 }
 
-/// Columns of the terminal on standard output, then `COLUMNS`, then 80.
+/// The widest that text is set, on a terminal however wide: longer lines are hard to read.
+const WIDEST: usize = 140;
+
+/// Columns to fit into: the terminal's on standard output, then `COLUMNS`, then 80; 140 at most.
 fn terminal_width() -> usize {
     let asked = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
     let told = || std::env::var("COLUMNS").ok()?.parse().ok();
-    asked.filter(|&columns| columns > 0).or_else(told).unwrap_or(80).clamp(40, 400)
+    asked.filter(|&columns| columns > 0).or_else(told).unwrap_or(80).clamp(40, WIDEST)
 }
 
 /// `text` cut to `width` columns, with an ellipsis where something was cut.

@@ -20,6 +20,15 @@ const MAX_NAME: usize = 32;
 /// Lines that the evidence of one target may take.
 const EVIDENCE_LINES: usize = 3;
 
+/// Columns that the evidence of a target needs beside its name to be read with ease.
+const READABLE: usize = 40;
+
+/// Where the evidence begins that is under its name.
+const STACKED_INDENT: usize = 6;
+
+/// What a line with a thing to do begins with.
+const ARROW: &str = "→ ";
+
 /// Names in the line about what is found only from the current directory; the rest is a number.
 const MOST_ONLY_HERE: usize = 5;
 
@@ -86,38 +95,61 @@ fn section(out: &mut String, kind: Kind, entries: &[&Entry], now: Timestamp, sty
     let word_width = rows.iter().map(|row| row.word.width()).max().unwrap_or(0);
     let name_width = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).min(MAX_NAME);
     let when_width = rows.iter().map(|row| row.when.width()).max().unwrap_or(0);
+    // mark, word, name; then the summary and the time, all with two spaces between them
+    let margin = 2 + 1 + 1 + word_width + 2 + name_width + 2;
+    let room = style.width.map(|width| width.saturating_sub(margin + 2 + when_width).max(12));
+    let columns = Columns { word: word_width, name: name_width, margin, room };
     for row in &rows {
-        // mark, word, name, summary, when, with two spaces between them
-        let fixed = 2 + 1 + 1 + word_width + 2 + name_width + 2 + 2 + when_width;
-        let room = style.width.map_or(row.summary.width(), |width| width.saturating_sub(fixed).max(12));
-        let (mark, ink) = mark(row.severity);
-        let pieces = match row.severity {
-            Severity::Fine => vec![fit(&row.summary, room)],
-            // The evidence is what a person came for.
-            Severity::Trouble | Severity::Attention => evidence(&row.summary, style.width.map(|_| room)),
-        };
-        let line = format!(
-            "  {} {}  {}  {}  {}",
-            style.paint(ink, mark),
-            style.paint(ink, &pad(&row.word, word_width)),
-            pad(&fit(&row.name, name_width), name_width),
-            pad(pieces.first().map_or("", String::as_str), if style.width.is_some() { room } else { 0 }),
-            style.paint(Ink::Faint, &row.when)
-        );
-        out.push_str(line.trim_end());
-        out.push('\n');
-        let indent = 2 + 1 + 1 + word_width + 2 + name_width + 2;
-        for piece in pieces.iter().skip(1) {
-            out.push_str(&format!("{}{piece}\n", " ".repeat(indent)));
-        }
-        for hint in row.hint.iter().chain(&row.note) {
-            let indent = 2 + 1 + 1 + word_width + 2;
-            for piece in wrap(hint, style.width.map(|width| width.saturating_sub(indent + 2).max(20))) {
-                out.push_str(&format!("{}{}\n", " ".repeat(indent), style.paint(Ink::Faint, &piece)));
-            }
-        }
+        lay_out(out, row, &columns, style);
     }
     out.push('\n');
+}
+
+/// The columns of a section.
+struct Columns {
+    word: usize,
+    name: usize,
+    /// Where the summary begins.
+    margin: usize,
+    /// Columns of the summary; `None` where lines may be as long as they are.
+    room: Option<usize>,
+}
+
+/// A row's line, what is left of its evidence, and what to do about it, under the evidence.
+fn lay_out(out: &mut String, row: &Row, columns: &Columns, style: &Style) {
+    let (mark, ink) = mark(row.severity);
+    let start = format!(
+        "  {} {}  {}",
+        style.paint(ink, mark),
+        style.paint(ink, &pad(&row.word, columns.word)),
+        pad(&fit(&row.name, columns.name), columns.name),
+    );
+    let when = style.paint(Ink::Faint, &row.when);
+    // The evidence is what a person came for: where its column is too narrow to read, it gets lines of its own.
+    let stacked = row.severity != Severity::Fine && columns.room.is_some_and(|room| room < READABLE);
+    let indent = if stacked { STACKED_INDENT } else { columns.margin };
+    let beside = |indent: usize| style.width.map(|width| width.saturating_sub(indent).max(12));
+    let evidence_width = if stacked { beside(indent) } else { columns.room };
+    let mut pieces = match (row.severity, columns.room) {
+        (Severity::Fine, Some(room)) => vec![fit(&row.summary, room)],
+        (Severity::Fine, None) => vec![row.summary.clone()],
+        _ => evidence(&row.summary, evidence_width),
+    };
+    let line = if stacked {
+        format!("{start}  {when}")
+    } else {
+        format!("{start}  {}  {when}", pad(&pieces.remove(0), columns.room.unwrap_or(0)))
+    };
+    out.push_str(&format!("{}\n", line.trim_end()));
+    for piece in pieces {
+        out.push_str(&format!("{}{piece}\n", " ".repeat(indent)));
+    }
+    for hint in row.hint.iter().chain(&row.note) {
+        for (number, piece) in wrap(hint, beside(indent + ARROW.width())).iter().enumerate() {
+            let arrow = if number == 0 { ARROW } else { "  " };
+            out.push_str(&format!("{}{}\n", " ".repeat(indent), style.paint(Ink::Faint, &format!("{arrow}{piece}"))));
+        }
+    }
 }
 
 fn mark(severity: Severity) -> (&'static str, Ink) {
@@ -313,7 +345,7 @@ mod tests {
         let expected = "\
 MCP servers  1 down · 1 up
   ✗ down  rag-query   exited: exit code 1: \"no\\u{1b}[2J key\"  0.42 s
-          set it
+                      → set it
   ✓ up    filesystem  14 tools, stdio  cached 2m ago
 
 2 targets, 1 checked now, in 4.21 s
@@ -336,6 +368,35 @@ MCP servers  1 down · 1 up
                 );
             }
         }
+    }
+
+    #[test]
+    fn at_eighty_columns_evidence_takes_the_width_and_the_hint_stands_under_it() {
+        let mut snapshot = snapshot();
+        let sentence = "exit code 1 before it had answered initialize; stderr: “Error: DATABASE_URL is not set”";
+        let failure = Failure::new(Reason::Exited, sentence).with_hint("set DATABASE_URL where the client sets it");
+        let facts = McpFacts::failed(failure);
+        snapshot.entries = vec![entry("a-server-whose-name-is-long", Outcome::Fresh, facts.clone())];
+        let columns = |width| Style { color: false, width: Some(width) };
+        let expected = "\
+MCP servers  1 down
+  ✗ down  a-server-whose-name-is-long  0.42 s
+      exited: exit code 1 before it had answered initialize; stderr: “Error:
+      DATABASE_URL is not set”
+      → set DATABASE_URL where the client sets it
+
+";
+        assert!(table(&snapshot, &[], at(125), &columns(80)).starts_with(expected));
+
+        snapshot.entries = vec![entry("db", Outcome::Fresh, facts)];
+        let expected = "\
+MCP servers  1 down
+  ✗ down  db  exited: exit code 1 before it had answered initialize;      0.42 s
+              stderr: “Error: DATABASE_URL is not set”
+              → set DATABASE_URL where the client sets it
+
+";
+        assert!(table(&snapshot, &[], at(125), &columns(80)).starts_with(expected));
     }
 
     #[test]
