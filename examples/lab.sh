@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a small LAB to try lab-probe on: MCP servers that work and that don't, a repository with two worktrees, and one
-# environment of the trading system. Needs nothing but git and the lab-probe binary, whose own `lab-probe mcp` is the
-# MCP server that works.
+# environment of the trading system. Needs nothing but git, gzip and the lab-probe binary, whose own `lab-probe mcp` is
+# the MCP server that works.
 #
 # usage: examples/lab.sh DIRECTORY LAB_PROBE_BINARY
 set -euo pipefail
@@ -36,9 +36,17 @@ printf 'test_status="failing"\n' >"$lab/app-feature/.worktree"
 
 # What the trading system writes.
 now=$(date -u +%Y-%m-%dT%H:%M:%S)
-: >"$lab/thunes/data/positions.db" # created and not written yet: no positions
+# A SQLite database with one closed and one open position, gzipped: not everybody has sqlite3.
+base64 -d <<DATABASE | gzip -d >"$lab/thunes/data/positions.db"
+H4sIAAAAAAACAwsO9MksSVVIyy/KTSxRMGZgYmBkZHBQUGBgADIhGAYYgZgFjU8IMDHoJTPyghQz
+WjIA0fABjS6M7OLy8oxN4SWJSTmpBfnFmSWZ+XnFcAaTc5CrY4irQoijk4+rAlxYIzNFwdMvxNXd
+NUghIMjT1zEoUsHbNVJHobgyNyk/RyHENSJER6GwNDGvJLOkUgFoho+OQmpeSVFlfEFRZnIqikhJ
+Zm4qVEdqRWYJqgqQAJKCgrwcqExxSWJJaTFYWBMUN0yMZQyMq4HEKKATMGbiYpBmZzYGMkWdQpxD
+g11C7AOSfC99XPmH8c4EIwMjU11DA10DyxADSytDIysDU/8AV79gRogmZmN2SXRNN1bANVmEGJpY
+GVtYGRkx3tFBFjWzMjCyMjG0f3MGBM46+/gHu7oAAC/38o0ABAAA
+DATABASE
 cat >"$lab/thunes/logs/audit_trail.jsonl" <<JSONL
-{"timestamp": "$now", "event": "TRADE_APPROVED", "symbol": "BTCUSDT", "side": "BUY", "quote_qty": 10.0, "strategy_id": "demo", "daily_pnl": 0.0, "open_positions": 0}
+{"timestamp": "$now", "event": "TRADE_APPROVED", "symbol": "BTCUSDT", "side": "BUY", "quote_qty": 10.0, "strategy_id": "demo", "daily_pnl": 0.0, "open_positions": 1}
 {"timestamp": "$now", "event": "TRADE_REJECTED", "reason": "cool_down_active", "symbol": "BTCUSDT", "side": "BUY"}
 JSONL
 

@@ -74,7 +74,11 @@ fn send(settings: &Settings, day: &Day) -> anyhow::Result<Exit> {
         exit::refused("nothing is sent, because what was sent cannot be read in", &directory, error)
     })?;
     if sent.whole {
-        log::info(format!("the report of {} has been sent before", day.date));
+        let outcome = match sent.unknown.is_empty() {
+            true => "has been sent before",
+            false => "was handed over before, and it is not known whether all of it arrived; nothing is sent again",
+        };
+        log::info(format!("the report of {} {outcome}", day.date));
         return Ok(Exit::Done);
     }
     let remember = |sent: &Sent, what: &str| {

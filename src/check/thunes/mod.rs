@@ -3,6 +3,7 @@
 //! Every source is read on its own and none stops another. What they say is put together in [`sources`]: for each family
 //! the first available source, never two; what cannot be told exactly is left out.
 
+mod breakers;
 mod damage;
 mod dotenv;
 #[cfg(any(test, fuzzing))]

@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::kill_switch;
 use super::positions::{Failure, Positions};
 use super::reading::{Reading, Statement, newest};
 use super::scrape::Scraped;
 use super::tally::{add_decisions, add_orders};
+use super::{breakers, kill_switch};
 use crate::model::thunes::{
-    Breaker, BreakerState, Decision, DecisionCount, Doubt, Histogram, JournalFacts, JournalTotals, KillSwitch,
-    LogTotals, METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts, ThunesFacts, Unknown, WsState,
+    Decision, DecisionCount, Histogram, JournalFacts, JournalTotals, KillSwitch, LogTotals, METRICS_URL, OrderCount,
+    POSITIONS_DB, REJECTION_REASONS, SourceFacts, ThunesFacts, Unknown, WsState,
 };
 
 /// Everything that was read in one look.
@@ -170,27 +170,13 @@ impl Findings {
     }
 
     fn breakers(&self, facts: &mut ThunesFacts) {
-        let fails = self.journals.iter().any(Reading::fails) || self.logs.iter().any(Reading::fails);
-        let ready = self.journals.iter().any(Reading::is_ready) || self.logs.iter().any(Reading::is_ready);
-        if fails || !ready || self.is_endpoints("thunes_circuit_breaker_state") {
+        if self.is_endpoints("thunes_circuit_breaker_state") {
             return;
         }
-        let mut sources = Vec::new();
-        for journal in &self.journals {
-            sources.push(breaker_source(
-                journal,
-                &journal.totals.breakers,
-                journal.totals.breaker_doubt.as_ref(),
-                self.now,
-            ));
-        }
-        for log in &self.logs {
-            sources.push(breaker_source(log, &log.totals.breakers, log.totals.breaker_doubt.as_ref(), self.now));
-        }
-        let (states, used, problems) = breaker_states(&sources, self.now);
-        facts.problems.extend(problems);
-        from(facts, "thunes_circuit_breaker_state", used);
-        facts.breakers = Some(states);
+        let Some(found) = breakers::from_files(&self.journals, &self.logs, self.now) else { return };
+        facts.problems.extend(found.problems);
+        from(facts, "thunes_circuit_breaker_state", found.files);
+        facts.breakers = Some(found.states);
     }
 
     /// The journals with events that only an instrumented application writes.
@@ -342,58 +328,6 @@ fn available<'a, T>(readings: impl Iterator<Item = &'a Reading<T>>) -> Availabil
 
 fn names<'a, T>(readings: &[&'a Reading<T>]) -> Vec<&'a str> {
     readings.iter().map(|reading| reading.name.as_str()).collect()
-}
-
-/// What one file says of breakers.
-struct BreakerSource<'a> {
-    name: &'a str,
-    breakers: &'a BTreeMap<String, Breaker>,
-    /// Lines of it written before this could not be read, and may be about any breaker.
-    unread_before: Option<Timestamp>,
-}
-
-fn breaker_source<'a, T>(
-    reading: &'a Reading<T>,
-    breakers: &'a BTreeMap<String, Breaker>,
-    doubt: Option<&Doubt>,
-    now: Timestamp,
-) -> BreakerSource<'a> {
-    BreakerSource { name: &reading.name, breakers, unread_before: reading.doubt_before(doubt, now) }
-}
-
-/// The newest state of each breaker, the files it comes from, and a sentence for each that is not known.
-fn breaker_states<'a>(
-    sources: &[BreakerSource<'a>],
-    now: Timestamp,
-) -> (BTreeMap<String, BreakerState>, Vec<&'a str>, Vec<String>) {
-    let (mut states, mut used, mut problems) = (BTreeMap::new(), Vec::new(), Vec::new());
-    let names: BTreeSet<&String> = sources.iter().flat_map(|source| source.breakers.keys()).collect();
-    for name in names {
-        let statements = sources.iter().filter_map(|source| {
-            let Breaker { state, at } = source.breakers.get(name)?;
-            Some(Statement { value: *state, at: *at, source: source.name })
-        });
-        let found = newest(statements, now);
-        // What the same file says after its unread lines is newer than those.
-        let outdated = |newest: &Statement<'_, _>| {
-            let others = sources.iter().filter(|source| source.name != newest.source);
-            others.filter_map(|source| source.unread_before).any(|before| newest.at.is_none_or(|at| at <= before))
-        };
-        match found {
-            Some(Statement { value: None, source, .. }) => {
-                problems.push(format!("{source}: breaker {name} is in a state that nobody knows"));
-            }
-            Some(newest) if outdated(&newest) => {
-                problems.push(format!("breaker {name}: lines that could not be read may hold a newer state"));
-            }
-            Some(Statement { value: Some(state), source, .. }) => {
-                states.insert(name.clone(), state);
-                used.push(source);
-            }
-            None => problems.push(format!("breaker {name}: nothing tells which of its states is the newest")),
-        }
-    }
-    (states, used, problems)
 }
 
 /// Which symbols are connected, by the newest event of all files; none of which that cannot be told.

@@ -28,8 +28,8 @@ enum Duty {
 fn duty(refusal: &str, index: usize, sites: &[Site]) -> Duty {
     let site = &sites[index];
     let renamed = |of: &str| sites[..index].iter().any(|site| site.call == "rename" && site.is_at(of));
-    if refusal == "EINTR" || site.call == "mkdir" || site.is_at("O_DIRECTORY") {
-        // The directories are there; neighbours are looked at for warnings only.
+    if refusal == "EINTR" || site.call == "mkdir" || site.is_at("O_DIRECTORY") || site.is_at("LOCK_UN") {
+        // The directories are there; neighbours are looked at for warnings only; the lock ends with the process too.
         Duty::GoOn
     } else if site.is_at("fingerprint.key") {
         Duty::Warn("/state/fingerprint.key")
