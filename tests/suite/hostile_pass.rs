@@ -15,6 +15,11 @@ use crate::harness::player::{marked_processes, player};
 /// a pass was left behind.
 const MARK: &str = "PLAYER_MARK";
 
+/// As long as a pass that a person starts goes on at most.
+const DEADLINE: Duration = Duration::from_secs(90);
+/// So many passes a busy machine may need until every server was looked at.
+const PASSES: usize = 3;
+
 /// Usable servers, however odd.
 const UP: &[&str] = &[
     "modern",
@@ -141,16 +146,13 @@ fn peak_kib(pid: u32) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-#[test]
-fn every_server_gets_its_verdict_in_one_pass_that_stays_small_and_leaves_nothing() {
-    let mark = mark("all");
-    let acts = UP.iter().copied().chain(DOWN.iter().map(|(act, _)| *act));
-    let lab = lab(acts, &mark, "30s");
+/// One pass: what it found by name, once it has left no process behind and has stayed small.
+fn pass(lab: &Lab, mark: &str) -> BTreeMap<String, Value> {
     let out = std::fs::File::create(lab.path().join("out.json")).expect("a file");
     let begun = clock::instant();
     let mut probe = lab
-        .command(["--format", "json", "--deadline", "40s"])
-        .env(MARK, &mark)
+        .command(["--format", "json", "--deadline", &format!("{}s", DEADLINE.as_secs())])
+        .env(MARK, mark)
         .stdout(out)
         .stderr(Stdio::inherit())
         .spawn()
@@ -164,26 +166,48 @@ fn every_server_gets_its_verdict_in_one_pass_that_stays_small_and_leaves_nothing
         std::thread::sleep(Duration::from_millis(20));
     };
     let took = begun.elapsed();
-    assert_eq!(marked_processes(MARK, &mark), Vec::<String>::new());
+    assert_eq!(marked_processes(MARK, mark), Vec::<String>::new());
     assert!(status.success(), "{status}");
-    assert!(took < Duration::from_secs(41), "{took:?}");
+    assert!(took < DEADLINE + Duration::from_secs(1), "{took:?}");
     assert!(peak < 64 << 10, "peak resident set {peak} KiB");
-
     let snapshot: Value =
         serde_json::from_slice(&std::fs::read(lab.path().join("out.json")).expect("read")).expect("JSON");
-    let found: BTreeMap<&str, &Value> = snapshot["targets"]
-        .as_array()
-        .expect("targets")
-        .iter()
-        .map(|target| (target["name"].as_str().expect("a name"), target))
-        .collect();
-    for act in UP {
-        assert_eq!(found[act]["verdict"], "up", "{}", found[act]);
+    let targets = snapshot["targets"].as_array().expect("targets").iter();
+    targets.map(|target| (target["name"].as_str().expect("a name").to_owned(), target.clone())).collect()
+}
+
+/// Whether a pass looked at this one; a server that the machine had no time for has no verdict, and is said.
+fn reached(target: &Value) -> bool {
+    if target["verdict"] != "unknown" {
+        return true;
     }
-    for (act, reasons) in DOWN {
-        let reason = found[act]["facts"]["failure"]["reason"].as_str().unwrap_or("none");
-        assert!(reasons.contains(&reason), "{reason}: {}", found[act]);
+    let trouble = target["trouble"].as_str().unwrap_or_default();
+    assert!(trouble.starts_with("not reached in this pass"), "{target}");
+    false
+}
+
+/// Two cores may be too slow for ninety servers within one deadline: those left over come first in the next pass.
+#[test]
+fn every_server_gets_its_verdict_in_passes_that_stay_small_and_leave_nothing() {
+    let mark = mark("all");
+    let acts = UP.iter().copied().chain(DOWN.iter().map(|(act, _)| *act));
+    let lab = lab(acts, &mark, "20s");
+    let mut left = usize::MAX;
+    for _ in 0..PASSES {
+        let found = pass(&lab, &mark);
+        for act in UP.iter().filter(|act| reached(&found[**act])) {
+            assert_eq!(found[*act]["verdict"], "up", "{}", found[*act]);
+        }
+        for (act, reasons) in DOWN.iter().filter(|(act, _)| reached(&found[*act])) {
+            let reason = found[*act]["facts"]["failure"]["reason"].as_str().unwrap_or("none");
+            assert!(reasons.contains(&reason), "{reason}: {}", found[*act]);
+        }
+        left = found.values().filter(|target| !reached(target)).count();
+        if left == 0 {
+            return;
+        }
     }
+    panic!("{left} servers have no verdict after {PASSES} passes");
 }
 
 /// Acts that would all outlive a careless probe.

@@ -86,10 +86,18 @@ fn plain(table: &[Plain]) -> Vec<Player> {
     table.iter().map(|(name, reasons, handler)| Player::new(name, Fake::serve(*handler), reasons)).collect()
 }
 
-/// A modern server with another answer to `tools/list`.
+/// A modern server with another answer to `tools/list`: `list` is what it says besides what every modern one says.
 fn lists(seen: &Seen, stream: &mut dyn Duplex, list: impl FnOnce() -> Value) -> Then {
     match method(seen).as_str() {
-        "tools/list" => answer_json(stream, "200 OK", &result(seen, list())),
+        "tools/list" => {
+            let mut page = list();
+            for (key, value) in
+                [("resultType", "complete".into()), ("ttlMs", 0.into()), ("cacheScope", "public".into())]
+            {
+                page[key] = value;
+            }
+            answer_json(stream, "200 OK", &result(seen, page))
+        }
         _ => modern(seen, stream),
     }
 }
@@ -132,7 +140,8 @@ fn usable() -> Vec<Player> {
             answer_json(stream, "200 OK", &json!([noise, modern_result(seen)]))
         }),
         ("huge list", &[], |seen, stream| {
-            let big = || json!({ "name": "big", "description": "x".repeat(300_000), "inputSchema": {} });
+            let big =
+                || json!({ "name": "big", "description": "x".repeat(300_000), "inputSchema": { "type": "object" } });
             lists(seen, stream, || json!({ "tools": (0..20).map(|_| big()).collect::<Vec<_>>() }))
         }),
         ("pages without end", &[], |seen, stream| {

@@ -156,13 +156,14 @@ fn audit_events() -> String {
     let event = |name: &str, rest: &str| format!("{{\"timestamp\": \"{at}\", \"event\": \"{name}\", {rest}}}\n");
     let breakers = r#""circuit_breaker_status": {"BinanceAPI": {"state": "open", "fail_counter": 5, "fail_max": 5, "reset_timeout": 60}}"#;
     [
+        // First: after it, nobody could tell whether it was newer evidence of the kill switch than what stands before it.
+        "not JSON\n".to_owned(),
         event(
             "TRADE_APPROVED",
             r#""symbol": "BTCUSDT", "side": "BUY", "quote_qty": 50.0, "daily_pnl": -5.0, "open_positions": 1"#,
         ),
         event("TRADE_REJECTED", r#""symbol": "BTCUSDT", "side": "BUY", "reason": "duplicate_position""#),
         event("KILL_SWITCH_ACTIVATED", &format!("\"reason\": \"daily loss\", \"daily_pnl\": -20.0, {breakers}")),
-        "not JSON\n".to_owned(),
     ]
     .concat()
 }
