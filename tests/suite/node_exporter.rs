@@ -50,8 +50,13 @@ fn node_exporter_serves_what_a_pass_has_found() {
     assert!(series > 60, "{series} series");
     let health = served.iter().find(|f| f.name == "lab_mcp_server_health").expect("served");
     for name in names {
-        let own =
-            health.series.iter().find(|s| s.label("server_name") == Some(name)).unwrap_or_else(|| panic!("{name:?}"));
+        // Control characters are no part of a label value; they are shown as escapes.
+        let shown: String = name
+            .chars()
+            .map(|c| if c.is_control() { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() })
+            .collect();
+        let found = health.series.iter().find(|series| series.label("server_name") == Some(&shown));
+        let own = found.unwrap_or_else(|| panic!("{shown:?}"));
         assert_eq!((&own.value, own.label("host")), (&Value::Number(2.0), Some("the \"lab\"")), "{name:?}");
     }
     let second = node_exporter.get("/metrics");

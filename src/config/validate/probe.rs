@@ -75,6 +75,10 @@ fn chosen_state_dir(block: &Block<'_>) -> Option<PathBuf> {
 /// What is remembered decides verdicts: a directory that others may write is not used. What the operating system refuses
 /// to tell here is met again, and told, by whoever opens the directory.
 fn check_owner(block: &Block<'_>, directory: &Path) {
+    // What is no directory is said where it is opened: to make it private, as the hint here says, would mend nothing.
+    if !directory.is_dir() {
+        return;
+    }
     if let Ok(Some(exposure)) = access::directory_exposure(directory) {
         let message = format!("others could change what is remembered: {exposure}, or run lab-probe as its owner");
         block.complain_in("state_dir", block.place_of("state_dir"), message);
