@@ -4,6 +4,7 @@
 //! on a file for one bad entry: that entry becomes a server whose check says what is wrong with it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -47,13 +48,24 @@ pub(super) fn list(root: &Table, keys: &Keys) -> Result<Vec<(String, Value)>, St
             Ok(items.iter().filter_map(|item| Some((name_of(item)?.to_owned(), item.clone()))).collect())
         }
         Some((key, _)) => Err(format!("{key:?} is no table of servers")),
-        None if !looks_flat(root) => Ok(Vec::new()),
-        None if keys.flat => Ok(entries(root)),
-        None => Err(format!(
-            "its servers stand at the top of the file; the client reads only those under `{}`",
-            keys.container[0]
-        )),
+        None if keys.flat && looks_flat(root) => Ok(entries(root)),
+        None => match misplaced(root) {
+            None => Ok(Vec::new()),
+            Some(place) => {
+                Err(format!("its servers stand {place}; the client reads only those under `{}`", keys.container[0]))
+            }
+        },
     }
+}
+
+/// Where the servers of a file stand that has none under the client's own key: at the top, or under another client's key.
+fn misplaced(root: &Table) -> Option<String> {
+    if looks_flat(root) {
+        return Some("at the top of the file".to_owned());
+    }
+    let others = ["mcpServers", "servers", "mcp_servers", "context_servers", "mcp"];
+    let key = others.iter().find(|key| root.get(**key).and_then(Value::as_object).is_some_and(looks_flat))?;
+    Some(format!("under `{key}`"))
 }
 
 fn name_of(item: &Value) -> Option<&str> {
@@ -196,7 +208,8 @@ fn how(table: &Table, keys: &Keys) -> How {
     let kind = match kind {
         Ok(kind) => kind,
         Err(other) => {
-            return broken(Reason::ConnectFailed, &format!("{other:?} is no transport lab-probe knows"));
+            // Nothing is known of such a server: neither that it is down nor that the client could not use it.
+            return broken(Reason::NotConfigured, &format!("lab-probe cannot check servers over {other:?}"));
         }
     };
     let url = keys.url.iter().find_map(|(key, transport)| Some((find(table, key)?.as_str()?.to_owned(), *transport)));
@@ -315,6 +328,16 @@ fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind:
     }
     let headers = secret_map(first(table, keys.headers)).into_iter().collect();
     How::Http(Http { url: Secret::new(url), transport, headers, env_headers })
+}
+
+/// What to do about an entry that names no server anybody could reach, or one that only its client can.
+pub(super) fn hint(reason: Reason, detail: &str, file: &Path) -> String {
+    match reason {
+        Reason::NotConfigured if detail != DROPPED => {
+            "leave it: it raises no alert; or give it a health script in `health_dir`".to_owned()
+        }
+        _ => format!("correct the entry in {}", file.display()),
+    }
 }
 
 fn broken(reason: Reason, detail: &str) -> How {

@@ -131,7 +131,7 @@ impl Scene<'_> {
             How::Stdio(stdio) => self.stdio(stdio),
             How::Http(http) => self.http(&entry.name, http),
             How::Broken { reason, detail } => {
-                let hint = format!("correct the entry in {}", self.file.display());
+                let hint = readers::hint(*reason, detail, self.file);
                 let failure = Failure::new(*reason, detail.clone()).with_hint(hint);
                 (Err(failure), Identity(vec!["broken".into(), detail.clone()]))
             }

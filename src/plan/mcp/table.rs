@@ -72,6 +72,10 @@ clients! {
             keys: Keys { preference: Preference::Command, ..COMMON }, variables: EDITOR,
             plugins: CURSOR_PLUGINS,
         }
+    "lm-studio" "LM Studio"
+        "lmstudio.ai/docs/app/mcp; lmstudio-bug-tracker#1371"
+        [home(".lmstudio/mcp.json")]
+        {}
     "vscode" "VS Code"
         "code.visualstudio.com/docs/agents/reference/mcp-configuration; vscode#336232"
         [on(User, AppData, "Code/User/mcp.json"), project(".vscode/mcp.json")]

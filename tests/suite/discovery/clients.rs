@@ -52,6 +52,12 @@ pub(super) const ROWS: &[Row] = &[
         ],
     ),
     (
+        "lm-studio",
+        "home/.lmstudio/mcp.json",
+        r#"{"mcpServers": {"a": {"command": "run", "args": ["x"]}, "b": {"url": "http://h/mcp"}}}"#,
+        &[("a", "run x []"), ("b", "auto http://h/mcp []")],
+    ),
+    (
         "vscode",
         "home/.config/Code/User/mcp.json",
         r#"{

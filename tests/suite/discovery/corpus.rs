@@ -270,6 +270,28 @@ const CASES: &[Case] = &[
         said: &["reads nothing of this file because of \"b\""],
     },
     Case {
+        about: "a list under another client's key is no list of this one, and that is said",
+        files: &[
+            ("!project/.vscode/mcp.json", ANY),
+            ("home/.cursor/mcp.json", r#"{"servers": {"c": {"command": "run"}}}"#),
+            ("home/.gemini/settings.json", r#"{"mcp": {"allowed": ["s"]}, "mcpServers": {"s": {"command": "run"}}}"#),
+        ],
+        servers: &[("s", "run []")],
+        said: &[
+            "under `mcpServers`; the client reads only those under `servers`",
+            "under `servers`; the client reads only those under `mcpServers`",
+        ],
+    },
+    Case {
+        about: "a transport that only the client has says nothing of the server",
+        files: &[(
+            "home/.claude.json",
+            r#"{"mcpServers": {"s": {"type": "sdk", "name": "s"}, "w": {"type": "ws", "url": "wss://h/"}}}"#,
+        )],
+        servers: &[("s", "not_configured"), ("w", "not_configured")],
+        said: &["cannot check servers over \"sdk\""],
+    },
+    Case {
         about: "Roo Code refuses a URL without a type",
         files: &[("!project/.roo/mcp.json", r#"{"mcpServers": {"s": {"url": "http://h/"}}}"#)],
         servers: &[("s", "connect_failed")],

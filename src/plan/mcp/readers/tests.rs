@@ -52,7 +52,7 @@ fn an_entry_that_names_no_server_says_what_is_wrong_with_it() {
         (json!({"command": "x", "args": {"0": "y"}}), Reason::SpawnFailed),
         (json!({"command": ["x", ["y"]]}), Reason::SpawnFailed),
         (json!({"type": "http"}), Reason::ConnectFailed),
-        (json!({"type": "telepathy", "url": "http://h/"}), Reason::ConnectFailed),
+        (json!({"type": "telepathy", "url": "http://h/"}), Reason::NotConfigured),
         (json!({"settings": {}}), Reason::NotConfigured),
     ] {
         assert_eq!(broken_reason(value.clone()), Some(reason), "{value}");
