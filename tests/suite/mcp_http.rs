@@ -486,7 +486,7 @@ fn page(tools: &[Value], cursor: &str) -> Value {
 #[test]
 fn a_refusal_is_quoted_and_its_hint_says_what_to_do() {
     type Refusal = (&'static str, &'static [(&'static str, &'static str)], &'static str);
-    let refusals: [(Refusal, &str, &str); 9] = [
+    let refusals: [(Refusal, &str, &str); 10] = [
         (("503 Service Unavailable", &[], "starting"), "HTTP 503: “starting”", "not ready"),
         (("502 Bad Gateway", &[("Content-Type", "text/html")], "<html>"), "HTTP 502", "not ready"),
         (("429 Too Many Requests", &[("Retry-After", "120")], ""), "HTTP 429", "it asks to wait “120”"),
@@ -511,10 +511,12 @@ fn a_refusal_is_quoted_and_its_hint_says_what_to_do() {
             "after a redirect to the same address with a slash",
             "the same address with a slash",
         ),
-        (("302 Found", &[("Location", "/v2/mcp")], ""), "/v2/mcp", "redirects to into the config: http://127.0.0.1"),
+        (("302 Found", &[("Location", "/login")], ""), "/login", "if it is a page to log in, configure"),
+        (("307 Temporary Redirect", &[("Location", "/busy")], ""), "after a redirect to http://127.0.0.1", "not ready"),
     ];
     for ((status, headers, body), said, hint) in refusals {
         let server = Fake::serve(move |seen, stream| match (seen.method.as_str(), seen.target.as_str()) {
+            (_, "/busy") => answer(stream, "503 Service Unavailable", &[], b""),
             ("GET", _) => answer(stream, "405 Method Not Allowed", &[], b""),
             _ => answer(stream, status, headers, body.as_bytes()),
         });
@@ -522,6 +524,17 @@ fn a_refusal_is_quoted_and_its_hint_says_what_to_do() {
         assert!(failure.detail.contains(said), "{status}: {}", failure.detail);
         assert!(failure.hint().contains(hint), "{status}: {}", failure.hint());
     }
+}
+
+#[test]
+fn a_page_that_a_redirect_led_to_is_named() {
+    let server = Fake::serve(|seen, stream| match seen.target.as_str() {
+        "/login" => answer(stream, "200 OK", &[("Content-Type", "text/html")], b"<html>Sign in</html>"),
+        _ => answer(stream, "302 Found", &[("Location", "/login")], b""),
+    });
+    let failure = asking(&server.url("/mcp")).expect(Reason::ProtocolError).failure.expect("a failure");
+    assert!(failure.detail.contains("HTTP 200 to GET after a redirect to http://127.0.0.1"), "{}", failure.detail);
+    assert!(failure.detail.contains("/login with “text/html” instead"), "{}", failure.detail);
 }
 
 #[test]

@@ -75,7 +75,8 @@ impl<'a> Streamable<'a> {
             (_, "text/event-stream") => self.read_events(response, id, deadline),
             (_, "") => Err(unusable(format!("HTTP {status} without a content type instead of an MCP answer"))),
             (_, other) => {
-                Err(unusable(format!("HTTP {status} with {} instead of an MCP answer", quoted(other, QUOTED))))
+                let after = self.web.after_redirect(&response);
+                Err(unusable(format!("HTTP {status}{after} with {} instead of an MCP answer", quoted(other, QUOTED))))
             }
         }
     }

@@ -124,12 +124,12 @@ impl Web {
         let wait = response.header("retry-after").map(quote);
         let is_text = matches!(response.media_type().as_str(), "text/plain" | "");
         let body = response.body.read_what_comes(MOST_REFUSAL_BYTES, REFUSAL_TIME);
-        let mut detail = format!("HTTP {status}");
+        let mut detail = format!("HTTP {status}{}", self.after_redirect(&response));
         let mut hint = hint(status, wait.as_deref());
         if response.redirected {
             let target = self.redirect_target(&response.url);
-            detail.push_str(&format!(" to {} after a redirect to {target}", response.method.as_str()));
-            hint = Some(format!("put the address it redirects to into the config: {target}"));
+            // The status of what answered says more than the redirect, where it says anything.
+            hint = hint.or_else(|| Some(redirect_hint(&target)));
         }
         let said = said(&body, is_text);
         if let Some(said) = &said {
@@ -153,15 +153,37 @@ impl Web {
         }
     }
 
+    /// What came of the request where it was redirected, to be put behind the status.
+    pub(super) fn after_redirect(&self, response: &Response) -> String {
+        if !response.redirected {
+            return String::new();
+        }
+        format!(" to {} after a redirect to {}", response.method.as_str(), self.redirect_target(&response.url))
+    }
+
     /// Where a redirect has led, in words where only a slash differs.
     fn redirect_target(&self, target: &Url) -> String {
         let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
         if target.origin() == self.url.origin() && path(target) == path(&self.url) {
             let change = if target.path().ends_with('/') { "with a slash" } else { "without the slash" };
-            return format!("the same address {change} at its end");
+            return format!("{SAME_ADDRESS} {change} at its end");
         }
         self.secrets.redact(&redact::url(target.as_str()))
     }
+}
+
+/// How a redirect is told that only adds a slash or takes one away.
+const SAME_ADDRESS: &str = "the same address";
+
+/// What to do about a redirect that turned the request into another one. It may as well lead to a page for people.
+fn redirect_hint(target: &str) -> String {
+    if target.starts_with(SAME_ADDRESS) {
+        return format!("put the address it redirects to into the config: {target}");
+    }
+    format!(
+        "if {target} is where the server is now, put that into the config; if it is a page to log in, configure a header \
+         or token"
+    )
 }
 
 /// What to do about a server that refuses the name it is called by.
