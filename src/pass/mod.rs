@@ -6,6 +6,7 @@ pub mod deliver;
 mod dispatch;
 mod due;
 mod here;
+mod hung;
 pub mod last_known;
 mod load;
 mod lock;
@@ -103,12 +104,14 @@ pub fn perform(
         .map(|(target, turn)| {
             let known = state.targets.get(&target.id().to_string());
             let changed = || plan::worktrees::changed::since_last_look(target, known, &round.processes, started_at);
-            selection.takes(target) && (selection.fresh || *turn == Turn::Now || changed())
+            // What hangs is not asked either whether it has changed.
+            selection.takes(target)
+                && (selection.fresh || *turn == Turn::Now || hung::thread(known).is_some() || changed())
         })
         .collect();
     // Before anything is started: the probe's own are none of a client's.
     let mut running = check::mcp::left_behind::processes(&targets, &round.processes);
-    let (fates, survivors) = round.check_all(&targets, &is_due, show_progress)?;
+    let run::Results { fates, survivors, hung } = round.check_all(&targets, &is_due, show_progress)?;
     if !survivors.is_empty() {
         warnings.push(format!("could not be ended: {}", proc::list_survivors(&survivors)));
     }
@@ -118,6 +121,11 @@ pub fn perform(
         .zip(fates)
         .map(|(target, fate)| merge::settle(target, fate, started_at, &mut state.targets))
         .collect();
+    for (id, thread) in hung {
+        if let Some(known) = state.targets.get_mut(&id) {
+            known.attempts.hung_thread = Some(thread);
+        }
+    }
     for entry in entries.iter_mut().filter(|entry| entry.target.kind() == Kind::Mcp) {
         entry.processes = running.remove(&entry.target.name);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::dispatch;
+use super::{dispatch, hung};
 use crate::check::{self, Start};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
@@ -65,6 +65,17 @@ pub(super) struct Round<'a> {
     origins: BTreeMap<String, Arc<Permits>>,
 }
 
+/// What became of the checks.
+#[derive(Default)]
+pub(super) struct Results {
+    /// How each target fared, in order.
+    pub(super) fates: Vec<Fate>,
+    /// The processes that could not be ended.
+    pub(super) survivors: Vec<Survivor>,
+    /// The threads that may still wait for a file system, by target.
+    pub(super) hung: Vec<(String, (i32, u64))>,
+}
+
 impl<'a> Round<'a> {
     /// The frame of the checks of a pass that begins now and whose last check ends at `end`.
     pub(super) fn new(settings: &'a Settings, state: &'a State, started_at: Timestamp, end: Deadline) -> Self {
@@ -74,30 +85,38 @@ impl<'a> Round<'a> {
         Round { settings, state, started_at, end, beginning, permits, processes, origins: BTreeMap::new() }
     }
 
-    /// Runs the due checks and says how each target fared, in order, and which processes could not be ended.
+    /// Runs the due checks.
     pub(super) fn check_all(
         mut self,
         targets: &[Target],
         due: &[bool],
         show_progress: bool,
-    ) -> anyhow::Result<(Vec<Fate>, Vec<Survivor>)> {
+    ) -> anyhow::Result<Results> {
         let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
         let mut ran = Vec::new();
         let mut jobs = Vec::new();
+        let mut hung = Vec::new();
         for index in plan::due::in_order(targets, due, &self.state.targets, self.end.left()) {
-            let job = self.job(&targets[index]);
-            if is_free(&targets[index]) {
+            let target = &targets[index];
+            let id = target.id().to_string();
+            if let Some(thread) = hung::thread(self.state.targets.get(&id)) {
+                fates[index] = Fate::Hangs;
+                hung.push((id, thread));
+                continue;
+            }
+            let (job, thread) = hung::noting_its_thread(self.job(target));
+            if is_free(target) {
                 // Nothing to start and nothing to wait for: a thread would cost more than the look.
                 fates[index] = Fate::Ran(Ended::Finished((job.work)()));
             } else {
-                ran.push(index);
+                ran.push((index, thread));
                 jobs.push(job);
             }
         }
         if jobs.is_empty() {
-            return Ok((fates, Vec::new()));
+            return Ok(Results { fates, hung, ..Results::default() });
         }
-        let names = ran.iter().map(|&index| targets[index].name.clone()).collect();
+        let names = ran.iter().map(|&(index, _)| targets[index].name.clone()).collect();
         let mut line = if show_progress { ProgressLine::for_terminal(names) } else { None };
         let listen_until = Deadline::after(self.end.left() + LISTEN_ON);
         let ended = pool::run(jobs, listen_until, |progress| {
@@ -113,10 +132,13 @@ impl<'a> Round<'a> {
         // Whatever is still running belongs to a check that was cut off, or left its check behind.
         let survivors = proc::end_everything(Deadline::after(self.end.left() + END_LIMIT));
         proc::signals::give_way();
-        for (index, ended) in ran.into_iter().zip(ended) {
+        for ((index, thread), ended) in ran.into_iter().zip(ended) {
+            if let (Ended::CutOff(_), Some(thread)) = (&ended, thread.get()) {
+                hung.push((targets[index].id().to_string(), *thread));
+            }
             fates[index] = Fate::Ran(ended);
         }
-        Ok((fates, survivors))
+        Ok(Results { fates, survivors, hung })
     }
 
     /// The check of one target, with everything it needs moved into it.

@@ -52,6 +52,17 @@ impl Stat {
         Stat::parse(pid, &std::fs::read(proc.join(pid.to_string()).join("stat")).ok()?)
     }
 
+    /// The calling thread, which /proc shows as it does a process; `None` where /proc is not mounted.
+    pub fn of_this_thread() -> Option<Stat> {
+        let thread = std::fs::read_link(Path::new(PROC).join("thread-self")).ok()?;
+        Stat::read(Path::new(PROC), thread.file_name()?.to_str()?.parse().ok()?)
+    }
+
+    /// Whether the process or thread with this number that started then is still there.
+    pub fn is_there(pid: i32, start_ticks: u64) -> bool {
+        Stat::read(Path::new(PROC), pid).is_some_and(|now| now.start_ticks == start_ticks && !now.is_zombie())
+    }
+
     pub(super) fn parse(pid: i32, text: &[u8]) -> Option<Stat> {
         // The name in parentheses may itself hold parentheses and spaces: the last one closes it.
         let after = text.iter().rposition(|&b| b == b')')?;

@@ -28,6 +28,8 @@ pub struct Checked {
 pub enum Fate {
     /// Not due, or not asked for: what is remembered stands.
     Reused,
+    /// Not looked at: the look of an earlier pass has not come back.
+    Hangs,
     /// Its job ended so.
     Ran(Ended<Result<Checked, NotReached>>),
 }
@@ -44,18 +46,14 @@ pub fn settle(
     let id = target.id().to_string();
     let (outcome, trouble) = match fate {
         Fate::Reused => (Outcome::Cached, None),
+        Fate::Hangs => cut_off(&target, &id, (Duration::ZERO, HANGS), started_at, remembered),
         Fate::Ran(Ended::Finished(Ok(checked))) => {
             let outcome = if checked.cut_off { Outcome::TimedOut } else { Outcome::Fresh };
             remember(&target, &id, checked, started_at, remembered);
             (outcome, None)
         }
         Fate::Ran(Ended::CutOff(had)) if had >= target.schedule.timeout && keeps_its_deadline(&target) => {
-            let facts = Facts::cut_off(target.kind(), &cut_off_sentence(had));
-            let memory = remembered.remove(&id).map_or_else(|| Memory::new(target.kind()), |known| known.memory);
-            let memory = memory.counting(&facts);
-            let checked = Checked { facts, memory, duration: had, cut_off: true };
-            remember(&target, &id, checked, started_at, remembered);
-            (Outcome::TimedOut, None)
+            cut_off(&target, &id, (had, &cut_off_sentence(had)), started_at, remembered)
         }
         Fate::Ran(Ended::Finished(Err(NotReached { had }))) => not_reached(&target, &id, had, started_at, remembered),
         Fate::Ran(Ended::CutOff(had)) => not_reached(&target, &id, Some(had), started_at, remembered),
@@ -98,6 +96,25 @@ fn remember(
     let attempts = Attempts { same_failures, ..Attempts::default() };
     let fingerprint = target.fingerprint.clone();
     remembered.insert(id.to_owned(), Remembered { fingerprint, observation, memory, attempts });
+}
+
+/// What is said of a target that is not touched because an earlier look at it has not come back.
+const HANGS: &str =
+    "an earlier look has not come back, as where a file system hangs; it is looked at again once that one ends";
+
+/// Nothing is known of it now, and this sentence says why.
+fn cut_off(
+    target: &Target,
+    id: &str,
+    (had, sentence): (Duration, &str),
+    started_at: Timestamp,
+    remembered: &mut BTreeMap<String, Remembered>,
+) -> (Outcome, Option<String>) {
+    let facts = Facts::cut_off(target.kind(), sentence);
+    let memory = remembered.remove(id).map_or_else(|| Memory::new(target.kind()), |known| known.memory);
+    let memory = memory.counting(&facts);
+    remember(target, id, Checked { facts, memory, duration: had, cut_off: true }, started_at, remembered);
+    (Outcome::TimedOut, None)
 }
 
 /// How often in a row this costly failure has been seen by now.
@@ -225,6 +242,7 @@ mod tests {
                 cut_off_at: Some(now),
                 cut_off_after: CUT_OFF.had,
                 same_failures: 0,
+                hung_thread: None,
             };
             assert_eq!(remembered["mcp/a"].attempts, attempts);
         }
@@ -267,6 +285,17 @@ mod tests {
         };
         assert!(!cut_off_after(9));
         assert!(cut_off_after(10));
+    }
+
+    #[test]
+    fn what_is_not_touched_because_it_hangs_is_unknown_and_says_so() {
+        let mut remembered = BTreeMap::new();
+        let mut service = target("f");
+        service.probe =
+            Probe::Service(ServiceTarget { look: ServiceLook::Tcp("127.0.0.1:1".into()), units: Vec::new() });
+        let entry = settle(service, Fate::Hangs, Timestamp::UNIX_EPOCH, &mut remembered);
+        let facts = entry.observation.map(|observation| observation.facts);
+        assert_eq!((entry.outcome, facts), (Outcome::TimedOut, Some(Facts::cut_off(Kind::Service, HANGS))));
     }
 
     #[test]
