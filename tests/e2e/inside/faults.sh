@@ -3,8 +3,9 @@
 hanging_server() {
   configure hang
   check "a pass with a hanging server succeeds" pass
-  at_most "it ends by its deadline of 10 s" "$(series lab_probe_pass_duration_seconds)" 11
-  same "the server that hangs is down" "$(series 'lab_mcp_server_health{server_name="hang"}')" 0
+  at_most "it ends by its deadline of 12 s" "$(series lab_probe_pass_duration_seconds)" 13
+  same "the server that hangs for its timeout is down" "$(series 'lab_mcp_server_health{server_name="hang"}')" 0
+  same "of the one that the deadline cut off nothing is said" "$(series 'lab_mcp_server_health{server_name="hang-longer"}')" ""
   same "the others are up" "$(series 'lab_mcp_server_health{server_name="own"}') $(series 'lab_mcp_server_health{server_name="node"}')" "1 1"
   check "nothing of it is left" within 5 nothing_runs
 }

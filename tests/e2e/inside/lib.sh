@@ -73,8 +73,8 @@ pass() { systemctl start "$unit.service"; }
 # A pass is under way, and both processes of its server that hangs are up.
 hanging() { [ "$(pgrep -u "$user" -xc sleep)" -ge 2 ]; }
 
-# configure [hang | glutton WHAT | services]: the user's configuration; with a server that hangs until the pass's own
-# deadline; with lab-probe and a server that takes what it can get alone; with services.
+# configure [hang | glutton WHAT | services]: the user's configuration; with one server that hangs for all of its timeout
+# and one that hangs until the pass's own deadline; with lab-probe and a server that takes what it can get alone; with services.
 configure() {
   local file=$home/.config/lab-probe/config.toml
   cat >"$file.new" <<TOML
@@ -114,10 +114,14 @@ grouping = { instance = "e2e" }
 prometheus = "http://127.0.0.1:9090"
 TOML
   if [ "${1:-}" = hang ]; then
-    sed -i 's/^deadline = .*/deadline = "10s"/' "$file.new"
+    sed -i 's/^deadline = .*/deadline = "12s"/' "$file.new"
     cat >>"$file.new" <<TOML
 [[mcp.server]]
 name = "hang"
+command = "/opt/e2e/inside/hang"
+timeout = "4s"
+[[mcp.server]]
+name = "hang-longer"
 command = "/opt/e2e/inside/hang"
 TOML
   fi

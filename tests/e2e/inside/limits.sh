@@ -19,30 +19,31 @@ limits_at_work() {
 
   printf '[Service]\nMemoryMax=200M\nTasksMax=40\nCPUQuota=20%%\n' >"$drop_ins/small.conf"
   systemctl daemon-reload
-  glutton memory
+  glutton memory 0
   . "$results/measured"
   at_most "a server that takes 600 MB: the pass stays within MemoryMax=200M, in bytes" "$peak" 209715200
   check "the server was killed for it ($killed process)" test "$killed" -ge 1
-  glutton tasks
+  glutton tasks 0
   . "$results/measured"
   check "a server that forks without end is refused more than TasksMax=40 ($refused times)" test "${refused:-0}" -ge 1
-  glutton cpu
+  # With a fifth of a core it has not computed for the whole pass, so nobody knows whether it is slow.
+  glutton cpu ""
   . "$results/measured"
   check "a server that spins is held back by CPUQuota=20 % ($throttled times)" test "${throttled:-0}" -ge 1
-  at_most "… and gets no more than that, in CPU seconds of its 4 s" \
-    "$(series 'lab_mcp_server_cpu_seconds{server_name="glutton"}')" 1.6
+  # Of the pass's 8 s and what its end takes.
+  [ -z "$cpu" ] || at_most "… and gets no more than that, in nanoseconds of CPU" "$cpu" 2000000000
   rm "$drop_ins/measure.conf" "$drop_ins/small.conf"
   systemctl daemon-reload
   configure
 }
 
-# glutton WHAT: a pass with such a server, within the limits.
+# glutton WHAT HEALTH: a pass with such a server, within the limits, and the server's health after it; "" means no sample.
 glutton() {
   local before
   before=$(last_pass)
   configure glutton "$1"
   check "a pass with a server that takes $1 without end succeeds" pass
   check "… delivers" test "$(last_pass)" != "$before"
-  same "… and calls the server down" "$(series 'lab_mcp_server_health{server_name="glutton"}')" 0
+  same "… and the health of the server is ${2:-absent}" "$(series 'lab_mcp_server_health{server_name="glutton"}')" "$2"
   check "… of which nothing is left" within 5 nothing_runs
 }
