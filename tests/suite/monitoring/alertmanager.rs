@@ -211,6 +211,8 @@ fn a_person_is_told_once_what_matters_and_when_it_is_over() {
     let told = until(&stack, &trouble, "warnings and information arrive", || {
         let messages = stack.bot.messages();
         message_with(&messages, &["Position limit reached in testnet"])?;
+        // Nothing masks the kill switch.
+        message_with(&messages, &["Kill switch active in live"])?;
         message_with(&messages, &["BTCUSDT", "ETHUSDT"])?;
         Some(messages)
     });
@@ -218,7 +220,6 @@ fn a_person_is_told_once_what_matters_and_when_it_is_over() {
     assert!(streams.is_some(), "both streams are in one message: {told:?}");
     let silenced = "Circuit breaker BinanceAPI open";
     assert!(message_with(&told, &[silenced]).is_none(), "{silenced} is a part of what was told: {told:?}");
-    assert!(message_with(&told, &["Kill switch active in live"]).is_some(), "nothing masks the kill switch: {told:?}");
     let quiet = |part: &str| {
         let requests = stack.bot.requests();
         let found = requests.iter().find(|request| request["text"].as_str().is_some_and(|text| text.contains(part)));
