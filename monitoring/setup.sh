@@ -77,7 +77,7 @@ if [ -n "$chat" ] && [ -n "$token" ]; then
   rm -f "$out/alertmanager/.fill"
 else
   echo "setup: no Telegram chat: set TELEGRAM_CHAT_ID in .env and put the bot's token into $token_file;" \
-    "until then alerts are shown by Alertmanager and Grafana only" >&2
+    "until then alerts are shown by Prometheus and Alertmanager${GRAFANA_OWNER:+ and Grafana} only" >&2
   # Receivers without a way out, instead of ones that try a made-up token every few minutes.
   awk '/^    telegram_configs:/ { skip = 1; next } skip && /^      / { next } { skip = 0; print }' \
     "$here/alertmanager/alertmanager.yml" | sed "s|location: .*# <-|location: $zone|" >"$config.new"

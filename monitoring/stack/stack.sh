@@ -5,6 +5,8 @@
 #   stack.sh down    end what `up` started
 #   stack.sh status  one line for each process
 #
+# With STACK_OWNER=PID what `up` started ends when that process has ended, however it ended; tests use it.
+#
 # The configuration is the containers' own: ../setup.sh fills it in, and only addresses differ. Everything lies below
 # target/stack: config/ data/ log/ run/. Settings: ../.env, see .env.example; ports below.
 set -euo pipefail
@@ -32,8 +34,9 @@ need() {
   [ ${#missing[@]} -eq 0 ] || fail "not installed: ${missing[*]}; on Debian: apt-get install --no-install-recommends ${missing[*]}"
 }
 
-# A number may be another process's by now; number and start time together are ours.
-started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+# A number may be another process's by now; number and start time together are ours. A zombie has ended, whoever is to
+# reap it.
+started_at() { sed -n 's/.*) \([^ZX]\)/\1/p' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 running() { # NAME -> its pid
   local pid start
   { read -r pid start <"$dir/run/$1.pid"; } 2>/dev/null || return 1
@@ -67,7 +70,7 @@ launch() { # NAME PORT READY-PATH COMMAND…
   local tries
   for ((tries = 0; tries < 150; tries++)); do
     if answers "$port" "$ready"; then return; fi
-    kill -0 "$pid" 2>/dev/null || { tail -n 5 "$dir/log/$name.log" >&2; fail "$name ended at once; its log is $dir/log/$name.log"; }
+    running "$name" >/dev/null || { tail -n 5 "$dir/log/$name.log" >&2; fail "$name ended at once; its log is $dir/log/$name.log"; }
     sleep 0.2
   done
   fail "$name did not get ready in 30 seconds; its log is $dir/log/$name.log"
@@ -106,11 +109,16 @@ configure() {
 up() {
   need
   configure
+  if [ -n "${STACK_OWNER:-}" ]; then
+    echo "$STACK_OWNER $(started_at "$STACK_OWNER")" >"$dir/owner"
+    setsid "$0" watch >/dev/null 2>&1 </dev/null &
+  fi
   local textfile
   textfile=$(textfile_directory)
   keep_or_launch victoria-metrics "$victoria_port" /health victoria-metrics \
     -storageDataPath="$dir/data/victoria" -retentionPeriod=2y -httpListenAddr="$bind:$victoria_port"
-  keep_or_launch pushgateway "$pushgateway_port" /-/ready prometheus-pushgateway --web.listen-address="$bind:$pushgateway_port"
+  keep_or_launch pushgateway "$pushgateway_port" /-/ready prometheus-pushgateway --web.listen-address="$bind:$pushgateway_port" \
+    --persistence.file="$dir/data/pushgateway"
   keep_or_launch node-exporter "$node_port" / prometheus-node-exporter \
     --web.listen-address="$bind:$node_port" --collector.textfile.directory="$textfile"
   launch alertmanager "$alertmanager_port" /-/ready prometheus-alertmanager \
@@ -126,8 +134,18 @@ up() {
   say "long-term     http://$bind:$victoria_port/vmui"
 }
 
+# Until `down` removes the file or the owner has ended.
+watch() {
+  local pid start
+  while read -r pid start <"$dir/owner"; do
+    if [ "$(started_at "$pid")" != "$start" ]; then down; fi
+    sleep 1
+  done 2>/dev/null
+}
+
 down() {
   local name pid tries i
+  rm -f "$dir/owner"
   for ((i = ${#names[@]} - 1; i >= 0; i--)); do
     name=${names[i]}
     if pid=$(running "$name"); then
@@ -152,6 +170,6 @@ status() {
 }
 
 case ${1:-} in
-  up | down | status) "$1" ;;
+  up | down | status | watch) "$1" ;;
   *) fail "usage: stack.sh up|down|status" ;;
 esac

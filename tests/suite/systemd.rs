@@ -135,13 +135,19 @@ fn a_package_is_not_given_the_name_of_another_architecture() {
 fn systemd_finds_nothing_to_say_about_the_units() {
     let lab = Lab::new();
     let units = units(&lab);
-    let system = ["lab-probe@games.service", "lab-probe@games.timer", "lab-probe-summary@games.service"];
+    let system = [
+        "lab-probe@games.service",
+        "lab-probe@games.timer",
+        "lab-probe-summary@games.service",
+        "lab-probe-summary@games.timer",
+        "lab-probe-failure@games.service",
+    ];
     for name in system {
         // An instance of its own file: verify resolves templates only in its search path.
         let template = name.replace("games", "");
         std::fs::copy(units.join(template), units.join(name)).expect("copied");
     }
-    let verify = |user: bool, names: &[&str]| {
+    let verify = |user: bool, names: &[String]| {
         let mut command = Command::new("systemd-analyze");
         if user {
             command.arg("--user");
@@ -152,8 +158,8 @@ fn systemd_finds_nothing_to_say_about_the_units() {
         let ours: Vec<&str> = said.lines().filter(|line| line.contains("lab-probe")).collect();
         assert!(ours.is_empty(), "{}", ours.join("\n"));
     };
-    verify(false, &["./lab-probe@games.service", "./lab-probe@games.timer", "./lab-probe-summary@games.service"]);
-    verify(true, &["./lab-probe.service", "./lab-probe.timer"]);
+    verify(false, &system.map(|name| format!("./{name}")));
+    verify(true, &["lab-probe.service", "lab-probe.timer"].map(|name| format!("./{name}")));
 }
 
 #[test]

@@ -15,7 +15,7 @@ install_package() {
     "$(stat -c '%U:%G %a' "$textfiles")" "root:lab-probe 2775"
   check "the man page is found" test -n "$(man -w lab-probe 2>/dev/null || ls /usr/share/man/man1/lab-probe.1.gz)"
   same "systemd has nothing to say about the units" "$(systemd-analyze verify lab-probe@games.service \
-    lab-probe@games.timer lab-probe-summary@games.timer 2>&1 | grep lab-probe)" ""
+    lab-probe@games.timer lab-probe-summary@games.timer lab-probe-failure@games.service 2>&1 | grep lab-probe)" ""
 }
 
 upgrade() {

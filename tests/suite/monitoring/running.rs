@@ -77,6 +77,8 @@ impl Stack {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.directory.path())
             .env("STACK_DIR", self.path("stack"))
+            // A test run that is killed ends its daemons too.
+            .env("STACK_OWNER", std::process::id().to_string())
             .env("LAB_HOST", "lab")
             .env("LAB_TEXTFILE_DIR", self.path("textfile"))
             .env("TELEGRAM_CHAT_ID", CHAT)

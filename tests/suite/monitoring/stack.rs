@@ -36,6 +36,9 @@ fn the_stack_comes_up_scrapes_itself_and_goes_without_a_trace() {
     }
     let managers = json(&format!("{prometheus}/api/v1/alertmanagers")).expect("an answer");
     assert_eq!(managers["data"]["activeAlertmanagers"].as_array().map(Vec::len), Some(1));
+    let pushgateway = json(&format!("{}/api/v1/status", stack.url("PUSHGATEWAY_PORT"))).expect("an answer");
+    let persistence = &pushgateway["data"]["flags"]["persistence.file"];
+    assert_eq!(*persistence, stack.path("stack/data/pushgateway").display().to_string(), "outside of the stack");
     let flags = json(&format!("{prometheus}/api/v1/status/flags")).expect("an answer");
     assert_eq!(flags["data"]["storage.tsdb.retention.time"], "30d");
     let groups = json(&format!("{prometheus}/api/v1/rules")).expect("an answer");
@@ -102,6 +105,39 @@ fn a_pid_that_is_another_process_by_now_is_left_alone() {
     let _ = other.kill();
     let _ = other.wait();
     assert!(lives, "down ended a stranger: {said}");
+}
+
+#[test]
+fn a_process_that_ended_and_was_not_reaped_is_not_waited_for() {
+    let stack = Stack::shipped();
+    succeed(stack.script().arg("down"));
+    let mut ended = Command::new("true").spawn().expect("true starts");
+    let pid = ended.id();
+    let stat = eventually(Duration::from_secs(20), "it is a zombie", || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.contains(") Z ").then_some(stat)
+    });
+    let after_name = stat.rsplit(") ").next().expect("fields");
+    let started = after_name.split(' ').nth(19).expect("starttime, field 22 of proc(5)");
+    let file = stack.path("stack/run/prometheus.pid");
+    std::fs::write(&file, format!("{pid} {started}\n")).expect("a file");
+    let (_, status) = run(stack.script().arg("status"));
+    assert!(status.contains("prometheus does not run"), "{status}");
+    let said = succeed(stack.script().arg("down"));
+    let _ = ended.wait();
+    assert!(!said.contains("prometheus ended"), "{said}");
+}
+
+#[test]
+fn the_stack_ends_with_the_process_that_owns_it_however_that_ended() {
+    let stack = Stack::shipped();
+    let mut owner = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().expect("sleep starts");
+    succeed(stack.script().arg("up").env("STACK_OWNER", owner.id().to_string()));
+    let started = pids(&stack);
+    owner.kill().expect("SIGKILL");
+    let all_ended = || started.iter().all(|pid| !alive(*pid)).then_some(());
+    eventually(Duration::from_secs(60), "nothing of it runs", all_ended);
+    let _ = owner.wait();
 }
 
 #[test]
