@@ -6,12 +6,13 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # `make install` runs this binary to write the man page and the shell completions.
 BINARY := target/release/lab-probe
+MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # The parts of `make bench`. Each writes its rows to target/bench/NAME.json, benches/table.py joins them.
 BENCHES ?= benches/fleet.py benches/tick.py benches/hour.py benches/scale.py benches/worktrees.py benches/ingest.py benches/start.py
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build-deps build run check size test soak attack lint clean install uninstall deb e2e bench fuzz fuzz-minimize stack stack-down dashboards
+.PHONY: help deps build-deps build run check size test soak attack lint msrv docs mixin clean install uninstall deb dist e2e bench fuzz fuzz-minimize stack stack-down dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -53,6 +54,17 @@ lint: ## formatting, lints, and what the dependencies are (needs `make deps`)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	tests/lint/dependencies.sh
+	target/lint/bin/zizmor --offline --quiet --no-progress .github
+
+msrv: ## unit tests with the oldest Rust that Cargo.toml promises
+	rustup toolchain install $(MSRV) --profile minimal
+	$(CARGO) +$(MSRV) test --locked --lib --quiet
+
+docs: ## build the documentation as a site (mdBook), target/book/html
+	docs/build.sh
+
+mixin: ## rules and dashboards for a Prometheus of your own (SELECTOR=, INSTANCE_LABEL=, JOBS=; see docs/alerts.md), target/mixin
+	monitoring/mixin.py target/mixin $(if $(SELECTOR),--selector '$(SELECTOR)') $(if $(INSTANCE_LABEL),--instance-label $(INSTANCE_LABEL)) $(if $(JOBS),--jobs $(JOBS))
 
 install: ## install binary, units, man page and completions (PREFIX=/usr/local, DESTDIR=)
 	@[ -x $(BINARY) ] || { echo "build it first, as yourself: make build" >&2; exit 1; }

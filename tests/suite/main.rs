@@ -11,6 +11,7 @@ mod costs;
 mod deps;
 mod discovery;
 mod doctor;
+mod documents;
 mod example;
 mod exposition;
 mod harness;

@@ -7,6 +7,7 @@ mod dashboards;
 mod doctor;
 mod growth;
 mod lab;
+mod mixin;
 mod rule_files;
 mod rules;
 mod running;

@@ -6,7 +6,7 @@ use lab_probe::metrics::catalogue;
 use regex_lite::Regex;
 
 use super::rule_files::{alerts, cases, rules, test_files};
-use super::tools::{files, monitoring, run, succeed, text, tool};
+use super::tools::{files, monitoring, root, run, succeed, text, tool};
 
 /// The alerts the project promises: name, severity, `for`, and what the expression must hold literally.
 const PROMISED: &[(&str, &str, &str, &str)] = &[
@@ -117,6 +117,28 @@ fn every_alert_says_what_is_wrong_by_how_much_and_what_to_do() {
         assert!(sections.contains(&name.to_lowercase()), "monitoring/README.md has no section {name}");
         let severity = alert.labels.get("severity").map_or("", String::as_str);
         assert!(["critical", "warning", "info"].contains(&severity), "{name}: severity {severity:?}");
+    }
+}
+
+#[test]
+fn the_docs_list_every_alert_with_what_to_do() {
+    let (begin, end) = ("<!-- alerts -->\n", "<!-- /alerts -->");
+    let path = root().join("docs/alerts.md");
+    let page = text(&path);
+    let (before, rest) = page.split_once(begin).expect("the opening marker");
+    let (table, after) = rest.split_once(end).expect("the closing marker");
+    let label = Regex::new(r"\{\{ \$labels\.\w+ \}\}").expect("a pattern");
+    let mut made = String::from("| alert | severity | after | first step |\n|---|---|---|---|\n");
+    for (name, alert) in alerts() {
+        let (severity, after) = (&alert.labels["severity"], alert.hold.as_deref().unwrap_or("at once"));
+        let runbook = format!("../monitoring/README.md#{}", name.to_lowercase());
+        let action = label.replace_all(&alert.annotations["action"], "NAME");
+        made += &format!("| [{name}]({runbook}) | {severity} | {after} | {action} |\n");
+    }
+    if std::env::var_os("LAB_PROBE_BLESS").is_some() {
+        std::fs::write(&path, format!("{before}{begin}{made}{end}{after}")).expect("written");
+    } else {
+        assert_eq!(table, made, "run this test with LAB_PROBE_BLESS=1 to bring docs/alerts.md up to date");
     }
 }
 
