@@ -9,6 +9,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod doctor;
+pub mod dotenv;
 pub mod exit;
 pub mod exposition;
 pub mod fs;

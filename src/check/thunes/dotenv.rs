@@ -1,11 +1,9 @@
-//! The daily loss limit, from the config or from the application's `.env`; nothing else of that file is kept.
-//!
-//! The file is read as python-dotenv reads it, which the application uses: values may span lines in quotes, and a line of
-//! such a value is no setting whatever it says.
+//! The daily loss limit, from the config or from the application's `.env`, which it reads with python-dotenv; nothing else
+//! of that file is kept.
 
 use std::io;
-use std::path::Path;
 
+use crate::dotenv::{self, Line};
 use crate::fs::read_capped;
 use crate::model::thunes::ThunesTarget;
 
@@ -30,7 +28,7 @@ pub(super) fn max_daily_loss(target: &ThunesTarget, was_stated: &mut bool) -> Re
     let stated = match read_capped(&path, MAX_BYTES) {
         Ok(bytes) => stated(&bytes)?,
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(format!("cannot read {} for {KEY}: {e}; set max_daily_loss", shown(&path))),
+        Err(e) => return Err(format!("cannot read {} for {KEY}: {e}; set max_daily_loss", path.display())),
     };
     *was_stated |= stated.is_some();
     match stated {
@@ -38,10 +36,6 @@ pub(super) fn max_daily_loss(target: &ThunesTarget, was_stated: &mut bool) -> Re
         None if *was_stated => Err(format!(".env does not state {KEY} any more; restore it or set max_daily_loss")),
         None => Ok(DEFAULT_LIMIT),
     }
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 /// The limit that the file states. The value itself is never repeated: it comes from a file full of secrets.
@@ -69,98 +63,17 @@ enum Value {
 
 fn value(text: &str) -> Value {
     let mut found = Value::Absent;
-    let mut rest = text;
-    loop {
-        rest = rest.trim_start();
-        if rest.is_empty() {
-            return found;
-        }
-        match binding(rest) {
+    for line in dotenv::lines(text) {
+        match line {
             // A reference to a variable means that of the application's environment, which is not known.
-            Ok((KEY, Some(value), after)) => {
-                found = if value.contains("${") { Value::Unclear } else { Value::Text(value) };
-                rest = after;
-            }
-            Ok((KEY, None, after)) => (found, rest) = (Value::Unclear, after),
-            Ok((key, _, after)) => {
-                // python-dotenv takes a byte order mark for a part of the first key.
-                if key.trim_start_matches('\u{feff}') == KEY {
-                    found = Value::Unclear;
-                }
-                rest = after;
-            }
-            Err(at) => {
-                let after = &at[line_end(at)..];
-                if rest[..rest.len() - after.len()].contains(KEY) {
-                    found = Value::Unclear;
-                }
-                rest = after;
-            }
+            Line::Binding(KEY, Some(value)) if !value.contains("${") => found = Value::Text(value),
+            // python-dotenv takes a byte order mark for a part of the first key.
+            Line::Binding(key, _) if key.trim_start_matches('\u{feff}') == KEY => found = Value::Unclear,
+            Line::Unreadable(line) if line.contains(KEY) => found = Value::Unclear,
+            Line::Binding(..) | Line::Unreadable(_) => {}
         }
     }
-}
-
-fn line_end(text: &str) -> usize {
-    text.find(['\n', '\r']).unwrap_or(text.len())
-}
-
-/// One line, or more where the value has more: its key, its value, and what follows. A comment has the key ``.
-///
-/// # Errors
-/// From where on python-dotenv cannot parse it: it leaves the rest of that line out.
-fn binding(text: &str) -> Result<(&str, Option<String>, &str), &str> {
-    let mut rest = text;
-    if let Some(exported) = rest.strip_prefix("export").filter(|after| after.starts_with(is_blank)) {
-        rest = exported.trim_start_matches(is_blank);
-    }
-    let mut key = "";
-    if let Some(quoted) = rest.strip_prefix('\'') {
-        (key, rest) = quoted.split_once('\'').filter(|(key, _)| !key.is_empty()).ok_or(rest)?;
-    } else if !rest.starts_with('#') {
-        let end = rest.find(|c: char| c == '=' || c == '#' || c.is_whitespace()).unwrap_or(rest.len());
-        (key, rest) = rest.split_at(end);
-        if key.is_empty() {
-            return Err(rest);
-        }
-    }
-    rest = rest.trim_start_matches(is_blank);
-    let mut value = None;
-    if let Some(after) = rest.strip_prefix('=').filter(|_| !key.is_empty()) {
-        let after = after.trim_start_matches(is_blank);
-        let (text, after) = value_of(after).ok_or(after)?;
-        (value, rest) = (Some(text), after);
-    }
-    rest = rest.trim_start_matches(is_blank);
-    if rest.starts_with('#') {
-        rest = &rest[line_end(rest)..];
-    }
-    if rest.is_empty() || rest.starts_with(['\n', '\r']) { Ok((key, value, rest)) } else { Err(rest) }
-}
-
-fn value_of(text: &str) -> Option<(String, &str)> {
-    if let Some(quote @ ('\'' | '"')) = text.chars().next() {
-        return quoted(&text[1..], quote);
-    }
-    let (line, rest) = text.split_at(line_end(text));
-    // A comment begins with a blank and `#`.
-    let comment = line.match_indices('#').map(|(at, _)| at).find(|at| line[..*at].ends_with(char::is_whitespace));
-    Some((line[..comment.unwrap_or(line.len())].trim_end().to_owned(), rest))
-}
-
-/// The text up to the closing quote, which a backslash escapes. What other escapes mean is no number anyway.
-fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
-    let mut escaped = false;
-    let end = text.char_indices().find(|(_, c)| {
-        let is_end = *c == quote && !escaped;
-        escaped = *c == '\\' && !escaped;
-        is_end
-    });
-    let (end, _) = end?;
-    Some((text[..end].to_owned(), &text[end + 1..]))
-}
-
-fn is_blank(c: char) -> bool {
-    c.is_whitespace() && c != '\n' && c != '\r'
+    found
 }
 
 #[cfg(test)]

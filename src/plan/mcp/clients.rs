@@ -1,73 +1,175 @@
 //! What is known of a client: where its server lists lie, how they are written, and how variables in them are meant.
-//! The clients themselves are the rows of [`CLIENTS`].
-//!
-//! Programs that read different files are rows of their own, even where one vendor makes both. Whatever a row leaves
-//! open ("not verified") is said to the user in `lab-probe list`.
+//! The clients themselves are the rows of `clients.toml`.
 
 use std::path::Path;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
 
 use super::keys::Keys;
-pub(super) use super::table::{CLIENTS, GENERIC};
 use super::variables::Rule;
 use crate::plan::host_environment::Platform;
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    client: Vec<Client>,
+    generic: Client,
+}
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    toml::from_str(include_str!("clients.toml")).unwrap_or_else(|error| unreachable!("a test reads it: {error}"))
+});
+
+/// Every client, in the order in which equally ranked servers of one name are told apart.
+pub(super) fn all() -> &'static [Client] {
+    &TABLE.client
+}
+
+/// Stands for a file named in `config_files` that belongs to no client.
+pub(super) fn generic() -> &'static Client {
+    &TABLE.generic
+}
+
 /// A program that keeps a list of MCP servers.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Client {
     /// The word for `Origin::source` and for telling two servers of one name apart.
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// The name for people.
-    pub(super) title: &'static str,
-    /// Where its lists are, the winning one first where one overrides another.
-    pub(super) files: &'static [ClientFile],
-    /// How a list is written.
+    pub(super) title: String,
+    /// Where all this is written: documentation, or source and version.
+    pub(super) documented: String,
+    /// Put in place by the machine's administrator; overrides the client's other files.
+    #[serde(default)]
+    managed: Vec<Location>,
+    #[serde(default)]
+    user: Vec<Location>,
+    /// The administrator's defaults; anything overrides them.
+    #[serde(default)]
+    defaults: Vec<Location>,
+    /// Files of a project, which can come with a cloned repository.
+    #[serde(default)]
+    pub(super) project: Vec<String>,
+    #[serde(default)]
     pub(super) keys: Keys,
-    /// How variables in strings are meant.
+    #[serde(default)]
     pub(super) variables: Rule,
     /// Whether the client is known to accept comments and trailing commas in its JSON.
+    #[serde(default)]
     pub(super) comments: bool,
     /// Whether its files are merged key by key, so that an entry may be completed by another file.
+    #[serde(default)]
     pub(super) merges_keys: bool,
     /// Whether the user's file also has lists for single projects, under `projects` (Claude Code).
+    #[serde(default)]
     pub(super) has_local_lists: bool,
     /// Whether a file of the administrator leaves no other list in force (Claude Code).
+    #[serde(default)]
     pub(super) managed_is_exclusive: bool,
-    /// Lists of names, in these files or others, that switch servers off.
-    pub(super) switches: &'static [Switch],
-    /// Plugins or extensions that bring servers of their own.
-    pub(super) plugins: &'static [Plugins],
+    #[serde(default)]
+    pub(super) switches: Vec<Switch>,
+    #[serde(default)]
+    pub(super) plugins: Vec<Plugins>,
     /// The environment variable with the client's start limit for all servers, in milliseconds.
-    pub(super) limit_variable: Option<&'static str>,
+    pub(super) limit_variable: Option<String>,
     /// The settings file whose `env` holds variables for the client itself.
     pub(super) environment: Option<Location>,
-    /// Whether it runs on Node.js, which trusts the certificates in `NODE_EXTRA_CA_CERTS`.
-    pub(super) is_node: bool,
-    /// How the user logs in to a server, and where the client notes that it is logged in.
+    /// Whether it does not run on Node.js, which trusts the certificates in `NODE_EXTRA_CA_CERTS`.
+    #[serde(default)]
+    pub(super) is_native: bool,
     pub(super) login: Option<Login>,
-    /// Where all this is written: documentation, or source and version.
-    pub(super) documented: &'static str,
-    /// What users should know where a header has a variable in it.
-    pub(super) header_note: Option<&'static str>,
+    /// Whether the client is reported to leave variables in headers as they stand.
+    #[serde(default)]
+    pub(super) header_variables_doubted: bool,
 }
 
-/// A file, by what its path is relative to.
-#[derive(Debug, Clone, Copy)]
+impl Client {
+    /// The files that are in no project, the winning one first.
+    pub(super) fn files(&self) -> impl Iterator<Item = (Scope, &Location)> {
+        let managed = self.managed.iter().map(|file| (Scope::Managed, file));
+        let user = self.user.iter().map(|file| (Scope::User, file));
+        managed.chain(user).chain(self.defaults.iter().map(|file| (Scope::Defaults, file)))
+    }
+
+    /// How many components of `path`, from its end, are those of one of the client's files, if it ends with them.
+    pub(super) fn depth_in(&self, path: &Path) -> Option<usize> {
+        let own = self.files().filter_map(|(_, file)| depth_in(&file.path, path));
+        own.chain(self.project_depth(path)).max()
+    }
+
+    /// [`Self::depth_in`] for its files in a project.
+    pub(super) fn project_depth(&self, path: &Path) -> Option<usize> {
+        self.project.iter().filter_map(|file| depth_in(file, path)).max()
+    }
+}
+
+fn depth_in(file: &str, path: &Path) -> Option<usize> {
+    let (end, extra) = match file.strip_suffix("/*") {
+        Some(directory) => (directory, 1),
+        None => (file, 0),
+    };
+    let above = path.ancestors().nth(extra)?;
+    (!end.is_empty() && above.ends_with(end)).then(|| Path::new(end).components().count() + extra)
+}
+
+/// A file, by what its path is relative to. A last component `*` stands for every file of the directory.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "String")]
 pub(super) struct Location {
-    /// What `path` is relative to.
     pub(super) base: Base,
-    /// The path below the base. A last component `*` stands for every file of the directory.
-    pub(super) path: &'static str,
+    pub(super) path: String,
 }
 
-/// One file of a client.
-#[derive(Debug)]
-pub(super) struct ClientFile {
-    /// Whose list it is.
-    pub(super) scope: Scope,
-    /// The platform it is on; `None` means all.
-    pub(super) platform: Option<Platform>,
-    /// Where it is.
-    pub(super) location: Location,
+/// What a client's path is relative to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Base {
+    Home,
+    /// `$XDG_CONFIG_HOME`, else `~/.config`; on macOS, too, for the clients that use it there.
+    ConfigHome,
+    /// `$XDG_DATA_HOME`, else `~/.local/share`.
+    DataHome,
+    /// Where desktop applications keep their data: as [`Base::ConfigHome`] on Linux, `~/Library/Application Support` on
+    /// macOS.
+    AppData,
+    /// The directory an environment variable names, else one below the home.
+    Variable(String, String),
+    /// The file an environment variable names.
+    FileVariable(String),
+    /// The root of the file system.
+    Root,
+    /// Each project directory.
+    Project,
+}
+
+impl From<String> for Location {
+    fn from(written: String) -> Self {
+        if let Some((variable, rest)) = written.strip_prefix("${").and_then(|inner| inner.split_once('}')) {
+            let base = match variable.split_once(":-~") {
+                Some((name, usual)) => Base::Variable(name.into(), usual.trim_start_matches('/').into()),
+                None => Base::FileVariable(variable.into()),
+            };
+            return Location { base, path: rest.trim_start_matches('/').into() };
+        }
+        let (first, rest) = written.split_once('/').unwrap_or(("", &written));
+        let base = match first {
+            "~" => Base::Home,
+            "CONFIG" => Base::ConfigHome,
+            "DATA" => Base::DataHome,
+            "APPLICATION" => Base::AppData,
+            "PROJECT" => Base::Project,
+            _ => Base::Root,
+        };
+        Location { base, path: rest.into() }
+    }
+}
+
+impl Location {
+    /// Whether it is a place of this platform: the administrator's files are elsewhere on each.
+    pub(super) fn is_on(&self, platform: Platform) -> bool {
+        self.base != Base::Root || self.path.starts_with("Library/") == (platform == Platform::MacOs)
+    }
 }
 
 /// Whose list a file is. The order is the order in which two servers of one name are told apart: the first keeps the
@@ -78,15 +180,10 @@ pub(super) enum Scope {
     Config,
     /// The user's own for one project, kept in the user's home.
     Local,
-    /// A file of a project, which can come with a cloned repository.
     Project,
-    /// Put in place by the machine's administrator; overrides the client's other files.
     Managed,
-    /// The user's.
     User,
-    /// The administrator's defaults; anything overrides them.
     Defaults,
-    /// Brought by a plugin or extension that the user has installed.
     Plugin,
 }
 
@@ -109,50 +206,29 @@ impl Scope {
     }
 }
 
-/// What a client's path is relative to.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Base {
-    /// The user's home.
-    Home,
-    /// `$XDG_CONFIG_HOME`, else `~/.config`; on macOS, too, for the clients that use it there.
-    ConfigHome,
-    /// `$XDG_DATA_HOME`, else `~/.local/share`.
-    DataHome,
-    /// Where desktop applications keep their data: as [`Base::ConfigHome`] on Linux, `~/Library/Application Support` on
-    /// macOS.
-    AppData,
-    /// The directory an environment variable names, else one below the home.
-    Variable(&'static str, &'static str),
-    /// The file an environment variable names.
-    FileVariable(&'static str),
-    /// The root of the file system.
-    Root,
-    /// Each project directory.
-    Project,
-}
-
 /// A list that switches servers off.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Switch {
     /// The file; `None` is each of the client's own lists. One in a project holds for the servers of that project.
     pub(super) file: Option<Location>,
     /// Where the list is in the file, table by table; empty is the whole file.
-    pub(super) key: &'static str,
-    /// What it means to be in it.
+    pub(super) key: String,
     pub(super) effect: Effect,
-    /// How names are compared.
+    #[serde(default)]
     pub(super) names: Names,
 }
 
 /// What it means to be in a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Effect {
     /// What is listed is off.
     Denied,
     /// What is not listed is off, if there is a list. Of several lists the first counts.
     Allowed,
     /// As before, but several lists are one, unless this key of the administrator's file says that only that one counts.
-    AllowedByAny(&'static str),
+    AllowedByAny(String),
     /// A table by name; those with `"enabled": false` are off.
     Table,
     /// Denies servers of project files only.
@@ -160,81 +236,76 @@ pub(super) enum Effect {
 }
 
 /// How the names of servers are compared with those in a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Names {
-    /// As they stand.
+    #[default]
     Exact,
     /// Without case and outer white space.
     AnyCase,
-    /// `*` and `?` stand for other signs.
+    /// `*` and `?` stand for other characters.
     Glob,
 }
 
 /// Where a client keeps plugins or extensions.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Plugins {
-    /// The directory.
     pub(super) directory: Location,
-    /// How the installed ones are found below it.
     pub(super) layout: Layout,
     /// The files of one that can have a list, the first that is there counts.
-    pub(super) lists: &'static [&'static str],
+    pub(super) lists: Vec<String>,
     /// A manifest whose `mcpServers` is a list, or names the file that has it.
-    pub(super) manifest: Option<&'static str>,
+    pub(super) manifest: Option<String>,
     /// Names in `${…}` that stand for the plugin's directory.
-    pub(super) variables: &'static [&'static str],
+    #[serde(default)]
+    pub(super) variables: Vec<String>,
 }
 
-/// How installed plugins are found.
-#[derive(Debug)]
+/// How installed plugins are found below their directory.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Layout {
-    /// Each directory is one. The file of this name beside them switches single ones off by directory rules.
-    Each(Option<&'static str>),
+    /// Each directory is one. The file `enablement` beside them switches single ones off by directory rules.
+    Each { enablement: Option<String> },
     /// `MARKETPLACE/NAME/VERSION`, or where `registry` says. `enabled` is the file and the key of a table by
     /// `NAME@MARKETPLACE`.
-    Cache { registry: Option<&'static str>, enabled: Location, key: &'static str },
+    Cache { registry: Option<String>, enabled: Location, key: String },
 }
 
 /// How a user logs in to a server whose client does OAuth itself.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Login {
     /// What to type; `NAME` is the server's name.
-    pub(super) command: &'static str,
+    pub(super) command: String,
     /// The file with one record for each server that the client is logged in to, and the key of the records.
-    pub(super) records: Option<(Location, &'static str)>,
+    pub(super) records: Option<(Location, String)>,
 }
 
 /// The client that keeps its list in a file with this path, by the path's end: `…/.cursor/mcp.json` is Cursor's
 /// wherever it lies. Names that could be anybody's (`config.toml`) do not count.
 pub(super) fn by_path(path: &Path) -> Option<&'static Client> {
-    let telling = |file: &&ClientFile| {
-        let name = file.location.path;
-        (name.contains('/') || name.starts_with('.') || matches!(file.location.base, Base::Project))
-            && !matches!(file.location.base, Base::Variable(..) | Base::FileVariable(_))
+    let is_telling = |file: &Location| {
+        let name = file.path.as_str();
+        (name.contains('/') || name.starts_with('.')) && !matches!(file.base, Base::Variable(..))
             || name == ".claude.json"
     };
-    CLIENTS.iter().find(|client| client.files.iter().filter(telling).any(|file| file.location.depth_in(path).is_some()))
+    all().iter().find(|client| {
+        client.project_depth(path).is_some()
+            || client.files().any(|(_, file)| is_telling(file) && depth_in(&file.path, path).is_some())
+    })
 }
 
 /// The client whose list has this key at the top of a file with this extension.
 pub(super) fn by_container(extension: &str, has: impl Fn(&str) -> bool) -> Option<&'static Client> {
-    if extension == "json" && GENERIC.keys.container.iter().any(|key| has(key)) {
-        return Some(&GENERIC);
-    }
-    let has_extension = |client: &&Client| client.files.iter().any(|file| file.location.path.ends_with(extension));
-    CLIENTS.iter().filter(has_extension).find(|client| client.keys.container.iter().any(|key| has(key)))
-}
-
-impl Location {
-    /// How many components of `path`, from its end, are this location's, if it ends with them.
-    pub(super) fn depth_in(&self, path: &Path) -> Option<usize> {
-        let (end, extra) = match self.path.strip_suffix("/*") {
-            Some(directory) => (directory, 1),
-            None => (self.path, 0),
-        };
-        let above = path.ancestors().nth(extra)?;
-        (!end.is_empty() && above.ends_with(end)).then(|| Path::new(end).components().count() + extra)
-    }
+    let has_list = |client: &&Client| client.keys.container.iter().any(|key| has(key));
+    let has_extension = |client: &&Client| {
+        let own = client.files().map(|(_, file)| &file.path);
+        own.chain(&client.project).any(|path| path.ends_with(extension))
+    };
+    let generic = Some(generic()).filter(|_| extension == "json");
+    generic.into_iter().chain(all().iter().filter(has_extension)).find(has_list)
 }
 
 #[cfg(test)]
@@ -243,14 +314,37 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_every_client_says_where_it_is_written() {
-        let mut names: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+        let mut names: Vec<&str> = all().iter().map(|client| client.name.as_str()).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), CLIENTS.len());
-        for client in CLIENTS {
+        assert_eq!(names.len(), all().len());
+        for client in all() {
             assert!(!client.documented.is_empty() && !client.keys.container.is_empty(), "{}", client.name);
-            assert!(client.files.iter().all(|f| !f.location.path.starts_with('/')), "{}", client.name);
+            let in_project = |path: &String| !path.starts_with(['/', '~', '$']) && !path.starts_with("PROJECT");
+            assert!(client.project.iter().all(in_project), "{}", client.name);
+            let is_placed = |file: &Location| file.base != Base::Project && !file.path.starts_with(['/', '~', '$']);
+            assert!(client.files().all(|(_, file)| is_placed(file)), "{}", client.name);
         }
+    }
+
+    #[test]
+    fn a_place_is_written_by_what_it_is_relative_to() {
+        let variable = |name: &str, usual: &str| Base::Variable(name.into(), usual.into());
+        for (written, base, path) in [
+            ("~/.cursor/mcp.json", Base::Home, ".cursor/mcp.json"),
+            ("/etc/a/b.json", Base::Root, "etc/a/b.json"),
+            ("CONFIG/zed/settings.json", Base::ConfigHome, "zed/settings.json"),
+            ("PROJECT/.a/b", Base::Project, ".a/b"),
+            ("${X:-~}/.claude.json", variable("X", ""), ".claude.json"),
+            ("${X:-~/.codex}/config.toml", variable("X", ".codex"), "config.toml"),
+            ("${OPENCODE_CONFIG}", Base::FileVariable("OPENCODE_CONFIG".into()), ""),
+        ] {
+            let Location { base: found, path: rest } = Location::from(written.to_owned());
+            assert_eq!((found, rest.as_str()), (base, path), "{written}");
+        }
+        let [linux, mac] = ["/etc/a", "/Library/a"].map(|path| Location::from(path.to_owned()));
+        assert!(linux.is_on(Platform::Linux) && !linux.is_on(Platform::MacOs));
+        assert!(mac.is_on(Platform::MacOs) && !mac.is_on(Platform::Linux));
     }
 
     #[test]
@@ -267,11 +361,12 @@ mod tests {
             ("/a/config.toml", None),
             ("/a/mcp.json", None),
         ] {
-            assert_eq!(by_path(Path::new(path)).map(|client| client.name), name, "{path}");
+            assert_eq!(by_path(Path::new(path)).map(|client| client.name.as_str()), name, "{path}");
         }
-        assert_eq!(by_container("json", |key| key == "mcpServers").map(|c| c.name), Some("file"));
-        assert_eq!(by_container("json", |key| key == "context_servers").map(|c| c.name), Some("zed"));
-        assert_eq!(by_container("toml", |key| key == "mcp_servers").map(|c| c.name), Some("codex"));
-        assert_eq!(by_container("yaml", |key| key == "extensions").map(|c| c.name), Some("goose"));
+        let name = |extension, list: &str| by_container(extension, |key| key == list).map(|c| c.name.as_str());
+        assert_eq!(name("json", "mcpServers"), Some("file"));
+        assert_eq!(name("json", "context_servers"), Some("zed"));
+        assert_eq!(name("toml", "mcp_servers"), Some("codex"));
+        assert_eq!(name("yaml", "extensions"), Some("goose"));
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<Str
     for source in sources {
         let before = found.candidates.len();
         let client = source.file.client;
-        let (host, everywhere) = hosts.entry(client.name).or_insert_with(|| {
+        let (host, everywhere) = hosts.entry(client.name.as_str()).or_insert_with(|| {
             let lists = switches::everywhere(client, search.environment, sources);
             (Host::new(client, search.environment, search.ca_file), lists)
         });
@@ -118,8 +118,8 @@ fn keys(source: &Source) -> Keys {
         (untyped, _) => untyped,
     };
     match source.file.plugin {
-        Some(_) => Keys { untyped, flat: true, container: &["mcpServers"], ..client.keys },
-        None => Keys { untyped, ..client.keys },
+        Some(_) => Keys { untyped, flat: true, container: vec!["mcpServers".into()], ..client.keys.clone() },
+        None => Keys { untyped, ..client.keys.clone() },
     }
 }
 
@@ -164,15 +164,16 @@ pub(super) fn add(
 fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
     let client = source.file.client;
     let mut notes = Vec::new();
-    if !client.variables.is_known {
+    if !client.variables.is_known() {
         notes.push("whether this client expands variables is not verified; none are expanded".to_owned());
     }
     if source.document.relaxed && !client.comments {
         notes.push(format!("the file has comments or trailing commas, which {} may refuse", client.title));
     }
     if let How::Http(http) = &entry.how {
-        if http.headers.iter().any(|(_, value)| value.expose().contains(['$', '{'])) {
-            notes.extend(client.header_note.map(str::to_owned));
+        if client.header_variables_doubted && http.headers.iter().any(|(_, value)| value.expose().contains(['$', '{']))
+        {
+            notes.push("this client is reported to leave variables in headers as they stand".to_owned());
         }
         notes.extend(host.login_note(entry, http));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use memchr::memmem;
 
-use super::clients::{CLIENTS, GENERIC, Scope};
+use super::clients::{self, Scope};
 use super::discover::{self, Search};
 use super::document;
 use super::merge;
@@ -28,8 +28,8 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
     if memmem::find(bytes, CANARY.as_bytes()).is_some() {
         return;
     }
-    let client = CLIENTS.get(client % (CLIENTS.len() + 1)).unwrap_or(&GENERIC);
-    let path = client.files.first().map_or("file.json", |file| file.location.path);
+    let client = clients::all().get(client % (clients::all().len() + 1)).unwrap_or(clients::generic());
+    let path = client.files().next().map_or("file.json", |(_, file)| &file.path);
     let document = match document::parse(bytes, syntax_of(Path::new(path))) {
         Ok(document) => document,
         Err(error) => {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::clients::{Base, Client, by_path};
+use super::clients::{Client, by_path};
 use super::document;
 use super::entry::{Entry, How};
 use super::places;
@@ -63,7 +63,7 @@ pub fn inspect(path: &Path, environment: &HostEnvironment) -> Result<Inspection,
         .map_err(|e| format!("{shown}:{}:{}: {}", e.line, e.column, e.message))?;
     let entries = readers::servers(&document.root, &client.keys).map_err(|why| format!("{shown}: {why}"))?;
     let servers = entries.iter().map(|entry| shown_server(entry, client)).collect();
-    Ok(Inspection { canonical, digest: trust::digest(&bytes), client: client.title, servers })
+    Ok(Inspection { canonical, digest: trust::digest(&bytes), client: &client.title, servers })
 }
 
 /// The client that reads this file from a project.
@@ -76,19 +76,11 @@ fn project_client(
     if own.iter().any(|place| std::fs::canonicalize(&place.path).is_ok_and(|place| place == canonical)) {
         return Err("it is a config of your own, not a project's: its servers are checked without being trusted");
     }
-    let client = by_path(path);
-    let place = client.and_then(|client| {
-        client
-            .files
-            .iter()
-            .find(|file| matches!(file.location.base, Base::Project) && file.location.depth_in(path).is_some())
-    });
-    let (Some(client), Some(place)) = (client, place) else {
+    let Some((client, depth)) = by_path(path).and_then(|client| Some((client, client.project_depth(path)?))) else {
         return Err("no client reads a file of this name from a project (as .mcp.json or .cursor/mcp.json); \
              to have its servers checked, name it in `mcp.config_files` of lab-probe's configuration");
     };
-    let project = path.ancestors().nth(place.location.depth_in(path).unwrap_or(1));
-    if project.is_some_and(|project| is_inside(canonical, project)) {
+    if path.ancestors().nth(depth).is_some_and(|project| is_inside(canonical, project)) {
         Ok(client)
     } else {
         Err("a symbolic link out of its project is not followed by any pass; name the file in `mcp.config_files` of \

@@ -1,37 +1,36 @@
 //! Under which keys a client writes what it needs to know of a server.
 
+use serde::Deserialize;
+
 use crate::model::mcp::HttpTransport;
 
 /// The keys of a client's list. Where several are given the first that is there counts; a key with dots in it also
 /// stands for tables in tables.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Keys {
     /// The list: a table of servers by name, or a list of servers with a `name`.
-    pub(super) container: &'static [&'static str],
-    /// The program.
-    pub(super) command: &'static [&'static str],
+    pub(super) container: Vec<String>,
+    pub(super) command: Vec<String>,
     /// Whether the program's string may hold arguments, separated as in a shell.
     pub(super) splits_command: bool,
-    /// Variables for the program.
-    pub(super) env: &'static [&'static str],
+    pub(super) env: Vec<String>,
     /// Variables whose values come from the client's environment, where set.
-    pub(super) env_names: Option<&'static str>,
+    pub(super) env_names: Option<String>,
     /// The same, but the server cannot do without them.
-    pub(super) env_required: Option<&'static str>,
-    /// The working directory.
-    pub(super) cwd: &'static [&'static str],
+    pub(super) env_required: Option<String>,
+    pub(super) cwd: Vec<String>,
     /// The URL, in the order in which they win, each with the transport it stands for.
-    pub(super) url: &'static [(&'static str, HttpTransport)],
-    /// Headers.
-    pub(super) headers: &'static [&'static str],
+    pub(super) url: Vec<(String, HttpTransport)>,
+    pub(super) headers: Vec<String>,
     /// Headers whose values are in environment variables.
-    pub(super) env_headers: Option<&'static str>,
+    pub(super) env_headers: Option<String>,
     /// The environment variable with a bearer token.
-    pub(super) bearer_variable: &'static [&'static str],
+    pub(super) bearer_variable: Vec<String>,
     /// A program that the client runs for headers.
-    pub(super) helper: &'static str,
+    pub(super) helper: String,
     /// Keys that make the client refuse an entry: if it has the first (`""`: in any case), it must have none of these.
-    pub(super) conflicts: &'static [(&'static str, &'static [&'static str])],
+    pub(super) conflicts: Vec<(String, Vec<String>)>,
     /// Whether the client then reads nothing of the whole file.
     pub(super) refuses_file: bool,
     /// What the client makes of a URL without a `type`.
@@ -43,13 +42,43 @@ pub(super) struct Keys {
     /// What `type = "http"` stands for: some clients fall back to SSE even then.
     pub(super) http: HttpTransport,
     /// How long the client waits for a server to start.
-    pub(super) limit: &'static [(&'static str, Unit)],
+    pub(super) limit: Vec<(String, Unit)>,
     /// Whether the servers may stand at the top of the file, with no table around them.
     pub(super) flat: bool,
 }
 
+/// The keys most clients share.
+impl Default for Keys {
+    fn default() -> Self {
+        let one = |key: &str| vec![key.to_owned()];
+        Keys {
+            container: one("mcpServers"),
+            command: one("command"),
+            splits_command: false,
+            env: one("env"),
+            env_names: None,
+            env_required: None,
+            cwd: one("cwd"),
+            url: ["url", "serverUrl"].map(|key| (key.to_owned(), HttpTransport::Auto)).into(),
+            headers: one("headers"),
+            env_headers: None,
+            bearer_variable: Vec::new(),
+            helper: "headersHelper".into(),
+            conflicts: Vec::new(),
+            refuses_file: false,
+            untyped: Untyped::Server,
+            preference: Preference::Type,
+            remote: HttpTransport::Auto,
+            http: HttpTransport::Http,
+            limit: Vec::new(),
+            flat: false,
+        }
+    }
+}
+
 /// Which key decides when an entry has both a program and a URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Preference {
     /// `type`; without it the program.
     Type,
@@ -60,7 +89,8 @@ pub(super) enum Preference {
 }
 
 /// What a client makes of a URL without a `type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Untyped {
     /// A server.
     Server,
@@ -73,34 +103,10 @@ pub(super) enum Untyped {
 }
 
 /// The unit of a duration in a client's list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Unit {
-    /// Seconds, with or without a fraction.
+    /// With or without a fraction.
     Seconds,
-    /// Milliseconds.
     Milliseconds,
 }
-
-/// The keys most clients share.
-pub(super) const COMMON: Keys = Keys {
-    container: &["mcpServers"],
-    command: &["command"],
-    splits_command: false,
-    env: &["env"],
-    env_names: None,
-    env_required: None,
-    cwd: &["cwd"],
-    url: &[("url", HttpTransport::Auto), ("serverUrl", HttpTransport::Auto)],
-    headers: &["headers"],
-    env_headers: None,
-    bearer_variable: &[],
-    helper: "headersHelper",
-    conflicts: &[],
-    refuses_file: false,
-    untyped: Untyped::Server,
-    preference: Preference::Type,
-    remote: HttpTransport::Auto,
-    http: HttpTransport::Http,
-    limit: &[],
-    flat: false,
-};

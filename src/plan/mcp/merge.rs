@@ -97,7 +97,7 @@ pub(super) fn merge(
         let name = &members[0].name;
         let is_free = rank == 0 && (!is_only_here(&members) || used.insert(name.clone()));
         let name = if is_free { name.clone() } else { told_apart(members[0], &mut used) };
-        let extra = parts.remove(&(members[0].client.name, members[0].name.clone()));
+        let extra = parts.remove(&(members[0].client.name.as_str(), members[0].name.clone()));
         let mut server = target(name, &members);
         server.origins.extend(extra.unwrap_or_default());
         named.push(server);
@@ -116,10 +116,10 @@ fn absorb(mut candidates: Vec<Candidate>, view: View) -> (Vec<Candidate>, Parts)
     let absorbed: BTreeSet<(&str, String)> = candidates
         .iter()
         .filter(|c| is_added(c) && !c.is_untrusted && (view == View::Here || !c.is_only_here()))
-        .map(|c| (c.client.name, c.name.clone()))
+        .map(|c| (c.client.name.as_str(), c.name.clone()))
         .collect();
     candidates.retain(|candidate| {
-        let key = (candidate.client.name, candidate.name.clone());
+        let key = (candidate.client.name.as_str(), candidate.name.clone());
         if is_added(candidate) && candidate.is_untrusted {
             let note = "untrusted: what it changes of this server is not followed";
             parts.entry(key).or_default().push(origin(candidate, &candidate.name, Some(note)));
@@ -226,7 +226,7 @@ fn refusal(member: &Candidate, asked_elsewhere: bool) -> Option<&'static str> {
 fn origin(candidate: &Candidate, name: &str, note: Option<&str>) -> Origin {
     let notes: Vec<&str> = note.into_iter().chain(candidate.notes.iter().map(String::as_str)).collect();
     Origin {
-        source: candidate.client.name.to_owned(),
+        source: candidate.client.name.clone(),
         path: candidate.path.clone(),
         scope: candidate.scope.as_str().to_owned(),
         name: (candidate.name != name).then(|| candidate.name.clone()),
@@ -237,7 +237,7 @@ fn origin(candidate: &Candidate, name: &str, note: Option<&str>) -> Origin {
 /// The name of a server whose plain name went to another. It depends on nothing but the place, so it is the same in
 /// the next pass whatever comes and goes beside it; only where even that is not enough, the whole path is added.
 fn told_apart(candidate: &Candidate, used: &mut BTreeSet<String>) -> String {
-    let client = candidate.client.name;
+    let client = &candidate.client.name;
     let directory = candidate.project.as_ref().map(|project| &project.directory);
     let short = match directory.and_then(|directory| directory.file_name()) {
         Some(directory) => format!("{}@{client}:{}", candidate.name, directory.to_string_lossy()),

@@ -8,10 +8,8 @@
 
 mod claude;
 mod clients;
-mod dialects;
 mod discover;
 mod document;
-mod dotenv;
 mod entry;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -26,7 +24,6 @@ mod resolve;
 mod scripts;
 mod sources;
 mod switches;
-mod table;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,7 +51,7 @@ pub fn files(settings: &Settings, environment: &HostEnvironment, deadline: Deadl
     let projects = sources::projects(environment, repositories(settings), deadline, &mut Vec::new());
     let of_projects = projects.iter().flat_map(places::of_project);
     let file = |file: places::ListFile| ClientFile {
-        source: file.client.name,
+        source: &file.client.name,
         scope: file.scope.as_str(),
         present: file.path.exists() || (file.path.ends_with("*") && file.path.parent().is_some_and(Path::is_dir)),
         path: file.path,
@@ -94,12 +91,12 @@ pub struct KnownClient {
 
 /// Every client that is looked for, in the order of their table.
 pub fn clients() -> impl Iterator<Item = KnownClient> {
-    clients::CLIENTS.iter().map(|client| KnownClient {
-        name: client.name,
-        title: client.title,
-        list: client.keys.container[0],
+    clients::all().iter().map(|client| KnownClient {
+        name: &client.name,
+        title: &client.title,
+        list: &client.keys.container[0],
         variables: client.variables.describe(),
-        documented: client.documented,
+        documented: &client.documented,
     })
 }
 

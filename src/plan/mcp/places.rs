@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::clients::{Base, CLIENTS, Client, Location, Plugins, Scope};
+use super::clients::{self, Base, Client, Location, Plugins, Scope};
 use crate::plan::host_environment::{HostEnvironment, Platform};
 use crate::plan::worktrees::layout::{self, Repository};
 
@@ -49,12 +49,12 @@ pub(super) struct Project {
 pub(super) fn own(environment: &HostEnvironment) -> Vec<ListFile> {
     let mut seen = BTreeSet::new();
     let mut files = Vec::new();
-    for client in CLIENTS {
-        for file in client.files.iter().filter(|f| f.platform.is_none_or(|p| p == environment.platform)) {
-            if let Some(path) = locate(file.location, environment, None)
+    for client in clients::all() {
+        for (scope, file) in client.files().filter(|(_, file)| file.is_on(environment.platform)) {
+            if let Some(path) = locate(file, environment, None)
                 && seen.insert(path.clone())
             {
-                files.push(ListFile { client, scope: file.scope, path, project: None, plugin: None });
+                files.push(ListFile { client, scope, path, project: None, plugin: None });
             }
         }
     }
@@ -63,12 +63,11 @@ pub(super) fn own(environment: &HostEnvironment) -> Vec<ListFile> {
 
 /// The files of a project.
 pub(super) fn of_project(project: &Project) -> impl Iterator<Item = ListFile> {
-    CLIENTS.iter().flat_map(move |client| {
-        let files = client.files.iter().filter(|file| matches!(file.location.base, Base::Project));
-        files.map(move |file| ListFile {
+    clients::all().iter().flat_map(move |client| {
+        client.project.iter().map(move |file| ListFile {
             client,
-            scope: file.scope,
-            path: project.directory.join(file.location.path),
+            scope: Scope::Project,
+            path: project.directory.join(file),
             project: Some(project.clone()),
             plugin: None,
         })
@@ -76,9 +75,9 @@ pub(super) fn of_project(project: &Project) -> impl Iterator<Item = ListFile> {
 }
 
 /// Where a file is; `None` for a project's without a project, and where there is no home.
-pub(super) fn locate(location: Location, environment: &HostEnvironment, project: Option<&Project>) -> Option<PathBuf> {
-    let (home, path) = (environment.home.as_deref(), location.path);
-    match location.base {
+pub(super) fn locate(location: &Location, environment: &HostEnvironment, project: Option<&Project>) -> Option<PathBuf> {
+    let (home, path) = (environment.home.as_deref(), location.path.as_str());
+    match &location.base {
         Base::Project => Some(project?.directory.join(path)),
         Base::Root => Some(environment.root.join(path)),
         Base::Home => Some(home?.join(path)),
@@ -160,7 +159,7 @@ pub(super) fn project_at(directory: &Path) -> Project {
 /// The directory that a client's file belongs to: what remains when the client's part of the path is taken away.
 pub(super) fn directory_of(path: &Path, client: &Client) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let depth = client.files.iter().filter_map(|file| file.location.depth_in(&path)).max().unwrap_or(1);
+    let depth = client.depth_in(&path).unwrap_or(1);
     path.ancestors().nth(depth).unwrap_or(Path::new("/")).to_owned()
 }
 
@@ -259,7 +258,7 @@ mod tests {
             ("/p/servers.json", "cursor", "/p"),
             ("/home/joe/.aws/amazonq/mcp.json", "amazon-q", "/home/joe"),
         ] {
-            let client = CLIENTS.iter().find(|known| known.name == client).expect("known");
+            let client = clients::all().iter().find(|known| known.name == client).expect("known");
             assert_eq!(directory_of(Path::new(path), client), Path::new(directory), "{path}");
         }
     }

@@ -16,13 +16,13 @@ const MAX_PLUGINS: usize = 1000;
 /// The lists of every plugin of a client.
 pub(super) fn lists(client: &'static Client, host: &HostEnvironment, warnings: &mut Vec<String>) -> Vec<ListFile> {
     let mut files = Vec::new();
-    for kind in client.plugins {
-        let Some(directory) = places::locate(kind.directory, host, None) else { continue };
+    for kind in &client.plugins {
+        let Some(directory) = places::locate(&kind.directory, host, None) else { continue };
         let installed = match &kind.layout {
-            Layout::Each(enablement) => each(&directory, *enablement, host, warnings),
+            Layout::Each { enablement } => each(&directory, enablement.as_deref(), host, warnings),
             Layout::Cache { registry, enabled, key } => {
-                let settings = places::locate(*enabled, host, None).map(|path| read(&path, warnings));
-                cached(&directory, *registry, &settings.unwrap_or_default(), key, warnings)
+                let settings = places::locate(enabled, host, None).map(|path| read(&path, warnings));
+                cached(&directory, registry.as_deref(), &settings.unwrap_or_default(), key, warnings)
             }
         };
         for (directory, off) in installed {
@@ -44,7 +44,7 @@ fn of_plugin(plugin: &Plugin, warnings: &mut Vec<String>) -> Vec<PathBuf> {
     let Plugins { lists, manifest, .. } = plugin.kind;
     let mut files: Vec<PathBuf> =
         lists.iter().map(|name| plugin.directory.join(name)).filter(|path| path.exists()).take(1).collect();
-    let Some(manifest) = manifest.map(|name| plugin.directory.join(name)) else { return files };
+    let Some(manifest) = manifest.as_ref().map(|name| plugin.directory.join(name)) else { return files };
     let named = read(&manifest, warnings).remove("mcpServers").unwrap_or_default();
     let below = |path: &Value| {
         let path = plugin.directory.join(path.as_str()?.trim_start_matches("./"));

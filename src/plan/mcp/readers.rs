@@ -30,7 +30,7 @@ pub(super) fn find<'v>(table: &'v Table, key: &str) -> Option<&'v Value> {
     })
 }
 
-fn first<'v>(table: &'v Table, keys: &[&str]) -> Option<&'v Value> {
+fn first<'v>(table: &'v Table, keys: &[String]) -> Option<&'v Value> {
     keys.iter().find_map(|key| find(table, key)).filter(|value| !value.is_null())
 }
 
@@ -82,7 +82,7 @@ pub(super) fn looks_flat(root: &Table) -> bool {
 /// Whether an entry alone says how its server is reached. One that does not may be completed by another file.
 pub(super) fn is_complete(value: &Value, keys: &Keys) -> bool {
     let Value::Object(table) = value else { return true };
-    first(table, keys.command).is_some() || keys.url.iter().any(|(key, _)| find(table, key).is_some())
+    first(table, &keys.command).is_some() || keys.url.iter().any(|(key, _)| find(table, key).is_some())
 }
 
 /// Whether an entry only switches a server on or off.
@@ -141,7 +141,7 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
     entry.is_refused = refusal.is_some();
     entry.off = switched_off(outer).or_else(|| switched_off(table));
     entry.limit = limit(outer, keys).or_else(|| limit(table, keys));
-    if !keys.headers.contains(&"headers") && table.contains_key("headers") {
+    if !keys.headers.iter().any(|key| key == "headers") && table.contains_key("headers") {
         entry.notes.push(format!("the client ignores `headers`; it reads `{}`", keys.headers[0]));
     }
     if let How::Broken { detail, .. } = &entry.how {
@@ -150,7 +150,7 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
     if keys.untyped == Untyped::Noted && matches!(entry.how, How::Http(_)) && !kind(table).0 {
         entry.notes.push(DROPPED.to_owned());
     }
-    entry.helper = find(table, keys.helper).map(|helper| match helper {
+    entry.helper = find(table, &keys.helper).map(|helper| match helper {
         Value::Array(words) => words.iter().filter_map(scalar).collect::<Vec<_>>().join(" "),
         other => scalar(other).unwrap_or_default(),
     });
@@ -199,7 +199,7 @@ fn refusal(table: &Table, keys: &Keys) -> Option<How> {
     let (with, key) =
         conflict.flat_map(|(with, keys)| keys.iter().map(move |key| (with, key))).find(|(_, key)| has(key))?;
     let beside = if with.is_empty() { String::new() } else { format!(" beside `{with}`") };
-    let reason = if first(table, keys.command).is_some() { Reason::SpawnFailed } else { Reason::ConnectFailed };
+    let reason = if first(table, &keys.command).is_some() { Reason::SpawnFailed } else { Reason::ConnectFailed };
     Some(broken(reason, &format!("the client refuses `{key}`{beside}")))
 }
 
@@ -213,7 +213,7 @@ fn how(table: &Table, keys: &Keys) -> How {
         }
     };
     let url = keys.url.iter().find_map(|(key, transport)| Some((find(table, key)?.as_str()?.to_owned(), *transport)));
-    let has_command = first(table, keys.command).is_some();
+    let has_command = first(table, &keys.command).is_some();
     let use_command = match (has_command, &url) {
         (true, None) => true,
         (false, _) => false,
@@ -270,8 +270,8 @@ fn kind(table: &Table) -> (bool, Result<Option<Kind>, String>) {
 }
 
 fn stdio(table: &Table, keys: &Keys) -> How {
-    let mut stdio = Stdio { env: secret_map(first(table, keys.env)), ..Stdio::default() };
-    let words = match first(table, keys.command) {
+    let mut stdio = Stdio { env: secret_map(first(table, &keys.env)), ..Stdio::default() };
+    let words = match first(table, &keys.command) {
         Some(Value::String(command)) if keys.splits_command && command.contains(char::is_whitespace) => {
             shlex::split(command)
         }
@@ -300,10 +300,10 @@ fn stdio(table: &Table, keys: &Keys) -> How {
         return broken(Reason::CommandNotFound, "the entry's command is empty");
     }
     stdio.args = words.chain(arguments).map(Secret::new).collect();
-    stdio.cwd = first(table, keys.cwd).and_then(scalar).filter(|cwd| !cwd.is_empty());
+    stdio.cwd = first(table, &keys.cwd).and_then(scalar).filter(|cwd| !cwd.is_empty());
     stdio.env_file = text(table, "envFile").filter(|file| !file.is_empty());
-    stdio.inherit = keys.env_names.map(|key| variable_names(table.get(key))).unwrap_or_default();
-    stdio.require = keys.env_required.map(|key| variable_names(table.get(key))).unwrap_or_default();
+    stdio.inherit = keys.env_names.as_ref().map(|key| variable_names(table.get(key))).unwrap_or_default();
+    stdio.require = keys.env_required.as_ref().map(|key| variable_names(table.get(key))).unwrap_or_default();
     How::Stdio(stdio)
 }
 
@@ -316,17 +316,17 @@ fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind:
         (HttpTransport::Auto, Some(Kind::Http(transport))) => transport,
         (HttpTransport::Auto, _) => keys.remote,
     };
-    let named = keys.env_headers.and_then(|key| table.get(key)).and_then(Value::as_object);
+    let named = keys.env_headers.as_ref().and_then(|key| table.get(key)).and_then(Value::as_object);
     let variable = |(header, name): (&String, &Value)| Some((header.clone(), String::new(), name.as_str()?.to_owned()));
     let mut env_headers: Vec<_> = named.into_iter().flatten().filter_map(variable).collect();
-    if let Some(variable) = first(table, keys.bearer_variable).and_then(scalar).filter(|name| !name.is_empty()) {
+    if let Some(variable) = first(table, &keys.bearer_variable).and_then(scalar).filter(|name| !name.is_empty()) {
         // Mistral Vibe: another header, and another text around the token.
         let either = |key: &str| find(table, key).or_else(|| find(table, &format!("auth.{key}"))).and_then(scalar);
         let header = either("api_key_header").unwrap_or_else(|| "Authorization".into());
         let format = either("api_key_format").unwrap_or_else(|| "Bearer {token}".into());
         env_headers.push((header, format.split('{').next().unwrap_or_default().to_owned(), variable));
     }
-    let headers = secret_map(first(table, keys.headers)).into_iter().collect();
+    let headers = secret_map(first(table, &keys.headers)).into_iter().collect();
     How::Http(Http { url: Secret::new(url), transport, headers, env_headers })
 }
 

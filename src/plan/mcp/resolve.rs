@@ -9,11 +9,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::clients::{Client, Login};
-use super::dotenv::dotenv;
 use super::entry::{Entry, How, Http, Stdio};
 use super::keys::Unit;
 use super::places::{self, Plugin, Project};
-use super::variables::{self, Context, Field, Unresolved};
+use super::variables::{self, Context, Field, Unresolved, dotenv};
 use super::{readers, switches};
 use crate::model::mcp::{HttpServer, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
@@ -41,15 +40,15 @@ pub(super) struct Host<'a> {
 impl<'a> Host<'a> {
     /// What the environment and the client's own settings say.
     pub(super) fn new(client: &'static Client, environment: &'a HostEnvironment, ca_file: Option<&Path>) -> Self {
-        let settings = client.environment.and_then(|file| places::locate(file, environment, None));
+        let settings = client.environment.as_ref().and_then(|file| places::locate(file, environment, None));
         let settings = settings.and_then(|path| switches::settings(&path).ok().flatten()).unwrap_or_default();
         let variable = |name: &str| {
             let own = readers::find(&settings, "env").and_then(|env| env.get(name)?.as_str());
             own.or_else(|| environment.var(name)).map(str::to_owned)
         };
-        let limit = client.limit_variable.and_then(variable).and_then(|text| text.trim().parse().ok());
-        let extra_ca = || variable("NODE_EXTRA_CA_CERTS").filter(|_| client.is_node).map(PathBuf::from);
-        let records = client.login.as_ref().and_then(|login| login.records);
+        let limit = client.limit_variable.as_deref().and_then(variable).and_then(|text| text.trim().parse().ok());
+        let extra_ca = || variable("NODE_EXTRA_CA_CERTS").filter(|_| !client.is_native).map(PathBuf::from);
+        let records = client.login.as_ref().and_then(|login| login.records.as_ref());
         let records = records.and_then(|(file, key)| Some((places::locate(file, environment, None)?, key)));
         Host {
             client,
@@ -162,7 +161,7 @@ impl Scene<'_> {
                     env: written.env.clone(),
                     cwd: written.cwd.as_ref().map(PathBuf::from),
                 };
-                (Err(unresolved.failure(self.host.client.title)), self.stdio_identity(&raw))
+                (Err(unresolved.failure(&self.host.client.title)), self.stdio_identity(&raw))
             }
         }
     }
@@ -204,13 +203,13 @@ impl Scene<'_> {
             let shown = if expanded == *file { path.display().to_string() } else { "the file under `envFile`".into() };
             Unresolved::File(shown, e.to_string())
         })?;
-        Ok(dotenv(&String::from_utf8_lossy(&bytes)))
+        Ok(dotenv(&bytes))
     }
 
     fn http(&self, name: &str, written: &Http) -> (Result<Reach, Failure>, Identity) {
         let expanded = self.expand_http(written);
         let reach = match &expanded {
-            Err(unresolved) => Err(unresolved.failure(self.host.client.title)),
+            Err(unresolved) => Err(unresolved.failure(&self.host.client.title)),
             Ok((url, headers)) => sendable(url, headers).map(|()| {
                 Reach::Http(HttpServer {
                     url: url.clone(),
@@ -255,9 +254,9 @@ impl Scene<'_> {
             workspace: self.project.map(|project| project.directory.as_path()),
             directory: self.file.parent().unwrap_or(Path::new("/")),
             read_files: self.refusal.is_none(),
-            plugin: self.plugin.map(|plugin| (plugin.directory.as_path(), plugin.kind.variables)),
+            plugin: self.plugin.map(|plugin| (plugin.directory.as_path(), plugin.kind.variables.as_slice())),
         };
-        variables::expand(text, field, self.host.client.variables, context)
+        variables::expand(text, field, &self.host.client.variables, context)
     }
 
     /// What relative paths are relative to: the project or plugin, else the home.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::clients::{CLIENTS, Client, GENERIC, Scope, by_container, by_path};
+use super::clients::{self, Client, Scope, by_container, by_path};
 use super::discover::Search;
 use super::document::{self, Document, Syntax};
 use super::inspect::PROJECT_LIMIT;
@@ -79,7 +79,7 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
     for file in places::own(search.environment) {
         rules.read(file, &mut sources);
     }
-    for client in CLIENTS.iter().filter(|_| search.discover) {
+    for client in clients::all().iter().filter(|_| search.discover) {
         for file in plugins::lists(client, search.environment, &mut sources.warnings) {
             rules.read(file, &mut sources);
         }
@@ -306,7 +306,7 @@ fn identify(by_name: Option<&'static Client>, path: &Path, root: &Map<String, Va
     };
     by_name
         .or_else(|| by_container(extension, |key| root.contains_key(key)))
-        .or((root.is_empty() || readers::looks_flat(root)).then_some(&GENERIC))
+        .or((root.is_empty() || readers::looks_flat(root)).then(clients::generic))
 }
 
 /// The bytes of a file, and why it is not to be believed, if so.

@@ -36,8 +36,8 @@ pub(super) struct List {
 pub(super) fn beside(file: &ListFile) -> Result<Vec<List>, String> {
     let Some(project) = &file.project else { return Ok(Vec::new()) };
     let of_project = |switch: &'static Switch| {
-        let location = switch.file.filter(|location| matches!(location.base, Base::Project))?;
-        Some((switch, project.directory.join(location.path)))
+        let location = switch.file.as_ref().filter(|location| location.base == Base::Project)?;
+        Some((switch, project.directory.join(&location.path)))
     };
     in_files(file.client.switches.iter().filter_map(of_project))
 }
@@ -51,8 +51,9 @@ pub(super) fn everywhere(
     host: &HostEnvironment,
     sources: &[Source],
 ) -> Result<Vec<List>, String> {
-    let elsewhere =
-        |switch: &'static Switch| Some((switch, switch.file.and_then(|file| places::locate(file, host, None))?));
+    let elsewhere = |switch: &'static Switch| {
+        Some((switch, switch.file.as_ref().and_then(|file| places::locate(file, host, None))?))
+    };
     let mut lists = in_files(client.switches.iter().filter_map(elsewhere))?;
     let own = |source: &&Source| std::ptr::eq(source.file.client, client) && source.file.scope.is_everywhere();
     lists.extend(sources.iter().filter(own).flat_map(in_source));
@@ -80,11 +81,11 @@ fn in_files(files: impl Iterator<Item = (&'static Switch, PathBuf)>) -> Result<V
 }
 
 fn list(switch: &'static Switch, root: &Table, path: &Path) -> Option<List> {
-    let items = match switch.key {
+    let items = match switch.key.as_str() {
         "" => Value::Object(root.clone()),
         key => readers::find(root, key)?.clone(),
     };
-    let is_final = matches!(switch.effect, Effect::AllowedByAny(key) if root.get(key) == Some(&Value::Bool(true)));
+    let is_final = matches!(&switch.effect, Effect::AllowedByAny(key) if root.get(key) == Some(&Value::Bool(true)));
     let is_list = if switch.effect == Effect::Table { items.is_object() } else { items.is_array() };
     is_list.then(|| List { switch, items, path: path.to_owned(), is_final })
 }
@@ -122,14 +123,14 @@ pub(super) fn apply<'l>(entries: &mut [Entry], scope: Scope, lists: impl Iterato
 }
 
 fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
-    let denied = |list: &&&List| match list.switch.effect {
+    let denied = |list: &&&List| match &list.switch.effect {
         Effect::Denied => list.names(entry),
         Effect::DeniedInProjects => matches!(scope, Scope::Project | Scope::Config) && list.names(entry),
         Effect::Table => list.is_switched_off(entry),
         Effect::Allowed | Effect::AllowedByAny(_) => false,
     };
     if let Some(list) = lists.iter().find(denied) {
-        return Some(match list.switch.key {
+        return Some(match list.switch.key.as_str() {
             "" => format!("{} has it switched off", list.path.display()),
             key => format!("it is listed in `{key}`"),
         });
@@ -137,7 +138,7 @@ fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
     let allowing: Vec<&&List> =
         lists.iter().filter(|list| matches!(list.switch.effect, Effect::Allowed | Effect::AllowedByAny(_))).collect();
     let first = allowing.first()?;
-    let counting: Vec<&List> = match (first.switch.effect, allowing.iter().find(|list| list.is_final)) {
+    let counting: Vec<&List> = match (&first.switch.effect, allowing.iter().find(|list| list.is_final)) {
         (Effect::AllowedByAny(_), Some(only)) => vec![only],
         (Effect::AllowedByAny(_), None) => allowing.iter().map(|list| **list).collect(),
         _ => vec![first],

@@ -4,104 +4,94 @@
 //! text `${TOKEN}`. So every rule is followed to the letter, and what stays unresolved on its way to the network is a
 //! failure of that server with the variable's name in it, never a request.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
 
-use super::dotenv::dotenv;
+use serde::Deserialize;
+use serde::de::{Error, IntoDeserializer};
+
+use crate::dotenv::Line;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::host_environment::HostEnvironment;
+use crate::redact::Secret;
 
-/// How a client treats variables.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rule {
-    /// What is expanded, and where.
-    pub(super) forms: &'static [(Form, Fields)],
-    /// Whether that is known from documentation or source. If not, a form that none of the above is meant for a
-    /// variable all the same, and is not passed on.
-    pub(super) is_known: bool,
+/// What a client expands, and in which strings; nothing where that is not known.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Rule(Option<Vec<Expansion>>);
+
+/// A form that is expanded, as the documents write it: "`$VAR` in headers".
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct Expansion {
+    written: String,
+    form: Form,
+    /// All, where there is none.
+    fields: &'static [Field],
+}
+
+impl TryFrom<String> for Expansion {
+    type Error = serde::de::value::Error;
+    fn try_from(written: String) -> Result<Self, Self::Error> {
+        let (form, fields): (&str, &[Field]) = match written.split_once(" in ") {
+            None => (&written, &[]),
+            Some((form, "variables")) => (form, &[Field::Env]),
+            Some((form, "headers")) => (form, &[Field::Header]),
+            Some((form, "variables and headers")) => (form, &[Field::Env, Field::Header]),
+            Some((_, other)) => return Err(Self::Error::custom(format!("{other:?} are no fields"))),
+        };
+        Ok(Expansion { form: Form::deserialize(form.into_deserializer())?, fields, written })
+    }
 }
 
 /// A way of writing a variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// `$VAR`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+enum Form {
+    #[serde(rename = "`$VAR`")]
     Bare,
-    /// `${VAR}`.
+    #[serde(rename = "`${VAR}`")]
     Braces,
-    /// `:-default` in braces.
+    #[serde(rename = "`${VAR:-default}`")]
     Default,
-    /// `${env:VAR}`.
+    #[serde(rename = "`${env:VAR}`")]
     Env,
-    /// `{env:VAR}` and `{file:path}`.
+    #[serde(rename = "`{env:VAR}`, `{file:path}`")]
     Curly,
-    /// `${file:/path}`.
+    #[serde(rename = "`${file:/path}`")]
     File,
-    /// `${userHome}`, `${workspaceFolder}` and its kin, `${input:id}`.
+    #[serde(rename = "`${userHome}`, `${workspaceFolder}`; `${input:…}` is `needs_input`")]
     Editor,
-    /// `${input:id}` alone.
+    #[serde(rename = "`${input:…}` is `needs_input`")]
     Input,
-    /// `${{ secrets.VAR }}`: the environment, else `~/.continue/.env`.
+    /// The environment, else `~/.continue/.env`.
+    #[serde(rename = "`${{ secrets.VAR }}`")]
     Secrets,
-    /// `$(command)` and `${cmd: command}`, which lab-probe never runs.
+    /// `$(command)` and `${cmd: command}`.
+    #[serde(rename = "commands are not run")]
     Command,
 }
 
-/// The strings of an entry in which a form is expanded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fields {
-    /// All of them.
-    All,
-    /// Values of the program's variables.
-    Env,
-    /// Values of headers.
-    Headers,
-    /// Both of these.
-    Values,
-}
-
-/// Nothing is expanded, and the client is known to do so.
-pub(super) const LITERAL: Rule = Rule { forms: &[], is_known: true };
-
-/// Nothing is expanded, because it is not known what the client does.
-pub(super) const UNKNOWN: Rule = Rule { forms: &[], is_known: false };
-
 impl Rule {
+    /// Whether it is known from documentation or source. If not, what looks like a reference to a variable is meant as one
+    /// all the same, and is not passed on.
+    pub(super) fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// What it expands, for documents.
-    pub(super) fn describe(self) -> String {
-        let form = |(form, fields): &(Form, Fields)| {
-            let written = match form {
-                Form::Bare => "`$VAR`",
-                Form::Braces => "`${VAR}`",
-                Form::Default => "`${VAR:-default}`",
-                Form::Env => "`${env:VAR}`",
-                Form::Curly => "`{env:VAR}`, `{file:path}`",
-                Form::File => "`${file:/path}`",
-                Form::Editor => "`${userHome}`, `${workspaceFolder}`; `${input:…}` is `needs_input`",
-                Form::Input => "`${input:…}` is `needs_input`",
-                Form::Secrets => "`${{ secrets.VAR }}`",
-                Form::Command => "commands are not run",
-            };
-            match fields {
-                Fields::All => written.to_owned(),
-                Fields::Env => format!("{written} in variables"),
-                Fields::Headers => format!("{written} in headers"),
-                Fields::Values => format!("{written} in variables and headers"),
-            }
-        };
-        match (self.forms, self.is_known) {
-            ([], true) => "none: strings stand as they are".into(),
-            ([], false) => "not verified: none are expanded".into(),
-            (forms, _) => forms.iter().map(form).collect::<Vec<_>>().join(", "),
+    pub(super) fn describe(&self) -> String {
+        match self.0.as_deref() {
+            None => "not verified: none are expanded".into(),
+            Some([]) => "none: strings stand as they are".into(),
+            Some(forms) => forms.iter().map(|form| form.written.as_str()).collect::<Vec<_>>().join(", "),
         }
     }
 
-    fn has(self, form: Form, field: Field) -> bool {
-        let holds = |fields: Fields| match fields {
-            Fields::All => true,
-            Fields::Env => field == Field::Env,
-            Fields::Headers => field == Field::Header,
-            Fields::Values => matches!(field, Field::Env | Field::Header),
-        };
-        self.forms.iter().any(|(known, fields)| *known == form && holds(*fields))
+    fn has(&self, form: Form, field: Field) -> bool {
+        let is_it =
+            |known: &Expansion| known.form == form && (known.fields.is_empty() || known.fields.contains(&field));
+        self.0.iter().flatten().any(is_it)
     }
 }
 
@@ -142,11 +132,6 @@ pub(super) enum Unresolved {
 }
 
 impl Unresolved {
-    fn not_expanded(written: &str) -> Self {
-        let inner = written.trim_start_matches("${").trim_end_matches('}');
-        Unresolved::NotExpanded(format!("${{{}}}", shown_name(inner)))
-    }
-
     /// The server's failure, with the reference in it; `client` is the client's name for people.
     pub(super) fn failure(&self, client: &str) -> Failure {
         let missing = |detail: String| Failure::new(Reason::MissingEnv, detail);
@@ -199,7 +184,7 @@ pub(super) struct Context<'a> {
     /// Whether files that the config refers to may be read; not for a config that nobody trusts yet.
     pub(super) read_files: bool,
     /// The plugin the entry comes from, and the names in `${…}` that stand for its directory.
-    pub(super) plugin: Option<(&'a Path, &'static [&'static str])>,
+    pub(super) plugin: Option<(&'a Path, &'static [String])>,
 }
 
 /// The most that is read of a file whose contents stand for a value.
@@ -209,124 +194,158 @@ const FILE_LIMIT: u64 = 64 << 10;
 ///
 /// # Errors
 /// The first reference that has no value.
-pub(super) fn expand(text: &str, field: Field, rule: Rule, context: Context<'_>) -> Result<String, Unresolved> {
+pub(super) fn expand(text: &str, field: Field, rule: &Rule, context: Context<'_>) -> Result<String, Unresolved> {
+    let references = References { field, rule, context };
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['$', '{']) {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let (reference, length) = match Reference::at(rest, field, rule, context.plugin) {
-            Some(found) => found,
-            None => (Reference::Text, rest.chars().next().map_or(0, char::len_utf8)),
+        let length = match references.at(rest) {
+            Some((value, length)) => {
+                out.push_str(&value?);
+                length
+            }
+            None => {
+                out.push_str(&rest[..1]);
+                1
+            }
         };
-        let written = &rest[..length];
-        match reference {
-            Reference::Text => out.push_str(written),
-            Reference::Variable { name, default } => match (context.environment.var(name), default) {
-                (Some(value), _) => out.push_str(value),
-                (None, Some(default)) => out.push_str(default),
-                (None, None) => return Err(Unresolved::Unset(name.to_owned())),
-            },
-            Reference::Value(value) => out.push_str(&value),
-            Reference::Secret(name) => out.push_str(&secret(name, context)?),
-            Reference::File(path) => out.push_str(&file_contents(path, context)?),
-            Reference::Editor(what) => out.push_str(&editor_value(what, written, field, rule, context)?),
-            Reference::Command => return Err(Unresolved::Command),
-            Reference::Foreign => return Err(Unresolved::not_expanded(written)),
-        }
         rest = &rest[length..];
     }
     out.push_str(rest);
     Ok(out)
 }
 
-/// What stands at a `$` or `{`.
-enum Reference<'t> {
-    /// Plain text.
-    Text,
-    /// An environment variable.
-    Variable { name: &'t str, default: Option<&'t str> },
-    /// Something whose value is known already.
-    Value(String),
-    /// A secret of Continue.
-    Secret(&'t str),
-    /// A file whose contents are meant.
-    File(&'t str),
-    /// Something inside `${…}` that only an editor knows; checked further by [`editor_value`].
-    Editor(&'t str),
-    /// A command whose output is meant.
-    Command,
-    /// A reference in a form this client does not expand, in a place where it cannot be meant literally.
-    Foreign,
+/// What gives the references in one string their values.
+struct References<'a> {
+    field: Field,
+    rule: &'a Rule,
+    context: Context<'a>,
 }
 
-impl<'t> Reference<'t> {
-    /// The reference at the start of `text` and its length; `None` if there is none.
-    fn at(
-        text: &'t str,
-        field: Field,
-        rule: Rule,
-        plugin: Option<(&Path, &'static [&'static str])>,
-    ) -> Option<(Self, usize)> {
-        let has = |form| rule.has(form, field);
-        if has(Form::Curly) && text.starts_with('{') {
+impl References<'_> {
+    fn has(&self, form: Form) -> bool {
+        self.rule.has(form, self.field)
+    }
+
+    /// The value and the length of the reference at the start of `text`; `None` if there is none.
+    fn at(&self, text: &str) -> Option<(Result<String, Unresolved>, usize)> {
+        if self.has(Form::Curly) && text.starts_with('{') {
             let (inner, length) = braced(text, "{")?;
-            let reference = match inner.split_once(':')? {
-                ("env", name) => Reference::Variable { name, default: None },
-                ("file", path) => Reference::File(path),
+            let value = match inner.split_once(':')? {
+                ("env", name) => self.variable(name, None),
+                ("file", path) => self.file_contents(path),
                 _ => return None,
             };
-            return Some((reference, length));
+            return Some((value, length));
         }
-        if has(Form::Secrets)
+        if self.has(Form::Secrets)
             && let Some((inner, length)) = braced(text, "${{")
         {
             let name = inner.trim().strip_prefix("secrets.")?;
-            return Some((Reference::Secret(name), length + usize::from(text[length..].starts_with('}'))));
+            return Some((self.secret(name), length + usize::from(text[length..].starts_with('}'))));
         }
-        if has(Form::Command) && text.starts_with("$(") {
-            return Some((Reference::Command, text.len()));
+        if self.has(Form::Command) && text.starts_with("$(") {
+            return Some((Err(Unresolved::Command), text.len()));
         }
         if let Some((inner, length)) = braced(text, "${") {
-            let own = plugin.and_then(|(directory, names)| match inner {
-                "/" | "pathSeparator" => Some("/".into()),
-                _ => names.contains(&inner).then(|| directory.to_string_lossy().into_owned()),
-            });
-            return Some((own.map_or_else(|| Self::in_braces(inner, field, rule), Reference::Value), length));
+            return Some((self.in_braces(inner), length));
         }
-        let name = has(Form::Bare).then(|| bare_name(text)).flatten()?;
-        Some((Reference::Variable { name, default: None }, 1 + name.len()))
+        let name = bare_name(text).filter(|_| self.has(Form::Bare))?;
+        Some((self.variable(name, None), 1 + name.len()))
     }
 
-    fn in_braces(inner: &'t str, field: Field, rule: Rule) -> Self {
-        let has = |form| rule.has(form, field);
-        match inner.split_once(':') {
-            // VS Code and its kin know no default here, so the whole rest is the name.
-            Some(("env", name)) if has(Form::Env) => return Reference::Variable { name, default: None },
-            Some(("file", path)) if has(Form::File) => return Reference::File(path),
-            Some(("cmd", _)) if has(Form::Command) => return Reference::Command,
-            Some(("input", _)) if has(Form::Editor) || has(Form::Input) => return Reference::Editor(inner),
+    fn in_braces(&self, inner: &str) -> Result<String, Unresolved> {
+        match (self.context.plugin, inner) {
+            (Some(_), "/" | "pathSeparator") => return Ok("/".into()),
+            (Some((directory, names)), _) if names.iter().any(|name| name == inner) => return Ok(text_of(directory)),
             _ => {}
         }
-        if has(Form::Braces) {
-            let (name, default) = match inner.split_once(":-").filter(|_| has(Form::Default)) {
-                Some((name, default)) => (name, Some(default)),
-                None => (inner, None),
-            };
-            return Reference::Variable { name, default };
+        match inner.split_once(':') {
+            // VS Code and its kin know no default here, so the whole rest is the name.
+            Some(("env", name)) if self.has(Form::Env) => return self.variable(name, None),
+            Some(("file", path)) if self.has(Form::File) => return self.file_contents(path),
+            Some(("cmd", _)) if self.has(Form::Command) => return Err(Unresolved::Command),
+            Some(("input", _)) if self.has(Form::Editor) || self.has(Form::Input) => {
+                return Err(Unresolved::Input(inner.to_owned()));
+            }
+            _ => {}
         }
-        if has(Form::Editor) { Reference::Editor(inner) } else { foreign(field, rule) }
+        if self.has(Form::Braces) {
+            let default = inner.split_once(":-").filter(|_| self.has(Form::Default));
+            let (name, default) = default.map_or((inner, None), |(name, default)| (name, Some(default)));
+            return self.variable(name, default);
+        }
+        if self.has(Form::Editor)
+            && let Some(value) = self.editor_value(inner)
+        {
+            return value;
+        }
+        // A program may have been given the text on purpose (`sh -c 'echo ${X}'`); a URL or a header never was. Where the
+        // rule itself is unknown, a variable of the environment was meant, too.
+        match self.field {
+            Field::Url | Field::Header => Err(Unresolved::NotExpanded(format!("${{{}}}", shown_name(inner)))),
+            Field::Env if !self.rule.is_known() => Err(Unresolved::NotExpanded(format!("${{{}}}", shown_name(inner)))),
+            _ => Ok(format!("${{{inner}}}")),
+        }
+    }
+
+    fn variable(&self, name: &str, default: Option<&str>) -> Result<String, Unresolved> {
+        let value = self.context.environment.var(name).or(default);
+        value.map(str::to_owned).ok_or_else(|| Unresolved::Unset(name.to_owned()))
+    }
+
+    /// What only an editor knows.
+    fn editor_value(&self, what: &str) -> Option<Result<String, Unresolved>> {
+        let editor_only = || Unresolved::EditorOnly(what.to_owned());
+        let workspace = || self.context.workspace.ok_or_else(editor_only);
+        Some(match what.split_once(':').map_or(what, |(scheme, _)| scheme) {
+            "userHome" => {
+                self.context.environment.home.as_deref().map(text_of).ok_or_else(|| Unresolved::Unset("HOME".into()))
+            }
+            "workspaceFolder" | "workspaceRoot" | "workspacePath" => workspace().map(text_of),
+            "workspaceFolderBasename" => workspace().map(|path| path.file_name().map(text_of).unwrap_or_default()),
+            "pathSeparator" | "/" => Ok("/".into()),
+            "config" | "command" => Err(editor_only()),
+            _ => return None,
+        })
+    }
+
+    /// A secret of Continue (core `LocalPlatformClient`): from the environment, else from its own environment file.
+    fn secret(&self, name: &str) -> Result<String, Unresolved> {
+        let of_file = || {
+            let path = self.context.environment.home.as_ref()?.join(".continue/.env");
+            let bytes = crate::fs::read_capped(&path, FILE_LIMIT).ok().filter(|_| self.context.read_files)?;
+            Some(dotenv(&bytes).remove(name)?.expose().to_owned())
+        };
+        self.variable(name, None).or_else(|unset| of_file().ok_or(unset))
+    }
+
+    fn file_contents(&self, path: &str) -> Result<String, Unresolved> {
+        let path = self.context.directory.join(self.context.environment.tilde(path));
+        let unreadable = |why: String| Unresolved::File(path.display().to_string(), why);
+        if !self.context.read_files {
+            return Err(unreadable("the config is not trusted".into()));
+        }
+        let bytes = crate::fs::read_capped(&path, FILE_LIMIT).map_err(|e| unreadable(e.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_invalid| unreadable("not UTF-8 text".into()))?;
+        Ok(text.trim().to_owned())
     }
 }
 
-/// `${…}` under a rule that does not know it. A program may have been given the text on purpose (`sh -c 'echo ${X}'`);
-/// a URL or a header never was. Where the rule itself is unknown, a variable of the environment was meant, too.
-fn foreign(field: Field, rule: Rule) -> Reference<'static> {
-    match field {
-        Field::Url | Field::Header => Reference::Foreign,
-        Field::Env if !rule.is_known => Reference::Foreign,
-        _ => Reference::Text,
-    }
+/// The variables of an environment file.
+pub(super) fn dotenv(bytes: &[u8]) -> BTreeMap<String, Secret> {
+    let text = String::from_utf8_lossy(bytes);
+    let variable = |line| match line {
+        Line::Binding(name, Some(value)) => Some((name.to_owned(), Secret::new(value))),
+        Line::Binding(_, None) | Line::Unreadable(_) => None,
+    };
+    crate::dotenv::lines(&text).into_iter().filter_map(variable).collect()
+}
+
+fn text_of<P: AsRef<OsStr> + ?Sized>(path: &P) -> String {
+    path.as_ref().to_string_lossy().into_owned()
 }
 
 /// The text between `open` at the start and the next `}`, and the length of all of it. Empty braces are no reference.
@@ -341,58 +360,6 @@ fn bare_name(text: &str) -> Option<&str> {
     let rest = text.strip_prefix('$')?;
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
     (end > 0 && !rest.starts_with(|c: char| c.is_ascii_digit())).then(|| &rest[..end])
-}
-
-fn editor_value(
-    what: &str,
-    written: &str,
-    field: Field,
-    rule: Rule,
-    context: Context<'_>,
-) -> Result<String, Unresolved> {
-    let workspace = || context.workspace.ok_or_else(|| Unresolved::EditorOnly(what.to_owned()));
-    match what.split_once(':').map_or(what, |(scheme, _)| scheme) {
-        "userHome" => match &context.environment.home {
-            Some(home) => Ok(home.to_string_lossy().into_owned()),
-            None => Err(Unresolved::Unset("HOME".into())),
-        },
-        "workspaceFolder" | "workspaceRoot" | "workspacePath" => Ok(workspace()?.to_string_lossy().into_owned()),
-        "workspaceFolderBasename" => {
-            Ok(workspace()?.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
-        }
-        "pathSeparator" | "/" => Ok("/".into()),
-        "input" => Err(Unresolved::Input(what.to_owned())),
-        "config" | "command" => Err(Unresolved::EditorOnly(what.to_owned())),
-        _ => match foreign(field, rule) {
-            Reference::Foreign => Err(Unresolved::not_expanded(written)),
-            _ => Ok(written.to_owned()),
-        },
-    }
-}
-
-/// A secret of Continue (core `LocalPlatformClient`): from the environment, else from its own environment file.
-fn secret(name: &str, context: Context<'_>) -> Result<String, Unresolved> {
-    let file = context.environment.home.as_ref().map(|home| home.join(".continue/.env"));
-    let of_file = |path: PathBuf| {
-        let bytes = crate::fs::read_capped(&path, FILE_LIMIT).ok()?;
-        Some(dotenv(&String::from_utf8_lossy(&bytes)).remove(name)?.expose().to_owned())
-    };
-    let value = context.environment.var(name).map(str::to_owned);
-    let value = value.or_else(|| file.filter(|_| context.read_files).and_then(of_file));
-    value.ok_or_else(|| Unresolved::Unset(name.to_owned()))
-}
-
-fn file_contents(path: &str, context: Context<'_>) -> Result<String, Unresolved> {
-    let path = context.directory.join(context.environment.tilde(path));
-    let unreadable = |why: String| Unresolved::File(path.display().to_string(), why);
-    if !context.read_files {
-        return Err(unreadable("the config is not trusted".into()));
-    }
-    let bytes = crate::fs::read_capped(&path, FILE_LIMIT).map_err(|e| unreadable(e.to_string()))?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok(text.trim().to_owned()),
-        Err(_) => Err(unreadable("not UTF-8 text".into())),
-    }
 }
 
 #[cfg(test)]

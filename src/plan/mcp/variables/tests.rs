@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::plan::host_environment::Platform;
-use crate::plan::mcp::clients::{CLIENTS, Client, GENERIC};
+use crate::plan::mcp::clients::{self, Client};
 
 fn environment() -> HostEnvironment {
     HostEnvironment {
@@ -15,7 +15,7 @@ fn environment() -> HostEnvironment {
 }
 
 fn client_of(name: &str) -> &'static Client {
-    CLIENTS.iter().find(|client| client.name == name).unwrap_or(&GENERIC)
+    clients::all().iter().find(|client| client.name == name).unwrap_or(clients::generic())
 }
 
 fn expanded(text: &str, field: Field, client: &str) -> Result<String, Unresolved> {
@@ -24,7 +24,7 @@ fn expanded(text: &str, field: Field, client: &str) -> Result<String, Unresolved
     expand(
         text,
         field,
-        client_of(client).variables,
+        &client_of(client).variables,
         Context { environment: &environment, workspace, directory: Path::new("/none"), read_files: true, plugin: None },
     )
 }
@@ -101,10 +101,10 @@ fn each_rule_expands_its_own_forms_and_no_other() {
         ("mistral-vibe", Env, "${A}", text("${A}")),
     ];
     for (client, field, written, expected) in &rows {
-        let source = client_of(client).documented;
+        let source = &client_of(client).documented;
         assert_eq!(&expanded(written, *field, client), expected, "{client} ({source}) {field:?} {written:?}");
     }
-    let known = CLIENTS.iter().filter(|client| client.variables.is_known);
+    let known = clients::all().iter().filter(|client| client.variables.is_known());
     for client in known {
         assert!(rows.iter().any(|row| row.0 == client.name), "{} has no row", client.name);
     }
@@ -123,7 +123,7 @@ fn a_file_stands_for_its_contents_unless_the_config_is_not_trusted() {
         read_files: true,
         plugin: None,
     };
-    let header = |text: &str, context| expand(text, Field::Header, client_of("windsurf").variables, context);
+    let header = |text: &str, context| expand(text, Field::Header, &client_of("windsurf").variables, context);
     assert_eq!(header("Bearer ${file:token}", context), Ok("Bearer t0ken".into()));
     for name in ["binary", "gone", "."] {
         assert!(matches!(header(&format!("${{file:{name}}}"), context), Err(Unresolved::File(..))), "{name}");
@@ -135,7 +135,7 @@ fn a_file_stands_for_its_contents_unless_the_config_is_not_trusted() {
 proptest! {
     #[test]
     fn text_without_signs_stays_and_no_text_makes_it_panic(plain in "[a-zé🦀 .:/-]{0,40}", odd in "[${}:A\\-env file🦀]{0,40}") {
-        for client in CLIENTS.iter().map(|client| client.name) {
+        for client in clients::all().iter().map(|client| client.name.as_str()) {
             for field in [Field::Command, Field::Argument, Field::Env, Field::Path, Field::Url, Field::Header] {
                 prop_assert_eq!(expanded(&plain, field, client), Ok(plain.clone()));
                 let _ = expanded(&odd, field, client);
