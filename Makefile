@@ -8,7 +8,8 @@ DESTDIR ?=
 BINARY := target/release/lab-probe
 MSRV = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # The parts of `make bench`. Each writes its rows to target/bench/NAME.json, benches/table.py joins them.
-BENCHES ?= benches/fleet.py benches/tick.py benches/hour.py benches/scale.py benches/worktrees.py benches/ingest.py benches/start.py
+# By hand, because they take long: benches/day.py (a day of worktrees), benches/hosts.py (a hundred hosts).
+BENCHES ?= benches/fleet.py benches/many.py benches/tick.py benches/hour.py benches/scale.py benches/worktrees.py benches/ingest.py benches/start.py
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help

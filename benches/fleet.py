@@ -144,4 +144,5 @@ def main():
         write_part("fleet", list(rows(lab)))
 
 
-main()
+if __name__ == "__main__":
+    main()

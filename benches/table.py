@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Joins what the parts of `make bench` have measured (target/bench/NAME.json) into one table of ratios.
 
-    benches/table.py             print it and write it to target/bench/table.md
+    benches/table.py             print it, write it to target/bench/table.md, and say what moved since the page's table
     benches/table.py --publish    also put it between the <!-- bench --> marks of docs/costs.md
 
 A part writes {"rows": [{"what", "ours", "peer", "peer_name", "unit", "ratio", "target", "met", "note"}]}: `ratio` is
@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = Path(os.environ.get("BENCH_OUT", ROOT / "target/bench"))
 PAGE = Path(os.environ.get("BENCH_PAGE", ROOT / "docs/costs.md"))
 # In this order; what a later part adds comes after.
-PARTS = ["fleet", "tick", "hour", "scale", "http", "worktrees", "ingest", "start"]
+PARTS = ["fleet", "many", "tick", "hour", "scale", "http", "worktrees", "day", "ingest", "start", "hosts"]
+# Below this a figure moves by itself on a shared machine.
+MOVED = 0.1
 SCALES = {"s": [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")], "B": [(1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")]}
 
 
@@ -91,18 +93,44 @@ def table():
     return "\n".join(lines) + "\n"
 
 
+BLOCK = re.compile(r"(<!-- bench -->\n).*?(<!-- /bench -->)", re.S)
+
+
 def into_page(text):
     page = PAGE.read_text()
-    block = re.compile(r"(<!-- bench -->\n).*?(<!-- /bench -->)", re.S)
-    if not block.search(page):
+    if not BLOCK.search(page):
         sys.exit("docs/costs.md has no <!-- bench --> marks")
-    PAGE.write_text(block.sub(lambda marks: marks.group(1) + text + marks.group(2), page))
+    PAGE.write_text(BLOCK.sub(lambda marks: marks.group(1) + text + marks.group(2), page))
+
+
+def figures(text):
+    """What a table compares: of each row the ratio, or its own figure where nothing stands beside it."""
+    found = {}
+    for cells in (line[2:-2].split(" | ") for line in text.splitlines() if line.startswith("| ")):
+        if (value := cells[3].strip() or cells[1].strip())[:1].isdigit():
+            number, _, unit = value.partition(" ")
+            name = re.sub(r" \(.*\)$", "", cells[0])
+            found[name, cells[2].partition(": ")[0], unit] = float(number.replace(",", ""))
+    return found
+
+
+def moved(before, now):
+    """A sentence for each figure that is in both tables and differs by more than a tenth."""
+    for key in sorted(before.keys() & now.keys()):
+        old, new = before[key], now[key]
+        if abs(new - old) > MOVED * abs(old):
+            what, peer, unit = key
+            beside = f" ÷ {peer}" if peer else ""
+            yield f"moved: {what}{beside}: {three(old)} → {three(new)} {unit}".rstrip()
 
 
 def main():
     text = table()
     (OUT / "table.md").write_text(text)
     print(text, end="")
+    last = BLOCK.search(PAGE.read_text())
+    for sentence in moved(figures(last.group(0)), figures(text)) if last else ():
+        print(sentence)
     if "--publish" in sys.argv[1:]:
         into_page(text)
 

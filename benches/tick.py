@@ -123,4 +123,5 @@ def main():
         write_part("tick", list(rows(lab)))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -88,6 +88,11 @@ fn the_bench_joins_its_parts_and_puts_them_into_the_docs() {
     ];
     assert_eq!(written.lines().filter(|line| line.starts_with("| ")).skip(1).collect::<Vec<_>>(), expected);
     assert!(rows(&written).iter().all(|row| says_the_truth(row)), "{written}");
+    let faster = part.replace("\"ratio\": 2.1", "\"ratio\": 1.8").replace("\"ratio\": 1.2", "\"ratio\": 1.25");
+    std::fs::write(directory.path().join("tick.json"), faster.replace("3145728", "4194304")).expect("written");
+    let said = String::from_utf8(table(&readme).stdout).expect("text");
+    let moved: Vec<&str> = said.lines().filter(|line| line.starts_with("moved: ")).collect();
+    assert_eq!(moved, ["moved: plain: 3 → 4 MiB", "moved: quick ÷ hello: 2.10 → 1.80"], "a tenth or less is noise");
     std::fs::write(&readme, "no marks").expect("written");
     assert!(!table(&readme).status.success());
 }

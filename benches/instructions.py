@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""Holds the instructions (callgrind) of a tick and of one check: a regression shows here whatever else the machine does.
+
+    benches/instructions.py [--update] [BINARY]      (BINARY: target/debug/lab-probe, as `make test` leaves it)
+
+Compared with benches/instructions.json: at most 5 % more or less. `--update` writes what was counted: do this with a change
+that costs or saves so much on purpose, and with a new Rust. The walk over /proc must see the same processes everywhere, so
+the probe runs in a process namespace of its own (unshare(1)).
+"""
+
+import http.server
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+KNOWN = Path(__file__).with_name("instructions.json")
+TOLERANCE = 0.05
+SERVERS = 10
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """An MCP server of the legacy era that answers every request at once."""
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answers = {
+            "initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "fixed", "version": "1"}},
+            "tools/list": {"tools": [{"name": f"tool{n}", "inputSchema": {"type": "object"}} for n in range(10)]},
+        }
+        result = answers.get(asked["method"])
+        answer = {"result": result} if result else {"error": {"code": -32601, "message": "Method not found"}}
+        body = json.dumps({"jsonrpc": "2.0", "id": asked.get("id"), **answer}).encode()
+        self.send_response(200 if "id" in asked else 202)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body) if "id" in asked else 0))
+        self.end_headers()
+        if "id" in asked:
+            self.wfile.write(body)
+
+    def do_DELETE(self):
+        self.send_response(405)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def write_config(work, port):
+    (work / "out").mkdir()
+    servers = "".join(f'[[mcp.server]]\nname = "s{n}"\nurl = "http://127.0.0.1:{port}/mcp"\n' for n in range(SERVERS))
+    config = work / "lab-probe.toml"
+    config.write_text(f"[probe]\nstate_dir = 'state'\n[mcp]\ndiscover = false\nttl = '10h'\n{servers}[output.textfile]\ndirectory = '{work}/out'\n"
+                      .replace("'state'", f"'{work}/state'"))
+    return config
+
+
+def counted(binary, work, *arguments):
+    found = work / "callgrind"
+    alone = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    tool = ["valgrind", "--tool=callgrind", "--quiet", f"--callgrind-out-file={found}"]
+    env = {"HOME": str(work), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    done = subprocess.run([*alone, *tool, binary, "-q", "--once", "--format", "none", *arguments], env=env, cwd=work, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        sys.exit(f"the pass under valgrind ended with {done.returncode}: {done.stderr.strip()}")
+    return int(re.search(r"^(?:summary|totals): (\d+)", found.read_text(), re.M).group(1))
+
+
+def healthy(work):
+    """What is counted was really checked."""
+    text = (work / "out/lab-probe.prom").read_text()
+    return len(re.findall(r"^lab_mcp_server_health\{.*\} 1$", text, re.M))
+
+
+def count(binary):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="lab-probe-instructions-") as directory:
+        work = Path(directory)
+        config = write_config(work, server.server_address[1])
+        counted(binary, work, "--config", str(config))
+        if healthy(work) != SERVERS:
+            sys.exit(f"{healthy(work)} of {SERVERS} servers are up")
+        tick = counted(binary, work, "--config", str(config))
+        fresh = counted(binary, work, "--config", str(config), "--fresh")
+    server.shutdown()
+    return {"a tick in which ten servers are remembered": tick, "one check over HTTP": (fresh - tick) // SERVERS}
+
+
+def main():
+    arguments = [argument for argument in sys.argv[1:] if argument != "--update"]
+    found = count(os.path.abspath(arguments[0] if arguments else "target/debug/lab-probe"))
+    if "--update" in sys.argv[1:]:
+        KNOWN.write_text(json.dumps(found, indent=1) + "\n")
+    known = json.loads(KNOWN.read_text())
+    moved = [what for what, instructions in found.items() if abs(instructions / known[what] - 1) > TOLERANCE]
+    for what, instructions in found.items():
+        print(f"{what}: {instructions:,} instructions, {100 * (instructions / known[what] - 1):+.1f} % of the known {known[what]:,}")
+    if moved:
+        sys.exit(f"moved by more than {TOLERANCE:.0%}: {', '.join(moved)}; if that is meant: benches/instructions.py --update")
+
+
+main()
