@@ -49,7 +49,8 @@ def job_matcher(found, jobs):
 
 def rewritten(query, options):
     query = JOB_MATCHER.sub(lambda found: job_matcher(found, options.jobs), query)
-    query = query.replace('"$1$3", "instance", ', f'"$1$3", "{options.instance_label}", ')
+    for before in ('"$1$3", ', '"label", '):
+        query = query.replace(f'{before}"instance", ', f'{before}"{options.instance_label}", ')
     if options.selector:
         query = SERIES.sub(rf"\1{{\2,{options.selector}}}", query)
         query = LABEL_VALUES.sub(rf"label_values(\1{{{options.selector}}},", query)

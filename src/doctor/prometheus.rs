@@ -147,7 +147,25 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     let mut findings = vec![first];
     findings.extend(targets(facts));
     findings.push(freshness(facts, evidence));
+    findings.extend(host_label(facts));
     findings
+}
+
+/// The dashboards tell hosts apart by `host` where any series has it: those without would be shown as one.
+fn host_label(facts: &Prometheus) -> Option<Finding> {
+    let without = facts.passes.iter().filter(|pass| pass.names.first().is_some_and(String::is_empty)).count();
+    let all = facts.passes.len();
+    (0 < without && without < all).then(|| {
+        Finding::warn(
+            Link::Prometheus,
+            format!(
+                "{without} of {} have no host label beside others that have one: dashboards take them for one host",
+                counted(all, "pass", "passes")
+            ),
+            "set labels = { host = \"NAME\" } below [probe] on those hosts, or add the metric_relabel_configs of \
+             monitoring/prometheus/prometheus.yml to their scrape job",
+        )
+    })
 }
 
 fn targets(facts: &Prometheus) -> Option<Finding> {
@@ -193,6 +211,16 @@ fn freshness(facts: &Prometheus, evidence: &Evidence) -> Finding {
             Finding::ok(Link::Prometheus, format!("has series of {hosts}, the newest pass {} old", age(now - newest)))
         }
     }
+}
+
+#[test]
+fn hosts_without_a_host_label_are_told_of_beside_those_with_one() {
+    let pass = |host: &str| OurPass { names: vec![host.into(), "lab:9100".into()], at: 0.0 };
+    let warned = |hosts: &[&str]| {
+        let passes = hosts.iter().map(|host| pass(host)).collect();
+        host_label(&Prometheus { passes, ..Prometheus::default() }).is_some()
+    };
+    assert_eq!([&["a", ""][..], &["a", "b"], &["", ""], &[]].map(warned), [true, false, false, false]);
 }
 
 /// Facts for the tests of the other links.

@@ -2,22 +2,27 @@
 
 from parts import *
 
-SERVER = 'host=~"$host",server_name=~"$server"'
-BY = "host, server_name"
-NAME = "{{server_name}}"
+SERVER = HOST + ',server_name=~"$server"'
+BY = "$host_label, server_name"
+NAME = WHERE + " {{server_name}}"
+HEALTH = current(f"min by ({BY}) (lab_mcp_server_health{{{SERVER}}})")
 
 
 def count_of(value, title, color, description):
-    return stat(title, description,
-                [query(f"sum(min by ({BY}) (lab_mcp_server_health{{{SERVER}}}) == bool {value})", title)],
-                size=(4, 4), look={"graphMode": "area", "colorMode": "value"},
+    return stat(title, description, [now(f"sum({HEALTH} == bool {value})", title)], size=(4, 4),
                 steps=thresholds((None, GOOD), (1, color)))
+
+
+def cost(title, description, family, size=(8, 10), legend=NAME, **more):
+    by = f"{BY}, state" if family.endswith("processes_rss_bytes") else BY
+    return bars(title, description, [now(current(f"max by ({by}) ({family}{{{SERVER}}})"), legend)], size=size,
+                extra={"min": 0}, **more)
 
 
 DASHBOARD = dashboard(
     "lab-mcp",
     "Every MCP server that a client of this LAB could use: state, reasons, speed, tools and cost.",
-    [source_variable("datasource", "Prometheus", "lab-prometheus", "LAB Prometheus"), host_variable(),
+    [source_variable("datasource", "Prometheus", "lab-prometheus", "LAB Prometheus"), *host_variables(),
      environment_variable(), server_variable()],
     [
         count_of(1, "Up", GOOD, "Servers that answered the handshake, and listed tools if they have any."),
@@ -25,54 +30,69 @@ DASHBOARD = dashboard(
         count_of(2, "Not configured", IDLE,
                  "Expected but in no configuration, disabled, not trusted, or missing a login or a variable."),
         table("Why not up", "The reason that holds now. `lab-probe explain REASON` says what to do.",
-              [row_of(f"max by ({BY}, reason) (lab_mcp_server_failure{{{SERVER}}}) == 1")],
-              size=(12, 8), hide=("Value",), sort=("Server", False),
-              columns={"server_name": "Server", "reason": "Reason", "host": "Host"}),
+              [row_of(current(f"max by ({BY}, reason) (lab_mcp_server_failure{{{SERVER}}}) == 1"))],
+              size=(12, 8), hide=("Value",), sort=("Server", False), empty="no server is known to be down or not configured",
+              columns={"server_name": "Server", "reason": "Reason"}),
         stat("Tools on offer", "Tools of all servers that are up.",
-             [query(f"sum(max by ({BY}) (lab_mcp_server_tools{{{SERVER}}}))", "tools")],
-             size=(6, 4), look={"graphMode": "area", "colorMode": "value"}),
+             [now(f"sum({current(f'max by ({BY}) (lab_mcp_server_tools{{{SERVER}}})')})", "tools")],
+             size=(6, 4), steps=NEUTRAL, look={"colorMode": "value"}),
         stat("Newest change of a tool list", "How long ago any server's list of tools was seen to differ.",
              [now(f"time() - max(lab_mcp_server_tools_changed_timestamp_seconds{{{SERVER}}})", "ago")],
-             size=(6, 4), unit="s", look={"colorMode": "value"}),
+             size=(6, 4), unit="s", steps=NEUTRAL, look={"colorMode": "value"}, empty="no change seen"),
 
         timeline("Health over time", "Each server's verdict; a reused answer counts as what it was.",
-                 [query(f"min by ({BY}) (lab_mcp_server_health{{{SERVER}}})", NAME)], MCP_HEALTH, size=(24, 11),
+                 [query(HEALTH, NAME)], MCP_HEALTH, size=(24, 11),
                  steps=thresholds((None, BAD), (1, GOOD), (2, IDLE))),
-        timeline("Reasons over time", "Reasons other than none, one line for each that was seen.",
-                 [query(f"max by ({BY}, reason) (lab_mcp_server_failure{{{SERVER}}})", "{{server_name}} {{reason}}")],
-                 {1: ("holds", HALF)}, size=(12, 9)),
+        bars("Uptime (24h)", "Share of the last 24 hours in which each server was up; time in which it was not configured "
+             "does not count.",
+             [now(current(f"avg_over_time(({HEALTH} < 2)[24h:1m])"), NAME)], size=(12, 9), unit="percentunit",
+             extra={"min": 0, "max": 1, "decimals": 1}, steps=thresholds((None, BAD), (0.95, HALF), (0.99, GOOD))),
+        timeline("Reasons over time", "Why a server was not up, one line for each reason that was seen.",
+                 [query(current(f"max by ({BY}, reason) (lab_mcp_server_failure{{{SERVER}}})"), NAME + " {{reason}}")],
+                 {1: ("holds", HALF)}, size=(12, 9), empty="no server is known to have been down or not configured"),
         lines("Handshake latency", "Time from the start of a check to the answer to its first request.",
-              [query(f"max by ({BY}) (lab_mcp_server_handshake_seconds{{{SERVER}}})", NAME)], size=(12, 9), unit="s"),
+              [query(f"max by ({BY}) (lab_mcp_server_handshake_seconds{{{SERVER}}})", NAME)], size=(8, 9), unit="s"),
+        lines("Tools", "A step is a server that gained or lost tools.",
+              [query(f"max by ({BY}) (lab_mcp_server_tools{{{SERVER}}})", NAME)], size=(8, 9)),
+        lines("Checks", "Checks an hour by result; fewer than passes, because good answers are reused.",
+              [query(f"sum by (result) (max by ({BY}, result) (increase(lab_mcp_server_checks_total{{{SERVER}}}[1h])))",
+                     "{{result}}")], size=(8, 9), stack=True,
+              overrides=[color_of("up", GOOD), color_of("down", BAD), color_of("not_configured", IDLE)]),
 
         table("Servers", "What each server says of itself, its tools, and when it was last checked.",
-              [row_of(f"max by ({BY}, transport, era, protocol_version, server_version) (lab_mcp_server_info{{{SERVER}}})"),
-               row_of(f"min by ({BY}) (lab_mcp_server_health{{{SERVER}}})"),
-               row_of(f"max by ({BY}) (lab_mcp_server_tools{{{SERVER}}})"),
+              [row_of(current(f"""max by ({BY}, transport, era, protocol_version, server_version)
+                              (lab_mcp_server_info{{{SERVER}}})""")),
+               row_of(HEALTH),
+               row_of(current(f"max by ({BY}) (lab_mcp_server_tools{{{SERVER}}})")),
                row_of(f"time() - max by ({BY}) (lab_mcp_server_tools_changed_timestamp_seconds{{{SERVER}}})"),
                row_of(f"time() - max by ({BY}) (lab_mcp_server_checked_timestamp_seconds{{{SERVER}}})")],
               size=(24, 10), hide=("Value #A",), sort=("Server", False),
               columns={"server_name": "Server", "Value #B": "State", "Value #C": "Tools", "Value #D": "Tools changed",
                        "Value #E": "Checked", "transport": "Transport", "era": "Era",
-                       "protocol_version": "Protocol", "server_version": "Version", "host": "Host"},
+                       "protocol_version": "Protocol", "server_version": "Version"},
               overrides=[column("State", states=MCP_HEALTH), column("Tools changed", unit="s"),
                          column("Checked", unit="s")]),
-        lines("Tools", "A step is a server that gained or lost tools.",
-              [query(f"max by ({BY}) (lab_mcp_server_tools{{{SERVER}}})", NAME)], size=(12, 9), unit="short"),
-        lines("Checks", "Checks an hour by result; fewer than passes, because good answers are reused.",
-              [query(f"sum by (result) (max by ({BY}, result) (increase(lab_mcp_server_checks_total{{{SERVER}}}[1h])))",
-                     "{{result}}")], size=(12, 9), stack=True,
-              overrides=[color_of("up", GOOD), color_of("down", BAD), color_of("not_configured", IDLE)]),
 
         section("What each costs"),
-        bars("CPU of a check", "CPU time of the whole process tree of the last check. Servers on HTTP cost none here.",
-             [now(f"max by ({BY}) (lab_mcp_server_cpu_seconds{{{SERVER}}})", NAME)], size=(8, 10), unit="s",
-             extra={"min": 0}, steps=thresholds((None, GOOD), (2, HALF), (5, BAD))),
-        bars("Memory of a check", "Largest resident memory of one process of the last check.",
-             [now(f"max by ({BY}) (lab_mcp_server_max_rss_bytes{{{SERVER}}})", NAME)], size=(8, 10), unit="bytes",
-             extra={"min": 0}, steps=thresholds((None, GOOD), (256 << 20, HALF), (1 << 30, BAD))),
+        cost("Context of a model", """Size of each server's list of tools as JSON: what it takes of the context of every model
+             that is offered them. About 4 bytes make a token.""",
+             "lab_mcp_server_tools_bytes", unit="bytes", steps=thresholds((None, GOOD), (32 << 10, HALF), (128 << 10, BAD))),
+        table("Orphaned processes",
+              "Running processes of each server whose client has ended: nobody uses them, and nobody ends them.",
+              [row_of(current(f'max by ({BY}) (lab_mcp_server_processes{{{SERVER},state="orphaned"}}) > 0')),
+               row_of(current(f'max by ({BY}) (lab_mcp_server_processes_rss_bytes{{{SERVER},state="orphaned"}}) > 0'))],
+              size=(8, 10), sort=("Processes", True), empty="no orphaned process is known",
+              columns={"server_name": "Server", "Value #A": "Processes", "Value #B": "Memory"},
+              overrides=[column("Memory", unit="bytes")]),
+        cost("Memory of running servers", "Resident memory of all processes of each server that run now, by whether a client uses "
+             "them.", "lab_mcp_server_processes_rss_bytes", legend=NAME + " {{state}}", unit="bytes", steps=NEUTRAL),
+        cost("CPU of a check", "CPU time of the whole process tree of the last check. Servers on HTTP cost none here.",
+             "lab_mcp_server_cpu_seconds", unit="s", steps=thresholds((None, GOOD), (2, HALF), (5, BAD))),
+        cost("Memory of a check", "Largest resident memory of one process of the last check.",
+             "lab_mcp_server_max_rss_bytes", unit="bytes", steps=thresholds((None, GOOD), (256 << 20, HALF), (1 << 30, BAD))),
         lines("CPU spent on checking", "Cores busy with checks of each server, averaged over an hour.",
               [query(f"""max by ({BY}) (lab_mcp_server_cpu_seconds{{{SERVER}}})
-                     * on (host, server_name) sum by ({BY}) (rate(lab_mcp_server_checks_total{{{SERVER}}}[1h]))""", NAME)],
-              size=(8, 10), unit="short", stack=True),
+                     * on ({BY}) sum by ({BY}) (rate(lab_mcp_server_checks_total{{{SERVER}}}[1h]))""", NAME)],
+              size=(8, 10), stack=True),
     ],
 )

@@ -20,6 +20,14 @@ ON_TIME = {0: ("in time", GOOD), 1: ("cut short", BAD)}
 PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
 LONG_TERM = {"type": "prometheus", "uid": "${longterm}"}
 
+# A host is what the label in $host_label says: `host` where the probe or the scrape configuration sets it (see
+# ../../prometheus/prometheus.yml), else Prometheus's own `instance`, whose port $host does not have.
+HOST = '$host_label=~"$host(:[0-9]+)?"'
+WHERE = "{{$host_label}}"
+
+# node_exporter and a Pushgateway serve the last textfile for ever. After so many seconds without a pass it is the past.
+CURRENT = 300
+
 
 def mappings(states):
     options = {
@@ -35,6 +43,8 @@ def thresholds(*steps):
 
 
 PLAIN = thresholds((None, GOOD))
+# For what is neither good nor bad.
+NEUTRAL = thresholds((None, "text"))
 
 
 # ---- queries
@@ -58,17 +68,23 @@ def row_of(expr):
     return query(expr, instant=True, table=True)
 
 
+def current(expr):
+    """The series of hosts whose probe runs; of others nothing is known. `expr` keeps the host's label."""
+    last_pass = f"max by ($host_label) (lab_probe_last_pass_timestamp_seconds{{{HOST}}})"
+    return f"(({expr}) unless on ($host_label) (time() - {last_pass} > {CURRENT}))"
+
+
 def numbered(queries, source):
     return [{"refId": chr(ord("A") + i), "datasource": source, **q} for i, q in enumerate(queries)]
 
 
 # ---- panels
 
-def panel(kind, title, description, queries, size, *, options, unit=None, states=None, steps=PLAIN, custom=None,
-          source=PROMETHEUS, extra=None, overrides=(), transformations=(), links=(), time_from=None, repeat=None):
-    defaults = {"color": {"mode": "thresholds"}, "thresholds": steps, "mappings": mappings(states) if states else []}
-    if unit:
-        defaults["unit"] = unit
+def panel(kind, title, description, queries, size, *, options, unit="short", empty="not known", states=None, steps=PLAIN,
+          custom=None, source=PROMETHEUS, extra=None, overrides=(), transformations=(), links=(), time_from=None):
+    """One panel; `empty` is what stands there while the queries have no result."""
+    defaults = {"color": {"mode": "thresholds"}, "thresholds": steps, "mappings": mappings(states) if states else [],
+                "unit": unit, "noValue": empty}
     if custom is not None:
         defaults["custom"] = custom
     defaults.update(extra or {})
@@ -148,7 +164,7 @@ def lines(title, description, queries, size=(12, 8), stack=False, limit=False, s
 
 def table(title, description, queries, size=(12, 8), columns=None, hide=(), sort=None, **more):
     """Instant queries joined into one table; `columns` gives the order and the words above the columns."""
-    columns = columns or {}
+    columns = {**(columns or {}), "host": "Host", "instance": "Host"}
     transformations = [
         {"id": "merge", "options": {}},
         {"id": "organize", "options": {
@@ -181,8 +197,8 @@ def column(name, **properties):
 
 
 def color_of(name, color):
-    """Gives one series its colour, by name."""
-    return {"matcher": {"id": "byName", "options": name},
+    """Gives the series whose legend begins with this word their colour."""
+    return {"matcher": {"id": "byRegexp", "options": rf"/^{name}\b/"},
             "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}]}
 
 
@@ -201,28 +217,36 @@ def source_variable(name, label, uid, text):
             "current": {"text": text, "value": uid, "selected": False}}
 
 
-def variable(name, label, values, source=PROMETHEUS):
+def variable(name, label, values, source=PROMETHEUS, regex=""):
     """All, several or one of what the data holds. All also matches series that have no such label."""
     return {"type": "query", "name": name, "label": label, "datasource": source,
-            "query": {"query": values, "refId": f"Variable-{name}"}, "regex": "", "hide": 0,
+            "query": {"query": values, "refId": f"Variable-{name}"}, "regex": regex, "hide": 0,
             "refresh": 2, "sort": 1, "multi": True, "includeAll": True, "allValue": ".*", "options": [],
             "skipUrlSync": False, "current": {"text": ["All"], "value": ["$__all"], "selected": True}}
 
 
-def host_variable(source=PROMETHEUS):
-    return variable("host", "Host", "label_values(lab_probe_last_pass_timestamp_seconds, host)", source)
+def host_variables(source=PROMETHEUS):
+    """The label that tells hosts apart, found out and hidden; and the hosts."""
+    series = "lab_probe_last_pass_timestamp_seconds"
+    label = variable("host_label", "Label of the host", f"""query_result(
+        label_replace(count(last_over_time({series}{{host!=""}}[$__range])), "label", "host", "", "")
+        or on () label_replace(vector(1), "label", "instance", "", ""))""", source, regex='/label="([a-zA-Z_0-9]+)"/')
+    label.update({"hide": 2, "multi": False, "includeAll": False, "allValue": "",
+                  "current": {"text": "host", "value": "host", "selected": True}})
+    label["query"]["query"] = " ".join(label["query"]["query"].split())
+    return [label, variable("host", "Host", f"label_values({series}, $host_label)", source, regex=r"/^(.*?)(?::\d+)?$/")]
 
 
 def environment_variable(source=PROMETHEUS):
-    return variable("environment", "Environment", 'label_values(thunes_source_up{host=~"$host"}, environment)', source)
+    return variable("environment", "Environment", f"label_values(thunes_source_up{{{HOST}}}, environment)", source)
 
 
 def worktree_variable(source=PROMETHEUS):
-    return variable("worktree", "Worktree", 'label_values(lab_worktree_status{host=~"$host"}, worktree_name)', source)
+    return variable("worktree", "Worktree", f"label_values(lab_worktree_status{{{HOST}}}, worktree_name)", source)
 
 
 def server_variable(source=PROMETHEUS):
-    return variable("server", "Server", 'label_values(lab_mcp_server_health{host=~"$host"}, server_name)', source)
+    return variable("server", "Server", f"label_values(lab_mcp_server_health{{{HOST}}}, server_name)", source)
 
 
 # ---- dashboards
@@ -256,17 +280,14 @@ def alerts_annotation():
 
 
 def placed(panels):
-    """Gives each panel its number and its place: left to right, and down when a line of 24 is full."""
-    made, x, y, tallest = [], 0, 0, 0
+    """Gives each panel its number and its place: as high as it can stand, then as far to the left."""
+    made, bottom = [], [0] * 24
     for number, one in enumerate(panels, start=1):
         width, height = one["size"]
-        if x + width > 24 or one["type"] == "row":
-            x, y, tallest = 0, y + tallest, 0
+        y, x = min((max(bottom[x:x + width]), x) for x in range(24 - width + 1))
+        bottom[x:x + width] = [y + height] * width
         made.append({"id": number, **{k: v for k, v in one.items() if k != "size"},
                      "gridPos": {"x": x, "y": y, "w": width, "h": height}})
-        x, tallest = x + width, max(tallest, height)
-        if one["type"] == "row":
-            x, y, tallest = 0, y + height, 0
     return made
 
 

@@ -5,9 +5,10 @@ Every query also works on a Prometheus: it then shows as far back as that one ke
 
 from parts import *
 
-ENV = 'environment=~"$environment",host=~"$host"'
-SERVER = 'host=~"$host",server_name=~"$server"'
-TREE = 'host=~"$host",worktree_name=~"$worktree"'
+ENV = HOST + ',environment=~"$environment"'
+SERVER = HOST + ',server_name=~"$server"'
+TREE = HOST + ',worktree_name=~"$worktree"'
+BY_SERVER, BY_TREE, BY_ENV = "$host_label, server_name", "$host_label, worktree_name", "$host_label, environment"
 
 
 def over(expr, window, resolution):
@@ -15,10 +16,10 @@ def over(expr, window, resolution):
 
 
 def availability(window, resolution):
-    up = f"min by (host, server_name) (lab_mcp_server_health{{{SERVER}}}) == bool 1"
+    up = f"min by ({BY_SERVER}) (lab_mcp_server_health{{{SERVER}}}) < 2"
     return bars(f"MCP availability, {window[:-1]} days",
-                "Share of the time in which each server was up; time in which it was not configured counts against it.",
-                [now(over(up, window, resolution), "{{server_name}}")], size=(12, 10), unit="percentunit",
+                "Share of the time in which each server was up; time in which it was not configured does not count.",
+                [now(over(up, window, resolution), WHERE + " {{server_name}}")], size=(12, 10), unit="percentunit",
                 source=LONG_TERM, extra={"min": 0, "max": 1, "decimals": 2},
                 steps=thresholds((None, BAD), (0.95, HALF), (0.99, GOOD)))
 
@@ -34,15 +35,15 @@ def daily(title, description, expr, window, legend, **more):
                  source=LONG_TERM, **more)
 
 
-ORDERS = (f"sum by (environment) (max by (host, environment, venue, order_type, side) "
+ORDERS = (f"sum by ({BY_ENV}) (max by ({BY_ENV}, venue, order_type, side) "
           f"(increase(thunes_orders_placed_total{{{ENV}}}[1d])))")
-FAILING = f"sum(max by (host, worktree_name) (lab_worktree_test_status{{{TREE}}}) == bool 2)"
+FAILING = f"sum(max by ({BY_TREE}) (lab_worktree_test_status{{{TREE}}}) == bool 2)"
 
 DASHBOARD = dashboard(
     "lab-trends",
     "Months instead of hours, read from the long-term storage. Each panel keeps its own span, whatever the time above.",
     [source_variable("datasource", "Prometheus", "lab-prometheus", "LAB Prometheus"),
-     source_variable("longterm", "Long-term storage", "lab-longterm", "LAB long-term"), host_variable(LONG_TERM),
+     source_variable("longterm", "Long-term storage", "lab-longterm", "LAB long-term"), *host_variables(LONG_TERM),
      environment_variable(LONG_TERM), server_variable(LONG_TERM), worktree_variable(LONG_TERM)],
     [
         section("Availability"),
@@ -50,9 +51,9 @@ DASHBOARD = dashboard(
         availability("90d", "15m"),
         section("This week and the week before"),
         week_over_week("MCP servers down", "Servers down, averaged over an hour.",
-                       f"avg_over_time((sum(min by (host, server_name) (lab_mcp_server_health{{{SERVER}}}) == bool 0))[1h:5m]%s)"),
+                       f"avg_over_time((sum(min by ({BY_SERVER}) (lab_mcp_server_health{{{SERVER}}}) == bool 0))[1h:5m]%s)"),
         week_over_week("Orders a day", "Orders of the 24 hours before each point.",
-                       f"sum(max by (host, environment, venue, order_type, side) "
+                       f"sum(max by ({BY_ENV}, venue, order_type, side) "
                        f"(increase(thunes_orders_placed_total{{{ENV}}}[1d]%s)))"),
         week_over_week("Order latency, 95th percentile", "Over the 24 hours before each point.",
                        f"histogram_quantile(0.95, sum by (le) (rate(thunes_order_latency_ms_bucket{{{ENV}}}[1d]%s)))",
@@ -61,27 +62,27 @@ DASHBOARD = dashboard(
                        f"avg_over_time(({FAILING})[1h:5m]%s)"),
         section("30 days"),
         daily("Orders a day", "Orders of the 24 hours before each point, by environment.", ORDERS, "30d",
-              "{{environment}}"),
+              WHERE + " {{environment}}"),
         daily("Daily loss limit used", "Largest share of the daily limit used, day by day.",
-              f"max by (environment) (max_over_time(thunes_daily_pnl_used{{{ENV}}}[1d]))", "30d", "{{environment}}",
+              f"max by ({BY_ENV}) (max_over_time(thunes_daily_pnl_used{{{ENV}}}[1d]))", "30d", WHERE + " {{environment}}",
               unit="percentunit", limit=True, steps=thresholds((None, GOOD), (0.8, HALF), (1, BAD))),
         daily("Handshake latency", "Mean of each server's handshake time, day by day.",
-              f"max by (host, server_name) (avg_over_time(lab_mcp_server_handshake_seconds{{{SERVER}}}[1d]))", "30d",
-              "{{server_name}}", unit="s"),
+              f"max by ({BY_SERVER}) (avg_over_time(lab_mcp_server_handshake_seconds{{{SERVER}}}[1d]))", "30d",
+              WHERE + " {{server_name}}", unit="s"),
         daily("Time blocked", "Share of each day in which a worktree was blocked.",
-              over(f"max by (host, worktree_name) (lab_worktree_status{{{TREE}}}) == bool 3", "1d", "5m"), "30d",
-              "{{worktree_name}}", unit="percentunit"),
+              over(f"max by ({BY_TREE}) (lab_worktree_status{{{TREE}}}) == bool 3", "1d", "5m"), "30d",
+              WHERE + " {{worktree_name}}", unit="percentunit"),
         section("90 days"),
         daily("Kill switch active", "Share of each day in which the kill switch was active.",
-              f"max by (host, environment) (avg_over_time(thunes_kill_switch_active{{{ENV}}}[1d]))", "90d",
-              "{{environment}}", unit="percentunit"),
+              f"max by ({BY_ENV}) (avg_over_time(thunes_kill_switch_active{{{ENV}}}[1d]))", "90d",
+              WHERE + " {{environment}}", unit="percentunit"),
         daily("Tools on offer", "Tools of all servers, day by day.",
-              f"sum(max by (host, server_name) (last_over_time(lab_mcp_server_tools{{{SERVER}}}[1d])))", "90d", "tools",
+              f"sum(max by ({BY_SERVER}) (last_over_time(lab_mcp_server_tools{{{SERVER}}}[1d])))", "90d", "tools",
               unit="short"),
         daily("Orders a day", "Orders of the 24 hours before each point, by environment.", ORDERS, "90d",
-              "{{environment}}"),
+              WHERE + " {{environment}}"),
         daily("Duration of a pass", "Mean duration of the passes, day by day.",
-              'max by (host) (avg_over_time(lab_probe_pass_duration_seconds{host=~"$host"}[1d]))', "90d", "{{host}}",
+              f"max by ($host_label) (avg_over_time(lab_probe_pass_duration_seconds{{{HOST}}}[1d]))", "90d", WHERE,
               unit="s"),
     ],
     start="now-30d", refresh="15m", annotations=False,

@@ -47,13 +47,13 @@ impl Dashboard {
         self.json["title"].as_str().expect("a title")
     }
 
-    fn queries(&self) -> Vec<Query> {
+    fn queries(&self, host_label: &str) -> Vec<Query> {
         let mut found = Vec::new();
         for panel in self.panels() {
             for target in panel["targets"].as_array().expect("targets") {
                 found.push(Query {
                     place: format!("{} / {} / {}", self.title(), panel["title"], target["refId"]),
-                    expr: filled(target["expr"].as_str().expect("a query")),
+                    expr: filled(target["expr"].as_str().expect("a query"), host_label),
                     instant: target["instant"] == true,
                     long_term: target["datasource"]["uid"] == "${longterm}",
                     span: panel["timeFrom"].as_str().map(str::to_owned),
@@ -64,9 +64,10 @@ impl Dashboard {
     }
 }
 
-/// A query with what Grafana puts in for its variables when all is chosen.
-fn filled(expr: &str) -> String {
-    let expr = expr.replace("$environment|lab", ".*|lab");
+/// A query with what Grafana puts in for its variables when all is chosen, on a Prometheus whose series tell hosts apart
+/// by this label.
+fn filled(expr: &str, host_label: &str) -> String {
+    let expr = expr.replace("$environment|lab", ".*|lab").replace("$host_label", host_label).replace("$__range", "1h");
     Regex::new(r"\$(environment|host|worktree|server)\b").expect("a pattern").replace_all(&expr, ".*").into_owned()
 }
 
@@ -150,11 +151,47 @@ fn a_dashboard_is_one_that_file_provisioning_loads() {
 }
 
 #[test]
+fn a_panel_has_a_unit_words_for_nothing_the_present_for_now_and_no_hole_beside_it() {
+    for dashboard in dashboards() {
+        for panel in dashboard.panels() {
+            let (title, defaults) = (&panel["title"], &panel["fieldConfig"]["defaults"]);
+            for key in ["unit", "noValue"] {
+                assert!(
+                    defaults[key].as_str().is_some_and(|text| !text.is_empty()),
+                    "{}: {title}: no {key}",
+                    dashboard.name
+                );
+            }
+            for target in panel["targets"].as_array().expect("targets") {
+                let over_time = panel["type"] == "timeseries" || panel["type"] == "state-timeline";
+                assert_eq!(target["instant"] == true, !over_time, "{}: {title} is of another time", dashboard.name);
+                let (expr, legend) = (target["expr"].as_str().expect("a query"), &target["legendFormat"]);
+                let grouped = Regex::new(r"^(\(*)(min|max|sum|histogram_quantile\([0-9.]+, sum) by \(\$host_label")
+                    .expect("a pattern");
+                let said =
+                    panel["type"] == "table" || legend.as_str().is_some_and(|text| text.contains("{{$host_label}}"));
+                assert!(said || !grouped.is_match(expr), "{}: {title}: a legend without the host", dashboard.name);
+            }
+        }
+        let mut cells: BTreeMap<(u64, u64), u32> = BTreeMap::new();
+        let all = dashboard.json["panels"].as_array().expect("panels");
+        for place in all.iter().map(|panel| &panel["gridPos"]) {
+            let [x, y, w, h] = ["x", "y", "w", "h"].map(|key| place[key].as_u64().expect("a number"));
+            for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+                *cells.entry(cell).or_default() += 1;
+            }
+        }
+        let height = cells.keys().map(|(_, y)| y + 1).max().unwrap_or(0);
+        assert_eq!((cells.len() as u64, cells.values().max()), (24 * height, Some(&1)), "{} has holes", dashboard.name);
+    }
+}
+
+#[test]
 fn links_lead_to_dashboards_and_variables_that_exist() {
     let all = dashboards();
     let uids: BTreeSet<_> = all.iter().map(|dashboard| dashboard.json["uid"].as_str().expect("a uid")).collect();
     let link = Regex::new(r#""/d/([a-z-]+)\?"#).expect("a pattern");
-    let used = Regex::new(r"\$\{?([a-z]+)").expect("a pattern");
+    let used = Regex::new(r"\$\{?([a-z_]+)").expect("a pattern");
     for dashboard in &all {
         let source = dashboard.json.to_string();
         for found in link.captures_iter(&source) {
@@ -206,10 +243,10 @@ fn queries_ask_only_for_families_that_lab_probe_makes() {
     let recorded: BTreeSet<String> = rules().into_iter().filter_map(|rule| rule.record).collect();
     // What Prometheus itself makes for each scrape and each alert.
     let others = ["ALERTS", "scrape_samples_post_metric_relabeling", "scrape_series_added"];
-    let selector = Regex::new(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(\{|\[)").expect("a pattern");
+    let selector = Regex::new(r"([a-zA-Z_][a-zA-Z0-9_:]*)\s*(\{|\[)").expect("a pattern");
     let bare = Regex::new(r"\b(?:thunes|lab)_[a-z0-9_]+").expect("a pattern");
     for dashboard in dashboards() {
-        for query in dashboard.queries() {
+        for query in dashboard.queries("host") {
             let names = selector.captures_iter(&query.expr).map(|found| found[1].to_owned());
             let names = names.chain(bare.find_iter(&query.expr).map(|found| found.as_str().to_owned()));
             for name in names {
@@ -293,7 +330,9 @@ fn every_query_of_every_panel_returns_data() {
     let history = three_months(clock::unix_seconds(clock::now()));
     ureq::post(&format!("{victoria}/api/v1/import/prometheus")).send(history.as_bytes()).expect("an import");
     let lab = RealLab::new(&stack.path("textfile"));
-    let all: Vec<Query> = dashboards().iter().flat_map(Dashboard::queries).collect();
+    // Where Prometheus sets a `host` label, as the shipped one does, and where there is only its own `instance`.
+    let of = |label| dashboards().iter().flat_map(|dashboard| dashboard.queries(label)).collect::<Vec<Query>>();
+    let all: Vec<Query> = of("host").into_iter().chain(of("instance")).collect();
     let mut empty: Vec<&Query> = all.iter().collect();
     let mut steps = 0;
     // A panel may need some scrapes before it has a rate; none may stay empty.
@@ -315,17 +354,81 @@ fn every_query_of_every_panel_returns_data() {
     let expected = catalogue::ALL.iter().map(|family| family.name).filter(|name| !NOT_IN_THE_LAB.contains(name));
     let missing: Vec<_> = expected.filter(|name| !delivered.contains(*name)).collect();
     assert!(missing.is_empty(), "no pass delivered {missing:?}");
+    a_dead_probe_shows_no_green(&stack, steps);
+}
+
+/// node_exporter serves the last textfile for ever: what nobody has looked at for an hour is not called good.
+fn a_dead_probe_shows_no_green(stack: &Stack, steps: u64) {
+    let base = stack.url("PROMETHEUS_PORT");
+    let long_ago = clock::unix_seconds(clock::now()) - 3600.0;
+    std::fs::remove_file(stack.path("textfile/synthetic.prom")).expect("removed");
+    stack.deliver(&Synthetic::healthy().with("lab_probe_last_pass_timestamp_seconds", long_ago), steps + 1);
+    eventually(Duration::from_secs(30), "an old pass", || {
+        let old = query(&base, "query?", r#"time() - lab_probe_last_pass_timestamp_seconds{host="lab"} > 3000"#);
+        (!old.is_empty()).then_some(())
+    });
+    let mut judged = 0;
+    for dashboard in dashboards().iter().filter(|dashboard| dashboard.json["uid"] != "lab-trends") {
+        for panel in dashboard.panels() {
+            for target in panel["targets"].as_array().expect("targets") {
+                let expr = filled(target["expr"].as_str().expect("a query"), "host");
+                // Alerts are Prometheus's own; a table has no colour but in columns of states.
+                if expr.contains("ALERTS") || panel["type"] == "timeseries" {
+                    continue;
+                }
+                judged += 1;
+                for series in query(&base, "query?", &expr) {
+                    let value = series["value"][1].as_str().and_then(|text| text.parse().ok()).expect("a number");
+                    let (title, color) = (&panel["title"], color(panel, value));
+                    assert_ne!(color, Some("green"), "{title} of a dead probe: {expr} is {value}");
+                }
+            }
+        }
+    }
+    assert!(judged > 40, "only {judged} queries have colours");
+}
+
+/// The colour that a value has in a panel: of its state, else of the threshold below it; in a table, of its states alone.
+fn color(panel: &Value, value: f64) -> Option<&str> {
+    let defaults = &panel["fieldConfig"]["defaults"];
+    let overrides = panel["fieldConfig"]["overrides"].as_array().expect("overrides").iter();
+    let properties = overrides.flat_map(|rule| rule["properties"].as_array().expect("properties"));
+    let states = properties.filter(|one| one["id"] == "mappings").map(|one| &one["value"]);
+    let states: Vec<&Value> = states.chain([&defaults["mappings"]]).filter_map(|maps| maps.get(0)).collect();
+    if panel["type"] == "table" {
+        let good = |state: &&Value| state["options"][format!("{value}")]["color"] == "green";
+        return states.iter().any(good).then_some("green");
+    }
+    let state = states.iter().find_map(|state| state["options"][format!("{value}")]["color"].as_str());
+    let steps = defaults["thresholds"]["steps"].as_array().expect("steps").iter();
+    let mut reached = steps.filter(|step| step["value"].as_f64().is_none_or(|bound| value >= bound));
+    state.or_else(|| reached.next_back()?["color"].as_str())
 }
 
 /// The drop-downs on top of the dashboards are not empty either.
 fn variables_have_values(stack: &Stack) {
     let pattern = Regex::new(r"^label_values\((.+), ([a-z_]+)\)$").expect("a pattern");
+    let result = Regex::new(r"^query_result\((.+)\)$").expect("a pattern");
     for dashboard in dashboards() {
         for variable in dashboard.json["templating"]["list"].as_array().expect("variables") {
             let Some(asked) = variable["query"]["query"].as_str() else { continue };
-            let parts: Captures<'_> = pattern.captures(asked).unwrap_or_else(|| panic!("{asked}"));
             let port = if variable["datasource"]["uid"] == "${longterm}" { "VICTORIA_PORT" } else { "PROMETHEUS_PORT" };
-            let (selector, label) = (filled(&parts[1]), &parts[2]);
+            let asked = &filled(asked, "host");
+            if let Some(parts) = result.captures(asked) {
+                let label = |expr: &str| {
+                    let found = query(&stack.url(port), "query?", expr);
+                    assert!(found.len() < 2, "{asked}: {found:?}");
+                    found.first().map(|one| one["metric"]["label"].to_string())
+                };
+                eventually(Duration::from_secs(40), asked, || {
+                    label(&parts[1]).is_some_and(|label| label == "\"host\"").then_some(())
+                });
+                let elsewhere = parts[1].replace("lab_probe_last_pass_timestamp_seconds", "no_such_series");
+                assert_eq!(label(&elsewhere).as_deref(), Some("\"instance\""), "{elsewhere}");
+                continue;
+            }
+            let parts: Captures<'_> = pattern.captures(asked).unwrap_or_else(|| panic!("{asked}"));
+            let (selector, label) = (parts[1].to_owned(), &parts[2]);
             let found = eventually(Duration::from_secs(40), asked, || {
                 let series = query(&stack.url(port), "query?", &selector);
                 (!series.is_empty()).then_some(series)

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use lab_probe::clock;
 
@@ -42,6 +43,22 @@ pub(super) struct RealLab {
     textfiles: PathBuf,
     config: PathBuf,
     _service: TcpListener,
+    orphan: Child,
+}
+
+impl Drop for RealLab {
+    fn drop(&mut self) {
+        // The server ends with its standard input, the shell with the server.
+        drop(self.orphan.stdin.take());
+        let _ = self.orphan.wait();
+    }
+}
+
+/// A server whose client has ended: below an init of a container.
+fn orphan(server: &Path) -> Child {
+    let mut init = Command::new("sh");
+    init.arg0("tini").args(["-c", "python3 \"$0\"; :"]).arg(server).stdin(Stdio::piped()).stdout(Stdio::null());
+    init.spawn().expect("a shell")
 }
 
 impl RealLab {
@@ -66,7 +83,8 @@ impl RealLab {
             let _ = write!(config, "[[thunes]]\nenvironment = \"{environment}\"\nroot = {root:?}\n");
         }
         let config = lab.config(&config);
-        RealLab { lab, textfiles: textfiles.to_owned(), config, _service: service }
+        let orphan = orphan(&server);
+        RealLab { lab, textfiles: textfiles.to_owned(), config, _service: service, orphan }
     }
 
     /// Something happens, then a pass.
