@@ -83,7 +83,7 @@ fn snapshot() -> Snapshot {
         pass_failures: 0,
         counting: true,
     };
-    Snapshot { pass, entries: (0..SERVERS).map(entry).collect(), labels: BTreeMap::new() }
+    Snapshot { pass, entries: (0..SERVERS).map(entry).collect(), labels: BTreeMap::new(), unusual: None }
 }
 
 fn context() -> Context {

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Subcommand, ValueEnum, ValueHint};
 
 use super::{ListFormat, parse_duration};
 use crate::model::target::Kind;
-use crate::unusual::Family;
+use crate::model::unusual::Family;
 
 /// Reads "2026-11-24".
 ///
@@ -187,9 +187,19 @@ pub struct BacktestArgs {
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: BacktestFormat,
     /// Lines of `timestamp,value`, one a slot of five minutes; each file is a series of its own. Times are Unix seconds,
-    /// RFC 3339, or YYYY-MM-DD HH:MM:SS in UTC; a header is optional; an empty value is no point
-    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+    /// RFC 3339, or YYYY-MM-DD HH:MM:SS in UTC; a header is optional; an empty value is no point. Without a file: the points
+    /// that passes have kept, two weeks of them
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "prometheus")]
     pub files: Vec<PathBuf>,
+    /// Replay series of this Prometheus
+    #[arg(long, value_name = "URL", requires = "query")]
+    pub prometheus: Option<String>,
+    /// The expression whose series are replayed, one value each five minutes
+    #[arg(long, value_name = "EXPR", requires = "prometheus")]
+    pub query: Option<String>,
+    /// How far back
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "14d", requires = "prometheus")]
+    pub range: Duration,
 }
 
 /// What `backtest` prints.

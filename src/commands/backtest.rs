@@ -1,6 +1,8 @@
-//! `lab-probe backtest`: the detector of unusual values, replayed over a file of points.
+//! `lab-probe backtest`: the detector of unusual values, replayed over a file of points, the history, or a Prometheus.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -9,15 +11,26 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::cli::{BacktestArgs, BacktestFormat, Cli};
+use crate::clock;
+use crate::doctor::{self, Asked};
 use crate::exit::{self, Exit};
 use crate::fs;
 use crate::fs::remedy::remedy;
+use crate::model::unusual::{Family, SLOT_SECONDS};
+use crate::redact::Secret;
 use crate::show;
 use crate::show::unusual::Row;
-use crate::unusual::{Anomaly, Detector, Family, Verdict};
+use crate::state::history;
+use crate::unusual::{Anomaly, Detector, Verdict};
 
 /// Twenty years of slots in the longest form that is read.
 const MOST_BYTES: u64 = 256 << 20;
+
+/// Prometheus may think so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// When, and how much.
+type Point = (Timestamp, f64);
 
 /// Changes only when a field is removed or means something else.
 const SCHEMA: &str = "lab-probe.backtest/1";
@@ -28,12 +41,19 @@ const HEADER: &str = "timestamp,value,expected_lower,expected_upper,score,anomal
 /// Replays every file and prints what the detector says.
 ///
 /// # Errors
-/// A file that cannot be read (exit 1), or a line of it (exit 2).
+/// A file, a history or a Prometheus that cannot be read (exit 1), or a line of a file (exit 2).
 pub(super) fn run(cli: &Cli, args: &BacktestArgs) -> anyhow::Result<Exit> {
-    let mut series = Vec::new();
-    for file in &args.files {
-        series.push((file.display().to_string(), replay(args.family, &points(file)?)));
+    let mut read = Vec::new();
+    match &args.prometheus {
+        Some(address) => read.extend(asked(address, args)?),
+        None if args.files.is_empty() => read.extend(own(&super::load_settings(cli)?.probe.state_dir, args.family)?),
+        None => {
+            for file in &args.files {
+                read.push((file.display().to_string(), points(file)?));
+            }
+        }
     }
+    let series: Vec<_> = read.into_iter().map(|(name, points)| (name, replay(args.family, &points))).collect();
     let text = match args.format {
         BacktestFormat::Csv => series.iter().fold(HEADER.to_owned(), |text, (_, rows)| text + &csv(rows)),
         BacktestFormat::Table => {
@@ -45,13 +65,50 @@ pub(super) fn run(cli: &Cli, args: &BacktestArgs) -> anyhow::Result<Exit> {
     Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
 }
 
-fn replay(family: Family, points: &[(Timestamp, f64)]) -> Vec<Row> {
+pub(crate) fn replay(family: Family, points: &[Point]) -> Vec<Row> {
     let mut detector = Detector::new(family);
     points.iter().map(|&(time, value)| (time, value, detector.step(time.as_second(), value))).collect()
 }
 
+/// What passes have kept of a family, by target.
+pub(crate) fn own(state_dir: &Path, family: Family) -> anyhow::Result<BTreeMap<String, Vec<Point>>> {
+    let mut series: BTreeMap<String, Vec<Point>> = BTreeMap::new();
+    for slot in history::points(state_dir).map_err(|error| super::no_history(state_dir, error))? {
+        let time = Timestamp::from_second(slot.slot).unwrap_or_default();
+        for (id, families) in slot.series {
+            let seen = families.get(&family).map(|seen| (time, seen.0));
+            series.entry(id).or_default().extend(seen);
+        }
+    }
+    series.retain(|_, points| !points.is_empty());
+    if series.is_empty() {
+        return Err(exit::trouble(
+            "passes have not kept a point of this family yet",
+            "name a file, or wait: a point is made every five minutes of what is checked with [anomaly] enabled",
+        ));
+    }
+    Ok(series)
+}
+
+/// The series of a Prometheus.
+fn asked(address: &str, args: &BacktestArgs) -> anyhow::Result<Vec<(String, Vec<Point>)>> {
+    let (end, query) = (clock::now().as_second(), args.query.as_deref().unwrap_or_default());
+    let start = end.saturating_sub_unsigned(args.range.as_secs());
+    let asked = Asked::look_within(PATIENCE, &Secret::new(address), true, |service| {
+        doctor::range(service, query, start, end, SLOT_SECONDS)
+    });
+    let series = asked.seen.map_err(|trouble| {
+        let what = format!("{} does not give the series: {}", asked.origin, trouble.why());
+        exit::trouble(what, "try the expression in Prometheus itself")
+    })?;
+    let point = |(time, value): (f64, f64)| {
+        Timestamp::from_second(time as i64).ok().map(|time| (time, value)).filter(|_| value.is_finite())
+    };
+    Ok(series.into_iter().map(|(name, points)| (name, points.into_iter().filter_map(point).collect())).collect())
+}
+
 /// The points of a file, in its order.
-fn points(path: &Path) -> anyhow::Result<Vec<(Timestamp, f64)>> {
+fn points(path: &Path) -> anyhow::Result<Vec<Point>> {
     let bytes = fs::read_capped(path, MOST_BYTES).map_err(|error| {
         let hint = remedy(path, &error);
         exit::hinted(Exit::Trouble, anyhow::Error::new(error).context(format!("cannot read {}", path.display())), hint)
@@ -75,7 +132,7 @@ fn points(path: &Path) -> anyhow::Result<Vec<(Timestamp, f64)>> {
 
 /// The point of a line; `None` where nothing was measured. What the line holds is not quoted: somebody may have named the
 /// wrong file.
-fn point(line: &str) -> anyhow::Result<Option<(Timestamp, f64)>> {
+fn point(line: &str) -> anyhow::Result<Option<Point>> {
     let (time, value) = line.split_once(',').unwrap_or((line, ""));
     let (time, value) = (time.trim(), value.split(',').next().unwrap_or_default().trim());
     if time.is_empty() && value.is_empty() {
@@ -120,11 +177,11 @@ struct Document<'a> {
 #[derive(Debug, Serialize)]
 struct Series<'a> {
     file: &'a str,
-    points: Vec<Point>,
+    points: Vec<Judged>,
 }
 
 #[derive(Debug, Serialize)]
-struct Point {
+struct Judged {
     timestamp: Timestamp,
     value: f64,
     expected_lower: f64,
@@ -134,7 +191,7 @@ struct Point {
 }
 
 fn document(family: Family, series: &[(String, Vec<Row>)]) -> serde_json::Result<String> {
-    let point = |(timestamp, value, verdict): &Row| Point {
+    let point = |(timestamp, value, verdict): &Row| Judged {
         timestamp: *timestamp,
         value: *value,
         expected_lower: verdict.lower,

@@ -177,8 +177,12 @@ impl Status {
 
     fn answer(self) -> ToolAnswer {
         let entries = self.recalled.snapshot.entries.iter();
-        let targets = entries.map(|entry| json!(show::json::TargetDocument::new(entry))).collect();
+        let unusual = self.recalled.snapshot.unusual.as_ref();
+        let targets = entries.map(|entry| json!(show::json::TargetDocument::new(entry, unusual))).collect();
         let (mut text, data) = show::answer::answer(targets, &self.recalled.warnings, self.now);
+        if let Some(storm) = unusual.and_then(|unusual| unusual.widespread) {
+            text.push_str(&format!("{}\n", show::unusual::storm(&storm)));
+        }
         if !self.recalled.ever {
             text.push_str("There has been no pass yet: use check_now, or run `lab-probe --once`.\n");
         }

@@ -1,6 +1,6 @@
 //! One file a command, each thin: it strings rooms together. [`main`] chooses the command and the exit code.
 
-mod backtest;
+pub(crate) mod backtest;
 mod check;
 mod config;
 mod doctor;

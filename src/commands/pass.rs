@@ -32,6 +32,9 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let audience = if std::io::stdout().is_terminal() { Audience::Person } else { Audience::Timer };
     let timing = Timing::new(&settings, audience, cli.pass.deadline, cli.pass.wait);
     let mut performed = pass::perform(&settings, &selection, timing, !cli.global.quiet)?;
+    if !cli.pass.dry_run {
+        pass::unusual::learn(&settings, &mut performed);
+    }
     let exposition = metrics::text::render(&performed.snapshot);
     if let (Ok(text), false) = (&exposition, cli.pass.dry_run) {
         performed.warnings.extend(deliver::clashes(&settings.output, text));

@@ -10,6 +10,7 @@ use crate::log::printable;
 use crate::model::listing::first_of;
 use crate::model::observation::{Facts, Severity};
 use crate::show::table::age;
+use crate::show::unusual;
 use crate::state::store::{self, State};
 
 /// Changes only when a field is removed or means something else.
@@ -29,6 +30,8 @@ struct Document {
     class: &'static str,
     targets: usize,
     trouble: Vec<InTrouble>,
+    /// What is unusual, which is no trouble.
+    unusual: Vec<String>,
     last_pass: Option<Timestamp>,
     stale: bool,
 }
@@ -70,11 +73,23 @@ impl Document {
             verdict: facts.word().replace('_', " "),
         };
         let trouble: Vec<InTrouble> = trouble.iter().map(in_trouble).collect();
+        // The values of what is down are not unusual, they are absent.
+        let odd = seen.iter().filter(|(_, facts)| facts.is_good());
+        let odd = odd.flat_map(|(id, _)| {
+            let sentences = unusual::of_target(Some(&state.unusual), id);
+            sentences.into_iter().map(|sentence| format!("{}: {sentence}", printable(id)))
+        });
+        let widespread = state.unusual.widespread.map(|storm| unusual::storm(&storm));
+        let unusual: Vec<String> = widespread.into_iter().chain(odd).collect();
         let last_pass = state.last_pass.map(|last| last.started_at);
         let stale = last_pass.is_none_or(|at| now.duration_since(at) > STALE);
         let class = if stale || !trouble.is_empty() { "trouble" } else { "fine" };
-        let text = line(seen.len(), &trouble, last_pass.filter(|_| stale), last_pass.is_some(), now);
-        Document { schema: SCHEMA, text, class, targets: seen.len(), trouble, last_pass, stale }
+        let mut text = line(seen.len(), &trouble, last_pass.filter(|_| stale), last_pass.is_some(), now);
+        if let Some(first) = unusual.first() {
+            let others = if unusual.len() > 1 { format!(" (and {} more)", unusual.len() - 1) } else { String::new() };
+            text.push_str(&format!("; unusual: {first}{others}"));
+        }
+        Document { schema: SCHEMA, text, class, targets: seen.len(), trouble, unusual, last_pass, stale }
     }
 }
 

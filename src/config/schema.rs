@@ -65,6 +65,7 @@ pub(crate) static ROOT: Section = Section {
         key("worktree", Table(&WORKTREE)),
         key("thunes", Tables(&THUNES)),
         key("service", Tables(&SERVICE)),
+        key("anomaly", Table(&ANOMALY)),
         key("output", Table(&OUTPUT)),
         key("telegram", Table(&TELEGRAM)),
         key("doctor", Table(&DOCTOR)),
@@ -166,6 +167,8 @@ static SERVICE: Section = Section {
         key("timeout", Duration),
     ],
 };
+
+static ANOMALY: Section = Section { header: "[anomaly]", keys: &[key("enabled", Flag), key("exclude", TextList)] };
 
 static OUTPUT: Section = Section {
     header: "[output]",

@@ -25,6 +25,8 @@ pub struct Settings {
     pub thunes: Vec<ThunesSettings>,
     /// `[[service]]`.
     pub services: Vec<ServiceSettings>,
+    /// `[anomaly]`.
+    pub anomaly: AnomalySettings,
     /// `[output]`.
     pub output: OutputSettings,
     /// `[telegram]`.
@@ -179,6 +181,15 @@ pub struct ServiceSettings {
     pub look: crate::model::service::ServiceLook,
     /// How often it is looked at.
     pub schedule: Schedule,
+}
+
+/// `[anomaly]`: what is usual, and what is not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnomalySettings {
+    /// Whether it is learnt and said at all.
+    pub enabled: bool,
+    /// Targets that are left out, as they are typed: `name` or `kind/name`.
+    pub exclude: Vec<String>,
 }
 
 /// `[output]`: where results go.

@@ -1,5 +1,7 @@
 //! One bounded question to a service of the stack.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use url::Url;
 
@@ -54,7 +56,17 @@ pub struct Asked<T> {
 impl<T> Asked<T> {
     /// Asks the service at an address by means of `look`.
     pub fn look(address: &Secret, configured: bool, look: impl FnOnce(&Service) -> Result<T, Trouble>) -> Self {
-        match Service::new(address) {
+        Asked::look_within(TIMEOUT, address, configured, look)
+    }
+
+    /// The same with a time of its own.
+    pub fn look_within(
+        limit: Duration,
+        address: &Secret,
+        configured: bool,
+        look: impl FnOnce(&Service) -> Result<T, Trouble>,
+    ) -> Self {
+        match Service::new(address, limit) {
             Ok(service) => {
                 let seen = look(&service).map_err(|trouble| trouble.without(&http::secrets_of(&service.base, &[])));
                 Asked { origin: http::shown(&service.base), configured, seen }
@@ -87,10 +99,10 @@ pub(super) struct Answer {
 }
 
 impl Service {
-    fn new(address: &Secret) -> Result<Service, HttpError> {
+    fn new(address: &Secret, limit: Duration) -> Result<Service, HttpError> {
         let base = http::parse_url(address)?;
         let client = Client::new(&base, ClientOptions::default());
-        Ok(Service { client, base, deadline: Deadline::after(TIMEOUT) })
+        Ok(Service { client, base, deadline: Deadline::after(limit) })
     }
 
     /// The answer to a GET, whatever its status.

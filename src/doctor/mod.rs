@@ -20,7 +20,7 @@ pub use self::alertmanager::Alertmanager;
 pub use self::ask::{Asked, Trouble};
 pub use self::grafana::{DASHBOARDS, Grafana};
 pub use self::node_exporter::NodeExporter;
-pub use self::prometheus::Prometheus;
+pub use self::prometheus::{Prometheus, Range, range};
 pub use self::rules::GROUPS;
 pub use self::timer::Timers;
 use crate::model::checkup::{Delivered, Finding, Link, PushgatewaySeen};

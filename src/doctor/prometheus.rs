@@ -8,6 +8,25 @@ use super::{Evidence, STALE_SECONDS, counted, missing};
 use crate::clock;
 use crate::model::checkup::{Finding, Link, age};
 
+/// A series over time: its labels as Prometheus writes them, and Unix seconds with values.
+pub type Range = (String, Vec<(f64, f64)>);
+
+/// The series of an expression from `start` to `end`, a value each `step`; all in seconds.
+///
+/// # Errors
+/// What Prometheus says of the expression, or why it could not be asked.
+pub fn range(service: &Service, query: &str, start: i64, end: i64, step: i64) -> Result<Vec<Range>, Trouble> {
+    let [start, end, step] = [start, end, step].map(|seconds| seconds.to_string());
+    let query = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
+    let answer = service.get_json("api/v1/query_range", &query)?;
+    let point = |point: &Value| Some((point.get(0)?.as_f64()?, point.get(1)?.as_str()?.parse().ok()?));
+    let series = list(&answer, "/data/result").iter().map(|series| {
+        let points = list(series, "/values").iter().filter_map(point);
+        (series["metric"].to_string(), points.collect())
+    });
+    Ok(series.collect())
+}
+
 /// The series by which passes are known.
 const OUR_SERIES: &str = "lab_probe_last_pass_timestamp_seconds";
 /// Prometheus may be this far behind the newest pass: a pass, a scrape a minute later, some slack.

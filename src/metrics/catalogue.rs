@@ -24,6 +24,8 @@ use crate::model::thunes::{ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS};
 
 const BOOL: &[(&str, &str)] = &[("0", "no"), ("1", "yes")];
 
+const BAND: &[(&str, &str)] = &[("lower", "rarely less"), ("upper", "rarely more")];
+
 families! {
     THUNES_KILL_SWITCH_ACTIVE = Gauge, "thunes_kill_switch_active" ["environment"] "bool"
         "Whether the kill switch is active (1) or not (0); absent when it cannot be read."
@@ -46,6 +48,9 @@ families! {
     THUNES_ORDER_LATENCY_MS = Histogram(ORDER_LATENCY_BUCKETS), "thunes_order_latency_ms" ["environment"] "milliseconds"
         "Time from placing an order to its execution, in milliseconds; whole seconds only when it comes from text logs."
         &[], "take histogram_quantile(); the name says milliseconds, unlike Prometheus' habit, because dashboards rely on it";
+    THUNES_ORDER_LATENCY_EXPECTED_MS = Gauge, "thunes_order_latency_expected_ms" ["environment", "bound"] "milliseconds"
+        "Where the mean order latency of five minutes is expected at this hour, by what was learnt of it: the lower or upper end of the band; absent for two days of points."
+        BAND, "draw both behind the metric itself; a value outside for a quarter of an hour becomes lab_anomaly_active";
     THUNES_WS_CONNECTED = Gauge, "thunes_ws_connected" ["environment", "symbol"] "bool"
         "Whether the market-data WebSocket of a symbol is connected (1) or not (0)."
         BOOL, "at 0, prices of that symbol are stale: look at the network and the exchange's status";
@@ -125,6 +130,15 @@ families! {
     LAB_MCP_SERVER_MAX_RSS_BYTES = Gauge, "lab_mcp_server_max_rss_bytes" ["server_name"] "bytes"
         "Largest resident memory of a process of the last check, in bytes."
         &[], "what running the server takes at its peak; a machine that starts many needs their sum";
+    LAB_MCP_SERVER_HANDSHAKE_EXPECTED_SECONDS = Gauge, "lab_mcp_server_handshake_expected_seconds" ["server_name", "bound"] "seconds"
+        "Where the time of a server's handshake is expected at this hour, by what was learnt of it: the lower or upper end of the band; absent for two days of points."
+        BAND, "draw both behind the metric itself; a value outside for a quarter of an hour becomes lab_anomaly_active";
+    LAB_MCP_SERVER_CPU_EXPECTED_SECONDS = Gauge, "lab_mcp_server_cpu_expected_seconds" ["server_name", "bound"] "seconds"
+        "Where the CPU time of a server's check is expected at this hour, by what was learnt of it: the lower or upper end of the band; absent for two days of points."
+        BAND, "draw both behind the metric itself; a value outside for a quarter of an hour becomes lab_anomaly_active";
+    LAB_MCP_SERVER_MAX_RSS_EXPECTED_BYTES = Gauge, "lab_mcp_server_max_rss_expected_bytes" ["server_name", "bound"] "bytes"
+        "Where the resident memory of a server is expected at this hour, by what was learnt of it: the lower or upper end of the band; absent for two days of points."
+        BAND, "draw both behind the metric itself; a value outside for a quarter of an hour becomes lab_anomaly_active";
     LAB_MCP_SERVER_PROCESSES = Gauge, "lab_mcp_server_processes" ["server_name", "state"] "processes"
         "Running processes of this user with the server's own command line, the probe's excluded: attached to a living client, or orphaned (left behind by one)."
         &[("attached", "a client is alive above the process"), ("orphaned", "left behind: its client has ended")],
@@ -204,6 +218,9 @@ families! {
     LAB_SERVICE_DURATION_SECONDS = Gauge, "lab_service_duration_seconds" ["service_name"] "seconds"
         "Time a service took to answer, in seconds."
         &[], "growing: the service gets slower before it fails";
+    LAB_SERVICE_DURATION_EXPECTED_SECONDS = Gauge, "lab_service_duration_expected_seconds" ["service_name", "bound"] "seconds"
+        "Where the time that a service takes to answer is expected at this hour, by what was learnt of it: the lower or upper end of the band; absent for two days of points."
+        BAND, "draw both behind the metric itself; a value outside for a quarter of an hour becomes lab_anomaly_active";
     LAB_SERVICE_CERTIFICATE_END_TIMESTAMP_SECONDS = Gauge, "lab_service_certificate_end_timestamp_seconds" ["service_name"] "seconds"
         "Time at which the TLS certificate of a service stops being valid, in seconds since 1970."
         &[("absent", "no certificate was shown")],
@@ -215,6 +232,26 @@ families! {
         "How long the answer of the service is reused before the next check, in seconds (ttl for a good one, retry_after for a bad one); 0 means until the next pass."
         &[("0", "checked on every pass")],
         "compare with the age of the last check to tell a late one";
+
+    LAB_ANOMALY_ACTIVE = Gauge, "lab_anomaly_active" ["metric", "kind", "direction", "server_name", "environment", "service_name"] "bool"
+        "A series that is not as usual: 1 while that lasts, absent otherwise and while what it watches is down."
+        &[
+        ("kind=level", "out of its band for a quarter of an hour or more"),
+        ("kind=trend", "grown or fallen for days; shown for a day"),
+        ("direction", "above or below what is expected"),
+    ],
+        "no trouble in itself: `lab-probe status` has it in words; an update, another load on the machine or a leak are the usual causes";
+    LAB_ANOMALIES_TOTAL = Counter, "lab_anomalies_total" ["metric", "kind"] "anomalies"
+        "Anomalies of the series of a metric by kind (level, trend), those of a widespread event left out."
+        &[("level", "a level out of its band"), ("trend", "growth or fall over days")],
+        "an increase marks the beginning of one: use it for annotations";
+    LAB_ANOMALY_SERIES = Gauge, "lab_anomaly_series" ["state"] "series"
+        "Series that are measured now, by how far the detector is with them (learning, watching)."
+        &[("learning", "fewer than two days of points, or the first two weeks, in which nothing alerts"), ("watching", "what is unusual of them is said")],
+        "learning for long: a server with a ttl above five minutes has fewer points";
+    LAB_ANOMALY_WIDESPREAD = Gauge, "lab_anomaly_widespread" [] "bool"
+        "Whether many series have become unusual within half an hour (1) or not (0)."
+        BOOL, "at 1, look at what they share: the machine's load, its network, an update; single anomalies do not alert meanwhile";
 
     LAB_PROBE_BUILD_INFO = Gauge, "lab_probe_build_info" ["version", "revision"] "info"
         "Version and source revision of lab-probe; always 1."

@@ -141,7 +141,7 @@ pub(crate) fn remembered(targets: &BTreeMap<String, Remembered>, now: Timestamp)
         pass_failures: 0,
         counting: true,
     };
-    let snapshot = Snapshot { pass, entries, labels: BTreeMap::new() };
+    let snapshot = Snapshot { pass, entries, labels: BTreeMap::new(), unusual: None };
     if let Err(unsound) = render(&snapshot) {
         panic!("{unsound:#}");
     }

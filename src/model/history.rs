@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::observation::{Facts, Severity};
 use super::snapshot::{Entry, Snapshot};
 use super::thunes::ThunesFacts;
+use super::unusual::{Family, Level, Trend, Widespread};
 
 /// A target's state as the report wants it. Written only when it differs from the one before.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,7 +28,37 @@ pub struct Mark {
     /// A trading environment's values.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub trading: Option<TradingMark>,
+    /// What is unusual, by series.
+    #[serde(rename = "u", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unusual: BTreeMap<Family, Odd>,
 }
+
+/// What is unusual of a series, as it was when that was first said: a mark does not change with every slot.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Odd {
+    /// Its level.
+    #[serde(rename = "l", skip_serializing_if = "Option::is_none")]
+    pub level: Option<Level>,
+    /// Its trend.
+    #[serde(rename = "t", skip_serializing_if = "Option::is_none")]
+    pub trend: Option<Trend>,
+}
+
+/// The points of a slot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Points {
+    /// Its beginning, Unix seconds.
+    #[serde(rename = "t")]
+    pub slot: i64,
+    /// By target (`kind/name`) and family.
+    #[serde(rename = "s")]
+    pub series: BTreeMap<String, BTreeMap<Family, Seen>>,
+}
+
+/// A point, with the lower and upper end of the band that was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Seen(pub f64, pub f32, pub f32);
 
 /// The values of a trading environment; what could not be told is absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -77,6 +108,12 @@ pub struct Record {
     /// Outputs that were not delivered.
     #[serde(rename = "undelivered", default, skip_serializing_if = "Vec::is_empty")]
     pub failed_outputs: Vec<String>,
+    /// The points of the slot that ended.
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<Points>,
+    /// Set while many series are unusual at once.
+    #[serde(rename = "wide", default, skip_serializing_if = "Option::is_none")]
+    pub widespread: Option<Widespread>,
 }
 
 /// The marks as last written; what the next record is compared with.
@@ -129,21 +166,43 @@ impl TradingMark {
 
 impl Record {
     /// What a pass adds to the history, and the marks to compare the next one with.
-    pub fn of(snapshot: &Snapshot, failed_outputs: Vec<String>, before: &Written) -> (Record, Written) {
+    pub fn of(
+        snapshot: &Snapshot,
+        failed_outputs: Vec<String>,
+        points: Option<Points>,
+        before: &Written,
+    ) -> (Record, Written) {
         let at = snapshot.pass.started_at;
         let day = day_of(at);
         let whole = day != before.day;
         let now: BTreeMap<String, Mark> =
-            snapshot.delivered().filter_map(|entry| Some((entry.target.id().to_string(), Mark::of(entry)?))).collect();
+            snapshot.delivered().filter_map(|entry| mark(entry, snapshot, before)).collect();
         let changed = now.iter().filter(|(id, mark)| whole || before.marks.get(*id) != Some(mark));
         let mut marks: BTreeMap<String, Option<Mark>> =
             changed.map(|(id, mark)| (id.clone(), Some(mark.clone()))).collect();
         if !whole {
             marks.extend(before.marks.keys().filter(|id| !now.contains_key(*id)).map(|id| (id.clone(), None)));
         }
-        let record = Record { at, whole, marks, deadline_exceeded: snapshot.pass.deadline_exceeded, failed_outputs };
+        let deadline_exceeded = snapshot.pass.deadline_exceeded;
+        let widespread = snapshot.unusual.as_ref().and_then(|unusual| unusual.widespread);
+        let record = Record { at, whole, marks, deadline_exceeded, failed_outputs, points, widespread };
         (record, Written { day, marks: now })
     }
+}
+
+/// The mark of an entry with its target's name.
+fn mark(entry: &Entry, snapshot: &Snapshot, before: &Written) -> Option<(String, Mark)> {
+    let id = entry.target.id().to_string();
+    let mut mark = Mark::of(entry)?;
+    for one in snapshot.unusual.iter().flat_map(|unusual| unusual.of(&id)) {
+        let known = before.marks.get(&id).and_then(|mark| mark.unusual.get(&one.family)?.level);
+        let level = one.said.level.map(|level| known.filter(|known| known.since == level.since).unwrap_or(level));
+        let odd = Odd { level, trend: one.said.trend };
+        if odd != Odd::default() {
+            mark.unusual.insert(one.family, odd);
+        }
+    }
+    Some((id, mark))
 }
 
 fn total(counts: impl Iterator<Item = u64>) -> u64 {

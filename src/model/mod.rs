@@ -14,4 +14,5 @@ pub mod snapshot;
 pub mod target;
 pub mod textfile;
 pub mod thunes;
+pub mod unusual;
 pub mod worktree;

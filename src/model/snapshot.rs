@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::mcp::ServerProcesses;
 use super::observation::{Memory, Observation};
 use super::target::Target;
+use super::unusual::Unusual;
 
 /// How a target came to its place in this snapshot; the `result` label of `lab_probe_targets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,6 +103,8 @@ pub struct Snapshot {
     pub entries: Vec<Entry>,
     /// Labels that the config adds to every series.
     pub labels: BTreeMap<String, String>,
+    /// Whether values are as usual, of every series that has one now; `None` where that is switched off.
+    pub unusual: Option<Unusual>,
 }
 
 impl Snapshot {

@@ -53,7 +53,8 @@ pub fn recall(settings: &Settings, view: View) -> Recalled {
         pass_failures: state.pass_failures,
         counting: true,
     };
-    let snapshot = Snapshot { pass, entries, labels: settings.probe.labels.clone() };
+    let unusual = super::unusual::view(settings, &state.unusual, &entries);
+    let snapshot = Snapshot { pass, entries, labels: settings.probe.labels.clone(), unusual };
     Recalled { snapshot, ever: last.is_some(), warnings }
 }
 

@@ -15,6 +15,7 @@ mod run;
 pub mod save;
 mod select;
 mod timing;
+pub mod unusual;
 
 use std::collections::BTreeSet;
 
@@ -27,6 +28,7 @@ use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit;
 use crate::log;
+use crate::model::history::Points;
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::Kind;
 use crate::plan::due::Turn;
@@ -53,6 +55,8 @@ pub struct Performed {
     pub notice: Option<String>,
     /// Why the state must not, or cannot, be saved; this alone makes the pass end with exit 1.
     pub state_trouble: Option<anyhow::Error>,
+    /// The points of the slot that ended, for the history.
+    pub points: Option<Points>,
     /// Held until the state is saved.
     lock: Option<Lock>,
 }
@@ -136,6 +140,7 @@ pub fn perform(
     let planned: BTreeSet<String> = delivered.clone().map(|entry| entry.target.id().to_string()).collect();
     let deadline_exceeded = delivered.into_iter().any(|entry| entry.outcome == Outcome::TimedOut);
     state.forget_unplanned(started_at, |id| planned.contains(id));
+    let unusual = unusual::view(settings, &state.unusual, &entries);
     let snapshot = Snapshot {
         pass: PassFacts {
             started_at,
@@ -147,13 +152,14 @@ pub fn perform(
         },
         entries,
         labels: settings.probe.labels.clone(),
+        unusual,
     };
     state.last_pass = Some(LastPass {
         started_at,
         duration: snapshot.pass.duration,
         deadline_exceeded: snapshot.pass.deadline_exceeded,
     });
-    Ok(Performed { snapshot, state, deadline, started_at, warnings, notice, state_trouble, lock })
+    Ok(Performed { snapshot, state, deadline, started_at, warnings, notice, state_trouble, points: None, lock })
 }
 
 /// From here on a signal ends every child before it ends the command.

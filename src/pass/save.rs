@@ -21,7 +21,7 @@ pub fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: 
     let failed = deliveries.iter().filter(|delivery| delivery.error.is_some());
     let failed: Vec<String> = failed.map(|delivery| delivery.output.to_owned()).collect();
     let keep = |before: &Written| {
-        let (record, written) = Record::of(&performed.snapshot, failed.clone(), before);
+        let (record, written) = Record::of(&performed.snapshot, failed.clone(), performed.points.clone(), before);
         history::append(&settings.probe.state_dir, &record).map(|()| written)
     };
     let kept = match keep(&performed.state.written) {

@@ -25,6 +25,9 @@ pub fn answer(mut targets: Vec<Value>, warnings: &[String], now: Timestamp) -> (
         if rank(target) < 2 && target["hint"].is_string() {
             text.push_str(&format!("    {}\n", word("hint")));
         }
+        for unusual in target["unusual"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            text.push_str(&format!("    unusual: {unusual}\n"));
+        }
     }
     if targets.is_empty() {
         text.push_str("Nothing to report.\n");

@@ -254,6 +254,8 @@ mod tests {
             marks: marks.iter().map(|(id, mark)| ((*id).to_owned(), Some(mark.clone()))).collect(),
             deadline_exceeded: second == 60,
             failed_outputs: if second == 60 { vec!["textfile".into()] } else { Vec::new() },
+            points: None,
+            widespread: None,
         }
     }
 

@@ -3,12 +3,14 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::unusual;
 use crate::log::is_invisible;
 use crate::model::delivery::Delivery;
 use crate::model::mcp::ServerProcesses;
 use crate::model::observation::{Facts, Severity};
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::{Kind, Origin};
+use crate::model::unusual::{Unusual, Widespread};
 
 /// Changes only when a field is removed or means something else; fields may be added without it.
 pub const SCHEMA: &str = "lab-probe.pass/1";
@@ -40,6 +42,8 @@ pub struct Document<'a> {
     duration_seconds: f64,
     deadline_exceeded: bool,
     targets: Vec<TargetDocument<'a>>,
+    /// Set while many series are unusual at once.
+    widespread: Option<Widespread>,
     outputs: Vec<OutputDocument<'a>>,
     warnings: &'a [String],
 }
@@ -61,6 +65,8 @@ pub struct TargetDocument<'a> {
     facts: Option<&'a Facts>,
     processes: Option<&'a ServerProcesses>,
     origins: &'a [Origin],
+    /// What is unusual, a sentence each.
+    unusual: Vec<String>,
     /// Found only from the current directory: shown, neither delivered nor remembered.
     only_here: bool,
 }
@@ -75,7 +81,7 @@ struct OutputDocument<'a> {
 
 impl<'a> TargetDocument<'a> {
     /// One entry of a snapshot.
-    pub fn new(entry: &'a Entry) -> Self {
+    pub fn new(entry: &'a Entry, unusual: Option<&Unusual>) -> Self {
         let observation = entry.observation.as_ref();
         let facts = observation.map(|observation| &observation.facts);
         TargetDocument {
@@ -93,6 +99,7 @@ impl<'a> TargetDocument<'a> {
             facts,
             processes: entry.processes.as_ref(),
             origins: &entry.target.origins,
+            unusual: unusual::of_target(unusual, &entry.target.id().to_string()),
             only_here: entry.target.only_here,
         }
     }
@@ -101,13 +108,15 @@ impl<'a> TargetDocument<'a> {
 impl<'a> Document<'a> {
     /// A whole pass.
     pub fn new(snapshot: &'a Snapshot, deliveries: &'a [Delivery], warnings: &'a [String]) -> Self {
+        let entries = snapshot.entries.iter();
         Document {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             started_at: snapshot.pass.started_at,
             duration_seconds: snapshot.pass.duration.as_secs_f64(),
             deadline_exceeded: snapshot.pass.deadline_exceeded,
-            targets: snapshot.entries.iter().map(TargetDocument::new).collect(),
+            targets: entries.map(|entry| TargetDocument::new(entry, snapshot.unusual.as_ref())).collect(),
+            widespread: snapshot.unusual.as_ref().and_then(|unusual| unusual.widespread),
             outputs: deliveries
                 .iter()
                 .map(|delivery| OutputDocument {

@@ -181,6 +181,7 @@ mod tests {
             },
             entries: vec![entry],
             labels: BTreeMap::new(),
+            unusual: None,
         };
         let record = Record {
             at: at(100),
@@ -191,6 +192,8 @@ mod tests {
             )]),
             deadline_exceeded: false,
             failed_outputs: Vec::new(),
+            points: None,
+            widespread: None,
         };
         let page = page(&snapshot, true, &["<i>odd</i>".into()], &[record], at(160));
         assert!(page.contains("<title>LAB: 1 in trouble</title>"), "{page}");

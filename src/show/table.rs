@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
 use super::style::{Ink, Style, fit, pad};
+use super::unusual;
 use crate::log::printable;
 use crate::model::delivery::Delivery;
 use crate::model::listing::first_of;
@@ -13,6 +14,7 @@ use crate::model::mcp::ServerProcesses;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::Kind;
+use crate::model::unusual::Unusual;
 
 /// The widest a name column gets; longer names are cut.
 const MAX_NAME: usize = 32;
@@ -29,6 +31,9 @@ const STACKED_INDENT: usize = 6;
 /// What a line with a thing to do begins with.
 const ARROW: &str = "→ ";
 
+/// What a line with an unusual value begins with.
+const UNUSUAL: &str = "~ ";
+
 /// Names in the line about what is found only from the current directory; the rest is a number.
 const MOST_ONLY_HERE: usize = 5;
 
@@ -42,6 +47,8 @@ struct Row {
     hint: Option<String>,
     /// What to do besides, whatever the verdict.
     note: Option<String>,
+    /// What is unusual, which is no trouble.
+    unusual: Vec<String>,
 }
 
 /// The whole table with its footer.
@@ -50,7 +57,8 @@ pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style
     for kind in kinds(snapshot) {
         let entries: Vec<&Entry> = snapshot.entries.iter().filter(|entry| entry.target.kind() == kind).collect();
         if !entries.is_empty() {
-            section(&mut out, kind, &entries, now, style);
+            let rows = entries.iter().map(|entry| row(entry, snapshot.unusual.as_ref(), now)).collect();
+            section(&mut out, kind, rows, style);
         }
     }
     if snapshot.entries.is_empty() {
@@ -88,8 +96,7 @@ pub fn heading(kind: Kind) -> &'static str {
     }
 }
 
-fn section(out: &mut String, kind: Kind, entries: &[&Entry], now: Timestamp, style: &Style) {
-    let mut rows: Vec<Row> = entries.iter().map(|entry| row(entry, now)).collect();
+fn section(out: &mut String, kind: Kind, mut rows: Vec<Row>, style: &Style) {
     rows.sort_by(|a, b| (a.severity, &a.name).cmp(&(b.severity, &b.name)));
     out.push_str(&format!("{}  {}\n", style.paint(Ink::Strong, heading(kind)), tally(&rows)));
     let word_width = rows.iter().map(|row| row.word.width()).max().unwrap_or(0);
@@ -144,10 +151,11 @@ fn lay_out(out: &mut String, row: &Row, columns: &Columns, style: &Style) {
     for piece in pieces {
         out.push_str(&format!("{}{piece}\n", " ".repeat(indent)));
     }
-    for hint in row.hint.iter().chain(&row.note) {
-        for (number, piece) in wrap(hint, beside(indent + ARROW.width())).iter().enumerate() {
-            let arrow = if number == 0 { ARROW } else { "  " };
-            out.push_str(&format!("{}{}\n", " ".repeat(indent), style.paint(Ink::Faint, &format!("{arrow}{piece}"))));
+    let below = row.unusual.iter().map(|text| (UNUSUAL, text));
+    for (sign, text) in below.chain(row.hint.iter().chain(&row.note).map(|hint| (ARROW, hint))) {
+        for (number, piece) in wrap(text, beside(indent + sign.width())).iter().enumerate() {
+            let sign = if number == 0 { sign } else { "  " };
+            out.push_str(&format!("{}{}\n", " ".repeat(indent), style.paint(Ink::Faint, &format!("{sign}{piece}"))));
         }
     }
 }
@@ -172,8 +180,9 @@ fn tally(rows: &[Row]) -> String {
     counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(" · ")
 }
 
-fn row(entry: &Entry, now: Timestamp) -> Row {
+fn row(entry: &Entry, unusual: Option<&Unusual>, now: Timestamp) -> Row {
     let name = printable(&entry.target.name);
+    let unusual = unusual::of_target(unusual, &entry.target.id().to_string());
     let note = entry.processes.as_ref().and_then(ServerProcesses::hint);
     let Some(observation) = &entry.observation else {
         return Row {
@@ -184,6 +193,7 @@ fn row(entry: &Entry, now: Timestamp) -> Row {
             when: String::new(),
             hint: entry.hint(),
             note,
+            unusual,
         };
     };
     let facts = &observation.facts;
@@ -203,6 +213,7 @@ fn row(entry: &Entry, now: Timestamp) -> Row {
             .flatten()
             .map(|hint| printable(&hint)),
         note,
+        unusual,
     }
 }
 
@@ -277,6 +288,13 @@ fn footer(out: &mut String, snapshot: &Snapshot, deliveries: &[Delivery], style:
         let named = first_of(&here, MOST_ONLY_HERE);
         out.push_str(&format!("found only from this directory, so neither delivered nor remembered: {named}\n"));
     }
+    if let Some(unusual) = &snapshot.unusual {
+        let storm = unusual.widespread.map(|storm| unusual::storm(&storm));
+        let progress = unusual::progress(unusual).map(|progress| format!("usual values: {progress}"));
+        for line in storm.into_iter().chain(progress) {
+            out.push_str(&format!("{}\n", style.paint(Ink::Faint, &line)));
+        }
+    }
     for delivery in deliveries {
         let ink = if delivery.error.is_some() { Ink::Bad } else { Ink::Faint };
         out.push_str(&style.paint(ink, &printable(&delivery.to_string())));
@@ -336,6 +354,7 @@ mod tests {
             },
             entries: vec![entry("filesystem", Outcome::Cached, up), entry("rag-query", Outcome::Fresh, down)],
             labels: BTreeMap::new(),
+            unusual: None,
         }
     }
 

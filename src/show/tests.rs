@@ -113,7 +113,7 @@ fn hint_everywhere(entry: Entry) -> String {
         pass_failures: 0,
         counting: true,
     };
-    let snapshot = Snapshot { pass, entries: vec![entry], labels: BTreeMap::new() };
+    let snapshot = Snapshot { pass, entries: vec![entry], labels: BTreeMap::new(), unusual: None };
     let table = table::table(&snapshot, &[], Timestamp::UNIX_EPOCH, &Style::PLAIN);
     assert!(table.contains(&hint), "{hint:?} is not in\n{table}");
     let json: Value =

@@ -103,6 +103,8 @@ mod tests {
             marks: word.map(|word| BTreeMap::from([("a".to_owned(), mark(word))])).unwrap_or_default(),
             deadline_exceeded: false,
             failed_outputs: Vec::new(),
+            points: None,
+            widespread: None,
         }
     }
 

@@ -1,78 +1,81 @@
 //! Unusual values in words: amounts in their unit, what was expected, and the anomalies of a replayed series.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::style::{Ink, Style};
-use crate::show::summary;
-use crate::unusual::{Anomaly, Family, LEARNING_POINTS, SLOT_SECONDS, Trend, Verdict};
+use crate::model::unusual::{Family, LEARNING_POINTS, Level, One, Said, Trend, Unusual, Widespread};
+use crate::show::summary::length;
+use crate::unusual::{Verdict, note};
 
 /// A point of a series with what was said of it.
 pub(crate) type Row = (Timestamp, f64, Verdict);
 
-/// A run of points at which a level is unusual.
-struct Episode {
-    from: Timestamp,
-    to: Timestamp,
-    /// The value farthest from what was expected, and the band at that point.
-    extreme: (f64, Verdict),
-    ends_as_normal: bool,
-}
-
 /// A heading with what was read, and a line for each anomaly.
 pub(crate) fn table(name: &str, family: Family, rows: &[Row], style: &Style) -> String {
-    let mut lines: Vec<(Timestamp, String)> = rows.iter().filter_map(|row| trend(family, row)).collect();
-    lines.extend(episodes(rows).iter().map(|episode| (episode.from, level(family, episode))));
-    lines.sort_by_key(|(time, _)| *time);
+    let mut said = Said::default();
+    let mut lines = Vec::new();
+    let mut of_level = |found: Level| lines.push((found.since, level(family, &found)));
+    let mut trends = Vec::new();
+    for (time, value, verdict) in rows {
+        let second = time.as_second();
+        note(&mut said, second, *value, verdict).into_iter().for_each(&mut of_level);
+        let found = said.trend.filter(|trend| trend.at == second);
+        trends.extend(found.map(|trend| (second, growth(family, &trend))));
+    }
+    said.level.into_iter().for_each(&mut of_level);
+    lines.extend(trends);
+    lines.sort_by_key(|(second, _)| *second);
     let found = match lines.len() {
-        0 if rows.len() <= LEARNING_POINTS as usize => format!("learning, {} of {LEARNING_POINTS} points", rows.len()),
+        0 if said.is_learning() => learning(said.points),
         0 => "nothing unusual".to_owned(),
         1 => "1 anomaly".to_owned(),
         count => format!("{count} anomalies"),
     };
     let heading = format!("{}: {} points, {found}\n", crate::log::printable(name), rows.len());
-    lines.iter().fold(style.paint(Ink::Strong, &heading), |out, (time, line)| out + &format!("  {time:.0}  {line}\n"))
+    let line =
+        |second: i64, line: &str| format!("  {:.0}  {line}\n", Timestamp::from_second(second).unwrap_or_default());
+    lines.iter().fold(style.paint(Ink::Strong, &heading), |out, (second, text)| out + &line(*second, text))
 }
 
-fn trend(family: Family, (time, _, verdict): &Row) -> Option<(Timestamp, String)> {
-    let Some(Anomaly::Trend(trend)) = verdict.anomaly else { return None };
-    Some((*time, growth(family, &trend)))
+/// What is unusual of a series, a sentence each.
+pub(crate) fn sentences(one: &One<'_>) -> Vec<String> {
+    let (noun, family) = (one.family.noun(), one.family);
+    let level = one.said.level.map(|found| format!("{noun} {} at this hour", level(family, &found)));
+    let trend = one.said.trend.map(|trend| format!("{noun} {}", growth(family, &trend)));
+    let settled = one.said.settled.map(|settled| {
+        let since = Timestamp::from_second(settled.at).unwrap_or_default().strftime("%H:%M UTC").to_string();
+        format!("{noun} now taken as normal: {} since {since}", amount(family, settled.value))
+    });
+    [level, trend, settled].into_iter().flatten().collect()
 }
 
-fn episodes(rows: &[Row]) -> Vec<Episode> {
-    let mut found = Vec::new();
-    let mut open: Option<Episode> = None;
-    let distance = |(value, verdict): &(f64, Verdict)| (value - verdict.expected).abs();
-    for &(time, value, verdict) in rows {
-        let here = (value, verdict);
-        match (&mut open, verdict.anomaly) {
-            (None, Some(Anomaly::Level)) => {
-                open = Some(Episode { from: time, to: time, extreme: here, ends_as_normal: false });
-            }
-            (Some(episode), Some(_)) => {
-                episode.to = time;
-                if distance(&here) > distance(&episode.extreme) {
-                    episode.extreme = here;
-                }
-            }
-            (Some(episode), None) => {
-                episode.ends_as_normal = verdict.new_normal;
-                found.extend(open.take());
-            }
-            (None, _) => {}
-        }
-    }
-    found.into_iter().chain(open).collect()
+/// What is unusual of a target, a sentence each.
+pub(crate) fn of_target(unusual: Option<&Unusual>, id: &str) -> Vec<String> {
+    unusual.into_iter().flat_map(|unusual| unusual.of(id)).flat_map(|one| sentences(&one)).collect()
+}
+
+/// `12 series are unusual at once since 14:05 UTC`.
+pub(crate) fn storm(storm: &Widespread) -> String {
+    let since = Timestamp::from_second(storm.since).unwrap_or_default().strftime("%H:%M UTC").to_string();
+    format!("{} series are unusual at once since {since}: look at the machine and its network first", storm.series)
+}
+
+/// `learning, 310 of 576 points`: how far the series that knows most has come; nothing once it has learnt enough.
+pub(crate) fn progress(unusual: &Unusual) -> Option<String> {
+    let points = unusual.all().map(|one| one.said.points).max()?;
+    (points < LEARNING_POINTS).then(|| learning(points))
+}
+
+fn learning(points: u32) -> String {
+    format!("learning, {points} of {LEARNING_POINTS} points")
 }
 
 /// `2.8 s for 15 min, expected 0.4–0.9 s`.
-fn level(family: Family, episode: &Episode) -> String {
-    let (value, verdict) = &episode.extreme;
-    let lasted = episode.to.duration_since(episode.from).unsigned_abs() + Duration::from_secs(SLOT_SECONDS as u64);
-    let end = if episode.ends_as_normal { "; then taken as normal" } else { "" };
-    let lasted = summary::length(lasted.as_secs_f64());
-    format!("{} for {lasted}, expected {}{end}", amount(family, *value), range(family, verdict.lower, verdict.upper))
+pub(crate) fn level(family: Family, level: &Level) -> String {
+    let lasted = length(level.until.saturating_sub(level.since) as f64);
+    let expected = range(family, level.lower, level.upper);
+    let end = if level.is_normal { "; then taken as normal" } else { "" };
+    format!("{} for {lasted}, expected {expected}{end}", amount(family, level.value))
 }
 
 /// `+6 % a day for 6 days, 210 MB → 290 MB`.

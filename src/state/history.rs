@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::fs;
-use crate::model::history::{Record, day_of};
+use crate::model::history::{Points, Record, day_of};
 
 /// Days kept, today included.
 const DAYS: usize = 14;
@@ -45,18 +45,32 @@ fn file_name(day: &str) -> String {
 ///
 /// By their number and not by the clock: one that is a year ahead for a single pass must not cost two weeks.
 fn prune(directory: &Path) {
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let mut days: Vec<String> = names.filter(|name| name.strip_suffix(".jsonl").is_some_and(is_day)).collect();
-    days.sort_unstable();
-    for old in days.iter().rev().skip(DAYS) {
+    for old in days(directory).iter().rev().skip(DAYS) {
         // One that cannot be removed is tried again tomorrow.
-        let _ = std::fs::remove_file(directory.join(old));
+        let _ = std::fs::remove_file(directory.join(file_name(old)));
     }
 }
 
-fn is_day(text: &str) -> bool {
-    text.parse::<jiff::civil::Date>().is_ok()
+/// The days that are kept, in order.
+fn days(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut days: Vec<String> = names.filter_map(|name| Some(name.strip_suffix(".jsonl")?.to_owned())).collect();
+    days.retain(|day| day.parse::<jiff::civil::Date>().is_ok());
+    days.sort_unstable();
+    days
+}
+
+/// The points of all days that are kept, in order.
+///
+/// # Errors
+/// What the operating system refused.
+pub fn points(state_dir: &Path) -> io::Result<Vec<Points>> {
+    let mut points = Vec::new();
+    for day in days(&directory(state_dir)) {
+        points.extend(read(state_dir, &day)?.into_iter().filter_map(|record| record.points));
+    }
+    Ok(points)
 }
 
 /// The records of a UTC day in the order of the passes. A missing file is a day without passes; lines that cannot be
@@ -96,6 +110,8 @@ mod tests {
             marks: BTreeMap::new(),
             deadline_exceeded: false,
             failed_outputs: Vec::new(),
+            points: None,
+            widespread: None,
         }
     }
 

@@ -6,6 +6,7 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub mod history;
+pub(crate) mod learnt;
 pub mod lock;
 pub mod sent;
 pub mod store;

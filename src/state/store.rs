@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::fs;
 use crate::model::history::Written;
 use crate::model::observation::Remembered;
+use crate::model::unusual::Unusual;
 
 /// Version of the file's outer shape. Fields may be added without a new one; readers ignore what they do not know.
 const VERSION: u32 = 1;
@@ -40,6 +41,8 @@ pub struct State {
     pub written: Written,
     /// What the last pass warned of: a timer's next pass need not say it again.
     pub warned: Vec<String>,
+    /// What is known of series, and what was measured of them since the last slot ended.
+    pub unusual: Unusual,
 }
 
 /// The last pass, as far as others may ask about it.
@@ -71,6 +74,8 @@ struct OnDisk<T> {
     written: Written,
     #[serde(default)]
     warned: Vec<String>,
+    #[serde(default)]
+    unusual: Unusual,
 }
 
 /// The file's shape, written.
@@ -84,6 +89,7 @@ struct ToDisk<'a> {
     last_pass: Option<LastPass>,
     written: &'a Written,
     warned: &'a [String],
+    unusual: &'a Unusual,
 }
 
 /// A loaded state and what was odd about it.
@@ -108,6 +114,7 @@ impl State {
             last_pass: None,
             written: Written::default(),
             warned: Vec::new(),
+            unusual: Unusual::default(),
         }
     }
 
@@ -139,7 +146,7 @@ pub fn path(state_dir: &Path) -> PathBuf {
 /// Loads the state. A missing file is an empty state; a damaged one, or one of a later version, is set aside beside
 /// itself with a warning, so that nothing is lost and the pass goes on. Only for who holds the lock.
 pub fn load(state_dir: &Path, now: Timestamp) -> Loaded {
-    load_with(state_dir, now, set_aside)
+    load_with(state_dir, now, |path, why| set_aside(path, "the state", why))
 }
 
 /// Loads the state for looking only: what is damaged stays where it is, for the next pass to set aside.
@@ -180,7 +187,7 @@ fn load_with(state_dir: &Path, now: Timestamp, damaged: impl Fn(&Path, &str) -> 
 
 /// Whether what stands in the file's place can never be a state: too large, a directory, a link to itself. What this
 /// user is only not let read may still be one.
-fn is_damage(error: &io::Error) -> bool {
+pub(super) fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput)
         || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
@@ -209,6 +216,7 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), Strin
         last_pass: disk.last_pass,
         written: disk.written,
         warned: disk.warned,
+        unusual: disk.unusual,
     };
     Ok((state, warnings))
 }
@@ -233,19 +241,22 @@ fn one_by_one(bytes: &[u8], warnings: &mut Vec<String>) -> Result<OnDisk<Remembe
         last_pass: disk.last_pass,
         written: disk.written,
         warned: disk.warned,
+        unusual: disk.unusual,
     })
 }
 
 /// Renames a file that cannot be used, and says so. An older one set aside before is replaced.
-fn set_aside(path: &Path, why: &str) -> String {
-    let aside = path.with_extension("json.damaged");
+pub(super) fn set_aside(path: &Path, what: &str, why: &str) -> String {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".damaged");
+    let aside = PathBuf::from(aside);
     match std::fs::rename(path, &aside) {
         Ok(()) => format!(
-            "the state {} is damaged ({why}); it is set aside as {} and the pass starts with an empty one",
+            "{what} {} is damaged ({why}); it is set aside as {} and the pass starts with an empty one",
             path.display(),
             aside.display()
         ),
-        Err(e) => format!("the state {} is damaged ({why}) and cannot be set aside: {e}", path.display()),
+        Err(e) => format!("{what} {} is damaged ({why}) and cannot be set aside: {e}", path.display()),
     }
 }
 
@@ -265,10 +276,11 @@ pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
 /// # Errors
 /// Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
 pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
-    let State { created_at, targets, output_failures, pass_failures, last_pass, written, warned } = state;
+    let State { created_at, targets, output_failures, pass_failures, last_pass, written, warned, unusual } = state;
     let (created_at, pass_failures, last_pass) = (*created_at, *pass_failures, *last_pass);
     let version = VERSION;
-    let disk = ToDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned };
+    let disk =
+        ToDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned, unusual };
     // A target takes some 700 bytes.
     let mut bytes = Vec::with_capacity(1024 * (targets.len() + 4));
     serde_json::to_writer(&mut bytes, &disk)?;

@@ -2,19 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::DAY_SLOTS;
 use super::calibration::Calibration;
-use super::family::Family;
-use super::trend::{Days, Trend};
+use super::trend::Days;
+use crate::model::unusual::{Family, LEARNING_POINTS, Trend};
 
 /// Bins of the season: the hours of a weekday, then those of a day of the weekend, in UTC.
 const SEASON: usize = 48;
 
 /// Residuals that the second statistic looks at: an hour of slots.
 const RING: usize = 12;
-
-/// Points before anything is said: two days.
-pub(crate) const LEARNING_POINTS: u32 = 2 * DAY_SLOTS as u32;
 
 /// An anomaly opens when three points in a row are rarer than this (−log₁₀ of the share): with 288 points a day, less
 /// than one in three months by chance …
@@ -169,7 +165,7 @@ impl Detector {
             (self.level, self.fast) = (y, y);
         }
         let point = self.observe(time, value, y);
-        let trend = self.days.add(day(time), y - point.season, self.family);
+        let trend = self.days.add(time, y - point.season, self.family);
         let (rank, mean_rank) = (self.three.rank(point.three), self.mean_rank(&point));
         let width = self.band();
         let is_inside = |residual: f64, share: f64| residual.abs() < share * width * point.scale;
@@ -287,11 +283,6 @@ impl Detector {
 /// The share that a new value gets for a half-life in points.
 fn rate(half_life: f64) -> f64 {
     1.0 - 0.5_f64.powf(1.0 / half_life)
-}
-
-/// Days since 1970-01-01, UTC.
-fn day(time: i64) -> i32 {
-    i32::try_from(time.div_euclid(86_400)).unwrap_or(if time < 0 { i32::MIN / 2 } else { i32::MAX / 2 })
 }
 
 /// The bin of the season: 1970-01-01 was a Thursday.

@@ -1,30 +1,6 @@
-//! What is watched, and which differences matter there.
+//! Which differences matter in each family of series.
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-
-/// A kind of series. Each has its own scale, and its own least difference worth a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[value(rename_all = "snake_case")]
-pub enum Family {
-    /// Time of an MCP handshake, in seconds.
-    Handshake,
-    /// Largest resident set of a server's processes, in bytes.
-    Rss,
-    /// Processor time that a check's process tree used, in seconds.
-    Cpu,
-    /// Tools that a server has.
-    Tools,
-    /// Orders in a slot.
-    Orders,
-    /// Mean latency of a slot's orders, in milliseconds.
-    OrderLatency,
-    /// Mean WebSocket gap of a slot, in seconds.
-    WsGap,
-    /// Time of a service's answer, in seconds.
-    Service,
-}
+use crate::model::unusual::Family;
 
 /// How values are transformed so that their spread does not depend on their level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

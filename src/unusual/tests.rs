@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use std::collections::BTreeMap;
+
+use crate::model::unusual::{Family, LEARNING_POINTS, SLOT_SECONDS, Unusual, Watch};
 
 const FAMILIES: [Family; 8] = [
     Family::Handshake,
@@ -131,4 +134,63 @@ proptest! {
         }
         prop_assert_eq!(whole, parts);
     }
+}
+
+/// What a pass would know of `series` servers after two weeks, and `slots` more with these values.
+fn storm_of(series: usize, odd: usize, slots: i64) -> (Learnt, Unusual) {
+    let mut learnt = Learnt::new(MONDAY);
+    let ids: Vec<String> = (0..series).map(|number| format!("mcp/{number}")).collect();
+    let points = |slot: i64, odd: usize| -> Vec<(String, Family, f64)> {
+        let value =
+            |number: usize| (0.9 + 0.2 * noise(slot as usize * 131 + number)) * if number < odd { 6.0 } else { 1.0 };
+        ids.iter().enumerate().map(|(number, id)| (id.clone(), Family::Handshake, value(number))).collect()
+    };
+    let first = MONDAY / SLOT_SECONDS;
+    for slot in 0..600 + slots {
+        learnt.close(first + slot, &points(slot, if slot < 600 { 0 } else { odd }), |_| true);
+    }
+    let watch = || BTreeMap::from([(Family::Handshake, Watch::default())]);
+    let mut unusual = Unusual { series: ids.iter().map(|id| (id.clone(), watch())).collect(), ..Unusual::default() };
+    learnt.tell(&mut unusual);
+    (learnt, unusual)
+}
+
+fn said_level(unusual: &Unusual) -> usize {
+    unusual.all().filter(|one| one.said.level.is_some()).count()
+}
+
+#[test]
+fn many_at_once_are_one_event_and_a_few_are_not() {
+    let (_, storm) = storm_of(20, 6, 5);
+    assert_eq!((said_level(&storm), storm.widespread.map(|storm| storm.series)), (6, Some(6)));
+    assert_eq!(storm.totals.get(&Family::Handshake), None, "its members do not count");
+    let (_, few) = storm_of(20, 3, 5);
+    assert_eq!((said_level(&few), few.widespread), (3, None));
+    assert_eq!(few.totals[&Family::Handshake].level, 3);
+    let (_, over) = storm_of(20, 6, 100);
+    assert_eq!((said_level(&over), over.widespread), (0, None), "the new normal ends it");
+}
+
+#[test]
+fn there_is_room_for_512_series_and_the_oldest_unplanned_make_it() {
+    let mut learnt = Learnt::new(MONDAY);
+    let points = |range: std::ops::Range<usize>| -> Vec<(String, Family, f64)> {
+        range.map(|number| (format!("mcp/{number:04}"), Family::Tools, 1.0)).collect()
+    };
+    let told = |learnt: &Learnt| {
+        let watch = || BTreeMap::from([(Family::Tools, Watch::default())]);
+        let series = (0..700).map(|number| (format!("mcp/{number:04}"), watch())).collect();
+        let mut unusual = Unusual { series, ..Unusual::default() };
+        learnt.tell(&mut unusual);
+        let known = unusual.series.into_iter().filter(|(_, families)| families[&Family::Tools].said.points > 0);
+        known.map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    learnt.close(1, &points(0..10), |_| true);
+    learnt.close(2, &points(10..600), |_| true);
+    assert_eq!(told(&learnt).len(), 512, "those that are planned stay");
+    learnt.close(3, &points(600..605), |id| id >= "mcp/0008");
+    let known = told(&learnt);
+    assert_eq!((known.len(), &*known[0]), (512, "mcp/0005"), "the oldest that nobody plans have gone");
+    learnt.close(4, &points(605..700), |id| id >= "mcp/0008");
+    assert_eq!((told(&learnt).len(), &*told(&learnt)[0]), (512, "mcp/0008"));
 }

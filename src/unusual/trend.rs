@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::family::Family;
+use crate::model::unusual::{Family, Trend};
 
 /// Days that are remembered.
 const DAYS: usize = 14;
@@ -41,27 +41,17 @@ pub(super) struct Days {
     muted_until: i32,
 }
 
-/// A trend that was found.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Trend {
-    /// Days from the first to the last mean.
-    pub(crate) days: u32,
-    /// Value on the line at the first day.
-    pub(crate) from: f64,
-    /// Value at the last day.
-    pub(crate) to: f64,
-}
-
 impl Days {
-    /// Takes a point of day number `day` (since 1970, UTC). With the first point of a new day the ended one is judged.
-    pub(super) fn add(&mut self, day: i32, y: f64, family: Family) -> Option<Trend> {
+    /// Takes a point of that time (Unix seconds). With the first point of a new UTC day the ended one is judged.
+    pub(super) fn add(&mut self, time: i64, y: f64, family: Family) -> Option<Trend> {
+        let day = day(time);
         let mut found = None;
         if day != self.today {
             if self.points >= LEAST_POINTS {
                 self.ended.push((self.today, (self.sum / f64::from(self.points)) as f32));
                 let surplus = self.ended.len().saturating_sub(DAYS);
                 self.ended.drain(..surplus);
-                found = self.judge(family);
+                found = self.judge(time, family);
             }
             // A clock that was set back: days that are still to come are none.
             self.ended.retain(|(ended, _)| *ended < day);
@@ -79,13 +69,13 @@ impl Days {
         self.sum += by * f64::from(self.points);
     }
 
-    fn judge(&mut self, family: Family) -> Option<Trend> {
+    fn judge(&mut self, at: i64, family: Family) -> Option<Trend> {
         if !family.has_trend() || self.today < self.muted_until {
             return None;
         }
         let found = WINDOWS.rev().find_map(|days| {
             let window = self.ended.len().checked_sub(days).map(|first| &self.ended[first..])?;
-            line(window).and_then(|change| worth_a_word(change, window, family))
+            line(window).and_then(|change| worth_a_word(at, change, window, family))
         })?;
         self.muted_until = self.today + 1 + MUTE_DAYS;
         Some(found)
@@ -113,13 +103,18 @@ fn line(window: &[(i32, f32)]) -> Option<f64> {
     (agree as f64 >= AGREEMENT * slopes.len() as f64 && change.abs() >= SPREADS * spread).then_some(change)
 }
 
-fn worth_a_word(change: f64, window: &[(i32, f32)], family: Family) -> Option<Trend> {
+fn worth_a_word(at: i64, change: f64, window: &[(i32, f32)], family: Family) -> Option<Trend> {
     let (first, last) = (window.first()?.0, window.last()?);
     let end = f64::from(last.1);
     let (from, to) = (family.back(end - change), family.back(end));
     let days = u32::try_from(last.0 - first).ok()?;
     let matters = change.abs() >= LEAST_FACTOR.ln() && (to - from).abs() >= family.least_change();
-    matters.then_some(Trend { days, from, to })
+    matters.then_some(Trend { at, days, from, to })
+}
+
+/// Days since 1970-01-01, UTC.
+fn day(time: i64) -> i32 {
+    i32::try_from(time.div_euclid(86_400)).unwrap_or(if time < 0 { i32::MIN / 2 } else { i32::MAX / 2 })
 }
 
 /// The median (the upper one of two), which sorts its values.

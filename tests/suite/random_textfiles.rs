@@ -142,7 +142,7 @@ impl Made {
             pass_failures: rng.u64(..),
             counting: true,
         };
-        let snapshot = Snapshot { pass, entries: Vec::new(), labels };
+        let snapshot = Snapshot { pass, entries: Vec::new(), labels, unusual: None };
         let mut made = Made { snapshot, meant: Vec::new(), absent: Vec::new() };
         names(rng, 6).into_iter().for_each(|name| made.mcp(name, rng));
         names(rng, 3).into_iter().for_each(|name| made.thunes(name, rng));

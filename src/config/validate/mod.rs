@@ -28,6 +28,7 @@ pub(crate) fn settings(context: &Context<'_>, table: Option<&DeTable<'_>>) -> Se
         worktree: worktree::read(&root.child("worktree").leaving_out()),
         thunes: thunes::read(root.children("thunes")),
         services: service::read(root.children("service")),
+        anomaly: people::anomaly(&root.child("anomaly")),
         output,
         telegram: people::telegram(&root.child("telegram")),
         doctor: people::doctor(&root.child("doctor")),

@@ -1,8 +1,8 @@
-//! `[telegram]` and `[doctor]`: where the daily report goes, and where the services of the chain are.
+//! `[anomaly]`, `[telegram]` and `[doctor]`: what is said to people, and where the services of the chain are.
 
 use super::rules;
 use crate::config::block::Block;
-use crate::config::settings::{DoctorSettings, ServiceAddress, TelegramSettings};
+use crate::config::settings::{AnomalySettings, DoctorSettings, ServiceAddress, TelegramSettings};
 use crate::redact::Secret;
 
 pub(super) const API_URL: &str = "https://api.telegram.org";
@@ -10,6 +10,14 @@ pub(super) const PROMETHEUS: &str = "http://127.0.0.1:9091";
 pub(super) const ALERTMANAGER: &str = "http://127.0.0.1:9093";
 pub(super) const GRAFANA: &str = "http://127.0.0.1:3001";
 pub(super) const NODE_EXPORTER: &str = "http://127.0.0.1:9100";
+
+pub(super) fn anomaly(block: &Block<'_>) -> AnomalySettings {
+    let exclude = block.texts("exclude").unwrap_or_default();
+    AnomalySettings {
+        enabled: block.flag("enabled").unwrap_or(true),
+        exclude: exclude.into_iter().map(|text| text.value).collect(),
+    }
+}
 
 pub(super) fn telegram(block: &Block<'_>) -> TelegramSettings {
     let chat_id = block.filled("chat_id");

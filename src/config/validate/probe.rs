@@ -11,9 +11,11 @@ use crate::fs::access;
 
 /// Label names that lab-probe's own families or Prometheus itself use. A test compares this with the catalogue.
 pub const RESERVED_LABELS: &[&str] = &[
+    "bound",
     "branch",
     "breaker_name",
     "decision",
+    "direction",
     "environment",
     "era",
     "family",
@@ -22,6 +24,7 @@ pub const RESERVED_LABELS: &[&str] = &[
     "journal",
     "kind",
     "le",
+    "metric",
     "order_type",
     "output",
     "protocol_version",

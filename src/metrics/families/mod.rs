@@ -5,6 +5,7 @@ mod mcp;
 mod probe;
 mod service;
 mod thunes;
+mod unusual;
 mod worktree;
 
 use prometheus::proto::MetricFamily;
@@ -21,6 +22,9 @@ pub fn collect(snapshot: &Snapshot) -> prometheus::Result<Vec<MetricFamily>> {
     let samples = Samples::new(&snapshot.labels, snapshot.pass.counting)?;
     for entry in snapshot.delivered() {
         add_entry(entry, &samples);
+    }
+    if let Some(unusual) = &snapshot.unusual {
+        unusual::add(unusual, snapshot.pass.started_at.as_second(), &samples);
     }
     probe::add(snapshot, &samples);
     Ok(samples.gather())
@@ -118,6 +122,7 @@ mod tests {
             },
             entries,
             labels: [("host".to_owned(), "lab".to_owned())].into(),
+            unusual: None,
         }
     }
 

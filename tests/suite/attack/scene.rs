@@ -58,9 +58,11 @@ impl Scene {
         Scene::after_two_passes(lab, &more, [TRADING.as_slice(), &EVERYTHING_ELSE].concat())
     }
 
-    /// A LAB with the trading system alone, for what happens to files.
+    /// A LAB with the trading system alone, for what happens to files. Every pass makes the same calls: the detectors' file
+    /// would be read and written with the end of a slot only.
     pub(super) fn small() -> Scene {
-        Scene::after_two_passes(Lab::new(), "[mcp]\ndiscover = false\n", TRADING.to_vec())
+        let more = "[mcp]\ndiscover = false\n[anomaly]\nenabled = false\n";
+        Scene::after_two_passes(Lab::new(), more, TRADING.to_vec())
     }
 
     /// A LAB with the trading system and what `more` configures, of which `expected` is known.
@@ -172,6 +174,8 @@ impl Scene {
             ".lab-probe.prom.tmp",
             "state.json",
             ".state.json.tmp",
+            "unusual.bin",
+            ".unusual.bin.tmp",
             "fingerprint.key",
             ".fingerprint.key.tmp",
         ];

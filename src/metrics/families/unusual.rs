@@ -1,0 +1,58 @@
+//! `lab_anomaly_*` and the expected bands: what is usual, and what is not.
+
+use super::bool_value;
+use crate::metrics::catalogue::{
+    LAB_ANOMALIES_TOTAL, LAB_ANOMALY_ACTIVE, LAB_ANOMALY_SERIES, LAB_ANOMALY_WIDESPREAD,
+    LAB_MCP_SERVER_CPU_EXPECTED_SECONDS, LAB_MCP_SERVER_HANDSHAKE_EXPECTED_SECONDS,
+    LAB_MCP_SERVER_MAX_RSS_EXPECTED_BYTES, LAB_SERVICE_DURATION_EXPECTED_SECONDS, THUNES_ORDER_LATENCY_EXPECTED_MS,
+};
+use crate::metrics::vectors::Samples;
+use crate::model::target::Kind;
+use crate::model::unusual::{Family, One, Unusual};
+
+/// `now` in Unix seconds.
+pub(super) fn add(unusual: &Unusual, now: i64, samples: &Samples) {
+    let is_silent = unusual.is_silent(now);
+    let mut counts = [0, 0];
+    for one in unusual.all() {
+        counts[usize::from(!is_silent && !one.said.is_learning())] += 1;
+        add_band(&one, samples);
+        add_active(&one, samples);
+        let totals = unusual.totals.get(&one.family).copied().unwrap_or_default();
+        for (kind, total) in [("level", totals.level), ("trend", totals.trend)] {
+            samples.add(&LAB_ANOMALIES_TOTAL, [one.family.metric(), kind], total as f64);
+        }
+    }
+    for (state, count) in ["learning", "watching"].into_iter().zip(counts) {
+        samples.add(&LAB_ANOMALY_SERIES, [state], f64::from(count));
+    }
+    samples.add(&LAB_ANOMALY_WIDESPREAD, [], bool_value(unusual.widespread.is_some()));
+}
+
+fn add_band(one: &One<'_>, samples: &Samples) {
+    let declared = match one.family {
+        Family::Handshake => &LAB_MCP_SERVER_HANDSHAKE_EXPECTED_SECONDS,
+        Family::Cpu => &LAB_MCP_SERVER_CPU_EXPECTED_SECONDS,
+        Family::Rss => &LAB_MCP_SERVER_MAX_RSS_EXPECTED_BYTES,
+        Family::OrderLatency => &THUNES_ORDER_LATENCY_EXPECTED_MS,
+        Family::Service => &LAB_SERVICE_DURATION_EXPECTED_SECONDS,
+        Family::Tools | Family::Orders | Family::WsGap => return,
+    };
+    let Some(target) = one.target().filter(|_| !one.said.is_learning()) else { return };
+    samples.add(declared, [&target.name, "lower"], one.said.lower);
+    samples.add(declared, [&target.name, "upper"], one.said.upper);
+}
+
+fn add_active(one: &One<'_>, samples: &Samples) {
+    let Some(target) = one.target() else { return };
+    let name = |kind: Kind| if target.kind == kind { target.name.as_str() } else { "" };
+    let whose = [name(Kind::Mcp), name(Kind::Thunes), name(Kind::Service)];
+    let level = one.said.level.map(|level| ("level", level.above));
+    let trend = one.said.trend.map(|trend| ("trend", trend.to > trend.from));
+    for (kind, above) in [level, trend].into_iter().flatten() {
+        let direction = if above { "above" } else { "below" };
+        let [server, environment, service] = whose;
+        let labels = [one.family.metric(), kind, direction, server, environment, service];
+        samples.add(&LAB_ANOMALY_ACTIVE, labels, 1.0);
+    }
+}

@@ -1,0 +1,232 @@
+//! What is known of a series: whether its value is as usual. The detector is in [`crate::unusual`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::target::TargetId;
+
+/// Length of a slot in seconds: a series has one point for each at most. A `ttl` of five minutes gives each its own.
+pub const SLOT_SECONDS: i64 = 300;
+
+/// Slots of a day.
+pub const DAY_SLOTS: i64 = 86_400 / SLOT_SECONDS;
+
+/// Points before anything is said of a series: two days.
+pub const LEARNING_POINTS: u32 = 2 * DAY_SLOTS as u32;
+
+/// For so long after the first switching on nothing alerts, in seconds: two weeks.
+const SILENT_SECONDS: i64 = 14 * 86_400;
+
+/// A kind of series. Each has its own scale, and its own least difference worth a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
+pub enum Family {
+    /// Time of an MCP handshake, in seconds.
+    Handshake,
+    /// Largest resident set of a server's processes, in bytes.
+    Rss,
+    /// Processor time that a check's process tree used, in seconds.
+    Cpu,
+    /// Tools that a server has.
+    Tools,
+    /// Orders in a slot.
+    Orders,
+    /// Mean latency of a slot's orders, in milliseconds.
+    OrderLatency,
+    /// Mean WebSocket gap of a slot, in seconds.
+    WsGap,
+    /// Time of a service's answer, in seconds.
+    Service,
+}
+
+impl Family {
+    /// The metric that has its values; the `metric` label.
+    pub fn metric(self) -> &'static str {
+        match self {
+            Family::Handshake => "lab_mcp_server_handshake_seconds",
+            Family::Rss => "lab_mcp_server_max_rss_bytes",
+            Family::Cpu => "lab_mcp_server_cpu_seconds",
+            Family::Tools => "lab_mcp_server_tools",
+            Family::Orders => "thunes_orders_placed_total",
+            Family::OrderLatency => "thunes_order_latency_ms",
+            Family::WsGap => "thunes_ws_gap_seconds",
+            Family::Service => "lab_service_duration_seconds",
+        }
+    }
+
+    /// What a sentence calls it.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Family::Handshake => "handshake",
+            Family::Rss => "memory",
+            Family::Cpu => "processor time",
+            Family::Tools => "tool list",
+            Family::Orders => "order rate",
+            Family::OrderLatency => "order latency",
+            Family::WsGap => "WebSocket gaps",
+            Family::Service => "answer",
+        }
+    }
+}
+
+/// What is known of all series.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Unusual {
+    /// When it was first switched on, Unix seconds.
+    pub begun_at: Option<i64>,
+    /// The slot that is open: Unix seconds divided by [`SLOT_SECONDS`].
+    pub slot: i64,
+    /// The series of each target, by `kind/name`.
+    pub series: BTreeMap<String, BTreeMap<Family, Watch>>,
+    /// Anomalies so far.
+    pub totals: BTreeMap<Family, Totals>,
+    /// Many series are unusual at once.
+    pub widespread: Option<Widespread>,
+}
+
+/// One series between two slots.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Watch {
+    /// What was measured in the open slot.
+    pub pending: Pending,
+    /// What the detector said last.
+    pub said: Said,
+}
+
+/// What was measured in a slot, as sum and count so far. A gauge begins at nothing with every slot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pending {
+    /// At the end of the slot before; missing where that is not known.
+    pub base: Option<(f64, f64)>,
+    /// At the last measurement in the slot; missing where there was none.
+    pub last: Option<(f64, f64)>,
+}
+
+/// What the detector has said of a series.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Said {
+    /// Points so far.
+    pub points: u32,
+    /// Lower end of the expected band at the last point.
+    pub lower: f64,
+    /// Upper end.
+    pub upper: f64,
+    /// The value is out of its band.
+    pub level: Option<Level>,
+    /// It has grown or fallen for days.
+    pub trend: Option<Trend>,
+    /// An unusual level was taken as the new normal.
+    pub settled: Option<Settled>,
+}
+
+/// A run of points at which a level is unusual.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    /// Beginning of its first slot, Unix seconds.
+    pub since: i64,
+    /// End of its last slot, Unix seconds.
+    pub until: i64,
+    /// The value farthest from what was expected.
+    pub value: f64,
+    /// The band at that point.
+    pub lower: f64,
+    /// See `lower`.
+    pub upper: f64,
+    /// Whether the first of its values was above the band.
+    pub above: bool,
+    /// It was taken as the new normal.
+    pub is_normal: bool,
+}
+
+/// A trend that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Trend {
+    /// When it was said, Unix seconds.
+    pub at: i64,
+    /// Days from the first to the last mean.
+    pub days: u32,
+    /// Value on the line at the first day.
+    pub from: f64,
+    /// Value at the last day.
+    pub to: f64,
+}
+
+/// A new normal.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    /// Since when, Unix seconds.
+    pub at: i64,
+    /// The value then.
+    pub value: f64,
+}
+
+/// Anomalies of a family so far, those of a storm left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// Of a level.
+    pub level: u64,
+    /// Trends.
+    pub trend: u64,
+}
+
+/// One event in many series: the machine, the network, an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Widespread {
+    /// Since when, Unix seconds.
+    pub since: i64,
+    /// Series that are unusual.
+    pub series: u32,
+}
+
+/// A value of a series that is known of, with whose it is.
+#[derive(Debug, Clone, Copy)]
+pub struct One<'a> {
+    /// The target, `kind/name`.
+    pub id: &'a str,
+    /// Which of its series.
+    pub family: Family,
+    /// What is known of it.
+    pub said: &'a Said,
+}
+
+impl One<'_> {
+    /// The target; `None` where the state holds no target's name.
+    pub fn target(&self) -> Option<TargetId> {
+        TargetId::parse(self.id)
+    }
+}
+
+impl Unusual {
+    /// Every series.
+    pub fn all(&self) -> impl Iterator<Item = One<'_>> {
+        self.series.iter().flat_map(|(id, families)| {
+            families.iter().map(move |(&family, watch)| One { id, family, said: &watch.said })
+        })
+    }
+
+    /// The series of a target.
+    pub fn of(&self, id: &str) -> impl Iterator<Item = One<'_>> {
+        self.series.get_key_value(id).into_iter().flat_map(|(id, families)| {
+            families.iter().map(move |(&family, watch)| One { id, family, said: &watch.said })
+        })
+    }
+
+    /// Whether nothing alerts yet, at `now` in Unix seconds.
+    pub fn is_silent(&self, now: i64) -> bool {
+        self.begun_at.is_none_or(|begun| now < begun.saturating_add(SILENT_SECONDS))
+    }
+}
+
+impl Said {
+    /// Whether there are too few points to say anything.
+    pub fn is_learning(&self) -> bool {
+        self.points < LEARNING_POINTS
+    }
+}

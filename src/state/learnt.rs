@@ -1,0 +1,109 @@
+//! The detectors' file: a line with its version, a checksum of the rest, and the rest in postcard's binary form, a third of
+//! what JSON takes. Read and written only when a slot has ended.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use flate2::Crc;
+
+use super::store::{is_damage, set_aside};
+use crate::fs;
+use crate::unusual::Learnt;
+
+/// What the file begins with. Another shape of what follows is another version.
+const HEADER: &[u8] = b"lab-probe unusual 1\n";
+
+/// Far above 512 series.
+const MAX_BYTES: u64 = 8 << 20;
+
+fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join("unusual.bin")
+}
+
+/// What was learnt; `None` where there is no such file yet. A damaged one is set aside, with a sentence for a warning.
+///
+/// # Errors
+/// The operating system refuses to read it.
+pub(crate) fn load(state_dir: &Path) -> io::Result<(Option<Learnt>, Option<String>)> {
+    let path = path(state_dir);
+    let aside = |why: &str| Ok((None, Some(set_aside(&path, "what was learnt of usual values", why))));
+    let bytes = match fs::read_capped(&path, MAX_BYTES) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, None)),
+        Err(error) if is_damage(&error) => return aside(&error.to_string()),
+        Err(error) => return Err(fs::told(format!("cannot read {}", path.display()), error)),
+    };
+    match parse(&bytes) {
+        Ok(learnt) => Ok((Some(learnt), None)),
+        Err(why) => aside(&why),
+    }
+}
+
+/// Replaces the file in one rename, mode 0600.
+///
+/// # Errors
+/// What the operating system said, the file's name in front.
+pub(crate) fn save(state_dir: &Path, learnt: &Learnt) -> io::Result<()> {
+    let path = path(state_dir);
+    let bytes = serialize(learnt).map_err(io::Error::other);
+    bytes
+        .and_then(|bytes| fs::refresh(&path, &bytes, 0o600))
+        .map_err(|error| fs::told(format!("cannot save what was learnt of usual values {}", path.display()), error))
+}
+
+fn serialize(learnt: &Learnt) -> postcard::Result<Vec<u8>> {
+    let body = postcard::to_extend(learnt, Vec::new())?;
+    Ok([HEADER, &checksum(&body), &body].concat())
+}
+
+fn parse(bytes: &[u8]) -> Result<Learnt, String> {
+    let rest = bytes.strip_prefix(HEADER).ok_or("it is not of the version that this lab-probe writes")?;
+    let (sum, body) = rest.split_first_chunk().ok_or("it is cut off")?;
+    if *sum != checksum(body) {
+        return Err("its checksum is wrong".to_owned());
+    }
+    postcard::from_bytes(body).map_err(|error| error.to_string())
+}
+
+fn checksum(body: &[u8]) -> [u8; 4] {
+    let mut crc = Crc::new();
+    crc.update(body);
+    crc.sum().to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::unusual::Family;
+
+    fn sample() -> Learnt {
+        let mut learnt = Learnt::new(1_790_553_600);
+        let points: Vec<_> = (0..20).map(|n| (format!("mcp/{n}"), Family::Handshake, 0.5)).collect();
+        (0..50).for_each(|slot| learnt.close(slot, &points, |_| true));
+        learnt
+    }
+
+    #[test]
+    fn what_was_learnt_comes_back_and_takes_two_kilobytes_a_series_at_most() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        assert_eq!(load(directory.path()).expect("read"), (None, None));
+        save(directory.path(), &sample()).expect("saved");
+        assert_eq!(load(directory.path()).expect("read"), (Some(sample()), None));
+        let size = path(directory.path()).metadata().expect("a file").len();
+        assert!(size < 20 * 2048, "{size} bytes");
+    }
+
+    #[test]
+    fn a_damaged_file_is_set_aside() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let whole = serialize(&sample()).expect("serialised");
+        let mut flipped = whole.clone();
+        flipped[5000] ^= 1;
+        for damage in [&b""[..], b"{}", &whole[..whole.len() / 2], &whole[..22], &flipped] {
+            std::fs::write(path(directory.path()), damage).expect("written");
+            let (learnt, warning) = load(directory.path()).expect("read");
+            assert!(learnt.is_none() && warning.is_some_and(|warning| warning.contains("set aside")));
+            assert_eq!(std::fs::read(directory.path().join("unusual.bin.damaged")).expect("aside"), damage);
+        }
+    }
+}
