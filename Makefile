@@ -75,7 +75,12 @@ uninstall: ## remove what `make install` installed; live configurations and stat
 	packaging/install.sh uninstall "$(DESTDIR)" "$(PREFIX)"
 
 deb: build ## build a Debian package below target/deb/
-	packaging/deb.sh $(BINARY)
+	tests/deps.sh dist
+	packaging/package.sh $(BINARY) target/deb deb
+
+dist: ## what a release publishes, for amd64 and arm64: archives, packages, checksums, a list of what is inside; target/dist
+	tests/deps.sh dist
+	packaging/dist.sh
 
 bench: deps build ## measure beside limits and peers (BENCHES=benches/tick.py: that part); writes target/bench/table.md
 	@mkdir -p target/bench && rm -f target/bench/*.json

@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# usage: packaging/install.sh install DESTDIR PREFIX BINARY
-#        packaging/install.sh uninstall DESTDIR PREFIX
+# usage: install.sh [install [DESTDIR [PREFIX [BINARY]]]]
+#        install.sh uninstall [DESTDIR [PREFIX]]
 #
-# Puts everything where systemd, man and the shells look below PREFIX; below /etc only the example configuration. A live
-# configuration is never touched.
+# Puts everything where systemd, man and the shells look below PREFIX (default /usr/local); below /etc only the example
+# configuration. A live configuration is never touched. It is part of the archives, too, with the binary beside it.
+# PRINTER, a lab-probe that runs here, prints the man pages and completions where BINARY is for another architecture.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")"
+[ -d systemd ] || cd ..
 
-action=$1 destdir=${2%/} prefix=${3%/} binary=${4:-}
+action=${1:-install} destdir=${2:-} prefix=${3:-/usr/local} binary=${4:-./lab-probe}
+destdir=${destdir%/} prefix=${prefix%/}
+printer=$(realpath "${PRINTER:-$binary}")
 # It is written into units, for systemd and a shell to read: what either takes for more than a letter would break them.
 case $prefix/ in
   [!/]*) echo "PREFIX must begin with a slash, as in /usr/local; it is $prefix" >&2; exit 2 ;;
@@ -19,10 +23,10 @@ example=$destdir/etc/lab-probe/config.toml.example
 system_units=(lab-probe@.service lab-probe@.timer lab-probe-failure@.service lab-probe-summary@.service lab-probe-summary@.timer)
 user_units=(lab-probe.service lab-probe.timer)
 
-# from, to, mode; `@PREFIX@` in units becomes the prefix.
+# from, to, mode; the units' /usr/local becomes the prefix.
 put() {
   install -d "$(dirname "$2")"
-  sed "s#@PREFIX@#$prefix#g" "$1" >"$2"
+  sed "s#/usr/local/bin/lab-probe#$prefix/bin/lab-probe#g" "$1" >"$2"
   chmod "$3" "$2"
 }
 
@@ -33,6 +37,7 @@ install_all() {
   put systemd/sysusers.d/lab-probe.conf "$root/lib/sysusers.d/lab-probe.conf" 0644
   put systemd/tmpfiles.d/lab-probe.conf "$root/lib/tmpfiles.d/lab-probe.conf" 0644
   made "$root/share/man/man1/lab-probe.1" man
+  made "$root/share/man/man5/lab-probe.toml.5" man lab-probe.toml
   made "$root/share/bash-completion/completions/lab-probe" completions bash
   made "$root/share/zsh/site-functions/_lab-probe" completions zsh
   made "$root/share/fish/vendor_completions.d/lab-probe.fish" completions fish
@@ -44,7 +49,7 @@ made() {
   local file=$1
   shift
   install -d "$(dirname "$file")"
-  "$binary" "$@" >"$file"
+  "$printer" "$@" >"$file"
   chmod 0644 "$file"
 }
 
@@ -53,10 +58,10 @@ uninstall_all() {
   for unit in "${system_units[@]}"; do rm -f "$root/lib/systemd/system/$unit"; done
   for unit in "${user_units[@]}"; do rm -f "$root/lib/systemd/user/$unit"; done
   rm -f "$root/lib/sysusers.d/lab-probe.conf" "$root/lib/tmpfiles.d/lab-probe.conf" \
-    "$root/share/man/man1/lab-probe.1" "$root/share/bash-completion/completions/lab-probe" \
+    "$root/share/man/man1/lab-probe.1" "$root/share/man/man5/lab-probe.toml.5" "$root/share/bash-completion/completions/lab-probe" \
     "$root/share/zsh/site-functions/_lab-probe" "$root/share/fish/vendor_completions.d/lab-probe.fish" "$example"
   # Directories that are empty now; on a live system not those that every system has.
-  local directories=(lib/systemd/system lib/systemd/user lib/systemd lib/sysusers.d lib/tmpfiles.d share/man/man1
+  local directories=(lib/systemd/system lib/systemd/user lib/systemd lib/sysusers.d lib/tmpfiles.d share/man/man1 share/man/man5
     share/bash-completion/completions share/bash-completion share/zsh/site-functions share/zsh
     share/fish/vendor_completions.d share/fish)
   if [ -n "$destdir" ]; then directories+=(lib bin share/man share); fi
@@ -110,5 +115,5 @@ stop() {
 case $action in
   install) install_all; apply ;;
   uninstall) stop; uninstall_all; apply ;;
-  *) echo "usage: $0 install|uninstall DESTDIR PREFIX [BINARY]" >&2; exit 2 ;;
+  *) echo "usage: $0 [install|uninstall [DESTDIR [PREFIX [BINARY]]]]" >&2; exit 2 ;;
 esac

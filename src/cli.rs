@@ -173,8 +173,8 @@ pub enum Command {
     Metrics(MetricsArgs),
     /// Shell completions on standard output
     Completions(CompletionsArgs),
-    /// The man page on standard output
-    Man,
+    /// A man page on standard output
+    Man(ManArgs),
 }
 
 /// A command line without a command: what a timer calls, 2,880 times a day.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# usage: tests/deps.sh [build]    install what building and testing need; with `build` only what building needs
+# usage: tests/deps.sh [build|dist]    install what building and testing need; with `build` only what building needs,
+#                                      with `dist` what packages are made with
 #
 # Quick when everything is there already.
 #
@@ -14,7 +15,8 @@ needs=(
   git:git
 )
 only=${1:-}
-[ "$only" = build ] || needs+=(
+[ "$only" != dist ] || needs+=(python3:python3 objdump:binutils)
+[ -n "$only" ] || needs+=(
   node:nodejs
   npm:npm
   python3:python3
@@ -58,6 +60,19 @@ fi
 
 command -v cargo >/dev/null 2>&1 || { echo "install Rust first: https://rustup.rs" >&2; exit 1; }
 [ "$only" != build ] || exit 0
+
+# What makes packages; and, for a release only, what compiles for both architectures.
+sets=(packaging:target/package-tools)
+[ "$only" != dist ] || sets+=(packaging/cross:target/cross-tools)
+for set in "${sets[@]}"; do
+  from=${set%%:*} to=${set#*:}
+  if ! cmp -s "$from/requirements.txt" "$to/requirements.txt"; then
+    rm -rf "$to"
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target "$to" -r "$from/requirements.txt"
+    cp "$from/requirements.txt" "$to/"
+  fi
+done
+[ "$only" != dist ] || exit 0
 
 # The servers over HTTP and the clients below need this Node; Debian 12's own is 18.
 node_since=20.19

@@ -268,3 +268,21 @@ pub struct CompletionsArgs {
     #[arg(value_name = "SHELL")]
     pub shell: clap_complete::Shell,
 }
+
+/// Arguments of `man`.
+#[derive(Debug, Clone, Args)]
+pub struct ManArgs {
+    /// Which page
+    #[arg(value_name = "PAGE", default_value = "lab-probe")]
+    pub page: ManPage,
+}
+
+/// The man pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ManPage {
+    /// The commands, lab-probe(1)
+    LabProbe,
+    /// The configuration, lab-probe.toml(5)
+    #[value(name = "lab-probe.toml")]
+    Configuration,
+}

@@ -1,9 +1,10 @@
-//! `completions` and `man`: made from the command line's one declaration.
+//! `completions` and `man`: made from the command line's one declaration and from the starter file.
 
 use clap::{ArgAction, CommandFactory};
 use clap_complete::Shell;
 
-use crate::cli::{Cli, CompletionsArgs};
+use crate::cli::{Cli, CompletionsArgs, ManPage};
+use crate::config::starter::STARTER;
 use crate::exit::{self, Exit};
 
 /// Prints the completions of a shell.
@@ -19,12 +20,45 @@ fn with_one_name(script: &[u8]) -> Vec<u8> {
     String::from_utf8_lossy(script).replace("lab__subcmd__probe", "lab__probe").into_bytes()
 }
 
-/// Prints the man page, every command with its options.
+/// Prints a man page: every command with its options, or every setting.
 ///
 /// # Errors
 /// Only where the page cannot be rendered, which would be a bug.
-pub fn man() -> anyhow::Result<Exit> {
-    Ok(printed(&man_page().map_err(exit::bug)?))
+pub fn man(page: ManPage) -> anyhow::Result<Exit> {
+    Ok(match page {
+        ManPage::LabProbe => printed(&man_page().map_err(exit::bug)?),
+        ManPage::Configuration => printed(configuration_page().as_bytes()),
+    })
+}
+
+/// lab-probe.toml(5) in roff: the starter file, prose as text and each setting as a tagged paragraph.
+fn configuration_page() -> String {
+    let mut out = format!(
+        ".TH lab\\-probe.toml 5 \"\" \"lab\\-probe {}\"\n.SH NAME\nlab\\-probe.toml \\- configuration of lab\\-probe\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    out.push_str(".SH DESCRIPTION\n");
+    let mut prose: Vec<&str> = Vec::new();
+    for line in STARTER.lines() {
+        let setting = line.strip_prefix('#').filter(|rest| rest.starts_with(|c| c != ' ')).unwrap_or(line);
+        if let Some(text) = line.strip_prefix("# ") {
+            prose.push(text);
+        } else if setting.starts_with('[') {
+            out.push_str(&format!(".SH {}\n{}", escape(setting), paragraph(&mut prose)));
+        } else if !setting.is_empty() && setting != "#" {
+            out.push_str(&format!(".TP\n\\fB{}\\fR\n{}", escape(setting), paragraph(&mut prose)));
+        } else {
+            out.push_str(&paragraph(&mut prose));
+        }
+    }
+    out.push_str(include_str!("man_configuration_tail.roff"));
+    out
+}
+
+/// The collected lines as one paragraph, none where there is no line.
+fn paragraph(lines: &mut Vec<&str>) -> String {
+    let text: String = lines.drain(..).map(|line| format!("{}\n", escape(line))).collect();
+    if text.is_empty() { text } else { format!("{text}.PP\n") }
 }
 
 /// The page in roff.
@@ -95,9 +129,11 @@ fn arg_meaning(arg: &clap::Arg) -> String {
     text
 }
 
-/// Text that roff takes as text.
+/// Text that roff takes as text; what is not ASCII is named, as not every roff reads UTF-8.
 fn escape(text: &str) -> String {
     let text = text.replace('\\', "\\e").replace('-', "\\-");
+    let named = |c: char| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) };
+    let text: String = text.chars().map(named).collect();
     text.lines()
         .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() })
         .collect::<Vec<_>>()
@@ -106,4 +142,34 @@ fn escape(text: &str) -> String {
 
 fn printed(bytes: &[u8]) -> Exit {
     if super::print(&String::from_utf8_lossy(bytes)) { Exit::Done } else { Exit::Trouble }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::parse;
+
+    #[test]
+    fn every_example_of_the_man_page_is_a_command_line() {
+        let page = String::from_utf8(man_page().expect("a page")).expect("text").replace("\\-", "-");
+        let (_, examples) = page.split_once(".SH EXAMPLES\n").expect("examples");
+        let (examples, _) = examples.split_once("\n.SH").expect("an end");
+        let commands = examples.lines().filter_map(|line| line.strip_prefix("\\fBlab-probe ")?.strip_suffix("\\fR"));
+        let lines: Vec<Vec<String>> = commands.filter_map(shlex::split).collect();
+        assert_eq!(lines.len(), 9, "{lines:?}");
+        for line in lines {
+            let whole = std::iter::once("lab-probe".to_owned()).chain(line.clone());
+            assert!(parse(whole.map(Into::into)).is_ok(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_page_of_the_configuration_has_every_line_of_the_starter_file() {
+        let page = configuration_page().replace("\\-", "-").replace("\\e", "\\").replace("\\[u2026]", "…");
+        let page: Vec<&str> = page.lines().map(|line| line.trim_start_matches("\\&")).collect();
+        for line in STARTER.lines().map(|line| line.trim_start_matches('#').trim()).filter(|line| !line.is_empty()) {
+            let shown = [line.to_owned(), format!("\\fB{line}\\fR"), format!(".SH {line}")];
+            assert!(page.iter().any(|found| shown.iter().any(|shown| shown == found)), "{line}");
+        }
+    }
 }

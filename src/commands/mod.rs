@@ -92,7 +92,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Explain(args)) => explain::run(cli, args),
         Some(Command::Metrics(args)) => metrics::run(cli, args),
         Some(Command::Withdraw) => withdraw::run(cli),
-        Some(Command::Man) => documents::man(),
+        Some(Command::Man(args)) => documents::man(args.page),
         Some(Command::Mcp) => mcp::run(cli),
         Some(Command::Report(args)) => report::run(cli, args),
         Some(Command::Summary(args)) => summary::run(cli, args),

@@ -99,13 +99,14 @@ mount -t overlay overlay -o "lowerdir=/,upperdir=$memory/upper,workdir=$memory/w
 root=$memory/root
 
 # Two packages, the second only newer. Speed matters here, size does not.
-export DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1
+export PACKAGE_COMPRESSION=gzip
 packages=$memory/packages
-packaging/deb.sh "$binary" "$packages" >/dev/null
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 mkdir -p "$root/opt/e2e"
+PACKAGE_VERSION=$version+newer packaging/package.sh "$binary" "$packages" deb >/dev/null
+mv "$packages"/lab-probe_*.deb "$root/opt/e2e/new.deb"
+packaging/package.sh "$binary" "$packages" deb >/dev/null
 cp "$packages"/lab-probe_*.deb "$root/opt/e2e/old.deb"
-sed -i 's/^Version: .*/&+newer/' "$packages/tree/DEBIAN/control"
-dpkg-deb --root-owner-group --build "$packages/tree" "$root/opt/e2e/new.deb" >/dev/null
 lintian --allow-root --display-info --pedantic "$packages"/lab-probe_*.deb >"$results/lintian" 2>&1 ||
   echo "E: lintian failed" >>"$results/lintian"
 

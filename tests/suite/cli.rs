@@ -43,7 +43,18 @@ fn every_command_is_in_the_man_page_and_in_every_shells_completions() {
             assert!(text.contains(command.as_str()), "{command} is not in the completions for {shell}");
         }
     }
-    for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "FILES", "EXIT STATUS", "ENVIRONMENT"] {
+    for section in [
+        "NAME",
+        "SYNOPSIS",
+        "DESCRIPTION",
+        "OPTIONS",
+        "COMMANDS",
+        "EXAMPLES",
+        "FILES",
+        "EXIT STATUS",
+        "ENVIRONMENT",
+        "SEE ALSO",
+    ] {
         assert!(man.contains(&format!(".SH \"{section}\"")) || man.contains(&format!(".SH {section}")), "{section}");
     }
 }

@@ -50,7 +50,6 @@ fn units(lab: &Lab) -> PathBuf {
         for name in files(&stage.join("usr/local/lib/systemd").join(kind)) {
             let text =
                 std::fs::read_to_string(stage.join("usr/local/lib/systemd").join(kind).join(&name)).expect("text");
-            assert!(!text.contains("@PREFIX@"), "{name}");
             let text = text
                 .replace("/usr/local/bin/lab-probe", env!("CARGO_BIN_EXE_lab-probe"))
                 .replace("User=%i", "User=games")
@@ -82,6 +81,7 @@ fn an_install_puts_exactly_the_contracts_files_there_and_an_uninstall_takes_all_
         "opt/lab/share/bash-completion/completions/lab-probe",
         "opt/lab/share/fish/vendor_completions.d/lab-probe.fish",
         "opt/lab/share/man/man1/lab-probe.1",
+        "opt/lab/share/man/man5/lab-probe.toml.5",
         "opt/lab/share/zsh/site-functions/_lab-probe",
     ];
     assert_eq!(files(&stage), expected);
@@ -112,23 +112,65 @@ fn a_prefix_that_would_break_the_units_is_refused_before_anything_is_written() {
     }
 }
 
+/// Builds packages of a binary, with documents printed by the binary under test.
+fn package(binary: &Path, out: &Path, kinds: &[&str]) -> Vec<PathBuf> {
+    let mut make = Command::new(root().join("packaging/package.sh"));
+    make.args([binary, out]).args(kinds).env("PRINTER", env!("CARGO_BIN_EXE_lab-probe"));
+    let output = make
+        .env("SOURCE_DATE_EPOCH", "1750000000")
+        .env("PACKAGE_COMPRESSION", "gzip")
+        .output()
+        .expect("the script starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().map(PathBuf::from).collect()
+}
+
+fn listed(package: &Path) -> String {
+    let list = Command::new("dpkg-deb").arg("--contents").arg(package).output().expect("dpkg-deb");
+    String::from_utf8_lossy(&list.stdout).into_owned()
+}
+
 #[test]
-fn a_package_is_not_given_the_name_of_another_architecture() {
+fn a_package_is_named_for_the_architecture_of_its_binary() {
     let (amd64, arm64) = ([62, 0], [183, 0]);
     let lab = Lab::new();
     let mut program = std::fs::read(env!("CARGO_BIN_EXE_lab-probe")).expect("the program");
     // e_machine in ELF's header.
     let machine = &mut program[18..20];
-    let (own, other) = if *machine == amd64 { ("amd64", "arm64") } else { ("arm64", "amd64") };
-    machine.copy_from_slice(if own == "amd64" { &arm64 } else { &amd64 });
+    let other = if *machine == amd64 { "arm64" } else { "amd64" };
+    machine.copy_from_slice(if other == "arm64" { &arm64 } else { &amd64 });
     let foreign = lab.write("lab-probe", program);
-    let packages = lab.path().join("deb");
-    let mut make = Command::new(root().join("packaging/deb.sh"));
-    let output = make.arg(&foreign).arg(&packages).output().expect("the script starts");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&format!("is built for {other} and this system is {own}")), "{said}");
-    assert!(!packages.exists());
+    let made = package(&foreign, &lab.path().join("packages"), &["deb"]);
+    let [deb] = &made[..] else { panic!("{made:?}") };
+    assert!(deb.to_string_lossy().ends_with(&format!("_{other}.deb")), "{made:?}");
+    let field = Command::new("dpkg-deb").arg("--field").arg(deb).arg("Architecture").output().expect("dpkg-deb");
+    assert_eq!(String::from_utf8_lossy(&field.stdout).trim(), other);
+}
+
+#[test]
+fn packages_hold_units_rules_dashboards_and_documents_and_are_the_same_each_time() {
+    let lab = Lab::new();
+    let binary = Path::new(env!("CARGO_BIN_EXE_lab-probe"));
+    let made = package(binary, &lab.path().join("one"), &[]);
+    let again = package(binary, &lab.path().join("two"), &[]);
+    assert_eq!(made.len(), 2, "{made:?}");
+    for (first, second) in made.iter().zip(&again) {
+        assert_eq!(std::fs::read(first).expect("one"), std::fs::read(second).expect("two"), "{}", first.display());
+    }
+    let contents = listed(&made[0]);
+    for file in [
+        "bin/lab-probe",
+        "lib/systemd/system/lab-probe@.timer",
+        "lib/systemd/user/lab-probe.service",
+        "share/man/man5/lab-probe.toml.5.gz",
+        "share/lab-probe/rules/lab.yml",
+        "share/lab-probe/dashboards/mcp-fleet.json",
+        "share/doc/lab-probe/README.md",
+        "share/doc/lab-probe/docs/start.md",
+    ] {
+        assert!(contents.contains(&format!(" ./usr/{file}\n")), "{file} is not in\n{contents}");
+    }
+    assert!(contents.lines().all(|line| line.contains(" root/root ")), "{contents}");
 }
 
 #[test]
@@ -180,7 +222,7 @@ fn the_system_service_is_exposed_to_at_most_2_5() {
 #[test]
 fn taking_the_textfile_directory_back_follows_no_link_that_a_group_member_planted() {
     let gid = rustix::process::getegid().as_raw().to_string();
-    for script in ["packaging/debian/postrm", "packaging/install.sh"] {
+    for script in ["packaging/scripts/postrm", "packaging/install.sh"] {
         let lab = Lab::new();
         let textfiles = lab.path().join("node-exporter");
         std::fs::create_dir(&textfiles).expect("a directory");
