@@ -9,7 +9,7 @@ use crate::exit::{self, Exit};
 use crate::log::printable;
 use crate::model::listing::first_of;
 use crate::model::observation::{Facts, Severity};
-use crate::show::table::age;
+use crate::model::seconds::age;
 use crate::show::unusual;
 use crate::state::store::{self, State};
 

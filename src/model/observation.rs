@@ -112,11 +112,11 @@ impl Facts {
         }
     }
 
-    /// What was found, in one line. Holds no secret; may hold foreign text that still has to be made printable.
-    pub fn summary(&self) -> String {
+    /// What was found, in one line, ages as of `now`. Holds no secret; may hold foreign text that still has to be made printable.
+    pub fn summary(&self, now: Timestamp) -> String {
         match self {
             Facts::Mcp(facts) => facts.summary(),
-            Facts::Worktree(facts) => facts.summary(),
+            Facts::Worktree(facts) => facts.summary(now),
             Facts::Thunes(facts) => facts.summary(),
             Facts::Service(facts) => facts.summary(),
         }

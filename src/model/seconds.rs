@@ -1,7 +1,8 @@
-//! Durations in JSON as seconds with a fraction, Prometheus' base unit; for `#[serde(with = …)]`.
+//! Durations in JSON as seconds with a fraction, Prometheus' base unit, for `#[serde(with = …)]`; and in words.
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
 /// Writes seconds.
@@ -43,5 +44,16 @@ pub mod option {
         Option::<f64>::deserialize(deserializer)?
             .map(|seconds| Duration::try_from_secs_f64(seconds).map_err(D::Error::custom))
             .transpose()
+    }
+}
+
+/// An age in its largest unit: `12s`, `2m`, `3h`, `5d`.
+pub fn age(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    match seconds {
+        0..=59 => format!("{seconds}s"),
+        60..=3599 => format!("{}m", seconds / 60),
+        3600..=86_399 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
     }
 }

@@ -293,6 +293,9 @@ mod tests {
             branch: Some("topic".into()),
             status: Some((Status::Working, StatusSource::Changes)),
             changed_files: Some(3),
+            staged_files: Some(1),
+            modified_files: Some(0),
+            untracked_files: Some(2),
             ahead: Some(2),
             behind: Some(0),
             compared_with: Some("main".into()),
@@ -305,8 +308,45 @@ mod tests {
             }),
             ..WorktreeFacts::default()
         };
-        assert_eq!(facts.summary(), "changes, topic, tests failing (2 of 10), 3 changed, +2 -0 main");
+        let now = Timestamp::from_second(1_000_000).expect("a time");
+        let line = "changes, topic, tests failing (2 of 10), 3 changed (1 staged, 2 untracked), +2 -0 main";
+        assert_eq!(facts.summary(now), line);
         assert_eq!(facts.severity(), Severity::Trouble);
+        let ago = |seconds: i64| Timestamp::from_second(1_000_000 - seconds).expect("a time");
+        let agent =
+            |seconds: Option<i64>| Agent { client: "codex".into(), since: ago(7_300), active_at: seconds.map(ago) };
+        let more = WorktreeFacts {
+            changed_elsewhere: BTreeMap::from([
+                ("a".into(), vec!["x".into(), "y".into()]),
+                ("b".into(), vec!["x".into()]),
+            ]),
+            base: Some("main".into()),
+            merge_conflict: Some(true),
+            last_change_at: Some(ago(3 * 86_400)),
+            agents: vec![agent(None), agent(Some(30)), agent(Some(300))],
+            locked: true,
+            lock_reason: Some("on a disk".into()),
+            ..facts
+        };
+        let rest = "would conflict with main, last changed 3d ago, codex there for 2h, codex active, codex last active 5m \
+                    ago, locked: on a disk";
+        let line = line.replacen(", +2", ", 2 also changed in x, y, +2", 1);
+        assert_eq!(more.summary(now), format!("{line}, {rest}"));
+    }
+
+    #[test]
+    fn a_quiet_worktree_says_little_however_old_it_is() {
+        let facts = WorktreeFacts {
+            branch: Some("main".into()),
+            status: Some((Status::Complete, StatusSource::Clean)),
+            changed_files: Some(0),
+            staged_files: Some(0),
+            integrated: Some(true),
+            merge_conflict: Some(false),
+            last_change_at: Some(Timestamp::UNIX_EPOCH),
+            ..WorktreeFacts::default()
+        };
+        assert_eq!(facts.summary(Timestamp::from_second(1_000_000).expect("a time")), "clean, main, tests unknown");
     }
 
     #[test]

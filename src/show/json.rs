@@ -90,7 +90,7 @@ impl<'a> TargetDocument<'a> {
             verdict: facts.map_or("unknown", Facts::word),
             severity: facts.map(Facts::severity),
             outcome: entry.outcome,
-            summary: facts.map(Facts::summary),
+            summary: observation.map(|seen| seen.facts.summary(seen.checked_at)),
             hint: entry.hint(),
             checked_at: observation.map(|observation| observation.checked_at),
             duration_seconds: observation.map(|observation| observation.duration.as_secs_f64()),

@@ -5,11 +5,11 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
 use super::style::{Ink, Style, fit, pad};
-use super::table::age;
 use crate::log::printable;
 use crate::model::listing::{ClientFile, Listed, Listing};
 use crate::model::observation::{Facts, Severity};
 use crate::model::reason::Reason;
+use crate::model::seconds::age;
 use crate::model::target::{Kind, Origin, Probe};
 
 /// Changes only when a field is removed or means something else; fields may be added without it.
@@ -76,7 +76,7 @@ fn target_document(listed: &Listed) -> TargetDocument<'_> {
         verdict: facts.map_or("unknown", Facts::word),
         severity: facts.map(Facts::severity),
         reason: reason(facts),
-        summary: facts.map(Facts::summary),
+        summary: facts.map(|facts| facts.summary(listed.checked_at.unwrap_or_default())),
         hint: facts.and_then(Facts::hint),
         how: how(listed),
         checked_at: listed.checked_at,

@@ -100,7 +100,7 @@ fn class(severity: Severity) -> &'static str {
 fn card(body: &mut String, entry: &Entry, records: &[Record], from: Timestamp, now: Timestamp) {
     let facts = entry.observation.as_ref().map(|seen| &seen.facts);
     let word = facts.map_or("unknown", |facts| facts.word()).replace('_', " ");
-    let summary = facts.map_or_else(|| "not checked yet".to_owned(), |facts| facts.summary());
+    let summary = facts.map_or_else(|| "not checked yet".to_owned(), |facts| facts.summary(now));
     let hint = Some(entry).filter(|entry| severity(entry) != Severity::Fine).and_then(Entry::hint);
     body.push_str(&format!(
         "<article class=\"{}\"><h3>{} <span>{}</span></h3>\n<p>{}</p>\n",

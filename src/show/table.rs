@@ -12,6 +12,7 @@ use crate::model::delivery::Delivery;
 use crate::model::listing::first_of;
 use crate::model::mcp::ServerProcesses;
 use crate::model::observation::Severity;
+use crate::model::seconds::age;
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::Kind;
 use crate::model::unusual::Unusual;
@@ -198,7 +199,7 @@ fn row(entry: &Entry, unusual: Option<&Unusual>, now: Timestamp) -> Row {
     };
     let facts = &observation.facts;
     let severity = facts.severity();
-    let mut summary = printable(&facts.summary());
+    let mut summary = printable(&facts.summary(now));
     if let Some(trouble) = &entry.trouble {
         summary = format!("{}; {summary}", printable(trouble));
     }
@@ -223,17 +224,6 @@ fn when(entry: &Entry, checked_at: Timestamp, duration: Duration, now: Timestamp
         Outcome::Fresh => format!("{:.2} s", duration.as_secs_f64()),
         Outcome::TimedOut if entry.trouble.is_none() => "cut off".into(),
         Outcome::Cached | Outcome::TimedOut | Outcome::Error => format!("cached {} ago", age(checked_at, now)),
-    }
-}
-
-/// An age in its largest unit: `12s`, `2m`, `3h`, `5d`.
-pub fn age(then: Timestamp, now: Timestamp) -> String {
-    let seconds = now.duration_since(then).as_secs().max(0);
-    match seconds {
-        0..=59 => format!("{seconds}s"),
-        60..=3599 => format!("{}m", seconds / 60),
-        3600..=86_399 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86_400),
     }
 }
 

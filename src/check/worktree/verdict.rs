@@ -28,6 +28,10 @@ const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 /// A verdict that does not count, in a few words.
 const CHANGED: &str = "files changed since the tests ran";
 
+/// A report that contradicts itself, and what knows better.
+const UNEXPLAINED: &str =
+    "a test report claims failures that no test in it shows; `lab-probe record -- COMMAND` goes by the exit code";
+
 /// Decides, and keeps in `memory` under which content each report counts.
 pub(super) fn decide(
     parts: &Parts,
@@ -79,6 +83,8 @@ pub(super) fn decide(
     candidates.reverse();
     // One of the future was made under a wrong clock: it must not win over every newer one until that time comes.
     facts.tests = candidates.into_iter().max_by_key(|tests| tests.tested_at.filter(|at| *at <= latest));
+    let contradicts = facts.tests.as_ref().is_some_and(|tests| tests.status == TestStatus::Unknown);
+    facts.notes.extend(contradicts.then(|| UNEXPLAINED.to_owned()));
     facts.tests_ignored = (facts.tests.is_none() && ignored).then(|| CHANGED.to_owned());
 }
 
@@ -118,12 +124,14 @@ fn from_record(recorded: &Recorded, memory: &WorktreeMemory) -> Option<Option<Te
 /// All reports that count, summed.
 fn from_junit(found: &[Report], evidence: &Evidence<'_>, memory: &mut WorktreeMemory) -> Option<Tests> {
     let mut sum = TestCounts::default();
+    let mut unexplained = false;
     let mut duration = None;
     let mut newest = None;
     for report in found {
         let Some(mut known) = memory.reports.remove(&report.key) else { continue };
         if evidence.counts(report.written_ns, &mut known, memory) {
             sum = sum.plus(known.counts.unwrap_or_default());
+            unexplained |= known.unexplained > 0;
             duration = match (duration, known.duration) {
                 (Some(sum), Some(more)) => Some(Duration::saturating_add(sum, more)),
                 (sum, more) => sum.or(more),
@@ -134,7 +142,7 @@ fn from_junit(found: &[Report], evidence: &Evidence<'_>, memory: &mut WorktreeMe
     }
     let tested_at = newest.and_then(|ns| Timestamp::from_nanosecond(ns).ok());
     newest.map(|_| Tests {
-        status: status_of(sum.failed),
+        status: if unexplained && sum.failed == 0 { TestStatus::Unknown } else { status_of(sum.failed) },
         source: TestSource::Junit,
         counts: Some(sum),
         duration,

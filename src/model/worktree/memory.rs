@@ -101,6 +101,8 @@ pub struct ReportMemory {
     pub stamp: String,
     /// What it said; `None` if it is no report.
     pub counts: Option<TestCounts>,
+    /// Failures that it claims and nothing in it shows.
+    pub unexplained: u64,
     /// How long the tests ran, if it says so.
     #[serde(with = "seconds::option")]
     pub duration: Option<Duration>,

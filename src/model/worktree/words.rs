@@ -1,7 +1,22 @@
 //! The facts in words: severity, verdict, summary and hint.
 
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Agent, Status, StatusSource, TestSource, TestStatus, Tests, WorktreeFacts};
+use crate::model::listing::first_of;
 use crate::model::observation::Severity;
+use crate::model::seconds::age;
+
+/// Work on which nothing has changed for so long is said to be old.
+const OLD: SignedDuration = SignedDuration::from_hours(1);
+
+/// A client that has computed within this time works now: a few passes.
+const ACTIVE: SignedDuration = SignedDuration::from_secs(90);
+
+/// Other worktrees that a line names.
+const MOST_NAMES: usize = 2;
 
 impl WorktreeFacts {
     /// The facts of a worktree that could not be read.
@@ -45,8 +60,9 @@ impl WorktreeFacts {
         self.status.map_or("unreadable", |(status, _)| status.as_str())
     }
 
-    /// What was found, in one line: branch, tests, changes, distance.
-    pub fn summary(&self) -> String {
+    /// What was found, in one line: branch, tests, changes, distance. A worktree in which nothing is to be said of a fact
+    /// says nothing of it.
+    pub fn summary(&self, now: Timestamp) -> String {
         if let Some(error) = &self.error {
             return error.clone();
         }
@@ -64,22 +80,44 @@ impl WorktreeFacts {
         }
         parts.push(self.tests_in_words());
         parts.extend(count(self.conflicted_files, "conflicted"));
-        parts.extend(count(self.changed_files, "changed"));
-        parts.extend(count(Some(self.changed_elsewhere.len() as u64), "changed in another worktree too"));
+        parts.extend(self.changes_in_words());
+        parts.extend(self.overlap_in_words());
         if let (Some(ahead), Some(behind), Some(other)) = (self.ahead, self.behind, &self.compared_with)
             && ahead + behind > 0
         {
             parts.push(format!("+{ahead} -{behind} {other}"));
         }
         if self.merge_conflict == Some(true) {
-            parts.push("would conflict with the base".to_owned());
+            parts.push(format!("would conflict with {}", self.base.as_deref().unwrap_or("the base")));
         }
-        parts.extend(self.agents.iter().map(Agent::in_words));
+        let is_unfinished = !matches!(self.status, Some((Status::Complete, _)));
+        let last_change = self.last_change_at.filter(|&at| is_unfinished && now.duration_since(at) >= OLD);
+        parts.extend(last_change.map(|at| format!("last changed {} ago", age(at, now))));
+        parts.extend(self.agents.iter().map(|agent| agent.in_words(now)));
+        if self.prunable {
+            parts.push("prunable".to_owned());
+        }
         if self.locked {
             parts.push(self.lock_reason.as_ref().map_or_else(|| "locked".to_owned(), |why| format!("locked: {why}")));
         }
         parts.extend(self.notes.first().cloned());
         parts.join(", ")
+    }
+
+    /// `3 changed (1 staged, 2 untracked)`; a path may be in two of these.
+    fn changes_in_words(&self) -> Option<String> {
+        let total = count(self.changed_files, "changed")?;
+        let kinds =
+            [(self.staged_files, "staged"), (self.modified_files, "modified"), (self.untracked_files, "untracked")];
+        let kinds: Vec<String> = kinds.into_iter().filter_map(|(number, what)| count(number, what)).collect();
+        Some(if kinds.is_empty() { total } else { format!("{total} ({})", kinds.join(", ")) })
+    }
+
+    /// `2 also changed in topic`.
+    fn overlap_in_words(&self) -> Option<String> {
+        let names: BTreeSet<&String> = self.changed_elsewhere.values().flatten().collect();
+        let names: Vec<&String> = names.into_iter().collect();
+        count(Some(self.changed_elsewhere.len() as u64), &format!("also changed in {}", first_of(&names, MOST_NAMES)))
     }
 
     fn tests_in_words(&self) -> String {
@@ -103,7 +141,8 @@ impl WorktreeFacts {
             StatusSource::Conflict => "resolve the conflicts and `git add` the files",
             StatusSource::Operation => "finish it with `--continue`, or undo it with `--abort`",
             StatusSource::Missing if self.locked => "bring the directory back, or `git worktree unlock` it",
-            StatusSource::Missing => "restore the directory, or forget it with `git worktree prune`",
+            StatusSource::Missing if self.prunable => "restore the directory, or forget it with `git worktree prune`",
+            StatusSource::Missing => "restore the directory, or take its repository out of `repos` in [worktree]",
             StatusSource::Declared if status == Status::Blocked => {
                 "change it with `lab-probe worktree set status=…` when the block is gone"
             }
@@ -129,11 +168,12 @@ impl WorktreeFacts {
 }
 
 impl Agent {
-    /// The client, and since when its processes have used no CPU time worth the word.
-    fn in_words(&self) -> String {
+    /// The client, and how long ago its processes used CPU time worth the word, if they were ever seen to.
+    fn in_words(&self, now: Timestamp) -> String {
         match self.active_at {
-            Some(at) => format!("{} last active {at:.0}", self.client),
-            None => format!("{} since {:.0}", self.client, self.since),
+            Some(at) if now.duration_since(at) < ACTIVE => format!("{} active", self.client),
+            Some(at) => format!("{} last active {} ago", self.client, age(at, now)),
+            None => format!("{} there for {}", self.client, age(self.since, now)),
         }
     }
 }

@@ -1,4 +1,8 @@
-//! JUnit XML as its many writers write it: nested or flat suites, totals that disagree with the cases (the cases win).
+//! JUnit XML as its many writers write it: nested or flat suites, totals that disagree with the cases.
+//!
+//! The cases win, but for failures that a suite claims and nothing in it shows. Errors among them are failures: karma
+//! claims one where the browser was lost in the midst of the tests. Others are kept apart: surefire counts a failed attempt
+//! of a test that passed when it was repeated, and shows it as `flakyFailure`; without that nobody knows what is meant.
 //!
 //! The reader is a stream: no tree is built, nothing is expanded (entities stay text, a DOCTYPE is skipped), depth is
 //! limited.
@@ -21,6 +25,8 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 pub(in super::super) struct Junit {
     /// Tests by result.
     pub(in super::super) counts: TestCounts,
+    /// Failures that suites claim and nothing in them shows.
+    pub(in super::super) unexplained: u64,
     /// How long they ran, if the report says so.
     pub(in super::super) duration: Option<Duration>,
 }
@@ -42,7 +48,7 @@ struct Sums {
     /// The cases that are open: some writers put one into another.
     cases: Vec<Case>,
     /// What the whole document holds.
-    counts: TestCounts,
+    total: Held,
     root_seconds: Option<f64>,
     suite_seconds: f64,
     case_seconds: f64,
@@ -50,13 +56,25 @@ struct Sums {
     commented_failures: u64,
 }
 
+/// What a case or a suite holds, with the suites in it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    counts: TestCounts,
+    /// Failed attempts of cases that passed when they were repeated.
+    flaky: u64,
+    /// Claimed failures that nothing shows.
+    unexplained: u64,
+}
+
 /// An open suite.
 #[derive(Debug, Default)]
 struct Suite {
-    /// Its cases and those of the suites in it.
-    counts: TestCounts,
+    /// Its cases and the suites in it.
+    held: Held,
     /// Totals that it claims; used only where nothing else is in it.
     claimed: TestCounts,
+    /// Errors among the claimed failures.
+    claimed_errors: u64,
     /// Failures of the suite as a whole.
     broken: u64,
 }
@@ -66,6 +84,7 @@ struct Suite {
 struct Case {
     failed: bool,
     skipped: bool,
+    flaky: u64,
 }
 
 /// The text of a report. Output of tests inside may be in any encoding, what counts is ASCII; but in UTF-16, which writers
@@ -136,7 +155,8 @@ impl Sums {
                 if element == Element::Suite && matches!(parent, None | Some(Element::Suites)) {
                     self.suite_seconds += seconds(tag).unwrap_or(0.0);
                 }
-                self.suites.push(Suite { claimed: claims(tag), ..Suite::default() });
+                let claimed_errors = number(tag, "errors");
+                self.suites.push(Suite { claimed: claims(tag), claimed_errors, ..Suite::default() });
             }
             (Element::Case, _) => {
                 self.case_seconds += seconds(tag).unwrap_or(0.0);
@@ -144,12 +164,14 @@ impl Sums {
                 self.cases.push(Case {
                     failed: is(&["fail", "failed", "failure", "error"]),
                     skipped: is(&["skipped", "suppressed", "disabled", "notrun"]),
+                    flaky: 0,
                 });
             }
             (Element::Other, Some(Element::Case)) => {
                 if let Some(case) = self.cases.last_mut() {
                     case.failed |= matches!(name.as_ref(), "failure" | "error");
                     case.skipped |= name.as_ref() == "skipped";
+                    case.flaky += u64::from(matches!(name.as_ref(), "flakyFailure" | "flakyError"));
                 }
             }
             (Element::Other, Some(Element::Suite)) if matches!(name.as_ref(), "failure" | "error") => {
@@ -163,17 +185,15 @@ impl Sums {
     }
 
     fn end(&mut self, element: Element) {
-        let counts = match element {
+        let held = match element {
             Element::Other => return,
-            Element::Case => match self.cases.pop().unwrap_or_default() {
-                Case { failed: true, .. } => TestCounts { failed: 1, ..TestCounts::default() },
-                Case { skipped: true, .. } => TestCounts { skipped: 1, ..TestCounts::default() },
-                Case { .. } => TestCounts { passed: 1, ..TestCounts::default() },
-            },
-            Element::Suites | Element::Suite => self.suites.pop().unwrap_or_default().counts(),
+            Element::Case => self.cases.pop().unwrap_or_default().held(),
+            Element::Suites | Element::Suite => self.suites.pop().unwrap_or_default().held(),
         };
-        let outer = self.suites.last_mut().map_or(&mut self.counts, |suite| &mut suite.counts);
-        *outer = outer.plus(counts);
+        let outer = self.suites.last_mut().map_or(&mut self.total, |suite| &mut suite.held);
+        outer.counts = outer.counts.plus(held.counts);
+        outer.flaky += held.flaky;
+        outer.unexplained = outer.unexplained.saturating_add(held.unexplained);
     }
 
     /// `<!-- fail 1 -->` directly in the root, as node writes it.
@@ -184,33 +204,52 @@ impl Sums {
     }
 
     fn result(self) -> Junit {
-        let mut counts = self.counts;
+        let Held { mut counts, unexplained, .. } = self.total;
         counts.failed = counts.failed.max(self.commented_failures);
         let seconds = [self.root_seconds.unwrap_or(0.0), self.suite_seconds, self.case_seconds];
         let seconds = seconds.into_iter().find(|seconds| *seconds > 0.0).or(self.root_seconds);
-        Junit { counts, duration: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) }
+        Junit { counts, unexplained, duration: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) }
+    }
+}
+
+impl Case {
+    fn held(self) -> Held {
+        let Case { failed, skipped, flaky } = self;
+        let (failed, skipped) = (u64::from(failed), u64::from(skipped && !failed));
+        Held { counts: TestCounts { passed: 1 - failed - skipped, failed, skipped }, flaky, unexplained: 0 }
     }
 }
 
 impl Suite {
     /// What it holds; what it claims where it holds nothing. A failure of the whole that is also claimed is one.
-    fn counts(self) -> TestCounts {
-        let Suite { counts, claimed, broken } = self;
-        if counts.total() == 0 {
+    fn held(self) -> Held {
+        let Suite { mut held, claimed, claimed_errors, broken } = self;
+        if held.counts.total() == 0 {
             let failed = claimed.failed.max(broken);
-            return TestCounts { failed, ..claimed };
+            return Held { counts: TestCounts { failed, ..claimed }, ..held };
         }
-        TestCounts { failed: counts.failed.saturating_add(broken), ..counts }
+        held.counts.failed = held.counts.failed.saturating_add(broken);
+        let shown = held.counts.failed.saturating_add(held.flaky).saturating_add(held.unexplained);
+        let more = claimed.failed.saturating_sub(shown);
+        let errors = more.min(claimed_errors);
+        held.counts.failed = held.counts.failed.saturating_add(errors);
+        held.unexplained = held.unexplained.saturating_add(more - errors);
+        held
     }
 }
 
 /// The totals that a suite claims.
 fn claims(tag: &BytesStart<'_>) -> TestCounts {
-    let number = |name: &str| attribute(tag, name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    let number = |name| number(tag, name);
     let failed = number("failures").saturating_add(number("errors"));
     let skipped = number("skipped").max(number("skips")).saturating_add(number("disabled"));
     let passed = number("tests").saturating_sub(failed).saturating_sub(skipped);
     TestCounts { passed, failed, skipped }
+}
+
+/// A number in an attribute; 0 where there is none.
+fn number(tag: &BytesStart<'_>, name: &str) -> u64 {
+    attribute(tag, name).and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// The `time` attribute; some writers group thousands by commas.
@@ -265,6 +304,12 @@ mod tests {
             ),
             ("<j:testsuite xmlns:j='x'><j:testcase><j:failure/></j:testcase></j:testsuite>", Some((0, 1, 0))),
             ("<testsuites/>", Some((0, 0, 0))),
+            ("<testsuites errors='1'><testsuite errors='1'><testcase/></testsuite></testsuites>", Some((1, 1, 0))),
+            (
+                "<testsuite failures='1' errors='1'><testcase><error/></testcase><testcase/></testsuite>",
+                Some((1, 2, 0)),
+            ),
+            ("<testsuite errors='1'><testcase><flakyError/></testcase></testsuite>", Some((1, 0, 0))),
             ("<testsuite tests='1' errors='1'><error>did not compile</error></testsuite>", Some((0, 1, 0))),
             (
                 "<testsuites><testsuite tests='1' errors='1'/><testsuite><testcase/></testsuite></testsuites>",
@@ -291,6 +336,22 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(counts(xml), expected, "{xml}");
+        }
+    }
+
+    #[test]
+    fn claimed_failures_that_nothing_shows_are_told() {
+        let unexplained = |xml: &str| parse(xml.as_bytes()).map(|junit| junit.unexplained);
+        for (xml, expected) in [
+            ("<testsuites failures='2'><testsuite failures='2'><testcase/></testsuite></testsuites>", 2),
+            ("<testsuite failures='2'><testcase><failure/></testcase><testcase/></testsuite>", 1),
+            // As surefire writes a test that passed when it was repeated.
+            ("<testsuite tests='2' failures='1'><testcase><flakyFailure/></testcase></testsuite>", 0),
+            ("<testsuite failures='1'><testcase/><failure/></testsuite>", 0),
+            ("<testsuite errors='1'><testcase/></testsuite>", 0),
+            ("<testsuite failures='1'/>", 0),
+        ] {
+            assert_eq!(unexplained(xml), Some(expected), "{xml}");
         }
     }
 

@@ -76,7 +76,8 @@ fn read(path: &Path, stamp: String) -> ReportMemory {
     let parsed = read_capped(path, MAX_BYTES).ok().and_then(|bytes| junit::parse(&bytes));
     ReportMemory {
         stamp,
-        counts: parsed.as_ref().map(|parsed| parsed.counts),
+        counts: parsed.map(|parsed| parsed.counts),
+        unexplained: parsed.map_or(0, |parsed| parsed.unexplained),
         duration: parsed.and_then(|parsed| parsed.duration),
         content: None,
     }
