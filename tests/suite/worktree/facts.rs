@@ -69,7 +69,7 @@ fn a_merge_that_would_conflict_is_said_and_no_merge_driver_is_run() {
     commit(&lab, &main, "file", "main's\n");
     assert_eq!(facts(&lab, "one")["merge_conflict"], true);
     let table = lab.run(["check", "--only", "worktree"]).stdout();
-    assert!(table.contains("would conflict with the base"), "{table}");
+    assert!(table.contains("would conflict with main"), "{table}");
     let program = canary(&lab, "merge-driver");
     git(&lab, &main, &["config", "merge.own.driver", program.to_str().expect("text")]);
     std::fs::write(main.join(".git/info/attributes"), "* merge=own\n").expect("written");
@@ -90,6 +90,8 @@ fn a_file_that_two_worktrees_change_is_named_in_both() {
     assert_eq!(elsewhere("one"), serde_json::json!({ "shared": ["two"] }));
     assert_eq!(elsewhere("two"), serde_json::json!({ "shared": ["one"] }));
     assert_eq!(elsewhere("main"), serde_json::json!({}));
+    let table = lab.run(["check", "--only", "worktree"]).stdout();
+    assert!(table.contains("1 also changed in two") && table.contains("1 also changed in one"), "{table}");
 }
 
 #[test]
@@ -107,6 +109,12 @@ fn staged_modified_and_untracked_are_told_apart() {
     let of = |state: &str| series.with_label("lab_worktree_files", "main", &format!("state=\"{state}\""));
     assert_eq!((of("staged"), of("modified"), of("untracked")), (Some(1.0), Some(2.0), Some(1.0)));
     assert_eq!(series.value("lab_worktree_changed_files", "main"), Some(3.0));
+    let table = lab.run(["check", "--only", "worktree"]).stdout();
+    assert!(table.contains(", 3 changed (1 staged, 2 modified, 1 untracked)"), "{table}");
+    git(&lab, &main, &["add", "-A"]);
+    git(&lab, &main, &["commit", "-q", "-m", "all"]);
+    let table = lab.run(["check", "--only", "worktree"]).stdout();
+    assert!(table.contains("clean, main, tests unknown  "), "{table}");
 }
 
 #[test]
@@ -125,6 +133,7 @@ fn an_absent_worktree_says_whether_it_is_locked_or_may_be_pruned() {
     assert_eq!((&two["locked"], &two["prunable"]), (&false.into(), &true.into()));
     let table = lab.run(["check", "--only", "worktree"]).stdout();
     assert!(table.contains("git worktree unlock") && table.contains("git worktree prune"), "{table}");
+    assert!(table.contains("locked: on a disk") && table.contains("prunable"), "{table}");
 }
 
 #[test]
@@ -143,6 +152,8 @@ fn a_client_in_a_worktree_is_named_and_active_only_while_it_computes() {
         !agents[0]["active_at"].is_null()
     };
     let found = [active(), active()];
+    let table = lab.run(["check", "--only", "worktree"]).stdout();
+    assert!(table.contains("claude-code there for "), "{table}");
     waiting.kill().expect("killed");
     waiting.wait().expect("waited");
     assert_eq!(found, [false, false]);
