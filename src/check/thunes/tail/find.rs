@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::identity::{self, FileFacts, Skipped};
-use super::siblings::{self, Sibling};
+use super::siblings::{self, Rank, Sibling};
 use super::unpack::{Form, Unpacked};
 use crate::clock;
 use crate::fs::{open_regular, read_capped};
@@ -24,12 +24,18 @@ pub(super) enum Found {
 pub(super) enum Current {
     /// It still has the path's name.
     Stayed,
+    /// It still has it and holds what was read; but nothing in that tells it from another file, and another one holds it
+    /// too: it may have been copied, truncated and written again.
+    Alike(Sibling),
     /// It still has it, but has lost its end: the machine went down before that reached the disk.
     CutShort(u64),
     /// It, or a copy of it, lies there.
-    Moved(Sibling),
-    /// A plain copy of it lies there, and itself is gone: what was written to it after the copying is not known.
-    Copied(Sibling),
+    Moved {
+        sibling: Sibling,
+        is_told: Told,
+        /// A plain copy lies there, and itself is gone: what was written to it after the copying is not known.
+        is_replaced: bool,
+    },
     /// It cannot be found, nor can what was written to it since the last look.
     Gone {
         /// It was truncated in place, and not removed.
@@ -37,13 +43,27 @@ pub(super) enum Current {
     },
 }
 
+/// Whether what a file holds tells it from every other.
+pub(super) type Told = bool;
+
+/// Whether a file holds again what another one begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Duplicate {
+    /// A backup, or a rotation by copying that has not come to the truncation yet.
+    Yes,
+    /// It is a file of its own.
+    No,
+    /// Both are possible.
+    Unknown,
+}
+
 /// The files that a look has to do with.
 pub(super) struct Search<'a> {
     path: &'a Path,
     /// What has the path's name now.
     pub(super) live: Option<(FileFacts, File)>,
-    /// Inodes worth a look whatever their name.
-    inodes: BTreeSet<u64>,
+    /// What was read before: worth a look whatever its name.
+    parts: &'a [Part],
     /// Listed only when something is not where it was.
     siblings: Option<Vec<Sibling>>,
     /// Inodes that have been recognised.
@@ -57,13 +77,12 @@ pub(super) fn boot_id() -> String {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(path: &'a Path, live: Option<File>, cursor: &Cursor) -> io::Result<Search<'a>> {
+    pub(super) fn new(path: &'a Path, live: Option<File>, cursor: &'a Cursor) -> io::Result<Search<'a>> {
         let live = match live {
             Some(file) => Some((FileFacts::of(&file.metadata()?), file)),
             None => None,
         };
-        let inodes = cursor.parts.iter().map(|part| part.inode).collect();
-        Ok(Search { path, live, inodes, siblings: None, used: BTreeSet::new() })
+        Ok(Search { path, live, parts: &cursor.parts, siblings: None, used: BTreeSet::new() })
     }
 
     pub(super) fn name(&self) -> String {
@@ -78,7 +97,8 @@ impl<'a> Search<'a> {
     /// What lies beside the file and has not been recognised.
     pub(super) fn listed(&mut self) -> io::Result<Vec<Sibling>> {
         if self.siblings.is_none() {
-            self.siblings = Some(siblings::list(self.path, &self.inodes)?);
+            let inodes = self.parts.iter().map(|part| part.inode).collect();
+            self.siblings = Some(siblings::list(self.path, &inodes)?);
         }
         let siblings = self.siblings.as_deref().unwrap_or_default();
         let unused = siblings.iter().filter(|s| !self.used.contains(&(s.facts.device, s.facts.inode)));
@@ -93,7 +113,10 @@ impl<'a> Search<'a> {
     pub(super) fn current(&mut self, current: &Part, cursor: &Cursor) -> io::Result<Current> {
         let truncated = if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(current)) {
             if identity::holds(file, facts.size, current)? {
-                return Ok(Current::Stayed);
+                let is_told = facts.modified == current.modified
+                    || identity::telling_lines(&identity::head(file)?, current.position, u8::is_ascii_digit) > 0;
+                let other = if is_told { None } else { self.by_content(current, false)? };
+                return Ok(other.map_or(Current::Stayed, |(sibling, _)| Current::Alike(sibling)));
             }
             let another_boot = cursor.boot_id != boot_id();
             if another_boot && facts.size < current.position && identity::begins_with(file, current)? {
@@ -101,21 +124,20 @@ impl<'a> Search<'a> {
             }
             true
         } else if let Some(sibling) = self.by_identity(current)? {
-            return Ok(Current::Moved(sibling));
+            return Ok(Current::Moved { sibling, is_told: true, is_replaced: false });
         } else {
             // Truncated first and rotated afterwards.
             self.listed()?.iter().any(|sibling| sibling.facts.is(current))
         };
-        if let Some(sibling) = self.by_content(current, truncated)? {
+        if let Some((sibling, is_told)) = self.by_content(current, truncated)? {
             let is_replaced = !truncated && sibling.form == Form::Plain;
-            return Ok(if is_replaced { Current::Copied(sibling) } else { Current::Moved(sibling) });
+            return Ok(Current::Moved { sibling, is_told, is_replaced });
         }
-        // Moved away and back, restored, or on a device that got another number: what was read is still there. A file of
-        // one line repeated could just as well be the next one.
+        // Moved away and back, restored, or on a device that got another number: what was read is still there.
         if let Some((facts, file)) = &self.live
             && !truncated
             && identity::holds(file, facts.size, current)?
-            && identity::is_telling(file)?
+            && identity::telling_lines(&identity::head(file)?, current.position, u8::is_ascii_digit) > 1
         {
             return Ok(Current::Stayed);
         }
@@ -123,59 +145,64 @@ impl<'a> Search<'a> {
     }
 
     /// The part under any name but the log's.
-    pub(super) fn anywhere(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
+    pub(super) fn anywhere(&mut self, part: &Part) -> io::Result<Option<(Sibling, Told)>> {
         match self.by_identity(part)? {
             None => self.by_content(part, false),
-            found => Ok(found),
+            found => Ok(found.map(|sibling| (sibling, true))),
         }
     }
 
     /// The very file, first under the name it had, then under any.
     pub(super) fn by_identity(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
-        let is_it = |sibling: &Sibling| -> io::Result<bool> {
-            let facts = &sibling.facts;
-            if !facts.is(part) {
-                return Ok(false);
-            }
-            let untouched = facts.size == part.size && facts.modified == part.modified;
-            if untouched || part.compressed {
-                return Ok(untouched);
-            }
-            identity::holds(&open_regular(&sibling.path)?, facts.size, part)
-        };
         if let Some(sibling) = siblings::at(self.path, &part.name)
-            && is_it(&sibling)?
+            && is_it(&sibling, part)?
         {
             return Ok(Some(self.take(sibling)));
         }
         for sibling in self.listed()? {
-            if is_it(&sibling)? {
+            if is_it(&sibling, part)? {
                 return Ok(Some(self.take(sibling)));
             }
         }
         Ok(None)
     }
 
-    /// A copy, compressed or not, that holds everything consumed of this part. Of a part that was truncated in place, a
-    /// copy may also hold less: what was appended between copying and truncating.
-    fn by_content(&mut self, part: &Part, truncated: bool) -> io::Result<Option<Sibling>> {
+    /// A copy, compressed or not, that holds everything consumed of this part, and whether that tells it from other files.
+    /// Of a part that was truncated in place, a copy may also hold less: what was appended between copying and truncating.
+    fn by_content(&mut self, part: &Part, truncated: bool) -> io::Result<Option<(Sibling, Told)>> {
         if part.head.length == 0 {
             return Ok(None);
         }
         let mut candidates = self.listed()?;
-        candidates.retain(|sibling| !self.is_live(|live| sibling.facts.same_file(live)));
+        candidates
+            .retain(|sibling| self.may_become(part, sibling) && !self.is_live(|live| sibling.facts.same_file(live)));
         siblings::without_doubles(&mut candidates);
         siblings::sort_oldest_first(&mut candidates);
         for sibling in candidates {
-            match holds(&sibling, part, truncated) {
-                Ok(true) => return Ok(Some(self.take(sibling))),
-                Ok(false) => {}
+            match self.holds(&sibling, part, truncated) {
+                Ok(None) => {}
+                Ok(Some(is_told)) => return Ok(Some((self.take(sibling), is_told))),
                 // Nobody who may not read it can say more. Anything else may be over at the next look.
                 Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => {}
                 Err(e) => return Err(e),
             }
         }
         Ok(None)
+    }
+
+    /// Whether a file, which is no other part, holds everything consumed of this one; and whether that tells it from others.
+    fn holds(&self, sibling: &Sibling, part: &Part, truncated: bool) -> io::Result<Option<Told>> {
+        let others = self.parts.iter().filter(|other| (other.device, other.inode) != (part.device, part.inode));
+        for other in others {
+            if is_it(sibling, other)? {
+                return Ok(None);
+            }
+        }
+        if !holds(sibling, part, truncated)? {
+            return Ok(None);
+        }
+        let head = identity::head_of(Unpacked::new(open_regular(&sibling.path)?, sibling.form))?;
+        Ok(Some(identity::telling_lines(&head, part.position, u8::is_ascii_alphanumeric) > 0))
     }
 
     /// Rotated files that no known part is, and that came after what is known.
@@ -196,7 +223,7 @@ impl<'a> Search<'a> {
         self.listed()?;
         let is_used = |sibling: &&Sibling| self.used.contains(&(sibling.facts.device, sibling.facts.inode));
         let known: Vec<Sibling> = self.siblings.iter().flatten().filter(is_used).cloned().collect();
-        let now = i64::try_from(clock::now().as_nanosecond()).unwrap_or(i64::MAX);
+        let now = now();
         self.fresh(|other| {
             let outranked = other.facts.modified > now && known.iter().any(|known| known.is_newer_than(other));
             other.facts.modified >= modified && !outranked
@@ -206,9 +233,38 @@ impl<'a> Search<'a> {
     /// What has become of a part of which nothing had been consumed, so that nothing tells it: a late line and
     /// compression since the last look leave a file that no other part is, and that is to be read from its start.
     pub(super) fn compressed_since(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
-        let candidates = self.fresh(|other| other.form.is_compressed() && other.facts.modified >= part.modified)?;
+        let mut candidates = self.fresh(|other| other.form.is_compressed())?;
+        candidates.retain(|other| self.may_become(part, other));
         Ok(candidates.into_iter().next().map(|sibling| self.take(sibling)))
     }
+
+    /// Whether rotation may have made this of a part: it counts up, leaves a date as it is, and keeps the time of the last
+    /// change to the second at least.
+    fn may_become(&self, part: &Part, sibling: &Sibling) -> bool {
+        const SECOND: i64 = 1_000_000_000;
+        let (modified, now) = (part.modified, now());
+        let is_before = sibling.facts.modified / SECOND < modified.min(now) / SECOND;
+        let was = siblings::rank_of_name(&part.name, &self.name());
+        !is_before
+            && match (was, &sibling.rank) {
+                (Some(Rank::Number(was)), Some(Rank::Number(is))) => *is >= was,
+                (Some(Rank::Date(was)), Some(Rank::Date(is))) => *is == was,
+                _ => true,
+            }
+    }
+}
+
+/// Whether this is the very file.
+fn is_it(sibling: &Sibling, part: &Part) -> io::Result<bool> {
+    let facts = &sibling.facts;
+    if !facts.is(part) {
+        return Ok(false);
+    }
+    let untouched = facts.size == part.size && facts.modified == part.modified;
+    if untouched || part.compressed {
+        return Ok(untouched);
+    }
+    identity::holds(&open_regular(&sibling.path)?, facts.size, part)
 }
 
 /// Whether a file holds everything consumed of a part.
@@ -219,7 +275,7 @@ fn holds(sibling: &Sibling, part: &Part, truncated: bool) -> io::Result<bool> {
         Form::Plain => {
             let has_less = || sibling.rank.is_some() && sibling.facts.size < part.position;
             Ok(identity::holds(&file, sibling.facts.size, part)?
-                || truncated && has_less() && identity::begins_with(&file, part)? && identity::is_telling(&file)?)
+                || truncated && has_less() && identity::begins_with(&file, part)?)
         }
         form => {
             let begins = Part { position: part.head.length, tail: Default::default(), ..part.clone() };
@@ -231,19 +287,27 @@ fn holds(sibling: &Sibling, part: &Part, truncated: bool) -> io::Result<bool> {
     }
 }
 
-/// Whether a file is only a backup copy of this one as it is: made by hand, or by a rotation that has not come to the
-/// truncation yet. A file of one line repeated could just as well be another such file.
-pub(super) fn is_backup(sibling: &Sibling, size: u64, of: &File) -> io::Result<bool> {
-    Ok(is_copy(sibling, size, of)? && identity::is_telling(&open_regular(&sibling.path)?)?)
+/// Whether a rotated file is only a copy of what this one begins with.
+pub(super) fn duplicate(sibling: &Sibling, facts: &FileFacts, file: &File) -> io::Result<Duplicate> {
+    let size = sibling.facts.size;
+    if sibling.form.is_compressed()
+        || size > facts.size
+        || !identity::is_copy_of(&open_regular(&sibling.path)?, size, file)?
+    {
+        return Ok(Duplicate::No);
+    }
+    let head = identity::head(file)?;
+    let is_line = head.len() as u64 <= size || head[..usize::try_from(size).unwrap_or(0)].contains(&b'\n');
+    Ok(match identity::telling_lines(&head, size, u8::is_ascii_digit) {
+        // What was there before it is no copy of it; and without a line it counts for nothing.
+        _ if sibling.facts.is_older_than(facts) || !is_line => Duplicate::No,
+        2.. => Duplicate::Yes,
+        _ => Duplicate::Unknown,
+    })
 }
 
-/// Whether a file holds what this one begins with: a whole line at least, since many files begin with the same bytes.
-pub(super) fn is_copy(sibling: &Sibling, size: u64, of: &File) -> io::Result<bool> {
-    let file = open_regular(&sibling.path)?;
-    if sibling.form.is_compressed() || sibling.facts.size > size {
-        return Ok(false);
-    }
-    Ok(identity::has_line(&file)? && identity::is_copy_of(&file, sibling.facts.size, of)?)
+fn now() -> i64 {
+    i64::try_from(clock::now().as_nanosecond()).unwrap_or(i64::MAX)
 }
 
 /// The position after the last complete line of a file of this size.

@@ -1,5 +1,6 @@
 //! Tells whether a file is the one that was read before, by what it is and by what it holds.
 
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -41,6 +42,11 @@ impl FileFacts {
     pub(super) fn is(&self, part: &Part) -> bool {
         let same_birth = self.born.is_none() || part.born.is_none() || self.born == part.born;
         self.device == part.device && self.inode == part.inode && same_birth
+    }
+
+    /// Whether this file is known to be the older one.
+    pub(super) fn is_older_than(&self, other: &FileFacts) -> bool {
+        matches!((self.born, other.born), (Some(mine), Some(others)) if mine < others)
     }
 
     /// Whether both are the same file.
@@ -108,19 +114,30 @@ pub(super) fn is_copy_of(copy: &File, copy_size: u64, original: &File) -> io::Re
         && fingerprint(copy, copy_size - tail, tail)? == fingerprint(original, copy_size - tail, tail)?)
 }
 
-/// Whether a file's first bytes hold a line's end, or are not all of it.
-pub(super) fn has_line(file: &File) -> io::Result<bool> {
-    let mut bytes = [0; HEAD_BYTES as usize];
+/// The first bytes of a plain file.
+pub(super) fn head(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; HEAD_BYTES as usize];
     let read = file.read_at(&mut bytes, 0)?;
-    Ok(read == bytes.len() || bytes[..read].contains(&b'\n'))
+    bytes.truncate(read);
+    Ok(bytes)
 }
 
-/// Whether the first two lines of a file differ; a file of one line repeated could be any other such file.
-pub(super) fn is_telling(file: &File) -> io::Result<bool> {
-    let mut bytes = [0; HEAD_BYTES as usize];
-    let read = file.read_at(&mut bytes, 0)?;
-    let mut lines = bytes[..read].split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
-    Ok(matches!((lines.next(), lines.next()), (Some(first), Some(second)) if first != second))
+/// The first bytes of a stream.
+pub(super) fn head_of(stream: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream.take(HEAD_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// How many of the lines in the first `size` bytes of a file that begins with `head` tell it from others: they hold what is
+/// asked for (a digit, as every time does; at the least a word) and occur once.
+pub(super) fn telling_lines(head: &[u8], size: u64, asked: fn(&u8) -> bool) -> usize {
+    let within = &head[..head.len().min(usize::try_from(size).unwrap_or(usize::MAX))];
+    let is_whole = |line: &&[u8]| line.ends_with(b"\n") || within.len() as u64 == HEAD_BYTES;
+    let mut times: BTreeMap<&[u8], usize> = BTreeMap::new();
+    head.split_inclusive(|byte| *byte == b'\n').for_each(|line| *times.entry(line).or_default() += 1);
+    let lines = within.split_inclusive(|byte| *byte == b'\n').filter(is_whole);
+    lines.filter(|line| times.get(line) == Some(&1) && line.iter().any(asked)).count()
 }
 
 /// Reads a stream up to the part's position and says whether it held what was consumed.

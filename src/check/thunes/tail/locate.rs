@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::MAX_FAILURES;
-use super::find::{Current, Found, Search, is_backup, is_copy};
+use super::find::{Current, Duplicate, Found, Search, duplicate};
 use super::identity::{self, FileFacts};
 use super::siblings::{self, Sibling};
 use super::unpack::{Form, Unpacked};
@@ -56,29 +56,20 @@ struct Plan<'a> {
 impl Plan<'_> {
     /// Everything on disk, oldest first: what has been rotated away may hold the newest evidence on the kill switch.
     fn first_steps(&mut self) -> io::Result<Option<Vec<Step>>> {
-        let Some((live, file)) = self.search.live.take() else { return Ok(None) };
+        let Some(live) = self.search.live.as_ref().map(|(facts, _)| *facts) else { return Ok(None) };
         let mut rotated = self.search.listed()?;
         rotated.retain(|sibling| !sibling.facts.same_file(&live));
         siblings::without_doubles(&mut rotated);
-        let mut parts = Vec::new();
-        let mut unranked = Vec::new();
-        for sibling in rotated {
-            if sibling.rank.is_none() {
-                unranked.push(sibling);
-            } else if !unless_denied(is_backup(&sibling, live.size, &file))? {
-                parts.push(sibling);
-            }
-        }
+        let (mut parts, unranked): (Vec<_>, Vec<_>) = rotated.into_iter().partition(|sibling| sibling.rank.is_some());
         siblings::sort_oldest_first(&mut parts);
-        let mut steps = Vec::new();
+        let mut steps = self.none_twice(parts.clone())?;
         for sibling in unranked {
-            if sibling.facts.size > 0 && !is_known(&sibling, &parts, &live, &file)? {
+            // Its place is not known: it may be as new as the newest.
+            if sibling.facts.size > 0 && !self.is_known(&sibling, &parts)? {
                 steps.push(unread(&sibling));
             }
         }
-        // Their place is not known: they may be as new as the newest.
-        steps.splice(0..0, parts.into_iter().map(from_start));
-        steps.push(Step::Read(self.new_part(live), Found::Open(file)));
+        steps.extend(self.live_from_start());
         Ok(Some(steps))
     }
 
@@ -89,7 +80,10 @@ impl Plan<'_> {
         }
         let mut steps = self.older_steps(older)?;
         match found {
-            Current::Stayed => {
+            Current::Stayed | Current::Alike(_) => {
+                if let Current::Alike(other) = &found {
+                    steps.push(self.alike(other));
+                }
                 let part = self.named_as_live(current.clone());
                 steps.extend(self.search.live.take().map(|(_, file)| Step::Read(part, Found::Open(file))));
             }
@@ -103,13 +97,16 @@ impl Plan<'_> {
                     steps.push(Step::Read(part, Found::Open(file)));
                 }
             }
-            Current::Moved(ref sibling) | Current::Copied(ref sibling) => {
-                let newer = self.search.fresh(|other| other.is_newer_than(sibling))?;
-                steps.push(step_for(moved(current, sibling), sibling.clone()));
-                if matches!(found, Current::Copied(_)) {
+            Current::Moved { sibling, is_told, is_replaced } => {
+                let newer = self.search.fresh(|other| other.is_newer_than(&sibling))?;
+                if !is_told {
+                    steps.push(self.alike(&sibling));
+                }
+                steps.push(step_for(moved(current, &sibling), sibling));
+                if is_replaced {
                     steps.push(Step::Cleared);
                 }
-                steps.extend(newer.into_iter().map(from_start));
+                steps.extend(self.none_twice(newer)?);
                 steps.extend(self.live_from_start());
             }
             Current::Gone { truncated } => {
@@ -122,7 +119,7 @@ impl Plan<'_> {
                     lost = lost || !is_empty(other)?;
                 }
                 steps.push(if lost { Step::Lost { sentence: self.gone_sentence() } } else { Step::Cleared });
-                steps.extend(newer.into_iter().map(from_start));
+                steps.extend(self.none_twice(newer)?);
                 steps.extend(self.live_from_start());
             }
         }
@@ -137,13 +134,7 @@ impl Plan<'_> {
         let stayed = self.search.is_live(|live| live.is(current));
         let itself = if stayed { None } else { self.search.by_identity(current)? };
         let is_found = itself.is_some();
-        let mut parts = Vec::new();
-        for part in self.search.since(current.modified)? {
-            match &self.search.live {
-                Some((live, file)) if is_copy(&part, live.size, file)? => {}
-                _ => parts.push(part),
-            }
-        }
+        let mut parts = self.search.since(current.modified)?;
         // Written and cleared again, or replaced: a compressed file may be what it was, a plain one would be itself.
         let cleared = stayed && self.search.is_live(|live| live.size == 0 && live.modified != current.modified);
         let gone = match stayed {
@@ -162,9 +153,47 @@ impl Plan<'_> {
         // Under whatever name: it is no other file.
         parts.extend(itself.map(|sibling| Sibling { form: Form::Plain, ..sibling }));
         siblings::sort_oldest_first(&mut parts);
-        steps.extend(parts.into_iter().map(from_start));
+        steps.extend(self.none_twice(parts)?);
         steps.extend(self.live_from_start());
         Ok(Some(steps))
+    }
+
+    /// Reads these from their start, but not what is only a copy of the file itself.
+    fn none_twice(&self, siblings: Vec<Sibling>) -> io::Result<Vec<Step>> {
+        let mut steps = Vec::new();
+        for sibling in siblings {
+            match self.duplicate(&sibling)? {
+                Duplicate::Yes => {}
+                Duplicate::No => steps.push(from_start(sibling)),
+                Duplicate::Unknown => steps.push(self.alike(&sibling)),
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Whether this is only a copy of the file itself. Of one that may not be read nothing is known: reading it will say so.
+    fn duplicate(&self, sibling: &Sibling) -> io::Result<Duplicate> {
+        let Some((facts, file)) = &self.search.live else { return Ok(Duplicate::No) };
+        unless_denied(duplicate(sibling, facts, file))
+    }
+
+    /// Whether an unranked file is a copy of what is read anyway.
+    fn is_known(&self, sibling: &Sibling, parts: &[Sibling]) -> io::Result<bool> {
+        let mut is_known = self.duplicate(sibling)? == Duplicate::Yes;
+        for part in parts.iter().filter(|part| part.form == Form::Plain) {
+            let copy = open_regular(&part.path).and_then(|file| duplicate(sibling, &part.facts, &file));
+            is_known = is_known || unless_denied(copy)? == Duplicate::Yes;
+        }
+        Ok(is_known)
+    }
+
+    fn alike(&self, other: &Sibling) -> Step {
+        let sentence = format!(
+            "{} and {} begin alike, and nothing tells which was read before; lines may be missing, or counted twice",
+            self.search.name(),
+            other.name
+        );
+        Step::Lost { sentence }
     }
 
     /// The parts before the current one: watched for lines of a writer that has not noticed the rotation, and dropped
@@ -180,7 +209,12 @@ impl Plan<'_> {
                 continue;
             }
             match self.search.anywhere(part)? {
-                Some(sibling) => steps.push(step_for(moved(part, &sibling), sibling)),
+                Some((sibling, is_told)) => {
+                    if !is_told {
+                        steps.push(self.alike(&sibling));
+                    }
+                    steps.push(step_for(moved(part, &sibling), sibling));
+                }
                 None if part.position == 0 && !part.compressed => untold.push(part),
                 None => steps.extend(lost(part)),
             }
@@ -230,25 +264,11 @@ fn is_empty(sibling: &Sibling) -> io::Result<bool> {
     }
 }
 
-/// Whether an unranked file is a copy of what is read anyway.
-fn is_known(sibling: &Sibling, parts: &[Sibling], live: &FileFacts, file: &File) -> io::Result<bool> {
-    if unless_denied(is_backup(sibling, live.size, file))? {
-        return Ok(true);
-    }
-    for part in parts.iter().filter(|part| part.form == Form::Plain) {
-        let copy = open_regular(&part.path).and_then(|file| is_copy(sibling, part.facts.size, &file));
-        if unless_denied(copy)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// A file that may not be read is no copy as far as can be told; another error may be over at the next look.
-fn unless_denied(is_it: io::Result<bool>) -> io::Result<bool> {
-    match is_it {
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(false),
-        is_it => is_it,
+fn unless_denied(duplicate: io::Result<Duplicate>) -> io::Result<Duplicate> {
+    match duplicate {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(Duplicate::No),
+        duplicate => duplicate,
     }
 }
 

@@ -154,6 +154,11 @@ fn is_word(rest: &str) -> bool {
     rest.trim_start_matches(['.', '-', '_']).starts_with(|c: char| c.is_ascii_alphabetic()) && !rest.starts_with('.')
 }
 
+/// The rank of a rotated name.
+pub(super) fn rank_of_name(name: &str, live_name: &str) -> Option<Rank> {
+    classify(name.rsplit('/').next().unwrap_or(name), live_name)?.0
+}
+
 /// The rank of a rotated name without what compression adds; `None` if it is not one.
 fn rank(name: &str, live_name: &str) -> Option<Rank> {
     let (stem, extension) = split(live_name);

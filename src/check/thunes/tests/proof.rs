@@ -9,7 +9,6 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 use super::super::*;
 use crate::model::thunes::{BreakerState, OrderCount};
@@ -141,7 +140,11 @@ struct World {
     /// How much of it was copied first since the last look: whatever takes the original away leaves what came after unknown.
     copied: [Option<usize>; 2],
     /// The file was there at the last look. One that comes and goes between two looks leaves no trace for anybody.
-    seen: [bool; 2],
+    was_there: [bool; 2],
+    /// How much was there at the last look.
+    seen: [usize; 2],
+    /// How much was written before the file that has the journal's name.
+    begins: [usize; 2],
     memory: ThunesMemory,
 }
 
@@ -157,7 +160,9 @@ impl World {
             torn: [false; 2],
             nameless: [None; 2],
             copied: [None; 2],
-            seen: [false; 2],
+            was_there: [false; 2],
+            seen: [0; 2],
+            begins: [0; 2],
             memory: ThunesMemory::default(),
         };
         NAMES.iter().for_each(|name| world.append(name, b""));
@@ -192,12 +197,13 @@ impl World {
     fn rotate(&mut self, journal: usize, rotated: Rotated) {
         let name = NAMES[journal];
         // Nor does what is written after a rotation by copying, and cleared again.
-        let is_traceless = !self.seen[journal] || rotated == Rotated::Cleared && self.copied[journal].is_some();
+        let is_traceless = !self.was_there[journal] || rotated == Rotated::Cleared && self.copied[journal].is_some();
         if matches!(rotated, Rotated::Removed | Rotated::Cleared) && is_traceless {
             self.look();
         }
-        self.seen[journal] &= matches!(rotated, Rotated::Copied | Rotated::Cleared);
+        self.was_there[journal] &= matches!(rotated, Rotated::Copied | Rotated::Cleared);
         if matches!(rotated, Rotated::Zip | Rotated::Removed | Rotated::Cleared) {
+            self.held[journal].truncate(self.seen[journal].max(self.begins[journal]));
             self.held[journal].push(Held::Unreadable);
         }
         // A copy leaves the file what it is.
@@ -210,6 +216,7 @@ impl World {
             self.held[journal].insert(at, Held::Unreadable);
         }
         self.torn[journal] = false;
+        self.begins[journal] = self.held[journal].len();
         let live = self.path(name);
         match rotated {
             Rotated::Removed => std::fs::remove_file(&live).expect("removed"),
@@ -278,7 +285,8 @@ impl World {
         };
         let (journals, memory) = read_journals(&target, memory, self.now, Deadline::after(Duration::from_secs(60)));
         self.memory = memory;
-        self.seen = [true; 2];
+        self.was_there = [true; 2];
+        self.seen = [0, 1].map(|journal| self.held[journal].len());
         self.copied = [None; 2];
         self.nameless = [0, 1].map(|journal| {
             let is_empty = std::fs::metadata(self.path(NAMES[journal])).is_ok_and(|file| file.len() == 0);
@@ -327,17 +335,8 @@ fn last_evidence(held: &[Held]) -> Option<(bool, Option<Timestamp>)> {
     })
 }
 
-/// Few and always the same in every run of the tests; at random, and as many as it says, with PROPTEST_CASES.
-fn config() -> ProptestConfig {
-    let default = ProptestConfig::default();
-    if std::env::var_os("PROPTEST_CASES").is_some() {
-        return default;
-    }
-    ProptestConfig { cases: 60, rng_seed: RngSeed::Fixed(1), ..default }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(super::cases(60))]
 
     #[test]
     fn the_kill_switch_is_as_it_is_or_absent_and_absent_only_while_it_cannot_be_known(
@@ -390,7 +389,7 @@ fn reading<T>(name: &str, fares: Fares, known: bool, totals: T) -> Reading<T> {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(super::cases(60))]
 
     #[test]
     fn orders_come_from_the_first_source_that_is_there_or_ever_was_or_from_none(
