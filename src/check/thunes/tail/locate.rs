@@ -62,7 +62,7 @@ impl Plan<'_> {
         siblings::without_doubles(&mut rotated);
         let (mut parts, unranked): (Vec<_>, Vec<_>) = rotated.into_iter().partition(|sibling| sibling.rank.is_some());
         siblings::sort_oldest_first(&mut parts);
-        let mut steps = self.none_twice(parts.clone())?;
+        let mut steps = self.none_twice(parts.clone(), None)?;
         for sibling in unranked {
             // Its place is not known: it may be as new as the newest.
             if sibling.facts.size > 0 && !self.is_known(&sibling, &parts)? {
@@ -103,10 +103,7 @@ impl Plan<'_> {
                     steps.push(self.alike(&sibling));
                 }
                 steps.push(step_for(moved(current, &sibling), sibling));
-                if is_replaced {
-                    steps.push(Step::Cleared);
-                }
-                steps.extend(self.none_twice(newer)?);
+                steps.extend(self.none_twice(newer, is_replaced.then_some(Step::Cleared))?);
                 steps.extend(self.live_from_start());
             }
             Current::Gone { truncated } => {
@@ -118,8 +115,8 @@ impl Plan<'_> {
                 for other in newer.iter().filter(|other| !other.facts.is(current)) {
                     lost = lost || !is_empty(other)?;
                 }
-                steps.push(if lost { Step::Lost { sentence: self.gone_sentence() } } else { Step::Cleared });
-                steps.extend(self.none_twice(newer)?);
+                let doubt = if lost { Step::Lost { sentence: self.gone_sentence() } } else { Step::Cleared };
+                steps.extend(self.none_twice(newer, Some(doubt))?);
                 steps.extend(self.live_from_start());
             }
         }
@@ -144,30 +141,35 @@ impl Plan<'_> {
         if gone && self.search.live.is_none() {
             return Ok(None);
         }
-        if gone {
-            steps.push(Step::Lost { sentence: self.gone_sentence() });
-        } else if !stayed && !is_found {
+        let doubt = match gone {
+            true => Some(Step::Lost { sentence: self.gone_sentence() }),
             // A compressed file may be what it was, or what came after it.
-            steps.push(Step::Cleared);
-        }
+            false => (!stayed && !is_found).then_some(Step::Cleared),
+        };
         // Under whatever name: it is no other file.
         parts.extend(itself.map(|sibling| Sibling { form: Form::Plain, ..sibling }));
         siblings::sort_oldest_first(&mut parts);
-        steps.extend(self.none_twice(parts)?);
+        steps.extend(self.none_twice(parts, doubt)?);
         steps.extend(self.live_from_start());
         Ok(Some(steps))
     }
 
-    /// Reads these from their start, but not what is only a copy of the file itself.
-    fn none_twice(&self, siblings: Vec<Sibling>) -> io::Result<Vec<Step>> {
+    /// Reads these from their start, but not what is only a copy of the file itself. What is in doubt was written after the
+    /// last plain one at the latest: each of those may have been copied from it, while a compressed one came later.
+    fn none_twice(&self, siblings: Vec<Sibling>, doubt: Option<Step>) -> io::Result<Vec<Step>> {
+        let place = siblings.iter().rposition(|sibling| sibling.form == Form::Plain).map_or(0, |at| at + 1);
         let mut steps = Vec::new();
-        for sibling in siblings {
+        let mut later = Vec::new();
+        for (index, sibling) in siblings.into_iter().enumerate() {
+            let steps = if index < place { &mut steps } else { &mut later };
             match self.duplicate(&sibling)? {
                 Duplicate::Yes => {}
                 Duplicate::No => steps.push(from_start(sibling)),
                 Duplicate::Unknown => steps.push(self.alike(&sibling)),
             }
         }
+        steps.extend(doubt);
+        steps.extend(later);
         Ok(steps)
     }
 

@@ -131,40 +131,87 @@ struct World {
     now: Timestamp,
     /// The last that was written on the kill switch, readable or not.
     truth: bool,
-    held: [Vec<Held>; 2],
-    /// The file ends in a torn line.
-    torn: [bool; 2],
-    /// How much of it the last look saw, where the file was empty then and has not been rotated since: only its identity
-    /// tells it, and packing takes that.
-    nameless: [Option<usize>; 2],
-    /// How much of it was copied first since the last look: whatever takes the original away leaves what came after unknown.
-    copied: [Option<usize>; 2],
-    /// The file was there at the last look. One that comes and goes between two looks leaves no trace for anybody.
-    was_there: [bool; 2],
-    /// How much was there at the last look.
-    seen: [usize; 2],
-    /// How much was written before the file that has the journal's name.
-    begins: [usize; 2],
+    journals: [Model; 2],
     memory: ThunesMemory,
+}
+
+/// What is written to a journal, and what of that a reader can know.
+#[derive(Debug, Default)]
+struct Model {
+    held: Vec<Held>,
+    /// The file ends in a torn line.
+    torn: bool,
+    /// How much was written before the file that has the journal's name.
+    begins: usize,
+    /// How much was written before the last look, and what the file held then.
+    seen: usize,
+    looked: Vec<u8>,
+    /// That file still has the name. One that comes and goes between two looks leaves no trace for anybody.
+    was_there: bool,
+    /// It is gone, or packed so that nothing tells it.
+    gone: bool,
+    /// Where the newest plain file ends that was rotated since: it may have been copied from the one that is gone.
+    plain_to: usize,
+    /// What was copied since, and where that ends.
+    copies: Vec<(usize, Vec<u8>)>,
+}
+
+impl Model {
+    /// What a rotation leaves to be known of a file that holds this.
+    fn rotate(&mut self, rotated: Rotated, content: Vec<u8>) {
+        use Rotated::{Cleared, Copied, Gzip, Removed, Renamed, Xz, Zip, Zstd};
+        let was_there = self.was_there;
+        self.was_there &= matches!(rotated, Copied | Cleared);
+        if matches!(rotated, Zip | Removed | Cleared) {
+            self.held.truncate(self.seen.max(self.begins));
+        }
+        let is_packed = matches!(rotated, Gzip | Xz | Zstd);
+        let is_nameless = !self.looked.contains(&b'\n') || !self.copies.is_empty();
+        self.gone |= was_there && (matches!(rotated, Zip | Removed) || is_packed && is_nameless);
+        let is_alike = was_there && (is_packed || rotated == Copied) && own_lines(&self.looked, &content) == 0;
+        if matches!(rotated, Zip | Cleared) || is_alike && !self.looked.is_empty() {
+            self.held.push(Held::Unreadable);
+        }
+        self.begins = self.held.len();
+        self.torn = false;
+        if matches!(rotated, Renamed | Copied) {
+            self.plain_to = self.begins;
+        }
+        if rotated == Copied {
+            self.copies.push((self.begins, content));
+        }
+    }
+
+    /// What can be known no more at this look, at which the file holds this.
+    fn look(&mut self, content: Vec<u8>) {
+        let is_copy = |copy: &[u8]| !copy.is_empty() && content.starts_with(copy) && own_lines(copy, &content) < 2;
+        let mut unknown: Vec<usize> = self.copies.iter().filter(|(_, copy)| is_copy(copy)).map(|(at, _)| *at).collect();
+        unknown.extend(self.gone.then_some(self.plain_to.max(self.seen)));
+        unknown.sort_unstable();
+        for at in unknown.into_iter().rev() {
+            self.held.insert(at, Held::Unreadable);
+            self.begins += usize::from(at <= self.begins);
+        }
+        (self.seen, self.looked, self.was_there) = (self.held.len(), content, true);
+        (self.gone, self.plain_to) = (false, 0);
+        self.copies.clear();
+    }
+}
+
+/// Lines of `part` with a digit that stand once in a file that begins with it: others tell no file from another.
+fn own_lines(part: &[u8], file: &[u8]) -> usize {
+    let all: Vec<&[u8]> = file.split_inclusive(|byte| *byte == b'\n').collect();
+    let own = part.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+    own.filter(|line| line.iter().any(u8::is_ascii_digit) && all.iter().filter(|other| other == &line).count() < 2)
+        .count()
 }
 
 impl World {
     fn new() -> World {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let now = "2025-10-08T00:00:00Z".parse().expect("a time");
-        let mut world = World {
-            directory,
-            now,
-            truth: false,
-            held: Default::default(),
-            torn: [false; 2],
-            nameless: [None; 2],
-            copied: [None; 2],
-            was_there: [false; 2],
-            seen: [0; 2],
-            begins: [0; 2],
-            memory: ThunesMemory::default(),
-        };
+        let (journals, memory) = (Default::default(), ThunesMemory::default());
+        let mut world = World { directory, now, truth: false, journals, memory };
         NAMES.iter().for_each(|name| world.append(name, b""));
         // What was there before the first look and is gone by then, nobody knows.
         world.look();
@@ -184,40 +231,26 @@ impl World {
         self.append(NAMES[journal], &written.text(self.now));
         self.truth = written.says().unwrap_or(self.truth);
         let is_whole = !matches!(written, Written::Torn(_) | Written::Hole);
-        self.held[journal].push(match written {
+        let model = &mut self.journals[journal];
+        model.held.push(match written {
             // Glued to what was torn.
-            _ if self.torn[journal] => Held::Unreadable,
+            _ if model.torn => Held::Unreadable,
             Written::Timeless(active) => Held::Timeless(active),
             Written::Garbage | Written::Torn(_) | Written::TooLong | Written::Hole => Held::Unreadable,
             _ => Held::Record(self.now, written.says()),
         });
-        self.torn[journal] = !is_whole && (self.torn[journal] || matches!(written, Written::Torn(_)));
+        model.torn = !is_whole && (model.torn || matches!(written, Written::Torn(_)));
     }
 
     fn rotate(&mut self, journal: usize, rotated: Rotated) {
-        let name = NAMES[journal];
-        // Nor does what is written after a rotation by copying, and cleared again.
-        let is_traceless = !self.was_there[journal] || rotated == Rotated::Cleared && self.copied[journal].is_some();
+        let (name, model) = (NAMES[journal], &self.journals[journal]);
+        // What is written after a rotation by copying, and cleared again, leaves no trace either.
+        let is_traceless = !model.was_there || rotated == Rotated::Cleared && !model.copies.is_empty();
         if matches!(rotated, Rotated::Removed | Rotated::Cleared) && is_traceless {
             self.look();
         }
-        self.was_there[journal] &= matches!(rotated, Rotated::Copied | Rotated::Cleared);
-        if matches!(rotated, Rotated::Zip | Rotated::Removed | Rotated::Cleared) {
-            self.held[journal].truncate(self.seen[journal].max(self.begins[journal]));
-            self.held[journal].push(Held::Unreadable);
-        }
-        // A copy leaves the file what it is.
-        let kept = self.nameless[journal].filter(|_| rotated == Rotated::Copied);
-        let nameless = std::mem::replace(&mut self.nameless[journal], kept);
-        if rotated == Rotated::Copied {
-            self.copied[journal].get_or_insert(self.held[journal].len());
-        }
-        if let (Rotated::Gzip | Rotated::Xz | Rotated::Zstd, Some(at)) = (rotated, nameless.or(self.copied[journal])) {
-            self.held[journal].insert(at, Held::Unreadable);
-        }
-        self.torn[journal] = false;
-        self.begins[journal] = self.held[journal].len();
         let live = self.path(name);
+        self.journals[journal].rotate(rotated, std::fs::read(&live).expect("read"));
         match rotated {
             Rotated::Removed => std::fs::remove_file(&live).expect("removed"),
             // What was written and cleared in a file that was empty at the last look, and written again, nothing tells.
@@ -227,6 +260,8 @@ impl World {
             }
             _ => self.shift(name, rotated),
         }
+        // The clock of the file system tells births apart.
+        std::thread::sleep(Duration::from_millis(5));
         self.append(name, b"");
     }
 
@@ -285,13 +320,10 @@ impl World {
         };
         let (journals, memory) = read_journals(&target, memory, self.now, Deadline::after(Duration::from_secs(60)));
         self.memory = memory;
-        self.was_there = [true; 2];
-        self.seen = [0, 1].map(|journal| self.held[journal].len());
-        self.copied = [None; 2];
-        self.nameless = [0, 1].map(|journal| {
-            let is_empty = std::fs::metadata(self.path(NAMES[journal])).is_ok_and(|file| file.len() == 0);
-            is_empty.then_some(self.held[journal].len())
-        });
+        for (model, name) in self.journals.iter_mut().zip(NAMES) {
+            // Between a removal and the next file there is none.
+            model.look(std::fs::read(self.directory.path().join(name)).unwrap_or_default());
+        }
         let read = kill_switch::from_journals(&journals, self.now).ok().map(|(switch, _)| switch.active);
         (read, !self.is_knowable())
     }
@@ -299,13 +331,13 @@ impl World {
     /// The obvious reading of what the journals hold.
     fn is_knowable(&self) -> bool {
         let evidence: Vec<(bool, Option<Timestamp>)> =
-            self.held.iter().filter_map(|held| last_evidence(held)).collect();
+            self.journals.iter().filter_map(|model| last_evidence(&model.held)).collect();
         let newest = evidence.iter().max_by_key(|(_, at)| *at).copied();
         let contradicts = |(active, at): &(bool, Option<Timestamp>)| {
             newest.is_some_and(|(value, newest)| *active != value && (at.is_none() || newest.is_none()))
         };
         !evidence.iter().any(contradicts)
-            && self.held.iter().all(|held| self.is_settled(held, newest.and_then(|e| e.1)))
+            && self.journals.iter().all(|model| self.is_settled(&model.held, newest.and_then(|e| e.1)))
     }
 
     /// Whether all that is unreadable in a journal was written before the newest evidence.
@@ -353,7 +385,7 @@ proptest! {
             if matches!(step, Step::Look) {
                 let (read, may_be_absent) = world.look();
                 prop_assert!(read.is_none_or(|read| read == world.truth), "read {:?}, it is {}", read, world.truth);
-                prop_assert!(read.is_some() || may_be_absent, "absent, though it can be known: {:?}", world.held);
+                prop_assert!(read.is_some() || may_be_absent, "absent, though it can be known: {:?}", world.journals);
             }
         }
     }
