@@ -52,7 +52,7 @@ impl Context {
     /// # Errors
     /// [`NotReached`] if so little of the pass is left that a start would be in vain.
     pub fn meter(&self, idle: Duration) -> Result<Meter, NotReached> {
-        let permit = self.start.permit().ok_or(NotReached { had: None })?;
+        let permit = self.start.permit().ok_or(NotReached::NotBegun)?;
         let limits = SlowLimits { idle: self.timeout.saturating_sub(idle), computing: self.start.computing };
         Ok(Meter::new(permit, limits))
     }

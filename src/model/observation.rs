@@ -246,10 +246,13 @@ mod tests {
     }
 }
 
-/// The check came to no verdict: it was not begun because too little of the pass was left, or the pass's deadline cut it
-/// off before it had its own time. What is remembered of the target stays, and it goes first in the next pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotReached {
-    /// How long it had; `None` if it was not begun.
-    pub had: Option<std::time::Duration>,
+/// Why a check came to no verdict. What is remembered of the target stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotReached {
+    /// Too little of the pass was left. It goes first in the next one.
+    NotBegun,
+    /// The pass's deadline ended it after this time, before it had its own. It goes first in the next pass.
+    CutOff(std::time::Duration),
+    /// The machine refused a process or a descriptor, as at a limit; the sentence says what.
+    Refused(String),
 }

@@ -21,7 +21,8 @@ pub enum Outcome {
     Cached,
     /// Cut off by the pass's deadline, or not started before it; what is remembered stays.
     TimedOut,
-    /// The check itself broke (a bug in lab-probe); what is remembered stays.
+    /// It could not be looked at: the machine refused a process, or the check broke (a bug in lab-probe). What is remembered
+    /// stays.
     Error,
 }
 
@@ -64,7 +65,8 @@ impl Entry {
     pub fn hint(&self) -> Option<String> {
         let of_check = match (self.outcome, &self.observation) {
             (Outcome::Error, _) => {
-                "report it with the sentence beside it: it is a bug in lab-probe; no other target is touched"
+                "raise the limit that the sentence names (TasksMax= and LimitNOFILE= of the unit; ulimit -u, ulimit -n); if it \
+                 names none, report it: it is a bug in lab-probe"
             }
             (Outcome::TimedOut, _) if self.trouble.is_some() => {
                 "it goes first in the next pass; `lab-probe check` goes on until everything was looked at"

@@ -154,7 +154,7 @@ impl<'a> Round<'a> {
         let (end, started_at, processes) = (self.end, self.started_at, Arc::clone(&self.processes));
         let work = move || {
             let _connection = match connection {
-                Some(ticket) => Some(ticket.wait(latest).ok_or(NotReached { had: None })?),
+                Some(ticket) => Some(ticket.wait(latest).ok_or(NotReached::NotBegun)?),
                 None => None,
             };
             let begun = clock::instant();
@@ -165,7 +165,7 @@ impl<'a> Round<'a> {
             let duration = context.start.let_in().unwrap_or(begun).elapsed();
             // A program that was started has a clock of its own: its check has told already.
             if time_is_the_passs && !is_started(&probe) && facts.ran_out_of_time() {
-                return Err(NotReached { had: Some(duration) });
+                return Err(NotReached::CutOff(duration));
             }
             Ok(Checked { facts, memory, duration, cut_off: end.passed() })
         };

@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use crate::redact;
 
 /// The variables a client passes on by default (MCP specification, stdio transport of its SDKs); a check passes on
@@ -127,6 +129,19 @@ impl SpawnError {
     /// Whether the deadline came before the program was executed: a machine that is busy, or a file system that hangs.
     pub fn is_out_of_time(&self) -> bool {
         matches!(self, SpawnError::Refused { source, .. } if source.kind() == io::ErrorKind::TimedOut)
+    }
+
+    /// Whether the machine is short of processes, descriptors or memory: that tells nothing of the program.
+    pub fn is_out_of_resources(&self) -> bool {
+        let short = |source: &io::Error| {
+            let errno = source.raw_os_error().map(Errno::from_raw_os_error);
+            matches!(errno, Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE))
+        };
+        match self {
+            SpawnError::Refused { source, .. } => short(source),
+            SpawnError::NoSupervisor { .. } => true,
+            _ => false,
+        }
     }
 }
 

@@ -55,9 +55,15 @@ pub fn settle(
         Fate::Ran(Ended::CutOff(had)) if had >= target.schedule.timeout && keeps_its_deadline(&target) => {
             cut_off(&target, &id, (had, &cut_off_sentence(had)), started_at, remembered)
         }
-        Fate::Ran(Ended::Finished(Err(NotReached { had }))) => not_reached(&target, &id, had, started_at, remembered),
-        Fate::Ran(Ended::CutOff(had)) => not_reached(&target, &id, Some(had), started_at, remembered),
-        Fate::Ran(Ended::NotStarted) => not_reached(&target, &id, None, started_at, remembered),
+        Fate::Ran(Ended::Finished(Err(NotReached::Refused(what)))) => {
+            (Outcome::Error, Some(format!("not checked: {what}")))
+        }
+        Fate::Ran(Ended::CutOff(had) | Ended::Finished(Err(NotReached::CutOff(had)))) => {
+            not_reached(&target, &id, Some(had), started_at, remembered)
+        }
+        Fate::Ran(Ended::NotStarted | Ended::Finished(Err(NotReached::NotBegun))) => {
+            not_reached(&target, &id, None, started_at, remembered)
+        }
         Fate::Ran(Ended::Panicked(message)) => {
             (Outcome::Error, Some(format!("the check broke ({message}); this is a bug in lab-probe")))
         }
@@ -206,8 +212,7 @@ mod tests {
         }
     }
 
-    const NOT_BEGUN: NotReached = NotReached { had: None };
-    const CUT_OFF: NotReached = NotReached { had: Some(Duration::from_secs(3)) };
+    const HAD: Duration = Duration::from_secs(3);
 
     #[test]
     fn a_check_without_a_verdict_or_that_broke_keeps_what_is_remembered() {
@@ -215,8 +220,9 @@ mod tests {
             (Fate::Reused, Outcome::Cached, 0),
             (Fate::Ran(Ended::NotStarted), Outcome::TimedOut, 1),
             (Fate::Ran(Ended::CutOff(Duration::from_secs(60))), Outcome::TimedOut, 1),
-            (Fate::Ran(Ended::Finished(Err(NOT_BEGUN))), Outcome::TimedOut, 1),
-            (Fate::Ran(Ended::Finished(Err(CUT_OFF))), Outcome::TimedOut, 1),
+            (Fate::Ran(Ended::Finished(Err(NotReached::NotBegun))), Outcome::TimedOut, 1),
+            (Fate::Ran(Ended::Finished(Err(NotReached::CutOff(HAD)))), Outcome::TimedOut, 1),
+            (Fate::Ran(Ended::Finished(Err(NotReached::Refused("x".into())))), Outcome::Error, 0),
             (Fate::Ran(Ended::Panicked("x".into())), Outcome::Error, 0),
         ] {
             let (entry, mut remembered) = settled(fate, "f");
@@ -232,7 +238,7 @@ mod tests {
         let mut remembered = BTreeMap::new();
         for passes in 1..3 {
             let now = Timestamp::from_second(1000).expect("a time");
-            let fate = Fate::Ran(Ended::Finished(Err(CUT_OFF)));
+            let fate = Fate::Ran(Ended::Finished(Err(NotReached::CutOff(HAD))));
             let entry = settle(target("f"), fate, now, &mut remembered);
             assert!(entry.observation.is_none());
             assert!(entry.trouble.is_some_and(|trouble| trouble.starts_with("not reached in this pass")));
@@ -240,7 +246,7 @@ mod tests {
                 not_reached: passes,
                 cut_offs: passes,
                 cut_off_at: Some(now),
-                cut_off_after: CUT_OFF.had,
+                cut_off_after: Some(HAD),
                 same_failures: 0,
                 hung_thread: None,
             };

@@ -71,6 +71,10 @@ fn a_user_is_told_nothing() {
 
 /// A pass of the user 12345, if this is root, and else of this one.
 fn as_a_user(lab: &Lab) -> Command {
+    as_user(lab, 12_345)
+}
+
+fn as_user(lab: &Lab, id: u32) -> Command {
     // The build's directory may be closed to others.
     let program = lab.path().join("lab-probe");
     std::fs::copy(env!("CARGO_BIN_EXE_lab-probe"), &program).expect("copied");
@@ -78,9 +82,9 @@ fn as_a_user(lab: &Lab) -> Command {
     command.arg("--once").env_clear().env("HOME", lab.home()).env("PATH", "/usr/bin:/bin").current_dir(lab.path());
     if is_root() {
         for path in ["", "home", "state", "textfile", "lab-probe.toml"] {
-            chown(lab.path().join(path), Some(12_345), Some(12_345)).expect("given away");
+            chown(lab.path().join(path), Some(id), Some(id)).expect("given away");
         }
-        command.uid(12_345).gid(12_345);
+        command.uid(id).gid(id);
     }
     command
 }
@@ -224,4 +228,31 @@ fn a_server_has_neither_the_groups_of_the_probe_nor_the_right_to_take_them() {
     assert_eq!(lines.last(), Some(&"12345"), "{seen}");
     let sets: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("Cap")?.split('\t').nth(1)).collect();
     assert_eq!(sets, ["0000000000000000"; 4], "{seen}");
+}
+
+/// The limit on processes is this machine's, not the server's: nothing is said of the server, and the reason is.
+#[test]
+fn a_server_that_no_process_can_supervise_is_neither_down_nor_late() {
+    // RLIMIT_NPROC does not hold for root.
+    if !is_root() {
+        return;
+    }
+    let lab = Lab::new();
+    lab.config("[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"x\"\ncommand = \"sleep\"\nargs = [\"60\"]\n");
+    // A user of its own: the limit counts all processes of a user, and tests run in parallel.
+    let program = as_user(&lab, 23_456).get_program().to_owned();
+    let (mut refused, mut all) = (0, String::new());
+    // Threads count, too: how many the pass has by then is its own affair.
+    for limit in 1..12 {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "23456", "--regid", "23456", "--clear-groups", "prlimit"]);
+        command.arg(format!("--nproc={limit}")).arg(&program).args(["check", "--format", "table", "--deadline", "2s"]);
+        command.env_clear().env("HOME", lab.home()).env("PATH", "/usr/bin:/bin").current_dir(lab.path());
+        let run = Run(command.output().expect("a pass"));
+        let said = format!("{}{}", run.stdout(), run.stderr());
+        assert!(!said.contains("✗ down") && !said.contains("too little of it was left"), "{limit}: {said}");
+        refused += usize::from(said.contains("unknown  x  not checked: cannot"));
+        all += &said;
+    }
+    assert!(refused > 0, "{all}");
 }

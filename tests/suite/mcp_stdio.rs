@@ -615,7 +615,7 @@ fn a_check_whose_turn_does_not_come_in_time_is_not_started() {
     let _taken = permits.overdraft();
     let context = queued(Duration::from_secs(5), Deadline::after(Duration::from_millis(200)), &permits);
     let target = McpTarget { reach: Reach::Stdio(Case::act("legacy").server), list_tools: true };
-    assert_eq!(check(&target, McpMemory::default(), &context), Err(NotReached { had: None }));
+    assert_eq!(check(&target, McpMemory::default(), &context), Err(NotReached::NotBegun));
 }
 
 /// A server that computes for so many seconds of processor time before it answers.
@@ -646,7 +646,7 @@ fn one_that_is_cut_off_before_it_had_its_own_time_is_not_down() {
     let context = context(Duration::from_secs(60), Deadline::after(Duration::from_secs(2)));
     let target = McpTarget { reach: Reach::Stdio(Case::act("silent").server), list_tools: true };
     let outcome = check(&target, McpMemory::default(), &context);
-    assert!(matches!(outcome, Err(NotReached { had: Some(_) })), "{outcome:?}");
+    assert!(matches!(outcome, Err(NotReached::CutOff(_))), "{outcome:?}");
 }
 
 #[test]
@@ -658,6 +658,6 @@ fn one_that_computes_for_a_whole_pass_is_down_or_was_kept_from_it_by_others() {
             assert!(detail(&facts).contains("still computing"), "{}", detail(&facts));
         }
         // Tests run in parallel: it may have had less than a core.
-        Err(not_reached) => assert!(not_reached.had.is_some()),
+        Err(why) => assert!(matches!(why, NotReached::CutOff(_)), "{why:?}"),
     }
 }

@@ -10,7 +10,7 @@ use crate::clock;
 use crate::model::mcp::{HealthScript, McpFacts, Transport};
 use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, SpawnError, capture_tail, list_survivors};
+use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, capture_tail, list_survivors};
 use crate::redact::KnownSecrets;
 
 /// Its exit code counts, whatever it prints; but no more than a server may.
@@ -36,7 +36,7 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
     let mut facts = McpFacts { transport: Some(Transport::Script), ..McpFacts::default() };
     let failure = match capture_tail(&spec, meter, LIMITS, context.pass_deadline) {
         Ok(Captured { outcome: Outcome::TimedOut, slow: None, .. }) => {
-            return Err(NotReached { had: Some(begun.elapsed()) });
+            return Err(NotReached::CutOff(begun.elapsed()));
         }
         Ok(captured) => {
             facts.cpu = captured.usage.map(|usage| usage.cpu);
@@ -46,11 +46,7 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
             }
             verdict(&captured, &KnownSecrets::of_program(args, &script.env))
         }
-        Err(SpawnError::Ending | SpawnError::NoSupervisor { .. }) => return Err(NotReached { had: None }),
-        Err(error) if error.is_out_of_time() && begun.elapsed() < context.timeout => {
-            return Err(NotReached { had: Some(begun.elapsed()) });
-        }
-        Err(error) => Some(not_spawned(program, &error)),
+        Err(error) => Some(not_spawned(program, &error, begun, context.timeout)?),
     };
     facts.failure = failure;
     Ok(facts)

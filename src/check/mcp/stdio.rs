@@ -1,6 +1,6 @@
 //! A server that is started for the check and spoken to over its standard streams.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::opening::{NotOpened, Opened, Plan, open};
 use super::session::StdioSession;
@@ -62,7 +62,7 @@ pub(super) fn check(
         Err(Stopped::Lost(failure) | Stopped::Failed(failure)) => {
             facts.failure = Some(Failure { detail: secrets.redact_quotes(&failure.detail), ..failure });
         }
-        Err(Stopped::NotReached(had)) => return Err(NotReached { had }),
+        Err(Stopped::NotReached(why)) => return Err(why),
     }
     // What it says of itself becomes labels.
     for said in [&mut facts.server_name, &mut facts.server_version, &mut facts.protocol_version].into_iter().flatten() {
@@ -76,8 +76,8 @@ enum Stopped {
     Lost(Failure),
     /// The server is not usable.
     Failed(Failure),
-    /// It did not have its own time before the pass's deadline; how long it had.
-    NotReached(Option<Duration>),
+    /// It came to no verdict in this pass.
+    NotReached(NotReached),
 }
 
 struct Attempt<'a> {
@@ -99,12 +99,10 @@ impl Attempt<'_> {
         let begun = clock::instant();
         let io = match ChildIo::start(&spec(self.server), Some(meter), self.deadline) {
             Ok(io) => io,
-            // Not the server's doing.
-            Err(SpawnError::Ending | SpawnError::NoSupervisor { .. }) => return Err(Stopped::NotReached(None)),
-            Err(error) if error.is_out_of_time() && begun.elapsed() < self.timeout => {
-                return Err(Stopped::NotReached(Some(begun.elapsed())));
+            Err(error) => {
+                let failure = not_spawned(&self.server.command, &error, begun, self.timeout);
+                return Err(failure.map_or_else(Stopped::NotReached, Stopped::Failed));
             }
-            Err(error) => return Err(Stopped::Failed(not_spawned(&self.server.command, &error))),
         };
         let mut session = StdioSession::new(io, begun, self.secrets);
         let result = open(&mut session, plan, self.deadline);
@@ -123,7 +121,7 @@ impl Attempt<'_> {
             Err(Stopped::Failed(Failure { reason: Reason::Timeout | Reason::Exited, .. }))
                 if self.deadline.passed() && !session.is_slow() =>
             {
-                Err(Stopped::NotReached(Some(begun.elapsed())))
+                Err(Stopped::NotReached(NotReached::CutOff(begun.elapsed())))
             }
             result => result,
         };
@@ -180,19 +178,29 @@ fn spec(server: &StdioServer) -> CommandSpec {
     }
 }
 
-/// The failure of a program that could not be started.
-pub(super) fn not_spawned(command: &str, error: &SpawnError) -> Failure {
+/// The failure of a program that could not be started, tried since `begun`.
+///
+/// # Errors
+/// [`NotReached`] where that tells nothing of the program.
+pub(super) fn not_spawned(
+    command: &str,
+    error: &SpawnError,
+    begun: Instant,
+    timeout: Duration,
+) -> Result<Failure, NotReached> {
     let reason = match error {
+        SpawnError::Ending => return Err(NotReached::NotBegun),
+        _ if error.is_out_of_resources() => return Err(NotReached::Refused(error.to_string())),
+        _ if error.is_out_of_time() && begun.elapsed() < timeout => return Err(NotReached::CutOff(begun.elapsed())),
         SpawnError::NotFound { .. } => Reason::CommandNotFound,
         SpawnError::NotExecutable { .. }
         | SpawnError::NoDirectory { .. }
         | SpawnError::Malformed { .. }
         | SpawnError::Refused { .. }
-        | SpawnError::NoSupervisor { .. }
-        | SpawnError::Ending => Reason::SpawnFailed,
+        | SpawnError::NoSupervisor { .. } => Reason::SpawnFailed,
     };
     let failure = Failure::new(reason, error.to_string());
-    match error {
+    Ok(match error {
         SpawnError::NotFound { .. } if command.trim().contains(char::is_whitespace) => failure
             .with_hint("the command looks like a whole command line: put the program in `command`, the rest in `args`"),
         SpawnError::NotExecutable { file } if file.is_dir() => {
@@ -206,5 +214,5 @@ pub(super) fn not_spawned(command: &str, error: &SpawnError) -> Failure {
             failure.with_hint(format!("create {} or correct `cwd`", directory.display()))
         }
         _ => failure,
-    }
+    })
 }
