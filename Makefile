@@ -13,7 +13,7 @@ BENCHES ?= benches/fleet.py benches/many.py benches/tick.py benches/hour.py benc
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build-deps build run check size test soak attack lint msrv docs mixin clean install uninstall deb dist e2e bench fuzz fuzz-minimize stack stack-down dashboards
+.PHONY: help deps build-deps build run check size test soak attack lint msrv docs image pictures mixin clean install uninstall deb dist e2e bench fuzz fuzz-minimize stack stack-down dashboards
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -63,6 +63,16 @@ msrv: ## unit tests with the oldest Rust that Cargo.toml promises
 
 docs: ## build the documentation as a site (mdBook), target/book/html
 	docs/build.sh
+
+image: ## an image with the static binary and nothing else (podman or docker); docs/start.md says what it can see
+	tests/deps.sh dist
+	LIBC=musl ARCHS=$(or $(ARCHS),amd64) packaging/dist.sh
+	install -m 0644 /etc/ssl/certs/ca-certificates.crt target/dist-binaries/ca-certificates.crt
+	$(or $(CONTAINER),podman) build --tag lab-probe .
+
+pictures: docs ## draw the README's pictures anew, from the binary in target/debug; needs chromium
+	$(CARGO) build --locked
+	PYTHONPATH=target/docs-tools docs/images/make.py target/debug/lab-probe
 
 mixin: ## rules and dashboards for a Prometheus of your own (SELECTOR=, INSTANCE_LABEL=, JOBS=; see docs/alerts.md), target/mixin
 	monitoring/mixin.py target/mixin $(if $(SELECTOR),--selector '$(SELECTOR)') $(if $(INSTANCE_LABEL),--instance-label $(INSTANCE_LABEL)) $(if $(JOBS),--jobs $(JOBS))

@@ -12,7 +12,7 @@ binary=$1 out=$2
 shift 2
 [ $# -gt 0 ] || set -- deb rpm
 nfpm=target/package-tools/bin/nfpm
-[ -x $nfpm ] || { echo "nfpm is missing: tests/deps.sh dist" >&2; exit 1; }
+[ -x $nfpm ] || { echo "nfpm is missing: make deps" >&2; exit 1; }
 
 # ELF's e_machine tells what it was built for.
 case $(od -An -tu2 -j18 -N2 "$binary" | tr -d ' ') in
