@@ -109,7 +109,7 @@ const PASS_OPTIONS: &[&str] =
 /// # Errors
 /// A sentence with the right form for anything else.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    crate::config::duration::parse(text).map_err(|e| e.to_string())
+    crate::config::duration::parse(text).map_err(|error| error.to_string())
 }
 
 /// What a pass prints.

@@ -23,7 +23,7 @@ pub(super) fn run(args: &ConfigArgs, explicit: Option<&Path>) -> anyhow::Result<
         ConfigCommand::Check { file } => check(file.as_deref().or(explicit)),
         ConfigCommand::Show => {
             let settings = load(explicit)?;
-            Ok(printed(&show(&settings).map_err(exit::bug)?))
+            Ok(printed(&show(&settings)?))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::{Cli, ListArgs, ListFormat};
 use crate::clock::{self, Deadline};
+use crate::config::environment::HostEnvironment;
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
 use crate::log;
@@ -12,7 +13,6 @@ use crate::model::target::{Kind, Probe};
 use crate::pass::last_known::recall;
 use crate::plan;
 use crate::plan::View;
-use crate::plan::host_environment::HostEnvironment;
 use crate::show::listing;
 
 /// Lists everything. Checks nothing and changes nothing.

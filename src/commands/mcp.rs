@@ -92,7 +92,7 @@ impl Lab for RealLab {
                 }
                 metrics::text::render(&recalled.snapshot).map_err(|error| format!("{error:#}"))
             }
-            Resource::Config => crate::config::show::show(&settings).map_err(|error| error.to_string()),
+            Resource::Config => crate::config::show::show(&settings).map_err(|error| format!("{error:#}")),
         }
     }
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::{Cli, TrustArgs};
 use crate::clock;
+use crate::config::environment::HostEnvironment;
 use crate::config::{here, show};
 use crate::exit::{self, Exit};
 use crate::fs;
 use crate::log::{self, printable};
 use crate::plan;
-use crate::plan::host_environment::HostEnvironment;
 use crate::plan::mcp::inspect::{self, Inspection};
 use crate::trust::{self, TrustStore};
 

@@ -6,7 +6,7 @@ use toml::Value;
 use url::Url;
 
 use super::diagnose::ConfigError;
-use super::environment::Environment;
+use super::environment::HostEnvironment;
 use super::settings::{PushgatewaySettings, Settings};
 use super::{file, finish, validate};
 use crate::config::block::Context;
@@ -19,7 +19,7 @@ use crate::redact::Secret;
 /// A URL that the configuration would not take either.
 pub fn pushgateway(url: &str, configured: Option<&PushgatewaySettings>) -> Result<PushgatewaySettings, ConfigError> {
     let option = Path::new("--pushgateway");
-    let environment = Environment::of_process();
+    let environment = HostEnvironment::of_process();
     let text = format!("[output.pushgateway]\nurl = {}\n", Value::String(url.to_owned()));
     let table = file::parse(option, &text)?;
     let context = Context::new(None, &environment, &text);

@@ -4,7 +4,7 @@
 //! variable is unset or empty, as a shell does; a default may hold further variables and begin with `~`. `$${` writes
 //! a plain `${`; any other `$` stays as it is. What a variable holds is never expanded again.
 
-use super::environment::Environment;
+use super::environment::HostEnvironment;
 
 /// Defaults inside defaults; nobody needs more, and a file must not be able to exhaust the stack.
 const MAX_DEPTH: usize = 8;
@@ -14,26 +14,17 @@ const MAX_DEPTH: usize = 8;
 pub(crate) struct Expanded {
     /// The text; meaningless while [`Self::unset`] is not empty.
     pub(crate) text: String,
-    /// What of it the file itself says.
-    pub(crate) literal: String,
     /// Whether the environment decided any of it.
     pub(crate) from_environment: bool,
     /// Variables that are not set and have no default.
     pub(crate) unset: Vec<String>,
 }
 
-impl Expanded {
-    fn literal(&mut self, text: &str) {
-        self.text.push_str(text);
-        self.literal.push_str(text);
-    }
-}
-
 /// Expands one string.
 ///
 /// # Errors
 /// A sentence about a `${` that opens no variable: what stands there and what would be right.
-pub(crate) fn expand(raw: &str, environment: &Environment) -> Result<Expanded, String> {
+pub(crate) fn expand(raw: &str, environment: &HostEnvironment) -> Result<Expanded, String> {
     let mut expanded = Expanded::default();
     let rest = word(raw, environment, 0, &mut expanded)?;
     debug_assert!(rest.is_empty(), "the outermost word ends with the string");
@@ -41,34 +32,34 @@ pub(crate) fn expand(raw: &str, environment: &Environment) -> Result<Expanded, S
 }
 
 /// Expands up to the end, or, inside a default, up to the `}` that closes it; returns what is left.
-fn word<'r>(raw: &'r str, environment: &Environment, depth: usize, out: &mut Expanded) -> Result<&'r str, String> {
+fn word<'r>(raw: &'r str, environment: &HostEnvironment, depth: usize, out: &mut Expanded) -> Result<&'r str, String> {
     if depth > MAX_DEPTH {
         return Err(format!("defaults are nested more than {MAX_DEPTH} deep"));
     }
     let mut rest = tilde(raw, environment, depth, out);
     loop {
         let stop = rest.find(|c| c == '$' || (c == '}' && depth > 0)).unwrap_or(rest.len());
-        out.literal(&rest[..stop]);
+        out.text.push_str(&rest[..stop]);
         rest = &rest[stop..];
         if rest.is_empty() || rest.starts_with('}') {
             return Ok(rest);
         } else if let Some(after) = rest.strip_prefix("$${") {
-            out.literal("${");
+            out.text.push_str("${");
             rest = after;
         } else if rest.starts_with("${") {
             rest = variable(rest, environment, depth, out)?;
         } else {
-            out.literal("$");
+            out.text.push('$');
             rest = &rest[1..];
         }
     }
 }
 
 /// Expands a `~` at the start of a word and returns what follows it.
-fn tilde<'r>(raw: &'r str, environment: &Environment, depth: usize, out: &mut Expanded) -> &'r str {
+fn tilde<'r>(raw: &'r str, environment: &HostEnvironment, depth: usize, out: &mut Expanded) -> &'r str {
     let ends = |after: &&str| after.is_empty() || after.starts_with('/') || (depth > 0 && after.starts_with('}'));
     let Some(after) = raw.strip_prefix('~').filter(ends) else { return raw };
-    match environment.home().and_then(|home| home.to_str()) {
+    match environment.home.as_deref().and_then(|home| home.to_str()) {
         Some(home) => out.text.push_str(home.trim_end_matches('/')),
         None => out.unset.push("HOME".into()),
     }
@@ -76,14 +67,19 @@ fn tilde<'r>(raw: &'r str, environment: &Environment, depth: usize, out: &mut Ex
 }
 
 /// Expands the `${…}` at the start of `rest` and returns what follows it.
-fn variable<'r>(rest: &'r str, environment: &Environment, depth: usize, out: &mut Expanded) -> Result<&'r str, String> {
+fn variable<'r>(
+    rest: &'r str,
+    environment: &HostEnvironment,
+    depth: usize,
+    out: &mut Expanded,
+) -> Result<&'r str, String> {
     let body = &rest[2..];
     let name_end = body.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(body.len());
     let (name, after) = body.split_at(name_end);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(no_variable(rest));
     }
-    let value = match environment.variable(name) {
+    let value = match environment.var_os(name) {
         Some(value) => Some(value.to_str().ok_or_else(|| format!("${{{name}}} holds text that is not UTF-8"))?),
         None => None,
     };
@@ -107,7 +103,6 @@ fn variable<'r>(rest: &'r str, environment: &Environment, depth: usize, out: &mu
         }
         None => {
             out.text.push_str(&inner.text);
-            out.literal.push_str(&inner.literal);
             out.from_environment |= inner.from_environment;
             out.unset.extend(inner.unset);
         }
@@ -132,8 +127,8 @@ mod tests {
 
     use super::*;
 
-    fn environment() -> Environment {
-        Environment::new(
+    fn environment() -> HostEnvironment {
+        HostEnvironment::new(
             Some(Path::new("/home/joe")),
             Path::new("/"),
             &[("A", "one"), ("EMPTY", ""), ("NESTED", "${A} ~ $${"), ("TILDE", "~/x")],
@@ -179,7 +174,7 @@ mod tests {
         assert_eq!(unset("${ONE}/${TWO}"), ["ONE", "TWO"]);
         assert_eq!(unset("${ONE:-${TWO}}"), ["TWO"]);
         assert_eq!(unset("${A:-${TWO}}"), [""; 0], "an unused default needs nothing");
-        let homeless = Environment::default();
+        let homeless = HostEnvironment::new(None, Path::new("/"), &[]);
         assert_eq!(expand("~/x", &homeless).expect("expanded").unset, ["HOME"]);
     }
 

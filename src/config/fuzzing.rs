@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::environment::Environment;
-use super::show::written_out;
+use super::environment::HostEnvironment;
+use super::show::show;
 use super::{file, judge};
 use crate::config::diagnose::ConfigError;
 
@@ -11,11 +11,11 @@ use crate::config::diagnose::ConfigError;
 pub(crate) fn config(bytes: &[u8]) {
     let path = Path::new("/lab/lab-probe.toml");
     let variables = [("TOKEN", "t0ken"), ("BASE", "http://127.0.0.1:80")];
-    let environment = Environment::new(Some(Path::new("/lab/home")), Path::new("/lab"), &variables);
-    let loaded = file::decode(path, bytes.to_vec()).and_then(|text| Ok((judge(path, &text, &environment)?, text)));
+    let environment = HostEnvironment::new(Some(Path::new("/lab/home")), Path::new("/lab"), &variables);
+    let loaded = file::decode(path, bytes.to_vec()).and_then(|text| judge(path, &text, &environment));
     match loaded {
-        Ok((settings, text)) => {
-            let shown = written_out(&settings, &text, &environment).expect("what was read is shown");
+        Ok(settings) => {
+            let shown = show(&settings).expect("what was read is shown");
             shown.parse::<toml::Table>().unwrap_or_else(|error| panic!("{error}\n{shown}"));
         }
         Err(error) => placed(&error, bytes),

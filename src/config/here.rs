@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::diagnose::ConfigError;
-use super::environment::Environment;
+use super::environment::HostEnvironment;
 use super::locate::{self, HERE};
 use super::settings::Settings;
 use super::{defaults, file, read};
@@ -28,7 +28,7 @@ pub fn is_one(path: &Path) -> bool {
 
 /// Where it is kept which of them are allowed: the state directory that holds without them.
 pub fn trust_directory() -> Result<PathBuf, ConfigError> {
-    elsewhere(&Environment::of_process()).map(|settings| settings.probe.state_dir)
+    elsewhere(&HostEnvironment::of_process()).map(|settings| settings.probe.state_dir)
 }
 
 /// Reads a file for `lab-probe trust`.
@@ -36,7 +36,7 @@ pub fn trust_directory() -> Result<PathBuf, ConfigError> {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn inspect(path: &Path) -> Result<Inspection, ConfigError> {
-    let environment = Environment::of_process();
+    let environment = HostEnvironment::of_process();
     let (canonical, digest) = identity(path, &environment)?;
     let settings = read(path, &environment)?;
     Ok(Inspection { canonical, digest, settings })
@@ -46,7 +46,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, ConfigError> {
 ///
 /// # Errors
 /// The sentence; `Ok` where it lies in no repository or has been allowed as it stands.
-pub(super) fn standing(path: &Path, environment: &Environment) -> Result<(), String> {
+pub(super) fn standing(path: &Path, environment: &HostEnvironment) -> Result<(), String> {
     let real = environment.directory().join(path);
     let resolved = real.canonicalize().unwrap_or_else(|_| real.clone());
     if !is_in_repository(&real) && !is_in_repository(&resolved) {
@@ -64,14 +64,14 @@ pub(super) fn standing(path: &Path, environment: &Environment) -> Result<(), Str
 }
 
 /// The settings that hold without the file of the current directory.
-fn elsewhere(environment: &Environment) -> Result<Settings, ConfigError> {
+fn elsewhere(environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     let located = locate::usual(environment, &|_| Err(String::new()))?;
     located.path.map_or_else(|| defaults(environment), |path| read(&path, environment))
 }
 
 /// The directory without symbolic links, the name, and the digest of the bytes: a link to an allowed file elsewhere is
 /// not that file, because what is relative in it starts at the link.
-fn identity(path: &Path, environment: &Environment) -> Result<(PathBuf, String), ConfigError> {
+fn identity(path: &Path, environment: &HostEnvironment) -> Result<(PathBuf, String), ConfigError> {
     let real = environment.directory().join(path);
     let source = file::read(path, &real)?;
     let directory = real.parent().unwrap_or(Path::new("/"));

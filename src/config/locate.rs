@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::diagnose::ConfigError;
-use super::environment::Environment;
+use super::environment::HostEnvironment;
 use crate::fs::explained;
 
 /// The variable that names the file, `--config` aside.
@@ -30,7 +30,7 @@ pub(crate) const HERE: &str = "lab-probe.toml";
 /// A file that `--config` or the variable names and that is not there; a place that the operating system cannot look at.
 pub(crate) fn locate(
     explicit: Option<&Path>,
-    environment: &Environment,
+    environment: &HostEnvironment,
     standing: &dyn Fn(&Path) -> Result<(), String>,
 ) -> Result<Located, ConfigError> {
     let variable = || by_variable(environment).map(|path| (path, ", though $LAB_PROBE_CONFIG names it"));
@@ -49,7 +49,7 @@ pub(crate) fn locate(
 /// # Errors
 /// A place that the operating system cannot look at.
 pub(super) fn usual(
-    environment: &Environment,
+    environment: &HostEnvironment,
     standing: &dyn Fn(&Path) -> Result<(), String>,
 ) -> Result<Located, ConfigError> {
     let mut located = Located::default();
@@ -77,12 +77,12 @@ pub(super) fn usual(
 }
 
 /// The file that `$LAB_PROBE_CONFIG` names. An empty value is how a unit file or a shell takes one back.
-pub(crate) fn by_variable(environment: &Environment) -> Option<&Path> {
-    environment.variable(VARIABLE).filter(|value| !value.is_empty()).map(Path::new)
+pub(crate) fn by_variable(environment: &HostEnvironment) -> Option<&Path> {
+    environment.var_os(VARIABLE).filter(|value| !value.is_empty()).map(Path::new)
 }
 
 /// Where a file is looked for that nobody named, in order.
-pub(crate) fn usual_places(environment: &Environment) -> Vec<PathBuf> {
+pub(crate) fn usual_places(environment: &HostEnvironment) -> Vec<PathBuf> {
     let mut places = vec![PathBuf::from(HERE)];
     places.extend(user_file(environment));
     places.push(PathBuf::from("/etc/lab-probe/config.toml"));
@@ -90,10 +90,10 @@ pub(crate) fn usual_places(environment: &Environment) -> Vec<PathBuf> {
 }
 
 /// The user's own file; `None` for a user without a home.
-pub(crate) fn user_file(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn user_file(environment: &HostEnvironment) -> Option<PathBuf> {
     environment
-        .xdg("XDG_CONFIG_HOME")
-        .or_else(|| environment.home().map(|home| home.join(".config")))
+        .path_var("XDG_CONFIG_HOME")
+        .or_else(|| environment.home.as_deref().map(|home| home.join(".config")))
         .map(|config| config.join("lab-probe/config.toml"))
 }
 
@@ -121,13 +121,14 @@ mod tests {
         let (home, cwd, xdg) = (lab.path().join("home"), lab.path().join("cwd"), lab.path().join("xdg"));
         std::fs::create_dir_all(&cwd).expect("a directory");
         let variables = [("XDG_CONFIG_HOME", xdg.to_str().expect("UTF-8"))];
-        let environment = Environment::new(Some(&home), &cwd, &variables);
-        let plain = Environment::new(Some(&home), &cwd, &[("LAB_PROBE_CONFIG", ""), ("XDG_CONFIG_HOME", "relative")]);
-        let found = |explicit: Option<&str>, environment: &Environment| {
+        let environment = HostEnvironment::new(Some(&home), &cwd, &variables);
+        let plain =
+            HostEnvironment::new(Some(&home), &cwd, &[("LAB_PROBE_CONFIG", ""), ("XDG_CONFIG_HOME", "relative")]);
+        let found = |explicit: Option<&str>, environment: &HostEnvironment| {
             locate(explicit.map(Path::new), environment, &|_| Ok(())).expect("found").path
         };
 
-        assert_eq!(usual_places(&Environment::default()).len(), 2);
+        assert_eq!(usual_places(&HostEnvironment::new(None, Path::new("/"), &[])).len(), 2);
         touch(&home.join(".config/lab-probe/config.toml"));
         assert_eq!(found(None, &plain), Some(home.join(".config/lab-probe/config.toml")));
         touch(&xdg.join("lab-probe/config.toml"));
@@ -135,7 +136,7 @@ mod tests {
         touch(&cwd.join("lab-probe.toml"));
         assert_eq!(found(None, &environment), Some("lab-probe.toml".into()));
         touch(&cwd.join("by-variable.toml"));
-        let named = Environment::new(Some(&home), &cwd, &[("LAB_PROBE_CONFIG", "by-variable.toml")]);
+        let named = HostEnvironment::new(Some(&home), &cwd, &[("LAB_PROBE_CONFIG", "by-variable.toml")]);
         assert_eq!(found(None, &named), Some("by-variable.toml".into()));
         touch(&cwd.join("by-option.toml"));
         assert_eq!(found(Some("by-option.toml"), &named), Some("by-option.toml".into()));
@@ -145,7 +146,7 @@ mod tests {
     fn a_named_file_that_is_missing_is_an_error_and_no_other_is_used() {
         let lab = tempfile::tempdir().expect("a temporary directory");
         touch(&lab.path().join("lab-probe.toml"));
-        let environment = Environment::new(None, lab.path(), &[("LAB_PROBE_CONFIG", "gone.toml")]);
+        let environment = HostEnvironment::new(None, lab.path(), &[("LAB_PROBE_CONFIG", "gone.toml")]);
         let hint = "`lab-probe config init FILE` writes one to start from";
         let refused =
             |explicit: Option<&Path>| locate(explicit, &environment, &|_| Ok(())).expect_err("refused").to_string();
@@ -159,7 +160,8 @@ mod tests {
         let lab = tempfile::tempdir().expect("a temporary directory");
         let looped = lab.path().join("loop");
         std::os::unix::fs::symlink(&looped, &looped).expect("a link to itself");
-        let error = locate(None, &Environment::new(None, &looped, &[]), &|_| Ok(())).expect_err("refused").to_string();
+        let error =
+            locate(None, &HostEnvironment::new(None, &looped, &[]), &|_| Ok(())).expect_err("refused").to_string();
         assert!(error.starts_with("lab-probe.toml: cannot be looked for: "), "{error}");
     }
 }

@@ -5,7 +5,6 @@
 //! [`expand`]); and validated [`settings`], the only thing other rooms see ([`validate`]).
 //! May read files and the environment; never the network, never the state.
 
-mod address;
 mod block;
 pub mod command_line;
 pub mod diagnose;
@@ -27,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use block::Context;
 use diagnose::{ConfigError, Problem};
-use environment::Environment;
+use environment::HostEnvironment;
 use locate::Located;
 use schema::ROOT;
 use settings::Settings;
@@ -42,18 +41,18 @@ pub use validate::RESERVED_LABELS;
 /// # Errors
 /// Everything that is wrong with the file, each at its place; a named file that is missing.
 pub fn load(explicit: Option<&Path>) -> Result<Settings, ConfigError> {
-    load_in(explicit, &Environment::of_process())
+    load_in(explicit, &HostEnvironment::of_process())
 }
 
 /// [`load`] in a given environment.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_in(explicit: Option<&Path>, environment: &Environment) -> Result<Settings, ConfigError> {
+pub fn load_in(explicit: Option<&Path>, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     settings(locate::locate(explicit, environment, &|file| here::standing(file, environment))?, environment)
 }
 
-fn settings(located: Located, environment: &Environment) -> Result<Settings, ConfigError> {
+fn settings(located: Located, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     let mut settings = match &located.path {
         Some(path) => read(path, environment)?,
         None => defaults(environment)?,
@@ -65,18 +64,18 @@ fn settings(located: Located, environment: &Environment) -> Result<Settings, Con
 /// Where a new configuration is found by everything that comes after: the file that `$LAB_PROBE_CONFIG` names, else the
 /// user's own; `None` for a user without a home.
 pub fn place_for_new() -> Option<PathBuf> {
-    let environment = Environment::of_process();
+    let environment = HostEnvironment::of_process();
     locate::by_variable(&environment).map(Path::to_owned).or_else(|| locate::user_file(&environment))
 }
 
 /// Where a configuration is looked for that nobody named, in order.
 pub fn usual_places() -> Vec<PathBuf> {
-    locate::usual_places(&Environment::of_process())
+    locate::usual_places(&HostEnvironment::of_process())
 }
 
 /// Reads one file. What others could change is not believed, whatever it says: it names files to read, addresses to
 /// send to and programs to run.
-fn read(path: &Path, environment: &Environment) -> Result<Settings, ConfigError> {
+fn read(path: &Path, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     let real = environment.directory().join(path);
     let source = file::read(path, &real)?;
     match access::exposure(&real, &source.file) {
@@ -87,7 +86,7 @@ fn read(path: &Path, environment: &Environment) -> Result<Settings, ConfigError>
 }
 
 /// Judges the text of a file.
-fn judge(path: &Path, text: &str, environment: &Environment) -> Result<Settings, ConfigError> {
+fn judge(path: &Path, text: &str, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     let table = file::parse(path, text)?;
     let context = Context::new(Some(path), environment, text);
     schema::check(table.get_ref(), &ROOT, &mut |at, message| context.problems.borrow_mut().push((at, message)));
@@ -96,7 +95,7 @@ fn judge(path: &Path, text: &str, environment: &Environment) -> Result<Settings,
 }
 
 /// What holds without a file.
-fn defaults(environment: &Environment) -> Result<Settings, ConfigError> {
+fn defaults(environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     let context = Context::new(None, environment, "");
     let settings = validate::settings(&context, None);
     finish(Path::new("(no configuration file)"), &context, settings)

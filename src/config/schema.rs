@@ -1,8 +1,8 @@
 //! Every section and key of the configuration, and the TOML type of each, in one table.
 //!
 //! [`check`] walks a parsed file along the table and reports whatever does not fit, so that what reads values
-//! afterwards ([`super::block`]) never has to: there, a value of the wrong type is simply not there. The starter file
-//! and `config show` are compared with the table by tests.
+//! afterwards ([`super::block`]) never has to: there, a value of the wrong type is simply not there. A test compares the
+//! starter file with the table.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -14,197 +14,135 @@ use super::diagnose::{nearest, one_of};
 pub(crate) struct Section {
     /// As messages and headers write it, brackets included; empty for the top level.
     pub(crate) header: &'static str,
-    /// Its keys, in the order that the starter file and `config show` have.
-    pub(crate) keys: &'static [Key],
-}
-
-/// One key of a section.
-#[derive(Debug)]
-pub(crate) struct Key {
-    pub(crate) name: &'static str,
-    pub(crate) form: Form,
+    /// Its keys, by what their values look like.
+    keys: &'static [(Form, &'static [&'static str])],
 }
 
 /// What a key's value looks like in TOML.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
     Text,
-    /// A web address, which may hold a credential.
-    Url,
-    /// A program; somebody may write arguments after it.
-    Command,
     Duration,
     Flag,
     Count,
     Amount,
     TextList,
-    /// Arguments of a program, which may hold a secret.
-    Arguments,
     StatusList,
     TextMap,
-    /// Variables or headers, whose values are secrets.
-    SecretMap,
     Table(&'static Section),
     Tables(&'static Section),
 }
 
-const fn key(name: &'static str, form: Form) -> Key {
-    Key { name, form }
-}
-
-use Form::{
-    Amount, Arguments, Command, Count, Duration, Flag, SecretMap, StatusList, Table, Tables, Text, TextList, TextMap,
-    Url,
-};
+use Form::{Amount, Count, Duration, Flag, StatusList, Table, Tables, Text, TextList, TextMap};
 
 pub(crate) static ROOT: Section = Section {
     header: "",
     keys: &[
-        key("probe", Table(&PROBE)),
-        key("mcp", Table(&MCP)),
-        key("worktree", Table(&WORKTREE)),
-        key("thunes", Tables(&THUNES)),
-        key("service", Tables(&SERVICE)),
-        key("anomaly", Table(&ANOMALY)),
-        key("output", Table(&OUTPUT)),
-        key("telegram", Table(&TELEGRAM)),
-        key("doctor", Table(&DOCTOR)),
+        (Table(&PROBE), &["probe"]),
+        (Table(&MCP), &["mcp"]),
+        (Table(&WORKTREE), &["worktree"]),
+        (Tables(&THUNES), &["thunes"]),
+        (Tables(&SERVICE), &["service"]),
+        (Table(&ANOMALY), &["anomaly"]),
+        (Table(&OUTPUT), &["output"]),
+        (Table(&TELEGRAM), &["telegram"]),
+        (Table(&DOCTOR), &["doctor"]),
     ],
 };
 
 static PROBE: Section = Section {
     header: "[probe]",
-    keys: &[key("deadline", Duration), key("max_starts", Count), key("state_dir", Text), key("labels", TextMap)],
+    keys: &[(Duration, &["deadline"]), (Count, &["max_starts"]), (Text, &["state_dir"]), (TextMap, &["labels"])],
 };
 
 static MCP: Section = Section {
     header: "[mcp]",
     keys: &[
-        key("discover", Flag),
-        key("config_files", TextList),
-        key("expected", TextList),
-        key("health_dir", Text),
-        key("ttl", Duration),
-        key("retry_after", Duration),
-        key("timeout", Duration),
-        key("list_tools", Flag),
-        key("ca_file", Text),
-        key("server", Tables(&MCP_SERVER)),
+        (Flag, &["discover", "list_tools"]),
+        (TextList, &["config_files", "expected"]),
+        (Text, &["health_dir", "ca_file"]),
+        (Duration, &["ttl", "retry_after", "timeout"]),
+        (Tables(&MCP_SERVER), &["server"]),
     ],
 };
 
 static MCP_SERVER: Section = Section {
     header: "[[mcp.server]]",
     keys: &[
-        key("name", Text),
-        key("command", Command),
-        key("args", Arguments),
-        key("env", SecretMap),
-        key("cwd", Text),
-        key("url", Url),
-        key("transport", Text),
-        key("headers", SecretMap),
-        key("ca_file", Text),
-        key("health_command", Arguments),
-        key("disabled", Flag),
-        key("ttl", Duration),
-        key("retry_after", Duration),
-        key("timeout", Duration),
-        key("list_tools", Flag),
+        (Text, &["name", "command", "cwd", "url", "transport", "ca_file"]),
+        (TextList, &["args", "health_command"]),
+        (TextMap, &["env", "headers"]),
+        (Flag, &["disabled", "list_tools"]),
+        (Duration, &["ttl", "retry_after", "timeout"]),
     ],
 };
 
 static WORKTREE: Section = Section {
     header: "[worktree]",
     keys: &[
-        key("repos", TextList),
-        key("base", Text),
-        key("ttl", Duration),
-        key("idle_ttl", Duration),
-        key("retry_after", Duration),
-        key("timeout", Duration),
-        key("test_reports", TextList),
-        key("test_runners", TextList),
-        key("named", Tables(&WORKTREE_NAMED)),
+        (TextList, &["repos", "test_reports", "test_runners"]),
+        (Text, &["base"]),
+        (Duration, &["ttl", "idle_ttl", "retry_after", "timeout"]),
+        (Tables(&WORKTREE_NAMED), &["named"]),
     ],
 };
 
-static WORKTREE_NAMED: Section =
-    Section { header: "[[worktree.named]]", keys: &[key("name", Text), key("path", Text)] };
+static WORKTREE_NAMED: Section = Section { header: "[[worktree.named]]", keys: &[(Text, &["name", "path"])] };
 
 static THUNES: Section = Section {
     header: "[[thunes]]",
     keys: &[
-        key("environment", Text),
-        key("root", Text),
-        key("positions_db", Text),
-        key("journals", TextList),
-        key("logs", TextList),
-        key("metrics_url", Url),
-        key("max_daily_loss", Amount),
-        key("ttl", Duration),
-        key("retry_after", Duration),
-        key("timeout", Duration),
+        (Text, &["environment", "root", "positions_db", "metrics_url"]),
+        (TextList, &["journals", "logs"]),
+        (Amount, &["max_daily_loss"]),
+        (Duration, &["ttl", "retry_after", "timeout"]),
     ],
 };
 
 static SERVICE: Section = Section {
     header: "[[service]]",
     keys: &[
-        key("name", Text),
-        key("url", Url),
-        key("headers", SecretMap),
-        key("expect_status", StatusList),
-        key("body_contains", Text),
-        key("body_matches", Text),
-        key("ca_file", Text),
-        key("tcp", Text),
-        key("unit", Text),
-        key("user", Flag),
-        key("process", Text),
-        key("ttl", Duration),
-        key("retry_after", Duration),
-        key("timeout", Duration),
+        (Text, &["name", "url", "body_contains", "body_matches", "ca_file", "tcp", "unit", "process"]),
+        (TextMap, &["headers"]),
+        (StatusList, &["expect_status"]),
+        (Flag, &["user"]),
+        (Duration, &["ttl", "retry_after", "timeout"]),
     ],
 };
 
-static ANOMALY: Section = Section { header: "[anomaly]", keys: &[key("enabled", Flag), key("exclude", TextList)] };
+static ANOMALY: Section =
+    Section { header: "[anomaly]", keys: &[(Flag, &["enabled"]), (TextList, &["exclude"])] };
 
 static OUTPUT: Section = Section {
     header: "[output]",
-    keys: &[key("textfile", Table(&OUTPUT_TEXTFILE)), key("pushgateway", Table(&OUTPUT_PUSHGATEWAY))],
+    keys: &[(Table(&OUTPUT_TEXTFILE), &["textfile"]), (Table(&OUTPUT_PUSHGATEWAY), &["pushgateway"])],
 };
 
-static OUTPUT_TEXTFILE: Section =
-    Section { header: "[output.textfile]", keys: &[key("directory", Text), key("file", Text)] };
+static OUTPUT_TEXTFILE: Section = Section { header: "[output.textfile]", keys: &[(Text, &["directory", "file"])] };
 
 static OUTPUT_PUSHGATEWAY: Section = Section {
     header: "[output.pushgateway]",
     keys: &[
-        key("url", Url),
-        key("job", Text),
-        key("grouping", TextMap),
-        key("username", Text),
-        key("password_file", Text),
-        key("bearer_token_file", Text),
-        key("ca_file", Text),
-        key("timeout", Duration),
-        key("retries", Count),
+        (Text, &["url", "job", "username", "password_file", "bearer_token_file", "ca_file"]),
+        (TextMap, &["grouping"]),
+        (Duration, &["timeout"]),
+        (Count, &["retries"]),
     ],
 };
 
-static TELEGRAM: Section =
-    Section { header: "[telegram]", keys: &[key("chat_id", Text), key("token_file", Text), key("api_url", Url)] };
+static TELEGRAM: Section = Section { header: "[telegram]", keys: &[(Text, &["chat_id", "token_file", "api_url"])] };
 
-static DOCTOR: Section = Section {
-    header: "[doctor]",
-    keys: &[key("prometheus", Url), key("alertmanager", Url), key("grafana", Url), key("node_exporter", Url)],
-};
+static DOCTOR: Section =
+    Section { header: "[doctor]", keys: &[(Text, &["prometheus", "alertmanager", "grafana", "node_exporter"])] };
 
 impl Section {
-    /// The key of this name.
-    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().flat_map(|(_, names)| names.iter().copied())
+    }
+
+    /// What the value of this key looks like, if it is one.
+    pub(crate) fn form(&self, name: &str) -> Option<Form> {
+        self.keys.iter().find(|(_, names)| names.contains(&name)).map(|(form, _)| *form)
     }
 
     /// "in [mcp]", for sentences.
@@ -214,8 +152,8 @@ impl Section {
 
     /// This section and all below it.
     pub(crate) fn all(&'static self) -> Vec<&'static Section> {
-        let below = self.keys.iter().filter_map(|key| match key.form {
-            Table(section) | Tables(section) => Some(section),
+        let below = self.keys.iter().filter_map(|(form, _)| match form {
+            Table(section) | Tables(section) => Some(*section),
             _ => None,
         });
         std::iter::once(self).chain(below.flat_map(Section::all)).collect()
@@ -226,14 +164,14 @@ impl Form {
     /// What would be right, as the end of "must be …".
     fn wanted(self) -> String {
         match self {
-            Text | Url | Command => "a string in quotes".into(),
+            Text => "a string in quotes".into(),
             Duration => "a duration in quotes, as in \"30s\", \"5m\" or \"1h30m\"".into(),
             Flag => "true or false".into(),
             Count => "a whole number".into(),
             Amount => "a number".into(),
-            TextList | Arguments => "an array of strings, as in [\"one\", \"two\"]".into(),
+            TextList => "an array of strings, as in [\"one\", \"two\"]".into(),
             StatusList => "an HTTP status or an array of them, as in [200, 204]".into(),
-            TextMap | SecretMap => "a table of strings, as in { NAME = \"value\" }".into(),
+            TextMap => "a table of strings, as in { NAME = \"value\" }".into(),
             Table(section) => format!("a table, written {}", section.header),
             Tables(section) => format!("an array of tables, each written {}", section.header),
         }
@@ -244,79 +182,64 @@ impl Form {
 /// `report` takes a byte offset and a sentence.
 pub(crate) fn check(table: &DeTable<'_>, section: &'static Section, report: &mut impl FnMut(usize, String)) {
     for (name, value) in table {
-        match section.key(name.get_ref()) {
-            Some(key) => check_value(value, key, section, report),
-            None => report(name.span().start, unknown_key(name.get_ref(), value.get_ref(), section)),
-        }
-    }
-}
-
-fn check_value(
-    value: &Spanned<DeValue<'_>>,
-    key: &'static Key,
-    section: &'static Section,
-    report: &mut impl FnMut(usize, String),
-) {
-    let mut mismatch = |value: &Spanned<DeValue<'_>>| {
-        report(value.span().start, wrong_form(value.get_ref(), key, section));
-    };
-    match (key.form, value.get_ref()) {
-        (Text | Url | Command | Duration, DeValue::String(_)) | (Flag, DeValue::Boolean(_)) => {}
-        (Count | StatusList, DeValue::Integer(_)) | (Amount, DeValue::Integer(_) | DeValue::Float(_)) => {}
-        (TextList | Arguments, DeValue::Array(items)) => {
-            items.iter().filter(|item| !matches!(item.get_ref(), DeValue::String(_))).for_each(mismatch);
-        }
-        (StatusList, DeValue::Array(items)) => {
-            items.iter().filter(|item| !matches!(item.get_ref(), DeValue::Integer(_))).for_each(mismatch);
-        }
-        (TextMap | SecretMap, DeValue::Table(entries)) => {
-            entries.values().filter(|entry| !matches!(entry.get_ref(), DeValue::String(_))).for_each(mismatch);
-        }
-        (Table(inner), DeValue::Table(table)) => check(table, inner, report),
-        (Tables(inner), DeValue::Array(items)) => {
-            for item in items.iter() {
-                match item.get_ref() {
-                    DeValue::Table(table) => check(table, inner, report),
-                    _ => report(item.span().start, wrong_form(item.get_ref(), key, section)),
+        let key = name.get_ref();
+        match (section.form(key), value.get_ref()) {
+            (None, found) => report(name.span().start, unknown_key(key, found, section)),
+            (Some(Table(inner)), DeValue::Table(table)) => check(table, inner, report),
+            (Some(form @ Tables(inner)), DeValue::Array(items)) => {
+                for item in items.iter() {
+                    match item.get_ref() {
+                        DeValue::Table(table) => check(table, inner, report),
+                        found => report(item.span().start, wrong_form(found, key, form, section)),
+                    }
+                }
+            }
+            (Some(form), _) => {
+                for wrong in mismatches(form, value) {
+                    report(wrong.span().start, wrong_form(wrong.get_ref(), key, form, section));
                 }
             }
         }
-        _ => mismatch(value),
     }
 }
 
-fn unknown_key(written: &str, value: &DeValue<'_>, section: &'static Section) -> String {
+/// The value, or those of its elements, that are not of this form.
+fn mismatches<'v, 'd>(form: Form, value: &'v Spanned<DeValue<'d>>) -> Vec<&'v Spanned<DeValue<'d>>> {
+    let is_text = |item: &&Spanned<DeValue<'_>>| matches!(item.get_ref(), DeValue::String(_));
+    match (form, value.get_ref()) {
+        (Text | Duration, DeValue::String(_)) | (Flag, DeValue::Boolean(_)) => Vec::new(),
+        (Count | StatusList, DeValue::Integer(_)) | (Amount, DeValue::Integer(_) | DeValue::Float(_)) => Vec::new(),
+        (TextList, DeValue::Array(items)) => items.iter().filter(|item| !is_text(item)).collect(),
+        (TextMap, DeValue::Table(entries)) => entries.values().filter(|entry| !is_text(entry)).collect(),
+        (StatusList, DeValue::Array(items)) => {
+            items.iter().filter(|item| !matches!(item.get_ref(), DeValue::Integer(_))).collect()
+        }
+        _ => vec![value],
+    }
+}
+
+fn unknown_key(written: &str, value: &DeValue<'_>, section: &Section) -> String {
     // A whole section has no home where only a value may stand: [output.prometheus] is no key of [doctor].
     let is_table = matches!(value, DeValue::Table(_));
-    let fits = |key: &Key| matches!(key.form, Table(_) | Tables(_) | TextMap | SecretMap) == is_table;
-    let names = section.keys.iter().map(|key| key.name);
-    let hint = match nearest(written, names.clone()) {
-        Some(near) => format!("did you mean {near:?}?"),
-        None => {
-            match ROOT
-                .all()
-                .into_iter()
-                .filter(|other| other.key(written).is_some_and(fits))
-                .collect::<Vec<_>>()
-                .as_slice()
-            {
-                [] => format!("its keys are {}", names.collect::<Vec<_>>().join(", ")),
-                homes => format!("it belongs in {}", one_of(&homes.iter().map(|home| home.header).collect::<Vec<_>>())),
-            }
-        }
+    let fits = |form: Form| matches!(form, Table(_) | Tables(_) | TextMap) == is_table;
+    let homes = ROOT.all().into_iter().filter(|other| other.form(written).is_some_and(fits)).map(|home| home.header);
+    let hint = match (nearest(written, section.names()), &homes.collect::<Vec<_>>()[..]) {
+        (Some(near), _) => format!("did you mean {near:?}?"),
+        (None, []) => format!("its keys are {}", section.names().collect::<Vec<_>>().join(", ")),
+        (None, homes) => format!("it belongs in {}", one_of(homes)),
     };
     format!("unknown key {written:?} {}; {hint}", section.place())
 }
 
-fn wrong_form(found: &DeValue<'_>, key: &'static Key, section: &'static Section) -> String {
-    let hint = match (key.form, found) {
+fn wrong_form(found: &DeValue<'_>, key: &str, form: Form, section: &Section) -> String {
+    let hint = match (form, found) {
         (Duration, DeValue::Integer(seconds)) => format!("; did you mean \"{seconds}s\"?"),
         (Flag, DeValue::String(text)) if matches!(text.as_ref(), "true" | "false") => {
             format!("; did you mean {text} without quotes?")
         }
         _ => String::new(),
     };
-    format!("{:?} {} must be {}, not {}{hint}", key.name, section.place(), key.form.wanted(), kind(found))
+    format!("{key:?} {} must be {}, not {}{hint}", section.place(), form.wanted(), kind(found))
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

@@ -1,49 +1,61 @@
-//! Validated settings: durations, URLs, paths and secrets with every default filled in.
+//! Validated settings: durations, URLs, paths and secrets with every default filled in. Serialized they are what
+//! `config show` prints, secrets masked.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::mcp::HttpTransport;
-use crate::model::reason::Failure;
+use serde::{Serialize, Serializer};
+use serde_json::json;
+
+use super::duration;
+use crate::model::mcp::Reach;
+use crate::model::service::ServiceLook;
 use crate::model::target::Schedule;
 use crate::model::thunes::ThunesTarget;
-use crate::redact::Secret;
+use crate::redact::{self, Secret};
 
 /// Everything the configuration decides.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
     /// The file it came from; `None` when there is none and defaults hold.
+    #[serde(skip)]
     pub source: Option<PathBuf>,
-    /// `[probe]`.
     pub probe: ProbeSettings,
-    /// `[mcp]`.
     pub mcp: McpSettings,
-    /// `[worktree]`.
     pub worktree: WorktreeSettings,
-    /// `[[thunes]]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub thunes: Vec<ThunesSettings>,
-    /// `[[service]]`.
+    #[serde(rename = "service", skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<ServiceSettings>,
-    /// `[anomaly]`.
     pub anomaly: AnomalySettings,
-    /// `[output]`.
     pub output: OutputSettings,
-    /// `[telegram]`.
     pub telegram: TelegramSettings,
-    /// `[doctor]`.
     pub doctor: DoctorSettings,
     /// What is wrong without standing in the way of a pass, a sentence each: an entry left out because its variable
     /// is not set, a place that could not be searched for a configuration.
+    #[serde(skip)]
     pub warnings: Vec<String>,
 }
 
+fn time<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&duration::show(*time))
+}
+
+fn schedule<S: Serializer>(schedule: &Schedule, serializer: S) -> Result<S::Ok, S::Error> {
+    let Schedule { ttl, retry_after, timeout } = schedule;
+    let times = [("ttl", ttl), ("retry_after", retry_after), ("timeout", timeout)];
+    BTreeMap::from(times.map(|(key, time)| (key, duration::show(*time)))).serialize(serializer)
+}
+
 /// `[probe]`: the pass.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProbeSettings {
     /// The pass ends by then, whatever hangs.
+    #[serde(serialize_with = "time")]
     pub deadline: Duration,
     /// Processes computing their start at a time, where the configuration says; idle ones do not count.
+    #[serde(serialize_with = "starts")]
     pub max_starts: Option<usize>,
     /// Where state and lock live.
     pub state_dir: PathBuf,
@@ -51,15 +63,20 @@ pub struct ProbeSettings {
     pub labels: BTreeMap<String, String>,
 }
 
-impl ProbeSettings {
-    /// Processes computing their start at a time. To count the cores a dozen files may have to be read: for who starts something.
-    pub fn max_starts(&self) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.max_starts.unwrap_or_else(cores)
-    }
+fn starts<S: Serializer>(max_starts: &Option<usize>, serializer: S) -> Result<S::Ok, S::Error> {
+    max_starts.unwrap_or_else(cores).serialize(serializer)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 impl ProbeSettings {
+    /// Processes computing their start at a time. To count the cores a dozen files may have to be read: for who starts something.
+    pub fn max_starts(&self) -> usize {
+        self.max_starts.unwrap_or_else(cores)
+    }
+
     /// Where `record` keeps what it learns of worktrees.
     pub fn records_dir(&self) -> PathBuf {
         self.state_dir.join("records")
@@ -67,7 +84,7 @@ impl ProbeSettings {
 }
 
 /// `[mcp]`: MCP servers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct McpSettings {
     /// Whether the client configs of this user are read.
     pub discover: bool,
@@ -78,113 +95,92 @@ pub struct McpSettings {
     /// Directory of `mcp-<name>-health` scripts.
     pub health_dir: Option<PathBuf>,
     /// Defaults for every server.
+    #[serde(flatten, serialize_with = "schedule")]
     pub schedule: Schedule,
     /// Whether `tools/list` belongs to "usable".
     pub list_tools: bool,
     /// PEM certificates trusted besides the system's, for every server behind a URL.
     pub ca_file: Option<PathBuf>,
-    /// `[[mcp.server]]`, by hand.
+    /// By hand.
+    #[serde(rename = "server", skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<ServerSettings>,
 }
 
 /// One `[[mcp.server]]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServerSettings {
-    /// The name, a label value.
+    /// A label value.
     pub name: String,
-    /// How to reach it; an unset variable is a `missing_env` failure here, not an error of the config.
-    pub reach: ServerReach,
-    /// Switched off.
+    /// An unset variable is a `missing_env` failure here, not an error of the config.
+    #[serde(flatten)]
+    pub reach: Reach,
     pub disabled: bool,
-    /// Its own schedule, the defaults of `[mcp]` filled in.
+    /// The defaults of `[mcp]` filled in.
+    #[serde(flatten, serialize_with = "schedule")]
     pub schedule: Schedule,
-    /// Its own `list_tools`.
     pub list_tools: bool,
 }
 
-/// How a hand-written server is reached.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ServerReach {
-    /// `command`, `args`, `env`, `cwd`.
-    Stdio {
-        /// Program.
-        command: String,
-        /// Arguments.
-        args: Vec<Secret>,
-        /// Variables added.
-        env: BTreeMap<String, Secret>,
-        /// Working directory.
-        cwd: Option<PathBuf>,
-    },
-    /// `url`, `headers`, `transport`, `ca_file`.
-    Http {
-        /// Endpoint.
-        url: Secret,
-        /// Headers.
-        headers: Vec<(String, Secret)>,
-        /// Transport forced, or auto.
-        transport: HttpTransport,
-        /// Certificates trusted besides the system's.
-        ca_file: Option<PathBuf>,
-    },
-    /// `health_command`.
-    Script {
-        /// Program and arguments.
-        command: Vec<Secret>,
-        /// Variables added.
-        env: BTreeMap<String, Secret>,
-        /// Working directory.
-        cwd: Option<PathBuf>,
-    },
-    /// Cannot be asked: a variable that the block needs is not set, or holds what cannot be used (`missing_env`).
-    Unreachable(Failure),
-}
-
 /// `[worktree]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WorktreeSettings {
     /// Repositories, every worktree of each.
     pub repos: Vec<PathBuf>,
     /// Set when `repos` is a default (the repository of the current directory): its absence is no problem then.
+    #[serde(skip)]
     pub discovered: bool,
     /// What "complete" is merged into.
     pub base: Option<String>,
-    /// How often a worktree is looked at.
+    #[serde(flatten, serialize_with = "schedule")]
     pub schedule: Schedule,
     /// One in which nothing changes is looked at ever less often, up to this; zero: never less often.
+    #[serde(serialize_with = "time")]
     pub idle_ttl: Duration,
     /// Globs of test reports besides the built-in places.
     pub test_reports: Vec<String>,
     /// Command names that mean "testing" while alive in a worktree, besides the built-in ones.
     pub test_runners: Vec<String>,
-    /// `[[worktree.named]]`: path → name.
+    /// Names by path.
+    #[serde(serialize_with = "named", skip_serializing_if = "Vec::is_empty")]
     pub named: Vec<(PathBuf, String)>,
 }
 
+fn named<S: Serializer>(named: &[(PathBuf, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(named.iter().map(|(path, name)| json!({ "name": name, "path": path })))
+}
+
 /// One `[[thunes]]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ThunesSettings {
-    /// Where its data is.
+    #[serde(flatten)]
     pub target: ThunesTarget,
-    /// Set where a variable that the block needs is not set: nothing of the environment can be read then.
-    pub unreachable: Option<Failure>,
-    /// How often it is looked at.
+    #[serde(flatten, serialize_with = "schedule")]
     pub schedule: Schedule,
 }
 
 /// One `[[service]]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServiceSettings {
-    /// The name, a label value.
+    /// A label value.
     pub name: String,
-    /// How it is looked at.
-    pub look: crate::model::service::ServiceLook,
-    /// How often it is looked at.
+    #[serde(flatten, serialize_with = "look")]
+    pub look: ServiceLook,
+    #[serde(flatten, serialize_with = "schedule")]
     pub schedule: Schedule,
 }
 
+fn look<S: Serializer>(look: &ServiceLook, serializer: S) -> Result<S::Ok, S::Error> {
+    match look {
+        ServiceLook::Http(look) => look.serialize(serializer),
+        ServiceLook::Tcp(tcp) => json!({ "tcp": tcp }).serialize(serializer),
+        ServiceLook::Unit { name, user } => json!({ "unit": name, "user": user }).serialize(serializer),
+        ServiceLook::Process(process) => json!({ "process": process }).serialize(serializer),
+        ServiceLook::Unreachable(failure) => failure.serialize(serializer),
+    }
+}
+
 /// `[anomaly]`: what is usual, and what is not.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AnomalySettings {
     /// Whether it is learnt and said at all.
     pub enabled: bool,
@@ -193,15 +189,15 @@ pub struct AnomalySettings {
 }
 
 /// `[output]`: where results go.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OutputSettings {
-    /// The textfile, if any.
     pub textfile: Option<TextfileSettings>,
-    /// The Pushgateway, if any.
     pub pushgateway: Option<PushgatewaySettings>,
     /// Whether the textfile's directory was chosen by lab-probe, which the pass then names.
+    #[serde(skip)]
     pub defaulted: bool,
     /// Outputs that are configured and cannot be delivered to: each fails in every pass (exit 1), the others do not.
+    #[serde(skip)]
     pub broken: Vec<BrokenOutput>,
 }
 
@@ -229,66 +225,68 @@ pub struct BrokenOutput {
 }
 
 /// `[output.textfile]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TextfileSettings {
     /// The directory node_exporter's textfile collector reads.
     pub directory: PathBuf,
-    /// The file in it; ends in `.prom`.
+    /// Ends in `.prom`.
     pub file: String,
 }
 
 /// `[output.pushgateway]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PushgatewaySettings {
-    /// Base URL; may hold userinfo.
+    /// May hold userinfo.
+    #[serde(serialize_with = "redact::as_url")]
     pub url: Secret,
     /// The `job` grouping label.
     pub job: String,
     /// Further grouping labels; `instance` is filled in.
     pub grouping: BTreeMap<String, String>,
-    /// Basic auth.
     pub username: Option<String>,
-    /// File with the basic-auth password.
     pub password_file: Option<PathBuf>,
-    /// File with a bearer token.
     pub bearer_token_file: Option<PathBuf>,
     /// PEM certificates trusted besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// One attempt may take this long.
+    /// Of one attempt.
+    #[serde(serialize_with = "time")]
     pub timeout: Duration,
     /// Further attempts after the first.
     pub retries: u32,
 }
 
 /// `[telegram]`: where the daily report is sent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TelegramSettings {
     /// The chat, a number or `@channel`; where it is not configured, the systemd credential `telegram-chat-id`.
     pub chat_id: Option<String>,
     /// The file with the bot's token; where it is not configured, the systemd credential `telegram-token`.
     pub token_file: Option<PathBuf>,
     /// Base of the Bot API.
+    #[serde(serialize_with = "redact::as_url")]
     pub api_url: Secret,
 }
 
 /// `[doctor]`: where the services of the chain are.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DoctorSettings {
-    /// Prometheus.
     pub prometheus: ServiceAddress,
-    /// Alertmanager.
     pub alertmanager: ServiceAddress,
-    /// Grafana.
     pub grafana: ServiceAddress,
-    /// node_exporter.
     pub node_exporter: ServiceAddress,
 }
 
 /// Where a service is looked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceAddress {
-    /// Its address; may hold userinfo.
+    /// May hold userinfo.
     pub url: Secret,
     /// Whether the configuration names another than the usual address, where it may be missing.
     pub configured: bool,
+}
+
+impl Serialize for ServiceAddress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        redact::as_url(&self.url, serializer)
+    }
 }

@@ -11,7 +11,7 @@ use super::reason::Failure;
 use crate::redact::{self, Secret};
 
 /// An MCP server to check, everything expanded and validated.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct McpTarget {
     /// How to reach it.
     pub reach: Reach,
@@ -20,7 +20,8 @@ pub struct McpTarget {
 }
 
 /// The ways to ask a server how it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Hash, Serialize)]
+#[serde(untagged)]
 pub enum Reach {
     /// Start it and speak over its standard streams.
     Stdio(StdioServer),
@@ -48,11 +49,12 @@ impl Reach {
 }
 
 /// A server that is started for the check.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Hash, Serialize)]
 pub struct StdioServer {
     /// Program: a name looked up on PATH, or a path (relative ones are relative to `cwd`).
+    #[serde(serialize_with = "redact::as_command")]
     pub command: String,
-    /// Arguments. May hold secrets: never shown.
+    #[serde(serialize_with = "redact::as_arguments")]
     pub args: Vec<Secret>,
     /// Variables added to the small default environment.
     pub env: BTreeMap<String, Secret>,
@@ -61,7 +63,7 @@ pub struct StdioServer {
 }
 
 /// Which HTTP transport to speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HttpTransport {
     /// Streamable HTTP, falling back to the deprecated HTTP+SSE.
@@ -74,24 +76,28 @@ pub enum HttpTransport {
 }
 
 /// A server behind a URL.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Hash, Serialize)]
 pub struct HttpServer {
     /// The endpoint, `http` or `https`; may hold userinfo or a key in its query: never shown whole.
+    #[serde(serialize_with = "redact::as_url")]
     pub url: Secret,
     /// Which transport.
     pub transport: HttpTransport,
     /// Headers to send on every request, names as configured. A header is a credential.
+    #[serde(serialize_with = "redact::as_pairs")]
     pub headers: Vec<(String, Secret)>,
     /// A file of PEM certificates trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// What the user does to have the client itself log in, where the client can: a hint, no part of what is sent.
+    #[serde(skip)]
     pub login: Option<String>,
 }
 
 /// A health script.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Hash, Serialize)]
 pub struct HealthScript {
     /// Program and arguments.
+    #[serde(rename = "health_command", serialize_with = "redact::as_arguments")]
     pub command: Vec<Secret>,
     /// Variables added to the small default environment.
     pub env: BTreeMap<String, Secret>,

@@ -111,7 +111,7 @@ impl Reason {
 }
 
 /// A reason with the evidence a person needs. The evidence never becomes a label.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Failure {
     /// The closed reason.
     pub reason: Reason,

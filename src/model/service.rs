@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observation::Severity;
 use super::reason::{Failure, Reason};
-use crate::redact::Secret;
+use crate::redact::{self, Secret};
 
 /// A service to check.
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub struct ServiceTarget {
 }
 
 /// The ways to look at a service.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub enum ServiceLook {
     /// An HTTP(S) URL and what its answer must be.
     Http(HttpLook),
@@ -38,11 +38,12 @@ pub enum ServiceLook {
 }
 
 /// What an HTTP service must answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash, Serialize)]
 pub struct HttpLook {
-    /// The URL; may hold userinfo or a key in its query.
+    /// May hold userinfo or a key in its query.
+    #[serde(serialize_with = "redact::as_url")]
     pub url: Secret,
-    /// Headers sent.
+    #[serde(serialize_with = "redact::as_pairs")]
     pub headers: Vec<(String, Secret)>,
     /// Statuses that count as up; empty means any success (200 to 299).
     pub expect_status: Vec<u16>,

@@ -5,16 +5,14 @@
 //! whoever reads the state. So it is keyed: with 32 random bytes in a file of the state directory that only its owner
 //! reads. A lost key costs one round of checks.
 
+use std::hash::{Hash, Hasher};
 use std::io::{self, ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::model::digest::hex;
-use crate::model::mcp::{McpTarget, Reach};
-use crate::model::reason::Failure;
-use crate::model::service::{ServiceLook, ServiceTarget};
-use crate::redact::Secret;
 
 const KEY_LENGTH: usize = 32;
 
@@ -51,28 +49,25 @@ impl Key {
         key
     }
 
-    /// A fingerprint over a server's resolved configuration.
-    pub(super) fn fingerprint(&self, target: &McpTarget, timeout: std::time::Duration) -> String {
-        let mut sum = Sum::new();
-        sum.number(target.list_tools.into());
-        sum.number(timeout.as_millis() as u64);
-        reach(&mut sum, &target.reach);
-        self.seal(&sum)
+    /// A fingerprint over what decides the outcome of a check.
+    pub(super) fn fingerprint(&self, configuration: &impl Hash, timeout: Duration) -> String {
+        let mut inner = Sha256Hasher(Sha256::new().chain_update(self.0));
+        (configuration, timeout).hash(&mut inner);
+        // The key is hashed in twice, inside and outside, so that nothing can be appended to a known digest.
+        hex(&Sha256::new().chain_update(self.0).chain_update(inner.0.finalize()).finalize())
+    }
+}
+
+/// SHA-256 over what `#[derive(Hash)]` feeds it: every part with its length or end.
+struct Sha256Hasher(Sha256);
+
+impl Hasher for Sha256Hasher {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
     }
 
-    /// A fingerprint over how a service is looked at. What stands beside it in the plan is no part of it.
-    pub(super) fn of_service(&self, service: &ServiceTarget, timeout: std::time::Duration) -> String {
-        let mut sum = Sum::new();
-        sum.number(timeout.as_millis() as u64);
-        look(&mut sum, &service.look);
-        self.seal(&sum)
-    }
-
-    /// The key is hashed in twice, inside and outside, so that nothing can be appended to a known digest.
-    fn seal(&self, sum: &Sum) -> String {
-        let inner = Sha256::new().chain_update(self.0).chain_update(&sum.0).finalize();
-        let outer = Sha256::new().chain_update(self.0).chain_update(inner).finalize();
-        hex(&outer)
+    fn finish(&self) -> u64 {
+        unreachable!("the digest is taken instead")
     }
 }
 
@@ -99,106 +94,11 @@ fn random() -> Key {
     Key(key)
 }
 
-/// Parts one after another, each with its length in front, so that no two lists of parts run together to the same bytes.
-struct Sum(Vec<u8>);
-
-impl Sum {
-    fn new() -> Self {
-        Sum(Vec::new())
-    }
-
-    fn part(&mut self, bytes: &[u8]) {
-        self.number(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn number(&mut self, number: u64) {
-        self.0.extend_from_slice(&number.to_le_bytes());
-    }
-
-    fn path(&mut self, path: Option<&PathBuf>) {
-        self.number(path.is_some().into());
-        self.part(path.map_or(b"", |path| path.as_os_str().as_encoded_bytes()));
-    }
-
-    fn secrets(&mut self, secrets: &[Secret]) {
-        self.number(secrets.len() as u64);
-        secrets.iter().for_each(|secret| self.part(secret.expose().as_bytes()));
-    }
-
-    fn failure(&mut self, failure: &Failure) {
-        self.part(b"unreachable");
-        self.part(failure.reason.as_str().as_bytes());
-        self.part(failure.detail.as_bytes());
-    }
-
-    fn pairs<'a>(&mut self, pairs: impl ExactSizeIterator<Item = (&'a String, &'a Secret)>) {
-        self.number(pairs.len() as u64);
-        for (name, value) in pairs {
-            self.part(name.as_bytes());
-            self.part(value.expose().as_bytes());
-        }
-    }
-}
-
-fn reach(sum: &mut Sum, reach: &Reach) {
-    match reach {
-        Reach::Stdio(server) => {
-            sum.part(b"stdio");
-            sum.part(server.command.as_bytes());
-            sum.secrets(&server.args);
-            sum.pairs(server.env.iter());
-            sum.path(server.cwd.as_ref());
-        }
-        Reach::Http(server) => {
-            sum.part(b"http");
-            sum.part(server.url.expose().as_bytes());
-            sum.part(format!("{:?}", server.transport).as_bytes());
-            sum.pairs(server.headers.iter().map(|(name, value)| (name, value)));
-            sum.path(server.ca_file.as_ref());
-        }
-        Reach::Script(script) => {
-            sum.part(b"script");
-            sum.secrets(&script.command);
-            sum.pairs(script.env.iter());
-            sum.path(script.cwd.as_ref());
-        }
-        Reach::Unreachable(failure) => sum.failure(failure),
-    }
-}
-
-fn look(sum: &mut Sum, look: &ServiceLook) {
-    match look {
-        ServiceLook::Http(look) => {
-            sum.part(b"http");
-            sum.part(look.url.expose().as_bytes());
-            sum.pairs(look.headers.iter().map(|(name, value)| (name, value)));
-            sum.part(format!("{:?}", (&look.expect_status, &look.body_contains, &look.body_matches)).as_bytes());
-            sum.path(look.ca_file.as_ref());
-        }
-        ServiceLook::Tcp(address) => {
-            sum.part(b"tcp");
-            sum.part(address.as_bytes());
-        }
-        ServiceLook::Unit { name, user } => {
-            sum.part(b"unit");
-            sum.part(name.as_bytes());
-            sum.number((*user).into());
-        }
-        ServiceLook::Process(pattern) => {
-            sum.part(b"process");
-            sum.part(pattern.as_bytes());
-        }
-        ServiceLook::Unreachable(failure) => sum.failure(failure),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::model::mcp::StdioServer;
+    use crate::model::mcp::{McpTarget, Reach, StdioServer};
+    use crate::redact::Secret;
 
     fn stdio(command: &str, args: &[&str]) -> McpTarget {
         let args = args.iter().map(|arg| Secret::new(*arg)).collect();

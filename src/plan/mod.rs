@@ -3,14 +3,12 @@
 //! Reads files, the environment and, for worktrees, git's own files; never the network, never the state.
 
 use crate::clock::Deadline;
+use crate::config::environment::HostEnvironment;
 use crate::config::settings::Settings;
 use crate::model::target::Target;
 
-use self::host_environment::HostEnvironment;
-
 pub mod due;
 mod fingerprint;
-pub mod host_environment;
 pub mod mcp;
 pub mod services;
 pub mod thunes;

@@ -26,7 +26,7 @@ pub fn plan(settings: &Settings) -> Plan {
         let probe = ServiceTarget { look: service.look.clone(), units };
         Target {
             name: service.name.clone(),
-            fingerprint: key.of_service(&probe, service.schedule.timeout),
+            fingerprint: key.fingerprint(&service.look, service.schedule.timeout),
             probe: Probe::Service(probe),
             schedule: service.schedule,
             origins: origins.clone(),

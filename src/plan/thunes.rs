@@ -25,12 +25,10 @@ fn target(environment: &ThunesSettings, settings: &Settings) -> Target {
         name: None,
         note: Some(note(&environment.target)),
     });
-    let mut probed = environment.target.clone();
-    probed.unreachable = environment.unreachable.as_ref().map(|failure| failure.detail.clone());
     Target {
         name: environment.target.environment.clone(),
-        fingerprint: fingerprint(&probed),
-        probe: Probe::Thunes(probed),
+        fingerprint: fingerprint(&environment.target),
+        probe: Probe::Thunes(environment.target.clone()),
         schedule: environment.schedule,
         origins: origin.collect(),
         only_here: false,

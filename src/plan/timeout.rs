@@ -84,7 +84,7 @@ mod tests {
             item * 2
         };
         let results =
-            each((0..15).collect(), Duration::from_millis(50), Deadline::after(Duration::from_secs(60)), work);
+            each((0..15).collect(), Duration::from_millis(500), Deadline::after(Duration::from_secs(60)), work);
         let expected: Vec<Option<u32>> = (0..15).map(|item| (item % 10 != 3).then_some(item * 2)).collect();
         assert_eq!(results, expected);
     }

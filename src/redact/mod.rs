@@ -1,17 +1,16 @@
 //! What may be shown of text that holds a secret, or was written by others.
 //!
-//! [`Secret`] cannot be printed by accident. [`value`], [`url`], [`arguments`] and [`command`] show a configuration
+//! [`Secret`] cannot be printed by accident. [`url`], [`arguments`] and [`command`] show a configuration
 //! without what may be a secret in it. [`KnownSecrets`] takes what a server was given out of what it says, and
 //! [`quoted`] marks that as somebody else's words.
 
 mod known;
 mod secret;
 mod shown;
-mod template;
 
 pub use known::{KnownSecrets, credential_of, redact, secrets_in_url};
-pub use secret::Secret;
-pub use shown::{MASK, arguments, command, looks_secret, url, value};
+pub use secret::{Secret, as_arguments, as_command, as_optional_url, as_pairs, as_url};
+pub use shown::{MASK, arguments, command, looks_secret, url};
 
 use crate::log::printable;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::clock::{self, Deadline};
 use crate::config::diagnose::ConfigError;
+use crate::config::environment::HostEnvironment;
 use crate::config::settings::Settings;
 use crate::fs::access;
 use crate::model::checkup::{Finding, Link, age};
@@ -13,7 +14,6 @@ use crate::model::mcp::Reach;
 use crate::model::observation::{Facts, Remembered};
 use crate::model::reason::Reason;
 use crate::model::target::{Probe, Target};
-use crate::plan::host_environment::HostEnvironment;
 use crate::plan::{self, Plan, View};
 use crate::state::store::State;
 use crate::state::{lock, store};

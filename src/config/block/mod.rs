@@ -17,7 +17,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnose::Lines;
-use super::environment::Environment;
+use super::environment::HostEnvironment;
 use super::schema::{Form, Section};
 use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
@@ -29,7 +29,7 @@ pub(crate) struct Context<'a> {
     pub(crate) file: Option<&'a Path>,
     /// Relative paths in the file start here.
     pub(crate) directory: PathBuf,
-    pub(crate) environment: &'a Environment,
+    pub(crate) environment: &'a HostEnvironment,
     pub(crate) lines: Lines<'a>,
     /// Byte offset and sentence of everything that is wrong.
     pub(crate) problems: RefCell<Vec<(usize, String)>>,
@@ -39,7 +39,7 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// A reading of `file`, whose text is `text`; of no file, where defaults hold.
-    pub(crate) fn new(file: Option<&'a Path>, environment: &'a Environment, text: &'a str) -> Self {
+    pub(crate) fn new(file: Option<&'a Path>, environment: &'a HostEnvironment, text: &'a str) -> Self {
         let directory = file.and_then(Path::parent).unwrap_or(Path::new(""));
         Context {
             file,
@@ -90,8 +90,8 @@ pub(crate) struct Text {
     /// Byte offset.
     pub(crate) at: usize,
     pub(crate) key: &'static str,
-    /// What of the value the file itself says.
-    literal: String,
+    /// The string as the file has it.
+    raw: String,
     from_environment: bool,
 }
 
@@ -105,7 +105,7 @@ impl Deref for Text {
 impl Text {
     /// The value as something that must not be shown.
     pub(crate) fn secret(self) -> Secret {
-        Secret::new(self.value)
+        if self.from_environment { Secret::from_variable(self.value) } else { Secret::new(self.value) }
     }
 }
 
@@ -161,12 +161,11 @@ impl<'a> Block<'a> {
     }
 
     fn form(&self, key: &str) -> Form {
-        let key = self.section.key(key).unwrap_or_else(|| panic!("no key {key} {}", self.section.place()));
-        key.form
+        self.section.form(key).unwrap_or_else(|| panic!("no key {key} {}", self.section.place()))
     }
 
     fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
-        debug_assert!(self.section.key(key).is_some(), "no key {key} {}", self.section.place());
+        debug_assert!(self.section.form(key).is_some(), "no key {key} {}", self.section.place());
         self.table?.get(key)
     }
 
@@ -204,7 +203,7 @@ impl<'a> Block<'a> {
     /// [`Self::complain_of`] a value with a character that cannot stand there: where the file itself has one, the
     /// environment is not to blame.
     pub(crate) fn refuse_characters(&self, text: &Text, wrong: impl Fn(char) -> bool, message: impl Display) {
-        if text.literal.contains(&wrong) {
+        if text.raw.contains(&wrong) {
             self.complain_in(text.key, text.at, message);
         } else if text.contains(&wrong) {
             self.complain_of(text, message);

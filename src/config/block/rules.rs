@@ -9,7 +9,7 @@ impl Block<'_> {
     /// Whether the file has a key here that does not exist: it is mostly the misspelt form of one that is missed.
     pub(crate) fn has_unknown_key(&self) -> bool {
         let mut keys = self.table.iter().flat_map(|table| table.keys());
-        keys.any(|key| self.section.key(key.get_ref()).is_none())
+        keys.any(|key| self.section.form(key.get_ref()).is_none())
     }
 
     /// The one key of `ways` that the block has; complains about none and about more than one.

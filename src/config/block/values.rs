@@ -29,8 +29,8 @@ impl Block<'_> {
             }
             return None;
         }
-        let Expanded { text: value, literal, from_environment, .. } = expanded;
-        let text = Text { value, at, key, literal, from_environment };
+        let Expanded { text: value, from_environment, .. } = expanded;
+        let text = Text { value, at, key, raw: raw.to_owned(), from_environment };
         self.refuse_characters(&text, |c| c == '\0', "it holds a NUL character");
         Some(text).filter(|text| !text.contains('\0'))
     }
@@ -214,7 +214,7 @@ impl Block<'_> {
     pub(crate) fn check_path(&self, text: &Text) {
         if text.is_empty() {
             self.complain_of(text, "it is an empty path");
-        } else if text.starts_with('~') && text.literal.starts_with('~') {
+        } else if text.starts_with('~') && text.raw.contains('~') {
             self.complain_in(text.key, text.at, "the home of another user is not looked up; write its whole path");
         }
     }

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::rules;
-use crate::config::block::Block;
-use crate::config::settings::{McpSettings, ServerReach, ServerSettings};
-use crate::model::mcp::HttpTransport;
+use crate::config::block::{Block, Text};
+use crate::config::settings::{McpSettings, ServerSettings};
+use crate::model::mcp::{HealthScript, HttpServer, HttpTransport, Reach, StdioServer};
 use crate::model::target::Schedule;
 
 const SCHEDULE: Schedule = Schedule {
@@ -52,7 +52,7 @@ fn servers(mcp: &Block<'_>, schedule: Schedule, list_tools: bool) -> Vec<ServerS
         let reach = reach(&block);
         Some(ServerSettings {
             name: name?.value,
-            reach: block.failure().map_or(reach?, ServerReach::Unreachable),
+            reach: block.failure().map(Reach::Unreachable).or(reach)?,
             disabled: block.flag("disabled").unwrap_or(false),
             schedule,
             list_tools: block.flag("list_tools").unwrap_or(list_tools),
@@ -61,74 +61,59 @@ fn servers(mcp: &Block<'_>, schedule: Schedule, list_tools: bool) -> Vec<ServerS
     servers.collect()
 }
 
-/// How the server is reached; `None` after a complaint.
-fn reach(block: &Block<'_>) -> Option<ServerReach> {
+/// How the server is reached; `None` after a complaint, or where the environment spoils the block.
+fn reach(block: &Block<'_>) -> Option<Reach> {
     match block.exactly_one(&["command", "url", "health_command"])? {
         "command" => {
             block.only_with(&["headers", "transport", "ca_file"], "\"url\"");
-            Some(stdio(block))
+            stdio(block)
         }
         "url" => {
             block.only_with(&["args"], "\"command\"");
             block.only_with(&["env", "cwd"], "\"command\" or \"health_command\"");
-            Some(http(block))
+            http(block)
         }
         _ => {
             block.only_with(&["args"], "\"command\"; arguments of a health script follow it in the same array");
             block.only_with(&["headers", "transport", "ca_file"], "\"url\"");
-            Some(script(block))
+            script(block)
         }
     }
 }
 
-/// Stands where a value could not be had; the block's failure or the complaint decides then, and this is never used.
-fn unusable() -> ServerReach {
-    ServerReach::Script { command: Vec::new(), env: Default::default(), cwd: None }
-}
-
-fn stdio(block: &Block<'_>) -> ServerReach {
+fn stdio(block: &Block<'_>) -> Option<Reach> {
     let cwd = block.path("cwd");
-    let args = block.texts("args").unwrap_or_default();
+    let args = block.texts("args").unwrap_or_default().into_iter().map(Text::secret).collect();
     let env = block.variables("env");
-    let Some(command) = block.filled("command") else { return unusable() };
-    ServerReach::Stdio {
-        command: rules::program(block, &command, cwd.as_ref()),
-        args: args.into_iter().map(|arg| arg.secret()).collect(),
-        env,
-        cwd,
-    }
+    let command = rules::program(block, &block.filled("command")?, cwd.as_ref());
+    Some(Reach::Stdio(StdioServer { command, args, env, cwd }))
 }
 
-fn http(block: &Block<'_>) -> ServerReach {
+fn http(block: &Block<'_>) -> Option<Reach> {
     let headers = rules::headers(block, "headers");
     let choices = [("http", HttpTransport::Http), ("sse", HttpTransport::Sse), ("auto", HttpTransport::Auto)];
     let transport = block.choice("transport", &choices).unwrap_or_default();
     let ca_file = block.path("ca_file");
-    let Some(url) = rules::url(block, "url") else { return unusable() };
-    ServerReach::Http { url, headers, transport, ca_file }
+    let url = rules::url(block, "url")?;
+    Some(Reach::Http(HttpServer { url, headers, transport, ca_file, login: None }))
 }
 
-fn script(block: &Block<'_>) -> ServerReach {
+fn script(block: &Block<'_>) -> Option<Reach> {
     let cwd = block.path("cwd");
     let env = block.variables("env");
-    let words = block.texts("health_command");
-    let command = match words.as_deref().and_then(<[_]>::split_first) {
-        Some((program, _)) if program.is_empty() => {
-            block.complain_of(program, "its first string is the program, and it is empty");
-            Vec::new()
+    let words = block.texts("health_command")?;
+    let Some((program, args)) = words.split_first() else {
+        // Not where a variable is missing.
+        if block.fault().is_none() {
+            let at = block.place_of("health_command");
+            block.complain_in("health_command", at, "it needs a program, as in [\"~/bin/check\"]");
         }
-        Some((program, args)) => {
-            let program = rules::program(block, program, cwd.as_ref()).into();
-            std::iter::once(program).chain(args.iter().map(|arg| arg.clone().secret())).collect()
-        }
-        None => {
-            // Not where a variable is missing, nor where the value is no array, which has been told.
-            if block.fault().is_none() && words.is_some() {
-                let at = block.place_of("health_command");
-                block.complain_in("health_command", at, "it needs a program, as in [\"~/bin/check\"]");
-            }
-            Vec::new()
-        }
+        return None;
     };
-    ServerReach::Script { command, env, cwd }
+    if program.is_empty() {
+        block.complain_of(program, "its first string is the program, and it is empty");
+    }
+    let program = rules::program(block, program, cwd.as_ref()).into();
+    let command = std::iter::once(program).chain(args.iter().map(|arg| arg.clone().secret())).collect();
+    Some(Reach::Script(HealthScript { command, env, cwd }))
 }

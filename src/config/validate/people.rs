@@ -5,12 +5,6 @@ use crate::config::block::Block;
 use crate::config::settings::{AnomalySettings, DoctorSettings, ServiceAddress, TelegramSettings};
 use crate::redact::Secret;
 
-pub(super) const API_URL: &str = "https://api.telegram.org";
-pub(super) const PROMETHEUS: &str = "http://127.0.0.1:9091";
-pub(super) const ALERTMANAGER: &str = "http://127.0.0.1:9093";
-pub(super) const GRAFANA: &str = "http://127.0.0.1:3001";
-pub(super) const NODE_EXPORTER: &str = "http://127.0.0.1:9100";
-
 pub(super) fn anomaly(block: &Block<'_>) -> AnomalySettings {
     let exclude = block.texts("exclude").unwrap_or_default();
     AnomalySettings {
@@ -30,16 +24,16 @@ pub(super) fn telegram(block: &Block<'_>) -> TelegramSettings {
     TelegramSettings {
         chat_id: chat_id.map(|chat_id| chat_id.value),
         token_file: block.path("token_file"),
-        api_url: address(block, "api_url", API_URL),
+        api_url: address(block, "api_url", "https://api.telegram.org"),
     }
 }
 
 pub(super) fn doctor(block: &Block<'_>) -> DoctorSettings {
     DoctorSettings {
-        prometheus: place(block, "prometheus", PROMETHEUS),
-        alertmanager: place(block, "alertmanager", ALERTMANAGER),
-        grafana: place(block, "grafana", GRAFANA),
-        node_exporter: place(block, "node_exporter", NODE_EXPORTER),
+        prometheus: place(block, "prometheus", "http://127.0.0.1:9091"),
+        alertmanager: place(block, "alertmanager", "http://127.0.0.1:9093"),
+        grafana: place(block, "grafana", "http://127.0.0.1:3001"),
+        node_exporter: place(block, "node_exporter", "http://127.0.0.1:9100"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::rules;
 use crate::config::block::Block;
-use crate::config::environment::Environment;
+use crate::config::environment::HostEnvironment;
 use crate::config::settings::ProbeSettings;
 use crate::fs::access;
 
@@ -100,11 +100,11 @@ fn default_state_dir(block: &Block<'_>) -> PathBuf {
 
 /// One state and one lock for a user, whoever starts the pass: below the home. systemd's `$STATE_DIRECTORY`, which
 /// only a unit sees, is for system users, whose home is often `/` or missing.
-fn state_dir(environment: &Environment) -> Option<PathBuf> {
+fn state_dir(environment: &HostEnvironment) -> Option<PathBuf> {
     let below_home = |home: PathBuf| home.join(".local/state/lab-probe");
-    let home = environment.home().map(PathBuf::from);
+    let home = environment.home.as_deref().map(PathBuf::from);
     environment
-        .xdg("XDG_STATE_HOME")
+        .path_var("XDG_STATE_HOME")
         .map(|state| state.join("lab-probe"))
         .or_else(|| home.clone().filter(|home| home.parent().is_some() && home.is_dir()).map(below_home))
         .or_else(|| unit_state_dir(environment))
@@ -112,8 +112,8 @@ fn state_dir(environment: &Environment) -> Option<PathBuf> {
 }
 
 /// The first of `$STATE_DIRECTORY`, which lists several with colons where a unit asks for several.
-fn unit_state_dir(environment: &Environment) -> Option<PathBuf> {
-    let listed = environment.variable("STATE_DIRECTORY")?.to_str()?;
+fn unit_state_dir(environment: &HostEnvironment) -> Option<PathBuf> {
+    let listed = environment.var_os("STATE_DIRECTORY")?.to_str()?;
     listed.split(':').next().map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
@@ -128,7 +128,7 @@ mod tests {
         let unit = ("STATE_DIRECTORY", "/var/lib/lab-probe:/var/lib/other");
         let below_home = Some(home.join(".local/state/lab-probe"));
         let dir = |home: Option<&Path>, variables: &[(&str, &str)]| {
-            state_dir(&Environment::new(home, Path::new("/"), variables))
+            state_dir(&HostEnvironment::new(home, Path::new("/"), variables))
         };
         assert_eq!(dir(Some(home), &[]), below_home);
         assert_eq!(dir(Some(home), &[unit]), below_home);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::config::address;
 use crate::config::block::{Block, Text};
 use crate::model::target::Schedule;
 use crate::redact::Secret;
@@ -21,14 +20,30 @@ pub(super) fn schedule(block: &Block<'_>, defaults: Schedule) -> Schedule {
 
 /// An address that a request can be sent to.
 pub(super) fn web_address(block: &Block<'_>, text: &Text) -> Option<Url> {
-    address::parse(text).map_err(|problem| block.complain_of(text, problem)).ok()
+    const EXAMPLE: &str = "as in \"http://127.0.0.1:8000/path\"";
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    // No sentence quotes it: it may hold a password or a key.
+    let problem = match (scheme.as_deref(), Url::parse(text)) {
+        (None, _) => format!("it is no web address; it begins with http:// or https://, {EXAMPLE}"),
+        (Some("http" | "https"), _) if text.contains(|c: char| c.is_whitespace() || c.is_control()) => {
+            "a web address holds no spaces; write %20".to_owned()
+        }
+        (Some("http" | "https"), Ok(url)) => return Some(url),
+        (Some("http" | "https"), Err(error)) => format!("it is no web address: {error}; write it {EXAMPLE}"),
+        (Some(_), _) => format!("only http:// and https:// are spoken, {EXAMPLE}"),
+    };
+    block.complain_of(text, problem);
+    None
 }
 
 /// The address under `key` as it is sent: as written, or, where it is not plain ASCII, as the URL standard encodes it.
 pub(super) fn url(block: &Block<'_>, key: &'static str) -> Option<Secret> {
-    let text = block.filled(key)?;
+    let mut text = block.filled(key)?;
     let url = web_address(block, &text)?;
-    Some(if text.is_ascii() { text.secret() } else { Secret::new(url.as_str()) })
+    if !text.is_ascii() {
+        text.value = url.into();
+    }
+    Some(text.secret())
 }
 
 /// The table of HTTP headers under `key`.

@@ -27,7 +27,7 @@ pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ThunesSettings> {
         }
         let root = block.required("root", "~/LAB/projects/THUNES").map(|root| block.resolve(&root));
         let schedule = rules::schedule(&block, SCHEDULE);
-        let target = ThunesTarget {
+        let mut target = ThunesTarget {
             root: root.unwrap_or_default(),
             positions_db: below_root(&block, "positions_db", POSITIONS_DB),
             journals: all_below_root(&block, "journals", JOURNALS),
@@ -38,7 +38,8 @@ pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ThunesSettings> {
             environment: environment?.value,
             unreachable: None,
         };
-        Some(ThunesSettings { target, unreachable: block.failure(), schedule })
+        target.unreachable = block.fault();
+        Some(ThunesSettings { target, schedule })
     });
     environments.collect()
 }

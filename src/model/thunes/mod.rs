@@ -12,7 +12,9 @@ pub use memory::{
     PendingOrder, ThunesMemory, WsState,
 };
 
-use crate::redact::Secret;
+use serde::Serialize;
+
+use crate::redact::{self, Secret};
 
 /// Upper bounds of the buckets of `thunes_order_latency_ms`, in milliseconds; one more bucket takes what is above.
 pub const ORDER_LATENCY_BUCKETS: &[f64] = &[5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
@@ -37,7 +39,7 @@ pub const REJECTION_REASONS: &[&str] = &[
 ];
 
 /// One environment. Relative paths are relative to `root`; they are shown as the config has them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ThunesTarget {
     /// The `environment` label.
     pub environment: String,
@@ -50,9 +52,11 @@ pub struct ThunesTarget {
     /// Text or JSON logs.
     pub logs: Vec<PathBuf>,
     /// An instrumented application's metrics endpoint; may hold credentials.
+    #[serde(serialize_with = "redact::as_optional_url")]
     pub metrics_url: Option<Secret>,
     /// Daily loss limit in quote currency; else `MAX_DAILY_LOSS` in `.env`, else 20.
     pub max_daily_loss: Option<f64>,
     /// Why nothing of it can be looked for: a variable in its paths is not set.
+    #[serde(skip)]
     pub unreachable: Option<String>,
 }

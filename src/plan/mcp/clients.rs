@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::keys::Keys;
 use super::variables::Rule;
-use crate::plan::host_environment::Platform;
+use crate::config::environment::Platform;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

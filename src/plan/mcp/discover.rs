@@ -19,9 +19,9 @@ use super::resolve::{Host, Scene};
 use super::sources::{self, Source};
 use super::switches::{self, List};
 use crate::clock::Deadline;
+use crate::config::environment::HostEnvironment;
 use crate::model::mcp::Reach;
 use crate::model::reason::Reason;
-use crate::plan::host_environment::HostEnvironment;
 use crate::trust::TrustStore;
 
 /// The longest name of a server, in bytes.

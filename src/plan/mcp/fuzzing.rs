@@ -13,10 +13,10 @@ use super::merge;
 use super::places::ListFile;
 use super::sources::{Source, syntax_of};
 use crate::clock::Deadline;
+use crate::config::environment::{HostEnvironment, Platform};
 use crate::model::mcp::Reach;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::View;
-use crate::plan::host_environment::{HostEnvironment, Platform};
 use crate::trust::TrustStore;
 
 /// The value of a variable: where it is not asked for, it is not shown.

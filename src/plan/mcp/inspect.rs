@@ -8,8 +8,8 @@ use super::entry::{Entry, How};
 use super::places;
 use super::readers;
 use super::sources::{is_inside, syntax_of};
+use crate::config::environment::HostEnvironment;
 use crate::fs::access;
-use crate::plan::host_environment::HostEnvironment;
 use crate::redact::{self, Secret};
 use crate::trust;
 

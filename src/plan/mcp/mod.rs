@@ -33,12 +33,12 @@ use std::time::Duration;
 use self::discover::Search;
 use self::merge::Named;
 use super::fingerprint::Key;
-use super::host_environment::HostEnvironment;
 use super::{Plan, View};
 use crate::clock::Deadline;
-use crate::config::settings::{ServerReach, ServerSettings, Settings};
+use crate::config::environment::HostEnvironment;
+use crate::config::settings::{ServerSettings, Settings};
 use crate::model::listing::ClientFile;
-use crate::model::mcp::{HealthScript, HttpServer, McpTarget, Reach, StdioServer};
+use crate::model::mcp::{McpTarget, Reach};
 use crate::model::reason::{Failure, Reason};
 use crate::model::target::{Origin, Probe, Schedule, Target};
 use crate::trust::TrustStore;
@@ -182,15 +182,11 @@ fn own_reach(server: &ServerSettings, default_ca_file: Option<&PathBuf>) -> Reac
             Failure::new(Reason::Disabled, "switched off in lab-probe's config").with_hint(hint),
         );
     }
-    match server.reach.clone() {
-        ServerReach::Stdio { command, args, env, cwd } => Reach::Stdio(StdioServer { command, args, env, cwd }),
-        ServerReach::Http { url, headers, transport, ca_file } => {
-            let ca_file = ca_file.or_else(|| default_ca_file.cloned());
-            Reach::Http(HttpServer { url, transport, headers, ca_file, login: None })
-        }
-        ServerReach::Script { command, env, cwd } => Reach::Script(HealthScript { command, env, cwd }),
-        ServerReach::Unreachable(failure) => Reach::Unreachable(failure),
+    let mut reach = server.reach.clone();
+    if let Reach::Http(http) = &mut reach {
+        http.ca_file = http.ca_file.take().or_else(|| default_ca_file.cloned());
     }
+    reach
 }
 
 /// The scripts of `health_dir`. The user has put each there by name, so it goes before what is discovered; what is

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::clients::{self, Base, Client, Location, Plugins, Scope};
-use crate::plan::host_environment::{HostEnvironment, Platform};
+use crate::config::environment::{HostEnvironment, Platform};
 use crate::plan::worktrees::layout::{self, Repository};
 
 /// A file that may hold a list of servers.

@@ -8,7 +8,7 @@ use super::clients::{Client, Layout, Plugins, Scope};
 use super::places::{self, ListFile, Plugin};
 use super::readers::{Table, find};
 use super::switches;
-use crate::plan::host_environment::HostEnvironment;
+use crate::config::environment::HostEnvironment;
 
 /// More plugins than anybody has; a bound, because the directory may hold anything.
 const MAX_PLUGINS: usize = 1000;

@@ -14,9 +14,9 @@ use super::keys::Unit;
 use super::places::{self, Plugin, Project};
 use super::variables::{self, Context, Field, Unresolved, dotenv};
 use super::{readers, switches};
+use crate::config::environment::HostEnvironment;
 use crate::model::mcp::{HttpServer, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
-use crate::plan::host_environment::HostEnvironment;
 use crate::redact::Secret;
 
 /// The most that is read of an environment file, or of a client's record of logins.

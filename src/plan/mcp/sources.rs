@@ -18,10 +18,10 @@ use super::places::{self, ListFile, Project};
 use super::switches::{self, List};
 use super::{plugins, readers};
 use crate::clock::Deadline;
+use crate::config::environment::HostEnvironment;
 use crate::fs::access::{self, Exposure};
 use crate::fs::explained;
 use crate::model::reason::{Failure, Reason};
-use crate::plan::host_environment::HostEnvironment;
 use crate::plan::timeout;
 use crate::trust::{self, Standing, TrustStore};
 

@@ -11,8 +11,8 @@ use super::entry::{Entry, How};
 use super::places::{self, ListFile};
 use super::readers::{self, Table};
 use super::sources::{Source, syntax_of};
+use crate::config::environment::HostEnvironment;
 use crate::fs::explained;
-use crate::plan::host_environment::HostEnvironment;
 use crate::redact::Secret;
 
 /// The most that is read of a settings file.

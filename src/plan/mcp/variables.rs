@@ -11,9 +11,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Error, IntoDeserializer};
 
+use crate::config::environment::HostEnvironment;
 use crate::dotenv::Line;
 use crate::model::reason::{Failure, Reason};
-use crate::plan::host_environment::HostEnvironment;
 use crate::redact::Secret;
 
 /// What a client expands, and in which strings; nothing where that is not known.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lab_probe::plan::host_environment::Platform;
+use lab_probe::config::environment::Platform;
 use lab_probe::plan::mcp;
 
 use super::{Tree, patiently};

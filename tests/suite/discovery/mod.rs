@@ -11,11 +11,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lab_probe::clock::Deadline;
-use lab_probe::config::environment::Environment;
+use lab_probe::config::environment::{HostEnvironment, Platform};
 use lab_probe::config::settings::Settings;
 use lab_probe::model::mcp::{HttpTransport, Reach};
 use lab_probe::model::target::Probe;
-use lab_probe::plan::host_environment::{HostEnvironment, Platform};
 use lab_probe::plan::{Plan, View};
 use lab_probe::redact::Secret;
 use lab_probe::trust::{self, TrustStore};
@@ -41,7 +40,7 @@ impl Tree {
             platform: Platform::Linux,
             env: [("SET", "value"), ("TOKEN", "t0ken")].map(|(name, value)| (name.into(), value.into())).into(),
         };
-        let known = Environment::new(Some(&root.join("home")), &root, &[]);
+        let known = HostEnvironment::new(Some(&root.join("home")), &root, &[]);
         let mut settings = lab_probe::config::load_in(None, &known).expect("the defaults");
         settings.probe.state_dir = root.join("state");
         assert!(settings.worktree.discovered);

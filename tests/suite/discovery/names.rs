@@ -1,6 +1,7 @@
 //! What servers are called, and when two of them are one.
 
-use lab_probe::config::settings::{ServerReach, ServerSettings};
+use lab_probe::config::settings::ServerSettings;
+use lab_probe::model::mcp::{Reach, StdioServer};
 
 use super::{Tree, names, shown};
 
@@ -97,7 +98,7 @@ fn what_lab_probe_itself_names_replaces_what_is_discovered() {
     tree.settings.mcp.expected = vec!["a".into(), "b".into(), "c".into(), "d".into()];
     tree.settings.mcp.servers = vec![ServerSettings {
         name: "a".into(),
-        reach: ServerReach::Stdio { command: "own".into(), args: vec![], env: [].into(), cwd: None },
+        reach: Reach::Stdio(StdioServer { command: "own".into(), ..StdioServer::default() }),
         disabled: false,
         schedule: tree.settings.mcp.schedule,
         list_tools: false,

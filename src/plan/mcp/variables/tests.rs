@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::plan::host_environment::Platform;
+use crate::config::environment::Platform;
 use crate::plan::mcp::clients::{self, Client};
 
 fn environment() -> HostEnvironment {
