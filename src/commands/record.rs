@@ -16,7 +16,7 @@ use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
 use crate::log;
-use crate::plan::worktrees::{self, Place};
+use crate::plan::worktrees::{self, Worktree};
 use crate::proc::{self, PassedThrough};
 
 /// Looking at the worktree before the command starts may take this long; then it starts without.
@@ -30,7 +30,7 @@ const NOT_FOUND: u8 = 127;
 
 /// What stays of a run's beginning until its end.
 struct Begun {
-    place: Place,
+    place: Worktree,
     run: Run,
     before: Option<Contents>,
     reports: Reports,
@@ -105,7 +105,7 @@ fn begin(settings: &Settings, directory: &Path) -> Option<Begun> {
     Some(Begun { place, run, before, reports, test_reports, started_at: clock::now() })
 }
 
-fn contents(place: &Place) -> Option<Contents> {
+fn contents(place: &Worktree) -> Option<Contents> {
     let deadline = Deadline::after(LOOK_LIMIT);
     match worktree::contents(&place.path, &place.git_dir, &place.common_dir, deadline) {
         Ok(contents) => Some(contents),

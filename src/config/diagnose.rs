@@ -11,18 +11,14 @@ const SHOWN: usize = 100;
 /// A position in a file, counted from one; columns are characters, not bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// Line.
     pub line: usize,
-    /// Column.
     pub column: usize,
 }
 
-/// One thing wrong with a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// Where; `None` when it is the file as a whole.
     pub position: Option<Position>,
-    /// What is wrong and what would be right, in one line.
     pub message: String,
 }
 
@@ -36,7 +32,6 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The file as a whole cannot be used.
     pub(crate) fn whole(path: &Path, message: impl Into<String>) -> Self {
         ConfigError { path: path.to_owned(), problems: vec![Problem { position: None, message: message.into() }] }
     }
@@ -51,7 +46,6 @@ impl ConfigError {
         shown.chain((more > 0).then(|| self.line(format_args!(": … and {more} more problems"))))
     }
 
-    /// What to do about it.
     pub fn next(&self) -> &'static str {
         if self.path.as_os_str().as_encoded_bytes().starts_with(b"--") {
             "correct the option; `lab-probe --help` shows what it takes"
@@ -79,11 +73,9 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Turns byte offsets of one text into positions.
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
     text: &'a str,
-    /// Byte offset at which each line starts.
     starts: Vec<usize>,
 }
 
@@ -118,7 +110,6 @@ pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'
         .map(|(_, candidate)| candidate)
 }
 
-/// `a`, `a or b`, `a, b or c`.
 pub(crate) fn one_of(items: &[&str]) -> String {
     match items {
         [] => String::new(),

@@ -6,27 +6,20 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The platforms whose client configs are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Platform {
     /// Linux, and whatever else follows the XDG base directories.
     Linux,
-    /// macOS.
     MacOs,
 }
 
-/// The environment of a process.
 #[derive(Clone)]
 pub struct HostEnvironment {
-    /// `None` for a user without one.
     pub home: Option<PathBuf>,
-    /// The current directory, if it still exists.
     pub cwd: Option<PathBuf>,
     /// What absolute system paths of clients (`/etc/…`) are relative to: `/` outside tests.
     pub root: PathBuf,
-    /// Whose paths apply.
     pub platform: Platform,
-    /// The variables.
     pub env: BTreeMap<OsString, OsString>,
 }
 
@@ -61,7 +54,6 @@ impl HostEnvironment {
         }
     }
 
-    /// A variable's value, empty or not.
     pub fn var_os(&self, name: &str) -> Option<&OsStr> {
         self.env.get(OsStr::new(name)).map(OsString::as_os_str)
     }
@@ -82,7 +74,6 @@ impl HostEnvironment {
         self.cwd.as_deref().unwrap_or(Path::new("/"))
     }
 
-    /// `path` with a leading `~` replaced by the home.
     pub fn tilde(&self, path: &str) -> PathBuf {
         match (path.strip_prefix('~'), &self.home) {
             (Some(""), Some(home)) => home.clone(),

@@ -9,14 +9,12 @@ use super::environment::HostEnvironment;
 /// Defaults inside defaults; nobody needs more, and a file must not be able to exhaust the stack.
 const MAX_DEPTH: usize = 8;
 
-/// A string after expansion.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Expanded {
     /// The text; meaningless while [`Self::unset`] is not empty.
     pub(crate) text: String,
     /// Whether the environment decided any of it.
     pub(crate) from_environment: bool,
-    /// Variables that are not set and have no default.
     pub(crate) unset: Vec<String>,
 }
 
@@ -55,7 +53,6 @@ fn word<'r>(raw: &'r str, environment: &HostEnvironment, depth: usize, out: &mut
     }
 }
 
-/// Expands a `~` at the start of a word and returns what follows it.
 fn tilde<'r>(raw: &'r str, environment: &HostEnvironment, depth: usize, out: &mut Expanded) -> &'r str {
     let ends = |after: &&str| after.is_empty() || after.starts_with('/') || (depth > 0 && after.starts_with('}'));
     let Some(after) = raw.strip_prefix('~').filter(ends) else { return raw };
@@ -66,7 +63,6 @@ fn tilde<'r>(raw: &'r str, environment: &HostEnvironment, depth: usize, out: &mu
     after
 }
 
-/// Expands the `${…}` at the start of `rest` and returns what follows it.
 fn variable<'r>(
     rest: &'r str,
     environment: &HostEnvironment,

@@ -10,18 +10,15 @@ use super::{defaults, file, read};
 use crate::fs::access::quoted;
 use crate::trust::{self, Standing, TrustStore};
 
-/// A configuration file of a repository, as a person is to judge it.
 #[derive(Debug)]
 pub struct Inspection {
     /// What is allowed: the real directory of the file, and its name.
     pub canonical: PathBuf,
     /// SHA-256 of its bytes, in hex.
     pub digest: String,
-    /// What it means.
     pub settings: Settings,
 }
 
-/// Whether a file has the name that is looked for in the current directory.
 pub fn is_one(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == HERE)
 }

@@ -7,10 +7,8 @@ use super::diagnose::ConfigError;
 use super::environment::HostEnvironment;
 use crate::fs::explained;
 
-/// The variable that names the file, `--config` aside.
 const VARIABLE: &str = "LAB_PROBE_CONFIG";
 
-/// What the search came to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Located {
     /// The file; `None` means that there is none and defaults hold.
@@ -19,7 +17,6 @@ pub(crate) struct Located {
     pub(crate) warnings: Vec<String>,
 }
 
-/// The name of a file of the current directory.
 pub(crate) const HERE: &str = "lab-probe.toml";
 
 /// The first of `--config`, `$LAB_PROBE_CONFIG`, `./lab-probe.toml`, the user's and the machine's that exists.
@@ -81,7 +78,6 @@ pub(crate) fn by_variable(environment: &HostEnvironment) -> Option<&Path> {
     environment.var_os(VARIABLE).filter(|value| !value.is_empty()).map(Path::new)
 }
 
-/// Where a file is looked for that nobody named, in order.
 pub(crate) fn usual_places(environment: &HostEnvironment) -> Vec<PathBuf> {
     let mut places = vec![PathBuf::from(HERE)];
     places.extend(user_file(environment));
@@ -89,7 +85,6 @@ pub(crate) fn usual_places(environment: &HostEnvironment) -> Vec<PathBuf> {
     places
 }
 
-/// The user's own file; `None` for a user without a home.
 pub(crate) fn user_file(environment: &HostEnvironment) -> Option<PathBuf> {
     environment
         .path_var("XDG_CONFIG_HOME")

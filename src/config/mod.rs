@@ -68,7 +68,6 @@ pub fn place_for_new() -> Option<PathBuf> {
     locate::by_variable(&environment).map(Path::to_owned).or_else(|| locate::user_file(&environment))
 }
 
-/// Where a configuration is looked for that nobody named, in order.
 pub fn usual_places() -> Vec<PathBuf> {
     locate::usual_places(&HostEnvironment::of_process())
 }
@@ -85,7 +84,6 @@ fn read(path: &Path, environment: &HostEnvironment) -> Result<Settings, ConfigEr
     }
 }
 
-/// Judges the text of a file.
 fn judge(path: &Path, text: &str, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     let table = file::parse(path, text)?;
     let context = Context::new(Some(path), environment, text);
@@ -94,14 +92,12 @@ fn judge(path: &Path, text: &str, environment: &HostEnvironment) -> Result<Setti
     finish(path, &context, settings)
 }
 
-/// What holds without a file.
 fn defaults(environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     let context = Context::new(None, environment, "");
     let settings = validate::settings(&context, None);
     finish(Path::new("(no configuration file)"), &context, settings)
 }
 
-/// The settings, unless something is wrong.
 fn finish(path: &Path, context: &Context<'_>, settings: Settings) -> Result<Settings, ConfigError> {
     let mut problems = context.problems.take();
     if problems.is_empty() {

@@ -14,7 +14,6 @@ use super::diagnose::{nearest, one_of};
 pub(crate) struct Section {
     /// As messages and headers write it, brackets included; empty for the top level.
     pub(crate) header: &'static str,
-    /// Its keys, by what their values look like.
     keys: &'static [(Form, &'static [&'static str])],
 }
 
@@ -110,8 +109,7 @@ static SERVICE: Section = Section {
     ],
 };
 
-static ANOMALY: Section =
-    Section { header: "[anomaly]", keys: &[(Flag, &["enabled"]), (TextList, &["exclude"])] };
+static ANOMALY: Section = Section { header: "[anomaly]", keys: &[(Flag, &["enabled"]), (TextList, &["exclude"])] };
 
 static OUTPUT: Section = Section {
     header: "[output]",
@@ -140,7 +138,6 @@ impl Section {
         self.keys.iter().flat_map(|(_, names)| names.iter().copied())
     }
 
-    /// What the value of this key looks like, if it is one.
     pub(crate) fn form(&self, name: &str) -> Option<Form> {
         self.keys.iter().find(|(_, names)| names.contains(&name)).map(|(form, _)| *form)
     }

@@ -15,7 +15,6 @@ use crate::model::target::Schedule;
 use crate::model::thunes::ThunesTarget;
 use crate::redact::{self, Secret};
 
-/// Everything the configuration decides.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
     /// The file it came from; `None` when there is none and defaults hold.
@@ -48,18 +47,14 @@ fn schedule<S: Serializer>(schedule: &Schedule, serializer: S) -> Result<S::Ok, 
     BTreeMap::from(times.map(|(key, time)| (key, duration::show(*time)))).serialize(serializer)
 }
 
-/// `[probe]`: the pass.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProbeSettings {
-    /// The pass ends by then, whatever hangs.
     #[serde(serialize_with = "time")]
     pub deadline: Duration,
     /// Processes computing their start at a time, where the configuration says; idle ones do not count.
     #[serde(serialize_with = "starts")]
     pub max_starts: Option<usize>,
-    /// Where state and lock live.
     pub state_dir: PathBuf,
-    /// Labels added to every series.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -83,33 +78,25 @@ impl ProbeSettings {
     }
 }
 
-/// `[mcp]`: MCP servers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct McpSettings {
-    /// Whether the client configs of this user are read.
     pub discover: bool,
     /// Client config files read besides those; naming one here also allows its servers to be started.
     pub config_files: Vec<PathBuf>,
-    /// Servers always reported.
     pub expected: Vec<String>,
     /// Directory of `mcp-<name>-health` scripts.
     pub health_dir: Option<PathBuf>,
-    /// Defaults for every server.
     #[serde(flatten, serialize_with = "schedule")]
     pub schedule: Schedule,
-    /// Whether `tools/list` belongs to "usable".
     pub list_tools: bool,
     /// PEM certificates trusted besides the system's, for every server behind a URL.
     pub ca_file: Option<PathBuf>,
-    /// By hand.
     #[serde(rename = "server", skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<ServerSettings>,
 }
 
-/// One `[[mcp.server]]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServerSettings {
-    /// A label value.
     pub name: String,
     /// An unset variable is a `missing_env` failure here, not an error of the config.
     #[serde(flatten)]
@@ -121,10 +108,8 @@ pub struct ServerSettings {
     pub list_tools: bool,
 }
 
-/// `[worktree]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WorktreeSettings {
-    /// Repositories, every worktree of each.
     pub repos: Vec<PathBuf>,
     /// Set when `repos` is a default (the repository of the current directory): its absence is no problem then.
     #[serde(skip)]
@@ -140,7 +125,6 @@ pub struct WorktreeSettings {
     pub test_reports: Vec<String>,
     /// Command names that mean "testing" while alive in a worktree, besides the built-in ones.
     pub test_runners: Vec<String>,
-    /// Names by path.
     #[serde(serialize_with = "named", skip_serializing_if = "Vec::is_empty")]
     pub named: Vec<(PathBuf, String)>,
 }
@@ -149,7 +133,6 @@ fn named<S: Serializer>(named: &[(PathBuf, String)], serializer: S) -> Result<S:
     serializer.collect_seq(named.iter().map(|(path, name)| json!({ "name": name, "path": path })))
 }
 
-/// One `[[thunes]]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ThunesSettings {
     #[serde(flatten)]
@@ -158,10 +141,8 @@ pub struct ThunesSettings {
     pub schedule: Schedule,
 }
 
-/// One `[[service]]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServiceSettings {
-    /// A label value.
     pub name: String,
     #[serde(flatten, serialize_with = "look")]
     pub look: ServiceLook,
@@ -188,7 +169,6 @@ pub struct AnomalySettings {
     pub exclude: Vec<String>,
 }
 
-/// `[output]`: where results go.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OutputSettings {
     pub textfile: Option<TextfileSettings>,
@@ -211,7 +191,6 @@ impl OutputSettings {
 }
 
 impl TextfileSettings {
-    /// The file's name where none is configured.
     pub const FILE: &str = "lab-probe.prom";
 }
 
@@ -224,7 +203,6 @@ pub struct BrokenOutput {
     pub problem: String,
 }
 
-/// `[output.textfile]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TextfileSettings {
     /// The directory node_exporter's textfile collector reads.
@@ -233,13 +211,11 @@ pub struct TextfileSettings {
     pub file: String,
 }
 
-/// `[output.pushgateway]`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PushgatewaySettings {
     /// May hold userinfo.
     #[serde(serialize_with = "redact::as_url")]
     pub url: Secret,
-    /// The `job` grouping label.
     pub job: String,
     /// Further grouping labels; `instance` is filled in.
     pub grouping: BTreeMap<String, String>,
@@ -248,26 +224,21 @@ pub struct PushgatewaySettings {
     pub bearer_token_file: Option<PathBuf>,
     /// PEM certificates trusted besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// Of one attempt.
     #[serde(serialize_with = "time")]
     pub timeout: Duration,
-    /// Further attempts after the first.
     pub retries: u32,
 }
 
-/// `[telegram]`: where the daily report is sent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TelegramSettings {
     /// The chat, a number or `@channel`; where it is not configured, the systemd credential `telegram-chat-id`.
     pub chat_id: Option<String>,
     /// The file with the bot's token; where it is not configured, the systemd credential `telegram-token`.
     pub token_file: Option<PathBuf>,
-    /// Base of the Bot API.
     #[serde(serialize_with = "redact::as_url")]
     pub api_url: Secret,
 }
 
-/// `[doctor]`: where the services of the chain are.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DoctorSettings {
     pub prometheus: ServiceAddress,
@@ -276,7 +247,6 @@ pub struct DoctorSettings {
     pub node_exporter: ServiceAddress,
 }
 
-/// Where a service is looked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceAddress {
     /// May hold userinfo.

@@ -1,6 +1,5 @@
 //! The starter file that `config init` writes: every setting, commented out, with its default.
 
-/// Its text.
 pub const STARTER: &str = include_str!("starter.toml");
 
 #[cfg(test)]

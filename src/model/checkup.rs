@@ -2,77 +2,38 @@
 
 use serde::Serialize;
 
-/// A link of the chain, in its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Link {
-    /// lab-probe's own configuration.
-    Config,
-    /// The configurations of the MCP clients.
-    Clients,
-    /// What is remembered between passes, and the lock.
-    State,
-    /// What starts the passes.
-    Timer,
-    /// The textfile and its directory.
-    Textfile,
-    /// Other textfiles beside it.
-    Clashes,
-    /// The node_exporter that reads it.
-    NodeExporter,
-    /// The Pushgateway.
-    Pushgateway,
-    /// Prometheus.
-    Prometheus,
-    /// The rules loaded into it.
-    Rules,
-    /// Alertmanager.
-    Alertmanager,
-    /// Grafana.
-    Grafana,
-    /// The clocks along the way.
-    Clock,
-}
-
-impl Link {
-    /// Its name, as the JSON document has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Link::Config => "config",
-            Link::Clients => "clients",
-            Link::State => "state",
-            Link::Timer => "timer",
-            Link::Textfile => "textfile",
-            Link::Clashes => "clashes",
-            Link::NodeExporter => "node_exporter",
-            Link::Pushgateway => "pushgateway",
-            Link::Prometheus => "prometheus",
-            Link::Rules => "rules",
-            Link::Alertmanager => "alertmanager",
-            Link::Grafana => "grafana",
-            Link::Clock => "clock",
-        }
+words! {
+    /// A link of the chain, in its order.
+    Link {
+        Config = "config",
+        Clients = "clients",
+        State = "state",
+        Timer = "timer",
+        Textfile = "textfile",
+        Clashes = "clashes",
+        NodeExporter = "node_exporter",
+        Pushgateway = "pushgateway",
+        Prometheus = "prometheus",
+        Rules = "rules",
+        Alertmanager = "alertmanager",
+        Grafana = "grafana",
+        Clock = "clock",
     }
 }
 
-/// How a link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// As it should be.
     Ok,
     /// Not used here: neither configured nor there.
     Skip,
     /// Works, but wants a look.
     Warn,
-    /// Broken.
     Fail,
 }
 
-/// One line of the checklist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Where on the chain.
     pub link: Link,
     /// How it is.
     pub status: Status,
@@ -83,22 +44,18 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// As it should be.
     pub fn ok(link: Link, evidence: impl Into<String>) -> Self {
         Finding { link, status: Status::Ok, evidence: evidence.into(), fix: None }
     }
 
-    /// Not used here; `fix` says how to begin.
     pub fn skip(link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
         Finding { link, status: Status::Skip, evidence: evidence.into(), fix: Some(fix.into()) }
     }
 
-    /// Wants a look.
     pub fn warn(link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
         Finding { link, status: Status::Warn, evidence: evidence.into(), fix: Some(fix.into()) }
     }
 
-    /// Broken.
     pub fn fail(link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
         Finding { link, status: Status::Fail, evidence: evidence.into(), fix: Some(fix.into()) }
     }
@@ -113,9 +70,7 @@ impl Finding {
 /// When a Pushgateway took and refused our group, unix seconds; zero means never.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PushedGroup {
-    /// The last push that succeeded.
     pub pushed_at: f64,
-    /// The last push that failed.
     pub failed_at: f64,
 }
 

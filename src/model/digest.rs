@@ -7,13 +7,11 @@ use sha2::{Digest as _, Sha256};
 pub struct Digest(Sha256);
 
 impl Digest {
-    /// Adds a part.
     pub fn part(&mut self, bytes: &[u8]) {
         self.0.update((bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
     }
 
-    /// The digest of everything added so far.
     pub fn finish(self) -> String {
         hex(&self.0.finalize())
     }
@@ -25,7 +23,6 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
-/// The digest of `parts`.
 pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut digest = Digest::default();
     for part in parts {

@@ -13,19 +13,15 @@ use super::unusual::{Family, Level, Trend, Widespread};
 /// A target's state as the report wants it. Written only when it differs from the one before.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Mark {
-    /// The verdict in one word.
     #[serde(rename = "w")]
     pub word: String,
-    /// How much it wanted attention.
     #[serde(rename = "s")]
     pub severity: Option<Severity>,
-    /// The closed reason of a failure.
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// A worktree's tests: passing, failing or unknown.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<String>,
-    /// A trading environment's values.
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub trading: Option<TradingMark>,
     /// What is unusual, by series.
@@ -67,19 +63,15 @@ pub struct TradingMark {
     /// Today's realised profit in quote currency.
     #[serde(rename = "pnl", skip_serializing_if = "Option::is_none")]
     pub realized_pnl: Option<f64>,
-    /// Today's loss divided by the limit.
     #[serde(rename = "used", skip_serializing_if = "Option::is_none")]
     pub limit_used: Option<f64>,
-    /// Open positions.
     #[serde(rename = "open", skip_serializing_if = "Option::is_none")]
     pub open_positions: Option<f64>,
     /// Positions closed today, and how many of them with a profit.
     #[serde(rename = "trades", skip_serializing_if = "Option::is_none")]
     pub trades: Option<(u64, u64)>,
-    /// Whether the kill switch is active.
     #[serde(rename = "halt", skip_serializing_if = "Option::is_none")]
     pub halted: Option<bool>,
-    /// Breakers that are open.
     #[serde(rename = "breakers", skip_serializing_if = "Vec::is_empty")]
     pub open_breakers: Vec<String>,
     /// Orders placed so far, a counter.
@@ -90,10 +82,8 @@ pub struct TradingMark {
     pub latency: Option<Vec<u64>>,
 }
 
-/// One pass.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// When it began.
     #[serde(rename = "t")]
     pub at: Timestamp,
     /// Set in the first record of a day: every target is in it, and whatever is not has gone.
@@ -102,10 +92,8 @@ pub struct Record {
     /// The marks that changed, by `kind/name`; `None` where the target has gone.
     #[serde(rename = "m", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub marks: BTreeMap<String, Option<Mark>>,
-    /// Whether the deadline cut it short.
     #[serde(rename = "cut", default, skip_serializing_if = "std::ops::Not::not")]
     pub deadline_exceeded: bool,
-    /// Outputs that were not delivered.
     #[serde(rename = "undelivered", default, skip_serializing_if = "Vec::is_empty")]
     pub failed_outputs: Vec<String>,
     /// The points of the slot that ended.
@@ -122,7 +110,6 @@ pub struct Record {
 pub struct Written {
     /// The UTC day of the last record, `2026-11-24`.
     pub day: String,
-    /// Every target's mark.
     pub marks: BTreeMap<String, Mark>,
 }
 

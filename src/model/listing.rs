@@ -10,39 +10,30 @@ use super::target::Target;
 /// A target with what is remembered of it.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// What it is and where it was found.
     pub target: Target,
     /// What the last check found, or what is plain without one (switched off, not trusted); `None` before the first.
     pub facts: Option<Facts>,
-    /// When it was last checked, if it was.
     pub checked_at: Option<Timestamp>,
     /// When it is due again; `None` means at the next pass.
     pub next_due: Option<Timestamp>,
 }
 
-/// A file in which a client would keep its list of servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientFile {
-    /// The client.
     pub source: &'static str,
     /// Whose list: as in `Origin::scope`.
     pub scope: &'static str,
-    /// The file.
     pub path: PathBuf,
-    /// Whether it is there.
     pub present: bool,
 }
 
-/// Everything that is known.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
-    /// The targets, in the plan's order.
     pub targets: Vec<Listed>,
     /// How many more there are, of kinds that were not asked for.
     pub others: usize,
     /// The clients' files, in the order of the table of clients.
     pub files: Vec<ClientFile>,
-    /// What could not be read or is ambiguous.
     pub warnings: Vec<String>,
 }
 

@@ -10,22 +10,18 @@ use super::observation::Severity;
 use super::reason::Failure;
 use crate::redact::{self, Secret};
 
-/// An MCP server to check, everything expanded and validated.
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub struct McpTarget {
-    /// How to reach it.
     pub reach: Reach,
     /// Whether `tools/list` belongs to "usable".
     pub list_tools: bool,
 }
 
-/// The ways to ask a server how it is.
 #[derive(Debug, Clone, PartialEq, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Reach {
     /// Start it and speak over its standard streams.
     Stdio(StdioServer),
-    /// Speak to a URL.
     Http(HttpServer),
     /// Run a health script: exit 0 up, 1 down, 2 not configured.
     Script(HealthScript),
@@ -48,7 +44,6 @@ impl Reach {
     }
 }
 
-/// A server that is started for the check.
 #[derive(Debug, Clone, Default, PartialEq, Hash, Serialize)]
 pub struct StdioServer {
     /// Program: a name looked up on PATH, or a path (relative ones are relative to `cwd`).
@@ -62,7 +57,6 @@ pub struct StdioServer {
     pub cwd: Option<PathBuf>,
 }
 
-/// Which HTTP transport to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HttpTransport {
@@ -75,13 +69,11 @@ pub enum HttpTransport {
     Sse,
 }
 
-/// A server behind a URL.
 #[derive(Debug, Clone, PartialEq, Hash, Serialize)]
 pub struct HttpServer {
     /// The endpoint, `http` or `https`; may hold userinfo or a key in its query: never shown whole.
     #[serde(serialize_with = "redact::as_url")]
     pub url: Secret,
-    /// Which transport.
     pub transport: HttpTransport,
     /// Headers to send on every request, names as configured. A header is a credential.
     #[serde(serialize_with = "redact::as_pairs")]
@@ -93,87 +85,45 @@ pub struct HttpServer {
     pub login: Option<String>,
 }
 
-/// A health script.
 #[derive(Debug, Clone, PartialEq, Hash, Serialize)]
 pub struct HealthScript {
-    /// Program and arguments.
     #[serde(rename = "health_command", serialize_with = "redact::as_arguments")]
     pub command: Vec<Secret>,
     /// Variables added to the small default environment.
     pub env: BTreeMap<String, Secret>,
-    /// Working directory.
     pub cwd: Option<PathBuf>,
 }
 
-/// The three values of `lab_mcp_server_health`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum McpVerdict {
-    /// 0.
-    Down,
-    /// 1.
-    Up,
-    /// 2.
-    NotConfigured,
-}
-
-impl McpVerdict {
-    /// Every verdict, in the order of its value.
-    pub const ALL: &[McpVerdict] = &[McpVerdict::Down, McpVerdict::Up, McpVerdict::NotConfigured];
-
-    /// The label value and the word in tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            McpVerdict::Down => "down",
-            McpVerdict::Up => "up",
-            McpVerdict::NotConfigured => "not_configured",
-        }
+words! {
+    /// The three values of `lab_mcp_server_health`.
+    McpVerdict {
+        /// 0.
+        Down = "down",
+        /// 1.
+        Up = "up",
+        /// 2.
+        NotConfigured = "not_configured",
     }
 }
 
-/// The transport a check actually used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Transport {
-    /// Standard streams.
-    Stdio,
-    /// Streamable HTTP.
-    Http,
-    /// HTTP+SSE of 2024-11-05.
-    Sse,
-    /// A health script.
-    Script,
-}
-
-impl Transport {
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Transport::Stdio => "stdio",
-            Transport::Http => "http",
-            Transport::Sse => "sse",
-            Transport::Script => "script",
-        }
+words! {
+    /// The transport a check actually used.
+    Transport {
+        Stdio = "stdio",
+        Http = "http",
+        /// HTTP+SSE of 2024-11-05.
+        Sse = "sse",
+        Script = "script",
     }
 }
 
-/// The two incompatible eras of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Era {
-    /// `initialize`, up to 2025-11-25.
-    Legacy,
-    /// `server/discover`, from 2026-07-28.
-    Modern,
-}
-
-impl Era {
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Era::Legacy => "legacy",
-            Era::Modern => "modern",
-        }
+words! {
+    /// The two incompatible eras of the protocol.
+    Era {
+        /// `initialize`, up to 2025-11-25.
+        Legacy = "legacy",
+        /// `server/discover`, from 2026-07-28.
+        Modern = "modern",
     }
 }
 
@@ -183,15 +133,10 @@ impl Era {
 pub struct McpFacts {
     /// Why it is down or not configured; `None` means up.
     pub failure: Option<Failure>,
-    /// Transport used, if it came that far.
     pub transport: Option<Transport>,
-    /// Era found.
     pub era: Option<Era>,
-    /// Protocol version agreed on.
     pub protocol_version: Option<String>,
-    /// The server's own name.
     pub server_name: Option<String>,
-    /// The server's own version.
     pub server_version: Option<String>,
     /// From the first byte sent (for stdio: from the start of the process) to the answer to the opening.
     #[serde(with = "super::seconds::option")]
@@ -256,7 +201,6 @@ impl McpFacts {
         parts.join(", ")
     }
 
-    /// Facts of a check that only found a failure.
     pub fn failed(failure: Failure) -> Self {
         McpFacts { failure: Some(failure), ..McpFacts::default() }
     }
@@ -276,14 +220,12 @@ pub struct ServerProcesses {
 /// How many processes, and their memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ProcessTotals {
-    /// How many.
     pub count: u64,
     /// Resident memory of them and of what they have started, in bytes.
     pub rss_bytes: u64,
 }
 
 impl ServerProcesses {
-    /// Counts one more.
     pub fn add(&mut self, pid: i32, rss_bytes: u64, attached: bool) {
         let totals = if attached { &mut self.attached } else { &mut self.orphaned };
         totals.count += 1;
@@ -334,7 +276,6 @@ pub struct McpMemory {
 }
 
 impl McpMemory {
-    /// Counts one finished check.
     pub fn count(&mut self, verdict: McpVerdict) {
         let checks = self.checks.entry(verdict.as_str().to_owned()).or_default();
         *checks = checks.saturating_add(1);

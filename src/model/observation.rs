@@ -14,13 +14,9 @@ use super::worktree::{WorktreeFacts, WorktreeMemory};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Facts {
-    /// An MCP server.
     Mcp(McpFacts),
-    /// A worktree.
     Worktree(WorktreeFacts),
-    /// A trading environment.
     Thunes(ThunesFacts),
-    /// A service.
     Service(ServiceFacts),
 }
 
@@ -32,7 +28,6 @@ pub enum Severity {
     Trouble,
     /// Not configured, or something odd that breaks nothing.
     Attention,
-    /// As it should be.
     Fine,
 }
 
@@ -82,7 +77,6 @@ impl Facts {
         self
     }
 
-    /// How much it wants attention.
     pub fn severity(&self) -> Severity {
         match self {
             Facts::Mcp(facts) => facts.severity(),
@@ -138,13 +132,9 @@ impl Facts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Memory {
-    /// An MCP server.
     Mcp(McpMemory),
-    /// A worktree.
     Worktree(WorktreeMemory),
-    /// A trading environment.
     Thunes(ThunesMemory),
-    /// A service.
     Service,
 }
 
@@ -168,15 +158,12 @@ impl Memory {
     }
 }
 
-/// One finished check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The start of the pass that made it (wall clock).
     pub checked_at: Timestamp,
-    /// How long the check took.
     #[serde(with = "super::seconds")]
     pub duration: std::time::Duration,
-    /// What was found.
     pub facts: Facts,
 }
 
@@ -204,7 +191,6 @@ pub struct Attempts {
     pub not_reached: u32,
     /// How often in a row, those not counted in which it was not begun, the pass's deadline has cut it off.
     pub cut_offs: u32,
-    /// When it was cut off last.
     pub cut_off_at: Option<Timestamp>,
     /// In the last pass it was cut off after so long; `None` if it was not begun.
     #[serde(with = "super::seconds::option")]

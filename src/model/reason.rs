@@ -13,7 +13,6 @@ macro_rules! reasons {
             /// Every reason, in the order of the contract.
             pub const ALL: &[Reason] = &[$(Reason::$variant),*];
 
-            /// The label value.
             pub fn as_str(self) -> &'static str {
                 match self { $(Reason::$variant => $name),* }
             }
@@ -89,7 +88,6 @@ reasons! {
 }
 
 impl Reason {
-    /// The reason with this label value, if it is one of the set.
     pub fn parse(name: &str) -> Option<Reason> {
         Reason::ALL.iter().copied().find(|reason| reason.as_str() == name)
     }
@@ -113,7 +111,6 @@ impl Reason {
 /// A reason with the evidence a person needs. The evidence never becomes a label.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Failure {
-    /// The closed reason.
     pub reason: Reason,
     /// What was seen: exit code and last lines of stderr, HTTP status, the JSON-RPC error. One line, secrets taken out.
     pub detail: String,
@@ -123,12 +120,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with its evidence.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Failure { reason, detail: detail.into(), hint: None }
     }
 
-    /// The same failure with a hint of its own.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self

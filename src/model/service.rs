@@ -8,23 +8,19 @@ use super::observation::Severity;
 use super::reason::{Failure, Reason};
 use crate::redact::{self, Secret};
 
-/// A service to check.
 #[derive(Debug, Clone)]
 pub struct ServiceTarget {
-    /// How it is looked at.
     pub look: ServiceLook,
     /// For a unit: every unit of the same manager in the plan, itself included, so that one question answers all.
     pub units: Vec<String>,
 }
 
-/// The ways to look at a service.
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub enum ServiceLook {
     /// An HTTP(S) URL and what its answer must be.
     Http(HttpLook),
     /// A TCP address (`host:port`, IPv6 in brackets) that must accept a connection.
     Tcp(String),
-    /// A systemd unit that must be active.
     Unit {
         /// Its full name, suffix included.
         name: String,
@@ -47,7 +43,6 @@ pub struct HttpLook {
     pub headers: Vec<(String, Secret)>,
     /// Statuses that count as up; empty means any success (200 to 299).
     pub expect_status: Vec<u16>,
-    /// Text the body must hold.
     pub body_contains: Option<String>,
     /// Regular expression the body must match, in the syntax of the `regex` crate.
     pub body_matches: Option<String>,
@@ -61,7 +56,6 @@ pub struct HttpLook {
 pub struct ServiceFacts {
     /// Why it is not up, or could not be looked at; `None` means it is up.
     pub failure: Option<Failure>,
-    /// How long the answer took.
     #[serde(with = "super::seconds::option")]
     pub duration: Option<std::time::Duration>,
     /// When the certificate of an HTTPS service ends, unix seconds.
@@ -95,7 +89,6 @@ impl ServiceFacts {
         }
     }
 
-    /// How much it wants attention.
     pub fn severity(&self) -> Severity {
         match self.up() {
             Some(true) => Severity::Fine,
@@ -104,7 +97,6 @@ impl ServiceFacts {
         }
     }
 
-    /// The verdict in one word.
     pub fn word(&self) -> &'static str {
         match self.up() {
             Some(true) => "up",
@@ -113,7 +105,6 @@ impl ServiceFacts {
         }
     }
 
-    /// What was found, in one line.
     pub fn summary(&self) -> String {
         match &self.failure {
             Some(failure) => format!("{}: {}", failure.reason.as_str(), failure.detail),
@@ -121,7 +112,6 @@ impl ServiceFacts {
         }
     }
 
-    /// What to do, where something is to be done.
     pub fn hint(&self) -> Option<String> {
         self.failure.as_ref().map(|failure| failure.hint.clone().unwrap_or_else(|| remedy(failure.reason).to_owned()))
     }

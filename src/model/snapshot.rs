@@ -4,49 +4,31 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::mcp::ServerProcesses;
 use super::observation::{Memory, Observation};
 use super::target::Target;
 use super::unusual::Unusual;
 
-/// How a target came to its place in this snapshot; the `result` label of `lab_probe_targets`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Checked in this pass.
-    Fresh,
-    /// Remembered from an earlier pass and not due yet.
-    Cached,
-    /// Cut off by the pass's deadline, or not started before it; what is remembered stays.
-    TimedOut,
-    /// It could not be looked at: the machine refused a process, or the check broke (a bug in lab-probe). What is remembered
-    /// stays.
-    Error,
-}
-
-impl Outcome {
-    /// Every outcome, in the contract's order.
-    pub const ALL: &[Outcome] = &[Outcome::Fresh, Outcome::Cached, Outcome::TimedOut, Outcome::Error];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Fresh => "fresh",
-            Outcome::Cached => "cached",
-            Outcome::TimedOut => "timed_out",
-            Outcome::Error => "error",
-        }
+words! {
+    /// How a target came to its place in this snapshot; the `result` label of `lab_probe_targets`.
+    Outcome {
+        /// Checked in this pass.
+        Fresh = "fresh",
+        /// Remembered from an earlier pass and not due yet.
+        Cached = "cached",
+        /// Cut off by the pass's deadline, or not started before it; what is remembered stays.
+        TimedOut = "timed_out",
+        /// It could not be looked at: the machine refused a process, or the check broke (a bug in lab-probe). What is
+        /// remembered stays.
+        Error = "error",
     }
 }
 
 /// One target's line in the snapshot.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// What it is.
     pub target: Target,
-    /// How it came here.
     pub outcome: Outcome,
     /// The newest observation; `None` if there has never been one.
     pub observation: Option<Observation>,
@@ -78,10 +60,8 @@ impl Entry {
     }
 }
 
-/// Facts about the pass itself.
 #[derive(Debug, Clone)]
 pub struct PassFacts {
-    /// When it began.
     pub started_at: Timestamp,
     /// From its beginning to the end of the last check.
     pub duration: Duration,
@@ -96,12 +76,9 @@ pub struct PassFacts {
     pub counting: bool,
 }
 
-/// A whole pass.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The pass itself.
     pub pass: PassFacts,
-    /// Every target, in the plan's order.
     pub entries: Vec<Entry>,
     /// Labels that the config adds to every series.
     pub labels: BTreeMap<String, String>,

@@ -11,32 +11,14 @@ use super::service::ServiceTarget;
 use super::thunes::ThunesTarget;
 use super::worktree::WorktreeTarget;
 
-/// The four kinds of target; `--only` and the `kind` label speak of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// An MCP server.
-    Mcp,
-    /// A git worktree.
-    Worktree,
-    /// One environment of the trading system.
-    Thunes,
-    /// A service beside the LAB.
-    Service,
-}
-
-impl Kind {
-    /// Every kind, in the order tables show them.
-    pub const ALL: &[Kind] = &[Kind::Mcp, Kind::Worktree, Kind::Thunes, Kind::Service];
-
-    /// The label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Mcp => "mcp",
-            Kind::Worktree => "worktree",
-            Kind::Thunes => "thunes",
-            Kind::Service => "service",
-        }
+words! {
+    /// The four kinds of target; `--only` and the `kind` label speak of these.
+    #[derive(clap::ValueEnum)]
+    Kind {
+        Mcp = "mcp",
+        Worktree = "worktree",
+        Thunes = "thunes",
+        Service = "service",
     }
 }
 
@@ -49,7 +31,6 @@ impl fmt::Display for Kind {
 /// What a target is called, unique within its kind. Written `kind/name` in the state and on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetId {
-    /// The kind.
     pub kind: Kind,
     /// The label value: server name, worktree name, environment or service name.
     pub name: String,
@@ -65,8 +46,7 @@ impl TargetId {
     /// Reads `kind/name` back.
     pub fn parse(text: &str) -> Option<TargetId> {
         let (kind, name) = text.split_once('/')?;
-        let kind = Kind::ALL.iter().copied().find(|k| k.as_str() == kind)?;
-        Some(TargetId { kind, name: name.to_owned() })
+        Some(TargetId { kind: Kind::from_word(kind)?, name: name.to_owned() })
     }
 }
 
@@ -81,12 +61,10 @@ pub struct Schedule {
     pub timeout: Duration,
 }
 
-/// One place where a target was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// Who says so: `lab-probe` for the config itself, else the client's name (`claude-code`, `cursor`, …).
     pub source: String,
-    /// The file.
     pub path: PathBuf,
     /// `config`, `project`, `local`, `user`, `managed` or `git`.
     pub scope: String,
@@ -98,16 +76,19 @@ pub struct Origin {
     pub note: Option<String>,
 }
 
+impl Origin {
+    /// A place that lab-probe itself reads.
+    pub fn own(path: PathBuf, scope: &str) -> Self {
+        Origin { source: "lab-probe".to_owned(), path, scope: scope.to_owned(), name: None, note: None }
+    }
+}
+
 /// How a target is checked; one variant a kind.
 #[derive(Debug, Clone)]
 pub enum Probe {
-    /// An MCP server.
     Mcp(McpTarget),
-    /// A git worktree.
     Worktree(WorktreeTarget),
-    /// A trading environment.
     Thunes(ThunesTarget),
-    /// A service.
     Service(ServiceTarget),
 }
 
@@ -116,9 +97,7 @@ pub enum Probe {
 pub struct Target {
     /// The name, unique within the kind.
     pub name: String,
-    /// How it is checked.
     pub probe: Probe,
-    /// How often.
     pub schedule: Schedule,
     /// A digest of everything in its configuration that decides the outcome (never the secrets themselves in clear):
     /// when it changes, the target is due at once and nothing remembered of the old one is used.
@@ -130,7 +109,6 @@ pub struct Target {
 }
 
 impl Target {
-    /// The kind, which the probe decides.
     pub fn kind(&self) -> Kind {
         match self.probe {
             Probe::Mcp(_) => Kind::Mcp,
@@ -140,7 +118,6 @@ impl Target {
         }
     }
 
-    /// Kind and name together.
     pub fn id(&self) -> TargetId {
         TargetId { kind: self.kind(), name: self.name.clone() }
     }

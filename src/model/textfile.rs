@@ -5,7 +5,6 @@ use std::path::PathBuf;
 /// One entry of a textfile directory that node_exporter opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Textfile {
-    /// Its path.
     pub path: PathBuf,
     /// What opening and reading it gives.
     pub contents: Contents,
@@ -20,7 +19,6 @@ pub enum Contents {
     Bytes(Vec<u8>),
     /// Nothing: it cannot be opened or read; the operating system's sentence.
     Unreadable(String),
-    /// It is a directory.
     Directory,
     /// It is a FIFO, socket or device: reading it may wait for ever.
     Special,
@@ -31,11 +29,8 @@ pub enum Contents {
 /// Who may read an entry by its mode, the owner and root apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody.
     Everybody,
-    /// Its group.
     Group,
-    /// Nobody else.
     Owner,
 }
 
@@ -49,7 +44,6 @@ impl Access {
         }
     }
 
-    /// From the permission bits of a file.
     pub fn of_mode(mode: u32) -> Self {
         match (mode & 0o004 != 0, mode & 0o040 != 0) {
             (true, _) => Access::Everybody,

@@ -14,13 +14,11 @@ pub use memory::{AgentMemory, IndexMemory, MergeMemory, ReportMemory, Since, Wor
 
 use super::seconds;
 
-/// A worktree to look at.
 #[derive(Debug, Clone)]
 pub struct WorktreeTarget {
     /// The repository it belongs to: the directory that all its worktrees share, or the path as configured where that
     /// could not be read.
     pub repository: PathBuf,
-    /// Its own directory.
     pub path: PathBuf,
     /// Whether it can be looked at, and where git keeps what it knows of it.
     pub standing: Standing,
@@ -60,39 +58,9 @@ pub enum Standing {
         common_dir: PathBuf,
     },
     /// Git knows it, but its directory is gone.
-    Gone {
-        /// A sentence that says what is missing.
-        reason: String,
-    },
+    Gone { reason: String },
     /// It cannot be read.
-    Unreadable {
-        /// The sentence for people.
-        reason: String,
-    },
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant),* }
-
-        impl $name {
-            /// Every value, in the contract's order.
-            pub const ALL: &[$name] = &[$($name::$variant),*];
-
-            /// The label value, and the word in files and tables.
-            pub fn as_str(self) -> &'static str {
-                match self { $($name::$variant => $word),* }
-            }
-
-            /// The value of this word, compared exactly.
-            pub fn from_word(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == word)
-            }
-        }
-    };
+    Unreadable { reason: String },
 }
 
 words! {
@@ -118,7 +86,6 @@ words! {
         Conflict = "conflict",
         /// A stopped merge, rebase, cherry-pick, revert, bisect or am.
         Operation = "operation",
-        /// The directory is gone.
         Missing = "missing",
         /// A `lab-probe record` run is alive.
         Record = "record",
@@ -163,25 +130,19 @@ words! {
     }
 }
 
-/// Tests of one verdict by result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TestCounts {
-    /// Tests that passed.
     pub passed: u64,
-    /// Tests that failed or broke.
     pub failed: u64,
-    /// Tests that were skipped.
     pub skipped: u64,
 }
 
 impl TestCounts {
-    /// All of them.
     pub fn total(self) -> u64 {
         self.passed.saturating_add(self.failed).saturating_add(self.skipped)
     }
 
-    /// Both together.
     pub fn plus(self, other: TestCounts) -> TestCounts {
         TestCounts {
             passed: self.passed.saturating_add(other.passed),
@@ -194,9 +155,7 @@ impl TestCounts {
 /// The tests' verdict in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tests {
-    /// What it says.
     pub status: TestStatus,
-    /// Who says so.
     pub source: TestSource,
     /// How many of each result; `None` where the source does not count.
     pub counts: Option<TestCounts>,
@@ -229,7 +188,6 @@ pub struct WorktreeFacts {
     pub tests_ignored: Option<String>,
     /// Changed and untracked paths, conflicted ones not counted.
     pub changed_files: Option<u64>,
-    /// Conflicted paths.
     pub conflicted_files: Option<u64>,
     /// Commits that the upstream, or else the base, does not have.
     pub ahead: Option<u64>,
@@ -239,7 +197,6 @@ pub struct WorktreeFacts {
     pub compared_with: Option<String>,
     /// Commits that the base does not have.
     pub unmerged: Option<u64>,
-    /// The base's name.
     pub base: Option<String>,
     /// Committer time of `head`, seconds since 1970.
     pub last_commit_at: Option<i64>,

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::clock::Deadline;
     use crate::commands::backtest;
-    use crate::config::{environment::Environment, load_in};
+    use crate::config::{environment::HostEnvironment, load_in};
     use crate::model::observation::{Facts, Observation};
     use crate::model::reason::{Failure, Reason};
     use crate::model::service::{ServiceFacts, ServiceLook, ServiceTarget};
@@ -172,7 +172,7 @@ mod tests {
         fn with(config: &str) -> Lab {
             let directory = tempfile::tempdir().expect("a temporary directory");
             std::fs::write(directory.path().join("lab-probe.toml"), config).expect("a file");
-            let environment = Environment::new(Some(directory.path()), directory.path(), &[]);
+            let environment = HostEnvironment::new(Some(directory.path()), directory.path(), &[]);
             let mut settings = load_in(None, &environment).expect("settings");
             settings.probe.state_dir = directory.path().to_owned();
             Lab { settings, state: State::new(at(MONDAY)), directory }

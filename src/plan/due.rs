@@ -23,7 +23,6 @@ use crate::model::target::{Probe, Schedule, Target};
 /// What is known about a target's turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// To be checked in this pass.
     Now,
     /// Its remembered answer holds until then.
     At(Timestamp),
@@ -43,14 +42,14 @@ pub fn turns<'a>(
     now: Timestamp,
 ) -> Vec<Turn> {
     let targets = targets.into_iter();
-    let spread = Spread::over(targets.clone());
+    let phases = phases(targets.clone());
     targets
         .enumerate()
         .map(|(index, target)| {
             let known = remembered.get(&target.id().to_string());
             match known.filter(|known| known.fingerprint == target.fingerprint) {
                 Some(known) => {
-                    let turn = turn(target, known, spread.phase(index), anchor, now);
+                    let turn = turn(target, known, phases[index], anchor, now);
                     worktree::put_off(turn, target, known, now)
                 }
                 None => Turn::Now,
@@ -166,34 +165,20 @@ fn add(at: Timestamp, duration: Duration) -> Timestamp {
 }
 
 /// The phase of each target among those that share its ttl.
-struct Spread {
-    phases: Vec<Duration>,
-}
-
-impl Spread {
-    fn over<'a>(targets: impl Iterator<Item = &'a Target>) -> Self {
-        let mut sharing: BTreeMap<Duration, Vec<usize>> = BTreeMap::new();
-        let mut count = 0;
-        for (index, target) in targets.enumerate() {
-            count = index + 1;
-            if !costs_nothing(target) {
-                sharing.entry(target.schedule.ttl).or_default().push(index);
-            }
-        }
-        let mut phases = vec![Duration::ZERO; count];
-        for (ttl, members) in sharing {
-            let count = members.len() as u32;
-            for (rank, index) in members.into_iter().enumerate() {
-                // The last one has the whole ttl, the first 1/n of it: right after the first pass nothing is due.
-                phases[index] = ttl / count * (rank as u32 + 1);
-            }
-        }
-        Spread { phases }
+fn phases<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Vec<Duration> {
+    let mut phases = vec![Duration::ZERO; targets.clone().count()];
+    let mut sharing: BTreeMap<Duration, Vec<usize>> = BTreeMap::new();
+    for (index, target) in targets.enumerate().filter(|(_, target)| !costs_nothing(target)) {
+        sharing.entry(target.schedule.ttl).or_default().push(index);
     }
-
-    fn phase(&self, index: usize) -> Duration {
-        self.phases[index]
+    for (ttl, members) in sharing {
+        let count = members.len() as u32;
+        for (rank, index) in members.into_iter().enumerate() {
+            // The last one has the whole ttl, the first 1/n of it: right after the first pass nothing is due.
+            phases[index] = ttl / count * (rank as u32 + 1);
+        }
     }
+    phases
 }
 
 #[cfg(test)]

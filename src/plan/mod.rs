@@ -24,7 +24,6 @@ pub enum View {
     Here,
 }
 
-/// Everything there is to check, by the settings.
 pub fn all(settings: &Settings, view: View, deadline: Deadline) -> Plan {
     let environment = HostEnvironment::of_process();
     let mut plan = Plan::default();
@@ -38,7 +37,6 @@ pub fn all(settings: &Settings, view: View, deadline: Deadline) -> Plan {
 /// Everything known to check, and what was odd on the way.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// The targets, unique by kind and name, in table order.
     pub targets: Vec<Target>,
     /// Sentences about what could not be read or is ambiguous: each names the file. Warnings never end a pass.
     pub warnings: Vec<String>,

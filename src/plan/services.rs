@@ -6,21 +6,13 @@ use crate::config::settings::{ServiceSettings, Settings};
 use crate::model::service::{ServiceLook, ServiceTarget};
 use crate::model::target::{Origin, Probe, Target};
 
-/// Every `[[service]]` as a target.
 pub fn plan(settings: &Settings) -> Plan {
     if settings.services.is_empty() {
         return Plan::default();
     }
     let mut warnings = Vec::new();
     let key = Key::of(&settings.probe.state_dir, &mut warnings);
-    let origin = settings.source.iter().map(|path| Origin {
-        source: "lab-probe".into(),
-        path: path.clone(),
-        scope: "config".into(),
-        name: None,
-        note: None,
-    });
-    let origins: Vec<Origin> = origin.collect();
+    let origins: Vec<Origin> = settings.source.iter().map(|path| Origin::own(path.clone(), "config")).collect();
     let targets = settings.services.iter().map(|service| {
         let units = units_beside(service, &settings.services);
         let probe = ServiceTarget { look: service.look.clone(), units };
@@ -39,11 +31,13 @@ pub fn plan(settings: &Settings) -> Plan {
 /// For a unit, every unit of the same manager; each once.
 fn units_beside(service: &ServiceSettings, all: &[ServiceSettings]) -> Vec<String> {
     let ServiceLook::Unit { user: own, .. } = &service.look else { return Vec::new() };
-    let names = all.iter().filter_map(|service| match &service.look {
-        ServiceLook::Unit { name, user } if user == own => Some(name.clone()),
-        _ => None,
-    });
-    let mut units: Vec<String> = names.collect();
+    let mut units: Vec<String> = all
+        .iter()
+        .filter_map(|service| match &service.look {
+            ServiceLook::Unit { name, user } if user == own => Some(name.clone()),
+            _ => None,
+        })
+        .collect();
     units.sort();
     units.dedup();
     units

@@ -1,5 +1,7 @@
 //! `[[thunes]]` becomes targets: one for each environment.
 
+use std::path::PathBuf;
+
 use sha2::{Digest, Sha256};
 
 use super::Plan;
@@ -8,29 +10,20 @@ use crate::model::digest::hex;
 use crate::model::target::{Origin, Probe, Target};
 use crate::model::thunes::ThunesTarget;
 
-/// Every environment of the settings.
 pub fn plan(settings: &Settings) -> Plan {
-    let mut plan = Plan::default();
-    for environment in &settings.thunes {
-        plan.targets.push(target(environment, settings));
-    }
-    plan
+    let targets = settings.thunes.iter().map(|environment| target(environment, settings)).collect();
+    Plan { targets, warnings: Vec::new() }
 }
 
 fn target(environment: &ThunesSettings, settings: &Settings) -> Target {
-    let origin = settings.source.iter().map(|path| Origin {
-        source: "lab-probe".to_owned(),
-        path: path.clone(),
-        scope: "config".to_owned(),
-        name: None,
-        note: Some(note(&environment.target)),
-    });
+    let note = Some(note(&environment.target));
+    let origin = |path: &PathBuf| Origin { note: note.clone(), ..Origin::own(path.clone(), "config") };
     Target {
         name: environment.target.environment.clone(),
         fingerprint: fingerprint(&environment.target),
         probe: Probe::Thunes(environment.target.clone()),
         schedule: environment.schedule,
-        origins: origin.collect(),
+        origins: settings.source.iter().map(origin).collect(),
         only_here: false,
     }
 }

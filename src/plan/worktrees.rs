@@ -25,10 +25,8 @@ const LIMIT_PER_REPOSITORY: Duration = Duration::from_secs(3);
 
 /// Where one worktree and its git directories are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The worktree's own directory.
+pub struct Worktree {
     pub path: PathBuf,
-    /// Its own git directory.
     pub git_dir: PathBuf,
     /// The directory shared by all worktrees of the repository.
     pub common_dir: PathBuf,
@@ -38,12 +36,12 @@ pub struct Place {
 ///
 /// # Errors
 /// A sentence, where it lies in none.
-pub fn containing(directory: &Path) -> Result<Place, String> {
+pub fn containing(directory: &Path) -> Result<Worktree, String> {
     let repository = layout::find(directory, true)?;
     let (path, git_dir) = repository
         .entrance
         .ok_or_else(|| format!("{} lies in a bare repository, not in a worktree", directory.display()))?;
-    Ok(Place { path, git_dir, common_dir: repository.common_dir })
+    Ok(Worktree { path, git_dir, common_dir: repository.common_dir })
 }
 
 /// Every worktree of every configured repository, named; `records` is where `record` keeps its verdicts.
@@ -121,13 +119,7 @@ fn target(one: Found, name: String, all: &[PathBuf], settings: &WorktreeSettings
         schedule: settings.schedule,
         only_here: settings.discovered,
         fingerprint: fingerprint(&one, settings),
-        origins: vec![Origin {
-            source: "lab-probe".to_owned(),
-            path: PathBuf::from(origin.to_string_lossy().into_owned()),
-            scope: "git".to_owned(),
-            name: None,
-            note: None,
-        }],
+        origins: vec![Origin::own(PathBuf::from(origin.to_string_lossy().into_owned()), "git")],
         probe: Probe::Worktree(WorktreeTarget {
             linked: !one.main,
             lock: layout::lock(&one),

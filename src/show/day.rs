@@ -15,26 +15,20 @@ use crate::model::thunes::ORDER_LATENCY_BUCKETS;
 pub struct Day {
     /// The UTC day, `2026-11-24`.
     pub date: String,
-    /// Passes made.
     pub passes: usize,
-    /// Passes that the deadline cut short.
     pub cut_short: usize,
     /// Deliveries that failed, by output.
     pub undelivered: BTreeMap<String, usize>,
     /// Time without a pass, in seconds.
     pub unwatched_seconds: f64,
-    /// Trading environments.
     pub trading: Vec<Trading>,
-    /// MCP servers and services.
     pub servers: Vec<Uptime>,
-    /// Worktrees.
     pub worktrees: Vec<WorktreeDay>,
 }
 
 /// One environment's day.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Trading {
-    /// Its name.
     pub environment: String,
     /// Realised profit at the end, in quote currency.
     pub realized_pnl: Option<f64>,
@@ -50,7 +44,6 @@ pub struct Trading {
     pub halted_seconds: Option<f64>,
     /// How often each breaker opened.
     pub breaker_trips: BTreeMap<String, usize>,
-    /// Orders placed.
     pub orders: Option<u64>,
     /// 95th percentile of order latency: at most so many milliseconds (the bound of its bucket).
     pub latency_p95_ms: Option<f64>,
@@ -61,22 +54,18 @@ pub struct Trading {
 pub struct Uptime {
     /// `mcp` or `service`.
     pub kind: String,
-    /// Its name.
     pub name: String,
     /// Share of the time in which it was known and configured.
     pub up: Option<f64>,
     /// The reason it was down for longest.
     pub worst_reason: Option<String>,
-    /// Time down, in seconds.
     pub down_seconds: f64,
-    /// Its last state.
     pub last: String,
 }
 
 /// What happened in a worktree.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WorktreeDay {
-    /// Its name.
     pub name: String,
     /// The statuses it went through, in order.
     pub statuses: Vec<String>,

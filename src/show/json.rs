@@ -33,7 +33,6 @@ pub(super) fn pretty(document: &impl Serialize) -> serde_json::Result<String> {
     Ok(text + "\n")
 }
 
-/// The document.
 #[derive(Debug, Serialize)]
 pub struct Document<'a> {
     schema: &'static str,
@@ -48,7 +47,6 @@ pub struct Document<'a> {
     warnings: &'a [String],
 }
 
-/// One target.
 #[derive(Debug, Serialize)]
 pub struct TargetDocument<'a> {
     kind: Kind,
@@ -80,7 +78,6 @@ struct OutputDocument<'a> {
 }
 
 impl<'a> TargetDocument<'a> {
-    /// One entry of a snapshot.
     pub fn new(entry: &'a Entry, unusual: Option<&Unusual>) -> Self {
         let observation = entry.observation.as_ref();
         let facts = observation.map(|observation| &observation.facts);
@@ -106,7 +103,6 @@ impl<'a> TargetDocument<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// A whole pass.
     pub fn new(snapshot: &'a Snapshot, deliveries: &'a [Delivery], warnings: &'a [String]) -> Self {
         let entries = snapshot.entries.iter();
         Document {

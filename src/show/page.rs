@@ -5,13 +5,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::summary::{escape, length};
-use super::table::kinds;
+use super::table::{heading, kinds};
 use super::timeline::{Stretch, stretches};
 use crate::log::printable;
 use crate::model::history::Record;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Entry, Snapshot};
-use crate::model::target::Kind;
 
 /// The strip shows this long.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -19,7 +18,6 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 /// Everything the page needs; no script, so that a mail client or a strict browser shows it too.
 const STYLE: &str = include_str!("page.css");
 
-/// The page.
 pub fn page(snapshot: &Snapshot, ever: bool, warnings: &[String], records: &[Record], now: Timestamp) -> String {
     let from = now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN);
     let mut body = String::new();
@@ -53,15 +51,6 @@ fn text(foreign: &str) -> String {
 
 fn severity(entry: &Entry) -> Severity {
     entry.observation.as_ref().map_or(Severity::Attention, |seen| seen.facts.severity())
-}
-
-fn heading(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Mcp => "MCP servers",
-        Kind::Worktree => "Worktrees",
-        Kind::Thunes => "THUNES",
-        Kind::Service => "Services",
-    }
 }
 
 /// What stands in the title: the one thing a glance is for.

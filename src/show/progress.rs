@@ -31,13 +31,11 @@ impl ProgressLine {
         })
     }
 
-    /// Target number `index` is being checked.
     pub fn started(&mut self, index: usize) {
         self.running.push(index);
         self.draw();
     }
 
-    /// Target number `index` is done.
     pub fn ended(&mut self, index: usize) {
         self.running.retain(|&running| running != index);
         self.done += 1;
@@ -61,7 +59,6 @@ impl ProgressLine {
         self.shown = true;
     }
 
-    /// Takes the line away.
     pub fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {
             let _ = write!(std::io::stderr(), "\r\x1b[K");

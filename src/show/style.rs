@@ -4,10 +4,8 @@ use std::io::IsTerminal;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// What the text is written to.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
-    /// Whether to colour.
     pub color: bool,
     /// Columns to fit into; `None` where lines may be as long as they are (a pipe, a file).
     pub width: Option<usize>,
@@ -41,7 +39,6 @@ impl Style {
         Style { color: wanted.unwrap_or(terminal && !no_color && !dumb), width: terminal.then(terminal_width) }
     }
 
-    /// `text` in this ink.
     pub fn paint(&self, ink: Ink, text: &str) -> String {
         if !self.color || text.is_empty() {
             return text.to_owned();

@@ -6,10 +6,8 @@ use crate::log::printable;
 /// A server is worth a line of its own below this share of uptime.
 const WORTH_A_LINE: f64 = 0.9995;
 
-/// How the report is marked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Markup {
-    /// None.
     Plain,
     /// The few tags of Telegram's HTML mode, everything else escaped.
     Html,

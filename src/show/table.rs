@@ -38,7 +38,6 @@ const UNUSUAL: &str = "~ ";
 /// Names in the line about what is found only from the current directory; the rest is a number.
 const MOST_ONLY_HERE: usize = 5;
 
-/// One target's line, before it is laid out.
 struct Row {
     severity: Severity,
     word: String,
@@ -52,7 +51,6 @@ struct Row {
     unusual: Vec<String>,
 }
 
-/// The whole table with its footer.
 pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style: &Style) -> String {
     let mut out = String::new();
     for kind in kinds(snapshot) {
@@ -87,7 +85,6 @@ pub(super) fn kinds(snapshot: &Snapshot) -> Vec<Kind> {
     kinds
 }
 
-/// What a section of targets is headed with.
 pub fn heading(kind: Kind) -> &'static str {
     match kind {
         Kind::Mcp => "MCP servers",
@@ -113,7 +110,6 @@ fn section(out: &mut String, kind: Kind, mut rows: Vec<Row>, style: &Style) {
     out.push('\n');
 }
 
-/// The columns of a section.
 struct Columns {
     word: usize,
     name: usize,

@@ -12,16 +12,13 @@ const BELIEVED: Duration = Duration::from_secs(150);
 /// A stretch of time in one state; `None` where nothing is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stretch {
-    /// From.
     pub from: Timestamp,
     /// To, not included.
     pub to: Timestamp,
-    /// The state.
     pub mark: Option<Mark>,
 }
 
 impl Stretch {
-    /// Its length.
     pub fn length(&self) -> Duration {
         Duration::try_from(self.to.duration_since(self.from)).unwrap_or(Duration::ZERO)
     }

@@ -22,7 +22,6 @@ use super::schema::{Form, Section};
 use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
 
-/// What all blocks of one file share.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     /// The file as messages name it; `None` where defaults hold without one.
@@ -69,7 +68,6 @@ enum Owner {
     Nobody,
 }
 
-/// One section, present or not.
 #[derive(Debug)]
 pub(crate) struct Block<'a> {
     context: &'a Context<'a>,
@@ -87,7 +85,6 @@ pub(crate) struct Block<'a> {
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
     pub(crate) value: String,
-    /// Byte offset.
     pub(crate) at: usize,
     pub(crate) key: &'static str,
     /// The string as the file has it.
@@ -103,7 +100,6 @@ impl Deref for Text {
 }
 
 impl Text {
-    /// The value as something that must not be shown.
     pub(crate) fn secret(self) -> Secret {
         if self.from_environment { Secret::from_variable(self.value) } else { Secret::new(self.value) }
     }
@@ -135,12 +131,10 @@ impl<'a> Block<'a> {
         self.context
     }
 
-    /// Whether the file has this section at all.
     pub(crate) fn is_present(&self) -> bool {
         self.table.is_some()
     }
 
-    /// The section `[….key]`.
     pub(crate) fn child(&self, key: &'static str) -> Self {
         let Form::Table(section) = self.form(key) else { unreachable!("{key} is no section") };
         match self.value(key).map(|value| (value.get_ref(), value.span().start)) {
@@ -149,7 +143,6 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The blocks `[[….key]]`.
     pub(crate) fn children(&self, key: &'static str) -> Vec<Self> {
         let Form::Tables(section) = self.form(key) else { unreachable!("{key} is no array of sections") };
         let Some(DeValue::Array(items)) = self.value(key).map(Spanned::get_ref) else { return Vec::new() };
@@ -169,7 +162,6 @@ impl<'a> Block<'a> {
         self.table?.get(key)
     }
 
-    /// Whether the file has this key here.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
     }
@@ -189,7 +181,6 @@ impl<'a> Block<'a> {
         self.complain(at, format!("{}: {message}", self.key_in_place(key)));
     }
 
-    /// A mistake in the file itself.
     pub(crate) fn complain(&self, at: usize, message: impl Into<String>) {
         self.context.problems.borrow_mut().push((at, message.into()));
     }
@@ -223,12 +214,10 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// What spoils the block's target, if anything does; ask after all its values were read.
     pub(crate) fn failure(&self) -> Option<Failure> {
         self.fault().map(|fault| Failure::new(Reason::MissingEnv, fault))
     }
 
-    /// [`Self::failure`] as a sentence.
     pub(crate) fn fault(&self) -> Option<String> {
         let faults = self.faults.borrow();
         (!faults.is_empty()).then(|| faults.join("; "))

@@ -35,14 +35,12 @@ impl Block<'_> {
         Some(text).filter(|text| !text.contains('\0'))
     }
 
-    /// A string.
     pub(crate) fn text(&self, key: &'static str) -> Option<Text> {
         let value = self.value(key)?;
         let DeValue::String(raw) = value.get_ref() else { return None };
         self.expanded(key, raw, value.span().start)
     }
 
-    /// A string that is not empty.
     pub(crate) fn filled(&self, key: &'static str) -> Option<Text> {
         let text = self.text(key)?;
         if text.is_empty() {
@@ -89,7 +87,6 @@ impl Block<'_> {
         entries.collect()
     }
 
-    /// A table of variables for a child process.
     pub(crate) fn variables(&self, key: &'static str) -> BTreeMap<String, Secret> {
         let entries = self.map(key);
         for (at, name, _) in &entries {
@@ -100,7 +97,6 @@ impl Block<'_> {
         entries.into_iter().map(|(_, name, text)| (name, text.secret())).collect()
     }
 
-    /// True or false.
     pub(crate) fn flag(&self, key: &'static str) -> Option<bool> {
         match self.value(key)?.get_ref() {
             DeValue::Boolean(flag) => Some(*flag),
@@ -108,7 +104,6 @@ impl Block<'_> {
         }
     }
 
-    /// A whole number within a range.
     pub(crate) fn count(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.value(key)?;
         let DeValue::Integer(integer) = value.get_ref() else { return None };
@@ -136,7 +131,6 @@ impl Block<'_> {
         number
     }
 
-    /// One status or several.
     pub(crate) fn statuses(&self, key: &'static str) -> Vec<u16> {
         let Some(value) = self.value(key) else { return Vec::new() };
         let items = match value.get_ref() {
@@ -154,7 +148,6 @@ impl Block<'_> {
         statuses.collect()
     }
 
-    /// A duration, zero included.
     pub(crate) fn duration(&self, key: &'static str) -> Option<Duration> {
         let text = self.text(key)?;
         let duration = duration::parse(&text);
@@ -174,7 +167,6 @@ impl Block<'_> {
         Some(limit)
     }
 
-    /// One of a few words.
     pub(crate) fn choice<T: Copy>(&self, key: &'static str, choices: &[(&'static str, T)]) -> Option<T> {
         let text = self.text(key)?;
         let chosen = choices.iter().find(|(word, _)| *word == &*text).map(|(_, choice)| *choice);
@@ -204,13 +196,11 @@ impl Block<'_> {
         Some(texts.iter().filter_map(path).collect())
     }
 
-    /// What a path in the file means.
     pub(crate) fn resolve(&self, text: &Text) -> PathBuf {
         self.check_path(text);
         self.context.directory.join(&**text)
     }
 
-    /// Complains about what no path can be.
     pub(crate) fn check_path(&self, text: &Text) {
         if text.is_empty() {
             self.complain_of(text, "it is an empty path");

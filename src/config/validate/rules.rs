@@ -9,7 +9,6 @@ use crate::config::block::{Block, Text};
 use crate::model::target::Schedule;
 use crate::redact::Secret;
 
-/// `ttl`, `retry_after` and `timeout` of a block, `defaults` where it has none.
 pub(super) fn schedule(block: &Block<'_>, defaults: Schedule) -> Schedule {
     Schedule {
         ttl: block.duration("ttl").unwrap_or(defaults.ttl),
@@ -18,7 +17,6 @@ pub(super) fn schedule(block: &Block<'_>, defaults: Schedule) -> Schedule {
     }
 }
 
-/// An address that a request can be sent to.
 pub(super) fn web_address(block: &Block<'_>, text: &Text) -> Option<Url> {
     const EXAMPLE: &str = "as in \"http://127.0.0.1:8000/path\"";
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
@@ -46,7 +44,6 @@ pub(super) fn url(block: &Block<'_>, key: &'static str) -> Option<Secret> {
     Some(text.secret())
 }
 
-/// The table of HTTP headers under `key`.
 pub(super) fn headers(block: &Block<'_>, key: &'static str) -> Vec<(String, Secret)> {
     let mut headers: Vec<(String, Secret)> = Vec::new();
     for (at, name, text) in block.map(key) {
@@ -106,7 +103,6 @@ pub(super) fn program(block: &Block<'_>, text: &Text, cwd: Option<&PathBuf>) -> 
     block.resolve(text).to_string_lossy().into_owned()
 }
 
-/// A regular expression.
 pub(super) fn pattern(block: &Block<'_>, key: &'static str) -> Option<String> {
     let text = block.filled(key)?;
     if let Err(error) = regex_lite::Regex::new(&text) {

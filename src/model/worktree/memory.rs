@@ -38,10 +38,8 @@ pub struct WorktreeMemory {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AgentMemory {
-    /// User and system time of all its processes.
     #[serde(with = "seconds")]
     pub cpu: Duration,
-    /// When that was.
     pub at: Timestamp,
     /// When it was last seen to compute.
     pub active_at: Option<Timestamp>,
@@ -65,7 +63,6 @@ pub struct MergeMemory {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IndexMemory {
-    /// Stamp of the file.
     pub stamp: String,
     /// Paths of submodules, any bytes.
     pub submodules: Vec<Vec<u8>>,
@@ -97,7 +94,6 @@ impl Since {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReportMemory {
-    /// Stamp of the file.
     pub stamp: String,
     /// What it said; `None` if it is no report.
     pub counts: Option<TestCounts>,

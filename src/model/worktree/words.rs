@@ -29,12 +29,10 @@ impl WorktreeFacts {
         WorktreeFacts { error: Some(sentence.to_owned()), ..WorktreeFacts::default() }
     }
 
-    /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
     pub fn is_good(&self) -> bool {
         self.error.is_none()
     }
 
-    /// The test status, unknown where nothing counts.
     pub fn test_status(&self) -> TestStatus {
         self.tests.as_ref().map_or(TestStatus::Unknown, |tests| tests.status)
     }
@@ -44,7 +42,6 @@ impl WorktreeFacts {
         self.tests.as_ref().map_or(TestSource::None, |tests| tests.source)
     }
 
-    /// How much it wants attention: blocked, failing and unreadable are trouble.
     pub fn severity(&self) -> Severity {
         match self.status {
             None => Severity::Trouble,
@@ -55,7 +52,6 @@ impl WorktreeFacts {
         }
     }
 
-    /// The verdict in one word.
     pub fn word(&self) -> &'static str {
         self.status.map_or("unreadable", |(status, _)| status.as_str())
     }
@@ -134,7 +130,6 @@ impl WorktreeFacts {
         }
     }
 
-    /// What to do, where something is to be done.
     pub fn hint(&self) -> Option<String> {
         let Some((status, source)) = self.status else { return Some(self.hint_of_unreadable()) };
         let hint = match source {

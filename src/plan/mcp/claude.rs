@@ -109,7 +109,6 @@ impl Projects {
     }
 }
 
-/// The projects that the user's file knows.
 fn entries(source: &Source) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
     let table = source.document.root.get("projects").and_then(Value::as_object);
     table.into_iter().flatten().filter_map(|(path, settings)| Some((path, settings.as_object()?)))

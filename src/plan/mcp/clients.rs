@@ -31,7 +31,6 @@ pub(super) fn generic() -> &'static Client {
     &TABLE.generic
 }
 
-/// A program that keeps a list of MCP servers.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Client {
@@ -137,9 +136,7 @@ pub(super) enum Base {
     Variable(String, String),
     /// The file an environment variable names.
     FileVariable(String),
-    /// The root of the file system.
     Root,
-    /// Each project directory.
     Project,
 }
 
@@ -188,7 +185,6 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    /// The word for `Origin::scope`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Scope::Config => "config",
@@ -206,7 +202,6 @@ impl Scope {
     }
 }
 
-/// A list that switches servers off.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Switch {
@@ -247,7 +242,6 @@ pub(super) enum Names {
     Glob,
 }
 
-/// Where a client keeps plugins or extensions.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Plugins {

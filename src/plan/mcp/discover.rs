@@ -33,13 +33,11 @@ const MAX_UNTRUSTED: usize = 1000;
 /// What discovery is to look at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Search<'a> {
-    /// Home, environment, platform.
     pub(super) environment: &'a HostEnvironment,
     /// Whether the clients' usual places are looked at.
     pub(super) discover: bool,
     /// Files named in lab-probe's configuration: looked at besides, and allowed.
     pub(super) config_files: &'a [PathBuf],
-    /// Repositories whose worktrees are projects.
     pub(super) repositories: &'a [PathBuf],
     /// What `lab-probe trust` has allowed.
     pub(super) trusted: &'a TrustStore,
@@ -47,7 +45,6 @@ pub(super) struct Search<'a> {
     pub(super) ca_file: Option<&'a Path>,
 }
 
-/// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Every server of every file, in the order of the table of clients.
@@ -160,7 +157,6 @@ pub(super) fn add(
     }
 }
 
-/// What is to be said of an entry at its place.
 fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
     let client = source.file.client;
     let mut notes = Vec::new();

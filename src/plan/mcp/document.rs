@@ -7,14 +7,14 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::config::diagnose::{Lines, Position};
+
 /// The syntax of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Syntax {
     /// JSON; comments and trailing commas are tolerated, because most clients do.
     Json,
-    /// TOML.
     Toml,
-    /// YAML.
     Yaml,
 }
 
@@ -29,7 +29,6 @@ pub(super) struct SyntaxError {
     pub(super) message: String,
 }
 
-/// What a file holds.
 #[derive(Clone, PartialEq)]
 pub(super) struct Document {
     /// The table at its root; empty for an empty file.
@@ -106,17 +105,8 @@ fn yaml(text: &str) -> Result<Value, SyntaxError> {
 
 /// The error for a byte offset in `text`.
 fn at_offset(text: &str, offset: usize, message: &str) -> SyntaxError {
-    let mut end = offset.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let before = &text[..end];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    SyntaxError {
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        message: message.to_owned(),
-    }
+    let Position { line, column } = Lines::new(text).position(offset);
+    SyntaxError { line, column, message: message.to_owned() }
 }
 
 fn lower_first(message: &str) -> String {

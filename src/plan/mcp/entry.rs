@@ -12,9 +12,7 @@ use crate::redact::Secret;
 /// A server as a config file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The name in the file.
     pub(super) name: String,
-    /// How the client would reach it.
     pub(super) how: How,
     /// Set when the config switches it off: by what.
     pub(super) off: Option<String>,
@@ -28,12 +26,9 @@ pub(super) struct Entry {
     pub(super) notes: Vec<String>,
 }
 
-/// The ways an entry can name a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum How {
-    /// A program to start.
     Stdio(Stdio),
-    /// A URL.
     Http(Http),
     /// An entry that names no server anybody could reach.
     Broken {
@@ -44,14 +39,10 @@ pub(super) enum How {
     },
 }
 
-/// A program, as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Stdio {
-    /// The program.
     pub(super) command: String,
-    /// Its arguments.
     pub(super) args: Vec<Secret>,
-    /// Variables with their values.
     pub(super) env: BTreeMap<String, Secret>,
     /// Variables passed on from the client's environment where they are set.
     pub(super) inherit: Vec<String>,
@@ -59,25 +50,19 @@ pub(super) struct Stdio {
     pub(super) require: Vec<String>,
     /// A file of further variables, weaker than `env`.
     pub(super) env_file: Option<String>,
-    /// The working directory.
     pub(super) cwd: Option<String>,
 }
 
-/// A URL, as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Http {
-    /// The URL.
     pub(super) url: Secret,
-    /// Which transport.
     pub(super) transport: HttpTransport,
-    /// Headers with their values.
     pub(super) headers: Vec<(String, Secret)>,
     /// Headers whose values are in environment variables: header, text in front of the value, variable.
     pub(super) env_headers: Vec<(String, String, String)>,
 }
 
 impl Entry {
-    /// An entry with nothing odd about it.
     pub(super) fn new(name: &str, how: How) -> Self {
         let (off, limit, helper) = (None, None, None);
         Entry { name: name.to_owned(), how, off, is_refused: false, limit, helper, notes: Vec::new() }

@@ -21,18 +21,15 @@ pub(super) const PROJECT_LIMIT: u64 = 1 << 20;
 pub struct Inspection {
     /// The file, symbolic links resolved: what is allowed.
     pub canonical: PathBuf,
-    /// SHA-256 of what was read, in hex.
     pub digest: String,
     /// The client whose file it is, for people.
     pub client: &'static str,
-    /// Its servers.
     pub servers: Vec<ShownServer>,
 }
 
 /// A server as a person is shown it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownServer {
-    /// Its name in the file.
     pub name: String,
     /// The command line or URL, tokens taken out.
     pub what: String,

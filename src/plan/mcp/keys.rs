@@ -27,21 +27,17 @@ pub(super) struct Keys {
     pub(super) env_headers: Option<String>,
     /// The environment variable with a bearer token.
     pub(super) bearer_variable: Vec<String>,
-    /// A program that the client runs for headers.
     pub(super) helper: String,
     /// Keys that make the client refuse an entry: if it has the first (`""`: in any case), it must have none of these.
     pub(super) conflicts: Vec<(String, Vec<String>)>,
     /// Whether the client then reads nothing of the whole file.
     pub(super) refuses_file: bool,
-    /// What the client makes of a URL without a `type`.
     pub(super) untyped: Untyped,
-    /// Which key decides when an entry has both a program and a URL.
     pub(super) preference: Preference,
     /// What a plain URL without a `type` stands for.
     pub(super) remote: HttpTransport,
     /// What `type = "http"` stands for: some clients fall back to SSE even then.
     pub(super) http: HttpTransport,
-    /// How long the client waits for a server to start.
     pub(super) limit: Vec<(String, Unit)>,
     /// Whether the servers may stand at the top of the file, with no table around them.
     pub(super) flat: bool,
@@ -92,13 +88,11 @@ pub(super) enum Preference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Untyped {
-    /// A server.
     Server,
     /// Nothing, without a word.
     Dropped,
     /// The same, but others that read the file take it for a server.
     Noted,
-    /// An error.
     Refused,
 }
 

@@ -17,7 +17,6 @@ use crate::model::reason::Failure;
 /// An entry of one file, with what files below it have under its name.
 #[derive(Debug)]
 pub(super) struct Layered {
-    /// The entry, as the client sees it.
     pub(super) entry: Entry,
     /// The files below that have the name, too.
     pub(super) below: Vec<(Scope, PathBuf)>,

@@ -20,13 +20,9 @@ use crate::plan::View;
 /// A server found in a client's file.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    /// The name in the file.
     pub(super) name: String,
-    /// Whose file.
     pub(super) client: &'static Client,
-    /// Whose list.
     pub(super) scope: Scope,
-    /// The file.
     pub(super) path: PathBuf,
     /// The project it is for, if any.
     pub(super) project: Option<Project>,
@@ -47,7 +43,6 @@ pub(super) struct Candidate {
 /// A server with a name of its own.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
-    /// The label value.
     pub(super) name: String,
     /// How to reach it, or why not.
     pub(super) reach: Reach,

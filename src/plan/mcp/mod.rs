@@ -79,13 +79,11 @@ fn repositories(settings: &Settings) -> &[PathBuf] {
 pub struct KnownClient {
     /// `Origin::source`.
     pub name: &'static str,
-    /// The name for people.
     pub title: &'static str,
     /// The key at the top of its files under which the servers stand.
     pub list: &'static str,
     /// Which variables are expanded in its strings.
     pub variables: String,
-    /// Where that is written.
     pub documented: &'static str,
 }
 
@@ -99,9 +97,6 @@ pub fn clients() -> impl Iterator<Item = KnownClient> {
         documented: &client.documented,
     })
 }
-
-/// The `source` of what lab-probe's own configuration names.
-const OWN: &str = "lab-probe";
 
 /// How long discovery may take in all where file systems do not answer; the checks need the rest of the pass.
 const DISCOVERY_LIMIT: Duration = Duration::from_secs(6);
@@ -164,7 +159,6 @@ impl Server {
     }
 }
 
-/// `[[mcp.server]]`.
 fn by_hand(settings: &Settings) -> BTreeMap<String, Server> {
     let server = |server: &ServerSettings| {
         let reach = own_reach(server, settings.mcp.ca_file.as_ref());
@@ -202,8 +196,7 @@ fn scripts(
         .into_iter()
         .filter(|script| !by_hand.contains_key(&script.name))
         .map(|script| {
-            let note = Some("health script".to_owned());
-            let origin = Origin { source: OWN.into(), path: script.path, scope: "config".into(), name: None, note };
+            let origin = Origin { note: Some("health script".to_owned()), ..Origin::own(script.path, "config") };
             let named = Named::own(&script.name, script.reach, origin);
             (script.name, Server { named, schedule, list_tools })
         })
@@ -226,6 +219,5 @@ fn expect(settings: &Settings, servers: &mut BTreeMap<String, Server>) {
 
 fn own_origin(settings: &Settings) -> Origin {
     let path = settings.source.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
-    let path = path.unwrap_or_default();
-    Origin { source: OWN.into(), path, scope: "config".into(), name: None, note: None }
+    Origin::own(path.unwrap_or_default(), "config")
 }

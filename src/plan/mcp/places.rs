@@ -11,9 +11,7 @@ use crate::plan::worktrees::layout::{self, Repository};
 /// A file that may hold a list of servers.
 #[derive(Debug, Clone)]
 pub(super) struct ListFile {
-    /// Whose it is.
     pub(super) client: &'static Client,
-    /// Whose list.
     pub(super) scope: Scope,
     /// The file, which need not exist. A last component `*` stands for every file of the directory.
     pub(super) path: PathBuf,
@@ -26,9 +24,7 @@ pub(super) struct ListFile {
 /// An installed plugin or extension.
 #[derive(Debug, Clone)]
 pub(super) struct Plugin {
-    /// Its directory.
     pub(super) directory: PathBuf,
-    /// Its kind.
     pub(super) kind: &'static Plugins,
     /// Set when it is switched off: by what.
     pub(super) off: Option<String>,
@@ -45,7 +41,6 @@ pub(super) struct Project {
     pub(super) only_here: bool,
 }
 
-/// The files of the user and the machine, each path once.
 pub(super) fn own(environment: &HostEnvironment) -> Vec<ListFile> {
     let mut seen = BTreeSet::new();
     let mut files = Vec::new();
@@ -61,7 +56,6 @@ pub(super) fn own(environment: &HostEnvironment) -> Vec<ListFile> {
     files
 }
 
-/// The files of a project.
 pub(super) fn of_project(project: &Project) -> impl Iterator<Item = ListFile> {
     clients::all().iter().flat_map(move |client| {
         client.project.iter().map(move |file| ListFile {
@@ -114,14 +108,12 @@ pub(super) enum Root {
     Repository(PathBuf),
 }
 
-/// The working directory and the configured repositories.
 pub(super) fn roots(environment: &HostEnvironment, repositories: &[PathBuf]) -> Vec<Root> {
     let cwd = environment.cwd.iter().cloned().map(Root::WorkingDirectory);
     cwd.chain(repositories.iter().cloned().map(Root::Repository)).collect()
 }
 
 impl Root {
-    /// The directory itself.
     pub(super) fn path(&self) -> &Path {
         match self {
             Root::WorkingDirectory(path) | Root::Repository(path) => path,

@@ -39,7 +39,6 @@ pub(super) fn lists(client: &'static Client, host: &HostEnvironment, warnings: &
     files
 }
 
-/// The files of a plugin that have a list.
 fn of_plugin(plugin: &Plugin, warnings: &mut Vec<String>) -> Vec<PathBuf> {
     let Plugins { lists, manifest, .. } = plugin.kind;
     let mut files: Vec<PathBuf> =

@@ -186,7 +186,6 @@ fn limit(table: &Table, keys: &Keys) -> Option<Duration> {
     limit_of(value, unit)
 }
 
-/// A start limit, if it is one.
 pub(super) fn limit_of(value: f64, unit: Unit) -> Option<Duration> {
     let seconds = if unit == Unit::Milliseconds { value / 1000.0 } else { value };
     Duration::try_from_secs_f64(seconds.min(MAX_LIMIT.as_secs_f64())).ok().filter(|limit| !limit.is_zero())
@@ -246,7 +245,6 @@ fn only_settings(table: &Table) -> bool {
     table.contains_key("settings") || matches!(table.get("source"), Some(Value::String(s)) if s == "extension")
 }
 
-/// What `type` (or one of its other names) says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Stdio,

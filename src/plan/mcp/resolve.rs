@@ -25,9 +25,7 @@ const ENV_FILE_LIMIT: u64 = 1 << 20;
 /// What holds for all servers of a client.
 #[derive(Debug)]
 pub(super) struct Host<'a> {
-    /// The client.
     pub(super) client: &'static Client,
-    /// Environment and home.
     pub(super) environment: &'a HostEnvironment,
     /// How long the client waits for any server to start, where the user has set that.
     pub(super) limit: Option<Duration>,
@@ -66,7 +64,6 @@ impl<'a> Host<'a> {
         is_known.then(|| format!("{} holds a login for it, which lab-probe does not use", self.client.title))
     }
 
-    /// How the user logs in to a server.
     fn login_hint(&self, name: &str) -> Option<String> {
         self.client.login.as_ref().map(|Login { command, .. }| command.replace("NAME", name))
     }
@@ -91,40 +88,34 @@ fn logins(path: &Path, key: &str) -> BTreeSet<String> {
 /// What an entry is resolved against.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scene<'a> {
-    /// Whose entry it is, and what holds for all of them.
     pub(super) host: &'a Host<'a>,
-    /// The file it stands in.
     pub(super) file: &'a Path,
     /// The project it belongs to, if any: where its server is started, and what `${workspaceFolder}` means.
     pub(super) project: Option<&'a Project>,
-    /// The plugin it comes from, if any.
     pub(super) plugin: Option<&'a Plugin>,
     /// Why none of this file's servers may be started, if so. Nothing but the file itself is read then.
     pub(super) refusal: Option<&'a Failure>,
 }
 
-/// A resolved entry.
 #[derive(Debug, Clone)]
 pub(super) struct Resolved {
-    /// How to reach it, or why not.
     pub(super) reach: Reach,
     /// What makes it the same server as another entry: program, arguments, variables and working directory, or URL and
     /// headers. Two worktrees of one repository that say the same mean the same.
     pub(super) identity: Identity,
 }
 
-/// The parts that make two entries the same server. Holds secrets, so it has no `Debug` of its own parts.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Identity(Vec<String>);
+/// The parts that make two entries the same server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Identity(Vec<Secret>);
 
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Identity({} parts)", self.0.len())
+impl Identity {
+    fn of(parts: Vec<String>) -> Self {
+        Identity(parts.into_iter().map(Secret::new).collect())
     }
 }
 
 impl Scene<'_> {
-    /// Resolves one entry.
     pub(super) fn resolve(&self, entry: &Entry) -> Resolved {
         let (reach, expanded) = match &entry.how {
             How::Stdio(stdio) => self.stdio(stdio),
@@ -132,7 +123,7 @@ impl Scene<'_> {
             How::Broken { reason, detail } => {
                 let hint = readers::hint(*reason, detail, self.file);
                 let failure = Failure::new(*reason, detail.clone()).with_hint(hint);
-                (Err(failure), Identity(vec!["broken".into(), detail.clone()]))
+                (Err(failure), Identity::of(vec!["broken".into(), detail.clone()]))
             }
         };
         let reach = match (&entry.off, self.refusal, reach) {
@@ -273,7 +264,7 @@ impl Scene<'_> {
         parts.extend(server.env.iter().flat_map(|(name, value)| [name.clone(), value.expose().to_owned()]));
         let Some(project) = self.project else {
             parts.extend(server.cwd.iter().map(|cwd| cwd.to_string_lossy().into_owned()));
-            return Identity(parts);
+            return Identity::of(parts);
         };
         // Another worktree of the repository says the same with its own path in it.
         let directory = project.directory.to_string_lossy();
@@ -298,7 +289,7 @@ impl Scene<'_> {
         if of_this_place {
             parts.push(project.repository.to_string_lossy().into_owned());
         }
-        Identity(parts)
+        Identity::of(parts)
     }
 }
 
@@ -313,7 +304,7 @@ fn http_identity(url: &Secret, headers: &[(String, Secret)]) -> Identity {
     headers.sort_unstable();
     let mut parts = vec!["http".to_owned(), url.expose().trim_end_matches('/').to_owned()];
     parts.extend(headers.into_iter().flat_map(|(name, value)| [name, value.to_owned()]));
-    Identity(parts)
+    Identity::of(parts)
 }
 
 /// Whether a word of a command line seems to name a file relative to the working directory (`dist/index.js`,

@@ -13,12 +13,9 @@ use crate::redact::Secret;
 /// More scripts than anybody has; a bound, because a directory named by mistake may hold anything.
 const MAX_ENTRIES: usize = 100_000;
 
-/// A health script.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
-    /// The server's name.
     pub(super) name: String,
-    /// The file.
     pub(super) path: PathBuf,
     /// How to run it, or why not.
     pub(super) reach: Reach,

@@ -31,14 +31,11 @@ const USER_LIMIT: u64 = 16 << 20;
 /// The most files that are looked at in a directory of lists.
 const MAX_FILES: usize = 1000;
 
-/// A client's file, read.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// Whose it is, which list, where.
     pub(super) file: ListFile,
     /// The file, symbolic links resolved.
     pub(super) canonical: PathBuf,
-    /// What it says.
     pub(super) document: Document,
     /// Why its servers may not be started, if so.
     pub(super) refusal: Option<Failure>,
@@ -97,7 +94,6 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
     all
 }
 
-/// The files of `config_files` by their canonical paths.
 fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>) -> BTreeMap<PathBuf, PathBuf> {
     let mut named = BTreeMap::new();
     let found = timeout::each(files.to_vec(), timeout::LIMIT, deadline, |path| std::fs::canonicalize(path));
@@ -280,7 +276,6 @@ fn lists_beside(file: &ListFile, warnings: &mut Vec<String>) -> Option<Vec<List>
     None
 }
 
-/// Whether a file of a directory of lists is one.
 fn is_list(path: &Path) -> bool {
     path.extension().is_some_and(|extension| ["json", "yaml", "yml"].iter().any(|known| extension == *known))
 }

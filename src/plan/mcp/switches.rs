@@ -23,7 +23,6 @@ const SETTINGS_LIMIT: u64 = 1 << 20;
 pub(super) struct List {
     switch: &'static Switch,
     items: Value,
-    /// The file it stands in.
     path: PathBuf,
     /// Whether that file says that of lists like this only its own counts.
     is_final: bool,
@@ -112,7 +111,6 @@ pub(super) fn may_switch_off(why: &str, path: &Path) -> String {
     format!("{why}; it may switch servers of {} off, so those are left out", path.display())
 }
 
-/// Switches off what the lists say.
 pub(super) fn apply<'l>(entries: &mut [Entry], scope: Scope, lists: impl Iterator<Item = &'l List>) {
     let lists: Vec<&List> = lists.collect();
     for entry in entries {
@@ -203,29 +201,8 @@ fn is_name(pattern: &str, name: &str, names: Names) -> bool {
 
 /// `*` stands for any signs, a slash included, and `?` for one.
 pub(super) fn is_glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    // Where the last star was, and how much of the text it stands for: on a mismatch it takes one sign more.
-    let (mut at, mut seen, mut star) = (0, 0, None);
-    while seen < text.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            Some(sign) if *sign == '?' || *sign == text[seen] => {
-                at += 1;
-                seen += 1;
-            }
-            _ => match star {
-                Some((behind, taken)) => {
-                    star = Some((behind, taken + 1));
-                    (at, seen) = (behind + 1, taken + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[at..].iter().all(|sign| *sign == '*')
+    let pattern = regex_lite::escape(pattern).replace("\\*", ".*").replace("\\?", ".");
+    regex_lite::Regex::new(&format!("(?s)^{pattern}$")).is_ok_and(|pattern| pattern.is_match(text))
 }
 
 #[cfg(test)]

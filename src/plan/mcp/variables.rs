@@ -45,7 +45,6 @@ impl TryFrom<String> for Expansion {
     }
 }
 
-/// A way of writing a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 enum Form {
     #[serde(rename = "`$VAR`")]
@@ -79,7 +78,6 @@ impl Rule {
         self.0.is_some()
     }
 
-    /// What it expands, for documents.
     pub(super) fn describe(&self) -> String {
         match self.0.as_deref() {
             None => "not verified: none are expanded".into(),
@@ -98,17 +96,12 @@ impl Rule {
 /// Where in a server's entry a string stands: rules differ by place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
-    /// The program.
     Command,
-    /// One of its arguments.
     Argument,
-    /// The value of an environment variable.
     Env,
     /// A path: working directory, environment file.
     Path,
-    /// The URL.
     Url,
-    /// The value of a header.
     Header,
 }
 
@@ -175,7 +168,6 @@ fn shown_name(name: &str) -> String {
 /// What a rule may draw on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
-    /// Environment and home.
     pub(super) environment: &'a HostEnvironment,
     /// The project the config belongs to, if it belongs to one.
     pub(super) workspace: Option<&'a Path>,
@@ -334,7 +326,6 @@ impl References<'_> {
     }
 }
 
-/// The variables of an environment file.
 pub(super) fn dotenv(bytes: &[u8]) -> BTreeMap<String, Secret> {
     let text = String::from_utf8_lossy(bytes);
     let variable = |line| match line {

@@ -17,7 +17,6 @@ const MAX_CONFIG_BYTES: u64 = 4 << 20;
 /// Worktrees of one repository beyond this many are left out: something creates them without end.
 const MAX_WORKTREES: usize = 5_000;
 
-/// A repository.
 #[derive(Debug, Clone)]
 pub(in crate::plan) struct Repository {
     /// What all its worktrees share, canonical.
@@ -26,7 +25,6 @@ pub(in crate::plan) struct Repository {
     pub(in crate::plan) entrance: Option<(PathBuf, PathBuf)>,
 }
 
-/// One worktree.
 #[derive(Debug, Clone)]
 pub(in crate::plan) struct Found {
     /// Its directory; canonical where it exists.
