@@ -42,8 +42,8 @@ check: ## formatting, lints and unit tests: what to run before each commit (need
 size: ## the bounds on production lines and unsafe code
 	tests/lint/size.py --list
 
-test: deps ## run every test
-	$(CARGO) test --locked
+test: ## run every test; without root or some tool those that can run, and say which were left out
+	tests/run.sh
 
 attack: deps ## every kill, refusal and clock instead of the samples that `make test` takes; about half an hour
 	LAB_PROBE_ATTACK=full $(CARGO) test --locked --test suite attack:: -- --nocapture

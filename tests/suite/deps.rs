@@ -8,6 +8,11 @@ use crate::harness::{Lab, Run};
 
 /// Runs `tests/deps.sh build` for a user who may install nothing, with these commands on PATH beside bash.
 fn deps(lab: &Lab, commands: &[(&str, &str)]) -> Run {
+    script(lab, "tests/deps.sh", &["build"], commands)
+}
+
+/// Runs a script for a user who may install nothing, with these commands on PATH beside bash.
+fn script(lab: &Lab, name: &str, arguments: &[&str], commands: &[(&str, &str)]) -> Run {
     let path = lab.path().join("bin");
     let id = ("id", "echo 1000");
     for (name, script) in commands.iter().chain([&id]) {
@@ -18,8 +23,9 @@ fn deps(lab: &Lab, commands: &[(&str, &str)]) -> Run {
         let real = ["/bin", "/usr/bin"].map(|directory| Path::new(directory).join(name));
         symlink(real.iter().find(|path| path.exists()).expect("installed"), path.join(name)).expect("linked");
     }
-    let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/deps.sh"))
-        .arg("build")
+    let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
+        .args(arguments)
+        .env_remove("CI")
         .env("PATH", &path)
         .output()
         .expect("the script starts");
@@ -44,4 +50,20 @@ fn without_rust_the_place_to_get_it_is_told() {
     let lab = Lab::new();
     let run = deps(&lab, &[("cc", ""), ("git", "")]).expect_code(1);
     assert_eq!(run.stderr(), "install Rust first: https://rustup.rs\n");
+}
+
+#[test]
+fn without_root_and_tools_the_tests_that_can_run_do_and_the_others_are_named() {
+    let lab = Lab::new();
+    let cargo = ("cargo", "echo cargo \"$@\"; exit 3");
+    let run = script(&lab, "tests/run.sh", &["--quiet"], &[("cc", ""), ("git", ""), ("strace", ""), cargo]);
+    let run = run.expect_code(3);
+    let (ran, said) = (run.stdout(), run.stderr());
+    let suite = "cargo test --locked --lib --bins -- --quiet\ncargo test --locked --test suite -- --skip ";
+    assert!(ran.starts_with(suite) && ran.ends_with(" --quiet\n"), "{ran}");
+    assert!(ran.contains("--skip systemd::") && !ran.contains("attack::") && !ran.contains("pass::"), "{ran}");
+    assert!(
+        said.contains("  summary::a_real_browser* (chromium is missing)\n") && said.contains("install these packages"),
+        "{said}"
+    );
 }
