@@ -68,6 +68,7 @@ image: ## an image with the static binary and nothing else (podman or docker); d
 	tests/deps.sh dist
 	LIBC=musl ARCHS=$(or $(ARCHS),amd64) packaging/dist.sh
 	install -m 0644 /etc/ssl/certs/ca-certificates.crt target/dist-binaries/ca-certificates.crt
+	install -d target/dist-binaries/state
 	$(or $(CONTAINER),podman) build --tag lab-probe .
 
 pictures: docs ## draw the README's pictures anew, from the binary in target/debug; needs chromium

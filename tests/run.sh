@@ -42,6 +42,12 @@ if [ ${#left[@]} -gt 0 ] && [ -n "${CI:-}" ]; then
   exit 1
 fi
 
+# Debian 12's git is older than the other format of references, and everything else works with it.
+if command -v git >/dev/null && ! git init -h 2>&1 | grep -q -e --ref-format; then
+  skip+=(--skip where_its_head_is_a_ref)
+  left+=("*where_its_head_is_a_ref (git is older than 2.45)")
+fi
+
 result=0
 if [ ${#left[@]} -eq 0 ]; then
   cargo test --locked -- "$@" || result=$?
