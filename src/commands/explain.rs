@@ -1,12 +1,18 @@
 //! `lab-probe explain REASON|METRIC|ALERT`: what it means and what to do.
 
 use crate::cli::{Cli, ExplainArgs};
+use crate::clock;
+use crate::config;
 use crate::exit::{self, Exit};
 use crate::metrics::catalogue::{
     self, Family, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HEALTH, LAB_SERVICE_FAILURE, Type,
 };
+use crate::model::observation::{Facts, Remembered};
 use crate::model::reason::Reason;
+use crate::model::seconds::age;
 use crate::show::style::{Ink, Style};
+
+use crate::state::store;
 
 /// The page that the alerts' runbooks stand in, each below a heading with its name.
 const RUNBOOKS: &str = include_str!("../../monitoring/README.md");
@@ -19,7 +25,7 @@ const ALIKE: f64 = 0.7;
 /// # Errors
 /// exit 2 with the nearest name if there is nothing of this one.
 pub(super) fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
-    let text = text(&args.name, super::style(cli))?;
+    let text = text(&args.name, super::style(cli))? + &remembered(cli, bare(&args.name));
     Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
 }
 
@@ -38,6 +44,22 @@ pub(super) fn text(name: &str, style: Style) -> anyhow::Result<String> {
     runbook(name)
         .map(|text| format!("{}: an alert\n\n{text}\n", style.paint(Ink::Strong, name)))
         .ok_or_else(|| unknown(name))
+}
+
+/// Where each environment's value of a family comes from, as the last pass saw it. An explanation needs no configuration.
+fn remembered(cli: &Cli, name: &str) -> String {
+    let (Some(family), Ok(settings)) = (family(name), config::load(cli.global.config.as_deref())) else {
+        return String::new();
+    };
+    let now = clock::now();
+    let origin = |(id, known): (&String, &Remembered)| {
+        let observation = known.observation.as_ref()?;
+        let Facts::Thunes(facts) = &observation.facts else { return None };
+        let origin = facts.origin(family.name, now)?;
+        Some(format!("{:11} {id}, {} ago: {origin}\n", "Seen:", age(observation.checked_at, now)))
+    };
+    let state = store::peek(&settings.probe.state_dir, now).state;
+    state.targets.iter().filter_map(origin).collect()
 }
 
 /// The names of the alerts that have a runbook.

@@ -175,6 +175,23 @@ fn shown(at: Timestamp) -> String {
 }
 
 impl ThunesFacts {
+    /// Where the value of a family comes from, and that of the kill switch by which evidence; or why it is not known.
+    pub fn origin(&self, family: &str, now: Timestamp) -> Option<String> {
+        let is_switch = family == "thunes_kill_switch_active";
+        if let Some(unknown) = self.kill_switch_unknown.as_ref().filter(|_| is_switch) {
+            return Some(unknown.lasting(now));
+        }
+        let sources = self.family_sources.get(family)?.join(", ");
+        let switch = self.kill_switch.as_ref().filter(|_| is_switch);
+        Some(match switch {
+            Some(switch) if switch.evidence.is_none() => {
+                format!("{}, as {sources} has no event on it", switch.summary())
+            }
+            Some(switch) => format!("{}, by {sources}", switch.summary()),
+            None => format!("from {sources}"),
+        })
+    }
+
     /// The facts of a look that the pass's deadline ended.
     pub fn cut_off(sentence: &str) -> Self {
         ThunesFacts { problems: vec![sentence.to_owned()], ..ThunesFacts::default() }

@@ -31,14 +31,18 @@ pub(super) enum Whose<'a> {
     Main,
     /// Those on one file, of whatever thread.
     On(&'a Path),
+    /// Those of the one thread that makes any.
+    Every,
 }
 
 /// Runs a program under strace.
 pub(super) fn strace(program: &Command, whose: &Whose<'_>, options: &[&str], log: &Path) -> Run {
     let mut strace = Command::new("strace");
     strace.args(["-qq", "-y", "-s", "0", "-e", "signal=none", "-o"]).arg(log).args(options);
-    if let Whose::On(path) = whose {
-        strace.args(["-f", "-P"]).arg(path);
+    match whose {
+        Whose::Main => {}
+        Whose::On(path) => _ = strace.args(["-f", "-P"]).arg(path),
+        Whose::Every => _ = strace.arg("-f"),
     }
     strace.arg(program.get_program()).args(program.get_args());
     strace.current_dir(program.get_current_dir().expect("a directory"));
@@ -85,6 +89,7 @@ fn same_call(one: &str, other: &str) -> bool {
     let call = |line: &str| {
         let line = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
         let line = line.rsplit_once(" = ").map_or(line, |(call, _)| call);
+        let line = line.split(" <unfinished").next().unwrap_or(line);
         let quoted = line.split(['"', '<', '>']).skip(1).step_by(2);
         let quoted = quoted.filter(|text| !text.is_empty());
         let files: Vec<String> = quoted.map(|text| text.chars().filter(|c| !c.is_ascii_digit()).collect()).collect();

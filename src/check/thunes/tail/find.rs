@@ -154,7 +154,7 @@ impl<'a> Search<'a> {
 
     /// The very file, first under the name it had, then under any.
     pub(super) fn by_identity(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
-        if let Some(sibling) = siblings::at(self.path, &part.name)
+        if let Some(sibling) = siblings::at(self.path, &part.name)?
             && is_it(&sibling, part)?
         {
             return Ok(Some(self.take(sibling)));

@@ -50,13 +50,19 @@ pub(super) fn list(live: &Path, inodes: &BTreeSet<u64>) -> io::Result<Vec<Siblin
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) && below.len() < MAX_DIRECTORIES {
             below.push(entry.path());
         } else if entry.file_name() != name {
-            siblings.extend(sibling(&entry, "", &live_name, inodes));
+            siblings.extend(sibling(&entry, "", &live_name, inodes)?);
         }
     }
     for directory in below {
-        // A directory with such a log of its own is another log's.
-        if !directory.join(name).exists() {
-            list_below(&directory, &live_name, inodes, &mut siblings);
+        // A directory with such a log of its own is another log's, and so is one that may not be searched.
+        match directory
+            .join(name)
+            .try_exists()
+            .and_then(|exists| Ok(if exists { Vec::new() } else { entries(&directory)? }))
+        {
+            Ok(entries) => add_below(&directory, &entries, &live_name, inodes, &mut siblings)?,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error),
         }
     }
     let mut seen = BTreeSet::new();
@@ -73,16 +79,20 @@ fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
 }
 
 /// What was rotated into a directory of its own, but no backups of what lies beside the log.
-fn list_below(directory: &Path, live_name: &str, inodes: &BTreeSet<u64>, siblings: &mut Vec<Sibling>) {
-    // One that may not be listed is not for this log's rotated files.
-    let Ok(entries) = entries(directory) else { return };
+fn add_below(
+    directory: &Path,
+    entries: &[DirEntry],
+    live_name: &str,
+    inodes: &BTreeSet<u64>,
+    siblings: &mut Vec<Sibling>,
+) -> io::Result<()> {
     let prefix = format!("{}/", directory.file_name().unwrap_or_default().to_string_lossy());
     let known = siblings.len();
-    for found in entries.iter().filter_map(|entry| sibling(entry, &prefix, live_name, inodes)) {
-        if !siblings[..known].iter().any(|other| is_same(other, &found)) {
-            siblings.push(found);
-        }
+    for entry in entries {
+        let found = sibling(entry, &prefix, live_name, inodes)?;
+        siblings.extend(found.filter(|found| !siblings[..known].iter().any(|other| is_same(other, found))));
     }
+    Ok(())
 }
 
 /// Whether both hold the same, as far as their sizes and ends tell.
@@ -93,31 +103,35 @@ fn is_same(one: &Sibling, other: &Sibling) -> bool {
     one.facts.size == other.facts.size && same().unwrap_or(false)
 }
 
-fn sibling(entry: &DirEntry, prefix: &str, live_name: &str, inodes: &BTreeSet<u64>) -> Option<Sibling> {
+fn sibling(entry: &DirEntry, prefix: &str, live_name: &str, inodes: &BTreeSet<u64>) -> io::Result<Option<Sibling>> {
     let name = entry.file_name().to_string_lossy().into_owned();
     if !inodes.contains(&entry.ino()) && classify(&name, live_name).is_none() {
-        return None;
+        return Ok(None);
     }
     look(entry.path(), format!("{prefix}{name}"), live_name)
 }
 
 /// The regular file of this name beside `live`, if there is one.
-pub(super) fn at(live: &Path, name: &str) -> Option<Sibling> {
-    let live_name = live.file_name()?.to_string_lossy();
+pub(super) fn at(live: &Path, name: &str) -> io::Result<Option<Sibling>> {
+    let live_name = live.file_name().unwrap_or_default().to_string_lossy();
     let parts: Vec<Component<'_>> = Path::new(name).components().collect();
     let is_beside = parts.len() <= 2 && parts.iter().all(|part| matches!(part, Component::Normal(_)));
     if !is_beside || name == live_name {
-        return None;
+        return Ok(None);
     }
     look(live.with_file_name(name), name.to_owned(), &live_name)
 }
 
-fn look(path: PathBuf, name: String, live_name: &str) -> Option<Sibling> {
+/// The regular file at a path; none if it is another kind of thing, or has just been moved.
+fn look(path: PathBuf, name: String, live_name: &str) -> io::Result<Option<Sibling>> {
     // Not following links: a link to a file is that file under another name, and it is listed under its own.
-    let metadata = std::fs::symlink_metadata(&path).ok()?;
+    let metadata = match std::fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        metadata => metadata?,
+    };
     let file_name = name.rsplit('/').next().unwrap_or_default();
     let (rank, form) = classify(file_name, live_name).unwrap_or((None, Form::of(file_name).1));
-    metadata.is_file().then(|| Sibling { facts: FileFacts::of(&metadata), path, name, rank, form })
+    Ok(metadata.is_file().then(|| Sibling { facts: FileFacts::of(&metadata), path, name, rank, form }))
 }
 
 /// A name without its last extension, and the extension with its dot.
