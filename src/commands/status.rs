@@ -12,6 +12,7 @@ use crate::model::observation::{Facts, Severity};
 use crate::model::seconds::age;
 use crate::show::unusual;
 use crate::state::store::{self, State};
+use crate::unusual::measure;
 
 /// Changes only when a field is removed or means something else.
 const SCHEMA: &str = "lab-probe.status/1";
@@ -74,10 +75,10 @@ impl Document {
         };
         let trouble: Vec<InTrouble> = trouble.iter().map(in_trouble).collect();
         // The values of what is down are not unusual, they are absent.
-        let odd = seen.iter().filter(|(_, facts)| facts.is_good());
-        let odd = odd.flat_map(|(id, _)| {
-            let sentences = unusual::of_target(Some(&state.unusual), id);
-            sentences.into_iter().map(|sentence| format!("{}: {sentence}", printable(id)))
+        let odd = seen.iter().flat_map(|(id, facts)| {
+            let measured = measure::of(facts);
+            let one = state.unusual.of(id).filter(move |one| measured.iter().any(|(family, _)| *family == one.family));
+            one.flat_map(|one| unusual::sentences(&one)).map(|sentence| format!("{}: {sentence}", printable(id)))
         });
         let widespread = state.unusual.widespread.map(|storm| unusual::storm(&storm));
         let unusual: Vec<String> = widespread.into_iter().chain(odd).collect();

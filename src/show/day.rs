@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::band;
 use super::timeline::{Stretch, stretches};
 use crate::model::history::{Mark, Record, TradingMark};
 use crate::model::thunes::ORDER_LATENCY_BUCKETS;
@@ -24,6 +25,8 @@ pub struct Day {
     pub trading: Vec<Trading>,
     pub servers: Vec<Uptime>,
     pub worktrees: Vec<WorktreeDay>,
+    /// What was unusual, a sentence each, the most important first.
+    pub unusual: Vec<String>,
 }
 
 /// One environment's day.
@@ -87,6 +90,7 @@ impl Day {
             trading: Vec::new(),
             servers: Vec::new(),
             worktrees: Vec::new(),
+            unusual: band::of_day(records, ids.iter().copied(), (from, to)),
         };
         for output in records.iter().flat_map(|record| &record.failed_outputs) {
             *day.undelivered.entry(output.clone()).or_default() += 1;

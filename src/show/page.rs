@@ -7,10 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::summary::{escape, length};
 use super::table::{heading, kinds};
 use super::timeline::{Stretch, stretches};
+use super::{band, unusual};
 use crate::log::printable;
 use crate::model::history::Record;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Entry, Snapshot};
+use crate::model::unusual::Unusual;
 
 /// The strip shows this long.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -27,9 +29,12 @@ pub fn page(snapshot: &Snapshot, ever: bool, warnings: &[String], records: &[Rec
         entries.sort_by_key(|entry| (severity(entry), entry.target.name.clone()));
         if !entries.is_empty() {
             body.push_str(&format!("<section><h2>{}</h2>\n", heading(kind)));
-            entries.iter().for_each(|entry| card(&mut body, entry, records, from, now));
+            entries.iter().for_each(|entry| card(&mut body, entry, snapshot.unusual.as_ref(), records, (from, now)));
             body.push_str("</section>\n");
         }
+    }
+    if let Some(storm) = snapshot.unusual.as_ref().and_then(|unusual| unusual.widespread) {
+        body.push_str(&format!("<p class=\"unusual\">{}</p>\n", text(&unusual::storm(&storm))));
     }
     if !warnings.is_empty() {
         body.push_str("<section><h2>Warnings</h2>\n<ul>\n");
@@ -86,10 +91,17 @@ fn class(severity: Severity) -> &'static str {
     }
 }
 
-fn card(body: &mut String, entry: &Entry, records: &[Record], from: Timestamp, now: Timestamp) {
+fn card(
+    body: &mut String,
+    entry: &Entry,
+    unusual: Option<&Unusual>,
+    records: &[Record],
+    window: (Timestamp, Timestamp),
+) {
+    let id = entry.target.id().to_string();
     let facts = entry.observation.as_ref().map(|seen| &seen.facts);
     let word = facts.map_or("unknown", |facts| facts.word()).replace('_', " ");
-    let summary = facts.map_or_else(|| "not checked yet".to_owned(), |facts| facts.summary(now));
+    let summary = facts.map_or_else(|| "not checked yet".to_owned(), |facts| facts.summary(window.1));
     let hint = Some(entry).filter(|entry| severity(entry) != Severity::Fine).and_then(Entry::hint);
     body.push_str(&format!(
         "<article class=\"{}\"><h3>{} <span>{}</span></h3>\n<p>{}</p>\n",
@@ -101,7 +113,16 @@ fn card(body: &mut String, entry: &Entry, records: &[Record], from: Timestamp, n
     if let Some(hint) = hint {
         body.push_str(&format!("<p class=\"hint\">{}</p>\n", text(&hint)));
     }
-    strip(body, &stretches(records, &entry.target.id().to_string(), from, now));
+    let mut bands = String::new();
+    for one in unusual.iter().flat_map(|unusual| unusual.of(&id)) {
+        let sentences = unusual::sentences(&one);
+        sentences.iter().for_each(|sentence| body.push_str(&format!("<p class=\"unusual\">{}</p>\n", text(sentence))));
+        bands.extend((!sentences.is_empty()).then(|| band::svg(records, &id, one.family, window)).flatten());
+    }
+    if bands.is_empty() {
+        strip(body, &stretches(records, &id, window.0, window.1));
+    }
+    body.push_str(&bands);
     body.push_str("</article>\n");
 }
 

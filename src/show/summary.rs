@@ -6,6 +6,9 @@ use crate::log::printable;
 /// A server is worth a line of its own below this share of uptime.
 const WORTH_A_LINE: f64 = 0.9995;
 
+/// Lines about unusual values at most.
+const MOST_UNUSUAL: usize = 3;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Markup {
     Plain,
@@ -47,6 +50,7 @@ pub fn report(day: &Day, markup: Markup) -> String {
     }
     out.push_str(&paragraph(markup, "Servers", &server_lines(&day.servers)));
     out.push_str(&paragraph(markup, "Worktrees", &worktree_lines(&day.worktrees)));
+    out.push_str(&paragraph(markup, "Unusual", &unusual_lines(&day.unusual)));
     out.push_str(&paragraph(markup, "lab-probe", &own_lines(day)));
     out
 }
@@ -127,6 +131,13 @@ fn worktree_lines(worktrees: &[WorktreeDay]) -> Vec<String> {
     lines
 }
 
+fn unusual_lines(sentences: &[String]) -> Vec<String> {
+    let named = if sentences.len() > MOST_UNUSUAL { MOST_UNUSUAL - 1 } else { sentences.len() };
+    let more = sentences.len() - named;
+    let rest = (more > 0).then(|| format!("and {more} more"));
+    sentences.iter().take(named).cloned().chain(rest).collect()
+}
+
 fn own_lines(day: &Day) -> Vec<String> {
     let mut lines = vec![plural(day.passes, "pass")];
     if day.cut_short > 0 {
@@ -189,6 +200,7 @@ mod tests {
                 statuses: vec!["working".into(), "complete".into()],
                 tests: vec!["unknown".into(), "failing".into(), "passing".into()],
             }],
+            unusual: ["fetch: handshake 2.8 s", "b", "c", "d"].map(str::to_owned).into(),
         }
     }
 
@@ -206,6 +218,11 @@ a & b: 50.0 % up, down for 2 h 0 min, mostly timeout
 
 Worktrees
 feature: working → complete; tests failing → passing
+
+Unusual
+fetch: handshake 2.8 s
+b
+and 2 more
 
 lab-probe
 2880 passes

@@ -12,8 +12,8 @@ use crate::model::history::{Points, Record, day_of};
 /// Days kept, today included.
 const DAYS: usize = 14;
 
-/// Bytes of one day at most; a real day takes 60 to 200 KiB.
-const MAX_BYTES: u64 = 8 << 20;
+/// Bytes of one day at most; a real day takes about 1 MiB, most of it the points of eighty series.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// Where the history lies.
 pub fn directory(state_dir: &Path) -> PathBuf {

@@ -12,21 +12,21 @@ pub(crate) enum Measure {
     SoFar(f64, f64),
 }
 
-/// What is measured of a target that is as it should be; nothing of one that is down, whose values are absent.
+/// What is measured of a target; nothing of a server or service that is down. What a trading environment states is exact
+/// also where another of its sources cannot be read.
 pub(crate) fn of(facts: &Facts) -> Vec<(Family, Measure)> {
     let mut found = Vec::new();
-    if !facts.is_good() {
-        return found;
-    }
     let mut now = |family, value: Option<f64>| found.extend(value.map(|value| (family, Measure::Now(value))));
     match facts {
-        Facts::Mcp(facts) => {
+        Facts::Mcp(facts) if facts.failure.is_none() => {
             now(Family::Handshake, facts.handshake.map(|time| time.as_secs_f64()));
             now(Family::Rss, facts.max_rss_bytes.map(|bytes| bytes as f64));
             now(Family::Cpu, facts.cpu.map(|time| time.as_secs_f64()));
             now(Family::Tools, facts.tools.filter(|_| !facts.tools_truncated).map(|tools| tools as f64));
         }
-        Facts::Service(facts) => now(Family::Service, facts.duration.map(|time| time.as_secs_f64())),
+        Facts::Service(facts) if facts.failure.is_none() => {
+            now(Family::Service, facts.duration.map(|time| time.as_secs_f64()))
+        }
         Facts::Thunes(facts) => {
             let count = |counts: &[u64]| counts.iter().fold(0, |sum: u64, count| sum.saturating_add(*count)) as f64;
             found.extend(facts.orders.as_ref().map(|orders| {
@@ -38,7 +38,7 @@ pub(crate) fn of(facts: &Facts) -> Vec<(Family, Measure)> {
                 found.extend(so_far.map(|so_far| (family, so_far)));
             }
         }
-        Facts::Worktree(_) => {}
+        Facts::Mcp(_) | Facts::Service(_) | Facts::Worktree(_) => {}
     }
     found
 }

@@ -19,7 +19,7 @@ PROMETHEUS_ANNOTATION = {"expr", "step", "titleFormat", "textFormat", "tagKeys",
 def lost(before, after, path):
     if isinstance(before, dict):
         for key, value in before.items():
-            if path.endswith(".annotations.list[0]") and key in PROMETHEUS_ANNOTATION:
+            if path.rpartition("[")[0].endswith(".annotations.list") and key in PROMETHEUS_ANNOTATION:
                 continue
             here = f"{path}.{key}"
             if not isinstance(after, dict) or key not in after:

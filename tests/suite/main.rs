@@ -42,5 +42,6 @@ mod textfile;
 mod thunes;
 mod thunes_crash;
 mod thunes_helper;
+mod unusual;
 mod verify;
 mod worktree;

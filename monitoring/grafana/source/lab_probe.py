@@ -10,7 +10,7 @@ DASHBOARD = dashboard(
     "lab-probe",
     "The probe's own passes, its outputs and its series. If this page is old, so are all the others.",
     [source_variable("datasource", "Prometheus", "lab-prometheus", "LAB Prometheus"), *host_variables(),
-     environment_variable()],
+     environment_variable(), service_variable()],
     [
         stat("Last pass", "Time since the last pass of each host; passes are due every 30 seconds.",
              [now(f"time() - max by ($host_label) (lab_probe_last_pass_timestamp_seconds{{{HOST}}})", WHERE)],
@@ -88,5 +88,11 @@ DASHBOARD = dashboard(
               size=(12, 8)),
         lines("New series", "Series that a scrape had not seen before; a steady stream means a label that never rests.",
               [query("sum by (job) (sum_over_time(scrape_series_added[1h]))", "{{job}}")], size=(12, 8)),
+
+        section("$service: where it is expected", repeat="service"),
+        band("Time to answer and its band", "Time that the service took to answer, before the band expected at that hour.",
+             f'max by ($host_label, service_name) (lab_service_duration_seconds{{{HOST},service_name=~"$service"}})',
+             f'lab_service_duration_expected_seconds{{{HOST},service_name=~"$service",bound="%s"}}', SERVICE, size=(24, 8),
+             unit="s"),
     ],
 )

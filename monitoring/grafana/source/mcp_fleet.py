@@ -94,5 +94,32 @@ DASHBOARD = dashboard(
               [query(f"""max by ({BY}) (lab_mcp_server_cpu_seconds{{{SERVER}}})
                      * on ({BY}) sum by ({BY}) (rate(lab_mcp_server_checks_total{{{SERVER}}}[1h]))""", NAME)],
               size=(8, 10), stack=True),
+
+        section("Unusual values"),
+        table("What is unusual now", "Series out of their band for a quarter of an hour (level), or that grow or fall for days "
+              "(trend). No trouble in itself; `lab-probe status` has it in words.",
+              [row_of(current(f"""max by ($host_label, metric, kind, direction, server_name, environment, service_name)
+                              (lab_anomaly_active{{{HOST}}})"""))],
+              size=(16, 8), hide=("Value",), sort=("Metric", False), empty="nothing is known to be unusual",
+              columns={"metric": "Metric", "kind": "Kind", "direction": "Direction", "server_name": "Server",
+                       "environment": "Environment", "service_name": "Service"}),
+        stat("Widespread", "Whether many series became unusual within half an hour: then it is one event, of the machine or its "
+             "network.",
+             [now(current(f"max by ($host_label) (lab_anomaly_widespread{{{HOST}}})"), WHERE)], size=(8, 4), states=SPREAD,
+             steps=thresholds((None, GOOD), (1, HALF))),
+        stat("Series", "Series that are watched, and those that are still learnt: two days of points each, and nothing alerts in "
+             "the first two weeks.",
+             [now(current(f"max by ($host_label, state) (lab_anomaly_series{{{HOST}}})"), WHERE + " {{state}}")], size=(8, 4),
+             steps=NEUTRAL, look={"colorMode": "value"}),
+        section("$server: where it is expected", repeat="server"),
+        band("Handshake and its band", "Time to the answer of the first request, before the band expected at that hour.",
+             f"max by ({BY}) (lab_mcp_server_handshake_seconds{{{SERVER}}})",
+             f'lab_mcp_server_handshake_expected_seconds{{{SERVER},bound="%s"}}', NAME, unit="s"),
+        band("Memory and its band", "Largest resident memory of one process, before the band expected at that hour.",
+             f"max by ({BY}) (lab_mcp_server_max_rss_bytes{{{SERVER}}})",
+             f'lab_mcp_server_max_rss_expected_bytes{{{SERVER},bound="%s"}}', NAME, unit="bytes"),
+        band("CPU time and its band", "CPU time of the whole process tree, before the band expected at that hour.",
+             f"max by ({BY}) (lab_mcp_server_cpu_seconds{{{SERVER}}})",
+             f'lab_mcp_server_cpu_expected_seconds{{{SERVER},bound="%s"}}', NAME, unit="s"),
     ],
 )

@@ -15,6 +15,7 @@ MCP_HEALTH = {0: ("down", BAD), 1: ("up", GOOD), 2: ("not configured", IDLE)}
 WORKTREE = {0: ("complete", GOOD), 1: ("working", BUSY), 2: ("testing", TESTING), 3: ("blocked", BAD)}
 TEST_STATUS = {0: ("unknown", IDLE), 1: ("passing", GOOD), 2: ("failing", BAD)}
 UP = {0: ("down", BAD), 1: ("up", GOOD)}
+SPREAD = {0: ("no", GOOD), 1: ("widespread", HALF)}
 ON_TIME = {0: ("in time", GOOD), 1: ("cut short", BAD)}
 
 PROMETHEUS = {"type": "prometheus", "uid": "${datasource}"}
@@ -162,6 +163,22 @@ def lines(title, description, queries, size=(12, 8), stack=False, limit=False, s
                  extra=extra, **more)
 
 
+def band(title, description, value, expected, legend, size=(8, 8), **more):
+    """A series before the band in which it is expected: from `expected` with bound="lower" to bound="upper"."""
+    hidden = {"id": "custom.lineWidth", "value": 0}
+    legend_off = {"id": "custom.hideFrom", "value": {"legend": True, "tooltip": False, "viz": False}}
+    edge = {"id": "color", "value": {"mode": "fixed", "fixedColor": BUSY}}
+    upper = [hidden, edge, legend_off, {"id": "custom.fillBelowTo", "value": "expected at least"},
+             {"id": "custom.fillOpacity", "value": 10}]
+    lower = [hidden, edge, legend_off, {"id": "custom.fillOpacity", "value": 0}]
+    named = [("expected at most", upper), ("expected at least", lower)]
+    return lines(title, description,
+                 [query(value, legend), query(f"max({expected % 'upper'})", "expected at most"),
+                  query(f"min({expected % 'lower'})", "expected at least")], size=size,
+                 overrides=[{"matcher": {"id": "byName", "options": name}, "properties": list(properties)}
+                            for name, properties in named], **more)
+
+
 def table(title, description, queries, size=(12, 8), columns=None, hide=(), sort=None, **more):
     """Instant queries joined into one table; `columns` gives the order and the words above the columns."""
     columns = {**(columns or {}), "host": "Host", "instance": "Host"}
@@ -245,6 +262,10 @@ def worktree_variable(source=PROMETHEUS):
     return variable("worktree", "Worktree", f"label_values(lab_worktree_status{{{HOST}}}, worktree_name)", source)
 
 
+def service_variable(source=PROMETHEUS):
+    return variable("service", "Service", f"label_values(lab_service_up{{{HOST}}}, service_name)", source)
+
+
 def server_variable(source=PROMETHEUS):
     return variable("server", "Server", f"label_values(lab_mcp_server_health{{{HOST}}}, server_name)", source)
 
@@ -279,6 +300,18 @@ def alerts_annotation():
     }
 
 
+def anomalies_annotation():
+    """Where series became unusual: the counter rises once for each; a widespread event is one."""
+    expr = f"""sum by (metric, kind) (max by ($host_label, metric, kind) (increase(lab_anomalies_total{{{HOST}}}[5m]))) > 0
+        or max(lab_anomaly_widespread{{{HOST}}}) == 1 unless max(lab_anomaly_widespread{{{HOST}}} offset 5m) == 1"""
+    expr = " ".join(expr.split())
+    return {
+        "name": "Unusual values", "enable": True, "hide": False, "iconColor": TESTING, "datasource": PROMETHEUS,
+        "expr": expr, "step": "300s", "titleFormat": "{{metric}} is unusual", "textFormat": "{{kind}}", "tagKeys": "kind",
+        "target": {"refId": "Anno", "expr": expr, "interval": "300s", "legendFormat": ""},
+    }
+
+
 def placed(panels):
     """Gives each panel its number and its place: as high as it can stand, then as far to the left."""
     made, bottom = [], [0] * 24
@@ -299,7 +332,7 @@ def dashboard(uid, description, variables, panels, *, start="now-6h", refresh="3
         "timepicker": {}, "liveNow": False,
         "links": [{"type": "dashboards", "title": "LAB", "tags": ["lab-probe"], "asDropdown": True, "icon": "dashboard",
                    "includeVars": True, "keepTime": True, "targetBlank": False, "tooltip": "", "url": ""}],
-        "annotations": {"list": [alerts_annotation()] if annotations else []},
+        "annotations": {"list": [alerts_annotation(), anomalies_annotation()] if annotations else []},
         "templating": {"list": variables},
         "panels": placed(panels),
     }

@@ -111,5 +111,10 @@ DASHBOARD = dashboard(
               columns={"environment": "Environment", "source": "Source", "Value #A": "State",
                        "Value #B": "Newest record"},
               overrides=[column("State", states=UP), column("Newest record", unit="s")]),
+        section("$environment: where it is expected", repeat="environment"),
+        band("Mean order latency and its band", "Mean of five minutes, before the band expected at that hour.",
+             f"""sum by ({BY}) (rate(thunes_order_latency_ms_sum{{{ENV}}}[5m]))
+             / (sum by ({BY}) (rate(thunes_order_latency_ms_count{{{ENV}}}[5m])) > 0)""",
+             f'thunes_order_latency_expected_ms{{{ENV},bound="%s"}}', NAME, size=(24, 8), unit="ms"),
     ],
 )

@@ -35,6 +35,17 @@ def daily(title, description, expr, window, legend, **more):
                  source=LONG_TERM, **more)
 
 
+def growing(title, description, expr, by, name, column_, unit, size=(8, 10)):
+    """What grows: now, by how much a day over the last week, and what that makes in 30 days if it goes on."""
+    recent = f"({expr})[7d:1h]"
+    return table(f"{title} that grows", description,
+                 [row_of(expr), row_of(f"deriv({recent}) * 86400"), row_of(f"predict_linear({recent}, 30 * 86400)")],
+                 size=size, source=LONG_TERM, sort=("A day", True),
+                 columns={name: column_, **{label: label_text for label, label_text in by}, "Value #A": "Now",
+                          "Value #B": "A day", "Value #C": "In 30 days"},
+                 overrides=[column(text, unit=unit) for text in ("Now", "A day", "In 30 days")])
+
+
 ORDERS = (f"sum by ({BY_ENV}) (max by ({BY_ENV}, venue, order_type, side) "
           f"(increase(thunes_orders_placed_total{{{ENV}}}[1d])))")
 FAILING = f"sum(max by ({BY_TREE}) (lab_worktree_test_status{{{TREE}}}) == bool 2)"
@@ -60,6 +71,15 @@ DASHBOARD = dashboard(
                        unit="ms"),
         week_over_week("Worktrees failing their tests", "Averaged over an hour.",
                        f"avg_over_time(({FAILING})[1h:5m]%s)"),
+        section("What grows"),
+        growing("Memory", "Resident memory of each server: by how much a day it has grown over a week, and where that leads.",
+                f"max by ({BY_SERVER}) (lab_mcp_server_max_rss_bytes{{{SERVER}}})", (), "server_name", "Server", "bytes"),
+        growing("Journal", "Lines of each journal so far: by how many a day it has grown over a week, and where that leads.",
+                f"sum by ({BY_ENV}, journal) (max by ({BY_ENV}, journal, result) (thunes_journal_lines_total{{{ENV}}}))",
+                [("environment", "Environment")], "journal", "Journal", "short"),
+        growing("Age of a worktree", "Time since the last commit of each worktree. It grows by a day each day while nobody commits.",
+                f"max by ({BY_TREE}) (time() - lab_worktree_last_commit_timestamp_seconds{{{TREE}}})", (), "worktree_name",
+                "Worktree", "s"),
         section("30 days"),
         daily("Orders a day", "Orders of the 24 hours before each point, by environment.", ORDERS, "30d",
               WHERE + " {{environment}}"),

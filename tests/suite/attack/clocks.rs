@@ -20,7 +20,7 @@ const DAY: i64 = 24 * HOUR;
 const YEAR: i64 = 365 * DAY;
 
 /// Gives a command a wall clock that is `seconds` off.
-fn moved(mut command: Command, seconds: i64) -> Command {
+pub(crate) fn moved(mut command: Command, seconds: i64) -> Command {
     static LIBRARY: OnceLock<std::path::PathBuf> = OnceLock::new();
     let library = LIBRARY.get_or_init(|| compiled("moved_clock.c", &["-shared", "-fPIC"]));
     command.env("LD_PRELOAD", library).env("CLOCK_MOVED_BY", seconds.to_string());

@@ -3,13 +3,13 @@
 //!
 //! The suite takes samples. `make attack` (or `LAB_PROBE_ATTACK=full`) takes everything and says how much that was.
 
-mod clocks;
+pub(crate) mod clocks;
 mod commands;
 mod injection;
 mod kills;
 mod readers;
 mod refusals;
-mod scene;
+pub(crate) mod scene;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -321,7 +321,7 @@ tcp = "127.0.0.1:{port}"
 }
 
 /// The trading system's database, with one closed position.
-fn positions(at: &Path) {
+pub(crate) fn positions(at: &Path) {
     let database = rusqlite::Connection::open(at).expect("a database");
     database
         .execute_batch(

@@ -30,6 +30,8 @@ fn alerts_go_to_the_receiver_of_their_severity_and_environment() {
         ("severity=info environment=live", "telegram-quiet"),
         ("severity=info environment=paper", "telegram-quiet"),
         ("severity=info environment=lab alertname=LabProbeAlertPathAlive", "heartbeat"),
+        ("severity=info environment=live alertname=LabAnomaly", "telegram-quiet"),
+        ("severity=info environment=lab alertname=LabWidespreadAnomaly", "telegram-quiet"),
         // Somebody else's rule without our labels still reaches the person.
         ("alertname=Other", "telegram"),
     ];

@@ -68,7 +68,10 @@ impl Dashboard {
 /// by this label.
 fn filled(expr: &str, host_label: &str) -> String {
     let expr = expr.replace("$environment|lab", ".*|lab").replace("$host_label", host_label).replace("$__range", "1h");
-    Regex::new(r"\$(environment|host|worktree|server)\b").expect("a pattern").replace_all(&expr, ".*").into_owned()
+    Regex::new(r"\$(environment|host|worktree|server|service)\b")
+        .expect("a pattern")
+        .replace_all(&expr, ".*")
+        .into_owned()
 }
 
 #[test]
@@ -250,7 +253,8 @@ fn queries_ask_only_for_families_that_lab_probe_makes() {
             let names = selector.captures_iter(&query.expr).map(|found| found[1].to_owned());
             let names = names.chain(bare.find_iter(&query.expr).map(|found| found.as_str().to_owned()));
             for name in names {
-                let base = name.strip_suffix("_bucket").unwrap_or(&name);
+                let base =
+                    ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(&name);
                 let known = catalogue::find(base).is_some() || recorded.contains(&name) || others.contains(&base);
                 assert!(known, "{}: {name} is no family of `lab-probe metrics`", query.place);
             }
@@ -280,6 +284,9 @@ fn three_months(now: f64) -> String {
                 "pass_duration",
                 "last_pass",
                 "source_up",
+                "max_rss_bytes",
+                "journal_lines",
+                "last_commit",
             ];
             if trends.iter().any(|part| series.contains(part)) {
                 let labelled = match series.split_once('{') {
@@ -321,7 +328,17 @@ fn gives_data(stack: &Stack, asked: &Query) -> bool {
 }
 
 /// Families of which the real LAB has nothing: no service in it has a certificate, no journal a gap, no server an ill manner.
-const NOT_IN_THE_LAB: &[&str] = &["lab_service_certificate_end_timestamp_seconds", "thunes_source_gaps_total"];
+/// And nothing that takes two days to learn.
+const NOT_IN_THE_LAB: &[&str] = &[
+    "lab_service_certificate_end_timestamp_seconds",
+    "thunes_source_gaps_total",
+    "lab_mcp_server_handshake_expected_seconds",
+    "lab_mcp_server_cpu_expected_seconds",
+    "lab_mcp_server_max_rss_expected_bytes",
+    "thunes_order_latency_expected_ms",
+    "lab_service_duration_expected_seconds",
+    "lab_anomaly_active",
+];
 
 #[test]
 fn every_query_of_every_panel_returns_data() {

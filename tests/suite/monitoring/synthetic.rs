@@ -128,6 +128,20 @@ impl Synthetic {
                 ["mcp", "worktree", "thunes", "service"].map(|kind| vec![kind.to_owned()]).to_vec(),
                 &[&["fresh"], &["cached"], &["timed_out"], &["error"]],
             ),
+            ["server_name", "bound"] => times(servers(), &[&["lower"], &["upper"]]),
+            ["environment", "bound"] => times(environments(), &[&["lower"], &["upper"]]),
+            ["service_name", "bound"] => {
+                times(vec![vec!["prometheus".to_owned()], vec!["grafana".to_owned()]], &[&["lower"], &["upper"]])
+            }
+            ["state"] => vec![vec!["learning".to_owned()], vec!["watching".to_owned()]],
+            ["metric", "kind"] => {
+                times(vec![vec!["lab_mcp_server_handshake_seconds".to_owned()]], &[&["level"], &["trend"]])
+            }
+            // Nothing of trading: its environment would be one of the dashboards'.
+            ["metric", "kind", "direction", "server_name", "environment", "service_name"] => {
+                let labels = ["lab_mcp_server_handshake_seconds", "level", "above", "rag-query", "", ""];
+                vec![labels.map(str::to_owned).to_vec()]
+            }
             ["output"] => vec![vec!["textfile".to_owned()], vec!["pushgateway".to_owned()]],
             // Nothing is wrong with a service.
             ["service_name", "reason"] => vec![],
@@ -170,10 +184,12 @@ fn usual(family: &Family, labels: &[String], now: f64, steps: u64) -> f64 {
         | "lab_mcp_server_failure"
         | "lab_mcp_server_info"
         | "lab_worktree_info"
+        | "lab_anomaly_active"
         | "lab_probe_build_info" => 1.0,
         "thunes_kill_switch_active"
         | "thunes_circuit_breaker_state"
         | "lab_probe_deadline_exceeded"
+        | "lab_anomaly_widespread"
         | "lab_worktree_conflicted_files" => 0.0,
         "thunes_daily_pnl_used" => 0.25,
         "lab_mcp_server_ttl_seconds" => 300.0,
