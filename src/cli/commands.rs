@@ -167,6 +167,9 @@ pub struct DoctorArgs {
     /// Table or JSON
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: ListFormat,
+    /// Judge as this unit, whose user, variables and directory this process has: how the command starts itself
+    #[arg(long, value_name = "UNIT", hide = true)]
+    pub seat: Option<String>,
 }
 
 /// `explain`.
@@ -251,6 +254,12 @@ pub enum SummaryFormat {
 pub enum SendTo {
     /// The chat of `[telegram]`
     Telegram,
+    /// The topic of `[ntfy]`
+    Ntfy,
+    /// The incoming webhook of `[slack]`
+    Slack,
+    /// The address of `[webhook]`: the report as JSON
+    Webhook,
 }
 
 /// `metrics`.

@@ -22,7 +22,7 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     let selection = Selection { kinds: args.only.clone(), names: args.names.clone(), fresh: true };
     let show_progress = args.format == CheckFormat::Table && !cli.global.quiet;
     let timing = Timing::new(&settings, Audience::Person, args.deadline, args.wait);
-    let mut performed = pass::perform(&settings, &selection, timing, show_progress)?;
+    let mut performed = pass::perform(&settings, &selection, timing, show_progress, || ())?;
     pass::say_warnings(&performed.warnings);
     // What was learned is worth keeping (and a journal's cursor must move with its totals), but nothing is delivered.
     if performed.state_trouble.is_none()

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use crate::cli::{Cli, PassArgs, PassFormat};
-use crate::clock;
+use crate::clock::{self, Deadline};
 use crate::config;
 use crate::config::settings::{Settings, TextfileSettings};
 use crate::exit::{self, Exit};
@@ -16,6 +16,7 @@ use crate::model::snapshot::Outcome;
 use crate::pass::{self, Audience, Performed, Selection, Timing, deliver, save};
 use crate::show;
 use crate::show::style::Style;
+use crate::sink::heartbeat::{self, Heartbeat};
 
 /// Warnings remembered as said; a LAB with more has them said again.
 const MOST_WARNED: usize = 100;
@@ -31,7 +32,13 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let selection = Selection { kinds: cli.pass.only.clone(), names: Vec::new(), fresh: cli.pass.fresh };
     let audience = if std::io::stdout().is_terminal() { Audience::Person } else { Audience::Timer };
     let timing = Timing::new(&settings, audience, cli.pass.deadline, cli.pass.wait);
-    let mut performed = pass::perform(&settings, &selection, timing, !cli.global.quiet)?;
+    let mut heartbeat = None;
+    let begin = || {
+        let switch = settings.output.heartbeat.as_ref().filter(|_| !cli.pass.dry_run);
+        heartbeat = switch.map(|switch| Heartbeat::begin(switch, settings.probe.deadline));
+    };
+    let performed = pass::perform(&settings, &selection, timing, !cli.global.quiet, begin);
+    let mut performed = performed.inspect_err(|error| drop(tell(&mut heartbeat, &exit::sentence(error), None)))?;
     if !cli.pass.dry_run {
         pass::unusual::learn(&settings, &mut performed);
     }
@@ -40,19 +47,36 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
         performed.warnings.extend(deliver::clashes(&settings.output, text));
     }
     say_warnings(&mut performed);
-    let deliveries = match (&exposition, cli.pass.dry_run) {
+    let mut deliveries = match (&exposition, cli.pass.dry_run) {
         (_, true) => Vec::new(),
         (Ok(text), false) => deliver::deliver(&settings.output, text, performed.deadline),
         (Err(error), false) => deliver::undeliverable(&settings.output, &exit::bug(error)),
     };
+    let undelivered = deliveries.iter().filter(|delivery| delivery.error.is_some()).map(Delivery::to_string);
+    let wrong: Vec<String> = undelivered.chain(performed.state_trouble.iter().map(exit::sentence)).collect();
+    deliveries.extend(tell(&mut heartbeat, &wrong.join("\n"), Some(performed.deadline)));
     if !cli.pass.dry_run {
         save::keep_history(&settings, &mut performed, &deliveries);
     }
     let saved = save::save(&settings, &mut performed, &deliveries);
     let printed = print(format, &performed, &deliveries, exposition.as_deref().ok(), super::style(cli));
     report(format, &settings, &performed, &deliveries);
+    if !saved && wrong.is_empty() {
+        let why = performed.state_trouble.as_ref().map(exit::sentence).unwrap_or_default();
+        tell(&mut heartbeat, &why, Some(performed.deadline));
+    }
     let complete = saved && printed && exposition.is_ok() && deliveries.iter().all(|d| d.error.is_none());
     Ok(if complete { Exit::Done } else { Exit::Trouble })
+}
+
+/// Tells the dead man's switch, if there is one, how the pass ended.
+fn tell(heartbeat: &mut Option<Heartbeat<'_>>, wrong: &str, deadline: Option<Deadline>) -> Option<Delivery> {
+    let told = heartbeat.as_mut()?.end(wrong, deadline.unwrap_or_else(|| Deadline::after(heartbeat::ONE_PING)));
+    Some(Delivery {
+        output: "heartbeat",
+        destination: heartbeat.as_ref()?.destination(),
+        error: told.err().map(|error| exit::sentence(&error)),
+    })
 }
 
 /// The command line wins over the configuration.

@@ -45,6 +45,9 @@ pub(crate) static ROOT: Section = Section {
         (Table(&ANOMALY), &["anomaly"]),
         (Table(&OUTPUT), &["output"]),
         (Table(&TELEGRAM), &["telegram"]),
+        (Table(&NTFY), &["ntfy"]),
+        (Table(&SLACK), &["slack"]),
+        (Table(&WEBHOOK), &["webhook"]),
         (Table(&DOCTOR), &["doctor"]),
     ],
 };
@@ -113,8 +116,14 @@ static ANOMALY: Section = Section { header: "[anomaly]", keys: &[(Flag, &["enabl
 
 static OUTPUT: Section = Section {
     header: "[output]",
-    keys: &[(Table(&OUTPUT_TEXTFILE), &["textfile"]), (Table(&OUTPUT_PUSHGATEWAY), &["pushgateway"])],
+    keys: &[
+        (Table(&OUTPUT_TEXTFILE), &["textfile"]),
+        (Table(&OUTPUT_PUSHGATEWAY), &["pushgateway"]),
+        (Table(&OUTPUT_HEARTBEAT), &["heartbeat"]),
+    ],
 };
+
+static OUTPUT_HEARTBEAT: Section = Section { header: "[output.heartbeat]", keys: &[(Text, &["url"])] };
 
 static OUTPUT_TEXTFILE: Section = Section { header: "[output.textfile]", keys: &[(Text, &["directory", "file"])] };
 
@@ -129,6 +138,11 @@ static OUTPUT_PUSHGATEWAY: Section = Section {
 };
 
 static TELEGRAM: Section = Section { header: "[telegram]", keys: &[(Text, &["chat_id", "token_file", "api_url"])] };
+
+static RECEIVER: &[(Form, &[&str])] = &[(Text, &["url", "url_file", "token_file"])];
+static NTFY: Section = Section { header: "[ntfy]", keys: RECEIVER };
+static SLACK: Section = Section { header: "[slack]", keys: RECEIVER };
+static WEBHOOK: Section = Section { header: "[webhook]", keys: RECEIVER };
 
 static DOCTOR: Section =
     Section { header: "[doctor]", keys: &[(Text, &["prometheus", "alertmanager", "grafana", "node_exporter"])] };
@@ -270,9 +284,9 @@ mod tests {
             ("[probe]\nhealth_dir = 1", "unknown key \"health_dir\" in [probe]; it belongs in [mcp]"),
             (
                 "[output]\nurl = 1",
-                "unknown key \"url\" in [output]; it belongs in [[mcp.server]], [[service]] or [output.pushgateway]",
+                "unknown key \"url\" in [output]; it belongs in [[mcp.server]], [[service]], [output.pushgateway], [output.heartbeat], [ntfy], [slack] or [webhook]",
             ),
-            ("[output]\nzzz = 1", "unknown key \"zzz\" in [output]; its keys are textfile, pushgateway"),
+            ("[output]\nzzz = 1", "unknown key \"zzz\" in [output]; its keys are textfile, pushgateway, heartbeat"),
             ("[mcp.servers.a]", "unknown key \"servers\" in [mcp]; did you mean \"server\"?"),
         ] {
             assert_eq!(problems(text).into_iter().map(|(_, m)| m).collect::<Vec<_>>(), [message], "{text}");

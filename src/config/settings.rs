@@ -30,6 +30,9 @@ pub struct Settings {
     pub anomaly: AnomalySettings,
     pub output: OutputSettings,
     pub telegram: TelegramSettings,
+    /// `[ntfy]`, `[slack]` and `[webhook]`.
+    #[serde(flatten)]
+    pub receivers: BTreeMap<&'static str, ReceiverSettings>,
     pub doctor: DoctorSettings,
     /// What is wrong without standing in the way of a pass, a sentence each: an entry left out because its variable
     /// is not set, a place that could not be searched for a configuration.
@@ -173,6 +176,8 @@ pub struct AnomalySettings {
 pub struct OutputSettings {
     pub textfile: Option<TextfileSettings>,
     pub pushgateway: Option<PushgatewaySettings>,
+    /// The dead man's switch that passes are told to.
+    pub heartbeat: Option<HeartbeatSettings>,
     /// Whether the textfile's directory was chosen by lab-probe, which the pass then names.
     #[serde(skip)]
     pub defaulted: bool,
@@ -186,7 +191,9 @@ impl OutputSettings {
     pub fn names(&self) -> Vec<&'static str> {
         let textfile = self.textfile.is_some().then_some("textfile");
         let pushgateway = self.pushgateway.is_some().then_some("pushgateway");
-        textfile.into_iter().chain(pushgateway).chain(self.broken.iter().map(|broken| broken.output)).collect()
+        let heartbeat = self.heartbeat.is_some().then_some("heartbeat");
+        let good = textfile.into_iter().chain(pushgateway).chain(heartbeat);
+        good.chain(self.broken.iter().map(|broken| broken.output)).collect()
     }
 }
 
@@ -227,6 +234,24 @@ pub struct PushgatewaySettings {
     #[serde(serialize_with = "time")]
     pub timeout: Duration,
     pub retries: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HeartbeatSettings {
+    /// A secret as a whole: whoever knows it can keep the switch from telling.
+    #[serde(serialize_with = "redact::as_origin")]
+    pub url: Secret,
+}
+
+/// `[ntfy]`, `[slack]` or `[webhook]`: where the daily report is sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ReceiverSettings {
+    #[serde(serialize_with = "redact::as_optional_origin")]
+    pub url: Option<Secret>,
+    /// A file that holds the address.
+    pub url_file: Option<PathBuf>,
+    /// The file with a bearer token.
+    pub token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -55,7 +55,13 @@ mod tests {
     fn load(text: &str, home: &Path) -> Result<Settings, ConfigError> {
         let path = home.join("config.toml");
         std::fs::write(&path, text).expect("written");
-        let variables = [("RAG_TOKEN", "t"), ("ISSUES_TOKEN", "t"), ("HEALTH_TOKEN", "t")];
+        let variables = [
+            ("RAG_TOKEN", "t"),
+            ("ISSUES_TOKEN", "t"),
+            ("HEALTH_TOKEN", "t"),
+            ("HEARTBEAT_ID", "i"),
+            ("SLACK_WEBHOOK", "s"),
+        ];
         load_in(Some(&path), &HostEnvironment::new(Some(home), home, &variables))
     }
 
@@ -64,7 +70,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a temporary directory");
         let defaults = load("", home.path()).expect("defaults");
         assert_eq!(load(STARTER, home.path()).expect("the starter"), defaults);
-        assert_eq!(lines().iter().filter(|line| line.setting && !line.example).count(), 16, "there are defaults");
+        assert_eq!(lines().iter().filter(|line| line.setting && !line.example).count(), 17, "there are defaults");
         assert_eq!(load(&uncommented(|line| !line.example), home.path()).expect("defaults, uncommented"), defaults);
     }
 

@@ -1,4 +1,4 @@
-//! Alertmanager: is it up, does Prometheus send to it, and does a message reach a chat?
+//! Alertmanager: is it up, does Prometheus send to it, and do its receivers reach anybody?
 
 use serde_json::Value;
 
@@ -9,14 +9,23 @@ use crate::model::checkup::{Finding, Link};
 /// The chat number that stands in the shipped configuration until it is filled in.
 const PLACEHOLDER_CHAT: i64 = 1;
 
+/// A receiver, and what it writes to: `telegram`, `email`, `webhook`; nothing is a receiver without a way out.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Receiver {
+    name: String,
+    ways: Vec<String>,
+    /// Whether a chat is the one that has to be replaced.
+    placeholder: bool,
+}
+
 /// What Alertmanager says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Alertmanager {
     version: String,
     /// What it says where it is not ready.
     unready: Option<String>,
-    /// Receivers that write to Telegram, with the chat; `None` if the configuration cannot be read.
-    telegram: Option<Vec<(String, i64)>>,
+    /// Its receivers; `None` if the configuration cannot be read.
+    receivers: Option<Vec<Receiver>>,
 }
 
 impl Alertmanager {
@@ -28,26 +37,32 @@ impl Alertmanager {
         let status = service.get_json("api/v2/status", &[])?;
         let version = text(&status, "/versionInfo/version");
         if version.is_empty() {
-            return Err(Trouble::Odd("what answers is no Alertmanager".into()));
+            return Err(Trouble::Other("what answers is no Alertmanager".into()));
         }
         let unready = service.get_ok("-/ready", &[]).err().map(|trouble| trouble.why().to_owned());
         let config = status.pointer("/config/original").and_then(Value::as_str).unwrap_or_default();
-        Ok(Alertmanager { version, unready, telegram: receivers(config) })
+        Ok(Alertmanager { version, unready, receivers: receivers(config) })
     }
 }
 
-/// The Telegram receivers of a configuration, which Alertmanager shows without its secrets.
-fn receivers(config: &str) -> Option<Vec<(String, i64)>> {
+/// The receivers of a configuration, which Alertmanager shows without its secrets.
+fn receivers(config: &str) -> Option<Vec<Receiver>> {
     let config = crate::yaml::read(config).ok()?;
     let of = |receiver: &Value| {
-        let name = text(receiver, "/name");
-        let chats: Vec<i64> = list(receiver, "/telegram_configs")
-            .iter()
-            .map(|chat| chat["chat_id"].as_i64().unwrap_or(PLACEHOLDER_CHAT))
-            .collect();
-        chats.into_iter().map(move |chat| (name.clone(), chat))
+        let lists = receiver.as_object().into_iter().flatten();
+        let ways = lists.filter_map(|(key, value)| {
+            let filled = value.as_array().is_some_and(|one| !one.is_empty());
+            key.strip_suffix("_configs").filter(|_| filled).map(str::to_owned)
+        });
+        let chats = list(receiver, "/telegram_configs").iter();
+        let mut chats = chats.map(|chat| chat["chat_id"].as_i64().unwrap_or(PLACEHOLDER_CHAT));
+        Receiver {
+            name: text(receiver, "/name"),
+            placeholder: chats.any(|chat| chat == PLACEHOLDER_CHAT),
+            ways: ways.collect(),
+        }
     };
-    Some(list(&config, "/receivers").iter().flat_map(of).collect())
+    Some(list(&config, "/receivers").iter().map(of).collect())
 }
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
@@ -57,6 +72,11 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
         Ok(facts) => facts,
         Err(trouble) => {
             let leaned_on = prometheus.is_some_and(|prometheus| !prometheus.alertmanagers.is_empty());
+            if !leaned_on && !asked.configured && prometheus.is_some_and(super::Prometheus::knows_us) {
+                let what = "no Alertmanager: alerts are only shown by Prometheus and reach nobody";
+                let fix = "start one and name it in alerting.alertmanagers of prometheus.yml (monitoring/README.md)";
+                return vec![Finding::warn(Link::Alertmanager, what, fix)];
+            }
             let fix = "sudo systemctl start prometheus-alertmanager (or make stack), or name its address in [doctor] alertmanager";
             return vec![missing(Link::Alertmanager, asked, leaned_on, trouble, fix)];
         }
@@ -79,27 +99,30 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
             urls => Finding::ok(Link::Alertmanager, format!("Prometheus sends alerts to {}", urls.join(", "))),
         });
     }
-    findings.push(telegram(facts));
+    findings.push(told(facts));
     findings
 }
 
-fn telegram(facts: &Alertmanager) -> Finding {
-    let set_up = "put the bot's token into monitoring/secrets/telegram_bot_token and TELEGRAM_CHAT_ID into monitoring/.env, then monitoring/setup.sh";
-    match facts.telegram.as_deref() {
-        None => Finding::warn(Link::Alertmanager, "it does not show its configuration", "amtool config show"),
-        Some([]) => {
-            Finding::fail(Link::Alertmanager, "no receiver writes to Telegram: alerts reach nobody's chat", set_up)
-        }
-        Some(receivers) => match receivers.iter().find(|(_, chat)| *chat == PLACEHOLDER_CHAT) {
-            Some((name, _)) => {
-                Finding::fail(Link::Alertmanager, format!("the receiver {name} has no chat filled in"), set_up)
-            }
-            None => {
-                let names: Vec<&str> = receivers.iter().map(|(name, _)| name.as_str()).collect();
-                Finding::ok(Link::Alertmanager, format!("writes to Telegram: {}", names.join(", ")))
-            }
-        },
+/// Who is told.
+fn told(facts: &Alertmanager) -> Finding {
+    let set_up = "put the bot's token into monitoring/secrets/telegram_bot_token and TELEGRAM_CHAT_ID into monitoring/.env, \
+        then monitoring/setup.sh; or name another receiver in alertmanager.yml";
+    let Some(receivers) = &facts.receivers else {
+        return Finding::warn(Link::Alertmanager, "it does not show its configuration", "amtool config show");
+    };
+    if let Some(receiver) = receivers.iter().find(|receiver| receiver.placeholder) {
+        let what = format!("the receiver {} has no chat filled in", receiver.name);
+        return Finding::fail(Link::Alertmanager, what, set_up);
     }
+    let ways: Vec<String> = receivers
+        .iter()
+        .filter(|receiver| !receiver.ways.is_empty())
+        .map(|receiver| format!("{} ({})", receiver.name, receiver.ways.join(", ")))
+        .collect();
+    if ways.is_empty() {
+        return Finding::warn(Link::Alertmanager, "no receiver writes to anybody: alerts are only shown", set_up);
+    }
+    Finding::ok(Link::Alertmanager, format!("tells {}", ways.join(", ")))
 }
 
 #[cfg(test)]
@@ -107,10 +130,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn receivers_are_found_with_their_chats() {
-        let config = "receivers:\n- name: telegram\n  telegram_configs:\n  - bot_token: <secret>\n    chat_id: -100\n- name: none\n";
-        assert_eq!(receivers(config), Some(vec![("telegram".to_owned(), -100)]));
-        assert_eq!(receivers("receivers: [{name: heartbeat}]"), Some(Vec::new()));
+    fn receivers_are_found_with_what_they_write_to() {
+        let receivers = |config: &str| {
+            let found = receivers(config)?.into_iter();
+            Some(found.map(|one| (one.name, one.ways.join(" "), one.placeholder)).collect::<Vec<_>>())
+        };
+        let of = |name: &str, ways: &str, placeholder| (name.to_owned(), ways.to_owned(), placeholder);
+        let config = "receivers:\n- name: chat\n  telegram_configs:\n  - bot_token: <secret>\n    chat_id: -100\n- name: none\n\
+                      - name: post\n  email_configs: [{to: a@example.net}]\n  slack_configs: []\n";
+        let expected = vec![of("chat", "telegram", false), of("none", "", false), of("post", "email", false)];
+        assert_eq!(receivers(config), Some(expected));
+        let unfilled = "receivers: [{name: t, telegram_configs: [{chat_id: 1}]}]";
+        assert_eq!(receivers(unfilled), Some(vec![of("t", "telegram", true)]));
         assert_eq!(receivers("{"), None);
     }
 }

@@ -21,6 +21,8 @@ const SHOWN_CHARS: usize = 200;
 pub enum Trouble {
     /// Nothing listens there.
     Absent(String),
+    /// What answers is another service; its own words say so.
+    Other(String),
     /// Something is there, but it is slow, broken, or something else.
     Odd(String),
 }
@@ -29,7 +31,7 @@ impl Trouble {
     /// The evidence.
     pub fn why(&self) -> &str {
         match self {
-            Trouble::Absent(why) | Trouble::Odd(why) => why,
+            Trouble::Absent(why) | Trouble::Other(why) | Trouble::Odd(why) => why,
         }
     }
 
@@ -37,6 +39,7 @@ impl Trouble {
     fn without(self, secrets: &[Secret]) -> Trouble {
         match self {
             Trouble::Absent(why) => Trouble::Absent(redact(&why, secrets)),
+            Trouble::Other(why) => Trouble::Other(redact(&why, secrets)),
             Trouble::Odd(why) => Trouble::Odd(redact(&why, secrets)),
         }
     }
@@ -45,7 +48,7 @@ impl Trouble {
 /// What came of asking one service.
 #[derive(Debug)]
 pub struct Asked<T> {
-    /// Scheme, host and port; nothing secret.
+    /// Scheme, host and port of the one that answered, else of all that were tried; nothing secret.
     pub origin: String,
     /// Whether the configuration names an address of its own; its absence is a fault then.
     pub configured: bool,
@@ -54,12 +57,40 @@ pub struct Asked<T> {
 }
 
 impl<T> Asked<T> {
-    /// Asks the service at an address by means of `look`.
-    pub fn look(address: &Secret, configured: bool, look: impl FnOnce(&Service) -> Result<T, Trouble>) -> Self {
-        Asked::look_within(TIMEOUT, address, configured, look)
+    /// Asks the service at each address by means of `look`, until one is what is `wanted`; else what the first one said
+    /// that is such a service at all.
+    pub fn look(
+        addresses: &[Secret],
+        configured: bool,
+        look: impl Fn(&Service) -> Result<T, Trouble>,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Self {
+        let mut asked: Vec<Self> = Vec::new();
+        for address in addresses {
+            let one = Self::look_within(TIMEOUT / addresses.len() as u32, address, configured, &look);
+            if one.facts().is_some_and(&wanted) {
+                return one;
+            }
+            asked.push(one);
+        }
+        let origins: Vec<String> = asked.iter().map(|one| one.origin.clone()).collect();
+        // A broken one is told of before an absent one.
+        asked.sort_by_key(|one| match one.seen {
+            Ok(_) => 0,
+            Err(Trouble::Odd(_)) => 1,
+            Err(Trouble::Other(_)) => 2,
+            Err(Trouble::Absent(_)) => 3,
+        });
+        let first = asked.into_iter().next();
+        let none = || Asked { origin: String::new(), configured, seen: Err(Trouble::Absent("no address".into())) };
+        let mut first = first.unwrap_or_else(none);
+        if matches!(first.seen, Err(Trouble::Absent(_) | Trouble::Other(_))) {
+            first.origin = origins.join(" or ");
+        }
+        first
     }
 
-    /// The same with a time of its own.
+    /// The same at one address, with a time of its own.
     pub fn look_within(
         limit: Duration,
         address: &Secret,
@@ -130,13 +161,15 @@ impl Service {
             Some((end, _)) => format!("{}{CUT}", &said[..end]),
             None => said,
         };
-        Err(Trouble::Odd(format!("HTTP {} for /{path}: {said}", answer.status)))
+        let why = format!("HTTP {} for /{path}: {said}", answer.status);
+        // What does not know the address at which a service tells what it is, is another one.
+        Err(if matches!(answer.status, 404 | 405) { Trouble::Other(why) } else { Trouble::Odd(why) })
     }
 
     /// The JSON document that must be there.
     pub(super) fn get_json(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Trouble> {
         let body = self.get_ok(path, query)?;
-        serde_json::from_slice(&body).map_err(|_not_json| Trouble::Odd(format!("the answer for /{path} is no JSON")))
+        serde_json::from_slice(&body).map_err(|_not_json| Trouble::Other(format!("the answer for /{path} is no JSON")))
     }
 }
 

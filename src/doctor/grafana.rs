@@ -29,7 +29,7 @@ impl Grafana {
         let answer = service.get("api/health", &[])?;
         let health: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         if health.get("database").is_none() {
-            return Err(Trouble::Odd(format!("what answers is no Grafana (HTTP {} for /api/health)", answer.status)));
+            return Err(Trouble::Other(format!("what answers is no Grafana (HTTP {} for /api/health)", answer.status)));
         }
         let found = service.get("api/search", &[("type", "dash-db"), ("limit", "5000")])?;
         let dashboards = match (found.status, serde_json::from_slice::<Vec<Value>>(&found.body)) {

@@ -13,17 +13,23 @@ mod prometheus;
 mod pushgateway;
 mod rules;
 mod timer;
+mod unit;
 
 use std::time::Duration;
 
 pub use self::alertmanager::Alertmanager;
-pub use self::ask::{Asked, Trouble};
+pub use self::ask::{Asked, Service, Trouble};
 pub use self::grafana::{DASHBOARDS, Grafana};
 pub use self::node_exporter::NodeExporter;
 pub use self::prometheus::{Prometheus, Range, range};
 pub use self::rules::GROUPS;
 pub use self::timer::Timers;
+pub use self::unit::{Account, Unit, may_write};
 use crate::model::checkup::{Delivered, Finding, Link, PushgatewaySeen};
+
+/// Where services of the stack answer that were not set up by this project, beside the places of `[doctor]`.
+pub const ELSEWHERE: &[(Link, &str)] =
+    &[(Link::Prometheus, "http://127.0.0.1:9090"), (Link::Grafana, "http://127.0.0.1:3000")];
 
 /// Every question to a service is answered by then or counts as not answered.
 pub const TIMEOUT: Duration = Duration::from_secs(3);
@@ -36,11 +42,11 @@ const STALE_SECONDS: f64 = 300.0;
 pub struct Evidence {
     /// Now, unix seconds.
     pub now: f64,
-    /// This machine's name, which `instance` or `host` labels may carry.
-    pub host: String,
+    /// This machine's names, which `instance` or `host` labels may carry.
+    pub hosts: Vec<String>,
     /// What this machine knows of its deliveries.
     pub delivered: Delivered,
-    /// systemd's timers.
+    /// What starts passes.
     pub timers: Timers,
     /// node_exporter.
     pub node_exporter: Asked<NodeExporter>,
@@ -74,7 +80,9 @@ fn missing<T>(link: Link, asked: &Asked<T>, leaned_on: bool, trouble: &Trouble, 
         Trouble::Absent(_) if !asked.configured && !leaned_on => {
             Finding::skip(link, format!("not used here: nothing listens at {}", asked.origin), fix)
         }
-        // Something else may own that port on a machine that has none of this.
+        Trouble::Other(_) if !asked.configured && !leaned_on => {
+            Finding::skip(link, format!("not used here: at {} answers something else", asked.origin), fix)
+        }
         Trouble::Odd(_) if !asked.configured && !leaned_on => Finding::warn(link, at, fix),
         _ => Finding::fail(link, at, fix),
     }

@@ -1,25 +1,32 @@
-//! node_exporter: does it read our textfile, and does it serve what is in it?
+//! node_exporter: does it read our textfile? What it serves as the time of our last pass proves it.
+
+use std::path::Path;
 
 use super::ask::{Service, Trouble};
 use super::{Evidence, missing};
 use crate::exposition::{self, Family, Value};
+use crate::fs;
 use crate::fs::access::quoted;
 use crate::model::checkup::{Finding, Link, age};
 
 /// Where Debian's package and most others take the options from.
 const SET_DIRECTORY: &str = "start node_exporter with --collector.textfile.directory=";
-/// Between rename and scrape a pass may come.
-const SAME_FILE_SECONDS: f64 = 90.0;
+/// The series by which a pass is known.
+pub(super) const LAST_PASS: &str = "lab_probe_last_pass_timestamp_seconds";
+/// A textfile of ours takes some hundred KiB.
+const MAX_TEXTFILE_BYTES: u64 = 64 << 20;
 
 /// What its `/metrics` says of textfiles.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NodeExporter {
     /// `node_textfile_scrape_error`; `None` if the collector is off.
     scrape_error: Option<f64>,
-    /// `node_textfile_mtime_seconds` by file.
-    files: Vec<(String, f64)>,
-    /// `lab_probe_last_pass_timestamp_seconds`, if it is served.
-    last_pass: Option<f64>,
+    /// The textfiles that it reads.
+    files: Vec<String>,
+    /// Times of passes that it serves.
+    passes: Vec<f64>,
+    /// Times of the last pass in our textfile, just before and just after it was asked.
+    written: [Option<f64>; 2],
     /// Families of ours.
     families: usize,
     version: String,
@@ -30,14 +37,15 @@ impl NodeExporter {
     ///
     /// # Errors
     /// When nothing usable answers.
-    pub fn ask(service: &Service) -> Result<NodeExporter, Trouble> {
+    pub fn ask(service: &Service, textfile: Option<&Path>) -> Result<NodeExporter, Trouble> {
+        let before = textfile.and_then(last_pass_in);
         let body = service.get_ok("metrics", &[])?;
         let families = exposition::parse(&body)
             .map_err(|error| Trouble::Odd(format!("what it serves cannot be read: {error}")))?;
         if !families.iter().any(|family| family.name.starts_with("node_")) {
-            return Err(Trouble::Odd("what answers is no node_exporter".into()));
+            return Err(Trouble::Other("what answers is no node_exporter".into()));
         }
-        Ok(NodeExporter::of(&families))
+        Ok(NodeExporter { written: [before, textfile.and_then(last_pass_in)], ..NodeExporter::of(&families) })
     }
 
     fn of(families: &[Family]) -> NodeExporter {
@@ -47,8 +55,13 @@ impl NodeExporter {
         let version = of("node_exporter_build_info").and_then(|family| family.series.first()?.label("version"));
         NodeExporter {
             scrape_error: number("node_textfile_scrape_error"),
-            files: files.filter_map(|one| Some((one.label("file")?.to_owned(), as_number(&one.value)?))).collect(),
-            last_pass: number("lab_probe_last_pass_timestamp_seconds"),
+            files: files.filter_map(|one| Some(one.label("file")?.to_owned())).collect(),
+            passes: of(LAST_PASS)
+                .into_iter()
+                .flat_map(|family| &family.series)
+                .filter_map(|one| as_number(&one.value))
+                .collect(),
+            written: [None, None],
             families: families
                 .iter()
                 .filter(|family| family.name.starts_with("lab_") || family.name.starts_with("thunes_"))
@@ -56,6 +69,13 @@ impl NodeExporter {
             version: version.unwrap_or("?").to_owned(),
         }
     }
+}
+
+/// The time of the pass that wrote a textfile.
+fn last_pass_in(textfile: &Path) -> Option<f64> {
+    let text = fs::read_capped(textfile, MAX_TEXTFILE_BYTES).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    text.lines().find(|line| line.starts_with(LAST_PASS))?.rsplit(' ').next()?.parse().ok()
 }
 
 fn as_number(value: &Value) -> Option<f64> {
@@ -93,37 +113,43 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     findings
 }
 
-/// Whether it reads our file and serves what stands in it.
+/// Whether it reads our file: it serves the very time that stands in it.
 fn reads(facts: &NodeExporter, evidence: &Evidence, option: &str) -> Finding {
     let delivered = &evidence.delivered;
-    let path = delivered.path.as_deref().unwrap_or(std::path::Path::new(""));
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let path = delivered.path.as_deref().unwrap_or(Path::new(""));
     let shown = path.display().to_string();
     let at = format!("node_exporter {} at {}", facts.version, evidence.node_exporter.origin);
-    let Some(modified_at) = delivered.modified_at else {
+    if delivered.modified_at.is_none() {
         let what = format!("{at} has nothing of ours to read: {shown} is not there");
-        return Finding::fail_if(delivered.last_pass.is_some(), Link::NodeExporter, what, "lab-probe --once");
-    };
-    // In a container it knows the directory by another path: the same name and time is the same file then.
-    let same = |(file, mtime): &&(String, f64)| {
-        *file == shown || (file.ends_with(&format!("/{name}")) && (mtime - modified_at).abs() < SAME_FILE_SECONDS)
-    };
-    let Some((_, mtime)) = facts.files.iter().find(same) else {
-        let what = match facts.files.first() {
-            Some((other, _)) => format!("{at} reads other textfiles, such as {other}, but not {shown}"),
-            None => format!("{at} does not read {shown}"),
+        return if delivered.last_pass.is_some() || delivered.young.is_some() {
+            delivered.fail(Link::NodeExporter, what, &delivered.again)
+        } else {
+            Finding::warn(Link::NodeExporter, what, &delivered.again)
         };
-        return Finding::fail_if(!delivered.fallback, Link::NodeExporter, what, option);
-    };
-    if facts.last_pass.is_none() {
-        let what = format!("{at} opens {shown}, but serves nothing of it");
-        return Finding::fail(
-            Link::NodeExporter,
-            what,
-            format!("lab-probe verify {}", quoted(path.parent().unwrap_or(path))),
-        );
     }
-    let what =
-        format!("{at} reads {shown}, {} old, and serves {} families of it", age(evidence.now - mtime), facts.families);
-    Finding::ok(Link::NodeExporter, what)
+    let written: Vec<f64> = facts.written.into_iter().flatten().collect();
+    if facts.passes.iter().any(|served| written.contains(served)) {
+        let old = written.last().map_or(0.0, |at| evidence.now - at);
+        let families = facts.families;
+        let what = format!("{at} reads {shown}: it serves the pass of {} ago and {families} families", age(old));
+        return Finding::ok(Link::NodeExporter, what);
+    }
+    let verify = format!("lab-probe verify {}", quoted(path.parent().unwrap_or(path)));
+    if facts.files.contains(&shown) {
+        return Finding::fail(Link::NodeExporter, format!("{at} opens {shown}, but serves nothing of it"), verify);
+    }
+    if written.is_empty() {
+        let what = format!("whether {at} reads {shown} cannot be told: this user may not read the file");
+        return Finding::warn(Link::NodeExporter, what, "sudo lab-probe doctor");
+    }
+    let what = match (facts.passes.first(), facts.files.first()) {
+        (Some(pass), _) => {
+            let old = age(evidence.now - pass);
+            format!("{at} does not read {shown}: the pass that it serves is another one, {old} old")
+        }
+        (None, Some(other)) => format!("{at} reads other textfiles, such as {other}, but not {shown}"),
+        (None, None) => format!("{at} does not read {shown}"),
+    };
+    let fix = if delivered.fallback { "see what is said of the textfile above" } else { option };
+    Finding::fail_if(!delivered.fallback, Link::NodeExporter, what, fix)
 }

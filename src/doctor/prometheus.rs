@@ -1,12 +1,13 @@
-//! Prometheus: is it up, does it scrape what we deliver to, and are our series fresh?
+//! Prometheus: is it up, and has it the passes of this host? One of ours is known by its time, whatever labels say.
 
 use serde_json::Value;
 
 use super::ask::{Service, Trouble, list, text};
+use super::node_exporter::LAST_PASS;
 use super::rules::RuleGroup;
 use super::{Evidence, STALE_SECONDS, counted, missing};
 use crate::clock;
-use crate::model::checkup::{Finding, Link, age};
+use crate::model::checkup::{Delivered, Finding, Link, age};
 
 /// A series over time: its labels as Prometheus writes them, and Unix seconds with values.
 pub type Range = (String, Vec<(f64, f64)>);
@@ -27,11 +28,13 @@ pub fn range(service: &Service, query: &str, start: i64, end: i64, step: i64) ->
     Ok(series.collect())
 }
 
-/// The series by which passes are known.
-const OUR_SERIES: &str = "lab_probe_last_pass_timestamp_seconds";
 /// Prometheus may be this far behind the newest pass: a pass, a scrape a minute later, some slack.
 const BEHIND_SECONDS: f64 = 180.0;
-/// Targets named one by one; the rest is counted.
+/// Passes are so far apart.
+const TICK_SECONDS: f64 = 30.0;
+/// Two readings of one time differ by less.
+const SAME_SECONDS: f64 = 0.002;
+/// Targets and hosts named one by one; the rest is counted.
 const NAMED: usize = 3;
 
 /// What Prometheus says.
@@ -48,7 +51,7 @@ pub struct Prometheus {
     /// The rules it evaluates; `None` if it does not say.
     pub(super) groups: Option<Vec<RuleGroup>>,
     /// Addresses of the Alertmanagers it sends to.
-    pub(super) alertmanagers: Vec<String>,
+    pub alertmanagers: Vec<String>,
     /// How far its clock is ahead of ours and how far off that may be, seconds.
     pub(super) skew: Option<(f64, f64)>,
 }
@@ -58,12 +61,15 @@ struct ScrapeTarget {
     name: String,
     up: bool,
     error: String,
+    /// When it was last scraped, unix seconds.
+    scraped_at: Option<f64>,
 }
 
 /// A host's newest pass as Prometheus knows it.
 #[derive(Debug, Clone, PartialEq)]
 struct OurPass {
-    names: Vec<String>,
+    /// Its labels `host` and `instance`; empty where there is none.
+    names: [String; 2],
     at: f64,
 }
 
@@ -76,11 +82,11 @@ impl Prometheus {
         let build = service.get_json("api/v1/status/buildinfo", &[])?;
         let version = text(&build, "/data/version");
         if version.is_empty() {
-            return Err(Trouble::Odd("what answers is no Prometheus".into()));
+            return Err(Trouble::Other("what answers is no Prometheus".into()));
         }
         let unready = service.get_ok("-/ready", &[]).err().map(|trouble| trouble.why().to_owned());
         let targets = service.get_json("api/v1/targets", &[("state", "active")]).unwrap_or_default();
-        let passes = service.get_json("api/v1/query", &[("query", OUR_SERIES)]).unwrap_or_default();
+        let passes = service.get_json("api/v1/query", &[("query", LAST_PASS)]).unwrap_or_default();
         let groups = service.get_json("api/v1/rules", &[]).map(|rules| RuleGroup::all(&rules));
         let alertmanagers = service.get_json("api/v1/alertmanagers", &[]).unwrap_or_default();
         Ok(Prometheus {
@@ -98,7 +104,7 @@ impl Prometheus {
     }
 
     /// Whether any pass of ours is known to it.
-    pub(super) fn knows_us(&self) -> bool {
+    pub fn knows_us(&self) -> bool {
         !self.passes.is_empty()
     }
 }
@@ -106,7 +112,9 @@ impl Prometheus {
 impl ScrapeTarget {
     fn of(target: &Value) -> ScrapeTarget {
         let name = format!("{} {}", text(target, "/labels/job"), text(target, "/labels/instance"));
-        ScrapeTarget { name, up: text(target, "/health") == "up", error: without_url(&text(target, "/lastError")) }
+        let scraped_at = text(target, "/lastScrape").parse().ok().map(clock::unix_seconds);
+        let error = without_url(&text(target, "/lastError"));
+        ScrapeTarget { name, up: text(target, "/health") == "up", error, scraped_at }
     }
 }
 
@@ -121,12 +129,27 @@ fn without_url(error: &str) -> String {
 impl OurPass {
     fn of(sample: &Value) -> Option<OurPass> {
         let names = ["/metric/host", "/metric/instance"].map(|label| text(sample, label));
-        Some(OurPass { names: names.into(), at: sample.pointer("/value/1")?.as_str()?.parse().ok()? })
+        Some(OurPass { names, at: sample.pointer("/value/1")?.as_str()?.parse().ok()? })
+    }
+
+    /// Whether its time is that of a pass of this machine.
+    fn is_one_of(&self, passes: &[f64]) -> bool {
+        passes.iter().any(|at| (at - self.at).abs() < SAME_SECONDS)
     }
 
     /// Whether it is this machine's, as far as labels tell: `lab`, `lab:9100`.
     fn is_of(&self, host: &str) -> bool {
         self.names.iter().any(|name| name == host || name.strip_prefix(host).is_some_and(|rest| rest.starts_with(':')))
+    }
+
+    fn name(&self) -> &str {
+        self.names.iter().map(String::as_str).find(|name| !name.is_empty()).unwrap_or("a host without a name")
+    }
+
+    /// Whether two machines scraped so could not be told apart.
+    fn is_nameless(&self) -> bool {
+        let [host, instance] = &self.names;
+        host.is_empty() && (instance.starts_with("localhost") || instance.starts_with("127."))
     }
 }
 
@@ -204,37 +227,72 @@ fn targets(facts: &Prometheus) -> Option<Finding> {
     Some(Finding::warn(Link::Prometheus, what, fix))
 }
 
+/// Whether the probe has only just begun here, and a target was not scraped since: that may be the one that serves it.
+fn pending(facts: &Prometheus, delivered: &Delivered) -> bool {
+    let Some(first) = delivered.passes.iter().copied().reduce(f64::min) else { return false };
+    let last = delivered.last_pass.unwrap_or(first);
+    // A pass delivers at its end, which is before the next one begins.
+    let delivered_at =
+        if last - first < SAME_SECONDS { delivered.modified_at.unwrap_or(last) } else { first + TICK_SECONDS };
+    let since = |target: &ScrapeTarget| target.scraped_at.is_some_and(|at| at > delivered_at);
+    last - first < BEHIND_SECONDS && facts.targets.iter().any(|target| target.up && !since(target))
+}
+
+/// This host's newest pass there.
 fn freshness(facts: &Prometheus, evidence: &Evidence) -> Finding {
-    let now = evidence.now;
-    let own: Vec<&OurPass> = facts.passes.iter().filter(|pass| pass.is_of(&evidence.host)).collect();
-    let looked_at = if own.is_empty() { facts.passes.iter().collect() } else { own };
-    let newest = looked_at.iter().map(|pass| pass.at).reduce(f64::max);
-    let scrape = "let Prometheus scrape node_exporter (or the Pushgateway): scrape_configs in monitoring/prometheus/prometheus.yml";
-    match (newest, evidence.delivered.last_pass) {
-        (None, None) => {
-            Finding::warn(Link::Prometheus, "it has no series of ours; there has been no pass", "lab-probe --once")
-        }
-        (None, Some(_)) => Finding::fail(Link::Prometheus, "it has no series of ours (the last five minutes)", scrape),
-        (Some(newest), Some(pass)) if pass - newest > BEHIND_SECONDS => Finding::fail(
+    let (now, delivered) = (evidence.now, &evidence.delivered);
+    let by_time: Vec<&OurPass> = facts.passes.iter().filter(|pass| pass.is_one_of(&delivered.passes)).collect();
+    let by_name = facts.passes.iter().filter(|pass| evidence.hosts.iter().any(|host| pass.is_of(host)));
+    let own: Vec<&OurPass> = if by_time.is_empty() { by_name.collect() } else { by_time };
+    let newest = own.iter().max_by(|one, other| one.at.total_cmp(&other.at));
+    let scrape =
+        "let Prometheus scrape this host's node_exporter (or the Pushgateway): scrape_configs in prometheus.yml";
+    let others: Vec<&str> = facts.passes.iter().take(NAMED).map(OurPass::name).collect();
+    let others = if others.is_empty() { String::new() } else { format!("; it has those of {}", others.join(", ")) };
+    let see = "see what stands between: node_exporter or the Pushgateway above, and the targets page of Prometheus";
+    match (newest, delivered.last_pass) {
+        (None, None) => Finding::warn(
             Link::Prometheus,
-            format!("the newest pass it knows is {} old, the last one here {}", age(now - newest), age(now - pass)),
-            "see what stands between: node_exporter or the Pushgateway above, and the targets page of Prometheus",
+            format!("it has no series of this host, and there has been no pass{others}"),
+            &delivered.again,
         ),
-        (Some(newest), _) if now - newest > STALE_SECONDS => Finding::fail(
+        (None, Some(_)) if pending(facts, delivered) => {
+            let what = "it has not scraped everything since the first delivery of this host";
+            Finding::warn(Link::Prometheus, what, "lab-probe doctor, in a minute")
+        }
+        (None, Some(_)) => delivered.fail(
             Link::Prometheus,
-            format!("the newest pass it knows is {} old", age(now - newest)),
-            "see the timer above, or lab-probe --once",
+            format!("it has no pass of this host in the last five minutes{others}"),
+            scrape,
+        ),
+        (Some(newest), Some(pass)) if pass - newest.at > BEHIND_SECONDS => {
+            let (there, here) = (age(now - newest.at), age(now - pass));
+            let what = format!("the newest pass of this host that it knows is {there} old, the last one here {here}");
+            delivered.fail(Link::Prometheus, what, see)
+        }
+        (Some(newest), _) if now - newest.at > STALE_SECONDS => Finding::fail(
+            Link::Prometheus,
+            format!("the newest pass of this host that it knows is {} old", age(now - newest.at)),
+            format!("see the timer above, or {}", delivered.again),
         ),
         (Some(newest), _) => {
             let hosts = counted(facts.passes.len(), "host", "hosts");
-            Finding::ok(Link::Prometheus, format!("has series of {hosts}, the newest pass {} old", age(now - newest)))
+            let nameless = match newest.is_nameless() {
+                true => "; with a second host, name each by labels = { host = \"…\" } in [probe]",
+                false => "",
+            };
+            let (name, old) = (newest.name(), age(now - newest.at));
+            Finding::ok(
+                Link::Prometheus,
+                format!("has series of {hosts}; the newest pass of this one, as {name}, is {old} old{nameless}"),
+            )
         }
     }
 }
 
 #[test]
 fn hosts_without_a_host_label_are_told_of_beside_those_with_one() {
-    let pass = |host: &str| OurPass { names: vec![host.into(), "lab:9100".into()], at: 0.0 };
+    let pass = |host: &str| OurPass { names: [host.into(), "lab:9100".into()], at: 0.0 };
     let warned = |hosts: &[&str]| {
         let passes = hosts.iter().map(|host| pass(host)).collect();
         host_label(&Prometheus { passes, ..Prometheus::default() }).is_some()
@@ -245,6 +303,6 @@ fn hosts_without_a_host_label_are_told_of_beside_those_with_one() {
 /// Facts for the tests of the other links.
 #[cfg(test)]
 pub(super) fn with_passes(at: &[(&str, f64)]) -> Prometheus {
-    let passes = at.iter().map(|(name, at)| OurPass { names: vec![(*name).to_owned()], at: *at }).collect();
+    let passes = at.iter().map(|(name, at)| OurPass { names: [String::new(), (*name).to_owned()], at: *at }).collect();
     Prometheus { groups: Some(Vec::new()), passes, ..Prometheus::default() }
 }

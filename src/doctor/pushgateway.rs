@@ -14,15 +14,15 @@ pub(super) fn judge(evidence: &Evidence) -> Option<Finding> {
     };
     let Some(group) = group else {
         let what = "the gateway answers, but our group is not there";
-        return Some(Finding::fail(Link::Pushgateway, what, "lab-probe --once"));
+        return Some(evidence.delivered.fail(Link::Pushgateway, what, &evidence.delivered.again));
     };
     let old = evidence.now - group.pushed_at;
     Some(if group.failed_at > group.pushed_at {
         let what = format!("the gateway refused the last push, {} ago", age(evidence.now - group.failed_at));
         Finding::fail(Link::Pushgateway, what, "lab-probe --once --verbose")
     } else if old > STALE_SECONDS {
-        Finding::fail(Link::Pushgateway, format!("our group is there, but {} old", age(old)), "lab-probe --once")
+        Finding::fail(Link::Pushgateway, format!("our group is there, but {} old", age(old)), &evidence.delivered.again)
     } else {
-        Finding::ok(Link::Pushgateway, format!("our group is there, pushed {} ago", age(old)))
+        Finding::ok(Link::Pushgateway, format!("our group was pushed {} ago", age(old)))
     })
 }

@@ -9,7 +9,7 @@ fn absent<T>() -> Asked<T> {
 fn laptop() -> Evidence {
     Evidence {
         now: 1000.0,
-        host: "lab".into(),
+        hosts: vec!["lab".into()],
         delivered: Delivered { last_pass: Some(990.0), fallback: true, ..Delivered::default() },
         timers: Timers::default(),
         node_exporter: absent(),
@@ -59,12 +59,14 @@ fn the_newest_pass_that_counts_is_this_machines() {
     let freshness = |passes: &[(&str, f64)], last_pass: Option<f64>| {
         let mut evidence = laptop();
         evidence.delivered.last_pass = last_pass;
+        evidence.delivered.passes = vec![400.0, 960.5];
         evidence.prometheus = prometheus(passes);
         *statuses(&evidence, Link::Prometheus).last().expect("a finding")
     };
     assert_eq!(freshness(&[("lab:9100", 985.0)], Some(990.0)), Status::Ok);
     assert_eq!(freshness(&[("lab:9100", 600.0), ("other:9100", 990.0)], Some(990.0)), Status::Fail, "behind");
-    assert_eq!(freshness(&[("labour:9100", 600.0), ("other", 990.0)], Some(990.0)), Status::Ok, "names unlike ours");
+    assert_eq!(freshness(&[("labour:9100", 600.0), ("other", 989.0)], Some(990.0)), Status::Fail, "others' alone");
+    assert_eq!(freshness(&[("localhost:9100", 960.5)], Some(990.0)), Status::Ok, "known by its time");
     assert_eq!(freshness(&[("lab", 600.0)], Some(600.0)), Status::Fail, "all is old");
     assert_eq!(freshness(&[], Some(990.0)), Status::Fail);
     assert_eq!(freshness(&[], None), Status::Warn);
@@ -108,4 +110,41 @@ fn a_pushed_group_is_judged_by_its_age_and_its_last_refusal() {
     assert_eq!(pushed(group(500.0, 0.0)), [Status::Fail]);
     assert_eq!(pushed(Ok(None)), [Status::Fail]);
     assert_eq!(pushed(Err(("refused".into(), "start it".into()))), [Status::Fail]);
+}
+
+#[test]
+fn a_chain_that_ends_before_a_person_wants_a_look_wherever_it_ends() {
+    let statuses_with = |alertmanager: Option<Alertmanager>| {
+        let mut evidence = laptop();
+        evidence.delivered.passes = vec![990.0];
+        evidence.prometheus = prometheus(&[("lab", 990.0)]);
+        evidence.alertmanager.seen = alertmanager.ok_or_else(|| Trouble::Absent("refused".into()));
+        statuses(&evidence, Link::Alertmanager)
+    };
+    assert_eq!(statuses_with(None), [Status::Warn], "no Alertmanager");
+    assert_eq!(statuses_with(Some(Alertmanager::default()))[2], Status::Warn, "none that shows a receiver");
+}
+
+#[test]
+fn what_answers_at_a_usual_port_and_is_something_else_is_not_used() {
+    let mut evidence = laptop();
+    evidence.prometheus.seen = Err(Trouble::Other("what answers is no Prometheus".into()));
+    assert_eq!(statuses(&evidence, Link::Prometheus), [Status::Skip]);
+    evidence.prometheus.configured = true;
+    assert_eq!(statuses(&evidence, Link::Prometheus), [Status::Fail]);
+}
+
+#[test]
+fn cron_starts_passes_as_well_as_a_timer_does() {
+    let mut evidence = laptop();
+    evidence.timers.cron = Some("/etc/cron.d/lab-probe".into());
+    assert_eq!(statuses(&evidence, Link::Timer), [Status::Ok]);
+    evidence.delivered.last_pass = Some(100.0);
+    assert_eq!(statuses(&evidence, Link::Timer), [Status::Fail]);
+    evidence.timers.cron = None;
+    evidence.delivered.last_pass = Some(990.0);
+    evidence.delivered.starters.insert("backup-of-joe.service".into(), 990.0);
+    assert_eq!(statuses(&evidence, Link::Timer), [Status::Ok]);
+    evidence.delivered.starters.clear();
+    assert_eq!(statuses(&evidence, Link::Timer), [Status::Warn], "by hand");
 }

@@ -1,105 +1,23 @@
-//! What starts the passes: a timer of the system's manager or of the user's.
+//! What starts the passes: a timer of the system's manager or of the user's, or cron.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
+use super::unit::Unit;
 use super::{Evidence, STALE_SECONDS};
-use crate::clock::Deadline;
 use crate::model::checkup::{Finding, Link, age};
-use crate::proc::{self, CommandSpec, Limits};
 
-/// Properties asked for (org.freedesktop.systemd1(5)).
-const PROPERTIES: &str =
-    "LoadState,ActiveState,UnitFileState,Result,ExecMainStatus,LastTriggerUSec,NextElapseUSecRealtime";
-const LIMITS: Limits = Limits { stdout: 64 << 10 };
-const TIMEOUT: Duration = Duration::from_secs(2);
-/// What `systemctl --user` needs to find the user's manager.
-const USER_MANAGER: &[&str] = &["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
-
-/// Both managers' timers for this user.
+/// What could start passes of this user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timers {
-    /// The user's name, which the system's unit carries.
-    pub user: String,
-    /// `lab-probe@USER.timer` of the system's manager; `None` where there is no such manager.
-    pub system: Option<Unit>,
-    /// `lab-probe.timer` of the user's manager.
-    pub own: Option<Unit>,
-}
-
-/// A timer and the service that it starts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unit {
-    timer: BTreeMap<String, String>,
-    service: BTreeMap<String, String>,
-}
-
-impl Timers {
-    /// Asks both managers.
-    pub fn ask(user: String) -> Timers {
-        let deadline = Deadline::after(TIMEOUT);
-        let system = ask(&format!("lab-probe@{user}"), false, deadline);
-        let own = ask("lab-probe", true, deadline);
-        Timers { user, system, own }
-    }
-}
-
-fn ask(name: &str, own: bool, deadline: Deadline) -> Option<Unit> {
-    let mut spec = CommandSpec::new("systemctl").args(["show", "--no-pager", "--property", PROPERTIES]);
-    if own {
-        spec = spec.args(["--user"]);
-        for (name, value) in USER_MANAGER.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))) {
-            spec = spec.env(name, value);
-        }
-    }
-    let spec = spec.args(["--".to_owned(), format!("{name}.timer"), format!("{name}.service")]);
-    let captured = proc::capture(&spec, None, LIMITS, deadline).ok()?;
-    captured.success().then(|| Unit::parse(&String::from_utf8_lossy(&captured.stdout)))
-}
-
-impl Unit {
-    /// From two blocks of `Key=Value` lines.
-    fn parse(output: &str) -> Unit {
-        let mut blocks = output.split("\n\n").map(|block| {
-            let pairs = block.lines().filter_map(|line| line.split_once('='));
-            pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-        });
-        Unit { timer: blocks.next().unwrap_or_default(), service: blocks.next().unwrap_or_default() }
-    }
-
-    fn timer(&self, key: &str) -> &str {
-        self.timer.get(key).map_or("", String::as_str)
-    }
-
-    fn service(&self, key: &str) -> &str {
-        self.service.get(key).map_or("", String::as_str)
-    }
-
-    fn is_installed(&self) -> bool {
-        !matches!(self.timer("LoadState"), "not-found" | "")
-    }
-
-    fn is_active(&self) -> bool {
-        self.timer("ActiveState") == "active"
-    }
-
-    fn is_enabled(&self) -> bool {
-        self.timer("UnitFileState").starts_with("enabled")
-    }
+    /// The units that a manager knows, the system's first; empty where no systemd answers.
+    pub units: Vec<Unit>,
+    /// The crontab that names lab-probe.
+    pub cron: Option<String>,
 }
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
-    let timers = &evidence.timers;
-    let system_name = format!("lab-probe@{}", timers.user);
-    let units = [(&timers.system, "", system_name.as_str()), (&timers.own, "--user ", "lab-probe")];
-    let known: Vec<_> = units.into_iter().filter_map(|(unit, flag, name)| Some((unit.as_ref()?, flag, name))).collect();
-    let mut findings: Vec<Finding> = known
-        .iter()
-        .filter(|(unit, ..)| unit.is_active() || unit.is_enabled())
-        .map(|(unit, flag, name)| of_unit(unit, flag, name, evidence))
-        .collect();
-    let active = known.iter().filter(|(unit, ..)| unit.is_active()).count();
-    if active > 1 {
+    let units = &evidence.timers.units;
+    let mut findings: Vec<Finding> =
+        units.iter().filter(|unit| unit.is_used()).map(|unit| of_unit(unit, evidence)).collect();
+    if units.iter().filter(|unit| unit.is_active()).count() > 1 {
         findings.push(Finding::warn(
             Link::Timer,
             "the system's timer and the user's both start passes; one of them always finds the lock taken",
@@ -107,87 +25,72 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
         ));
     }
     if findings.is_empty() {
-        findings.push(none(&known, evidence));
+        findings.push(without_unit(evidence));
     }
     findings
 }
 
-fn of_unit(unit: &Unit, flag: &str, name: &str, evidence: &Evidence) -> Finding {
-    let sudo = if flag.is_empty() { "sudo " } else { "" };
+fn of_unit(unit: &Unit, evidence: &Evidence) -> Finding {
+    let name = &unit.name;
     if !unit.is_active() {
         let what = format!("{name}.timer is enabled, but {}", unit.timer("ActiveState"));
-        return Finding::fail(Link::Timer, what, format!("{sudo}systemctl {flag}start {name}.timer"));
+        return Finding::fail(Link::Timer, what, unit.command("start", "timer"));
     }
-    let logs = format!("journalctl {flag}--unit {name}.service --lines 50");
     if !matches!(unit.service("Result"), "success" | "") {
-        let what = format!(
-            "the last start of {name}.service failed: {}, exit status {}",
-            unit.service("Result"),
-            unit.service("ExecMainStatus")
-        );
-        return Finding::fail(Link::Timer, what, logs);
+        let (result, status) = (unit.service("Result"), unit.service("ExecMainStatus"));
+        let what = format!("the last start of {name}.service failed: {result}, exit status {status}");
+        return Finding::fail(Link::Timer, what, unit.journal());
     }
-    if evidence.delivered.last_pass.is_none_or(|at| evidence.now - at > STALE_SECONDS) {
-        let last = evidence
-            .delivered
-            .last_pass
-            .map_or("there is none".into(), |at| format!("the last is {} old", age(evidence.now - at)));
+    let now = evidence.now;
+    let last = evidence.delivered.starters.get(&unit.service_name());
+    if last.is_none_or(|at| now - at > STALE_SECONDS) {
+        if let Some(since) = unit.awaits_first_pass(now, last.copied()) {
+            let what = format!("{name}.timer was started {} ago: its first pass is still to come", age(since));
+            return Finding::warn(Link::Timer, what, "lab-probe doctor, in a minute");
+        }
+        let last = last.map_or("there is none".into(), |at| format!("the last is {} old", age(now - at)));
         let what = format!("{name}.timer is active, but its passes do not show in this user's state: {last}");
-        return Finding::fail(Link::Timer, what, logs);
+        return Finding::fail(Link::Timer, what, unit.journal());
     }
-    let runs = format!(
-        "{name}.timer is active, last run {}, next {}",
-        or_never(unit.timer("LastTriggerUSec")),
-        or_never(unit.timer("NextElapseUSecRealtime"))
-    );
+    let (last, next) = (or_never(unit.timer("LastTriggerUSec")), or_never(unit.timer("NextElapseUSecRealtime")));
+    let runs = format!("{name}.timer is active, last run {last}, next {next}");
     if unit.is_enabled() {
-        Finding::ok(Link::Timer, runs)
-    } else {
-        let fix = format!("{sudo}systemctl {flag}enable {name}.timer");
-        Finding::warn(Link::Timer, format!("{runs}; it is not enabled, so it ends with the next boot"), fix)
+        return Finding::ok(Link::Timer, runs);
     }
+    let what = format!("{runs}; it is not enabled, so it ends with the next boot");
+    Finding::warn(Link::Timer, what, unit.command("enable", "timer"))
 }
 
 fn or_never(when: &str) -> &str {
     if matches!(when, "" | "n/a" | "0") { "never" } else { when }
 }
 
-/// Nothing of systemd's starts a pass.
-fn none(known: &[(&Unit, &str, &str)], evidence: &Evidence) -> Finding {
-    let installed = known.iter().find(|(unit, ..)| unit.is_installed());
-    let fix = match installed {
-        Some((_, "", name)) => format!("sudo systemctl enable --now {name}.timer"),
-        Some((_, flag, name)) => format!("systemctl {flag}enable --now {name}.timer"),
-        None if known.is_empty() => "start `lab-probe --once` every 30 seconds by whatever starts things here".into(),
+/// No unit of ours is used.
+fn without_unit(evidence: &Evidence) -> Finding {
+    let Evidence { timers, delivered, now, .. } = evidence;
+    let fresh = |at: &f64| now - at <= STALE_SECONDS;
+    // A unit of another name, cron's own among them, starts them.
+    let is_ours = |name: &String| timers.units.iter().any(|unit| unit.service_name() == *name);
+    let other = delivered.starters.iter().find(|(unit, at)| unit.ends_with(".service") && !is_ours(unit) && fresh(at));
+    let starter = timers.cron.clone().or_else(|| other.map(|(unit, _)| unit.clone()));
+    let last = match delivered.last_pass {
+        Some(at) => format!("the last pass is {} old", age(now - at)),
+        None => "there has been no pass".into(),
+    };
+    if let Some(starter) = starter {
+        let what = format!("{starter} starts passes; {last}");
+        let fix = format!("see why {starter} starts none: `grep CRON /var/log/syslog`, or its journal");
+        return match delivered.last_pass {
+            Some(at) if fresh(&at) => Finding::ok(Link::Timer, what),
+            _ => Finding::fail(Link::Timer, what, fix),
+        };
+    }
+    let fix = match timers.units.iter().find(|unit| unit.is_installed()) {
+        Some(unit) => unit.command("enable --now", "timer"),
+        None if timers.units.is_empty() => "start `lab-probe --once` every 30 seconds by whatever starts things here".into(),
         None => "install the units (make install, or the Debian package), then systemctl --user enable --now lab-probe.timer".into(),
     };
-    let systemd = if known.is_empty() { "systemd does not answer here" } else { "no timer of lab-probe is enabled" };
-    match evidence.delivered.last_pass {
-        Some(at) if evidence.now - at <= STALE_SECONDS => {
-            let what = format!("{systemd}; still, the last pass is {} old", age(evidence.now - at));
-            Finding::warn(Link::Timer, what, fix)
-        }
-        Some(at) => {
-            Finding::warn(Link::Timer, format!("{systemd}, and the last pass is {} old", age(evidence.now - at)), fix)
-        }
-        None => Finding::warn(Link::Timer, format!("{systemd}, and there has been no pass"), fix),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_blocks_are_read_and_their_states_told_apart() {
-        let unit = Unit::parse(
-            "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nLastTriggerUSec=Tue 2026-11-24 10:00:00 UTC\n\n\
-             LoadState=loaded\nActiveState=inactive\nResult=exit-code\nExecMainStatus=2\n",
-        );
-        assert!(unit.is_installed() && unit.is_active() && unit.is_enabled());
-        assert_eq!((unit.service("Result"), unit.service("ExecMainStatus")), ("exit-code", "2"));
-        let none = Unit::parse("LoadState=not-found\nActiveState=inactive\nUnitFileState=\n\nLoadState=not-found\n");
-        assert!(!none.is_installed() && !none.is_active() && !none.is_enabled());
-        assert!(!Unit::parse("").is_installed());
-    }
+    let systemd =
+        if timers.units.is_empty() { "systemd does not answer here" } else { "no timer of lab-probe is enabled" };
+    Finding::warn(Link::Timer, format!("{systemd}; {last}"), fix)
 }

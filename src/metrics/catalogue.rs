@@ -277,7 +277,7 @@ families! {
         "timed_out above 0 again and again: the deadline is too short for what is to be checked";
     LAB_PROBE_OUTPUT_FAILURES_TOTAL = Counter, "lab_probe_output_failures_total" ["output"] "failures"
         "Deliveries to an output that failed."
-        &[("textfile", "the file for node_exporter"), ("pushgateway", "the push")],
+        &[("textfile", "the file for node_exporter"), ("pushgateway", "the push"), ("heartbeat", "the dead man's switch")],
         "when it grows, run `lab-probe --once` by hand as the same user and read what it says";
     LAB_PROBE_PASS_FAILURES_TOTAL = Counter, "lab_probe_pass_failures_total" [] "passes"
         "Passes that ended with exit code 1."

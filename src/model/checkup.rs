@@ -1,6 +1,8 @@
 //! What `lab-probe doctor` finds on the way from the probe to a person: one finding after the other along the chain.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 words! {
     /// A link of the chain, in its order.
@@ -21,7 +23,7 @@ words! {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Ok,
@@ -32,7 +34,7 @@ pub enum Status {
     Fail,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub link: Link,
     /// How it is.
@@ -88,6 +90,29 @@ pub struct Delivered {
     pub modified_at: Option<f64>,
     /// Start of the last pass, unix seconds; `None` before the first.
     pub last_pass: Option<f64>,
+    /// Starts of the passes of the last minutes, unix seconds: the value of a series by which this host's are known.
+    pub passes: Vec<f64>,
+    /// Start of the newest pass of each unit or session, unix seconds.
+    pub starters: BTreeMap<String, f64>,
+    /// By output, where the newest pass of the unit that is judged delivered to, and what failed.
+    pub outputs: BTreeMap<String, (String, Option<String>)>,
+    /// The command that makes a pass as the timer does.
+    pub again: String,
+    /// How long ago the timer was started, seconds, where its first pass is still to come.
+    pub young: Option<f64>,
+}
+
+impl Delivered {
+    /// Broken; or to be looked at once more, where the timer has only just been started.
+    pub fn fail(&self, link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Finding {
+        match self.young {
+            None => Finding::fail(link, evidence, fix),
+            Some(seconds) => {
+                let evidence = format!("{}; but the timer was started only {} ago", evidence.into(), age(seconds));
+                Finding::warn(link, evidence, "lab-probe doctor, in a minute")
+            }
+        }
+    }
 }
 
 /// An age for people: `12s`, `2m`, `3h`, `5d`.

@@ -1,6 +1,10 @@
 //! How one output was served in a pass.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// How one delivery ended, for the table, JSON and the exit code.
 #[derive(Debug, Clone)]
@@ -19,5 +23,23 @@ impl fmt::Display for Delivery {
             None => write!(f, "{}: {}", self.output, self.destination),
             Some(error) => write!(f, "{} {}: {error}", self.output, self.destination),
         }
+    }
+}
+
+/// The newest pass of one starter: a unit, or a session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// When it began.
+    pub at: Timestamp,
+    /// Where it delivered to, by output, and what failed.
+    pub outputs: BTreeMap<String, (String, Option<String>)>,
+}
+
+impl Started {
+    /// A pass that began then and delivered so.
+    pub fn new(at: Timestamp, deliveries: &[Delivery]) -> Started {
+        let one =
+            |delivery: &Delivery| (delivery.output.to_owned(), (delivery.destination.clone(), delivery.error.clone()));
+        Started { at, outputs: deliveries.iter().map(one).collect() }
     }
 }

@@ -69,7 +69,7 @@ impl Performed {
     }
 }
 
-/// Checks what is due and selected.
+/// Checks what is due and selected; `begun_with_lock` is called once this pass is the one that runs.
 ///
 /// # Errors
 /// Another pass (exit 75), an unknown target name (exit 2), or no threads to be had.
@@ -78,10 +78,12 @@ pub fn perform(
     selection: &Selection,
     timing: Timing,
     show_progress: bool,
+    begun_with_lock: impl FnOnce(),
 ) -> anyhow::Result<Performed> {
     // A signal from here on ends every child, lets a replacement under way finish, and ends the pass.
     catch_signals()?;
     let (lock, mut state_trouble) = lock::take_lock(&settings.probe.state_dir, timing.lock_wait)?;
+    begun_with_lock();
     let begun = clock::instant();
     let started_at = clock::now();
     let deadline = Deadline::after(timing.deadline);

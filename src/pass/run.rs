@@ -31,6 +31,9 @@ const LISTEN_ON: Duration = Duration::from_millis(350);
 /// How long after the end of the checks the last of their processes are ended.
 const END_LIMIT: Duration = Duration::from_secs(1);
 
+/// A ping that is answered; one that is not may take what is left.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
 /// What must remain of the deadline once the checks have ended.
 pub(super) fn reserve(settings: &Settings) -> Duration {
     let for_push = match &settings.output.pushgateway {
@@ -38,7 +41,8 @@ pub(super) fn reserve(settings: &Settings) -> Duration {
         Some(push) => push.timeout.min(settings.probe.deadline / 5),
         None => Duration::ZERO,
     };
-    (RESERVE_FOR_FILES + for_push + LISTEN_ON).min(settings.probe.deadline / 3)
+    let for_heartbeat = settings.output.heartbeat.as_ref().map_or(Duration::ZERO, |_| HEARTBEAT);
+    (RESERVE_FOR_FILES + for_push + for_heartbeat + LISTEN_ON).min(settings.probe.deadline / 3)
 }
 
 /// A default timeout says nothing about a server; a longer one says that this server may take so long.

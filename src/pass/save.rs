@@ -8,8 +8,9 @@ use crate::config::settings::Settings;
 use crate::exit;
 use crate::fs::remedy::remedy;
 use crate::log;
-use crate::model::delivery::Delivery;
+use crate::model::delivery::{Delivery, Started};
 use crate::model::history::{Record, Written};
+use crate::proc;
 use crate::state::history;
 use crate::state::store::{self, State};
 
@@ -49,6 +50,7 @@ pub fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delive
     if performed.state_trouble.is_some() || deliveries.iter().any(|delivery| delivery.error.is_some()) {
         state.pass_failures += 1;
     }
+    state.note_starter(proc::own_unit(), Started::new(performed.started_at, deliveries));
     if performed.state_trouble.is_none()
         && let Err(error) = store::save(&settings.probe.state_dir, state)
     {

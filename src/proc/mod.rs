@@ -34,7 +34,7 @@ pub use ending::end_everything;
 pub use meter::{Meter, Slow, SlowLimits};
 pub use passthrough::{PassedThrough, pass_through};
 pub use permits::{Permit, Permits, Ticket};
-pub use processes::{Process, ProcessTable, Stat};
+pub use processes::{Process, ProcessTable, Stat, own_unit};
 pub use spec::{CommandSpec, SpawnError};
 pub use survivors::{Survivor, Why, list as list_survivors};
 pub use tail::Tail;

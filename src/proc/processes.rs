@@ -27,6 +27,23 @@ const MAX_PROCESSES: usize = 100_000;
 /// No line of descent is longer, unless processes came and went while it was followed.
 const MAX_GENERATIONS: usize = 256;
 
+/// The systemd unit that this process runs in, by its control group: `lab-probe@alice.service`, `session-3.scope`;
+/// empty where systemd keeps none for it.
+pub fn own_unit() -> String {
+    unit_of(&std::fs::read_to_string(Path::new(PROC).join("self/cgroup")).unwrap_or_default())
+}
+
+/// [`own_unit`] by the text of cgroups(7): the hierarchy of version 2, or the one that systemd names in version 1.
+fn unit_of(groups: &str) -> String {
+    let paths = groups.lines().filter_map(|line| line.split_once("::").or_else(|| line.split_once(":name=systemd:")));
+    let units = paths.flat_map(|(_, path)| path.rsplit('/').find(|name| is_unit(name)));
+    units.map(str::to_owned).next().unwrap_or_default()
+}
+
+fn is_unit(name: &str) -> bool {
+    name.ends_with(".service") || name.ends_with(".scope")
+}
+
 /// What the kernel says of one process in `/proc/PID/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stat {
@@ -240,6 +257,15 @@ pub(crate) mod tests {
         if let Some(cwd) = cwd {
             std::os::unix::fs::symlink(cwd, directory.join("cwd")).expect("a link");
         }
+    }
+
+    #[test]
+    fn the_unit_of_a_process_is_found_in_both_versions_of_control_groups() {
+        let path = "/system.slice/system-lab\\x2dprobe.slice/lab-probe@alice.service";
+        assert_eq!(unit_of(&format!("0::{path}\n")), "lab-probe@alice.service");
+        assert_eq!(unit_of(&format!("5:pids:/docker\n1:name=systemd:{path}\n0::/\n")), "lab-probe@alice.service");
+        assert_eq!(unit_of("0::/user.slice/user-7.slice/session-3.scope\n"), "session-3.scope");
+        assert_eq!(unit_of("0::/\n"), "");
     }
 
     #[test]

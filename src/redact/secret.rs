@@ -78,6 +78,21 @@ pub fn as_optional_url<S: Serializer>(secret: &Option<Secret>, serializer: S) ->
     secret.as_ref().map(shown_url).serialize(serializer)
 }
 
+/// A URL whose path and query are a secret: its origin.
+pub fn as_origin<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&origin(secret))
+}
+
+/// [`as_origin`] of what may be absent.
+pub fn as_optional_origin<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.as_ref().map(origin).serialize(serializer)
+}
+
+fn origin(secret: &Secret) -> String {
+    let origin = Url::parse(secret.expose()).map(|url| url.origin().ascii_serialization());
+    format!("{}/{MASK}", origin.unwrap_or_default())
+}
+
 /// A program, as far as it may be shown.
 pub fn as_command<S: Serializer>(program: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&command(program))

@@ -14,6 +14,8 @@ pub enum Markup {
     Plain,
     /// The few tags of Telegram's HTML mode, everything else escaped.
     Html,
+    /// Slack's mrkdwn.
+    Slack,
 }
 
 impl Markup {
@@ -22,13 +24,16 @@ impl Markup {
         match self {
             Markup::Plain => text,
             Markup::Html => escape(&text),
+            // Quotation marks are no control characters there, and stay as they are.
+            Markup::Slack => escape(&text).replace("&quot;", "\""),
         }
     }
 
     fn strong(self, text: &str) -> String {
         match self {
             Markup::Plain => printable(text),
-            Markup::Html => format!("<b>{}</b>", escape(&printable(text))),
+            Markup::Html => format!("<b>{}</b>", self.text(text)),
+            Markup::Slack => format!("*{}*", self.text(text)),
         }
     }
 }

@@ -3,6 +3,9 @@
 use crate::config::settings::BrokenOutput;
 use crate::exit;
 
+pub mod heartbeat;
+pub mod hook;
+pub mod message;
 pub mod pushgateway;
 pub mod survey;
 pub mod telegram;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::fs;
+use crate::model::delivery::Started;
 use crate::model::history::Written;
 use crate::model::observation::Remembered;
 use crate::model::unusual::Unusual;
@@ -23,6 +24,9 @@ const MAX_BYTES: u64 = 256 << 20;
 /// A target that is in no plan is forgotten after this: long enough for a client config that is broken over a
 /// holiday, so that its counters go on where they were.
 const KEEP_UNPLANNED: Duration = Duration::from_secs(14 * 86_400);
+
+/// Every login session is a starter of its own: they must not pile up.
+const KEEP_STARTERS: Duration = Duration::from_secs(3600);
 
 /// Everything remembered between passes.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +47,8 @@ pub struct State {
     pub warned: Vec<String>,
     /// What is known of series, and what was measured of them since the last slot ended.
     pub unusual: Unusual,
+    /// The newest pass of each starter of the last hour, by unit: what `doctor` judges a timer by.
+    pub starters: BTreeMap<String, Started>,
 }
 
 /// The last pass, as far as others may ask about it.
@@ -76,6 +82,8 @@ struct OnDisk<T> {
     warned: Vec<String>,
     #[serde(default)]
     unusual: Unusual,
+    #[serde(default)]
+    starters: BTreeMap<String, Started>,
 }
 
 /// The file's shape, written.
@@ -90,6 +98,7 @@ struct ToDisk<'a> {
     written: &'a Written,
     warned: &'a [String],
     unusual: &'a Unusual,
+    starters: &'a BTreeMap<String, Started>,
 }
 
 /// A loaded state and what was odd about it.
@@ -115,7 +124,15 @@ impl State {
             written: Written::default(),
             warned: Vec::new(),
             unusual: Unusual::default(),
+            starters: BTreeMap::new(),
         }
+    }
+
+    /// Remembers how a pass delivered, under the unit that started it.
+    pub fn note_starter(&mut self, unit: String, pass: Started) {
+        let keep_after = pass.at.checked_sub(KEEP_STARTERS).unwrap_or(Timestamp::MIN);
+        self.starters.retain(|_, earlier| earlier.at > keep_after && earlier.at <= pass.at);
+        self.starters.insert(unit, pass);
     }
 
     /// Drops what no plan has named for a long time. `planned` says whether a `kind/name` is in the current plan.
@@ -217,6 +234,7 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), Strin
         written: disk.written,
         warned: disk.warned,
         unusual: disk.unusual,
+        starters: disk.starters,
     };
     Ok((state, warnings))
 }
@@ -242,6 +260,7 @@ fn one_by_one(bytes: &[u8], warnings: &mut Vec<String>) -> Result<OnDisk<Remembe
         written: disk.written,
         warned: disk.warned,
         unusual: disk.unusual,
+        starters: disk.starters,
     })
 }
 
@@ -276,11 +295,22 @@ pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
 /// # Errors
 /// Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
 pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
-    let State { created_at, targets, output_failures, pass_failures, last_pass, written, warned, unusual } = state;
+    let State { created_at, targets, output_failures, pass_failures, last_pass, written, warned, unusual, starters } =
+        state;
     let (created_at, pass_failures, last_pass) = (*created_at, *pass_failures, *last_pass);
     let version = VERSION;
-    let disk =
-        ToDisk { version, created_at, targets, output_failures, pass_failures, last_pass, written, warned, unusual };
+    let disk = ToDisk {
+        version,
+        created_at,
+        targets,
+        output_failures,
+        pass_failures,
+        last_pass,
+        written,
+        warned,
+        unusual,
+        starters,
+    };
     // A target takes some 700 bytes.
     let mut bytes = Vec::with_capacity(1024 * (targets.len() + 4));
     serde_json::to_writer(&mut bytes, &disk)?;

@@ -4,7 +4,8 @@
 #
 # The booted system is this machine's own `/` under an overlay whose upper layer lies in memory: nothing that happens
 # inside reaches the disk. None of the machine's own units start. Root, systemd-nspawn and the packages of tests/deps.sh
-# are needed. E2E_PASSES (default 3) passes are timed; E2E_KEEP=DIR keeps logs and results there.
+# are needed. E2E_PASSES (default 3) passes are timed; E2E_KEEP=DIR keeps logs and results there; E2E_STEPS names the
+# steps to go through (default: all, see inside/main.sh).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -117,6 +118,7 @@ mkdir "$root/opt/e2e/servers" "$root/opt/e2e/source"
   echo "python=$python"
   echo "node=$node"
   echo "passes=${E2E_PASSES:-3}"
+  echo "steps='${E2E_STEPS:-}'"
 } >"$root/opt/e2e/settings"
 # Gone and made anew it hides this machine's own: nothing is enabled.
 rm -rf "$root/etc/systemd/system" "$root/etc/lab-probe"
@@ -139,7 +141,7 @@ rm -rf "$root/var/log/journal"
     mkdir "$group/$machine"
     echo "$BASHPID" >"$group/$machine/cgroup.procs"
   done
-  SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=$unified exec timeout --kill-after=10 $((420 + 40 * ${E2E_PASSES:-3})) systemd-nspawn \
+  SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=$unified exec timeout --kill-after=10 $((720 + 40 * ${E2E_PASSES:-3})) systemd-nspawn \
     --quiet --register=no --keep-unit --private-network --machine="$machine" \
     --bind="$results:/results" --bind-ro="$(realpath target/servers):/opt/e2e/servers" \
     --bind-ro="$PWD:/opt/e2e/source" -D "$root" /opt/e2e/inside/init

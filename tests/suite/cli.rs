@@ -71,7 +71,7 @@ fn the_man_page_says_how_an_argument_is_written_and_what_it_takes() {
             &["\\fB[NAME...]\\fR", "What to print on standard output: table, json, prometheus, none (default: table)"],
         ),
         ("report", &["\\fB--html FILE\\fR"]),
-        ("summary", &["Send it instead of printing it; a day is sent once: telegram"]),
+        ("summary", &["Send it instead of printing it; a day is sent once: telegram, ntfy, slack, webhook"]),
     ] {
         let section = man.split(&format!(".SS lab-probe {command}\n")).nth(1).expect(command);
         let section = section.split("\n.SS ").next().unwrap_or_default();

@@ -15,6 +15,7 @@ mod documents;
 mod example;
 mod exposition;
 mod harness;
+mod heartbeat;
 mod hints;
 mod hostile_http;
 mod hostile_pass;

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use serde_json::{Value, json};
 
 use crate::harness::Lab;
+use crate::harness::http::{Fake, answer};
 
 const SERVERS: &str = r#"
 [mcp]
@@ -142,7 +143,7 @@ fn a_report_whose_answer_was_lost_is_not_sent_again_and_that_is_said() {
         let run = lab.run(["summary", "--send", "telegram"]).expect_code(1);
         let stderr = run.stderr();
         assert!(stderr.contains("it is not known whether Telegram took message 1 of 1"), "{status}: {stderr}");
-        assert!(stderr.contains("hint: look into the chat") && !stderr.contains("secret-token"), "{status}: {stderr}");
+        assert!(stderr.contains("hint: look there") && !stderr.contains("secret-token"), "{status}: {stderr}");
         let again = lab.run(["-v", "summary", "--send", "telegram"]).expect_code(0);
         assert!(again.stderr().contains("it is not known whether all of it arrived"), "{status}: {}", again.stderr());
         assert_eq!(received.try_iter().count(), 1, "{status}");
@@ -257,4 +258,47 @@ fn a_real_browser_shows_the_page_at_desk_and_phone_width_without_a_word_on_its_c
         assert_eq!(dom.matches("class=\"strip\"").count(), 2, "{said}\n{dom}");
         assert!(!said.contains("CONSOLE"), "{said}");
     }
+}
+
+#[test]
+fn other_receivers_get_the_report_in_their_own_form_once_each_and_no_secret_shows() {
+    for (name, expected_path) in [("ntfy", "/lab"), ("slack", "/services/T0/s3cr3t-hook"), ("webhook", "/hook")] {
+        let receiver = Fake::serve(|seen, stream| match seen.header("authorization") {
+            Some("Bearer s3cr3t-token") => answer(stream, "200 OK", &[], b"ok"),
+            _ => answer(stream, "403 Forbidden", &[], b"no token s3cr3t-token for s3cr3t-hook"),
+        });
+        let lab = Lab::new();
+        let address = lab.write("address", receiver.url(expected_path));
+        let token = lab.write("token", "s3cr3t-token\n");
+        let section = SERVERS.replace("\"bad\"", "\"bad <i>\"") + &format!("\n[{name}]\nurl_file = {address:?}\n");
+        lab.config(&section);
+        lab.run(["--once"]).expect_code(0);
+        let refused = lab.run(["summary", "--send", name]).expect_code(1).stderr();
+        assert!(refused.contains("HTTP 403") && refused.contains(&format!("[{name}]")), "{refused}");
+        assert!(name != "slack" || !refused.contains("s3cr3t-hook"), "{refused}");
+
+        lab.config(&format!("{section}token_file = {token:?}\n"));
+        lab.run(["summary", "--send", name]).expect_code(0);
+        lab.run(["summary", "--send", name]).expect_code(0);
+        let seen = receiver.seen();
+        assert_eq!(seen.len(), 2, "refused once, taken once");
+        let taken = &seen[1];
+        assert_eq!((taken.method.as_str(), taken.target.as_str()), ("POST", expected_path));
+        let text = String::from_utf8(taken.body.clone()).expect("text");
+        match name {
+            "ntfy" => {
+                assert!(taken.header("title").is_some_and(|title| title.starts_with("LAB on ")));
+                assert!(text.starts_with("LAB on ") && text.contains("bad <i>:"), "{text}");
+            }
+            "slack" => {
+                let text = taken.json()["text"].as_str().expect("text").to_owned();
+                assert!(text.starts_with("*LAB on ") && text.contains("bad &lt;i&gt;:"), "{text}");
+            }
+            _ => assert_eq!(taken.json()["passes"], 1, "{text}"),
+        }
+    }
+    let lab = Lab::new();
+    lab.config(SERVERS);
+    let nowhere = lab.run(["summary", "--send", "ntfy"]).expect_code(2).stderr();
+    assert!(nowhere.contains("[ntfy] url") && nowhere.contains("ntfy-url"), "{nowhere}");
 }

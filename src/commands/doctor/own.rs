@@ -1,14 +1,18 @@
 //! lab-probe's own part of the chain: configuration, the clients' configurations, state and lock.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use super::Seat;
 use crate::clock::{self, Deadline};
 use crate::config::diagnose::ConfigError;
 use crate::config::environment::HostEnvironment;
 use crate::config::settings::Settings;
+use crate::doctor::{Unit, may_write};
 use crate::fs::access;
-use crate::model::checkup::{Finding, Link, age};
+use crate::model::checkup::{Delivered, Finding, Link, age};
+use crate::model::history::day_of;
 use crate::model::listing::ClientFile;
 use crate::model::mcp::Reach;
 use crate::model::observation::{Facts, Remembered};
@@ -16,23 +20,29 @@ use crate::model::reason::Reason;
 use crate::model::target::{Probe, Target};
 use crate::plan::{self, Plan, View};
 use crate::state::store::State;
-use crate::state::{lock, store};
+use crate::state::{history, lock, store};
 
 /// Reading the clients' files, a home on a slow network included.
 const CLIENTS_PATIENCE: Duration = Duration::from_secs(3);
+/// Prometheus may be so far behind: two slow scrapes and some.
+const RECENT: Duration = Duration::from_secs(900);
 /// No pass takes so long; one that holds the lock for longer hangs.
 const HELD_TOO_LONG_SECONDS: f64 = 300.0;
 
 /// A configuration that cannot be used: a finding for each of its problems, and nothing else can be known.
-pub(super) fn unusable(error: &ConfigError) -> Vec<Finding> {
-    error.lines().map(|line| Finding::fail(Link::Config, line, error.next())).collect()
+pub(super) fn unusable(error: &ConfigError, seat: &Seat) -> Vec<Finding> {
+    error.lines().map(|line| seat.unless_closed(Finding::fail(Link::Config, line, error.next()))).collect()
 }
 
 /// Which configuration holds, and what it warns of.
-pub(super) fn config(settings: &Settings) -> Vec<Finding> {
+pub(super) fn config(settings: &Settings, seat: &Seat) -> Vec<Finding> {
+    let of = seat.unit.as_ref().map_or(String::new(), |unit| format!(", for {}", unit.service_name()));
     let mut findings = vec![match &settings.source {
-        None => Finding::ok(Link::Config, "there is no configuration file; the defaults hold"),
-        Some(path) => Finding::ok(Link::Config, format!("{} is valid, and nobody else may change it", path.display())),
+        None => Finding::ok(Link::Config, format!("there is no configuration file; the defaults hold{of}")),
+        Some(path) => {
+            let what = format!("{} is valid, and nobody else may change it{of}", path.display());
+            Finding::ok(Link::Config, what)
+        }
     }];
     let warnings = settings.warnings.iter();
     findings.extend(warnings.map(|warning| Finding::warn(Link::Config, warning, "lab-probe config show")));
@@ -90,18 +100,21 @@ fn is_untrusted(target: &Target, file: &Path) -> bool {
     first && matches!(&mcp.reach, Reach::Unreachable(failure) if failure.reason == Reason::Untrusted)
 }
 
-/// State directory, state and lock; and the start of the last pass, unix seconds.
-pub(super) fn state(settings: &Settings) -> (Vec<Finding>, Option<f64>) {
+/// State directory, state and lock; and what is known of the last passes.
+pub(super) fn state(settings: &Settings, seat: &Seat) -> (Vec<Finding>, Delivered) {
     let directory = &settings.probe.state_dir;
-    let loaded = store::peek(directory, clock::now());
+    let mut loaded = store::peek(directory, clock::now());
     let now = clock::unix_seconds(clock::now());
     let last = loaded.state.last_pass;
     let last_pass = last.map(|last| clock::unix_seconds(last.started_at));
-    let mut findings = vec![place(directory)];
+    let mut findings = vec![place(directory, seat)];
     let unreadable = loaded.unreadable;
     let fix = format!("ls -l {}; the next pass sets a damaged file aside", access::quoted(&store::path(directory)));
-    findings
-        .extend(loaded.warnings.into_iter().map(|warning| Finding::fail_if(unreadable, Link::State, warning, &fix)));
+    findings.extend(
+        std::mem::take(&mut loaded.warnings)
+            .into_iter()
+            .map(|warning| Finding::fail_if(unreadable, Link::State, warning, &fix)),
+    );
     findings.push(match (last, last_pass) {
         (Some(last), Some(at)) => {
             let targets = loaded.state.targets.len();
@@ -114,11 +127,27 @@ pub(super) fn state(settings: &Settings) -> (Vec<Finding>, Option<f64>) {
                 Finding::ok(Link::State, what)
             }
         }
-        _ => Finding::warn(Link::State, "there has been no pass yet", "lab-probe --once"),
+        _ => Finding::warn(Link::State, "there has been no pass yet", seat.again()),
     });
     findings.extend(kill_switches(&loaded.state));
     findings.extend(held(directory, last_pass, now));
-    (findings, last_pass)
+    let starters: BTreeMap<String, f64> =
+        loaded.state.starters.iter().map(|(unit, pass)| (unit.clone(), clock::unix_seconds(pass.at))).collect();
+    let mut passes = recent(directory, now);
+    passes.extend(starters.values().copied().chain(last_pass));
+    let service = seat.unit.as_ref().map(Unit::service_name).unwrap_or_default();
+    let young = seat.unit.as_ref().and_then(|unit| unit.awaits_first_pass(now, starters.get(&service).copied()));
+    let outputs = loaded.state.starters.remove(&service).map(|pass| pass.outputs).unwrap_or_default();
+    let known = Delivered { last_pass, passes, starters, outputs, again: seat.again(), young, ..Delivered::default() };
+    (findings, known)
+}
+
+/// Starts of the passes of the last minutes.
+fn recent(state_dir: &Path, now: f64) -> Vec<f64> {
+    let today = clock::now();
+    let days = BTreeSet::from([today - RECENT, today].map(day_of));
+    let records = days.iter().flat_map(|day| history::read(state_dir, day).unwrap_or_default());
+    records.map(|record| clock::unix_seconds(record.at)).filter(|at| now - at < RECENT.as_secs_f64()).collect()
 }
 
 /// Each environment whose kill switch is unknown: for how long, why, and what ends it.
@@ -136,7 +165,7 @@ fn kill_switches(state: &State) -> Vec<Finding> {
 }
 
 /// Whether state can be kept where it belongs.
-fn place(directory: &Path) -> Finding {
+fn place(directory: &Path, seat: &Seat) -> Finding {
     let shown = directory.display();
     let quoted = access::quoted(directory);
     match std::fs::metadata(directory) {
@@ -144,12 +173,17 @@ fn place(directory: &Path) -> Finding {
             let fix = format!("mv {quoted} {quoted}.old");
             Finding::fail(Link::State, format!("{shown} is no directory"), fix)
         }
-        Ok(_) if may_write(directory) => Finding::ok(Link::State, format!("{shown} is there, and this user may write")),
-        Ok(_) => {
-            let user = access::user(rustix::process::geteuid().as_raw());
-            let fix = format!("sudo chown -R {user} {quoted}");
-            Finding::fail(Link::State, format!("this user may not write in {shown}"), fix)
-        }
+        Ok(_) => match seat.may_write(directory) {
+            Ok(()) => Finding::ok(Link::State, format!("{shown} is there, and {} may write", seat.who())),
+            Err(why) => {
+                let user = access::user(rustix::process::geteuid().as_raw());
+                let fix = match &seat.unit {
+                    Some(unit) if may_write(directory) => unit.loosen(directory),
+                    _ => format!("sudo chown -R {user} {quoted}"),
+                };
+                Finding::fail(Link::State, format!("{shown}: {why}"), fix)
+            }
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let parent = directory.ancestors().skip(1).find(|above| above.exists());
             if parent.is_some_and(may_write) {
@@ -160,12 +194,6 @@ fn place(directory: &Path) -> Finding {
         }
         Err(error) => Finding::fail(Link::State, format!("{shown}: {error}"), format!("ls -ld {quoted}")),
     }
-}
-
-/// Whether this user may make files in a directory.
-pub(super) fn may_write(directory: &Path) -> bool {
-    use rustix::fs::Access;
-    rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
 /// The lock, where somebody holds it.

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::own::may_write;
+use super::Seat;
 use crate::clock;
 use crate::config::settings::{Settings, TextfileSettings};
 use crate::fs::{self, access};
@@ -11,22 +11,25 @@ use crate::metrics::check::{self, Inspector, Severity};
 use crate::model::checkup::{Delivered, Finding, Link, age};
 use crate::sink::{self, survey};
 
+/// Where node_exporter reads textfiles by default.
+const USUAL: &str = "/var/lib/prometheus/node-exporter";
 /// The group that the units and the package give the directory to.
-const GROUP: &str = "lab-probe";
+pub(super) const GROUP: &str = "lab-probe";
 /// A pass delivers at its end, which is a deadline after its beginning.
 const DELIVERED_WITHIN_SECONDS: f64 = 120.0;
 /// Findings about textfiles shown one by one.
 const SHOWN: usize = 5;
 
-/// Looks at outputs that cannot be, the textfile and its neighbours.
-pub(super) fn look(settings: &Settings, last_pass: Option<f64>) -> (Vec<Finding>, Delivered) {
+/// Looks at outputs that cannot be, the textfile and its neighbours; completes what is known of deliveries.
+pub(super) fn look(settings: &Settings, seat: &Seat, delivered: &mut Delivered) -> Vec<Finding> {
     let output = &settings.output;
     let mut findings: Vec<Finding> = output
         .broken
         .iter()
         .map(|broken| {
             let link = if broken.output == "pushgateway" { Link::Pushgateway } else { Link::Textfile };
-            Finding::fail(link, &broken.problem, "set the variable (for the timer: in the unit's environment file)")
+            let fix = "set the variable (for the timer: in the unit's environment file)";
+            seat.unless_closed(Finding::fail(link, &broken.problem, fix))
         })
         .collect();
     let Some(textfile) = &output.textfile else {
@@ -34,58 +37,68 @@ pub(super) fn look(settings: &Settings, last_pass: Option<f64>) -> (Vec<Finding>
             let fix = "[output.textfile] in the configuration delivers one";
             findings.push(Finding::skip(Link::Textfile, "not used here: none is configured", fix));
         }
-        return (findings, Delivered { last_pass, ..Delivered::default() });
+        return findings;
     };
+    let textfile =
+        &TextfileSettings { directory: directory_of(settings, textfile, delivered, seat), ..textfile.clone() };
     let path = sink::textfile::path(textfile);
     let metadata = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file);
-    let delivered = Delivered {
-        fallback: output.defaulted && textfile.directory.starts_with(&settings.probe.state_dir),
-        modified_at: metadata.map(|metadata| metadata.mtime() as f64 + metadata.mtime_nsec() as f64 / 1e9),
-        last_pass,
-        path: Some(path),
-    };
-    findings.push(directory(textfile, &delivered));
+    delivered.fallback = output.defaulted && textfile.directory.starts_with(&settings.probe.state_dir);
+    delivered.modified_at = metadata.map(|metadata| metadata.mtime() as f64 + metadata.mtime_nsec() as f64 / 1e9);
+    delivered.path = Some(path);
+    findings.push(directory(textfile, delivered, seat));
     findings.extend(closed(&textfile.directory, delivered.fallback));
-    findings.extend(file(&delivered));
+    findings.extend(file(delivered, seat));
     if delivered.path.as_ref().is_some_and(|path| path.exists()) {
         findings.push(neighbours(textfile));
     }
-    (findings, delivered)
+    findings
 }
 
-/// Whether this user may deliver there.
-fn directory(textfile: &TextfileSettings, delivered: &Delivered) -> Finding {
+/// Where the passes that count deliver: a directory that nobody named is chosen by what the unit may write, and its last
+/// pass tells.
+fn directory_of(settings: &Settings, textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) -> PathBuf {
+    if !settings.output.defaulted {
+        return textfile.directory.clone();
+    }
+    let destination = delivered.outputs.get("textfile").map(|(destination, _)| Path::new(destination));
+    if let Some(directory) = destination.and_then(Path::parent) {
+        return directory.to_owned();
+    }
+    match seat.may_write(Path::new(USUAL)) {
+        Ok(()) => USUAL.into(),
+        Err(_) => settings.probe.state_dir.join("textfile"),
+    }
+}
+
+/// Whether the passes that count may deliver there.
+fn directory(textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) -> Finding {
     let directory = &textfile.directory;
     let shown = directory.display();
-    let user = access::user(rustix::process::geteuid().as_raw());
-    let join = format!("sudo usermod -aG {GROUP} {user}, then log in anew");
     if delivered.fallback {
         let what = format!("goes to {shown}, which no node_exporter reads by itself");
-        let usual = Path::new("/var/lib/prometheus/node-exporter");
-        return if usual.is_dir() {
-            Finding::warn(Link::Textfile, format!("{what}: this user may not write in {}", usual.display()), join)
-        } else {
-            Finding::skip(Link::Textfile, what, "sudo apt-get install prometheus-node-exporter")
+        let usual = Path::new(USUAL);
+        return match seat.may_write(usual) {
+            Err(why) if usual.is_dir() => {
+                let what = format!("{what}, because of {USUAL}: {why}");
+                Finding::fail_if(seat.unit.is_some(), Link::Textfile, what, seat.open_up(usual))
+            }
+            _ => Finding::skip(Link::Textfile, what, "sudo apt-get install prometheus-node-exporter"),
         };
     }
     match std::fs::metadata(directory) {
         Ok(metadata) if !metadata.is_dir() => {
             Finding::fail(Link::Textfile, format!("{shown} is no directory"), "correct output.textfile.directory")
         }
-        Ok(_) if may_write(directory) => {
-            Finding::ok(Link::Textfile, format!("{shown} is there, and this user may write"))
-        }
-        Ok(metadata) => {
-            let of_group = group_name(metadata.gid()).as_deref() == Some(GROUP);
-            let fix = if of_group {
-                join
-            } else {
-                format!("sudo chgrp {GROUP} {0} && sudo chmod 2775 {0}; {join}", access::quoted(directory))
-            };
-            // The system's unit has the group of its own accord.
-            let by_timer = of_group && fresh(delivered);
-            Finding::fail_if(!by_timer, Link::Textfile, format!("this user may not write in {shown}"), fix)
-        }
+        Ok(_) => match delivered.outputs.get("textfile") {
+            Some((_, Some(error))) => Finding::fail(
+                Link::Textfile,
+                format!("the last pass of {} could not deliver: {error}", seat.who()),
+                seat.open_up(directory),
+            ),
+            Some((_, None)) => Finding::ok(Link::Textfile, format!("{} delivers to {shown}", seat.who())),
+            None => may_deliver(directory, seat),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let fix = format!("sudo install -d -m 2775 -g {GROUP} {}", access::quoted(directory));
             Finding::fail(Link::Textfile, format!("the directory {shown} is not there"), fix)
@@ -94,6 +107,21 @@ fn directory(textfile: &TextfileSettings, delivered: &Delivered) -> Finding {
             Finding::fail(Link::Textfile, format!("{shown}: {error}"), format!("ls -ld {}", access::quoted(directory)))
         }
     }
+}
+
+/// By what the unit would be let do, where no pass of it tells.
+fn may_deliver(directory: &Path, seat: &Seat) -> Finding {
+    let shown = directory.display();
+    match seat.may_write(directory) {
+        Ok(()) => Finding::ok(Link::Textfile, format!("{shown} is there, and {} may write", seat.who())),
+        Err(why) => Finding::fail(Link::Textfile, format!("{shown}: {why}"), seat.open_up(directory)),
+    }
+}
+
+/// The group that a directory belongs to, if it is the one for textfiles.
+pub(super) fn group_for_textfiles(directory: &Path) -> Option<u32> {
+    let gid = std::fs::metadata(directory).ok()?.gid();
+    (group_name(gid).as_deref() == Some(GROUP)).then_some(gid)
 }
 
 fn group_name(gid: u32) -> Option<String> {
@@ -105,14 +133,6 @@ fn group_name(gid: u32) -> Option<String> {
     })
 }
 
-/// Whether the last pass brought the file.
-fn fresh(delivered: &Delivered) -> bool {
-    match (delivered.modified_at, delivered.last_pass) {
-        (Some(modified), Some(pass)) => pass - modified < DELIVERED_WITHIN_SECONDS,
-        _ => false,
-    }
-}
-
 /// A directory on the way that node_exporter's user cannot pass.
 fn closed(directory: &Path, fallback: bool) -> Option<Finding> {
     let (closed, _) = survey::closed_directory(directory).filter(|_| !fallback)?;
@@ -120,28 +140,25 @@ fn closed(directory: &Path, fallback: bool) -> Option<Finding> {
     Some(Finding::warn(Link::Textfile, what, format!("chmod o+rx {}", access::quoted(&closed))))
 }
 
-fn file(delivered: &Delivered) -> Option<Finding> {
+fn file(delivered: &Delivered, seat: &Seat) -> Option<Finding> {
     let path = delivered.path.as_ref()?;
     let shown = path.display().to_string();
     let now = clock::unix_seconds(clock::now());
     if delivered.modified_at.is_none() && path.exists() {
-        let fix = format!("mv {0} {0}.old, then lab-probe --once", access::quoted(path));
+        let fix = format!("mv {0} {0}.old, then {1}", access::quoted(path), delivered.again);
         return Some(Finding::fail(Link::Textfile, format!("{shown} is no regular file"), fix));
     }
-    match (delivered.modified_at, delivered.last_pass) {
+    let pass = seat.last_pass(delivered);
+    match (delivered.modified_at, pass) {
         (None, None) => None,
-        (None, Some(_)) => Some(Finding::fail(
-            Link::Textfile,
-            format!("{shown} is not there: nothing has been delivered yet"),
-            "lab-probe --once",
-        )),
+        (None, Some(_)) => {
+            let what = format!("{shown} is not there: nothing has been delivered yet");
+            Some(Finding::fail(Link::Textfile, what, &delivered.again))
+        }
         (Some(modified), Some(pass)) if pass - modified >= DELIVERED_WITHIN_SECONDS => {
-            let what = format!(
-                "{shown} is {} old: the last pass, {} ago, did not deliver it",
-                age(now - modified),
-                age(now - pass)
-            );
-            Some(Finding::fail(Link::Textfile, what, "lab-probe --once"))
+            let (old, ago) = (age(now - modified), age(now - pass));
+            let what = format!("{shown} is {old} old: the last pass, {ago} ago, did not deliver it");
+            Some(Finding::fail(Link::Textfile, what, &delivered.again))
         }
         (Some(modified), _) => {
             Some(Finding::ok(Link::Textfile, format!("{shown} was delivered {} ago", age(now - modified))))

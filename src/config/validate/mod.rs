@@ -31,6 +31,10 @@ pub(crate) fn settings(context: &Context<'_>, table: Option<&DeTable<'_>>) -> Se
         anomaly: people::anomaly(&root.child("anomaly")),
         output,
         telegram: people::telegram(&root.child("telegram")),
+        receivers: people::RECEIVERS
+            .iter()
+            .map(|&name| (name, people::receiver(&root.child(name).leaving_out())))
+            .collect(),
         doctor: people::doctor(&root.child("doctor")),
         probe,
         warnings: context.warnings.take(),

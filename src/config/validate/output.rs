@@ -9,7 +9,9 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use super::probe::RESERVED_LABELS;
 use super::rules;
 use crate::config::block::Block;
-use crate::config::settings::{BrokenOutput, OutputSettings, ProbeSettings, PushgatewaySettings, TextfileSettings};
+use crate::config::settings::{
+    BrokenOutput, HeartbeatSettings, OutputSettings, ProbeSettings, PushgatewaySettings, TextfileSettings,
+};
 use crate::redact::Secret;
 
 /// Where Debian's prometheus-node-exporter reads textfiles.
@@ -21,7 +23,8 @@ const RETRIES: u64 = 2;
 const MOST_RETRIES: u64 = 10;
 
 pub(super) fn read(block: &Block<'_>, probe: &ProbeSettings) -> OutputSettings {
-    let mut output = OutputSettings { textfile: None, pushgateway: None, defaulted: false, broken: Vec::new() };
+    let mut output =
+        OutputSettings { textfile: None, pushgateway: None, heartbeat: None, defaulted: false, broken: Vec::new() };
     let textfile = block.child("textfile").answers_for_itself();
     let pushgateway = block.child("pushgateway").answers_for_itself();
     // A bare `[output]` names no destination either: results that go nowhere are never what was meant.
@@ -38,6 +41,17 @@ pub(super) fn read(block: &Block<'_>, probe: &ProbeSettings) -> OutputSettings {
         match pushgateway.fault() {
             Some(problem) => output.broken.push(BrokenOutput { output: "pushgateway", problem }),
             None => output.pushgateway = settings,
+        }
+    }
+    let heartbeat = block.child("heartbeat").answers_for_itself();
+    if heartbeat.is_present() {
+        let url = heartbeat.required("url", "https://hc-ping.com/…").and_then(|text| {
+            rules::web_address(&heartbeat, &text)?;
+            Some(text.secret())
+        });
+        match heartbeat.fault() {
+            Some(problem) => output.broken.push(BrokenOutput { output: "heartbeat", problem }),
+            None => output.heartbeat = url.map(|url| HeartbeatSettings { url }),
         }
     }
     output

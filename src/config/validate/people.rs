@@ -1,8 +1,9 @@
-//! `[anomaly]`, `[telegram]` and `[doctor]`: what is said to people, and where the services of the chain are.
+//! `[anomaly]`, `[telegram]`, `[ntfy]`, `[slack]`, `[webhook]` and `[doctor]`: what is said to people and where, and where
+//! the services of the chain are.
 
 use super::rules;
 use crate::config::block::Block;
-use crate::config::settings::{AnomalySettings, DoctorSettings, ServiceAddress, TelegramSettings};
+use crate::config::settings::{AnomalySettings, DoctorSettings, ReceiverSettings, ServiceAddress, TelegramSettings};
 use crate::redact::Secret;
 
 pub(super) fn anomaly(block: &Block<'_>) -> AnomalySettings {
@@ -25,6 +26,20 @@ pub(super) fn telegram(block: &Block<'_>) -> TelegramSettings {
         chat_id: chat_id.map(|chat_id| chat_id.value),
         token_file: block.path("token_file"),
         api_url: address(block, "api_url", "https://api.telegram.org"),
+    }
+}
+
+/// The sections of receivers other than Telegram.
+pub(super) const RECEIVERS: &[&str] = &["ntfy", "slack", "webhook"];
+
+pub(super) fn receiver(block: &Block<'_>) -> ReceiverSettings {
+    if block.has("url") && block.has("url_file") {
+        block.exactly_one(&["url", "url_file"]);
+    }
+    ReceiverSettings {
+        url: rules::url(block, "url"),
+        url_file: block.path("url_file"),
+        token_file: block.path("token_file"),
     }
 }
 

@@ -4,7 +4,7 @@ doctor_walks() {
   check "a pass for the doctor to see works" pass
   within 20 as_user sh -c 'curl -s http://127.0.0.1:9090/api/v1/rules | grep -q LabProbeNoPass'
   within 15 scraped_lately
-  systemctl start "$unit.timer"
+  systemctl enable --now --quiet "$unit.timer"
   finds timer ok "$unit.timer is active, last run"
   finds node_exporter ok "reads $textfile"
   finds prometheus ok "is ready and scrapes"

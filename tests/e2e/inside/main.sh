@@ -11,33 +11,19 @@ figure "boot until the first step: $(awk '{ print $1 }' /proc/uptime >/dev/null;
 . /opt/e2e/inside/limits.sh
 . /opt/e2e/inside/services.sh
 . /opt/e2e/inside/doctor.sh
+. /opt/e2e/inside/chains.sh
 . /opt/e2e/inside/report.sh
 
-install_package
-prepare
-timed_passes
-service_as_seen
-scraped
-pushed
-doctor_walks
-hanging_server
-killed
-stopped
-full_state
-locked
-bad_configuration
-limits_at_work
-own_path
-services
-user_manager
-daily_report
-journal
-upgrade
-touch "$results/watched"
-sleep 1
-same "the textfile is good at every look ($(cat "$results/looks") looks)" "$(cat "$results/trouble" 2>/dev/null)" ""
-remove
-purge
-by_hand
+watched() {
+  touch "$results/watched"
+  sleep 1
+  same "the textfile is good at every look ($(cat "$results/looks") looks)" "$(cat "$results/trouble" 2>/dev/null)" ""
+}
+
+for step in ${steps:-install_package prepare timed_passes service_as_seen scraped pushed doctor_walks doctor_chains
+  hanging_server killed stopped full_state locked bad_configuration limits_at_work own_path services user_manager
+  daily_report journal upgrade watched remove purge by_hand}; do
+  "$step"
+done
 journalctl --no-pager -o short-precise >"$results/journal" 2>&1
 touch "$results/done"

@@ -1,0 +1,154 @@
+//! From where the chain is judged: the unit that starts the passes, of this user or, for root, of each user.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::textfile;
+use crate::clock::Deadline;
+use crate::doctor::{Account, Unit, may_write};
+use crate::fs::access;
+use crate::log::printable;
+use crate::model::checkup::{Delivered, Finding, Link};
+use crate::proc::{self, CommandSpec, Limits};
+
+/// What a command needs that starts passes without a unit.
+const CRON: &str = "cron";
+/// This program once more, whose own questions take [`super::PATIENCE`] at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LIMITS: Limits = Limits { stdout: 1 << 20 };
+
+/// Who makes the passes that are judged: a unit, or whoever runs this.
+pub(super) struct Seat {
+    /// The unit; `None` where none starts passes.
+    pub(super) unit: Option<Unit>,
+    /// All units of this user that a manager knows.
+    pub(super) units: Vec<Unit>,
+    /// This user, if the user database knows it.
+    pub(super) account: Option<Account>,
+}
+
+impl Seat {
+    /// The seat of this process, which `service` names.
+    pub(super) fn find(service: Option<&str>) -> Seat {
+        let account = Account::own();
+        let units = account.as_ref().map(Unit::all).unwrap_or_default();
+        let unit = units.iter().find(|unit| service == Some(&unit.service_name())).cloned();
+        Seat { unit, units, account }
+    }
+
+    /// Who it is, for sentences.
+    pub(super) fn who(&self) -> String {
+        self.unit.as_ref().map_or_else(|| "this user".to_owned(), Unit::service_name)
+    }
+
+    /// Whether the passes may make files in a directory.
+    pub(super) fn may_write(&self, directory: &Path) -> Result<(), String> {
+        match &self.unit {
+            Some(unit) => unit.may_write(directory),
+            None if may_write(directory) => Ok(()),
+            None => Err("this user may not write there".to_owned()),
+        }
+    }
+
+    /// The command that makes a pass as the timer does.
+    pub(super) fn again(&self) -> String {
+        self.unit.as_ref().map_or_else(|| "lab-probe --once".to_owned(), |unit| unit.command("start", "service"))
+    }
+
+    /// The command that lets the passes write in a directory for textfiles.
+    pub(super) fn open_up(&self, directory: &Path) -> String {
+        let gid = textfile::group_for_textfiles(directory);
+        if let Some(unit) = &self.unit {
+            return unit.open_up(directory, textfile::GROUP, gid);
+        }
+        let user = access::user(rustix::process::geteuid().as_raw());
+        let join = format!("sudo usermod -aG {} {user}, then log in anew", textfile::GROUP);
+        let (group, quoted) = (textfile::GROUP, access::quoted(directory));
+        gid.map_or_else(|| format!("sudo chgrp {group} {quoted} && sudo chmod 2775 {quoted}; {join}"), |_| join.clone())
+    }
+
+    /// Start of the newest pass of this seat, unix seconds.
+    pub(super) fn last_pass(&self, delivered: &Delivered) -> Option<f64> {
+        match &self.unit {
+            Some(unit) => delivered.starters.get(&unit.service_name()).copied(),
+            None => delivered.last_pass,
+        }
+    }
+
+    /// A missing variable is no fault of a unit that reads files which this user may not read.
+    pub(super) fn unless_closed(&self, finding: Finding) -> Finding {
+        let closed = self.unit.as_ref().map(Unit::closed_files).unwrap_or_default();
+        match closed.first() {
+            None => finding,
+            Some(file) => {
+                let what =
+                    format!("{}; unless {} sets it, which only the unit may read", finding.evidence, file.display());
+                Finding::warn(finding.link, what, "sudo lab-probe doctor")
+            }
+        }
+    }
+}
+
+/// What is seen from the unit that starts passes of this user; for root, of every user. Empty where there is none.
+pub(super) fn seen_by_units() -> Vec<Finding> {
+    let Some(own) = Account::own() else { return Vec::new() };
+    let is_root = rustix::process::geteuid().is_root();
+    // Somebody who has chosen another home means that one.
+    let at_home = std::env::home_dir().is_none_or(|home| home == own.home);
+    let mut accounts: Vec<Account> = Some(own).filter(|_| at_home).into_iter().collect();
+    if is_root && at_home {
+        accounts.extend(Account::others());
+    }
+    let seats: Vec<(Account, Option<Unit>)> = accounts.into_iter().filter_map(seat_of).collect();
+    let many = seats.len() > 1;
+    let mut all: Vec<Finding> = Vec::new();
+    for (account, unit) in seats {
+        for finding in seen_from(&account, unit.as_ref()) {
+            if all.contains(&finding) {
+                continue;
+            }
+            // What does not depend on the user is said once, without a name.
+            let named = many && finding.link <= Link::NodeExporter;
+            let evidence =
+                if named { format!("{}: {}", account.name, finding.evidence) } else { finding.evidence.clone() };
+            all.push(Finding { evidence, ..finding });
+        }
+    }
+    all
+}
+
+/// The unit that starts passes of a user: one that runs before one that is only enabled; cron for root's view of others.
+fn seat_of(account: Account) -> Option<(Account, Option<Unit>)> {
+    let mut units = Unit::all(&account);
+    units.retain(Unit::is_used);
+    units.sort_by_key(|unit| !unit.is_active());
+    let unit = units.into_iter().next();
+    if unit.is_none() && account.crontab().is_none() {
+        return None;
+    }
+    Some((account, unit))
+}
+
+/// Runs this program as the unit would, and takes over what it finds.
+fn seen_from(account: &Account, unit: Option<&Unit>) -> Vec<Finding> {
+    let name = unit.map_or_else(|| CRON.to_owned(), Unit::service_name);
+    let failed = |why: String| {
+        let what = format!("cannot see what {name} sees: {why}");
+        vec![Finding::fail(Link::Timer, what, format!("run lab-probe doctor as {}", account.name))]
+    };
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return failed(error.to_string()),
+    };
+    let spec = account.command(&program, &unit.map_or_else(|| account.groups.clone(), |unit| unit.groups.clone()));
+    let spec = spec.args(["doctor", "--format", "json", "--seat"]).args([name.clone()]);
+    let variables = unit.map(|unit| unit.variables(account)).unwrap_or_default();
+    let spec = variables.into_iter().fold(spec, |spec, (name, value)| CommandSpec::env(spec, name, value));
+    let captured = match proc::capture(&spec, None, LIMITS, Deadline::after(PATIENCE)) {
+        Ok(captured) => captured,
+        Err(error) => return failed(error.to_string()),
+    };
+    let mut document: serde_json::Value = serde_json::from_slice(&captured.stdout).unwrap_or_default();
+    serde_json::from_value(document["checks"].take())
+        .unwrap_or_else(|_| failed(printable(captured.stderr.text().trim())))
+}
