@@ -13,7 +13,7 @@ use super::json::Object;
 use super::logs::Log;
 use super::scrape::{self, Scraped};
 use super::tail::fuzzing::in_pieces;
-use super::tail::{Line, Lines};
+use super::tail::{Line, Lines, Tally};
 use crate::model::observation::{Memory, Remembered};
 use crate::model::thunes::{Histogram, JournalTotals, LogTotals, ORDER_LATENCY_BUCKETS};
 
@@ -33,7 +33,7 @@ pub(crate) fn journal(cut: usize, bytes: &[u8]) {
             bytes,
             ends,
             |totals| Journal::new(totals, Timestamp::UNIX_EPOCH),
-            |journal| through_state(journal.finish().0),
+            |mut journal| through_state(journal.totals().clone()),
         )
     };
     let whole: JournalTotals = read(&[bytes.len()]);
@@ -60,7 +60,7 @@ pub(crate) fn log(cut: usize, bytes: &[u8]) {
     let cut = cut.min(bytes.len());
     let zone = TimeZone::get("Europe/Berlin").unwrap_or(TimeZone::UTC);
     let tally = |totals| Log::new(totals, zone.clone(), Timestamp::UNIX_EPOCH);
-    let read = |ends: &[usize]| in_pieces(bytes, ends, tally, |log| through_state(log.finish()));
+    let read = |ends: &[usize]| in_pieces(bytes, ends, tally, |mut log| through_state(log.totals().clone()));
     let whole: LogTotals = read(&[bytes.len()]);
     assert_eq!(whole, read(&[cut, bytes.len()]));
     let lines = bytes.split(|byte| *byte == b'\n').count() as u64;
@@ -92,12 +92,10 @@ pub(crate) fn remembered(targets: &BTreeMap<String, Remembered>) {
         for known in memory.journals.values() {
             let mut journal = Journal::new(known.totals.clone(), Timestamp::UNIX_EPOCH);
             journal.line(Line::Whole(EVENT));
-            journal.finish();
         }
         for known in memory.logs.values() {
             let mut log = Log::new(known.totals.clone(), TimeZone::UTC, Timestamp::UNIX_EPOCH);
             log.line(Line::Whole(RECORD));
-            log.finish();
         }
     }
 }

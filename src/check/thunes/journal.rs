@@ -33,11 +33,6 @@ impl Journal {
     pub(super) fn new(totals: JournalTotals, now: Timestamp) -> Self {
         Journal { totals, now, late: false, is_waiting: false }
     }
-
-    /// The totals, and whether the file ends in an unfinished line that may be evidence on the kill switch.
-    pub(super) fn finish(self) -> (JournalTotals, bool) {
-        (self.totals, self.is_waiting)
-    }
 }
 
 impl Lines for Journal {
@@ -71,6 +66,14 @@ impl Tally for Journal {
     fn totals(&mut self) -> &mut JournalTotals {
         self.is_waiting = false;
         &mut self.totals
+    }
+
+    fn last_record(&self) -> Option<Timestamp> {
+        self.totals.last_record
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.is_waiting
     }
 
     fn late(&mut self, late: bool) {
@@ -247,7 +250,7 @@ fn observation(object: &Object<'_>, key: &str) -> Option<f64> {
 }
 
 /// Whether an event is known to be older than another one.
-fn is_older(event: Option<Timestamp>, known: Option<Timestamp>) -> bool {
+pub(super) fn is_older(event: Option<Timestamp>, known: Option<Timestamp>) -> bool {
     matches!((event, known), (Some(event), Some(known)) if event < known)
 }
 
@@ -265,7 +268,7 @@ mod tests {
         for line in lines {
             journal.line(Line::Whole(line.as_bytes()));
         }
-        journal.finish().0
+        journal.totals
     }
 
     #[test]
@@ -340,7 +343,7 @@ mod tests {
             assert!(ended.doubt.is_none() && !ended.last.expect("evidence").active, "{torn}");
             let mut waiting = Journal::new(JournalTotals::default(), now());
             waiting.unfinished(Some(&activation.as_bytes()[..cut]), false);
-            assert!(waiting.finish().1, "{cut}");
+            assert!(waiting.is_waiting(), "{cut}");
         }
     }
 
@@ -355,7 +358,7 @@ mod tests {
         for line in [Line::TooLong, Line::Hole, Line::Whole(b"\xff\xfe{\0"), Line::Whole(b"<html>")] {
             let mut journal = Journal::new(known.clone(), now());
             journal.line(line);
-            let totals = journal.finish().0;
+            let totals = journal.totals;
             assert!(totals.breaker_doubt.is_some() && totals.breakers.is_empty() && totals.ws.is_empty(), "{line:?}");
         }
     }
@@ -374,6 +377,6 @@ mod tests {
         assert!(totals.kill_switch.doubt.is_none());
         assert_eq!(totals.last_record, Some("2025-10-08T14:00:00Z".parse().expect("a time")));
         journal.line(Line::Whole(event("yesterday", "KILL_SWITCH_DEACTIVATED").as_bytes()));
-        assert!(journal.finish().0.kill_switch.doubt.is_some(), "it may be the newest");
+        assert!(journal.totals.kill_switch.doubt.is_some(), "it may be the newest");
     }
 }

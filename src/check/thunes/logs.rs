@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::journal::is_older;
 use super::json::Object;
 use super::tail::{Line, Lines, Tally};
 use super::tally::{MAX_NAMES, count_order, cut, label};
@@ -25,9 +26,6 @@ const MAX_PENDING: usize = 64;
 
 /// Bytes of a message that spans lines.
 const MAX_MESSAGE: usize = 8 << 10;
-
-/// Bytes in front of the message in which the time lies.
-const TIME_BYTES: usize = 19;
 
 const PLACING: &str = "Placing order: ";
 const EXECUTED: &str = "Order executed: ";
@@ -63,11 +61,6 @@ impl Log {
     pub(super) fn new(totals: LogTotals, zone: TimeZone, now: Timestamp) -> Self {
         Log { totals, zone, now, late: false }
     }
-
-    /// The totals, complete.
-    pub(super) fn finish(self) -> LogTotals {
-        self.totals
-    }
 }
 
 impl Lines for Log {
@@ -78,7 +71,7 @@ impl Lines for Log {
         };
         if bytes.first() == Some(&b'{') {
             self.json(bytes);
-        } else if begins_with_time(bytes) {
+        } else if times::is_shaped(bytes) {
             let text = String::from_utf8_lossy(bytes);
             match self.text_record(&text) {
                 Some(record) => self.record(record),
@@ -97,6 +90,10 @@ impl Tally for Log {
         &mut self.totals
     }
 
+    fn last_record(&self) -> Option<Timestamp> {
+        self.totals.last_record
+    }
+
     fn late(&mut self, late: bool) {
         self.late = late;
     }
@@ -111,17 +108,6 @@ impl Tally for Log {
     }
 
     fn unfinished(&mut self, _: Option<&[u8]>, _: bool) {}
-}
-
-/// `2025-10-08 14:38:22`, digits and separators where they belong.
-fn begins_with_time(bytes: &[u8]) -> bool {
-    bytes.len() > TIME_BYTES
-        && bytes[..TIME_BYTES].iter().enumerate().all(|(at, byte)| match at {
-            4 | 7 => *byte == b'-',
-            10 => *byte == b' ' || *byte == b'T',
-            13 | 16 => *byte == b':',
-            _ => byte.is_ascii_digit(),
-        })
 }
 
 impl Log {
@@ -289,10 +275,6 @@ impl Log {
     }
 }
 
-fn is_older(event: Option<Timestamp>, known: Option<Timestamp>) -> bool {
-    matches!((event, known), (Some(event), Some(known)) if event < known)
-}
-
 /// The text of a key in a Python dictionary as `str()` writes it: `{'symbol': 'BTCUSDT', …}`. JSON's quotes do too.
 fn python_value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let braces = &text[text.find('{')?..];
@@ -314,7 +296,7 @@ mod tests {
         for line in lines.lines() {
             let mut log = Log::new(totals, zone.clone(), Timestamp::UNIX_EPOCH);
             log.line(Line::Whole(line.as_bytes()));
-            let text = serde_json::to_string(&log.finish()).expect("serialised");
+            let text = serde_json::to_string(log.totals()).expect("serialised");
             totals = serde_json::from_str(&text).expect("read back");
         }
         totals

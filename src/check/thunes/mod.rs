@@ -20,7 +20,8 @@ mod tail;
 mod tally;
 mod times;
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -37,8 +38,7 @@ use crate::clock::Deadline;
 use crate::log;
 use crate::model::digest;
 use crate::model::thunes::{
-    Cursor, EndpointMemory, JournalMemory, JournalTotals, LogMemory, LogTotals, METRICS_URL, POSITIONS_DB, SourceFacts,
-    ThunesFacts, ThunesMemory, ThunesTarget,
+    Cursor, EndpointMemory, FileMemory, METRICS_URL, POSITIONS_DB, SourceFacts, ThunesFacts, ThunesMemory, ThunesTarget,
 };
 
 /// Kept back from the deadline: a check that is cut off loses what it has read, so it stops reading before.
@@ -56,8 +56,11 @@ pub fn check(target: &ThunesTarget, mut memory: ThunesMemory, context: &Context)
     let scraped = scrape(target, &mut memory.endpoint, now, deadline);
     let positions = positions::read(&target.root.join(&target.positions_db), now, deadline);
     memory.has_database |= !positions.as_ref().is_err_and(|failure| failure.missing);
-    let (journals, memory) = read_journals(target, memory, now, deadline);
-    let (logs, mut memory) = read_logs(target, memory, now, deadline);
+    let journal = |totals| Journal::new(totals, now);
+    let journals = read_all(&target.root, &target.journals, &mut memory.journals, journal, deadline);
+    let zone = TimeZone::system();
+    let log = |totals| Log::new(totals, zone.clone(), now);
+    let logs = read_all(&target.root, &target.logs, &mut memory.logs, log, deadline);
     let findings = Findings {
         now,
         scraped,
@@ -100,48 +103,27 @@ fn unreachable(target: &ThunesTarget, reason: &str) -> ThunesFacts {
     ThunesFacts { problems: vec![reason.to_owned()], sources: names.map(down).collect(), ..ThunesFacts::default() }
 }
 
-fn read_journals(
-    target: &ThunesTarget,
-    mut memory: ThunesMemory,
-    now: Timestamp,
+/// Reads each of these files, and remembers those that are configured and no others.
+fn read_all<T: Tally>(
+    root: &Path,
+    paths: &[PathBuf],
+    known: &mut BTreeMap<String, FileMemory<T::Totals>>,
+    tally: impl Fn(T::Totals) -> T,
     deadline: Deadline,
-) -> (Vec<Reading<JournalTotals>>, ThunesMemory) {
-    // Only what is configured is remembered.
-    let mut known = std::mem::take(&mut memory.journals);
+) -> Vec<Reading<T::Totals>>
+where
+    T::Totals: Default,
+{
+    let mut remembered = std::mem::take(known);
     let mut readings = Vec::new();
-    for (index, path) in target.journals.iter().enumerate() {
+    for (index, path) in paths.iter().enumerate() {
         let name = path.display().to_string();
-        let JournalMemory { cursor, totals } = known.remove(&name).unwrap_or_default();
-        let share = share(deadline, target.journals.len() - index);
-        let tally = |totals| Journal::new(totals, now);
-        let (reading, cursor, journal) = read(&target.root.join(path), name.clone(), cursor, totals, tally, share);
-        let (totals, is_waiting) = journal.finish();
-        memory.journals.insert(name, JournalMemory { cursor, totals: totals.clone() });
-        readings.push(Reading { last_record: totals.last_record, is_waiting, ..reading.with(totals) });
+        let memory = remembered.remove(&name).unwrap_or_default();
+        let (reading, memory) = read(&root.join(path), &name, memory, &tally, share(deadline, paths.len() - index));
+        known.insert(name, memory);
+        readings.push(reading);
     }
-    (readings, memory)
-}
-
-fn read_logs(
-    target: &ThunesTarget,
-    mut memory: ThunesMemory,
-    now: Timestamp,
-    deadline: Deadline,
-) -> (Vec<Reading<LogTotals>>, ThunesMemory) {
-    let zone = TimeZone::system();
-    let mut known = std::mem::take(&mut memory.logs);
-    let mut readings = Vec::new();
-    for (index, path) in target.logs.iter().enumerate() {
-        let name = path.display().to_string();
-        let LogMemory { cursor, totals } = known.remove(&name).unwrap_or_default();
-        let share = share(deadline, target.logs.len() - index);
-        let tally = |totals| Log::new(totals, zone.clone(), now);
-        let (reading, cursor, log) = read(&target.root.join(path), name.clone(), cursor, totals, tally, share);
-        let totals = log.finish();
-        memory.logs.insert(name, LogMemory { cursor, totals: totals.clone() });
-        readings.push(Reading { last_record: totals.last_record, ..reading.with(totals) });
-    }
-    (readings, memory)
+    readings
 }
 
 /// An even share of the time left, so that one huge file does not keep the others from being read.
@@ -153,20 +135,20 @@ fn share(deadline: Deadline, files: usize) -> Deadline {
 /// Follows one file. A cursor of another path is of no use, and neither are its totals.
 fn read<T: Tally>(
     path: &Path,
-    name: String,
-    mut cursor: Cursor,
-    totals: T::Totals,
-    tally: impl FnOnce(T::Totals) -> T,
+    name: &str,
+    mut memory: FileMemory<T::Totals>,
+    tally: impl Fn(T::Totals) -> T,
     deadline: Deadline,
-) -> (Reading<()>, Cursor, T)
+) -> (Reading<T::Totals>, FileMemory<T::Totals>)
 where
     T::Totals: Default,
 {
     let resolved = path.to_string_lossy();
-    let totals = if cursor.path == resolved { totals } else { T::Totals::default() };
-    if cursor.path != resolved {
-        cursor = Cursor { path: resolved.into_owned(), ..Cursor::default() };
+    if memory.cursor.path != resolved {
+        let cursor = Cursor { path: resolved.into_owned(), ..Cursor::default() };
+        memory = FileMemory { cursor, totals: T::Totals::default() };
     }
+    let FileMemory { mut cursor, totals } = memory;
     let mut tally = tally(totals);
     let (standing, losses) = match tail::follow(path, &mut cursor, &mut tally, deadline) {
         Ok(followed) => match followed.reach {
@@ -181,12 +163,11 @@ where
     for loss in &losses {
         log::warn(format!("{name}: {loss}"));
     }
-    let known = !cursor.parts.is_empty();
-    (
-        Reading { name, standing, known, gaps: cursor.gaps, losses, last_record: None, is_waiting: false, totals: () },
-        cursor,
-        tally,
-    )
+    let (last_record, is_waiting) = (tally.last_record(), tally.is_waiting());
+    let (known, gaps, totals) = (!cursor.parts.is_empty(), cursor.gaps, tally.totals().clone());
+    let name = name.to_owned();
+    let reading = Reading { name, standing, known, gaps, losses, last_record, is_waiting, totals: totals.clone() };
+    (reading, FileMemory { cursor, totals })
 }
 
 #[cfg(test)]

@@ -46,13 +46,6 @@ pub(super) struct Reading<T> {
     pub(super) totals: T,
 }
 
-impl Reading<()> {
-    pub(super) fn with<T>(self, totals: T) -> Reading<T> {
-        let Reading { name, standing, known, gaps, losses, last_record, is_waiting, totals: () } = self;
-        Reading { name, standing, known, gaps, losses, last_record, is_waiting, totals }
-    }
-}
-
 impl<T> Reading<T> {
     pub(super) fn is_ready(&self) -> bool {
         self.standing == Standing::Ready

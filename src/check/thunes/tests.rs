@@ -8,6 +8,7 @@ use std::io::Write;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::thunes::JournalTotals;
 
 const LINES: &[&str] = &[
     r#"{"timestamp":"2025-10-08T14:00:00","event":"ORDER_PLACED","venue":"binance","order_type":"MARKET","side":"BUY","latency_ms":12.5}"#,
@@ -34,6 +35,8 @@ enum Then {
     CopyAndTruncate,
 }
 
+type Memory = FileMemory<JournalTotals>;
+
 struct Scene(tempfile::TempDir);
 
 impl Scene {
@@ -46,14 +49,14 @@ impl Scene {
         file.write_all(bytes).expect("appended");
     }
 
-    fn look(&self, memory: JournalMemory) -> JournalMemory {
+    fn look(&self, memory: Memory) -> Memory {
         // Through the state's own form, as between two passes.
         let text = serde_json::to_string(&memory).expect("serialised");
-        let JournalMemory { mut cursor, totals } = serde_json::from_str(&text).expect("read back");
+        let FileMemory { mut cursor, totals } = serde_json::from_str(&text).expect("read back");
         let mut journal = Journal::new(totals, "2025-10-09T00:00:00Z".parse().expect("a time"));
         let deadline = Deadline::after(Duration::from_secs(60));
         tail::follow(&self.path(0), &mut cursor, &mut journal, deadline).expect("readable");
-        JournalMemory { cursor, totals: journal.finish().0 }
+        FileMemory { cursor, totals: journal.totals().clone() }
     }
 
     fn shift(&self) {
@@ -62,7 +65,7 @@ impl Scene {
         }
     }
 
-    fn happens(&self, then: Then, memory: JournalMemory) -> JournalMemory {
+    fn happens(&self, then: Then, memory: Memory) -> Memory {
         match then {
             Then::Nothing => memory,
             Then::Look => self.look(memory),
@@ -118,11 +121,11 @@ proptest! {
 
         let whole = Scene(tempfile::tempdir().expect("a temporary directory"));
         whole.append(&bytes);
-        let expected = whole.look(JournalMemory::default());
+        let expected = whole.look(FileMemory::default());
 
         let scene = Scene(tempfile::tempdir().expect("a temporary directory"));
         scene.append(b"");
-        let mut memory = JournalMemory::default();
+        let mut memory = Memory::default();
         let mut cuts: Vec<(usize, Then)> = cuts.iter().map(|(at, then)| (at.index(bytes.len() + 1), *then)).collect();
         cuts.sort_by_key(|(at, _)| *at);
         // A file that held only blank lines when it was looked at or rotated: others begin like it, and nothing tells them apart.

@@ -16,8 +16,8 @@ pub(super) fn utc(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
-/// Digits and separators where they belong.
-fn is_shaped(bytes: &[u8]) -> bool {
+/// Whether a text begins like `2025-10-08 14:38:22`: digits and separators where they belong.
+pub(super) fn is_shaped(bytes: &[u8]) -> bool {
     bytes.len() >= 19
         && bytes[..19].iter().enumerate().all(|(at, byte)| match at {
             4 | 7 => *byte == b'-',
@@ -27,23 +27,14 @@ fn is_shaped(bytes: &[u8]) -> bool {
         })
 }
 
-/// Reads a time without zone. The general parser would also take a date alone or ignore an offset; neither is a record's time.
+/// Reads a time without zone. The parser alone would also take a date, and leave out an offset; neither is a record's time.
 fn naive(text: &str) -> Option<DateTime> {
-    let bytes = text.as_bytes();
-    if !is_shaped(bytes) {
-        return None;
-    }
-    let nanosecond = match &bytes[19..] {
-        [] => 0,
-        [b'.' | b',', digits @ ..] if matches!(digits.len(), 1..=9) && digits.iter().all(u8::is_ascii_digit) => {
-            let fraction = digits.iter().fold(0_i32, |sum, digit| sum * 10 + i32::from(digit - b'0'));
-            fraction * 10_i32.pow(9 - u32::try_from(digits.len()).ok()?)
-        }
-        _ => return None,
-    };
-    let number = |from: usize, to: usize| bytes[from..to].iter().fold(0_i16, |sum, d| sum * 10 + i16::from(d - b'0'));
-    let small = |from: usize| i8::try_from(number(from, from + 2)).ok();
-    DateTime::new(number(0, 4), small(5)?, small(8)?, small(11)?, small(14)?, small(17)?, nanosecond).ok()
+    let is_whole = is_shaped(text.as_bytes())
+        && text[19..]
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 0 { b".,".contains(&byte) } else { byte.is_ascii_digit() });
+    text.parse().ok().filter(|_| is_whole)
 }
 
 /// Reads `2025-10-08 14:38:22`, with `,123` or `.123` after it, as local time of this machine.
@@ -91,6 +82,7 @@ mod tests {
             "2025-10-08T14:38",
             "2025-10-08T14:38:22.",
             "2025-02-29T14:38:22",
+            "2025-10-08T14:38:22.1234567890",
             "2025-10-08T24:38:22",
             "２025-10-08T14:38",
         ] {

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{BreakerState, Histogram, LineCounts, OrderCount};
+use crate::model::checkup::age;
 use crate::model::observation::Severity;
 
 /// What one look found. `None` means: could not be told, so there is no sample; never 0 instead.
@@ -115,17 +116,7 @@ impl Unknown {
 
     /// The same, with how long that is at `now`.
     pub fn lasting(&self, now: Timestamp) -> String {
-        format!("{} (for {})", self.sentence(), ago(now.duration_since(self.since).as_secs().unsigned_abs()))
-    }
-}
-
-/// A time span in seconds, for people.
-fn ago(seconds: u64) -> String {
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min", seconds / 60),
-        3600..172_800 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        _ => format!("{} days", seconds / 86_400),
+        format!("{} (for {})", self.sentence(), age(now.duration_since(self.since).as_secs_f64()))
     }
 }
 
@@ -158,7 +149,8 @@ impl KillSwitch {
             return format!("kill switch off{}", self.evidence_summary());
         }
         let since = self.since.map(|at| format!(" since {}", shown(at)));
-        let age = self.age_seconds.map(|seconds| format!(", {} ago", ago(seconds)));
+        #[expect(clippy::cast_precision_loss, reason = "an age is far below 2^53 seconds")]
+        let age = self.age_seconds.map(|seconds| format!(", {} ago", age(seconds as f64)));
         let reason = self.reason.as_ref().map(|reason| format!(" ({reason})"));
         let parts = [since, age, reason].into_iter().flatten();
         format!("kill switch active{}{}", parts.collect::<String>(), self.evidence_summary())

@@ -15,9 +15,9 @@ use super::{ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS};
 #[serde(default)]
 pub struct ThunesMemory {
     /// Journals.
-    pub journals: BTreeMap<String, JournalMemory>,
+    pub journals: BTreeMap<String, FileMemory<JournalTotals>>,
     /// Logs.
-    pub logs: BTreeMap<String, LogMemory>,
+    pub logs: BTreeMap<String, FileMemory<LogTotals>>,
     /// Whether the positions database has ever been there: from then on it is a source, also when it is gone.
     pub has_database: bool,
     /// Whether `.env` has ever stated the loss limit: from then on the default is none.
@@ -38,24 +38,14 @@ pub struct EndpointMemory {
     pub families: BTreeSet<String>,
 }
 
-/// One journal.
+/// One journal or log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct JournalMemory {
+#[serde(default, bound(deserialize = "T: Default + Deserialize<'de>"))]
+pub struct FileMemory<T> {
     /// How far it has been read.
     pub cursor: Cursor,
     /// What the lines before the cursor added up to.
-    pub totals: JournalTotals,
-}
-
-/// One log.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LogMemory {
-    /// How far it has been read.
-    pub cursor: Cursor,
-    /// What the lines before the cursor added up to.
-    pub totals: LogTotals,
+    pub totals: T,
 }
 
 /// How far an append-only file, with everything rotated away from under its name, has been read.

@@ -7,9 +7,8 @@ use std::path::PathBuf;
 
 pub use facts::{Decision, JournalFacts, KillSwitch, SourceFacts, ThunesFacts, TradesToday, Unknown};
 pub use memory::{
-    Breaker, BreakerState, Cursor, DecisionCount, Doubt, EndpointMemory, Evidence, Fingerprint, Histogram,
-    JournalMemory, JournalTotals, KillState, LineCounts, LogMemory, LogTotals, OpenRecord, OrderCount, Part,
-    PendingOrder, ThunesMemory, WsState,
+    Breaker, BreakerState, Cursor, DecisionCount, Doubt, EndpointMemory, Evidence, FileMemory, Fingerprint, Histogram,
+    JournalTotals, KillState, LineCounts, LogTotals, OpenRecord, OrderCount, Part, PendingOrder, ThunesMemory, WsState,
 };
 
 use serde::Serialize;

@@ -174,8 +174,12 @@ impl<'a> Search<'a> {
             return Ok(None);
         }
         let mut candidates = self.listed()?;
-        candidates
-            .retain(|sibling| self.may_become(part, sibling) && !self.is_live(|live| sibling.facts.same_file(live)));
+        let since = part.modified.min(now());
+        candidates.retain(|sibling| {
+            self.may_become(part, sibling)
+                && !is_before(sibling.facts.modified, since, 1_000_000_000)
+                && !self.is_live(|live| sibling.facts.same_file(live))
+        });
         siblings::without_doubles(&mut candidates);
         siblings::sort_oldest_first(&mut candidates);
         for sibling in candidates {
@@ -226,31 +230,26 @@ impl<'a> Search<'a> {
         let now = now();
         self.fresh(|other| {
             let outranked = other.facts.modified > now && known.iter().any(|known| known.is_newer_than(other));
-            other.facts.modified >= modified && !outranked
+            !is_before(other.facts.modified, modified, 1_000) && !outranked
         })
     }
 
     /// What has become of a part of which nothing had been consumed, so that nothing tells it: a late line and
     /// compression since the last look leave a file that no other part is, and that is to be read from its start.
     pub(super) fn compressed_since(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
-        let mut candidates = self.fresh(|other| other.form.is_compressed())?;
+        let mut candidates =
+            self.fresh(|other| other.form.is_compressed() && !is_before(other.facts.modified, part.modified, 1_000))?;
         candidates.retain(|other| self.may_become(part, other));
         Ok(candidates.into_iter().next().map(|sibling| self.take(sibling)))
     }
 
-    /// Whether rotation may have made this of a part: it counts up, leaves a date as it is, and keeps the time of the last
-    /// change to the second at least.
+    /// Whether rotation may have made this of a part: it counts up and leaves a date as it is.
     fn may_become(&self, part: &Part, sibling: &Sibling) -> bool {
-        const SECOND: i64 = 1_000_000_000;
-        let (modified, now) = (part.modified, now());
-        let is_before = sibling.facts.modified / SECOND < modified.min(now) / SECOND;
-        let was = siblings::rank_of_name(&part.name, &self.name());
-        !is_before
-            && match (was, &sibling.rank) {
-                (Some(Rank::Number(was)), Some(Rank::Number(is))) => *is >= was,
-                (Some(Rank::Date(was)), Some(Rank::Date(is))) => *is == was,
-                _ => true,
-            }
+        match (siblings::rank_of_name(&part.name, &self.name()), &sibling.rank) {
+            (Some(Rank::Number(was)), Some(Rank::Number(is))) => *is >= was,
+            (Some(Rank::Date(was)), Some(Rank::Date(is))) => *is == was,
+            _ => true,
+        }
     }
 }
 
@@ -304,6 +303,11 @@ pub(super) fn duplicate(sibling: &Sibling, facts: &FileFacts, file: &File) -> io
         2.. => Duplicate::Yes,
         _ => Duplicate::Unknown,
     })
+}
+
+/// Whether one time of a change is before another. What compresses or copies may keep no more of it than `unit` nanoseconds.
+fn is_before(one: i64, other: i64, unit: i64) -> bool {
+    one / unit < other / unit
 }
 
 fn now() -> i64 {

@@ -20,6 +20,8 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use self::find::Found;
 use self::identity::{FileFacts, Skipped};
 use self::lines::{Cutter, End, Place};
@@ -46,6 +48,12 @@ pub(super) trait Tally: Lines {
     type Totals: Clone;
     /// The totals so far.
     fn totals(&mut self) -> &mut Self::Totals;
+    /// The time of the newest record.
+    fn last_record(&self) -> Option<Timestamp>;
+    /// Whether the file ends in an unfinished line that may be any event.
+    fn is_waiting(&self) -> bool {
+        false
+    }
     /// The lines that follow were written before some that have already been counted (or, `false`, after all of them).
     fn late(&mut self, late: bool);
     /// Lines are missing before those that follow.

@@ -30,6 +30,9 @@ impl Tally for Kept {
     fn totals(&mut self) -> &mut Vec<String> {
         &mut self.0
     }
+    fn last_record(&self) -> Option<Timestamp> {
+        None
+    }
     fn late(&mut self, _: bool) {}
     fn lost(&mut self, _: &str) {
         self.1 += 1;

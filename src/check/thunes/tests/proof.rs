@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::super::*;
-use crate::model::thunes::{BreakerState, OrderCount};
+use crate::model::thunes::{BreakerState, JournalTotals, LogTotals, OrderCount};
 
 /// What is written to a journal.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -307,18 +307,11 @@ impl World {
     /// What the reader says, and whether it may say nothing.
     fn look(&mut self) -> (Option<bool>, bool) {
         let text = serde_json::to_string(&self.memory).expect("serialised");
-        let memory: ThunesMemory = serde_json::from_str(&text).expect("read back");
-        let target = ThunesTarget {
-            environment: "live".into(),
-            root: self.directory.path().to_owned(),
-            positions_db: "none.db".into(),
-            journals: NAMES.map(PathBuf::from).into(),
-            logs: Vec::new(),
-            metrics_url: None,
-            max_daily_loss: None,
-            unreachable: None,
-        };
-        let (journals, memory) = read_journals(&target, memory, self.now, Deadline::after(Duration::from_secs(60)));
+        let mut memory: ThunesMemory = serde_json::from_str(&text).expect("read back");
+        let (now, root) = (self.now, self.directory.path());
+        let deadline = Deadline::after(Duration::from_secs(60));
+        let journal = |totals| Journal::new(totals, now);
+        let journals = read_all(root, &NAMES.map(PathBuf::from), &mut memory.journals, journal, deadline);
         self.memory = memory;
         for (model, name) in self.journals.iter_mut().zip(NAMES) {
             // Between a removal and the next file there is none.
@@ -489,7 +482,6 @@ fn a_breaker_whose_newest_state_cannot_be_told_is_absent() {
         let mut read = Journal::new(JournalTotals::default(), now);
         tail::Tally::late(&mut read, false);
         journal.iter().for_each(|line| tail::Lines::line(&mut read, tail::Line::Whole(line.as_bytes())));
-        let (totals, _) = read.finish();
         let mut written = Log::new(LogTotals::default(), TimeZone::UTC, now);
         tail::Lines::line(&mut written, tail::Line::Whole(log.as_bytes()));
         let findings = Findings {
@@ -500,8 +492,8 @@ fn a_breaker_whose_newest_state_cannot_be_told_is_absent() {
             unknown_since: None,
             limit: Ok(20.0),
             positions: Err(std::io::Error::from_raw_os_error(2).into()),
-            journals: vec![reading("audit_trail.jsonl", Fares::Well, true, totals)],
-            logs: vec![reading("a.log", Fares::Well, true, written.finish())],
+            journals: vec![reading("audit_trail.jsonl", Fares::Well, true, tail::Tally::totals(&mut read).clone())],
+            logs: vec![reading("a.log", Fares::Well, true, tail::Tally::totals(&mut written).clone())],
         };
         findings.decide().breakers.expect("readable")
     };
