@@ -8,9 +8,6 @@ use crate::model::mcp::Reach;
 use crate::model::service::ServiceLook;
 
 /// Writes out `settings`. What cannot be checked or delivered is said in comments at the top.
-///
-/// # Errors
-/// Only where something has no form in TOML, which would be a bug.
 pub fn show(settings: &Settings) -> anyhow::Result<String> {
     let mut comments = vec![match &settings.source {
         Some(path) => format!("In force from {} and by default.", path.display()),

@@ -46,26 +46,30 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub fn ok(link: Link, evidence: impl Into<String>) -> Self {
-        Finding { link, status: Status::Ok, evidence: evidence.into(), fix: None }
+    fn new(status: Status, link: Link, evidence: impl Into<String>, fix: Option<String>) -> Self {
+        Finding { link, status, evidence: evidence.into(), fix }
     }
 
+    pub fn ok(link: Link, evidence: impl Into<String>) -> Self {
+        Finding::new(Status::Ok, link, evidence, None)
+    }
+
+    /// `fix` says how to begin.
     pub fn skip(link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
-        Finding { link, status: Status::Skip, evidence: evidence.into(), fix: Some(fix.into()) }
+        Finding::new(Status::Skip, link, evidence, Some(fix.into()))
     }
 
     pub fn warn(link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
-        Finding { link, status: Status::Warn, evidence: evidence.into(), fix: Some(fix.into()) }
+        Finding::new(Status::Warn, link, evidence, Some(fix.into()))
     }
 
     pub fn fail(link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
-        Finding { link, status: Status::Fail, evidence: evidence.into(), fix: Some(fix.into()) }
+        Finding::new(Status::Fail, link, evidence, Some(fix.into()))
     }
 
     /// Broken where `broken` holds, else only worth a look.
     pub fn fail_if(broken: bool, link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
-        let status = if broken { Status::Fail } else { Status::Warn };
-        Finding { link, status, evidence: evidence.into(), fix: Some(fix.into()) }
+        Finding::new(if broken { Status::Fail } else { Status::Warn }, link, evidence, Some(fix.into()))
     }
 }
 

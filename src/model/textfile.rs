@@ -37,15 +37,16 @@ pub enum Access {
 impl Access {
     /// From the permission bits of a directory, which must be listed and passed through.
     pub fn of_directory_mode(mode: u32) -> Self {
-        match (mode & 0o005 == 0o005, mode & 0o050 == 0o050) {
-            (true, _) => Access::Everybody,
-            (false, true) => Access::Group,
-            (false, false) => Access::Owner,
-        }
+        Self::of(mode & 0o005 == 0o005, mode & 0o050 == 0o050)
     }
 
+    /// From the permission bits of a file.
     pub fn of_mode(mode: u32) -> Self {
-        match (mode & 0o004 != 0, mode & 0o040 != 0) {
+        Self::of(mode & 0o004 != 0, mode & 0o040 != 0)
+    }
+
+    fn of(others: bool, group: bool) -> Self {
+        match (others, group) {
             (true, _) => Access::Everybody,
             (false, true) => Access::Group,
             (false, false) => Access::Owner,

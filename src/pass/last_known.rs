@@ -11,7 +11,7 @@ use crate::model::mcp::{McpFacts, Reach};
 use crate::model::observation::{Facts, Observation, Remembered};
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::{Probe, Target};
-use crate::plan::due::Turn;
+use crate::plan::due::Due;
 use crate::plan::{self, Plan, View};
 use crate::state::store;
 
@@ -34,13 +34,13 @@ pub fn recall(settings: &Settings, view: View) -> Recalled {
     let deadline = Deadline::after(settings.probe.deadline);
     let Plan { targets, mut warnings } = plan::all(settings, view, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
-    let turns = plan::due::turns(&targets, &state.targets, state.created_at, now);
+    let due = plan::due::when(&targets, &state.targets, state.created_at, now);
     let mut entries: Vec<Entry> = targets
         .into_iter()
-        .zip(turns)
-        .map(|(target, turn)| {
+        .zip(due)
+        .map(|(target, due)| {
             let known = state.targets.get(&target.id().to_string()).filter(|_| !target.only_here);
-            entry(target, known, turn, now)
+            entry(target, known, due, now)
         })
         .collect();
     super::overlap::note(&mut entries);
@@ -58,7 +58,7 @@ pub fn recall(settings: &Settings, view: View) -> Recalled {
     Recalled { snapshot, ever: last.is_some(), warnings }
 }
 
-fn entry(target: Target, known: Option<&Remembered>, turn: Turn, now: Timestamp) -> Entry {
+fn entry(target: Target, known: Option<&Remembered>, due: Due, now: Timestamp) -> Entry {
     let current = known.filter(|known| known.fingerprint == target.fingerprint);
     let observation = match &target.probe {
         // What is plain without a check goes before what was found by one.
@@ -77,9 +77,9 @@ fn entry(target: Target, known: Option<&Remembered>, turn: Turn, now: Timestamp)
         outcome: Outcome::Cached,
         observation,
         memory: known.map(|known| known.memory.clone()),
-        next_due: match turn {
-            Turn::At(at) => Some(at),
-            Turn::Now => None,
+        next_due: match due {
+            Due::At(at) => Some(at),
+            Due::Now => None,
         },
         processes: None,
         trouble: None,

@@ -31,7 +31,7 @@ use crate::log;
 use crate::model::history::Points;
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::Kind;
-use crate::plan::due::Turn;
+use crate::plan::due::Due;
 use crate::plan::{self, Plan, View};
 use crate::proc;
 use crate::run::merge;
@@ -103,16 +103,16 @@ pub fn perform(
 
     let set_aside = here::set_aside(&targets, &mut state);
     let round = run::Round::new(settings, &state, started_at, deadline.minus(run::reserve(settings)));
-    let turns = plan::due::turns(&targets, &state.targets, state.created_at, started_at);
+    let due = plan::due::when(&targets, &state.targets, state.created_at, started_at);
     let is_due: Vec<bool> = targets
         .iter()
-        .zip(&turns)
-        .map(|(target, turn)| {
+        .zip(&due)
+        .map(|(target, due)| {
             let known = state.targets.get(&target.id().to_string());
             let changed = || plan::worktrees::changed::since_last_look(target, known, &round.processes, started_at);
             // What hangs is not asked either whether it has changed.
             selection.takes(target)
-                && (selection.fresh || *turn == Turn::Now || hung::thread(known).is_some() || changed())
+                && (selection.fresh || *due == Due::Now || hung::thread(known).is_some() || changed())
         })
         .collect();
     // Before anything is started: the probe's own are none of a client's.

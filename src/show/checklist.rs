@@ -43,9 +43,6 @@ impl Counts {
 }
 
 /// The JSON document, with a final newline.
-///
-/// # Errors
-/// Only where something has no JSON form, which would be a bug.
 pub fn json(findings: &[Finding], now: Timestamp) -> serde_json::Result<String> {
     let document = Document {
         schema: SCHEMA,

@@ -96,11 +96,11 @@ impl Day {
             *day.undelivered.entry(output.clone()).or_default() += 1;
         }
         for id in ids {
-            let strip = stretches(records, id, from, to);
+            let timeline = stretches(records, id, from, to);
             match id.split_once('/') {
-                Some((kind @ ("mcp" | "service"), name)) => day.servers.push(uptime(kind, name, &strip)),
-                Some(("worktree", name)) => day.worktrees.push(worktree(name, &strip)),
-                Some(("thunes", name)) => day.trading.push(trading(name, &strip, records, id)),
+                Some((kind @ ("mcp" | "service"), name)) => day.servers.push(uptime(kind, name, &timeline)),
+                Some(("worktree", name)) => day.worktrees.push(worktree(name, &timeline)),
+                Some(("thunes", name)) => day.trading.push(trading(name, &timeline, records, id)),
                 _ => {}
             }
         }
@@ -110,18 +110,18 @@ impl Day {
 
 /// Time that no pass speaks for.
 fn unwatched(records: &[Record], from: Timestamp, to: Timestamp) -> Duration {
-    // Any target does: a strip has no mark exactly where no pass is believed, if the target is always there.
+    // Any target does: a timeline has no mark exactly where no pass is believed, if the target is always there.
     let always = records
         .iter()
         .map(|record| Record { marks: BTreeMap::from([(String::new(), Some(Mark::default()))]), ..record.clone() });
-    let strip = stretches(&always.collect::<Vec<_>>(), "", from, to);
-    strip.iter().filter(|stretch| stretch.mark.is_none()).map(Stretch::length).sum()
+    let timeline = stretches(&always.collect::<Vec<_>>(), "", from, to);
+    timeline.iter().filter(|stretch| stretch.mark.is_none()).map(Stretch::length).sum()
 }
 
-fn uptime(kind: &str, name: &str, strip: &[Stretch]) -> Uptime {
+fn uptime(kind: &str, name: &str, timeline: &[Stretch]) -> Uptime {
     let mut by_word: BTreeMap<&str, Duration> = BTreeMap::new();
     let mut by_reason: BTreeMap<&str, Duration> = BTreeMap::new();
-    let known = strip.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?, stretch.length())));
+    let known = timeline.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?, stretch.length())));
     let mut last = "unknown";
     for (mark, length) in known {
         *by_word.entry(&mark.word).or_default() += length;
@@ -143,8 +143,8 @@ fn uptime(kind: &str, name: &str, strip: &[Stretch]) -> Uptime {
     }
 }
 
-fn worktree(name: &str, strip: &[Stretch]) -> WorktreeDay {
-    let marks = || strip.iter().filter_map(|stretch| stretch.mark.as_ref());
+fn worktree(name: &str, timeline: &[Stretch]) -> WorktreeDay {
+    let marks = || timeline.iter().filter_map(|stretch| stretch.mark.as_ref());
     WorktreeDay {
         name: name.to_owned(),
         statuses: changes(marks().map(|mark| mark.word.clone())),
@@ -159,7 +159,7 @@ fn changes(states: impl Iterator<Item = String>) -> Vec<String> {
     out
 }
 
-fn trading(name: &str, strip: &[Stretch], records: &[Record], id: &str) -> Trading {
+fn trading(name: &str, timeline: &[Stretch], records: &[Record], id: &str) -> Trading {
     let marks: Vec<&TradingMark> =
         records.iter().filter_map(|record| record.marks.get(id)?.as_ref()?.trading.as_ref()).collect();
     let last = |value: fn(&TradingMark) -> Option<f64>| marks.iter().rev().find_map(|mark| value(mark));
@@ -176,16 +176,16 @@ fn trading(name: &str, strip: &[Stretch], records: &[Record], id: &str) -> Tradi
         trades: trades.map(|(closed, _)| closed),
         win_rate: trades.filter(|(closed, _)| *closed > 0).map(|(closed, won)| won as f64 / closed as f64),
         open_positions: last(|mark| mark.open_positions),
-        halted_seconds: known_switch.then(|| halted(strip).as_secs_f64()),
+        halted_seconds: known_switch.then(|| halted(timeline).as_secs_f64()),
         breaker_trips: trips(&marks),
         orders: growth(marks.iter().filter_map(|mark| mark.orders)),
         latency_p95_ms: latency_p95(&marks),
     }
 }
 
-fn halted(strip: &[Stretch]) -> Duration {
+fn halted(timeline: &[Stretch]) -> Duration {
     let halted = |mark: &Mark| mark.trading.as_ref().is_some_and(|trading| trading.halted == Some(true));
-    strip.iter().filter(|stretch| stretch.mark.as_ref().is_some_and(halted)).map(Stretch::length).sum()
+    timeline.iter().filter(|stretch| stretch.mark.as_ref().is_some_and(halted)).map(Stretch::length).sum()
 }
 
 fn trips(marks: &[&TradingMark]) -> BTreeMap<String, usize> {

@@ -16,9 +16,6 @@ use crate::model::unusual::{Unusual, Widespread};
 pub const SCHEMA: &str = "lab-probe.pass/1";
 
 /// A document as text, with a final newline. What nobody sees is escaped: outside strings there is no such character.
-///
-/// # Errors
-/// Only where something has no JSON form, which would be a bug.
 pub(super) fn pretty(document: &impl Serialize) -> serde_json::Result<String> {
     let mut text = String::new();
     for c in serde_json::to_string_pretty(document)?.chars() {
@@ -127,9 +124,6 @@ impl<'a> Document<'a> {
     }
 
     /// The text, with a final newline.
-    ///
-    /// # Errors
-    /// Only where something has no JSON form, which would be a bug.
     pub fn to_text(&self) -> serde_json::Result<String> {
         pretty(self)
     }

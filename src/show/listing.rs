@@ -54,9 +54,6 @@ struct FileDocument<'a> {
 }
 
 /// The JSON document, with a final newline.
-///
-/// # Errors
-/// Only where something has no JSON form, which would be a bug.
 pub fn json(listing: &Listing) -> serde_json::Result<String> {
     let document = Document {
         schema: SCHEMA,
@@ -155,11 +152,7 @@ fn section(out: &mut String, kind: Kind, targets: &[&Listed], now: Timestamp, st
 fn verdict(listed: &Listed) -> (String, Ink) {
     let Some(facts) = &listed.facts else { return ("not checked yet".into(), Ink::Faint) };
     let word = facts.word().replace('_', " ");
-    let ink = match facts.severity() {
-        Severity::Trouble => Ink::Bad,
-        Severity::Attention => Ink::Odd,
-        Severity::Fine => Ink::Good,
-    };
+    let (_, ink) = super::table::mark(facts.severity());
     match reason(Some(facts)) {
         Some(reason) if reason != Reason::NotConfigured => (format!("{word} ({})", reason.as_str()), ink),
         _ => (word, ink),

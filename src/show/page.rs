@@ -14,7 +14,7 @@ use crate::model::observation::Severity;
 use crate::model::snapshot::{Entry, Snapshot};
 use crate::model::unusual::Unusual;
 
-/// The strip shows this long.
+/// The timeline shows this long.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// Everything the page needs; no script, so that a mail client or a strict browser shows it too.
@@ -120,14 +120,14 @@ fn card(
         bands.extend((!sentences.is_empty()).then(|| band::svg(records, &id, one.family, window)).flatten());
     }
     if bands.is_empty() {
-        strip(body, &stretches(records, &id, window.0, window.1));
+        timeline(body, &stretches(records, &id, window.0, window.1));
     }
     body.push_str(&bands);
     body.push_str("</article>\n");
 }
 
 /// The last day as one bar; each stretch says on hover, and to a screen reader, what it was.
-fn strip(body: &mut String, stretches: &[Stretch]) {
+fn timeline(body: &mut String, stretches: &[Stretch]) {
     let whole: Duration = stretches.iter().map(Stretch::length).sum();
     body.push_str("<div class=\"strip\" role=\"img\" aria-label=\"the last 24 hours\">");
     for stretch in stretches {

@@ -157,7 +157,7 @@ fn lay_out(out: &mut String, row: &Row, columns: &Columns, style: &Style) {
     }
 }
 
-fn mark(severity: Severity) -> (&'static str, Ink) {
+pub(super) fn mark(severity: Severity) -> (&'static str, Ink) {
     match severity {
         Severity::Trouble => ("✗", Ink::Bad),
         Severity::Attention => ("–", Ink::Odd),

@@ -26,12 +26,12 @@ impl Stretch {
 
 /// The stretches of one target between `from` and `to`, without gaps, in order.
 pub fn stretches(records: &[Record], id: &str, from: Timestamp, to: Timestamp) -> Vec<Stretch> {
-    let mut strip = Strip { from, to, done: from, out: Vec::new() };
+    let mut timeline = Timeline { from, to, done: from, out: Vec::new() };
     let mut current: Option<Mark> = None;
     let mut last_pass: Option<Timestamp> = None;
     for record in records {
         if let Some(last) = last_pass {
-            strip.extend(record.at, last, current.as_ref());
+            timeline.extend(record.at, last, current.as_ref());
         }
         match record.marks.get(id) {
             Some(mark) => current.clone_from(mark),
@@ -41,19 +41,19 @@ pub fn stretches(records: &[Record], id: &str, from: Timestamp, to: Timestamp) -
         last_pass = Some(record.at);
     }
     if let Some(last) = last_pass {
-        strip.extend(to, last, current.as_ref());
+        timeline.extend(to, last, current.as_ref());
     }
-    strip.finish()
+    timeline.finish()
 }
 
-struct Strip {
+struct Timeline {
     from: Timestamp,
     to: Timestamp,
     done: Timestamp,
     out: Vec<Stretch>,
 }
 
-impl Strip {
+impl Timeline {
     /// The state that a pass at `last` found holds until `until`, or until it is not believed any more.
     fn extend(&mut self, until: Timestamp, last: Timestamp, mark: Option<&Mark>) {
         let believed = last.checked_add(BELIEVED).unwrap_or(Timestamp::MAX).min(until);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Turn, add};
+use super::{Due, JITTER, add};
 use crate::model::observation::{Facts, Memory, Remembered};
 use crate::model::target::{Probe, Target};
 use crate::model::worktree::{Standing, StatusSource, WorktreeFacts, WorktreeMemory, WorktreeTarget};
@@ -16,20 +16,17 @@ const PART_OF_IDLE: u32 = 60;
 /// Between two looks lies this many times what one costs.
 const TIMES_COST: u32 = 20;
 
-/// A timer's ticks jitter: one that comes a moment early must not put the look off by a whole period.
-const JITTER: Duration = Duration::from_secs(2);
-
 /// Puts a worktree off for as long as nothing is expected to have changed in it, and for as long as its cost demands.
-pub(super) fn put_off(turn: Turn, target: &Target, known: &Remembered, now: Timestamp) -> Turn {
-    let Some((worktree, facts, memory, checked_at)) = parts(target, known) else { return turn };
+pub(super) fn put_off(due: Due, target: &Target, known: &Remembered, now: Timestamp) -> Due {
+    let Some((worktree, facts, memory, checked_at)) = parts(target, known) else { return due };
     let rest = by_cost(memory).max(by_idleness(worktree, facts, memory, checked_at));
     let until = add(checked_at, rest);
     if add(now, JITTER) >= until {
-        return turn;
+        return due;
     }
-    match turn {
-        Turn::Now => Turn::At(until),
-        Turn::At(at) => Turn::At(at.max(until)),
+    match due {
+        Due::Now => Due::At(until),
+        Due::At(at) => Due::At(at.max(until)),
     }
 }
 
@@ -132,7 +129,7 @@ mod tests {
 
     fn due_after(idle: u64, source: StatusSource, cost: Duration, idle_ttl: Duration) -> u64 {
         let (target, known) = seen(idle, source, cost, idle_ttl);
-        let is_due = |after: u64| put_off(Turn::Now, &target, &known, at(1_000_000 + after)) == Turn::Now;
+        let is_due = |after: u64| put_off(Due::Now, &target, &known, at(1_000_000 + after)) == Due::Now;
         (0..10_000).find(|&after| is_due(after)).expect("due at some time")
     }
 

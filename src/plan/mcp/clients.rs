@@ -113,7 +113,7 @@ fn depth_in(file: &str, path: &Path) -> Option<usize> {
     (!end.is_empty() && above.ends_with(end)).then(|| Path::new(end).components().count() + extra)
 }
 
-/// A file, by what its path is relative to. A last component `*` stands for every file of the directory.
+/// A file, by what its path is relative to. A component `*` stands for every file or directory there.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "String")]
 pub(super) struct Location {
@@ -262,9 +262,17 @@ pub(super) struct Plugins {
 pub(super) enum Layout {
     /// Each directory is one. The file `enablement` beside them switches single ones off by directory rules.
     Each { enablement: Option<String> },
-    /// `MARKETPLACE/NAME/VERSION`, or where `registry` says. `enabled` is the file and the key of a table by
-    /// `NAME@MARKETPLACE`.
-    Cache { registry: Option<String>, enabled: Location, key: String },
+    /// `MARKETPLACE/NAME/VERSION`, or where `registry` says. `key` is that of a table by `NAME@MARKETPLACE` in the file
+    /// `enabled`, and, for what `registry` says was installed for one project, in those of the project.
+    Cache {
+        registry: Option<String>,
+        enabled: Location,
+        #[serde(default)]
+        enabled_in_project: Vec<String>,
+        key: String,
+    },
+    /// `MARKETPLACE/NAME/VERSION`: of each the one that was written last.
+    Newest,
 }
 
 /// How a user logs in to a server whose client does OAuth itself.

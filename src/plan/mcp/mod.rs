@@ -53,7 +53,7 @@ pub fn files(settings: &Settings, environment: &HostEnvironment, deadline: Deadl
     let file = |file: places::ListFile| ClientFile {
         source: &file.client.name,
         scope: file.scope.as_str(),
-        present: file.path.exists() || (file.path.ends_with("*") && file.path.parent().is_some_and(Path::is_dir)),
+        present: places::expanded(&file.path).iter().any(|path| path.exists()),
         path: file.path,
     };
     places::own(environment).into_iter().chain(of_projects).map(file).collect()

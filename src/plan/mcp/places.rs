@@ -87,6 +87,34 @@ pub(super) fn locate(location: &Location, environment: &HostEnvironment, project
     }
 }
 
+/// The most files that are looked at in a directory of lists.
+const MAX_FILES: usize = 1000;
+
+/// What a path with a component `*` stands for, in order: every list in the directory, or every file of the rest's name in
+/// the directories there. A path without one stands for itself.
+pub(super) fn expanded(path: &Path) -> Vec<PathBuf> {
+    let star = path.ancestors().find(|above| above.ends_with("*"));
+    let Some((star, directory)) = star.and_then(|star| Some((star, star.parent()?))) else {
+        return vec![path.to_owned()];
+    };
+    let below = path.strip_prefix(star).ok().filter(|below| !below.as_os_str().is_empty());
+    let entries = std::fs::read_dir(directory).into_iter().flatten().take(MAX_FILES).flatten();
+    let files = entries.filter_map(|entry| match below {
+        Some(below) => Some(entry.path().join(below)).filter(|path| path.exists()),
+        None => Some(entry.path()).filter(|path| is_list(path)),
+    });
+    let mut files: Vec<PathBuf> = files.collect();
+    files.sort();
+    files
+}
+
+/// Whether a file of a directory of lists is one.
+fn is_list(path: &Path) -> bool {
+    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+    !is_hidden
+        && path.extension().is_some_and(|extension| ["json", "yaml", "yml"].iter().any(|known| extension == *known))
+}
+
 /// The directory that `variable` names, but the usual one in the home for a file that is only there: the variable may
 /// have been set for lab-probe alone, or only in login shells.
 fn xdg(environment: &HostEnvironment, variable: &str, usual: &str, below: &str) -> Option<PathBuf> {

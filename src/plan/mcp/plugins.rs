@@ -5,33 +5,50 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::clients::{Client, Layout, Plugins, Scope};
-use super::places::{self, ListFile, Plugin};
+use super::places::{self, ListFile, Plugin, Project};
 use super::readers::{Table, find};
 use super::switches;
+use crate::clock::Deadline;
 use crate::config::environment::HostEnvironment;
+use crate::plan::timeout;
 
 /// More plugins than anybody has; a bound, because the directory may hold anything.
 const MAX_PLUGINS: usize = 1000;
 
 /// The lists of every plugin of a client.
-pub(super) fn lists(client: &'static Client, host: &HostEnvironment, warnings: &mut Vec<String>) -> Vec<ListFile> {
+pub(super) fn lists(
+    client: &'static Client,
+    host: &HostEnvironment,
+    deadline: Deadline,
+    warnings: &mut Vec<String>,
+) -> Vec<ListFile> {
     let mut files = Vec::new();
     for kind in &client.plugins {
         let Some(directory) = places::locate(&kind.directory, host, None) else { continue };
         let installed = match &kind.layout {
             Layout::Each { enablement } => each(&directory, enablement.as_deref(), host, warnings),
-            Layout::Cache { registry, enabled, key } => {
-                let settings = places::locate(enabled, host, None).map(|path| read(&path, warnings));
-                cached(&directory, registry.as_deref(), &settings.unwrap_or_default(), key, warnings)
+            Layout::Cache { registry, enabled, enabled_in_project, key } => {
+                let settings =
+                    places::locate(enabled, host, None).map(|path| read(&path, warnings)).unwrap_or_default();
+                let registry = registry.as_ref().map(|name| read(&directory.join(name), warnings)).unwrap_or_default();
+                let mut installed = cached(&directory, &registry, &settings, key);
+                installed.extend(for_projects(&registry, enabled_in_project, key, deadline));
+                installed
+            }
+            Layout::Newest => {
+                let names = directories(&directory).into_iter().flat_map(|market| directories(&market));
+                let written = |path: &PathBuf| path.metadata().and_then(|metadata| metadata.modified()).ok();
+                let newest = names.filter_map(|name| directories(&name).into_iter().max_by_key(written));
+                newest.map(|directory| (directory, None, None)).collect()
             }
         };
-        for (directory, off) in installed {
+        for (directory, off, project) in installed {
             let plugin = Plugin { directory, kind, off };
             files.extend(of_plugin(&plugin, warnings).into_iter().map(|path| ListFile {
                 client,
                 scope: Scope::Plugin,
                 path,
-                project: None,
+                project: project.clone(),
                 plugin: Some(plugin.clone()),
             }));
         }
@@ -59,7 +76,8 @@ fn of_plugin(plugin: &Plugin, warnings: &mut Vec<String>) -> Vec<PathBuf> {
     files
 }
 
-type Installed = (PathBuf, Option<String>);
+/// A plugin's directory, what switches it off, and the one project that it is for.
+type Installed = (PathBuf, Option<String>, Option<Project>);
 
 /// Every directory is a plugin.
 fn each(
@@ -81,7 +99,7 @@ fn each(
             .find(|rule| switches::is_glob(rule.trim_start_matches('!'), &home))?;
         rule.starts_with('!').then(|| format!("its extension {name} is switched off"))
     };
-    directories(directory).into_iter().map(|directory| (linked(&directory, warnings), off(&directory))).collect()
+    directories(directory).into_iter().map(|directory| (linked(&directory, warnings), off(&directory), None)).collect()
 }
 
 /// Where an extension that is only linked really lies (Gemini CLI's `extensions link`).
@@ -94,24 +112,40 @@ fn linked(directory: &Path, warnings: &mut Vec<String>) -> PathBuf {
 }
 
 /// The plugins that the client's settings name, each in its newest version.
-fn cached(
-    directory: &Path,
-    registry: Option<&str>,
-    settings: &Table,
-    key: &str,
-    warnings: &mut Vec<String>,
-) -> Vec<Installed> {
-    let registry = registry.map(|name| read(&directory.join(name), warnings)).unwrap_or_default();
+fn cached(directory: &Path, registry: &Table, settings: &Table, key: &str) -> Vec<Installed> {
     let named = settings.get(key).and_then(Value::as_object);
     let plugin = |(id, state): (&String, &Value)| {
         let (name, market) = id.rsplit_once('@')?;
         let is_on = *state == Value::Bool(true) || state.get("enabled").is_some_and(|on| *on != Value::Bool(false));
-        let registered = find(&registry, "plugins").and_then(|plugins| plugins.get(id)).and_then(install_path);
+        let registered = find(registry, "plugins").and_then(|plugins| plugins.get(id)).and_then(install_path);
         let newest = || newest(&directory.join("cache").join(market).join(name));
         let off = (!is_on).then(|| format!("its plugin {id} is switched off"));
-        Some((registered.filter(|path| path.is_dir()).or_else(newest)?, off))
+        Some((registered.filter(|path| path.is_dir()).or_else(newest)?, off, None))
     };
     named.into_iter().flatten().take(MAX_PLUGINS).filter_map(plugin).collect()
+}
+
+/// The plugins that were installed for one project, where that project's settings have them on. Their code is what the user
+/// installed; the project only names it.
+fn for_projects(
+    registry: &Table,
+    settings: &'static [String],
+    key: &'static str,
+    deadline: Deadline,
+) -> Vec<Installed> {
+    let plugins = registry.get("plugins").and_then(Value::as_object).into_iter().flatten();
+    let records = plugins.flat_map(|(id, records)| records.as_array().into_iter().flatten().map(move |one| (id, one)));
+    let text = |record: &Value, key: &str| record.get(key).and_then(Value::as_str).map(PathBuf::from);
+    let installed: Vec<(String, PathBuf, PathBuf)> = records
+        .filter_map(|(id, record)| Some((id.clone(), text(record, "projectPath")?, text(record, "installPath")?)))
+        .take(MAX_PLUGINS)
+        .collect();
+    let projects = timeout::each(installed.clone(), timeout::LIMIT, deadline, move |(id, project, _)| {
+        let state = |name: &String| switches::settings(&project.join(name)).ok()??.get(key)?.get(id)?.as_bool();
+        (settings.iter().find_map(state) == Some(true)).then(|| places::project_at(project))
+    });
+    let known = installed.into_iter().zip(projects);
+    known.filter_map(|((_, _, directory), project)| Some((directory, None, Some(project??)))).collect()
 }
 
 /// Where Claude Code says that a plugin is: one place, or one for each scope it was installed for.

@@ -28,9 +28,6 @@ use crate::trust::{self, Standing, TrustStore};
 /// The most that is read of a user's own file: `~/.claude.json` keeps histories and grows to several MiB.
 const USER_LIMIT: u64 = 16 << 20;
 
-/// The most files that are looked at in a directory of lists.
-const MAX_FILES: usize = 1000;
-
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) file: ListFile,
@@ -77,7 +74,7 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
         rules.read(file, &mut sources);
     }
     for client in clients::all().iter().filter(|_| search.discover) {
-        for file in plugins::lists(client, search.environment, &mut sources.warnings) {
+        for file in plugins::lists(client, search.environment, deadline, &mut sources.warnings) {
             rules.read(file, &mut sources);
         }
     }
@@ -180,13 +177,7 @@ impl Rules {
 
     /// Reads a client's file in its usual place, if it is there.
     fn read(&self, file: ListFile, sources: &mut Sources) {
-        let Some(directory) = file.path.parent().filter(|_| file.path.ends_with("*")) else {
-            return self.read_one(file, sources);
-        };
-        let entries = std::fs::read_dir(directory).into_iter().flatten().take(MAX_FILES).flatten();
-        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| is_list(path)).collect();
-        paths.sort();
-        for path in paths {
+        for path in places::expanded(&file.path) {
             self.read_one(ListFile { path, ..file.clone() }, sources);
         }
     }
@@ -217,7 +208,8 @@ impl Rules {
         named: bool,
         warnings: &mut Vec<String>,
     ) -> Option<Source> {
-        let outside = file.project.as_ref().filter(|project| !is_inside(&canonical, &project.directory));
+        let of_project = file.project.as_ref().filter(|_| file.plugin.is_none());
+        let outside = of_project.filter(|project| !is_inside(&canonical, &project.directory));
         if outside.is_some() && !named {
             let shown = file.path.display();
             warnings.push(format!(
@@ -274,10 +266,6 @@ fn lists_beside(file: &ListFile, warnings: &mut Vec<String>) -> Option<Vec<List>
     };
     warnings.push(switches::may_switch_off(&why, &file.path));
     None
-}
-
-fn is_list(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| ["json", "yaml", "yml"].iter().any(|known| extension == *known))
 }
 
 fn left_out(path: &Path, error: &io::Error) -> String {

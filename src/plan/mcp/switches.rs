@@ -24,7 +24,7 @@ pub(super) struct List {
     switch: &'static Switch,
     items: Value,
     path: PathBuf,
-    /// Whether that file says that of lists like this only its own counts.
+    /// Whether that file says that of lists like this only the administrator's count.
     is_final: bool,
 }
 
@@ -68,7 +68,10 @@ pub(super) fn in_source(source: &Source) -> Vec<List> {
 fn in_files(files: impl Iterator<Item = (&'static Switch, PathBuf)>) -> Result<Vec<List>, String> {
     let mut lists = Vec::new();
     let mut last: Option<(PathBuf, Option<Table>)> = None;
-    for (switch, path) in files {
+    let each = |(switch, path): (&'static Switch, PathBuf)| {
+        places::expanded(&path).into_iter().map(move |path| (switch, path))
+    };
+    for (switch, path) in files.flat_map(each) {
         if last.as_ref().is_none_or(|(read, _)| *read != path) {
             last = Some((path.clone(), settings(&path)?));
         }
@@ -82,11 +85,11 @@ fn in_files(files: impl Iterator<Item = (&'static Switch, PathBuf)>) -> Result<V
 fn list(switch: &'static Switch, root: &Table, path: &Path) -> Option<List> {
     let items = match switch.key.as_str() {
         "" => Value::Object(root.clone()),
-        key => readers::find(root, key)?.clone(),
+        key => readers::find(root, key).cloned().unwrap_or_default(),
     };
     let is_final = matches!(&switch.effect, Effect::AllowedByAny(key) if root.get(key) == Some(&Value::Bool(true)));
     let is_list = if switch.effect == Effect::Table { items.is_object() } else { items.is_array() };
-    is_list.then(|| List { switch, items, path: path.to_owned(), is_final })
+    (is_list || is_final).then(|| List { switch, items, path: path.to_owned(), is_final })
 }
 
 /// A settings file, if it is there. A broken one is the client's to complain about; it switches nothing off.
@@ -133,17 +136,21 @@ fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
             key => format!("it is listed in `{key}`"),
         });
     }
-    let allowing: Vec<&&List> =
-        lists.iter().filter(|list| matches!(list.switch.effect, Effect::Allowed | Effect::AllowedByAny(_))).collect();
-    let first = allowing.first()?;
-    let counting: Vec<&List> = match (&first.switch.effect, allowing.iter().find(|list| list.is_final)) {
-        (Effect::AllowedByAny(_), Some(only)) => vec![only],
-        (Effect::AllowedByAny(_), None) => allowing.iter().map(|list| **list).collect(),
-        _ => vec![first],
-    };
-    let patterns = counting.iter().flat_map(|list| list.items.as_array().into_iter().flatten());
-    let allowed = is_allowed(entry, &patterns.collect::<Vec<_>>(), first.switch.names);
-    (!allowed).then(|| format!("it is not listed in `{}`", first.switch.key))
+    let mut allowing: Vec<&List> = lists
+        .iter()
+        .copied()
+        .filter(|list| matches!(list.switch.effect, Effect::Allowed | Effect::AllowedByAny(_)))
+        .collect();
+    if allowing.iter().any(|list| list.is_final) {
+        allowing.retain(|list| list.switch.file.as_ref().is_some_and(|file| file.base == Base::Root));
+    }
+    allowing.retain(|list| list.items.is_array());
+    let first = allowing.first()?.switch;
+    if first.effect == Effect::Allowed {
+        allowing.truncate(1);
+    }
+    let patterns: Vec<&Value> = allowing.iter().filter_map(|list| list.items.as_array()).flatten().collect();
+    (!is_allowed(entry, &patterns, first.names)).then(|| format!("it is not listed in `{}`", first.key))
 }
 
 /// Where a list of what is allowed has commands (or URLs), those decide for programs (or URLs), and no name does.

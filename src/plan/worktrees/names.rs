@@ -9,32 +9,19 @@ use super::layout::Found;
 
 /// The names of `found`, in its order. `named` are the config's own and win.
 pub(super) fn choose(found: &[Found], named: &[(PathBuf, String)]) -> Vec<String> {
-    let given: Vec<Option<&String>> = found
-        .iter()
-        .map(|one| named.iter().find(|(path, _)| same_place(path, &one.path)).map(|(_, name)| name))
-        .collect();
-    let short: Vec<String> = found
-        .iter()
-        .zip(&given)
-        .map(|(one, given)| given.map_or_else(|| short_name(one), |name| (*name).clone()))
-        .collect();
+    let given = |one: &Found| named.iter().find(|(path, _)| same_place(path, &one.path)).map(|(_, name)| name.clone());
+    let given: Vec<Option<String>> = found.iter().map(given).collect();
+    let short = found.iter().zip(&given).map(|(one, given)| given.clone().unwrap_or_else(|| short_name(one)));
+    let short: Vec<String> = short.collect();
     let mut holders: BTreeMap<&str, usize> = BTreeMap::new();
     for name in &short {
         *holders.entry(name).or_default() += 1;
     }
-    let long: Vec<String> = found
-        .iter()
-        .zip(&given)
-        .zip(&short)
-        .map(|((one, given), short)| {
-            if given.is_some() || holders[short.as_str()] == 1 {
-                short.clone()
-            } else {
-                format!("{}/{short}", repository_name(one))
-            }
-        })
-        .collect();
-    make_distinct(long, found)
+    let long = found.iter().zip(&given).zip(&short).map(|((one, given), short)| {
+        let is_free = given.is_some() || holders[short.as_str()] == 1;
+        if is_free { short.clone() } else { format!("{}/{short}", repository_name(one)) }
+    });
+    make_distinct(long.collect(), found)
 }
 
 /// What is left equal (two repositories of one name, a linked worktree called `main`) gets git's own name for the

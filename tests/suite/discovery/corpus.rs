@@ -237,6 +237,56 @@ const CASES: &[Case] = &[
         said: &[],
     },
     Case {
+        about: "a plugin of Claude Code that is installed for one project, and one that the project has off",
+        files: &[
+            (
+                "home/.claude/plugins/installed_plugins.json",
+                r#"{"version": 2, "plugins": {
+                    "p@m": [{"scope": "project", "projectPath": "@PROJECT@", "installPath": "@HOME@/.claude/plugins/cache/m/p/1"}],
+                    "q@m": [{"scope": "local", "projectPath": "@PROJECT@", "installPath": "@HOME@/.claude/plugins/cache/m/q/1"}]}}"#,
+            ),
+            ("home/.claude/plugins/cache/m/p/1/.mcp.json", ANY),
+            ("home/.claude/plugins/cache/m/q/1/.mcp.json", r#"{"mcpServers": {"t": {"command": "run"}}}"#),
+            ("project/.claude/settings.json", r#"{"enabledPlugins": {"p@m": true, "q@m": true, "other@m": true}}"#),
+            ("project/.claude/settings.local.json", r#"{"enabledPlugins": {"q@m": false}}"#),
+        ],
+        servers: &[("s", "run []")],
+        said: &[],
+    },
+    Case {
+        about: "each profile of VS Code has a list of its own",
+        files: &[("home/.config/Code/User/profiles/-5c2a/mcp.json", r#"{"servers": {"s": {"command": "run"}}}"#)],
+        servers: &[("s", "run []")],
+        said: &[],
+    },
+    Case {
+        about: "Claude Code's managed settings are one with the files in the directory beside them",
+        files: &[
+            (
+                "home/.claude.json",
+                r#"{"mcpServers": {"a": {"command": "run"}, "b": {"command": "run"}, "c": {"command": "run"}}}"#,
+            ),
+            ("root/etc/claude-code/managed-settings.json", r#"{"allowManagedMcpServersOnly": true}"#),
+            (
+                "root/etc/claude-code/managed-settings.d/20-more.json",
+                r#"{"allowedMcpServers": [{"serverName": "a"}, {"serverName": "c"}], "deniedMcpServers": [{"serverName": "c"}]}"#,
+            ),
+            ("home/.claude/settings.json", r#"{"allowedMcpServers": [{"serverName": "b"}]}"#),
+        ],
+        servers: &[("a", "run []"), ("b", "disabled"), ("c", "disabled")],
+        said: &[],
+    },
+    Case {
+        about: "the administrator's word that only their list counts is no list",
+        files: &[
+            ("home/.claude.json", ANY),
+            ("root/etc/claude-code/managed-settings.json", r#"{"allowManagedMcpServersOnly": true}"#),
+            ("home/.claude/settings.json", r#"{"allowedMcpServers": [{"serverName": "other"}]}"#),
+        ],
+        servers: &[("s", "run []")],
+        said: &[],
+    },
+    Case {
         about: "a plugin of Cursor",
         files: &[("home/.cursor/plugins/local/p/mcp.json", ANY)],
         servers: &[("s", "run []")],
@@ -347,8 +397,10 @@ const CASES: &[Case] = &[
 fn tree(files: &[(&str, &str)]) -> Tree {
     let tree = Tree::new().in_project();
     let mut store = TrustStore::default();
+    let (home, project) = (tree.path("home").display().to_string(), tree.path("project").display().to_string());
     for (name, text) in files {
-        let file = tree.write(name.trim_start_matches('!'), text);
+        let text = text.replace("@HOME@", &home).replace("@PROJECT@", &project);
+        let file = tree.write(name.trim_start_matches('!'), &text);
         if name.starts_with('!') {
             store.allow(&file, trust::digest(text.as_bytes()), jiff::Timestamp::UNIX_EPOCH).expect("allowed");
         }
@@ -374,6 +426,19 @@ fn every_case_of_the_corpus_comes_to_what_the_client_makes_of_it() {
         }
         assert!(!format!("{plan:?}").contains("c4nary"), "{about}");
     }
+}
+
+#[test]
+fn of_a_plugin_of_cursors_marketplace_what_was_written_last_counts() {
+    let tree = Tree::new();
+    for (version, server, modified) in [("f00d", "old", 1_000), ("0abc", "new", 2_000)] {
+        let directory = format!("home/.cursor/plugins/cache/cursor-public/p/{version}");
+        tree.write(&format!("{directory}/mcp.json"), &ANY.replace("\"s\"", &format!("{server:?}")));
+        let directory = std::fs::File::open(tree.path(&directory)).expect("a directory");
+        let modified = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(modified);
+        directory.set_modified(modified).expect("a time");
+    }
+    assert_eq!(names(&tree.plan()), ["new"]);
 }
 
 #[test]
