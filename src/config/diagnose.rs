@@ -25,7 +25,6 @@ pub struct Problem {
 /// A configuration that cannot be used: every problem found in it. Ends a command with exit code 2.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The file, as it was named.
     pub path: PathBuf,
     /// What is wrong, in the order of the file; never empty.
     pub problems: Vec<Problem>,

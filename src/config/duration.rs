@@ -25,7 +25,6 @@ pub fn parse(text: &str) -> anyhow::Result<Duration> {
     Ok(duration)
 }
 
-/// Writes a duration the way [`parse`] reads it.
 pub fn show(duration: Duration) -> String {
     let duration = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     SpanPrinter::new().spacing(Spacing::None).duration_to_string(&duration)

@@ -43,7 +43,6 @@ impl HostEnvironment {
         }
     }
 
-    /// One made up for a test.
     pub fn new(home: Option<&Path>, cwd: &Path, variables: &[(&str, &str)]) -> Self {
         HostEnvironment {
             home: home.map(Path::to_owned),

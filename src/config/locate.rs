@@ -13,7 +13,6 @@ const VARIABLE: &str = "LAB_PROBE_CONFIG";
 pub(crate) struct Located {
     /// The file; `None` means that there is none and defaults hold.
     pub(crate) path: Option<PathBuf>,
-    /// Places that could not be looked at, a sentence each.
     pub(crate) warnings: Vec<String>,
 }
 

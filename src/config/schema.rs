@@ -17,7 +17,6 @@ pub(crate) struct Section {
     keys: &'static [(Form, &'static [&'static str])],
 }
 
-/// What a key's value looks like in TOML.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
     Text,
@@ -156,12 +155,10 @@ impl Section {
         self.keys.iter().find(|(_, names)| names.contains(&name)).map(|(form, _)| *form)
     }
 
-    /// "in [mcp]", for sentences.
     pub(crate) fn place(&self) -> String {
         if self.header.is_empty() { "at the top level".into() } else { format!("in {}", self.header) }
     }
 
-    /// This section and all below it.
     pub(crate) fn all(&'static self) -> Vec<&'static Section> {
         let below = self.keys.iter().filter_map(|(form, _)| match form {
             Table(section) | Tables(section) => Some(*section),
@@ -172,7 +169,6 @@ impl Section {
 }
 
 impl Form {
-    /// What would be right, as the end of "must be …".
     fn wanted(self) -> String {
         match self {
             Text => "a string in quotes".into(),

@@ -163,10 +163,8 @@ fn look<S: Serializer>(look: &ServiceLook, serializer: S) -> Result<S::Ok, S::Er
     }
 }
 
-/// `[anomaly]`: what is usual, and what is not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AnomalySettings {
-    /// Whether it is learnt and said at all.
     pub enabled: bool,
     /// Targets that are left out, as they are typed: `name` or `kind/name`.
     pub exclude: Vec<String>,
@@ -204,9 +202,7 @@ impl TextfileSettings {
 /// An output that needs a variable which is not set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BrokenOutput {
-    /// `textfile` or `pushgateway`: the `output` label of the failure counter.
     pub output: &'static str,
-    /// What is missing, one sentence.
     pub problem: String,
 }
 
@@ -220,7 +216,6 @@ pub struct TextfileSettings {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PushgatewaySettings {
-    /// May hold userinfo.
     #[serde(serialize_with = "redact::as_url")]
     pub url: Secret,
     pub job: String,
@@ -274,7 +269,6 @@ pub struct DoctorSettings {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServiceAddress {
-    /// May hold userinfo.
     pub url: Secret,
     /// Whether the configuration names another than the usual address, where it may be missing.
     pub configured: bool,

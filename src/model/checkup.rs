@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 words! {
-    /// A link of the chain, in its order.
     Link {
         Config = "config",
         Clients = "clients",
@@ -37,7 +36,6 @@ pub enum Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub link: Link,
-    /// How it is.
     pub status: Status,
     /// What was seen; one sentence without secrets.
     pub evidence: String,

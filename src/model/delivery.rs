@@ -6,7 +6,6 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How one delivery ended, for the table, JSON and the exit code.
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// The output's name as the `output` label has it: `textfile`, `pushgateway`.

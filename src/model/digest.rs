@@ -17,7 +17,6 @@ impl Digest {
     }
 }
 
-/// Bytes in hexadecimal, as digests are shown and kept.
 pub fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()

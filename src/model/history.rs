@@ -19,7 +19,6 @@ pub struct Mark {
     pub severity: Option<Severity>,
     #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// A worktree's tests: passing, failing or unknown.
     #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<String>,
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
@@ -33,10 +32,8 @@ pub struct Mark {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Odd {
-    /// Its level.
     #[serde(rename = "l", skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
-    /// Its trend.
     #[serde(rename = "t", skip_serializing_if = "Option::is_none")]
     pub trend: Option<Trend>,
 }
@@ -114,7 +111,6 @@ pub struct Written {
 }
 
 impl Mark {
-    /// The mark of an entry; `None` if nothing is known of it.
     pub fn of(entry: &Entry) -> Option<Mark> {
         let facts = &entry.observation.as_ref()?.facts;
         let mut mark = Mark { word: facts.word().to_owned(), severity: Some(facts.severity()), ..Mark::default() };

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use super::observation::Facts;
 use super::target::Target;
 
-/// A target with what is remembered of it.
 #[derive(Debug, Clone)]
 pub struct Listed {
     pub target: Target,

@@ -20,7 +20,6 @@ pub struct McpTarget {
 #[derive(Debug, Clone, PartialEq, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Reach {
-    /// Start it and speak over its standard streams.
     Stdio(StdioServer),
     Http(HttpServer),
     /// Run a health script: exit 0 up, 1 down, 2 not configured.
@@ -107,7 +106,6 @@ words! {
 }
 
 words! {
-    /// The transport a check actually used.
     Transport {
         Stdio = "stdio",
         Http = "http",
@@ -211,13 +209,11 @@ impl McpFacts {
 pub struct ServerProcesses {
     /// Those with a living client above them.
     pub attached: ProcessTotals,
-    /// Those that a client has left behind.
     pub orphaned: ProcessTotals,
     /// The numbers of these.
     pub orphans: Vec<i32>,
 }
 
-/// How many processes, and their memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ProcessTotals {
     pub count: u64,

@@ -9,7 +9,6 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant),* }
 
         impl $name {
-            /// Every value, in the contract's order.
             pub const ALL: &[$name] = &[$($name::$variant),*];
 
             pub fn as_str(self) -> &'static str {

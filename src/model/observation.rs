@@ -139,7 +139,6 @@ pub enum Memory {
 }
 
 impl Memory {
-    /// The memory of a target that has never been checked.
     pub fn new(kind: Kind) -> Memory {
         match kind {
             Kind::Mcp => Memory::Mcp(McpMemory::default()),

@@ -10,19 +10,16 @@ macro_rules! reasons {
         pub enum Reason { $(#[doc = $meaning] $variant,)* }
 
         impl Reason {
-            /// Every reason, in the order of the contract.
             pub const ALL: &[Reason] = &[$(Reason::$variant),*];
 
             pub fn as_str(self) -> &'static str {
                 match self { $(Reason::$variant => $name),* }
             }
 
-            /// What it means, one sentence.
             pub fn meaning(self) -> &'static str {
                 match self { $(Reason::$variant => $meaning),* }
             }
 
-            /// What to do about it, one sentence.
             pub fn remedy(self) -> &'static str {
                 match self { $(Reason::$variant => $remedy),* }
             }

@@ -17,7 +17,6 @@ pub struct ServiceTarget {
 
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub enum ServiceLook {
-    /// An HTTP(S) URL and what its answer must be.
     Http(HttpLook),
     /// A TCP address (`host:port`, IPv6 in brackets) that must accept a connection.
     Tcp(String),
@@ -27,13 +26,11 @@ pub enum ServiceLook {
         /// Whether it is one of the user's own units rather than the machine's.
         user: bool,
     },
-    /// A process whose command line must match.
     Process(String),
     /// Cannot be looked at: a variable its configuration needs is not set.
     Unreachable(Failure),
 }
 
-/// What an HTTP service must answer.
 #[derive(Debug, Clone, PartialEq, Hash, Serialize)]
 pub struct HttpLook {
     /// May hold userinfo or a key in its query.
@@ -50,7 +47,6 @@ pub struct HttpLook {
     pub ca_file: Option<PathBuf>,
 }
 
-/// What one look found.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServiceFacts {
@@ -65,17 +61,14 @@ pub struct ServiceFacts {
 }
 
 impl ServiceFacts {
-    /// The facts of a look that the pass's deadline ended.
     pub fn cut_off(sentence: &str) -> Self {
         ServiceFacts::failed(Failure::new(Reason::Timeout, sentence))
     }
 
-    /// Facts of a look that only found a failure.
     pub fn failed(failure: Failure) -> Self {
         ServiceFacts { failure: Some(failure), ..ServiceFacts::default() }
     }
 
-    /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
     pub fn is_good(&self) -> bool {
         self.failure.is_none()
     }

@@ -25,14 +25,12 @@ words! {
     }
 }
 
-/// One target's line in the snapshot.
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub target: Target,
     pub outcome: Outcome,
     /// The newest observation; `None` if there has never been one.
     pub observation: Option<Observation>,
-    /// The check's memory after this pass.
     pub memory: Option<Memory>,
     /// When it will be due again; `None` means at the next pass.
     pub next_due: Option<Timestamp>,
@@ -65,7 +63,6 @@ pub struct PassFacts {
     pub started_at: Timestamp,
     /// From its beginning to the end of the last check.
     pub duration: Duration,
-    /// Whether the deadline cut something off or kept something from starting.
     pub deadline_exceeded: bool,
     /// Deliveries that failed so far, by output; every configured output has an entry.
     pub output_failures: BTreeMap<String, u64>,

@@ -43,7 +43,6 @@ impl fmt::Display for TargetId {
 }
 
 impl TargetId {
-    /// Reads `kind/name` back.
     pub fn parse(text: &str) -> Option<TargetId> {
         let (kind, name) = text.split_once('/')?;
         Some(TargetId { kind: Kind::from_word(kind)?, name: name.to_owned() })
@@ -83,7 +82,6 @@ impl Origin {
     }
 }
 
-/// How a target is checked; one variant a kind.
 #[derive(Debug, Clone)]
 pub enum Probe {
     Mcp(McpTarget),
@@ -92,7 +90,6 @@ pub enum Probe {
     Service(ServiceTarget),
 }
 
-/// A thing to check, planned and validated.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The name, unique within the kind.

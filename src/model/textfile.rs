@@ -2,20 +2,15 @@
 
 use std::path::PathBuf;
 
-/// One entry of a textfile directory that node_exporter opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Textfile {
     pub path: PathBuf,
-    /// What opening and reading it gives.
     pub contents: Contents,
-    /// Who may read it by its mode.
     pub access: Access,
 }
 
-/// What opening and reading an entry gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contents {
-    /// These bytes.
     Bytes(Vec<u8>),
     /// Nothing: it cannot be opened or read; the operating system's sentence.
     Unreadable(String),

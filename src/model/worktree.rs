@@ -50,7 +50,6 @@ impl WorktreeTarget {
 /// What the plan found out about a worktree from git's own files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// It is there.
     Present {
         /// Its own git directory: index, HEAD, stopped operations.
         git_dir: PathBuf,
@@ -58,9 +57,12 @@ pub enum Standing {
         common_dir: PathBuf,
     },
     /// Git knows it, but its directory is gone.
-    Gone { reason: String },
-    /// It cannot be read.
-    Unreadable { reason: String },
+    Gone {
+        reason: String,
+    },
+    Unreadable {
+        reason: String,
+    },
 }
 
 words! {
@@ -82,22 +84,16 @@ words! {
     StatusSource {
         /// `status=` in `.worktree`.
         Declared = "declared",
-        /// Conflicted paths.
         Conflict = "conflict",
         /// A stopped merge, rebase, cherry-pick, revert, bisect or am.
         Operation = "operation",
         Missing = "missing",
-        /// A `lab-probe record` run is alive.
         Record = "record",
-        /// A known test runner is alive.
         Runner = "runner",
-        /// Changed or untracked files.
         Changes = "changes",
-        /// Commits that are not in the base.
         Commits = "commits",
         /// Commits that are not in the base, but their content is.
         Integrated = "integrated",
-        /// None of these.
         Clean = "clean",
     }
 }
@@ -115,17 +111,11 @@ words! {
 }
 
 words! {
-    /// Where the test status comes from.
     TestSource {
-        /// `test_status=` in `.worktree`.
         Declared = "declared",
-        /// `lab-probe record`.
         Record = "record",
-        /// JUnit XML.
         Junit = "junit",
-        /// pytest's cache.
         Pytest = "pytest",
-        /// Nothing that counts.
         None = "none",
     }
 }
@@ -152,7 +142,6 @@ impl TestCounts {
     }
 }
 
-/// The tests' verdict in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tests {
     pub status: TestStatus,
@@ -182,7 +171,6 @@ pub struct WorktreeFacts {
     pub status: Option<(Status, StatusSource)>,
     /// What the status rests on, where a word says it: the operation, the runner, what is missing.
     pub evidence: Option<String>,
-    /// The verdict of its tests, if any counts.
     pub tests: Option<Tests>,
     /// Why a verdict that is there does not count.
     pub tests_ignored: Option<String>,
@@ -200,7 +188,6 @@ pub struct WorktreeFacts {
     pub base: Option<String>,
     /// Committer time of `head`, seconds since 1970.
     pub last_commit_at: Option<i64>,
-    /// Git keeps it from being pruned or moved.
     pub locked: bool,
     /// Why, if whoever locked it said so.
     pub lock_reason: Option<String>,

@@ -34,7 +34,6 @@ pub fn all(settings: &Settings, view: View, deadline: Deadline) -> Plan {
     plan
 }
 
-/// Everything known to check, and what was odd on the way.
 #[derive(Debug, Default)]
 pub struct Plan {
     pub targets: Vec<Target>,

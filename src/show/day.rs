@@ -12,7 +12,7 @@ use crate::model::history::{Mark, Record, TradingMark};
 use crate::model::thunes::ORDER_LATENCY_BUCKETS;
 
 /// Everything the report of a day says. Serialised as it is for `--format json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Day {
     /// The UTC day, `2026-11-24`.
     pub date: String,
@@ -85,12 +85,9 @@ impl Day {
             date: date.to_owned(),
             passes: records.len(),
             cut_short: records.iter().filter(|record| record.deadline_exceeded).count(),
-            undelivered: BTreeMap::new(),
             unwatched_seconds: unwatched(records, from, to).as_secs_f64(),
-            trading: Vec::new(),
-            servers: Vec::new(),
-            worktrees: Vec::new(),
             unusual: band::of_day(records, ids.iter().copied(), (from, to)),
+            ..Day::default()
         };
         for output in records.iter().flat_map(|record| &record.failed_outputs) {
             *day.undelivered.entry(output.clone()).or_default() += 1;

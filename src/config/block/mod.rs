@@ -59,7 +59,7 @@ impl<'a> Context<'a> {
 
 /// Who answers for a value that the environment spoils: by an unset variable, or by one that holds nonsense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Owner {
+pub(crate) enum Owner {
     /// The configuration as a whole: an error.
     Config,
     /// The block's target or output: it fails, the others go on.
@@ -115,15 +115,9 @@ impl<'a> Block<'a> {
         Block { context: self.context, section, table, at, owner: self.owner, faults: RefCell::default() }
     }
 
-    /// The same block, where the environment can only spoil the block's own target or output.
-    pub(crate) fn answers_for_itself(mut self) -> Self {
-        self.owner = Owner::Block;
-        self
-    }
-
-    /// The same block, where what the environment spoils is left out with a warning.
-    pub(crate) fn leaving_out(mut self) -> Self {
-        self.owner = Owner::Nobody;
+    /// The same block, where this is who answers for the environment.
+    pub(crate) fn owned_by(mut self, owner: Owner) -> Self {
+        self.owner = owner;
         self
     }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::rules;
-use crate::config::block::{Block, Text};
+use crate::config::block::{Block, Owner, Text};
 use crate::config::settings::{McpSettings, ServerSettings};
 use crate::model::mcp::{HealthScript, HttpServer, HttpTransport, Reach, StdioServer};
 use crate::model::target::Schedule;
@@ -42,7 +42,7 @@ fn expected(block: &Block<'_>) -> Vec<String> {
 
 fn servers(mcp: &Block<'_>, schedule: Schedule, list_tools: bool) -> Vec<ServerSettings> {
     let mut seen = HashMap::new();
-    let blocks = mcp.children("server").into_iter().map(Block::answers_for_itself);
+    let blocks = mcp.children("server").into_iter().map(|block| block.owned_by(Owner::Block));
     let servers = blocks.filter_map(|block| {
         let name = block.name("name", "fetch");
         if let Some(name) = &name {

@@ -9,7 +9,7 @@ mod service;
 mod thunes;
 mod worktree;
 
-use super::block::{Block, Context};
+use super::block::{Block, Context, Owner};
 use super::schema::ROOT;
 use super::settings::Settings;
 use toml::de::DeTable;
@@ -24,8 +24,8 @@ pub(crate) fn settings(context: &Context<'_>, table: Option<&DeTable<'_>>) -> Se
     let output = output::read(&root.child("output"), &probe);
     Settings {
         source: context.file.map(|file| context.environment.directory().join(file)),
-        mcp: mcp::read(&root.child("mcp").leaving_out()),
-        worktree: worktree::read(&root.child("worktree").leaving_out()),
+        mcp: mcp::read(&root.child("mcp").owned_by(Owner::Nobody)),
+        worktree: worktree::read(&root.child("worktree").owned_by(Owner::Nobody)),
         thunes: thunes::read(root.children("thunes")),
         services: service::read(root.children("service")),
         anomaly: people::anomaly(&root.child("anomaly")),
@@ -33,7 +33,7 @@ pub(crate) fn settings(context: &Context<'_>, table: Option<&DeTable<'_>>) -> Se
         telegram: people::telegram(&root.child("telegram")),
         receivers: people::RECEIVERS
             .iter()
-            .map(|&name| (name, people::receiver(&root.child(name).leaving_out())))
+            .map(|&name| (name, people::receiver(&root.child(name).owned_by(Owner::Nobody))))
             .collect(),
         doctor: people::doctor(&root.child("doctor")),
         probe,

@@ -8,7 +8,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::probe::RESERVED_LABELS;
 use super::rules;
-use crate::config::block::Block;
+use crate::config::block::{Block, Owner};
 use crate::config::settings::{
     BrokenOutput, HeartbeatSettings, OutputSettings, ProbeSettings, PushgatewaySettings, TextfileSettings,
 };
@@ -25,8 +25,8 @@ const MOST_RETRIES: u64 = 10;
 pub(super) fn read(block: &Block<'_>, probe: &ProbeSettings) -> OutputSettings {
     let mut output =
         OutputSettings { textfile: None, pushgateway: None, heartbeat: None, defaulted: false, broken: Vec::new() };
-    let textfile = block.child("textfile").answers_for_itself();
-    let pushgateway = block.child("pushgateway").answers_for_itself();
+    let textfile = block.child("textfile").owned_by(Owner::Block);
+    let pushgateway = block.child("pushgateway").owned_by(Owner::Block);
     // A bare `[output]` names no destination either: results that go nowhere are never what was meant.
     if textfile.is_present() || !pushgateway.is_present() {
         output.defaulted = !textfile.has("directory");
@@ -43,7 +43,7 @@ pub(super) fn read(block: &Block<'_>, probe: &ProbeSettings) -> OutputSettings {
             None => output.pushgateway = settings,
         }
     }
-    let heartbeat = block.child("heartbeat").answers_for_itself();
+    let heartbeat = block.child("heartbeat").owned_by(Owner::Block);
     if heartbeat.is_present() {
         let url = heartbeat.required("url", "https://hc-ping.com/…").and_then(|text| {
             rules::web_address(&heartbeat, &text)?;

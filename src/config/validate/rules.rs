@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use ureq::http::HeaderName;
 use url::Url;
 
 use crate::config::block::{Block, Text};
@@ -47,7 +48,7 @@ pub(super) fn url(block: &Block<'_>, key: &'static str) -> Option<Secret> {
 pub(super) fn headers(block: &Block<'_>, key: &'static str) -> Vec<(String, Secret)> {
     let mut headers: Vec<(String, Secret)> = Vec::new();
     for (at, name, text) in block.map(key) {
-        if !is_token(&name) {
+        if HeaderName::try_from(&name).is_err() {
             block.complain_in(key, at, format!("{name:?} cannot name an HTTP header"));
         } else if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
             block.complain_in(key, at, format!("{name:?} is there twice; case does not tell headers apart"));
@@ -57,11 +58,6 @@ pub(super) fn headers(block: &Block<'_>, key: &'static str) -> Vec<(String, Secr
         headers.push((name, text.secret()));
     }
     headers
-}
-
-/// RFC 9110, section 5.6.2.
-fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 /// A table of Prometheus labels under `key`; `refuse` says what is wrong with a name that is otherwise a valid one.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::rules;
-use crate::config::block::{Block, Text};
+use crate::config::block::{Block, Owner, Text};
 use crate::config::settings::ServiceSettings;
 use crate::model::service::{HttpLook, ServiceLook};
 use crate::model::target::Schedule;
@@ -19,7 +19,7 @@ const UNIT_TYPES: &[&str] =
 
 pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ServiceSettings> {
     let mut seen = HashMap::new();
-    let services = blocks.into_iter().map(Block::answers_for_itself).filter_map(|block| {
+    let services = blocks.into_iter().map(|block| block.owned_by(Owner::Block)).filter_map(|block| {
         let name = block.name("name", "prometheus");
         if let Some(name) = &name {
             block.unique(&mut seen, name);

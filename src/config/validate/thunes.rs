@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::rules;
-use crate::config::block::Block;
+use crate::config::block::{Block, Owner};
 use crate::config::settings::ThunesSettings;
 use crate::model::target::Schedule;
 use crate::model::thunes::ThunesTarget;
@@ -20,7 +20,7 @@ const LOGS: &[&str] = &["logs/scheduler.log", "logs/paper_trader.log"];
 
 pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ThunesSettings> {
     let mut seen = HashMap::new();
-    let environments = blocks.into_iter().map(Block::answers_for_itself).filter_map(|block| {
+    let environments = blocks.into_iter().map(|block| block.owned_by(Owner::Block)).filter_map(|block| {
         let environment = block.name("environment", "testnet");
         if let Some(environment) = &environment {
             block.unique(&mut seen, environment);

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use super::TestCounts;
 use crate::model::seconds;
 
-/// What is remembered of a worktree beyond its last facts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorktreeMemory {
@@ -25,7 +24,6 @@ pub struct WorktreeMemory {
     pub standing: BTreeSet<(i32, u64)>,
     /// The CPU time of each agent's process tree, by number and start of its process.
     pub agents: BTreeMap<String, AgentMemory>,
-    /// What merging two commits gave.
     pub merge: Option<MergeMemory>,
     /// CPU time of the last look.
     #[serde(with = "seconds")]
@@ -34,7 +32,6 @@ pub struct WorktreeMemory {
     pub reports: BTreeMap<String, ReportMemory>,
 }
 
-/// What an agent's process tree had used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AgentMemory {
@@ -59,7 +56,6 @@ pub struct MergeMemory {
     pub paths: Vec<String>,
 }
 
-/// What an index was seen to hold.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IndexMemory {
@@ -72,7 +68,6 @@ pub struct IndexMemory {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Since {
-    /// SHA-256 in hexadecimal.
     pub digest: String,
     /// Start of the first pass that saw this digest, with no other in between.
     pub since: Timestamp,
@@ -90,7 +85,6 @@ impl Since {
     }
 }
 
-/// What a test report said.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ReportMemory {

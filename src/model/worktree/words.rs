@@ -19,12 +19,10 @@ const ACTIVE: SignedDuration = SignedDuration::from_secs(90);
 const MOST_NAMES: usize = 2;
 
 impl WorktreeFacts {
-    /// The facts of a worktree that could not be read.
     pub fn unreadable(path: String, sentence: impl Into<String>) -> Self {
         WorktreeFacts { error: Some(sentence.into()), path, ..WorktreeFacts::default() }
     }
 
-    /// The facts of a look that the pass's deadline ended.
     pub fn cut_off(sentence: &str) -> Self {
         WorktreeFacts { error: Some(sentence.to_owned()), ..WorktreeFacts::default() }
     }
@@ -37,7 +35,6 @@ impl WorktreeFacts {
         self.tests.as_ref().map_or(TestStatus::Unknown, |tests| tests.status)
     }
 
-    /// Where the test status comes from.
     pub fn test_source(&self) -> TestSource {
         self.tests.as_ref().map_or(TestSource::None, |tests| tests.source)
     }

@@ -38,7 +38,6 @@ fn is_users(source: &Source) -> bool {
     source.file.client.has_local_lists && source.file.scope == Scope::User
 }
 
-/// What the user's file says of single projects.
 #[derive(Debug, Default)]
 pub(super) struct Projects {
     /// The directories that have a list of their own, looked at; `None` where the file system does not answer.
@@ -47,7 +46,6 @@ pub(super) struct Projects {
     switched_off: BTreeMap<PathBuf, Vec<(String, String)>>,
 }
 
-/// A directory with a list in the user's file.
 #[derive(Debug)]
 struct Known {
     project: Project,
@@ -55,7 +53,6 @@ struct Known {
 }
 
 impl Projects {
-    /// Reads what the user's file says, and looks at the directories whose lists it keeps.
     pub(super) fn of(sources: &[Source], deadline: Deadline) -> Self {
         let mut projects = Projects::default();
         let mut paths = Vec::new();
@@ -74,7 +71,6 @@ impl Projects {
         projects
     }
 
-    /// Switches off what the user's file says of the servers of a project's file.
     pub(super) fn switch_off(&self, source: &Source, entries: &mut [Entry]) {
         // Being listed as enabled somewhere allows nothing here: that was said to another program.
         let project = source.file.project.as_ref().filter(|_| source.file.client.has_local_lists);

@@ -85,7 +85,6 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// The files that are in no project, the winning one first.
     pub(super) fn files(&self) -> impl Iterator<Item = (Scope, &Location)> {
         let managed = self.managed.iter().map(|file| (Scope::Managed, file));
         let user = self.user.iter().map(|file| (Scope::User, file));

@@ -30,11 +30,9 @@ const MAX_NAME: usize = 4096;
 /// The most servers listed of a file that is not trusted: a cloned repository must not be able to flood the metrics.
 const MAX_UNTRUSTED: usize = 1000;
 
-/// What discovery is to look at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Search<'a> {
     pub(super) environment: &'a HostEnvironment,
-    /// Whether the clients' usual places are looked at.
     pub(super) discover: bool,
     /// Files named in lab-probe's configuration: looked at besides, and allowed.
     pub(super) config_files: &'a [PathBuf],
@@ -53,13 +51,11 @@ pub(super) struct Found {
     pub(super) warnings: Vec<String>,
 }
 
-/// Looks at every place and reads every server.
 pub(super) fn discover(search: &Search<'_>, deadline: Deadline) -> Found {
     let sources::Sources { read: sources, warnings } = sources::collect(search, deadline);
     servers(search, &sources, warnings, deadline)
 }
 
-/// Reads every server of files that have been read.
 pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<String>, deadline: Deadline) -> Found {
     let mut found = Found { warnings, ..Found::default() };
     let exclusive = claude::exclusive(sources);

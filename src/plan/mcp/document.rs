@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 
 use crate::config::diagnose::{Lines, Position};
 
-/// The syntax of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Syntax {
     /// JSON; comments and trailing commas are tolerated, because most clients do.
@@ -18,7 +17,6 @@ pub(super) enum Syntax {
     Yaml,
 }
 
-/// A file that could not be read as what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SyntaxError {
     /// Line, from 1.

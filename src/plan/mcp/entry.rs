@@ -9,7 +9,6 @@ use crate::model::mcp::HttpTransport;
 use crate::model::reason::Reason;
 use crate::redact::Secret;
 
-/// A server as a config file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) name: String,
@@ -18,7 +17,6 @@ pub(super) struct Entry {
     pub(super) off: Option<String>,
     /// Set when the client refuses the entry as it is written.
     pub(super) is_refused: bool,
-    /// How long the client waits for the server to start.
     pub(super) limit: Option<Duration>,
     /// A command that the client runs to make headers.
     pub(super) helper: Option<String>,

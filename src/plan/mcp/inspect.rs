@@ -22,12 +22,10 @@ pub struct Inspection {
     /// The file, symbolic links resolved: what is allowed.
     pub canonical: PathBuf,
     pub digest: String,
-    /// The client whose file it is, for people.
     pub client: &'static str,
     pub servers: Vec<ShownServer>,
 }
 
-/// A server as a person is shown it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownServer {
     pub name: String,

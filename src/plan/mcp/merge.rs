@@ -17,7 +17,6 @@ use crate::model::reason::Reason;
 use crate::model::target::Origin;
 use crate::plan::View;
 
-/// A server found in a client's file.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) name: String,
@@ -36,11 +35,9 @@ pub(super) struct Candidate {
     pub(super) limit: Option<Duration>,
     /// How to reach it, and what makes it the same as another.
     pub(super) resolved: Resolved,
-    /// Things to say about it.
     pub(super) notes: Vec<String>,
 }
 
-/// A server with a name of its own.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
     pub(super) name: String,
@@ -138,13 +135,6 @@ fn rank(candidate: &Candidate) -> (bool, bool, Scope) {
     (candidate.is_untrusted, candidate.is_only_here(), candidate.scope)
 }
 
-fn refused(candidate: &Candidate) -> Option<Reason> {
-    match &candidate.resolved.reach {
-        Reach::Unreachable(failure) => Some(failure.reason),
-        _ => None,
-    }
-}
-
 /// The candidates of one name, put together where they are the same server.
 fn same_servers(group: &[Candidate]) -> Vec<Vec<&Candidate>> {
     let mut servers: Vec<Vec<&Candidate>> = Vec::new();
@@ -159,7 +149,8 @@ fn same_servers(group: &[Candidate]) -> Vec<Vec<&Candidate>> {
         }
     }
     // An extension's settings say nothing about how its server is started: any real entry of the name goes first.
-    let unknown = |members: &[&Candidate]| members.iter().all(|c| is_without_server(c));
+    let is_without = |candidate: &&Candidate| matches!(&candidate.resolved.reach, Reach::Unreachable(failure) if failure.reason == Reason::NotConfigured);
+    let unknown = |members: &[&Candidate]| members.iter().all(is_without);
     let (without, with): (Vec<_>, Vec<_>) = servers.into_iter().partition(|members| unknown(members));
     with.into_iter().chain(without).collect()
 }
@@ -168,10 +159,6 @@ fn same_servers(group: &[Candidate]) -> Vec<Vec<&Candidate>> {
 /// with the name counts.
 fn overrides(winner: &Candidate, loser: &Candidate) -> bool {
     std::ptr::eq(winner.client, loser.client) && winner.scope.is_everywhere() && loser.scope.is_everywhere()
-}
-
-fn is_without_server(candidate: &Candidate) -> bool {
-    refused(candidate) == Some(Reason::NotConfigured)
 }
 
 /// One target for entries that are the same server. It is reached the way of the first that can be reached at all: a

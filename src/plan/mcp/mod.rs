@@ -123,11 +123,7 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
     let taken: BTreeSet<String> = own.keys().cloned().collect();
     let (named, mut replaced) = merge::merge(found.candidates, &taken, view);
     let mut servers = own;
-    for server in named {
-        let timeout = server.limit.unwrap_or(mcp.schedule.timeout);
-        let (schedule, list_tools) = (Schedule { timeout, ..mcp.schedule }, mcp.list_tools);
-        servers.insert(server.name.clone(), Server { named: server, schedule, list_tools });
-    }
+    servers.extend(named.into_iter().map(|named| Server::usual(settings, named)));
     for (name, server) in &mut servers {
         server.named.origins.extend(replaced.remove(name).unwrap_or_default());
     }
@@ -146,6 +142,13 @@ struct Server {
 }
 
 impl Server {
+    /// With the schedule of `[mcp]`, but its client's own start limit, by its name.
+    fn usual(settings: &Settings, named: Named) -> (String, Self) {
+        let timeout = named.limit.unwrap_or(settings.mcp.schedule.timeout);
+        let schedule = Schedule { timeout, ..settings.mcp.schedule };
+        (named.name.clone(), Server { named, schedule, list_tools: settings.mcp.list_tools })
+    }
+
     fn target(self, key: &Key) -> Target {
         let target = McpTarget { reach: self.named.reach, list_tools: self.list_tools };
         Target {
@@ -191,14 +194,13 @@ fn scripts(
     warnings: &mut Vec<String>,
 ) -> BTreeMap<String, Server> {
     let Some(directory) = &settings.mcp.health_dir else { return BTreeMap::new() };
-    let (schedule, list_tools) = (settings.mcp.schedule, settings.mcp.list_tools);
     scripts::find(directory, warnings)
         .into_iter()
         .filter(|script| !by_hand.contains_key(&script.name))
         .map(|script| {
             let origin = Origin { note: Some("health script".to_owned()), ..Origin::own(script.path, "config") };
             let named = Named::own(&script.name, script.reach, origin);
-            (script.name, Server { named, schedule, list_tools })
+            Server::usual(settings, named)
         })
         .collect()
 }
@@ -212,8 +214,7 @@ fn expect(settings: &Settings, servers: &mut BTreeMap<String, Server>) {
         let failure = Failure::new(Reason::NotConfigured, "expected, but named in no config");
         let origin = Origin { note: Some("only in `expected`".into()), ..own_origin(settings) };
         let named = Named::own(name, Reach::Unreachable(failure), origin);
-        let (schedule, list_tools) = (settings.mcp.schedule, settings.mcp.list_tools);
-        servers.insert(name.clone(), Server { named, schedule, list_tools });
+        servers.extend([Server::usual(settings, named)]);
     }
 }
 

@@ -8,7 +8,6 @@ use super::clients::{self, Base, Client, Location, Plugins, Scope};
 use crate::config::environment::{HostEnvironment, Platform};
 use crate::plan::worktrees::layout::{self, Repository};
 
-/// A file that may hold a list of servers.
 #[derive(Debug, Clone)]
 pub(super) struct ListFile {
     pub(super) client: &'static Client,
@@ -21,7 +20,6 @@ pub(super) struct ListFile {
     pub(super) plugin: Option<Plugin>,
 }
 
-/// An installed plugin or extension.
 #[derive(Debug, Clone)]
 pub(super) struct Plugin {
     pub(super) directory: PathBuf,
@@ -127,7 +125,6 @@ fn xdg(environment: &HostEnvironment, variable: &str, usual: &str, below: &str) 
     }
 }
 
-/// Where projects are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Root {
     /// The working directory: its repository, every directory from there up to the top, and the other worktrees.

@@ -15,7 +15,6 @@ use crate::plan::timeout;
 /// More plugins than anybody has; a bound, because the directory may hold anything.
 const MAX_PLUGINS: usize = 1000;
 
-/// The lists of every plugin of a client.
 pub(super) fn lists(
     client: &'static Client,
     host: &HostEnvironment,

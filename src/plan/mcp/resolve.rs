@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+use ureq::http::HeaderName;
 use url::Url;
 
 use super::clients::{Client, Login};
@@ -22,7 +23,6 @@ use crate::redact::Secret;
 /// The most that is read of an environment file, or of a client's record of logins.
 const ENV_FILE_LIMIT: u64 = 1 << 20;
 
-/// What holds for all servers of a client.
 #[derive(Debug)]
 pub(super) struct Host<'a> {
     pub(super) client: &'static Client,
@@ -36,7 +36,6 @@ pub(super) struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// What the environment and the client's own settings say.
     pub(super) fn new(client: &'static Client, environment: &'a HostEnvironment, ca_file: Option<&Path>) -> Self {
         let settings = client.environment.as_ref().and_then(|file| places::locate(file, environment, None));
         let settings = settings.and_then(|path| switches::settings(&path).ok().flatten()).unwrap_or_default();
@@ -57,7 +56,6 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// What is known of the client's own login to a server that no credential is configured for.
     pub(super) fn login_note(&self, entry: &Entry, http: &Http) -> Option<String> {
         let is_open = http.headers.is_empty() && http.env_headers.is_empty();
         let is_known = is_open && self.logins.contains(&entry.name);
@@ -85,7 +83,6 @@ fn logins(path: &Path, key: &str) -> BTreeSet<String> {
     }
 }
 
-/// What an entry is resolved against.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scene<'a> {
     pub(super) host: &'a Host<'a>,
@@ -333,9 +330,8 @@ fn sendable(url: &Secret, headers: &[(String, Secret)]) -> Result<(), Failure> {
         Ok(_) => return refused("the URL is neither http nor https"),
         Err(error) => return refused(&format!("the URL is not valid: {error}")),
     }
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     for (name, value) in headers {
-        if name.is_empty() || !name.chars().all(token) {
+        if HeaderName::try_from(name).is_err() {
             // Not quoted: a whole header with its token may have been written in place of the name.
             return refused("the name of a header is empty or has a sign in it that no header's name has");
         }

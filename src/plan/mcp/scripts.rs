@@ -21,7 +21,6 @@ pub(super) struct Script {
     pub(super) reach: Reach,
 }
 
-/// The scripts in a directory, by name.
 pub(super) fn find(directory: &Path, warnings: &mut Vec<String>) -> Vec<Script> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,

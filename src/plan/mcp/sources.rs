@@ -60,7 +60,6 @@ struct Rules {
     trusted: TrustStore,
 }
 
-/// Reads every file that is there.
 pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
     let mut sources = Sources::default();
     let named = named_files(search.config_files, deadline, &mut sources.warnings);
@@ -175,7 +174,6 @@ impl Rules {
         }
     }
 
-    /// Reads a client's file in its usual place, if it is there.
     fn read(&self, file: ListFile, sources: &mut Sources) {
         for path in places::expanded(&file.path) {
             self.read_one(ListFile { path, ..file.clone() }, sources);
@@ -306,7 +304,6 @@ fn read_file(path: &Path, limit: u64, warnings: &mut Vec<String>) -> Option<(Vec
     }
 }
 
-/// The document, or a warning that says where it is none.
 fn parsed(path: &Path, bytes: &[u8], syntax: Syntax, warnings: &mut Vec<String>) -> Option<Document> {
     match document::parse(bytes, syntax) {
         Ok(document) => Some(document),

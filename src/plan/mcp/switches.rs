@@ -18,7 +18,6 @@ use crate::redact::Secret;
 /// The most that is read of a settings file.
 const SETTINGS_LIMIT: u64 = 1 << 20;
 
-/// A list that is in force.
 #[derive(Debug, Clone)]
 pub(super) struct List {
     switch: &'static Switch,

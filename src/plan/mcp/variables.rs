@@ -105,7 +105,6 @@ pub(super) enum Field {
     Header,
 }
 
-/// A reference that has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unresolved {
     /// An environment variable that is not set.
@@ -118,9 +117,7 @@ pub(super) enum Unresolved {
     File(String, String),
     /// A reference that the client does not expand (or is not known to), in a place where the literal text is useless.
     NotExpanded(String),
-    /// What a command would print.
     Command,
-    /// The URL comes to nothing.
     NoUrl,
 }
 
@@ -165,7 +162,6 @@ fn shown_name(name: &str) -> String {
     if end < name.len() { format!("{}…", &name[..end]) } else { name.to_owned() }
 }
 
-/// What a rule may draw on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) environment: &'a HostEnvironment,
@@ -209,7 +205,6 @@ pub(super) fn expand(text: &str, field: Field, rule: &Rule, context: Context<'_>
     Ok(out)
 }
 
-/// What gives the references in one string their values.
 struct References<'a> {
     field: Field,
     rule: &'a Rule,
@@ -288,7 +283,6 @@ impl References<'_> {
         value.map(str::to_owned).ok_or_else(|| Unresolved::Unset(name.to_owned()))
     }
 
-    /// What only an editor knows.
     fn editor_value(&self, what: &str) -> Option<Result<String, Unresolved>> {
         let editor_only = || Unresolved::EditorOnly(what.to_owned());
         let workspace = || self.context.workspace.ok_or_else(editor_only);
