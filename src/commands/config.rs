@@ -1,9 +1,12 @@
 //! `lab-probe config`: write a starter file, validate one, print the effective configuration.
 
+mod proposals;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{ConfigArgs, ConfigCommand};
+use crate::config::environment::HostEnvironment;
 use crate::config::settings::Settings;
 use crate::config::show::show;
 use crate::config::starter::STARTER;
@@ -43,9 +46,13 @@ fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
         exit::trouble(what, "name a file: `lab-probe config init FILE`")
     };
     let path: PathBuf = file.map(Path::to_owned).or_else(config::place_for_new).ok_or_else(nowhere)?;
-    match fs::create(&path, STARTER.as_bytes(), MODE) {
+    let (text, repositories, roots) = proposals::starter(&HostEnvironment::of_process());
+    match fs::create(&path, text.as_bytes(), MODE) {
         Ok(()) => {
             log::info(format!("wrote {}; edit it, then run `lab-probe config check`", path.display()));
+            if repositories + roots > 0 {
+                log::info(format!("it proposes {repositories} repositories and {roots} THUNES roots of this machine"));
+            }
             Ok(Exit::Done)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exit::trouble(

@@ -7,7 +7,10 @@ use lab_probe::config::environment::HostEnvironment;
 use lab_probe::config::{RESERVED_LABELS, load_in};
 use lab_probe::metrics::catalogue;
 
+use serde_json::json;
+
 use crate::harness::Lab;
+use crate::harness::git::git;
 
 #[test]
 fn every_mistake_is_told_with_its_place_and_what_would_be_right() {
@@ -225,4 +228,46 @@ fn strange_names_and_a_thousand_servers_are_accepted() {
     let again = lab.run(["config", "show", "-c", "shown.toml"]).expect_code(0).stdout();
     let without_source = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(without_source(&again), without_source(&shown));
+}
+
+#[test]
+fn a_new_file_proposes_the_repositories_that_clients_know_and_a_thunes_beside_them() {
+    let lab = Lab::new();
+    let home = lab.home();
+    for repository in ["LAB", "work/odd ${name}"] {
+        std::fs::create_dir_all(home.join(repository)).expect("a directory");
+        git(&lab, &home.join(repository), &["init", "-q"]);
+    }
+    std::fs::create_dir_all(home.join("no-repository")).expect("a directory");
+    for file in ["home/LAB/projects/THUNES/logs/audit_trail.jsonl", "home/work/paper/data/positions.db"] {
+        lab.write(file, "");
+    }
+    let path = |name: &str| home.join(name).display().to_string();
+    let projects = json!({ path("LAB"): {}, path("no-repository"): {}, path("gone"): {}, "relative": {} });
+    lab.write("home/.claude.json", json!({ "projects": projects, "numStartups": 3 }).to_string());
+    let codex =
+        format!("[projects.{:?}]\ntrust_level = \"trusted\"\n[projects.{:?}]\n", path("work/odd ${name}"), path("LAB"));
+    lab.write("home/.codex/config.toml", codex);
+
+    let run = lab.run(["config", "init", "-v"]).expect_code(0);
+    assert!(run.stderr().contains("2 repositories and 2 THUNES roots"), "{}", run.stderr());
+    let text = std::fs::read_to_string(home.join(".config/lab-probe/config.toml")).expect("a file");
+    for line in [
+        "#    \"~/LAB\",",
+        "#    \"~/work/odd $${name}\",",
+        "#root = \"~/LAB/projects/THUNES\"",
+        "#root = \"~/work/paper\"",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("no-repository") && !text.contains("~/gone"), "{text}");
+    lab.run(["config", "check"]).expect_code(0);
+
+    // Taken in, the proposals are settings; as written they are none.
+    let taken = text.replace("#repos = [\n", "repos = [\n").replace("#    \"", "    \"").replace("#]\n", "]\n");
+    lab.write("taken.toml", taken);
+    let shown = lab.run(["--config", "taken.toml", "config", "show"]).expect_code(0).stdout();
+    assert!(shown.contains(&path("work/odd ${name}")), "{shown}");
+    let plain = lab.run(["config", "init", "-"]).expect_code(0).stdout();
+    assert!(!plain.contains("odd") && !plain.contains("Projects of your"), "{plain}");
 }

@@ -19,6 +19,7 @@ mod layers;
 mod merge;
 mod places;
 mod plugins;
+pub mod projects;
 mod readers;
 mod resolve;
 mod scripts;

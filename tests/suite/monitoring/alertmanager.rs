@@ -10,7 +10,9 @@ use super::tools::{eventually, files, monitoring, query, succeed, text, tool};
 
 #[test]
 fn amtool_takes_the_configuration_as_it_is_shipped() {
-    let said = succeed(tool("amtool").arg("check-config").arg(monitoring("alertmanager/alertmanager.yml")));
+    let both = ["alertmanager.yml", "receivers.yml"].map(|file| monitoring("alertmanager").join(file));
+    let said = succeed(tool("amtool").arg("check-config").args(both));
+    assert_eq!(said.matches("Checking ").count(), 2, "{said}");
     for line in said.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let harmless = ["Checking", "Found:", "SUCCESS", "- "].iter().any(|start| line.starts_with(start));
         assert!(harmless, "amtool says: {line}");
