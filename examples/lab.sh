@@ -53,6 +53,7 @@ JSONL
 cat >"$lab/lab-probe.toml" <<TOML
 [probe]
 state_dir = "$lab/state"
+labels = { host = "lab" }
 
 [mcp]
 discover = false

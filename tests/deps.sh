@@ -19,6 +19,8 @@ only=${1:-} lenient=
 [ "$only" != dist ] || needs+=(python3:python3 objdump:binutils)
 [ -n "$only" ] || needs+=(
   node:nodejs
+  zsh:zsh
+  fish:fish
   npm:npm
   python3:python3
   strace:strace

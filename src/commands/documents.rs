@@ -1,24 +1,10 @@
-//! `completions` and `man`: made from the command line's one declaration and from the starter file.
+//! `man`: made from the command line's one declaration and from the starter file.
 
 use clap::{ArgAction, CommandFactory};
-use clap_complete::Shell;
 
-use crate::cli::{Cli, CompletionsArgs, ManPage};
+use crate::cli::{Cli, ManPage};
 use crate::config::starter::STARTER;
 use crate::exit::{self, Exit};
-
-/// Prints the completions of a shell.
-pub fn completions(args: &CompletionsArgs) -> Exit {
-    let mut out = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "lab-probe", &mut out);
-    printed(&if args.shell == Shell::Bash { with_one_name(&out) } else { out })
-}
-
-/// clap_complete 4.6 writes a hyphen in a program's name in two ways: the half of the script that finds the command sets a
-/// variable to names that the half which completes it does not have, and nothing behind a command is ever completed.
-fn with_one_name(script: &[u8]) -> Vec<u8> {
-    String::from_utf8_lossy(script).replace("lab__subcmd__probe", "lab__probe").into_bytes()
-}
 
 /// Prints a man page: every command with its options, or every setting.
 ///

@@ -10,6 +10,7 @@ use crate::metrics::catalogue::{
 use crate::model::observation::{Facts, Remembered};
 use crate::model::reason::Reason;
 use crate::model::seconds::age;
+use crate::model::service;
 use crate::show::style::{Ink, Style};
 
 use crate::state::store;
@@ -89,9 +90,15 @@ fn family(name: &str) -> Option<&'static Family> {
     catalogue::find(name).or_else(histogram)
 }
 
+/// Every name that is explained, and what it is.
+pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let reasons = Reason::ALL.iter().map(|reason| (reason.as_str(), "reason"));
+    let metrics = catalogue::ALL.iter().map(|family| (family.name, "metric"));
+    reasons.chain(metrics).chain(alerts().map(|alert| (alert, "alert")))
+}
+
 fn unknown(name: &str) -> anyhow::Error {
-    let reasons = Reason::ALL.iter().map(|reason| reason.as_str());
-    let known = reasons.chain(catalogue::ALL.iter().map(|family| family.name)).chain(alerts());
+    let known = names().map(|(name, _)| name);
     let likeness = |other: &str| strsim::jaro_winkler(other, name);
     let nearest = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|nearest| likeness(nearest) > ALIKE);
     let offer = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
@@ -106,12 +113,16 @@ fn explain_reason(reason: Reason, style: Style) -> String {
     let (health, verdict) = if reason.is_not_configured() { (2, "not configured") } else { (0, "down") };
     let name = style.paint(Ink::Strong, reason.as_str());
     let label = format!("{{reason=\"{}\"}} 1", reason.as_str());
-    let mut out =
-        format!("{name}: why an MCP server is {verdict}, or a service not up\n\n  {}.\n\n", capital(reason.meaning()));
-    out += &format!("What to do: {}.\n", reason.remedy());
-    out +=
-        &format!("Seen as:    {}{label}, with {} {health}\n", LAB_MCP_SERVER_FAILURE.name, LAB_MCP_SERVER_HEALTH.name);
-    out + &format!("            {}{label}\n", LAB_SERVICE_FAILURE.name)
+    let part = |meaning: &str, remedy: &str, seen: String| {
+        format!("\n  {}.\n\nWhat to do: {remedy}.\nSeen as:    {seen}\n", capital(meaning))
+    };
+    let seen = format!("{}{label}, with {} {health}", LAB_MCP_SERVER_FAILURE.name, LAB_MCP_SERVER_HEALTH.name);
+    let mut out = format!("{name}: why an MCP server is {verdict}\n{}", part(reason.meaning(), reason.remedy(), seen));
+    if let Some((meaning, remedy)) = service::explained(reason) {
+        let seen = format!("{}{label}", LAB_SERVICE_FAILURE.name);
+        out += &format!("\n{name}: why a service is not up\n{}", part(meaning, remedy, seen));
+    }
+    out
 }
 
 fn explain_family(family: &Family, style: Style) -> String {
@@ -164,6 +175,7 @@ mod tests {
         for &reason in Reason::ALL {
             let text = explain_reason(reason, Style::PLAIN);
             assert!(text.contains(reason.remedy()) && text.contains(reason.as_str()), "{text}");
+            assert_eq!(text.contains("a service is not up"), service::explained(reason).is_some(), "{text}");
         }
         for family in catalogue::ALL {
             let text = explain_family(family, Style::PLAIN);

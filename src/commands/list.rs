@@ -36,7 +36,12 @@ fn gather(settings: &Settings, kinds: &[Kind]) -> Listing {
     let asked_for = |entry: &Entry| kinds.is_empty() || kinds.contains(&entry.target.kind());
     let (entries, others): (Vec<Entry>, Vec<Entry>) = recalled.snapshot.entries.into_iter().partition(asked_for);
     let targets = entries.into_iter().map(list_one).collect();
-    let files = plan::mcp::files(settings, &HostEnvironment::of_process(), deadline);
+    let mut files = plan::mcp::files(settings, &HostEnvironment::of_process(), deadline);
+    for file in &mut files {
+        // A warning of discovery begins with the file's place.
+        let of_file = |warning: &&String| warning.starts_with(&format!("{}:", file.path.display()));
+        file.problem = recalled.warnings.iter().find(of_file).cloned();
+    }
     Listing { targets, others: others.len(), files, warnings: recalled.warnings }
 }
 

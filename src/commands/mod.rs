@@ -2,6 +2,7 @@
 
 pub(crate) mod backtest;
 mod check;
+mod completions;
 mod config;
 mod doctor;
 pub mod documents;
@@ -39,6 +40,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     proc::keep_heap_small();
     proc::forbid_inspection();
     proc::signals::outlive_file_limits();
+    let args: Vec<OsString> = args.into_iter().collect();
+    if completions::answered(&args) {
+        return Exit::Done.into();
+    }
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
         Err(error) => {
@@ -84,7 +89,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         None => pass::run(cli),
         Some(Command::Backtest(args)) => backtest::run(cli, args),
         Some(Command::Check(args)) => check::run(cli, args),
-        Some(Command::Completions(args)) => Ok(documents::completions(args)),
+        Some(Command::Completions(args)) => completions::run(args),
         Some(Command::Config(args)) => config::run(args, cli.global.config.as_deref()),
         Some(Command::Doctor(args)) => doctor::run(cli, args),
         Some(Command::List(args)) => list::run(cli, args),

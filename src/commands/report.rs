@@ -26,7 +26,9 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
     let now = clock::now();
     let recalled = recall(&settings, View::Anywhere);
     let records = last_day(&settings.probe.state_dir, now)?;
-    let text = page(&recalled.snapshot, recalled.ever, &recalled.warnings, &records, now);
+    let host = settings.probe.labels.get("host").cloned();
+    let host = host.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
+    let text = page(&host, &recalled.snapshot, recalled.ever, &recalled.warnings, &records, now);
     if args.html == Path::new("-") {
         return Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble });
     }

@@ -41,6 +41,8 @@ struct Document {
 struct InTrouble {
     target: String,
     verdict: String,
+    /// What halts trading; of other targets nothing.
+    by: Vec<String>,
 }
 
 /// Prints the line; exit 1 if anything is in trouble, or nothing is known of late.
@@ -72,6 +74,10 @@ impl Document {
         let in_trouble = |(id, facts): &&(&String, &Facts)| InTrouble {
             target: printable(id),
             verdict: facts.word().replace('_', " "),
+            by: match facts {
+                Facts::Thunes(facts) if facts.halted() => facts.standing().iter().map(|by| printable(by)).collect(),
+                _ => Vec::new(),
+            },
         };
         let trouble: Vec<InTrouble> = trouble.iter().map(in_trouble).collect();
         // The values of what is down are not unusual, they are absent.
@@ -94,12 +100,13 @@ impl Document {
     }
 }
 
-/// `2 in trouble: thunes/live halted, mcp/rag-query down; 16 others`.
+/// `2 in trouble: thunes/live halted (kill switch active), mcp/rag-query down; 16 others`.
 fn line(targets: usize, trouble: &[InTrouble], stale: Option<Timestamp>, ever: bool, now: Timestamp) -> String {
     if !ever {
         return "there has been no pass yet".to_owned();
     }
-    let named: Vec<String> = trouble.iter().map(|one| format!("{} {}", one.target, one.verdict)).collect();
+    let by = |one: &InTrouble| if one.by.is_empty() { String::new() } else { format!(" ({})", one.by.join(", ")) };
+    let named: Vec<String> = trouble.iter().map(|one| format!("{} {}{}", one.target, one.verdict, by(one))).collect();
     let others = targets - trouble.len();
     let line = match trouble.len() {
         0 => format!("{targets} targets, none in trouble"),
@@ -115,9 +122,16 @@ mod tests {
     #[test]
     fn trading_goes_first_and_what_is_not_known_of_late_is_no_good_news() {
         let now = Timestamp::from_second(1_800_000_000).expect("a time");
-        let one = |target: &str, verdict: &str| InTrouble { target: target.into(), verdict: verdict.into() };
-        let trouble = [one("thunes/live", "halted"), one("mcp/a", "down")];
-        assert_eq!(line(5, &trouble, None, true, now), "2 in trouble: thunes/live halted, mcp/a down; 3 others");
+        let one = |target: &str, verdict: &str, by: &[&str]| InTrouble {
+            target: target.into(),
+            verdict: verdict.into(),
+            by: by.iter().map(|by| (*by).into()).collect(),
+        };
+        let halted = one("thunes/live", "halted", &["kill switch active", "112 % of the loss limit used"]);
+        assert_eq!(
+            line(5, &[halted, one("mcp/a", "down", &[])], None, true, now),
+            "2 in trouble: thunes/live halted (kill switch active, 112 % of the loss limit used), mcp/a down; 3 others"
+        );
         assert_eq!(line(5, &[], None, true, now), "5 targets, none in trouble");
         let hours_ago = now.checked_sub(SignedDuration::from_hours(3)).ok();
         assert_eq!(line(5, &[], hours_ago, true, now), "no pass for 3h; then 5 targets, none in trouble");

@@ -44,7 +44,7 @@ pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
     }
     let state_dir = &settings.probe.state_dir;
     let records = history::read(state_dir, &date.to_string()).map_err(|error| super::no_history(state_dir, error))?;
-    let day = Day::of(&date.to_string(), from, now, &records);
+    let day = Day::of(&date.to_string(), from, now, &records, history::is_first(state_dir, &date.to_string()));
     match args.send {
         Some(to) => send(&settings, &day, &Receiver::of(&settings, to)?),
         None => {

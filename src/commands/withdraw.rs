@@ -24,8 +24,7 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let mut text = String::new();
     for (name, destination, result) in &outputs {
         match result {
-            Ok(true) => text += &format!("{name}: {destination} withdrawn\n"),
-            Ok(false) => text += &format!("{name}: {destination} was not there\n"),
+            Ok(outcome) => text += &format!("{name}: {destination} {outcome}\n"),
             Err(error) => log::error(format!("{name} {destination}: {}", exit::sentence(error))),
         }
     }
@@ -33,17 +32,18 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     Ok(if super::print(&text) && done { Exit::Done } else { Exit::Trouble })
 }
 
-/// Each output, where it is, and whether there was something to withdraw.
-fn withdraw(settings: &Settings) -> Vec<(&'static str, String, anyhow::Result<bool>)> {
+/// Each output, where it is, and what became of it.
+fn withdraw(settings: &Settings) -> Vec<(&'static str, String, anyhow::Result<&'static str>)> {
     let output = &settings.output;
     let textfile = output.textfile.as_ref().map(|textfile| {
         let destination = sink::textfile::path(textfile).display().to_string();
-        ("textfile", destination, sink::textfile::withdraw(textfile))
+        let outcome = |was: bool| if was { "withdrawn" } else { "is not there: nothing to withdraw" };
+        ("textfile", destination, sink::textfile::withdraw(textfile).map(outcome))
     });
     let deadline = Deadline::after(settings.probe.deadline);
     let pushgateway = output.pushgateway.as_ref().map(|pushgateway| {
         // The gateway does not say whether the group was there.
-        let result = sink::pushgateway::withdraw(pushgateway, deadline).map(|()| true);
+        let result = sink::pushgateway::withdraw(pushgateway, deadline).map(|()| "holds nothing of this host any more");
         ("pushgateway", sink::pushgateway::destination(pushgateway), result)
     });
     let broken =

@@ -37,7 +37,7 @@ pub(super) fn advice(error: &io::Error) -> Option<&'static str> {
         libc::EMFILE => "raise the limit on open files (LimitNOFILE= of the unit, ulimit -n)",
         libc::ENFILE => "the machine has no open file left: raise fs.file-max or end what holds them",
         libc::EFBIG => "raise the limit on the size of files (LimitFSIZE= of the unit, ulimit -f)",
-        libc::EACCES | libc::EPERM => "give this user the directory: see its owner and mode",
+        libc::EACCES | libc::EPERM => "give this user access: see owner and mode (ls -ld)",
         libc::EROFS => "have it mounted for writing (for the timer: ReadWritePaths= of the unit)",
         _ => return None,
     })

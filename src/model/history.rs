@@ -71,6 +71,9 @@ pub struct TradingMark {
     pub halted: Option<bool>,
     #[serde(rename = "breakers", skip_serializing_if = "Vec::is_empty")]
     pub open_breakers: Vec<String>,
+    /// While no order can go out: what halts trading, as [`ThunesFacts::standing`] says it.
+    #[serde(rename = "by", skip_serializing_if = "Vec::is_empty")]
+    pub halted_by: Vec<String>,
     /// Orders placed so far, a counter.
     #[serde(rename = "orders", skip_serializing_if = "Option::is_none")]
     pub orders: Option<u64>,
@@ -141,6 +144,7 @@ impl TradingMark {
             trades: facts.trades_today.map(|trades| (trades.closed, trades.won)),
             halted: facts.kill_switch.as_ref().map(|switch| switch.active),
             open_breakers: breakers.filter(|(_, state)| open(state)).map(|(name, _)| name.clone()).collect(),
+            halted_by: if facts.halted() { facts.standing() } else { Vec::new() },
             orders: facts.orders.as_ref().map(|orders| total(orders.iter().map(|order| order.count))),
             latency: facts.order_latency.as_ref().map(|latency| latency.counts.clone()),
         }

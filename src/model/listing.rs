@@ -24,6 +24,8 @@ pub struct ClientFile {
     pub scope: &'static str,
     pub path: PathBuf,
     pub present: bool,
+    /// Why it, or a part of it, could not be read.
+    pub problem: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -161,6 +161,8 @@ pub struct Tests {
 pub struct WorktreeFacts {
     /// Why it could not be read; `None` means it was.
     pub error: Option<String>,
+    /// What to do about that, where the cause says so.
+    pub remedy: Option<String>,
     /// Its directory, as text.
     pub path: String,
     /// The branch; `None` with a detached HEAD.
@@ -253,7 +255,8 @@ mod tests {
             ..WorktreeFacts::default()
         };
         let now = Timestamp::from_second(1_000_000).expect("a time");
-        let line = "changes, topic, tests failing (2 of 10), 3 changed (1 staged, 2 untracked), +2 -0 main";
+        let line =
+            "branch topic, tests failing (2 of 10 failed), 3 files changed (1 staged, 2 untracked), 2 ahead of main";
         assert_eq!(facts.summary(now), line);
         assert_eq!(facts.severity(), Severity::Trouble);
         let ago = |seconds: i64| Timestamp::from_second(1_000_000 - seconds).expect("a time");
@@ -274,7 +277,7 @@ mod tests {
         };
         let rest = "would conflict with main, last changed 3d ago, codex there for 2h, codex active, codex last active 5m \
                     ago, locked: on a disk";
-        let line = line.replacen(", +2", ", 2 also changed in x, y, +2", 1);
+        let line = line.replacen(", 2 ahead", ", 2 files also changed in x, y, 2 ahead", 1);
         assert_eq!(more.summary(now), format!("{line}, {rest}"));
     }
 
@@ -290,7 +293,7 @@ mod tests {
             last_change_at: Some(Timestamp::UNIX_EPOCH),
             ..WorktreeFacts::default()
         };
-        assert_eq!(facts.summary(Timestamp::from_second(1_000_000).expect("a time")), "clean, main, tests unknown");
+        assert_eq!(facts.summary(Timestamp::from_second(1_000_000).expect("a time")), "branch main, tests unknown");
     }
 
     #[test]

@@ -130,9 +130,16 @@ fn start(spec: &CommandSpec, resolved: &Resolved, deadline: Deadline) -> Result<
     Ok((child, Pipes { stdin, stdout, stderr }))
 }
 
-/// `exec` says ENOENT also when the file is there and its interpreter is not.
+/// `exec` says ENOENT also when the file is there and its interpreter is not, and EACCES when that may not be executed.
 fn explain(resolved: &Resolved, error: io::Error) -> SpawnError {
     let file = resolved.file.clone();
+    if error.kind() == ErrorKind::PermissionDenied
+        && let Some(interpreter) = interpreter_of(&file)
+        && rustix::fs::access(&interpreter, rustix::fs::Access::EXEC_OK).is_err()
+    {
+        let source = io::Error::new(error.kind(), format!("its interpreter {interpreter:?} may not be executed"));
+        return SpawnError::Refused { file, source };
+    }
     if error.kind() == ErrorKind::NotFound && file.exists() {
         let what = match interpreter_of(&file) {
             Some(interpreter) if interpreter.ends_with('\r') => {

@@ -20,7 +20,9 @@ pub struct Day {
     pub cut_short: usize,
     /// Deliveries that failed, by output.
     pub undelivered: BTreeMap<String, usize>,
-    /// Time without a pass, in seconds.
+    /// The first pass ever, if that was on this day.
+    pub first_pass: Option<Timestamp>,
+    /// Time without a pass, in seconds; what was before the first one ever does not count.
     pub unwatched_seconds: f64,
     pub trading: Vec<Trading>,
     pub servers: Vec<Uptime>,
@@ -45,6 +47,8 @@ pub struct Trading {
     pub open_positions: Option<f64>,
     /// Time with the kill switch active, in seconds; `None` if it was never known.
     pub halted_seconds: Option<f64>,
+    /// What halts trading at the end, a few words each.
+    pub halted_by: Vec<String>,
     /// How often each breaker opened.
     pub breaker_trips: BTreeMap<String, usize>,
     pub orders: Option<u64>,
@@ -77,15 +81,17 @@ pub struct WorktreeDay {
 }
 
 impl Day {
-    /// The day `date` begins at `from`; a day that is not over ends `now`.
-    pub fn of(date: &str, from: Timestamp, now: Timestamp, records: &[Record]) -> Day {
+    /// The day `date` begins at `from`; a day that is not over ends `now`. `is_first`: no pass was made before it.
+    pub fn of(date: &str, from: Timestamp, now: Timestamp, records: &[Record], is_first: bool) -> Day {
         let to = from.checked_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX).min(now).max(from);
+        let first_pass = records.first().filter(|_| is_first).map(|record| record.at.clamp(from, to));
         let ids: BTreeSet<&String> = records.iter().flat_map(|record| record.marks.keys()).collect();
         let mut day = Day {
             date: date.to_owned(),
             passes: records.len(),
             cut_short: records.iter().filter(|record| record.deadline_exceeded).count(),
-            unwatched_seconds: unwatched(records, from, to).as_secs_f64(),
+            first_pass,
+            unwatched_seconds: unwatched(records, first_pass.unwrap_or(from), to).as_secs_f64(),
             unusual: band::of_day(records, ids.iter().copied(), (from, to)),
             ..Day::default()
         };
@@ -101,6 +107,7 @@ impl Day {
                 _ => {}
             }
         }
+        day.trading.sort_by_key(|trading| trading.halted_by.is_empty());
         day
     }
 }
@@ -174,6 +181,7 @@ fn trading(name: &str, timeline: &[Stretch], records: &[Record], id: &str) -> Tr
         win_rate: trades.filter(|(closed, _)| *closed > 0).map(|(closed, won)| won as f64 / closed as f64),
         open_positions: last(|mark| mark.open_positions),
         halted_seconds: known_switch.then(|| halted(timeline).as_secs_f64()),
+        halted_by: marks.last().map(|mark| mark.halted_by.clone()).unwrap_or_default(),
         breaker_trips: trips(&marks),
         orders: growth(marks.iter().filter_map(|mark| mark.orders)),
         latency_p95_ms: latency_p95(&marks),
@@ -279,7 +287,7 @@ mod tests {
             record(60, &[("thunes/live", traded(7, true, &["BinanceAPI"]))]),
             record(90, &[("mcp/a", word("up", None)), ("worktree/w", word("working", None))]),
         ];
-        let day = Day::of("1970-01-01", at(0), at(120), &records);
+        let day = Day::of("1970-01-01", at(0), at(120), &records, false);
         assert_eq!((day.passes, day.cut_short, day.undelivered["textfile"]), (4, 1, 1));
         assert_eq!(day.unwatched_seconds, 0.0);
         let server = &day.servers[0];
@@ -292,6 +300,13 @@ mod tests {
         assert_eq!((live.breaker_trips["BinanceAPI"], live.realized_pnl), (1, Some(2.0)));
         assert_eq!(live.latency_p95_ms, Some(10.0));
         assert_eq!(day.worktrees[0].statuses, ["working"]);
+    }
+
+    #[test]
+    fn the_hours_before_the_first_pass_ever_are_not_unwatched() {
+        let records = [record(3000, &[]), record(3030, &[])];
+        let unwatched = |is_first| Day::of("1970-01-01", at(0), at(3060), &records, is_first).unwatched_seconds;
+        assert_eq!((unwatched(true), unwatched(false)), (0.0, 3000.0));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) fn day(records: &[Record]) {
         assert!(strip.windows(2).all(|pair| pair[0].to <= pair[1].from));
         assert!(strip.first().is_none_or(|first| first.from >= from) && strip.last().is_none_or(|last| last.to <= to));
     }
-    let day = Day::of(&day_of(from), from, to, records);
+    let day = Day::of(&day_of(from), from, to, records, true);
     assert!((0.0..=86_400.0).contains(&day.unwatched_seconds), "{}", day.unwatched_seconds);
     for server in &day.servers {
         assert!(server.up.is_none_or(|up| (0.0..=1.0).contains(&up)), "{server:?}");

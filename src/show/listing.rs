@@ -51,6 +51,7 @@ struct FileDocument<'a> {
     scope: &'a str,
     path: String,
     present: bool,
+    problem: Option<&'a str>,
 }
 
 /// The JSON document, with a final newline.
@@ -84,7 +85,8 @@ fn target_document(listed: &Listed) -> TargetDocument<'_> {
 
 fn file_document(file: &ClientFile) -> FileDocument<'_> {
     let path = file.path.to_string_lossy().into_owned();
-    FileDocument { source: file.source, scope: file.scope, path, present: file.present }
+    let problem = file.problem.as_deref();
+    FileDocument { source: file.source, scope: file.scope, path, present: file.present, problem }
 }
 
 fn reason(facts: Option<&Facts>) -> Option<Reason> {
@@ -103,7 +105,7 @@ fn how(listed: &Listed) -> Option<String> {
 }
 
 /// The table: for each target its verdict, when it is next due, how it is reached, and every place it was found in.
-/// The files that were looked at follow where nothing was found, or with `every_file`.
+/// The files that were looked at follow where nothing was found, or with `every_file`; those that could not be read, always.
 pub fn table(listing: &Listing, now: Timestamp, every_file: bool, style: &Style) -> String {
     let mut out = String::new();
     for &kind in Kind::ALL {
@@ -118,9 +120,8 @@ pub fn table(listing: &Listing, now: Timestamp, every_file: bool, style: &Style)
     } else if listing.targets.is_empty() {
         out.push_str("Nothing of this kind is known; without --only everything is listed.\n\n");
     }
-    if nothing || every_file {
-        files(&mut out, &listing.files, style);
-    }
+    let shown = listing.files.iter().filter(|file| nothing || every_file || file.problem.is_some());
+    files(&mut out, &shown.collect::<Vec<_>>(), style);
     out.truncate(out.trim_end().len());
     out.push('\n');
     out
@@ -184,12 +185,20 @@ fn place(origin: &Origin) -> String {
     format!("{}, {}: {path}{remarks}", origin.source, origin.scope)
 }
 
-fn files(out: &mut String, files: &[ClientFile], style: &Style) {
+fn files(out: &mut String, files: &[&ClientFile], style: &Style) {
+    if files.is_empty() {
+        return;
+    }
     out.push_str(&format!("{}\n", style.paint(Ink::Strong, "Client configs looked for")));
     let width = files.iter().map(|file| file.source.width()).max().unwrap_or(0);
     for file in files {
-        let (mark, ink) = if file.present { ("✓", Ink::Good) } else { ("–", Ink::Faint) };
-        let path = printable(&file.path.display().to_string());
+        let (mark, ink) = match (&file.problem, file.present) {
+            (Some(_), _) => ("✗", Ink::Bad),
+            (None, true) => ("✓", Ink::Good),
+            (None, false) => ("–", Ink::Faint),
+        };
+        let path = file.path.display().to_string();
+        let path = printable(&file.problem.as_ref().map_or(path, |problem| format!("not read as a whole: {problem}")));
         out.push_str(&format!("  {} {}  {path}\n", style.paint(ink, mark), pad(file.source, width)));
     }
 }

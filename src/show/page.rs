@@ -10,25 +10,38 @@ use super::timeline::{Stretch, stretches};
 use super::{band, unusual};
 use crate::log::printable;
 use crate::model::history::Record;
+use crate::model::listing::first_of;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Entry, Snapshot};
+use crate::model::target::Kind;
 use crate::model::unusual::Unusual;
 
 /// The timeline shows this long.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
+/// Environments that the title names; the rest is a number.
+const MOST_NAMED: usize = 3;
+
 /// Everything the page needs; no script, so that a mail client or a strict browser shows it too.
 const STYLE: &str = include_str!("page.css");
 
-pub fn page(snapshot: &Snapshot, ever: bool, warnings: &[String], records: &[Record], now: Timestamp) -> String {
+/// The page of this host.
+pub fn page(
+    host: &str,
+    snapshot: &Snapshot,
+    ever: bool,
+    warnings: &[String],
+    records: &[Record],
+    now: Timestamp,
+) -> String {
     let from = now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN);
     let mut body = String::new();
-    header(&mut body, snapshot, ever, now);
+    header(&mut body, host, snapshot, ever, now);
     for kind in kinds(snapshot) {
         let mut entries: Vec<&Entry> = snapshot.delivered().filter(|entry| entry.target.kind() == kind).collect();
         entries.sort_by_key(|entry| (severity(entry), entry.target.name.clone()));
         if !entries.is_empty() {
-            body.push_str(&format!("<section><h2>{}</h2>\n", heading(kind)));
+            body.push_str(&format!("<section><h2>{} <span>{}</span></h2>\n", heading(kind), tally(&entries)));
             entries.iter().for_each(|entry| card(&mut body, entry, snapshot.unusual.as_ref(), records, (from, now)));
             body.push_str("</section>\n");
         }
@@ -45,7 +58,8 @@ pub fn page(snapshot: &Snapshot, ever: bool, warnings: &[String], records: &[Rec
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n\
-         <title>LAB: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
+         <title>{}: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
+        text(host),
         verdict(snapshot)
     )
 }
@@ -60,14 +74,34 @@ fn severity(entry: &Entry) -> Severity {
 
 /// What stands in the title: the one thing a glance is for.
 fn verdict(snapshot: &Snapshot) -> String {
-    match snapshot.delivered().filter(|entry| severity(entry) == Severity::Trouble).count() {
-        0 => "no trouble".to_owned(),
-        1 => "1 in trouble".to_owned(),
-        count => format!("{count} in trouble"),
+    let halted = |entry: &&Entry| matches!(&entry.observation, Some(seen) if seen.facts.word() == "halted");
+    let halted: Vec<&str> = snapshot.delivered().filter(halted).map(|entry| entry.target.name.as_str()).collect();
+    let trouble = snapshot.delivered().filter(|entry| severity(entry) == Severity::Trouble).count();
+    match (halted.is_empty(), trouble) {
+        (_, 0) => "no trouble".to_owned(),
+        (true, count) => format!("{count} in trouble"),
+        (false, count) => format!("{} halted, {count} in trouble", text(&first_of(&halted, MOST_NAMED))),
     }
 }
 
-fn header(body: &mut String, snapshot: &Snapshot, ever: bool, now: Timestamp) {
+/// `3 down · 15 up`, what wants attention first.
+fn tally(entries: &[&Entry]) -> String {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    for entry in entries {
+        let word = word(entry);
+        match counts.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    counts.iter().map(|(word, count)| format!("{count} {}", text(word))).collect::<Vec<_>>().join(" · ")
+}
+
+fn word(entry: &Entry) -> String {
+    entry.observation.as_ref().map_or("unknown", |seen| seen.facts.word()).replace('_', " ")
+}
+
+fn header(body: &mut String, host: &str, snapshot: &Snapshot, ever: bool, now: Timestamp) {
     let class = if verdict(snapshot) == "no trouble" { "fine" } else { "trouble" };
     let pass = if ever {
         let seconds = now.duration_since(snapshot.pass.started_at).as_secs_f64().max(0.0);
@@ -76,7 +110,8 @@ fn header(body: &mut String, snapshot: &Snapshot, ever: bool, now: Timestamp) {
         "there has been no pass yet".to_owned()
     };
     body.push_str(&format!(
-        "<header><h1>LAB <span class=\"{class}\">{}</span></h1>\n<p>{} UTC · {} targets · {pass}</p></header>\n",
+        "<header><h1>{} <span class=\"{class}\">{}</span></h1>\n<p>{} UTC · {} targets · {pass}</p></header>\n",
+        text(host),
         verdict(snapshot),
         now.strftime("%Y-%m-%d %H:%M:%S"),
         snapshot.delivered().count()
@@ -100,18 +135,17 @@ fn card(
 ) {
     let id = entry.target.id().to_string();
     let facts = entry.observation.as_ref().map(|seen| &seen.facts);
-    let word = facts.map_or("unknown", |facts| facts.word()).replace('_', " ");
     let summary = facts.map_or_else(|| "not checked yet".to_owned(), |facts| facts.summary(window.1));
     let hint = Some(entry).filter(|entry| severity(entry) != Severity::Fine).and_then(Entry::hint);
     body.push_str(&format!(
         "<article class=\"{}\"><h3>{} <span>{}</span></h3>\n<p>{}</p>\n",
         class(severity(entry)),
         text(&entry.target.name),
-        text(&word),
+        text(&word(entry)),
         text(&summary)
     ));
     if let Some(hint) = hint {
-        body.push_str(&format!("<p class=\"hint\">{}</p>\n", text(&hint)));
+        body.push_str(&format!("<p class=\"hint\">→ {}</p>\n", text(&hint)));
     }
     let mut bands = String::new();
     for one in unusual.iter().flat_map(|unusual| unusual.of(&id)) {
@@ -120,7 +154,9 @@ fn card(
         bands.extend((!sentences.is_empty()).then(|| band::svg(records, &id, one.family, window)).flatten());
     }
     if bands.is_empty() {
-        timeline(body, &stretches(records, &id, window.0, window.1));
+        let stretches = stretches(records, &id, window.0, window.1);
+        timeline(body, &stretches);
+        axis(body, entry.target.kind(), &stretches, window.0, window.1);
     }
     body.push_str(&bands);
     body.push_str("</article>\n");
@@ -143,6 +179,37 @@ fn timeline(body: &mut String, stretches: &[Stretch]) {
         body.push_str(&format!("<i class=\"{class}\" style=\"width:{share:.3}%\" title=\"{title}\"></i>"));
     }
     body.push_str("</div>\n");
+}
+
+/// What a place on the timeline means, in UTC, and for how much of the time that is known all was well.
+fn axis(body: &mut String, kind: Kind, stretches: &[Stretch], from: Timestamp, now: Timestamp) {
+    let known = stretches.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?.severity, stretch.length())));
+    let (mut well, mut all, mut unset) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+    for (severity, length) in known {
+        match severity {
+            // A server that is not configured is neither up nor down.
+            Some(Severity::Attention) if kind == Kind::Mcp => unset += length,
+            Some(Severity::Trouble) => all += length,
+            None => {}
+            _ => (well, all) = (well + length, all + length),
+        }
+    }
+    let words = if matches!(kind, Kind::Mcp | Kind::Service) { "up" } else { "without trouble" };
+    let share = match (all.as_secs_f64(), unset.as_secs_f64()) {
+        (all, unset) if all + unset < 60.0 => "of the last 24 h, less than a minute is known".to_owned(),
+        (0.0, unset) => format!("not configured in the {} that are known", length(unset)),
+        // Rounded down: what was in trouble for a minute was not well all day.
+        (all, _) => {
+            let share = (well.as_secs_f64() / all * 1000.0).floor() / 10.0;
+            format!("{words} for {share:.1} % of the {} that are known", length(all))
+        }
+    };
+    let quarters: String = (0..4)
+        .filter_map(|quarter| from.checked_add(WINDOW / 4 * quarter).ok())
+        .map(|at| format!("<i>{}</i>", at.strftime("%H:%M")))
+        .collect();
+    let end = now.strftime("%H:%M");
+    body.push_str(&format!("<p class=\"axis\">{quarters}<i>{end} UTC</i></p>\n<p class=\"share\">{share}</p>\n"));
 }
 
 #[cfg(test)]
@@ -198,17 +265,28 @@ mod tests {
             whole: true,
             marks: BTreeMap::from([(
                 "mcp/a\"><b>".to_owned(),
-                Some(Mark { word: "down".into(), reason: Some("exited".into()), ..Mark::default() }),
+                Some(Mark {
+                    word: "down".into(),
+                    severity: Some(Severity::Trouble),
+                    reason: Some("exited".into()),
+                    ..Mark::default()
+                }),
             )]),
             deadline_exceeded: false,
             failed_outputs: Vec::new(),
             points: None,
             widespread: None,
         };
-        let page = page(&snapshot, true, &["<i>odd</i>".into()], &[record], at(160));
-        assert!(page.contains("<title>LAB: 1 in trouble</title>"), "{page}");
+        let page = page("<desk>", &snapshot, true, &["<i>odd</i>".into()], &[record], at(160));
+        assert!(page.contains("<title>&lt;desk&gt;: 1 in trouble</title>"), "{page}");
         assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("<i>odd"), "{page}");
         assert!(page.contains("&lt;script&gt;") && page.contains("00:01–00:02 down (exited)"), "{page}");
+        assert!(
+            page.contains("MCP servers <span>1 down</span>")
+                && page.contains("up for 0.0 % of the 1 min that are known"),
+            "{page}"
+        );
+        assert!(page.contains("<i>00:02 UTC</i>") && page.contains("<i>18:02</i>"), "{page}");
         assert!(!page.contains("http://") && !page.contains("https://"), "nothing from elsewhere");
     }
 }

@@ -26,6 +26,20 @@ pub enum Ink {
     Strong,
 }
 
+impl Ink {
+    /// The attributes of ECMA-48's SGR. Colours are of the fixed part of the 256: the first sixteen are a theme's, whose
+    /// yellow on white, or grey on black, mostly cannot be read.
+    fn code(self) -> &'static str {
+        match self {
+            Ink::Good => "38;5;28",
+            Ink::Odd => "38;5;100",
+            Ink::Bad => "1;38;5;196",
+            Ink::Faint => "38;5;102",
+            Ink::Strong => "1",
+        }
+    }
+}
+
 impl Style {
     /// Plain text of any length.
     pub const PLAIN: Style = Style { color: false, width: None };
@@ -43,14 +57,7 @@ impl Style {
         if !self.color || text.is_empty() {
             return text.to_owned();
         }
-        let code = match ink {
-            Ink::Good => "32",
-            Ink::Odd => "33",
-            Ink::Bad => "1;31",
-            Ink::Faint => "2",
-            Ink::Strong => "1",
-        };
-        format!("\x1b[{code}m{text}\x1b[0m")
+        format!("\x1b[{}m{text}\x1b[0m", ink.code())
     }
 }
 
@@ -90,6 +97,27 @@ pub fn pad(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Relative luminance of one of the 6 × 6 × 6 colours (WCAG 2.2, the same definition as for contrast ratios).
+    fn luminance(number: u8) -> f64 {
+        let cube = number - 16;
+        let channels = [cube / 36, cube / 6 % 6, cube % 6]
+            .map(|level| if level == 0 { 0.0 } else { 55.0 + 40.0 * f64::from(level) });
+        let linear =
+            channels.map(|value| if value == 0.0 { 0.0 } else { ((value / 255.0 + 0.055) / 1.055_f64).powf(2.4) });
+        0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    }
+
+    #[test]
+    fn colours_read_on_light_and_on_dark() {
+        for ink in [Ink::Good, Ink::Odd, Ink::Bad, Ink::Faint] {
+            let number = ink.code().rsplit(';').next().and_then(|number| number.parse().ok()).expect("a colour");
+            let on_white = 1.05 / (luminance(number) + 0.05);
+            // #1e1e1e, as dark themes have it.
+            let on_dark = (luminance(number) + 0.05) / (0.013 + 0.05);
+            assert!(on_white > 3.0 && on_dark > 3.0, "{ink:?}: {on_white:.1} on white, {on_dark:.1} on dark");
+        }
+    }
 
     #[test]
     fn text_is_cut_and_padded_by_columns_not_by_bytes() {

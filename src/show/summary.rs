@@ -70,6 +70,9 @@ fn paragraph(markup: Markup, title: &str, lines: &[String]) -> String {
 
 fn trading_lines(day: &Trading) -> Vec<String> {
     let mut lines = Vec::new();
+    if !day.halted_by.is_empty() {
+        lines.push(format!("HALTED: {}", day.halted_by.join(", ")));
+    }
     let mut first = Vec::new();
     first.extend(day.realized_pnl.map(|pnl| format!("PnL {pnl:+.2}")));
     first.extend(day.trades.map(|trades| plural(trades as usize, "trade")));
@@ -144,7 +147,8 @@ fn unusual_lines(sentences: &[String]) -> Vec<String> {
 }
 
 fn own_lines(day: &Day) -> Vec<String> {
-    let mut lines = vec![plural(day.passes, "pass")];
+    let since = day.first_pass.map(|at| format!(", the first at {} UTC", at.strftime("%H:%M")));
+    let mut lines = vec![format!("{}{}", plural(day.passes, "pass"), since.unwrap_or_default())];
     if day.cut_short > 0 {
         lines.push(format!("{} cut short by the deadline", plural(day.cut_short, "pass")));
     }
@@ -184,11 +188,13 @@ mod tests {
             passes: 2880,
             cut_short: 1,
             undelivered: BTreeMap::from([("pushgateway".into(), 2)]),
+            first_pass: None,
             unwatched_seconds: 0.0,
             trading: vec![Trading {
                 environment: "<live>".into(),
                 realized_pnl: Some(-3.5),
                 halted_seconds: Some(3900.0),
+                halted_by: vec!["kill switch active".into(), "breaker BinanceAPI open".into()],
                 orders: Some(1),
                 ..Trading::default()
             }],
@@ -215,6 +221,7 @@ mod tests {
 LAB on 2026-11-24 (UTC)
 
 THUNES <live>
+HALTED: kill switch active, breaker BinanceAPI open
 PnL -3.50
 1 order, kill switch active for 1 h 5 min
 

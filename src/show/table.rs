@@ -21,10 +21,10 @@ use crate::model::unusual::Unusual;
 const MAX_NAME: usize = 32;
 
 /// Lines that the evidence of one target may take.
-const EVIDENCE_LINES: usize = 3;
+const EVIDENCE_LINES: usize = 4;
 
 /// Columns that the evidence of a target needs beside its name to be read with ease.
-const READABLE: usize = 40;
+const READABLE: usize = 56;
 
 /// Where the evidence begins that is under its name.
 const STACKED_INDENT: usize = 6;
@@ -152,7 +152,7 @@ fn lay_out(out: &mut String, row: &Row, columns: &Columns, style: &Style) {
     for (sign, text) in below.chain(row.hint.iter().chain(&row.note).map(|hint| (ARROW, hint))) {
         for (number, piece) in wrap(text, beside(indent + sign.width())).iter().enumerate() {
             let sign = if number == 0 { sign } else { "  " };
-            out.push_str(&format!("{}{}\n", " ".repeat(indent), style.paint(Ink::Faint, &format!("{sign}{piece}"))));
+            out.push_str(&format!("{}{sign}{piece}\n", " ".repeat(indent)));
         }
     }
 }
@@ -368,7 +368,7 @@ MCP servers  1 down · 1 up
             }
             if lines.len() == EVIDENCE_LINES {
                 assert!(
-                    lines.last().is_some_and(|last| width > 26 || last.ends_with('…')),
+                    lines.last().is_some_and(|last| width > 17 || last.ends_with('…')),
                     "{width} columns: {lines:?}"
                 );
             }

@@ -51,6 +51,12 @@ fn prune(directory: &Path) {
     }
 }
 
+/// Whether no pass was made before this day. Where older days have been removed that is not so.
+pub fn is_first(state_dir: &Path, day: &str) -> bool {
+    let days = days(&directory(state_dir));
+    days.len() < DAYS && days.first().is_none_or(|first| day <= first.as_str())
+}
+
 /// The days that are kept, in order.
 fn days(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();

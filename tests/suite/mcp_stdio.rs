@@ -509,6 +509,16 @@ fn the_hint_of_a_server_that_cannot_be_started_fits_what_is_in_the_way() {
     let (facts, _) = Case::new(script.to_str().expect("a path")).run();
     expect(&facts, Some(Reason::SpawnFailed));
     assert!(detail(&facts).contains("a carriage return"), "{}", detail(&facts));
+    let interpreter = directory.path().join("interpreter");
+    for (text, said) in [(None, "does not exist"), (Some("#!/bin/sh\n"), "may not be executed")] {
+        text.into_iter().for_each(|text| std::fs::write(&interpreter, text).expect("written"));
+        std::fs::write(&script, format!("#!{}\n", interpreter.display())).expect("written");
+        let (facts, _) = Case::new(script.to_str().expect("a path")).run();
+        expect(&facts, Some(Reason::SpawnFailed));
+        assert!(detail(&facts).contains(&format!("its interpreter {interpreter:?} {said}")), "{}", detail(&facts));
+        let hint = facts.failure.as_ref().map(|failure| failure.hint().to_owned()).unwrap_or_default();
+        assert_eq!(hint, format!("install that interpreter, or correct the first line of {}", script.display()));
+    }
 }
 
 #[test]

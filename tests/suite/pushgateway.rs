@@ -87,7 +87,10 @@ fn a_pass_replaces_its_group_and_withdraw_deletes_it_and_nothing_else() {
     assert!(!served.contains("lab_mcp_server_health") && served.contains("lab_probe_targets"), "{served}");
 
     let said = lab.run(["withdraw"]).expect_code(0).stdout();
-    assert!(said.contains("pushgateway: http://127.0.0.1:") && said.contains(" withdrawn"), "{said}");
+    assert!(
+        said.contains("pushgateway: http://127.0.0.1:") && said.contains(" holds nothing of this host any more"),
+        "{said}"
+    );
     let served = gateway.get("/metrics");
     assert!(!served.contains("lab_probe_targets"), "{served}");
     assert!(served.contains("a_metric{instance=\"lab\",job=\"other\"} 1"), "{served}");

@@ -46,7 +46,7 @@ fn withdraw_takes_the_file_back_and_leaves_others_alone() {
     let said = lab.run(["withdraw"]).expect_code(0).stdout();
     assert!(said.ends_with("/textfile/lab-probe.prom withdrawn\n"), "{said}");
     assert_eq!(names_in(&lab.textfile_dir()), ["other.prom"]);
-    assert!(lab.run(["withdraw"]).expect_code(0).stdout().ends_with("was not there\n"));
+    assert!(lab.run(["withdraw"]).expect_code(0).stdout().ends_with("is not there: nothing to withdraw\n"));
     lab.write("textfile/lab-probe.prom", "mine 1\n");
     assert!(lab.run(["withdraw"]).expect_code(1).stderr().contains("was not written by lab-probe"));
     assert_eq!(names_in(&lab.textfile_dir()), ["lab-probe.prom", "other.prom"]);

@@ -299,7 +299,7 @@ fn verify_says_what_is_wrong_and_exits_1() {
     assert!(here.is_ok_and(|here| here.contains("only its owner may read the directory")));
     lab.run(["verify", "none"]).expect_code(1);
     lab.run(["verify"]).expect_code(2);
-    assert!(lab.run(["verify", "bad", "--color", "always"]).stdout().contains("\x1b[1;31mbad/b.prom"));
+    assert!(lab.run(["verify", "bad", "--color", "always"]).stdout().contains("\x1b[1;38;5;196mbad/b.prom"));
 }
 
 /// A real node_exporter with a directory of its own.

@@ -1,5 +1,6 @@
 //! A server that is started for the check and spoken to over its standard streams.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::opening::{NotOpened, Opened, Plan, open};
@@ -213,6 +214,13 @@ pub(super) fn not_spawned(
         SpawnError::NoDirectory { directory, .. } => {
             failure.with_hint(format!("create {} or correct `cwd`", directory.display()))
         }
+        // The file is there: what the system does not find, or may not execute, is what its first line names.
+        SpawnError::Refused { file, source } => failure.with_hint(match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
+                format!("install that interpreter, or correct the first line of {}", file.display())
+            }
+            _ => format!("give {} a first line such as #!/bin/sh, or a build for this machine", file.display()),
+        }),
         _ => failure,
     })
 }

@@ -54,7 +54,10 @@ pub fn check(target: &WorktreeTarget, memory: WorktreeMemory, context: &Context)
                 Ok(()) => (facts, memory),
                 // The directory can go between the plan and the look.
                 Err(_) if !target.path.exists() => (gone(target, &format!("{path} is gone")), memory),
-                Err(error) => (WorktreeFacts::unreadable(path, error.to_string()), memory),
+                Err(error) => {
+                    let remedy = error.remedy().map(str::to_owned);
+                    (WorktreeFacts { remedy, ..WorktreeFacts::unreadable(path, error.to_string()) }, memory)
+                }
             }
         }
     }

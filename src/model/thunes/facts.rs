@@ -8,7 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::{BreakerState, Histogram, LineCounts, OrderCount};
 use crate::model::checkup::age;
+use crate::model::listing::first_of;
 use crate::model::observation::Severity;
+
+/// What the kill switch is called where a few words have to do.
+const KILL_SWITCH_ACTIVE: &str = "kill switch active";
+
+/// Symbols named one by one; the rest is a number.
+const MOST_SYMBOLS: usize = 5;
 
 /// What one look found. `None` means: could not be told, so there is no sample; never 0 instead.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -143,7 +150,7 @@ pub struct JournalFacts {
 }
 
 impl KillSwitch {
-    /// Active since when, for how long and why, as far as that is known, and by which evidence.
+    /// Active since when, for how long and why, as far as that is known, and by which evidence if it is newer.
     fn summary(&self) -> String {
         if !self.active {
             return format!("kill switch off{}", self.evidence_summary());
@@ -152,13 +159,13 @@ impl KillSwitch {
         #[expect(clippy::cast_precision_loss, reason = "an age is far below 2^53 seconds")]
         let age = self.age_seconds.map(|seconds| format!(", {} ago", age(seconds as f64)));
         let reason = self.reason.as_ref().map(|reason| format!(" ({reason})"));
-        let parts = [since, age, reason].into_iter().flatten();
-        format!("kill switch active{}{}", parts.collect::<String>(), self.evidence_summary())
+        let evidence = (self.evidence_at != self.since || self.since.is_none()).then(|| self.evidence_summary());
+        format!("kill switch active{}", [since, age, reason, evidence].into_iter().flatten().collect::<String>())
     }
 
     fn evidence_summary(&self) -> String {
         let at = self.evidence_at.map(|at| format!(" of {}", shown(at))).unwrap_or_default();
-        self.evidence.as_ref().map(|event| format!(" [{event}{at}]")).unwrap_or_default()
+        self.evidence.as_ref().map(|event| format!(", by {event}{at}")).unwrap_or_default()
     }
 }
 
@@ -208,47 +215,70 @@ impl ThunesFacts {
         self.problems.is_empty()
     }
 
-    /// How much it wants attention: an active kill switch or an open breaker is the trading system's own state, worth
-    /// a look; a source that cannot be read is trouble.
+    /// How much it wants attention: trading that is halted, and a source that cannot be read, are trouble; what may halt
+    /// it soon is worth a look.
     pub fn severity(&self) -> Severity {
-        if !self.is_good() {
-            return Severity::Trouble;
-        }
-        let open = self.breakers.iter().flatten().any(|(_, state)| *state != BreakerState::Closed);
+        let half_open = self.breakers.iter().flatten().any(|(_, state)| *state != BreakerState::Closed);
         match () {
-            () if self.halted() => Severity::Trouble,
-            () if open => Severity::Attention,
+            () if self.halted() || !self.is_good() => Severity::Trouble,
+            () if half_open || !self.disconnected().is_empty() => Severity::Attention,
             () => Severity::Fine,
         }
     }
 
     /// The verdict in one word.
     pub fn word(&self) -> &'static str {
-        match &self.kill_switch {
-            _ if !self.is_good() => "incomplete",
-            Some(switch) if switch.active => "halted",
-            _ => "read",
+        match () {
+            () if self.halted() => "halted",
+            () if !self.is_good() => "incomplete",
+            () => "read",
         }
     }
 
-    /// What was found, in one line: problems first, then the state of trading.
+    /// What was found, in one line: what halts trading, problems, then the rest of its state.
     pub fn summary(&self) -> String {
-        let mut parts = self.problems.clone();
-        parts.extend(self.kill_switch.as_ref().map(KillSwitch::summary));
+        let mut parts: Vec<String> = self.kill_switch.iter().map(KillSwitch::summary).collect();
+        parts.extend(self.standing().into_iter().filter(|part| part != KILL_SWITCH_ACTIVE));
+        parts.splice(if self.halted() { parts.len()..parts.len() } else { 0..0 }, self.problems.iter().cloned());
         if let Some(open) = self.open_positions {
-            parts.push(format!("{open} open"));
+            parts.push(format!("{open} open {}", if open == 1.0 { "position" } else { "positions" }));
         }
         if let Some(pnl) = self.realized_pnl {
             parts.push(format!("PnL today {pnl:+.2}"));
         }
-        if let Some(used) = self.daily_pnl_used {
-            parts.push(format!("{:.0} % of the loss limit", used * 100.0));
-        }
-        for (name, state) in self.breakers.iter().flatten().filter(|(_, state)| **state != BreakerState::Closed) {
-            parts.push(format!("breaker {name} {}", state.as_str()));
-        }
         parts.extend(self.decisions_summary());
         parts.join("; ")
+    }
+
+    /// What halts trading or may do so, a few words each: the kill switch, breakers, WebSockets, the share of the loss limit.
+    pub fn standing(&self) -> Vec<String> {
+        let switch = self.kill_switch.iter().filter(|switch| switch.active).map(|_| KILL_SWITCH_ACTIVE.to_owned());
+        let breakers = self.breakers.iter().flatten().filter(|(_, state)| **state != BreakerState::Closed);
+        let breakers = breakers.map(|(name, state)| format!("breaker {name} {}", state.as_str()));
+        let sockets = Some(self.disconnected()).filter(|symbols| !symbols.is_empty());
+        let sockets = sockets.map(|symbols| format!("WebSocket of {} disconnected", first_of(&symbols, MOST_SYMBOLS)));
+        let used = self.daily_pnl_used.map(|used| format!("{:.0} % of the loss limit used", used * 100.0));
+        switch.chain(breakers).chain(sockets).chain(used).collect()
+    }
+
+    /// Whether no order can go out: by the kill switch, an open breaker, or a loss limit that is used up.
+    pub fn halted(&self) -> bool {
+        let open = |breakers: &BTreeMap<_, _>| breakers.values().any(|state| *state == BreakerState::Open);
+        self.switched_off() || self.breakers.as_ref().is_some_and(open) || self.limit_reached()
+    }
+
+    fn switched_off(&self) -> bool {
+        self.kill_switch.as_ref().is_some_and(|switch| switch.active)
+    }
+
+    fn limit_reached(&self) -> bool {
+        self.daily_pnl_used.is_some_and(|used| used >= 1.0)
+    }
+
+    /// The symbols whose WebSocket is not connected.
+    fn disconnected(&self) -> Vec<&str> {
+        let sockets = self.ws_connected.iter().flatten().filter(|(_, connected)| !**connected);
+        sockets.map(|(symbol, _)| symbol.as_str()).collect()
     }
 
     fn decisions_summary(&self) -> Option<String> {
@@ -266,7 +296,7 @@ impl ThunesFacts {
     /// What to do, where something is to be done.
     pub fn hint(&self) -> Option<String> {
         let down = self.sources.iter().find(|source| !source.up && source.problem.is_some());
-        match (self.is_good(), down) {
+        match (self.is_good() || self.halted(), down) {
             (true, _) => self.hint_of_halt().map(str::to_owned),
             (false, Some(source)) => Some(format!("make {} readable for lab-probe, or correct its path", source.name)),
             (false, None) if self.sources.is_empty() => Some(
@@ -280,17 +310,90 @@ impl ThunesFacts {
     }
 
     fn hint_of_halt(&self) -> Option<&'static str> {
-        match self.severity() {
-            Severity::Fine => None,
-            _ if self.halted() => Some(
+        let breaker = self.breakers.iter().flatten().any(|(_, state)| *state != BreakerState::Closed);
+        match () {
+            () if self.switched_off() => Some(
                 "read the newest KILL_SWITCH event of the audit trail for who halted trading and why; release it \
                  through the application",
             ),
-            _ => Some("see whether what the breaker guards answers again; it closes by itself after a good call"),
+            () if self.limit_reached() => {
+                Some("the kill switch has to be active by now: see that it is; close positions by hand if it is not")
+            }
+            () if breaker => {
+                Some("see whether what the breaker guards answers again; it closes by itself after a good call")
+            }
+            () if !self.disconnected().is_empty() => {
+                Some("look for reconnection attempts in the trading log; restart the stream if they have ended")
+            }
+            () => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(active: bool, breaker: BreakerState, connected: bool, used: f64) -> ThunesFacts {
+        let since = Timestamp::from_second(1_795_000_000).ok();
+        let switch = KillSwitch { active, since: since.filter(|_| active), ..KillSwitch::default() };
+        ThunesFacts {
+            kill_switch: Some(switch),
+            breakers: Some(BTreeMap::from([("BinanceAPI".to_owned(), breaker)])),
+            ws_connected: Some(BTreeMap::from([("BTCUSDT".to_owned(), connected)])),
+            daily_pnl_used: Some(used),
+            ..ThunesFacts::default()
         }
     }
 
-    fn halted(&self) -> bool {
-        self.kill_switch.as_ref().is_some_and(|switch| switch.active)
+    #[test]
+    fn halted_trading_is_trouble_and_names_what_halts_it() {
+        use BreakerState::{Closed, HalfOpen, Open};
+        for (facts, word, severity, standing) in [
+            (facts(false, Closed, true, 0.25), "read", Severity::Fine, "25 % of the loss limit used"),
+            (
+                facts(true, Open, false, 1.12),
+                "halted",
+                Severity::Trouble,
+                "kill switch active, breaker BinanceAPI open, WebSocket of BTCUSDT disconnected, 112 % of the loss limit used",
+            ),
+            (
+                facts(false, Open, true, 0.0),
+                "halted",
+                Severity::Trouble,
+                "breaker BinanceAPI open, 0 % of the loss limit used",
+            ),
+            (facts(false, Closed, true, 1.0), "halted", Severity::Trouble, "100 % of the loss limit used"),
+            (
+                facts(false, HalfOpen, true, 0.0),
+                "read",
+                Severity::Attention,
+                "breaker BinanceAPI half-open, 0 % of the loss limit used",
+            ),
+            (
+                facts(false, Closed, false, 0.0),
+                "read",
+                Severity::Attention,
+                "WebSocket of BTCUSDT disconnected, 0 % of the loss limit used",
+            ),
+        ] {
+            assert_eq!((facts.word(), facts.severity()), (word, severity), "{standing}");
+            assert_eq!(facts.standing().join(", "), standing);
+            assert_eq!(facts.hint().is_none(), severity == Severity::Fine, "{standing}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_read_does_not_hide_that_trading_is_halted() {
+        let unread =
+            ThunesFacts { problems: vec!["logs/a.jsonl: no".into()], ..facts(true, BreakerState::Closed, true, 0.5) };
+        assert_eq!(
+            (unread.word(), unread.summary().as_str()),
+            (
+                "halted",
+                "kill switch active since 2026-11-18 11:06:40 UTC; 50 % of the loss limit used; logs/a.jsonl: no"
+            )
+        );
+        assert!(unread.hint().is_some_and(|hint| hint.contains("KILL_SWITCH")));
     }
 }

@@ -53,32 +53,24 @@ impl WorktreeFacts {
         self.status.map_or("unreadable", |(status, _)| status.as_str())
     }
 
-    /// What was found, in one line: branch, tests, changes, distance. A worktree in which nothing is to be said of a fact
-    /// says nothing of it.
+    /// What was found, in one line: why it has its status, branch, tests, changes, distance. Of a fact there
+    /// is nothing to be said of, it says nothing.
     pub fn summary(&self, now: Timestamp) -> String {
         if let Some(error) = &self.error {
             return error.clone();
         }
         let mut parts = Vec::new();
-        if let Some((_, source)) = self.status {
-            parts.push(match &self.evidence {
-                Some(evidence) => format!("{}: {evidence}", source.as_str()),
-                None => source.as_str().to_owned(),
-            });
-        }
-        if let Some(place) =
-            self.branch.clone().or_else(|| Some(format!("detached at {}", self.head.as_ref()?.get(..10)?)))
-        {
-            parts.push(place);
-        }
+        parts.extend(self.status.and_then(|(_, source)| self.why(source)));
+        let detached = || Some(format!("no branch, at {}", self.head.as_ref()?.get(..10)?));
+        parts.extend(self.branch.as_ref().map(|branch| format!("branch {branch}")).or_else(detached));
         parts.push(self.tests_in_words());
-        parts.extend(count(self.conflicted_files, "conflicted"));
+        parts.extend(files(self.conflicted_files, "with conflicts"));
         parts.extend(self.changes_in_words());
         parts.extend(self.overlap_in_words());
-        if let (Some(ahead), Some(behind), Some(other)) = (self.ahead, self.behind, &self.compared_with)
-            && ahead + behind > 0
-        {
-            parts.push(format!("+{ahead} -{behind} {other}"));
+        if let (Some(ahead), Some(behind), Some(other)) = (self.ahead, self.behind, &self.compared_with) {
+            let ahead = (ahead > 0).then(|| format!("{ahead} ahead of {other}"));
+            let behind = (behind > 0).then(|| format!("{behind} behind {other}"));
+            parts.extend([ahead, behind].into_iter().flatten());
         }
         if self.merge_conflict == Some(true) {
             parts.push(format!("would conflict with {}", self.base.as_deref().unwrap_or("the base")));
@@ -97,26 +89,44 @@ impl WorktreeFacts {
         parts.join(", ")
     }
 
-    /// `3 changed (1 staged, 2 untracked)`; a path may be in two of these.
+    /// Why it has its status, where no other part of the summary says so.
+    fn why(&self, source: StatusSource) -> Option<String> {
+        let evidence = self.evidence.as_deref();
+        match source {
+            StatusSource::Declared => Some("declared in .worktree".to_owned()),
+            StatusSource::Conflict | StatusSource::Operation => {
+                evidence.map(|operation| format!("{operation} has stopped"))
+            }
+            StatusSource::Record => Some("`lab-probe record` runs".to_owned()),
+            StatusSource::Runner => evidence.map(|runner| format!("{runner} runs")),
+            StatusSource::Missing | StatusSource::Integrated => evidence.map(str::to_owned),
+            StatusSource::Changes | StatusSource::Commits | StatusSource::Clean => None,
+        }
+    }
+
+    /// `3 files changed (1 staged, 2 untracked)`; a path may be in two of these.
     fn changes_in_words(&self) -> Option<String> {
-        let total = count(self.changed_files, "changed")?;
+        let total = files(self.changed_files, "changed")?;
         let kinds =
             [(self.staged_files, "staged"), (self.modified_files, "modified"), (self.untracked_files, "untracked")];
-        let kinds: Vec<String> = kinds.into_iter().filter_map(|(number, what)| count(number, what)).collect();
+        let kinds: Vec<String> = kinds
+            .into_iter()
+            .filter_map(|(number, what)| Some(format!("{} {what}", number.filter(|&n| n > 0)?)))
+            .collect();
         Some(if kinds.is_empty() { total } else { format!("{total} ({})", kinds.join(", ")) })
     }
 
-    /// `2 also changed in topic`.
+    /// `2 files also changed in topic`.
     fn overlap_in_words(&self) -> Option<String> {
         let names: BTreeSet<&String> = self.changed_elsewhere.values().flatten().collect();
         let names: Vec<&String> = names.into_iter().collect();
-        count(Some(self.changed_elsewhere.len() as u64), &format!("also changed in {}", first_of(&names, MOST_NAMES)))
+        files(Some(self.changed_elsewhere.len() as u64), &format!("also changed in {}", first_of(&names, MOST_NAMES)))
     }
 
     fn tests_in_words(&self) -> String {
         match (&self.tests, &self.tests_ignored) {
             (Some(Tests { status, counts: Some(counts), .. }), _) if counts.failed > 0 => {
-                format!("tests {} ({} of {})", status.as_str(), counts.failed, counts.total())
+                format!("tests {} ({} of {} failed)", status.as_str(), counts.failed, counts.total())
             }
             (Some(Tests { status, counts: Some(counts), .. }), _) => {
                 format!("tests {} ({})", status.as_str(), counts.total())
@@ -150,6 +160,9 @@ impl WorktreeFacts {
 
     /// A look that was cut off has no path.
     fn hint_of_unreadable(&self) -> String {
+        if let Some(remedy) = &self.remedy {
+            return remedy.clone();
+        }
         if self.path.is_empty() {
             return "raise `timeout` in [worktree] or `probe.deadline`, if the repository is so large".to_owned();
         }
@@ -170,6 +183,7 @@ impl Agent {
     }
 }
 
-fn count(number: Option<u64>, what: &str) -> Option<String> {
-    number.filter(|&number| number > 0).map(|number| format!("{number} {what}"))
+fn files(number: Option<u64>, what: &str) -> Option<String> {
+    let number = number.filter(|&number| number > 0)?;
+    Some(format!("{number} {} {what}", if number == 1 { "file" } else { "files" }))
 }

@@ -56,6 +56,7 @@ pub fn files(settings: &Settings, environment: &HostEnvironment, deadline: Deadl
         scope: file.scope.as_str(),
         present: places::expanded(&file.path).iter().any(|path| path.exists()),
         path: file.path,
+        problem: None,
     };
     places::own(environment).into_iter().chain(of_projects).map(file).collect()
 }

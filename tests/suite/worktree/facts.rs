@@ -91,7 +91,7 @@ fn a_file_that_two_worktrees_change_is_named_in_both() {
     assert_eq!(elsewhere("two"), serde_json::json!({ "shared": ["one"] }));
     assert_eq!(elsewhere("main"), serde_json::json!({}));
     let table = lab.run(["check", "--only", "worktree"]).stdout();
-    assert!(table.contains("1 also changed in two") && table.contains("1 also changed in one"), "{table}");
+    assert!(table.contains("1 file also changed in two") && table.contains("1 file also changed in one"), "{table}");
 }
 
 #[test]
@@ -110,11 +110,11 @@ fn staged_modified_and_untracked_are_told_apart() {
     assert_eq!((of("staged"), of("modified"), of("untracked")), (Some(1.0), Some(2.0), Some(1.0)));
     assert_eq!(series.value("lab_worktree_changed_files", "main"), Some(3.0));
     let table = lab.run(["check", "--only", "worktree"]).stdout();
-    assert!(table.contains(", 3 changed (1 staged, 2 modified, 1 untracked)"), "{table}");
+    assert!(table.contains(", 3 files changed (1 staged, 2 modified, 1 untracked)"), "{table}");
     git(&lab, &main, &["add", "-A"]);
     git(&lab, &main, &["commit", "-q", "-m", "all"]);
     let table = lab.run(["check", "--only", "worktree"]).stdout();
-    assert!(table.contains("clean, main, tests unknown  "), "{table}");
+    assert!(table.contains("branch main, tests unknown  "), "{table}");
 }
 
 #[test]

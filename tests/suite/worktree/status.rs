@@ -62,7 +62,7 @@ fn an_am_that_stopped_blocks() {
     std::fs::write(lab.path().join("patch"), patch + "\n").expect("written");
     git_stops(&lab, &main, &["am", "../patch"]);
     let output = lab.run(["check", "--only", "worktree"]);
-    assert!(output.stdout().contains("operation: am"), "{}", output.stdout());
+    assert!(output.stdout().contains("am has stopped"), "{}", output.stdout());
 }
 
 #[test]

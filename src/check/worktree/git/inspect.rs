@@ -31,6 +31,21 @@ impl std::fmt::Display for InspectError {
     }
 }
 
+impl InspectError {
+    /// What to do, where that is not to ask git by hand.
+    pub(in crate::check::worktree) fn remedy(&self) -> Option<&'static str> {
+        match self {
+            InspectError::Git(GitError::Spawn(_)) => {
+                Some("install git, or extend PATH (for the timer: in the unit's environment file)")
+            }
+            InspectError::Git(GitError::TimedOut { .. } | GitError::Hung) => Some(
+                "see whether its file system answers; raise `timeout` in [worktree], if the repository is so large",
+            ),
+            InspectError::Git(_) | InspectError::Refused(_) => None,
+        }
+    }
+}
+
 impl From<GitError> for InspectError {
     fn from(error: GitError) -> Self {
         InspectError::Git(error)
