@@ -4,7 +4,8 @@
 # For each of ARCHS (default "amd64 arm64"): an archive as Prometheus' exporters have it, a .deb and an .rpm; beside them an
 # SBOM (CycloneDX) and sha256sums.txt. LIBC is the C library to link with: gnu.2.28 (default: Debian 10, RHEL 8 and later), or
 # musl for a static binary (Alpine, containers), which knows no users and host names but those of files and DNS. The same
-# commit, toolchain and pins give the same files. BINARIES=DIRECTORY takes DIRECTORY/ARCH/lab-probe instead of compiling.
+# commit, toolchain and pins give the same files. BINARIES=DIRECTORY takes DIRECTORY/ARCH/lab-probe instead of compiling, and
+# PRINTER, a lab-probe that runs here, for the man pages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -51,7 +52,7 @@ rm -rf "$out"
 mkdir -p "$out"
 binaries=${BINARIES:-target/dist-binaries}
 for arch in ${ARCHS:-amd64 arm64}; do [ -n "${BINARIES:-}" ] || compile "$arch"; done
-PRINTER=$binaries/$own/lab-probe
+PRINTER=${PRINTER:-$binaries/$own/lab-probe}
 [ -x "$PRINTER" ] || { echo "the man pages need a binary that runs here: add $own to ARCHS" >&2; exit 1; }
 export PRINTER
 export NOTICE=$out/NOTICE
@@ -69,7 +70,8 @@ cyclonedx=target/dist-tools
 [ -x $cyclonedx/bin/cargo-cyclonedx ] || cargo install --quiet --locked cargo-cyclonedx@0.5.9 --root $cyclonedx
 # It writes beside Cargo.toml only.
 $cyclonedx/bin/cargo-cyclonedx cyclonedx --quiet --format json --spec-version 1.5 --target x86_64-unknown-linux-gnu --override-filename sbom
-mv sbom.json "$out/lab-probe-$version.cdx.json"
+sed "s#path+file://$PWD#path+file:///lab-probe#g" sbom.json >"$out/lab-probe-$version.cdx.json"
+rm sbom.json
 
 (cd "$out" && sha256sum -- * >sha256sums.txt.new && mv sha256sums.txt.new sha256sums.txt)
 cat "$out/sha256sums.txt"
