@@ -10,7 +10,7 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
 pub use self::failure::{explained, told, uninterrupted};
@@ -18,18 +18,19 @@ pub use self::failure::{explained, told, uninterrupted};
 use self::failure::step;
 use crate::clock::Deadline;
 
-/// Held while a file is being replaced, so that a signal never ends the process between temporary file and rename.
-static REPLACING: Mutex<()> = Mutex::new(());
+/// Held for reading while a file is being replaced, so that a signal never ends the process between temporary file and
+/// rename. One that hangs does not keep another file from being replaced.
+static REPLACING: RwLock<()> = RwLock::new(());
 
 /// Waits up to `limit` for a replacement under way and keeps further ones from starting; for use right before exit.
-pub fn settle(limit: Duration) -> Option<MutexGuard<'static, ()>> {
+pub fn settle(limit: Duration) -> Option<RwLockWriteGuard<'static, ()>> {
     let deadline = Deadline::after(limit);
     loop {
-        match REPLACING.try_lock() {
+        match REPLACING.try_write() {
             Ok(guard) => return Some(guard),
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(std::sync::TryLockError::WouldBlock) if deadline.passed() => return None,
-            Err(std::sync::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
+            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if deadline.passed() => return None,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
         }
     }
 }
@@ -111,7 +112,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// # Errors
 /// What the operating system said, with the step that failed in front.
 pub fn refresh(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let _guard = REPLACING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = REPLACING.read().unwrap_or_else(PoisonError::into_inner);
     let temporary = temporary_beside(path)?;
     let written = write_new(&temporary, bytes, mode)
         .and_then(|()| uninterrupted(|| std::fs::rename(&temporary, path)).map_err(|e| step("rename into place", e)));

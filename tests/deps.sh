@@ -18,6 +18,7 @@ only=${1:-} lenient=
 [ "$only" != some ] || { only='' lenient=yes; }
 [ "$only" != dist ] || needs+=(python3:python3 objdump:binutils)
 [ -n "$only" ] || needs+=(
+  git-lfs:git-lfs
   node:nodejs
   zsh:zsh
   fish:fish

@@ -24,6 +24,7 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     let timing = Timing::new(&settings, Audience::Person, args.deadline, args.wait);
     let mut performed = pass::perform(&settings, &selection, timing, show_progress, || ())?;
     pass::say_warnings(&performed.warnings);
+    performed.note_hung();
     // What was learned is worth keeping (and a journal's cursor must move with its totals), but nothing is delivered.
     if performed.state_trouble.is_none()
         && let Err(error) = store::save(&settings.probe.state_dir, &performed.state)

@@ -13,7 +13,8 @@ use crate::model::delivery::Delivery;
 use crate::model::listing;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Outcome;
-use crate::pass::{self, Audience, Performed, Selection, Timing, deliver, save};
+use crate::pass::deliver::{self, Delivered};
+use crate::pass::{self, Audience, Performed, Selection, Timing, save};
 use crate::show;
 use crate::show::style::Style;
 use crate::sink::heartbeat::{self, Heartbeat};
@@ -42,16 +43,18 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     if !cli.pass.dry_run {
         pass::unusual::learn(&settings, &mut performed);
     }
-    let exposition = metrics::text::render(&performed.snapshot);
-    if let (Ok(text), false) = (&exposition, cli.pass.dry_run) {
-        performed.warnings.extend(deliver::clashes(&settings.output, text));
-    }
-    say_warnings(&mut performed);
-    let mut deliveries = match (&exposition, cli.pass.dry_run) {
-        (_, true) => Vec::new(),
+    let exposition = metrics::text::render_limited(&performed.snapshot, &mut performed.state.growth);
+    let exposition = exposition.map(|(text, left_out)| {
+        performed.warnings.extend(left_out);
+        text
+    });
+    let Delivered { mut deliveries, clashes } = match (&exposition, cli.pass.dry_run) {
+        (_, true) => Delivered::default(),
         (Ok(text), false) => deliver::deliver(&settings.output, text, performed.deadline),
         (Err(error), false) => deliver::undeliverable(&settings.output, &exit::bug(error)),
     };
+    performed.warnings.extend(clashes);
+    say_warnings(&mut performed);
     let undelivered = deliveries.iter().filter(|delivery| delivery.error.is_some()).map(Delivery::to_string);
     let wrong: Vec<String> = undelivered.chain(performed.state_trouble.iter().map(exit::sentence)).collect();
     deliveries.extend(tell(&mut heartbeat, &wrong.join("\n"), Some(performed.deadline)));

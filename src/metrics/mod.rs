@@ -10,5 +10,6 @@ pub mod families;
 mod family;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod growth;
 pub mod text;
 pub mod vectors;

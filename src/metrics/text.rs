@@ -4,7 +4,8 @@ use anyhow::{Context, Result, bail};
 use prometheus::TextEncoder;
 use prometheus::proto::MetricFamily;
 
-use super::{check, families};
+use super::{check, families, growth};
+use crate::model::growth::Growth;
 use crate::model::snapshot::Snapshot;
 
 /// The exposition of a snapshot.
@@ -12,7 +13,24 @@ use crate::model::snapshot::Snapshot;
 /// # Errors
 /// Always a bug in this program: node_exporter would not take the text, so nothing may be delivered.
 pub fn render(snapshot: &Snapshot) -> Result<String> {
-    let families = families::collect(snapshot).map_err(anyhow::Error::new);
+    made(families::collect(snapshot).map_err(anyhow::Error::new))
+}
+
+/// The same for a delivery: without the series by which a target would make more than its share. Returns a sentence on
+/// each target of which something is left out.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_limited(snapshot: &Snapshot, growth: &mut Growth) -> Result<(String, Vec<String>)> {
+    let mut said = Vec::new();
+    let families = families::collect(snapshot).map_err(anyhow::Error::new).map(|mut families| {
+        said = growth::limit(&mut families, growth, snapshot.pass.started_at);
+        families
+    });
+    Ok((made(families)?, said))
+}
+
+fn made(families: Result<Vec<MetricFamily>>) -> Result<String> {
     families
         .and_then(|families| encode(&families))
         .context("cannot make the exposition (a bug in lab-probe; please report it)")

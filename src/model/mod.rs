@@ -26,7 +26,9 @@ macro_rules! words {
 pub mod checkup;
 pub mod delivery;
 pub mod digest;
+pub mod growth;
 pub mod history;
+pub mod hung;
 pub mod listing;
 pub mod mcp;
 pub mod observation;

@@ -194,9 +194,6 @@ pub struct Attempts {
     /// In the last pass it was cut off after so long; `None` if it was not begun.
     #[serde(with = "super::seconds::option")]
     pub cut_off_after: Option<std::time::Duration>,
-    /// The thread that was cut off, while it may still wait for a file system: its number and its start in clock ticks
-    /// since boot.
-    pub hung_thread: Option<(i32, u64)>,
 }
 
 impl Attempts {

@@ -36,14 +36,20 @@ pub struct Entry {
     pub next_due: Option<Timestamp>,
     /// The running processes of an MCP server, besides those of the probe; `None` where they cannot be known.
     pub processes: Option<ServerProcesses>,
-    /// A sentence about the check itself: the panic's message behind [`Outcome::Error`].
+    /// A sentence about the check itself: the panic's message behind [`Outcome::Error`], or [`HANGS`].
     pub trouble: Option<String>,
 }
+
+/// What is said of a target that is not touched because an earlier look at it has not come back.
+pub const HANGS: &str = "its files do not answer, as where a file system hangs; they are not touched until they do";
 
 impl Entry {
     /// What to do, where something is to be done about the target or about its check.
     pub fn hint(&self) -> Option<String> {
         let of_check = match (self.outcome, &self.observation) {
+            (Outcome::Error, _) if self.trouble.as_deref().is_none_or(|trouble| trouble == HANGS) => {
+                "see to the mount of its files (`findmnt -T` names it): a server that is gone, or a network"
+            }
             (Outcome::Error, _) => {
                 "raise the limit that the sentence names (TasksMax= and LimitNOFILE= of the unit; ulimit -u, ulimit -n); if it \
                  names none, report it: it is a bug in lab-probe"

@@ -1,12 +1,12 @@
 //! A thing to check: what it is, how to check it, how often, and where it was found.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::mcp::McpTarget;
+use super::mcp::{HealthScript, McpTarget, Reach, StdioServer};
 use super::service::ServiceTarget;
 use super::thunes::ThunesTarget;
 use super::worktree::WorktreeTarget;
@@ -112,6 +112,26 @@ impl Target {
             Probe::Worktree(_) => Kind::Worktree,
             Probe::Thunes(_) => Kind::Thunes,
             Probe::Service(_) => Kind::Service,
+        }
+    }
+
+    /// Files by which it is told whether what it is looked at by answers, the place itself first; none where no file is
+    /// asked for.
+    pub fn files(&self) -> Vec<PathBuf> {
+        match &self.probe {
+            Probe::Mcp(target) => match &target.reach {
+                Reach::Stdio(StdioServer { cwd, .. }) | Reach::Script(HealthScript { cwd, .. }) => {
+                    cwd.iter().cloned().collect()
+                }
+                _ => Vec::new(),
+            },
+            Probe::Worktree(target) => ["", ".git", ".git/HEAD"].iter().map(|file| target.path.join(file)).collect(),
+            Probe::Thunes(target) => {
+                let files = target.journals.iter().chain(&target.logs).map(PathBuf::as_path);
+                let files = [Path::new(""), &target.positions_db].into_iter().chain(files);
+                files.map(|file| target.root.join(file)).collect()
+            }
+            Probe::Service(_) => Vec::new(),
         }
     }
 

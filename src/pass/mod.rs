@@ -6,7 +6,6 @@ pub mod deliver;
 mod dispatch;
 mod due;
 mod here;
-mod hung;
 pub mod last_known;
 mod load;
 mod lock;
@@ -21,6 +20,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use self::run::Look;
 pub use self::select::{Selection, named};
 pub use self::timing::{Audience, Timing};
 use crate::check;
@@ -33,7 +33,7 @@ use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::Kind;
 use crate::plan::due::Due;
 use crate::plan::{self, Plan, View};
-use crate::proc;
+use crate::proc::{self, hung};
 use crate::run::merge;
 use crate::state::lock::Lock;
 use crate::state::store::{self, LastPass, State};
@@ -62,6 +62,11 @@ pub struct Performed {
 }
 
 impl Performed {
+    /// Notes for the next pass what has not answered in this one.
+    pub fn note_hung(&mut self) {
+        self.state.hung = hung::all();
+    }
+
     /// Lets other passes begin. A process ends only when its last thread does, and one that waits in the kernel for a file
     /// system that never answers does not.
     pub fn give_up_lock(&mut self) {
@@ -89,6 +94,7 @@ pub fn perform(
     let deadline = Deadline::after(timing.deadline);
     let mut loaded = store::load(&settings.probe.state_dir, started_at);
     let mut state = loaded.state;
+    hung::recall(std::mem::take(&mut state.hung));
     if loaded.unreadable {
         // Said once, as what makes the pass fail.
         let said = loaded.warnings.pop().unwrap_or_default();
@@ -103,21 +109,20 @@ pub fn perform(
 
     let set_aside = here::set_aside(&targets, &mut state);
     let round = run::Round::new(settings, &state, started_at, deadline.minus(run::reserve(settings)));
-    let due = plan::due::when(&targets, &state.targets, state.created_at, started_at);
-    let is_due: Vec<bool> = targets
+    let turns = plan::due::when(&targets, &state.targets, state.created_at, started_at);
+    let due: Vec<Look> = targets
         .iter()
-        .zip(&due)
-        .map(|(target, due)| {
-            let known = state.targets.get(&target.id().to_string());
-            let changed = || plan::worktrees::changed::since_last_look(target, known, &round.processes, started_at);
-            // What hangs is not asked either whether it has changed.
-            selection.takes(target)
-                && (selection.fresh || *due == Due::Now || hung::thread(known).is_some() || changed())
+        .zip(&turns)
+        .map(|(target, turn)| match state.targets.get(&target.id().to_string()) {
+            _ if !selection.takes(target) => Look::No,
+            _ if selection.fresh || *turn == Due::Now || run::hangs(target) => Look::Now,
+            Some(known) if plan::due::worktree::may_be_early(target, known, started_at) => Look::IfChanged,
+            _ => Look::No,
         })
         .collect();
     // Before anything is started: the probe's own are none of a client's.
     let mut running = check::mcp::left_behind::processes(&targets, &round.processes);
-    let run::Results { fates, survivors, hung } = round.check_all(&targets, &is_due, show_progress)?;
+    let run::Results { fates, survivors } = round.check_all(&targets, &due, show_progress)?;
     if !survivors.is_empty() {
         warnings.push(format!("could not be ended: {}", proc::list_survivors(&survivors)));
     }
@@ -127,11 +132,6 @@ pub fn perform(
         .zip(fates)
         .map(|(target, fate)| merge::settle(target, fate, started_at, &mut state.targets))
         .collect();
-    for (id, thread) in hung {
-        if let Some(known) = state.targets.get_mut(&id) {
-            known.attempts.hung_thread = Some(thread);
-        }
-    }
     for entry in entries.iter_mut().filter(|entry| entry.target.kind() == Kind::Mcp) {
         entry.processes = running.remove(&entry.target.name);
     }

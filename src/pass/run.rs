@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{dispatch, hung};
+use super::dispatch;
 use crate::check::{self, Start};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit;
 use crate::model::mcp::{McpTarget, Reach};
-use crate::model::observation::NotReached;
+use crate::model::observation::{Memory, NotReached};
 use crate::model::target::{Probe, Target};
 use crate::plan;
-use crate::proc::{self, Permits, ProcessTable, Survivor};
+use crate::proc::{self, Permits, ProcessTable, Survivor, hung};
 use crate::run::merge::{Checked, Fate};
 use crate::run::pool::{self, Class, Ended, Job, Progress};
 use crate::show::progress::ProgressLine;
@@ -76,8 +76,25 @@ pub(super) struct Results {
     pub(super) fates: Vec<Fate>,
     /// The processes that could not be ended.
     pub(super) survivors: Vec<Survivor>,
-    /// The threads that may still wait for a file system, by target.
-    pub(super) hung: Vec<(String, (i32, u64))>,
+}
+
+/// Whether a target is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// In this pass.
+    Now,
+    /// If something in it has changed since the last look. To find out may hang, so its own thread does.
+    IfChanged,
+    /// Not in this pass.
+    No,
+}
+
+/// What a job hands back: nothing where nothing has changed.
+type Looked = Option<Result<Checked, NotReached>>;
+
+/// Whether an earlier look at the target has not come back.
+pub(super) fn hangs(target: &Target) -> bool {
+    target.files().first().is_some_and(|place| hung::is_noted(place))
 }
 
 impl<'a> Round<'a> {
@@ -93,32 +110,30 @@ impl<'a> Round<'a> {
     pub(super) fn check_all(
         mut self,
         targets: &[Target],
-        due: &[bool],
+        due: &[Look],
         show_progress: bool,
     ) -> anyhow::Result<Results> {
         let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
         let mut ran = Vec::new();
         let mut jobs = Vec::new();
-        let mut hung = Vec::new();
-        for index in plan::due::in_order(targets, due, &self.state.targets, self.end.left()) {
+        let taken: Vec<bool> = due.iter().map(|due| *due != Look::No).collect();
+        for index in plan::due::in_order(targets, &taken, &self.state.targets, self.end.left()) {
             let target = &targets[index];
-            let id = target.id().to_string();
-            if let Some(thread) = hung::thread(self.state.targets.get(&id)) {
+            if hangs(target) {
                 fates[index] = Fate::Hangs;
-                hung.push((id, thread));
                 continue;
             }
-            let (job, thread) = hung::noting_its_thread(self.job(target));
+            let (work, thread) = hung::noting_its_thread(self.job(target, due[index]));
             if is_free(target) {
                 // Nothing to start and nothing to wait for: a thread would cost more than the look.
-                fates[index] = Fate::Ran(Ended::Finished((job.work)()));
+                fates[index] = fate(due[index], Ended::Finished(work()));
             } else {
                 ran.push((index, thread));
-                jobs.push(job);
+                jobs.push(Job { class: class(target), work: Box::new(work) });
             }
         }
         if jobs.is_empty() {
-            return Ok(Results { fates, hung, ..Results::default() });
+            return Ok(Results { fates, ..Results::default() });
         }
         let names = ran.iter().map(|&(index, _)| targets[index].name.clone()).collect();
         let mut line = if show_progress { ProgressLine::for_terminal(names) } else { None };
@@ -136,17 +151,18 @@ impl<'a> Round<'a> {
         // Whatever is still running belongs to a check that was cut off, or left its check behind.
         let survivors = proc::end_everything(Deadline::after(self.end.left() + END_LIMIT));
         proc::signals::give_way();
+        hung::note_survivors(&survivors, ran.iter().map(|&(index, _)| targets[index].files()));
         for ((index, thread), ended) in ran.into_iter().zip(ended) {
-            if let (Ended::CutOff(_), Some(thread)) = (&ended, thread.get()) {
-                hung.push((targets[index].id().to_string(), *thread));
+            if let Ended::CutOff(_) = &ended {
+                hung::note(&targets[index].files(), &thread);
             }
-            fates[index] = Fate::Ran(ended);
+            fates[index] = fate(due[index], ended);
         }
-        Ok(Results { fates, survivors, hung })
+        Ok(Results { fates, survivors })
     }
 
     /// The check of one target, with everything it needs moved into it.
-    fn job(&mut self, target: &Target) -> Job<Result<Checked, NotReached>> {
+    fn job(&mut self, target: &Target, due: Look) -> impl FnOnce() -> Looked + Send + use<> {
         let known = self.state.targets.get(&target.id().to_string());
         let memory = dispatch::memory_for(target, known);
         let probe = target.probe.clone();
@@ -156,7 +172,8 @@ impl<'a> Round<'a> {
         let start = Start::new(&self.permits, ticket, latest, self.whole_pass(timeout));
         let connection = self.origin(target).map(Permits::ticket);
         let (end, started_at, processes) = (self.end, self.started_at, Arc::clone(&self.processes));
-        let work = move || {
+        let (changing, table) = (probe.clone(), Arc::clone(&processes));
+        let check = move |memory| {
             let _connection = match connection {
                 Some(ticket) => Some(ticket.wait(latest).ok_or(NotReached::NotBegun)?),
                 None => None,
@@ -173,7 +190,7 @@ impl<'a> Round<'a> {
             }
             Ok(Checked { facts, memory, duration, cut_off: end.passed() })
         };
-        Job { class: class(target), work: Box::new(work) }
+        move || (due == Look::Now || has_changed(&changing, &memory, &table)).then(|| check(memory))
     }
 
     /// How long a server may compute: a whole pass of a timer, or its own timeout if that is longer on purpose.
@@ -187,6 +204,27 @@ impl<'a> Round<'a> {
         let Probe::Mcp(McpTarget { reach: Reach::Http(server), .. }) = &target.probe else { return None };
         let origin = url::Url::parse(server.url.expose()).ok()?.origin().ascii_serialization();
         Some(self.origins.entry(origin).or_insert_with(|| Permits::new(CONNECTIONS_PER_ORIGIN)))
+    }
+}
+
+/// What a job's end means: one that was only to see whether something has changed, and did not begin, leaves all as it was.
+fn fate(due: Look, ended: Ended<Looked>) -> Fate {
+    Fate::Ran(match ended {
+        Ended::Finished(None) => return Fate::Reused,
+        Ended::NotStarted if due == Look::IfChanged => return Fate::Reused,
+        Ended::Finished(Some(result)) => Ended::Finished(result),
+        Ended::Panicked(message) => Ended::Panicked(message),
+        Ended::CutOff(had) => Ended::CutOff(had),
+        Ended::NotStarted => Ended::NotStarted,
+    })
+}
+
+fn has_changed(probe: &Probe, memory: &Memory, processes: &ProcessTable) -> bool {
+    match (probe, memory) {
+        (Probe::Worktree(worktree), Memory::Worktree(memory)) => {
+            plan::worktrees::changed::since_last_look(worktree, memory, processes)
+        }
+        _ => false,
     }
 }
 

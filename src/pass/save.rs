@@ -41,6 +41,7 @@ pub fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: 
 
 /// Counts what failed and saves the state. Says whether that worked.
 pub fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) -> bool {
+    performed.note_hung();
     let state = &mut performed.state;
     let names = settings.output.names();
     state.output_failures.retain(|name, _| names.contains(&name.as_str()));

@@ -1,27 +1,39 @@
 //! Looking at directories that may never answer.
 //!
 //! A dead network mount blocks whoever asks about a path below it, without limit and without a way to be called off.
-//! Such a path must cost itself and nothing else: not the other paths, not the pass's deadline.
+//! Such a path must cost itself and nothing else: not the other paths, not the pass's deadline. It is noted, and the next
+//! passes do not touch it (see `proc::hung`).
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use crate::clock::Deadline;
+use crate::proc::hung;
 
 /// How long one look may take before the others are no longer kept waiting for it: longer than a disk takes to wake up
 /// under load, far shorter than a pass.
 pub(super) const LIMIT: Duration = Duration::from_secs(2);
 
+/// The same for a repository, in which worktrees that hang each take [`LIMIT`].
+pub(super) const FOR_REPOSITORY: Duration = Duration::from_secs(5);
+
+/// By these files it is told whether a repository answers.
+pub(super) fn files_of_repository(path: &Path) -> Vec<PathBuf> {
+    [path.to_owned()].into_iter().chain([".git", ".git/HEAD", "HEAD"].map(|name| path.join(name))).collect()
+}
+
 /// Does `work` for every item, in order, on one thread; an item that takes longer than `limit` is given up (`None`) and
 /// the rest is done by another thread. At the deadline everything that is left is given up.
 ///
-/// A thread that hangs is left behind: it holds nothing but its item.
+/// A thread that hangs is left behind: it holds nothing but its item. The item's `files`, its place first, are noted.
 pub(super) fn each<I, T>(
     items: Vec<I>,
     limit: Duration,
     deadline: Deadline,
+    files: impl Fn(&I) -> Vec<PathBuf>,
     work: impl Fn(&I) -> T + Send + Sync + 'static,
 ) -> Vec<Option<T>>
 where
@@ -29,6 +41,8 @@ where
     T: Send + 'static,
 {
     let mut results: Vec<Option<T>> = items.iter().map(|_| None).collect();
+    let hangs = |item: &I| files(item).first().is_some_and(|place| hung::is_noted(place));
+    let (open, items): (Vec<usize>, Vec<I>) = items.into_iter().enumerate().filter(|(_, item)| !hangs(item)).unzip();
     let (items, work) = (Arc::new(items), Arc::new(work));
     let mut next = 0;
     while next < items.len() && !deadline.passed() {
@@ -38,16 +52,20 @@ where
             let (items, work, turn) = (Arc::clone(&items), Arc::clone(&work), Arc::clone(&turn));
             move || run(&items, &*work, &turn, &sender)
         };
+        let (worker, thread) = hung::noting_its_thread(worker);
         if std::thread::Builder::new().name("plan".into()).spawn(worker).is_err() {
             // No threads to be had: everything is given up rather than risked.
             break;
         }
         while let Ok((index, result)) = receiver.recv_timeout(deadline.sooner(limit).left()) {
-            results[index] = Some(result);
+            results[open[index]] = Some(result);
             next = index + 1;
         }
         // Either all is done, or the item at `next` hangs: its thread is told to take up no other.
         turn.store(usize::MAX, Ordering::Relaxed);
+        if let Some(item) = items.get(next) {
+            hung::note(&files(item), &thread);
+        }
         next += 1;
     }
     results
@@ -83,8 +101,13 @@ mod tests {
             }
             item * 2
         };
-        let results =
-            each((0..15).collect(), Duration::from_millis(500), Deadline::after(Duration::from_secs(60)), work);
+        let results = each(
+            (0..15).collect(),
+            Duration::from_millis(500),
+            Deadline::after(Duration::from_secs(60)),
+            |_| Vec::new(),
+            work,
+        );
         let expected: Vec<Option<u32>> = (0..15).map(|item| (item % 10 != 3).then_some(item * 2)).collect();
         assert_eq!(results, expected);
     }
@@ -92,8 +115,8 @@ mod tests {
     #[test]
     fn at_the_deadline_the_rest_is_given_up() {
         let passed = Deadline::after(Duration::ZERO);
-        assert_eq!(each(vec![1, 2], LIMIT, passed, |item| *item), [None, None]);
-        assert_eq!(each(Vec::<u32>::new(), LIMIT, passed, |item| *item), []);
+        assert_eq!(each(vec![1, 2], LIMIT, passed, |_| Vec::new(), |item| *item), [None, None]);
+        assert_eq!(each(Vec::<u32>::new(), LIMIT, passed, |_| Vec::new(), |item| *item), []);
     }
 
     #[test]
@@ -102,7 +125,7 @@ mod tests {
             assert!(*item != 1, "a bug");
             *item
         };
-        let results = each(vec![0, 1, 2], LIMIT, Deadline::after(Duration::from_secs(60)), work);
+        let results = each(vec![0, 1, 2], LIMIT, Deadline::after(Duration::from_secs(60)), |_| Vec::new(), work);
         assert_eq!(results, [Some(0), None, Some(2)]);
     }
 }

@@ -9,19 +9,15 @@ mod names;
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::Duration;
 
-use self::layout::{Found, Repository};
-use super::Plan;
+use self::layout::Found;
+use super::{Plan, timeout};
 use crate::clock::Deadline;
 use crate::config::settings::WorktreeSettings;
 use crate::model::digest;
 use crate::model::target::{Origin, Probe, Target};
 use crate::model::worktree::{Standing, WorktreeTarget};
-
-/// A repository whose files do not answer within this long (a dead network mount) is reported and left alone.
-const LIMIT_PER_REPOSITORY: Duration = Duration::from_secs(3);
+use crate::proc::hung;
 
 /// Where one worktree and its git directories are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,32 +61,16 @@ pub fn plan(settings: &WorktreeSettings, records: &Path, deadline: Deadline) -> 
     plan
 }
 
-/// A repository with its worktrees, or the sentence that says why it cannot be read.
-type Answer = Result<(Repository, Vec<Found>), String>;
-
-/// Reads all repositories at once, so that one that hangs costs the others nothing.
+/// Every worktree of every repository. One that hangs costs itself and no other.
 fn discover(settings: &WorktreeSettings, deadline: Deadline) -> Vec<Found> {
-    let limit = deadline.sooner(LIMIT_PER_REPOSITORY);
-    let (sender, receiver) = mpsc::channel();
-    for (index, path) in settings.repos.iter().enumerate() {
-        let (answer, path, upwards) = (sender.clone(), path.clone(), settings.discovered);
-        let reader = std::thread::Builder::new().name("repository".to_owned()).spawn(move || {
-            let repository = layout::find(&path, upwards).map(|repository| {
-                let found = layout::worktrees(&repository);
-                (repository, found)
-            });
-            // Nobody listens any more once the limit has passed.
-            let _ = answer.send((index, repository));
-        });
-        if let Err(error) = reader {
-            let _ = sender.send((index, Err(format!("no thread to read it with: {error}"))));
-        }
-    }
-    drop(sender);
-    let mut answers: Vec<Option<Answer>> = settings.repos.iter().map(|_| None).collect();
-    while let Ok((index, answer)) = receiver.recv_timeout(limit.left()) {
-        answers[index] = Some(answer);
-    }
+    let upwards = settings.discovered;
+    let files = |path: &PathBuf| timeout::files_of_repository(path);
+    let answers = timeout::each(settings.repos.clone(), timeout::FOR_REPOSITORY, deadline, files, move |path| {
+        layout::find(path, upwards).map(|repository| {
+            let found = layout::worktrees(&repository, deadline);
+            (repository, found)
+        })
+    });
     let mut found = Vec::new();
     let mut known = HashSet::new();
     for (path, answer) in settings.repos.iter().zip(answers) {
@@ -102,7 +82,7 @@ fn discover(settings: &WorktreeSettings, deadline: Deadline) -> Vec<Found> {
             }
             Some(Err(_)) if settings.discovered => {}
             Some(Err(reason)) => found.push(Found::unreadable(path, reason)),
-            None => found.push(Found::unreadable(path, format!("{} does not answer", path.display()))),
+            None => found.push(Found::unreadable(path, hung::does_not_answer(path))),
         }
     }
     found

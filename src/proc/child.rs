@@ -99,6 +99,7 @@ fn start(spec: &CommandSpec, resolved: &Resolved, deadline: Deadline) -> Result<
     let ((its_stdin, stdin), (stdout, its_stdout), (stderr, its_stderr)) = (pipe()?, pipe()?, pipe()?);
     let (socket, its_end) = UnixStream::pair().map_err(no_supervisor)?;
     let soft_files = ending::prepare_probe();
+    groups::give_up().map_err(|error| no_supervisor(error.into()))?;
     let process = supervisor::start(its_end).map_err(no_supervisor)?;
     let child = Child {
         supervisor: ending::register(process),
@@ -117,7 +118,6 @@ fn start(spec: &CommandSpec, resolved: &Resolved, deadline: Deadline) -> Result<
         environment: resolved.environment.clone().into_iter().collect(),
         directory: resolved.directory.clone(),
         soft_files,
-        groups: groups::for_programs(),
     };
     let prepared = || {
         child.socket.set_write_timeout(Some(deadline.left().max(CONTINUE_EVERY)))?;

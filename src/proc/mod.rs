@@ -9,6 +9,7 @@ mod child;
 mod child_io;
 mod ending;
 mod groups;
+pub mod hung;
 mod meter;
 mod passthrough;
 mod permits;

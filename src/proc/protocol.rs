@@ -33,12 +33,10 @@ pub(super) struct Request {
     pub(super) directory: PathBuf,
     /// The soft limit of open files that it shall find; `None` for no limit.
     pub(super) soft_files: Option<u64>,
-    /// Its supplementary groups; `None` for those of the probe.
-    pub(super) groups: Option<Vec<u32>>,
 }
 
 /// Words in front of the arguments in an encoded request.
-const FIXED_WORDS: usize = 6;
+const FIXED_WORDS: usize = 5;
 
 impl Request {
     /// Sends it with standard input, output and error of the program.
@@ -76,17 +74,12 @@ impl Request {
     /// Words that each end in NUL, which none of them holds ([`super::spec::resolve`]).
     fn encode(&self) -> Vec<u8> {
         let soft_files = self.soft_files.map_or(String::new(), |files| files.to_string());
-        let groups = self
-            .groups
-            .as_ref()
-            .map_or(String::new(), |groups| groups.iter().map(u32::to_string).collect::<Vec<_>>().join(","));
         let count = self.args.len().to_string();
         let fixed: [&[u8]; FIXED_WORDS] = [
             self.file.as_os_str().as_bytes(),
             self.name.as_bytes(),
             self.directory.as_os_str().as_bytes(),
             soft_files.as_bytes(),
-            groups.as_bytes(),
             count.as_bytes(),
         ];
         let args = self.args.iter().map(|arg| arg.as_bytes());
@@ -100,17 +93,13 @@ impl Request {
         let (file, name, directory) = (words.next()?.into(), words.next()?, words.next()?.into());
         let soft_files = words.next()?;
         let soft_files = if soft_files.is_empty() { None } else { Some(soft_files.to_str()?.parse().ok()?) };
-        let groups = words.next()?;
-        let groups = groups.to_str()?.split(',').filter(|group| !group.is_empty()).map(str::parse);
-        let groups: Vec<u32> = groups.collect::<Result<_, _>>().ok()?;
-        let groups = if groups.is_empty() { None } else { Some(groups) };
         let count: usize = words.next()?.to_str()?.parse().ok()?;
         let args: Vec<OsString> = words.by_ref().take(count).collect();
         let mut environment = Vec::new();
         while let Some(variable) = words.next() {
             environment.push((variable, words.next()?));
         }
-        (args.len() == count).then_some(Request { file, name, args, environment, directory, soft_files, groups })
+        (args.len() == count).then_some(Request { file, name, args, environment, directory, soft_files })
     }
 }
 
@@ -173,7 +162,6 @@ mod tests {
             environment: vec![("A".into(), "".into()), ("B".into(), "b=b".into())],
             directory: "/".into(),
             soft_files: Some(1024),
-            groups: Some(vec![100, 27]),
         }
     }
 

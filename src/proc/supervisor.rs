@@ -32,7 +32,7 @@ use rustix::process::{
 use signal_hook::consts::{SIGBUS, SIGCHLD, SIGSYS, SIGTRAP};
 
 use super::protocol::{Report, Request};
-use super::{groups, sys, tree};
+use super::{sys, tree};
 use crate::clock::Deadline;
 
 /// The first word of a supervisor's command line, by which `ps` shows it. The second one is the probe's process.
@@ -141,7 +141,6 @@ fn isolate() -> io::Result<()> {
 
 /// Executes the program; returns its process.
 fn start_program(request: &Request, [stdin, stdout, stderr]: [OwnedFd; 3]) -> io::Result<i32> {
-    groups::take(request.groups.as_deref())?;
     let mut files = getrlimit(Resource::Nofile);
     files.current = request.soft_files;
     // A unit's filter of system calls may forbid it; programs live with more, too.

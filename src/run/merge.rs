@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::pool::Ended;
 use crate::model::observation::{Attempts, Facts, Memory, NotReached, Observation, Remembered};
-use crate::model::snapshot::{Entry, Outcome};
+use crate::model::snapshot::{Entry, HANGS, Outcome};
 use crate::model::target::{Kind, Target};
 
 /// What a finished check hands back.
@@ -28,7 +28,7 @@ pub struct Checked {
 pub enum Fate {
     /// Not due, or not asked for: what is remembered stands.
     Reused,
-    /// Not looked at: the look of an earlier pass has not come back.
+    /// Not looked at: its files do not answer.
     Hangs,
     /// Its job ended so.
     Ran(Ended<Result<Checked, NotReached>>),
@@ -46,7 +46,12 @@ pub fn settle(
     let id = target.id().to_string();
     let (outcome, trouble) = match fate {
         Fate::Reused => (Outcome::Cached, None),
-        Fate::Hangs => cut_off(&target, &id, (Duration::ZERO, HANGS), started_at, remembered),
+        // It is not the server that hangs.
+        Fate::Hangs if !keeps_its_deadline(&target) => (Outcome::Error, Some(HANGS.to_owned())),
+        Fate::Hangs => {
+            cut_off(&target, &id, (Duration::ZERO, HANGS), started_at, remembered);
+            (Outcome::Error, None)
+        }
         Fate::Ran(Ended::Finished(Ok(checked))) => {
             let outcome = if checked.cut_off { Outcome::TimedOut } else { Outcome::Fresh };
             remember(&target, &id, checked, started_at, remembered);
@@ -103,10 +108,6 @@ fn remember(
     let fingerprint = target.fingerprint.clone();
     remembered.insert(id.to_owned(), Remembered { fingerprint, observation, memory, attempts });
 }
-
-/// What is said of a target that is not touched because an earlier look at it has not come back.
-const HANGS: &str =
-    "an earlier look has not come back, as where a file system hangs; it is looked at again once that one ends";
 
 /// Nothing is known of it now, and this sentence says why.
 fn cut_off(
@@ -248,7 +249,6 @@ mod tests {
                 cut_off_at: Some(now),
                 cut_off_after: Some(HAD),
                 same_failures: 0,
-                hung_thread: None,
             };
             assert_eq!(remembered["mcp/a"].attempts, attempts);
         }
@@ -301,7 +301,9 @@ mod tests {
             Probe::Service(ServiceTarget { look: ServiceLook::Tcp("127.0.0.1:1".into()), units: Vec::new() });
         let entry = settle(service, Fate::Hangs, Timestamp::UNIX_EPOCH, &mut remembered);
         let facts = entry.observation.map(|observation| observation.facts);
-        assert_eq!((entry.outcome, facts), (Outcome::TimedOut, Some(Facts::cut_off(Kind::Service, HANGS))));
+        assert_eq!((entry.outcome, facts), (Outcome::Error, Some(Facts::cut_off(Kind::Service, HANGS))));
+        let (server, _) = settled(Fate::Hangs, "f");
+        assert_eq!((server.outcome, verdict(&server)), (Outcome::Error, Some(McpVerdict::Up)));
     }
 
     #[test]

@@ -219,6 +219,7 @@ fn when(entry: &Entry, checked_at: Timestamp, duration: Duration, now: Timestamp
     match entry.outcome {
         Outcome::Fresh => format!("{:.2} s", duration.as_secs_f64()),
         Outcome::TimedOut if entry.trouble.is_none() => "cut off".into(),
+        Outcome::Error if entry.trouble.is_none() => "hangs".into(),
         Outcome::Cached | Outcome::TimedOut | Outcome::Error => format!("cached {} ago", age(checked_at, now)),
     }
 }

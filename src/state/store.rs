@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::fs;
 use crate::model::delivery::Started;
+use crate::model::growth::Growth;
 use crate::model::history::Written;
+use crate::model::hung::Hung;
 use crate::model::observation::Remembered;
 use crate::model::unusual::Unusual;
 
@@ -49,6 +51,10 @@ pub struct State {
     pub unusual: Unusual,
     /// The newest pass of each starter of the last hour, by unit: what `doctor` judges a timer by.
     pub starters: BTreeMap<String, Started>,
+    /// What did not answer in the last pass.
+    pub hung: Hung,
+    /// The series that foreign text has made of late.
+    pub growth: Growth,
 }
 
 /// The last pass, as far as others may ask about it.
@@ -84,6 +90,10 @@ struct OnDisk<T> {
     unusual: Unusual,
     #[serde(default)]
     starters: BTreeMap<String, Started>,
+    #[serde(default)]
+    hung: Hung,
+    #[serde(default)]
+    growth: Growth,
 }
 
 /// The file's shape, written.
@@ -99,6 +109,8 @@ struct ToDisk<'a> {
     warned: &'a [String],
     unusual: &'a Unusual,
     starters: &'a BTreeMap<String, Started>,
+    hung: &'a Hung,
+    growth: &'a Growth,
 }
 
 /// A loaded state and what was odd about it.
@@ -125,6 +137,8 @@ impl State {
             warned: Vec::new(),
             unusual: Unusual::default(),
             starters: BTreeMap::new(),
+            hung: Hung::new(),
+            growth: Growth::default(),
         }
     }
 
@@ -235,6 +249,8 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), Strin
         warned: disk.warned,
         unusual: disk.unusual,
         starters: disk.starters,
+        hung: disk.hung,
+        growth: disk.growth,
     };
     Ok((state, warnings))
 }
@@ -261,6 +277,8 @@ fn one_by_one(bytes: &[u8], warnings: &mut Vec<String>) -> Result<OnDisk<Remembe
         warned: disk.warned,
         unusual: disk.unusual,
         starters: disk.starters,
+        hung: disk.hung,
+        growth: disk.growth,
     })
 }
 
@@ -295,8 +313,19 @@ pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
 /// # Errors
 /// Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
 pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
-    let State { created_at, targets, output_failures, pass_failures, last_pass, written, warned, unusual, starters } =
-        state;
+    let State {
+        created_at,
+        targets,
+        output_failures,
+        pass_failures,
+        last_pass,
+        written,
+        warned,
+        unusual,
+        starters,
+        hung,
+        growth,
+    } = state;
     let (created_at, pass_failures, last_pass) = (*created_at, *pass_failures, *last_pass);
     let version = VERSION;
     let disk = ToDisk {
@@ -310,6 +339,8 @@ pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
         warned,
         unusual,
         starters,
+        hung,
+        growth,
     };
     // A target takes some 700 bytes.
     let mut bytes = Vec::with_capacity(1024 * (targets.len() + 4));

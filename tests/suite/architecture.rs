@@ -35,7 +35,8 @@ fn allowed(room: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+/// Every Rust source below a directory.
+pub(crate) fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(directory).expect("a source directory") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {

@@ -210,7 +210,8 @@ fn a_server_has_neither_the_groups_of_the_probe_nor_the_right_to_take_them() {
         return;
     }
     let lab = Lab::new();
-    let script = "grep -E 'Cap(Inh|Prm|Eff|Amb)' /proc/self/status >seen; id -G >>seen";
+    // Of its supervisor, too.
+    let script = "grep -Eh 'Cap(Inh|Prm|Eff|Amb)|Groups' /proc/self/status /proc/$PPID/status >seen";
     let script = format!("cd {}; {script}", lab.path().display());
     lab.config(&format!(
         "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"x\"\nhealth_command = [\"sh\", \"-c\", {script:?}]\n"
@@ -225,9 +226,10 @@ fn a_server_has_neither_the_groups_of_the_probe_nor_the_right_to_take_them() {
     Run(command.output().expect("a pass")).expect_code(0);
     let seen = std::fs::read_to_string(lab.path().join("seen")).expect("what was seen");
     let lines: Vec<&str> = seen.lines().collect();
-    assert_eq!(lines.last(), Some(&"12345"), "{seen}");
+    let groups: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("Groups:")).map(str::trim).collect();
+    assert_eq!(groups, ["12345"; 2], "{seen}");
     let sets: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("Cap")?.split('\t').nth(1)).collect();
-    assert_eq!(sets, ["0000000000000000"; 4], "{seen}");
+    assert_eq!(sets, ["0000000000000000"; 8], "{seen}");
 }
 
 /// The limit on processes is this machine's, not the server's: nothing is said of the server, and the reason is.

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use crate::architecture::sources;
 use crate::harness::{Lab, Run};
 
 /// A repository that brings a configuration which starts a command, and a user with a configuration of his own.
@@ -176,4 +177,27 @@ fn what_is_found_only_from_the_current_directory_is_shown_and_neither_delivered_
     let table = lab.command(["check", "--format", "table"]).current_dir(lab.path().join("one")).output();
     let table = Run(table.expect("started")).stdout();
     assert!(table.contains("neither delivered nor remembered") && table.contains("only-here"), "{table}");
+}
+
+#[test]
+fn every_line_of_the_threat_model_names_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/threat-model.md")).expect("the page");
+    let (_, table) = page.split_once("<!-- tests -->").expect("the table");
+    let (table, _) = table.split_once("<!-- /tests -->").expect("its end");
+    let mut files = Vec::new();
+    ["src", "tests/suite"].iter().for_each(|directory| sources(&root.join(directory), &mut files));
+    let text: String = files.iter().map(|file| std::fs::read_to_string(file).expect("text")).collect();
+    let lines: Vec<&str> = table.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    assert!(lines.len() > 20, "{lines:#?}");
+    for line in lines {
+        let column = line.trim_end_matches(" |").rsplit(" | ").next().expect("a column");
+        let named: Vec<&str> = column.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test holds this: {line}");
+        for name in named {
+            let (before, _) = text.split_once(&format!("fn {name}(")).unwrap_or_else(|| panic!("there is no {name}"));
+            let attribute = before.rfind("#[test]").expect("a test");
+            assert!(before.len() - attribute < 200, "{name} is no test");
+        }
+    }
 }

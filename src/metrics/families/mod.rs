@@ -68,6 +68,7 @@ pub(crate) fn cut(text: &str, limit: usize) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use jiff::Timestamp;
@@ -75,18 +76,25 @@ mod tests {
     use super::*;
     use crate::metrics::catalogue::LAB_MCP_SERVER_INFO;
     use crate::metrics::text;
+    use crate::model::growth::Growth;
     use crate::model::mcp::{McpFacts, McpMemory, McpTarget, Reach, Transport};
     use crate::model::observation::Observation;
     use crate::model::reason::{Failure, Reason};
     use crate::model::snapshot::{Outcome, PassFacts};
     use crate::model::target::{Probe, Schedule, Target};
+    use crate::model::thunes::{BreakerState, OrderCount, ThunesFacts};
+    use crate::model::worktree::{Status, StatusSource, WorktreeFacts};
 
     fn server(name: &str, facts: Option<McpFacts>) -> Entry {
+        entry(name, facts.map(Facts::Mcp))
+    }
+
+    fn entry(name: &str, facts: Option<Facts>) -> Entry {
         let unreachable = Reach::Unreachable(Failure::new(Reason::NotConfigured, "nowhere"));
         let observation = facts.map(|facts| Observation {
             checked_at: Timestamp::from_second(1_700_000_000).expect("a time"),
             duration: Duration::from_millis(5),
-            facts: Facts::Mcp(facts),
+            facts,
         });
         Entry {
             target: Target {
@@ -229,5 +237,61 @@ mod tests {
         }
         assert_eq!(ever.len(), at_a_time - 1 + CHECKS);
         assert!(ever.iter().all(|series| series.len() < 500));
+    }
+
+    /// A server, a branch and an endpoint that say something else in each of the 20,160 passes of a week; the first of them
+    /// make all that they ever make.
+    #[test]
+    fn in_a_hostile_week_a_target_makes_a_thousand_series_a_family_and_no_more() {
+        let mut growth = Growth::default();
+        let mut ever: BTreeMap<String, std::collections::BTreeSet<String>> = BTreeMap::new();
+        let mut said = 0;
+        for pass in 0..1_010 {
+            let name = |number: usize| format!("{pass}.{number}");
+            let server =
+                McpFacts { transport: Some(Transport::Http), server_version: Some(name(0)), ..McpFacts::default() };
+            let order = |number| OrderCount { venue: name(number), order_type: "x".into(), side: "y".into(), count: 1 };
+            let thunes = ThunesFacts {
+                ws_connected: Some((0..20).map(|number| (name(number), true)).collect()),
+                breakers: Some((0..20).map(|number| (name(number), BreakerState::Open)).collect()),
+                orders: Some((0..20).map(order).collect()),
+                ..ThunesFacts::default()
+            };
+            let worktree = WorktreeFacts {
+                status: Some((Status::Complete, StatusSource::Clean)),
+                branch: Some(name(0)),
+                ..WorktreeFacts::default()
+            };
+            let mut snapshot = snapshot(vec![
+                entry("a", Some(Facts::Mcp(server))),
+                entry("b", Some(Facts::Worktree(worktree))),
+                entry("c", Some(Facts::Thunes(thunes))),
+            ]);
+            snapshot.pass.started_at = Timestamp::from_second(600 * pass).expect("a time");
+            let (text, sentences) = text::render_limited(&snapshot, &mut growth).expect("sound");
+            said = sentences.len();
+            for line in text.lines().filter(|line| !line.starts_with('#')) {
+                let (series, _) = line.rsplit_once(' ').expect("a sample");
+                let family = series.split('{').next().expect("a name");
+                ever.entry(family.to_owned()).or_default().insert(series.to_owned());
+            }
+        }
+        let grown: Vec<(&str, usize)> = ever
+            .iter()
+            .filter(|(_, series)| series.len() > 100)
+            .map(|(family, series)| (family.as_str(), series.len()))
+            .collect();
+        let most = crate::model::growth::MOST;
+        assert_eq!(
+            grown,
+            [
+                ("lab_mcp_server_info", most),
+                ("lab_worktree_info", most),
+                ("thunes_circuit_breaker_state", most),
+                ("thunes_orders_placed_total", most),
+                ("thunes_ws_connected", most)
+            ]
+        );
+        assert_eq!(said, grown.len(), "and what is left out is said");
     }
 }

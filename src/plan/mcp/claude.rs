@@ -63,7 +63,8 @@ impl Projects {
                 paths.push(path.clone());
             }
         }
-        let known = timeout::each(paths.clone(), timeout::LIMIT, deadline, |path| {
+        let place = |path: &String| timeout::files_of_repository(Path::new(path));
+        let known = timeout::each(paths.clone(), timeout::LIMIT, deadline, place, |path| {
             let directory = Path::new(path);
             Known { project: places::project_at(directory), is_there: directory.is_dir() }
         });

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::clients::{self, Base, Client, Location, Plugins, Scope};
+use crate::clock::Deadline;
 use crate::config::environment::{HostEnvironment, Platform};
 use crate::plan::worktrees::layout::{self, Repository};
 
@@ -156,12 +157,12 @@ impl Root {
     }
 
     /// The projects there. The home is none unless it is a repository: what lies in it is the user's own.
-    pub(super) fn projects(&self, home: Option<&Path>) -> Vec<Project> {
+    pub(super) fn projects(&self, home: Option<&Path>, deadline: Deadline) -> Vec<Project> {
         match self {
             Root::WorkingDirectory(cwd) => {
-                around(cwd, home).into_iter().map(|project| Project { only_here: true, ..project }).collect()
+                around(cwd, home, deadline).into_iter().map(|project| Project { only_here: true, ..project }).collect()
             }
-            Root::Repository(repository) => worktrees(repository),
+            Root::Repository(repository) => worktrees(repository, deadline),
         }
     }
 }
@@ -180,7 +181,7 @@ pub(super) fn directory_of(path: &Path, client: &Client) -> PathBuf {
     path.ancestors().nth(depth).unwrap_or(Path::new("/")).to_owned()
 }
 
-fn around(cwd: &Path, home: Option<&Path>) -> Vec<Project> {
+fn around(cwd: &Path, home: Option<&Path>, deadline: Deadline) -> Vec<Project> {
     match layout::find(cwd, true) {
         Ok(repository) => {
             let top = repository.entrance.as_ref().map_or(cwd, |(top, _)| top);
@@ -190,7 +191,7 @@ fn around(cwd: &Path, home: Option<&Path>) -> Vec<Project> {
                 repository: repository.common_dir.clone(),
                 only_here: false,
             };
-            upwards.map(project).chain(worktrees_of(&repository)).collect()
+            upwards.map(project).chain(worktrees_of(&repository, deadline)).collect()
         }
         Err(_) if Some(cwd) == home || cwd.parent().is_none() => Vec::new(),
         Err(_) => vec![project_at(cwd)],
@@ -198,20 +199,24 @@ fn around(cwd: &Path, home: Option<&Path>) -> Vec<Project> {
 }
 
 /// Every worktree of the repository at a directory; what is no repository is a project of its own.
-fn worktrees(directory: &Path) -> Vec<Project> {
-    let of_repository = layout::find(directory, false).map(|repository| worktrees_of(&repository).collect());
+fn worktrees(directory: &Path, deadline: Deadline) -> Vec<Project> {
+    let of_repository = layout::find(directory, false).map(|repository| worktrees_of(&repository, deadline).collect());
     [project_at(directory)].into_iter().chain(of_repository.unwrap_or_else(|_| Vec::new())).collect()
 }
 
-fn worktrees_of(repository: &Repository) -> impl Iterator<Item = Project> + use<> {
+fn worktrees_of(repository: &Repository, deadline: Deadline) -> impl Iterator<Item = Project> + use<> {
     let common_dir = repository.common_dir.clone();
     let project = move |directory| Project { directory, repository: common_dir.clone(), only_here: false };
-    layout::worktrees(repository).into_iter().map(|worktree| worktree.path).map(project)
+    layout::worktrees(repository, deadline).into_iter().map(|worktree| worktree.path).map(project)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn late() -> Deadline {
+        Deadline::after(std::time::Duration::from_secs(60))
+    }
 
     fn tree() -> (tempfile::TempDir, PathBuf) {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -220,7 +225,7 @@ mod tests {
     }
 
     fn at(root: &Path, home: Option<&Path>, cwd: &str) -> Vec<PathBuf> {
-        let mut found = Root::WorkingDirectory(root.join(cwd)).projects(home);
+        let mut found = Root::WorkingDirectory(root.join(cwd)).projects(home, late());
         found.dedup();
         found.into_iter().map(|p| p.directory.strip_prefix(root).expect("below").to_owned()).collect()
     }
@@ -256,15 +261,16 @@ mod tests {
                 .expect("written");
         }
         for start in ["main", "linked"] {
-            let mut found: Vec<PathBuf> = worktrees(&root.join(start)).into_iter().map(|p| p.directory).collect();
+            let mut found: Vec<PathBuf> =
+                worktrees(&root.join(start), late()).into_iter().map(|p| p.directory).collect();
             found.sort();
             found.dedup();
             assert_eq!(found, ["linked", "main", "other"].map(|name| root.join(name)), "{start}");
         }
         let repositories: BTreeSet<PathBuf> =
-            worktrees(&root.join("linked")).into_iter().map(|project| project.repository).collect();
+            worktrees(&root.join("linked"), late()).into_iter().map(|project| project.repository).collect();
         assert_eq!(repositories, [root.join("main/.git")].into());
-        assert_eq!(worktrees(&root.join("gone")).len(), 1);
+        assert_eq!(worktrees(&root.join("gone"), late()).len(), 1);
     }
 
     #[test]

@@ -139,7 +139,8 @@ fn for_projects(
         .filter_map(|(id, record)| Some((id.clone(), text(record, "projectPath")?, text(record, "installPath")?)))
         .take(MAX_PLUGINS)
         .collect();
-    let projects = timeout::each(installed.clone(), timeout::LIMIT, deadline, move |(id, project, _)| {
+    let files = |(_, project, _): &(String, PathBuf, PathBuf)| timeout::files_of_repository(project);
+    let projects = timeout::each(installed.clone(), timeout::LIMIT, deadline, files, move |(id, project, _)| {
         let state = |name: &String| switches::settings(&project.join(name)).ok()??.get(key)?.get(id)?.as_bool();
         (settings.iter().find_map(state) == Some(true)).then(|| places::project_at(project))
     });

@@ -92,7 +92,13 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
 
 fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>) -> BTreeMap<PathBuf, PathBuf> {
     let mut named = BTreeMap::new();
-    let found = timeout::each(files.to_vec(), timeout::LIMIT, deadline, |path| std::fs::canonicalize(path));
+    let found = timeout::each(
+        files.to_vec(),
+        timeout::LIMIT,
+        deadline,
+        |path| vec![path.clone()],
+        |path| std::fs::canonicalize(path),
+    );
     for (path, canonical) in files.iter().zip(found) {
         match canonical {
             Some(Ok(canonical)) => drop(named.insert(canonical, path.clone())),
@@ -115,7 +121,13 @@ pub(super) fn projects(
     roots.retain(|root| !root.is_plain_home(environment.home.as_deref()));
     let paths: Vec<PathBuf> = roots.iter().map(|root| root.path().to_owned()).collect();
     let home = environment.home.clone();
-    let found = timeout::each(roots, timeout::LIMIT, deadline, move |root| root.projects(home.as_deref()));
+    let found = timeout::each(
+        roots,
+        timeout::FOR_REPOSITORY,
+        deadline,
+        |root| timeout::files_of_repository(root.path()),
+        move |root| root.projects(home.as_deref(), deadline),
+    );
     let mut projects = Vec::new();
     for (path, found) in paths.iter().zip(found) {
         match found {
@@ -132,11 +144,17 @@ pub(super) fn projects(
 
 fn read_named(files: Vec<PathBuf>, deadline: Deadline) -> Sources {
     let mut all = Sources::default();
-    let read = timeout::each(files.clone(), timeout::LIMIT, deadline, |path| {
-        let mut sources = Sources::default();
-        sources.read.extend(named_source(path, &mut sources.warnings));
-        sources
-    });
+    let read = timeout::each(
+        files.clone(),
+        timeout::LIMIT,
+        deadline,
+        |path| vec![path.clone()],
+        |path| {
+            let mut sources = Sources::default();
+            sources.read.extend(named_source(path, &mut sources.warnings));
+            sources
+        },
+    );
     for (path, read) in files.iter().zip(read) {
         all.add(read, path);
     }
@@ -155,6 +173,10 @@ impl Sources {
     }
 }
 
+fn in_project(project: &Project) -> Vec<PathBuf> {
+    [project.directory.clone()].into_iter().chain(places::of_project(project).map(|file| file.path)).collect()
+}
+
 fn does_not_answer(path: &Path) -> String {
     format!("{}: the file system does not answer in time; its servers are left out", path.display())
 }
@@ -162,7 +184,7 @@ fn does_not_answer(path: &Path) -> String {
 impl Rules {
     fn read_projects(self, projects: Vec<Project>, deadline: Deadline, sources: &mut Sources) {
         let rules = Arc::new(self);
-        let read = timeout::each(projects.clone(), timeout::LIMIT, deadline, move |project| {
+        let read = timeout::each(projects.clone(), timeout::LIMIT, deadline, in_project, move |project| {
             let mut sources = Sources::default();
             for file in places::of_project(project) {
                 rules.read(file, &mut sources);

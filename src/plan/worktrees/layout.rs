@@ -5,8 +5,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::clock::Deadline;
 use crate::fs::read_capped;
 use crate::model::worktree::Standing;
+use crate::plan::timeout;
+use crate::proc::hung;
 
 /// Longest of git's one-line files that is read; a path cannot be longer.
 const MAX_LINE_BYTES: u64 = 64 << 10;
@@ -131,14 +134,18 @@ fn line(bytes: &[u8]) -> &Path {
 }
 
 /// Every worktree of `repository`: the main one first unless it is bare, then the linked ones by git's names for them.
-pub(in crate::plan) fn worktrees(repository: &Repository) -> Vec<Found> {
+/// These may lie in other file systems than the repository: one that hangs costs itself.
+pub(in crate::plan) fn worktrees(repository: &Repository, deadline: Deadline) -> Vec<Found> {
     let mut found: Vec<Found> = main_worktree(repository).into_iter().collect();
     let mut ids: Vec<_> = match std::fs::read_dir(repository.common_dir.join("worktrees")) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.file_name())).take(MAX_WORKTREES).collect(),
         Err(_) => Vec::new(),
     };
     ids.sort();
-    found.extend(ids.iter().filter_map(|id| linked_worktree(repository, id)));
+    let linked: Vec<Linked> = ids.iter().filter_map(|id| Linked::read(repository, id)).collect();
+    let files = |linked: &Linked| vec![linked.directory().to_owned(), linked.dot_git.clone()];
+    let looked = timeout::each(linked.clone(), timeout::LIMIT, deadline, files, Linked::look);
+    found.extend(linked.into_iter().zip(looked).map(|(linked, found)| found.unwrap_or_else(|| linked.hangs())));
     found
 }
 
@@ -167,34 +174,57 @@ fn main_worktree(repository: &Repository) -> Option<Found> {
     Some(Found { path, repository: common_dir.clone(), main: true, id: Vec::new(), standing })
 }
 
-fn linked_worktree(repository: &Repository, id: &OsStr) -> Option<Found> {
-    let git_dir = repository.common_dir.join("worktrees").join(id);
-    let found = |path: PathBuf, standing| Found {
-        path,
-        repository: repository.common_dir.clone(),
-        main: false,
-        id: id.as_bytes().to_owned(),
-        standing,
-    };
-    let recorded = match read_capped(&git_dir.join("gitdir"), MAX_LINE_BYTES) {
-        Ok(bytes) => bytes,
-        // `git worktree add` or `remove` is at work, or something that is no worktree lies there.
-        Err(e) if e.kind() == io::ErrorKind::NotFound || e.kind() == io::ErrorKind::NotADirectory => return None,
-        Err(e) => {
-            let reason = format!("cannot read {}: {e}", git_dir.join("gitdir").display());
-            return Some(found(git_dir, Standing::Unreadable { reason }));
-        }
-    };
-    let dot_git = normal(&git_dir.join(line(&recorded)));
-    let recorded = dot_git.parent().unwrap_or(&dot_git).to_owned();
-    // A worktree moved by hand and configured by its new place: git still has the old one on file.
-    if let Some((path, own)) = &repository.entrance
-        && *own == git_dir
-    {
-        return Some(found(path.clone(), present(&git_dir, repository)));
+/// A linked worktree, as its repository has it on file.
+#[derive(Debug, Clone)]
+struct Linked {
+    repository: Repository,
+    id: Vec<u8>,
+    git_dir: PathBuf,
+    /// Its `.git`, or why that is not known.
+    dot_git: PathBuf,
+    unreadable: Option<String>,
+}
+
+impl Linked {
+    fn read(repository: &Repository, id: &OsStr) -> Option<Linked> {
+        let git_dir = repository.common_dir.join("worktrees").join(id);
+        let (dot_git, unreadable) = match read_capped(&git_dir.join("gitdir"), MAX_LINE_BYTES) {
+            Ok(bytes) => (normal(&git_dir.join(line(&bytes))), None),
+            // `git worktree add` or `remove` is at work, or something that is no worktree lies there.
+            Err(e) if e.kind() == io::ErrorKind::NotFound || e.kind() == io::ErrorKind::NotADirectory => return None,
+            Err(e) => (git_dir.join(".git"), Some(format!("cannot read {}: {e}", git_dir.join("gitdir").display()))),
+        };
+        Some(Linked { repository: repository.clone(), id: id.as_bytes().to_owned(), git_dir, dot_git, unreadable })
     }
-    let path = recorded.canonicalize().unwrap_or_else(|_| recorded.clone());
-    Some(found(path, standing(&recorded, &dot_git, &git_dir, repository)))
+
+    fn directory(&self) -> &Path {
+        self.dot_git.parent().unwrap_or(&self.dot_git)
+    }
+
+    fn found(&self, path: PathBuf, standing: Standing) -> Found {
+        Found { path, repository: self.repository.common_dir.clone(), main: false, id: self.id.clone(), standing }
+    }
+
+    /// What is there.
+    fn look(&self) -> Found {
+        let Linked { repository, git_dir, dot_git, .. } = self;
+        if let Some(reason) = &self.unreadable {
+            return self.found(git_dir.clone(), Standing::Unreadable { reason: reason.clone() });
+        }
+        // A worktree moved by hand and configured by its new place: git still has the old one on file.
+        if let Some((path, own)) = &repository.entrance
+            && own == git_dir
+        {
+            return self.found(path.clone(), present(git_dir, repository));
+        }
+        let path = self.directory().canonicalize().unwrap_or_else(|_| self.directory().to_owned());
+        self.found(path, standing(self.directory(), dot_git, git_dir, repository))
+    }
+
+    fn hangs(&self) -> Found {
+        let reason = hung::does_not_answer(self.directory());
+        self.found(self.directory().to_owned(), Standing::Unreadable { reason })
+    }
 }
 
 /// The reason for which a linked worktree is locked (git-worktree(1), `lock`), whether its directory is there or not.

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::layout::Found;
+use crate::proc::hung;
 
 /// The names of `found`, in its order. `named` are the config's own and win.
 pub(super) fn choose(found: &[Found], named: &[(PathBuf, String)]) -> Vec<String> {
@@ -48,7 +49,8 @@ fn make_distinct(names: Vec<String>, found: &[Found]) -> Vec<String> {
 
 /// Whether a configured path means this worktree, however it is written.
 pub(super) fn same_place(configured: &Path, path: &Path) -> bool {
-    configured == path || configured.canonicalize().is_ok_and(|canonical| canonical == path)
+    configured == path
+        || !hung::is_noted(configured) && configured.canonicalize().is_ok_and(|canonical| canonical == path)
 }
 
 fn short_name(one: &Found) -> String {

@@ -1,7 +1,7 @@
 //! System calls that the operating system refuses, by strace.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::harness::Run;
@@ -29,8 +29,8 @@ impl Site {
 pub(super) enum Whose<'a> {
     /// Those of the program's main thread.
     Main,
-    /// Those on one file, of whatever thread.
-    On(&'a Path),
+    /// Those on these files, of whatever thread.
+    On(&'a [PathBuf]),
     /// Those of the one thread that makes any.
     Every,
 }
@@ -41,7 +41,12 @@ pub(super) fn strace(program: &Command, whose: &Whose<'_>, options: &[&str], log
     strace.args(["-qq", "-y", "-s", "0", "-e", "signal=none", "-o"]).arg(log).args(options);
     match whose {
         Whose::Main => {}
-        Whose::On(path) => _ = strace.args(["-f", "-P"]).arg(path),
+        Whose::On(files) => {
+            strace.arg("-f");
+            for file in *files {
+                strace.arg("-P").arg(file);
+            }
+        }
         Whose::Every => _ = strace.arg("-f"),
     }
     strace.arg(program.get_program()).args(program.get_args());

@@ -28,7 +28,7 @@ const SAMPLE: usize = 10;
 /// given what happened and how the run went.
 fn attack(file: &Path, command: impl Fn() -> Command, prepare: impl FnMut(), judge: impl Fn(&str, bool, &Run)) {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    attack_calls(&name, &Whose::On(file), CALLS, |_| true, command, prepare, judge);
+    attack_calls(&name, &Whose::On(&[file.to_owned()]), CALLS, |_| true, command, prepare, judge);
 }
 
 /// The same for those `calls` whose line in the log is one of `ours`.

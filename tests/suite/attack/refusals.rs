@@ -4,6 +4,7 @@
 //! What must hold: exit 1 and an error that names the file and what to do, the last good output as it was, and a
 //! normal pass as soon as the refusals end. A call that a signal interrupts is made again, in silence.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::full;
@@ -42,14 +43,24 @@ fn duty(refusal: &str, index: usize, sites: &[Site]) -> Duty {
     }
 }
 
-/// Every call of an undisturbed pass's main thread, which does everything to state and outputs, on those.
+/// Files of the directory of textfiles: another thread works there, in case it hangs.
+fn textfiles(scene: &Scene) -> [PathBuf; 3] {
+    ["", "lab-probe.prom", ".lab-probe.prom.tmp"].map(|name| scene.lab.path().join("textfile").join(name))
+}
+
+/// Every call of an undisturbed pass on state and textfile.
 fn sites(scene: &Scene) -> Vec<Site> {
-    let ours = ["state", "textfile"].map(|name| scene.lab.path().join(name).display().to_string());
-    let ours = |line: &str| ours.iter().any(|directory| line.contains(directory));
-    leave_temporary_files(scene);
     let log = scene.lab.path().join("calls");
-    let (run, sites) = injection::sites(&scene.command(["--once"]), &Whose::Main, CALLS, ours, &log);
-    run.expect_code(0);
+    let of = |whose: &Whose<'_>, name: &str| {
+        leave_temporary_files(scene);
+        let directory = scene.lab.path().join(name).display().to_string();
+        let ours = |line: &str| line.contains(&directory);
+        let (run, sites) = injection::sites(&scene.command(["--once"]), whose, CALLS, ours, &log);
+        run.expect_code(0);
+        sites
+    };
+    let mut sites = of(&Whose::Main, "state");
+    sites.extend(of(&Whose::On(&textfiles(scene)), "textfile"));
     sites
 }
 
@@ -86,7 +97,9 @@ fn refuse(scene: &mut Scene, sites: &[Site], index: usize, refusal: &str) {
     leave_temporary_files(scene);
     let before = (scene.textfile(), std::fs::read(scene.state_path()).expect("a state"));
     let log = scene.lab.path().join("calls");
-    let run = injection::refused(&scene.command(["--once"]), &Whose::Main, site, refusal, &log);
+    let files = textfiles(scene);
+    let whose = if site.is_at("/textfile") { Whose::On(&files) } else { Whose::Main };
+    let run = injection::refused(&scene.command(["--once"]), &whose, site, refusal, &log);
     let said = run.stderr();
     let stays = (scene.textfile() == before.0, std::fs::read(scene.state_path()).expect("a state") == before.1);
     match duty(refusal, index, sites) {
@@ -182,7 +195,7 @@ cp -r "$disk" "$out/full"
 cp -r "$disk" "$out/after"
 "#;
 
-fn on_a_small_disk(scene: &Scene, directory: &str) -> Option<std::path::PathBuf> {
+fn on_a_small_disk(scene: &Scene, directory: &str) -> Option<PathBuf> {
     let out = scene.lab.path().join(format!("out-{directory}"));
     std::fs::create_dir(&out).expect("a directory");
     let pass = scene.command(["--once"]);

@@ -333,3 +333,34 @@ fn a_git_lfs_pointer_is_computed() {
     touch();
     assert_eq!(pass(&lab).status("main"), pair("working", "changes"));
 }
+
+#[test]
+fn a_copy_of_a_repository_of_real_git_lfs_has_no_changes_and_an_edit_is_one() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    assert!(
+        git_command(&lab, &main).args(["lfs", "version"]).output().expect("git").status.success(),
+        "run `make deps`"
+    );
+    git(&lab, &main, &["lfs", "install", "--local", "--skip-repo"]);
+    git(&lab, &main, &["lfs", "track", "*.bin"]);
+    for number in 0..3 {
+        lab.write(format!("LAB/{number}.bin"), [number; 30_000]);
+    }
+    git(&lab, &main, &["add", "-A"]);
+    git(&lab, &main, &["commit", "-q", "-m", "large files"]);
+    assert!(git(&lab, &main, &["show", "HEAD:1.bin"]).starts_with("version https://git-lfs"), "a pointer is committed");
+    // Every time is another one.
+    let copied = lab.program("cp").arg("-r").args([&main, &lab.path().join("copy")]).status().expect("cp");
+    assert!(copied.success());
+    git(&lab, &main, &["worktree", "add", "-q", "../fresh"]);
+    watch(&lab, &[&main, &lab.path().join("copy")], "");
+    let series = pass(&lab);
+    for name in ["LAB/main", "copy/main", "fresh"] {
+        assert_eq!(series.status(name), pair("complete", "clean"), "{name}");
+    }
+    lab.write("copy/1.bin", [9; 30_000]);
+    let series = pass(&lab);
+    assert_eq!(series.value("lab_worktree_changed_files", "copy/main"), Some(1.0));
+    assert_eq!(series.status("LAB/main"), pair("complete", "clean"));
+}

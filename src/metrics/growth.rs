@@ -1,0 +1,60 @@
+//! Keeps foreign text from making series without end: see [`crate::model::growth`].
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use prometheus::proto::MetricFamily;
+
+use super::catalogue::{
+    Family, LAB_MCP_SERVER_INFO, LAB_WORKTREE_INFO, THUNES_CIRCUIT_BREAKER_STATE, THUNES_ORDERS_PLACED_TOTAL,
+    THUNES_TRADE_DECISIONS_TOTAL, THUNES_WS_CONNECTED,
+};
+use crate::log::printable;
+use crate::model::digest;
+use crate::model::growth::{Growth, MOST};
+
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// Hexadecimal digits kept of a label set: enough to tell a few thousand apart.
+const DIGITS: usize = 16;
+
+/// The families with labels that somebody else chooses. The first label of each names the target.
+fn with_foreign_labels() -> [&'static Family; 6] {
+    [
+        &LAB_MCP_SERVER_INFO,
+        &LAB_WORKTREE_INFO,
+        &THUNES_CIRCUIT_BREAKER_STATE,
+        &THUNES_ORDERS_PLACED_TOTAL,
+        &THUNES_TRADE_DECISIONS_TOTAL,
+        &THUNES_WS_CONNECTED,
+    ]
+}
+
+/// Takes out the series that are past the limit of their target and returns a sentence for each family and target.
+pub(super) fn limit(families: &mut Vec<MetricFamily>, growth: &mut Growth, now: Timestamp) -> Vec<String> {
+    let day = now.as_second() / SECONDS_A_DAY;
+    growth.forget(day);
+    let mut left_out = BTreeSet::new();
+    for family in families.iter_mut() {
+        let name = family.name().to_owned();
+        if !with_foreign_labels().iter().any(|foreign| foreign.name == name) {
+            continue;
+        }
+        let mut metrics = family.take_metric();
+        metrics.retain(|metric| {
+            let mut labels = metric.get_label().iter().map(|label| label.value());
+            let owner = format!("{name} of {}", labels.next().unwrap_or_default());
+            let set = digest::of(labels.map(str::as_bytes));
+            growth.admits(&owner, &set[..DIGITS], day) || {
+                left_out.insert(owner);
+                false
+            }
+        });
+        family.set_metric(metrics);
+    }
+    families.retain(|family| !family.get_metric().is_empty());
+    let sentence = |owner: String| {
+        format!("{}: more than {MOST} different label sets in a week; further ones are left out", printable(&owner))
+    };
+    left_out.into_iter().map(sentence).collect()
+}

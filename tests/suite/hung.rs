@@ -1,0 +1,113 @@
+//! File systems that do not answer: the pass delivers the rest in time, and later ones leave them alone and say so.
+
+use std::process::Command;
+use std::time::Duration;
+
+use lab_probe::clock;
+
+use crate::harness::git::{git, repository};
+use crate::harness::{Lab, Run};
+
+/// Mounts a file system at `$1`, in a mount namespace of its own, and runs the rest: FUSE (fuse(4)) without a daemon, so
+/// that whoever asks for a file there waits until the last process with its descriptor has ended.
+const HUNG: &str = "place=$1; shift; exec 3<>/dev/fuse && \
+    mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 hung \"$place\" && exec \"$@\"";
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A pass while the file system at `place` hangs.
+fn pass(lab: &Lab, place: &str) -> Run {
+    let mut command: Command = lab.program("unshare");
+    let user = if rustix::process::geteuid().is_root() { "--mount" } else { "--map-root-user" };
+    command.args([user, "--mount", "sh", "-c", HUNG, "sh"]).arg(lab.path().join(place));
+    command.arg(env!("CARGO_BIN_EXE_lab-probe")).args(["--once", "--format", "json", "--deadline", "10s"]);
+    let begun = clock::instant();
+    let run = Run(command.output().expect("unshare (util-linux) is installed"));
+    assert!(run.code() < Some(2), "{}", run.stderr());
+    // The machine may be slow to start all this.
+    assert!(begun.elapsed() < DEADLINE * 2, "{place}: {:?}", begun.elapsed());
+    run
+}
+
+fn lab() -> Lab {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    git(&lab, &main, &["worktree", "add", "-q", "../tree"]);
+    let trail = "{\"timestamp\":\"2026-11-29T10:00:00\",\"event\":\"KILL_SWITCH_ACTIVATED\"}\n";
+    lab.write("thunes/logs/audit_trail.jsonl", trail);
+    std::fs::create_dir_all(lab.path().join("server")).expect("a directory");
+    lab.config(&format!(
+        "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"server\"\nhealth_command = [\"true\"]\ncwd = {:?}\nttl = \"0s\"\n\
+         [worktree]\nrepos = [{main:?}]\nidle_ttl = \"0s\"\n\
+         [[thunes]]\nenvironment = \"live\"\nroot = {:?}\n\
+         [[service]]\nname = \"closed\"\ntcp = \"127.0.0.1:1\"\nttl = \"0s\"\n",
+        lab.path().join("server"),
+        lab.path().join("thunes"),
+    ));
+    lab
+}
+
+/// The delivered value of a series.
+fn delivered(lab: &Lab, series: &str) -> Option<f64> {
+    let text = std::fs::read_to_string(lab.textfile_dir().join("lab-probe.prom")).expect("delivered");
+    text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+}
+
+const KILL_SWITCH: &str = "thunes_kill_switch_active{environment=\"live\"}";
+const ERROR: &str = "lab_probe_targets{kind=\"KIND\",result=\"error\"}";
+
+/// What of `place` is there while it answers, and that it is not while it does not; the rest is delivered all the same.
+fn comes_back(place: &str, kind: &str, series: &str) {
+    let lab = lab();
+    lab.run(["--once"]).expect_code(0);
+    let before = delivered(&lab, series).expect(series);
+    let at = |lab: &Lab| delivered(lab, "lab_probe_last_pass_timestamp_seconds").expect("a time");
+    let first = at(&lab);
+    pass(&lab, place).expect_code(0);
+    assert!(at(&lab) > first && delivered(&lab, "lab_service_up{service_name=\"closed\"}") == Some(0.0));
+    let run = pass(&lab, place).expect_code(0);
+    assert_eq!(delivered(&lab, &ERROR.replace("KIND", kind)), Some(1.0), "{}", run.stdout());
+    assert_eq!(delivered(&lab, "lab_probe_deadline_exceeded"), Some(0.0));
+    assert!(run.stdout().contains("its files do not answer"), "{}", run.stdout());
+    let during = delivered(&lab, series);
+    assert!(during.is_none() || during == Some(0.0) && series.starts_with("lab_worktree_up"), "{during:?}");
+    lab.run(["--once"]).expect_code(0);
+    assert_eq!(delivered(&lab, series), Some(before), "it answers again");
+}
+
+#[test]
+fn a_thunes_root_that_hangs_is_absent_until_it_answers() {
+    comes_back("thunes", "thunes", KILL_SWITCH);
+}
+
+#[test]
+fn a_worktree_that_hangs_costs_itself_and_not_its_repository() {
+    comes_back("tree", "worktree", "lab_worktree_status{worktree_name=\"tree\"}");
+    comes_back("LAB", "worktree", "lab_worktree_up{worktree_name=\"main\"}");
+}
+
+#[test]
+fn a_server_whose_directory_hangs_is_not_called_down() {
+    let lab = lab();
+    let health = "lab_mcp_server_health{server_name=\"server\"}";
+    lab.run(["--once"]).expect_code(0);
+    for _ in 0..2 {
+        pass(&lab, "server").expect_code(0);
+        assert_eq!(delivered(&lab, health), Some(1.0), "as remembered");
+    }
+    assert_eq!(delivered(&lab, &ERROR.replace("KIND", "mcp")), Some(1.0));
+}
+
+#[test]
+fn a_directory_of_textfiles_that_hangs_fails_its_delivery_and_nothing_else() {
+    let lab = lab();
+    lab.run(["--once"]).expect_code(0);
+    for _ in 0..2 {
+        let run = pass(&lab, "textfile").expect_code(1);
+        assert!(run.stderr().contains("textfile does not answer"), "{}", run.stderr());
+        let document: serde_json::Value = serde_json::from_str(&run.stdout()).expect("JSON");
+        assert_eq!(document["deadline_exceeded"], false);
+    }
+    lab.run(["--once"]).expect_code(0);
+    assert_eq!(delivered(&lab, "lab_probe_output_failures_total{output=\"textfile\"}"), Some(2.0), "state was saved");
+}
