@@ -29,10 +29,10 @@ use jiff::tz::TimeZone;
 
 use self::journal::Journal;
 use self::logs::Log;
-use self::reading::{Reading, Standing};
+use self::reading::Reading;
 use self::scrape::Scraped;
 use self::sources::Findings;
-use self::tail::{Reach, Tally, Trouble};
+use self::tail::{Followed, Tally};
 use crate::check::Context;
 use crate::clock::Deadline;
 use crate::log;
@@ -150,16 +150,7 @@ where
     }
     let FileMemory { mut cursor, totals } = memory;
     let mut tally = tally(totals);
-    let (standing, losses) = match tail::follow(path, &mut cursor, &mut tally, deadline) {
-        Ok(followed) => match followed.reach {
-            Reach::Missing => (Standing::Missing, followed.losses),
-            Reach::CaughtUp => (Standing::Ready, followed.losses),
-            Reach::Behind { left } => (Standing::Behind { left }, followed.losses),
-            Reach::Refused { sentence } => (Standing::Unreadable(sentence), followed.losses),
-        },
-        Err(Trouble::Unreadable(error)) => (Standing::Unreadable(error.to_string()), Vec::new()),
-        Err(Trouble::Unsettled) => (Standing::Unsettled, Vec::new()),
-    };
+    let Followed { standing, losses } = tail::follow(path, &mut cursor, &mut tally, deadline);
     for loss in &losses {
         log::warn(format!("{name}: {loss}"));
     }

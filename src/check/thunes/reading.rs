@@ -8,7 +8,7 @@ use crate::model::thunes::Doubt;
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// Where one file stands after this look.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Read to its end.
     Ready,

@@ -55,7 +55,8 @@ impl Scene {
         let FileMemory { mut cursor, totals } = serde_json::from_str(&text).expect("read back");
         let mut journal = Journal::new(totals, "2025-10-09T00:00:00Z".parse().expect("a time"));
         let deadline = Deadline::after(Duration::from_secs(60));
-        tail::follow(&self.path(0), &mut cursor, &mut journal, deadline).expect("readable");
+        let followed = tail::follow(&self.path(0), &mut cursor, &mut journal, deadline);
+        assert_eq!(followed.standing, reading::Standing::Ready);
         FileMemory { cursor, totals: journal.totals().clone() }
     }
 

@@ -293,7 +293,7 @@ fn model(rows: &Rows) -> (Option<(u64, u64)>, Option<f64>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(super::super::tests::cases(40))]
 
     #[test]
     fn any_history_of_any_table_says_what_the_obvious_reading_of_its_rows_says(

@@ -32,7 +32,8 @@ pub(super) enum Current {
     /// It, or a copy of it, lies there.
     Moved {
         sibling: Sibling,
-        is_told: Told,
+        /// What it holds tells it from every other.
+        is_told: bool,
         /// A plain copy lies there, and itself is gone: what was written to it after the copying is not known.
         is_replaced: bool,
     },
@@ -42,9 +43,6 @@ pub(super) enum Current {
         truncated: bool,
     },
 }
-
-/// Whether what a file holds tells it from every other.
-pub(super) type Told = bool;
 
 /// Whether a file holds again what another one begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +143,7 @@ impl<'a> Search<'a> {
     }
 
     /// The part under any name but the log's.
-    pub(super) fn anywhere(&mut self, part: &Part) -> io::Result<Option<(Sibling, Told)>> {
+    pub(super) fn anywhere(&mut self, part: &Part) -> io::Result<Option<(Sibling, bool)>> {
         match self.by_identity(part)? {
             None => self.by_content(part, false),
             found => Ok(found.map(|sibling| (sibling, true))),
@@ -169,7 +167,7 @@ impl<'a> Search<'a> {
 
     /// A copy, compressed or not, that holds everything consumed of this part, and whether that tells it from other files.
     /// Of a part that was truncated in place, a copy may also hold less: what was appended between copying and truncating.
-    fn by_content(&mut self, part: &Part, truncated: bool) -> io::Result<Option<(Sibling, Told)>> {
+    fn by_content(&mut self, part: &Part, truncated: bool) -> io::Result<Option<(Sibling, bool)>> {
         if part.head.length == 0 {
             return Ok(None);
         }
@@ -195,7 +193,7 @@ impl<'a> Search<'a> {
     }
 
     /// Whether a file, which is no other part, holds everything consumed of this one; and whether that tells it from others.
-    fn holds(&self, sibling: &Sibling, part: &Part, truncated: bool) -> io::Result<Option<Told>> {
+    fn holds(&self, sibling: &Sibling, part: &Part, truncated: bool) -> io::Result<Option<bool>> {
         let others = self.parts.iter().filter(|other| (other.device, other.inode) != (part.device, part.inode));
         for other in others {
             if is_it(sibling, other)? {

@@ -223,6 +223,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::check::thunes::tests::cases(40))]
         #[test]
         fn any_split_into_passes_gives_the_same_lines(
             pieces in prop::collection::vec(prop_oneof![

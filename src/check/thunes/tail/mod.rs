@@ -28,6 +28,7 @@ use self::lines::{Cutter, End, Place};
 pub(super) use self::lines::{Line, Lines};
 use self::locate::Step;
 use self::unpack::{Form, Unpacked};
+use super::reading::Standing;
 use crate::clock::Deadline;
 use crate::fs::open_regular;
 use crate::model::thunes::{Cursor, Fingerprint, Part};
@@ -63,40 +64,20 @@ pub(super) trait Tally: Lines {
     fn unfinished(&mut self, rest: Option<&[u8]>, given_up: bool);
 }
 
-/// How far a look came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// The file is not there, nor is what it was under another name.
-    Missing,
-    /// To the end of everything.
-    CaughtUp,
-    /// To the deadline; this many bytes are left.
-    Behind {
-        /// Bytes not read yet, compressed where they are compressed.
-        left: u64,
-    },
-    /// To a rotated part that cannot be read now; the next look tries again.
-    Refused {
-        /// Which, and what the operating system said.
-        sentence: String,
-    },
-}
-
 /// What a look found besides lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Followed {
-    /// How far it came.
-    pub(super) reach: Reach,
+    /// How far it came. Where nothing was read, cursor and totals are what they were.
+    pub(super) standing: Standing,
     /// Sentences about lines that cannot be read any more.
     pub(super) losses: Vec<String>,
 }
 
-/// Why nothing was read. Cursor and totals are what they were.
-#[derive(Debug)]
-pub(super) enum Trouble {
+/// Why nothing was read.
+enum Trouble {
     /// The operating system said no.
     Unreadable(io::Error),
-    /// Files were moved or truncated during every attempt.
+    /// Files were moved or truncated meanwhile.
     Unsettled,
 }
 
@@ -107,36 +88,27 @@ impl From<io::Error> for Trouble {
 }
 
 /// Reads what has been appended since the cursor was saved.
-pub(super) fn follow<T: Tally>(
-    live: &Path,
-    cursor: &mut Cursor,
-    tally: &mut T,
-    deadline: Deadline,
-) -> Result<Followed, Trouble> {
+pub(super) fn follow<T: Tally>(live: &Path, cursor: &mut Cursor, tally: &mut T, deadline: Deadline) -> Followed {
     let (cursor_before, totals_before) = (cursor.clone(), tally.totals().clone());
     for attempt in 1..=ATTEMPTS {
         let live = &without_links(live);
         let mut look = Look { live, cursor, tally, deadline, losses: Vec::new(), cutter: Cutter::default() };
-        match look.run() {
-            Ok(reach) => {
-                let losses = look.losses;
-                return Ok(Followed { reach, losses });
+        let trouble = match look.run() {
+            Ok(standing) => return Followed { standing, losses: look.losses },
+            Err(trouble) => trouble,
+        };
+        *cursor = cursor_before.clone();
+        *tally.totals() = totals_before.clone();
+        match trouble {
+            // A file that was there when it was listed and gone when it was opened has been moved.
+            Trouble::Unreadable(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Followed { standing: Standing::Unreadable(error.to_string()), losses: Vec::new() };
             }
-            Err(trouble) => {
-                *cursor = cursor_before.clone();
-                *tally.totals() = totals_before.clone();
-                // A file that was there when it was listed and gone when it was opened has been moved.
-                let moved = match &trouble {
-                    Trouble::Unsettled => true,
-                    Trouble::Unreadable(error) => error.kind() == io::ErrorKind::NotFound,
-                };
-                if !moved || attempt == ATTEMPTS || deadline.passed() {
-                    return Err(if moved { Trouble::Unsettled } else { trouble });
-                }
-            }
+            _ if attempt < ATTEMPTS && !deadline.passed() => {}
+            _ => break,
         }
     }
-    Err(Trouble::Unsettled)
+    Followed { standing: Standing::Unsettled, losses: Vec::new() }
 }
 
 /// The file that a symbolic link leads to, though it may be missing: rotation happens beside it.
@@ -159,13 +131,13 @@ struct Look<'a, T> {
 }
 
 impl<T: Tally> Look<'_, T> {
-    fn run(&mut self) -> Result<Reach, Trouble> {
+    fn run(&mut self) -> Result<Standing, Trouble> {
         let live = match open_regular(self.live) {
             Ok(file) => Some(file),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(e.into()),
         };
-        let Some(steps) = locate::steps(self.live, live, self.cursor)? else { return Ok(Reach::Missing) };
+        let Some(steps) = locate::steps(self.live, live, self.cursor)? else { return Ok(Standing::Missing) };
         self.cursor.boot_id = find::boot_id();
         let last_read = steps.iter().rposition(|step| step.part().is_some_and(|part| part.position > 0));
         let last = steps.len().saturating_sub(1);
@@ -200,9 +172,9 @@ impl<T: Tally> Look<'_, T> {
         let done = parts.iter().take(surplus).take_while(|part| is_done(part)).count();
         self.cursor.parts = parts.split_off(done);
         Ok(match refused {
-            Some(sentence) => Reach::Refused { sentence },
-            None if left > 0 => Reach::Behind { left },
-            None => Reach::CaughtUp,
+            Some(sentence) => Standing::Unreadable(sentence),
+            None if left > 0 => Standing::Behind { left },
+            None => Standing::Ready,
         })
     }
 

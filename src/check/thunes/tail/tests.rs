@@ -98,14 +98,14 @@ impl Scene {
         // What a pass keeps goes through the state file.
         let text = serde_json::to_string(&self.cursor).expect("serialised");
         self.cursor = serde_json::from_str(&text).expect("read back");
-        follow(&self.directory.path().join("log"), &mut self.cursor, &mut self.kept, deadline).expect("readable")
+        follow(&self.directory.path().join("log"), &mut self.cursor, &mut self.kept, deadline)
     }
 
     /// Looks, and expects exactly the lines written so far, with nothing said to be lost.
     #[track_caller]
     fn expect_all(&mut self) {
         let followed = self.look();
-        assert_eq!((followed.reach, followed.losses), (Reach::CaughtUp, Vec::new()));
+        assert_eq!((followed.standing, followed.losses), (Standing::Ready, Vec::new()));
         self.expect_each_once(&[]);
     }
 
@@ -129,7 +129,7 @@ fn only_what_was_appended_is_read_and_an_unfinished_line_waits() {
     let mut scene = Scene::new();
     scene.lines("log", 3);
     scene.append("log", b"line 3");
-    assert_eq!(scene.look().reach, Reach::CaughtUp);
+    assert_eq!(scene.look().standing, Standing::Ready);
     scene.expect_each_once(&[]);
     scene.append("log", b"\n");
     scene.written += 1;
@@ -141,13 +141,13 @@ fn only_what_was_appended_is_read_and_an_unfinished_line_waits() {
 #[test]
 fn a_missing_file_is_missing_and_keeps_its_cursor() {
     let mut scene = Scene::new();
-    assert_eq!(scene.look().reach, Reach::Missing);
+    assert_eq!(scene.look().standing, Standing::Missing);
     scene.lines("log", 3);
     scene.expect_all();
     scene.rename("log", "elsewhere-entirely");
     std::fs::rename(scene.path("elsewhere-entirely"), scene.directory.path().join("..").join(unique(&scene)))
         .expect("away");
-    assert_eq!(scene.look(), Followed { reach: Reach::Missing, losses: Vec::new() });
+    assert_eq!(scene.look(), Followed { standing: Standing::Missing, losses: Vec::new() });
     std::fs::rename(scene.directory.path().join("..").join(unique(&scene)), scene.path("log")).expect("back");
     scene.lines("log", 1);
     scene.expect_all();
@@ -296,7 +296,7 @@ fn a_replaced_file_and_a_part_that_is_gone_are_said_once() {
     scene.rename("log", "log.1");
     scene.lines("log", 1);
     let followed = scene.look();
-    assert_eq!((followed.reach, followed.losses.len(), scene.cursor.gaps), (Reach::CaughtUp, 1, 1));
+    assert_eq!((followed.standing, followed.losses.len(), scene.cursor.gaps), (Standing::Ready, 1, 1));
     scene.expect_each_once(&[5, 6]);
     assert!(scene.look().losses.is_empty());
     assert_eq!(scene.cursor.gaps, 1);
@@ -425,9 +425,9 @@ fn a_look_without_time_stops_at_a_line_and_the_next_goes_on() {
     loop {
         looks += 1;
         let (cursor, kept) = (&mut scene.cursor, &mut scene.kept);
-        match follow(&path, cursor, kept, Deadline::after(Duration::ZERO)).expect("readable").reach {
-            Reach::Behind { left } => assert!(left > 0),
-            reach => break assert_eq!(reach, Reach::CaughtUp),
+        match follow(&path, cursor, kept, Deadline::after(Duration::ZERO)).standing {
+            Standing::Behind { left } => assert!(left > 0),
+            standing => break assert_eq!(standing, Standing::Ready),
         }
     }
     assert!(looks > 5, "{looks} looks");
@@ -445,8 +445,8 @@ fn a_part_compressed_while_it_was_only_half_read_goes_on_where_it_was() {
     let path = scene.path("log");
     for _ in 0..2 {
         let now = Deadline::after(Duration::ZERO);
-        let followed = follow(&path, &mut scene.cursor, &mut scene.kept, now).expect("readable");
-        assert!(matches!(followed.reach, Reach::Behind { .. }));
+        let followed = follow(&path, &mut scene.cursor, &mut scene.kept, now);
+        assert!(matches!(followed.standing, Standing::Behind { .. }));
     }
     scene.compress("log.1");
     scene.expect_all();

@@ -10,6 +10,7 @@ use flate2::write::GzEncoder;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
+use super::super::reading::Standing;
 use super::super::*;
 use crate::model::thunes::{BreakerState, JournalTotals, LogTotals, OrderCount};
 
