@@ -51,7 +51,9 @@ fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
         Ok(()) => {
             log::info(format!("wrote {}; edit it, then run `lab-probe config check`", path.display()));
             if repositories + roots > 0 {
-                log::info(format!("it proposes {repositories} repositories and {roots} THUNES roots of this machine"));
+                log::info(format!(
+                    "it proposes what is on this machine: repositories: {repositories}, THUNES roots: {roots}"
+                ));
             }
             Ok(Exit::Done)
         }

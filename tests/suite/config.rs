@@ -250,7 +250,7 @@ fn a_new_file_proposes_the_repositories_that_clients_know_and_a_thunes_beside_th
     lab.write("home/.codex/config.toml", codex);
 
     let run = lab.run(["config", "init", "-v"]).expect_code(0);
-    assert!(run.stderr().contains("2 repositories and 2 THUNES roots"), "{}", run.stderr());
+    assert!(run.stderr().contains("repositories: 2, THUNES roots: 2"), "{}", run.stderr());
     let text = std::fs::read_to_string(home.join(".config/lab-probe/config.toml")).expect("a file");
     for line in [
         "#    \"~/LAB\",",

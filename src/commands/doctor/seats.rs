@@ -92,12 +92,13 @@ impl Seat {
 /// What is seen from the unit that starts passes of this user; for root, of every user. Empty where there is none.
 pub(super) fn seen_by_units() -> Vec<Finding> {
     let Some(own) = Account::own() else { return Vec::new() };
-    let is_root = rustix::process::geteuid().is_root();
-    // Somebody who has chosen another home means that one.
-    let at_home = std::env::home_dir().is_none_or(|home| home == own.home);
-    let mut accounts: Vec<Account> = Some(own).filter(|_| at_home).into_iter().collect();
-    if is_root && at_home {
+    let mut accounts = vec![own];
+    if rustix::process::geteuid().is_root() {
         accounts.extend(Account::others());
+    }
+    // Somebody who has chosen another home means that one; sudo and su may leave the home of who became root.
+    if std::env::home_dir().is_some_and(|home| accounts.iter().all(|account| account.home != home)) {
+        return Vec::new();
     }
     let seats: Vec<(Account, Option<Unit>)> = accounts.into_iter().filter_map(seat_of).collect();
     let many = seats.len() > 1;
