@@ -177,33 +177,12 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// A command line without a command: what a timer calls, 2,880 times a day.
-#[derive(Debug, Parser)]
-#[command(name = "lab-probe", version)]
-struct PassLine {
-    #[command(flatten)]
-    global: GlobalArgs,
-    #[command(flatten)]
-    pass: PassArgs,
-}
-
 /// Parses a command line; clap's own errors keep their text and become exit 2 (0 for help and version).
 ///
 /// # Errors
 /// What clap says, ready to print; an option of a pass in front of another command, which would have no effect there;
 /// `-v` and `-q` on either side of a command.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let args: Vec<OsString> = args.into_iter().collect();
-    // Building sixteen commands with their help costs more than parsing any of them.
-    match PassLine::try_parse_from(&args) {
-        Ok(PassLine { global, pass }) => Ok(Cli { global, pass, command: None }),
-        Err(error) if error.kind() == ErrorKind::DisplayVersion => Err(error),
-        // It names a command, asks for help or is wrong: all of that takes the whole command line to tell.
-        Err(_) => parse_whole(&args),
-    }
-}
-
-fn parse_whole(args: &[OsString]) -> Result<Cli, clap::Error> {
     let mut command = Cli::command();
     let matches = command.try_get_matches_from_mut(args)?;
     if let Some((name, _)) = matches.subcommand() {
@@ -225,39 +204,6 @@ fn parse_whole(args: &[OsString]) -> Result<Cli, clap::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_line_without_a_command_is_parsed_as_the_whole_command_line_would() {
-        for line in [
-            "",
-            "--once",
-            "-q --config check --once --format none",
-            "--only mcp,thunes --only worktree --fresh --deadline 5s --textfile-dir list",
-            "-v --color=never --pushgateway http://127.0.0.1 --dry-run",
-            "--version",
-            "-V check",
-            "--once --version",
-        ] {
-            let args: Vec<OsString> =
-                ["lab-probe"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
-            let shown = |parsed: Result<Cli, clap::Error>| match parsed {
-                Ok(cli) => format!("{cli:?}"),
-                Err(error) => error.to_string(),
-            };
-            assert!(
-                PassLine::try_parse_from(&args).map_or_else(|e| e.kind() == ErrorKind::DisplayVersion, |_| true),
-                "{line}"
-            );
-            assert_eq!(shown(parse(args.clone())), shown(parse_whole(&args)), "{line}");
-        }
-        for line in ["check", "--help", "--once list", "--nonsense", "-q -v", "--only nothing", "--config"] {
-            let args: Vec<OsString> =
-                ["lab-probe"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
-            let shown =
-                |parsed: Result<Cli, clap::Error>| parsed.map(|cli| format!("{cli:?}")).map_err(|e| e.to_string());
-            assert_eq!(shown(parse(args.clone())), shown(parse_whole(&args)), "{line}");
-        }
-    }
 
     #[test]
     fn the_command_line_is_sound_and_every_option_of_a_pass_is_known_as_one() {

@@ -13,7 +13,6 @@ pub fn now() -> Timestamp {
     Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// The monotonic clock now.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
 pub fn instant() -> Instant {
     Instant::now()

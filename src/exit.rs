@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 
+use crate::fs;
 use crate::fs::remedy::remedy;
 
 /// Signal handlers and checks need a thread or a descriptor each.
@@ -26,16 +27,13 @@ pub enum Exit {
     Usage,
     /// 75 (`EX_TEMPFAIL` of sysexits.h): another pass holds the lock; trying again later may work.
     Locked,
-    /// 130: ended by SIGINT.
     Interrupted,
-    /// 143: ended by SIGTERM.
     Terminated,
     /// The exit code of the command that `record` ran, passed through.
     Child(u8),
 }
 
 impl Exit {
-    /// The number handed to the operating system.
     pub fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
@@ -75,12 +73,8 @@ impl Error for Hint {
     }
 }
 
-/// Adds to an error what to do next.
 pub trait WithHint<T> {
     /// Something asked for was not done (exit 1).
-    ///
-    /// # Errors
-    /// The error itself, with the hint.
     fn hint(self, next: impl Into<String>) -> anyhow::Result<T>;
 }
 
@@ -90,7 +84,6 @@ impl<T, E: Into<anyhow::Error>> WithHint<T> for Result<T, E> {
     }
 }
 
-/// An error with its exit code and what to do next.
 pub fn hinted(exit: Exit, error: impl Into<anyhow::Error>, next: impl Into<String>) -> anyhow::Error {
     Hint { exit, next: next.into(), error: error.into() }.into()
 }
@@ -115,20 +108,23 @@ pub fn locked(directory: &Path) -> anyhow::Error {
     hinted(Exit::Locked, message(what), "try again when it has ended")
 }
 
-/// A file that the operating system refuses.
-pub fn refused(what: &str, path: &Path, error: io::Error) -> anyhow::Error {
-    let next = remedy(path, &error);
-    hinted(Exit::Trouble, anyhow::Error::from(error).context(format!("{what} {}", path.display())), next)
+pub fn refused(what: &str, path: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
+    let error = error.into();
+    let next = remedy_for(path, &error);
+    hinted(Exit::Trouble, error.context(format!("{what} {}", path.display())), next)
 }
 
-/// Signal handlers that cannot be installed.
 pub fn no_signals(error: io::Error) -> anyhow::Error {
     hinted(Exit::Trouble, anyhow::Error::from(error).context("cannot install the signal handlers"), TASKS)
 }
 
-/// Threads that cannot be had.
 pub fn no_threads(error: impl fmt::Display) -> anyhow::Error {
     trouble(format!("cannot start the threads that checks run on: {error}"), TASKS)
+}
+
+/// What to do about a file, by what the operating system said in the chain of an error.
+pub fn remedy_for(path: &Path, error: &anyhow::Error) -> String {
+    fs::io_error(error).map_or_else(|| remedy(path, &io::Error::other("")), |error| remedy(path, error))
 }
 
 /// What cannot happen unless lab-probe is wrong.
@@ -140,12 +136,10 @@ fn find(error: &anyhow::Error) -> Option<&Hint> {
     error.chain().find_map(|cause| cause.downcast_ref())
 }
 
-/// The exit code that an error leads to.
 pub fn code_of(error: &anyhow::Error) -> Exit {
     find(error).map_or(Exit::Trouble, |hint| hint.exit)
 }
 
-/// What to do about an error.
 pub fn hint_of(error: &anyhow::Error) -> Option<&str> {
     find(error).map(|hint| hint.next.as_str())
 }

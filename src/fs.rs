@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
-pub use self::failure::{explained, told, uninterrupted};
+pub use self::failure::{explained, io_error, kind, uninterrupted};
 
-use self::failure::step;
+use anyhow::Context;
+
 use crate::clock::Deadline;
 
 /// Held for reading while a file is being replaced, so that a signal never ends the process between temporary file and
@@ -36,9 +37,7 @@ pub fn settle(limit: Duration) -> Option<RwLockWriteGuard<'static, ()>> {
 }
 
 /// Reads a regular file of at most `limit` bytes.
-///
-/// # Errors
-/// [`io::ErrorKind::FileTooLarge`] past the limit, [`io::ErrorKind::InvalidInput`] for anything that is no regular
+/// Errors: [`io::ErrorKind::FileTooLarge`] past the limit, [`io::ErrorKind::InvalidInput`] for anything that is no regular
 /// file (a FIFO is never waited for), else what the operating system said.
 pub fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open_asked(path)?;
@@ -46,9 +45,7 @@ pub fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Reads the rest of an open file, at most `limit` bytes: for a file that is also asked something else.
-///
-/// # Errors
-/// [`io::ErrorKind::FileTooLarge`] past the limit, else what the operating system said.
+/// Errors: [`io::ErrorKind::FileTooLarge`] past the limit, else what the operating system said.
 pub fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
     read_sized(file, file.metadata().map_or(0, |metadata| metadata.len()), limit)
 }
@@ -64,9 +61,7 @@ fn read_sized(file: &File, size: u64, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Opens a regular file for reading without ever waiting for a writer of a FIFO or touching a device.
-///
-/// # Errors
-/// [`io::ErrorKind::InvalidInput`] for anything that is no regular file, else what the operating system said.
+/// Errors: [`io::ErrorKind::InvalidInput`] for anything that is no regular file, else what the operating system said.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     open_asked(path).map(|(file, _)| file)
 }
@@ -88,11 +83,9 @@ fn not_regular() -> io::Error {
 }
 
 /// Replaces `path` with `bytes` in one rename that lasts: as [`refresh`], and the directory is synced.
-///
-/// # Errors
-/// What the operating system said, with the step that failed in front. If that was the last one, the directory's sync,
+/// Errors: What the operating system said, with the step that failed in front. If that was the last one, the directory's sync,
 /// `path` is replaced all the same, but may be what it was after a power failure.
-pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     refresh(path, bytes, mode)?;
     match path.parent() {
         Some(directory) if directory.as_os_str().is_empty() => sync_directory(Path::new(".")),
@@ -108,14 +101,11 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 ///
 /// The temporary file starts with a dot and does not end in the target's extension, so no reader that selects by
 /// extension (node_exporter) ever opens it. It is removed on every failure.
-///
-/// # Errors
-/// What the operating system said, with the step that failed in front.
-pub fn refresh(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub fn refresh(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     let _guard = REPLACING.read().unwrap_or_else(PoisonError::into_inner);
     let temporary = temporary_beside(path)?;
     let written = write_new(&temporary, bytes, mode)
-        .and_then(|()| uninterrupted(|| std::fs::rename(&temporary, path)).map_err(|e| step("rename into place", e)));
+        .and_then(|()| uninterrupted(|| std::fs::rename(&temporary, path)).context("cannot rename into place"));
     if written.is_err() {
         let _ = uninterrupted(|| std::fs::remove_file(&temporary));
     }
@@ -124,34 +114,32 @@ pub fn refresh(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 
 /// Makes a rename last. Where that cannot be had (a directory that may be written but not read, a file system without
 /// it) nothing is wrong; where it fails, the disk is.
-fn sync_directory(directory: &Path) -> io::Result<()> {
+fn sync_directory(directory: &Path) -> anyhow::Result<()> {
     let opened = match File::open(directory) {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
-        opened => opened.map_err(|e| step("open the directory to sync it", e))?,
+        opened => opened.context("cannot open the directory to sync it")?,
     };
     match opened.sync_all() {
         Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        synced => synced.map_err(|e| step("sync the directory to disk", e)),
+        synced => synced.context("cannot sync the directory to disk"),
     }
 }
 
 /// Writes a file that must not be there yet, directories above it included; what others wrote is never touched.
-///
-/// # Errors
-/// [`io::ErrorKind::AlreadyExists`] if anything has that name, a dangling symbolic link too; else what the operating
+/// Errors: [`io::ErrorKind::AlreadyExists`] if anything has that name, a dangling symbolic link too; else what the operating
 /// system said, with the step that failed in front. A file that could not be written whole is removed.
-pub fn create(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+pub fn create(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     if let Some(directory) = path.parent() {
         uninterrupted(|| std::fs::create_dir_all(directory)).map_err(|e| match e.kind() {
             // A file stands where a directory belongs; it is not the file to be written that is there already.
-            io::ErrorKind::AlreadyExists => io::ErrorKind::NotADirectory.into(),
-            _ => step("create the directory", e),
+            io::ErrorKind::AlreadyExists => anyhow::Error::from(io::Error::from(io::ErrorKind::NotADirectory)),
+            _ => anyhow::Error::from(e).context("cannot create the directory"),
         })?;
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| {
         let _ = uninterrupted(|| std::fs::remove_file(path));
-        step("write", e)
+        anyhow::Error::from(e).context("cannot write")
     })
 }
 
@@ -165,27 +153,24 @@ fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(temporary))
 }
 
-fn write_new(temporary: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+fn write_new(temporary: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     // O_EXCL: never follows a symbolic link that somebody put there.
     let create = || OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary);
     let created = match create() {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            uninterrupted(|| std::fs::remove_file(temporary)).map_err(|e| step("remove an old temporary file", e))?;
+            uninterrupted(|| std::fs::remove_file(temporary)).context("cannot remove an old temporary file")?;
             create()
         }
         created => created,
     };
-    let mut file = created.map_err(|e| step("create a temporary file", e))?;
-    file.write_all(bytes).map_err(|e| step("write", e))?;
+    let mut file = created.context("cannot create a temporary file")?;
+    file.write_all(bytes).context("cannot write")?;
     // The umask may have taken bits away.
-    file.set_permissions(Permissions::from_mode(mode)).map_err(|e| step("set the mode", e))?;
-    file.sync_all().map_err(|e| step("sync to disk", e))
+    file.set_permissions(Permissions::from_mode(mode)).context("cannot set the mode")?;
+    file.sync_all().context("cannot sync to disk")
 }
 
 /// Makes a directory of this user alone (mode 0700) and those above it, unless it is there.
-///
-/// # Errors
-/// What the operating system said.
 pub fn ensure_private_directory(directory: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
@@ -198,9 +183,7 @@ pub fn ensure_private_directory(directory: &Path) -> io::Result<()> {
 
 /// Appends to a file of this user alone, in one write. Where `create` is set it is made if need be (mode 0600, its
 /// directory 0700).
-///
-/// # Errors
-/// [`io::ErrorKind::FileTooLarge`] where the file would grow past `limit` bytes, else what the operating system said.
+/// Errors: [`io::ErrorKind::FileTooLarge`] where the file would grow past `limit` bytes, else what the operating system said.
 pub fn append_capped(path: &Path, bytes: &[u8], create: bool, limit: u64) -> io::Result<()> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
     let open = || OpenOptions::new().append(true).create(create).mode(0o600).custom_flags(flags).open(path);
@@ -242,11 +225,11 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("a/b/c.toml");
         create(&path, b"one", 0o644).expect("created");
-        assert_eq!(create(&path, b"two", 0o644).expect_err("refused").kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(kind(&create(&path, b"two", 0o644).expect_err("refused")), Some(io::ErrorKind::AlreadyExists));
         assert_eq!(std::fs::read(&path).expect("read"), b"one");
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(directory.path().join("nowhere"), &link).expect("a link");
-        assert_eq!(create(&link, b"two", 0o644).expect_err("refused").kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(kind(&create(&link, b"two", 0o644).expect_err("refused")), Some(io::ErrorKind::AlreadyExists));
         assert!(!directory.path().join("nowhere").exists());
     }
 

@@ -5,7 +5,6 @@
 use std::io::Write;
 use std::sync::OnceLock;
 
-/// How important a line is, in syslog's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
     /// 3: something asked for was not done.
@@ -14,9 +13,7 @@ pub enum Priority {
     Warning = 4,
     /// 5: what a pass says about itself where its unit asks for it, see [`pass`].
     Notice = 5,
-    /// 6: worth knowing.
     Info = 6,
-    /// 7: only with `-v`.
     Debug = 7,
 }
 
@@ -64,7 +61,6 @@ pub fn to_journal() -> bool {
     CONFIG.get().is_some_and(|config| config.journal)
 }
 
-/// Shorthand for [`line`] at [`Priority::Error`].
 pub fn error(message: impl AsRef<str>) {
     line(Priority::Error, message.as_ref());
 }
@@ -74,12 +70,10 @@ pub fn hint(message: impl AsRef<str>) {
     write(Priority::Error, "", &format!("hint: {}", message.as_ref()));
 }
 
-/// Shorthand for [`line`] at [`Priority::Warning`].
 pub fn warn(message: impl AsRef<str>) {
     line(Priority::Warning, message.as_ref());
 }
 
-/// Shorthand for [`line`] at [`Priority::Info`].
 pub fn info(message: impl AsRef<str>) {
     line(Priority::Info, message.as_ref());
 }
@@ -91,7 +85,6 @@ pub fn pass(message: impl AsRef<str>) {
     line(if raised { Priority::Notice } else { Priority::Info }, message.as_ref());
 }
 
-/// Shorthand for [`line`] at [`Priority::Debug`].
 pub fn debug(message: impl AsRef<str>) {
     line(Priority::Debug, message.as_ref());
 }

@@ -22,7 +22,6 @@ pub(crate) const INITIALIZED: &str = "notifications/initialized";
 /// The request that every modern server answers.
 pub(crate) const DISCOVER: &str = "server/discover";
 
-/// Asks for the tools.
 pub(crate) const TOOLS_LIST: &str = "tools/list";
 
 /// Asks whether the other side lives; legacy only.
@@ -48,7 +47,6 @@ pub(crate) mod code {
     pub(crate) const INVALID_REQUEST: i64 = -32600;
     /// There is no such method.
     pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
-    /// The parameters do not fit.
     pub(crate) const INVALID_PARAMS: i64 = -32602;
     /// It went wrong inside.
     pub(crate) const INTERNAL_ERROR: i64 = -32603;
@@ -62,7 +60,6 @@ pub(crate) mod code {
     pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
 }
 
-/// Characters of an error's message that are quoted as evidence.
 const QUOTED: usize = 300;
 
 /// Who lab-probe is, on either side.
@@ -70,19 +67,14 @@ pub(crate) fn implementation() -> Value {
     json!({ "name": "lab-probe", "title": "lab-probe", "version": env!("CARGO_PKG_VERSION") })
 }
 
-/// The error object of a response.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RpcError {
-    /// The code; 0 where the object has none.
     pub(crate) code: i64,
-    /// The message.
     pub(crate) message: String,
-    /// `data`; null if there is none.
     pub(crate) data: Value,
 }
 
 impl RpcError {
-    /// An error without data.
     pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
         RpcError { code, message: message.into(), data: Value::Null }
     }
@@ -94,7 +86,6 @@ impl fmt::Display for RpcError {
     }
 }
 
-/// A request.
 pub(crate) fn request(id: i64, method: &str, params: &Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })
 }
@@ -108,12 +99,10 @@ pub(crate) fn notification(method: &str, params: Value) -> Value {
     message
 }
 
-/// A response with a result.
 pub(crate) fn success(id: &Value, result: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "result": result })
 }
 
-/// A response with an error.
 pub(crate) fn failure(id: &Value, error: &RpcError) -> Value {
     let mut body = json!({ "code": error.code, "message": error.message });
     if !error.data.is_null() {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::fs::{told, uninterrupted};
+use crate::fs::uninterrupted;
 use crate::model::digest::hex;
 
 /// The version of the store this program writes, and the newest it reads.
@@ -22,45 +22,35 @@ const VERSION: u32 = 1;
 /// Far more than anybody trusts.
 const STORE_LIMIT: u64 = 4 << 20;
 
-/// What has been allowed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrustStore {
     files: BTreeMap<String, Allowed>,
 }
 
-/// One allowed file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Allowed {
-    /// SHA-256 of the file's bytes, in hex.
     sha256: String,
-    /// When it was allowed.
     at: Timestamp,
 }
 
-/// The store on disk.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
     version: u32,
     files: BTreeMap<String, Allowed>,
 }
 
-/// How the store looks at a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Allowed as it stands.
     Allowed,
     /// Allowed once, but it has changed since.
     Changed,
-    /// Never allowed.
     Unknown,
 }
 
-/// Where the store is.
 pub fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("trust.json")
 }
 
-/// SHA-256 in hex.
 pub fn digest(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
@@ -76,15 +66,13 @@ impl TrustStore {
     }
 
     /// Reads the store to change it; a damaged one is set aside first, so that it is neither believed nor lost.
-    ///
-    /// # Errors
-    /// What kept the store from being read, or a damaged one from being set aside.
-    pub fn load_for_update(state_dir: &Path) -> io::Result<(Self, Option<String>)> {
+    /// Errors: What kept the store from being read, or a damaged one from being set aside.
+    pub fn load_for_update(state_dir: &Path) -> anyhow::Result<(Self, Option<String>)> {
         let path = path(state_dir);
         let why = match read(&path) {
             Ok(store) => return Ok((store, None)),
             // What it says is not known: it may be as good as ever.
-            Err(Unusable::Unreadable(error)) => return Err(told("it cannot be read", error)),
+            Err(Unusable::Unreadable(error)) => return Err(anyhow::Error::from(error).context("it cannot be read")),
             Err(Unusable::Bad(why)) => why,
         };
         let aside = path.with_extension("json.damaged");
@@ -103,9 +91,7 @@ impl TrustStore {
     }
 
     /// Allows a file as it stands. Files that are gone are forgotten on the way.
-    ///
-    /// # Errors
-    /// A path that is not UTF-8 cannot be kept in the store.
+    /// Errors: A path that is not UTF-8 cannot be kept in the store.
     pub fn allow(&mut self, canonical: &Path, digest: String, at: Timestamp) -> io::Result<()> {
         let path = canonical.to_str().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8; name it in `mcp.config_files` instead")
@@ -116,10 +102,7 @@ impl TrustStore {
     }
 
     /// Writes the store, readable for its owner alone.
-    ///
-    /// # Errors
-    /// What the operating system said.
-    pub fn save(&self, state_dir: &Path) -> io::Result<()> {
+    pub fn save(&self, state_dir: &Path) -> anyhow::Result<()> {
         let stored = Stored { version: VERSION, files: self.files.clone() };
         let mut bytes = serde_json::to_vec_pretty(&stored)?;
         bytes.push(b'\n');
@@ -233,7 +216,7 @@ mod tests {
         std::os::unix::fs::symlink(&path, &path).expect("a link to itself, which nobody can read");
         assert_eq!(TrustStore::load(state.path()).0, TrustStore::default());
         let refused = TrustStore::load_for_update(state.path()).expect_err("refused");
-        assert!(refused.to_string().starts_with("it cannot be read: "), "{refused}");
+        assert!(format!("{refused:#}").starts_with("it cannot be read: "), "{refused:#}");
         assert!(path.is_symlink() && std::fs::read_dir(state.path()).expect("listed").count() == 1);
     }
 }

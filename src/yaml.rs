@@ -18,11 +18,8 @@ const MAX_VALUES: usize = 250_000;
 /// Where a text is not the YAML that was expected. It never quotes the text, which may hold secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct YamlError {
-    /// Line, from 1.
     pub line: usize,
-    /// Column in characters, from 1.
     pub column: usize,
-    /// What is wrong there.
     pub message: &'static str,
 }
 
@@ -40,9 +37,7 @@ impl From<ScanError> for YamlError {
 }
 
 /// Reads one document; an empty text is `null`.
-///
-/// # Errors
-/// [`YamlError`] for what is no YAML, keys that are given twice or are no scalars, aliases to what was not seen, a second
+/// Errors: [`YamlError`] for what is no YAML, keys that are given twice or are no scalars, aliases to what was not seen, a second
 /// document, and trees beyond the limits of depth (128) and size (250,000 values).
 pub fn read(text: &str) -> Result<Value, YamlError> {
     let mut tree = Tree::default();
@@ -56,7 +51,6 @@ pub fn read(text: &str) -> Result<Value, YamlError> {
 /// A value and how many it holds, itself included.
 type Sized = (Value, usize);
 
-/// A collection that has been opened.
 struct Open {
     items: Items,
     values: usize,

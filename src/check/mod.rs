@@ -22,35 +22,27 @@ pub struct Context {
     /// The sooner of the target's timeout, counted from now, and the pass's deadline. For those who are waited for;
     /// a program that is started has a clock of its own ([`Context::meter`]).
     pub deadline: Deadline,
-    /// The pass's deadline alone.
     pub pass_deadline: Deadline,
-    /// The target's own timeout.
     pub timeout: Duration,
-    /// The start of the pass (wall clock).
     pub started_at: Timestamp,
-    /// The right to start programs.
     pub start: Start,
     /// The processes of this machine, read once a pass.
     pub processes: Arc<ProcessTable>,
 }
 
 impl Context {
-    /// The context of a check that begins now.
     pub fn new(timeout: Duration, pass_deadline: Deadline, started_at: Timestamp, start: Start) -> Self {
         let deadline = pass_deadline.sooner(timeout);
         Context { deadline, pass_deadline, timeout, started_at, start, processes: Arc::default() }
     }
 
-    /// The same with the pass's own table of processes.
     pub fn with_processes(self, processes: &Arc<ProcessTable>) -> Self {
         Context { processes: Arc::clone(processes), ..self }
     }
 
     /// Waits until a program may be started. Its clock stands still while it computes; of its timeout it has used
     /// `idle` already, in an earlier process.
-    ///
-    /// # Errors
-    /// [`NotReached`] if so little of the pass is left that a start would be in vain.
+    /// Errors: [`NotReached`] if so little of the pass is left that a start would be in vain.
     pub fn meter(&self, idle: Duration) -> Result<Meter, NotReached> {
         let permit = self.start.permit().ok_or(NotReached::NotBegun)?;
         let limits = SlowLimits { idle: self.timeout.saturating_sub(idle), computing: self.start.computing };
@@ -58,7 +50,6 @@ impl Context {
     }
 }
 
-/// The right to start programs.
 #[derive(Debug)]
 pub struct Start {
     permits: Arc<Permits>,

@@ -10,10 +10,6 @@ use crate::pass::{self, Audience, Selection, Timing};
 use crate::show;
 use crate::state::store;
 
-/// Checks the named targets, or all.
-///
-/// # Errors
-/// Configuration or an unknown name (exit 2), the lock (exit 75).
 pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     let mut settings = super::load_settings(cli)?;
     if let Some(deadline) = args.deadline {
@@ -29,7 +25,7 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     if performed.state_trouble.is_none()
         && let Err(error) = store::save(&settings.probe.state_dir, &performed.state)
     {
-        performed.state_trouble = Some(pass::save::not_saved(&settings, &error));
+        performed.state_trouble = Some(pass::save::not_saved(&settings, error));
     }
     performed.give_up_lock();
     performed.snapshot.entries.retain(|entry| entry.outcome != Outcome::Cached);
@@ -42,7 +38,7 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
         }
         CheckFormat::Prometheus => metrics::text::render(snapshot).map_err(exit::bug)?,
     };
-    let printed = super::print(&text);
+    let printed = super::print_or_say(&text);
     if let Some(trouble) = &performed.state_trouble {
         super::failed(trouble);
     }

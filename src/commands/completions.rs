@@ -34,7 +34,7 @@ pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<Exit> {
         // In a directory of `fpath` the script is loaded by the first Tab, which would otherwise complete nothing.
         script.extend_from_slice(b"[[ $funcstack[1] == _lab-probe ]] && _clap_dynamic_completer_lab_probe\n");
     }
-    Ok(if super::print(&String::from_utf8_lossy(&script)) { Exit::Done } else { Exit::Trouble })
+    super::print(&String::from_utf8_lossy(&script))
 }
 
 /// Answers a shell that asks for completions; whether one did.

@@ -17,16 +17,13 @@ use crate::{config, fs, log};
 const MODE: u32 = 0o644;
 
 /// Runs `config …`; `explicit` is what `--config` names.
-///
-/// # Errors
-/// A configuration that cannot be used; a file that cannot be written or is there already.
 pub(super) fn run(args: &ConfigArgs, explicit: Option<&Path>) -> anyhow::Result<Exit> {
     match &args.command {
         ConfigCommand::Init { file } => init(file.as_deref().or(explicit)),
         ConfigCommand::Check { file } => check(file.as_deref().or(explicit)),
         ConfigCommand::Show => {
             let settings = load(explicit)?;
-            Ok(printed(&show(&settings)?))
+            super::print(&show(&settings)?)
         }
     }
 }
@@ -39,7 +36,7 @@ fn load(file: Option<&Path>) -> anyhow::Result<Settings> {
 
 fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
     if file == Some(Path::new("-")) {
-        return Ok(printed(STARTER));
+        return super::print(STARTER);
     }
     let nowhere = || {
         let what = "this user has no home to keep a configuration in";
@@ -57,7 +54,7 @@ fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
             }
             Ok(Exit::Done)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(exit::trouble(
+        Err(error) if fs::kind(&error) == Some(io::ErrorKind::AlreadyExists) => Err(exit::trouble(
             format!("{} is there already and stays as it is", path.display()),
             "`lab-probe config init -` prints the starter file; compare it with yours",
         )),
@@ -74,11 +71,7 @@ fn check(file: Option<&Path>) -> anyhow::Result<Exit> {
             format!("no configuration file, defaults hold (looked for {})", places.join(", "))
         }
     };
-    Ok(printed(&format!("{line}\n")))
-}
-
-fn printed(text: &str) -> Exit {
-    if super::print(text) { Exit::Done } else { Exit::Trouble }
+    super::print(&format!("{line}\n"))
 }
 
 /// "2 MCP servers, 1 repository, …": enough to see that it was the right file.

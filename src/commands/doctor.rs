@@ -49,7 +49,8 @@ pub(super) fn run(cli: &Cli, args: &DoctorArgs) -> anyhow::Result<Exit> {
         ListFormat::Table => checklist::table(&findings, &super::style(cli)),
     };
     let broken = findings.iter().any(|finding| finding.status == Status::Fail);
-    Ok(if super::print(&text) && !broken { Exit::Done } else { Exit::Trouble })
+    let printed = super::print(&text)?;
+    Ok(if broken { Exit::Trouble } else { printed })
 }
 
 /// What one of the questions brought.

@@ -1,20 +1,18 @@
 //! `man`: made from the command line's one declaration and from the starter file.
 
-use clap::{ArgAction, CommandFactory};
+use clap::CommandFactory;
+use clap_mangen::Man;
 
 use crate::cli::{Cli, ManPage};
 use crate::config::starter::STARTER;
 use crate::exit::{self, Exit};
 
 /// Prints a man page: every command with its options, or every setting.
-///
-/// # Errors
-/// Only where the page cannot be rendered, which would be a bug.
-pub fn man(page: ManPage) -> anyhow::Result<Exit> {
-    Ok(match page {
-        ManPage::LabProbe => printed(&man_page().map_err(exit::bug)?),
-        ManPage::Configuration => printed(configuration_page().as_bytes()),
-    })
+pub(super) fn man(page: ManPage) -> anyhow::Result<Exit> {
+    match page {
+        ManPage::LabProbe => super::print(&String::from_utf8_lossy(&man_page().map_err(exit::bug)?)),
+        ManPage::Configuration => super::print(&configuration_page()),
+    }
 }
 
 /// lab-probe.toml(5) in roff: the starter file, prose as text and each setting as a tagged paragraph.
@@ -47,14 +45,10 @@ fn paragraph(lines: &mut Vec<&str>) -> String {
     if text.is_empty() { text } else { format!("{text}.PP\n") }
 }
 
-/// The page in roff.
-///
-/// # Errors
-/// Only where the page cannot be rendered, which would be a bug.
-pub fn man_page() -> std::io::Result<Vec<u8>> {
+fn man_page() -> std::io::Result<Vec<u8>> {
     let mut command = Cli::command();
     command.build();
-    let page = clap_mangen::Man::new(command.clone()).section("1");
+    let page = Man::new(command.clone()).section("1");
     let mut out = Vec::new();
     page.render_title(&mut out)?;
     page.render_name_section(&mut out)?;
@@ -62,7 +56,7 @@ pub fn man_page() -> std::io::Result<Vec<u8>> {
     page.render_description_section(&mut out)?;
     page.render_options_section(&mut out)?;
     out.extend_from_slice(b".SH COMMANDS\n");
-    describe(&command, "lab-probe", &mut out)?;
+    describe(&command, "lab\\-probe", &mut out)?;
     out.extend_from_slice(include_bytes!("man_tail.roff"));
     Ok(out)
 }
@@ -71,48 +65,18 @@ pub fn man_page() -> std::io::Result<Vec<u8>> {
 fn describe(parent: &clap::Command, path: &str, out: &mut Vec<u8>) -> std::io::Result<()> {
     for command in parent.get_subcommands().filter(|command| command.get_name() != "help" && !command.is_hide_set()) {
         let path = format!("{path} {}", command.get_name());
-        let mut text = format!(".SS {}\n", escape(&path));
-        if let Some(about) = command.get_long_about().or_else(|| command.get_about()) {
-            text.push_str(&format!("{}\n", escape(&about.to_string())));
-        }
-        let own = |arg: &&clap::Arg| !arg.is_global_set() && arg.get_id() != "help" && !arg.is_hide_set();
-        for arg in command.get_arguments().filter(own) {
-            text.push_str(&format!(".TP\n\\fB{}\\fR\n{}\n", escape(&arg_form(arg)), escape(&arg_meaning(arg))));
-        }
-        out.extend_from_slice(text.as_bytes());
+        let not_own = |arg: &clap::Arg| arg.is_global_set() || arg.get_id() == "help";
+        let own = command.clone().mut_args(|arg| if not_own(&arg) { arg.hide(true) } else { arg });
+        let page = Man::new(own);
+        let mut sections = Vec::new();
+        page.render_description_section(&mut sections)?;
+        page.render_options_section(&mut sections)?;
+        let text = String::from_utf8_lossy(&sections);
+        let lines = text.lines().filter(|line| !line.starts_with(".SH ")).map(|line| format!("{line}\n"));
+        out.extend(format!(".SS {path}\n{}", lines.collect::<String>()).into_bytes());
         describe(command, &path, out)?;
     }
     Ok(())
-}
-
-/// `--format FORMAT`, `-C DIR`, `FILE...`; in brackets where an argument may be left out.
-fn arg_form(arg: &clap::Arg) -> String {
-    let names = arg.get_value_names().and_then(|names| names.first());
-    let value = names.map_or_else(|| arg.get_id().to_string(), ToString::to_string);
-    let option = arg.get_long().map(|long| format!("--{long}")).or_else(|| arg.get_short().map(|c| format!("-{c}")));
-    match option {
-        Some(option) if arg.get_action().takes_values() => format!("{option} {value}"),
-        Some(option) => option,
-        None => {
-            let more = if matches!(arg.get_action(), ArgAction::Append) { "..." } else { "" };
-            if arg.is_required_set() { format!("{value}{more}") } else { format!("[{value}{more}]") }
-        }
-    }
-}
-
-/// What it is for, what it takes, and what holds without it.
-fn arg_meaning(arg: &clap::Arg) -> String {
-    let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
-    let possible: Vec<String> =
-        arg.get_possible_values().iter().map(|possible| possible.get_name().to_owned()).collect();
-    if !possible.is_empty() && arg.get_action().takes_values() {
-        text.push_str(&format!(": {}", possible.join(", ")));
-    }
-    let default: Vec<_> = arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-    if !default.is_empty() {
-        text.push_str(&format!(" (default: {})", default.join(", ")));
-    }
-    text
 }
 
 /// Text that roff takes as text; what is not ASCII is named, as not every roff reads UTF-8.
@@ -124,10 +88,6 @@ fn escape(text: &str) -> String {
         .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() })
         .collect::<Vec<_>>()
         .join("\n")
-}
-
-fn printed(bytes: &[u8]) -> Exit {
-    if super::print(&String::from_utf8_lossy(bytes)) { Exit::Done } else { Exit::Trouble }
 }
 
 #[cfg(test)]

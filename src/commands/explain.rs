@@ -21,19 +21,12 @@ const RUNBOOKS: &str = include_str!("../../monitoring/README.md");
 /// How alike two names must be for one to be offered for the other.
 const ALIKE: f64 = 0.7;
 
-/// Explains one name.
-///
-/// # Errors
-/// exit 2 with the nearest name if there is nothing of this one.
 pub(super) fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
     let text = text(&args.name, super::style(cli))? + &remembered(cli, bare(&args.name));
-    Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
+    super::print(&text)
 }
 
 /// What a reason or metric means and what to do.
-///
-/// # Errors
-/// exit 2 with the nearest name if there is nothing of this one.
 pub(super) fn text(name: &str, style: Style) -> anyhow::Result<String> {
     let name = bare(name);
     if let Some(reason) = Reason::parse(name) {

@@ -10,15 +10,12 @@ use crate::model::listing::{Listed, Listing};
 use crate::model::mcp::Reach;
 use crate::model::snapshot::Entry;
 use crate::model::target::{Kind, Probe};
-use crate::pass::last_known::recall;
+use crate::pass::last_known::last_known;
 use crate::plan;
 use crate::plan::View;
 use crate::show::listing;
 
 /// Lists everything. Checks nothing and changes nothing.
-///
-/// # Errors
-/// A configuration that cannot be used (exit 2).
 pub(super) fn run(cli: &Cli, args: &ListArgs) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let listing = gather(&settings, &args.only);
@@ -27,22 +24,22 @@ pub(super) fn run(cli: &Cli, args: &ListArgs) -> anyhow::Result<Exit> {
         ListFormat::Json => listing::json(&listing).map_err(exit::bug)?,
         ListFormat::Table => listing::table(&listing, clock::now(), cli.global.verbose, &super::style(cli)),
     };
-    Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
+    super::print(&text)
 }
 
 fn gather(settings: &Settings, kinds: &[Kind]) -> Listing {
     let deadline = Deadline::after(settings.probe.deadline);
-    let recalled = recall(settings, View::Here);
+    let known = last_known(settings, View::Here);
     let asked_for = |entry: &Entry| kinds.is_empty() || kinds.contains(&entry.target.kind());
-    let (entries, others): (Vec<Entry>, Vec<Entry>) = recalled.snapshot.entries.into_iter().partition(asked_for);
+    let (entries, others): (Vec<Entry>, Vec<Entry>) = known.snapshot.entries.into_iter().partition(asked_for);
     let targets = entries.into_iter().map(list_one).collect();
     let mut files = plan::mcp::files(settings, &HostEnvironment::of_process(), deadline);
     for file in &mut files {
         // A warning of discovery begins with the file's place.
         let of_file = |warning: &&String| warning.starts_with(&format!("{}:", file.path.display()));
-        file.problem = recalled.warnings.iter().find(of_file).cloned();
+        file.problem = known.warnings.iter().find(of_file).cloned();
     }
-    Listing { targets, others: others.len(), files, warnings: recalled.warnings }
+    Listing { targets, others: others.len(), files, warnings: known.warnings }
 }
 
 /// What was never started or sent anything was never checked either.

@@ -5,21 +5,21 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, bail};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::{self, Exit};
+use crate::exit::{self, Exit, WithHint};
 use crate::log;
 use crate::metrics;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Entry;
 use crate::model::target::Kind;
 use crate::pass;
-use crate::pass::last_known::{Recalled, recall};
+use crate::pass::last_known::{LastKnown, last_known};
 use crate::plan::View;
 use crate::proc::{self, CommandSpec, Limits, Outcome};
 use crate::serve::tools::{Call, Resource};
@@ -34,9 +34,6 @@ const PAST_DEADLINE: Duration = Duration::from_secs(3);
 const LIMITS: Limits = Limits { stdout: 32 << 20 };
 
 /// Answers until the client closes the input.
-///
-/// # Errors
-/// When the client's streams break.
 pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     crate::pass::catch_signals()?;
     let mut lab = RealLab { config: leave_directory(cli)? };
@@ -67,66 +64,66 @@ struct RealLab {
 }
 
 impl Lab for RealLab {
-    fn call(&mut self, call: &Call, client: &mut dyn Client) -> Result<ToolAnswer, String> {
+    fn call(&mut self, call: &Call, client: &mut dyn Client) -> anyhow::Result<ToolAnswer> {
         match call {
             Call::Status { kinds, names, only_trouble } => {
-                let recalled = recall(&self.settings()?, View::Anywhere);
-                let status = Status::new(recalled, kinds, names, *only_trouble)?;
+                let known = last_known(&self.settings()?, View::Anywhere);
+                let status = Status::new(known, kinds, names, *only_trouble)?;
                 Ok(status.answer())
             }
             Call::CheckNow { names } => self.check_now(names, client),
             Call::Explain { topic } => {
-                let text = super::explain::text(topic, Style::PLAIN).map_err(|error| exit::sentence(&error))?;
+                let text = super::explain::text(topic, Style::PLAIN)?;
                 Ok(ToolAnswer { data: json!({ "topic": topic, "text": text }), text })
             }
         }
     }
 
-    fn read(&mut self, resource: Resource) -> Result<String, String> {
+    fn read(&mut self, resource: Resource) -> anyhow::Result<String> {
         let settings = self.settings()?;
         match resource {
             Resource::Exposition => {
-                let recalled = recall(&settings, View::Anywhere);
-                if !recalled.ever {
-                    return Err("there has been no pass yet; run `lab-probe --once`".into());
+                let known = last_known(&settings, View::Anywhere);
+                if !known.ever {
+                    bail!("there has been no pass yet; run `lab-probe --once`");
                 }
-                metrics::text::render(&recalled.snapshot).map_err(|error| format!("{error:#}"))
+                metrics::text::render(&known.snapshot)
             }
-            Resource::Config => crate::config::show::show(&settings).map_err(|error| format!("{error:#}")),
+            Resource::Config => crate::config::show::show(&settings),
         }
     }
 }
 
 impl RealLab {
-    fn settings(&self) -> Result<Settings, String> {
+    fn settings(&self) -> anyhow::Result<Settings> {
         crate::config::load(self.config.as_deref())
-            .map_err(|error| format!("the configuration cannot be used: {error}; {}", error.next()))
+            .map_err(|error| anyhow!("the configuration cannot be used: {error}; {}", error.next()))
     }
 
     /// Runs `lab-probe check` as a process of its own: its children, its deadline and its lock are then exactly those
     /// of a pass, and whatever it does leaves this server as it was.
-    fn check_now(&self, names: &[String], client: &mut dyn Client) -> Result<ToolAnswer, String> {
+    fn check_now(&self, names: &[String], client: &mut dyn Client) -> anyhow::Result<ToolAnswer> {
         let settings = self.settings()?;
         let spec = self.check_command(names)?;
         let whole = settings.probe.deadline + PAST_DEADLINE;
         client.progress(Progress { done: 0.0, total: Some(1.0), message: "checking".into() });
         let wanted = || !client.has_cancelled();
-        let captured = proc::capture_while(&spec, LIMITS, Deadline::after(whole), wanted).map_err(|error| {
-            format!("cannot start the check: {error}; see whether `lab-probe check` works in a shell")
-        })?;
+        let captured = proc::capture_while(&spec, LIMITS, Deadline::after(whole), wanted)
+            .context("cannot start the check")
+            .hint("see whether `lab-probe check` works in a shell")?;
         client.progress(Progress { done: 1.0, total: Some(1.0), message: "checked".into() });
         let document: Value = match serde_json::from_slice(&captured.stdout) {
             Ok(document) => document,
-            Err(_) if client.has_cancelled() => return Err("cancelled".into()),
+            Err(_) if client.has_cancelled() => bail!("cancelled"),
             Err(_) if matches!(captured.outcome, Outcome::Exited(proc::Exit::Code(75))) => {
-                return Err("another pass is running just now; try again in a moment, or use lab_status".into());
+                bail!("another pass is running just now; try again in a moment, or use lab_status");
             }
-            Err(_) => return Err(format!("the check gave no answer: {}", log::printable(&captured.stderr.text()))),
+            Err(_) => bail!("the check gave no answer: {}", log::printable(&captured.stderr.text())),
         };
         Ok(answer_from_check(&document))
     }
 
-    fn check_command(&self, names: &[String]) -> Result<CommandSpec, String> {
+    fn check_command(&self, names: &[String]) -> anyhow::Result<CommandSpec> {
         let own = own_program()?;
         let mut arguments: Vec<OsString> = Vec::new();
         if let Some(config) = &self.config {
@@ -143,27 +140,26 @@ impl RealLab {
 
 /// The program that this process runs. A client keeps its server for days: an upgrade may have taken the file's name away,
 /// and the kernel still has the file.
-fn own_program() -> Result<PathBuf, String> {
-    let named = std::env::current_exe()
-        .map_err(|error| format!("cannot find lab-probe itself: {error}; start the server again"))?;
+fn own_program() -> anyhow::Result<PathBuf> {
+    let named = std::env::current_exe().context("cannot find lab-probe itself").hint("start the server again")?;
     Ok(if named.exists() { named } else { PathBuf::from("/proc/self/exe") })
 }
 
 /// What is known, chosen and ordered for an answer.
 struct Status {
     now: Timestamp,
-    recalled: Recalled,
+    known: LastKnown,
 }
 
 impl Status {
-    fn new(mut recalled: Recalled, kinds: &[Kind], names: &[String], only_trouble: bool) -> Result<Self, String> {
-        let entries = &mut recalled.snapshot.entries;
+    fn new(mut known: LastKnown, kinds: &[Kind], names: &[String], only_trouble: bool) -> anyhow::Result<Self> {
+        let entries = &mut known.snapshot.entries;
         for name in names {
             let of_kind = |entry: &&Entry| kinds.is_empty() || kinds.contains(&entry.target.kind());
             if !entries.iter().filter(of_kind).any(|entry| pass::named(&entry.target, name)) {
                 let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
                 let kind = if kinds.is_empty() { String::new() } else { format!(" of kind {}", kinds.join(", ")) };
-                return Err(format!("no target{kind} is called {name:?}; lab_status has all"));
+                bail!("no target{kind} is called {name:?}; lab_status has all");
             }
         }
         entries.retain(|entry| {
@@ -172,18 +168,18 @@ impl Status {
             kind && name && !(only_trouble && severity(entry) == Severity::Fine)
         });
         entries.sort_by_key(severity);
-        Ok(Status { now: clock::now(), recalled })
+        Ok(Status { now: clock::now(), known })
     }
 
     fn answer(self) -> ToolAnswer {
-        let entries = self.recalled.snapshot.entries.iter();
-        let unusual = self.recalled.snapshot.unusual.as_ref();
+        let entries = self.known.snapshot.entries.iter();
+        let unusual = self.known.snapshot.unusual.as_ref();
         let targets = entries.map(|entry| json!(show::json::TargetDocument::new(entry, unusual))).collect();
-        let (mut text, data) = show::answer::answer(targets, &self.recalled.warnings, self.now);
+        let (mut text, data) = show::answer::answer(targets, &self.known.warnings, self.now);
         if let Some(storm) = unusual.and_then(|unusual| unusual.widespread) {
             text.push_str(&format!("{}\n", show::unusual::storm(&storm)));
         }
-        if !self.recalled.ever {
+        if !self.known.ever {
             text.push_str("There has been no pass yet: use check_now, or run `lab-probe --once`.\n");
         }
         ToolAnswer { text, data }

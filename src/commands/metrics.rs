@@ -1,26 +1,19 @@
 //! `lab-probe metrics`: the catalogue, as a table or as JSON.
 
-use serde::Serialize;
+use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::{Cli, ListFormat, MetricsArgs};
-use crate::exit::{self, Exit};
+use crate::exit::Exit;
 use crate::metrics::catalogue::{self, Family, Type};
 use crate::show::style::{Ink, Style, pad};
 
-/// Changes only when a field is removed or means something else.
-const SCHEMA: &str = "lab-probe.metrics/1";
-
-/// Prints every declared family.
-///
-/// # Errors
-/// Only where the document cannot be made, which would be a bug.
 pub(super) fn run(cli: &Cli, args: &MetricsArgs) -> anyhow::Result<Exit> {
     let text = match args.format {
         ListFormat::Table => table(super::style(cli)),
-        ListFormat::Json => serde_json::to_string_pretty(&Document::new()).map_err(exit::bug)? + "\n",
+        ListFormat::Json => format!("{:#}\n", document()),
     };
-    Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
+    super::print(&text)
 }
 
 /// Two lines a family: what it is called and how it is told apart, and what it says.
@@ -37,37 +30,16 @@ fn table(style: Style) -> String {
     out
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
-    schema: &'static str,
-    metrics: Vec<Metric>,
-}
-
-#[derive(Debug, Serialize)]
-struct Metric {
-    name: &'static str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    labels: &'static [&'static str],
-    help: &'static str,
-    unit: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    buckets: Option<&'static [f64]>,
-}
-
-impl Document {
-    fn new() -> Self {
-        let metrics = catalogue::ALL.iter().map(|family| Metric {
-            name: family.name,
-            kind: family.kind.as_str(),
-            labels: family.labels,
-            help: family.help,
-            unit: family.unit,
-            buckets: match family.kind {
-                Type::Histogram(bounds) => Some(bounds),
-                Type::Gauge | Type::Counter => None,
-            },
-        });
-        Document { schema: SCHEMA, metrics: metrics.collect() }
-    }
+fn document() -> Value {
+    let metrics = catalogue::ALL.iter().map(|family| {
+        let Family { name, labels, help, unit, .. } = family;
+        let mut metric =
+            json!({ "name": name, "type": family.kind.as_str(), "labels": labels, "help": help, "unit": unit });
+        if let Type::Histogram(bounds) = family.kind {
+            metric["buckets"] = json!(bounds);
+        }
+        metric
+    });
+    // The schema's number changes only when a field is removed or means something else.
+    json!({ "schema": "lab-probe.metrics/1", "metrics": metrics.collect::<Vec<_>>() })
 }

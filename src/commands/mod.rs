@@ -80,8 +80,7 @@ fn not_run(error: &clap::Error) -> Exit {
     }
     let text = error.render();
     let coloured = Style::of_stdout(None).color;
-    let printed = print(&if coloured { text.ansi().to_string() } else { text.to_string() });
-    if printed { Exit::Done } else { Exit::Trouble }
+    print(&if coloured { text.ansi().to_string() } else { text.to_string() }).unwrap_or_else(|error| failed(&error))
 }
 
 fn run(cli: &Cli) -> anyhow::Result<Exit> {
@@ -104,11 +103,10 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Trust(args)) => trust::run(cli, args),
         Some(Command::Record(args)) => record::run(cli, args),
         Some(Command::Worktree(args)) => worktree::run(args),
-        Some(Command::Verify(args)) => Ok(verify::run(cli, args)),
+        Some(Command::Verify(args)) => verify::run(cli, args),
     }
 }
 
-/// The settings that this command line leads to.
 fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
     Ok(crate::config::load(cli.global.config.as_deref())?)
 }
@@ -120,7 +118,6 @@ fn load_settings_aloud(cli: &Cli) -> anyhow::Result<Settings> {
     Ok(settings)
 }
 
-/// How to write to standard output.
 fn style(cli: &Cli) -> Style {
     Style::of_stdout(match cli.global.color {
         ColorChoice::Auto => None,
@@ -129,19 +126,19 @@ fn style(cli: &Cli) -> Style {
     })
 }
 
-/// Writes what was asked for to standard output. Says whether that worked; a reader that has gone away (`| head`) is
-/// no failure.
-fn print(text: &str) -> bool {
+/// Writes what was asked for to standard output; a reader that has gone away (`| head`) is no failure.
+fn print(text: &str) -> anyhow::Result<Exit> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => true,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => true,
-        Err(error) => {
-            failed(&exit::trouble(
-                format!("cannot write to standard output: {error}"),
-                "see where it leads: a full disk, or a closed descriptor (`>&-`)",
-            ));
-            false
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(exit::trouble(
+            format!("cannot write to standard output: {error}"),
+            "see where it leads: a full disk, or a closed descriptor (`>&-`)",
+        )),
+        _ => Ok(Exit::Done),
     }
+}
+
+/// The same where the command goes on; says whether it worked.
+fn print_or_say(text: &str) -> bool {
+    print(text).map_err(|error| failed(&error)).is_ok()
 }

@@ -22,10 +22,6 @@ use crate::sink::heartbeat::{self, Heartbeat};
 /// Warnings remembered as said; a LAB with more has them said again.
 const MOST_WARNED: usize = 100;
 
-/// Makes one pass.
-///
-/// # Errors
-/// Configuration (exit 2), the lock (exit 75); everything later is part of the outcome.
 pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let mut settings = super::load_settings(cli)?;
     override_with(&mut settings, &cli.pass)?;
@@ -151,7 +147,7 @@ fn print(
         },
         PassFormat::Prometheus => exposition.unwrap_or_default().to_owned(),
     };
-    super::print(&text)
+    super::print_or_say(&text)
 }
 
 /// What goes wrong is said on standard error; a pass that prints nothing says one line about itself.

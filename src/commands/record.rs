@@ -39,9 +39,7 @@ struct Begun {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// Never; a command that cannot be started is said and gives a shell's exit code.
+/// Errors: Never; a command that cannot be started is said and gives a shell's exit code.
 pub(super) fn run(cli: &Cli, args: &RecordArgs) -> anyhow::Result<Exit> {
     let directory = args.directory.clone().unwrap_or_else(|| PathBuf::from("."));
     let begun = match super::load_settings_aloud(cli) {

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::exit::{self, Exit};
 use crate::fs;
 use crate::model::history::{Record, day_of};
-use crate::pass::last_known::recall;
+use crate::pass::last_known::last_known;
 use crate::plan::View;
 use crate::show::page::page;
 use crate::state::history;
@@ -18,19 +18,16 @@ use crate::state::history;
 const MODE: u32 = 0o644;
 
 /// Writes the page in one rename.
-///
-/// # Errors
-/// Configuration (exit 2); a history or a file that the operating system refuses.
 pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
     let settings = super::load_settings_aloud(cli)?;
     let now = clock::now();
-    let recalled = recall(&settings, View::Anywhere);
+    let known = last_known(&settings, View::Anywhere);
     let records = last_day(&settings.probe.state_dir, now)?;
     let host = settings.probe.labels.get("host").cloned();
     let host = host.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
-    let text = page(&host, &recalled.snapshot, recalled.ever, &recalled.warnings, &records, now);
+    let text = page(&host, &known.snapshot, known.ever, &known.warnings, &records, now);
     if args.html == Path::new("-") {
-        return Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble });
+        return super::print(&text);
     }
     // To rename a file over a device or a link takes it away from everybody (root's `--html /dev/null`, `/dev/stdout`).
     if args.html.symlink_metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
@@ -42,7 +39,6 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The records of yesterday and today.
 fn last_day(state_dir: &Path, now: Timestamp) -> anyhow::Result<Vec<Record>> {
     let yesterday = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
     let mut records = Vec::new();

@@ -46,9 +46,6 @@ struct InTrouble {
 }
 
 /// Prints the line; exit 1 if anything is in trouble, or nothing is known of late.
-///
-/// # Errors
-/// A configuration that cannot be used (exit 2).
 pub(super) fn run(cli: &Cli, args: &StatusArgs) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let now = clock::now();
@@ -57,8 +54,8 @@ pub(super) fn run(cli: &Cli, args: &StatusArgs) -> anyhow::Result<Exit> {
         StatusFormat::Line => document.text.clone(),
         StatusFormat::Json => serde_json::to_string(&document).map_err(exit::bug)?,
     };
-    let printed = super::print(&format!("{text}\n"));
-    Ok(if printed && document.class == "fine" { Exit::Done } else { Exit::Trouble })
+    let printed = super::print(&format!("{text}\n"))?;
+    Ok(if document.class == "fine" { printed } else { Exit::Trouble })
 }
 
 impl Document {

@@ -26,10 +26,6 @@ const SENDING: Duration = Duration::from_secs(150);
 /// A token or a chat id is one short line.
 const MOST_CREDENTIAL_BYTES: u64 = 4096;
 
-/// Prints or sends the report of a day.
-///
-/// # Errors
-/// Configuration (exit 2), a history that cannot be read, a message that was not taken.
 pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
     let settings = super::load_settings_aloud(cli)?;
     let now = clock::now();
@@ -53,7 +49,7 @@ pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
                 SummaryFormat::Html => report(&day, Markup::Html),
                 SummaryFormat::Json => serde_json::to_string_pretty(&day).map_err(exit::bug)? + "\n",
             };
-            Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
+            super::print(&text)
         }
     }
 }

@@ -15,9 +15,6 @@ use crate::plan::mcp::inspect::{self, Inspection};
 use crate::trust::{self, TrustStore};
 
 /// Allows every file, or none if one of them cannot be allowed.
-///
-/// # Errors
-/// A file that is no project's or cannot be read (exit 2); a store that cannot be written (exit 1).
 pub(super) fn run(cli: &Cli, args: &TrustArgs) -> anyhow::Result<Exit> {
     let (ours, projects): (Vec<_>, Vec<_>) = args.files.iter().partition(|file| here::is_one(file));
     let ours = ours.into_iter().map(|file| here::inspect(file)).collect::<Result<Vec<_>, _>>()?;
@@ -32,10 +29,10 @@ pub(super) fn run(cli: &Cli, args: &TrustArgs) -> anyhow::Result<Exit> {
         text += &format!("trusted {shown} (lab-probe), as it stands now; what holds where it is used:\n");
         text += &show::show(&file.settings).map_err(exit::bug)?;
     }
-    Ok(if super::print(&text) { Exit::Done } else { Exit::Trouble })
+    super::print(&text)
 }
 
-fn not_kept(state_dir: &Path, error: std::io::Error) -> anyhow::Error {
+fn not_kept(state_dir: &Path, error: anyhow::Error) -> anyhow::Error {
     exit::refused("nothing new is trusted: cannot write", &trust::path(state_dir), error)
 }
 
@@ -69,7 +66,7 @@ fn projects_files(cli: &Cli, files: &[&PathBuf]) -> anyhow::Result<String> {
     Ok(inspections.iter().map(shown).collect())
 }
 
-fn allow<'a>(state_dir: &Path, files: impl Iterator<Item = (&'a Path, &'a str)>) -> std::io::Result<()> {
+fn allow<'a>(state_dir: &Path, files: impl Iterator<Item = (&'a Path, &'a str)>) -> anyhow::Result<()> {
     fs::ensure_private_directory(state_dir)?;
     let (mut store, warning) = TrustStore::load_for_update(state_dir)?;
     warning.iter().for_each(log::warn);
@@ -79,7 +76,6 @@ fn allow<'a>(state_dir: &Path, files: impl Iterator<Item = (&'a Path, &'a str)>)
     store.save(state_dir)
 }
 
-/// What has been allowed, server by server.
 fn shown(inspection: &Inspection) -> String {
     let file = printable(&inspection.canonical.display().to_string());
     if inspection.servers.is_empty() {

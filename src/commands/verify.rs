@@ -11,15 +11,15 @@ use crate::show::style::{Ink, Style};
 use crate::sink::survey;
 
 /// Judges the paths and prints a line for each finding and one for the whole.
-pub(super) fn run(cli: &Cli, args: &VerifyArgs) -> Exit {
+pub(super) fn run(cli: &Cli, args: &VerifyArgs) -> anyhow::Result<Exit> {
     let mut inspector = Inspector::default();
     let mut seen = BTreeSet::new();
     for path in &args.paths {
         inspect(path, &mut inspector, &mut seen);
     }
     let report = inspector.finish();
-    let printed = super::print(&shown(&report, super::style(cli)));
-    if printed && report.is_clean() { Exit::Done } else { Exit::Trouble }
+    let printed = super::print(&shown(&report, super::style(cli)))?;
+    Ok(if report.is_clean() { printed } else { Exit::Trouble })
 }
 
 /// Adds what a path stands for, once however often it is named: `verify DIR DIR/*.prom` is no clash.

@@ -9,9 +9,7 @@ use crate::sink;
 use crate::state::lock::{self, LockError};
 
 /// Removes the textfile and deletes the Pushgateway group. One that fails does not keep the other.
-///
-/// # Errors
-/// Configuration (exit 2); another pass at work (exit 75), which would deliver again right away.
+/// Errors: Configuration (exit 2); another pass at work (exit 75), which would deliver again right away.
 pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let settings = super::load_settings_aloud(cli)?;
     let _lock = match lock::take(&settings.probe.state_dir) {
@@ -29,7 +27,8 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
         }
     }
     let done = outputs.iter().all(|(_, _, result)| result.is_ok());
-    Ok(if super::print(&text) && done { Exit::Done } else { Exit::Trouble })
+    let printed = super::print(&text)?;
+    Ok(if done { printed } else { Exit::Trouble })
 }
 
 /// Each output, where it is, and what became of it.

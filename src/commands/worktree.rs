@@ -9,9 +9,6 @@ use crate::log;
 use crate::plan::worktrees;
 
 /// Runs `worktree …`.
-///
-/// # Errors
-/// No worktree there, a file that cannot be read or written, a declaration that is not possible (exit 2).
 pub(super) fn run(args: &WorktreeArgs) -> anyhow::Result<Exit> {
     match &args.command {
         WorktreeCommand::Show { directory } => show(&root(directory.as_deref())?),
@@ -44,12 +41,12 @@ fn not_edited(error: EditError) -> anyhow::Error {
 /// Prints the file as it stands; what a pass would ignore in it is said beside.
 fn show(root: &Path) -> anyhow::Result<Exit> {
     let text = declared::text(root).map_err(not_edited)?;
-    let printed = super::print(&text);
+    let printed = super::print(&text)?;
     for note in declared::declared_in(&text).notes {
         log::warn(note);
     }
     if text.is_empty() {
         log::info(format!("{} declares nothing", root.join(declared::FILE_NAME).display()));
     }
-    Ok(if printed { Exit::Done } else { Exit::Trouble })
+    Ok(printed)
 }

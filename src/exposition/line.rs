@@ -50,7 +50,6 @@ impl Labels {
     }
 }
 
-/// Reads `name="value"`.
 fn pair<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a str, String), Fault> {
     let name = cursor.label_name();
     match name {
@@ -87,6 +86,9 @@ pub(super) fn no_name(mut cursor: Cursor<'_>) -> Fault {
 pub(super) fn timestamp(mut cursor: Cursor<'_>) -> Result<i64, Fault> {
     cursor.skip_blanks();
     let word = String::from_utf8_lossy(cursor.word()).into_owned();
+    if word.is_empty() {
+        return Err(Fault::Blanks);
+    }
     let timestamp = word.parse().map_err(|_not_a_number| Fault::Timestamp(word))?;
     if cursor.peek().is_some() { Err(Fault::AfterTimestamp) } else { Ok(timestamp) }
 }
@@ -124,7 +126,6 @@ pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// What is left of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a> {
     pub(super) rest: &'a [u8],

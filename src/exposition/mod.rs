@@ -14,25 +14,19 @@ use std::io::{BufRead, Read};
 pub use self::fault::{Fault, ReadError};
 use self::line::{Cursor, Labels, is_blank, no_name, number_of, timestamp, unescape_help};
 
-/// The types a `# TYPE` line may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only goes up.
     Counter,
-    /// Goes up and down.
     Gauge,
-    /// Quantiles, sum and count.
     Summary,
     /// Nothing is said, or `untyped`.
     Untyped,
-    /// Cumulative buckets, sum and count.
     Histogram,
 }
 
 impl Kind {
     const ALL: [Kind; 5] = [Kind::Counter, Kind::Gauge, Kind::Summary, Kind::Untyped, Kind::Histogram];
 
-    /// The word in a `# TYPE` line.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Counter => "counter",
@@ -60,31 +54,23 @@ pub struct Family {
     pub kind: Kind,
     /// Line on which the family is first named, from 1.
     pub line: usize,
-    /// Its series, in the order of their first line.
     pub series: Vec<Series>,
 }
 
-/// One series of a family.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     /// Label names and values as written, without `le` of a histogram and `quantile` of a summary.
     pub labels: Vec<(String, String)>,
-    /// What it says.
     pub value: Value,
     /// A timestamp in milliseconds on any of its lines; the last one counts.
     pub timestamp_ms: Option<i64>,
-    /// Line of its first sample, from 1.
     pub line: usize,
 }
 
-/// The value of a series.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// A counter, gauge or untyped number.
     Number(f64),
-    /// A histogram.
     Histogram(Distribution),
-    /// A summary.
     Summary(Distribution),
 }
 
@@ -93,9 +79,7 @@ pub enum Value {
 pub struct Distribution {
     /// In the order of the lines, `+Inf` included if it is written.
     pub points: Vec<(f64, f64)>,
-    /// `_sum`, if there is one.
     pub sum: Option<f64>,
-    /// `_count`, if there is one.
     pub count: Option<f64>,
     /// Whether `_sum` or `_count` was given more than once; the last one counts.
     pub repeated: bool,
@@ -122,20 +106,15 @@ impl Distribution {
 }
 
 impl Series {
-    /// The value of a label; `None` if it does not have it.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 }
 
-/// How much is read at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Bytes of a line.
     pub line_bytes: usize,
-    /// Bytes of all lines together.
     pub total_bytes: u64,
-    /// Series.
     pub series: usize,
 }
 
@@ -146,17 +125,13 @@ impl Default for Limits {
 }
 
 /// Reads an exposition that is already in memory, with the default [`Limits`].
-///
-/// # Errors
-/// [`ReadError`] with the first line that node_exporter would refuse.
+/// Errors: [`ReadError`] with the first line that node_exporter would refuse.
 pub fn parse(text: &[u8]) -> Result<Vec<Family>, ReadError> {
     read(text, Limits::default())
 }
 
 /// Reads an exposition; families without a sample are left out.
-///
-/// # Errors
-/// [`ReadError`] with the first line that node_exporter would refuse, that is over a limit or that cannot be read.
+/// Errors: [`ReadError`] with the first line that node_exporter would refuse, that is over a limit or that cannot be read.
 pub fn read(mut input: impl BufRead, limits: Limits) -> Result<Vec<Family>, ReadError> {
     let mut reader = Reader { limits, ..Reader::default() };
     let mut total = 0;

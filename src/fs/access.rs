@@ -31,9 +31,6 @@ impl fmt::Display for Exposure {
 
 /// How users other than this one and root could change what `path` says; `None` if they could not. `file` is the
 /// file that was opened at `path`.
-///
-/// # Errors
-/// What the operating system said when asked about the file or its directory.
 pub fn exposure(path: &Path, file: &File) -> io::Result<Option<Exposure>> {
     let path = std::path::absolute(path)?;
     let real = path.canonicalize()?;
@@ -55,9 +52,6 @@ pub fn exposure(path: &Path, file: &File) -> io::Result<Option<Exposure>> {
 
 /// How users other than this one and root could change what lies in a directory; `None` if they could not, or if it is
 /// not there yet. Unlike a directory on the way to a file, it may not be sticky and open: anybody could add a file.
-///
-/// # Errors
-/// What the operating system said when asked about the directory.
 pub fn directory_exposure(path: &Path) -> io::Result<Option<Exposure>> {
     let real = match std::path::absolute(path)?.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -1,37 +1,20 @@
 //! What the operating system refused, said so that a person knows which step it was and what to do.
 
-use std::fmt;
 use std::io;
 
-/// A failure with words in front; the operating system's number stays readable for [`advice`].
-#[derive(Debug)]
-struct Told {
-    what: String,
-    source: io::Error,
+/// What the operating system said, where that is in the chain of an error.
+pub fn io_error(error: &anyhow::Error) -> Option<&io::Error> {
+    error.chain().find_map(|cause| cause.downcast_ref())
 }
 
-impl fmt::Display for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.source)
-    }
-}
-
-// Its text holds that of its source, which a chain of errors would otherwise show twice.
-impl std::error::Error for Told {}
-
-/// The error with these words in front.
-pub fn told(what: impl Into<String>, source: io::Error) -> io::Error {
-    io::Error::new(source.kind(), Told { what: what.into(), source })
-}
-
-/// The error with the step that failed in front.
-pub(super) fn step(what: &str, source: io::Error) -> io::Error {
-    told(format!("cannot {what}"), source)
+/// Its kind.
+pub fn kind(error: &anyhow::Error) -> Option<io::ErrorKind> {
+    io_error(error).map(io::Error::kind)
 }
 
 /// What would mend a failure; `None` where its cause says nothing about that.
 pub(super) fn advice(error: &io::Error) -> Option<&'static str> {
-    Some(match number(error)? {
+    Some(match error.raw_os_error()? {
         libc::ENOSPC | libc::EDQUOT => "free some space there",
         libc::EIO => "the disk, or the way to it, is failing: `journalctl -k` says more",
         libc::EMFILE => "raise the limit on open files (LimitNOFILE= of the unit, ulimit -n)",
@@ -46,10 +29,6 @@ pub(super) fn advice(error: &io::Error) -> Option<&'static str> {
 /// The error in words, with what would mend it.
 pub fn explained(error: &io::Error) -> String {
     advice(error).map_or_else(|| error.to_string(), |advice| format!("{error}; {advice}"))
-}
-
-fn number(error: &io::Error) -> Option<i32> {
-    error.raw_os_error().or_else(|| number(&error.get_ref()?.downcast_ref::<Told>()?.source))
 }
 
 /// Calls again what a signal has interrupted: on network file systems even a rename can be.
@@ -67,11 +46,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn advice_reaches_through_the_step() {
-        let full = told("the state", step("write", io::Error::from_raw_os_error(libc::ENOSPC)));
-        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
-        let said = explained(&full);
-        assert_eq!(said, "the state: cannot write: No space left on device (os error 28); free some space there");
+    fn what_the_system_said_is_found_behind_the_step() {
+        let full = anyhow::Error::from(io::Error::from_raw_os_error(libc::ENOSPC))
+            .context("cannot write")
+            .context("the state");
+        assert_eq!(kind(&full), Some(io::ErrorKind::StorageFull));
+        let said = io_error(&full).map(explained);
+        assert_eq!(said.as_deref(), Some("No space left on device (os error 28); free some space there"));
         assert_eq!(explained(&io::Error::other("what we say ourselves")), "what we say ourselves");
     }
 

@@ -6,7 +6,6 @@ use std::path::Path;
 use super::access::quoted;
 use super::failure::advice;
 
-/// What to do about `path`, in a few words.
 pub fn remedy(path: &Path, error: &Error) -> String {
     let shown = quoted(path);
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));

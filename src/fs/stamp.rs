@@ -27,12 +27,9 @@ impl Horizon {
     }
 }
 
-/// Inode, size and times of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
-    /// Inode number.
     pub ino: u64,
-    /// Size in bytes.
     pub size: u64,
     /// Modification time, nanoseconds since 1970. Anybody can set it back.
     pub mtime_ns: i128,
@@ -46,7 +43,6 @@ impl Stamp {
         path.metadata().ok().map(Stamp::from)
     }
 
-    /// The later of the two times.
     pub fn changed_ns(&self) -> i128 {
         self.ctime_ns.max(self.mtime_ns)
     }
@@ -57,7 +53,6 @@ impl Stamp {
         self.ctime_ns.min(self.mtime_ns)
     }
 
-    /// As text for the state.
     pub fn text(&self) -> String {
         format!("{}:{}:{}:{}", self.ino, self.size, self.mtime_ns, self.ctime_ns)
     }

@@ -13,7 +13,6 @@ pub(in crate::http) struct Validity {
 }
 
 impl Validity {
-    /// Whether it is valid at this time.
     pub(in crate::http) fn holds_at(&self, unix_seconds: u64) -> bool {
         i64::try_from(unix_seconds).is_ok_and(|now| (self.not_before..=self.not_after).contains(&now))
     }
@@ -25,7 +24,6 @@ const GENERALIZED_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
 const EXPLICIT_VERSION: u8 = 0xa0;
 
-/// Reads the validity; `None` if this is no certificate.
 pub(in crate::http) fn validity(certificate: &[u8]) -> Option<Validity> {
     let mut outer = certificate;
     let mut certificate = expect(&mut outer, SEQUENCE)?;

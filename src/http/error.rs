@@ -3,19 +3,15 @@
 use std::fmt;
 use std::io;
 
-use super::dial::StillWaiting;
 use crate::model::reason::{Failure, Reason};
 
-/// The kinds of failure a caller may branch on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The request cannot be sent as it is configured (a URL without a host, a line break in a header).
     Request,
     /// No connection: the name does not resolve, nothing listens, the proxy refuses.
     Connect,
-    /// The TLS handshake failed.
     Tls,
-    /// The deadline passed, in whichever phase.
     Timeout,
     /// Headers, body or the whole exchange are larger than the limits.
     TooLarge,
@@ -26,7 +22,6 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The reason this kind counts as.
     pub fn reason(self) -> Reason {
         match self {
             ErrorKind::Request | ErrorKind::Connect => Reason::ConnectFailed,
@@ -44,21 +39,17 @@ impl ErrorKind {
 /// The sentence never quotes a URL's userinfo, path or query, nor a header's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpError {
-    /// What kind of failure.
     pub kind: ErrorKind,
-    /// One line of evidence.
     pub detail: String,
     /// What to do, where more is known than the reason's remedy says.
     pub hint: Option<&'static str>,
 }
 
 impl HttpError {
-    /// A failure with its evidence.
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
         HttpError { kind, detail: detail.into(), hint: None }
     }
 
-    /// The same failure with a hint of its own.
     pub(super) fn with_hint(self, hint: &'static str) -> Self {
         HttpError { hint: Some(hint), ..self }
     }
@@ -130,23 +121,10 @@ impl From<HttpError> for ureq::Error {
     }
 }
 
-/// Turns an error of our own socket, or of TLS on top of it, into ureq's form.
+/// Turns an error of TLS into ureq's form.
 pub(super) fn wire_error(error: io::Error) -> ureq::Error {
-    if error.get_ref().is_some_and(|inner| inner.is::<HttpError>()) {
-        let inner = error.into_inner().map(|inner| inner.downcast::<HttpError>());
-        return match inner {
-            Some(Ok(own)) => (*own).into(),
-            _ => ureq::Error::ConnectionFailed,
-        };
-    }
-    if error.get_ref().is_some_and(|inner| inner.is::<StillWaiting>()) {
-        return ureq::Error::Other(Box::new(StillWaiting));
-    }
-    if let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return super::tls::failure(tls).into();
-    }
-    match error.kind() {
-        io::ErrorKind::TimedOut => ureq::Error::Timeout(ureq::Timeout::Global),
-        _ => ureq::Error::Io(error),
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(tls) => super::tls::failure(tls).into(),
+        None => error.into(),
     }
 }

@@ -8,25 +8,19 @@ use std::time::Duration;
 use ureq::http;
 use url::Url;
 
-use super::dial::{ReadTimeout, Shared, StillWaiting};
-use super::error::{self, ErrorKind, HttpError};
+use super::dial::{ReadUntil, Shared};
+use super::error::{ErrorKind, HttpError};
 use crate::clock::Deadline;
 
-/// The methods in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Read.
     Get,
-    /// Hand something in.
     Post,
-    /// Replace.
     Put,
-    /// Remove.
     Delete,
 }
 
 impl Method {
-    /// The method's name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Method::Get => "GET",
@@ -37,10 +31,8 @@ impl Method {
     }
 }
 
-/// One request.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    /// The method.
     pub method: Method,
     /// The address. Userinfo in it is ignored here: [`Client::new`] has taken it.
     pub url: &'a Url,
@@ -53,18 +45,15 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// A request without headers and body.
     pub fn new(method: Method, url: &'a Url) -> Self {
         Request { method, url, headers: Vec::new(), body: &[], follow: true }
     }
 
-    /// The same request with one more header.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The same request with a body.
     pub fn body(mut self, body: &'a [u8]) -> Self {
         self.body = body;
         self
@@ -74,7 +63,6 @@ impl<'a> Request<'a> {
 /// An answer whose body has not been read yet.
 #[derive(Debug)]
 pub struct Response {
-    /// The status code.
     pub status: u16,
     /// Where it came from, after redirects.
     pub url: Url,
@@ -83,12 +71,10 @@ pub struct Response {
     /// Whether redirects led there.
     pub redirected: bool,
     pub(super) headers: http::HeaderMap,
-    /// The body.
     pub body: Body,
 }
 
 impl Response {
-    /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -113,46 +99,27 @@ pub struct Body {
 
 impl Body {
     /// Reads some bytes, decompressed; zero at the end.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Timeout`], [`ErrorKind::TooLarge`] past the client's budget, [`ErrorKind::Protocol`] when the body
+    /// Errors: [`ErrorKind::Timeout`], [`ErrorKind::TooLarge`] past the client's budget, [`ErrorKind::Protocol`] when the body
     /// ends early or is not framed or compressed properly.
     pub fn read(&mut self, into: &mut [u8]) -> Result<usize, HttpError> {
-        loop {
-            // Without a timeout of its own there is no such answer.
-            if let Some(amount) = self.read_once(into)? {
-                return Ok(amount);
-            }
-        }
-    }
-
-    /// The same, but comes back with `None` when nothing has come for `timeout`: the body can be read on afterwards.
-    ///
-    /// # Errors
-    /// As [`Body::read`].
-    pub fn read_within(&mut self, into: &mut [u8], timeout: Duration) -> Result<Option<usize>, HttpError> {
-        let _timeout = ReadTimeout::of(timeout);
-        self.read_once(into)
-    }
-
-    fn read_once(&mut self, into: &mut [u8]) -> Result<Option<usize>, HttpError> {
-        const DOING: &str = "receiving the answer's body";
-        let amount = match self.reader.read(into) {
-            Ok(amount) => amount,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => return Ok(None),
-            Err(e) => {
-                let error = ureq::Error::from(e);
-                return if StillWaiting::is(&error) { Ok(None) } else { Err(HttpError::from_ureq(error, DOING)) };
+        let amount = loop {
+            match self.reader.read(into) {
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                read => break read.map_err(|e| HttpError::from_ureq(e.into(), "receiving the answer's body"))?,
             }
         };
-        self.shared.count_decoded(amount).map_err(|e| HttpError::from_ureq(error::wire_error(e), DOING))?;
-        Ok(Some(amount))
+        self.shared.count(&self.shared.decoded, amount)?;
+        Ok(amount)
+    }
+
+    /// The same, but by this deadline if it is sooner than the request's. A read that has run out of time is the last.
+    pub fn read_by(&mut self, into: &mut [u8], deadline: Deadline) -> Result<usize, HttpError> {
+        let _until = ReadUntil::new(deadline);
+        self.read(into)
     }
 
     /// Reads to the end, at most `limit` bytes.
-    ///
-    /// # Errors
-    /// As [`Body::read`], and [`ErrorKind::TooLarge`] past the limit.
+    /// Errors: As [`Body::read`], and [`ErrorKind::TooLarge`] past the limit.
     pub fn read_to_end(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
         let bytes = self.read_up_to(limit.saturating_add(1))?;
         if bytes.len() as u64 > limit {
@@ -170,19 +137,15 @@ impl Body {
         let mut chunk = [0; 16 << 10];
         while bytes.len() < limit && !deadline.passed() {
             let room = chunk.len().min(limit - bytes.len());
-            match self.read_within(&mut chunk[..room], deadline.left()) {
-                Ok(Some(amount @ 1..)) => bytes.extend_from_slice(&chunk[..amount]),
-                Ok(None) => {}
-                Ok(Some(0)) | Err(_) => break,
+            match self.read_by(&mut chunk[..room], deadline) {
+                Ok(amount @ 1..) => bytes.extend_from_slice(&chunk[..amount]),
+                Ok(0) | Err(_) => break,
             }
         }
         bytes
     }
 
     /// Reads to the end or to `limit` bytes, whichever comes first.
-    ///
-    /// # Errors
-    /// As [`Body::read`].
     pub fn read_up_to(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut bytes = Vec::new();

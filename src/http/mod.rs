@@ -14,7 +14,6 @@ mod secrets;
 mod tls;
 
 use std::fmt;
-use std::net::Shutdown;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -25,6 +24,7 @@ use url::{Origin, Position, Url};
 use self::dial::{Dial, Shared};
 pub use self::error::{ErrorKind, HttpError};
 pub use self::message::{Body, Method, Request, Response};
+pub use self::resolve::reach;
 pub use self::secrets::secrets_of;
 use crate::clock::Deadline;
 use crate::redact::{Secret, credential_of};
@@ -58,7 +58,6 @@ pub(crate) fn may_be_credential(name: &str, value: &Secret) -> bool {
     !PLAIN_HEADERS.contains(&name.as_str()) && !name.starts_with("x-mcp-") && !credential_of(value.expose()).is_empty()
 }
 
-/// How a client is set up.
 #[derive(Debug, Clone, Default)]
 pub struct ClientOptions {
     /// Headers sent on every request to the configured origin; see [`may_be_credential`].
@@ -68,9 +67,7 @@ pub struct ClientOptions {
 }
 
 /// Reads an address as configured.
-///
-/// # Errors
-/// [`ErrorKind::Request`] if it is no `http` or `https` URL with a host.
+/// Errors: [`ErrorKind::Request`] if it is no `http` or `https` URL with a host.
 pub fn parse_url(url: &Secret) -> Result<Url, HttpError> {
     let refused = |why: &str| Err(HttpError::new(ErrorKind::Request, format!("the URL cannot be used: {why}")));
     match Url::parse(url.expose()) {
@@ -86,16 +83,18 @@ pub fn shown(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Connects to `host:port` and hangs up again.
-///
-/// # Errors
-/// [`ErrorKind::Request`] if it is no such address, [`ErrorKind::Connect`], [`ErrorKind::Timeout`].
-pub fn reach(address: &str, deadline: Deadline) -> Result<(), HttpError> {
-    let no_address = || HttpError::new(ErrorKind::Request, format!("{address} is no host:port"));
-    let (host, port) = address.rsplit_once(':').ok_or_else(no_address)?;
-    let port = port.parse().map_err(|_not_a_port| no_address())?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    resolve::connect(&resolve::addresses_of(host, port, deadline)?, deadline).map(drop)
+/// How ureq is set up; its own proxy is for tunnels.
+fn config(tunnel: Option<ureq::Proxy>) -> ureq::config::Config {
+    ureq::config::Config::builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(tunnel)
+        .max_response_header_size(MOST_HEADER_BYTES)
+        .input_buffer_size(INPUT_BUFFER)
+        .output_buffer_size(OUTPUT_BUFFER)
+        .user_agent(concat!("lab-probe/", env!("CARGO_PKG_VERSION")))
+        .build()
 }
 
 /// A client for one configured address: its connections, its credentials, its budget.
@@ -130,17 +129,8 @@ impl Client {
             not_after: AtomicI64::new(0),
             sockets: Mutex::new(Vec::new()),
         });
-        let config = ureq::config::Config::builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .max_response_header_size(MOST_HEADER_BYTES)
-            .input_buffer_size(INPUT_BUFFER)
-            .output_buffer_size(OUTPUT_BUFFER)
-            .user_agent(concat!("lab-probe/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let agent = ureq::Agent::with_parts(config, Dial(Arc::clone(&shared)), resolve::Names(Arc::clone(&shared)));
+        let agent =
+            ureq::Agent::with_parts(config(None), Dial(Arc::clone(&shared)), resolve::Names(Arc::clone(&shared)));
         Client { agent, shared, origin: url.origin(), credentials }
     }
 
@@ -149,7 +139,6 @@ impl Client {
         self.credentials.iter().any(|(name, value)| may_be_credential(name, value))
     }
 
-    /// When the certificate of the newest TLS connection ends, unix seconds.
     pub fn certificate_end(&self) -> Option<i64> {
         Some(self.shared.not_after.load(Ordering::Relaxed)).filter(|&at| at != 0)
     }
@@ -162,19 +151,14 @@ impl Client {
     /// Ends every connection at once; reads and writes under way in other threads fail.
     pub fn hang_up(&self) {
         let sockets = self.shared.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        for socket in sockets.iter().filter_map(Weak::upgrade) {
-            // Already closed is what was wanted.
-            let _ = socket.shutdown(Shutdown::Both);
-        }
+        sockets.iter().filter_map(Weak::upgrade).for_each(|socket| socket.shutdown());
     }
 
     /// Sends a request and returns the answer with its body still to be read. Any status is an answer.
     ///
     /// Redirects are followed as browsers and `fetch` do: 307 and 308 repeat the request, 303 and, for a POST, 301 and
     /// 302 continue with GET.
-    ///
-    /// # Errors
-    /// What [`ErrorKind`] lists; [`ErrorKind::Redirect`] when there are too many redirects, or one leads to another
+    /// Errors: What [`ErrorKind`] lists; [`ErrorKind::Redirect`] when there are too many redirects, or one leads to another
     /// origin while a credential is configured.
     pub fn send(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, HttpError> {
         let mut url = request.url.clone();

@@ -9,34 +9,21 @@ use std::net::IpAddr;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ureq::http::Uri;
-use url::Url;
+use ureq::{Proxy, ProxyProtocol};
 
 use super::resolve::host_and_port;
 use crate::redact::Secret;
 
-/// How a URL is reached.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Route<'a> {
-    /// Straight.
-    Direct,
-    /// Through this proxy.
-    Via(&'a Proxy),
+/// The scheme of a proxy, if it is another than plain HTTP.
+pub(super) fn unsupported(proxy: &Proxy) -> Option<String> {
+    (proxy.protocol() != ProxyProtocol::Http).then(|| proxy.protocol().to_string().to_lowercase())
 }
 
-/// A proxy of the environment.
-#[derive(Debug, Clone)]
-pub(super) struct Proxy {
-    /// Its host name or address, without brackets.
-    pub(super) host: String,
-    /// Its port.
-    pub(super) port: u16,
-    /// Value of `Proxy-Authorization`, if its URL has userinfo.
-    pub(super) authorization: Option<Secret>,
-    /// Set when it speaks something other than plain HTTP to us; the scheme, for the error.
-    pub(super) unsupported: Option<String>,
+/// Value of `Proxy-Authorization`, if a proxy's URL has userinfo.
+pub(super) fn authorization(proxy: &Proxy) -> Option<Secret> {
+    proxy.username().map(|user| basic(user, proxy.password().unwrap_or_default()))
 }
 
-/// Everything the environment says about proxies.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Proxies {
     http: Option<Proxy>,
@@ -45,7 +32,6 @@ pub(super) struct Proxies {
 }
 
 impl Proxies {
-    /// Reads the environment of this process.
     pub(super) fn from_env() -> Self {
         Proxies::from_lookup(|name| std::env::var(name).ok())
     }
@@ -58,8 +44,8 @@ impl Proxies {
             first(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
         };
         Proxies {
-            http: http.as_deref().and_then(Proxy::parse),
-            https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]).as_deref().and_then(Proxy::parse),
+            http: http.as_deref().and_then(parse),
+            https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]).as_deref().and_then(parse),
             bypass: first(&["no_proxy", "NO_PROXY"])
                 .unwrap_or_default()
                 .split([',', ' '])
@@ -70,17 +56,21 @@ impl Proxies {
     }
 
     /// What is sent to prove who we are.
-    pub(super) fn credentials(&self) -> impl Iterator<Item = &Secret> {
-        [&self.http, &self.https].into_iter().flatten().filter_map(|proxy| proxy.authorization.as_ref())
+    pub(super) fn credentials(&self) -> impl Iterator<Item = Secret> {
+        [&self.http, &self.https].into_iter().flatten().filter_map(authorization)
     }
 
-    /// The way to a URL.
-    pub(super) fn route(&self, uri: &Uri) -> Route<'_> {
+    /// The proxy on the way to a URL. To a proxy itself there is none.
+    pub(super) fn route(&self, uri: &Uri) -> Option<&Proxy> {
         let proxy = if uri.scheme_str() == Some("https") { &self.https } else { &self.http };
-        match (proxy, host_and_port(uri)) {
-            (Some(proxy), Ok((host, port))) if !is_loopback(host) && !self.bypasses(host, port) => Route::Via(proxy),
-            _ => Route::Direct,
-        }
+        let (host, port) = host_and_port(uri).ok()?;
+        proxy.as_ref().filter(|_| !is_loopback(host) && !self.bypasses(host, port) && !self.is_one(uri))
+    }
+
+    /// Whether a URL is that of one of the proxies.
+    pub(super) fn is_one(&self, uri: &Uri) -> bool {
+        let mut proxies = [&self.http, &self.https].into_iter().flatten();
+        proxies.any(|proxy| proxy.uri().authority() == uri.authority())
     }
 
     fn bypasses(&self, host: &str, port: u16) -> bool {
@@ -135,6 +125,10 @@ fn covers(entry: &str, ip: IpAddr) -> bool {
     }
 }
 
+fn parse(text: &str) -> Option<Proxy> {
+    Proxy::new(text.trim()).ok()
+}
+
 /// Whether a host is this machine without asking anybody.
 fn is_loopback(host: &str) -> bool {
     match host.parse::<IpAddr>() {
@@ -146,23 +140,6 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
-impl Proxy {
-    fn parse(text: &str) -> Option<Proxy> {
-        let text = text.trim();
-        let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) }.ok()?;
-        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = url.port().unwrap_or(match url.scheme() {
-            "https" => 443,
-            "http" => 80,
-            _ => 1080,
-        });
-        let authorization = super::basic_auth(&url);
-        let unsupported = (url.scheme() != "http").then(|| url.scheme().to_owned());
-        Some(Proxy { host, port, authorization, unsupported })
-    }
-}
-
-/// The `Basic` value for a user and a password.
 pub(super) fn basic(user: &str, password: &str) -> Secret {
     Secret::new(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))))
 }
@@ -172,10 +149,8 @@ mod tests {
     use super::*;
 
     fn host_of(proxies: &Proxies, url: &str) -> Option<String> {
-        match proxies.route(&url.parse().expect("a uri")) {
-            Route::Direct => None,
-            Route::Via(proxy) => Some(format!("{}:{}", proxy.host, proxy.port)),
-        }
+        let proxy = proxies.route(&url.parse().expect("a uri"))?;
+        Some(format!("{}:{}", proxy.host(), proxy.port()))
     }
 
     fn from(variables: &[(&str, &str)]) -> Proxies {
@@ -205,32 +180,17 @@ mod tests {
         let list = "corp.example, .dot.example,*.star.example,10.0.0.0/8,192.168.7.7,[fd00::1],fd00:2::/32,port.example:8080,172.16.0.1:81,[fd00::3]:82";
         let proxies = from(&[("http_proxy", "http://one:1"), ("no_proxy", list)]);
         let direct = [
-            "http://localhost:9/",
-            "http://mcp.localhost/",
-            "http://127.3.2.1/",
-            "http://[::1]:80/",
-            "http://corp.example/",
-            "http://a.corp.example/",
-            "http://x.dot.example/",
-            "http://x.star.example/",
-            "http://10.9.8.7/",
-            "http://192.168.7.7/",
-            "http://[fd00::1]/",
-            "http://[fd00:2::9]/",
-            "http://port.example:8080/",
-            "http://172.16.0.1:81/",
-            "http://[fd00::3]:82/",
+            "http://localhost:9/", "http://mcp.localhost/", "http://127.3.2.1/", "http://[::1]:80/",
+            "http://corp.example/", "http://a.corp.example/", "http://x.dot.example/", "http://x.star.example/",
+            "http://10.9.8.7/", "http://192.168.7.7/", "http://[fd00::1]/", "http://[fd00:2::9]/",
+            "http://port.example:8080/", "http://172.16.0.1:81/", "http://[fd00::3]:82/",
         ];
         for url in direct {
             assert_eq!(host_of(&proxies, url), None, "{url}");
         }
         for url in [
-            "http://notcorp.example/",
-            "http://11.0.0.1/",
-            "http://192.168.7.8/",
-            "http://port.example/",
-            "http://172.16.0.1/",
-            "http://[fd00::3]/",
+            "http://notcorp.example/", "http://11.0.0.1/", "http://192.168.7.8/", "http://port.example/",
+            "http://172.16.0.1/", "http://[fd00::3]/",
         ] {
             assert_eq!(host_of(&proxies, url).as_deref(), Some("one:1"), "{url}");
         }
@@ -239,8 +199,8 @@ mod tests {
 
     #[test]
     fn userinfo_of_a_proxy_becomes_its_authorization_and_other_schemes_are_named() {
-        let proxy = Proxy::parse("http://us%40er:pa%3Ass@proxy.example:3128").expect("a proxy");
-        assert_eq!(proxy.authorization, Some(basic("us@er", "pa:ss")));
-        assert_eq!(Proxy::parse("socks5://p").and_then(|p| p.unsupported).as_deref(), Some("socks5"));
+        let proxy = parse("http://us%40er:pa%3Ass@proxy.example:3128").expect("a proxy");
+        assert_eq!((authorization(&proxy), unsupported(&proxy)), (Some(basic("us@er", "pa:ss")), None));
+        assert_eq!(parse("socks5://p").and_then(|proxy| unsupported(&proxy)).as_deref(), Some("socks5"));
     }
 }

@@ -1,16 +1,14 @@
 //! Names to addresses, under the deadline.
 
-use std::net::TcpStream;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use super::dial::{Shared, deadline_of};
+use super::dial::Shared;
 use super::error::{ErrorKind, HttpError};
-use super::proxy::Route;
 use crate::clock::Deadline;
 
 /// Addresses tried of one name.
@@ -19,7 +17,8 @@ const MOST_ADDRESSES: usize = 8;
 /// A lookup needs little stack, and one that hangs keeps its thread until the process ends.
 const LOOKUP_STACK: usize = 256 * 1024;
 
-/// ureq's resolver: looks a target's name up, except where a proxy is to do that.
+/// ureq's resolver: the addresses of a target or, where there is one, of the proxy, which looks the target up itself.
+/// Unlike ureq's own, it lives with a machine that has no thread left.
 #[derive(Debug)]
 pub(super) struct Names(pub(super) Arc<Shared>);
 
@@ -31,11 +30,9 @@ impl Resolver for Names {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let mut addresses = self.empty();
-        if let Route::Via(_) = self.0.proxies.route(uri) {
-            return Ok(addresses);
-        }
-        let (host, port) = host_and_port(uri)?;
-        for address in addresses_of(host, port, deadline_of(timeout))? {
+        let proxy = self.0.proxies.route(uri).map(ureq::Proxy::uri);
+        let (host, port) = host_and_port(proxy.unwrap_or(uri))?;
+        for address in addresses_of(host, port, Deadline::after(*timeout.after))? {
             addresses.push(address);
         }
         Ok(addresses)
@@ -51,10 +48,11 @@ pub(super) fn host_and_port(uri: &Uri) -> Result<(&str, u16), HttpError> {
 
 /// Looks a name up. The system's resolver cannot be interrupted, so it runs in a thread that is left behind when the
 /// deadline passes first.
-pub(super) fn addresses_of(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>, HttpError> {
+fn addresses_of(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketAddr>, HttpError> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
+    let failed = |what: String| HttpError::new(ErrorKind::Connect, format!("the host name {host} {what}"));
     let (sender, receiver) = mpsc::sync_channel(1);
     let name = host.to_owned();
     let lookup = move || {
@@ -62,39 +60,42 @@ pub(super) fn addresses_of(host: &str, port: u16, deadline: Deadline) -> Result<
         // Nobody listens any more once the deadline has passed.
         let _ = sender.send(found);
     };
-    std::thread::Builder::new()
-        .name("lookup".into())
-        .stack_size(LOOKUP_STACK)
-        .spawn(lookup)
-        .map_err(|e| HttpError::new(ErrorKind::Connect, format!("no thread to look the host name up: {e}")))?;
+    let thread = std::thread::Builder::new().name("lookup".into()).stack_size(LOOKUP_STACK).spawn(lookup);
+    thread.map_err(|e| failed(format!("cannot be looked up: no thread: {e}")))?;
     match receiver.recv_timeout(deadline.left()) {
         Ok(Ok(found)) if !found.is_empty() => Ok(found),
-        Ok(Ok(_)) => Err(HttpError::new(ErrorKind::Connect, format!("the host name {host} has no address"))),
-        Ok(Err(e)) => Err(HttpError::new(ErrorKind::Connect, format!("the host name {host} does not resolve: {e}"))),
+        Ok(Ok(_)) => Err(failed("has no address".into())),
+        Ok(Err(e)) => Err(failed(format!("does not resolve: {e}"))),
         Err(_) => Err(HttpError::timeout("looking the host name up")),
     }
 }
 
-/// Connects to the first address that accepts. Each attempt but the last gets half of what is left, so that one
-/// address that swallows packets does not use up the time of the others.
-pub(super) fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, HttpError> {
-    let mut last = HttpError::new(ErrorKind::Connect, "the host name has no address");
+/// Connects to `host:port` and hangs up again. Each address but the last gets half of what is left of the time, so that
+/// one that swallows packets does not use up the time of the others.
+/// Errors: [`ErrorKind::Request`] if it is no such address, [`ErrorKind::Connect`], [`ErrorKind::Timeout`].
+pub fn reach(address: &str, deadline: Deadline) -> Result<(), HttpError> {
+    let no_address = || HttpError::new(ErrorKind::Request, format!("{address} is no host:port"));
+    let (host, port) = address.rsplit_once(':').ok_or_else(no_address)?;
+    let port = port.parse().map_err(|_not_a_port| no_address())?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let addresses = addresses_of(host, port, deadline)?;
+    let mut last = HttpError::timeout("connecting");
     for (index, address) in addresses.iter().enumerate() {
-        let budget = if index + 1 == addresses.len() { deadline.left() } else { deadline.left() / 2 };
-        if budget.is_zero() {
+        let left = deadline.left() / if index + 1 == addresses.len() { 1 } else { 2 };
+        if left.is_zero() {
             return Err(HttpError::timeout("connecting"));
         }
-        match TcpStream::connect_timeout(address, budget) {
-            Ok(socket) => return Ok(socket),
-            Err(e) if e.kind() == std::io::ErrorKind::TimedOut => last = HttpError::timeout("connecting"),
-            Err(e) => last = HttpError::new(ErrorKind::Connect, format!("no connection to {address}: {}", plain(&e))),
-        }
+        last = match TcpStream::connect_timeout(address, left) {
+            Ok(_) => return Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::TimedOut => HttpError::timeout("connecting"),
+            Err(e) => HttpError::new(ErrorKind::Connect, format!("no connection to {address}: {}", plain(&e))),
+        };
     }
     Err(last)
 }
 
 /// An operating-system error without Rust's "(os error N)".
-fn plain(error: &std::io::Error) -> String {
+pub(super) fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }

@@ -11,7 +11,7 @@ pub fn secrets_of(url: &Url, headers: &[(String, Secret)]) -> Vec<Secret> {
     let basic = basic_auth(url);
     let proxies = Proxies::from_env();
     let headers = headers.iter().filter(|(name, value)| may_be_credential(name, value)).map(|(_, value)| value);
-    let sent = headers.chain(&basic).chain(proxies.credentials()).flat_map(|value| {
+    let sent = headers.cloned().chain(basic).chain(proxies.credentials()).flat_map(|value| {
         // The scheme is no secret and says what was refused.
         let credential = credential_of(value.expose());
         [Secret::new(credential), Secret::new(credential.rsplit(' ').next().unwrap_or_default())]

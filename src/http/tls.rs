@@ -191,7 +191,6 @@ impl ServerCertVerifier for Trusting {
     }
 }
 
-/// A TLS failure as a person understands it.
 pub(super) fn failure(error: &rustls::Error) -> HttpError {
     use CertificateError as C;
     let failure = HttpError::new(ErrorKind::Tls, explain(error));
@@ -209,7 +208,6 @@ pub(super) fn failure(error: &rustls::Error) -> HttpError {
     }
 }
 
-/// What a TLS failure means to a person.
 fn explain(error: &rustls::Error) -> String {
     use CertificateError as C;
     match error {

@@ -13,7 +13,6 @@ macro_rules! families {
             Declared(Family {
                 name: $name, kind: $kind, labels: &[$($label),*], help: $help, unit: $unit, values: $values, next: $next,
             });)*
-        /// Every family.
         pub static ALL: &[&Family] = &[$(&$ident.0),*];
     };
 }
@@ -284,7 +283,6 @@ families! {
         &[], "when it grows, an output was not delivered or the state not saved: read the unit's journal";
 }
 
-/// The declared family of this name.
 pub fn find(name: &str) -> Option<&'static Family> {
     ALL.iter().copied().find(|family| family.name == name)
 }

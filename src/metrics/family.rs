@@ -1,9 +1,7 @@
 //! What is declared of a metric family.
 
-/// A family's type.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Type {
-    /// Goes up and down.
     Gauge,
     /// Only goes up, survives restarts.
     Counter,
@@ -12,7 +10,6 @@ pub enum Type {
 }
 
 impl Type {
-    /// The word after `# TYPE`.
     pub fn as_str(self) -> &'static str {
         match self {
             Type::Gauge => "gauge",
@@ -30,18 +27,13 @@ impl Type {
     }
 }
 
-/// One declared family.
 #[derive(Debug, PartialEq)]
 pub struct Family {
-    /// Name.
     pub name: &'static str,
-    /// Type.
     pub kind: Type,
     /// Label names, in the order they are written; the config's own labels come after them.
     pub labels: &'static [&'static str],
-    /// HELP, one sentence.
     pub help: &'static str,
-    /// Unit of the value.
     pub unit: &'static str,
     /// What single values, or values of a label, mean; empty where the unit says it all.
     pub values: &'static [(&'static str, &'static str)],

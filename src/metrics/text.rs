@@ -9,9 +9,7 @@ use crate::model::growth::Growth;
 use crate::model::snapshot::Snapshot;
 
 /// The exposition of a snapshot.
-///
-/// # Errors
-/// Always a bug in this program: node_exporter would not take the text, so nothing may be delivered.
+/// Errors: Always a bug in this program: node_exporter would not take the text, so nothing may be delivered.
 pub fn render(snapshot: &Snapshot) -> Result<String> {
     made(families::collect(snapshot).map_err(anyhow::Error::new))
 }
@@ -37,9 +35,6 @@ fn made(families: Result<Vec<MetricFamily>>) -> Result<String> {
 }
 
 /// Writes families, each with at least one sample, and reads the text as node_exporter would.
-///
-/// # Errors
-/// What the encoder refuses, or what node_exporter would not take whole.
 pub fn encode(families: &[MetricFamily]) -> Result<String> {
     let text = TextEncoder::new().encode_to_string(families)?;
     match check::first_error(&text) {

@@ -17,7 +17,6 @@ use crate::model::thunes::Histogram;
 /// holds it, see [`label_value`].
 const END: char = '\u{0}';
 
-/// Takes the samples of declared families and gathers them.
 #[derive(Debug)]
 pub struct Samples {
     registry: Registry,
@@ -34,9 +33,7 @@ enum Vector {
 impl Samples {
     /// Empty vectors. `common` are the labels of every series; without `counting` there are gauges only, because what
     /// was counted before is not known.
-    ///
-    /// # Errors
-    /// A family or label that Prometheus does not allow, which is a bug in the catalogue or in the configuration's checks.
+    /// Errors: A family or label that Prometheus does not allow, which is a bug in the catalogue or in the configuration's checks.
     pub fn new(common: &BTreeMap<String, String>, counting: bool) -> prometheus::Result<Self> {
         let common = common.iter().map(|(name, value)| (name.clone(), label_value(value).into_owned())).collect();
         let registry = Registry::new_custom(None, Some(common))?;
@@ -79,7 +76,6 @@ impl Samples {
         }
     }
 
-    /// Sets a value that may not have been measured.
     pub fn add_some<const LABELS: usize>(
         &self,
         declared: &Declared<LABELS, 0>,
@@ -91,7 +87,6 @@ impl Samples {
         }
     }
 
-    /// Sets a histogram.
     pub fn add_histogram<const LABELS: usize, const BOUNDS: usize>(
         &self,
         declared: &Declared<LABELS, BOUNDS>,

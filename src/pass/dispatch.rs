@@ -1,6 +1,6 @@
 //! The one place where a target's kind chooses its check.
 
-use crate::check;
+use crate::check::Context;
 use crate::model::observation::{Facts, Memory, NotReached, Remembered};
 use crate::model::target::{Kind, Probe, Target};
 
@@ -18,26 +18,25 @@ pub(super) fn memory_for(target: &Target, known: Option<&Remembered>) -> Memory 
     memory
 }
 
-/// Runs the check of the target's kind.
-pub(super) fn look(probe: &Probe, memory: Memory, context: &check::Context) -> Result<(Facts, Memory), NotReached> {
+pub(super) fn check(probe: &Probe, memory: Memory, context: &Context) -> Result<(Facts, Memory), NotReached> {
     match (probe, memory) {
         (Probe::Mcp(target), Memory::Mcp(memory)) => {
-            let (facts, memory) = check::mcp::check(target, memory, context)?;
+            let (facts, memory) = crate::check::mcp::check(target, memory, context)?;
             Ok((Facts::Mcp(facts), Memory::Mcp(memory)))
         }
         (Probe::Service(target), memory @ Memory::Service) => {
-            Ok((Facts::Service(check::service::check(target, context)), memory))
+            Ok((Facts::Service(crate::check::service::check(target, context)), memory))
         }
         (Probe::Worktree(target), Memory::Worktree(memory)) => {
-            let (facts, memory) = check::worktree::check(target, memory, context);
+            let (facts, memory) = crate::check::worktree::check(target, memory, context);
             Ok((Facts::Worktree(facts), Memory::Worktree(memory)))
         }
         (Probe::Thunes(target), Memory::Thunes(memory)) => {
-            let (facts, memory) = check::thunes::check(target, memory, context);
+            let (facts, memory) = crate::check::thunes::check(target, memory, context);
             Ok((Facts::Thunes(facts), Memory::Thunes(memory)))
         }
         // A memory of another kind cannot come from our own state; treat it as none.
-        (probe, _) => look(probe, Memory::new(kind_of(probe)), context),
+        (probe, _) => check(probe, Memory::new(kind_of(probe)), context),
     }
 }
 

@@ -15,9 +15,8 @@ use crate::plan::due::Due;
 use crate::plan::{self, Plan, View};
 use crate::state::store;
 
-/// What is known now.
 #[derive(Debug)]
-pub struct Recalled {
+pub struct LastKnown {
     /// Every target with what is remembered of it; the pass is the last one.
     pub snapshot: Snapshot,
     /// Whether there has been a pass at all.
@@ -26,8 +25,8 @@ pub struct Recalled {
     pub warnings: Vec<String>,
 }
 
-/// Recalls everything; `view` as for [`plan::all`].
-pub fn recall(settings: &Settings, view: View) -> Recalled {
+/// Everything; `view` as for [`plan::all`].
+pub fn last_known(settings: &Settings, view: View) -> LastKnown {
     let now = clock::now();
     let loaded = store::peek(&settings.probe.state_dir, now);
     let state = loaded.state;
@@ -55,7 +54,7 @@ pub fn recall(settings: &Settings, view: View) -> Recalled {
     };
     let unusual = super::unusual::view(settings, &state.unusual, &entries);
     let snapshot = Snapshot { pass, entries, labels: settings.probe.labels.clone(), unusual };
-    Recalled { snapshot, ever: last.is_some(), warnings }
+    LastKnown { snapshot, ever: last.is_some(), warnings }
 }
 
 fn entry(target: Target, known: Option<&Remembered>, due: Due, now: Timestamp) -> Entry {

@@ -9,13 +9,10 @@ use crate::fs::remedy::remedy;
 use crate::log;
 use crate::state::lock::{self, Lock, LockError};
 
-/// How often a lock that is waited for is tried.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// The lock; where there can be none, why: then no state is saved either.
-///
-/// # Errors
-/// Exit 75 if another pass still holds it after `wait`.
+/// Errors: Exit 75 if another pass still holds it after `wait`.
 pub(super) fn take_lock(state_dir: &Path, wait: Duration) -> anyhow::Result<(Option<Lock>, Option<anyhow::Error>)> {
     let deadline = Deadline::after(wait);
     let mut is_said = wait.is_zero();

@@ -41,15 +41,11 @@ use crate::state::store::{self, LastPass, State};
 /// A pass between its snapshot and its end.
 #[derive(Debug)]
 pub struct Performed {
-    /// What was found.
     pub snapshot: Snapshot,
-    /// What is to be saved.
     pub state: State,
     /// The deadline of the whole pass: deliveries end by it too.
     pub deadline: Deadline,
-    /// When it began, on the wall clock.
     pub started_at: Timestamp,
-    /// What was odd on the way.
     pub warnings: Vec<String>,
     /// What was said before anything was started, where root runs the pass.
     pub notice: Option<String>,
@@ -75,9 +71,7 @@ impl Performed {
 }
 
 /// Checks what is due and selected; `begun_with_lock` is called once this pass is the one that runs.
-///
-/// # Errors
-/// Another pass (exit 75), an unknown target name (exit 2), or no threads to be had.
+/// Errors: Another pass (exit 75), an unknown target name (exit 2), or no threads to be had.
 pub fn perform(
     settings: &Settings,
     selection: &Selection,
@@ -122,15 +116,15 @@ pub fn perform(
         .collect();
     // Before anything is started: the probe's own are none of a client's.
     let mut running = check::mcp::left_behind::processes(&targets, &round.processes);
-    let run::Results { fates, survivors } = round.check_all(&targets, &due, show_progress)?;
+    let run::Results { results, survivors } = round.check_all(&targets, &due, show_progress)?;
     if !survivors.is_empty() {
         warnings.push(format!("could not be ended: {}", proc::list_survivors(&survivors)));
     }
 
     let mut entries: Vec<Entry> = targets
         .into_iter()
-        .zip(fates)
-        .map(|(target, fate)| merge::settle(target, fate, started_at, &mut state.targets))
+        .zip(results)
+        .map(|(target, result)| merge::settle(target, result, started_at, &mut state.targets))
         .collect();
     for entry in entries.iter_mut().filter(|entry| entry.target.kind() == Kind::Mcp) {
         entry.processes = running.remove(&entry.target.name);
@@ -169,7 +163,6 @@ pub fn catch_signals() -> anyhow::Result<()> {
     proc::signals::install().map_err(exit::no_signals)
 }
 
-/// Says what was odd, once each.
 pub fn say_warnings(warnings: &[String]) {
     for warning in warnings {
         log::warn(warning);

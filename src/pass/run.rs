@@ -16,7 +16,7 @@ use crate::model::observation::{Memory, NotReached};
 use crate::model::target::{Probe, Target};
 use crate::plan;
 use crate::proc::{self, Permits, ProcessTable, Survivor, hung};
-use crate::run::merge::{Checked, Fate};
+use crate::run::merge::{CheckResult, Checked};
 use crate::run::pool::{self, Class, Ended, Job, Progress};
 use crate::show::progress::ProgressLine;
 use crate::state::store::State;
@@ -54,12 +54,10 @@ const CONNECTIONS_PER_ORIGIN: usize = 6;
 /// A check begins within this part of the pass whatever time it is known to need: it would never begin otherwise.
 const BEGINNING: u32 = 10;
 
-/// The frame of all checks of a pass.
 pub(super) struct Round<'a> {
     settings: &'a Settings,
     state: &'a State,
     started_at: Timestamp,
-    /// When the last check ends.
     end: Deadline,
     /// Until then a check begins whatever time it needs.
     beginning: Deadline,
@@ -69,12 +67,9 @@ pub(super) struct Round<'a> {
     origins: BTreeMap<String, Arc<Permits>>,
 }
 
-/// What became of the checks.
 #[derive(Default)]
 pub(super) struct Results {
-    /// How each target fared, in order.
-    pub(super) fates: Vec<Fate>,
-    /// The processes that could not be ended.
+    pub(super) results: Vec<CheckResult>,
     pub(super) survivors: Vec<Survivor>,
 }
 
@@ -106,34 +101,33 @@ impl<'a> Round<'a> {
         Round { settings, state, started_at, end, beginning, permits, processes, origins: BTreeMap::new() }
     }
 
-    /// Runs the due checks.
     pub(super) fn check_all(
         mut self,
         targets: &[Target],
         due: &[Look],
         show_progress: bool,
     ) -> anyhow::Result<Results> {
-        let mut fates: Vec<Fate> = targets.iter().map(|_| Fate::Reused).collect();
+        let mut results: Vec<CheckResult> = targets.iter().map(|_| CheckResult::Reused).collect();
         let mut ran = Vec::new();
         let mut jobs = Vec::new();
         let taken: Vec<bool> = due.iter().map(|due| *due != Look::No).collect();
         for index in plan::due::in_order(targets, &taken, &self.state.targets, self.end.left()) {
             let target = &targets[index];
             if hangs(target) {
-                fates[index] = Fate::Hangs;
+                results[index] = CheckResult::Hangs;
                 continue;
             }
             let (work, thread) = hung::noting_its_thread(self.job(target, due[index]));
             if is_free(target) {
                 // Nothing to start and nothing to wait for: a thread would cost more than the look.
-                fates[index] = fate(due[index], Ended::Finished(work()));
+                results[index] = result(due[index], Ended::Finished(work()));
             } else {
                 ran.push((index, thread));
                 jobs.push(Job { class: class(target), work: Box::new(work) });
             }
         }
         if jobs.is_empty() {
-            return Ok(Results { fates, ..Results::default() });
+            return Ok(Results { results, ..Results::default() });
         }
         let names = ran.iter().map(|&(index, _)| targets[index].name.clone()).collect();
         let mut line = if show_progress { ProgressLine::for_terminal(names) } else { None };
@@ -156,9 +150,9 @@ impl<'a> Round<'a> {
             if let Ended::CutOff(_) = &ended {
                 hung::note(&targets[index].files(), &thread);
             }
-            fates[index] = fate(due[index], ended);
+            results[index] = result(due[index], ended);
         }
-        Ok(Results { fates, survivors })
+        Ok(Results { results, survivors })
     }
 
     /// The check of one target, with everything it needs moved into it.
@@ -181,7 +175,7 @@ impl<'a> Round<'a> {
             let begun = clock::instant();
             let time_is_the_passs = end.left() < timeout;
             let context = check::Context::new(timeout, end, started_at, start).with_processes(&processes);
-            let (facts, memory) = dispatch::look(&probe, memory, &context)?;
+            let (facts, memory) = dispatch::check(&probe, memory, &context)?;
             // Waiting for its turn is no part of it.
             let duration = context.start.let_in().unwrap_or(begun).elapsed();
             // A program that was started has a clock of its own: its check has told already.
@@ -208,10 +202,10 @@ impl<'a> Round<'a> {
 }
 
 /// What a job's end means: one that was only to see whether something has changed, and did not begin, leaves all as it was.
-fn fate(due: Look, ended: Ended<Looked>) -> Fate {
-    Fate::Ran(match ended {
-        Ended::Finished(None) => return Fate::Reused,
-        Ended::NotStarted if due == Look::IfChanged => return Fate::Reused,
+fn result(due: Look, ended: Ended<Looked>) -> CheckResult {
+    CheckResult::Ran(match ended {
+        Ended::Finished(None) => return CheckResult::Reused,
+        Ended::NotStarted if due == Look::IfChanged => return CheckResult::Reused,
         Ended::Finished(Some(result)) => Ended::Finished(result),
         Ended::Panicked(message) => Ended::Panicked(message),
         Ended::CutOff(had) => Ended::CutOff(had),

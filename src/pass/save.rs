@@ -5,8 +5,8 @@ use std::io;
 
 use super::Performed;
 use crate::config::settings::Settings;
-use crate::exit;
-use crate::fs::remedy::remedy;
+use crate::exit::{self, Exit};
+use crate::fs;
 use crate::log;
 use crate::model::delivery::{Delivery, Started};
 use crate::model::history::{Record, Written};
@@ -27,14 +27,14 @@ pub fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: 
     };
     let kept = match keep(&performed.state.written) {
         // Somebody has removed the day's file: begin it anew.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => keep(&Written::default()),
+        Err(error) if fs::kind(&error) == Some(io::ErrorKind::NotFound) => keep(&Written::default()),
         kept => kept,
     };
     match kept {
         Ok(written) => performed.state.written = written,
         Err(error) => {
             let place = history::directory(&settings.probe.state_dir);
-            log::warn(format!("the history of this pass is not kept: {error}; {}", remedy(&place, &error)));
+            log::warn(format!("the history of this pass is not kept: {error:#}; {}", exit::remedy_for(&place, &error)));
         }
     }
 }
@@ -55,7 +55,7 @@ pub fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delive
     if performed.state_trouble.is_none()
         && let Err(error) = store::save(&settings.probe.state_dir, state)
     {
-        performed.state_trouble = Some(not_saved(settings, &error));
+        performed.state_trouble = Some(not_saved(settings, error));
     }
     performed.give_up_lock();
     performed.state_trouble.is_none()
@@ -67,12 +67,12 @@ pub(super) fn failures_of(settings: &Settings, state: &State) -> BTreeMap<String
     names.map(|name| (name.to_owned(), state.output_failures.get(name).copied().unwrap_or(0))).collect()
 }
 
-/// Adds one to a counter.
 fn count(counters: &mut BTreeMap<String, u64>, name: &str) {
     *counters.entry(name.to_owned()).or_default() += 1;
 }
 
 /// The state that could not be saved; the error names the file.
-pub fn not_saved(settings: &Settings, error: &io::Error) -> anyhow::Error {
-    exit::trouble(error, remedy(&store::path(&settings.probe.state_dir), error))
+pub fn not_saved(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
+    let next = exit::remedy_for(&store::path(&settings.probe.state_dir), &error);
+    exit::hinted(Exit::Trouble, error, next)
 }

@@ -3,7 +3,6 @@
 use crate::exit;
 use crate::model::target::{Kind, Target};
 
-/// Which targets a pass checks.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// Only these kinds; empty means all.

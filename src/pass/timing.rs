@@ -10,7 +10,6 @@ const PERSON_DEADLINE: Duration = Duration::from_secs(90);
 /// A person waits so long for a pass that is under way.
 const PERSON_LOCK_WAIT: Duration = Duration::from_secs(30);
 
-/// For whom a pass is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
     /// Somebody waits for its table.
@@ -19,7 +18,6 @@ pub enum Audience {
     Timer,
 }
 
-/// How long a pass may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
     /// It has ended by then, whatever hangs.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Performed, select};
 use crate::config::settings::Settings;
-use crate::fs::remedy::remedy;
+use crate::exit;
 use crate::model::history::{Points, Seen};
 use crate::model::snapshot::{Entry, Outcome};
 use crate::model::unusual::{Family, SLOT_SECONDS, Unusual};
@@ -45,13 +45,13 @@ pub fn learn(settings: &Settings, performed: &mut Performed) {
                 if !points.is_empty() {
                     known.close(ended, &points, |id| planned.contains_key(id));
                     if let Err(error) = learnt::save(&settings.probe.state_dir, &known) {
-                        let next = remedy(&settings.probe.state_dir, &error);
-                        performed.warnings.push(format!("{error}; {next}"));
+                        let next = exit::remedy_for(&settings.probe.state_dir, &error);
+                        performed.warnings.push(format!("{error:#}; {next}"));
                     }
                 }
                 known.tell(unusual);
             }
-            Err(error) => performed.warnings.push(format!("{error}; nothing is learnt of usual values in this pass")),
+            Err(error) => performed.warnings.push(format!("{error:#}; nothing is learnt of usual values in this pass")),
         }
     }
     performed.points = kept(unusual, ended, &points);

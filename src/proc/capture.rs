@@ -13,17 +13,14 @@ use crate::clock::Deadline;
 /// How often it is asked whether a run is still wanted.
 const ASKS_EVERY: Duration = Duration::from_millis(100);
 
-/// What may come on standard output.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Bytes; a program that prints more is ended.
     pub stdout: usize,
 }
 
-/// How a captured run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// By itself.
     Exited(Exit),
     /// The deadline had passed, nobody wanted it any longer, or it was too slow; it was ended by force.
     TimedOut,
@@ -31,25 +28,20 @@ pub enum Outcome {
     TooLarge,
 }
 
-/// A finished run.
 #[derive(Debug, Clone)]
 pub struct Captured {
-    /// How it ended.
     pub outcome: Outcome,
     /// Standard output, at most as long as the limit; from [`capture_tail`] only its last few KiB.
     pub stdout: Vec<u8>,
-    /// The last few KiB of standard error.
     pub stderr: Tail,
     /// What the process tree used; `None` if that could not be had.
     pub usage: Option<Usage>,
     /// Why it was too slow, if it was and was measured.
     pub slow: Option<Slow>,
-    /// Processes that could not be ended.
     pub survivors: Vec<Survivor>,
 }
 
 impl Captured {
-    /// Whether it ended by itself with exit code 0.
     pub fn success(&self) -> bool {
         self.outcome == Outcome::Exited(Exit::Code(0))
     }
@@ -59,9 +51,6 @@ impl Captured {
 /// whole tree has ended when this returns, at most half a second after the deadline, but for [`Captured::survivors`].
 ///
 /// What a background process still writes once the program itself has ended is not waited for.
-///
-/// # Errors
-/// When it cannot be started.
 pub fn capture(
     spec: &CommandSpec,
     stdin: Option<&[u8]>,
@@ -76,9 +65,6 @@ pub fn capture(
 }
 
 /// The same for a program without input that is ended as soon as `wanted`, which is asked now and then, says no.
-///
-/// # Errors
-/// When it cannot be started.
 pub fn capture_while(
     spec: &CommandSpec,
     limits: Limits,
@@ -92,9 +78,6 @@ pub fn capture_while(
 }
 
 /// The same for a program without input whose exit code counts, and of its output only the end. It is measured.
-///
-/// # Errors
-/// When it cannot be started.
 pub fn capture_tail(
     spec: &CommandSpec,
     meter: Meter,
@@ -123,7 +106,8 @@ fn to_its_end(
         }
         let until = if wanted.is_some() { deadline.sooner(ASKS_EVERY) } else { deadline };
         match io.wait(until, true) {
-            Event::Stdout(bytes) => {
+            Event::Stdout(amount) => {
+                let bytes = io.read(amount);
                 keep(&bytes[..bytes.len().min(room)]);
                 if bytes.len() > room {
                     break Outcome::TooLarge;

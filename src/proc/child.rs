@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, Signal, kill_process_group};
+use serde::{Deserialize, Serialize};
 
 use super::protocol::{Report, Request};
 use super::spec::{CommandSpec, Resolved, SpawnError, resolve};
@@ -25,7 +26,7 @@ use crate::log;
 const CONTINUE_EVERY: Duration = Duration::from_millis(20);
 
 /// What the processes of one tree have used, all together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// User and system time, summed (getrusage(2)).
     pub cpu: Duration,
@@ -34,12 +35,9 @@ pub struct Usage {
     pub max_rss_bytes: u64,
 }
 
-/// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// With this exit code.
     Code(i32),
-    /// By this signal.
     Signal(i32),
     /// Its supervisor was killed, and the program with it.
     Lost,
@@ -81,7 +79,7 @@ pub(super) struct Child {
 /// Starts a program; waits until it is executed, until `deadline` at most.
 pub(super) fn spawn(spec: &CommandSpec, deadline: Deadline) -> Result<(Child, Pipes), SpawnError> {
     let resolved = resolve(spec)?;
-    let _born = ending::gate()?;
+    let _born = ending::allow_start()?;
     let (mut child, pipes) = start(spec, &resolved, deadline).inspect_err(|error| {
         static SAID: Once = Once::new();
         SAID.call_once(|| log::warn(error.to_string()));
@@ -112,11 +110,11 @@ fn start(spec: &CommandSpec, resolved: &Resolved, deadline: Deadline) -> Result<
         gone: false,
     };
     let request = Request {
-        file: resolved.file.clone(),
+        file: resolved.file.clone().into(),
         name: spec.program.clone(),
         args: spec.args.clone(),
         environment: resolved.environment.clone().into_iter().collect(),
-        directory: resolved.directory.clone(),
+        directory: resolved.directory.clone().into(),
         soft_files,
     };
     let prepared = || {

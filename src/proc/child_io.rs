@@ -30,11 +30,10 @@ const TERM_GRACE: Duration = Duration::from_millis(500);
 /// on, or the container would outlive it.
 const HASTY_GRACE: Duration = Duration::from_millis(200);
 
-/// What one wait brought.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// Bytes from standard output.
-    Stdout(&'a [u8]),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// So many bytes from standard output, see [`ChildIo::read`].
+    Stdout(usize),
     /// Standard output was closed by everybody who had it; reported once.
     StdoutClosed,
     /// The program itself has ended and standard output holds nothing more for now; reported once.
@@ -47,14 +46,11 @@ pub enum Event<'a> {
     Quiet,
 }
 
-/// How gently a tree had to be ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Force {
     /// It ended by itself once its standard input was closed, or before.
     None,
-    /// SIGTERM.
     Term,
-    /// SIGKILL.
     Kill,
 }
 
@@ -62,11 +58,9 @@ pub enum Force {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Ended {
-    /// How the program itself ended.
     pub exit: Option<Exit>,
     /// What the tree used; `None` if its supervisor was killed.
     pub usage: Option<Usage>,
-    /// What it took.
     pub force: Force,
     /// Processes that could not be ended; they must not be called killed.
     pub survivors: Vec<Survivor>,
@@ -94,9 +88,6 @@ pub struct ChildIo {
 
 impl ChildIo {
     /// Starts a program by `deadline`, and measures what it does if there is a meter.
-    ///
-    /// # Errors
-    /// When the program cannot be started.
     pub fn start(spec: &CommandSpec, meter: Option<Meter>, deadline: Deadline) -> Result<ChildIo, SpawnError> {
         let (child, pipes) = spawn(spec, deadline)?;
         let Pipes { stdin, stdout, stderr } = pipes;
@@ -142,12 +133,10 @@ impl ChildIo {
         self.meter.as_ref()
     }
 
-    /// Whether the program is too slow by now.
     pub fn slow(&self) -> Option<Slow> {
         self.meter.as_ref().and_then(Meter::slow)
     }
 
-    /// Bytes that wait to be written to standard input.
     pub fn unwritten(&self) -> usize {
         self.outgoing.len() - self.written
     }
@@ -158,7 +147,6 @@ impl ChildIo {
         self.was_read || self.stdin.as_ref().is_some_and(|stdin| unread(stdin) < self.piped)
     }
 
-    /// How the program ended, once it has.
     pub fn exit(&self) -> Option<Exit> {
         self.child.exit()
     }
@@ -168,32 +156,28 @@ impl ChildIo {
         self.stdout.is_some()
     }
 
-    /// The last of standard error.
     pub fn tail(&self) -> &Tail {
         &self.tail
     }
 
     /// Waits for the next event, until `until` at most. Standard error and the queue for standard input are taken
     /// care of meanwhile. Without `read_stdout` standard output is left in the pipe, so that the program waits.
-    pub fn wait(&mut self, until: Deadline, read_stdout: bool) -> Event<'_> {
-        let step = loop {
-            if let Some(step) = self.step(until, read_stdout) {
-                break step;
+    pub fn wait(&mut self, until: Deadline, read_stdout: bool) -> Event {
+        loop {
+            if let Some(event) = self.step(until, read_stdout) {
+                return event;
             }
-        };
-        match step {
-            Step::Stdout(got) => Event::Stdout(&self.chunk[..got]),
-            Step::StdoutClosed => Event::StdoutClosed,
-            Step::Exited(exit) => Event::Exited(exit),
-            Step::Idle => Event::Idle,
-            Step::Slow(slow) => Event::Slow(slow),
-            Step::Quiet => Event::Quiet,
         }
     }
 
-    fn step(&mut self, until: Deadline, read_stdout: bool) -> Option<Step> {
+    /// What [`Event::Stdout`] has brought.
+    pub fn read(&self, amount: usize) -> &[u8] {
+        &self.chunk[..amount]
+    }
+
+    fn step(&mut self, until: Deadline, read_stdout: bool) -> Option<Event> {
         if self.has_become_idle() {
-            return Some(Step::Idle);
+            return Some(Event::Idle);
         }
         if self.written < self.outgoing.len() {
             // There is room in the pipe, mostly.
@@ -217,19 +201,19 @@ impl ChildIo {
         }
         if read_stdout && (ready.stdout || self.exit_to_tell().is_some())
             // Also when poll did not say so: what a program wrote before its end comes before the news of its end.
-            && let Some(step) = self.read_stdout()
+            && let Some(event) = self.read_stdout()
         {
-            return Some(step);
+            return Some(event);
         }
         if let Some(exit) = self.exit_to_tell()
             && (read_stdout || self.stdout.is_none())
         {
             self.exit_told = true;
             self.drain_stderr();
-            return Some(Step::Exited(exit));
+            return Some(Event::Exited(exit));
         }
         // An answer that lies in the pipe already was read above.
-        slow.map(Step::Slow).or_else(|| until.passed().then_some(Step::Quiet))
+        slow.map(Event::Slow).or_else(|| until.passed().then_some(Event::Quiet))
     }
 
     fn exit_to_tell(&self) -> Option<Exit> {
@@ -296,13 +280,13 @@ impl ChildIo {
         self.written = 0;
     }
 
-    fn read_stdout(&mut self) -> Option<Step> {
+    fn read_stdout(&mut self) -> Option<Event> {
         match read(self.stdout.as_ref()?, &mut self.chunk) {
-            Read::Some(got) => Some(Step::Stdout(got)),
+            Read::Some(got) => Some(Event::Stdout(got)),
             Read::Nothing => None,
             Read::Closed => {
                 self.stdout = None;
-                Some(Step::StdoutClosed)
+                Some(Event::StdoutClosed)
             }
         }
     }
@@ -364,16 +348,6 @@ impl ChildIo {
             }
         }
     }
-}
-
-/// An event without the bytes, which stay in the chunk.
-enum Step {
-    Stdout(usize),
-    StdoutClosed,
-    Exited(Exit),
-    Idle,
-    Slow(Slow),
-    Quiet,
 }
 
 #[derive(Clone, Copy)]

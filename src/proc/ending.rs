@@ -1,4 +1,4 @@
-//! The gate that closes when the pass ends, and the end of everything that was started.
+//! No start once the pass ends, and the end of everything that was started.
 
 use std::collections::BTreeSet;
 use std::process;
@@ -18,7 +18,7 @@ use crate::clock::Deadline;
 const WANTED_FILES: u64 = 16_384;
 
 /// Spawns under way may take so long once the pass is ending.
-const GATE_LIMIT: Duration = Duration::from_millis(500);
+const STARTS_UNDER_WAY: Duration = Duration::from_millis(500);
 
 /// Whether the pass is ending. Every spawn holds the lock for reading from before its supervisor is made until the program
 /// is executed and known; whoever ends everything holds it for writing. So nothing can be born unseen.
@@ -31,7 +31,7 @@ static STARTED: AtomicBool = AtomicBool::new(false);
 static SUPERVISORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
 /// Passes as long as the pass is not ending.
-pub(super) fn gate() -> Result<RwLockReadGuard<'static, bool>, SpawnError> {
+pub(super) fn allow_start() -> Result<RwLockReadGuard<'static, bool>, SpawnError> {
     let ending = ENDING.read().unwrap_or_else(PoisonError::into_inner);
     if *ending { Err(SpawnError::Ending) } else { Ok(ending) }
 }
@@ -98,7 +98,7 @@ impl Registered {
 /// For the end of a pass and for signals. Checks still at work see their programs end.
 #[must_use]
 pub fn end_everything(until: Deadline) -> Vec<Survivor> {
-    close_gate(until.sooner(GATE_LIMIT));
+    forbid_starts(until.sooner(STARTS_UNDER_WAY));
     if !STARTED.load(Ordering::Relaxed) {
         return Vec::new();
     }
@@ -115,7 +115,7 @@ pub fn end_everything(until: Deadline) -> Vec<Survivor> {
 
 /// Waits for spawns under way, but not for ever: one may hang in `exec` on a file system that does not answer. Its
 /// child is found in /proc all the same.
-fn close_gate(until: Deadline) {
+fn forbid_starts(until: Deadline) {
     loop {
         match ENDING.try_write() {
             Ok(mut ending) => *ending = true,

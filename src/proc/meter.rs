@@ -9,7 +9,6 @@ use super::permits::Permit;
 use super::tree::Activity;
 use crate::clock::{self, Deadline};
 
-/// How often a program is looked at.
 const SAMPLE: Duration = Duration::from_millis(100);
 
 /// The same once it is idle: a tree of many threads costs a hundred microseconds each time.
@@ -27,27 +26,19 @@ const CORE_PART: f64 = 0.75;
 /// A program had a whole pass if it had this part of it: its start takes a moment, too.
 const WHOLE_PART: f64 = 0.9;
 
-/// When a program counts as too slow.
 #[derive(Debug, Clone, Copy)]
 pub struct SlowLimits {
-    /// So long idle, in total.
     pub idle: Duration,
     /// So long since its start, computing, with a core: a whole pass.
     pub computing: Duration,
 }
 
-/// Why a program is too slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
     /// It was idle for its whole timeout, this long.
     Idle(Duration),
     /// It computed for a whole pass and has not come to an end.
-    Computing {
-        /// The processor time of its processes so far.
-        cpu: Duration,
-        /// Since its start.
-        wall: Duration,
-    },
+    Computing { cpu: Duration, wall: Duration },
 }
 
 /// Measures one program from its start to its end, and has its start permit count while it computes.
@@ -65,7 +56,6 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Begins to measure a program that is about to be started.
     pub fn new(permit: Permit, limits: SlowLimits) -> Meter {
         let now = clock::instant();
         Meter {
@@ -81,17 +71,14 @@ impl Meter {
         }
     }
 
-    /// When the next sample is to be taken.
     pub(super) fn next(&self) -> Deadline {
         self.next
     }
 
-    /// Idle time at which the program counts as too slow.
     pub fn idle_limit(&self) -> Duration {
         self.limits.idle
     }
 
-    /// Idle time so far.
     pub fn idle(&self) -> Duration {
         self.idle
     }
@@ -101,7 +88,6 @@ impl Meter {
         self.idle_samples >= IDLE_SAMPLES
     }
 
-    /// Takes a sample.
     pub(super) fn sample(&mut self, activity: Activity) {
         let now = clock::instant();
         self.add(now - self.sampled, activity);
@@ -126,7 +112,6 @@ impl Meter {
         }
     }
 
-    /// Whether it is too slow by now.
     pub fn slow(&self) -> Option<Slow> {
         self.slow_after(self.began.elapsed())
     }

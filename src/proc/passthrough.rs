@@ -22,10 +22,8 @@ const PASSED_ON: [i32; 6] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2]
 /// Those that ask it to end.
 const ENDING: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
 
-/// How it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassedThrough {
-    /// The program's own end.
     pub exit: Exit,
     /// Whether somebody asked for that end by a signal: what it says is then not the program's judgement.
     pub interrupted: bool,
@@ -33,12 +31,6 @@ pub struct PassedThrough {
 
 /// Runs `command` in `directory` (here, if none) to its end. It inherits everything; signals that reach this process
 /// meanwhile are passed on, except where the terminal has sent them to the program too.
-///
-/// # Errors
-/// When it cannot be started.
-///
-/// # Panics
-/// Never: an empty command is an error.
 pub fn pass_through(command: &[OsString], directory: Option<&Path>) -> io::Result<PassedThrough> {
     let (program, arguments) =
         command.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the command is empty"))?;

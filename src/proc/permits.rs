@@ -25,7 +25,6 @@ struct State {
 }
 
 impl Permits {
-    /// So many permits; at least one.
     pub fn new(limit: usize) -> Arc<Permits> {
         Arc::new(Permits { limit: limit.max(1), state: Mutex::default(), changed: Condvar::new() })
     }

@@ -15,7 +15,6 @@ use jiff::Timestamp;
 
 use crate::clock;
 
-/// Where the kernel shows processes.
 pub(super) const PROC: &str = "/proc";
 
 /// Of a command line so much is read: words that far behind name nothing any more.
@@ -98,22 +97,18 @@ impl Stat {
         })
     }
 
-    /// Whether it has ended and waits to be reaped.
     pub fn is_zombie(&self) -> bool {
         matches!(self.state, b'Z' | b'X')
     }
 }
 
-/// One process of a [`ProcessTable`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// Number, parent, state and what it has used.
     pub stat: Stat,
     /// When it started, by the wall clock; exact to about 10 ms. Compare [`Stat::start_ticks`] to know a process again.
     pub started_at: Timestamp,
-    /// User and system time so far.
     pub cpu: Duration,
-    /// Resident memory in bytes.
     pub rss_bytes: u64,
     /// The effective user. A process that is not dumpable shows as root's (proc(5)).
     pub uid: u32,
@@ -124,7 +119,6 @@ pub struct Process {
     pub directory: Option<PathBuf>,
 }
 
-/// All processes, each read once.
 #[derive(Debug)]
 pub struct ProcessTable {
     proc: PathBuf,
@@ -144,14 +138,11 @@ impl ProcessTable {
     }
 
     /// Every process, in the order of their numbers. The first call reads them, some 20 µs each.
-    ///
-    /// # Errors
-    /// When /proc cannot be listed; a single process that cannot be read is left out.
+    /// Errors: When /proc cannot be listed; a single process that cannot be read is left out.
     pub fn all(&self) -> Result<impl Iterator<Item = &Process>, &io::Error> {
         self.read().map(BTreeMap::values)
     }
 
-    /// The process with this number.
     pub fn get(&self, pid: i32) -> Option<&Process> {
         self.read().ok()?.get(&pid)
     }
@@ -179,7 +170,6 @@ fn read_all(proc: &Path) -> io::Result<BTreeMap<i32, Process>> {
     Ok(pids(proc)?.filter_map(|pid| Some((pid, read_process(proc, pid, &now)?))).collect())
 }
 
-/// The numbers of all processes there are.
 pub(super) fn pids(proc: &Path) -> io::Result<impl Iterator<Item = i32>> {
     let entries = std::fs::read_dir(proc)?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).take(MAX_PROCESSES))

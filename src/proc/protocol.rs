@@ -5,43 +5,36 @@
 //! [`Report`]s, a line each.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
 };
+use serde::{Deserialize, Serialize};
 
 use super::child::Usage;
 
 /// A program to start; `Debug` is not derived: arguments and variables may hold secrets.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Request {
-    pub(super) file: PathBuf,
+    pub(super) file: OsString,
     /// What the program finds as its own name.
     pub(super) name: OsString,
     pub(super) args: Vec<OsString>,
     pub(super) environment: Vec<(OsString, OsString)>,
-    /// An absolute path.
-    pub(super) directory: PathBuf,
+    pub(super) directory: OsString,
     /// The soft limit of open files that it shall find; `None` for no limit.
     pub(super) soft_files: Option<u64>,
 }
 
-/// Words in front of the arguments in an encoded request.
-const FIXED_WORDS: usize = 5;
-
 impl Request {
     /// Sends it with standard input, output and error of the program.
     pub(super) fn send(&self, socket: &UnixStream, streams: [BorrowedFd<'_>; 3]) -> io::Result<()> {
-        let body = self.encode();
+        let body = serde_json::to_vec(self)?;
         let length = body.len().to_ne_bytes();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut rights = SendAncillaryBuffer::new(&mut space);
@@ -50,7 +43,6 @@ impl Request {
         (&*socket).write_all(&body)
     }
 
-    /// Waits for one.
     pub(super) fn receive(socket: &UnixStream) -> io::Result<(Request, [OwnedFd; 3])> {
         let mut length = [0; size_of::<usize>()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
@@ -67,44 +59,11 @@ impl Request {
         let mut body = Vec::new();
         let length = usize::from_ne_bytes(length);
         socket.take(length as u64).read_to_end(&mut body)?;
-        let request = Some(body).filter(|body| body.len() == length).and_then(|body| Request::decode(&body));
-        Ok((request.ok_or_else(malformed)?, streams))
-    }
-
-    /// Words that each end in NUL, which none of them holds ([`super::spec::resolve`]).
-    fn encode(&self) -> Vec<u8> {
-        let soft_files = self.soft_files.map_or(String::new(), |files| files.to_string());
-        let count = self.args.len().to_string();
-        let fixed: [&[u8]; FIXED_WORDS] = [
-            self.file.as_os_str().as_bytes(),
-            self.name.as_bytes(),
-            self.directory.as_os_str().as_bytes(),
-            soft_files.as_bytes(),
-            count.as_bytes(),
-        ];
-        let args = self.args.iter().map(|arg| arg.as_bytes());
-        let variables = self.environment.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
-        let words = fixed.into_iter().chain(args).chain(variables);
-        words.flat_map(|word| word.iter().copied().chain([0])).collect()
-    }
-
-    fn decode(body: &[u8]) -> Option<Request> {
-        let mut words = body.strip_suffix(&[0])?.split(|&b| b == 0).map(|word| OsString::from_vec(word.to_vec()));
-        let (file, name, directory) = (words.next()?.into(), words.next()?, words.next()?.into());
-        let soft_files = words.next()?;
-        let soft_files = if soft_files.is_empty() { None } else { Some(soft_files.to_str()?.parse().ok()?) };
-        let count: usize = words.next()?.to_str()?.parse().ok()?;
-        let args: Vec<OsString> = words.by_ref().take(count).collect();
-        let mut environment = Vec::new();
-        while let Some(variable) = words.next() {
-            environment.push((variable, words.next()?));
-        }
-        (args.len() == count).then_some(Request { file, name, args, environment, directory, soft_files })
+        Ok((serde_json::from_slice(&body)?, streams))
     }
 }
 
-/// What a supervisor has to tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Report {
     /// The program is executed; its process.
     Started(i32),
@@ -116,41 +75,24 @@ pub(super) enum Report {
     Done(Usage),
 }
 
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Report::Started(pid) => writeln!(f, "started {pid}"),
-            Report::Refused(errno) => writeln!(f, "refused {errno}"),
-            Report::Exited(status) => writeln!(f, "exited {status}"),
-            Report::Done(Usage { cpu, max_rss_bytes }) => writeln!(f, "done {} {max_rss_bytes}", cpu.as_micros()),
-        }
-    }
-}
-
 impl Report {
+    pub(super) fn to_line(self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(&self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+
     /// `None` for a line that no supervisor writes.
     pub(super) fn parse(line: &[u8]) -> Option<Report> {
-        let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-        let kind = words.next()?;
-        let mut number = || words.next()?.parse::<i64>().ok();
-        let first = number()?;
-        let small = i32::try_from(first).ok();
-        match kind {
-            "started" => small.map(Report::Started),
-            "refused" => small.map(Report::Refused),
-            "exited" => small.map(Report::Exited),
-            "done" => Some(Report::Done(Usage {
-                cpu: Duration::from_micros(u64::try_from(first).ok()?),
-                max_rss_bytes: u64::try_from(number()?).ok()?,
-            })),
-            _ => None,
-        }
+        serde_json::from_slice(line).ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
+    use std::os::unix::ffi::OsStringExt;
+    use std::time::Duration;
 
     use super::*;
 
@@ -185,8 +127,7 @@ mod tests {
 
     #[test]
     fn half_a_request_is_none() {
-        let whole = request().encode();
-        assert!(Request::decode(&whole).is_some_and(|decoded| decoded == request()));
+        let whole = serde_json::to_vec(&request()).expect("serialised");
         let (here, there) = UnixStream::pair().expect("a socket");
         drop(here);
         assert!(Request::receive(&there).is_err());
@@ -203,9 +144,9 @@ mod tests {
     fn reports_come_back_as_they_went() {
         let usage = Usage { cpu: Duration::from_micros(1_500_001), max_rss_bytes: 4 << 20 };
         for report in [Report::Started(7), Report::Refused(2), Report::Exited(256), Report::Done(usage)] {
-            assert_eq!(Report::parse(report.to_string().trim().as_bytes()), Some(report));
+            assert_eq!(Report::parse(&report.to_line()), Some(report));
         }
-        assert_eq!(Report::parse(b"done 1"), None);
+        assert_eq!(Report::parse(br#"{"Done":1}"#), None);
         assert_eq!(Report::parse(b""), None);
     }
 }

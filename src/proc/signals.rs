@@ -21,9 +21,6 @@ const END_LIMIT: Duration = Duration::from_millis(2_500);
 
 /// From now on SIGINT and SIGTERM end the probe in order; a second one ends it at once. Either way no child is left:
 /// supervisors end their trees when the probe is gone.
-///
-/// # Errors
-/// When the operating system refuses the handlers or the thread.
 pub fn install() -> io::Result<()> {
     watch(|signal| {
         CAUGHT.store(true, Ordering::SeqCst);
@@ -38,7 +35,6 @@ pub fn install() -> io::Result<()> {
     })
 }
 
-/// Whether a signal that [`install`] watches for has come.
 static CAUGHT: AtomicBool = AtomicBool::new(false);
 
 /// Stays here for good if a signal is ending this process: what has been found since may only be the signal's doing.
@@ -57,9 +53,6 @@ pub fn outlive_file_limits() {
 
 /// From now on `act` is called, in a thread of its own, with the first SIGINT or SIGTERM that comes; a second one
 /// ends the process at once with 128 plus its number.
-///
-/// # Errors
-/// When the operating system refuses the handlers or the thread.
 pub fn watch(act: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
     let second = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {

@@ -23,7 +23,6 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 pub struct CommandSpec {
     /// A name looked up on the PATH the program will see, or a path; a relative path is relative to `cwd`.
     pub program: OsString,
-    /// Arguments.
     pub args: Vec<OsString>,
     /// Variables added to the small default environment, or replacing one of it.
     pub env: BTreeMap<OsString, OsString>,
@@ -32,30 +31,25 @@ pub struct CommandSpec {
 }
 
 impl CommandSpec {
-    /// A program without arguments.
     pub fn new(program: impl Into<OsString>) -> Self {
         CommandSpec { program: program.into(), ..CommandSpec::default() }
     }
 
-    /// The same with further arguments.
     pub fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
     }
 
-    /// The same with a variable.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.env.insert(name.into(), value.into());
         self
     }
 
-    /// The same in a directory.
     pub fn cwd(mut self, directory: impl Into<PathBuf>) -> Self {
         self.cwd = Some(directory.into());
         self
     }
 
-    /// The whole environment the program will see.
     pub(super) fn environment(&self) -> BTreeMap<OsString, OsString> {
         let mut environment: BTreeMap<OsString, OsString> =
             INHERITED.iter().filter_map(|&name| Some((name.into(), std::env::var_os(name)?))).collect();
@@ -64,7 +58,6 @@ impl CommandSpec {
         environment
     }
 
-    /// The directory the program will start in.
     pub(super) fn directory(&self, environment: &BTreeMap<OsString, OsString>) -> PathBuf {
         match (&self.cwd, environment.get(OsStr::new("HOME"))) {
             // A supervisor stands in another directory than the probe.
@@ -83,46 +76,36 @@ impl fmt::Debug for CommandSpec {
 
 /// Why a program could not be started. The text names what was refused and never an argument or a variable's value,
 /// PATH excepted.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// No such file; for a bare name, on no directory of this PATH.
-    NotFound {
-        /// The command as given.
-        command: String,
-        /// The PATH searched; `None` if the command is a path.
-        path: Option<String>,
-    },
-    /// The file is there but not executable.
-    NotExecutable {
-        /// The file.
-        file: PathBuf,
-    },
-    /// The working directory is missing or no directory.
-    NoDirectory {
-        /// The directory.
-        directory: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
+    /// With the PATH searched; `None` if the command is a path.
+    #[error("{}", not_found(.command, .path.as_deref()))]
+    NotFound { command: String, path: Option<String> },
+    #[error("{} is not an executable file", .file.display())]
+    NotExecutable { file: PathBuf },
+    #[error("cannot use the working directory {}: {source}", .directory.display())]
+    NoDirectory { directory: PathBuf, source: io::Error },
     /// A name or value that no program can be given: a NUL byte, an empty command, `=` in a variable's name.
-    Malformed {
-        /// What about it.
-        what: &'static str,
-    },
-    /// The operating system refused to start it.
-    Refused {
-        /// The file.
-        file: PathBuf,
-        /// What it said.
-        source: io::Error,
-    },
-    /// The process that would have been the program's parent could not be started.
-    NoSupervisor {
-        /// What the operating system said.
-        source: io::Error,
-    },
+    #[error("{what}")]
+    Malformed { what: &'static str },
+    #[error("cannot execute {}: {source}", .file.display())]
+    Refused { file: PathBuf, source: io::Error },
+    #[error(
+        "cannot start its supervising process (lab-probe itself, through /proc/self/exe): {source}; /proc must be mounted, \
+         and the limits on processes and open files (ulimit -u, ulimit -n, TasksMax=) not be reached"
+    )]
+    NoSupervisor { source: io::Error },
     /// The pass is ending; nothing is started any more.
+    #[error("not started: the pass is ending")]
     Ending,
+}
+
+fn not_found(command: &str, path: Option<&str>) -> String {
+    let command = redact::command(command);
+    path.map_or_else(
+        || format!("{command:?} does not exist"),
+        |path| format!("no executable {command:?} on PATH {path}"),
+    )
 }
 
 impl SpawnError {
@@ -145,43 +128,6 @@ impl SpawnError {
     }
 }
 
-impl fmt::Display for SpawnError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SpawnError::NotFound { command, path: Some(path) } => {
-                write!(f, "no executable {:?} on PATH {path}", redact::command(command))
-            }
-            SpawnError::NotFound { command, path: None } => {
-                write!(f, "{:?} does not exist", redact::command(command))
-            }
-            SpawnError::NotExecutable { file } => write!(f, "{} is not an executable file", file.display()),
-            SpawnError::NoDirectory { directory, source } => {
-                write!(f, "cannot use the working directory {}: {source}", directory.display())
-            }
-            SpawnError::Malformed { what } => f.write_str(what),
-            SpawnError::Refused { file, source } => write!(f, "cannot execute {}: {source}", file.display()),
-            SpawnError::NoSupervisor { source } => write!(
-                f,
-                "cannot start its supervising process (lab-probe itself, through /proc/self/exe): {source}; /proc must be \
-                 mounted, and the limits on processes and open files (ulimit -u, ulimit -n, TasksMax=) not be reached"
-            ),
-            SpawnError::Ending => f.write_str("not started: the pass is ending"),
-        }
-    }
-}
-
-impl std::error::Error for SpawnError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            SpawnError::NoDirectory { source, .. }
-            | SpawnError::Refused { source, .. }
-            | SpawnError::NoSupervisor { source } => Some(source),
-            _ => None,
-        }
-    }
-}
-
-/// Everything checked and looked up, ready for `exec`.
 pub(super) struct Resolved {
     pub(super) file: PathBuf,
     pub(super) directory: PathBuf,

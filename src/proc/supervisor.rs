@@ -44,7 +44,6 @@ const SHORT_NAME: &std::ffi::CStr = c"lab-probe-sup";
 /// So long a supervisor tries to end what a probe has left behind.
 const LAST_ATTEMPTS: Duration = Duration::from_secs(10);
 
-/// The standard signals (signal(7)).
 const SIGNALS: std::ops::RangeInclusive<i32> = 1..=31;
 
 /// Starts a supervisor that has the other end of `socket`.
@@ -114,7 +113,7 @@ fn run() -> io::Result<()> {
         }
         Err(error) => {
             let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
-            let _ = write!(&socket, "{}", Report::Refused(errno));
+            let _ = (&socket).write_all(&Report::Refused(errno).to_line());
         }
     }
     Ok(())
@@ -194,7 +193,7 @@ impl Supervisor {
 
     /// The probe may be gone; nothing follows from that here.
     fn tell(&self, report: Report) {
-        let _ = (&self.socket).write_all(report.to_string().as_bytes());
+        let _ = (&self.socket).write_all(&report.to_line());
     }
 }
 

@@ -7,18 +7,14 @@ use std::path::Path;
 use super::processes::{PROC, Stat};
 use super::tree;
 
-/// A process that lives on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survivor {
-    /// Its number.
     pub pid: i32,
     /// Its short name (`comm`, proc(5)).
     pub name: String,
-    /// Why it lives on.
     pub why: Why,
 }
 
-/// Why a process could not be ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
     /// It runs as another user, who alone may end it.
@@ -30,7 +26,6 @@ pub enum Why {
 }
 
 impl Survivor {
-    /// The living descendants of `root`.
     pub(super) fn below(root: i32) -> Vec<Survivor> {
         tree::descendants(root).iter().map(Survivor::new).collect()
     }
@@ -63,7 +58,6 @@ impl fmt::Display for Survivor {
     }
 }
 
-/// All of them in one line.
 pub fn list(survivors: &[Survivor]) -> String {
     const MOST: usize = 5;
     let mut named: Vec<String> = survivors.iter().take(MOST).map(Survivor::to_string).collect();

@@ -3,7 +3,6 @@
 /// Bytes kept: enough for a stack trace's last lines.
 const KEPT: usize = 8 << 10;
 
-/// The end of what was written to a stream.
 #[derive(Debug, Clone, Default)]
 pub struct Tail {
     bytes: Vec<u8>,
@@ -11,7 +10,6 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Adds what came next.
     pub fn push(&mut self, bytes: &[u8]) {
         let bytes = match bytes.len().checked_sub(KEPT) {
             Some(more @ 1..) => {
@@ -29,7 +27,6 @@ impl Tail {
         }
     }
 
-    /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

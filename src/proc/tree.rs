@@ -12,9 +12,7 @@ use super::processes::{PROC, Stat, pids};
 use crate::clock::{self, Deadline};
 
 /// Sends a signal to this very process, never to another one that got its number in the meantime.
-///
-/// # Errors
-/// When the operating system refuses it: the process is another user's.
+/// Errors: When the operating system refuses it: the process is another user's.
 pub(super) fn send(process: &Stat, signal: Signal) -> rustix::io::Result<()> {
     let Some(pid) = Pid::from_raw(process.pid) else { return Ok(()) };
     match pidfd_open(pid, PidfdFlags::empty()) {
@@ -104,7 +102,6 @@ fn children_of(proc: &Path, pid: i32) -> Vec<i32> {
         .collect()
 }
 
-/// Every process there is.
 fn scan(proc: &Path) -> Vec<Stat> {
     pids(proc).into_iter().flatten().filter_map(|pid| Stat::read(proc, pid)).collect()
 }
@@ -144,7 +141,6 @@ pub(super) struct Activity {
     /// User and system time of all its processes so far, in steps of a clock tick (10 ms). Those that have ended count,
     /// unless nobody waited for them.
     pub(super) cpu: Duration,
-    /// Whether any thread computes or waits for a core (state `R`).
     pub(super) runnable: bool,
 }
 

@@ -23,47 +23,13 @@ const LONGEST_ENCODED: usize = 8 << 10;
 
 /// Last words of a variable's name that say what its value is, and that it is no secret.
 const PLAIN_NAMES: &[&str] = &[
-    "file",
-    "path",
-    "dir",
-    "directory",
-    "sock",
-    "socket",
-    "host",
-    "port",
-    "mode",
-    "type",
-    "level",
-    "name",
-    "url",
-    "uri",
+    "file", "path", "dir", "directory", "sock", "socket", "host", "port", "mode", "type", "level", "name", "url", "uri",
 ];
 
 /// Values that are no secret whatever their variable is called.
 const PLAIN_VALUES: &[&str] = &[
-    "true",
-    "false",
-    "none",
-    "null",
-    "auto",
-    "default",
-    "basic",
-    "bearer",
-    "oauth",
-    "oauth2",
-    "apikey",
-    "stdio",
-    "http",
-    "https",
-    "localhost",
-    "info",
-    "debug",
-    "error",
-    "warn",
-    "warning",
-    "enabled",
-    "disabled",
-    "required",
+    "true", "false", "none", "null", "auto", "default", "basic", "bearer", "oauth", "oauth2", "apikey", "stdio",
+    "http", "https", "localhost", "info", "debug", "error", "warn", "warning", "enabled", "disabled", "required",
     "optional",
 ];
 
@@ -77,7 +43,6 @@ pub struct KnownSecrets {
 }
 
 impl KnownSecrets {
-    /// These values, each of them a secret.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         Self::of_texts(secrets.into_iter().map(|secret| secret.expose().to_owned()))
     }
@@ -296,15 +261,7 @@ mod tests {
     fn only_what_a_name_or_a_look_makes_secret_is_masked() {
         let secrets = known(
             &[
-                "server",
-                "start",
-                "--key=s3cr3t-1",
-                "--token",
-                "s3cr3t-2",
-                "/srv/data",
-                "--port",
-                "5432",
-                "-H",
+                "server", "start", "--key=s3cr3t-1", "--token", "s3cr3t-2", "/srv/data", "--port", "5432", "-H",
                 "X: s3cr3t-6",
             ],
             &[

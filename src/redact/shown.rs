@@ -5,19 +5,8 @@ pub const MASK: &str = "***";
 
 /// Parts of the name of a flag, key or variable whose value is a secret …
 const TELLING: &[&str] = &[
-    "token",
-    "secret",
-    "passw",
-    "pwd",
-    "key",
-    "auth",
-    "credential",
-    "bearer",
-    "cookie",
-    "session",
-    "private",
-    "signature",
-    "dsn",
+    "token", "secret", "passw", "pwd", "key", "auth", "credential", "bearer", "cookie", "session", "private",
+    "signature", "dsn",
 ];
 
 /// … whole words of it …
@@ -28,41 +17,9 @@ const OTHER_WORDS: &[&str] = &["author", "authors", "keyword", "keywords", "keyb
 
 /// What well-known services put in front of their keys.
 const PREFIXES: &[&str] = &[
-    "sk-",
-    "sk_",
-    "pk_",
-    "rk_",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "xapp-",
-    "AKIA",
-    "AIza",
-    "eyJ",
-    "hf_",
-    "npm_",
-    "pypi-",
-    "dop_v1_",
-    "ya29.",
-    "sbp_",
-    "figd_",
-    "ntn_",
-    "sntryu_",
-    "sntrys_",
-    "ATATT",
-    "glsa_",
-    "gsk_",
-    "nvapi-",
-    "pplx-",
-    "tvly-",
-    "xai-",
-    "whsec_",
-    "SG.",
+    "sk-", "sk_", "pk_", "rk_", "ghp_", "gho_", "ghu_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xapp-",
+    "AKIA", "AIza", "eyJ", "hf_", "npm_", "pypi-", "dop_v1_", "ya29.", "sbp_", "figd_", "ntn_", "sntryu_", "sntrys_",
+    "ATATT", "glsa_", "gsk_", "nvapi-", "pplx-", "tvly-", "xai-", "whsec_", "SG.",
 ];
 
 /// What may be shown of a command's arguments, one for one.

@@ -10,27 +10,21 @@ use crate::model::observation::{Attempts, Facts, Memory, NotReached, Observation
 use crate::model::snapshot::{Entry, HANGS, Outcome};
 use crate::model::target::{Kind, Target};
 
-/// What a finished check hands back.
 #[derive(Debug)]
 pub struct Checked {
-    /// What was found.
     pub facts: Facts,
-    /// What to remember.
     pub memory: Memory,
-    /// How long it took.
     pub duration: Duration,
     /// Whether it was the pass's deadline that ended it, and not its own end or its own timeout.
     pub cut_off: bool,
 }
 
-/// How one target fared in this pass.
 #[derive(Debug)]
-pub enum Fate {
+pub enum CheckResult {
     /// Not due, or not asked for: what is remembered stands.
     Reused,
     /// Not looked at: its files do not answer.
     Hangs,
-    /// Its job ended so.
     Ran(Ended<Result<Checked, NotReached>>),
 }
 
@@ -39,37 +33,37 @@ pub enum Fate {
 /// A check that came to no verdict, or that broke, keeps what is remembered.
 pub fn settle(
     target: Target,
-    fate: Fate,
+    result: CheckResult,
     started_at: Timestamp,
     remembered: &mut BTreeMap<String, Remembered>,
 ) -> Entry {
     let id = target.id().to_string();
-    let (outcome, trouble) = match fate {
-        Fate::Reused => (Outcome::Cached, None),
+    let (outcome, trouble) = match result {
+        CheckResult::Reused => (Outcome::Cached, None),
         // It is not the server that hangs.
-        Fate::Hangs if !keeps_its_deadline(&target) => (Outcome::Error, Some(HANGS.to_owned())),
-        Fate::Hangs => {
+        CheckResult::Hangs if !keeps_its_deadline(&target) => (Outcome::Error, Some(HANGS.to_owned())),
+        CheckResult::Hangs => {
             cut_off(&target, &id, (Duration::ZERO, HANGS), started_at, remembered);
             (Outcome::Error, None)
         }
-        Fate::Ran(Ended::Finished(Ok(checked))) => {
+        CheckResult::Ran(Ended::Finished(Ok(checked))) => {
             let outcome = if checked.cut_off { Outcome::TimedOut } else { Outcome::Fresh };
             remember(&target, &id, checked, started_at, remembered);
             (outcome, None)
         }
-        Fate::Ran(Ended::CutOff(had)) if had >= target.schedule.timeout && keeps_its_deadline(&target) => {
+        CheckResult::Ran(Ended::CutOff(had)) if had >= target.schedule.timeout && keeps_its_deadline(&target) => {
             cut_off(&target, &id, (had, &cut_off_sentence(had)), started_at, remembered)
         }
-        Fate::Ran(Ended::Finished(Err(NotReached::Refused(what)))) => {
+        CheckResult::Ran(Ended::Finished(Err(NotReached::Refused(what)))) => {
             (Outcome::Error, Some(format!("not checked: {what}")))
         }
-        Fate::Ran(Ended::CutOff(had) | Ended::Finished(Err(NotReached::CutOff(had)))) => {
+        CheckResult::Ran(Ended::CutOff(had) | Ended::Finished(Err(NotReached::CutOff(had)))) => {
             not_reached(&target, &id, Some(had), started_at, remembered)
         }
-        Fate::Ran(Ended::NotStarted | Ended::Finished(Err(NotReached::NotBegun))) => {
+        CheckResult::Ran(Ended::NotStarted | Ended::Finished(Err(NotReached::NotBegun))) => {
             not_reached(&target, &id, None, started_at, remembered)
         }
-        Fate::Ran(Ended::Panicked(message)) => {
+        CheckResult::Ran(Ended::Panicked(message)) => {
             (Outcome::Error, Some(format!("the check broke ({message}); this is a bug in lab-probe")))
         }
     };
@@ -199,10 +193,10 @@ mod tests {
         )])
     }
 
-    fn settled(fate: Fate, fingerprint: &str) -> (Entry, BTreeMap<String, Remembered>) {
+    fn settled(result: CheckResult, fingerprint: &str) -> (Entry, BTreeMap<String, Remembered>) {
         let mut remembered = up_before();
         let now = Timestamp::from_second(1000).expect("a time");
-        let entry = settle(target(fingerprint), fate, now, &mut remembered);
+        let entry = settle(target(fingerprint), result, now, &mut remembered);
         (entry, remembered)
     }
 
@@ -217,16 +211,16 @@ mod tests {
 
     #[test]
     fn a_check_without_a_verdict_or_that_broke_keeps_what_is_remembered() {
-        for (fate, outcome, not_reached) in [
-            (Fate::Reused, Outcome::Cached, 0),
-            (Fate::Ran(Ended::NotStarted), Outcome::TimedOut, 1),
-            (Fate::Ran(Ended::CutOff(Duration::from_secs(60))), Outcome::TimedOut, 1),
-            (Fate::Ran(Ended::Finished(Err(NotReached::NotBegun))), Outcome::TimedOut, 1),
-            (Fate::Ran(Ended::Finished(Err(NotReached::CutOff(HAD)))), Outcome::TimedOut, 1),
-            (Fate::Ran(Ended::Finished(Err(NotReached::Refused("x".into())))), Outcome::Error, 0),
-            (Fate::Ran(Ended::Panicked("x".into())), Outcome::Error, 0),
+        for (result, outcome, not_reached) in [
+            (CheckResult::Reused, Outcome::Cached, 0),
+            (CheckResult::Ran(Ended::NotStarted), Outcome::TimedOut, 1),
+            (CheckResult::Ran(Ended::CutOff(Duration::from_secs(60))), Outcome::TimedOut, 1),
+            (CheckResult::Ran(Ended::Finished(Err(NotReached::NotBegun))), Outcome::TimedOut, 1),
+            (CheckResult::Ran(Ended::Finished(Err(NotReached::CutOff(HAD)))), Outcome::TimedOut, 1),
+            (CheckResult::Ran(Ended::Finished(Err(NotReached::Refused("x".into())))), Outcome::Error, 0),
+            (CheckResult::Ran(Ended::Panicked("x".into())), Outcome::Error, 0),
         ] {
-            let (entry, mut remembered) = settled(fate, "f");
+            let (entry, mut remembered) = settled(result, "f");
             assert_eq!((entry.outcome, verdict(&entry)), (outcome, Some(McpVerdict::Up)));
             let attempts = std::mem::take(&mut remembered.get_mut("mcp/a").expect("remembered").attempts);
             assert_eq!(attempts.not_reached, not_reached);
@@ -239,8 +233,8 @@ mod tests {
         let mut remembered = BTreeMap::new();
         for passes in 1..3 {
             let now = Timestamp::from_second(1000).expect("a time");
-            let fate = Fate::Ran(Ended::Finished(Err(NotReached::CutOff(HAD))));
-            let entry = settle(target("f"), fate, now, &mut remembered);
+            let result = CheckResult::Ran(Ended::Finished(Err(NotReached::CutOff(HAD))));
+            let entry = settle(target("f"), result, now, &mut remembered);
             assert!(entry.observation.is_none());
             assert!(entry.trouble.is_some_and(|trouble| trouble.starts_with("not reached in this pass")));
             let attempts = Attempts {
@@ -254,25 +248,25 @@ mod tests {
         }
     }
 
-    fn failed(reason: Reason, cpu: Duration) -> Fate {
+    fn failed(reason: Reason, cpu: Duration) -> CheckResult {
         let mut facts = McpFacts::failed(Failure::new(reason, "x"));
         facts.cpu = Some(cpu);
         let memory = Memory::Mcp(McpMemory::default());
         let checked = Checked { facts: Facts::Mcp(facts), memory, duration: cpu, cut_off: false };
-        Fate::Ran(Ended::Finished(Ok(checked)))
+        CheckResult::Ran(Ended::Finished(Ok(checked)))
     }
 
     #[test]
     fn the_same_failure_is_counted_while_it_costs_and_nothing_changes() {
         let mut remembered = BTreeMap::new();
-        let mut count = |fate: Fate, fingerprint: &str| {
-            settle(target(fingerprint), fate, Timestamp::UNIX_EPOCH, &mut remembered);
+        let mut count = |result: CheckResult, fingerprint: &str| {
+            settle(target(fingerprint), result, Timestamp::UNIX_EPOCH, &mut remembered);
             remembered["mcp/a"].attempts.same_failures
         };
         let second = Duration::from_secs(1);
         assert_eq!(count(failed(Reason::Exited, second), "f"), 1);
         assert_eq!(count(failed(Reason::Exited, second), "f"), 2);
-        assert_eq!(count(Fate::Ran(Ended::NotStarted), "f"), 2, "no verdict changes nothing");
+        assert_eq!(count(CheckResult::Ran(Ended::NotStarted), "f"), 2, "no verdict changes nothing");
         assert_eq!(count(failed(Reason::Exited, second), "f"), 3);
         assert_eq!(count(failed(Reason::Timeout, second), "f"), 1, "another failure");
         assert_eq!(count(failed(Reason::Timeout, second), "changed"), 1, "another configuration");
@@ -286,8 +280,8 @@ mod tests {
         service.probe =
             Probe::Service(ServiceTarget { look: ServiceLook::Tcp("127.0.0.1:1".into()), units: Vec::new() });
         let mut cut_off_after = |seconds: u64| {
-            let fate = Fate::Ran(Ended::CutOff(Duration::from_secs(seconds)));
-            settle(service.clone(), fate, Timestamp::UNIX_EPOCH, &mut remembered).observation.is_some()
+            let result = CheckResult::Ran(Ended::CutOff(Duration::from_secs(seconds)));
+            settle(service.clone(), result, Timestamp::UNIX_EPOCH, &mut remembered).observation.is_some()
         };
         assert!(!cut_off_after(9));
         assert!(cut_off_after(10));
@@ -299,16 +293,16 @@ mod tests {
         let mut service = target("f");
         service.probe =
             Probe::Service(ServiceTarget { look: ServiceLook::Tcp("127.0.0.1:1".into()), units: Vec::new() });
-        let entry = settle(service, Fate::Hangs, Timestamp::UNIX_EPOCH, &mut remembered);
+        let entry = settle(service, CheckResult::Hangs, Timestamp::UNIX_EPOCH, &mut remembered);
         let facts = entry.observation.map(|observation| observation.facts);
         assert_eq!((entry.outcome, facts), (Outcome::Error, Some(Facts::cut_off(Kind::Service, HANGS))));
-        let (server, _) = settled(Fate::Hangs, "f");
+        let (server, _) = settled(CheckResult::Hangs, "f");
         assert_eq!((server.outcome, verdict(&server)), (Outcome::Error, Some(McpVerdict::Up)));
     }
 
     #[test]
     fn the_answer_of_another_configuration_is_not_shown() {
-        let (entry, _) = settled(Fate::Ran(Ended::NotStarted), "changed");
+        let (entry, _) = settled(CheckResult::Ran(Ended::NotStarted), "changed");
         assert!(entry.observation.is_none() && entry.memory.is_some());
     }
 }

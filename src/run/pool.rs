@@ -12,7 +12,6 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::clock::{self, Deadline};
 
-/// Which pool a check runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// It waits: for the network, or for a program, of which only so many may compute at a time (`proc::Permits`).
@@ -33,18 +32,14 @@ const STACK_BYTES: usize = 512 << 10;
 /// How often the caller hears that nothing has happened, to draw its progress line anew.
 const HEARTBEAT: Duration = Duration::from_millis(120);
 
-/// One check to run.
 pub struct Job<T> {
-    /// Where it runs.
     pub class: Class,
     /// The check. It keeps its own deadline; the pool does not rely on it.
     pub work: Box<dyn FnOnce() -> T + Send>,
 }
 
-/// How a job ended.
 #[derive(Debug)]
 pub enum Ended<T> {
-    /// With its result.
     Finished(T),
     /// It panicked, with this message: a bug, and only this target's.
     Panicked(String),
@@ -54,14 +49,10 @@ pub enum Ended<T> {
     NotStarted,
 }
 
-/// What the caller hears while it waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// Job number so-and-so began.
     Started(usize),
-    /// Job number so-and-so ended.
     Ended(usize),
-    /// Nothing happened for a moment.
     Heartbeat,
 }
 
@@ -73,9 +64,7 @@ enum Event<T> {
 /// Runs every job, those of a class begun in their order, and returns how each ended, in order, by the deadline at the latest.
 ///
 /// A job that is cut off keeps its thread until it returns by itself or the process exits; nobody waits for it.
-///
-/// # Errors
-/// When not a single thread can be had from the operating system.
+/// Errors: When not a single thread can be had from the operating system.
 pub fn run<T: Send + 'static>(
     jobs: Vec<Job<T>>,
     deadline: Deadline,

@@ -13,7 +13,6 @@ use super::message;
 /// Lines read ahead at most, each of them bounded: a client that sends more waits.
 const READ_AHEAD: usize = 8;
 
-/// The client's lines, in order.
 pub(super) struct Inbox {
     reader: Receiver<io::Result<Line>>,
     waiting: VecDeque<io::Result<Line>>,
@@ -21,9 +20,6 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// Begins to read.
-    ///
-    /// # Errors
-    /// When there is no thread to be had.
     pub(super) fn open(mut input: impl BufRead + Send + 'static) -> io::Result<Inbox> {
         let (sender, reader) = sync_channel(READ_AHEAD);
         std::thread::Builder::new().name("mcp input".into()).spawn(move || {
@@ -39,9 +35,6 @@ impl Inbox {
     }
 
     /// The next line; waits for it.
-    ///
-    /// # Errors
-    /// When the input cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Line> {
         // A reader that has gone has sent its last line.
         self.waiting.pop_front().or_else(|| self.reader.recv().ok()).unwrap_or(Ok(Line::End))

@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 
 use crate::mcp::{RpcError, code};
 
-/// A request.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Request {
     /// A string or a number, given back as it came.
@@ -15,7 +14,6 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// A value of `params._meta`.
     pub(super) fn meta(&self, key: &str) -> Option<&Value> {
         self.params.get("_meta")?.get(key)
     }
@@ -41,22 +39,18 @@ pub(super) fn parse_error(why: impl std::fmt::Display) -> RpcError {
     RpcError::new(code::PARSE_ERROR, format!("parse error: {why}"))
 }
 
-/// Not a valid request.
 pub(super) fn invalid_request(why: &str) -> RpcError {
     RpcError::new(code::INVALID_REQUEST, format!("invalid request: {why}"))
 }
 
-/// No such method here.
 pub(super) fn unknown_method(method: &str) -> RpcError {
     RpcError::new(code::METHOD_NOT_FOUND, format!("method not found: {method}"))
 }
 
-/// The parameters do not fit.
 pub(super) fn invalid_params(why: impl std::fmt::Display) -> RpcError {
     RpcError::new(code::INVALID_PARAMS, format!("invalid params: {why}"))
 }
 
-/// What a value from the wire is.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Incoming {
     Request(Request),
@@ -66,7 +60,6 @@ pub(super) enum Incoming {
     Invalid(Value, RpcError),
 }
 
-/// Sorts a message.
 pub(super) fn classify(value: Value) -> Incoming {
     let Value::Object(mut object) = value else {
         return Incoming::Invalid(Value::Null, invalid_request("a message is one JSON object"));

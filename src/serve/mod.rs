@@ -19,22 +19,15 @@ use self::message::{Incoming, parse_error};
 use self::protocol::{Answering, Session};
 use crate::mcp;
 
-/// What the tools and resources answer from.
 pub trait Lab {
     /// Answers a tool whose arguments have been checked.
-    ///
-    /// # Errors
-    /// A sentence for the client's model: what failed and what to do.
-    fn call(&mut self, call: &tools::Call, client: &mut dyn Client) -> Result<ToolAnswer, String>;
+    /// Errors: A sentence for the client's model: what failed and what to do.
+    fn call(&mut self, call: &tools::Call, client: &mut dyn Client) -> anyhow::Result<ToolAnswer>;
 
     /// The text of a resource.
-    ///
-    /// # Errors
-    /// A sentence on why it cannot be had.
-    fn read(&mut self, resource: tools::Resource) -> Result<String, String>;
+    fn read(&mut self, resource: tools::Resource) -> anyhow::Result<String>;
 }
 
-/// The client while it waits for an answer.
 pub trait Client {
     /// Tells it how far a long answer is, if it has asked to be told.
     fn progress(&mut self, progress: Progress);
@@ -46,27 +39,22 @@ pub trait Client {
 /// A tool's answer: for a person or model to read, and the same as data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolAnswer {
-    /// Text.
     pub text: String,
     /// The same, by the tool's output schema.
     pub data: Value,
 }
 
-/// How far a long answer is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
     /// Grows with each report.
     pub done: f64,
     /// What `done` ends at, if known.
     pub total: Option<f64>,
-    /// One sentence.
     pub message: String,
 }
 
 /// Answers until the input ends.
-///
-/// # Errors
-/// When the output cannot be written any more (the client is gone), or the input cannot be read.
+/// Errors: When the output cannot be written any more (the client is gone), or the input cannot be read.
 pub fn serve(input: impl BufRead + Send + 'static, mut output: impl Write, lab: &mut dyn Lab) -> io::Result<()> {
     let mut server = Server { inbox: Inbox::open(input)?, output: &mut output, session: Session::default(), lab };
     loop {
@@ -84,7 +72,6 @@ pub fn serve(input: impl BufRead + Send + 'static, mut output: impl Write, lab: 
     }
 }
 
-/// One client and what answers it.
 struct Server<'a> {
     inbox: Inbox,
     output: &'a mut dyn Write,
@@ -170,7 +157,6 @@ fn progress_notification(token: &Value, progress: &Progress) -> Value {
     mcp::notification("notifications/progress", params)
 }
 
-/// One message, one line.
 fn send(output: &mut (impl Write + ?Sized), message: &Value) -> io::Result<()> {
     let mut bytes = serde_json::to_vec(message)?;
     bytes.push(b'\n');

@@ -10,19 +10,19 @@ use super::*;
 struct FakeLab;
 
 impl Lab for FakeLab {
-    fn call(&mut self, call: &Call, client: &mut dyn Client) -> Result<ToolAnswer, String> {
+    fn call(&mut self, call: &Call, client: &mut dyn Client) -> anyhow::Result<ToolAnswer> {
         client.progress(Progress { done: 1.0, total: Some(2.0), message: "half".into() });
         match call {
             Call::CheckNow { .. } => {
                 // As long as a check may take, unless it is given up.
-                let patience = crate::clock::Deadline::after(std::time::Duration::from_secs(20));
-                while !client.has_cancelled() && !patience.passed() {
+                let deadline = crate::clock::Deadline::after(std::time::Duration::from_secs(20));
+                while !client.has_cancelled() && !deadline.passed() {
                     std::thread::yield_now();
                 }
                 client.progress(Progress { done: 2.0, total: Some(2.0), message: "to nobody".into() });
-                Err("cancelled".into())
+                anyhow::bail!("cancelled")
             }
-            Call::Explain { topic } if topic == "nonsense" => Err("no such reason".into()),
+            Call::Explain { topic } if topic == "nonsense" => anyhow::bail!("no such reason"),
             Call::Explain { topic } => {
                 Ok(ToolAnswer { text: "t".into(), data: json!({ "topic": topic, "text": "t" }) })
             }
@@ -33,7 +33,7 @@ impl Lab for FakeLab {
         }
     }
 
-    fn read(&mut self, _resource: Resource) -> Result<String, String> {
+    fn read(&mut self, _resource: Resource) -> anyhow::Result<String> {
         Ok("# text\n".into())
     }
 }

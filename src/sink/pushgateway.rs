@@ -26,7 +26,6 @@ use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Req
 use crate::log::printable;
 use crate::redact::{self, Secret};
 
-/// The text exposition format.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// From this size on it is worth a request to ask whether the gateway takes gzip. Smaller bodies fit a few packets.
@@ -39,7 +38,6 @@ const GZIP_SINCE: (u32, u32) = (1, 5);
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 const MAX_SHOWN_CHARS: usize = 500;
 
-/// Largest password or token file.
 const MAX_SECRET_BYTES: u64 = 64 << 10;
 
 /// Where it goes, for people: origin and grouping, no path and no credentials.
@@ -51,9 +49,7 @@ pub fn destination(settings: &PushgatewaySettings) -> String {
 }
 
 /// Replaces the group with the exposition.
-///
-/// # Errors
-/// What the gateway or the network said last, how often it was tried, and what to do.
+/// Errors: What the gateway or the network said last, how often it was tried, and what to do.
 pub fn deliver(settings: &PushgatewaySettings, exposition: &str, deadline: Deadline) -> anyhow::Result<()> {
     let gateway = Gateway::new(settings)?;
     let compressed = (exposition.len() >= GZIP_FROM_BYTES && gateway.takes_gzip(deadline)).then(|| gzip(exposition));
@@ -66,9 +62,6 @@ pub fn deliver(settings: &PushgatewaySettings, exposition: &str, deadline: Deadl
 }
 
 /// Deletes the group; one that is not there is deleted already.
-///
-/// # Errors
-/// As [`deliver`].
 pub fn withdraw(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::Result<()> {
     let gateway = Gateway::new(settings)?;
     gateway.send(&Request::new(Method::Delete, &gateway.group), deadline)
@@ -78,9 +71,7 @@ pub fn withdraw(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::R
 struct Gateway<'a> {
     settings: &'a PushgatewaySettings,
     client: Client,
-    /// The base URL.
     base: Url,
-    /// The URL of the group.
     group: Url,
     /// What must not be shown, even if the gateway quotes it.
     secrets: Vec<Secret>,
@@ -177,7 +168,6 @@ impl<'a> Gateway<'a> {
     }
 }
 
-/// One failed attempt.
 #[derive(Debug)]
 struct Failure {
     what: String,

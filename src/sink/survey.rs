@@ -13,9 +13,7 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// What node_exporter opens for a path given as directory, or that file alone: sorted by name, hidden ones included,
 /// everything that ends in `.prom` whatever it is.
-///
-/// # Errors
-/// What the operating system says about the path itself.
+/// Errors: What the operating system says about the path itself.
 pub fn entries(path: &Path) -> io::Result<Vec<PathBuf>> {
     if !std::fs::metadata(path)?.is_dir() {
         return Ok(vec![path.to_owned()]);

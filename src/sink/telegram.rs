@@ -14,14 +14,10 @@ use crate::redact::Secret;
 /// never less.
 pub const MOST_UNITS: usize = 4096;
 
-/// A chat and the bot that writes to it.
 #[derive(Debug, Clone)]
 pub struct Chat {
-    /// Base of the Bot API.
     pub api_url: Secret,
-    /// The bot's token.
     pub token: Secret,
-    /// The chat.
     pub chat_id: String,
 }
 
@@ -31,9 +27,7 @@ pub fn units(text: &str) -> usize {
 }
 
 /// Sends one message in HTML mode.
-///
-/// # Errors
-/// A message that certainly was not taken: what the Bot API said, the token taken out; what to do.
+/// Errors: A message that certainly was not taken: what the Bot API said, the token taken out; what to do.
 pub fn send(chat: &Chat, html: &str, deadline: Deadline) -> anyhow::Result<Outcome> {
     let address = format!("{}/bot{}/sendMessage", chat.api_url.expose().trim_end_matches('/'), chat.token.expose());
     let Ok(url) = Url::parse(&address) else {

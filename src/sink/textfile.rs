@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use crate::config::settings::TextfileSettings;
 use crate::exit;
 use crate::fs;
-use crate::fs::remedy::remedy;
 
 /// Everybody may read it: node_exporter runs as a user of its own.
 const MODE: u32 = 0o644;
@@ -18,33 +17,24 @@ const NEIGHBOUR_BYTES: u64 = 1 << 20;
 /// A family of ours by which a file shows that lab-probe wrote it.
 const SIGNATURE: &str = "\nlab_probe_last_pass_timestamp_seconds";
 
-/// Another textfile in the directory that ours is delivered to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbour {
-    /// Its path.
     pub path: PathBuf,
-    /// What is in it.
     pub contents: Vec<u8>,
 }
 
-/// The file that settings mean.
 pub fn path(settings: &TextfileSettings) -> PathBuf {
     settings.directory.join(&settings.file)
 }
 
 /// Replaces the textfile. What an earlier pass delivered stays if this fails.
-///
-/// # Errors
-/// What the operating system refused, and what would help.
 pub fn deliver(settings: &TextfileSettings, exposition: &str) -> anyhow::Result<()> {
     let path = checked_path(settings)?;
-    fs::refresh(&path, exposition.as_bytes(), MODE).map_err(|e| explain(&settings.directory, &e))
+    fs::refresh(&path, exposition.as_bytes(), MODE).map_err(|e| explain(&settings.directory, e))
 }
 
 /// Removes the textfile and what an interrupted delivery may have left; `false` if there was nothing.
-///
-/// # Errors
-/// What the operating system refused; a file of that name that lab-probe did not write is left alone.
+/// Errors: What the operating system refused; a file of that name that lab-probe did not write is left alone.
 pub fn withdraw(settings: &TextfileSettings) -> anyhow::Result<bool> {
     let path = checked_path(settings)?;
     remove(&path.with_file_name(format!(".{}.tmp", settings.file)), settings)?;
@@ -55,7 +45,7 @@ pub fn withdraw(settings: &TextfileSettings) -> anyhow::Result<bool> {
         Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
             Err(exit::trouble("what stands there is no regular file and is left alone", "move it away by hand"))
         }
-        Err(e) => Err(explain(&settings.directory, &e)),
+        Err(e) => Err(explain(&settings.directory, e.into())),
     }
 }
 
@@ -98,36 +88,38 @@ fn remove(path: &Path, settings: &TextfileSettings) -> anyhow::Result<bool> {
     match fs::uninterrupted(|| std::fs::remove_file(path)) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(explain(&settings.directory, &e)),
+        Err(e) => Err(explain(&settings.directory, e.into())),
     }
 }
 
-fn explain(directory: &Path, error: &io::Error) -> anyhow::Error {
+fn explain(directory: &Path, error: anyhow::Error) -> anyhow::Error {
     let shown = directory.display();
-    let what = |text: &str| format!("{text} ({error})");
-    match error.kind() {
-        io::ErrorKind::NotFound => exit::trouble(
+    let what = |text: &str| format!("{text} ({error:#})");
+    match fs::kind(&error) {
+        Some(io::ErrorKind::NotFound) => exit::trouble(
             format!("the directory {shown} does not exist"),
             format!("create it (mkdir -p {shown}) or name another with --textfile-dir"),
         ),
-        io::ErrorKind::NotADirectory => exit::trouble(
+        Some(io::ErrorKind::NotADirectory) => exit::trouble(
             format!("{shown} is not a directory"),
             "name the directory that node_exporter reads with --textfile-dir",
         ),
-        io::ErrorKind::PermissionDenied => exit::trouble(
+        Some(io::ErrorKind::PermissionDenied) => exit::trouble(
             what(&format!("this user may not write in {shown}")),
             "give its group the directory, or name another with --textfile-dir",
         ),
-        io::ErrorKind::ReadOnlyFilesystem => exit::trouble(
+        Some(io::ErrorKind::ReadOnlyFilesystem) => exit::trouble(
             what(&format!("{shown} is on a read-only file system")),
             "name a writable directory with --textfile-dir (for the timer: ReadWritePaths= of the unit)",
         ),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => exit::trouble(
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => exit::trouble(
             what(&format!("no space left for {shown}")),
             "free some; what was delivered before is still there",
         ),
-        io::ErrorKind::IsADirectory => exit::trouble(what("a directory stands where the file belongs"), "move it away"),
-        _ => exit::trouble(error.to_string(), remedy(directory, error)),
+        Some(io::ErrorKind::IsADirectory) => {
+            exit::trouble(what("a directory stands where the file belongs"), "move it away")
+        }
+        _ => exit::trouble(format!("{error:#}"), exit::remedy_for(directory, &error)),
     }
 }
 

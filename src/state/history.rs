@@ -6,31 +6,29 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
 use crate::fs;
 use crate::model::history::{Points, Record, day_of};
 
-/// Days kept, today included.
 const DAYS: usize = 14;
 
 /// Bytes of one day at most; a real day takes about 1 MiB, most of it the points of eighty series.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Where the history lies.
 pub fn directory(state_dir: &Path) -> PathBuf {
     state_dir.join("history")
 }
 
 /// Appends one pass; the first of a day also removes what is too old.
-///
-/// # Errors
-/// [`io::ErrorKind::NotFound`] for a record of changes where the day's file has gone: without what they change they say
+/// Errors: [`io::ErrorKind::NotFound`] for a record of changes where the day's file has gone: without what they change they say
 /// nothing. Else what the operating system refused, or a day that is full. The file's name in front.
-pub fn append(state_dir: &Path, record: &Record) -> io::Result<()> {
+pub fn append(state_dir: &Path, record: &Record) -> anyhow::Result<()> {
     let directory = directory(state_dir);
     let mut line = serde_json::to_vec(record)?;
     line.insert(0, b'\n');
     let file = directory.join(file_name(&day_of(record.at)));
-    fs::append_capped(&file, &line, record.whole, MAX_BYTES).map_err(|e| fs::told(file.display().to_string(), e))?;
+    fs::append_capped(&file, &line, record.whole, MAX_BYTES).with_context(|| file.display().to_string())?;
     if record.whole {
         prune(&directory);
     }
@@ -81,9 +79,6 @@ pub fn points(state_dir: &Path) -> io::Result<Vec<Points>> {
 
 /// The records of a UTC day in the order of the passes. A missing file is a day without passes; lines that cannot be
 /// read are left out.
-///
-/// # Errors
-/// What the operating system refused.
 pub fn read(state_dir: &Path, day: &str) -> io::Result<Vec<Record>> {
     let bytes = match fs::read_capped(&directory(state_dir).join(file_name(day)), MAX_BYTES + (1 << 20)) {
         Ok(bytes) => bytes,
@@ -93,7 +88,6 @@ pub fn read(state_dir: &Path, day: &str) -> io::Result<Vec<Record>> {
     Ok(records(&bytes))
 }
 
-/// The records in a file's bytes.
 pub(super) fn records(bytes: &[u8]) -> Vec<Record> {
     let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let mut records: Vec<Record> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();

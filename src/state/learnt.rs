@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use flate2::Crc;
 
 use super::store::{is_damage, set_aside};
@@ -24,14 +25,13 @@ fn path(state_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The operating system refuses to read it.
-pub(crate) fn load(state_dir: &Path) -> io::Result<(Option<Learnt>, Option<String>)> {
+pub(crate) fn load(state_dir: &Path) -> anyhow::Result<(Option<Learnt>, Option<String>)> {
     let path = path(state_dir);
     let aside = |why: &str| Ok((None, Some(set_aside(&path, "what was learnt of usual values", why))));
     let bytes = match fs::read_capped(&path, MAX_BYTES) {
-        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, None)),
         Err(error) if is_damage(&error) => return aside(&error.to_string()),
-        Err(error) => return Err(fs::told(format!("cannot read {}", path.display()), error)),
+        read => read.with_context(|| format!("cannot read {}", path.display()))?,
     };
     match parse(&bytes) {
         Ok(learnt) => Ok((Some(learnt), None)),
@@ -43,12 +43,10 @@ pub(crate) fn load(state_dir: &Path) -> io::Result<(Option<Learnt>, Option<Strin
 ///
 /// # Errors
 /// What the operating system said, the file's name in front.
-pub(crate) fn save(state_dir: &Path, learnt: &Learnt) -> io::Result<()> {
+pub(crate) fn save(state_dir: &Path, learnt: &Learnt) -> anyhow::Result<()> {
     let path = path(state_dir);
-    let bytes = serialize(learnt).map_err(io::Error::other);
-    bytes
-        .and_then(|bytes| fs::refresh(&path, &bytes, 0o600))
-        .map_err(|error| fs::told(format!("cannot save what was learnt of usual values {}", path.display()), error))
+    let saved = serialize(learnt).map_err(Into::into).and_then(|bytes| fs::refresh(&path, &bytes, 0o600));
+    saved.with_context(|| format!("cannot save what was learnt of usual values {}", path.display()))
 }
 
 fn serialize(learnt: &Learnt) -> postcard::Result<Vec<u8>> {

@@ -24,19 +24,15 @@ impl Drop for Lock {
     }
 }
 
-/// Why there is no lock.
 #[derive(Debug)]
 pub enum LockError {
-    /// Another pass holds it.
     Held,
     /// The directory cannot be created or opened: passes cannot be kept apart, and no state will be saved either.
     Unavailable(io::Error),
 }
 
 /// Creates the state directory (mode 0700) if need be and takes the lock, at once or not at all.
-///
-/// # Errors
-/// [`LockError::Held`] while another pass runs, [`LockError::Unavailable`] where there can be no state directory.
+/// Errors: [`LockError::Held`] while another pass runs, [`LockError::Unavailable`] where there can be no state directory.
 pub fn take(state_dir: &Path) -> Result<Lock, LockError> {
     fs::ensure_private_directory(state_dir).map_err(LockError::Unavailable)?;
     let directory = File::open(state_dir).map_err(LockError::Unavailable)?;

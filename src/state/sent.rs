@@ -12,7 +12,6 @@ use crate::fs;
 /// Days remembered; far more than reports can be asked for.
 const DAYS: usize = 400;
 
-/// What was sent of one report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, from = "Stored")]
 pub struct Sent {
@@ -20,7 +19,6 @@ pub struct Sent {
     pub messages: u32,
     /// Messages among them, from 1, of which it is not known whether they arrived.
     pub unknown: Vec<u32>,
-    /// Whether that is all of the report.
     pub whole: bool,
 }
 
@@ -60,18 +58,12 @@ fn load(state_dir: &Path) -> io::Result<BTreeMap<String, Sent>> {
 }
 
 /// What was sent of a day's report.
-///
-/// # Errors
-/// What the operating system refused.
 pub fn of(state_dir: &Path, day: &str) -> io::Result<Sent> {
     Ok(load(state_dir)?.remove(day).unwrap_or_default())
 }
 
 /// Remembers what was sent of a day's report.
-///
-/// # Errors
-/// What the operating system refused.
-pub fn remember(state_dir: &Path, day: &str, sent: &Sent) -> io::Result<()> {
+pub fn remember(state_dir: &Path, day: &str, sent: &Sent) -> anyhow::Result<()> {
     let mut days = load(state_dir)?;
     days.insert(day.to_owned(), sent.clone());
     while days.len() > DAYS {

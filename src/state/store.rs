@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -30,87 +31,56 @@ const KEEP_UNPLANNED: Duration = Duration::from_secs(14 * 86_400);
 /// Every login session is a starter of its own: they must not pile up.
 const KEEP_STARTERS: Duration = Duration::from_secs(3600);
 
-/// Everything remembered between passes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
+    version: u32,
     /// When this state began; spreads the targets' due times (see `plan::due`).
     pub created_at: Timestamp,
     /// What is remembered of each target, by `kind/name`.
+    #[serde(default, skip_deserializing)]
     pub targets: BTreeMap<String, Remembered>,
-    /// Deliveries that failed so far, by output.
+    #[serde(default)]
     pub output_failures: BTreeMap<String, u64>,
     /// Passes that ended with exit 1 so far.
+    #[serde(default)]
     pub pass_failures: u64,
-    /// The last pass; `None` before the first.
+    #[serde(default)]
     pub last_pass: Option<LastPass>,
     /// What the history has of each target.
+    #[serde(default)]
     pub written: Written,
     /// What the last pass warned of: a timer's next pass need not say it again.
+    #[serde(default)]
     pub warned: Vec<String>,
     /// What is known of series, and what was measured of them since the last slot ended.
+    #[serde(default)]
     pub unusual: Unusual,
     /// The newest pass of each starter of the last hour, by unit: what `doctor` judges a timer by.
+    #[serde(default)]
     pub starters: BTreeMap<String, Started>,
     /// What did not answer in the last pass.
+    #[serde(default)]
     pub hung: Hung,
     /// The series that foreign text has made of late.
+    #[serde(default)]
     pub growth: Growth,
 }
 
 /// The last pass, as far as others may ask about it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LastPass {
-    /// When it began.
     pub started_at: Timestamp,
     /// From its beginning to the end of the last check.
     #[serde(with = "crate::model::seconds")]
     pub duration: Duration,
-    /// Whether the deadline cut it short.
     pub deadline_exceeded: bool,
 }
 
-/// The file's shape, read.
+/// The targets of a file, each read by itself: one that cannot be read costs nothing but itself.
 #[derive(Deserialize)]
-struct OnDisk<T> {
-    version: u32,
-    created_at: Timestamp,
-    #[serde(default = "BTreeMap::new")]
-    targets: BTreeMap<String, T>,
-    #[serde(default)]
-    output_failures: BTreeMap<String, u64>,
-    #[serde(default)]
-    pass_failures: u64,
-    #[serde(default)]
-    last_pass: Option<LastPass>,
-    #[serde(default)]
-    written: Written,
-    #[serde(default)]
-    warned: Vec<String>,
-    #[serde(default)]
-    unusual: Unusual,
-    #[serde(default)]
-    starters: BTreeMap<String, Started>,
-    #[serde(default)]
-    hung: Hung,
-    #[serde(default)]
-    growth: Growth,
-}
-
-/// The file's shape, written.
-#[derive(Serialize)]
-struct ToDisk<'a> {
-    version: u32,
-    created_at: Timestamp,
-    targets: &'a BTreeMap<String, Remembered>,
-    output_failures: &'a BTreeMap<String, u64>,
-    pass_failures: u64,
-    last_pass: Option<LastPass>,
-    written: &'a Written,
-    warned: &'a [String],
-    unusual: &'a Unusual,
-    starters: &'a BTreeMap<String, Started>,
-    hung: &'a Hung,
-    growth: &'a Growth,
+struct Targets<'a> {
+    #[serde(borrow, default)]
+    targets: BTreeMap<String, &'a RawValue>,
 }
 
 /// A loaded state and what was odd about it.
@@ -125,9 +95,9 @@ pub struct Loaded {
 }
 
 impl State {
-    /// An empty state that begins now.
     pub fn new(now: Timestamp) -> Self {
         State {
+            version: VERSION,
             created_at: now,
             targets: BTreeMap::new(),
             output_failures: BTreeMap::new(),
@@ -169,7 +139,6 @@ impl State {
     }
 }
 
-/// Where the state lies.
 pub fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("state.json")
 }
@@ -224,62 +193,23 @@ pub(super) fn is_damage(error: &io::Error) -> bool {
 }
 
 /// Reads the bytes of a state file.
-///
-/// # Errors
-/// A sentence on what is wrong with the file as a whole. A single target that cannot be read is only a warning.
+/// Errors: A sentence on what is wrong with the file as a whole. A single target that cannot be read is only a warning.
 pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), String> {
-    let mut warnings = Vec::new();
-    // Nearly always every target can be read: one reading of the file does.
-    let disk = match serde_json::from_slice::<OnDisk<Remembered>>(bytes) {
-        Ok(disk) => disk,
-        Err(_) => one_by_one(bytes, &mut warnings)?,
-    };
-    if disk.version != VERSION {
-        return Err(format!("version {} is not the version {VERSION} that this lab-probe writes", disk.version));
+    let no_state = |error: serde_json::Error| format!("not a state file: {error}");
+    let mut state: State = serde_json::from_slice(bytes).map_err(no_state)?;
+    if state.version != VERSION {
+        return Err(format!("version {} is not the version {VERSION} that this lab-probe writes", state.version));
     }
     // A state from the future (the clock was set back) must not delay anything.
-    let created_at = disk.created_at.min(now);
-    let state = State {
-        created_at,
-        targets: disk.targets,
-        output_failures: disk.output_failures,
-        pass_failures: disk.pass_failures,
-        last_pass: disk.last_pass,
-        written: disk.written,
-        warned: disk.warned,
-        unusual: disk.unusual,
-        starters: disk.starters,
-        hung: disk.hung,
-        growth: disk.growth,
-    };
-    Ok((state, warnings))
-}
-
-/// Reads the file with its targets as raw text, so that one that cannot be read costs only itself.
-fn one_by_one(bytes: &[u8], warnings: &mut Vec<String>) -> Result<OnDisk<Remembered>, String> {
-    let disk: OnDisk<&RawValue> = serde_json::from_slice(bytes).map_err(|e| format!("not a state file: {e}"))?;
-    let mut readable = BTreeMap::new();
-    // What a later version means is not told from here.
-    for (id, raw) in disk.targets.into_iter().filter(|_| disk.version == VERSION) {
+    state.created_at = state.created_at.min(now);
+    let mut warnings = Vec::new();
+    for (id, raw) in serde_json::from_slice::<Targets<'_>>(bytes).map_err(no_state)?.targets {
         match serde_json::from_str::<Remembered>(raw.get()) {
-            Ok(remembered) => drop(readable.insert(id, remembered)),
+            Ok(remembered) => drop(state.targets.insert(id, remembered)),
             Err(e) => warnings.push(format!("what was remembered of {id:?} cannot be read and is dropped: {e}")),
         }
     }
-    Ok(OnDisk {
-        version: disk.version,
-        created_at: disk.created_at,
-        targets: readable,
-        output_failures: disk.output_failures,
-        pass_failures: disk.pass_failures,
-        last_pass: disk.last_pass,
-        written: disk.written,
-        warned: disk.warned,
-        unusual: disk.unusual,
-        starters: disk.starters,
-        hung: disk.hung,
-        growth: disk.growth,
-    })
+    Ok((state, warnings))
 }
 
 /// Renames a file that cannot be used, and says so. An older one set aside before is replaced.
@@ -298,53 +228,16 @@ pub(super) fn set_aside(path: &Path, what: &str, why: &str) -> String {
 }
 
 /// Saves the state in one rename, mode 0600.
-///
-/// # Errors
-/// What the operating system said, the file's name in front.
-pub fn save(state_dir: &Path, state: &State) -> io::Result<()> {
+pub fn save(state_dir: &Path, state: &State) -> anyhow::Result<()> {
     let path = path(state_dir);
-    serialize(state)
-        .and_then(|bytes| fs::refresh(&path, &bytes, 0o600))
-        .map_err(|e| fs::told(format!("cannot save the state {}", path.display()), e))
+    let saved = serialize(state).map_err(Into::into).and_then(|bytes| fs::refresh(&path, &bytes, 0o600));
+    saved.with_context(|| format!("cannot save the state {}", path.display()))
 }
 
 /// The bytes of a state file.
-///
-/// # Errors
-/// Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
+/// Errors: Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
 pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
-    let State {
-        created_at,
-        targets,
-        output_failures,
-        pass_failures,
-        last_pass,
-        written,
-        warned,
-        unusual,
-        starters,
-        hung,
-        growth,
-    } = state;
-    let (created_at, pass_failures, last_pass) = (*created_at, *pass_failures, *last_pass);
-    let version = VERSION;
-    let disk = ToDisk {
-        version,
-        created_at,
-        targets,
-        output_failures,
-        pass_failures,
-        last_pass,
-        written,
-        warned,
-        unusual,
-        starters,
-        hung,
-        growth,
-    };
-    // A target takes some 700 bytes.
-    let mut bytes = Vec::with_capacity(1024 * (targets.len() + 4));
-    serde_json::to_writer(&mut bytes, &disk)?;
+    let mut bytes = serde_json::to_vec(state)?;
     bytes.push(b'\n');
     Ok(bytes)
 }

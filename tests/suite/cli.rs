@@ -38,15 +38,7 @@ fn every_command_is_in_the_man_page() {
         assert!(man.contains(&format!(".SS lab\\-probe {command}")), "{command} is not in the man page");
     }
     for section in [
-        "NAME",
-        "SYNOPSIS",
-        "DESCRIPTION",
-        "OPTIONS",
-        "COMMANDS",
-        "EXAMPLES",
-        "FILES",
-        "EXIT STATUS",
-        "ENVIRONMENT",
+        "NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "COMMANDS", "EXAMPLES", "FILES", "EXIT STATUS", "ENVIRONMENT",
         "SEE ALSO",
     ] {
         assert!(man.contains(&format!(".SH \"{section}\"")) || man.contains(&format!(".SH {section}")), "{section}");
@@ -57,15 +49,19 @@ fn every_command_is_in_the_man_page() {
 fn the_man_page_says_how_an_argument_is_written_and_what_it_takes() {
     let man = Lab::new().run(["man"]).expect_code(0).stdout().replace("\\-", "-");
     for (command, lines) in [
-        ("record", &["\\fB-C DIR\\fR", "\\fBCMD...\\fR"][..]),
-        ("worktree set", &["\\fB-C DIR\\fR", "\\fBKEY=VALUE...\\fR"]),
-        ("config check", &["\\fB[FILE]\\fR"]),
+        ("record", &["\\fB-C\\fR \\fI<DIR>\\fR", "<\\fICMD\\fR>"][..]),
+        ("worktree set", &["\\fB-C\\fR \\fI<DIR>\\fR", "<\\fIKEY=VALUE\\fR>"]),
+        ("config check", &["[\\fIFILE\\fR]"]),
         (
             "check",
-            &["\\fB[NAME...]\\fR", "What to print on standard output: table, json, prometheus, none (default: table)"],
+            &[
+                "[\\fINAME\\fR]",
+                "\\fB--format\\fR \\fI<FORMAT>\\fR [default: table]",
+                "prometheus: The exposition a pass would deliver",
+            ],
         ),
-        ("report", &["\\fB--html FILE\\fR"]),
-        ("summary", &["Send it instead of printing it; a day is sent once: telegram, ntfy, slack, webhook"]),
+        ("report", &["\\fB--html\\fR \\fI<FILE>\\fR"]),
+        ("summary", &["Send it instead of printing it; a day is sent once"]),
     ] {
         let section = man.split(&format!(".SS lab-probe {command}\n")).nth(1).expect(command);
         let section = section.split("\n.SS ").next().unwrap_or_default();

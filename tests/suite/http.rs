@@ -382,42 +382,26 @@ fn hanging_up_ends_a_read_in_another_thread_at_once() {
 }
 
 #[test]
-fn a_read_can_lose_patience_and_go_on_where_it_was() {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(&[b'z'; 2000]).expect("compressed");
-    let zipped = encoder.finish().expect("compressed");
-    let halting = move |_: &Seen, stream: &mut dyn Duplex| {
-        let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n";
-        let _ = stream.write_all(head.as_bytes());
-        for part in zipped.chunks(zipped.len() / 3) {
-            let _ = stream.write_all(format!("{:x}\r\n", part.len()).as_bytes());
-            let _ = stream.flush();
-            std::thread::sleep(Duration::from_millis(150));
-            let _ = stream.write_all(part).and_then(|()| stream.write_all(b"\r\n")).and_then(|()| stream.flush());
-            std::thread::sleep(Duration::from_millis(150));
-        }
-        let _ = stream.write_all(b"0\r\n\r\n");
-        Then::Keep
+fn a_read_can_have_a_deadline_of_its_own() {
+    let stops = |_: &Seen, stream: &mut dyn Duplex| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        let _ = stream.flush();
+        std::thread::sleep(BY_THEN);
+        Then::Close
     };
     let certificates = Certificates::self_signed(&["localhost"]);
     let directory = tempfile::tempdir().expect("a directory");
     let ca_file = directory.path().join("ca.pem");
     std::fs::write(&ca_file, &certificates.ca_pem).expect("written");
-    for server in [Fake::serve(halting.clone()), Fake::serve_tls(certificates.server, halting)] {
+    for server in [Fake::serve(stops), Fake::serve_tls(certificates.server, stops)] {
         let address = url(&server.named_url("/"));
         let client = Client::new(&address, ClientOptions { headers: Vec::new(), ca_file: Some(ca_file.clone()) });
         let request = Request::new(Method::Get, &address);
         let mut body = client.send(&request, Deadline::after(AMPLE)).expect("an answer").body;
-        let (mut all, mut waits) = (Vec::new(), 0);
-        loop {
-            let mut into = [0; 512];
-            match body.read_within(&mut into, Duration::from_millis(20)).expect("a body") {
-                Some(0) => break,
-                Some(amount) => all.extend_from_slice(&into[..amount]),
-                None => waits += 1,
-            }
-        }
-        assert_eq!(all, [b'z'; 2000]);
-        assert!(waits > 0);
+        let mut into = [0; 512];
+        assert_eq!(body.read_by(&mut into, Deadline::after(AMPLE)).expect("the beginning"), 4);
+        assert_fails(ErrorKind::Timeout, || body.read_by(&mut into, Deadline::after(SHORT)));
+        let mut body = client.send(&request, Deadline::after(AMPLE)).expect("an answer").body;
+        assert_eq!(body.read_what_comes(100, SHORT), b"half");
     }
 }

@@ -211,13 +211,7 @@ fn banners_chatter_and_the_servers_own_requests_do_not_matter() {
     assert_eq!(facts.noise_lines, 6, "{facts:?}");
     assert_eq!(facts.notes, ["prints 6 lines on stdout that are no JSON-RPC"]);
     for act in [
-        "asks-first",
-        "chatty",
-        "floods-stderr",
-        "byte-by-byte",
-        "carriage-returns",
-        "float-id",
-        "text-id",
+        "asks-first", "chatty", "floods-stderr", "byte-by-byte", "carriage-returns", "float-id", "text-id",
         "starts-slowly",
     ] {
         let (facts, _) = Case::act(act).run();
@@ -256,14 +250,7 @@ fn tools_are_asked_for_only_where_they_are_declared_and_wanted() {
 #[test]
 fn silence_in_every_form_is_a_timeout() {
     let silent = [
-        "silent",
-        "deaf",
-        "half-a-line",
-        "drips",
-        "lists-silently",
-        "wrong-id",
-        "other-text-id",
-        "stops-itself",
+        "silent", "deaf", "half-a-line", "drips", "lists-silently", "wrong-id", "other-text-id", "stops-itself",
         "closes-stdin",
     ];
     for (act, facts) in play(silent, 3) {
@@ -274,24 +261,9 @@ fn silence_in_every_form_is_a_timeout() {
 #[test]
 fn what_is_no_valid_mcp_is_a_protocol_error() {
     let wrong = [
-        "result-is-text",
-        "result-is-empty",
-        "result-is-null",
-        "result-and-error",
-        "neither-result-nor-error",
-        "no-version",
-        "invalid-utf-8",
-        "deep",
-        "deep-and-open",
-        "cut-json",
-        "unknown-version",
-        "wrong-types",
-        "echo",
-        "list-is-no-list",
-        "list-of-numbers",
-        "tool-without-schema",
-        "list-wants-input",
-        "closes-stdout",
+        "result-is-text", "result-is-empty", "result-is-null", "result-and-error", "neither-result-nor-error",
+        "no-version", "invalid-utf-8", "deep", "deep-and-open", "cut-json", "unknown-version", "wrong-types", "echo",
+        "list-is-no-list", "list-of-numbers", "tool-without-schema", "list-wants-input", "closes-stdout",
         "closes-everything",
     ];
     for (act, facts) in play(wrong, 6) {
@@ -374,14 +346,8 @@ fn an_end_at_any_stage_is_told_with_exit_code_and_last_words() {
 #[test]
 fn floods_end_at_the_limits() {
     let floods = [
-        "floods-lines",
-        "floods-without-lines",
-        "floods-notifications",
-        "floods-requests",
-        "floods-answers",
-        "floods-both",
-        "long-line",
-        "too-long-an-answer",
+        "floods-lines", "floods-without-lines", "floods-notifications", "floods-requests", "floods-answers",
+        "floods-both", "long-line", "too-long-an-answer",
     ];
     // An unoptimised build reads 64 MiB of JSON slowly.
     for (act, facts) in play(floods, 120) {
@@ -392,16 +358,8 @@ fn floods_end_at_the_limits() {
 #[test]
 fn a_server_may_live_in_a_grandchild_or_have_children_and_all_of_them_end() {
     let families = [
-        "wrapper",
-        "wrapper-that-leaves",
-        "daemonizes-itself",
-        "daemonizes-a-helper",
-        "leaves-a-helper",
-        "many-children",
-        "forks-and-forks",
-        "zombies",
-        "ends-late",
-        "lives-on",
+        "wrapper", "wrapper-that-leaves", "daemonizes-itself", "daemonizes-a-helper", "leaves-a-helper",
+        "many-children", "forks-and-forks", "zombies", "ends-late", "lives-on",
     ];
     for (act, facts) in play(families, 20) {
         assert_eq!((facts.verdict(), facts.tools), (McpVerdict::Up, Some(2)), "{act}: {facts:?}");

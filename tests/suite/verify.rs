@@ -243,15 +243,8 @@ fn random_file(random: &mut fastrand::Rng) -> String {
             let suffix = random.choice(["", "", "", "_count", "_sum", "_bucket"]).expect("one");
             let labels = random
                 .choice([
-                    "",
-                    "{x=\"1\"}",
-                    "{x=\"2\"}",
-                    "{x=\"\"}",
-                    "{le=\"1\"}",
-                    "{le=\"+Inf\"}",
-                    "{quantile=\"0.5\"}",
-                    "{x=\"1\",y=\"1\"}",
-                    "{y=\"1\", x=\"1\",}",
+                    "", "{x=\"1\"}", "{x=\"2\"}", "{x=\"\"}", "{le=\"1\"}", "{le=\"+Inf\"}", "{quantile=\"0.5\"}",
+                    "{x=\"1\",y=\"1\"}", "{y=\"1\", x=\"1\",}",
                 ])
                 .expect("one");
             let value = random.choice(["1", "1", "2", "3", "1.5", "+Inf", "NaN", "-1", "1e3"]).expect("one");

@@ -6,26 +6,23 @@ use serde_json::Value;
 use url::Url;
 
 use super::http_sse::HttpSse;
-use super::modern::{self, Discovery, Retry};
+use super::modern::{self, Discovery, MOST_RETRIES, Retry};
 use super::peer::{CallError, Greeting, Peer};
 use super::streamable::Streamable;
 use super::web::{NoResult, Web};
 use super::wire::Answer;
-use super::{legacy, tools};
+use super::{legacy, output, tools};
 use crate::check::Context;
 use crate::clock::{self, Deadline};
 use crate::mcp;
 use crate::model::mcp::{Era, HttpServer, HttpTransport, McpFacts, McpMemory, Transport};
 use crate::model::reason::{Failure, Reason};
 
-/// Times a server may ask for another version.
-const MOST_RETRIES: usize = 3;
 /// Ending a session gets so long, also where the check's own time is used up.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// Of the check's time, this much is kept for ending a session.
 const RESERVE: Duration = Duration::from_millis(250);
 
-/// Checks one server.
 pub(super) fn check(server: &HttpServer, list_tools: bool, memory: &McpMemory, context: &Context) -> McpFacts {
     let (web, url) = match Web::new(server) {
         Ok(way) => way,
@@ -44,7 +41,7 @@ pub(super) fn check(server: &HttpServer, list_tools: bool, memory: &McpMemory, c
     // Streams first: a server may not end a session while one of its streams is open.
     conversation.sse = None;
     conversation.streamable.end(context.pass_deadline.sooner(FAREWELL));
-    present(&web, &mut facts);
+    output::make_harmless(&mut facts, web.secrets());
     facts
 }
 
@@ -56,17 +53,6 @@ pub(super) fn doubt(facts: &McpFacts, memory: &mut McpMemory) {
     }
 }
 
-/// Makes everything that the server had a hand in harmless.
-fn present(web: &Web, facts: &mut McpFacts) {
-    if let Some(failure) = &mut facts.failure {
-        failure.detail = web.redact_quotes(&failure.detail);
-    }
-    for said in [&mut facts.server_name, &mut facts.server_version, &mut facts.protocol_version].into_iter().flatten() {
-        *said = web.harmless(said);
-    }
-}
-
-/// One check under way.
 struct HttpCheck<'a> {
     web: &'a Web,
     url: Url,
@@ -78,45 +64,25 @@ struct HttpCheck<'a> {
     deadline: Deadline,
 }
 
-/// Why `initialize` over Streamable HTTP did not work.
-enum NotInitialized {
-    /// The status with which servers of the deprecated transport refuse a POST.
-    MayBeSse(Failure),
-    /// Anything else.
-    Failed(Failure),
+/// Why a transport did not work.
+struct NotOpened {
+    failure: Failure,
+    /// The server may speak the other transport: it answers `initialize` with the status with which servers of the
+    /// deprecated one refuse a POST, or GET brings no event stream.
+    other_transport: bool,
 }
 
-impl NotInitialized {
-    fn failure(&self) -> &Failure {
-        match self {
-            NotInitialized::MayBeSse(failure) | NotInitialized::Failed(failure) => failure,
-        }
-    }
-}
-
-/// Why there was no conversation over HTTP+SSE.
-enum NoSse {
-    /// GET brings no event stream: this is no server of that transport.
-    NoStream(Failure),
-    /// Anything else.
-    Failed(Failure),
-}
-
-impl NoSse {
-    fn into_failure(self) -> Failure {
-        match self {
-            NoSse::NoStream(failure) | NoSse::Failed(failure) => failure,
-        }
+impl From<Failure> for NotOpened {
+    fn from(failure: Failure) -> NotOpened {
+        NotOpened { failure, other_transport: false }
     }
 }
 
 /// What `server/discover` showed.
 enum Discovered {
-    /// A modern server.
     Modern(Greeting),
     /// None, or one that wants to be opened by `initialize` in this version.
     Legacy(Option<String>),
-    /// Nothing to go on with.
     Failed(Failure),
 }
 
@@ -128,15 +94,8 @@ impl HttpCheck<'_> {
             Err(failure) => return McpFacts::failed(failure),
         };
         let transport = if self.sse.is_some() { Transport::Sse } else { Transport::Http };
-        let mut facts = McpFacts {
-            transport: Some(transport),
-            era: Some(greeting.dialect.era),
-            protocol_version: Some(greeting.dialect.version.clone()),
-            server_name: greeting.server_name,
-            server_version: greeting.server_version,
-            handshake: Some(began.elapsed()),
-            ..McpFacts::default()
-        };
+        let mut facts =
+            McpFacts { transport: Some(transport), handshake: Some(began.elapsed()), ..McpFacts::default() };
         if list_tools && greeting.has_tools {
             let deadline = self.deadline;
             match tools::list(self, &greeting.dialect, deadline) {
@@ -144,21 +103,22 @@ impl HttpCheck<'_> {
                 Err(error) => facts.failure = Some(error.into_failure(mcp::TOOLS_LIST)),
             }
         }
+        greeting.note_in(&mut facts);
         facts
     }
 
     /// Opens a conversation: what worked last time first, and if that does not work any more, from the beginning.
     fn open(&mut self, memory: &McpMemory) -> Result<Greeting, Failure> {
         match (self.transport, memory.transport, memory.era) {
-            (HttpTransport::Sse, _, _) => self.open_sse(self.deadline).map_err(NoSse::into_failure),
+            (HttpTransport::Sse, _, _) => self.open_sse(self.deadline).map_err(|refused| refused.failure),
             (HttpTransport::Auto, Some(Transport::Sse), _) => match self.open_sse(self.half()) {
                 Ok(greeting) => Ok(greeting),
-                Err(no_sse) => self.once_more(no_sse.into_failure(), |conversation| conversation.open_anew(None, None)),
+                Err(refused) => self.once_more(refused.failure, |conversation| conversation.open_anew(None, None)),
             },
             (_, _, Some(Era::Legacy)) => match self.initialize(legacy::VERSION) {
                 Ok(greeting) => Ok(greeting),
                 Err(refused) => {
-                    let failure = refused.failure().clone();
+                    let failure = refused.failure.clone();
                     self.once_more(failure, |conversation| conversation.open_anew(None, Some(refused)))
                 }
             },
@@ -178,7 +138,7 @@ impl HttpCheck<'_> {
     }
 
     /// Finds out what the server speaks. `refused` is what `initialize` brought, if it has been tried.
-    fn open_anew(&mut self, remembered: Option<Era>, refused: Option<NotInitialized>) -> Result<Greeting, Failure> {
+    fn open_anew(&mut self, remembered: Option<Era>, refused: Option<NotOpened>) -> Result<Greeting, Failure> {
         // A server that has never answered `discover` may take it in silence: then `initialize` needs time too.
         let discover_by = if remembered == Some(Era::Modern) { self.deadline } else { self.half() };
         let version = match self.discover(discover_by) {
@@ -193,17 +153,14 @@ impl HttpCheck<'_> {
                 Err(refused) => refused,
             },
         };
-        match refused {
-            NotInitialized::MayBeSse(failure) if self.transport == HttpTransport::Auto => {
-                self.open_sse(self.deadline).map_err(|no_sse| match no_sse {
-                    NoSse::NoStream(get) => {
-                        Failure { detail: format!("{}; {}", failure.detail, get.detail), ..failure }
-                    }
-                    NoSse::Failed(failure) => failure,
-                })
-            }
-            refused => Err(refused.failure().clone()),
+        let NotOpened { failure, other_transport } = refused;
+        if !other_transport || self.transport != HttpTransport::Auto {
+            return Err(failure);
         }
+        self.open_sse(self.deadline).map_err(|get| match get.other_transport {
+            true => Failure { detail: format!("{}; {}", failure.detail, get.failure.detail), ..failure },
+            false => get.failure,
+        })
     }
 
     /// Half of the time left, for an attempt that others may have to follow.
@@ -248,36 +205,35 @@ impl HttpCheck<'_> {
         }
     }
 
-    fn initialize(&mut self, version: &str) -> Result<Greeting, NotInitialized> {
+    fn initialize(&mut self, version: &str) -> Result<Greeting, NotOpened> {
         self.streamable.modern = false;
         self.streamable.version = None;
         let params = legacy::initialize_params(version);
         let answer = self.ask(mcp::INITIALIZE, &params, self.deadline).map_err(|no_result| {
-            let may_be_sse = matches!(
+            let other_transport = matches!(
                 no_result,
                 NoResult::Status { status: 400 | 404 | 405, .. } | NoResult::Rpc { status: 400 | 404 | 405, .. }
             );
-            let failure = no_result.into_failure(mcp::INITIALIZE);
-            if may_be_sse { NotInitialized::MayBeSse(failure) } else { NotInitialized::Failed(failure) }
+            NotOpened { failure: no_result.into_failure(mcp::INITIALIZE), other_transport }
         })?;
-        let greeting = legacy::read_initialize(&answer).map_err(|what| NotInitialized::Failed(invalid(&what)))?;
+        let greeting = legacy::read_initialize(&answer).map_err(|what| invalid(&what))?;
         self.streamable.adopt_session();
         self.streamable.version = Some(greeting.dialect.version.clone());
         let told = self.streamable.tell(&mcp::notification(mcp::INITIALIZED, Value::Null).to_string(), self.deadline);
-        finish_opening(told, greeting).map_err(NotInitialized::Failed)
+        Ok(finish_opening(told, greeting)?)
     }
 
-    fn open_sse(&mut self, endpoint_by: Deadline) -> Result<Greeting, NoSse> {
+    fn open_sse(&mut self, endpoint_by: Deadline) -> Result<Greeting, NotOpened> {
         let opened = HttpSse::open(self.web, &self.url, endpoint_by, self.deadline);
-        self.sse = Some(opened.map_err(|no_result| match no_result {
-            NoResult::Status { .. } | NoResult::NoStream(_) => NoSse::NoStream(no_result.into_failure("GET")),
-            other => NoSse::Failed(other.into_failure("GET")),
+        self.sse = Some(opened.map_err(|no_result| {
+            let other_transport = matches!(no_result, NoResult::Status { .. } | NoResult::NoStream(_));
+            NotOpened { failure: no_result.into_failure("GET"), other_transport }
         })?);
         let opened = self.initialize_over_sse();
         if opened.is_err() {
             self.sse = None;
         }
-        opened.map_err(NoSse::Failed)
+        Ok(opened?)
     }
 
     fn initialize_over_sse(&mut self) -> Result<Greeting, Failure> {

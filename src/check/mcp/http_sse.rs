@@ -12,7 +12,7 @@ use super::events::Events;
 use super::incoming::{Incoming, sort};
 use super::limits::Room;
 use super::sse::Event;
-use super::web::{NoResult, Web};
+use super::web::{MOST_SERVER_REQUESTS, NoResult, Web, unusable};
 use super::wire::{self, Answer};
 use crate::clock::Deadline;
 use crate::http::{self, ErrorKind, HttpError, Method, Request};
@@ -23,8 +23,6 @@ use crate::model::reason::{Failure, Reason};
 const READ_AHEAD: usize = 4;
 /// Stack of the reading thread, which parses events and nothing else.
 const READER_STACK: usize = 256 * 1024;
-/// Requests of the server answered during one check; further ones are ignored.
-const MOST_SERVER_REQUESTS: u32 = 32;
 /// Stands for "no answer is awaited"; ids begin at 1.
 const NONE_AWAITED: i64 = 0;
 
@@ -54,9 +52,7 @@ enum Heard {
 
 impl<'a> HttpSse<'a> {
     /// Opens the stream and waits for the address to post to, until `endpoint_by`.
-    ///
-    /// # Errors
-    /// Why this is no such server, or that its `endpoint` event names another origin.
+    /// Errors: Why this is no such server, or that its `endpoint` event names another origin.
     pub(super) fn open(web: &'a Web, url: &Url, endpoint_by: Deadline, deadline: Deadline) -> Result<Self, NoResult> {
         let request = Request::new(Method::Get, url).header("accept", "text/event-stream");
         let response = web.send(&request, deadline)?;
@@ -83,9 +79,6 @@ impl<'a> HttpSse<'a> {
     }
 
     /// Sends a request and waits for its result on the stream.
-    ///
-    /// # Errors
-    /// [`NoResult`] says what came instead.
     pub(super) fn call(&mut self, id: i64, body: &str, deadline: Deadline) -> Result<Answer, NoResult> {
         self.awaited.store(id, Ordering::SeqCst);
         self.tell(body, deadline)?;
@@ -114,9 +107,6 @@ impl<'a> HttpSse<'a> {
     }
 
     /// Sends a message to which no answer is awaited.
-    ///
-    /// # Errors
-    /// [`NoResult`] says what came instead of a success.
     pub(super) fn tell(&mut self, body: &str, deadline: Deadline) -> Result<(), NoResult> {
         let request = Request::new(Method::Post, &self.post_to).header("content-type", "application/json");
         let mut request = request.body(body.as_bytes());
@@ -169,7 +159,6 @@ impl Drop for HttpSse<'_> {
     }
 }
 
-/// The reading thread.
 struct Reader {
     awaited: Arc<AtomicI64>,
     sender: SyncSender<Heard>,
@@ -220,8 +209,4 @@ impl Reader {
         let taken = self.awaited.compare_exchange(awaited, NONE_AWAITED, Ordering::SeqCst, Ordering::SeqCst);
         awaited != NONE_AWAITED && taken.is_ok()
     }
-}
-
-fn unusable(detail: String) -> NoResult {
-    NoResult::Unusable(Failure::new(Reason::ProtocolError, detail))
 }

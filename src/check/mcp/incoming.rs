@@ -7,10 +7,8 @@ use super::wire::{self, Answer, Id, Message};
 use crate::mcp::RpcError;
 use crate::redact::quoted;
 
-/// A message, sorted.
 #[derive(Debug)]
 pub(super) enum Incoming {
-    /// The answer.
     Answer(Result<Answer, RpcError>),
     /// An error that names no request: of a server that could not read one.
     Anonymous(RpcError),
@@ -52,7 +50,6 @@ fn answer_in_batch(message: &[u8], id: i64) -> Option<Vec<u8>> {
     batch.into_iter().map(|item| item.get().as_bytes()).find(|item| answers(item)).map(<[u8]>::to_vec)
 }
 
-/// Characters of a method name that are quoted.
 const METHOD_CHARACTERS: usize = 60;
 
 impl Incoming {

@@ -9,30 +9,21 @@ use crate::mcp::{LEGACY_VERSIONS, implementation};
 use crate::model::mcp::Era;
 use crate::redact::quoted;
 
-/// The version asked for first.
 pub(crate) const VERSION: &str = LEGACY_VERSIONS[0];
 
-/// The parameters of `initialize`.
 pub(crate) fn initialize_params(version: &str) -> Value {
     json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": implementation() })
 }
 
 /// Reads the answer to `initialize`.
-///
-/// # Errors
-/// What is wrong with it, for people.
 pub(crate) fn read_initialize(answer: &Answer) -> Result<Greeting, String> {
     let result: InitializeResult = answer.read()?;
     let version = result.protocol_version;
     if !LEGACY_VERSIONS.contains(&version.as_str()) && version != super::modern::VERSION {
         return Err(format!("it answers the unknown protocol version {}", quoted(&version, 40)));
     }
-    Ok(Greeting {
-        dialect: Dialect { era: Era::Legacy, version },
-        server_name: Some(result.server_info.0.short_name()),
-        server_version: Some(result.server_info.0.short_version()),
-        has_tools: result.capabilities.0.has_tools(),
-    })
+    let dialect = Dialect { era: Era::Legacy, version };
+    Ok(Greeting::new(dialect, Some(&result.server_info.0), &result.capabilities.0))
 }
 
 #[cfg(test)]

@@ -35,9 +35,7 @@ use crate::model::observation::NotReached;
 use crate::model::reason::Reason;
 
 /// Checks one server, by its deadline or at most about a second and a half later.
-///
-/// # Errors
-/// [`NotReached`] when it came to no verdict in this pass: nothing is to be remembered.
+/// Errors: [`NotReached`] when it came to no verdict in this pass: nothing is to be remembered.
 pub fn check(target: &McpTarget, memory: McpMemory, context: &Context) -> Result<(McpFacts, McpMemory), NotReached> {
     let mut memory = memory;
     let facts = match &target.reach {

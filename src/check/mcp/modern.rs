@@ -3,12 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::peer::{Dialect, Greeting};
-use super::schema::{DiscoverResult, Implementation, check_complete};
+use super::schema::{DiscoverResult, check_complete};
 use super::wire::Answer;
 use crate::mcp::{LEGACY_VERSIONS, MODERN_VERSIONS, RpcError, code, implementation, meta};
 use crate::model::mcp::Era;
 
-/// The version asked for first.
 pub(crate) const VERSION: &str = MODERN_VERSIONS[0];
 
 /// Codes only a modern server uses (2026-07-28, schema).
@@ -23,7 +22,6 @@ pub(crate) fn request_meta(version: &str) -> Value {
     })
 }
 
-/// The parameters of `server/discover`.
 pub(crate) fn discover_params(version: &str) -> Value {
     Dialect { era: Era::Modern, version: version.to_owned() }.params(Map::new())
 }
@@ -33,14 +31,15 @@ pub(crate) fn is_modern_error(error: &RpcError) -> bool {
     MODERN_CODES.contains(&error.code)
 }
 
+/// Times a server may ask for another version.
+pub(crate) const MOST_RETRIES: usize = 3;
+
 /// What to do after an error that only a modern server gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Retry {
-    /// Ask again in this modern version.
     Modern(String),
     /// The server speaks only legacy versions: open with `initialize`, asking for this one.
     Legacy(String),
-    /// Nothing is left to try.
     No,
 }
 
@@ -76,16 +75,12 @@ fn newest_legacy(listed: &[impl AsRef<str>]) -> Option<String> {
 /// What the answer to `server/discover` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Discovery {
-    /// A server of this era.
     Modern(Greeting),
     /// It lists only legacy versions: open with `initialize`, asking for this one.
     Legacy(String),
 }
 
 /// Reads the answer to `server/discover` asked in `version`.
-///
-/// # Errors
-/// What is wrong with it, for people.
 pub(crate) fn read_discover(answer: &Answer, version: &str) -> Result<Discovery, String> {
     let result: DiscoverResult<'_> = answer.read()?;
     check_complete(result.result_type.as_deref())?;
@@ -99,12 +94,8 @@ pub(crate) fn read_discover(answer: &Answer, version: &str) -> Result<Discovery,
         Some(newest) if !supported.iter().any(|v| v == version) => newest,
         _ => version,
     };
-    Ok(Discovery::Modern(Greeting {
-        dialect: Dialect { era: Era::Modern, version: version.to_owned() },
-        server_name: info.as_ref().map(Implementation::short_name),
-        server_version: info.as_ref().map(Implementation::short_version),
-        has_tools: result.capabilities.0.has_tools(),
-    }))
+    let dialect = Dialect { era: Era::Modern, version: version.to_owned() };
+    Ok(Discovery::Modern(Greeting::new(dialect, info.as_ref(), &result.capabilities.0)))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::legacy;
-use super::modern::{self, Discovery, Retry};
+use super::modern::{self, Discovery, MOST_RETRIES, Retry};
 use super::peer::{Dialect, Greeting};
 use super::session::{OutputEnd, Received, StdioSession};
 use super::wire::Answer;
@@ -34,10 +34,6 @@ const LOST_AFTER: Duration = Duration::from_secs(3);
 /// It is looked at this often.
 const LOST_LOOK: Duration = Duration::from_millis(250);
 
-/// Times a server may ask for another version.
-const MOST_RETRIES: usize = 3;
-
-/// Which openings to try, in which order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) first: Era,
@@ -66,24 +62,20 @@ impl Plan {
 /// A server that can be asked for its tools.
 #[derive(Debug)]
 pub(super) struct Opened {
-    /// What it said.
     pub(super) greeting: Greeting,
     /// How to go on in this process: legacy if it has answered `initialize` too, for that chooses the era of the
     /// whole process (2026-07-28, versioning).
     pub(super) dialect: Dialect,
 }
 
-/// Why there was no opening.
 #[derive(Debug)]
 pub(super) enum NotOpened {
     /// The process read the opening and ended, or is idle and silent after both; another one may fare better with the
     /// other opening.
     Lost(Failure),
-    /// Anything else.
     Failed(Failure),
 }
 
-/// Opens a conversation by the plan.
 pub(super) fn open(session: &mut StdioSession<'_>, plan: Plan, deadline: Deadline) -> Result<Opened, NotOpened> {
     let mut opening = Opening {
         session,
@@ -102,13 +94,10 @@ pub(super) fn open(session: &mut StdioSession<'_>, plan: Plan, deadline: Deadlin
 
 struct Opening<'a, 'b> {
     session: &'a mut StdioSession<'b>,
-    /// The opening not sent yet.
     second: Option<Era>,
     /// Requests without an answer: id and era; the oldest first.
     asked: Vec<(i64, Era)>,
-    /// Modern versions asked for so far.
     versions: Vec<String>,
-    /// What went wrong with which era.
     failures: Vec<(Era, Failure)>,
     deadline: Deadline,
     /// When the second opening is sent at the latest.

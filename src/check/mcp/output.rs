@@ -1,15 +1,14 @@
 //! What a program printed, as evidence in one sentence: the lines that tell why it failed.
 
+use crate::log::printable;
+use crate::model::mcp::McpFacts;
 use crate::proc::Slow;
 use crate::redact::{KnownSecrets, quoted, shortened};
 
-/// Lines that are quoted.
 const LINES: usize = 3;
 
-/// Characters of a quoted line.
 const LINE_CHARACTERS: usize = 200;
 
-/// Characters of all of them.
 const QUOTED: usize = 700;
 
 /// Words with which the reason of a failure begins, or with which the name of an exception ends.
@@ -20,17 +19,7 @@ const OTHER_LEVELS: [&str; 7] = ["info", "debug", "trace", "warn", "warning", "n
 
 /// Words in a line that may tell.
 const TELLING: [&str; 12] = [
-    "error",
-    "fail",
-    "missing",
-    "not found",
-    "denied",
-    "required",
-    "invalid",
-    "unable",
-    "cannot",
-    "can't",
-    "refused",
+    "error", "fail", "missing", "not found", "denied", "required", "invalid", "unable", "cannot", "can't", "refused",
     "no such",
 ];
 
@@ -43,7 +32,17 @@ pub(super) fn quote(output: &str, secrets: &KnownSecrets) -> Option<String> {
     (!telling.is_empty()).then(|| quoted(&telling.join(" ⏎ "), QUOTED))
 }
 
-/// What a program was doing that was too slow.
+/// Masks secrets in everything that a server had a hand in. What it calls itself becomes labels: one line that steers no
+/// terminal.
+pub(super) fn make_harmless(facts: &mut McpFacts, secrets: &KnownSecrets) {
+    if let Some(failure) = &mut facts.failure {
+        failure.detail = secrets.redact_quotes(&failure.detail);
+    }
+    for said in [&mut facts.server_name, &mut facts.server_version, &mut facts.protocol_version].into_iter().flatten() {
+        *said = printable(&secrets.redact(said));
+    }
+}
+
 pub(super) fn too_slow(slow: Slow) -> String {
     match slow {
         Slow::Idle(idle) => format!("idle for {:.1} s, it waits for something: see its stderr", idle.as_secs_f64()),
@@ -53,7 +52,6 @@ pub(super) fn too_slow(slow: Slow) -> String {
     }
 }
 
-/// What to do about it.
 pub(super) fn hint(slow: Slow) -> &'static str {
     match slow {
         Slow::Idle(_) => "read its stderr, or run the command by hand, to see what it waits for",

@@ -3,16 +3,19 @@
 use serde_json::{Map, Value};
 
 use super::modern;
+use super::schema::{Capabilities, Implementation};
 use super::wire::Answer;
 use crate::clock::Deadline;
 use crate::mcp::RpcError;
-use crate::model::mcp::Era;
+use crate::model::mcp::{Era, McpFacts};
 use crate::model::reason::{Failure, Reason};
+use crate::redact::shortened;
 
-/// Why a request has no result.
+/// Characters of a server's name or version that are kept: they become label values.
+const NAME_CHARACTERS: usize = 120;
+
 #[derive(Debug)]
 pub(crate) enum CallError {
-    /// The server answered with an error.
     Rpc(RpcError),
     /// The transport says why: exited, too large, an HTTP status, …
     Failed(Failure),
@@ -28,26 +31,19 @@ impl CallError {
     }
 }
 
-/// A server that can be asked, over whatever transport.
 pub(crate) trait Peer {
     /// Sends a request and waits for its answer.
-    ///
-    /// # Errors
-    /// [`CallError`] when there is none.
     fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Answer, CallError>;
 }
 
 /// The era and version agreed on: what every further request has to say about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Dialect {
-    /// The era.
     pub(crate) era: Era,
-    /// The version.
     pub(crate) version: String,
 }
 
 impl Dialect {
-    /// The parameters of a request in this dialect.
     pub(crate) fn params(&self, mut params: Map<String, Value>) -> Value {
         if self.era == Era::Modern {
             params.insert("_meta".into(), modern::request_meta(&self.version));
@@ -59,12 +55,26 @@ impl Dialect {
 /// What a server says of itself in its answer to the opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Greeting {
-    /// Era and version to go on with.
     pub(crate) dialect: Dialect,
-    /// Its name.
     pub(crate) server_name: Option<String>,
-    /// Its version.
     pub(crate) server_version: Option<String>,
-    /// Whether it declares tools.
     pub(crate) has_tools: bool,
+}
+
+impl Greeting {
+    pub(crate) fn new(dialect: Dialect, server: Option<&Implementation>, capabilities: &Capabilities) -> Greeting {
+        Greeting {
+            dialect,
+            server_name: server.map(|server| shortened(&server.name, NAME_CHARACTERS)),
+            server_version: server.map(|server| shortened(&server.version, NAME_CHARACTERS)),
+            has_tools: capabilities.tools.is_some(),
+        }
+    }
+
+    pub(super) fn note_in(self, facts: &mut McpFacts) {
+        facts.era = Some(self.dialect.era);
+        facts.protocol_version = Some(self.dialect.version);
+        facts.server_name = self.server_name;
+        facts.server_version = self.server_version;
+    }
 }

@@ -11,138 +11,78 @@ use serde_json::value::RawValue;
 
 use super::shape::{FromObject, Object, Versions, given, read};
 use crate::model::mcp::Era;
-use crate::redact::{quoted, shortened};
+use crate::redact::quoted;
 
-/// What a server can do.
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-pub(crate) struct Capabilities {
-    #[serde(default, deserialize_with = "given")]
-    experimental: Option<BTreeMap<String, Object>>,
-    #[serde(default, deserialize_with = "given")]
-    logging: Option<Object>,
-    #[serde(default, deserialize_with = "given")]
-    completions: Option<Object>,
-    #[serde(default, deserialize_with = "given")]
-    prompts: Option<FromObject<Listing>>,
-    #[serde(default, deserialize_with = "given")]
-    resources: Option<FromObject<Subscription>>,
-    #[serde(default, deserialize_with = "given")]
-    tools: Option<FromObject<Listing>>,
-    #[serde(default, deserialize_with = "given")]
-    tasks: Option<Object>,
-    #[serde(default, deserialize_with = "given")]
-    extensions: Option<BTreeMap<String, Object>>,
+/// Structures of the schemas: the keys that must be there; the keys that may be absent, but are never null.
+macro_rules! shapes {
+    ($($name:ident $(<$life:lifetime>)? {
+        $($(#[$attr:meta])* $key:ident: $type:ty),*; $($(#[$with:meta])* $optional:ident: $given:ty),*
+    })*) => {
+        $(#[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        #[allow(dead_code, reason = "most is read only so that a wrong type is refused")]
+        pub(crate) struct $name $(<$life>)? {
+            $($(#[$attr])* pub(crate) $key: $type,)*
+            $(#[serde(default, deserialize_with = "given")] $(#[$with])* pub(crate) $optional: Option<$given>,)*
+        })*
+    };
 }
 
-impl Capabilities {
-    /// Whether it declares tools.
-    pub(crate) fn has_tools(&self) -> bool {
-        self.tools.is_some()
+shapes! {
+    Capabilities {
+        ; experimental: BTreeMap<String, Object>, extensions: BTreeMap<String, Object>, logging: Object,
+        completions: Object, tasks: Object, prompts: FromObject<Listing>, tools: FromObject<Listing>,
+        resources: FromObject<Subscription>
     }
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-struct Listing {
-    #[serde(default, deserialize_with = "given", rename = "listChanged")]
-    list_changed: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-struct Subscription {
-    #[serde(default, deserialize_with = "given")]
-    subscribe: Option<bool>,
-    #[serde(default, deserialize_with = "given", rename = "listChanged")]
-    list_changed: Option<bool>,
-}
-
-/// Characters of a server's name or version that are kept: they become label values.
-const NAME_CHARACTERS: usize = 120;
-
-/// Who a server is.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-pub(crate) struct Implementation {
-    name: String,
-    version: String,
-    #[serde(default, deserialize_with = "given")]
-    title: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    website_url: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    description: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    icons: Option<Vec<FromObject<Icon>>>,
-}
-
-impl Implementation {
-    /// Its name, at a length fit for a label.
-    pub(crate) fn short_name(&self) -> String {
-        shortened(&self.name, NAME_CHARACTERS)
+    Listing { ; list_changed: bool }
+    Subscription { ; list_changed: bool, subscribe: bool }
+    Implementation {
+        name: String, version: String;
+        title: String, website_url: String, description: String, icons: Vec<FromObject<Icon>>
     }
-
-    /// Its version, at a length fit for a label.
-    pub(crate) fn short_version(&self) -> String {
-        shortened(&self.version, NAME_CHARACTERS)
+    Icon { src: String; mime_type: String, sizes: Vec<String>, theme: Theme }
+    InitializeResult {
+        protocol_version: String, capabilities: FromObject<Capabilities>, server_info: FromObject<Implementation>;
+        instructions: String, #[serde(rename = "_meta")] meta: Object
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-struct Icon {
-    src: String,
-    #[serde(default, deserialize_with = "given")]
-    mime_type: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    sizes: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "given")]
-    theme: Option<Theme>,
+    DiscoverResult<'a> {
+        supported_versions: Versions, capabilities: FromObject<Capabilities>;
+        result_type: String, instructions: String, #[serde(borrow, rename = "_meta")] meta: FromObject<ResultMeta<'a>>
+    }
+    ResultMeta<'a> { ; #[serde(borrow, rename = "io.modelcontextprotocol/serverInfo")] server_info: &'a RawValue }
+    ToolsPage<'a> {
+        #[serde(borrow)] tools: Vec<&'a RawValue>;
+        next_cursor: String, #[serde(borrow)] result_type: &'a RawValue, #[serde(borrow)] ttl_ms: &'a RawValue,
+        #[serde(borrow)] cache_scope: &'a RawValue, #[serde(rename = "_meta")] meta: Object
+    }
+    Tool<'a> {
+        name: String, #[serde(borrow)] input_schema: &'a RawValue;
+        description: String, title: String, icons: Vec<FromObject<Icon>>, annotations: FromObject<Annotations>,
+        #[serde(borrow)] output_schema: &'a RawValue, #[serde(borrow)] execution: &'a RawValue,
+        #[serde(rename = "_meta")] meta: Object
+    }
+    Annotations {
+        ; title: String, read_only_hint: bool, destructive_hint: bool, idempotent_hint: bool, open_world_hint: bool
+    }
+    Execution { ; task_support: TaskSupport }
+    Schema<'a> {
+        ; #[serde(borrow, rename = "type")] kind: &'a RawValue, #[serde(borrow)] properties: &'a RawValue, #[serde(borrow)] required: &'a RawValue
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Theme {
+pub(crate) enum Theme {
     Light,
     Dark,
 }
 
-/// The answer to `initialize`.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-pub(crate) struct InitializeResult {
-    pub(crate) protocol_version: String,
-    pub(crate) capabilities: FromObject<Capabilities>,
-    pub(crate) server_info: FromObject<Implementation>,
-    #[serde(default, deserialize_with = "given")]
-    instructions: Option<String>,
-    #[serde(default, deserialize_with = "given", rename = "_meta")]
-    meta: Option<Object>,
-}
-
-/// The answer to `server/discover`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-pub(crate) struct DiscoverResult<'a> {
-    #[serde(default, deserialize_with = "given")]
-    pub(crate) result_type: Option<String>,
-    pub(crate) supported_versions: Versions,
-    pub(crate) capabilities: FromObject<Capabilities>,
-    #[serde(default, deserialize_with = "given")]
-    instructions: Option<String>,
-    #[serde(default, deserialize_with = "given", borrow, rename = "_meta")]
-    meta: Option<FromObject<ResultMeta<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct ResultMeta<'a> {
-    #[serde(default, deserialize_with = "given", borrow, rename = "io.modelcontextprotocol/serverInfo")]
-    server_info: Option<&'a RawValue>,
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TaskSupport {
+    Required,
+    Optional,
+    Forbidden,
 }
 
 impl DiscoverResult<'_> {
@@ -152,30 +92,8 @@ impl DiscoverResult<'_> {
     }
 }
 
-/// One page of the answer to `tools/list`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-pub(crate) struct ToolsPage<'a> {
-    #[serde(borrow)]
-    pub(crate) tools: Vec<&'a RawValue>,
-    #[serde(default, deserialize_with = "given")]
-    pub(crate) next_cursor: Option<String>,
-    #[serde(default, deserialize_with = "given", borrow)]
-    result_type: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "given", borrow)]
-    ttl_ms: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "given", borrow)]
-    cache_scope: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "given", rename = "_meta")]
-    meta: Option<Object>,
-}
-
 impl ToolsPage<'_> {
     /// What every modern result says, and what one that may be cached says.
-    ///
-    /// # Errors
-    /// What is missing or wrong.
     pub(crate) fn check(&self, era: Era) -> Result<(), String> {
         let text = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
         let result_type = text(self.result_type);
@@ -199,9 +117,7 @@ impl ToolsPage<'_> {
 }
 
 /// A modern result says that it is complete; one that does not say is taken for complete, as a legacy one is.
-///
-/// # Errors
-/// For a result that is only part of an exchange (2026-07-28, multi round-trip requests).
+/// Errors: For a result that is only part of an exchange (2026-07-28, multi round-trip requests).
 pub(crate) fn check_complete(result_type: Option<&str>) -> Result<(), String> {
     match result_type {
         None | Some("complete") => Ok(()),
@@ -209,78 +125,9 @@ pub(crate) fn check_complete(result_type: Option<&str>) -> Result<(), String> {
     }
 }
 
-/// One tool, without what only its users need.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-pub(crate) struct Tool<'a> {
-    pub(crate) name: String,
-    #[serde(default, deserialize_with = "given")]
-    pub(crate) description: Option<String>,
-    #[serde(borrow)]
-    pub(crate) input_schema: &'a RawValue,
-    #[serde(default, deserialize_with = "given", borrow)]
-    pub(crate) output_schema: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "given")]
-    title: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    icons: Option<Vec<FromObject<Icon>>>,
-    #[serde(default, deserialize_with = "given")]
-    annotations: Option<FromObject<Annotations>>,
-    #[serde(default, deserialize_with = "given", borrow)]
-    execution: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "given", rename = "_meta")]
-    meta: Option<Object>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-struct Annotations {
-    #[serde(default, deserialize_with = "given")]
-    title: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    read_only_hint: Option<bool>,
-    #[serde(default, deserialize_with = "given")]
-    destructive_hint: Option<bool>,
-    #[serde(default, deserialize_with = "given")]
-    idempotent_hint: Option<bool>,
-    #[serde(default, deserialize_with = "given")]
-    open_world_hint: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "read so that a wrong type is refused")]
-struct Execution {
-    #[serde(default, deserialize_with = "given")]
-    task_support: Option<TaskSupport>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum TaskSupport {
-    Required,
-    Optional,
-    Forbidden,
-}
-
-/// A JSON Schema, as far as the SDKs look at it. They leave the rest to whoever calls the tool.
-#[derive(Deserialize)]
-struct Schema<'a> {
-    #[serde(default, borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "given", borrow)]
-    properties: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "given", borrow)]
-    required: Option<&'a RawValue>,
-}
-
 impl<'a> Tool<'a> {
     /// Reads the tool `number` of a list.
-    ///
-    /// # Errors
-    /// Which tool it is and what is wrong with it.
+    /// Errors: Which tool it is and what is wrong with it.
     pub(crate) fn read(raw: &'a RawValue, number: usize, era: Era) -> Result<Tool<'a>, String> {
         let tool: Tool<'a> = read(raw.get().as_bytes()).map_err(|what| format!("tool {number} of the list: {what}"))?;
         tool.check(era).map_err(|what| format!("tool {}: {what}", quoted(&tool.name, 60)))?;

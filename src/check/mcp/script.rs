@@ -17,9 +17,7 @@ use crate::redact::KnownSecrets;
 const LIMITS: Limits = Limits { stdout: CHECK_BYTES as usize };
 
 /// Runs the script.
-///
-/// # Errors
-/// [`NotReached`] when it was not started or did not have its own time in this pass.
+/// Errors: [`NotReached`] when it was not started or did not have its own time in this pass.
 pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts, NotReached> {
     let meter = context.meter(Duration::ZERO)?;
     let begun = clock::instant();

@@ -21,9 +21,6 @@ const MOST_UNWRITTEN: usize = 64 << 10;
 /// How long to wait for room for a large message before looking at the other streams again.
 const ROOM_TIMEOUT: Duration = Duration::from_millis(10);
 
-/// How long to wait for the rest of a large message before looking whether others wait for its room.
-const ROOM_CHECK: Duration = Duration::from_millis(200);
-
 /// After its standard output was closed, the program itself mostly ends within a moment.
 const CLOSED_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -39,10 +36,8 @@ const OURS: [&str; 3] = [mcp::DISCOVER, mcp::INITIALIZE, mcp::TOOLS_LIST];
 /// Bytes kept of a line that was no JSON-RPC.
 const NOISE_BYTES: usize = 400;
 
-/// What came next.
 #[derive(Debug)]
 pub(super) enum Received {
-    /// The answer to the request with this id.
     Answer(i64, Result<Answer, RpcError>),
     /// Something that is meant as JSON-RPC and is none, or an error that names no request.
     Broken,
@@ -52,20 +47,17 @@ pub(super) enum Received {
     Idle,
     /// Nothing in the time given, or the program is too slow.
     Silence,
-    /// No answer can come any more.
     Ended(OutputEnd),
 }
 
 /// Why no answer can come any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutputEnd {
-    /// The program has ended.
     Exited(Exit),
     /// It has closed its standard output and lives on.
     Closed,
-    /// It has sent too much.
     TooLarge(TooLarge),
-    /// It sends a large message so slowly that others would run out of time waiting for its room.
+    /// It sends a large message so slowly that others would run out of time waiting.
     Overdue,
 }
 
@@ -109,14 +101,12 @@ impl<'a> StdioSession<'a> {
         }
     }
 
-    /// Sends a request; returns its id.
     pub(super) fn request(&mut self, method: &str, params: &Value) -> i64 {
         self.last_id += 1;
         self.send(&mcp::request(self.last_id, method, params).to_string());
         self.last_id
     }
 
-    /// Sends a notification.
     pub(super) fn notify(&mut self, method: &str) {
         self.send(&mcp::notification(method, Value::Null).to_string());
         self.notified = true;
@@ -200,25 +190,22 @@ impl<'a> StdioSession<'a> {
     /// Waits for the next event of the program; `None` if there may be new lines.
     fn wait(&mut self, until: Deadline) -> Option<Received> {
         let mut may_read = true;
-        if let Some(bytes) = self.lines.wants_room() {
-            match Room::take(bytes, Duration::ZERO) {
+        if self.lines.wants_room() {
+            match Room::take(Deadline::after(Duration::ZERO)) {
                 Some(room) => self.lines.give_room(room),
                 None => may_read = false,
             }
         }
-        if self.lines.is_overdue() {
+        if self.lines.until().is_some_and(Deadline::passed) {
             return Some(Received::Ended(OutputEnd::Overdue));
         }
-        let mut wake = self.drain_until.map_or(until, |drain_until| drain_until.min(until));
-        if self.lines.holds_room() {
-            wake = wake.sooner(ROOM_CHECK);
-        }
+        let mut wake = [self.drain_until, self.lines.until()].into_iter().flatten().fold(until, Deadline::min);
         if !may_read {
             wake = wake.sooner(ROOM_TIMEOUT);
         }
         match self.io.wait(wake, may_read) {
-            Event::Stdout(bytes) => {
-                let pushed = self.lines.push(bytes);
+            Event::Stdout(amount) => {
+                let pushed = self.lines.push(self.io.read(amount));
                 pushed.err().map(|too_large| Received::Ended(OutputEnd::TooLarge(too_large)))
             }
             Event::StdoutClosed => {
@@ -245,7 +232,6 @@ impl<'a> StdioSession<'a> {
         }
     }
 
-    /// How the program ended, if it has.
     pub(super) fn exit(&self) -> Option<Exit> {
         self.io.exit()
     }
@@ -255,22 +241,18 @@ impl<'a> StdioSession<'a> {
         self.io.slow().is_some()
     }
 
-    /// Whether the program has read anything that was sent to it.
     pub(super) fn has_read_input(&self) -> bool {
         self.io.has_read_input()
     }
 
-    /// Idle time of the program so far.
     pub(super) fn idle(&self) -> Duration {
         self.io.meter().map_or(Duration::ZERO, Meter::idle)
     }
 
-    /// Idle time at which the program counts as too slow.
     pub(super) fn idle_limit(&self) -> Duration {
         self.io.meter().map_or(Duration::MAX, Meter::idle_limit)
     }
 
-    /// Lines on standard output that were no JSON-RPC.
     pub(super) fn noise(&self) -> u64 {
         self.noise
     }
@@ -285,7 +267,6 @@ impl<'a> StdioSession<'a> {
         noise.into_iter().chain(answers).collect()
     }
 
-    /// Ends the program and everything it started.
     pub(super) fn end(self, deadline: Deadline) -> Ended {
         self.io.end(deadline)
     }

@@ -9,13 +9,10 @@ use serde::{Deserialize, Deserializer};
 
 use crate::redact::{quoted, shortened};
 
-/// Characters of a complaint that are quoted.
 const QUOTED: usize = 200;
 
 /// Reads an object as something.
-///
-/// # Errors
-/// Where it is not what was expected, with the path of keys that leads there.
+/// Errors: Where it is not what was expected, with the path of keys that leads there.
 pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let FromObject(read) = serde_path_to_error::deserialize(&mut json).map_err(|error| {

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 
-/// An event that has been dispatched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Event {
     /// `message` unless the stream says otherwise.
@@ -14,11 +13,9 @@ pub(super) struct Event {
     pub(super) data: Vec<u8>,
 }
 
-/// One event or one line is longer than allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
 
-/// Turns bytes into events.
 #[derive(Debug)]
 pub(super) struct Parser {
     /// Most bytes one event's lines may have together.
@@ -35,7 +32,6 @@ pub(super) struct Parser {
 }
 
 impl Parser {
-    /// A parser at the beginning of a stream.
     pub(super) fn new(limit: usize) -> Self {
         Parser {
             limit,
@@ -49,20 +45,16 @@ impl Parser {
         }
     }
 
-    /// The next complete event, if there is one.
     pub(super) fn next(&mut self) -> Option<Event> {
         self.ready.pop_front()
     }
 
-    /// Bytes of the unfinished event.
     pub(super) fn held(&self) -> usize {
         self.line.len() + self.data.len() + self.name.len()
     }
 
     /// Takes some bytes in.
-    ///
-    /// # Errors
-    /// [`TooLong`] when an unfinished event has passed the limit; the stream cannot be read any further then.
+    /// Errors: [`TooLong`] when an unfinished event has passed the limit; the stream cannot be read any further then.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), TooLong> {
         while let Some(&first) = bytes.first() {
             if std::mem::take(&mut self.after_cr) && first == b'\n' {

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::opening::{NotOpened, Opened, Plan, open};
 use super::session::StdioSession;
-use super::tools;
+use super::{output, tools};
 use crate::check::Context;
 use crate::clock::{self, Deadline};
-use crate::log::printable;
 use crate::mcp;
 use crate::model::mcp::{Era, McpFacts, StdioServer, Transport};
 use crate::model::observation::NotReached;
@@ -20,9 +19,7 @@ use crate::redact::KnownSecrets;
 const RESERVE: Duration = Duration::from_millis(400);
 
 /// Starts the server, opens, lists its tools, ends it.
-///
-/// # Errors
-/// [`NotReached`] when it was not started or did not have its own time in this pass.
+/// Errors: [`NotReached`] when it was not started or did not have its own time in this pass.
 pub(super) fn check(
     server: &StdioServer,
     list_tools: bool,
@@ -60,22 +57,16 @@ pub(super) fn check(
     facts.notes.extend(oddities);
     match outcome {
         Ok(()) => {}
-        Err(Stopped::Lost(failure) | Stopped::Failed(failure)) => {
-            facts.failure = Some(Failure { detail: secrets.redact_quotes(&failure.detail), ..failure });
-        }
+        Err(Stopped::Lost(failure) | Stopped::Failed(failure)) => facts.failure = Some(failure),
         Err(Stopped::NotReached(why)) => return Err(why),
     }
-    // What it says of itself becomes labels.
-    for said in [&mut facts.server_name, &mut facts.server_version, &mut facts.protocol_version].into_iter().flatten() {
-        *said = printable(&secrets.redact(said));
-    }
+    output::make_harmless(&mut facts, &secrets);
     Ok(facts)
 }
 
 enum Stopped {
     /// Another process may fare better with the other opening.
     Lost(Failure),
-    /// The server is not usable.
     Failed(Failure),
     /// It came to no verdict in this pass.
     NotReached(NotReached),
@@ -88,14 +79,11 @@ struct Attempt<'a> {
     timeout: Duration,
     secrets: &'a KnownSecrets,
     facts: &'a mut McpFacts,
-    /// Idle time of the processes so far.
     idle: Duration,
-    /// What was odd about the output of the last one.
     oddities: Vec<String>,
 }
 
 impl Attempt<'_> {
-    /// One process, from start to end.
     fn run(&mut self, plan: Plan, meter: Meter) -> Result<(), Stopped> {
         let begun = clock::instant();
         let io = match ChildIo::start(&spec(self.server), Some(meter), self.deadline) {
@@ -135,14 +123,11 @@ impl Attempt<'_> {
         result
     }
 
-    /// Notes who the server is and asks for its tools.
     fn use_it(&mut self, session: &mut StdioSession<'_>, opened: Opened) -> Result<(), Stopped> {
         let Opened { greeting, dialect } = opened;
-        self.facts.era = Some(greeting.dialect.era);
-        self.facts.protocol_version = Some(greeting.dialect.version);
-        self.facts.server_name = greeting.server_name;
-        self.facts.server_version = greeting.server_version;
-        if !(self.list_tools && greeting.has_tools) {
+        let has_tools = greeting.has_tools;
+        greeting.note_in(self.facts);
+        if !(self.list_tools && has_tools) {
             return Ok(());
         }
         let list = tools::list(session, &dialect, self.deadline);

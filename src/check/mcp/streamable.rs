@@ -4,23 +4,18 @@ use url::Url;
 
 use super::events::{Events, read_message};
 use super::incoming::{Incoming, sort};
-use super::web::{NoResult, Web};
+use super::web::{MOST_SERVER_REQUESTS, NoResult, Web, unusable};
 use super::wire::{self, Answer};
 use crate::clock::Deadline;
 use crate::http::{HttpError, Method, Request, Response};
 use crate::log;
-use crate::model::reason::{Failure, Reason};
 use crate::redact::quoted;
 
-/// What a POST may bring back.
 const ACCEPT: &str = "application/json, text/event-stream";
 /// What some frameworks put before JSON; every HTTP client drops it when it decodes the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// Requests of the server answered during one check; further ones are ignored.
-const MOST_SERVER_REQUESTS: u32 = 32;
 /// Sessions ended after a check. One is usual; a server that opens one for every POST makes two or three.
 const MOST_SESSIONS: usize = 8;
-/// Characters of a content type that are quoted.
 const QUOTED: usize = 60;
 
 /// One conversation over Streamable HTTP.
@@ -31,7 +26,6 @@ const QUOTED: usize = 60;
 pub(super) struct Streamable<'a> {
     web: &'a Web,
     url: Url,
-    /// Sent as `MCP-Protocol-Version`.
     pub(super) version: Option<String>,
     /// Whether this is the modern era: requests carry `Mcp-Method`, and the server may ask nothing.
     pub(super) modern: bool,
@@ -43,7 +37,6 @@ pub(super) struct Streamable<'a> {
 }
 
 impl<'a> Streamable<'a> {
-    /// A conversation that has not begun.
     pub(super) fn new(web: &'a Web, url: Url) -> Self {
         Streamable {
             web,
@@ -58,9 +51,6 @@ impl<'a> Streamable<'a> {
     }
 
     /// Sends a request and waits for its result.
-    ///
-    /// # Errors
-    /// [`NoResult`] says what came instead.
     pub(super) fn call(&mut self, id: i64, method: &str, body: &str, deadline: Deadline) -> Result<Answer, NoResult> {
         self.named_session = None;
         let response = self.post(Some(method), body, deadline)?;
@@ -82,9 +72,6 @@ impl<'a> Streamable<'a> {
     }
 
     /// Sends a message to which nothing comes back but a status.
-    ///
-    /// # Errors
-    /// [`NoResult`] says what came instead of a success.
     pub(super) fn tell(&mut self, body: &str, deadline: Deadline) -> Result<(), NoResult> {
         let response = self.post(None, body, deadline)?;
         if response.is_success() { Ok(()) } else { Err(self.web.refusal(response, None)) }
@@ -184,8 +171,4 @@ impl<'a> Streamable<'a> {
             None => Ok(()),
         }
     }
-}
-
-fn unusable(detail: String) -> NoResult {
-    NoResult::Unusable(Failure::new(Reason::ProtocolError, detail))
 }

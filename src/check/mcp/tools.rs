@@ -15,7 +15,6 @@ use crate::model::digest::hex;
 use crate::model::mcp::McpFacts;
 use crate::model::reason::{Failure, Reason};
 
-/// Pages read at most.
 const MOST_PAGES: usize = 100;
 
 /// Pages after the first one get so long, all together: they are worth knowing, not worth a timeout.
@@ -33,7 +32,6 @@ const LONGEST_CURSOR: usize = 64 << 10;
 /// A schema up to this size is compared by content, a larger one by its text.
 const CANONICAL_BYTES: usize = 256 << 10;
 
-/// What a server lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ToolList {
     /// Distinct names of tools on all pages read.
@@ -48,7 +46,6 @@ pub(crate) struct ToolList {
 }
 
 impl ToolList {
-    /// Notes the list in what the check found.
     pub(super) fn note_in(self, facts: &mut McpFacts) {
         facts.tools = Some(self.count);
         facts.tools_bytes = Some(self.bytes);
@@ -58,9 +55,6 @@ impl ToolList {
 }
 
 /// Lists a server's tools. Only the first page is needed; further ones that fail or never end cut the list short.
-///
-/// # Errors
-/// When the first page is missing or invalid.
 pub(crate) fn list(peer: &mut dyn Peer, dialect: &Dialect, deadline: Deadline) -> Result<ToolList, CallError> {
     let mut found = Found::default();
     let mut cursors = BTreeSet::new();

@@ -18,10 +18,10 @@ use crate::redact::{self, KnownSecrets, quoted};
 const MOST_REFUSAL_BYTES: usize = 1 << 20;
 /// And so long: some servers never end the body of a refusal, and the status says the most anyway.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
-/// Characters quoted of what a server said.
 const QUOTED: usize = 300;
+/// Requests of the server answered during one check; further ones are ignored.
+pub(super) const MOST_SERVER_REQUESTS: u32 = 32;
 
-/// The way to one server.
 #[derive(Debug)]
 pub(super) struct Web {
     client: Client,
@@ -31,23 +31,12 @@ pub(super) struct Web {
     login: Option<String>,
 }
 
-/// Why a request got no result.
 #[derive(Debug)]
 pub(super) enum NoResult {
     /// The server answered this request with a JSON-RPC error.
-    Rpc {
-        /// The error.
-        error: RpcError,
-        /// The HTTP status it came with.
-        status: u16,
-    },
+    Rpc { error: RpcError, status: u16 },
     /// It answered with an HTTP status that is no success, and with nothing more telling.
-    Status {
-        /// The status.
-        status: u16,
-        /// The same as a failure.
-        failure: Failure,
-    },
+    Status { status: u16, failure: Failure },
     /// It answered GET with something other than an event stream.
     NoStream(Failure),
     /// It asks for a credential, or refuses the one that was sent.
@@ -86,9 +75,6 @@ impl NoResult {
 
 impl Web {
     /// The way to a configured server, and its address.
-    ///
-    /// # Errors
-    /// A failure if the URL cannot be used.
     pub(super) fn new(server: &HttpServer) -> Result<(Web, Url), Failure> {
         let url = http::parse_url(&server.url)?;
         let options = ClientOptions { headers: server.headers.clone(), ca_file: server.ca_file.clone() };
@@ -96,7 +82,6 @@ impl Web {
         Ok((Web { client: Client::new(&url, options), url: url.clone(), secrets, login: server.login.clone() }, url))
     }
 
-    /// Sends one request. Any status is an answer.
     pub(super) fn send(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, HttpError> {
         self.client.send(request, deadline)
     }
@@ -111,9 +96,9 @@ impl Web {
         log::printable(&self.secrets.redact(text))
     }
 
-    /// A sentence without secrets in what it quotes.
-    pub(super) fn redact_quotes(&self, sentence: &str) -> String {
-        self.secrets.redact_quotes(sentence)
+    /// What must not show, even if the server quotes it.
+    pub(super) fn secrets(&self) -> &KnownSecrets {
+        &self.secrets
     }
 
     /// What an answer without success means. `asked` is the id of the request it answers, if it was one.
@@ -170,6 +155,10 @@ impl Web {
         }
         self.secrets.redact(&redact::url(target.as_str()))
     }
+}
+
+pub(super) fn unusable(detail: String) -> NoResult {
+    NoResult::Unusable(Failure::new(Reason::ProtocolError, detail))
 }
 
 /// How a redirect is told that only adds a slash or takes one away.

@@ -7,12 +7,13 @@ use std::fmt;
 use std::ops::Range;
 
 use memchr::{memchr, memmem};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::limits::{CHECK_BYTES, MESSAGE_BYTES, Room, SMALL_BYTES, TooLarge};
 use super::shape;
+use crate::clock::Deadline;
 use crate::mcp::{self, RpcError, code};
 use crate::redact::{quoted, shortened};
 
@@ -22,10 +23,8 @@ const PROTOCOL: &[u8] = b"\"jsonrpc\"";
 /// Braces in front of a message on the same line that are tried as its beginning.
 const MOST_STARTS: usize = 8;
 
-/// Characters of an error's message that are quoted as evidence.
 const QUOTED: usize = 300;
 
-/// A message's `id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Id {
     /// A whole number; all of ours are.
@@ -53,7 +52,6 @@ pub(crate) enum Message {
     Response(Id, Result<Range<usize>, RpcError>),
     /// A request of the server's: its id as it was written, for the answer, and its method.
     Request(String, String),
-    /// A notification.
     Notification,
     /// Meant as JSON-RPC, but not valid; what is wrong with it.
     Broken(String),
@@ -65,21 +63,16 @@ pub(crate) enum Message {
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "shape::given")]
     jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "shape::given")]
     id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "shape::given")]
     method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "shape::given")]
     result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
+    #[serde(borrow, default, deserialize_with = "shape::given")]
     error: Option<&'a RawValue>,
-}
-
-/// Tells `null` from absent, which `Option` alone does not.
-fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Reads one message. Nesting of any depth is harmless: what is not needed is skipped without recursion.
@@ -158,11 +151,11 @@ fn id_of(raw: &RawValue) -> Id {
 fn error_of(raw: &RawValue) -> RpcError {
     #[derive(Deserialize)]
     struct Object<'a> {
-        #[serde(borrow, default, deserialize_with = "present")]
+        #[serde(borrow, default, deserialize_with = "shape::given")]
         code: Option<&'a RawValue>,
-        #[serde(borrow, default, deserialize_with = "present")]
+        #[serde(borrow, default, deserialize_with = "shape::given")]
         message: Option<&'a RawValue>,
-        #[serde(borrow, default, deserialize_with = "present")]
+        #[serde(borrow, default, deserialize_with = "shape::given")]
         data: Option<&'a RawValue>,
     }
     let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else {
@@ -211,9 +204,6 @@ impl Answer {
     }
 
     /// Reads the result, which has to be an object, as something.
-    ///
-    /// # Errors
-    /// What is wrong with it, for people.
     pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, String> {
         shape::read(&self.text)
     }
@@ -235,9 +225,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Adds what was read. Every whole line of the last read has been handed out by then.
-    ///
-    /// # Errors
-    /// When a line, or everything so far, is too large.
+    /// Errors: When a line, or everything so far, is too large.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
         self.read += bytes.len() as u64;
         if self.read > CHECK_BYTES {
@@ -258,28 +246,21 @@ impl Lines {
         self.searched -= self.done;
         (self.last, self.done) = (0, 0);
         if self.buffer.len() <= SMALL_BYTES {
-            self.buffer.shrink_to(4 * SMALL_BYTES);
+            self.buffer.shrink_to(SMALL_BYTES);
             self.room = None;
         }
     }
 
-    /// The size of an unfinished line that needs more room than it has before it may grow further.
-    pub(crate) fn wants_room(&self) -> Option<usize> {
-        let size = self.buffer.len() - self.done;
-        (!Room::suffices(self.room.as_ref(), size)).then_some(size)
+    /// Whether an unfinished line needs room before it may grow further.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.room.is_none() && self.buffer.len() - self.done > SMALL_BYTES
     }
 
-    /// Whether an unfinished line holds a room.
-    pub(crate) fn holds_room(&self) -> bool {
-        self.room.is_some()
+    /// By when an unfinished large line has to have grown.
+    pub(crate) fn until(&self) -> Option<Deadline> {
+        self.room.as_ref().map(|room| room.until(self.buffer.len() - self.done))
     }
 
-    /// Whether it has to make way.
-    pub(crate) fn is_overdue(&self) -> bool {
-        self.room.as_ref().is_some_and(|room| room.is_overdue(self.buffer.len() - self.done))
-    }
-
-    /// Gives it the room it wants.
     pub(crate) fn give_room(&mut self, room: Room) {
         self.room = Some(room);
     }

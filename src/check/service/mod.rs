@@ -10,7 +10,6 @@ use crate::clock;
 use crate::model::reason::Failure;
 use crate::model::service::{ServiceFacts, ServiceLook, ServiceTarget};
 
-/// Looks at one service, by its deadline.
 pub fn check(target: &ServiceTarget, context: &Context) -> ServiceFacts {
     let began = clock::instant();
     let found = match &target.look {

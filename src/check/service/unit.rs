@@ -20,35 +20,34 @@ const LIMITS: Limits = Limits { stdout: 1 << 20 };
 /// What `systemctl --user` needs to find the user's manager, besides the small environment programs are given.
 const USER_MANAGER: &[&str] = &["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
 
-/// The properties of one unit.
 type Properties = BTreeMap<String, String>;
-/// One answer for all units of one manager in one pass.
-type Answer = Arc<OnceLock<Result<BTreeMap<String, Properties>, Failure>>>;
+/// What one `systemctl show` says of all units of a manager, once a pass.
+type ShownUnits = Arc<OnceLock<Result<BTreeMap<String, Properties>, Failure>>>;
 
 pub(super) fn check(name: &str, user: bool, units: &[String], context: &Context) -> Found {
-    let answer = shared_answer(user, context.started_at);
-    let answer = answer.get_or_init(|| ask(user, units, context));
-    let properties = answer.as_ref().map_err(Clone::clone)?;
+    let shown = shared(user, context.started_at);
+    let shown = shown.get_or_init(|| show_units(user, units, context));
+    let properties = shown.as_ref().map_err(Clone::clone)?;
     match properties.get(name) {
         Some(properties) => judge(name, user, properties),
         None => Err(silent(name)),
     }
 }
 
-/// The place for this pass's answer; those of earlier passes are forgotten.
-fn shared_answer(user: bool, pass: Timestamp) -> Answer {
-    static ANSWERS: Mutex<Vec<(bool, Timestamp, Answer)>> = Mutex::new(Vec::new());
-    let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
-    answers.retain(|(_, of, _)| *of == pass);
-    if let Some((_, _, answer)) = answers.iter().find(|(of, _, _)| *of == user) {
-        return Arc::clone(answer);
+/// That of this pass; those of earlier ones are forgotten.
+fn shared(user: bool, pass: Timestamp) -> ShownUnits {
+    static SHOWN: Mutex<Vec<(bool, Timestamp, ShownUnits)>> = Mutex::new(Vec::new());
+    let mut all = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    all.retain(|(_, of, _)| *of == pass);
+    if let Some((_, _, shown)) = all.iter().find(|(of, _, _)| *of == user) {
+        return Arc::clone(shown);
     }
-    let answer = Answer::default();
-    answers.push((user, pass, Arc::clone(&answer)));
-    answer
+    let shown = ShownUnits::default();
+    all.push((user, pass, Arc::clone(&shown)));
+    shown
 }
 
-fn ask(user: bool, units: &[String], context: &Context) -> Result<BTreeMap<String, Properties>, Failure> {
+fn show_units(user: bool, units: &[String], context: &Context) -> Result<BTreeMap<String, Properties>, Failure> {
     let mut spec = CommandSpec::new("systemctl").args(["show", "--no-pager", "--property", PROPERTIES]);
     if user {
         spec = spec.args(["--user"]);
@@ -59,7 +58,7 @@ fn ask(user: bool, units: &[String], context: &Context) -> Result<BTreeMap<Strin
     let spec = spec.args(["--"]).args(units);
     let out_of_time = || {
         Failure::new(Reason::Timeout, "no time left to ask systemd")
-            .with_hint("see whether `systemctl status` answers; raise `timeout` or `probe.deadline` if it does")
+            .with_hint("see whether `systemctl status` all; raise `timeout` or `probe.deadline` if it does")
     };
     let captured = proc::capture(&spec, None, LIMITS, context.deadline).map_err(|e| not_started(&e))?;
     match captured.outcome {
@@ -155,6 +154,6 @@ LoadState=masked\nActiveState=inactive\nSubState=dead\nResult=success\n";
         assert_eq!(failure("gone.service").map(|(reason, _)| reason), Some(Reason::NotConfigured));
         assert_eq!(failure("off.timer"), Some((Reason::Exited, "off.timer is inactive (dead)".into())));
         assert_eq!(failure("masked.service").map(|(reason, _)| reason), Some(Reason::Disabled));
-        assert_eq!(verdict("rest.service"), None, "an answer that ends early is not filled up");
+        assert_eq!(verdict("rest.service"), None, "an shown that ends early is not filled up");
     }
 }

@@ -94,14 +94,8 @@ pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scr
 
 /// The families of the contract.
 const EIGHT: &[&str] = &[
-    "thunes_kill_switch_active",
-    "thunes_daily_pnl_used",
-    "thunes_open_positions",
-    "thunes_circuit_breaker_state",
-    "thunes_orders_placed_total",
-    "thunes_order_latency_ms",
-    "thunes_ws_connected",
-    "thunes_ws_gap_seconds",
+    "thunes_kill_switch_active", "thunes_daily_pnl_used", "thunes_open_positions", "thunes_circuit_breaker_state",
+    "thunes_orders_placed_total", "thunes_order_latency_ms", "thunes_ws_connected", "thunes_ws_gap_seconds",
 ];
 
 /// The lines about the eight families: whatever else the application exports is not ours to judge.

@@ -223,7 +223,7 @@ pub enum EditError {
     /// Not `KEY=VALUE`, or a value that the key does not take; the sentence says what would be right.
     Invalid(String),
     /// The file could not be read or replaced.
-    File(PathBuf, io::Error),
+    File(PathBuf, anyhow::Error),
     /// The line of the file that is not UTF-8.
     NotText(PathBuf, usize),
 }
@@ -242,7 +242,7 @@ impl std::error::Error for EditError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             EditError::Invalid(_) | EditError::NotText(..) => None,
-            EditError::File(_, error) => Some(error),
+            EditError::File(_, error) => Some(error.as_ref()),
         }
     }
 }
@@ -270,7 +270,7 @@ fn editable_text(worktree: &Path) -> Result<String, EditError> {
 fn bytes(worktree: &Path) -> Result<Vec<u8>, EditError> {
     match file(worktree).and_then(|file| read_capped(&file, MAX_BYTES)) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        read => read.map_err(|e| EditError::File(worktree.join(FILE_NAME), e)),
+        read => read.map_err(|e| EditError::File(worktree.join(FILE_NAME), e.into())),
     }
 }
 
@@ -293,11 +293,11 @@ pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
         }
     }
     // A symbolic link stays one: the file it names is replaced.
-    let path = file(worktree).map_err(|e| EditError::File(worktree.join(FILE_NAME), e))?;
+    let path = file(worktree).map_err(|e| EditError::File(worktree.join(FILE_NAME), e.into()))?;
     let mode = match path.metadata() {
         Ok(metadata) => metadata.permissions().mode() & 0o777,
         Err(e) if e.kind() == io::ErrorKind::NotFound => 0o644,
-        Err(e) => return Err(EditError::File(path, e)),
+        Err(e) => return Err(EditError::File(path, e.into())),
     };
     replace(&path, text.as_bytes(), mode).map_err(|e| EditError::File(path, e))
 }

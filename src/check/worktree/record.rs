@@ -144,7 +144,7 @@ impl Run {
     ///
     /// # Errors
     /// What the operating system said.
-    pub fn finish(self, verdict: &Verdict) -> io::Result<()> {
+    pub fn finish(self, verdict: &Verdict) -> anyhow::Result<()> {
         let directory = File::open(&self.directory)?;
         uninterrupted(|| directory.lock())?;
         if read_verdict(&self.directory)

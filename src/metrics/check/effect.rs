@@ -5,12 +5,9 @@
 
 use std::fmt;
 
-/// What one version does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
-    /// Does not look at it.
     Ignored,
-    /// Serves it.
     Served,
     /// Leaves series out while the scrape answers 200 and `node_textfile_scrape_error` stays 0.
     SeriesDropped,

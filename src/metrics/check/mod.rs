@@ -19,7 +19,6 @@ use crate::model::textfile::{Access, Contents, Textfile};
 /// Most findings kept: one bad script can repeat one mistake for every line of a file.
 const MAX_FINDINGS: usize = 200;
 
-/// How bad a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// Something is lost or wrong.
@@ -28,16 +27,13 @@ pub enum Severity {
     Warning,
 }
 
-/// One trouble.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad.
     pub severity: Severity,
     /// The file; of two that clash the one read later.
     pub path: PathBuf,
     /// The line, from 1; `None` for the file as a whole.
     pub line: Option<usize>,
-    /// What is wrong.
     pub what: String,
     /// What node_exporter does about it; `None` where that was not judged.
     pub effects: Option<Effects>,
@@ -65,31 +61,23 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The judgement on all files.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What was found, in the order of the files.
     pub findings: Vec<Finding>,
-    /// Findings beyond those kept.
     pub omitted: usize,
-    /// Files looked at.
     pub files: usize,
-    /// Series read.
     pub series: usize,
 }
 
 impl Report {
-    /// Whether nothing is lost or wrong.
     pub fn is_clean(&self) -> bool {
         self.omitted == 0 && self.count(Severity::Error) == 0
     }
 
-    /// Findings of a severity among those kept.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
-    /// Keeps a finding, up to a bound.
     fn keep(&mut self, finding: Finding) {
         if self.findings.len() < MAX_FINDINGS {
             self.findings.push(finding);
@@ -148,13 +136,11 @@ impl Inspector {
         Findings { path, report: &mut self.report }.error(None, what, Effects::FILE_DROPPED);
     }
 
-    /// The judgement.
     pub fn finish(self) -> Report {
         self.report
     }
 }
 
-/// Where findings about one file go.
 struct Findings<'a> {
     path: &'a Path,
     report: &'a mut Report,

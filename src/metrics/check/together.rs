@@ -37,18 +37,10 @@ const OWN_NAMES: [&str; 24] = [
 
 /// Names that collectors of node_exporter use which are on unless somebody switches them off.
 const COLLECTOR_PREFIXES: [&str; 9] = [
-    "node_boot_time_seconds",
-    "node_cpu_",
-    "node_disk_",
-    "node_filesystem_",
-    "node_load",
-    "node_memory_",
-    "node_network_",
-    "node_time_seconds",
-    "node_uname_info",
+    "node_boot_time_seconds", "node_cpu_", "node_disk_", "node_filesystem_", "node_load", "node_memory_",
+    "node_network_", "node_time_seconds", "node_uname_info",
 ];
 
-/// Where something was first seen.
 #[derive(Debug, Clone, Copy)]
 struct Location {
     file: usize,
@@ -66,7 +58,6 @@ struct First {
     helps_differ: bool,
 }
 
-/// Everything gathered so far.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     files: Vec<PathBuf>,
@@ -206,7 +197,6 @@ impl First {
     }
 }
 
-/// Names that node_exporter uses itself.
 fn judge_name(family: &Family, findings: &mut Findings<'_>) {
     let name = family.name.as_str();
     if OWN_NAMES.contains(&name) || name.starts_with("go_memstats_") {

@@ -2,11 +2,7 @@
 //! check from a reused answer.
 
 use crate::clock::unix_seconds;
-use crate::metrics::catalogue::{
-    Declared, LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS, LAB_MCP_SERVER_TTL_SECONDS,
-    LAB_SERVICE_CHECKED_TIMESTAMP_SECONDS, LAB_SERVICE_TTL_SECONDS, LAB_WORKTREE_CHECKED_TIMESTAMP_SECONDS,
-    LAB_WORKTREE_TTL_SECONDS, THUNES_CHECKED_TIMESTAMP_SECONDS, THUNES_TTL_SECONDS,
-};
+use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
 use crate::model::observation::Observation;
 use crate::model::target::{Kind, Probe, Target};

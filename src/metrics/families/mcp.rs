@@ -1,19 +1,13 @@
 //! `lab_mcp_server_*`.
 
 use super::cut;
-use crate::metrics::catalogue::{
-    LAB_MCP_SERVER_CHECKS_TOTAL, LAB_MCP_SERVER_CPU_SECONDS, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HANDSHAKE_SECONDS,
-    LAB_MCP_SERVER_HEALTH, LAB_MCP_SERVER_INFO, LAB_MCP_SERVER_MAX_RSS_BYTES, LAB_MCP_SERVER_PROCESSES,
-    LAB_MCP_SERVER_PROCESSES_RSS_BYTES, LAB_MCP_SERVER_TOOLS, LAB_MCP_SERVER_TOOLS_BYTES,
-    LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS,
-};
+use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
 use crate::model::mcp::{Era, McpFacts, McpMemory, McpVerdict, ServerProcesses};
 
 /// Longest version string of a server that becomes a label, in characters.
 const MAX_VERSION_CHARS: usize = 128;
 
-/// What the last check found.
 pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &Samples) {
     let health = match facts.verdict() {
         McpVerdict::Down => 0.0,

@@ -15,9 +15,6 @@ use crate::model::observation::{Facts, Memory};
 use crate::model::snapshot::{Entry, Snapshot};
 
 /// Every family that has at least one sample.
-///
-/// # Errors
-/// A catalogue or a common label that Prometheus does not allow.
 pub fn collect(snapshot: &Snapshot) -> prometheus::Result<Vec<MetricFamily>> {
     let samples = Samples::new(&snapshot.labels, snapshot.pass.counting)?;
     for entry in snapshot.delivered() {
@@ -55,7 +52,6 @@ fn add_entry(entry: &Entry, samples: &Samples) {
     }
 }
 
-/// 1 for true, 0 for false.
 pub(crate) fn bool_value(value: bool) -> f64 {
     if value { 1.0 } else { 0.0 }
 }

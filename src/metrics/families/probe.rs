@@ -2,10 +2,7 @@
 
 use super::bool_value;
 use crate::clock::unix_seconds;
-use crate::metrics::catalogue::{
-    LAB_PROBE_BUILD_INFO, LAB_PROBE_DEADLINE_EXCEEDED, LAB_PROBE_LAST_PASS_TIMESTAMP_SECONDS,
-    LAB_PROBE_OUTPUT_FAILURES_TOTAL, LAB_PROBE_PASS_DURATION_SECONDS, LAB_PROBE_PASS_FAILURES_TOTAL, LAB_PROBE_TARGETS,
-};
+use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
 use crate::model::snapshot::{Outcome, Snapshot};
 use crate::model::target::Kind;

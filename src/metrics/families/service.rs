@@ -1,9 +1,7 @@
 //! `lab_service_*`.
 
 use super::bool_value;
-use crate::metrics::catalogue::{
-    LAB_SERVICE_CERTIFICATE_END_TIMESTAMP_SECONDS, LAB_SERVICE_DURATION_SECONDS, LAB_SERVICE_FAILURE, LAB_SERVICE_UP,
-};
+use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
 use crate::model::service::ServiceFacts;
 

@@ -2,36 +2,36 @@
 
 use super::bool_value;
 use crate::clock::unix_seconds;
-use crate::metrics::catalogue as declared;
+use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
 use crate::model::thunes::ThunesFacts;
 
 /// Everything comes from the facts: what is remembered may belong to files that can no longer be read.
 pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) {
     let active = facts.kill_switch.as_ref().map(|switch| bool_value(switch.active));
-    samples.add_some(&declared::THUNES_KILL_SWITCH_ACTIVE, [environment], active);
-    samples.add_some(&declared::THUNES_DAILY_PNL_USED, [environment], facts.daily_pnl_used);
-    samples.add_some(&declared::THUNES_OPEN_POSITIONS, [environment], facts.open_positions);
-    samples.add_some(&declared::THUNES_REALIZED_PNL, [environment], facts.realized_pnl);
+    samples.add_some(&THUNES_KILL_SWITCH_ACTIVE, [environment], active);
+    samples.add_some(&THUNES_DAILY_PNL_USED, [environment], facts.daily_pnl_used);
+    samples.add_some(&THUNES_OPEN_POSITIONS, [environment], facts.open_positions);
+    samples.add_some(&THUNES_REALIZED_PNL, [environment], facts.realized_pnl);
     for (name, state) in facts.breakers.iter().flatten() {
-        samples.add(&declared::THUNES_CIRCUIT_BREAKER_STATE, [environment, name], state.value());
+        samples.add(&THUNES_CIRCUIT_BREAKER_STATE, [environment, name], state.value());
     }
     for order in facts.orders.iter().flatten() {
         let labels = [environment, &order.venue, &order.order_type, &order.side];
-        samples.add(&declared::THUNES_ORDERS_PLACED_TOTAL, labels, count(order.count));
+        samples.add(&THUNES_ORDERS_PLACED_TOTAL, labels, count(order.count));
     }
     if let Some(latency) = &facts.order_latency {
-        samples.add_histogram(&declared::THUNES_ORDER_LATENCY_MS, [environment], latency);
+        samples.add_histogram(&THUNES_ORDER_LATENCY_MS, [environment], latency);
     }
     for (symbol, connected) in facts.ws_connected.iter().flatten() {
-        samples.add(&declared::THUNES_WS_CONNECTED, [environment, symbol], bool_value(*connected));
+        samples.add(&THUNES_WS_CONNECTED, [environment, symbol], bool_value(*connected));
     }
     if let Some(gaps) = &facts.ws_gaps {
-        samples.add_histogram(&declared::THUNES_WS_GAP_SECONDS, [environment], gaps);
+        samples.add_histogram(&THUNES_WS_GAP_SECONDS, [environment], gaps);
     }
     for decision in facts.decisions.iter().flatten() {
         let labels = [environment, &decision.decision, &decision.reason];
-        samples.add(&declared::THUNES_TRADE_DECISIONS_TOTAL, labels, count(decision.count));
+        samples.add(&THUNES_TRADE_DECISIONS_TOTAL, labels, count(decision.count));
     }
     add_sources(environment, facts, samples);
 }
@@ -41,21 +41,21 @@ fn add_sources(environment: &str, facts: &ThunesFacts, samples: &Samples) {
     for journal in &facts.journals {
         let lines = journal.lines;
         for (result, lines) in [("ok", lines.ok), ("malformed", lines.malformed), ("too_long", lines.too_long)] {
-            samples.add(&declared::THUNES_JOURNAL_LINES_TOTAL, [environment, &journal.name, result], count(lines));
+            samples.add(&THUNES_JOURNAL_LINES_TOTAL, [environment, &journal.name, result], count(lines));
         }
     }
     for source in &facts.sources {
         let labels = [environment, source.name.as_str()];
-        samples.add(&declared::THUNES_SOURCE_UP, labels, bool_value(source.up));
+        samples.add(&THUNES_SOURCE_UP, labels, bool_value(source.up));
         let last_record = source.last_record.map(unix_seconds);
-        samples.add_some(&declared::THUNES_SOURCE_LAST_RECORD_TIMESTAMP_SECONDS, labels, last_record);
+        samples.add_some(&THUNES_SOURCE_LAST_RECORD_TIMESTAMP_SECONDS, labels, last_record);
         if let Some(gaps) = source.gaps {
-            samples.add(&declared::THUNES_SOURCE_GAPS_TOTAL, labels, count(gaps));
+            samples.add(&THUNES_SOURCE_GAPS_TOTAL, labels, count(gaps));
         }
     }
     for (family, sources) in &facts.family_sources {
         for source in sources {
-            samples.add(&declared::THUNES_FAMILY_SOURCE, [environment, family, source], 1.0);
+            samples.add(&THUNES_FAMILY_SOURCE, [environment, family, source], 1.0);
         }
     }
 }

@@ -2,12 +2,7 @@
 
 use super::{bool_value, cut};
 use crate::clock::unix_seconds;
-use crate::metrics::catalogue::{
-    LAB_WORKTREE_AHEAD_COMMITS, LAB_WORKTREE_BEHIND_COMMITS, LAB_WORKTREE_CHANGED_FILES, LAB_WORKTREE_CONFLICTED_FILES,
-    LAB_WORKTREE_FILES, LAB_WORKTREE_INFO, LAB_WORKTREE_INTEGRATED, LAB_WORKTREE_LAST_COMMIT_TIMESTAMP_SECONDS,
-    LAB_WORKTREE_LOCKED, LAB_WORKTREE_STATUS, LAB_WORKTREE_TEST_STATUS, LAB_WORKTREE_TESTED_TIMESTAMP_SECONDS,
-    LAB_WORKTREE_TESTS, LAB_WORKTREE_TESTS_DURATION_SECONDS, LAB_WORKTREE_UP,
-};
+use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
 use crate::model::worktree::{Status, TestStatus, Tests, WorktreeFacts};
 
@@ -54,7 +49,6 @@ fn add_tests(name: &str, tests: &Tests, samples: &Samples) {
     samples.add_some(&LAB_WORKTREE_TESTED_TIMESTAMP_SECONDS, [name], tests.tested_at.map(unix_seconds));
 }
 
-/// The contract's numbers.
 fn status_value(status: Status) -> f64 {
     match status {
         Status::Complete => 0.0,
@@ -64,7 +58,6 @@ fn status_value(status: Status) -> f64 {
     }
 }
 
-/// The contract's numbers.
 fn test_status_value(status: TestStatus) -> f64 {
     match status {
         TestStatus::Unknown => 0.0,

@@ -14,7 +14,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Less than this before the deadline, an attempt is not worth making.
 const LEAST_ATTEMPT: Duration = Duration::from_millis(50);
 
-/// Counts attempts.
 #[derive(Debug)]
 pub(super) struct Backoff {
     retries: u32,
@@ -26,7 +25,6 @@ impl Backoff {
         Backoff { retries, done: 0 }
     }
 
-    /// How many attempts have failed.
     pub(super) fn attempts(&self) -> u32 {
         self.done
     }

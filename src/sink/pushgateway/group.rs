@@ -49,9 +49,6 @@ impl Family {
 }
 
 /// What the gateway holds of our group; `None` if it holds none. Asks once.
-///
-/// # Errors
-/// What the gateway or the network said, and what to do.
 pub fn look(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::Result<Option<PushedGroup>> {
     let gateway = Gateway::new(settings)?;
     let mut url = gateway.base.clone();

@@ -169,15 +169,8 @@ impl Scene {
             self.assert_state_is_whole(when);
         }
         let known = [
-            "history",
-            "lab-probe.prom",
-            ".lab-probe.prom.tmp",
-            "state.json",
-            ".state.json.tmp",
-            "unusual.bin",
-            ".unusual.bin.tmp",
-            "fingerprint.key",
-            ".fingerprint.key.tmp",
+            "history", "lab-probe.prom", ".lab-probe.prom.tmp", "state.json", ".state.json.tmp", "unusual.bin",
+            ".unusual.bin.tmp", "fingerprint.key", ".fingerprint.key.tmp",
         ];
         let strange: Vec<String> = self.names().into_iter().filter(|name| !known.contains(&name.as_str())).collect();
         assert!(strange.is_empty(), "{when}: {strange:?}");

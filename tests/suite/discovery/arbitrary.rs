@@ -7,19 +7,7 @@ use super::{Tree, names};
 /// Values made of the keys and texts that clients give a meaning to.
 fn value() -> impl Strategy<Value = serde_json::Value> {
     let text = prop::sample::select(vec![
-        "x",
-        "",
-        "stdio",
-        "http",
-        "sse",
-        "http://h/",
-        "${SET}",
-        "${input:x}",
-        "$SET",
-        "${",
-        "{env:SET}",
-        "/",
-        "é🦀",
+        "x", "", "stdio", "http", "sse", "http://h/", "${SET}", "${input:x}", "$SET", "${", "{env:SET}", "/", "é🦀",
     ]);
     let leaf = prop_oneof![
         Just(serde_json::Value::Null),
@@ -29,32 +17,9 @@ fn value() -> impl Strategy<Value = serde_json::Value> {
     ];
     leaf.prop_recursive(5, 40, 6, |inner| {
         let key = prop::sample::select(vec![
-            "mcpServers",
-            "servers",
-            "context_servers",
-            "mcp_servers",
-            "mcp",
-            "extensions",
-            "projects",
-            "command",
-            "args",
-            "env",
-            "url",
-            "headers",
-            "type",
-            "cwd",
-            "envFile",
-            "settings",
-            "config",
-            "path",
-            "allowed",
-            "excluded",
-            "disabled",
-            "enabled",
-            "env_vars",
-            "bearer_token_env_var",
-            "/",
-            "",
+            "mcpServers", "servers", "context_servers", "mcp_servers", "mcp", "extensions", "projects", "command",
+            "args", "env", "url", "headers", "type", "cwd", "envFile", "settings", "config", "path", "allowed",
+            "excluded", "disabled", "enabled", "env_vars", "bearer_token_env_var", "/", "",
         ]);
         let key = key.prop_map(str::to_owned);
         prop_oneof![

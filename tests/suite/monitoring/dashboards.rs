@@ -108,18 +108,9 @@ fn the_overview_has_the_panels_of_the_dashboard_it_replaces() {
     let overview = all.iter().find(|dashboard| dashboard.title() == "THUNES Trading Overview").expect("the overview");
     let titles: BTreeSet<_> = overview.panels().iter().map(|panel| panel["title"].as_str().expect("a title")).collect();
     for title in [
-        "Daily PnL Usage",
-        "Open Positions",
-        "Kill-Switch Status",
-        "Circuit Breaker State",
-        "Order Latency (p50/p95/p99)",
-        "WebSocket Health",
-        "Orders Placed (24h)",
-        "WebSocket Message Gap",
-        "MCP Server Health",
-        "Worktree Status",
-        "Worktree Test Status",
-        "Alert status",
+        "Daily PnL Usage", "Open Positions", "Kill-Switch Status", "Circuit Breaker State",
+        "Order Latency (p50/p95/p99)", "WebSocket Health", "Orders Placed (24h)", "WebSocket Message Gap",
+        "MCP Server Health", "Worktree Status", "Worktree Test Status", "Alert status",
     ] {
         assert!(titles.contains(title), "no panel {title}");
     }
@@ -272,21 +263,9 @@ fn three_months(now: f64) -> String {
         for line in Synthetic::healthy().exposition(at, steps).lines().filter(|line| !line.starts_with('#')) {
             let (series, value) = line.rsplit_once(' ').expect("a sample");
             let trends = [
-                "health",
-                "orders_placed",
-                "latency_ms_bucket",
-                "test_status",
-                "pnl_used",
-                "handshake",
-                "worktree_status",
-                "kill_switch",
-                "server_tools{",
-                "pass_duration",
-                "last_pass",
-                "source_up",
-                "max_rss_bytes",
-                "journal_lines",
-                "last_commit",
+                "health", "orders_placed", "latency_ms_bucket", "test_status", "pnl_used", "handshake",
+                "worktree_status", "kill_switch", "server_tools{", "pass_duration", "last_pass", "source_up",
+                "max_rss_bytes", "journal_lines", "last_commit",
             ];
             if trends.iter().any(|part| series.contains(part)) {
                 let labelled = match series.split_once('{') {

@@ -3,7 +3,6 @@
 //! Whenever git reads a split index it touches the shared part of it, so that it does not expire: a write in the
 //! repository. So git is given a copy, joined in a directory of its own that stands in for the worktree's git directory.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Git, GitError};
@@ -33,11 +32,11 @@ impl PrivateIndex {
         if shared.is_empty() {
             return Ok(None);
         }
-        let failed = |error: io::Error| GitError::Failed {
+        let failed = |error: anyhow::Error| GitError::Failed {
             command: "update-index".to_owned(),
-            message: format!("the split index cannot be copied: {error}"),
+            message: format!("the split index cannot be copied: {error:#}"),
         };
-        let directory = tempfile::tempdir().map_err(failed)?;
+        let directory = tempfile::tempdir().map_err(|e| failed(e.into()))?;
         let written = stand_in(git, &shared, directory.path()).map_err(failed)?;
         let private = PrivateIndex(directory);
         // Young entries are compared by content when an index is written: not with filters.
@@ -45,8 +44,8 @@ impl PrivateIndex {
         let joiner = Git { overrides, ..git.elsewhere(private.0.path(), &git.common_dir, &git.work_tree) };
         joiner.run(&["update-index", "--no-split-index"], b"")?;
         // What is as young as the index is compared by content (racy git): the copy is as old as its original.
-        let index = std::fs::File::options().write(true).open(private.path()).map_err(failed)?;
-        index.set_modified(written).map_err(failed)?;
+        let index = std::fs::File::options().write(true).open(private.path()).map_err(|e| failed(e.into()))?;
+        index.set_modified(written).map_err(|e| failed(e.into()))?;
         Ok(Some(private))
     }
 
@@ -57,7 +56,7 @@ impl PrivateIndex {
 }
 
 /// Fills a directory that git takes for the worktree's own (gitrepository-layout(5)). Returns when the index was written.
-fn stand_in(git: &Git, shared: &[PathBuf], directory: &Path) -> io::Result<std::time::SystemTime> {
+fn stand_in(git: &Git, shared: &[PathBuf], directory: &Path) -> anyhow::Result<std::time::SystemTime> {
     create(&directory.join("HEAD"), b"ref: refs/heads/main\n", 0o600)?;
     let common = [git.common_dir.as_os_str().as_encoded_bytes(), b"\n"].concat();
     create(&directory.join("commondir"), &common, 0o600)?;
@@ -68,5 +67,5 @@ fn stand_in(git: &Git, shared: &[PathBuf], directory: &Path) -> io::Result<std::
     // Through one handle: git replaces the file, and content and time have to be of one version.
     let index = open_regular(&git.git_dir.join("index"))?;
     create(&directory.join("index"), &crate::fs::read_open(&index, MAX_BYTES)?, 0o600)?;
-    index.metadata()?.modified()
+    Ok(index.metadata()?.modified()?)
 }

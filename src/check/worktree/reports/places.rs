@@ -9,41 +9,19 @@ use crate::clock::Deadline;
 /// Reports in the worktree itself or in a package directly in it: what the manuals of pytest, jest-junit, Vitest,
 /// `node --test`, go-junit-report, gotestsum and ctest show.
 pub(in super::super) const FILES: &[&str] = &[
-    "junit.xml",
-    "report.xml",
-    "test-report.xml",
-    "test_report.xml",
-    "test-results.xml",
-    "test_results.xml",
-    "testresults.xml",
-    "unit-tests.xml",
-    "tests.xml",
-    "pytest.xml",
-    "xunit.xml",
-    "results.xml",
+    "junit.xml", "report.xml", "test-report.xml", "test_report.xml", "test-results.xml", "test_results.xml",
+    "testresults.xml", "unit-tests.xml", "tests.xml", "pytest.xml", "xunit.xml", "results.xml",
 ];
 
 /// Directories whose XML files are reports. `*` is any one directory.
 pub(in super::super) const DIRECTORIES: &[&str] = &[
-    "test-results",
-    "test-reports",
-    "test_results",
-    "test_reports",
-    "reports",
-    "reports/junit",
-    "junit",
+    "test-results", "test-reports", "test_results", "test_reports", "reports", "reports/junit", "junit",
     // cargo-nextest, one directory a profile.
-    "target/nextest/*",
-    // Maven.
-    "target/surefire-reports",
-    "target/failsafe-reports",
+    "target/nextest/*", // Maven.
+    "target/surefire-reports", "target/failsafe-reports",
     // Gradle, one directory a test task.
-    "build/test-results/*",
-    "build/test-results",
-    "build/reports",
-    // ctest.
-    "build",
-    "build/Testing",
+    "build/test-results/*", "build/test-results", "build/reports", // ctest.
+    "build", "build/Testing",
 ];
 
 /// Directories that no pattern reaches into: other people's packages and git's own files.
