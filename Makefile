@@ -55,6 +55,7 @@ lint: ## formatting, lints, and what the dependencies are (needs `make deps`)
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	tests/lint/dependencies.sh
+	tests/lint/size.py
 	target/lint/bin/zizmor --offline --quiet --no-progress .github
 
 msrv: ## unit tests with the oldest Rust that Cargo.toml promises

@@ -27,8 +27,6 @@ pub enum Exit {
     Usage,
     /// 75 (`EX_TEMPFAIL` of sysexits.h): another pass holds the lock; trying again later may work.
     Locked,
-    Interrupted,
-    Terminated,
     /// The exit code of the command that `record` ran, passed through.
     Child(u8),
 }
@@ -40,8 +38,6 @@ impl Exit {
             Exit::Trouble => 1,
             Exit::Usage => 2,
             Exit::Locked => 75,
-            Exit::Interrupted => 130,
-            Exit::Terminated => 143,
             Exit::Child(code) => code,
         }
     }

@@ -4,32 +4,32 @@
 //! `tests/suite/architecture.rs` holds it.
 
 pub mod check;
-pub mod cli;
+pub(crate) mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod doctor;
-pub mod dotenv;
+pub(crate) mod dotenv;
 pub mod exit;
 pub mod exposition;
-pub mod fs;
+pub(crate) mod fs;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http;
-pub mod log;
+pub(crate) mod log;
 pub(crate) mod mcp;
 pub mod metrics;
 pub mod model;
-pub mod pass;
+pub(crate) mod pass;
 pub mod plan;
 pub mod proc;
 pub mod redact;
-pub mod run;
-pub mod serve;
-pub mod show;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod show;
 pub mod sink;
 pub mod state;
 pub mod trust;
-pub mod unusual;
+pub(crate) mod unusual;
 pub mod yaml;

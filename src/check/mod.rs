@@ -16,7 +16,6 @@ pub mod service;
 pub mod thunes;
 pub mod worktree;
 
-/// What a check is given besides its target and its memory.
 #[derive(Debug)]
 pub struct Context {
     /// The sooner of the target's timeout, counted from now, and the pass's deadline. For those who are waited for;
@@ -77,7 +76,6 @@ impl Start {
         Some(permit)
     }
 
-    /// When its turn came, if it has waited for one.
     pub fn let_in(&self) -> Option<Instant> {
         self.let_in.get().copied()
     }

@@ -62,7 +62,6 @@ fn alerts() -> impl Iterator<Item = &'static str> {
     runbooks.lines().filter_map(|line| line.strip_prefix("### "))
 }
 
-/// What stands below an alert's heading.
 fn runbook(alert: &str) -> Option<&'static str> {
     let alert = alerts().find(|known| *known == alert)?;
     let (_, text) = RUNBOOKS.split_once(&format!("\n### {alert}\n"))?;

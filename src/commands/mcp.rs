@@ -145,7 +145,6 @@ fn own_program() -> anyhow::Result<PathBuf> {
     Ok(if named.exists() { named } else { PathBuf::from("/proc/self/exe") })
 }
 
-/// What is known, chosen and ordered for an answer.
 struct Status {
     now: Timestamp,
     known: LastKnown,
@@ -191,7 +190,6 @@ fn severity(entry: &Entry) -> Severity {
     entry.observation.as_ref().map_or(Severity::Attention, |seen| seen.facts.severity())
 }
 
-/// The answer from the document that `check --format json` printed.
 fn answer_from_check(document: &Value) -> ToolAnswer {
     let targets = document["targets"].as_array().cloned().unwrap_or_default();
     let warnings = document["warnings"].as_array().into_iter().flatten();

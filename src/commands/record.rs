@@ -28,7 +28,6 @@ const NOT_EXECUTABLE: u8 = 126;
 /// Shells' own code for a command that is not there.
 const NOT_FOUND: u8 = 127;
 
-/// What stays of a run's beginning until its end.
 struct Begun {
     place: Worktree,
     run: Run,
@@ -80,7 +79,6 @@ fn not_started(args: &RecordArgs, directory: &Path, error: &io::Error) -> (u8, a
     (code, exit::trouble(format!("cannot start {command:?}: {error}"), hint))
 }
 
-/// Notes what is to be tested and marks the run as alive.
 fn begin(settings: &Settings, directory: &Path) -> Option<Begun> {
     let place = match worktrees::containing(directory) {
         Ok(place) => place,

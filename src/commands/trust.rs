@@ -36,7 +36,6 @@ fn not_kept(state_dir: &Path, error: anyhow::Error) -> anyhow::Error {
     exit::refused("nothing new is trusted: cannot write", &trust::path(state_dir), error)
 }
 
-/// Allows the files of MCP clients.
 fn projects_files(cli: &Cli, files: &[&PathBuf]) -> anyhow::Result<String> {
     if files.is_empty() {
         return Ok(String::new());

@@ -31,7 +31,6 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     Ok(if done { printed } else { Exit::Trouble })
 }
 
-/// Each output, where it is, and what became of it.
 fn withdraw(settings: &Settings) -> Vec<(&'static str, String, anyhow::Result<&'static str>)> {
     let output = &settings.output;
     let textfile = output.textfile.as_ref().map(|textfile| {

@@ -145,7 +145,7 @@ impl Service {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut response = self.client.send(&Request::new(Method::Get, &url), self.deadline).map_err(trouble)?;
+        let mut response = self.client.send(&Request::new(Method::GET, &url), self.deadline).map_err(trouble)?;
         let body = response.body.read_to_end(MAX_BYTES).map_err(trouble)?;
         Ok(Answer { status: response.status, body })
     }

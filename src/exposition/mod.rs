@@ -159,7 +159,6 @@ pub fn read(mut input: impl BufRead, limits: Limits) -> Result<Vec<Family>, Read
     Ok(reader.families.into_iter().map(|open| open.family).collect())
 }
 
-/// Which part of a histogram or summary a sample name means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     Point,
@@ -167,7 +166,6 @@ enum Part {
     Count,
 }
 
-/// A family that may still get more lines.
 #[derive(Debug)]
 struct Open {
     family: Family,

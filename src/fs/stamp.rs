@@ -5,28 +5,6 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use jiff::Timestamp;
-
-/// A change this close before the look may share its time with a later change: file systems keep times in steps of
-/// up to two seconds (FAT), the kernel's own clock for them in steps of up to 10 ms.
-const STEP_NS: i128 = 2_000_000_000;
-
-/// The moment before which everything must have been left alone for its stamp to be trusted.
-#[derive(Debug, Clone, Copy)]
-pub struct Horizon(i128);
-
-impl Horizon {
-    /// The horizon of a look that began then.
-    pub fn of(begun: Timestamp) -> Horizon {
-        Horizon(begun.as_nanosecond() - STEP_NS)
-    }
-
-    /// Whether a change at this time (nanoseconds since 1970) can be told from any later one.
-    pub fn is_past(self, changed_ns: i128) -> bool {
-        changed_ns < self.0
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     pub ino: u64,

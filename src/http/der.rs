@@ -42,7 +42,6 @@ fn expect<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     element(input).filter(|(found, _)| *found == tag).map(|(_, contents)| contents)
 }
 
-/// Takes one element off the front: its tag and its contents.
 fn element<'a>(input: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (&tag, rest) = input.split_first()?;
     let (&first, rest) = rest.split_first()?;

@@ -207,7 +207,6 @@ impl Forward {
     }
 }
 
-/// TLS over another transport.
 struct Tls {
     stream: StreamOwned<ClientConnection, TransportAdapter>,
     buffers: LazyBuffers,
@@ -246,7 +245,6 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// A connection in the form ureq wants it.
 #[derive(Debug)]
 pub(super) struct Wire {
     inner: Box<dyn Transport>,

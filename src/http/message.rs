@@ -6,30 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http;
+pub use ureq::http::Method;
 use url::Url;
 
 use super::dial::{ReadUntil, Shared};
 use super::error::{ErrorKind, HttpError};
 use crate::clock::Deadline;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    Get,
-    Post,
-    Put,
-    Delete,
-}
-
-impl Method {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Method::Get => "GET",
-            Method::Post => "POST",
-            Method::Put => "PUT",
-            Method::Delete => "DELETE",
-        }
-    }
-}
 
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
@@ -60,7 +42,6 @@ impl<'a> Request<'a> {
     }
 }
 
-/// An answer whose body has not been read yet.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
@@ -68,7 +49,6 @@ pub struct Response {
     pub url: Url,
     /// The method that brought it, after redirects.
     pub method: Method,
-    /// Whether redirects led there.
     pub redirected: bool,
     pub(super) headers: http::HeaderMap,
     pub body: Body,
@@ -79,7 +59,6 @@ impl Response {
         (200..300).contains(&self.status)
     }
 
-    /// The first header of this name, if it is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -91,7 +70,6 @@ impl Response {
     }
 }
 
-/// A body to be read under the deadline of its request.
 pub struct Body {
     pub(super) reader: ureq::BodyReader<'static>,
     pub(super) shared: Arc<Shared>,

@@ -168,8 +168,8 @@ impl Client {
             response.redirected = redirects > 0;
             let target = if rest.follow { self.redirect(&response)? } else { None };
             let Some(target) = target else { return Ok(response) };
-            if response.status == 303 || (rest.method == Method::Post && matches!(response.status, 301 | 302)) {
-                rest.method = Method::Get;
+            if response.status == 303 || (rest.method == Method::POST && matches!(response.status, 301 | 302)) {
+                rest.method = Method::GET;
                 rest.body = &[];
                 rest.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
             }
@@ -223,7 +223,7 @@ impl Client {
             return Err(HttpError::timeout("starting the request"));
         }
         let message = self.message(request)?;
-        let has_body = !request.body.is_empty() || matches!(request.method, Method::Post | Method::Put);
+        let has_body = !request.body.is_empty() || (request.method == Method::POST || request.method == Method::PUT);
         let answer = if has_body {
             let message = message.map(|()| request.body);
             self.agent.run(self.agent.configure_request(message).timeout_global(Some(deadline.left())).build())
@@ -236,7 +236,7 @@ impl Client {
         Ok(Response {
             status: parts.status.as_u16(),
             url: request.url.clone(),
-            method: request.method,
+            method: request.method.clone(),
             redirected: false,
             headers: parts.headers,
             body: Body { reader, shared: Arc::clone(&self.shared) },
@@ -248,7 +248,7 @@ impl Client {
         // Neither can fail for a URL with a host.
         let _ = bare.set_username("");
         let _ = bare.set_password(None);
-        let mut message = http::Request::builder().method(request.method.as_str()).uri(&bare[..Position::AfterQuery]);
+        let mut message = http::Request::builder().method(request.method.clone()).uri(&bare[..Position::AfterQuery]);
         let ours = |name: &str| request.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
         if bare.origin() == self.origin {
             for (name, value) in self.credentials.iter().filter(|(name, _)| !ours(name)) {
@@ -286,7 +286,6 @@ fn checked_value(name: &str, value: &str) -> Result<http::HeaderValue, HttpError
     Ok(value)
 }
 
-/// The `Authorization` value for the userinfo of a URL, if it has any.
 fn basic_auth(url: &Url) -> Option<Secret> {
     if url.username().is_empty() && url.password().is_none() {
         return None;

@@ -11,7 +11,6 @@ use super::dial::Shared;
 use super::error::{ErrorKind, HttpError};
 use crate::clock::Deadline;
 
-/// Addresses tried of one name.
 const MOST_ADDRESSES: usize = 8;
 
 /// A lookup needs little stack, and one that hangs keeps its thread until the process ends.

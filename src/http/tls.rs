@@ -75,7 +75,6 @@ fn build(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
     Ok(config)
 }
 
-/// The system's roots and what could not be read of them.
 struct SystemRoots {
     roots: RootCertStore,
     problems: Vec<String>,
@@ -191,41 +190,35 @@ impl ServerCertVerifier for Trusting {
     }
 }
 
+/// A TLS failure as a person understands it.
 pub(super) fn failure(error: &rustls::Error) -> HttpError {
     use CertificateError as C;
-    let failure = HttpError::new(ErrorKind::Tls, explain(error));
-    match error {
-        rustls::Error::InvalidMessage(_) => {
-            failure.with_hint("write http:// if it speaks plain HTTP, or correct the port")
+    use rustls::Error as E;
+    let (what, hint) = match error {
+        E::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => ("the server's certificate has expired", None),
+        E::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
+            ("the server's certificate is not valid yet", None)
         }
-        rustls::Error::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => {
-            failure.with_hint("use a name that the certificate holds, or renew it with this one")
+        E::InvalidCertificate(C::UnknownIssuer) => {
+            ("the server's certificate is not signed by a trusted authority", None)
         }
-        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => failure.with_hint(
-            "the server wants a certificate of its clients, which lab-probe does not have: check it by a script",
+        E::InvalidCertificate(C::NotValidForName | C::NotValidForNameContext { .. }) => (
+            "the server's certificate is for another host name",
+            Some("use a name that the certificate holds, or renew it with this one"),
         ),
-        _ => failure,
-    }
-}
-
-fn explain(error: &rustls::Error) -> String {
-    use CertificateError as C;
-    match error {
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            C::Expired | C::ExpiredContext { .. } => "the server's certificate has expired".into(),
-            C::NotValidYet | C::NotValidYetContext { .. } => "the server's certificate is not valid yet".into(),
-            C::UnknownIssuer => "the server's certificate is not signed by a trusted authority".into(),
-            C::NotValidForName | C::NotValidForNameContext { .. } => {
-                "the server's certificate is for another host name".into()
-            }
-            C::Other(_) => "the server's certificate is an authority's own and not trusted".into(),
-            other => format!("the server's certificate is not acceptable: {other}"),
-        },
-        rustls::Error::InvalidMessage(_) => "the server does not speak TLS on this port".into(),
-        rustls::Error::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion) => {
-            "the server accepts no common TLS version or cipher".into()
+        E::InvalidCertificate(C::Other(_)) => ("the server's certificate is an authority's own and not trusted", None),
+        E::InvalidMessage(_) => (
+            "the server does not speak TLS on this port",
+            Some("write http:// if it speaks plain HTTP, or correct the port"),
+        ),
+        E::AlertReceived(AlertDescription::CertificateRequired) => (
+            "the server wants a certificate of its clients",
+            Some("lab-probe has no certificate of its own: check the server by a script"),
+        ),
+        E::AlertReceived(AlertDescription::HandshakeFailure | AlertDescription::ProtocolVersion) => {
+            ("the server accepts no common TLS version or cipher", None)
         }
-        rustls::Error::AlertReceived(alert) => format!("the server broke the handshake off: {alert:?}"),
-        other => other.to_string(),
-    }
+        other => return HttpError::new(ErrorKind::Tls, format!("the TLS connection failed: {other}")),
+    };
+    HttpError { hint, ..HttpError::new(ErrorKind::Tls, what) }
 }

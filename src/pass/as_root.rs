@@ -7,7 +7,6 @@ use crate::model::listing::first_of;
 use crate::model::mcp::Reach;
 use crate::model::target::{Probe, Target};
 
-/// Names in the notice; the rest is a number.
 const MOST_NAMES: usize = 4;
 
 /// The notice, if this process is root on this machine and these targets would have it start programs that others

@@ -64,10 +64,7 @@ fn to_textfile(
         (sink::textfile::deliver(&settings, &text), sink::textfile::neighbours(&settings))
     });
     match worked {
-        Ok((result, neighbours)) => {
-            let others = neighbours.into_iter().map(|other| (other.path, other.contents));
-            (result, metrics::check::clashes(&path, exposition, others))
-        }
+        Ok((result, neighbours)) => (result, metrics::check::clashes(&path, exposition, neighbours)),
         Err(error) => (Err(exit::trouble(error, "see to its mount: `findmnt -T` names it")), Vec::new()),
     }
 }

@@ -6,7 +6,6 @@ use crate::model::observation::Facts;
 use crate::model::snapshot::Entry;
 use crate::model::target::Probe;
 
-/// Paths beyond this many are not named.
 const MAX_PATHS: usize = 50;
 
 /// Notes in every worktree which of its changed paths others change too.

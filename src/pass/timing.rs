@@ -7,7 +7,6 @@ use crate::config::settings::Settings;
 /// A person's pass goes on until everything due was looked at, but not longer.
 const PERSON_DEADLINE: Duration = Duration::from_secs(90);
 
-/// A person waits so long for a pass that is under way.
 const PERSON_LOCK_WAIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +26,6 @@ pub struct Timing {
 }
 
 impl Timing {
-    /// What the command line says, else what fits the audience.
     pub fn new(settings: &Settings, audience: Audience, deadline: Option<Duration>, wait: Option<Duration>) -> Timing {
         let (usual_deadline, usual_wait) = match audience {
             Audience::Person => (settings.probe.deadline.max(PERSON_DEADLINE), PERSON_LOCK_WAIT),

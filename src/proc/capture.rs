@@ -10,7 +10,6 @@ use super::survivors::Survivor;
 use super::tail::Tail;
 use crate::clock::Deadline;
 
-/// How often it is asked whether a run is still wanted.
 const ASKS_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy)]

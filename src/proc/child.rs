@@ -90,7 +90,6 @@ pub(super) fn spawn(spec: &CommandSpec, deadline: Deadline) -> Result<(Child, Pi
     }
 }
 
-/// Starts the supervisor and gives it its request.
 fn start(spec: &CommandSpec, resolved: &Resolved, deadline: Deadline) -> Result<(Child, Pipes), SpawnError> {
     let no_supervisor = |source: io::Error| SpawnError::NoSupervisor { source };
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| no_supervisor(error.into()));
@@ -185,7 +184,6 @@ impl Child {
         }
     }
 
-    /// Readable when the supervisor has something to tell.
     pub(super) fn socket(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
@@ -211,7 +209,7 @@ impl Child {
             match Report::parse(&line) {
                 Some(Report::Started(pid)) => self.program = Some(pid),
                 Some(Report::Refused(errno)) => self.refused = Some(errno),
-                Some(Report::Exited(status)) => self.exit = Some(exit_of(status)),
+                Some(Report::Exited(status)) => self.exit = Some(exit_of(ExitStatus::from_raw(status))),
                 Some(Report::Done(usage)) => self.usage = Some(usage),
                 None => {}
             }
@@ -235,22 +233,18 @@ impl Child {
         self.exit
     }
 
-    /// Whether the whole tree has ended and been reaped.
     pub(super) fn is_gone(&self) -> bool {
         self.gone
     }
 
-    /// What the whole tree has used; known once it is gone.
     pub(super) fn usage(&self) -> Option<Usage> {
         self.usage
     }
 
-    /// What the tree is doing now, and what it has used so far.
     pub(super) fn activity(&self) -> tree::Activity {
         tree::Activity::of(self.supervisor.pid())
     }
 
-    /// Asks everybody in the tree to end.
     pub(super) fn terminate(&mut self) {
         self.listen();
         if self.gone {
@@ -313,8 +307,7 @@ impl Drop for Child {
     }
 }
 
-fn exit_of(wait_status: i32) -> Exit {
-    let status = ExitStatus::from_raw(wait_status);
+pub(super) fn exit_of(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),
         (None, Some(signal)) => Exit::Signal(signal),

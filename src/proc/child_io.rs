@@ -54,7 +54,6 @@ pub enum Force {
     Kill,
 }
 
-/// The end of a program and of everything it started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Ended {
@@ -117,7 +116,6 @@ impl ChildIo {
         }
     }
 
-    /// Closes standard input once everything queued is written.
     pub fn close_stdin_when_written(&mut self) {
         self.close_stdin = true;
         self.write();
@@ -128,7 +126,6 @@ impl ChildIo {
         self.idle_told = true;
     }
 
-    /// What it has done with its time so far, if it is measured.
     pub fn meter(&self) -> Option<&Meter> {
         self.meter.as_ref()
     }
@@ -151,7 +148,6 @@ impl ChildIo {
         self.child.exit()
     }
 
-    /// Whether standard output can still bring something.
     pub fn stdout_open(&self) -> bool {
         self.stdout.is_some()
     }
@@ -231,7 +227,6 @@ impl ChildIo {
         idle
     }
 
-    /// Waits until something can be done or `until` has passed.
     fn poll(&self, until: Deadline, read_stdout: bool) -> Ready {
         let stdin = self.stdin.as_ref().filter(|_| self.written < self.outgoing.len());
         let stdout = self.stdout.as_ref().filter(|_| read_stdout);

@@ -27,7 +27,6 @@ static ENDING: RwLock<bool> = RwLock::new(false);
 /// Whether anything was ever started: else there is nothing to end.
 static STARTED: AtomicBool = AtomicBool::new(false);
 
-/// Supervisors that have not been reaped.
 static SUPERVISORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
 /// Passes as long as the pass is not ending.
@@ -74,14 +73,12 @@ impl Registered {
         self.process.id().cast_signed()
     }
 
-    /// Sends it a signal, unless it was reaped.
     pub(super) fn signal(&self, signal: Signal) {
         if let Some(stat) = self.stat.as_ref().filter(|_| !self.reaped) {
             let _ = tree::send(stat, signal);
         }
     }
 
-    /// Waits for its end, which must be near.
     pub(super) fn reap(&mut self) {
         if !self.reaped {
             self.reaped = true;

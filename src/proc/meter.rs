@@ -83,7 +83,6 @@ impl Meter {
         self.idle
     }
 
-    /// Whether it has been idle for the last few samples.
     pub(super) fn is_idle(&self) -> bool {
         self.idle_samples >= IDLE_SAMPLES
     }

@@ -2,9 +2,8 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,12 +13,10 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 
-use super::Exit;
+use super::{Exit, child};
 
-/// Signals that are meant for the program and not for us.
 const PASSED_ON: [i32; 6] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
 
-/// Those that ask it to end.
 const ENDING: [i32; 4] = [SIGINT, SIGQUIT, SIGTERM, SIGHUP];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +60,7 @@ pub fn pass_through(command: &[OsString], directory: Option<&Path>) -> io::Resul
     let status = child.wait()?;
     handle.close();
     let _ = forwarder.join();
-    Ok(PassedThrough { exit: exit_of(status), interrupted: interrupted.load(Ordering::SeqCst) })
+    Ok(PassedThrough { exit: child::exit_of(status), interrupted: interrupted.load(Ordering::SeqCst) })
 }
 
 fn pass_on(origin: &Origin, target: &Mutex<Option<Pid>>) {
@@ -81,13 +78,6 @@ fn pass_on(origin: &Origin, target: &Mutex<Option<Pid>>) {
 fn wait_unreaped(child: &std::process::Child) {
     let Some(pid) = Pid::from_raw(child.id().cast_signed()) else { return };
     while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {}
-}
-
-fn exit_of(status: ExitStatus) -> Exit {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Exit::Code(code),
-        (None, signal) => Exit::Signal(signal.unwrap_or(0)),
-    }
 }
 
 /// The signals this process ignores, a bit each from signal 1 on (`SigIgn`, proc_pid_status(5)); `None` if that

@@ -20,7 +20,6 @@ pub(super) const PROC: &str = "/proc";
 /// Of a command line so much is read: words that far behind name nothing any more.
 const MAX_COMMAND_LINE_BYTES: u64 = 16 << 10;
 
-/// More processes than this are not read.
 const MAX_PROCESSES: usize = 100_000;
 
 /// No line of descent is longer, unless processes came and went while it was followed.
@@ -147,7 +146,6 @@ impl ProcessTable {
         self.read().ok()?.get(&pid)
     }
 
-    /// Its parent, that one's parent, and so on.
     pub fn ancestors(&self, process: &Process) -> impl Iterator<Item = &Process> {
         std::iter::successors(self.get(process.stat.parent), |process| self.get(process.stat.parent))
             .take(MAX_GENERATIONS)
@@ -190,7 +188,6 @@ fn read_process(proc: &Path, pid: i32, now: &Now) -> Option<Process> {
     })
 }
 
-/// What turns clock ticks and pages into times and bytes.
 struct Now {
     wall: Timestamp,
     since_boot: Duration,
@@ -215,7 +212,6 @@ impl Now {
     }
 }
 
-/// `/proc/PID/cmdline`, split at its NUL bytes.
 fn arguments(process: &Path) -> Vec<String> {
     use std::io::Read;
     let mut bytes = Vec::new();

@@ -46,7 +46,6 @@ const LAST_ATTEMPTS: Duration = Duration::from_secs(10);
 
 const SIGNALS: std::ops::RangeInclusive<i32> = 1..=31;
 
-/// Starts a supervisor that has the other end of `socket`.
 pub(super) fn start(socket: UnixStream) -> io::Result<std::process::Child> {
     let mut command = executable();
     command.env_clear().current_dir("/").stdin(OwnedFd::from(socket)).stdout(Stdio::null()).stderr(Stdio::null());
@@ -138,7 +137,6 @@ fn isolate() -> io::Result<()> {
     Ok(())
 }
 
-/// Executes the program; returns its process.
 fn start_program(request: &Request, [stdin, stdout, stderr]: [OwnedFd; 3]) -> io::Result<i32> {
     let mut files = getrlimit(Resource::Nofile);
     files.current = request.soft_files;

@@ -66,9 +66,7 @@ fn shown_url(secret: &Secret) -> String {
 }
 
 /// For `#[serde(serialize_with = …)]`: a URL without its credentials.
-///
-/// # Errors
-/// Those of the serializer, here and below.
+/// Errors: Those of the serializer, here and below.
 pub fn as_url<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&shown_url(secret))
 }

@@ -124,7 +124,6 @@ impl Server<'_> {
     }
 }
 
-/// The client while one of its requests is being answered.
 struct Waiting<'a> {
     request: &'a Value,
     /// What it wants progress to be told under, if it does.

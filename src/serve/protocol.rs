@@ -95,14 +95,12 @@ fn capabilities() -> Value {
     json!({ "tools": {}, "resources": {} })
 }
 
-/// What every modern result carries.
 fn complete(mut result: Value) -> Value {
     result["resultType"] = json!("complete");
     result["_meta"][meta::SERVER] = implementation();
     result
 }
 
-/// What a modern result that may be kept carries.
 fn cacheable(mut result: Value, ttl_ms: u64) -> Value {
     result["ttlMs"] = json!(ttl_ms);
     result["cacheScope"] = json!("private");

@@ -87,7 +87,6 @@ pub fn resources() -> &'static [Value] {
     &DECLARED.resources
 }
 
-/// Whether there is such a tool.
 pub fn known(name: &str) -> anyhow::Result<()> {
     let known: Vec<&str> = DECLARED.tools.iter().map(|tool| tool.name.as_str()).collect();
     ensure!(known.contains(&name), "unknown tool {name:?}; there are {}", known.join(", "));
@@ -140,7 +139,6 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// The resource at this address, with its media type.
     pub fn find(uri: &str) -> Option<(Resource, &'static Value)> {
         let declared = DECLARED.resources.iter().find(|resource| resource["uri"] == uri)?;
         let resource = if declared["name"] == "config" { Resource::Config } else { Resource::Exposition };

@@ -66,8 +66,8 @@ fn ping(settings: &HeartbeatSettings, signal: &str, told: &str, deadline: Deadli
     let told = &told.as_bytes()[..told.len().min(MOST_TOLD_BYTES)];
     let request = match told {
         // Not every switch takes a POST.
-        [] => Request::new(Method::Get, &url),
-        told => Request::new(Method::Post, &url).header("content-type", "text/plain; charset=utf-8").body(told),
+        [] => Request::new(Method::GET, &url),
+        told => Request::new(Method::POST, &url).header("content-type", "text/plain; charset=utf-8").body(told),
     };
     let reach = "see that the address is reachable from here";
     let mut answer = client

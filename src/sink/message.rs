@@ -84,7 +84,7 @@ fn attempt_at(
     judge: impl Fn(&Answer) -> anyhow::Result<Attempt>,
 ) -> anyhow::Result<Attempt> {
     let client = Client::new(&message.url, ClientOptions::default());
-    let mut request = Request::new(Method::Post, &message.url).body(&message.body);
+    let mut request = Request::new(Method::POST, &message.url).body(&message.body);
     request.headers.clone_from(&message.headers);
     // None of the receivers redirects; whoever does is not it, and would get the secret in the address.
     request.follow = false;

@@ -53,7 +53,7 @@ pub fn destination(settings: &PushgatewaySettings) -> String {
 pub fn deliver(settings: &PushgatewaySettings, exposition: &str, deadline: Deadline) -> anyhow::Result<()> {
     let gateway = Gateway::new(settings)?;
     let compressed = (exposition.len() >= GZIP_FROM_BYTES && gateway.takes_gzip(deadline)).then(|| gzip(exposition));
-    let request = Request::new(Method::Put, &gateway.group).header("content-type", CONTENT_TYPE);
+    let request = Request::new(Method::PUT, &gateway.group).header("content-type", CONTENT_TYPE);
     let request = match &compressed {
         Some(body) => request.header("content-encoding", "gzip").body(body),
         None => request.body(exposition.as_bytes()),
@@ -64,10 +64,9 @@ pub fn deliver(settings: &PushgatewaySettings, exposition: &str, deadline: Deadl
 /// Deletes the group; one that is not there is deleted already.
 pub fn withdraw(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::Result<()> {
     let gateway = Gateway::new(settings)?;
-    gateway.send(&Request::new(Method::Delete, &gateway.group), deadline)
+    gateway.send(&Request::new(Method::DELETE, &gateway.group), deadline)
 }
 
-/// A configured gateway, its credentials read.
 struct Gateway<'a> {
     settings: &'a PushgatewaySettings,
     client: Client,
@@ -106,7 +105,7 @@ impl<'a> Gateway<'a> {
         let Ok(mut segments) = status.path_segments_mut() else { return false };
         segments.pop_if_empty().extend(["api", "v1", "status"]);
         drop(segments);
-        let answer = self.client.send(&Request::new(Method::Get, &status), deadline.sooner(self.settings.timeout));
+        let answer = self.client.send(&Request::new(Method::GET, &status), deadline.sooner(self.settings.timeout));
         let body = answer.ok().filter(Response::is_success).and_then(|mut r| r.body.read_to_end(MAX_ANSWER_BYTES).ok());
         body.and_then(|body| version_in(&body)).is_some_and(|version| version >= GZIP_SINCE)
     }
@@ -127,7 +126,6 @@ impl<'a> Gateway<'a> {
         }
     }
 
-    /// What an answer that is no success means.
     fn refused(&self, mut response: Response) -> Failure {
         let status = response.status;
         let asked_to_wait = response.header("retry-after").and_then(|text| backoff::retry_after(text, clock::now()));
@@ -149,7 +147,6 @@ impl<'a> Gateway<'a> {
         Failure { what, hint, again: status == 429 || status >= 500, asked_to_wait }
     }
 
-    /// What no answer means.
     fn unreached(&self, error: &HttpError) -> Failure {
         let hint = match error.kind {
             ErrorKind::Connect => "start the Pushgateway or correct output.pushgateway.url",
@@ -172,9 +169,7 @@ impl<'a> Gateway<'a> {
 struct Failure {
     what: String,
     hint: &'static str,
-    /// Whether another attempt can mend it.
     again: bool,
-    /// How long the gateway asked to be left alone.
     asked_to_wait: Option<Duration>,
 }
 
@@ -232,7 +227,6 @@ fn read_secret(file: &Path) -> anyhow::Result<Secret> {
     }
 }
 
-/// The version in an answer of `/api/v1/status`.
 fn version_in(body: &[u8]) -> Option<(u32, u32)> {
     let status: serde_json::Value = serde_json::from_slice(body).ok()?;
     let version = status.pointer("/data/build_information/version")?.as_str()?;

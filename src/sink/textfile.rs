@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::survey;
 use crate::config::settings::TextfileSettings;
 use crate::exit;
 use crate::fs;
@@ -16,12 +17,6 @@ const NEIGHBOUR_BYTES: u64 = 1 << 20;
 
 /// A family of ours by which a file shows that lab-probe wrote it.
 const SIGNATURE: &str = "\nlab_probe_last_pass_timestamp_seconds";
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Neighbour {
-    pub path: PathBuf,
-    pub contents: Vec<u8>,
-}
 
 pub fn path(settings: &TextfileSettings) -> PathBuf {
     settings.directory.join(&settings.file)
@@ -49,19 +44,15 @@ pub fn withdraw(settings: &TextfileSettings) -> anyhow::Result<bool> {
     }
 }
 
-/// The other textfiles of the directory, for a look at whether they clash with ours. Bounded; what cannot be read is
-/// left out, because this is only for warnings.
-pub fn neighbours(settings: &TextfileSettings) -> Vec<Neighbour> {
-    let Ok(entries) = std::fs::read_dir(&settings.directory) else { return Vec::new() };
-    let names = entries.take(10 * NEIGHBOUR_FILES).flatten().map(|entry| entry.file_name());
-    let mut paths: Vec<PathBuf> = names
-        .filter(|name| name.as_encoded_bytes().ends_with(b".prom") && *name != *settings.file)
-        .map(|name| settings.directory.join(name))
-        .collect();
-    paths.sort();
-    paths.truncate(NEIGHBOUR_FILES);
-    let read = paths.into_iter().map(|path| (fs::read_capped(&path, NEIGHBOUR_BYTES), path));
-    read.filter_map(|(contents, path)| Some(Neighbour { path, contents: contents.ok()? })).collect()
+/// The other textfiles of the directory with what is in them, for a look at whether they clash with ours. Bounded; what
+/// cannot be read is left out, because this is only for warnings.
+pub fn neighbours(settings: &TextfileSettings) -> Vec<(PathBuf, Vec<u8>)> {
+    let ours = path(settings);
+    let others = survey::entries(&settings.directory).unwrap_or_default().into_iter().filter(|other| *other != ours);
+    others
+        .take(NEIGHBOUR_FILES)
+        .filter_map(|other| Some((other.clone(), fs::read_capped(&other, NEIGHBOUR_BYTES).ok()?)))
+        .collect()
 }
 
 /// The path, if the settings name a file in a directory and nothing else.
@@ -195,7 +186,7 @@ mod tests {
         write("huge.prom", &vec![b'x'; 2 << 20]);
         std::fs::create_dir(directory.path().join("d.prom")).expect("a directory");
         let found = neighbours(&settings(directory.path()));
-        let names: Vec<_> = found.iter().filter_map(|n| n.path.file_name()?.to_str()).collect();
+        let names: Vec<_> = found.iter().filter_map(|(path, _)| path.file_name()?.to_str()).collect();
         assert_eq!(names, [".a.prom", "b.prom"]);
         assert!(neighbours(&settings(&directory.path().join("none"))).is_empty());
     }

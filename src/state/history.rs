@@ -66,9 +66,6 @@ fn days(directory: &Path) -> Vec<String> {
 }
 
 /// The points of all days that are kept, in order.
-///
-/// # Errors
-/// What the operating system refused.
 pub fn points(state_dir: &Path) -> io::Result<Vec<Points>> {
     let mut points = Vec::new();
     for day in days(&directory(state_dir)) {

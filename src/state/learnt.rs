@@ -22,9 +22,7 @@ fn path(state_dir: &Path) -> PathBuf {
 }
 
 /// What was learnt; `None` where there is no such file yet. A damaged one is set aside, with a sentence for a warning.
-///
-/// # Errors
-/// The operating system refuses to read it.
+/// Errors: The operating system refuses to read it.
 pub(crate) fn load(state_dir: &Path) -> anyhow::Result<(Option<Learnt>, Option<String>)> {
     let path = path(state_dir);
     let aside = |why: &str| Ok((None, Some(set_aside(&path, "what was learnt of usual values", why))));
@@ -40,9 +38,6 @@ pub(crate) fn load(state_dir: &Path) -> anyhow::Result<(Option<Learnt>, Option<S
 }
 
 /// Replaces the file in one rename, mode 0600.
-///
-/// # Errors
-/// What the operating system said, the file's name in front.
 pub(crate) fn save(state_dir: &Path, learnt: &Learnt) -> anyhow::Result<()> {
     let path = path(state_dir);
     let saved = serialize(learnt).map_err(Into::into).and_then(|bytes| fs::refresh(&path, &bytes, 0o600));

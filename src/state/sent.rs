@@ -13,35 +13,13 @@ use crate::fs;
 const DAYS: usize = 400;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, from = "Stored")]
+#[serde(default)]
 pub struct Sent {
     /// Messages handed over, from the first on.
     pub messages: u32,
     /// Messages among them, from 1, of which it is not known whether they arrived.
     pub unknown: Vec<u32>,
     pub whole: bool,
-}
-
-/// The two forms of the file: up to 0.1 there was the number of messages, or the largest number for all.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Stored {
-    Number(u32),
-    Table {
-        messages: u32,
-        #[serde(default)]
-        unknown: Vec<u32>,
-        whole: bool,
-    },
-}
-
-impl From<Stored> for Sent {
-    fn from(stored: Stored) -> Sent {
-        match stored {
-            Stored::Number(messages) => Sent { messages, unknown: Vec::new(), whole: messages == u32::MAX },
-            Stored::Table { messages, unknown, whole } => Sent { messages, unknown, whole },
-        }
-    }
 }
 
 fn path(state_dir: &Path) -> PathBuf {
@@ -77,16 +55,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sent_comes_back_and_the_former_numbers_are_understood() {
+    fn what_was_sent_comes_back() {
         let state = tempfile::tempdir().expect("a temporary directory");
         std::fs::create_dir(directory(state.path())).expect("a directory");
-        let old = format!("{{\"2026-11-24\": 2, \"2026-11-25\": {}}}", u32::MAX);
-        std::fs::write(path(state.path()), old).expect("written");
         let sent = Sent { messages: 3, unknown: vec![2], whole: true };
         remember(state.path(), "2026-11-26", &sent).expect("remembered");
         let of = |day| of(state.path(), day).expect("read");
-        assert_eq!(of("2026-11-24"), Sent { messages: 2, ..Sent::default() });
-        assert!(of("2026-11-25").whole);
         assert_eq!(of("2026-11-26"), sent);
         assert_eq!(of("2026-11-27"), Sent::default());
     }

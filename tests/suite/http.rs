@@ -33,7 +33,7 @@ fn client_with_token(address: &str) -> Client {
 }
 
 fn get(address: &str, within: Duration) -> Result<Response, HttpError> {
-    client(address).send(&Request::new(Method::Get, &url(address)), Deadline::after(within))
+    client(address).send(&Request::new(Method::GET, &url(address)), Deadline::after(within))
 }
 
 fn get_body(address: &str, within: Duration, limit: u64) -> Result<Vec<u8>, HttpError> {
@@ -58,7 +58,7 @@ fn assert_fails<T: std::fmt::Debug>(kind: ErrorKind, call: impl FnOnce() -> Resu
 fn a_request_carries_its_headers_and_body_and_the_answer_comes_back() {
     let server = Fake::serve(|seen, stream| answer(stream, "418 Teapot", &[("X-Was", &seen.target)], &seen.body));
     let address = url(&server.url("/a/b?c=d#e"));
-    let request = Request::new(Method::Put, &address).header("content-type", "text/plain").body(b"tea");
+    let request = Request::new(Method::PUT, &address).header("content-type", "text/plain").body(b"tea");
     let mut response = client(address.as_str()).send(&request, Deadline::after(AMPLE)).expect("an answer");
     assert_eq!((response.status, response.header("x-was")), (418, Some("/a/b?c=d")));
     assert_eq!(response.body.read_to_end(10).expect("a body"), b"tea");
@@ -73,7 +73,7 @@ fn userinfo_and_configured_headers_reach_the_configured_origin() {
     let address = url(&server.url("/").replace("http://", "http://us%40er:pa%3Ass@"));
     let headers = vec![("X-Key".to_owned(), Secret::new("k")), ("Content-Length".to_owned(), Secret::new("7"))];
     let client = Client::new(&address, ClientOptions { headers, ca_file: None });
-    client.send(&Request::new(Method::Get, &address), Deadline::after(AMPLE)).expect("an answer");
+    client.send(&Request::new(Method::GET, &address), Deadline::after(AMPLE)).expect("an answer");
     let seen = &server.seen()[0];
     assert_eq!(seen.header("authorization"), Some("Basic dXNAZXI6cGE6c3M="));
     assert_eq!((seen.header("x-key"), seen.header("content-length")), (Some("k"), None));
@@ -95,7 +95,7 @@ fn one_connection_serves_several_requests_and_a_closed_one_is_replaced() {
     let address = url(&server.url("/"));
     let client = client(address.as_str());
     for _ in 0..5 {
-        let request = Request::new(Method::Get, &address);
+        let request = Request::new(Method::GET, &address);
         let mut response = client.send(&request, Deadline::after(AMPLE)).expect("an answer");
         assert_eq!(response.body.read_to_end(10).expect("a body"), b"ok");
     }
@@ -208,7 +208,7 @@ fn redirects_keep_or_change_the_method_as_fetch_does() {
             _ => ok(stream, b""),
         });
         let address = url(&server.url("/old"));
-        let request = Request::new(Method::Post, &address).header("content-type", "text/plain").body(b"x");
+        let request = Request::new(Method::POST, &address).header("content-type", "text/plain").body(b"x");
         let response = client(address.as_str()).send(&request, Deadline::after(AMPLE)).expect("an answer");
         assert_eq!(response.url.as_str(), server.url("/new?y"), "{status}");
         let seen = server.seen();
@@ -242,7 +242,7 @@ fn a_redirect_to_another_origin_is_followed_only_without_a_credential() {
     let address = url(&server.url("/"));
     let client = client_with_token(address.as_str());
     let detail =
-        assert_fails(ErrorKind::Redirect, || client.send(&Request::new(Method::Get, &address), Deadline::after(AMPLE)));
+        assert_fails(ErrorKind::Redirect, || client.send(&Request::new(Method::GET, &address), Deadline::after(AMPLE)));
     assert!(detail.contains("307") && !detail.contains("canary"), "{detail}");
     assert_eq!(other.seen().len(), 1, "the other origin is not asked");
 }
@@ -253,7 +253,7 @@ fn a_session_id_does_not_follow_a_redirect_to_another_origin() {
     let target = other.url("/");
     let server = Fake::serve(move |_, stream| answer(stream, "307 On", &[("Location", &target)], b""));
     let address = url(&server.url("/"));
-    let request = Request::new(Method::Post, &address).header("mcp-session-id", "s").header("x-other", "o");
+    let request = Request::new(Method::POST, &address).header("mcp-session-id", "s").header("x-other", "o");
     client(address.as_str()).send(&request, Deadline::after(AMPLE)).expect("an answer");
     assert_eq!(server.seen()[0].header("mcp-session-id"), Some("s"));
     let there = &other.seen()[0];
@@ -274,7 +274,7 @@ fn headers_that_cannot_be_sent_are_named_without_their_value() {
         let headers = vec![(name.to_owned(), Secret::new(value))];
         let client = Client::new(&address, ClientOptions { headers, ca_file: None });
         let detail = assert_fails(ErrorKind::Request, || {
-            client.send(&Request::new(Method::Get, &address), Deadline::after(AMPLE))
+            client.send(&Request::new(Method::GET, &address), Deadline::after(AMPLE))
         });
         assert!(detail.contains(name) && !detail.contains("canary"), "{detail}");
     }
@@ -299,7 +299,7 @@ fn get_tls(server: &Fake, ca_pem: Option<&str>) -> Result<Option<i64>, HttpError
     });
     let address = url(&server.named_url("/"));
     let client = Client::new(&address, ClientOptions { headers: Vec::new(), ca_file });
-    let mut response = client.send(&Request::new(Method::Get, &address), Deadline::after(AMPLE))?;
+    let mut response = client.send(&Request::new(Method::GET, &address), Deadline::after(AMPLE))?;
     assert_eq!(response.body.read_to_end(10).expect("a body"), b"ok");
     Ok(client.certificate_end())
 }
@@ -372,7 +372,7 @@ fn hanging_up_ends_a_read_in_another_thread_at_once() {
     let address = url(&server.url("/"));
     let client = client(address.as_str());
     let mut response =
-        client.send(&Request::new(Method::Get, &address), Deadline::after(AMPLE)).expect("an answer's head");
+        client.send(&Request::new(Method::GET, &address), Deadline::after(AMPLE)).expect("an answer's head");
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || response.body.read_to_end(10));
         client.hang_up();
@@ -396,7 +396,7 @@ fn a_read_can_have_a_deadline_of_its_own() {
     for server in [Fake::serve(stops), Fake::serve_tls(certificates.server, stops)] {
         let address = url(&server.named_url("/"));
         let client = Client::new(&address, ClientOptions { headers: Vec::new(), ca_file: Some(ca_file.clone()) });
-        let request = Request::new(Method::Get, &address);
+        let request = Request::new(Method::GET, &address);
         let mut body = client.send(&request, Deadline::after(AMPLE)).expect("an answer").body;
         let mut into = [0; 512];
         assert_eq!(body.read_by(&mut into, Deadline::after(AMPLE)).expect("the beginning"), 4);

@@ -375,6 +375,17 @@ fn a_server_that_ignores_sigterm_is_up_and_it_is_noted_that_it_had_to_be_killed(
     assert_eq!(facts.notes, Vec::<String>::new());
 }
 
+/// The parent of a vfork(2) waits uninterruptibly (state D) until its child has ended.
+#[test]
+fn a_server_that_waits_in_the_kernel_is_idle_and_is_ended_with_its_child() {
+    let mut case = Case::new("python3").within(Duration::from_secs(3));
+    let waits = "import ctypes, time; ctypes.CDLL(None).vfork() or time.sleep(600)";
+    case.server.args = vec![Secret::new("-c"), Secret::new(waits)];
+    let (facts, _) = case.run();
+    expect(&facts, Some(Reason::Timeout));
+    assert!(detail(&facts).contains("idle for"), "{}", detail(&facts));
+}
+
 #[test]
 fn a_server_that_stops_its_supervisor_is_still_checked_and_ended() {
     let (facts, _) = Case::act("stops-its-parent").run();

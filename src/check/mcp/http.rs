@@ -78,7 +78,6 @@ impl From<Failure> for NotOpened {
     }
 }
 
-/// What `server/discover` showed.
 enum Discovered {
     Modern(Greeting),
     /// None, or one that wants to be opened by `initialize` in this version.

@@ -19,9 +19,7 @@ use crate::http::{self, ErrorKind, HttpError, Method, Request};
 use crate::mcp::RpcError;
 use crate::model::reason::{Failure, Reason};
 
-/// Messages read ahead of the one who waits for them.
 const READ_AHEAD: usize = 4;
-/// Stack of the reading thread, which parses events and nothing else.
 const READER_STACK: usize = 256 * 1024;
 /// Stands for "no answer is awaited"; ids begin at 1.
 const NONE_AWAITED: i64 = 0;
@@ -54,7 +52,7 @@ impl<'a> HttpSse<'a> {
     /// Opens the stream and waits for the address to post to, until `endpoint_by`.
     /// Errors: Why this is no such server, or that its `endpoint` event names another origin.
     pub(super) fn open(web: &'a Web, url: &Url, endpoint_by: Deadline, deadline: Deadline) -> Result<Self, NoResult> {
-        let request = Request::new(Method::Get, url).header("accept", "text/event-stream");
+        let request = Request::new(Method::GET, url).header("accept", "text/event-stream");
         let response = web.send(&request, deadline)?;
         if !response.is_success() {
             return Err(web.refusal(response, None));
@@ -108,7 +106,7 @@ impl<'a> HttpSse<'a> {
 
     /// Sends a message to which no answer is awaited.
     pub(super) fn tell(&mut self, body: &str, deadline: Deadline) -> Result<(), NoResult> {
-        let request = Request::new(Method::Post, &self.post_to).header("content-type", "application/json");
+        let request = Request::new(Method::POST, &self.post_to).header("content-type", "application/json");
         let mut request = request.body(body.as_bytes());
         if let Some(version) = &self.version {
             request = request.header("mcp-protocol-version", version.clone());
@@ -172,7 +170,6 @@ impl Reader {
         let _ = self.sender.send(Heard::End(error));
     }
 
-    /// Reads until the stream ends in whichever way.
     fn read(&mut self, events: &mut Events, deadline: Deadline) -> HttpError {
         loop {
             let (event, room) = match events.next(deadline) {

@@ -20,7 +20,6 @@ pub(super) enum Incoming {
     Unusable(String),
 }
 
-/// Sorts a message while the answer to request `id` is awaited.
 pub(super) fn sort(message: Vec<u8>, room: Option<Room>, id: i64) -> Incoming {
     match wire::parse(&message) {
         Message::Response(Id::Number(number), outcome) if number == id => {

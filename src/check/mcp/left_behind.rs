@@ -94,7 +94,6 @@ fn memory(process: &Process, all: &[&Process], table: &ProcessTable) -> u64 {
     process.rss_bytes + all.iter().filter(below).map(|other| other.rss_bytes).sum::<u64>()
 }
 
-/// Whether a client is alive above it.
 fn is_attached(process: &Process, table: &ProcessTable) -> bool {
     let above = table.ancestors(process).find(|ancestor| !is_launcher(ancestor));
     above.is_some_and(|ancestor| ancestor.stat.pid > 1 && !REAPERS.contains(&program(ancestor)))
@@ -126,7 +125,6 @@ fn stem(name: &str) -> &str {
     name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')
 }
 
-/// What the process of a server is known by.
 #[derive(Debug, PartialEq, Eq)]
 enum CommandLine<'a> {
     /// A program, or behind an interpreter a script, with these arguments.
@@ -151,7 +149,6 @@ impl<'a> CommandLine<'a> {
         (names_itself || directory.is_some()).then_some(CommandLine::Program { path, args, directory })
     }
 
-    /// The words behind `npx` or `uvx`.
     fn of_package(words: &[&'a str]) -> Option<CommandLine<'a>> {
         let mut package = None;
         let mut at = 0;
@@ -173,7 +170,6 @@ impl<'a> CommandLine<'a> {
         Some(CommandLine::Package { package, program: base_name(program), args: args.to_vec() })
     }
 
-    /// Whether a process runs it.
     fn is_of(&self, process: &Process) -> bool {
         let (args, directory) = match self {
             CommandLine::Program { args, directory, .. } => (args, *directory),

@@ -8,7 +8,6 @@ use crate::clock::Deadline;
 use crate::model::reason::{Failure, Reason};
 use crate::proc::{Permit, Permits};
 
-/// Bytes of one message.
 pub(crate) const MESSAGE_BYTES: usize = 16 << 20;
 
 /// Bytes read in one check, all messages together.

@@ -31,10 +31,8 @@ pub(crate) fn is_modern_error(error: &RpcError) -> bool {
     MODERN_CODES.contains(&error.code)
 }
 
-/// Times a server may ask for another version.
 pub(crate) const MOST_RETRIES: usize = 3;
 
-/// What to do after an error that only a modern server gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Retry {
     Modern(String),
@@ -66,13 +64,11 @@ pub(crate) fn retry(error: &RpcError, tried: &[String]) -> Retry {
     newest(1).map_or(Retry::No, |refused| Retry::Modern((*refused).to_owned()))
 }
 
-/// The newest legacy version of a list, if it has one.
 fn newest_legacy(listed: &[impl AsRef<str>]) -> Option<String> {
     let known = LEGACY_VERSIONS.iter().find(|known| listed.iter().any(|v| v.as_ref() == **known))?;
     Some((*known).to_owned())
 }
 
-/// What the answer to `server/discover` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Discovery {
     Modern(Greeting),

@@ -31,7 +31,6 @@ const BOTH_TIMEOUT: Duration = Duration::from_millis(500);
 /// A server that has been idle for so long after both openings, or a quarter of its timeout, may be lost to the first.
 const LOST_AFTER: Duration = Duration::from_secs(3);
 
-/// It is looked at this often.
 const LOST_LOOK: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +58,6 @@ impl Plan {
     }
 }
 
-/// A server that can be asked for its tools.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) greeting: Greeting,
@@ -173,7 +171,6 @@ impl Opening<'_, '_> {
         second.is_some()
     }
 
-    /// Whether it has been idle for long, and has answered neither opening.
     fn is_lost(&self) -> bool {
         let lost_after = LOST_AFTER.min(self.session.idle_limit() / 4);
         let waited = self.both_sent.is_some_and(|before| self.session.idle() >= before + lost_after);
@@ -249,7 +246,6 @@ impl Opening<'_, '_> {
         Some(Failure::new(Reason::RpcError, format!("{}: {error}", method(era))))
     }
 
-    /// The greeting that counts, and the dialect to go on in.
     fn opened(self, greeting: Greeting) -> Opened {
         let mut dialect = greeting.dialect.clone();
         if dialect.era == Era::Modern

@@ -17,7 +17,6 @@ const BEGINNINGS: [&str; 7] = ["error", "fatal", "panic", "panicked", "exception
 /// Levels of log lines that report no failure.
 const OTHER_LEVELS: [&str; 7] = ["info", "debug", "trace", "warn", "warning", "notice", "verbose"];
 
-/// Words in a line that may tell.
 const TELLING: [&str; 12] = [
     "error", "fail", "missing", "not found", "denied", "required", "invalid", "unable", "cannot", "can't", "refused",
     "no such",
@@ -59,7 +58,6 @@ pub(super) fn hint(slow: Slow) -> &'static str {
     }
 }
 
-/// The last few of those lines that tell most.
 fn telling_lines(output: &str) -> Vec<String> {
     let mut lines: Vec<(Telling, &str)> = Vec::new();
     for line in output.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -74,12 +72,10 @@ fn telling_lines(output: &str) -> Vec<String> {
     last.into_iter().rev().collect()
 }
 
-/// How much a line tells of why a program failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Telling {
     /// Nothing: a way to call the program, a bracket, a stack frame.
     Never,
-    /// Nobody knows.
     Perhaps,
     /// It has a word that speaks of a failure.
     Contains,

@@ -22,7 +22,6 @@ pub(crate) enum CallError {
 }
 
 impl CallError {
-    /// The failure of the check, if this request was needed.
     pub(crate) fn into_failure(self, method: &str) -> Failure {
         match self {
             CallError::Rpc(error) => Failure::new(Reason::RpcError, format!("{method}: {error}")),
@@ -52,7 +51,6 @@ impl Dialect {
     }
 }
 
-/// What a server says of itself in its answer to the opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Greeting {
     pub(crate) dialect: Dialect,

@@ -30,10 +30,8 @@ const FAILED_TIMEOUT: Duration = Duration::from_millis(250);
 /// After a message that is no valid JSON-RPC, a valid answer may still come; but hardly later than this.
 const BROKEN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Requests that only a client sends.
 const OURS: [&str; 3] = [mcp::DISCOVER, mcp::INITIALIZE, mcp::TOOLS_LIST];
 
-/// Bytes kept of a line that was no JSON-RPC.
 const NOISE_BYTES: usize = 400;
 
 #[derive(Debug)]
@@ -50,7 +48,6 @@ pub(super) enum Received {
     Ended(OutputEnd),
 }
 
-/// Why no answer can come any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutputEnd {
     Exited(Exit),
@@ -61,7 +58,6 @@ pub(super) enum OutputEnd {
     Overdue,
 }
 
-/// One server process and what has been said so far.
 pub(super) struct StdioSession<'a> {
     begun: Instant,
     secrets: &'a KnownSecrets,
@@ -82,7 +78,6 @@ pub(super) struct StdioSession<'a> {
 }
 
 impl<'a> StdioSession<'a> {
-    /// A conversation with a program started at `begun` that was given these secrets.
     pub(super) fn new(io: ChildIo, begun: Instant, secrets: &'a KnownSecrets) -> StdioSession<'a> {
         StdioSession {
             begun,
@@ -117,7 +112,6 @@ impl<'a> StdioSession<'a> {
         self.io.send(b"\n");
     }
 
-    /// Waits for an answer to one of the requests `awaited`, until `until` at most.
     pub(super) fn receive(&mut self, awaited: &[i64], until: Deadline) -> Received {
         loop {
             if let Some(heard) = self.read_lines(awaited) {
@@ -132,7 +126,6 @@ impl<'a> StdioSession<'a> {
         }
     }
 
-    /// Deals with the whole lines there are, up to one that matters.
     fn read_lines(&mut self, awaited: &[i64]) -> Option<Received> {
         while let Some(line) = self.lines.next_line() {
             match wire::parse(line) {
@@ -318,7 +311,6 @@ impl<'a> StdioSession<'a> {
         }
     }
 
-    /// Adds what the program printed: its reason, mostly.
     fn add_output(&self, detail: &mut String) {
         let stderr = output::quote(&self.io.tail().text(), self.secrets);
         if let Some(quote) = &stderr {

@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 pub(super) struct Event {
     /// `message` unless the stream says otherwise.
     pub(super) name: String,
-    /// The data lines, joined by line feeds.
     pub(super) data: Vec<u8>,
 }
 
@@ -18,7 +17,6 @@ pub(super) struct TooLong;
 
 #[derive(Debug)]
 pub(super) struct Parser {
-    /// Most bytes one event's lines may have together.
     limit: usize,
     line: Vec<u8>,
     /// Inside a comment line, whose bytes are dropped as they come: a stream may send those for ever.

@@ -165,9 +165,7 @@ fn spec(server: &StdioServer) -> CommandSpec {
 }
 
 /// The failure of a program that could not be started, tried since `begun`.
-///
-/// # Errors
-/// [`NotReached`] where that tells nothing of the program.
+/// Errors: [`NotReached`] where that tells nothing of the program.
 pub(super) fn not_spawned(
     command: &str,
     error: &SpawnError,

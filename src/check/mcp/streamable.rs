@@ -85,7 +85,7 @@ impl<'a> Streamable<'a> {
     /// Ends every session, however the check went. Servers that do not let clients do that answer 405, which is fine.
     pub(super) fn end(&mut self, deadline: Deadline) {
         for (url, session) in std::mem::take(&mut self.opened) {
-            let mut request = Request::new(Method::Delete, &url).header("mcp-session-id", session);
+            let mut request = Request::new(Method::DELETE, &url).header("mcp-session-id", session);
             if let Some(version) = self.version.as_ref().filter(|_| !self.modern) {
                 request = request.header("mcp-protocol-version", version.clone());
             }
@@ -96,7 +96,7 @@ impl<'a> Streamable<'a> {
     }
 
     fn post(&mut self, method: Option<&str>, body: &str, deadline: Deadline) -> Result<Response, HttpError> {
-        let mut request = Request::new(Method::Post, &self.url)
+        let mut request = Request::new(Method::POST, &self.url)
             .header("accept", ACCEPT)
             .header("content-type", "application/json")
             .body(body.as_bytes());
@@ -119,7 +119,7 @@ impl<'a> Streamable<'a> {
         }
         // Further requests go straight to where the first one was redirected: a session that the new address has
         // opened is its own, and passes through nobody else's hands.
-        if response.redirected && response.method == Method::Post && response.is_success() {
+        if response.redirected && response.method == Method::POST && response.is_success() {
             self.url = response.url.clone();
         }
         Ok(response)
@@ -138,7 +138,6 @@ impl<'a> Streamable<'a> {
         }
     }
 
-    /// Reads an event stream up to the answer and no further.
     fn read_events(&mut self, response: Response, id: i64, deadline: Deadline) -> Result<Answer, NoResult> {
         let status = response.status;
         let mut events = Events::new(response.body);

@@ -57,7 +57,6 @@ impl From<HttpError> for NoResult {
 }
 
 impl NoResult {
-    /// What the check reports when this request was needed.
     pub(super) fn into_failure(self, method: &str) -> Failure {
         match self {
             NoResult::Rpc { error, status: 200 } => Failure::new(Reason::RpcError, format!("{method}: {error}")),

@@ -105,7 +105,6 @@ pub(crate) fn parse(text: &[u8]) -> Message {
     }
 }
 
-/// What a line is that does not begin as an object does.
 fn parse_other(text: &[u8]) -> Message {
     let Some(named) = memmem::find(text, PROTOCOL) else { return Message::Noise };
     if text[..named].trim_ascii().is_empty() {
@@ -196,7 +195,6 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// Keeps of a message's text only the result, in place.
     pub(crate) fn cut(mut message: Vec<u8>, result: Range<usize>, room: Option<Room>) -> Answer {
         message.truncate(result.end);
         message.drain(..result.start);
@@ -265,7 +263,6 @@ impl Lines {
         self.room = Some(room);
     }
 
-    /// The next whole line, without its line break.
     pub(crate) fn next_line(&mut self) -> Option<&[u8]> {
         let Some(offset) = memchr(b'\n', &self.buffer[self.searched..]) else {
             self.searched = self.buffer.len();

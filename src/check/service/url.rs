@@ -19,7 +19,7 @@ pub(super) fn check(look: &HttpLook, deadline: Deadline) -> ServiceFacts {
     let options = ClientOptions { headers: look.headers.clone(), ca_file: look.ca_file.clone() };
     let client = Client::new(&url, options);
     let began = clock::instant();
-    let mut request = Request::new(Method::Get, &url);
+    let mut request = Request::new(Method::GET, &url);
     // Whoever expects a redirect wants to see it, not where it leads.
     request.follow = !look.expect_status.iter().any(|status| (300..400).contains(status));
     let secrets = http::secrets_of(&url, &look.headers);

@@ -49,7 +49,7 @@ pub(super) fn scrape(url: &Secret, environment: &str, now: Timestamp, deadline: 
     let deadline = deadline.sooner(TIMEOUT.min(deadline.left() / 3));
     let url = http::parse_url(url).map_err(|e| e.detail)?;
     let client = Client::new(&url, ClientOptions::default());
-    let request = Request::new(Method::Get, &url).header("accept", "text/plain; version=0.0.4");
+    let request = Request::new(Method::GET, &url).header("accept", "text/plain; version=0.0.4");
     let mut response = client.send(&request, deadline).map_err(|e| e.detail)?;
     if !response.is_success() {
         return Err(format!("it answered with HTTP status {}", response.status));

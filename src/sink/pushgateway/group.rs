@@ -58,7 +58,7 @@ pub fn look(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::Resul
     let failed = |failure: super::Failure| failure.into_error(1);
     let mut response = gateway
         .client
-        .send(&Request::new(Method::Get, &url), deadline.sooner(settings.timeout))
+        .send(&Request::new(Method::GET, &url), deadline.sooner(settings.timeout))
         .map_err(|error| failed(gateway.unreached(&error)))?;
     if !response.is_success() {
         return Err(failed(gateway.refused(response)));
