@@ -21,12 +21,8 @@ const DIGITS: usize = 16;
 /// The families with labels that somebody else chooses. The first label of each names the target.
 fn with_foreign_labels() -> [&'static Family; 6] {
     [
-        &LAB_MCP_SERVER_INFO,
-        &LAB_WORKTREE_INFO,
-        &THUNES_CIRCUIT_BREAKER_STATE,
-        &THUNES_ORDERS_PLACED_TOTAL,
-        &THUNES_TRADE_DECISIONS_TOTAL,
-        &THUNES_WS_CONNECTED,
+        &LAB_MCP_SERVER_INFO, &LAB_WORKTREE_INFO, &THUNES_CIRCUIT_BREAKER_STATE, &THUNES_ORDERS_PLACED_TOTAL,
+        &THUNES_TRADE_DECISIONS_TOTAL, &THUNES_WS_CONNECTED,
     ]
 }
 
