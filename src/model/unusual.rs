@@ -9,7 +9,6 @@ use super::target::TargetId;
 /// Length of a slot in seconds: a series has one point for each at most. A `ttl` of five minutes gives each its own.
 pub const SLOT_SECONDS: i64 = 300;
 
-/// Slots of a day.
 pub const DAY_SLOTS: i64 = 86_400 / SLOT_SECONDS;
 
 /// Points before anything is said of a series: two days.
@@ -29,9 +28,7 @@ pub enum Family {
     Rss,
     /// Processor time that a check's process tree used, in seconds.
     Cpu,
-    /// Tools that a server has.
     Tools,
-    /// Orders in a slot.
     Orders,
     /// Mean latency of a slot's orders, in milliseconds.
     OrderLatency,
@@ -56,7 +53,6 @@ impl Family {
         }
     }
 
-    /// What a sentence calls it.
     pub fn noun(self) -> &'static str {
         match self {
             Family::Handshake => "handshake",
@@ -71,7 +67,6 @@ impl Family {
     }
 }
 
-/// What is known of all series.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Unusual {
@@ -81,19 +76,15 @@ pub struct Unusual {
     pub slot: i64,
     /// The series of each target, by `kind/name`.
     pub series: BTreeMap<String, BTreeMap<Family, Watch>>,
-    /// Anomalies so far.
     pub totals: BTreeMap<Family, Totals>,
     /// Many series are unusual at once.
     pub widespread: Option<Widespread>,
 }
 
-/// One series between two slots.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Watch {
-    /// What was measured in the open slot.
     pub pending: Pending,
-    /// What the detector said last.
     pub said: Said,
 }
 
@@ -107,19 +98,15 @@ pub struct Pending {
     pub last: Option<(f64, f64)>,
 }
 
-/// What the detector has said of a series.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Said {
-    /// Points so far.
     pub points: u32,
     /// Lower end of the expected band at the last point.
     pub lower: f64,
-    /// Upper end.
     pub upper: f64,
     /// The value is out of its band.
     pub level: Option<Level>,
-    /// It has grown or fallen for days.
     pub trend: Option<Trend>,
     /// An unusual level was taken as the new normal.
     pub settled: Option<Settled>,
@@ -136,7 +123,6 @@ pub struct Level {
     pub value: f64,
     /// The band at that point.
     pub lower: f64,
-    /// See `lower`.
     pub upper: f64,
     /// Whether the first of its values was above the band.
     pub above: bool,
@@ -144,7 +130,6 @@ pub struct Level {
     pub is_normal: bool,
 }
 
-/// A trend that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Trend {
     /// When it was said, Unix seconds.
@@ -153,16 +138,13 @@ pub struct Trend {
     pub days: u32,
     /// Value on the line at the first day.
     pub from: f64,
-    /// Value at the last day.
     pub to: f64,
 }
 
-/// A new normal.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Settled {
     /// Since when, Unix seconds.
     pub at: i64,
-    /// The value then.
     pub value: f64,
 }
 
@@ -170,9 +152,7 @@ pub struct Settled {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Totals {
-    /// Of a level.
     pub level: u64,
-    /// Trends.
     pub trend: u64,
 }
 
@@ -181,18 +161,14 @@ pub struct Totals {
 pub struct Widespread {
     /// Since when, Unix seconds.
     pub since: i64,
-    /// Series that are unusual.
     pub series: u32,
 }
 
 /// A value of a series that is known of, with whose it is.
 #[derive(Debug, Clone, Copy)]
 pub struct One<'a> {
-    /// The target, `kind/name`.
     pub id: &'a str,
-    /// Which of its series.
     pub family: Family,
-    /// What is known of it.
     pub said: &'a Said,
 }
 
@@ -204,14 +180,12 @@ impl One<'_> {
 }
 
 impl Unusual {
-    /// Every series.
     pub fn all(&self) -> impl Iterator<Item = One<'_>> {
         self.series.iter().flat_map(|(id, families)| {
             families.iter().map(move |(&family, watch)| One { id, family, said: &watch.said })
         })
     }
 
-    /// The series of a target.
     pub fn of(&self, id: &str) -> impl Iterator<Item = One<'_>> {
         self.series.get_key_value(id).into_iter().flat_map(|(id, families)| {
             families.iter().map(move |(&family, watch)| One { id, family, said: &watch.said })
@@ -225,7 +199,6 @@ impl Unusual {
 }
 
 impl Said {
-    /// Whether there are too few points to say anything.
     pub fn is_learning(&self) -> bool {
         self.points < LEARNING_POINTS
     }

@@ -203,17 +203,17 @@ impl Rules {
     }
 
     fn read_one(&self, file: ListFile, sources: &mut Sources) {
-        // Most of the table is not there: one question, where resolving the path would be several.
-        match std::fs::symlink_metadata(&file.path) {
-            Ok(_) => {}
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return,
-            Err(e) if self.discover => return sources.warnings.push(format!("{}: {e}", file.path.display())),
-            Err(_) => return,
-        }
         let canonical = match std::fs::canonicalize(&file.path) {
             Ok(canonical) => canonical,
-            Err(e) if self.discover => return sources.warnings.push(format!("{}: {e}", file.path.display())),
-            Err(_) => return,
+            // A link to nothing is there, and said.
+            Err(e) => {
+                let is_absent = matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+                    && std::fs::symlink_metadata(&file.path).is_err();
+                if self.discover && !is_absent {
+                    sources.warnings.push(format!("{}: {e}", file.path.display()));
+                }
+                return;
+            }
         };
         let named = self.named.contains(&canonical);
         if (self.discover || named) && !self.own.contains(&canonical) {
