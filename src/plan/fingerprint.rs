@@ -16,7 +16,6 @@ use crate::model::digest::hex;
 
 const KEY_LENGTH: usize = 32;
 
-/// The key of all fingerprints of one state directory.
 #[derive(Clone)]
 pub(super) struct Key([u8; KEY_LENGTH]);
 
@@ -49,7 +48,6 @@ impl Key {
         key
     }
 
-    /// A fingerprint over what decides the outcome of a check.
     pub(super) fn fingerprint(&self, configuration: &impl Hash, timeout: Duration) -> String {
         let mut inner = Sha256Hasher(Sha256::new().chain_update(self.0));
         (configuration, timeout).hash(&mut inner);

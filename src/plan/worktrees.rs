@@ -19,7 +19,6 @@ use crate::model::target::{Origin, Probe, Target};
 use crate::model::worktree::{Standing, WorktreeTarget};
 use crate::proc::hung;
 
-/// Where one worktree and its git directories are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worktree {
     pub path: PathBuf,

@@ -4,6 +4,7 @@
 pub const MASK: &str = "***";
 
 /// Parts of the name of a flag, key or variable whose value is a secret …
+#[rustfmt::skip] // A row for each would fill the screen.
 const TELLING: &[&str] = &[
     "token", "secret", "passw", "pwd", "key", "auth", "credential", "bearer", "cookie", "session", "private",
     "signature", "dsn",
@@ -16,6 +17,7 @@ const TELLING_WORDS: &[&str] = &["pat", "pass", "jwt"];
 const OTHER_WORDS: &[&str] = &["author", "authors", "keyword", "keywords", "keyboard", "monkey", "oldpwd"];
 
 /// What well-known services put in front of their keys.
+#[rustfmt::skip] // A row for each would fill the screen.
 const PREFIXES: &[&str] = &[
     "sk-", "sk_", "pk_", "rk_", "ghp_", "gho_", "ghu_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xapp-",
     "AKIA", "AIza", "eyJ", "hf_", "npm_", "pypi-", "dop_v1_", "ya29.", "sbp_", "figd_", "ntn_", "sntryu_", "sntrys_",

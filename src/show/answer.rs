@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::log::printable;
 use crate::redact::quoted;
 
-/// Characters of a quoted name or sentence.
 const QUOTED: usize = 1_000;
 
 /// The answer of a tool that reports on targets, documents as [`super::json::TargetDocument`] has them: as text, and as

@@ -42,7 +42,6 @@ impl Counts {
     }
 }
 
-/// The JSON document, with a final newline.
 pub fn json(findings: &[Finding], now: Timestamp) -> serde_json::Result<String> {
     let document = Document {
         schema: SCHEMA,
@@ -78,7 +77,6 @@ pub fn table(findings: &[Finding], style: &Style) -> String {
     out
 }
 
-/// The word, all of one width.
 fn word(status: Status) -> (&'static str, Ink) {
     match status {
         Status::Ok => ("ok  ", Ink::Good),

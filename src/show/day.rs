@@ -18,7 +18,6 @@ pub struct Day {
     pub date: String,
     pub passes: usize,
     pub cut_short: usize,
-    /// Deliveries that failed, by output.
     pub undelivered: BTreeMap<String, usize>,
     /// The first pass ever, if that was on this day.
     pub first_pass: Option<Timestamp>,
@@ -31,7 +30,6 @@ pub struct Day {
     pub unusual: Vec<String>,
 }
 
-/// One environment's day.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Trading {
     pub environment: String,
@@ -39,24 +37,20 @@ pub struct Trading {
     pub realized_pnl: Option<f64>,
     /// The largest share of the loss limit used.
     pub limit_used_most: Option<f64>,
-    /// Positions closed.
     pub trades: Option<u64>,
     /// Share of them closed with a profit.
     pub win_rate: Option<f64>,
-    /// Positions open at the end.
     pub open_positions: Option<f64>,
     /// Time with the kill switch active, in seconds; `None` if it was never known.
     pub halted_seconds: Option<f64>,
     /// What halts trading at the end, a few words each.
     pub halted_by: Vec<String>,
-    /// How often each breaker opened.
     pub breaker_trips: BTreeMap<String, usize>,
     pub orders: Option<u64>,
     /// 95th percentile of order latency: at most so many milliseconds (the bound of its bucket).
     pub latency_p95_ms: Option<f64>,
 }
 
-/// How long a server was usable.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Uptime {
     /// `mcp` or `service`.
@@ -70,13 +64,10 @@ pub struct Uptime {
     pub last: String,
 }
 
-/// What happened in a worktree.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WorktreeDay {
     pub name: String,
-    /// The statuses it went through, in order.
     pub statuses: Vec<String>,
-    /// The test verdicts it went through, in order.
     pub tests: Vec<String>,
 }
 
@@ -112,7 +103,6 @@ impl Day {
     }
 }
 
-/// Time that no pass speaks for.
 fn unwatched(records: &[Record], from: Timestamp, to: Timestamp) -> Duration {
     // Any target does: a timeline has no mark exactly where no pass is believed, if the target is always there.
     let always = records

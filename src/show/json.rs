@@ -123,7 +123,6 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The text, with a final newline.
     pub fn to_text(&self) -> serde_json::Result<String> {
         pretty(self)
     }

@@ -15,10 +15,8 @@ use crate::model::target::{Kind, Origin, Probe};
 /// Changes only when a field is removed or means something else; fields may be added without it.
 const SCHEMA: &str = "lab-probe.list/1";
 
-/// The widest a name column gets; longer names are cut.
 const MAX_NAME: usize = 40;
 
-/// The most places shown of one target.
 const MAX_PLACES: usize = 5;
 
 #[derive(Serialize)]
@@ -54,7 +52,6 @@ struct FileDocument<'a> {
     problem: Option<&'a str>,
 }
 
-/// The JSON document, with a final newline.
 pub fn json(listing: &Listing) -> serde_json::Result<String> {
     let document = Document {
         schema: SCHEMA,
@@ -149,7 +146,6 @@ fn section(out: &mut String, kind: Kind, targets: &[&Listed], now: Timestamp, st
     out.push('\n');
 }
 
-/// The verdict with its reason, and its colour.
 fn verdict(listed: &Listed) -> (String, Ink) {
     let Some(facts) = &listed.facts else { return ("not checked yet".into(), Ink::Faint) };
     let word = facts.word().replace('_', " ");

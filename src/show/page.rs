@@ -16,7 +16,6 @@ use crate::model::snapshot::{Entry, Snapshot};
 use crate::model::target::Kind;
 use crate::model::unusual::Unusual;
 
-/// The timeline shows this long.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// Environments that the title names; the rest is a number.
@@ -72,7 +71,6 @@ fn severity(entry: &Entry) -> Severity {
     entry.observation.as_ref().map_or(Severity::Attention, |seen| seen.facts.severity())
 }
 
-/// What stands in the title: the one thing a glance is for.
 fn verdict(snapshot: &Snapshot) -> String {
     let halted = |entry: &&Entry| matches!(&entry.observation, Some(seen) if seen.facts.word() == "halted");
     let halted: Vec<&str> = snapshot.delivered().filter(halted).map(|entry| entry.target.name.as_str()).collect();

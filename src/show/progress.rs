@@ -42,7 +42,6 @@ impl ProgressLine {
         self.draw();
     }
 
-    /// Draws the line again, its wheel turned.
     pub fn draw(&mut self) {
         self.frame += 1;
         let awaited: Vec<&str> = self.running.iter().filter_map(|&i| self.names.get(i).map(String::as_str)).collect();

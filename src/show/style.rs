@@ -11,7 +11,6 @@ pub struct Style {
     pub width: Option<usize>,
 }
 
-/// The few colours used, each with one meaning everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
     /// Up, passing, complete.
@@ -22,7 +21,6 @@ pub enum Ink {
     Bad,
     /// Less important than the rest of its line.
     Faint,
-    /// A heading.
     Strong,
 }
 

@@ -6,7 +6,6 @@ use crate::log::printable;
 /// A server is worth a line of its own below this share of uptime.
 const WORTH_A_LINE: f64 = 0.9995;
 
-/// Lines about unusual values at most.
 const MOST_UNUSUAL: usize = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +42,6 @@ pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// The report, one paragraph a subject.
 pub fn report(day: &Day, markup: Markup) -> String {
     let mut out = format!("{}\n", markup.strong(&format!("LAB on {} (UTC)", day.date)));
     if day.passes == 0 {

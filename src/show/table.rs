@@ -17,7 +17,6 @@ use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::Kind;
 use crate::model::unusual::Unusual;
 
-/// The widest a name column gets; longer names are cut.
 const MAX_NAME: usize = 32;
 
 /// Lines that the evidence of one target may take.
@@ -47,7 +46,6 @@ struct Row {
     hint: Option<String>,
     /// What to do besides, whatever the verdict.
     note: Option<String>,
-    /// What is unusual, which is no trouble.
     unusual: Vec<String>,
 }
 
@@ -113,7 +111,6 @@ fn section(out: &mut String, kind: Kind, mut rows: Vec<Row>, style: &Style) {
 struct Columns {
     word: usize,
     name: usize,
-    /// Where the summary begins.
     margin: usize,
     /// Columns of the summary; `None` where lines may be as long as they are.
     room: Option<usize>,

@@ -9,7 +9,6 @@ use crate::model::history::{Mark, Record};
 /// Without a pass for so long a state is not believed to have gone on: five ticks of the timer.
 const BELIEVED: Duration = Duration::from_secs(150);
 
-/// A stretch of time in one state; `None` where nothing is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stretch {
     pub from: Timestamp,

@@ -37,7 +37,6 @@ pub(crate) fn table(name: &str, family: Family, rows: &[Row], style: &Style) -> 
     lines.iter().fold(style.paint(Ink::Strong, &heading), |out, (second, text)| out + &line(*second, text))
 }
 
-/// What is unusual of a series, a sentence each.
 pub(crate) fn sentences(one: &One<'_>) -> Vec<String> {
     let (noun, family) = (one.family.noun(), one.family);
     let level = one.said.level.map(|found| format!("{noun} {} at this hour", level(family, &found)));
@@ -49,7 +48,6 @@ pub(crate) fn sentences(one: &One<'_>) -> Vec<String> {
     [level, trend, settled].into_iter().flatten().collect()
 }
 
-/// What is unusual of a target, a sentence each.
 pub(crate) fn of_target(unusual: Option<&Unusual>, id: &str) -> Vec<String> {
     unusual.into_iter().flat_map(|unusual| unusual.of(id)).flat_map(|one| sentences(&one)).collect()
 }

@@ -10,6 +10,7 @@ use crate::config::settings::ProbeSettings;
 use crate::fs::access;
 
 /// Label names that lab-probe's own families or Prometheus itself use. A test compares this with the catalogue.
+#[rustfmt::skip] // A row for each would fill the screen.
 pub const RESERVED_LABELS: &[&str] = &[
     "bound", "branch", "breaker_name", "decision", "direction", "environment", "era", "family", "instance", "job",
     "journal", "kind", "le", "metric", "order_type", "output", "protocol_version", "quantile", "reason", "result",

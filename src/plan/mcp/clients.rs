@@ -36,9 +36,7 @@ pub(super) fn generic() -> &'static Client {
 pub(super) struct Client {
     /// The word for `Origin::source` and for telling two servers of one name apart.
     pub(super) name: String,
-    /// The name for people.
     pub(super) title: String,
-    /// Where all this is written: documentation, or source and version.
     pub(super) documented: String,
     /// Put in place by the machine's administrator; overrides the client's other files.
     #[serde(default)]
@@ -120,7 +118,6 @@ pub(super) struct Location {
     pub(super) path: String,
 }
 
-/// What a client's path is relative to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Base {
     Home,
@@ -213,7 +210,6 @@ pub(super) struct Switch {
     pub(super) names: Names,
 }
 
-/// What it means to be in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Effect {
@@ -229,7 +225,6 @@ pub(super) enum Effect {
     DeniedInProjects,
 }
 
-/// How the names of servers are compared with those in a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Names {
@@ -255,7 +250,6 @@ pub(super) struct Plugins {
     pub(super) variables: Vec<String>,
 }
 
-/// How installed plugins are found below their directory.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Layout {

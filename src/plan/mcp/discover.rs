@@ -37,9 +37,7 @@ pub(super) struct Search<'a> {
     /// Files named in lab-probe's configuration: looked at besides, and allowed.
     pub(super) config_files: &'a [PathBuf],
     pub(super) repositories: &'a [PathBuf],
-    /// What `lab-probe trust` has allowed.
     pub(super) trusted: &'a TrustStore,
-    /// Certificates trusted besides the system's.
     pub(super) ca_file: Option<&'a Path>,
 }
 
@@ -47,7 +45,6 @@ pub(super) struct Search<'a> {
 pub(super) struct Found {
     /// Every server of every file, in the order of the table of clients.
     pub(super) candidates: Vec<Candidate>,
-    /// Files that could not be read, and other oddities.
     pub(super) warnings: Vec<String>,
 }
 

@@ -101,7 +101,6 @@ fn yaml(text: &str) -> Result<Value, SyntaxError> {
     crate::yaml::read(text).map_err(|e| SyntaxError { line: e.line, column: e.column, message: e.message.into() })
 }
 
-/// The error for a byte offset in `text`.
 fn at_offset(text: &str, offset: usize, message: &str) -> SyntaxError {
     let Position { line, column } = Lines::new(text).position(offset);
     SyntaxError { line, column, message: message.to_owned() }

@@ -18,7 +18,6 @@ pub(super) struct Entry {
     /// Set when the client refuses the entry as it is written.
     pub(super) is_refused: bool,
     pub(super) limit: Option<Duration>,
-    /// A command that the client runs to make headers.
     pub(super) helper: Option<String>,
     /// Things `list` should say about this entry.
     pub(super) notes: Vec<String>,
@@ -28,13 +27,7 @@ pub(super) struct Entry {
 pub(super) enum How {
     Stdio(Stdio),
     Http(Http),
-    /// An entry that names no server anybody could reach.
-    Broken {
-        /// What a check would have come to.
-        reason: Reason,
-        /// What is wrong with it.
-        detail: String,
-    },
+    Broken { reason: Reason, detail: String },
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

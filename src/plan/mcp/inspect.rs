@@ -16,7 +16,6 @@ use crate::trust;
 /// The most that is read of a project's file, whose author chooses its size.
 pub(super) const PROJECT_LIMIT: u64 = 1 << 20;
 
-/// What a project's file would have started.
 #[derive(Debug, Clone)]
 pub struct Inspection {
     /// The file, symbolic links resolved: what is allowed.

@@ -25,7 +25,6 @@ pub(super) struct Keys {
     pub(super) headers: Vec<String>,
     /// Headers whose values are in environment variables.
     pub(super) env_headers: Option<String>,
-    /// The environment variable with a bearer token.
     pub(super) bearer_variable: Vec<String>,
     pub(super) helper: String,
     /// Keys that make the client refuse an entry: if it has the first (`""`: in any case), it must have none of these.
@@ -43,7 +42,6 @@ pub(super) struct Keys {
     pub(super) flat: bool,
 }
 
-/// The keys most clients share.
 impl Default for Keys {
     fn default() -> Self {
         let one = |key: &str| vec![key.to_owned()];
@@ -96,7 +94,6 @@ pub(super) enum Untyped {
     Refused,
 }
 
-/// The unit of a duration in a client's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Unit {

@@ -23,7 +23,6 @@ pub(super) struct Candidate {
     pub(super) client: &'static Client,
     pub(super) scope: Scope,
     pub(super) path: PathBuf,
-    /// The project it is for, if any.
     pub(super) project: Option<Project>,
     /// Files below that were merged into it.
     pub(super) below: Vec<(Scope, PathBuf)>,
@@ -31,9 +30,7 @@ pub(super) struct Candidate {
     pub(super) is_part: bool,
     /// Whether nobody has allowed its file, whatever else keeps it from being asked.
     pub(super) is_untrusted: bool,
-    /// How long its client waits for it to start.
     pub(super) limit: Option<Duration>,
-    /// How to reach it, and what makes it the same as another.
     pub(super) resolved: Resolved,
     pub(super) notes: Vec<String>,
 }
@@ -41,7 +38,6 @@ pub(super) struct Candidate {
 #[derive(Debug, Clone)]
 pub(super) struct Named {
     pub(super) name: String,
-    /// How to reach it, or why not.
     pub(super) reach: Reach,
     /// Where it was found, the place it is reached by first.
     pub(super) origins: Vec<Origin>,
@@ -52,7 +48,6 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// A server that lab-probe's own configuration names.
     pub(super) fn own(name: &str, reach: Reach, origin: Origin) -> Self {
         Named { name: name.to_owned(), reach, origins: vec![origin], limit: None, only_here: false }
     }

@@ -44,7 +44,6 @@ use crate::model::reason::{Failure, Reason};
 use crate::model::target::{Origin, Probe, Schedule, Target};
 use crate::trust::TrustStore;
 
-/// Every file that discovery looks for, whether it is there or not.
 pub fn files(settings: &Settings, environment: &HostEnvironment, deadline: Deadline) -> Vec<ClientFile> {
     if !settings.mcp.discover {
         return Vec::new();
@@ -76,7 +75,6 @@ fn repositories(settings: &Settings) -> &[PathBuf] {
     if settings.worktree.discovered { &[] } else { &settings.worktree.repos }
 }
 
-/// A client that discovery knows, for documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownClient {
     /// `Origin::source`.
@@ -89,7 +87,6 @@ pub struct KnownClient {
     pub documented: &'static str,
 }
 
-/// Every client that is looked for, in the order of their table.
 pub fn clients() -> impl Iterator<Item = KnownClient> {
     clients::all().iter().map(|client| KnownClient {
         name: &client.name,
@@ -136,7 +133,6 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
     plan
 }
 
-/// A server with its place in the schedule.
 struct Server {
     named: Named,
     schedule: Schedule,
@@ -207,7 +203,6 @@ fn scripts(
         .collect()
 }
 
-/// Adds what is expected and found nowhere.
 fn expect(settings: &Settings, servers: &mut BTreeMap<String, Server>) {
     for name in &settings.mcp.expected {
         if servers.contains_key(name) {

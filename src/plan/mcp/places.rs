@@ -15,9 +15,7 @@ pub(super) struct ListFile {
     pub(super) scope: Scope,
     /// The file, which need not exist. A last component `*` stands for every file of the directory.
     pub(super) path: PathBuf,
-    /// The project it belongs to, for [`Scope::Project`].
     pub(super) project: Option<Project>,
-    /// The plugin it belongs to, for [`Scope::Plugin`].
     pub(super) plugin: Option<Plugin>,
 }
 
@@ -86,7 +84,6 @@ pub(super) fn locate(location: &Location, environment: &HostEnvironment, project
     }
 }
 
-/// The most files that are looked at in a directory of lists.
 const MAX_FILES: usize = 1000;
 
 /// What a path with a component `*` stands for, in order: every list in the directory, or every file of the rest's name in
@@ -107,7 +104,6 @@ pub(super) fn expanded(path: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Whether a file of a directory of lists is one.
 fn is_list(path: &Path) -> bool {
     let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
     !is_hidden
@@ -167,7 +163,6 @@ impl Root {
     }
 }
 
-/// The project at a directory that is named somewhere.
 pub(super) fn project_at(directory: &Path) -> Project {
     let repository = layout::find(directory, false).map(|repository| repository.common_dir);
     let repository = repository.unwrap_or_else(|_| directory.to_owned());

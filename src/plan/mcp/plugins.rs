@@ -78,7 +78,6 @@ fn of_plugin(plugin: &Plugin, warnings: &mut Vec<String>) -> Vec<PathBuf> {
 /// A plugin's directory, what switches it off, and the one project that it is for.
 type Installed = (PathBuf, Option<String>, Option<Project>);
 
-/// Every directory is a plugin.
 fn each(
     directory: &Path,
     enablement: Option<&str>,

@@ -180,7 +180,6 @@ fn switched_off(table: &Table) -> Option<String> {
     }
 }
 
-/// The client's own start limit.
 fn limit(table: &Table, keys: &Keys) -> Option<Duration> {
     let (value, unit) = keys.limit.iter().find_map(|(key, unit)| Some((find(table, key)?.as_f64()?, *unit)))?;
     limit_of(value, unit)
@@ -191,7 +190,6 @@ pub(super) fn limit_of(value: f64, unit: Unit) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds.min(MAX_LIMIT.as_secs_f64())).ok().filter(|limit| !limit.is_zero())
 }
 
-/// Why the client would not take the entry.
 fn refusal(table: &Table, keys: &Keys) -> Option<How> {
     let has = |key: &str| find(table, key).is_some_and(|value| !value.is_null());
     let conflict = keys.conflicts.iter().filter(|(with, _)| with.is_empty() || has(with));
@@ -251,7 +249,6 @@ enum Kind {
     Http(HttpTransport),
 }
 
-/// Whether the entry has a type, and which.
 fn kind(table: &Table) -> (bool, Result<Option<Kind>, String>) {
     let Some(written) = ["type", "transport", "transportType"].iter().find_map(|key| text(table, key)) else {
         return (false, Ok(None));

@@ -29,9 +29,7 @@ pub(super) struct Host<'a> {
     pub(super) environment: &'a HostEnvironment,
     /// How long the client waits for any server to start, where the user has set that.
     pub(super) limit: Option<Duration>,
-    /// Certificates trusted besides the system's.
     ca_file: Option<PathBuf>,
-    /// The names of the servers that the client is logged in to.
     logins: BTreeSet<String>,
 }
 
@@ -102,7 +100,6 @@ pub(super) struct Resolved {
     pub(super) identity: Identity,
 }
 
-/// The parts that make two entries the same server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity(Vec<Secret>);
 
@@ -314,7 +311,6 @@ fn looks_relative(word: &str) -> bool {
     script || word.starts_with('.') || word.contains('/')
 }
 
-/// Whether the URL and headers could be sent at all.
 fn sendable(url: &Secret, headers: &[(String, Secret)]) -> Result<(), Failure> {
     let refused = |detail: &str| Err(Failure::new(Reason::ConnectFailed, detail));
     if url.expose().trim().is_empty() {

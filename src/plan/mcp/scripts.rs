@@ -17,7 +17,6 @@ const MAX_ENTRIES: usize = 100_000;
 pub(super) struct Script {
     pub(super) name: String,
     pub(super) path: PathBuf,
-    /// How to run it, or why not.
     pub(super) reach: Reach,
 }
 

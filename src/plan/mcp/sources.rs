@@ -34,22 +34,18 @@ pub(super) struct Source {
     /// The file, symbolic links resolved.
     pub(super) canonical: PathBuf,
     pub(super) document: Document,
-    /// Why its servers may not be started, if so.
     pub(super) refusal: Option<Failure>,
     /// Lists in other files of its project that switch servers off.
     pub(super) lists: Vec<List>,
 }
 
-/// Files, and what was odd about others.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     /// What could be read, the files named in the configuration first, then the user's, then the projects'.
     pub(super) read: Vec<Source>,
-    /// A sentence about each that could not.
     pub(super) warnings: Vec<String>,
 }
 
-/// What decides whether a file is read and believed.
 #[derive(Debug)]
 struct Rules {
     discover: bool,
@@ -251,12 +247,10 @@ impl Rules {
     }
 }
 
-/// Whether a file with all its links resolved lies below a directory.
 pub(super) fn is_inside(canonical: &Path, directory: &Path) -> bool {
     std::fs::canonicalize(directory).is_ok_and(|directory| canonical.starts_with(directory))
 }
 
-/// A file that only lab-probe's configuration names.
 fn named_source(path: &Path, warnings: &mut Vec<String>) -> Option<Source> {
     let canonical = match std::fs::canonicalize(path) {
         Ok(canonical) => canonical,

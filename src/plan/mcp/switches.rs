@@ -58,7 +58,6 @@ pub(super) fn everywhere(
     Ok(lists)
 }
 
-/// The lists that a client's own list of servers has beside it.
 pub(super) fn in_source(source: &Source) -> Vec<List> {
     let own = source.file.client.switches.iter().filter(|switch| switch.file.is_none());
     own.filter_map(|switch| list(switch, &source.document.root, &source.file.path)).collect()

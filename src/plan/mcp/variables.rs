@@ -107,9 +107,7 @@ pub(super) enum Field {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unresolved {
-    /// An environment variable that is not set.
     Unset(String),
-    /// A value the client asks a person for.
     Input(String),
     /// Known only inside an open workspace or an editor.
     EditorOnly(String),
@@ -175,7 +173,6 @@ pub(super) struct Context<'a> {
     pub(super) plugin: Option<(&'a Path, &'static [String])>,
 }
 
-/// The most that is read of a file whose contents stand for a value.
 const FILE_LIMIT: u64 = 64 << 10;
 
 /// Expands `text` by `rule`.

@@ -34,11 +34,9 @@ pub(in crate::plan) struct Found {
     pub(in crate::plan) path: PathBuf,
     /// The shared directory of its repository, or the configured path where that could not be read.
     pub(super) repository: PathBuf,
-    /// Whether it is the repository's main worktree.
     pub(super) main: bool,
     /// Git's own name for a linked one, unique in the repository.
     pub(super) id: Vec<u8>,
-    /// Whether it can be looked at.
     pub(super) standing: Standing,
 }
 

@@ -47,7 +47,6 @@ fn make_distinct(names: Vec<String>, found: &[Found]) -> Vec<String> {
     out
 }
 
-/// Whether a configured path means this worktree, however it is written.
 pub(super) fn same_place(configured: &Path, path: &Path) -> bool {
     configured == path
         || !hung::is_noted(configured) && configured.canonicalize().is_ok_and(|canonical| canonical == path)
