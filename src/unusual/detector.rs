@@ -4,10 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::calibration::Calibration;
 use super::trend::Days;
-use crate::model::unusual::{Family, LEARNING_POINTS, Trend};
+use crate::model::unusual::{DAY_SLOTS, Family, LEARNING_POINTS, Trend};
 
 /// Bins of the season: the hours of a weekday, then those of a day of the weekend, in UTC.
 const SEASON: usize = 48;
+
+/// Days count for a trend from then on, a week of points: while the season is learnt it takes from the level what belongs to
+/// all hours, and the days' means fall as it grows.
+const SEASON_POINTS: u32 = 7 * DAY_SLOTS as u32;
 
 /// Residuals that the second statistic looks at: an hour of slots.
 const RING: usize = 12;
@@ -165,7 +169,8 @@ impl Detector {
             (self.level, self.fast) = (y, y);
         }
         let point = self.observe(time, value, y);
-        let trend = self.days.add(time, y - point.season, self.family);
+        let is_known = self.points >= SEASON_POINTS;
+        let trend = is_known.then(|| self.days.add(time, y - point.season, self.family)).flatten();
         let (rank, mean_rank) = (self.three.rank(point.three), self.mean_rank(&point));
         let width = self.band();
         let is_inside = |residual: f64, share: f64| residual.abs() < share * width * point.scale;

@@ -99,6 +99,16 @@ fn growth_over_days_is_a_trend_and_said_once_a_week() {
 }
 
 #[test]
+fn a_strong_cycle_of_the_day_is_no_trend_while_it_is_learnt() {
+    let values = (0..21 * 288).map(|slot| {
+        let usual = if (9..18).contains(&(slot / 12 % 24)) { 80.0 } else { 20.0 };
+        usual * (0.95 + 0.1 * noise(slot))
+    });
+    let verdicts = replay(Family::Cpu, values);
+    assert!(verdicts.iter().all(|verdict| verdict.anomaly.is_none()));
+}
+
+#[test]
 fn a_scale_of_nothing_grows_again() {
     let flat = std::iter::repeat_n(0.5, 3000);
     let moving = (0..3000).map(|slot| 0.5 * (0.6 + 0.8 * noise(slot)));

@@ -1,8 +1,13 @@
 //! `lab-probe backtest`: what it reads, and what it says in each form.
 
 use std::fmt::Write as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use lab_probe::clock;
 
 use crate::harness::Lab;
+use crate::harness::servers::Listening;
 
 /// Three weeks of a handshake around half a second, four times as long from the middle of the last one for an hour.
 fn series(time: impl Fn(i64) -> String) -> String {
@@ -51,4 +56,47 @@ fn a_line_that_is_no_point_is_named_and_nothing_is_printed() {
     let stderr = output.stderr();
     assert!(stderr.contains("bad.csv:4") && stderr.contains("the second column is no number"), "{stderr}");
     assert_eq!(output.stdout(), "");
+}
+
+#[test]
+fn a_series_of_a_real_prometheus_is_replayed() {
+    let lab = Lab::new();
+    let end = clock::now().as_second();
+    let mut text = String::from("# TYPE lab_mcp_server_handshake_seconds gauge\n");
+    for slot in 0..864 {
+        let value = (0.5 + 0.01 * (slot * 7919 % 7) as f64) * if slot < 850 { 1.0 } else { 4.0 };
+        let at = end - 300 * (864 - slot);
+        let _ = writeln!(text, "lab_mcp_server_handshake_seconds{{server_name=\"fetch\"}} {value} {at}");
+    }
+    let samples = lab.write("samples", text + "# EOF\n");
+    let blocks = lab.path().join("blocks");
+    let mut made = Command::new("promtool");
+    made.args(["tsdb", "create-blocks-from", "openmetrics"]).args([&samples, &blocks]).stdout(Stdio::null());
+    assert!(made.status().expect("promtool; tests/deps.sh installs it").success());
+    let config = lab.write("prometheus.yml", "global: {}\n");
+    let prometheus = Listening::start(|port| {
+        let mut command = Command::new("prometheus");
+        command.arg(format!("--config.file={}", config.display()));
+        command.arg(format!("--storage.tsdb.path={}", blocks.display()));
+        command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        command
+    });
+    let url = prometheus.url("");
+    let ask = |query: &str| {
+        lab.run(["backtest", "--family", "handshake", "--prometheus", &url, "--query", query, "--range", "3d"])
+    };
+    // It listens before it is ready.
+    let begin = clock::instant();
+    while ask("vector(1)").code() != Some(0) && begin.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let table = ask("lab_mcp_server_handshake_seconds").expect_code(0).stdout();
+    assert!(table.contains("\"server_name\":\"fetch\"") && table.contains(" points, 1 anomaly"), "{table}");
+    let refused = ask("rate(");
+    assert_eq!(refused.code(), Some(1));
+    assert!(refused.stderr().contains("does not give the series: HTTP 400"), "{}", refused.stderr());
+    drop(prometheus);
+    assert!(ask("up").expect_code(1).stderr().contains("try the expression in Prometheus itself"));
+    let own = lab.run(["backtest", "--family", "cpu"]).expect_code(1);
+    assert!(own.stderr().contains("passes have not kept a point of this family yet"), "{}", own.stderr());
 }

@@ -41,9 +41,9 @@ def runs(times, flags, step):
 def drawing(title, rows, windows):
     times, values, lower, upper, words = zip(*rows)
     begin, end = times[0], times[-1]
-    # Most values and the band fit; a spike is cut off at the edge.
+    # Nearly all values fit; a spike, and a band that is wider, are cut off at the edge.
     ordered = sorted(values)
-    top = max(ordered[-1 - len(ordered) // 200], sorted(upper)[len(upper) // 2]) * 1.15 or 1
+    top = ordered[-1 - len(ordered) // 200] * 1.4 or 1
     low = min(0, ordered[0])
 
     def x(time):
@@ -80,7 +80,7 @@ def main():
     parser.add_argument("--probe", default="target/release/lab-probe")
     parser.add_argument("--windows", type=Path)
     parser.add_argument("--family", required=True)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images/unusual")
     parser.add_argument("files", nargs="+", type=Path)
     asked = parser.parse_args()
     windows = json.loads(asked.windows.read_text(encoding="utf-8")) if asked.windows else {}
