@@ -153,7 +153,7 @@ fn bad_usage_is_exit_2_with_the_right_form_on_standard_error() {
         (&["--only", "mpc"], "mcp"),
         (&["--deadline", "25"], "30s"),
         (&["--deadline", "-5s"], "\"-5s\" is no duration"),
-        (&["--deadline", "99999999999999999999h"], "longer than a hundred years"),
+        (&["--deadline", "36501d"], "longer than a hundred years"),
         (&["--deadline", "0s"], "longer than zero"),
         (&["--format", "yaml"], "table"),
         (&["--pushgateway", "127.0.0.1:9091"], "http://"),

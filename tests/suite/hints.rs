@@ -66,6 +66,16 @@ fn a_configuration_that_cannot_be_used_ends_every_command_with_what_to_do() {
 }
 
 #[test]
+fn a_worktree_that_cannot_be_asked_for_want_of_git_says_to_install_it() {
+    let lab = Lab::new();
+    let repository = repository(&lab, "repo");
+    lab.config(&format!("[mcp]\ndiscover = false\n[worktree]\nrepos = [{repository:?}]\n"));
+    let mut command = lab.command(["check"]);
+    let table = Run(command.env("PATH", lab.path()).output().expect("lab-probe starts")).expect_code(1).stdout();
+    assert!(table.contains("no executable \"git\"") && table.contains("→ install git, or extend PATH"), "{table}");
+}
+
+#[test]
 fn bad_usage_says_where_the_right_form_stands() {
     let lab = lab();
     for args in [&["--frsh"][..], &["chek"], &["--only", "mpc"], &["--deadline", "25"], &["check", "--once"]] {

@@ -32,6 +32,22 @@ fn lab_with_project() -> Lab {
 }
 
 #[test]
+fn a_file_that_cannot_be_parsed_is_listed_as_such() {
+    let lab = lab_with_project();
+    let broken = lab.write("home/.cursor/mcp.json", "{\"mcpServers\": ");
+    let table = lab.run(["list"]).expect_code(0).stdout();
+    assert!(table.contains(&format!("✗ cursor  not read as a whole: {}:", broken.display())), "{table}");
+    let files = list(&lab)["files"].clone();
+    let of = |path: &std::path::Path| {
+        let files = files.as_array().expect("files").iter();
+        files.filter(|file| file["path"] == path.to_str().expect("text")).map(|file| file["problem"].clone()).collect()
+    };
+    let problems: Vec<Value> = of(&broken);
+    assert!(problems.iter().all(Value::is_string) && !problems.is_empty(), "{files:#}");
+    assert_eq!(of(&lab.path().join(".mcp.json")).first(), Some(&Value::Null));
+}
+
+#[test]
 fn every_target_is_listed_with_its_places_and_what_is_plain_without_a_check() {
     let lab = lab_with_project();
     let document = list(&lab);

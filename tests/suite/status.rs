@@ -24,10 +24,15 @@ fn the_line_says_who_is_in_trouble_and_checks_nothing() {
     std::fs::remove_file(&marker).expect("a pass starts it");
     let state = std::fs::read(lab.path().join("state/state.json")).expect("saved");
     let line = lab.run(["status"]).expect_code(1).stdout();
-    assert!(line.starts_with("3 in trouble: thunes/live ") && line.contains("service/gone down"), "{line}");
+    assert!(
+        line.starts_with("3 in trouble: thunes/live halted (kill switch active), ")
+            && line.contains("service/gone down"),
+        "{line}"
+    );
     let document: Value =
         serde_json::from_str(&lab.run(["status", "--format", "json"]).expect_code(1).stdout()).expect("JSON");
     assert_eq!((&document["class"], document["trouble"].as_array().map(Vec::len)), (&"trouble".into(), Some(3)));
+    assert_eq!(document["trouble"][0]["by"], serde_json::json!(["kill switch active"]));
     assert!(!marker.exists(), "nothing is started");
     assert_eq!(std::fs::read(lab.path().join("state/state.json")).expect("there"), state, "nothing is changed");
 
