@@ -26,7 +26,7 @@ case $(uname -m) in aarch64) own=arm64 ;; *) own=amd64 ;; esac
 
 compile() {
   local target=${triples[$1]}-${libc%%.*}
-  command -v rustup >/dev/null && rustup --quiet target add "$target" 2>/dev/null
+  if command -v rustup >/dev/null; then rustup --quiet target add "$target"; fi
   cargo zigbuild --release --locked --target "${triples[$1]}-$libc"
   install -D -m 0755 "target/$target/release/lab-probe" "target/dist-binaries/$1/lab-probe"
 }
