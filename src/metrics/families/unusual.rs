@@ -1,5 +1,7 @@
 //! `lab_anomaly_*` and the expected bands: what is usual, and what is not.
 
+use std::collections::BTreeSet;
+
 use super::bool_value;
 use crate::metrics::catalogue::{
     LAB_ANOMALIES_TOTAL, LAB_ANOMALY_ACTIVE, LAB_ANOMALY_SERIES, LAB_ANOMALY_WIDESPREAD,
@@ -18,9 +20,11 @@ pub(super) fn add(unusual: &Unusual, now: i64, samples: &Samples) {
         counts[usize::from(!is_silent && !one.said.is_learning())] += 1;
         add_band(&one, samples);
         add_active(&one, samples);
-        let totals = unusual.totals.get(&one.family).copied().unwrap_or_default();
+    }
+    for family in unusual.all().map(|one| one.family).collect::<BTreeSet<Family>>() {
+        let totals = unusual.totals.get(&family).copied().unwrap_or_default();
         for (kind, total) in [("level", totals.level), ("trend", totals.trend)] {
-            samples.add(&LAB_ANOMALIES_TOTAL, [one.family.metric(), kind], total as f64);
+            samples.add(&LAB_ANOMALIES_TOTAL, [family.metric(), kind], total as f64);
         }
     }
     for (state, count) in ["learning", "watching"].into_iter().zip(counts) {
