@@ -4,7 +4,7 @@
     benches/fleet.py             (after `make build` and `make deps`; LAB_PROBE names another binary)
 
 The limit is the larger of two: the slowest answer of a server alone, or the timeout of one that never answers; and all
-CPU time of the servers checked alone, divided by the cores. CPU of the probe itself is its own process and its keepers.
+CPU time of the servers checked alone, divided by the cores. CPU of the probe itself is its own process and its supervisors.
 """
 
 import json
@@ -38,7 +38,7 @@ def install_peers():
 
 
 def measured(args, lab, config_name):
-    """A pass, with what is the servers' taken from what it remembers of each: the rest is the probe and its keepers."""
+    """A pass, with what is the servers' taken from what it remembers of each: the rest is the probe and its supervisors."""
     usage = run(args, lab.env)
     state = json.loads((lab.state(config_name) / "state.json").read_text())
     seen = [target["observation"] for target in state["targets"].values() if target["observation"]]

@@ -23,7 +23,7 @@ COUNTS = [10, 100, 1000, 5000]
 RUNS = {0: 9, 10: 9, 100: 5, 1000: 3, 5000: 1}
 # Beside a peer, and how often.
 BESIDE, ROUNDS = 1000, 3
-# Threads of the probe's network lane.
+# Threads of the probe's network class.
 CONCURRENCY = 256
 WORKERS = 4 * CORES
 TOOLS = {}

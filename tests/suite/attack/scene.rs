@@ -263,7 +263,7 @@ impl Scene {
         assert!(left.is_empty(), "{when}: {left:?}");
     }
 
-    /// Keepers have ended, and every process that a check started with them.
+    /// Supervisors have ended, and every process that a check started with them.
     #[track_caller]
     pub(super) fn assert_nobody_is_left(&self, when: &str) {
         let begun = clock::instant();
