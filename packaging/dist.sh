@@ -17,7 +17,7 @@ LAB_PROBE_REVISION=$(git rev-parse --short=12 HEAD)
 export LAB_PROBE_REVISION
 export PATH="$PWD/target/cross-tools/bin:$PATH" PYTHONPATH="$PWD/target/cross-tools" ZIG_GLOBAL_CACHE_DIR="$PWD/target/zig"
 # No path of this machine in the binaries.
-export RUSTFLAGS="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/lab-probe"
+export RUSTFLAGS="--remap-path-prefix=$(rustc --print sysroot)=/rust --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/lab-probe"
 umask 022
 
 declare -A triples=([amd64]=x86_64-unknown-linux [arm64]=aarch64-unknown-linux)
