@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
-pub use self::failure::{explained, io_error, kind, uninterrupted};
+pub use self::failure::{explained, io_error, is_shortage, kind, uninterrupted};
 
 use anyhow::Context;
 

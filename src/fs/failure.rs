@@ -12,6 +12,11 @@ pub fn kind(error: &anyhow::Error) -> Option<io::ErrorKind> {
     io_error(error).map(io::Error::kind)
 }
 
+/// Whether the process or the machine has no descriptor or memory left: that tells nothing of what was asked for.
+pub fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS))
+}
+
 /// What would mend a failure; `None` where its cause says nothing about that.
 pub(super) fn advice(error: &io::Error) -> Option<&'static str> {
     Some(match error.raw_os_error()? {

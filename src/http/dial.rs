@@ -24,6 +24,7 @@ use super::proxy::{Proxies, authorization, unsupported};
 use super::resolve::{host_and_port, plain};
 use super::{INPUT_BUFFER, OUTPUT_BUFFER, tls};
 use crate::clock::Deadline;
+use crate::fs;
 
 pub(super) struct Shared {
     pub(super) proxies: Proxies,
@@ -159,6 +160,7 @@ fn not_connected(error: ureq::Error, details: &ConnectionDetails<'_>, proxy: Opt
     let tunnel = proxy.is_some() && details.needs_tls();
     let failed = match error {
         ureq::Error::Timeout(_) => HttpError::timeout("connecting"),
+        error @ ureq::Error::Io(_) if is_shortage(&error) => HttpError::from_ureq(error, "connecting"),
         ureq::Error::ConnectProxyFailed(why) => {
             HttpError::new(ErrorKind::Connect, why.replace("proxy server responded ", "it refused the tunnel: HTTP "))
         }
@@ -177,6 +179,10 @@ fn not_connected(error: ureq::Error, details: &ConnectionDetails<'_>, proxy: Opt
         }
         None => failed,
     }
+}
+
+fn is_shortage(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Io(error) if fs::is_shortage(error))
 }
 
 /// What a plain-HTTP request needs to go through a proxy: the whole URL in its first line (RFC 9112, section 3.2.2), which

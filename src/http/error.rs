@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use crate::fs;
 use crate::model::reason::{Failure, Reason};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +20,14 @@ pub enum ErrorKind {
     Protocol,
     /// A redirect that is not followed: to another origin with a credential, or one too many.
     Redirect,
+    /// This machine has no descriptor, thread or memory left: that tells nothing of the peer.
+    Shortage,
 }
 
 impl ErrorKind {
     pub fn reason(self) -> Reason {
         match self {
-            ErrorKind::Request | ErrorKind::Connect => Reason::ConnectFailed,
+            ErrorKind::Request | ErrorKind::Connect | ErrorKind::Shortage => Reason::ConnectFailed,
             ErrorKind::Tls => Reason::TlsError,
             ErrorKind::Timeout => Reason::Timeout,
             ErrorKind::TooLarge => Reason::TooLarge,
@@ -86,6 +89,9 @@ impl HttpError {
 
     fn from_io(error: &io::Error, doing: &str) -> Self {
         use io::ErrorKind as K;
+        if fs::is_shortage(error) {
+            return HttpError::new(ErrorKind::Shortage, format!("{error} while {doing}"));
+        }
         match error.kind() {
             K::TimedOut | K::WouldBlock => HttpError::timeout(doing),
             K::UnexpectedEof | K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe => {
@@ -106,7 +112,7 @@ impl std::error::Error for HttpError {}
 
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
-        let failure = Failure::new(error.kind.reason(), error.detail);
+        let failure = Failure::new(error.kind.reason(), error.detail).if_shortage(error.kind == ErrorKind::Shortage);
         match error.hint {
             Some(hint) => failure.with_hint(hint),
             None => failure,

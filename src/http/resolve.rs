@@ -10,6 +10,7 @@ use ureq::unversioned::transport::NextTimeout;
 use super::dial::Shared;
 use super::error::{ErrorKind, HttpError};
 use crate::clock::Deadline;
+use crate::fs::is_shortage;
 
 const MOST_ADDRESSES: usize = 8;
 
@@ -60,7 +61,9 @@ fn addresses_of(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketA
         let _ = sender.send(found);
     };
     let thread = std::thread::Builder::new().name("lookup".into()).stack_size(LOOKUP_STACK).spawn(lookup);
-    thread.map_err(|e| failed(format!("cannot be looked up: no thread: {e}")))?;
+    thread.map_err(|e| {
+        HttpError::new(ErrorKind::Shortage, format!("the host name {host} cannot be looked up: no thread: {e}"))
+    })?;
     match receiver.recv_timeout(deadline.left()) {
         Ok(Ok(found)) if !found.is_empty() => Ok(found),
         Ok(Ok(_)) => Err(failed("has no address".into())),
@@ -87,6 +90,9 @@ pub fn reach(address: &str, deadline: Deadline) -> Result<(), HttpError> {
         last = match TcpStream::connect_timeout(address, left) {
             Ok(_) => return Ok(()),
             Err(e) if e.kind() == std::io::ErrorKind::TimedOut => HttpError::timeout("connecting"),
+            Err(e) if is_shortage(&e) => {
+                return Err(HttpError::new(ErrorKind::Shortage, format!("{e} while connecting")));
+            }
             Err(e) => HttpError::new(ErrorKind::Connect, format!("no connection to {address}: {}", plain(&e))),
         };
     }

@@ -45,6 +45,16 @@ impl Facts {
         }
     }
 
+    /// A failure that is this machine's and tells nothing of the target.
+    pub fn shortage(&self) -> Option<&Failure> {
+        let failure = match self {
+            Facts::Mcp(facts) => facts.failure.as_ref(),
+            Facts::Service(facts) => facts.failure.as_ref(),
+            Facts::Worktree(_) | Facts::Thunes(_) => None,
+        };
+        failure.filter(|failure| failure.is_shortage)
+    }
+
     /// Why it is down, if it is so at the cost of processor time: looking again costs the same once more.
     pub fn costly_failure(&self) -> Option<Reason> {
         let Facts::Mcp(McpFacts { failure: Some(failure), cpu: Some(cpu), .. }) = self else { return None };

@@ -114,11 +114,18 @@ pub struct Failure {
     /// What to do, where more is known than [`Reason::remedy`] says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Whether this machine was short of descriptors, processes or memory: that tells nothing of the target.
+    #[serde(skip)]
+    pub is_shortage: bool,
 }
 
 impl Failure {
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Failure { reason, detail: detail.into(), hint: None }
+        Failure { reason, detail: detail.into(), hint: None, is_shortage: false }
+    }
+
+    pub fn if_shortage(self, is_shortage: bool) -> Self {
+        Failure { is_shortage, ..self }
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -19,6 +19,14 @@ pub(super) fn memory_for(target: &Target, known: Option<&Remembered>) -> Memory 
 }
 
 pub(super) fn check(probe: &Probe, memory: Memory, context: &Context) -> Result<(Facts, Memory), NotReached> {
+    let (facts, memory) = by_kind(probe, memory, context)?;
+    match facts.shortage() {
+        Some(failure) => Err(NotReached::Refused(failure.detail.clone())),
+        None => Ok((facts, memory)),
+    }
+}
+
+fn by_kind(probe: &Probe, memory: Memory, context: &Context) -> Result<(Facts, Memory), NotReached> {
     match (probe, memory) {
         (Probe::Mcp(target), Memory::Mcp(memory)) => {
             let (facts, memory) = crate::check::mcp::check(target, memory, context)?;
@@ -36,7 +44,7 @@ pub(super) fn check(probe: &Probe, memory: Memory, context: &Context) -> Result<
             Ok((Facts::Thunes(facts), Memory::Thunes(memory)))
         }
         // A memory of another kind cannot come from our own state; treat it as none.
-        (probe, _) => check(probe, Memory::new(kind_of(probe)), context),
+        (probe, _) => by_kind(probe, Memory::new(kind_of(probe)), context),
     }
 }
 

@@ -7,8 +7,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-
+use crate::fs::is_shortage;
 use crate::redact;
 
 /// The variables a client passes on by default (MCP specification, stdio transport of its SDKs); a check passes on
@@ -116,12 +115,9 @@ impl SpawnError {
 
     /// Whether the machine is short of processes, descriptors or memory: that tells nothing of the program.
     pub fn is_out_of_resources(&self) -> bool {
-        let short = |source: &io::Error| {
-            let errno = source.raw_os_error().map(Errno::from_raw_os_error);
-            matches!(errno, Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE))
-        };
         match self {
-            SpawnError::Refused { source, .. } => short(source),
+            // EAGAIN: a limit on processes (fork(2)).
+            SpawnError::Refused { source, .. } => is_shortage(source) || source.kind() == io::ErrorKind::WouldBlock,
             SpawnError::NoSupervisor { .. } => true,
             _ => false,
         }

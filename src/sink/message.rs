@@ -110,7 +110,9 @@ impl Message {
 /// No byte of the request has left. A connection may come about later; a certificate or an address stays as it is.
 fn not_sent(kind: ErrorKind, message: &Message, detail: String, hint: Option<&str>) -> anyhow::Result<Attempt> {
     match kind {
-        ErrorKind::Connect | ErrorKind::Timeout => Ok(Attempt::Again(Duration::from_secs(2), detail)),
+        ErrorKind::Connect | ErrorKind::Shortage | ErrorKind::Timeout => {
+            Ok(Attempt::Again(Duration::from_secs(2), detail))
+        }
         ErrorKind::Tls | ErrorKind::Request | ErrorKind::TooLarge | ErrorKind::Protocol | ErrorKind::Redirect => {
             let check = format!("check the address in [{}]", message.section);
             Err(exit::trouble(detail, hint.map_or(check, str::to_owned)))

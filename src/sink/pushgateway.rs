@@ -150,6 +150,7 @@ impl<'a> Gateway<'a> {
     fn unreached(&self, error: &HttpError) -> Failure {
         let hint = match error.kind {
             ErrorKind::Connect => "start the Pushgateway or correct output.pushgateway.url",
+            ErrorKind::Shortage => "raise the limit on open files (LimitNOFILE= of the unit, ulimit -n)",
             ErrorKind::Tls => "name the authority that signed its certificate in output.pushgateway.ca_file",
             ErrorKind::Timeout => "see why it is slow, or raise output.pushgateway.timeout",
             ErrorKind::Request | ErrorKind::Redirect => "correct output.pushgateway.url",
@@ -160,7 +161,8 @@ impl<'a> Gateway<'a> {
             }
             ErrorKind::TooLarge => "check that a Pushgateway listens there",
         };
-        let again = matches!(error.kind, ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Protocol);
+        let again =
+            matches!(error.kind, ErrorKind::Connect | ErrorKind::Shortage | ErrorKind::Timeout | ErrorKind::Protocol);
         Failure { what: redact::redact(&error.detail, &self.secrets), hint, again, asked_to_wait: None }
     }
 }

@@ -187,3 +187,29 @@ fn where_systemd_does_not_answer_a_unit_is_down_with_what_systemctl_said() {
     let (_, targets) = check(&lab, "[[service]]\nname = \"a\"\nunit = \"a\"\n", systemctl.parent());
     assert_verdicts(&targets, &[("a", "down", "Failed to connect to bus")]);
 }
+
+/// A machine that is short of descriptors tells nothing of a service.
+#[test]
+fn a_pass_that_may_open_too_few_files_calls_no_service_down() {
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    // So that its queue is never full; ends with the tests.
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let lab = Lab::new();
+    let service = |n: u32| format!("[[service]]\nname = \"s{n}\"\ntcp = \"127.0.0.{n}:{port}\"\n");
+    let config = lab.config(&(1..=40).map(service).collect::<String>());
+    let mut refused = 0;
+    for files in [16, 20, 24, 32] {
+        let probe = lab.command(["check", "--format", "json", "--config", config.to_str().expect("text")]);
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={files}:{files}")).arg(probe.get_program()).args(probe.get_args());
+        command.env_clear().envs(probe.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = command.current_dir(lab.path()).output().expect("prlimit starts");
+        let Ok(document) = serde_json::from_slice::<Value>(&output.stdout) else { continue };
+        for target in document["targets"].as_array().expect("targets") {
+            assert_ne!(target["verdict"], "down", "{files}: {target}");
+            refused += usize::from(target["trouble"].as_str().is_some_and(|said| said.starts_with("not checked: ")));
+        }
+    }
+    assert!(refused > 0);
+}

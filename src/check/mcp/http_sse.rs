@@ -69,7 +69,7 @@ impl<'a> HttpSse<'a> {
             .name("event stream".into())
             .stack_size(READER_STACK)
             .spawn(move || reader.run(Events::new(response.body), deadline))
-            .map_err(|e| HttpError::new(ErrorKind::Connect, format!("no thread to read the event stream: {e}")))?;
+            .map_err(|e| HttpError::new(ErrorKind::Shortage, format!("no thread to read the event stream: {e}")))?;
         let mut conversation =
             HttpSse { web, post_to: base.clone(), version: None, awaited, heard: Some(heard), reader: Some(reader) };
         conversation.post_to = conversation.endpoint(&base, endpoint_by)?;

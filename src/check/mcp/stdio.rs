@@ -174,7 +174,6 @@ pub(super) fn not_spawned(
 ) -> Result<Failure, NotReached> {
     let reason = match error {
         SpawnError::Ending => return Err(NotReached::NotBegun),
-        _ if error.is_out_of_resources() => return Err(NotReached::Refused(error.to_string())),
         _ if error.is_out_of_time() && begun.elapsed() < timeout => return Err(NotReached::CutOff(begun.elapsed())),
         SpawnError::NotFound { .. } => Reason::CommandNotFound,
         SpawnError::NotExecutable { .. }
@@ -183,7 +182,7 @@ pub(super) fn not_spawned(
         | SpawnError::Refused { .. }
         | SpawnError::NoSupervisor { .. } => Reason::SpawnFailed,
     };
-    let failure = Failure::new(reason, error.to_string());
+    let failure = Failure::new(reason, error.to_string()).if_shortage(error.is_out_of_resources());
     Ok(match error {
         SpawnError::NotFound { .. } if command.trim().contains(char::is_whitespace) => failure
             .with_hint("the command looks like a whole command line: put the program in `command`, the rest in `args`"),

@@ -76,7 +76,9 @@ fn not_started(error: &SpawnError) -> Failure {
         SpawnError::NotFound { .. } => Reason::CommandNotFound,
         _ => Reason::SpawnFailed,
     };
-    Failure::new(reason, error.to_string()).with_hint("units are looked at through systemctl, which is not here")
+    Failure::new(reason, error.to_string())
+        .with_hint("units are looked at through systemctl, which is not here")
+        .if_shortage(error.is_out_of_resources())
 }
 
 fn refused(captured: &Captured) -> Failure {
