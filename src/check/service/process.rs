@@ -20,7 +20,7 @@ pub(super) fn check(pattern: &str, processes: &ProcessTable) -> Found {
     let listed = processes.all().map_err(|e| {
         Failure::new(Reason::SpawnFailed, format!("the processes of this machine cannot be listed: {e}"))
             .with_hint("let lab-probe read /proc (for the timer: ProtectProc= and ProcSubset= of the unit)")
-            .if_shortage(crate::fs::is_shortage(&e))
+            .if_shortage(crate::fs::is_shortage(e))
     })?;
     // What the pass itself has started does not show that the service runs.
     match listed.filter(|process| matches(&process.arguments, &wanted) && !processes.is_own(process)).count() {
