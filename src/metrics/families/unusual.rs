@@ -34,15 +34,17 @@ pub(super) fn add(unusual: &Unusual, now: i64, samples: &Samples) {
 }
 
 fn add_band(one: &One<'_>, samples: &Samples) {
-    let declared = match one.family {
-        Family::Handshake => &LAB_MCP_SERVER_HANDSHAKE_EXPECTED_SECONDS,
-        Family::Cpu => &LAB_MCP_SERVER_CPU_EXPECTED_SECONDS,
-        Family::Rss => &LAB_MCP_SERVER_MAX_RSS_EXPECTED_BYTES,
-        Family::OrderLatency => &THUNES_ORDER_LATENCY_EXPECTED_MS,
-        Family::Service => &LAB_SERVICE_DURATION_EXPECTED_SECONDS,
+    // A series that comes in bursts has a band so wide that it says nothing, and no axis can show it.
+    let (declared, widest) = match one.family {
+        Family::Handshake => (&LAB_MCP_SERVER_HANDSHAKE_EXPECTED_SECONDS, 3_600.0),
+        Family::Cpu => (&LAB_MCP_SERVER_CPU_EXPECTED_SECONDS, 3_600.0),
+        Family::Rss => (&LAB_MCP_SERVER_MAX_RSS_EXPECTED_BYTES, (1_u64 << 40) as f64),
+        Family::OrderLatency => (&THUNES_ORDER_LATENCY_EXPECTED_MS, 3_600_000.0),
+        Family::Service => (&LAB_SERVICE_DURATION_EXPECTED_SECONDS, 3_600.0),
         Family::Tools | Family::Orders | Family::WsGap => return,
     };
-    let Some(target) = one.target().filter(|_| !one.said.is_learning()) else { return };
+    let says_something = !one.said.is_learning() && one.said.upper <= widest;
+    let Some(target) = one.target().filter(|_| says_something) else { return };
     samples.add(declared, [&target.name, "lower"], one.said.lower);
     samples.add(declared, [&target.name, "upper"], one.said.upper);
 }
