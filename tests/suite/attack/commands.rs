@@ -383,7 +383,7 @@ fn summary_sent() -> (Case, Fake, Arc<AtomicUsize>) {
         args: vec!["summary", "--send", "telegram", "--date", "2025-10-08"],
         code: 0,
         touches: vec!["/state", "/token"],
-        prepare: |lab| drop(lab.write("state/history/sent.json", "{\"2025-10-07\":4294967295}")),
+        prepare: |lab| drop(lab.write("state/history/sent.json", "{\"2025-10-07\":{\"whole\":true}}")),
         outcome: |lab, _| {
             let sent: BTreeMap<String, serde_json::Value> =
                 serde_json::from_str(&read(lab.path().join("state/history/sent.json"))).expect("a whole file");
