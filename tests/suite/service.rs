@@ -197,9 +197,10 @@ fn a_pass_that_may_open_too_few_files_calls_no_service_down() {
     std::thread::spawn(move || listener.incoming().for_each(drop));
     let lab = Lab::new();
     let service = |n: u32| format!("[[service]]\nname = \"s{n}\"\ntcp = \"127.0.0.{n}:{port}\"\n");
-    let config = lab.config(&(1..=40).map(service).collect::<String>());
+    let config = lab.config(&(1..=10).map(service).collect::<String>());
     let mut refused = 0;
-    for files in [16, 20, 24, 32] {
+    // At one of these it can read its configuration and open no connection.
+    for files in 6..=24 {
         let probe = lab.command(["check", "--format", "json", "--config", config.to_str().expect("text")]);
         let mut command = Command::new("prlimit");
         command.arg(format!("--nofile={files}:{files}")).arg(probe.get_program()).args(probe.get_args());
