@@ -12,6 +12,7 @@ import http.server
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -87,7 +88,8 @@ def count(binary):
         if healthy(work) != SERVERS:
             sys.exit(f"{healthy(work)} of {SERVERS} servers are up")
         tick = counted(binary, work, "--config", str(config))
-        fresh = counted(binary, work, "--config", str(config), "--fresh")
+        # How often a reader wakes up is chance: a check varies by some percent, a tick hardly.
+        fresh = statistics.median(counted(binary, work, "--config", str(config), "--fresh") for _ in range(5))
     server.shutdown()
     return {"a tick in which ten servers are remembered": tick, "one check over HTTP": (fresh - tick) // SERVERS}
 
