@@ -5,7 +5,7 @@
 
 A tick comes every 30 seconds and is not waited for: each pass gets a later wall clock (peers/later.c), and each edited file
 the modification time of that clock. Edits are seen when `lab_worktree_changed_files` has the value they make; the first of
-them has waited longest. DAY_TICKS (2,880: a day) and DAY_TREES (50) make it smaller; BENCH_KEEP names
+them has waited longest. DAY_TICKS (2,880: a day), DAY_FROM (0: the hour it begins with) and DAY_TREES (50) make it smaller; BENCH_KEEP names
 a directory where the worktrees are made once and kept.
 """
 
@@ -21,6 +21,7 @@ from trees import STATUS, Trees, workplace
 
 TICK = 30
 TICKS = int(os.environ.get("DAY_TICKS", "2880"))
+FROM = int(os.environ.get("DAY_FROM", "0")) * 3600
 TREES = int(os.environ.get("DAY_TREES", "50"))
 # When the three agents are at work, in hours of the day, and how often each edits a file, in seconds.
 AGENTS = [((9, 12), 120), ((13, 18), 45), ((0, 24), 3600)]
@@ -41,7 +42,7 @@ class Agent:
     def work(self, now, clock):
         """Does what is due at simulated second `now`, which the wall clock of a pass has as `clock`."""
         first, end = (hour * 3600 for hour in self.hours)
-        if now < 0 or not first <= now % 86400 < end or now < self.next:
+        if now < FROM or not first <= now % 86400 < end or now < self.next:
             return
         self.next = now + self.period
         if len(self.edited) == 10:
@@ -77,8 +78,8 @@ def a_day(trees, paths):
     shutil.rmtree(trees.work / "state", ignore_errors=True)
     begun, cpu, worst = time.time(), 0.0, 0.0
     for number in range(TICKS):
-        now = number * TICK
-        clock = begun + now
+        now = FROM + number * TICK
+        clock = begun + number * TICK
         for agent in agents:
             # Right after the tick before: the longest that an edit can wait.
             agent.work(now - TICK + 1, clock - TICK + 1)

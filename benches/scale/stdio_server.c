@@ -8,12 +8,13 @@
 static const char *result_of(const char *line) {
     if (strstr(line, "\"server/discover\""))
         return "{\"resultType\":\"complete\",\"supportedVersions\":[\"2026-07-28\"],\"capabilities\":{\"tools\":{}},"
+               "\"ttlMs\":0,\"cacheScope\":\"private\","
                "\"_meta\":{\"io.modelcontextprotocol/serverInfo\":{\"name\":\"instant\",\"version\":\"1\"}}}";
     if (strstr(line, "\"initialize\""))
         return "{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{\"tools\":{}},"
                "\"serverInfo\":{\"name\":\"instant\",\"version\":\"1\"}}";
     if (strstr(line, "\"tools/list\""))
-        return "{\"resultType\":\"complete\",\"tools\":[{\"name\":\"echo\",\"description\":\"Says it again\","
+        return "{\"resultType\":\"complete\",\"ttlMs\":0,\"cacheScope\":\"private\",\"tools\":[{\"name\":\"echo\",\"description\":\"Says it again\","
                "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"}}}}]}";
     return NULL;
 }
