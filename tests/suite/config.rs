@@ -234,19 +234,19 @@ fn strange_names_and_a_thousand_servers_are_accepted() {
 fn a_new_file_proposes_the_repositories_that_clients_know_and_a_thunes_beside_them() {
     let lab = Lab::new();
     let home = lab.home();
-    for repository in ["LAB", "work/odd ${name}"] {
+    for repository in ["LAB", "code/odd ${name}"] {
         std::fs::create_dir_all(home.join(repository)).expect("a directory");
         git(&lab, &home.join(repository), &["init", "-q"]);
     }
     std::fs::create_dir_all(home.join("no-repository")).expect("a directory");
-    for file in ["home/LAB/projects/THUNES/logs/audit_trail.jsonl", "home/work/paper/data/positions.db"] {
+    for file in ["home/LAB/projects/THUNES/logs/audit_trail.jsonl", "home/code/paper/data/positions.db"] {
         lab.write(file, "");
     }
     let path = |name: &str| home.join(name).display().to_string();
     let projects = json!({ path("LAB"): {}, path("no-repository"): {}, path("gone"): {}, "relative": {} });
     lab.write("home/.claude.json", json!({ "projects": projects, "numStartups": 3 }).to_string());
     let codex =
-        format!("[projects.{:?}]\ntrust_level = \"trusted\"\n[projects.{:?}]\n", path("work/odd ${name}"), path("LAB"));
+        format!("[projects.{:?}]\ntrust_level = \"trusted\"\n[projects.{:?}]\n", path("code/odd ${name}"), path("LAB"));
     lab.write("home/.codex/config.toml", codex);
 
     let run = lab.run(["config", "init", "-v"]).expect_code(0);
@@ -254,9 +254,9 @@ fn a_new_file_proposes_the_repositories_that_clients_know_and_a_thunes_beside_th
     let text = std::fs::read_to_string(home.join(".config/lab-probe/config.toml")).expect("a file");
     for line in [
         "#    \"~/LAB\",",
-        "#    \"~/work/odd $${name}\",",
+        "#    \"~/code/odd $${name}\",",
         "#root = \"~/LAB/projects/THUNES\"",
-        "#root = \"~/work/paper\"",
+        "#root = \"~/code/paper\"",
     ] {
         assert!(text.lines().any(|found| found == line), "{line}\n{text}");
     }
@@ -267,7 +267,7 @@ fn a_new_file_proposes_the_repositories_that_clients_know_and_a_thunes_beside_th
     let taken = text.replace("#repos = [\n", "repos = [\n").replace("#    \"", "    \"").replace("#]\n", "]\n");
     lab.write("taken.toml", taken);
     let shown = lab.run(["--config", "taken.toml", "config", "show"]).expect_code(0).stdout();
-    assert!(shown.contains(&path("work/odd ${name}")), "{shown}");
+    assert!(shown.contains(&path("code/odd ${name}")), "{shown}");
     let plain = lab.run(["config", "init", "-"]).expect_code(0).stdout();
     assert!(!plain.contains("odd") && !plain.contains("Projects of your"), "{plain}");
 }
