@@ -117,7 +117,7 @@ pub(super) fn is_copy_of(copy: &File, copy_size: u64, original: &File) -> io::Re
 /// The first bytes of a plain file.
 pub(super) fn head(file: &File) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; HEAD_BYTES as usize];
-    let read = file.read_at(&mut bytes, 0)?;
+    let read = crate::fs::uninterrupted(|| file.read_at(&mut bytes, 0))?;
     bytes.truncate(read);
     Ok(bytes)
 }
