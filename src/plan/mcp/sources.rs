@@ -59,6 +59,9 @@ struct Rules {
 pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
     let mut sources = Sources::default();
     let named = named_files(search.config_files, deadline, &mut sources.warnings);
+    if !search.discover && named.is_empty() {
+        return sources;
+    }
     let mut rules = Rules {
         discover: search.discover,
         named: named.keys().cloned().collect(),
@@ -199,13 +202,15 @@ impl Rules {
     }
 
     fn read_one(&self, file: ListFile, sources: &mut Sources) {
-        let canonical = match std::fs::canonicalize(&file.path) {
+        // Most files are not there: one lstat(2) tells. A link to nothing is there, and said.
+        let canonical = match std::fs::symlink_metadata(&file.path) {
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return,
+            found => found.and_then(|_| std::fs::canonicalize(&file.path)),
+        };
+        let canonical = match canonical {
             Ok(canonical) => canonical,
-            // A link to nothing is there, and said.
             Err(e) => {
-                let is_absent = matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-                    && std::fs::symlink_metadata(&file.path).is_err();
-                if self.discover && !is_absent {
+                if self.discover {
                     sources.warnings.push(format!("{}: {e}", file.path.display()));
                 }
                 return;
