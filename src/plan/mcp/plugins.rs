@@ -36,7 +36,11 @@ pub(super) fn lists(
             }
             Layout::Newest => {
                 let names = directories(&directory).into_iter().flat_map(|market| directories(&market));
-                let written = |path: &PathBuf| path.metadata().and_then(|metadata| metadata.modified()).ok();
+                // Cursor marks a version that it has downloaded whole.
+                let written = |path: &PathBuf| {
+                    let modified = path.metadata().and_then(|metadata| metadata.modified()).ok();
+                    (path.join(".cache-complete").exists(), modified)
+                };
                 let newest = names.filter_map(|name| directories(&name).into_iter().max_by_key(written));
                 newest.map(|directory| (directory, None, None)).collect()
             }
@@ -147,10 +151,11 @@ fn for_projects(
     known.filter_map(|((_, _, directory), project)| Some((directory, None, Some(project??)))).collect()
 }
 
-/// Where Claude Code says that a plugin is: one place, or one for each scope it was installed for.
+/// Where Claude Code says that a plugin is: a place for each scope it was installed for, those of projects left out.
 fn install_path(installed: &Value) -> Option<PathBuf> {
-    let one = installed.get("installPath").or_else(|| installed.as_array()?.last()?.get("installPath"));
-    one?.as_str().map(PathBuf::from)
+    let is_users = |record: &&Value| record.get("projectPath").is_none();
+    let records = installed.as_array().map_or(std::slice::from_ref(installed), Vec::as_slice);
+    records.iter().rfind(is_users)?.get("installPath")?.as_str().map(PathBuf::from)
 }
 
 /// The newest of the versions in a directory; `local` is newer than any.

@@ -23,8 +23,8 @@ pub(super) struct List {
     switch: &'static Switch,
     items: Value,
     path: PathBuf,
-    /// Whether that file says that of lists like this only the administrator's count.
-    is_final: bool,
+    /// What that file says on whether of lists like this only the administrator's count.
+    is_final: Option<bool>,
 }
 
 /// The lists in the project's files beside a client's list.
@@ -85,9 +85,12 @@ fn list(switch: &'static Switch, root: &Table, path: &Path) -> Option<List> {
         "" => Value::Object(root.clone()),
         key => readers::find(root, key).cloned().unwrap_or_default(),
     };
-    let is_final = matches!(&switch.effect, Effect::AllowedByAny(key) if root.get(key) == Some(&Value::Bool(true)));
+    let is_final = match &switch.effect {
+        Effect::AllowedByAny(key) => root.get(key).and_then(Value::as_bool),
+        _ => None,
+    };
     let is_list = if switch.effect == Effect::Table { items.is_object() } else { items.is_array() };
-    (is_list || is_final).then(|| List { switch, items, path: path.to_owned(), is_final })
+    (is_list || is_final.is_some()).then(|| List { switch, items, path: path.to_owned(), is_final })
 }
 
 /// A settings file, if it is there. A broken one is the client's to complain about; it switches nothing off.
@@ -139,8 +142,10 @@ fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
         .copied()
         .filter(|list| matches!(list.switch.effect, Effect::Allowed | Effect::AllowedByAny(_)))
         .collect();
-    if allowing.iter().any(|list| list.is_final) {
-        allowing.retain(|list| list.switch.file.as_ref().is_some_and(|file| file.base == Base::Root));
+    // Of the administrator's files a later one overrides a single value of an earlier one.
+    let is_managed = |list: &&List| list.switch.file.as_ref().is_some_and(|file| file.base == Base::Root);
+    if allowing.iter().filter(|list| is_managed(list)).filter_map(|list| list.is_final).next_back() == Some(true) {
+        allowing.retain(is_managed);
     }
     allowing.retain(|list| list.items.is_array());
     let first = allowing.first()?.switch;

@@ -63,6 +63,8 @@ enum Form {
     Editor,
     #[serde(rename = "`${input:…}` is `needs_input`")]
     Input,
+    #[serde(rename = "`${workspaceFolder}`")]
+    Workspace,
     /// The environment, else `~/.continue/.env`.
     #[serde(rename = "`${{ secrets.VAR }}`")]
     Secrets,
@@ -261,7 +263,7 @@ impl References<'_> {
             let (name, default) = default.map_or((inner, None), |(name, default)| (name, Some(default)));
             return self.variable(name, default);
         }
-        if self.has(Form::Editor)
+        if (self.has(Form::Editor) || self.has(Form::Workspace) && inner == "workspaceFolder")
             && let Some(value) = self.editor_value(inner)
         {
             return value;

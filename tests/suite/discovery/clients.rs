@@ -294,7 +294,7 @@ extensions:
         "antigravity",
         "home/.gemini/config/mcp_config.json",
         r#"{"mcpServers": {"a": {"serverUrl": "http://h/mcp"}, "b": {"command": "run", "env": {"K": "${SET}"}}}}"#,
-        &[("a", "auto http://h/mcp []"), ("b", "missing_env")],
+        &[("a", "auto http://h/mcp []"), ("b", "run [K=${SET}]")],
     ),
     (
         "kiro",
@@ -450,8 +450,9 @@ mcpServers:
     (
         "devin",
         "home/.config/devin/mcp_config.json",
-        r#"{"mcpServers": {"a": {"command": "run"}, "b": {"serverUrl": "http://h/mcp", "headers": {"X": "1"}}}}"#,
-        &[("a", "run []"), ("b", "auto http://h/mcp [X: 1]")],
+        r#"{"mcpServers": {"a": {"command": "run"}, "b": {"serverUrl": "http://h/mcp", "headers": {"X": "${env:SET}"}},
+                "c": {"url": "http://h/mcp", "transport": "http", "headers": {"X": "${file:~/token}"}}}}"#,
+        &[("a", "run []"), ("b", "auto http://h/mcp [X: value]"), ("c", "auto http://h/mcp [X: from-file]")],
     ),
     (
         "rovo-dev",
@@ -502,9 +503,10 @@ mcpServers:
         "home/.kimi-code/mcp.json",
         r#"{"mcpServers": {
                 "a": {"transport": "http", "url": "http://h/mcp", "bearerTokenEnvVar": "TOKEN"},
-                "b": {"transport": "stdio", "command": "run", "enabled": false, "startupTimeoutMs": 90000}
+                "b": {"transport": "stdio", "command": "run", "enabled": false, "startupTimeoutMs": 90000},
+                "c": {"url": "http://h/mcp"}
             }}"#,
-        &[("a", "http http://h/mcp [Authorization: Bearer t0ken]"), ("b", "disabled")],
+        &[("a", "http http://h/mcp [Authorization: Bearer t0ken]"), ("b", "disabled"), ("c", "http http://h/mcp []")],
     ),
     (
         "tabnine",

@@ -51,6 +51,7 @@ const PROJECTS: &[(&str, &str)] = &[
     (".factory/mcp.json", ANY),
     (".crush.json", r#"{"mcp": {"s": {"type": "stdio", "command": "run"}}}"#),
     (".warp/.mcp.json", ANY),
+    (".agents/.mcp.json", ANY),
     (".continue/mcpServers/any.yaml", "mcpServers:\n- {name: s, command: run}\n"),
     (".continue/mcpServers/any.json", ANY),
     (".amp/settings.json", r#"{"amp.mcpServers": {"s": {"command": "run"}}}"#),
@@ -277,6 +278,43 @@ const CASES: &[Case] = &[
         said: &[],
     },
     Case {
+        about: "a later managed file overrides what an earlier one says, and the user's says nothing of it",
+        files: &[
+            ("home/.claude.json", r#"{"mcpServers": {"a": {"command": "run"}, "b": {"command": "run"}}}"#),
+            (
+                "root/etc/claude-code/managed-settings.json",
+                r#"{"allowManagedMcpServersOnly": true, "allowedMcpServers": [{"serverName": "a"}]}"#,
+            ),
+            ("root/etc/claude-code/managed-settings.d/10.json", r#"{"allowManagedMcpServersOnly": false}"#),
+            (
+                "root/etc/claude-code/managed-settings.d/.20.json",
+                r#"{"allowManagedMcpServersOnly": true, "deniedMcpServers": [{"serverName": "a"}]}"#,
+            ),
+            (
+                "home/.claude/settings.json",
+                r#"{"allowManagedMcpServersOnly": true, "allowedMcpServers": [{"serverName": "b"}]}"#,
+            ),
+        ],
+        servers: &[("a", "run []"), ("b", "run []")],
+        said: &[],
+    },
+    Case {
+        about: "a plugin of Claude Code that is installed for the user and, in another version, for a project",
+        files: &[
+            ("home/.claude/settings.json", r#"{"enabledPlugins": {"p@m": true}}"#),
+            (
+                "home/.claude/plugins/installed_plugins.json",
+                r#"{"version": 2, "plugins": {"p@m": [
+                    {"scope": "user", "installPath": "@HOME@/.claude/plugins/cache/m/p/1"},
+                    {"scope": "project", "projectPath": "/elsewhere", "installPath": "@HOME@/.claude/plugins/cache/m/p/2"}]}}"#,
+            ),
+            ("home/.claude/plugins/cache/m/p/1/.mcp.json", ANY),
+            ("home/.claude/plugins/cache/m/p/2/.mcp.json", r#"{"mcpServers": {"t": {"command": "run"}}}"#),
+        ],
+        servers: &[("s", "run []")],
+        said: &[],
+    },
+    Case {
         about: "the administrator's word that only their list counts is no list",
         files: &[
             ("home/.claude.json", ANY),
@@ -393,6 +431,16 @@ const CASES: &[Case] = &[
     },
 ];
 
+/// Every small file here.
+pub(super) fn files() -> usize {
+    PROJECTS.len() + CASES.iter().map(|case| case.files.len()).sum::<usize>()
+}
+
+/// Every entry here whose reading is tested.
+pub(super) fn forms() -> usize {
+    PROJECTS.len() + CASES.iter().map(|case| case.servers.len()).sum::<usize>()
+}
+
 /// The tree of a case; the working directory is the project.
 fn tree(files: &[(&str, &str)]) -> Tree {
     let tree = Tree::new().in_project();
@@ -439,6 +487,8 @@ fn of_a_plugin_of_cursors_marketplace_what_was_written_last_counts() {
         directory.set_modified(modified).expect("a time");
     }
     assert_eq!(names(&tree.plan()), ["new"]);
+    tree.write("home/.cursor/plugins/cache/cursor-public/p/f00d/.cache-complete", "");
+    assert_eq!(names(&tree.plan()), ["old"], "the other one is not downloaded whole");
 }
 
 #[test]
@@ -452,8 +502,7 @@ fn every_clients_file_in_a_project_is_listed_and_starts_nothing() {
         let allowed = self::tree(&[(&format!("!project/{file}"), text)]);
         assert_eq!(shown(&allowed.plan(), "s"), "run []", "{file}");
     }
-    let files = ROWS.len() + PROJECTS.len() + CASES.iter().map(|case| case.files.len()).sum::<usize>();
-    assert!(files >= 60, "{files} files");
+    assert!(ROWS.len() + files() >= 60);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! `docs/discovery.md` lists what the table of clients has.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use lab_probe::config::environment::Platform;
 use lab_probe::plan::mcp;
 
-use super::{Tree, patiently};
+use super::{Tree, clients, corpus, patiently};
 
 /// Where each client's files are on one platform, with `~`, `PROJECT` and absolute paths as the document has them.
 fn files(platform: Platform) -> Vec<(&'static str, String)> {
@@ -44,16 +45,49 @@ fn table() -> String {
     made
 }
 
+/// How much there is of what, and of how much of it the tests hold a small file.
+fn figures() -> String {
+    let (clients, linux, macos) = (mcp::clients().count(), files(Platform::Linux), files(Platform::MacOs));
+    let forms = clients::ROWS.iter().map(|(_, _, _, servers)| servers.len()).sum::<usize>() + corpus::forms();
+    let all: BTreeSet<&(&str, String)> = linux.iter().chain(&macos).collect();
+    format!(
+        "{clients} clients, {} places ({} on Linux, {} on macOS). The tests hold {forms} forms of entries in {} small files.\n",
+        all.len(),
+        linux.len(),
+        macos.len(),
+        clients::ROWS.len() + corpus::files()
+    )
+}
+
+/// `document` with what stands between two markers replaced.
+fn written(document: &str, name: &str, made: &str) -> String {
+    let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
+    let (before, rest) = document.split_once(&begin).expect("the opening marker");
+    let (_, after) = rest.split_once(&end).expect("the closing marker");
+    format!("{before}{begin}{made}{end}{after}")
+}
+
 #[test]
 fn the_document_lists_every_client_with_its_files() {
-    let (begin, end) = ("<!-- clients -->\n", "<!-- /clients -->");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/discovery.md");
     let document = std::fs::read_to_string(&path).expect("docs/discovery.md");
-    let (before, rest) = document.split_once(begin).expect("the opening marker");
-    let (listed, after) = rest.split_once(end).expect("the closing marker");
+    let made = written(&written(&document, "clients", &table()), "figures", &figures());
     if std::env::var_os("LAB_PROBE_BLESS").is_some() {
-        std::fs::write(&path, format!("{before}{begin}{}{end}{after}", table())).expect("written");
+        std::fs::write(&path, made).expect("written");
     } else {
-        assert_eq!(listed, table(), "run this test with LAB_PROBE_BLESS=1 to bring docs/discovery.md up to date");
+        assert_eq!(document, made, "run this test with LAB_PROBE_BLESS=1 to bring docs/discovery.md up to date");
     }
+}
+
+#[test]
+fn a_home_that_has_every_client_is_read_in_one_plan() {
+    let tree = Tree::new();
+    for (_, file, text, _) in clients::ROWS {
+        tree.write(file, text);
+    }
+    let plan = tree.plan();
+    let seen: BTreeSet<&str> =
+        plan.targets.iter().flat_map(|target| &target.origins).map(|origin| origin.source.as_str()).collect();
+    assert_eq!(seen, mcp::clients().map(|client| client.name).collect());
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
 }

@@ -106,6 +106,20 @@ fn each_rule_expands_its_own_forms_and_no_other() {
         ("zed", Env, "${A}", text("${A}")),
         ("claude-desktop", Env, "${A}", text("${A}")),
         ("mistral-vibe", Env, "${A}", text("${A}")),
+        ("antigravity", Env, "${A}", text("${A}")),
+        ("antigravity", Header, "${A}", literal("${A}")),
+        ("trae", Argument, "${workspaceFolder} ${A}", text("/src/it ${A}")),
+        ("trae", Header, "${A}", literal("${A}")),
+        ("factory-droid", Url, "http://${A}/${NONE:-d}", text("http://1/d")),
+        ("factory-droid", Env, "${NONE}", unset("NONE")),
+        ("warp", Argument, "${A} $A", text("1 $A")),
+        ("warp", Header, "${NONE}", unset("NONE")),
+        ("augment", Header, "${A} $A", text("1 $A")),
+        ("augment", Header, "${augmentToken}", unset("augmentToken")),
+        ("devin", Header, "Bearer ${env:A}", text("Bearer 1")),
+        ("devin", Header, "${A}", literal("${A}")),
+        ("kimi-code", Env, "${A}", text("${A}")),
+        ("kimi-code", Header, "${A}", literal("${A}")),
     ];
     for (client, field, written, expected) in &rows {
         let source = &client_of(client).documented;
