@@ -8,13 +8,15 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::Duration;
+
+use regex_lite::Regex;
 
 use crate::clock::Deadline;
 use crate::fs::{explained, read_capped, replace};
 use crate::model::worktree::{Status, TestStatus};
 
-/// The file's name, in the worktree's own directory.
 pub const FILE_NAME: &str = ".worktree";
 
 /// Larger is no declaration.
@@ -26,41 +28,42 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// More complaints than this say nothing new.
 const MAX_NOTES: usize = 4;
 
-/// What is declared, and what was ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Declared {
-    /// `status=`.
     pub status: Option<Status>,
-    /// `test_status=`.
     pub test_status: Option<TestStatus>,
     /// A sentence for each thing that was ignored.
     pub notes: Vec<String>,
 }
 
-/// One `key=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Assignment {
     key: String,
     value: String,
-    line: usize,
     /// Where the value, quotes included, stands in the text.
     place: Range<usize>,
 }
 
-/// What stands in a `.worktree` file, piece by piece.
 #[derive(Debug, Default)]
 struct Parsed {
     assignments: Vec<Assignment>,
-    /// Lines that are no assignment.
-    odd_lines: Vec<usize>,
+    /// Where what is no assignment begins; it goes on to the end of its line.
+    odd: Vec<usize>,
 }
 
 /// Reads the file of a worktree; none declares nothing.
 pub fn read(worktree: &Path) -> Declared {
-    match file(worktree).and_then(|path| read_capped(&path, MAX_BYTES)) {
+    match bytes(worktree) {
         Ok(bytes) => declared_in(&String::from_utf8_lossy(&bytes)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Declared::default(),
         Err(e) => Declared { notes: vec![format!("{FILE_NAME} is ignored: {}", explained(&e))], ..Declared::default() },
+    }
+}
+
+/// What stands in the file; nothing where there is none.
+fn bytes(worktree: &Path) -> io::Result<Vec<u8>> {
+    match file(worktree).and_then(|file| read_capped(&file, MAX_BYTES)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read,
     }
 }
 
@@ -81,204 +84,92 @@ fn file(worktree: &Path) -> io::Result<PathBuf> {
 /// What a file with this text declares.
 pub fn declared_in(text: &str) -> Declared {
     let parsed = parse(text);
-    let mut declared = Declared::default();
-    let mut complain = |note: String| {
-        if declared.notes.len() < MAX_NOTES {
-            declared.notes.push(note);
-        }
-    };
-    for line in &parsed.odd_lines {
-        complain(format!("{FILE_NAME}:{line}: no `key=\"value\"`; ignored"));
-    }
-    for Assignment { key, value, line, .. } in &parsed.assignments {
+    let line = |at: usize| 1 + text[..at].matches('\n').count();
+    let odd = parsed.odd.iter().take(MAX_NOTES);
+    let notes = odd.map(|at| format!("{FILE_NAME}:{}: no `key=\"value\"`; ignored", line(*at))).collect();
+    let mut declared = Declared { notes, ..Declared::default() };
+    for Assignment { key, value, place } in &parsed.assignments {
         match key.as_str() {
-            "status" => {
-                declared.status = Status::from_word(value);
-                if declared.status.is_none() {
-                    complain(invalid(key, value, *line, Status::ALL.iter().map(|s| s.as_str())));
-                }
-            }
-            "test_status" => {
-                declared.test_status = TestStatus::from_word(value);
-                if declared.test_status.is_none() {
-                    complain(invalid(key, value, *line, TestStatus::ALL.iter().map(|s| s.as_str())));
-                }
-            }
-            _ => {}
+            "status" => declared.status = Status::from_word(value),
+            "test_status" => declared.test_status = TestStatus::from_word(value),
+            _ => continue,
+        }
+        let words = words(key);
+        if !words.contains(&value.as_str()) && declared.notes.len() < MAX_NOTES {
+            let (line, value) = (line(place.start), value.chars().take(40).collect::<String>());
+            let words = words.join(", ");
+            declared.notes.push(format!("{FILE_NAME}:{line}: {key}={value:?} is ignored; valid are {words}"));
         }
     }
     declared
 }
 
-fn invalid<'a>(key: &str, value: &str, line: usize, valid: impl Iterator<Item = &'a str>) -> String {
-    let valid: Vec<&str> = valid.collect();
-    let value: String = value.chars().take(40).collect();
-    format!("{FILE_NAME}:{line}: {key}={value:?} is ignored; valid are {}", valid.join(", "))
+/// What the value of a key can be; empty: anything.
+fn words(key: &str) -> Vec<&'static str> {
+    match key {
+        "status" => Status::ALL.iter().map(|status| status.as_str()).collect(),
+        "test_status" => TestStatus::ALL.iter().map(|status| status.as_str()).collect(),
+        _ => Vec::new(),
+    }
 }
+
+/// Blanks, separators and comments; an assignment, whose open quote goes on to the end; `export`; the rest of a line that
+/// is none of these. A byte order mark is a blank in every line, or an edit that takes out the first line would change
+/// what the second one means.
+static WORD: LazyLock<Regex> = LazyLock::new(|| {
+    const SKIPPED: &str = "[\\s;\u{feff}]+|#[^\n]*";
+    const VALUE: &str = r#"(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|\\.?|[^\s;"'\\])*"#;
+    let expression = format!(r"(?s){SKIPPED}|([A-Za-z_][A-Za-z0-9_]*)=({VALUE})|export(?:\s|$)|([^\n]+)");
+    Regex::new(&expression).unwrap_or_else(|error| unreachable!("{error}"))
+});
 
 /// Splits the text as a shell would split assignments, and no further.
 fn parse(text: &str) -> Parsed {
     let mut parsed = Parsed::default();
-    let mut scanner = Scanner { text, at: 0, line: 1 };
-    while let Some(start) = scanner.next_word() {
-        let line = scanner.line;
-        let word = scanner.key();
-        if scanner.peek() == Some('=') && is_name(word) {
-            scanner.bump();
-            let from = scanner.at;
-            let value = scanner.value();
-            let assignment = Assignment { key: word.to_owned(), value, line, place: from..scanner.at };
-            parsed.assignments.push(assignment);
-        } else if word == "export" && scanner.peek().is_none_or(char::is_whitespace) {
-            continue;
-        } else {
-            scanner.at = start;
-            scanner.skip_line();
-            parsed.odd_lines.push(line);
+    for word in WORD.captures_iter(text) {
+        if let (Some(key), Some(value)) = (word.get(1), word.get(2)) {
+            let unquoted = shlex::split(&word[0]).and_then(|mut words| words.pop());
+            let unquoted = unquoted.as_deref().and_then(|word| word.split_once('='));
+            let unquoted = unquoted.map_or(value.as_str(), |(_, value)| value).to_owned();
+            parsed.assignments.push(Assignment { key: key.as_str().into(), value: unquoted, place: value.range() });
         }
+        parsed.odd.extend(word.get(3).map(|odd| odd.start()));
     }
     parsed
 }
 
-fn is_name(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
-    line: usize,
-}
-
-impl<'a> Scanner<'a> {
-    fn peek(&self) -> Option<char> {
-        self.text[self.at..].chars().next()
-    }
-
-    fn bump(&mut self) -> Option<char> {
-        let c = self.peek()?;
-        self.at += c.len_utf8();
-        self.line += usize::from(c == '\n');
-        Some(c)
-    }
-
-    /// Skips blanks, separators and comments; where the next word begins. A byte order mark is a blank in every line, or
-    /// an edit that takes out the first line would change what the second one means.
-    fn next_word(&mut self) -> Option<usize> {
-        loop {
-            match self.peek()? {
-                c if c.is_whitespace() || matches!(c, ';' | '\u{feff}') => {
-                    self.bump();
-                }
-                '#' => self.skip_line(),
-                _ => return Some(self.at),
-            }
-        }
-    }
-
-    fn skip_line(&mut self) {
-        while self.peek().is_some_and(|c| c != '\n') {
-            self.bump();
-        }
-    }
-
-    /// What may be a key: everything up to `=` or the end of the word.
-    fn key(&mut self) -> &'a str {
-        let from = self.at;
-        while self.peek().is_some_and(|c| c != '=' && !c.is_whitespace() && c != ';') {
-            self.bump();
-        }
-        &self.text[from..self.at]
-    }
-
-    /// A value: any run of quoted and unquoted pieces up to a blank or separator.
-    fn value(&mut self) -> String {
-        let mut value = String::new();
-        while let Some(c) = self.peek().filter(|c| !c.is_whitespace() && *c != ';') {
-            self.bump();
-            match c {
-                '\'' => self.quoted(&mut value, '\'', false),
-                '"' => self.quoted(&mut value, '"', true),
-                '\\' => value.extend(self.bump()),
-                c => value.push(c),
-            }
-        }
-        value
-    }
-
-    fn quoted(&mut self, value: &mut String, quote: char, escapes: bool) {
-        while let Some(c) = self.bump().filter(|c| *c != quote) {
-            match c {
-                '\\' if escapes && self.peek().is_some_and(|next| "\"\\$`".contains(next)) => value.extend(self.bump()),
-                c => value.push(c),
-            }
-        }
-    }
-}
-
 /// Why a declaration could not be written.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum EditError {
     /// Not `KEY=VALUE`, or a value that the key does not take; the sentence says what would be right.
+    #[error("{0}")]
     Invalid(String),
-    /// The file could not be read or replaced.
-    File(PathBuf, anyhow::Error),
+    #[error("cannot edit {}", .0.display())]
+    File(PathBuf, #[source] anyhow::Error),
     /// The line of the file that is not UTF-8.
+    #[error("{path}:{line} is not UTF-8 and is left as it is", path = .0.display(), line = .1)]
     NotText(PathBuf, usize),
 }
 
-impl std::fmt::Display for EditError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            EditError::Invalid(sentence) => f.write_str(sentence),
-            EditError::File(path, _) => write!(f, "cannot edit {}", path.display()),
-            EditError::NotText(path, line) => write!(f, "{}:{line} is not UTF-8 and is left as it is", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for EditError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            EditError::Invalid(_) | EditError::NotText(..) => None,
-            EditError::File(_, error) => Some(error.as_ref()),
-        }
-    }
-}
-
-/// The text of a worktree's file as a pass reads it, which takes what is not UTF-8 for odd characters; empty where there
-/// is none.
-///
-/// # Errors
-/// [`EditError::File`] when it cannot be read, is too large or no regular file.
+/// The text of a worktree's file as a pass reads it, which takes what is not UTF-8 for odd characters.
 pub fn text(worktree: &Path) -> Result<String, EditError> {
-    Ok(String::from_utf8_lossy(&bytes(worktree)?).into_owned())
+    bytes(worktree).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).map_err(|e| unusable(worktree, e))
 }
 
-/// The text to be edited.
-///
-/// # Errors
-/// As [`text`], and [`EditError::NotText`], since what is odd would be lost.
+/// The text to be edited: without odd characters, since these would be lost.
 fn editable_text(worktree: &Path) -> Result<String, EditError> {
-    String::from_utf8(bytes(worktree)?).map_err(|error| {
+    String::from_utf8(bytes(worktree).map_err(|e| unusable(worktree, e))?).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         EditError::NotText(worktree.join(FILE_NAME), 1 + before.iter().filter(|&&byte| byte == b'\n').count())
     })
 }
 
-fn bytes(worktree: &Path) -> Result<Vec<u8>, EditError> {
-    match file(worktree).and_then(|file| read_capped(&file, MAX_BYTES)) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        read => read.map_err(|e| EditError::File(worktree.join(FILE_NAME), e.into())),
-    }
+fn unusable(worktree: &Path, error: io::Error) -> EditError {
+    EditError::File(worktree.join(FILE_NAME), error.into())
 }
 
 /// Writes `KEY=VALUE` declarations in one rename; comments, other keys and line ends stay as they are. An empty value
 /// takes the key out.
-///
-/// # Errors
-/// [`EditError`].
 pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
     let _turn = take_turn(worktree);
     let mut text = editable_text(worktree)?;
@@ -293,7 +184,7 @@ pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
         }
     }
     // A symbolic link stays one: the file it names is replaced.
-    let path = file(worktree).map_err(|e| EditError::File(worktree.join(FILE_NAME), e.into()))?;
+    let path = file(worktree).map_err(|e| unusable(worktree, e))?;
     let mode = match path.metadata() {
         Ok(metadata) => metadata.permissions().mode() & 0o777,
         Err(e) if e.kind() == io::ErrorKind::NotFound => 0o644,
@@ -306,11 +197,11 @@ pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
 /// is nothing to create then; where that is not possible, or somebody else keeps it locked, the edit is made all the same.
 fn take_turn(worktree: &Path) -> Option<File> {
     let directory = File::open(worktree).ok()?;
-    let patience = Deadline::after(MAX_WAIT);
+    let until = Deadline::after(MAX_WAIT);
     loop {
         match directory.try_lock() {
             Ok(()) => return Some(directory),
-            Err(TryLockError::WouldBlock) if !patience.passed() => std::thread::sleep(Duration::from_millis(5)),
+            Err(TryLockError::WouldBlock) if !until.passed() => std::thread::sleep(Duration::from_millis(5)),
             Err(_) => return None,
         }
     }
@@ -321,12 +212,11 @@ fn valid(declaration: &str) -> Result<(&str, &str), EditError> {
     let Some((key, value)) = declaration.split_once('=') else {
         return invalid(format!("{declaration:?} is no KEY=VALUE, as in status=blocked"));
     };
-    let words: Vec<&str> = match key {
-        "status" => Status::ALL.iter().map(|s| s.as_str()).collect(),
-        "test_status" => TestStatus::ALL.iter().map(|s| s.as_str()).collect(),
-        key if is_name(key) => Vec::new(),
-        key => return invalid(format!("{key:?} is no key: letters, digits and underscores only")),
-    };
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if !key.chars().all(name) || key.is_empty() || key.starts_with(|c: char| c.is_ascii_digit()) {
+        return invalid(format!("{key:?} is no key: letters, digits and underscores only"));
+    }
+    let words = words(key);
     if !value.is_empty() && !words.is_empty() && !words.contains(&value) {
         return invalid(format!("{key}={value:?} is not possible; valid are {}", words.join(", ")));
     }

@@ -23,9 +23,8 @@ mod watched;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use self::git::inspect::InspectError;
 use self::git::porcelain::{Change, Porcelain};
-use self::git::{Git, merge, refs};
+use self::git::{Git, GitError, merge, refs};
 use self::parts::Parts;
 use self::status::Evidence;
 use super::Context;
@@ -40,7 +39,6 @@ pub fn tests_in(report: &[u8]) -> Option<u64> {
     reports::junit::parse(report).map(|report| report.counts.total())
 }
 
-/// Looks at one worktree.
 pub fn check(target: &WorktreeTarget, memory: WorktreeMemory, context: &Context) -> (WorktreeFacts, WorktreeMemory) {
     let path = target.path.to_string_lossy().into_owned();
     match &target.standing {
@@ -63,10 +61,8 @@ pub fn check(target: &WorktreeTarget, memory: WorktreeMemory, context: &Context)
     }
 }
 
-/// What is checked out in a worktree right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents {
-    /// HEAD's commit; `None` on a branch without commits.
     pub commit: Option<String>,
     /// Digest of everything tracked as it is in the worktree; `None` if too much has changed to read it.
     pub digest: Option<String>,
@@ -89,7 +85,6 @@ pub fn contents(path: &Path, git_dir: &Path, common_dir: &Path, deadline: Deadli
 pub struct Reports(BTreeMap<String, ReportMemory>);
 
 impl Reports {
-    /// Reads them.
     pub fn of(path: &Path, globs: &[String], deadline: Deadline) -> Reports {
         let mut known = BTreeMap::new();
         reports::junit_reports(path, globs, &[], &mut known, deadline);
@@ -111,7 +106,6 @@ fn gone(target: &WorktreeTarget, reason: &str) -> WorktreeFacts {
     WorktreeFacts { status: Some((status, source)), evidence, prunable, ..known_without_git(target) }
 }
 
-/// What the plan has found out.
 fn known_without_git(target: &WorktreeTarget) -> WorktreeFacts {
     WorktreeFacts {
         path: target.path.to_string_lossy().into_owned(),
@@ -127,7 +121,7 @@ fn present(
     context: &Context,
     facts: &mut WorktreeFacts,
     memory: &mut WorktreeMemory,
-) -> Result<(), InspectError> {
+) -> Result<(), GitError> {
     // Before git is asked: what changes meanwhile makes the worktree due again.
     memory.watched = watched::stamps(target, &git, memory);
     memory.standing = watched::standing(target, &context.processes);
@@ -194,7 +188,7 @@ fn compare(
     base: Option<&str>,
     facts: &mut WorktreeFacts,
     memory: &mut WorktreeMemory,
-) -> Result<Vec<String>, InspectError> {
+) -> Result<Vec<String>, GitError> {
     let porcelain = &parts.outer.porcelain;
     let (head, upstream) = (porcelain.head.as_deref(), porcelain.upstream.as_deref());
     let tips = refs::read(&parts.git, head, upstream, base, &parts.outer.remotes)?;

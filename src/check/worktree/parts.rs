@@ -7,11 +7,11 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::git::Git;
 use super::git::content::{self, Tracked};
-use super::git::inspect::{InspectError, Inspection, inspect};
+use super::git::inspect::{Inspection, inspect};
 use super::git::porcelain::Porcelain;
 use super::git::submodules::{self, Ignore};
+use super::git::{Git, GitError};
 use crate::clock;
 use crate::fs::stamp::Stamp;
 use crate::model::digest::Digest;
@@ -26,33 +26,25 @@ const MAX_DEPTH: usize = 8;
 /// Changed and untracked paths beyond this many are not asked for their times.
 const MAX_TIMES: usize = 2_000;
 
-/// What git said of all of it.
 #[derive(Debug)]
 pub(super) struct Parts {
-    /// How git is called for the worktree.
     pub(super) git: Git,
-    /// The worktree itself.
     pub(super) outer: Inspection,
-    /// Its submodules and theirs.
     inner: Vec<(Git, Inspection)>,
     /// Submodules with changes of their own that the worktree does not count already.
     pub(super) changed_submodules: u64,
     /// What could not be compared or read, a sentence each.
     pub(super) notes: Vec<String>,
-    /// Whether every submodule could be read.
     complete: bool,
 }
 
 impl Parts {
     /// Asks git. A submodule that cannot be read costs only itself.
-    ///
-    /// # Errors
-    /// When git gave no answer for the worktree itself.
     pub(super) fn inspect(
         mut git: Git,
         nested: &[&Path],
         known: &mut BTreeMap<String, IndexMemory>,
-    ) -> Result<Parts, InspectError> {
+    ) -> Result<Parts, GitError> {
         let mut old = std::mem::take(known);
         let mut index = old.remove("").unwrap_or_default();
         let outer = inspect(&mut git, nested, true, &mut index)?;
@@ -79,7 +71,7 @@ impl Parts {
         (old, known): (&mut BTreeMap<String, IndexMemory>, &mut BTreeMap<String, IndexMemory>),
         depth: usize,
     ) -> bool {
-        if ignore == Ignore::Files {
+        if ignore >= Ignore::Dirty {
             return false;
         }
         let Some(mut git) = submodules::open(outer, path) else { return false };
@@ -168,7 +160,7 @@ mod tests {
 
     impl Parts {
         /// Of a worktree that is not there.
-        pub(in super::super) fn none() -> Parts {
+        pub(crate) fn none() -> Parts {
             let nowhere = Path::new("/nowhere");
             let git = Git::new(nowhere, nowhere, nowhere, Deadline::after(Duration::from_secs(1)), clock::now());
             let outer = Inspection::default();

@@ -28,35 +28,25 @@ const MARK: &str = "running.";
 /// The verdict of one run. The command itself is not kept: its arguments may hold secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Whether the command ended with exit code 0.
     pub passed: bool,
-    /// When it began.
     pub started_at: Timestamp,
-    /// When it ended.
     pub ended_at: Timestamp,
-    /// How long it ran.
     #[serde(with = "seconds")]
     pub duration: Duration,
     /// Tests by result, if it left a report.
     pub counts: Option<TestCounts>,
-    /// The commit that was checked out.
     pub commit: Option<String>,
     /// Digest of everything tracked when it began; `None` if that could not be had.
     pub content_before: Option<String>,
-    /// Digest of everything tracked when it had ended.
     pub content_after: Option<String>,
 }
 
-/// What is known of a worktree's runs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recorded {
-    /// Whether one is alive.
     pub running: bool,
-    /// The verdict of the one that ended last.
     pub verdict: Option<Verdict>,
 }
 
-/// Reads what `record` left of the worktree at `path`.
 pub fn read(records: &Path, path: &Path) -> Recorded {
     let directory = directory(records, path);
     let marks = marks(&directory);
@@ -92,7 +82,6 @@ fn is_held(mark: &Path) -> bool {
 pub struct Run {
     directory: PathBuf,
     mark: PathBuf,
-    /// Holds the lock.
     _file: File,
 }
 
@@ -135,15 +124,11 @@ fn remove_if_left_over(mark: &Path) {
 }
 
 impl Run {
-    /// Where the verdict is kept.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// Keeps the verdict, in one rename, unless a run that ended later has left one already.
-    ///
-    /// # Errors
-    /// What the operating system said.
     pub fn finish(self, verdict: &Verdict) -> anyhow::Result<()> {
         let directory = File::open(&self.directory)?;
         uninterrupted(|| directory.lock())?;

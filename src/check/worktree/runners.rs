@@ -153,7 +153,6 @@ pub(super) fn program(arguments: &[String]) -> Option<(String, &[String])> {
     None
 }
 
-/// Modules whose command goes by another name.
 fn runner_module(module: &str) -> String {
     match module {
         "twisted.trial" => "trial".to_owned(),

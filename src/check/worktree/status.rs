@@ -2,22 +2,16 @@
 
 use crate::model::worktree::{Status, StatusSource};
 
-/// Everything the rules look at.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Evidence {
     /// `status=` in `.worktree`.
     pub(super) declared: Option<Status>,
     /// What is missing, if the directory is gone.
     pub(super) missing: Option<String>,
-    /// Conflicted paths.
     pub(super) conflicted: u64,
-    /// The operation that has stopped.
     pub(super) operation: Option<&'static str>,
-    /// Whether a `record` run is alive.
     pub(super) recording: bool,
-    /// The test runner that is alive.
     pub(super) runner: Option<String>,
-    /// Changed and untracked paths.
     pub(super) changed: u64,
     /// Commits that the base does not have; `None` where there is no base.
     pub(super) unmerged: Option<u64>,

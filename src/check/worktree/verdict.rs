@@ -121,7 +121,6 @@ fn from_record(recorded: &Recorded, memory: &WorktreeMemory) -> Option<Option<Te
     }))
 }
 
-/// All reports that count, summed.
 fn from_junit(found: &[Report], evidence: &Evidence<'_>, memory: &mut WorktreeMemory) -> Option<Tests> {
     let mut sum = TestCounts::default();
     let mut unexplained = false;

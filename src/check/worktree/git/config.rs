@@ -8,28 +8,21 @@ use super::{Git, GitError};
 /// More filter drivers than this are no configuration but an attack on the size of the environment.
 const MAX_FILTERS: usize = 1_000;
 
-/// The part of the configuration that matters.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Config {
     /// Filter drivers (gitattributes(5), `filter`), and whether they change content on its way into the repository.
     pub(super) filters: BTreeMap<Vec<u8>, bool>,
-    /// Names of remotes, in the order of the files.
     pub(super) remotes: Vec<String>,
     /// `diff.ignoreSubmodules`.
     pub(super) ignore_submodules: Option<Vec<u8>>,
-    /// `submodule.<name>.ignore` by name.
     pub(super) submodule_ignore: BTreeMap<Vec<u8>, Vec<u8>>,
     /// `safe.directory` of the user and the system, in order.
     pub(super) safe_directories: Vec<Vec<u8>>,
 }
 
-/// The configuration for `git`'s worktree.
-///
-/// # Errors
-/// What git said.
 pub(super) fn read(git: &Git) -> Result<Config, GitError> {
     let listed = git.run(&["config", "-z", "--list", "--show-scope"], b"")?;
-    let config = parse(&listed).ok_or_else(|| GitError::Malformed { command: "config".to_owned() })?;
+    let config = parse(&listed).ok_or_else(|| GitError::malformed("config"))?;
     let filters = config.filters.len();
     if filters > MAX_FILTERS {
         let message =
@@ -62,7 +55,6 @@ pub(super) fn key_and_value(entry: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Section, subsection and name.
 type Key<'a> = (&'a [u8], Option<&'a [u8]>, &'a [u8]);
 
 /// Takes a key apart; a subsection may hold dots.

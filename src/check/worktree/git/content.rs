@@ -20,32 +20,27 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// The answer of `git ls-files -s -z`.
 #[derive(Debug, Clone, Default)]
-pub(in crate::check::worktree) struct Tracked(Vec<u8>);
+pub(crate) struct Tracked(Vec<u8>);
 
 /// An entry of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::check::worktree) struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// As git writes it: `100644`.
     mode: &'a [u8],
     /// In hexadecimal.
     oid: &'a [u8],
     /// `0`; `1` to `3` in a conflict.
     stage: &'a [u8],
-    /// Relative to the worktree.
-    pub(in crate::check::worktree) path: &'a [u8],
+    pub(crate) path: &'a [u8],
 }
 
 impl Tracked {
-    /// Asks git.
-    ///
-    /// # Errors
-    /// What git said.
-    pub(in crate::check::worktree) fn read(git: &Git) -> Result<Tracked, GitError> {
+    pub(crate) fn read(git: &Git) -> Result<Tracked, GitError> {
         git.run(&["ls-files", "-s", "-z"], b"").map(Tracked)
     }
 
     /// `<mode> <oid> <stage>\t<path>`, each ended by NUL (git-ls-files(1)).
-    pub(in crate::check::worktree) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.0.split(|&b| b == 0).filter_map(|line| {
             let tab = line.iter().position(|&b| b == b'\t')?;
             let mut words = line[..tab].split(|&b| b == b' ');
@@ -62,14 +57,7 @@ impl Tracked {
 
 /// The digest over path, mode and object id of every tracked file as it is in the worktree; `None` if too much has
 /// changed to read it, or a file vanished meanwhile.
-///
-/// # Errors
-/// [`GitError::Hung`] and the like.
-pub(in crate::check::worktree) fn digest(
-    git: &Git,
-    tracked: &Tracked,
-    porcelain: &Porcelain,
-) -> Result<Option<String>, GitError> {
+pub(crate) fn digest(git: &Git, tracked: &Tracked, porcelain: &Porcelain) -> Result<Option<String>, GitError> {
     let Some(edits) = edited_contents(git, porcelain)? else { return Ok(None) };
     let mut digest = Digest::default();
     let mut line = Vec::new();
@@ -161,7 +149,7 @@ fn quoted(path: &[u8]) -> Vec<u8> {
 }
 
 /// The newest change of a modified file, nanoseconds since 1970; for a deleted one, of the nearest directory left.
-pub(in crate::check::worktree) fn newest_edit(work_tree: &Path, porcelain: &Porcelain) -> Option<i128> {
+pub(crate) fn newest_edit(work_tree: &Path, porcelain: &Porcelain) -> Option<i128> {
     porcelain.modified().filter_map(|edit| Some(nearest(work_tree, &edit.path)?.changed_ns())).max()
 }
 

@@ -20,7 +20,6 @@ use crate::clock::Deadline;
 use crate::fs::open_regular;
 use crate::model::digest::hex;
 
-/// The driver that Git LFS installs.
 const LFS: &[u8] = b"lfs";
 
 /// More bytes than this are not hashed in one look at a worktree.
@@ -28,9 +27,6 @@ const MAX_HASHED_BYTES: u64 = 256 << 20;
 
 /// Takes out of `porcelain` what only seems changed because no filter is run. Returns a sentence about files of which it
 /// cannot be told.
-///
-/// # Errors
-/// What git said.
 pub(super) fn correct(git: &Git, config: &Config, porcelain: &mut Porcelain) -> Result<Option<String>, GitError> {
     if !config.filters.values().any(|cleans| *cleans) {
         return Ok(None);
@@ -60,12 +56,7 @@ pub(super) fn correct(git: &Git, config: &Config, porcelain: &mut Porcelain) -> 
     }
     let note = note(&unknown);
     same.extend(unknown.into_iter().map(|(path, _)| path));
-    porcelain.changes.retain_mut(|change| {
-        if same.contains(&change.path) {
-            change.modified = false;
-        }
-        change.modified || change.staged
-    });
+    porcelain.unmodified(|change| same.contains(&change.path));
     Ok(note)
 }
 
@@ -108,7 +99,6 @@ fn recorded_sizes(git: &Git) -> Result<HashMap<Vec<u8>, u32>, GitError> {
     Ok(sizes)
 }
 
-/// Whether each file is what the pointer in the index stands for; `None` where that cannot be told.
 fn compare_with_pointers(git: &Git, files: &[Change]) -> Result<Vec<Option<bool>>, GitError> {
     if files.is_empty() {
         return Ok(Vec::new());

@@ -22,7 +22,7 @@ const MAX_CHANGES: usize = 5_000;
 const MAX_MERGED: usize = 50;
 
 /// Changed paths beyond this many are not kept.
-pub(in crate::check::worktree) const MAX_PATHS: usize = 200;
+pub(crate) const MAX_PATHS: usize = 200;
 
 /// What one side has made of a path: mode and object id, in the merge base and now; zeros where it is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +31,9 @@ struct Change {
     new: Version,
 }
 
-/// Mode and object id.
 type Version = (Vec<u8>, Vec<u8>);
 
 impl Change {
-    /// Whether it is a regular file before and after, of one mode.
     fn is_edit(&self) -> bool {
         self.old.0.starts_with(b"100") && self.old.0 == self.new.0
     }
@@ -50,7 +48,7 @@ impl Change {
 ///
 /// # Errors
 /// [`GitError::Hung`] and the like: another try may succeed.
-pub(in crate::check::worktree) fn compare(git: &Git, head: &str, base: &Tip) -> Result<MergeMemory, GitError> {
+pub(crate) fn compare(git: &Git, head: &str, base: &Tip) -> Result<MergeMemory, GitError> {
     let mut memory = MergeMemory { commits: (head.to_owned(), base.oid.clone()), ..MergeMemory::default() };
     let git = Git { deadline: git.deadline.sooner(LIMIT), ..git.clone() };
     match merged(&git, head, &base.oid, &mut memory) {
@@ -105,7 +103,7 @@ fn changes(git: &Git, from: &str, to: &str) -> Result<HashMap<Vec<u8>, Change>, 
     while let (Some(line), Some(path)) = (fields.next().and_then(|line| line.strip_prefix(b":")), fields.next()) {
         let words: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
         let &[old_mode, new_mode, old, new, _] = words.as_slice() else {
-            return Err(GitError::Malformed { command: "diff-tree".to_owned() });
+            return Err(GitError::malformed("diff-tree"));
         };
         let version = |mode: &[u8], oid: &[u8]| (mode.to_owned(), oid.to_owned());
         changes.insert(path.to_owned(), Change { old: version(old_mode, old), new: version(new_mode, new) });

@@ -8,7 +8,6 @@
 mod config;
 pub(super) mod content;
 mod filters;
-mod gate;
 pub(super) mod inspect;
 pub(super) mod merge;
 pub(super) mod names;
@@ -19,11 +18,12 @@ pub(super) mod refs;
 pub(super) mod submodules;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -35,6 +35,13 @@ use crate::proc::{self, CommandSpec, Exit, Limits, Outcome, SpawnError};
 
 /// The most output of one git that is kept: a status of half a million paths.
 const MAX_OUTPUT_BYTES: usize = 64 << 20;
+
+/// One git has this long at the most, and never more than two thirds of what is left for its worktree.
+const LIMIT: Duration = Duration::from_secs(8);
+
+/// Repositories in which a git ran into its limit, and the pass in which it did: each further worktree of one would cost
+/// the whole limit anew.
+static HUNG: Mutex<BTreeMap<PathBuf, Timestamp>> = Mutex::new(BTreeMap::new());
 
 /// Variables of the caller that git may see besides the few that every program gets; none of them begins with `GIT_`.
 const INHERITED: &[&str] = &["XDG_CONFIG_HOME", "TMPDIR"];
@@ -75,51 +82,58 @@ const OVERRIDES: &[(&str, &str)] = &[
     ("diff.external", ""),
     ("maintenance.auto", "false"),
     ("gc.auto", "0"),
-    // One git a core: threads inside each would only get in each other's way.
+    // Worktrees are looked at in parallel: threads inside each git would only get in each other's way.
     ("core.preloadIndex", "false"),
     ("index.threads", "1"),
 ];
 
-/// Why git gave no answer.
-#[derive(Debug)]
+/// Why a worktree could not be read.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum GitError {
+    /// It belongs to another user.
+    #[error("{0}")]
+    Refused(String),
     /// There is no git on this machine's PATH, or it cannot be started.
+    #[error("cannot start git: {0}")]
     Spawn(SpawnError),
     /// It ran into its limit; it and what it started have been ended.
+    #[error("git {command} gave no answer within {seconds:.1} s")]
     TimedOut { command: String, seconds: f64 },
-    /// An earlier one in this repository did, in this very pass.
+    #[error("not asked: git gave no answer in another worktree of this repository")]
     Hung,
-    /// More output than is kept.
+    #[error("git {command} wrote more than {MAX_OUTPUT_BYTES} bytes")]
     TooMuch { command: String },
     /// It ended with a failure; `message` is what it said.
+    #[error("git {command}: {message}")]
     Failed { command: String, message: String },
     /// It said something that is not in its documented format.
+    #[error("git {command} answered in an unknown format")]
     Malformed { command: String },
 }
 
-impl fmt::Display for GitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl GitError {
+    fn malformed(command: &str) -> GitError {
+        GitError::Malformed { command: command.to_owned() }
+    }
+
+    /// What to do, where that is not to ask git by hand.
+    pub(super) fn remedy(&self) -> Option<&'static str> {
         match self {
-            GitError::Spawn(error) => write!(f, "cannot start git: {error}"),
-            GitError::TimedOut { command, seconds } => write!(f, "git {command} gave no answer within {seconds:.1} s"),
-            GitError::Hung => write!(f, "not asked: git gave no answer in another worktree of this repository"),
-            GitError::TooMuch { command } => write!(f, "git {command} wrote more than {MAX_OUTPUT_BYTES} bytes"),
-            GitError::Failed { command, message } => write!(f, "git {command}: {message}"),
-            GitError::Malformed { command } => write!(f, "git {command} answered in an unknown format"),
+            GitError::Spawn(_) => Some("install git, or extend PATH (for the timer: in the unit's environment file)"),
+            GitError::TimedOut { .. } | GitError::Hung => Some(
+                "see whether its file system answers; raise `timeout` in [worktree], if the repository is so large",
+            ),
+            _ => None,
         }
     }
 }
 
-impl std::error::Error for GitError {}
-
 /// How to call git for one worktree or submodule.
 #[derive(Debug, Clone)]
 pub(super) struct Git {
-    /// Its own git directory.
     pub(super) git_dir: PathBuf,
     /// The directory shared by all worktrees of the repository.
     pub(super) common_dir: PathBuf,
-    /// The worktree.
     pub(super) work_tree: PathBuf,
     /// When everything about this worktree must have ended.
     pub(super) deadline: Deadline,
@@ -167,46 +181,36 @@ impl Git {
         }
     }
 
-    /// CPU time that git has used so far.
     pub(super) fn cpu(&self) -> Duration {
         self.cpu.get()
     }
 
     /// Runs `git ARGS` in the worktree and returns its output.
-    ///
-    /// # Errors
-    /// [`GitError`] for everything but exit 0.
+    /// Errors: for everything but exit 0.
     pub(super) fn run<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8]) -> Result<Vec<u8>, GitError> {
         self.run_up_to(args, stdin, 0).map(|(_, output)| output)
     }
 
     /// The same with every exit code up to `most` as an answer.
-    ///
-    /// # Errors
-    /// [`GitError`] for every other exit code.
     fn run_up_to<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8], most: i32) -> Result<(i32, Vec<u8>), GitError> {
-        if gate::has_hung(&self.common_dir, self.pass) {
+        let hung = || HUNG.lock().unwrap_or_else(PoisonError::into_inner);
+        if hung().get(&self.common_dir) == Some(&self.pass) {
             return Err(GitError::Hung);
         }
-        let name = args.first().map_or_else(String::new, |arg| arg.as_ref().to_string_lossy().into_owned());
-        let timed_out = |limit: Deadline, began| GitError::TimedOut {
-            command: name.clone(),
-            seconds: limit.instant().saturating_duration_since(began).as_secs_f64(),
-        };
+        let command = args.first().map_or_else(String::new, |arg| arg.as_ref().to_string_lossy().into_owned());
         let began = crate::clock::instant();
-        let _place = gate::enter(self.deadline).ok_or_else(|| timed_out(self.deadline, began))?;
-        let began = crate::clock::instant();
-        let limit = gate::limit(self.deadline);
+        let limit = self.deadline.sooner(LIMIT.min(self.deadline.left() * 2 / 3));
         let limits = Limits { stdout: MAX_OUTPUT_BYTES };
         let captured = proc::capture(&self.command(args), Some(stdin), limits, limit).map_err(GitError::Spawn)?;
         self.cpu.set(self.cpu.get() + captured.usage.map_or(Duration::ZERO, |usage| usage.cpu));
         match captured.outcome {
             Outcome::Exited(Exit::Code(code)) if (0..=most).contains(&code) => Ok((code, captured.stdout)),
-            Outcome::Exited(_) => Err(GitError::Failed { command: name, message: first_line(&captured.stderr.text()) }),
-            Outcome::TooLarge => Err(GitError::TooMuch { command: name }),
+            Outcome::Exited(_) => Err(GitError::Failed { command, message: first_line(&captured.stderr.text()) }),
+            Outcome::TooLarge => Err(GitError::TooMuch { command }),
             Outcome::TimedOut => {
-                gate::report_hung(&self.common_dir, self.pass);
-                Err(timed_out(limit, began))
+                hung().insert(self.common_dir.clone(), self.pass);
+                let seconds = limit.instant().saturating_duration_since(began).as_secs_f64();
+                Err(GitError::TimedOut { command, seconds })
             }
         }
     }

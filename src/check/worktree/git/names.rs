@@ -12,7 +12,7 @@ use crate::fs::stamp::Stamp;
 const STEP_NS: i128 = 20_000_000;
 
 /// Whether a directory with tracked files has got other names since, and nothing untracked in it explains that.
-pub(in crate::check::worktree) fn changed_since(work_tree: &Path, tracked: &Tracked, since_ns: i128) -> bool {
+pub(crate) fn changed_since(work_tree: &Path, tracked: &Tracked, since_ns: i128) -> bool {
     let mut directories: HashSet<&[u8]> = HashSet::from([b"".as_slice()]);
     for entry in tracked.entries() {
         let mut path = entry.path;

@@ -8,42 +8,35 @@ pub(super) const DECLARATION: &[u8] = b".worktree";
 
 /// A tracked path that differs from HEAD, in the index or in the worktree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::check::worktree) struct Change {
+pub(crate) struct Change {
     /// Relative to the worktree; of a rename, where it went to.
-    pub(in crate::check::worktree) path: Vec<u8>,
-    /// The index differs from HEAD.
-    pub(in crate::check::worktree) staged: bool,
-    /// The worktree differs from the index.
-    pub(in crate::check::worktree) modified: bool,
-    /// Gone from the worktree.
-    pub(in crate::check::worktree) deleted: bool,
-    /// Whether it is a submodule.
-    pub(in crate::check::worktree) submodule: bool,
+    pub(crate) path: Vec<u8>,
+    pub(crate) staged: bool,
+    pub(crate) modified: bool,
+    pub(crate) deleted: bool,
+    pub(crate) submodule: bool,
     /// Mode in the worktree, as git writes it (`100644`).
-    pub(in crate::check::worktree) mode: Vec<u8>,
-    /// Mode in the index.
+    pub(crate) mode: Vec<u8>,
     pub(super) index_mode: Vec<u8>,
     /// Object id in the index, in hexadecimal.
     pub(super) index_oid: Vec<u8>,
 }
 
-/// One answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::check::worktree) struct Porcelain {
+pub(crate) struct Porcelain {
     /// `None` on a branch without commits.
-    pub(in crate::check::worktree) head: Option<String>,
+    pub(crate) head: Option<String>,
     /// `None` with a detached HEAD.
-    pub(in crate::check::worktree) branch: Option<String>,
+    pub(crate) branch: Option<String>,
     /// The upstream's short name, whether it exists or not.
-    pub(in crate::check::worktree) upstream: Option<String>,
+    pub(crate) upstream: Option<String>,
     /// Commits ahead of the upstream and behind it; `None` if it does not exist.
-    pub(in crate::check::worktree) ahead_behind: Option<(u64, u64)>,
+    pub(crate) ahead_behind: Option<(u64, u64)>,
     /// Tracked paths that differ from HEAD, submodules included; a rename is one.
-    pub(in crate::check::worktree) changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
     /// Untracked paths; a directory ends in `/`.
-    pub(in crate::check::worktree) untracked: Vec<Vec<u8>>,
-    /// Paths in conflict.
-    pub(in crate::check::worktree) conflicted: u64,
+    pub(crate) untracked: Vec<Vec<u8>>,
+    pub(crate) conflicted: u64,
 }
 
 impl Porcelain {
@@ -109,13 +102,20 @@ impl Porcelain {
         });
     }
 
+    /// Takes back that these differ from the index.
+    pub(super) fn unmodified(&mut self, same: impl Fn(&Change) -> bool) {
+        self.changes.retain_mut(|change| {
+            change.modified &= !same(change);
+            change.modified || change.staged
+        });
+    }
+
     /// Tracked paths whose content in the worktree differs from the index.
-    pub(in crate::check::worktree) fn modified(&self) -> impl Iterator<Item = &Change> {
+    pub(crate) fn modified(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| change.modified)
     }
 
-    /// Changed and untracked paths.
-    pub(in crate::check::worktree) fn changed(&self) -> u64 {
+    pub(crate) fn changed(&self) -> u64 {
         (self.changes.len() + self.untracked.len()) as u64
     }
 }

@@ -49,13 +49,11 @@ impl PrivateIndex {
         Ok(Some(private))
     }
 
-    /// The file.
     pub(super) fn path(&self) -> PathBuf {
         self.0.path().join("index")
     }
 }
 
-/// Fills a directory that git takes for the worktree's own (gitrepository-layout(5)). Returns when the index was written.
 fn stand_in(git: &Git, shared: &[PathBuf], directory: &Path) -> anyhow::Result<std::time::SystemTime> {
     create(&directory.join("HEAD"), b"ref: refs/heads/main\n", 0o600)?;
     let common = [git.common_dir.as_os_str().as_encoded_bytes(), b"\n"].concat();

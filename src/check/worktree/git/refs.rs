@@ -2,29 +2,23 @@
 
 use super::{Git, GitError};
 
-/// A commit under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::check::worktree) struct Tip {
+pub(crate) struct Tip {
     /// As people write it: `origin/main`.
-    pub(in crate::check::worktree) name: String,
-    /// Object id.
-    pub(in crate::check::worktree) oid: String,
+    pub(crate) name: String,
+    pub(crate) oid: String,
 }
 
-/// What HEAD is compared with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::check::worktree) struct Tips {
+pub(crate) struct Tips {
     /// HEAD's committer time, seconds since 1970.
-    pub(in crate::check::worktree) committed_at: Option<i64>,
+    pub(crate) committed_at: Option<i64>,
     /// What "complete" is merged into, if it exists.
-    pub(in crate::check::worktree) base: Option<Tip>,
+    pub(crate) base: Option<Tip>,
 }
 
 /// Asks for all of them in one call. `upstream` is the upstream's short name, `base` what is configured.
-///
-/// # Errors
-/// What git said.
-pub(in crate::check::worktree) fn read(
+pub(crate) fn read(
     git: &Git,
     head: Option<&str>,
     upstream: Option<&str>,
@@ -81,16 +75,12 @@ fn short(name: &str) -> String {
     prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)).unwrap_or(name).to_owned()
 }
 
-/// Object id and content.
 type Object = (String, Vec<u8>);
 
 /// The objects of these names, one a line; `None` for one that is missing or of another kind.
-///
-/// # Errors
-/// What git said.
 pub(super) fn objects(git: &Git, names: &[u8], count: usize, kind: &str) -> Result<Vec<Option<Object>>, GitError> {
     let output = git.run(&["cat-file", "--batch", "--buffer"], names)?;
-    parse_batch(&output, count, kind).ok_or_else(|| GitError::Malformed { command: "cat-file".to_owned() })
+    parse_batch(&output, count, kind).ok_or_else(|| GitError::malformed("cat-file"))
 }
 
 /// Reads `cat-file --batch`: for each name asked for, `<oid> <type> <size>` and the content, or a line that ends in
@@ -126,10 +116,7 @@ fn committer_time(commit: &[u8]) -> Option<i64> {
 }
 
 /// Commits that only `head` has and commits that only `other` has.
-///
-/// # Errors
-/// What git said.
-pub(in crate::check::worktree) fn distance(git: &Git, head: &str, other: &str) -> Result<(u64, u64), GitError> {
+pub(crate) fn distance(git: &Git, head: &str, other: &str) -> Result<(u64, u64), GitError> {
     if head == other {
         return Ok((0, 0));
     }
@@ -139,12 +126,12 @@ pub(in crate::check::worktree) fn distance(git: &Git, head: &str, other: &str) -
     let mut numbers = text.split_whitespace().map(str::parse);
     match (numbers.next(), numbers.next()) {
         (Some(Ok(ahead)), Some(Ok(behind))) => Ok((ahead, behind)),
-        _ => Err(GitError::Malformed { command: "rev-list".to_owned() }),
+        _ => Err(GitError::malformed("rev-list")),
     }
 }
 
 /// Whether a ref of the worktree itself exists (`CHERRY_PICK_HEAD`), wherever git keeps it.
-pub(in crate::check::worktree) fn exists(git: &Git, name: &str) -> bool {
+pub(crate) fn exists(git: &Git, name: &str) -> bool {
     git.run(&["show-ref", "--verify", "--quiet", name], b"").is_ok()
 }
 

@@ -1,10 +1,10 @@
 //! Submodules of a worktree: which there are, what the user wants to know of each, and where their repositories lie.
 //!
 //! Git would look into each with a second git that knows nothing of the filters there, so it is told to leave their files
-//! alone (`submodule.<name>.ignore=dirty`), and each is looked at afterwards like a worktree of its own.
+//! alone (`--ignore-submodules=dirty`), and each is looked at afterwards like a worktree of its own.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -16,65 +16,37 @@ use crate::fs::read_capped;
 const MAX_BYTES: u64 = 64 << 10;
 
 /// What of a submodule's own files counts as a change of the worktree (gitmodules(5), `ignore`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::check::worktree) enum Ignore {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ignore {
     /// `none`: tracked and untracked files count.
     Nothing,
     /// `untracked`: tracked files count.
     Untracked,
-    /// `dirty` and `all`: none does.
-    Files,
+    /// Its commit counts.
+    Dirty,
+    All,
 }
 
-impl Ignore {
-    fn of(word: Option<&[u8]>) -> Ignore {
-        match word {
-            Some(b"untracked") => Ignore::Untracked,
-            Some(b"dirty" | b"all") => Ignore::Files,
-            _ => Ignore::Nothing,
-        }
-    }
-}
-
-/// Path and setting of each submodule, and configuration for git.
-type Settings = (Vec<(Vec<u8>, Ignore)>, Vec<(OsString, &'static str)>);
-
-/// Settings of the submodules at `paths`, and the overrides that keep git from looking into them.
-///
-/// # Errors
-/// What git said.
-pub(super) fn settings(git: &Git, config: &Config, paths: Vec<Vec<u8>>) -> Result<Settings, GitError> {
+/// Path and setting of each of the submodules at `paths`.
+pub(super) fn settings(git: &Git, config: &Config, paths: Vec<Vec<u8>>) -> Result<Vec<(Vec<u8>, Ignore)>, GitError> {
     if paths.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(Vec::new());
     }
     let modules = gitmodules(git)?;
-    let default = config.ignore_submodules.as_deref();
-    let mut overrides = Vec::new();
-    if Ignore::of(default) != Ignore::Files {
-        overrides.push((OsString::from("diff.ignoreSubmodules"), "dirty"));
-    }
-    for (name, module) in &modules {
-        let word = config.submodule_ignore.get(name).or(module.ignore.as_ref());
-        if word.is_some_and(|word| Ignore::of(Some(word)) != Ignore::Files) {
-            let key = [b"submodule.", name.as_slice(), b".ignore"].concat();
-            overrides.push((OsStr::from_bytes(&key).to_owned(), "dirty"));
-        }
-    }
-    let by_path: BTreeMap<&[u8], &Vec<u8>> = modules
-        .iter()
-        .filter_map(|(name, module)| {
-            let word = config.submodule_ignore.get(name).or(module.ignore.as_ref())?;
-            Some((module.path.as_slice(), word))
-        })
-        .collect();
-    let with_ignore = paths.into_iter().map(|path| {
-        let word = by_path.get(path.as_slice()).map(|word| word.as_slice()).or(default);
-        (path, Ignore::of(word))
-    });
-    Ok((with_ignore.collect(), overrides))
+    let setting = |path: Vec<u8>| {
+        let module = modules.iter().find(|(_, module)| module.path == path);
+        let word = module.and_then(|(name, module)| config.submodule_ignore.get(name).or(module.ignore.as_ref()));
+        let ignore = match word.or(config.ignore_submodules.as_ref()).map(Vec::as_slice) {
+            Some(b"untracked") => Ignore::Untracked,
+            Some(b"dirty") => Ignore::Dirty,
+            Some(b"all") => Ignore::All,
+            _ => Ignore::Nothing,
+        };
+        (path, ignore)
+    };
+    Ok(paths.into_iter().map(setting).collect())
 }
 
-/// What `.gitmodules` says of one submodule.
 #[derive(Debug, Default)]
 struct Module {
     path: Vec<u8>,
@@ -122,7 +94,7 @@ fn git_dir(work_tree: &Path) -> Option<PathBuf> {
 }
 
 /// Calls git for the one at `path` in the worktree of `outer`, if it is checked out.
-pub(in crate::check::worktree) fn open(outer: &Git, path: &[u8]) -> Option<Git> {
+pub(crate) fn open(outer: &Git, path: &[u8]) -> Option<Git> {
     let work_tree = outer.work_tree.join(OsStr::from_bytes(path));
     let git_dir = git_dir(&work_tree)?;
     Some(outer.elsewhere(&git_dir, &git_dir, &work_tree))

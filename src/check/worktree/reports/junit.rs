@@ -20,15 +20,12 @@ const MAX_DEPTH: usize = 128;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// What one report says.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in super::super) struct Junit {
-    /// Tests by result.
-    pub(in super::super) counts: TestCounts,
+pub(crate) struct Junit {
+    pub(crate) counts: TestCounts,
     /// Failures that suites claim and nothing in them shows.
-    pub(in super::super) unexplained: u64,
-    /// How long they ran, if the report says so.
-    pub(in super::super) duration: Option<Duration>,
+    pub(crate) unexplained: u64,
+    pub(crate) duration: Option<Duration>,
 }
 
 /// What an open element is, as far as it matters.
@@ -40,14 +37,12 @@ enum Element {
     Other,
 }
 
-/// Sums while reading.
 #[derive(Debug, Default)]
 struct Sums {
     /// The suites that are open, the root first.
     suites: Vec<Suite>,
     /// The cases that are open: some writers put one into another.
     cases: Vec<Case>,
-    /// What the whole document holds.
     total: Held,
     root_seconds: Option<f64>,
     suite_seconds: f64,
@@ -66,20 +61,16 @@ struct Held {
     unexplained: u64,
 }
 
-/// An open suite.
 #[derive(Debug, Default)]
 struct Suite {
-    /// Its cases and the suites in it.
     held: Held,
     /// Totals that it claims; used only where nothing else is in it.
     claimed: TestCounts,
     /// Errors among the claimed failures.
     claimed_errors: u64,
-    /// Failures of the suite as a whole.
     broken: u64,
 }
 
-/// An open case.
 #[derive(Debug, Clone, Copy, Default)]
 struct Case {
     failed: bool,
@@ -101,7 +92,7 @@ fn decoded(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Reads a report; `None` if it is not JUnit XML, is cut off, or is nested too deep.
-pub(in super::super) fn parse(bytes: &[u8]) -> Option<Junit> {
+pub(crate) fn parse(bytes: &[u8]) -> Option<Junit> {
     let text = decoded(bytes);
     let mut reader = Reader::from_str(&text);
     let mut open: Vec<Element> = Vec::new();
@@ -238,7 +229,6 @@ impl Suite {
     }
 }
 
-/// The totals that a suite claims.
 fn claims(tag: &BytesStart<'_>) -> TestCounts {
     let number = |name| number(tag, name);
     let failed = number("failures").saturating_add(number("errors"));
@@ -247,7 +237,6 @@ fn claims(tag: &BytesStart<'_>) -> TestCounts {
     TestCounts { passed, failed, skipped }
 }
 
-/// A number in an attribute; 0 where there is none.
 fn number(tag: &BytesStart<'_>, name: &str) -> u64 {
     attribute(tag, name).and_then(|text| text.parse().ok()).unwrap_or(0)
 }

@@ -21,12 +21,10 @@ const MAX_BYTES: u64 = 64 << 20;
 /// More reports than this of one worktree are not read; the newest ones are.
 const MAX_REPORTS: usize = 5_000;
 
-/// A report that says something.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Report {
     /// Key of [`ReportMemory`]: the path, escaped.
     pub(super) key: String,
-    /// When it was written, nanoseconds since 1970.
     pub(super) written_ns: i128,
 }
 

@@ -8,13 +8,13 @@ use crate::clock::Deadline;
 
 /// Reports in the worktree itself or in a package directly in it: what the manuals of pytest, jest-junit, Vitest,
 /// `node --test`, go-junit-report, gotestsum and ctest show.
-pub(in super::super) const FILES: &[&str] = &[
+pub(crate) const FILES: &[&str] = &[
     "junit.xml", "report.xml", "test-report.xml", "test_report.xml", "test-results.xml", "test_results.xml",
     "testresults.xml", "unit-tests.xml", "tests.xml", "pytest.xml", "xunit.xml", "results.xml",
 ];
 
 /// Directories whose XML files are reports. `*` is any one directory.
-pub(in super::super) const DIRECTORIES: &[&str] = &[
+pub(crate) const DIRECTORIES: &[&str] = &[
     "test-results", "test-reports", "test_results", "test_reports", "reports", "reports/junit", "junit",
     // cargo-nextest, one directory a profile.
     "target/nextest/*", // Maven.
@@ -34,7 +34,7 @@ const MAX_ENTRIES: usize = 300_000;
 const MAX_PACKAGES: usize = 200;
 
 /// Whether a tracked file of this path is a report and not something that is tested.
-pub(in super::super) fn is_report_name(path: &[u8]) -> bool {
+pub(crate) fn is_report_name(path: &[u8]) -> bool {
     let name = path.rsplit(|&b| b == b'/').next().unwrap_or(path);
     name.ends_with(b".xml")
         && (FILES.iter().any(|file| file.as_bytes() == name)

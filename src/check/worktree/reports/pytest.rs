@@ -18,21 +18,18 @@ const MAX_SOURCE_BYTES: u64 = 2 << 20;
 /// Of so many failed tests it is looked up whether they still exist; with more, they all count.
 const MAX_LOOKED_UP: usize = 200;
 
-/// The last run.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct PytestRun {
+pub(crate) struct PytestRun {
     /// The file the time is taken from.
-    pub(in super::super) path: PathBuf,
-    /// When it ended, nanoseconds since 1970.
-    pub(in super::super) ended_ns: i128,
-    /// Stamp of the cache.
-    pub(in super::super) stamp: String,
+    pub(crate) path: PathBuf,
+    pub(crate) ended_ns: i128,
+    pub(crate) stamp: String,
     /// Tests that failed and still exist.
-    pub(in super::super) failed: u64,
+    pub(crate) failed: u64,
 }
 
 /// The newest run in the worktree's own cache or in one of a directory directly in it.
-pub(in super::super) fn last_run(work_tree: &Path) -> Option<PytestRun> {
+pub(crate) fn last_run(work_tree: &Path) -> Option<PytestRun> {
     let below = work_tree.read_dir().into_iter().flatten().flatten();
     let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
     let roots = std::iter::once(work_tree.to_owned()).chain(below);
@@ -56,11 +53,7 @@ fn run_in(root: &Path) -> Option<PytestRun> {
 }
 
 /// How many tests of a run failed and exist; `None` where the cache tells of no run.
-pub(in super::super) fn failed(
-    nodeids: &[u8],
-    lastfailed: Option<&[u8]>,
-    exists: impl Fn(&str) -> bool,
-) -> Option<u64> {
+pub(crate) fn failed(nodeids: &[u8], lastfailed: Option<&[u8]>, exists: impl Fn(&str) -> bool) -> Option<u64> {
     let collected: Vec<String> = serde_json::from_slice(nodeids).ok()?;
     let failed: BTreeMap<String, serde_json::Value> = match lastfailed {
         Some(bytes) => serde_json::from_slice(bytes).ok()?,
