@@ -1,6 +1,10 @@
 //! Files of environment variables (`.env`), as python-dotenv reads them: values may span lines in quotes, and a line of
 //! such a value is no setting whatever it says.
 
+use std::sync::LazyLock;
+
+use regex_lite::{Captures, Regex};
+
 /// What one line of a file says, or more lines where the value has more.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'t> {
@@ -10,95 +14,69 @@ pub enum Line<'t> {
     Unreadable(&'t str),
 }
 
+/// A setting, as far as it can be read: key (1 in quotes, 2 bare), value (3 and 4 in quotes, 5 bare), and whether its line
+/// ends there (6). A comment has no key.
+static BINDING: LazyLock<Regex> = LazyLock::new(|| {
+    // Blanks are those of Unicode, without line ends.
+    const BLANKS: &str = r"\t\v\f\x1c-\x20\x85\xa0\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
+    let blank = format!("[{BLANKS}]");
+    let key = format!(r"(?:export{blank}+)?(?:'([^']+)'|([^=#'\r\n{BLANKS}][^=#\r\n{BLANKS}]*))");
+    let value = r#"'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|((?:[^'"\r\n][^\r\n]*)?)"#;
+    let end = format!(r"{blank}*(?:#[^\r\n]*)?([\r\n]|$)");
+    let expression = format!(r"(?s)^(?:{key}{blank}*(?:={blank}*(?:{value}))?)?(?:{end})?");
+    Regex::new(&expression).unwrap_or_else(|error| unreachable!("{error}"))
+});
+
 /// Every line but blank ones and comments.
 pub fn lines(text: &str) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     let mut rest = text.trim_start();
-    while !rest.is_empty() {
-        let after = match binding(rest) {
-            Ok((key, value, after)) => {
-                lines.extend((!key.is_empty()).then_some(Line::Binding(key, value)));
-                after
+    while let Some(found) = BINDING.captures(rest).filter(|_| !rest.is_empty()) {
+        let at = found.get(0).map_or(0, |whole| whole.end());
+        let key = found.get(1).or(found.get(2)).map(|key| key.as_str());
+        let end = match (found.get(6), key) {
+            (Some(_), key) => {
+                lines.extend(key.map(|key| Line::Binding(key, value_of(&found))));
+                at
             }
-            Err(at) => {
-                let after = &at[line_end(at)..];
-                lines.push(Line::Unreadable(&rest[..rest.len() - after.len()]));
-                after
+            // The rest of the line at which python-dotenv stops is left out.
+            (None, _) => {
+                let end = rest[at..].find(['\n', '\r']).map_or(rest.len(), |length| at + length);
+                lines.push(Line::Unreadable(&rest[..end]));
+                end
             }
         };
-        rest = after.trim_start();
+        rest = rest[end..].trim_start();
     }
     lines
 }
 
-fn line_end(text: &str) -> usize {
-    text.find(['\n', '\r']).unwrap_or(text.len())
+fn value_of(binding: &Captures<'_>) -> Option<String> {
+    let group = |number| binding.get(number).map(|group| group.as_str());
+    let single = group(3).map(|text| unescaped(text, false));
+    let quoted = single.or_else(|| group(4).map(|text| unescaped(text, true)));
+    quoted.or_else(|| {
+        let text = group(5)?;
+        // A comment begins with a blank and `#`.
+        let comment = text.match_indices('#').map(|(at, _)| at).find(|at| text[..*at].ends_with(char::is_whitespace));
+        Some(text[..comment.unwrap_or(text.len())].trim_end().to_owned())
+    })
 }
 
-/// Key, value and what follows. A comment has the key ``.
-///
-/// # Errors
-/// From where on python-dotenv cannot parse it: it leaves the rest of that line out.
-fn binding(text: &str) -> Result<(&str, Option<String>, &str), &str> {
-    let mut rest = text;
-    if let Some(exported) = rest.strip_prefix("export").filter(|after| after.starts_with(is_blank)) {
-        rest = exported.trim_start_matches(is_blank);
-    }
-    let mut key = "";
-    if let Some(quoted) = rest.strip_prefix('\'') {
-        (key, rest) = quoted.split_once('\'').filter(|(key, _)| !key.is_empty()).ok_or(rest)?;
-    } else if !rest.starts_with('#') {
-        let end = rest.find(|c: char| c == '=' || c == '#' || c.is_whitespace()).unwrap_or(rest.len());
-        (key, rest) = rest.split_at(end);
-        if key.is_empty() {
-            return Err(rest);
-        }
-    }
-    rest = rest.trim_start_matches(is_blank);
-    let mut value = None;
-    if let Some(after) = rest.strip_prefix('=').filter(|_| !key.is_empty()) {
-        let after = after.trim_start_matches(is_blank);
-        let (text, after) = value_of(after).ok_or(after)?;
-        (value, rest) = (Some(text), after);
-    }
-    rest = rest.trim_start_matches(is_blank);
-    if rest.starts_with('#') {
-        rest = &rest[line_end(rest)..];
-    }
-    if rest.is_empty() || rest.starts_with(['\n', '\r']) { Ok((key, value, rest)) } else { Err(rest) }
-}
-
-fn value_of(text: &str) -> Option<(String, &str)> {
-    if let Some(quote @ ('\'' | '"')) = text.chars().next() {
-        return quoted(&text[1..], quote);
-    }
-    let (line, rest) = text.split_at(line_end(text));
-    // A comment begins with a blank and `#`.
-    let comment = line.match_indices('#').map(|(at, _)| at).find(|at| line[..*at].ends_with(char::is_whitespace));
-    Some((line[..comment.unwrap_or(line.len())].trim_end().to_owned(), rest))
-}
-
-/// The text up to the closing quote, its escapes decoded: `\n`, `\r` and `\t` in double quotes, `\\` and quotes in both.
-fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
+/// Decodes `\\` and quotes after a backslash, and in double quotes `\n`, `\r` and `\t`.
+fn unescaped(text: &str, double: bool) -> String {
     let mut value = String::new();
     let mut chars = text.chars();
-    loop {
-        match chars.next()? {
-            '\\' => match (quote, chars.next()?) {
-                ('"', 'n') => value.push('\n'),
-                ('"', 'r') => value.push('\r'),
-                ('"', 't') => value.push('\t'),
-                (_, c @ ('\\' | '\'' | '"')) => value.push(c),
-                (_, c) => value.extend(['\\', c]),
-            },
-            c if c == quote => return Some((value, chars.as_str())),
-            c => value.push(c),
+    while let Some(c) = chars.next() {
+        match (c, if c == '\\' { chars.next() } else { None }) {
+            (_, Some('n')) if double => value.push('\n'),
+            (_, Some('r')) if double => value.push('\r'),
+            (_, Some('t')) if double => value.push('\t'),
+            (_, Some(c @ ('\\' | '\'' | '"'))) => value.push(c),
+            (c, other) => value.extend(std::iter::once(c).chain(other)),
         }
     }
-}
-
-fn is_blank(c: char) -> bool {
-    c.is_whitespace() && c != '\n' && c != '\r'
+    value
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! the person is asked again. A damaged store allows nothing.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -71,9 +70,9 @@ impl TrustStore {
         let path = path(state_dir);
         let why = match read(&path) {
             Ok(store) => return Ok((store, None)),
+            Err(why) if is_of_the_store(&why) => why,
             // What it says is not known: it may be as good as ever.
-            Err(Unusable::Unreadable(error)) => return Err(anyhow::Error::from(error).context("it cannot be read")),
-            Err(Unusable::Bad(why)) => why,
+            Err(error) => return Err(anyhow::Error::from(error).context("it cannot be read")),
         };
         let aside = path.with_extension("json.damaged");
         uninterrupted(|| std::fs::rename(&path, &aside))?;
@@ -110,42 +109,26 @@ impl TrustStore {
     }
 }
 
-/// Why nothing is believed of a store.
-enum Unusable {
-    /// The operating system refuses to have it read.
-    Unreadable(io::Error),
-    /// It is damaged, too new or others may write it.
-    Bad(String),
+/// Whether an error is of what the store holds or is, and not of the way to it.
+fn is_of_the_store(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput};
+    matches!(error.kind(), InvalidData | InvalidInput | FileTooLarge)
 }
 
-impl fmt::Display for Unusable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unusable::Unreadable(error) => error.fmt(f),
-            Unusable::Bad(why) => f.write_str(why),
-        }
-    }
-}
-
-fn read(path: &Path) -> Result<TrustStore, Unusable> {
-    let refused = |error: io::Error| match error.kind() {
-        // No regular file, or no store of this size.
-        io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => Unusable::Bad(error.to_string()),
-        _ => Unusable::Unreadable(error),
-    };
+fn read(path: &Path) -> io::Result<TrustStore> {
+    let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
     let file = match crate::fs::open_regular(path) {
-        Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(TrustStore::default()),
-        Err(e) => return Err(refused(e)),
+        file => file?,
     };
     // Whoever may write the store may have any project's commands run.
-    if let Some(exposure) = crate::fs::access::exposure(path, &file).map_err(refused)? {
-        return Err(Unusable::Bad(exposure.to_string()));
+    if let Some(exposure) = crate::fs::access::exposure(path, &file)? {
+        return Err(bad(exposure.to_string()));
     }
-    let bytes = crate::fs::read_open(&file, STORE_LIMIT).map_err(refused)?;
-    let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| Unusable::Bad(format!("damaged ({e})")))?;
+    let bytes = crate::fs::read_open(&file, STORE_LIMIT)?;
+    let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| bad(format!("damaged ({e})")))?;
     if stored.version > VERSION {
-        return Err(Unusable::Bad(format!("written by a newer lab-probe (version {})", stored.version)));
+        return Err(bad(format!("written by a newer lab-probe (version {})", stored.version)));
     }
     Ok(TrustStore { files: stored.files })
 }

@@ -28,30 +28,7 @@ pub(crate) struct Junit {
     pub(crate) duration: Option<Duration>,
 }
 
-/// What an open element is, as far as it matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Element {
-    Suites,
-    Suite,
-    Case,
-    Other,
-}
-
-#[derive(Debug, Default)]
-struct Sums {
-    /// The suites that are open, the root first.
-    suites: Vec<Suite>,
-    /// The cases that are open: some writers put one into another.
-    cases: Vec<Case>,
-    total: Held,
-    root_seconds: Option<f64>,
-    suite_seconds: f64,
-    case_seconds: f64,
-    /// What node says of itself in comments at the end: a test that has subtests shows its own failure nowhere else.
-    commented_failures: u64,
-}
-
-/// What a case or a suite holds, with the suites in it.
+/// What an element holds, with the elements in it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Held {
     counts: TestCounts,
@@ -61,21 +38,37 @@ struct Held {
     unexplained: u64,
 }
 
-#[derive(Debug, Default)]
-struct Suite {
+/// What an element is, as far as it matters. Some writers put a case into another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Suites,
+    Suite,
+    Case,
+    Other,
+}
+
+/// An element that is open.
+#[derive(Debug)]
+struct Element {
+    kind: Kind,
     held: Held,
-    /// Totals that it claims; used only where nothing else is in it.
+    /// Totals that a suite claims; used only where nothing else is in it.
     claimed: TestCounts,
     /// Errors among the claimed failures.
     claimed_errors: u64,
-    broken: u64,
+    /// Failures of a case, or of a suite as a whole.
+    failures: u64,
+    skipped: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Case {
-    failed: bool,
-    skipped: bool,
-    flaky: u64,
+/// What does not depend on how elements are nested.
+#[derive(Debug, Default)]
+struct Sums {
+    root_seconds: Option<f64>,
+    suite_seconds: f64,
+    case_seconds: f64,
+    /// What node says of itself in comments at the end: a test that has subtests shows its own failure nowhere else.
+    commented_failures: u64,
 }
 
 /// The text of a report. Output of tests inside may be in any encoding, what counts is ASCII; but in UTF-16, which writers
@@ -97,105 +90,83 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Junit> {
     let mut reader = Reader::from_str(&text);
     let mut open: Vec<Element> = Vec::new();
     let mut sums = Sums::default();
-    let mut seen_root = false;
+    let mut root = None;
     loop {
-        match reader.read_event().ok()? {
-            Event::Start(tag) => {
-                let element = sums.begin(&tag, &open, &mut seen_root)?;
-                open.push(element);
-                if open.len() > MAX_DEPTH {
+        let event = reader.read_event().ok()?;
+        match &event {
+            Event::Start(tag) | Event::Empty(tag) if open.len() < MAX_DEPTH => {
+                // One root, and only a suite begins a report.
+                let element = sums.begin(tag, open.last_mut());
+                if open.is_empty() && (root.is_some() || !matches!(element.kind, Kind::Suites | Kind::Suite)) {
                     return None;
                 }
+                open.push(element);
             }
-            Event::Empty(tag) => {
-                let element = sums.begin(&tag, &open, &mut seen_root)?;
-                sums.end(element);
+            Event::Start(_) | Event::Empty(_) => return None,
+            // `<!-- fail 1 -->` directly in the root, as node writes it.
+            Event::Comment(comment) if open.len() == 1 => {
+                if let Some(("fail" | "cancelled", number)) = comment.trim().split_once(' ') {
+                    let number = number.parse().unwrap_or(0);
+                    sums.commented_failures = sums.commented_failures.saturating_add(number);
+                }
             }
-            Event::End(_) => {
-                let element = open.pop()?;
-                sums.end(element);
-            }
-            Event::Comment(comment) if open.len() == 1 => sums.take_comment(&comment),
             Event::Eof => break,
             _ => {}
         }
+        if matches!(event, Event::End(_) | Event::Empty(_)) {
+            let held = open.pop()?.held();
+            match open.last_mut() {
+                Some(outer) => outer.held.add(held),
+                None => root = Some(held),
+            }
+        }
     }
-    (seen_root && open.is_empty()).then(|| sums.result())
+    root.filter(|_| open.is_empty()).map(|root| sums.result(root))
 }
 
 impl Sums {
-    fn begin(&mut self, tag: &BytesStart<'_>, open: &[Element], seen_root: &mut bool) -> Option<Element> {
+    fn begin(&mut self, tag: &BytesStart<'_>, outer: Option<&mut Element>) -> Element {
         let name = tag.local_name();
-        let parent = open.last().copied();
-        let element = match name.as_ref() {
-            "testsuites" => Element::Suites,
-            "testsuite" => Element::Suite,
-            "testcase" => Element::Case,
-            _ => Element::Other,
+        let mut element = Element {
+            kind: Kind::Other,
+            held: Held::default(),
+            claimed: TestCounts::default(),
+            claimed_errors: 0,
+            failures: 0,
+            skipped: false,
         };
-        if parent.is_none() {
-            // One root, and only these two begin a report.
-            if *seen_root || !matches!(element, Element::Suites | Element::Suite) {
-                return None;
-            }
-            *seen_root = true;
+        if outer.is_none() {
             self.root_seconds = seconds(tag);
         }
-        match (element, parent) {
-            (Element::Suites | Element::Suite, _) => {
-                if element == Element::Suite && matches!(parent, None | Some(Element::Suites)) {
+        match name.as_ref() {
+            name @ ("testsuites" | "testsuite") => {
+                element.kind = if name == "testsuite" { Kind::Suite } else { Kind::Suites };
+                if element.kind == Kind::Suite && outer.is_none_or(|outer| outer.kind == Kind::Suites) {
                     self.suite_seconds += seconds(tag).unwrap_or(0.0);
                 }
-                let claimed_errors = number(tag, "errors");
-                self.suites.push(Suite { claimed: claims(tag), claimed_errors, ..Suite::default() });
+                (element.claimed, element.claimed_errors) = (claims(tag), number(tag, "errors"));
             }
-            (Element::Case, _) => {
+            "testcase" => {
+                element.kind = Kind::Case;
                 self.case_seconds += seconds(tag).unwrap_or(0.0);
                 let is = |words: &[&str]| is_word(tag, "status", words) || is_word(tag, "result", words);
-                self.cases.push(Case {
-                    failed: is(&["fail", "failed", "failure", "error"]),
-                    skipped: is(&["skipped", "suppressed", "disabled", "notrun"]),
-                    flaky: 0,
-                });
+                element.failures = u64::from(is(&["fail", "failed", "failure", "error"]));
+                element.skipped = is(&["skipped", "suppressed", "disabled", "notrun"]);
             }
-            (Element::Other, Some(Element::Case)) => {
-                if let Some(case) = self.cases.last_mut() {
-                    case.failed |= matches!(name.as_ref(), "failure" | "error");
-                    case.skipped |= name.as_ref() == "skipped";
-                    case.flaky += u64::from(matches!(name.as_ref(), "flakyFailure" | "flakyError"));
+            name => match (outer, name) {
+                (Some(outer), "failure" | "error") if matches!(outer.kind, Kind::Case | Kind::Suite) => {
+                    outer.failures += 1;
                 }
-            }
-            (Element::Other, Some(Element::Suite)) if matches!(name.as_ref(), "failure" | "error") => {
-                if let Some(suite) = self.suites.last_mut() {
-                    suite.broken += 1;
-                }
-            }
-            _ => {}
+                (Some(outer), "skipped") => outer.skipped = true,
+                (Some(outer), "flakyFailure" | "flakyError") if outer.kind == Kind::Case => outer.held.flaky += 1,
+                _ => {}
+            },
         }
-        Some(element)
+        element
     }
 
-    fn end(&mut self, element: Element) {
-        let held = match element {
-            Element::Other => return,
-            Element::Case => self.cases.pop().unwrap_or_default().held(),
-            Element::Suites | Element::Suite => self.suites.pop().unwrap_or_default().held(),
-        };
-        let outer = self.suites.last_mut().map_or(&mut self.total, |suite| &mut suite.held);
-        outer.counts = outer.counts.plus(held.counts);
-        outer.flaky += held.flaky;
-        outer.unexplained = outer.unexplained.saturating_add(held.unexplained);
-    }
-
-    /// `<!-- fail 1 -->` directly in the root, as node writes it.
-    fn take_comment(&mut self, comment: &str) {
-        if let Some(("fail" | "cancelled", number)) = comment.trim().split_once(' ') {
-            self.commented_failures = self.commented_failures.saturating_add(number.parse().unwrap_or(0));
-        }
-    }
-
-    fn result(self) -> Junit {
-        let Held { mut counts, unexplained, .. } = self.total;
+    fn result(self, root: Held) -> Junit {
+        let Held { mut counts, unexplained, .. } = root;
         counts.failed = counts.failed.max(self.commented_failures);
         let seconds = [self.root_seconds.unwrap_or(0.0), self.suite_seconds, self.case_seconds];
         let seconds = seconds.into_iter().find(|seconds| *seconds > 0.0).or(self.root_seconds);
@@ -203,28 +174,36 @@ impl Sums {
     }
 }
 
-impl Case {
-    fn held(self) -> Held {
-        let Case { failed, skipped, flaky } = self;
-        let (failed, skipped) = (u64::from(failed), u64::from(skipped && !failed));
-        Held { counts: TestCounts { passed: 1 - failed - skipped, failed, skipped }, flaky, unexplained: 0 }
+impl Held {
+    fn add(&mut self, more: Held) {
+        self.counts = self.counts.plus(more.counts);
+        self.flaky += more.flaky;
+        self.unexplained = self.unexplained.saturating_add(more.unexplained);
     }
 }
 
-impl Suite {
-    /// What it holds; what it claims where it holds nothing. A failure of the whole that is also claimed is one.
+impl Element {
+    /// What it holds; of a suite, what it claims where it holds nothing. A failure of the whole that is also claimed is one.
     fn held(self) -> Held {
-        let Suite { mut held, claimed, claimed_errors, broken } = self;
-        if held.counts.total() == 0 {
-            let failed = claimed.failed.max(broken);
-            return Held { counts: TestCounts { failed, ..claimed }, ..held };
+        let Element { kind, mut held, claimed, claimed_errors, failures, skipped } = self;
+        match kind {
+            Kind::Other => {}
+            Kind::Case => {
+                let (failed, skipped) = (failures.min(1), u64::from(skipped && failures == 0));
+                held.counts = held.counts.plus(TestCounts { passed: 1 - failed - skipped, failed, skipped });
+            }
+            Kind::Suites | Kind::Suite if held.counts.total() == 0 => {
+                held.counts = TestCounts { failed: claimed.failed.max(failures), ..claimed };
+            }
+            Kind::Suites | Kind::Suite => {
+                held.counts.failed = held.counts.failed.saturating_add(failures);
+                let shown = held.counts.failed.saturating_add(held.flaky).saturating_add(held.unexplained);
+                let more = claimed.failed.saturating_sub(shown);
+                let errors = more.min(claimed_errors);
+                held.counts.failed = held.counts.failed.saturating_add(errors);
+                held.unexplained = held.unexplained.saturating_add(more - errors);
+            }
         }
-        held.counts.failed = held.counts.failed.saturating_add(broken);
-        let shown = held.counts.failed.saturating_add(held.flaky).saturating_add(held.unexplained);
-        let more = claimed.failed.saturating_sub(shown);
-        let errors = more.min(claimed_errors);
-        held.counts.failed = held.counts.failed.saturating_add(errors);
-        held.unexplained = held.unexplained.saturating_add(more - errors);
         held
     }
 }
