@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::{ClientConnection, StreamOwned};
@@ -38,7 +38,7 @@ pub(super) struct Shared {
     /// Whether a byte of a request may have left.
     pub(super) sent: AtomicBool,
     /// When the certificate of the newest TLS connection ends, unix seconds; 0 while there was none.
-    pub(super) not_after: AtomicI64,
+    pub(super) not_after: AtomicU64,
     /// Sockets in use, so that [`super::Client::hang_up`] can end reads of another thread.
     pub(super) sockets: Mutex<Vec<Weak<dyn ShutdownHandle>>>,
 }
@@ -146,7 +146,7 @@ impl Dial {
             other => other,
         })?;
         if let Some(validity) = connection.peer_certificates().and_then(|chain| tls::validity(chain.first()?)) {
-            self.0.not_after.store(validity.not_after, Ordering::Relaxed);
+            self.0.not_after.store(*validity.end(), Ordering::Relaxed);
         }
         let buffers = LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER);
         Ok(Tls { stream: StreamOwned::new(connection, line), buffers })

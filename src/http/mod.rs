@@ -4,7 +4,6 @@
 //! Limits hold after decompression too. Credentials go to the configured origin and nowhere else. Nothing that this
 //! room reports quotes a URL beyond its origin, or a header's value.
 
-mod der;
 mod dial;
 mod error;
 mod message;
@@ -15,7 +14,7 @@ mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ureq::http;
@@ -126,7 +125,7 @@ impl Client {
             decoded: AtomicU64::new(0),
             dials: AtomicU64::new(0),
             sent: AtomicBool::new(false),
-            not_after: AtomicI64::new(0),
+            not_after: AtomicU64::new(0),
             sockets: Mutex::new(Vec::new()),
         });
         let agent =
@@ -140,12 +139,17 @@ impl Client {
     }
 
     pub fn certificate_end(&self) -> Option<i64> {
-        Some(self.shared.not_after.load(Ordering::Relaxed)).filter(|&at| at != 0)
+        i64::try_from(self.shared.not_after.load(Ordering::Relaxed)).ok().filter(|&at| at != 0)
     }
 
     /// Whether anything of a request may have reached the other side: without, a failed request certainly did nothing.
     pub fn has_sent(&self) -> bool {
         self.shared.sent.load(Ordering::Relaxed)
+    }
+
+    /// Whether anything was received of any answer.
+    pub fn has_received(&self) -> bool {
+        self.shared.received.load(Ordering::Relaxed) > 0
     }
 
     /// Ends every connection at once; reads and writes under way in other threads fail.

@@ -3,6 +3,7 @@
 //! The roots are read once a process and only when the first `https` connection is made: most passes make none.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -17,13 +18,20 @@ use rustls::{
     SignatureScheme,
 };
 
-use super::der;
+use x509_cert::certificate::{CertificateInner, Raw};
+use x509_cert::der::Decode;
+
 use super::error::{ErrorKind, HttpError};
 
 /// A bundle of certificates is a few hundred KiB.
 const MOST_PEM_BYTES: u64 = 16 << 20;
 
-pub(super) use der::validity;
+/// When a certificate begins and ends to be valid, unix seconds, both inclusive. rustls verifies that and does not tell.
+pub(super) fn validity(certificate: &[u8]) -> Option<RangeInclusive<u64>> {
+    let certificate = CertificateInner::<Raw>::from_der(certificate).ok()?;
+    let validity = certificate.tbs_certificate().validity();
+    Some(validity.not_before.to_unix_duration().as_secs()..=validity.not_after.to_unix_duration().as_secs())
+}
 
 /// A client connection to `host`, not yet shaken hands.
 pub(super) fn connection(ca_file: Option<&Path>, host: &str) -> Result<ClientConnection, HttpError> {
@@ -157,7 +165,7 @@ impl ServerCertVerifier for Trusting {
                 if self.is_itself_trusted(end_entity) =>
             {
                 let validity = validity(end_entity).ok_or(CertificateError::BadEncoding)?;
-                if !validity.holds_at(now.as_secs()) {
+                if !validity.contains(&now.as_secs()) {
                     return Err(CertificateError::Expired.into());
                 }
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
@@ -221,4 +229,30 @@ pub(super) fn failure(error: &rustls::Error) -> HttpError {
         other => return HttpError::new(ErrorKind::Tls, format!("the TLS connection failed: {other}")),
     };
     HttpError { hint, ..HttpError::new(ErrorKind::Tls, what) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_validity_of_a_certificate_is_read_in_both_time_forms() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".into()]).expect("parameters");
+        params.not_before = rcgen::date_time_ymd(2020, 1, 2);
+        params.not_after = rcgen::date_time_ymd(2075, 3, 4);
+        let certificate = params.self_signed(&key).expect("a certificate");
+        assert_eq!(validity(certificate.der()), Some(1_577_923_200..=3_318_883_200));
+    }
+
+    #[test]
+    fn whatever_is_cut_off_or_no_certificate_gives_nothing() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec!["localhost".into()]).expect("parameters");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        for length in 0..certificate.der().len() {
+            assert_eq!(validity(&certificate.der()[..length]), None, "{length}");
+        }
+        assert_eq!(validity(b"-----BEGIN CERTIFICATE-----"), None);
+    }
 }

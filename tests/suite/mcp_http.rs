@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use lab_probe::check::mcp;
@@ -390,6 +391,19 @@ fn an_endpoint_of_another_origin_is_refused_and_gets_nothing() {
         assert!(facts.failure.is_some_and(|failure| failure.detail.contains("endpoint")), "{endpoint}");
     }
     assert!(other.seen().is_empty());
+}
+
+#[test]
+fn a_connection_closed_before_any_byte_of_the_first_answer_is_tried_once_more() {
+    let closing_first = |connections: usize| {
+        let seen_so_far = AtomicUsize::new(0);
+        Fake::serve(move |seen, stream| match seen_so_far.fetch_add(1, Ordering::SeqCst) {
+            before if before < connections => Then::Close,
+            _ => modern(seen, stream),
+        })
+    };
+    asking(&closing_first(1).url("/mcp")).expect_up();
+    asking(&closing_first(usize::MAX).url("/mcp")).expect(Reason::ProtocolError);
 }
 
 #[test]

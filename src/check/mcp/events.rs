@@ -35,7 +35,7 @@ impl Events {
             } else if self.room.is_none() {
                 self.room = Some(room(deadline)?);
             }
-            let amount = read_some(&mut self.body, &mut chunk, self.room.as_ref(), held)?;
+            let amount = read_some(&mut self.body, &mut chunk, self.room.as_ref(), held, deadline)?;
             if amount == 0 {
                 return Ok(None);
             }
@@ -50,7 +50,7 @@ pub(super) fn read_message(body: &mut Body, deadline: Deadline) -> Result<(Vec<u
     let mut room = None;
     let mut chunk = [0; CHUNK];
     loop {
-        let amount = read_some(body, &mut chunk, room.as_ref(), message.len())?;
+        let amount = read_some(body, &mut chunk, room.as_ref(), message.len(), deadline)?;
         if amount == 0 {
             return Ok((message, room));
         }
@@ -64,10 +64,16 @@ pub(super) fn read_message(body: &mut Body, deadline: Deadline) -> Result<(Vec<u
     }
 }
 
-fn read_some(body: &mut Body, chunk: &mut [u8], room: Option<&Room>, held: usize) -> Result<usize, HttpError> {
-    let Some(until) = room.map(|room| room.until(held)) else { return body.read(chunk) };
+fn read_some(
+    body: &mut Body,
+    chunk: &mut [u8],
+    room: Option<&Room>,
+    held: usize,
+    deadline: Deadline,
+) -> Result<usize, HttpError> {
+    let until = room.map_or(deadline, |room| room.until(held).min(deadline));
     match body.read_by(chunk, until) {
-        Err(_) if until.passed() => Err(HttpError::new(ErrorKind::Timeout, OVERDUE)),
+        Err(_) if until.passed() && !deadline.passed() => Err(HttpError::new(ErrorKind::Timeout, OVERDUE)),
         read => read,
     }
 }

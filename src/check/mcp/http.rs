@@ -215,11 +215,28 @@ impl HttpCheck<'_> {
             );
             NotOpened { failure: no_result.into_failure(mcp::INITIALIZE), other_transport }
         })?;
-        let greeting = legacy::read_initialize(&answer).map_err(|what| invalid(&what))?;
-        self.streamable.adopt_session();
-        self.streamable.version = Some(greeting.dialect.version.clone());
-        let told = self.streamable.tell(&mcp::notification(mcp::INITIALIZED, Value::Null).to_string(), self.deadline);
-        Ok(finish_opening(told, greeting)?)
+        let invalid = |what| format!("{}: the result is invalid: {what}", mcp::INITIALIZE);
+        let greeting =
+            legacy::read_initialize(&answer).map_err(|what| Failure::new(Reason::ProtocolError, invalid(what)))?;
+        let version = greeting.dialect.version.clone();
+        let initialized = mcp::notification(mcp::INITIALIZED, Value::Null).to_string();
+        let told = match &mut self.sse {
+            Some(sse) => {
+                sse.post.version = Some(version);
+                sse.post.send(&initialized, self.deadline)
+            }
+            None => {
+                self.streamable.adopt_session();
+                self.streamable.version = Some(version);
+                self.streamable.tell(&initialized, self.deadline)
+            }
+        };
+        // A server that takes the notification badly may still be usable, and `tools/list` will tell; only a refused
+        // credential is final.
+        match told {
+            Err(NoResult::Credential(failure)) => Err(failure.into()),
+            _ => Ok(greeting),
+        }
     }
 
     fn open_sse(&mut self, endpoint_by: Deadline) -> Result<Greeting, NotOpened> {
@@ -228,22 +245,11 @@ impl HttpCheck<'_> {
             let other_transport = matches!(no_result, NoResult::Status { .. } | NoResult::NoStream(_));
             NotOpened { failure: no_result.into_failure("GET"), other_transport }
         })?);
-        let opened = self.initialize_over_sse();
+        let opened = self.initialize(legacy::VERSION);
         if opened.is_err() {
             self.sse = None;
         }
-        Ok(opened?)
-    }
-
-    fn initialize_over_sse(&mut self) -> Result<Greeting, Failure> {
-        let answer = self
-            .ask(mcp::INITIALIZE, &legacy::initialize_params(legacy::VERSION), self.deadline)
-            .map_err(|no_result| no_result.into_failure(mcp::INITIALIZE))?;
-        let greeting = legacy::read_initialize(&answer).map_err(|what| invalid(&what))?;
-        let Some(sse) = &mut self.sse else { return Ok(greeting) };
-        sse.version = Some(greeting.dialect.version.clone());
-        let told = sse.tell(&mcp::notification(mcp::INITIALIZED, Value::Null).to_string(), self.deadline);
-        finish_opening(told, greeting)
+        opened.map_err(|refused| refused.failure.into())
     }
 
     fn ask(&mut self, method: &str, params: &Value, deadline: Deadline) -> Result<Answer, NoResult> {
@@ -254,19 +260,6 @@ impl HttpCheck<'_> {
             None => self.streamable.call(self.last_id, method, &body, deadline),
         }
     }
-}
-
-/// Ends the legacy opening. A server that takes the notification badly may still be usable, and `tools/list` will
-/// tell; only a refused credential is final.
-fn finish_opening(told: Result<(), NoResult>, greeting: Greeting) -> Result<Greeting, Failure> {
-    match told {
-        Err(NoResult::Credential(failure)) => Err(failure),
-        _ => Ok(greeting),
-    }
-}
-
-fn invalid(what: &str) -> Failure {
-    Failure::new(Reason::ProtocolError, format!("{}: the result is invalid: {what}", mcp::INITIALIZE))
 }
 
 impl Peer for HttpCheck<'_> {

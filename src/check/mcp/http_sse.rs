@@ -1,10 +1,8 @@
 //! The deprecated HTTP+SSE transport of 2024-11-05: one stream for everything the server says, and an address, named by
 //! its first event, for everything the client says.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::OnceLock;
+use std::thread;
 
 use url::Url;
 
@@ -16,36 +14,37 @@ use super::web::{MOST_SERVER_REQUESTS, NoResult, Web, unusable};
 use super::wire::{self, Answer};
 use crate::clock::Deadline;
 use crate::http::{self, ErrorKind, HttpError, Method, Request};
-use crate::mcp::RpcError;
 use crate::model::reason::{Failure, Reason};
 
-const READ_AHEAD: usize = 4;
-const READER_STACK: usize = 256 * 1024;
-/// Stands for "no answer is awaited"; ids begin at 1.
-const NONE_AWAITED: i64 = 0;
+const POST_STACK: usize = 256 * 1024;
 
 /// One conversation over HTTP+SSE.
-///
-/// A thread of its own reads the stream, because a server may fill it before it answers the POST that asked for it.
 #[derive(Debug)]
 pub(super) struct HttpSse<'a> {
-    web: &'a Web,
-    post_to: Url,
-    /// Sent as `MCP-Protocol-Version` once it is known.
-    pub(super) version: Option<String>,
-    awaited: Arc<AtomicI64>,
-    heard: Option<Receiver<Heard>>,
-    reader: Option<JoinHandle<()>>,
+    events: Events,
+    pub(super) post: Post<'a>,
+    answered: u32,
 }
 
-/// What the reading thread hands on; everything else it drops, so that no flood piles up.
+/// The way for what the client says.
 #[derive(Debug)]
-enum Heard {
-    Endpoint(String),
-    Answer(Result<Answer, RpcError>),
-    Anonymous(RpcError),
-    Request(String, String),
-    End(HttpError),
+pub(super) struct Post<'a> {
+    web: &'a Web,
+    to: Url,
+    /// Sent as `MCP-Protocol-Version` once it is known.
+    pub(super) version: Option<String>,
+}
+
+impl Post<'_> {
+    pub(super) fn send(&self, body: &str, deadline: Deadline) -> Result<(), NoResult> {
+        let request = Request::new(Method::POST, &self.to).header("content-type", "application/json");
+        let mut request = request.body(body.as_bytes());
+        if let Some(version) = &self.version {
+            request = request.header("mcp-protocol-version", version.clone());
+        }
+        let response = self.web.send(&request, deadline)?;
+        if response.is_success() { Ok(()) } else { Err(self.web.refusal(response, None)) }
+    }
 }
 
 impl<'a> HttpSse<'a> {
@@ -61,149 +60,85 @@ impl<'a> HttpSse<'a> {
             let detail = format!("HTTP {} without an event stream", response.status);
             return Err(NoResult::NoStream(Failure::new(Reason::ProtocolError, detail)));
         }
-        let base = response.url.clone();
-        let awaited = Arc::new(AtomicI64::new(NONE_AWAITED));
-        let (sender, heard) = sync_channel(READ_AHEAD);
-        let reader = Reader { awaited: Arc::clone(&awaited), sender, requests: 0 };
-        let reader = std::thread::Builder::new()
-            .name("event stream".into())
-            .stack_size(READER_STACK)
-            .spawn(move || reader.run(Events::new(response.body), deadline))
-            .map_err(|e| HttpError::new(ErrorKind::Shortage, format!("no thread to read the event stream: {e}")))?;
-        let mut conversation =
-            HttpSse { web, post_to: base.clone(), version: None, awaited, heard: Some(heard), reader: Some(reader) };
-        conversation.post_to = conversation.endpoint(&base, endpoint_by)?;
-        Ok(conversation)
+        let base = response.url;
+        let mut events = Events::new(response.body);
+        let to = endpoint(&mut events, &base, endpoint_by)?;
+        Ok(HttpSse { events, post: Post { web, to, version: None }, answered: 0 })
     }
 
-    /// Sends a request and waits for its result on the stream.
+    /// Sends a request and waits for its result on the stream, which a server may fill before it answers the POST: both
+    /// are read at the same time, and where one fails the other is not waited for.
     pub(super) fn call(&mut self, id: i64, body: &str, deadline: Deadline) -> Result<Answer, NoResult> {
-        self.awaited.store(id, Ordering::SeqCst);
-        self.tell(body, deadline)?;
-        // It may answer a notification, which should have no answer: it counts if nothing else comes.
-        let mut anonymous = None;
-        loop {
-            let heard = match (self.next(deadline), anonymous.take()) {
-                (Err(_), Some(error)) => return Err(NoResult::Rpc { error, status: 200 }),
-                (heard, before) => {
-                    anonymous = before;
-                    heard?
-                }
-            };
-            match heard {
-                Heard::Anonymous(error) => anonymous = Some(error),
-                Heard::Answer(outcome) => return outcome.map_err(|error| NoResult::Rpc { error, status: 200 }),
-                Heard::Request(id, method) => {
-                    if let Some(reply) = wire::reply(&id, &method) {
-                        self.tell(&reply, deadline)?;
-                    }
-                }
-                Heard::Endpoint(_) => {}
-                Heard::End(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Sends a message to which no answer is awaited.
-    pub(super) fn tell(&mut self, body: &str, deadline: Deadline) -> Result<(), NoResult> {
-        let request = Request::new(Method::POST, &self.post_to).header("content-type", "application/json");
-        let mut request = request.body(body.as_bytes());
-        if let Some(version) = &self.version {
-            request = request.header("mcp-protocol-version", version.clone());
-        }
-        let response = self.web.send(&request, deadline)?;
-        if response.is_success() { Ok(()) } else { Err(self.web.refusal(response, None)) }
-    }
-
-    fn endpoint(&mut self, base: &Url, deadline: Deadline) -> Result<Url, NoResult> {
-        let named = loop {
-            match self.next(deadline)? {
-                Heard::Endpoint(named) => break named,
-                Heard::End(error) => return Err(error.into()),
-                Heard::Answer(_) | Heard::Anonymous(_) | Heard::Request(..) => {}
-            }
+        let HttpSse { events, post, answered } = self;
+        let post = &*post;
+        let first_failure = OnceLock::new();
+        let fail = |failure| {
+            let _ = first_failure.set(failure); // a later one follows from it
+            post.web.hang_up();
         };
-        let endpoint =
-            base.join(named.trim()).map_err(|e| unusable(format!("the endpoint event names no address: {e}")))?;
-        if endpoint.origin() != base.origin() {
-            return Err(unusable(format!("the endpoint event names another origin ({})", http::shown(&endpoint))));
-        }
-        Ok(endpoint)
-    }
-
-    fn next(&self, deadline: Deadline) -> Result<Heard, HttpError> {
-        let heard = self.heard.as_ref().map(|heard| heard.recv_timeout(deadline.left()));
-        match heard {
-            Some(Ok(heard)) => Ok(heard),
-            Some(Err(RecvTimeoutError::Timeout)) => {
-                Err(HttpError::new(ErrorKind::Timeout, "no time left while waiting on the event stream"))
-            }
-            // The reader says why it ends, but only once.
-            Some(Err(RecvTimeoutError::Disconnected)) | None => {
-                Err(HttpError::new(ErrorKind::Protocol, "the event stream has ended"))
-            }
+        let answer = thread::scope(|scope| {
+            let sender = thread::Builder::new().name("post".into()).stack_size(POST_STACK);
+            let sent = sender.spawn_scoped(scope, || post.send(body, deadline).map_err(fail));
+            sent.map_err(|e| {
+                HttpError::new(ErrorKind::Shortage, format!("no thread to send a request beside the event stream: {e}"))
+            })?;
+            Ok::<_, HttpError>(answer(events, post, answered, id, deadline).map_err(fail))
+        })?;
+        match (answer, first_failure.into_inner()) {
+            (Ok(answer), None) => Ok(answer),
+            (_, failure) => Err(failure.unwrap_or_else(|| unusable("the request was not sent".into()))),
         }
     }
 }
 
-impl Drop for HttpSse<'_> {
-    fn drop(&mut self) {
-        // Without a receiver the reader cannot wait to hand something over, without a socket it cannot wait for input.
-        self.heard = None;
-        self.web.hang_up();
-        if let Some(reader) = self.reader.take() {
-            let _ = reader.join();
-        }
-    }
+/// The next event, which is awaited: a stream that ends has not answered.
+fn next(events: &mut Events, deadline: Deadline) -> Result<(Event, Option<Room>), HttpError> {
+    let ended = || HttpError::new(ErrorKind::Protocol, "the server ended the event stream");
+    events.next(deadline)?.ok_or_else(ended)
 }
 
-struct Reader {
-    awaited: Arc<AtomicI64>,
-    sender: SyncSender<Heard>,
-    requests: u32,
-}
-
-impl Reader {
-    fn run(mut self, mut events: Events, deadline: Deadline) {
-        let error = self.read(&mut events, deadline);
-        // Nobody may be listening any more.
-        let _ = self.sender.send(Heard::End(error));
-    }
-
-    fn read(&mut self, events: &mut Events, deadline: Deadline) -> HttpError {
-        loop {
-            let (event, room) = match events.next(deadline) {
-                Ok(Some(next)) => next,
-                Ok(None) => return HttpError::new(ErrorKind::Protocol, "the server ended the event stream"),
-                Err(error) => return error,
-            };
-            if let Some(heard) = self.sort(event, room)
-                && self.sender.send(heard).is_err()
-            {
-                return HttpError::new(ErrorKind::Protocol, "the conversation is over");
-            }
-        }
-    }
-
-    fn sort(&mut self, event: Event, room: Option<Room>) -> Option<Heard> {
+fn endpoint(events: &mut Events, base: &Url, deadline: Deadline) -> Result<Url, NoResult> {
+    let named = loop {
+        let (event, _) = next(events, deadline)?;
         if event.name == "endpoint" {
-            return Some(Heard::Endpoint(String::from_utf8_lossy(&event.data).into_owned()));
+            break String::from_utf8_lossy(&event.data).into_owned();
         }
-        let awaited = self.awaited.load(Ordering::SeqCst);
-        match sort(event.data, room, awaited) {
-            // Of several answers to one request the first counts.
-            Incoming::Answer(outcome) if self.take_awaited(awaited) => Some(Heard::Answer(outcome)),
-            Incoming::Anonymous(error) => Some(Heard::Anonymous(error)),
-            Incoming::Request(id, method) if self.requests < MOST_SERVER_REQUESTS => {
-                self.requests += 1;
-                Some(Heard::Request(id, method))
-            }
-            _ => None,
-        }
+    };
+    let endpoint =
+        base.join(named.trim()).map_err(|e| unusable(format!("the endpoint event names no address: {e}")))?;
+    if endpoint.origin() != base.origin() {
+        return Err(unusable(format!("the endpoint event names another origin ({})", http::shown(&endpoint))));
     }
+    Ok(endpoint)
+}
 
-    fn take_awaited(&self, awaited: i64) -> bool {
-        let taken = self.awaited.compare_exchange(awaited, NONE_AWAITED, Ordering::SeqCst, Ordering::SeqCst);
-        awaited != NONE_AWAITED && taken.is_ok()
+/// Reads the stream up to the answer to a request; answers those of the server meanwhile.
+fn answer(
+    events: &mut Events,
+    post: &Post<'_>,
+    answered: &mut u32,
+    id: i64,
+    deadline: Deadline,
+) -> Result<Answer, NoResult> {
+    let rpc = |error| NoResult::Rpc { error, status: 200 };
+    // An error that names no request may answer a notification, which should have no answer: it counts if nothing else
+    // comes.
+    let mut anonymous = None;
+    loop {
+        let (event, room) = match next(events, deadline) {
+            Ok(next) => next,
+            Err(end) => return Err(anonymous.map_or(end.into(), rpc)),
+        };
+        match sort(event.data, room, id) {
+            Incoming::Answer(outcome) => return outcome.map_err(rpc),
+            Incoming::Anonymous(error) => anonymous = Some(error),
+            Incoming::Request(id, method) if *answered < MOST_SERVER_REQUESTS => {
+                *answered += 1;
+                if let Some(reply) = wire::reply(&id, &method) {
+                    post.send(&reply, deadline)?;
+                }
+            }
+            _ => {}
+        }
     }
 }

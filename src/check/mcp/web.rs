@@ -7,7 +7,7 @@ use url::Url;
 use super::modern;
 use super::wire::{self, Id, Message};
 use crate::clock::Deadline;
-use crate::http::{self, Client, ClientOptions, HttpError, Request, Response};
+use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Request, Response};
 use crate::log;
 use crate::mcp::RpcError;
 use crate::model::mcp::HttpServer;
@@ -19,6 +19,8 @@ const MOST_REFUSAL_BYTES: usize = 1 << 20;
 /// And so long: some servers never end the body of a refusal, and the status says the most anyway.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 const QUOTED: usize = 300;
+/// A listener empties a full queue meanwhile.
+const BEFORE_RETRY: Duration = Duration::from_millis(100);
 /// Requests of the server answered during one check; further ones are ignored.
 pub(super) const MOST_SERVER_REQUESTS: u32 = 32;
 
@@ -81,8 +83,16 @@ impl Web {
         Ok((Web { client: Client::new(&url, options), url: url.clone(), secrets, login: server.login.clone() }, url))
     }
 
+    /// A connection that is closed before any byte of the first answer is tried once more: a listener whose queue is full
+    /// resets it, which says nothing about the server.
     pub(super) fn send(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, HttpError> {
-        self.client.send(request, deadline)
+        match self.client.send(request, deadline) {
+            Err(error) if error.kind == ErrorKind::Protocol && !self.client.has_received() => {
+                std::thread::sleep(BEFORE_RETRY.min(deadline.left()));
+                self.client.send(request, deadline)
+            }
+            sent => sent,
+        }
     }
 
     /// Ends every connection, those that another thread reads from included.
