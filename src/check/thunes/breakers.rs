@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::reading::{Reading, Statement, newest};
-use crate::model::thunes::{Breaker, BreakerState, Doubt, JournalTotals, LogTotals};
+use crate::model::thunes::{Breaker, BreakerState};
 
 /// What all files together say.
 #[derive(Default)]
@@ -18,58 +18,22 @@ pub(super) struct Breakers<'a> {
 }
 
 /// The newest states; none while a file fails, or none is ready: it may hold a newer one.
-pub(super) fn from_files<'a>(
-    journals: &'a [Reading<JournalTotals>],
-    logs: &'a [Reading<LogTotals>],
-    now: Timestamp,
-) -> Option<Breakers<'a>> {
-    let fails = journals.iter().any(Reading::fails) || logs.iter().any(Reading::fails);
-    let ready = journals.iter().any(Reading::is_ready) || logs.iter().any(Reading::is_ready);
-    if fails || !ready {
+pub(super) fn from_files<'a>(files: &[&'a Reading], now: Timestamp) -> Option<Breakers<'a>> {
+    if files.iter().any(|file| file.fails()) || !files.iter().any(|file| file.is_ready()) {
         return None;
     }
-    let of_journals = journals
-        .iter()
-        .map(|reading| Source::of(reading, &reading.totals.breakers, reading.totals.breaker_doubt.as_ref(), now));
-    let of_logs = logs
-        .iter()
-        .map(|reading| Source::of(reading, &reading.totals.breakers, reading.totals.breaker_doubt.as_ref(), now));
-    let sources: Vec<_> = of_journals.chain(of_logs).collect();
-    Some(newest_states(&sources, now))
-}
-
-/// What one file says.
-struct Source<'a> {
-    name: &'a str,
-    breakers: &'a BTreeMap<String, Breaker>,
-    /// Lines of it written before this could not be read, and may be about any breaker.
-    unread_before: Option<Timestamp>,
-}
-
-impl<'a> Source<'a> {
-    fn of<T>(
-        reading: &'a Reading<T>,
-        breakers: &'a BTreeMap<String, Breaker>,
-        doubt: Option<&Doubt>,
-        now: Timestamp,
-    ) -> Source<'a> {
-        Source { name: &reading.name, breakers, unread_before: reading.doubt_before(doubt, now) }
-    }
-}
-
-fn newest_states<'a>(sources: &[Source<'a>], now: Timestamp) -> Breakers<'a> {
     let mut all = Breakers::default();
-    let names: BTreeSet<&String> = sources.iter().flat_map(|source| source.breakers.keys()).collect();
+    let names: BTreeSet<&String> = files.iter().flat_map(|file| file.totals.breakers.keys()).collect();
     for name in names {
-        let statements = sources.iter().filter_map(|source| {
-            let Breaker { state, at } = source.breakers.get(name)?;
-            Some(Statement { value: *state, at: *at, source: source.name })
+        let statements = files.iter().filter_map(|file| {
+            let Breaker { state, at } = file.totals.breakers.get(name)?;
+            Some(Statement { value: *state, at: *at, source: &file.name })
         });
         let found = newest(statements, now);
         // What the same file says after its unread lines is newer than those.
         let outdated = |newest: &Statement<'_, _>| {
-            let others = sources.iter().filter(|source| source.name != newest.source);
-            others.filter_map(|source| source.unread_before).any(|before| newest.at.is_none_or(|at| at <= before))
+            let others = files.iter().filter(|file| file.name != newest.source);
+            others.filter_map(|file| file.unread_before(now)).any(|before| newest.at.is_none_or(|at| at <= before))
         };
         match found {
             Some(Statement { value: None, source, .. }) => {
@@ -85,5 +49,5 @@ fn newest_states<'a>(sources: &[Source<'a>], now: Timestamp) -> Breakers<'a> {
             None => all.problems.push(format!("breaker {name}: nothing tells which of its states is the newest")),
         }
     }
-    all
+    Some(all)
 }

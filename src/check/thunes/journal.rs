@@ -1,15 +1,13 @@
-//! What the lines of a journal add up to.
+//! The events of a journal.
 
 use jiff::Timestamp;
 
 use super::damage::is_harmless;
 use super::json::Object;
-use super::tail::{Line, Lines, Tally};
-use super::tally::{MAX_NAMES, count_decision, count_order, cut, label};
+use super::tail::{Line, Lines};
+use super::tally::{Tally, add_decisions, add_orders, cut, label};
 use super::times;
-use crate::model::thunes::{
-    Breaker, BreakerState, Doubt, Evidence, JournalTotals, ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS, WsState,
-};
+use crate::model::thunes::{DecisionCount, Evidence, ORDER_LATENCY_BUCKETS, OrderCount, WS_GAP_BUCKETS};
 
 /// What is kept of a reason or a name; the longest known one has 29 bytes.
 const MAX_REASON_BYTES: usize = 200;
@@ -17,90 +15,29 @@ const MAX_REASON_BYTES: usize = 200;
 /// No latency or gap is longer than a year, in milliseconds; what is, is a clock gone wrong.
 const MAX_OBSERVATION: f64 = 3.2e10;
 
-/// Adds up a journal, event by event.
-#[derive(Debug)]
-pub(super) struct Journal {
-    totals: JournalTotals,
-    /// The start of the pass.
-    now: Timestamp,
-    /// Events are compared by their own time, not by their place.
-    late: bool,
-    /// The file ends in an unfinished line that may be evidence on the kill switch.
-    is_waiting: bool,
-}
-
-impl Journal {
-    pub(super) fn new(totals: JournalTotals, now: Timestamp) -> Self {
-        Journal { totals, now, late: false, is_waiting: false }
-    }
-}
-
-impl Lines for Journal {
-    fn line(&mut self, line: Line<'_>) {
+impl Tally {
+    pub(super) fn journal_line(&mut self, line: Line<'_>) {
+        let lines = &mut self.totals.lines;
         let bytes = match line {
             Line::Whole(bytes) => bytes,
             Line::TooLong => {
-                count(&mut self.totals.lines.too_long);
-                return self.unread("a line over 1 MiB was not read");
+                lines.too_long = lines.too_long.saturating_add(1);
+                return self.lost("a line over 1 MiB was not read");
             }
-            Line::Hole => return self.unread("it has NUL bytes where lines may have been, as after a crash"),
+            Line::Hole => return self.lost("it has NUL bytes where lines may have been, as after a crash"),
         };
         match Object::parse(bytes, &mut String::new()) {
             Some(object) => {
-                count(&mut self.totals.lines.ok);
-                self.record(&object);
+                lines.ok = lines.ok.saturating_add(1);
+                self.event(&object);
             }
             None => {
-                count(&mut self.totals.lines.malformed);
+                lines.malformed = lines.malformed.saturating_add(1);
                 if !is_harmless(bytes) {
-                    self.unread("a malformed line may have been any event");
+                    self.lost("a malformed line may have been any event");
                 }
             }
         }
-    }
-}
-
-impl Tally for Journal {
-    type Totals = JournalTotals;
-
-    fn totals(&mut self) -> &mut JournalTotals {
-        self.is_waiting = false;
-        &mut self.totals
-    }
-
-    fn last_record(&self) -> Option<Timestamp> {
-        self.totals.last_record
-    }
-
-    fn is_waiting(&self) -> bool {
-        self.is_waiting
-    }
-
-    fn late(&mut self, late: bool) {
-        self.late = late;
-    }
-
-    fn lost(&mut self, why: &str) {
-        self.unread(why);
-    }
-
-    fn unfinished(&mut self, rest: Option<&[u8]>, given_up: bool) {
-        let may_be_evidence = !rest.is_some_and(is_harmless);
-        if given_up && may_be_evidence {
-            self.unread("the last line of a rotated part is unfinished and may have been any event");
-        }
-        self.is_waiting = !given_up && may_be_evidence;
-    }
-}
-
-impl Journal {
-    /// Whatever was connected, open or active may have changed in lines that could not be read.
-    fn unread(&mut self, why: &str) {
-        let doubt = Doubt { why: why.to_owned(), before: self.now };
-        self.totals.kill_switch.doubt = Some(doubt.clone());
-        self.totals.breaker_doubt = Some(doubt);
-        self.totals.ws.clear();
-        self.totals.breakers.clear();
     }
 
     /// The record's time, which is also that of whatever was written before it.
@@ -117,7 +54,7 @@ impl Journal {
         }
     }
 
-    fn record(&mut self, object: &Object<'_>) {
+    fn event(&mut self, object: &Object<'_>) {
         let at = object.text("timestamp").and_then(|text| times::utc(&text));
         if let Some(at) = at {
             self.passed(at);
@@ -125,7 +62,7 @@ impl Journal {
         let Some(event) = object.text("event") else { return };
         match event.as_ref() {
             "TRADE_APPROVED" => {
-                count_decision(&mut self.totals.decisions, "approved", "");
+                self.decided("approved", "");
                 self.evidence(&event, false, at, None);
             }
             "TRADE_REJECTED" => self.rejected(object, at),
@@ -135,9 +72,17 @@ impl Journal {
                 self.evidence(&event, event == "KILL_SWITCH_ACTIVATED", at, Some(&reason));
             }
             "ORDER_PLACED" => self.ordered(object),
-            "WS_CONNECTED" => self.connected(object, true, at),
-            "WS_DISCONNECTED" => self.connected(object, false, at),
-            "WS_GAP" => self.gap(object),
+            "WS_CONNECTED" | "WS_DISCONNECTED" => {
+                self.totals.instrumented = true;
+                let symbol = object.text("symbol").unwrap_or_default();
+                self.connected(&symbol, event == "WS_CONNECTED", at);
+            }
+            "WS_GAP" => {
+                self.totals.instrumented = true;
+                if let Some(gap) = observation(object, "gap_seconds") {
+                    self.totals.gaps.observe(WS_GAP_BUCKETS, gap);
+                }
+            }
             "CIRCUIT_BREAKER" => match object.text("breaker_name") {
                 Some(name) => self.breaker(&name, object.text("state").as_deref(), at),
                 None => self.totals.breakers.clear(),
@@ -153,7 +98,12 @@ impl Journal {
             Some("circuit_breaker_open") => self.breaker_status(object, at),
             _ => {}
         }
-        count_decision(&mut self.totals.decisions, "rejected", reason.as_deref().unwrap_or("unknown"));
+        self.decided("rejected", reason.as_deref().unwrap_or("unknown"));
+    }
+
+    fn decided(&mut self, decision: &str, reason: &str) {
+        let (decision, reason) = (decision.to_owned(), label(reason));
+        add_decisions(&mut self.totals.decisions, DecisionCount { decision, reason, count: 1 });
     }
 
     /// Takes an event that says whether the kill switch is active. A `reason` is that of a change.
@@ -167,9 +117,8 @@ impl Journal {
                 (Some(known), Some(at)) if at > known => {}
                 _ if last.active == active => return,
                 _ => {
-                    return self.unread(
-                        "two events on the kill switch contradict each other, and nothing tells which is newer",
-                    );
+                    return self
+                        .lost("two events on the kill switch contradict each other, and nothing tells which is newer");
                 }
             }
         }
@@ -197,74 +146,33 @@ impl Journal {
         }
     }
 
-    /// A breaker's new state; `None` where it cannot be read.
-    fn breaker(&mut self, name: &str, state: Option<&str>, at: Option<Timestamp>) {
-        let name = label(name);
-        let known = self.totals.breakers.get(&name);
-        if (known.is_none() && self.totals.breakers.len() >= MAX_NAMES)
-            || (self.late && is_older(at, known.and_then(|known| known.at)))
-        {
-            return;
-        }
-        let state = state.and_then(BreakerState::parse);
-        let is_untold =
-            self.late && known.is_some_and(|known| known.state != state && (at.is_none() || known.at.is_none()));
-        self.totals.breakers.insert(name, Breaker { state: state.filter(|_| !is_untold), at });
-    }
-
     fn ordered(&mut self, object: &Object<'_>) {
         self.totals.instrumented = true;
-        let named = |key: &str| object.text(key).unwrap_or("unknown".into());
-        count_order(&mut self.totals.orders, &named("venue"), &named("order_type"), &named("side"));
+        let [venue, order_type, side] = ["venue", "order_type", "side"]
+            .map(|key| object.text(key).map_or_else(|| "unknown".to_owned(), |text| label(&text)));
+        add_orders(&mut self.totals.orders, OrderCount { venue, order_type, side, count: 1 });
         if let Some(latency) = observation(object, "latency_ms") {
             self.totals.latency.observe(ORDER_LATENCY_BUCKETS, latency);
         }
     }
-
-    fn connected(&mut self, object: &Object<'_>, connected: bool, at: Option<Timestamp>) {
-        self.totals.instrumented = true;
-        let Some(symbol) = object.text("symbol").map(|symbol| label(&symbol)) else { return };
-        let known = self.totals.ws.get(&symbol);
-        if (known.is_none() && self.totals.ws.len() >= MAX_NAMES)
-            || (self.late && is_older(at, known.and_then(|known| known.at)))
-        {
-            return;
-        }
-        self.totals.ws.insert(symbol, WsState { connected, at });
-    }
-
-    fn gap(&mut self, object: &Object<'_>) {
-        self.totals.instrumented = true;
-        if let Some(gap) = observation(object, "gap_seconds") {
-            self.totals.gaps.observe(WS_GAP_BUCKETS, gap);
-        }
-    }
-}
-
-fn count(lines: &mut u64) {
-    *lines = lines.saturating_add(1);
 }
 
 fn observation(object: &Object<'_>, key: &str) -> Option<f64> {
     object.number(key).filter(|value| (0.0..MAX_OBSERVATION).contains(value))
 }
 
-/// Whether an event is known to be older than another one.
-pub(super) fn is_older(event: Option<Timestamp>, known: Option<Timestamp>) -> bool {
-    matches!((event, known), (Some(event), Some(known)) if event < known)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::thunes::KillState;
+    use crate::check::thunes::tally::Format;
+    use crate::model::thunes::{BreakerState, KillState, Totals};
 
     fn now() -> Timestamp {
         "2025-10-09T00:00:00Z".parse().expect("a time")
     }
 
-    fn journal(lines: &[&str]) -> JournalTotals {
-        let mut journal = Journal::new(JournalTotals::default(), now());
+    fn journal(lines: &[&str]) -> Totals {
+        let mut journal = Tally::new(Format::Journal, Totals::default(), now());
         for line in lines {
             journal.line(Line::Whole(line.as_bytes()));
         }
@@ -341,9 +249,9 @@ mod tests {
             assert_eq!(doubt.before, "2025-10-08T14:00:05Z".parse().expect("a time"));
             let ended = journal(&[&torn, approved]).kill_switch;
             assert!(ended.doubt.is_none() && !ended.last.expect("evidence").active, "{torn}");
-            let mut waiting = Journal::new(JournalTotals::default(), now());
+            let mut waiting = Tally::new(Format::Journal, Totals::default(), now());
             waiting.unfinished(Some(&activation.as_bytes()[..cut]), false);
-            assert!(waiting.is_waiting(), "{cut}");
+            assert!(waiting.is_waiting, "{cut}");
         }
     }
 
@@ -356,7 +264,7 @@ mod tests {
         let known = journal(&lines);
         assert!(known.breaker_doubt.is_none() && !known.breakers.is_empty() && !known.ws.is_empty());
         for line in [Line::TooLong, Line::Hole, Line::Whole(b"\xff\xfe{\0"), Line::Whole(b"<html>")] {
-            let mut journal = Journal::new(known.clone(), now());
+            let mut journal = Tally::new(Format::Journal, known.clone(), now());
             journal.line(line);
             let totals = journal.totals;
             assert!(totals.breaker_doubt.is_some() && totals.breakers.is_empty() && totals.ws.is_empty(), "{line:?}");
@@ -365,14 +273,14 @@ mod tests {
 
     #[test]
     fn a_late_event_does_not_overturn_a_newer_one() {
-        let mut journal = Journal::new(JournalTotals::default(), now());
+        let mut journal = Tally::new(Format::Journal, Totals::default(), now());
         let event = |at: &str, name: &str| format!(r#"{{"timestamp":"{at}","event":"{name}","symbol":"X"}}"#);
         journal.line(Line::Whole(event("2025-10-08T14:00:00", "KILL_SWITCH_ACTIVATED").as_bytes()));
         journal.line(Line::Whole(event("2025-10-08T14:00:00", "WS_CONNECTED").as_bytes()));
         journal.late(true);
         journal.line(Line::Whole(event("2025-10-08T13:59:00", "KILL_SWITCH_DEACTIVATED").as_bytes()));
         journal.line(Line::Whole(event("2025-10-08T13:59:00", "WS_DISCONNECTED").as_bytes()));
-        let totals = journal.totals().clone();
+        let totals = journal.totals.clone();
         assert!(totals.kill_switch.last.as_ref().expect("an activation").active && totals.ws["X"].connected);
         assert!(totals.kill_switch.doubt.is_none());
         assert_eq!(totals.last_record, Some("2025-10-08T14:00:00Z".parse().expect("a time")));

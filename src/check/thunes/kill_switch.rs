@@ -8,14 +8,12 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::reading::{Reading, Statement, newest};
-use crate::model::thunes::{Evidence, JournalTotals, KillSwitch};
-
-type Journal = Reading<JournalTotals>;
+use crate::model::thunes::{Evidence, KillSwitch};
 
 /// The journal that decides on the kill switch by its absence too: the first that is not meant for an instrumented
 /// application's events.
-pub(super) fn audit_trail(journals: &[Journal]) -> Option<&Journal> {
-    let is_events = |journal: &&Journal| {
+pub(super) fn audit_trail(journals: &[Reading]) -> Option<&Reading> {
+    let is_events = |journal: &&Reading| {
         let name = Path::new(&journal.name).file_name().unwrap_or_default();
         name.to_string_lossy().starts_with("metrics_events")
     };
@@ -26,7 +24,7 @@ pub(super) fn audit_trail(journals: &[Journal]) -> Option<&Journal> {
 ///
 /// # Errors
 /// Why it cannot be told, a sentence each.
-pub(super) fn from_journals(journals: &[Journal], now: Timestamp) -> Result<(KillSwitch, &str), Vec<String>> {
+pub(super) fn from_journals(journals: &[Reading], now: Timestamp) -> Result<(KillSwitch, &str), Vec<String>> {
     let mut why: Vec<String> = journals.iter().filter(|journal| journal.fails()).filter_map(failure).collect();
     let trail = audit_trail(journals);
     match trail {
@@ -52,17 +50,17 @@ pub(super) fn from_journals(journals: &[Journal], now: Timestamp) -> Result<(Kil
     }
 }
 
-fn failure(journal: &Journal) -> Option<String> {
+fn failure(journal: &Reading) -> Option<String> {
     Some(format!("{}: {}", journal.name, journal.sentence()?))
 }
 
-fn statement(journal: &Journal) -> Option<Statement<'_, bool>> {
+fn statement(journal: &Reading) -> Option<Statement<'_, bool>> {
     let last = journal.totals.kill_switch.last.as_ref()?;
     Some(Statement { value: last.active, at: last.at, source: &journal.name })
 }
 
 /// Lines of a journal that could not be read, unless they were written before the newest evidence.
-fn unread(journal: &Journal, newest: Option<Timestamp>) -> Option<String> {
+fn unread(journal: &Reading, newest: Option<Timestamp>) -> Option<String> {
     let name = &journal.name;
     if journal.is_waiting {
         return Some(format!("{name}: its last line is unfinished and may be any event"));
@@ -73,7 +71,7 @@ fn unread(journal: &Journal, newest: Option<Timestamp>) -> Option<String> {
 }
 
 /// The newest evidence of the journals if it says what the endpoint says: since when and why, which that does not know.
-pub(super) fn details(journals: &[Journal], active: bool, now: Timestamp) -> Option<KillSwitch> {
+pub(super) fn details(journals: &[Reading], active: bool, now: Timestamp) -> Option<KillSwitch> {
     let newest = newest(journals.iter().filter_map(statement), now).filter(|newest| newest.value == active)?;
     journals.iter().find(|journal| journal.name == newest.source)?.totals.kill_switch.last.as_ref().map(shown)
 }

@@ -4,16 +4,12 @@
 //! them and are never records themselves, whatever they quote.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
-use super::journal::is_older;
 use super::json::Object;
-use super::tail::{Line, Lines, Tally};
-use super::tally::{MAX_NAMES, count_order, cut, label};
+use super::tail::Line;
+use super::tally::{Format, Tally, add_orders, cut, label};
 use super::times;
-use crate::model::thunes::{
-    Breaker, BreakerState, Doubt, LogTotals, ORDER_LATENCY_BUCKETS, OpenRecord, PendingOrder, WS_GAP_BUCKETS, WsState,
-};
+use crate::model::thunes::{ORDER_LATENCY_BUCKETS, OpenRecord, OrderCount, PendingOrder, WS_GAP_BUCKETS};
 
 /// The exchange that the application trades on; its logs do not name it.
 const VENUE: &str = "binance";
@@ -23,6 +19,9 @@ const UNKNOWN: &str = "unknown";
 
 /// Orders announced and not answered; more than that were never answered.
 const MAX_PENDING: usize = 64;
+
+/// Bytes kept of a logger's name.
+const MAX_LOGGER: usize = 200;
 
 /// Bytes of a message that spans lines.
 const MAX_MESSAGE: usize = 8 << 10;
@@ -37,168 +36,95 @@ const UNHEALTHY: &str = "WebSocket unhealthy: no messages for ";
 const STOPPED: &str = "Stopped WebSocket stream";
 const GAVE_UP: &str = "Max reconnection attempts";
 
-/// One record.
-#[derive(Debug, Clone, Copy)]
-struct Record<'a> {
-    /// Local time as written.
-    written: &'a str,
-    at: Option<Timestamp>,
-    logger: &'a str,
-    message: &'a str,
-}
-
-/// Adds up a log, record by record.
-#[derive(Debug)]
-pub(super) struct Log {
-    totals: LogTotals,
-    zone: TimeZone,
-    /// The start of the pass.
-    now: Timestamp,
-    late: bool,
-}
-
-impl Log {
-    pub(super) fn new(totals: LogTotals, zone: TimeZone, now: Timestamp) -> Self {
-        Log { totals, zone, now, late: false }
-    }
-}
-
-impl Lines for Log {
-    fn line(&mut self, line: Line<'_>) {
+impl Tally {
+    pub(super) fn log_line(&mut self, line: Line<'_>) {
         let Line::Whole(bytes) = line else {
             self.totals.open_record = None;
             return;
         };
+        let text = String::from_utf8_lossy(bytes);
         if bytes.first() == Some(&b'{') {
-            self.json(bytes);
-        } else if times::is_shaped(bytes) {
-            let text = String::from_utf8_lossy(bytes);
-            match self.text_record(&text) {
-                Some(record) => self.record(record),
-                None => self.totals.open_record = None,
+            self.totals.open_record = None;
+            if let Some(object) = Object::parse(bytes, &mut String::new())
+                && let (Some(written), Some(message)) = (object.text("asctime"), object.text("message"))
+            {
+                self.record(&written, &object.text("name").unwrap_or_default(), &message);
             }
-        } else if self.totals.open_record.is_some() {
-            self.goes_on(&String::from_utf8_lossy(bytes));
-        }
-    }
-}
-
-impl Tally for Log {
-    type Totals = LogTotals;
-
-    fn totals(&mut self) -> &mut LogTotals {
-        &mut self.totals
-    }
-
-    fn last_record(&self) -> Option<Timestamp> {
-        self.totals.last_record
-    }
-
-    fn late(&mut self, late: bool) {
-        self.late = late;
-    }
-
-    /// Whatever was connected, open or under way may have changed in the lines that are missing.
-    fn lost(&mut self, why: &str) {
-        self.totals.breaker_doubt = Some(Doubt { why: why.to_owned(), before: self.now });
-        self.totals.ws.clear();
-        self.totals.breakers.clear();
-        self.totals.pending.clear();
-        self.totals.open_record = None;
-    }
-
-    fn unfinished(&mut self, _: Option<&[u8]>, _: bool) {}
-}
-
-impl Log {
-    /// `TIME - NAME - LEVEL - MESSAGE`.
-    fn text_record<'a>(&mut self, text: &'a str) -> Option<Record<'a>> {
-        let mut fields = text.splitn(4, " - ");
-        let (written, logger) = (fields.next()?, fields.next()?);
-        let _level = fields.next()?;
-        Some(Record { written, at: self.instant(written), logger, message: fields.next()? })
-    }
-
-    fn json(&mut self, bytes: &[u8]) {
-        let mut spare = String::new();
-        self.totals.open_record = None;
-        if let Some(object) = Object::parse(bytes, &mut spare)
-            && let (Some(written), Some(message)) = (object.text("asctime"), object.text("message"))
-        {
-            let logger = object.text("name").unwrap_or_default();
-            let at = self.instant(&written);
-            self.record(Record { written: &written, at, logger: &logger, message: &message });
+        } else if times::is_shaped(bytes) {
+            self.totals.open_record = None;
+            // `TIME - NAME - LEVEL - MESSAGE`.
+            let fields: Vec<&str> = text.splitn(4, " - ").collect();
+            if let [written, logger, _, message] = fields.as_slice() {
+                self.record(written, logger, message);
+            }
+        } else {
+            self.goes_on(&text);
         }
     }
 
-    fn record(&mut self, record: Record<'_>) {
-        self.totals.open_record = None;
-        let Record { message, .. } = record;
+    fn record(&mut self, written: &str, logger: &str, message: &str) {
+        let at = self.instant(written);
+        let logger = cut(logger, MAX_LOGGER);
         if message.starts_with(PLACING) || message.starts_with(FIRST_MESSAGE) {
             // What matters stands in braces, which may close on a later line.
-            if message.contains('}') {
-                self.braced(record);
-            } else {
-                let Record { written, logger, message, .. } = record;
-                let [written, logger, message] = [cut(written, 40), cut(logger, 200), cut(message, MAX_MESSAGE)];
-                let open = OpenRecord { logger: logger.into(), written: written.into(), message: message.into() };
-                self.totals.open_record = Some(open);
-            }
+            self.totals.open_record = Some(OpenRecord { logger: logger.to_owned(), at, message: String::new() });
+            self.goes_on(message);
         } else if message.starts_with(EXECUTED) {
-            self.executed(record);
+            self.executed(logger, at);
         } else if message.starts_with(FAILED) {
-            self.answered(record.logger);
+            self.answered(logger);
         } else if let Some(rest) = message.strip_prefix(BREAKER) {
-            self.breaker(record, rest);
+            // `BinanceAPI' state changed: closed -> open`.
+            if let Some((name, change)) = rest.split_once("' state changed: ")
+                && let Some((_, state)) = change.split_once(" -> ")
+            {
+                self.breaker(name, Some(state.trim()), at);
+            }
         } else if let Some(symbol) = message.strip_prefix(STARTED) {
-            self.connected(record, symbol.split_whitespace().next().unwrap_or_default());
+            self.connected(symbol.split_whitespace().next().unwrap_or_default(), true, at);
         } else if let Some(rest) = message.strip_prefix(UNHEALTHY) {
-            self.unhealthy(record, rest);
+            self.unhealthy(rest);
+            self.disconnected(at);
         } else if message.starts_with(STOPPED) || message.starts_with(GAVE_UP) {
-            self.disconnected(record);
+            self.disconnected(at);
         }
     }
 
-    /// One more line of the message that is still open.
+    /// One more line of the message that is still open, if one is.
     fn goes_on(&mut self, line: &str) {
         let Some(mut open) = self.totals.open_record.take() else { return };
-        open.message.push('\n');
+        if !open.message.is_empty() {
+            open.message.push('\n');
+        }
         open.message.push_str(cut(line, MAX_MESSAGE.saturating_sub(open.message.len())));
-        let closed = line.contains('}');
-        if closed || open.message.len() >= MAX_MESSAGE {
-            let at = self.instant(&open.written);
-            self.braced(Record { written: &open.written, at, logger: &open.logger, message: &open.message });
+        if line.contains('}') || open.message.len() >= MAX_MESSAGE {
+            self.braced(open);
         } else {
             self.totals.open_record = Some(open);
         }
     }
 
-    fn braced(&mut self, record: Record<'_>) {
-        if record.message.starts_with(PLACING) {
-            let known = |key| python_value(record.message, key).map_or_else(|| UNKNOWN.to_owned(), label);
-            let order = PendingOrder {
-                logger: cut(record.logger, 200).to_owned(),
-                order_type: known("type"),
-                side: known("side"),
-                at: record.at,
-            };
+    fn braced(&mut self, OpenRecord { logger, at, message }: OpenRecord) {
+        if message.starts_with(PLACING) {
+            let known = |key| python_value(&message, key).map_or_else(|| UNKNOWN.to_owned(), label);
+            let order = PendingOrder { logger, order_type: known("type"), side: known("side"), at };
             if self.totals.pending.len() >= MAX_PENDING {
                 self.totals.pending.remove(0);
             }
             self.totals.pending.push(order);
-        } else if let Some(symbol) = python_value(record.message, "s") {
-            self.connected(record, symbol);
+        } else if let Some(symbol) = python_value(&message, "s") {
+            self.connected(symbol, true, at);
         }
     }
 
-    fn executed(&mut self, record: Record<'_>) {
-        let Some(order) = self.answered(record.logger) else {
-            // Announced in lines that are gone: an order all the same.
-            count_order(&mut self.totals.orders, VENUE, UNKNOWN, UNKNOWN);
-            return;
-        };
-        count_order(&mut self.totals.orders, VENUE, &order.order_type, &order.side);
-        if let (Some(from), Some(to)) = (order.at, record.at)
+    fn executed(&mut self, logger: &str, at: Option<Timestamp>) {
+        // Announced in lines that are gone, it is an order all the same.
+        let PendingOrder { order_type, side, at: placed_at, .. } = self.answered(logger).unwrap_or_else(|| {
+            let [order_type, side] = [UNKNOWN; 2].map(str::to_owned);
+            PendingOrder { order_type, side, ..PendingOrder::default() }
+        });
+        add_orders(&mut self.totals.orders, OrderCount { venue: VENUE.to_owned(), order_type, side, count: 1 });
+        if let (Some(from), Some(to)) = (placed_at, at)
             && to >= from
         {
             let latency = to.duration_since(from).as_secs_f64() * 1000.0;
@@ -209,48 +135,20 @@ impl Log {
     /// The oldest order that this logger announced.
     fn answered(&mut self, logger: &str) -> Option<PendingOrder> {
         let pending = &mut self.totals.pending;
-        let at = pending.iter().position(|order| order.logger == cut(logger, 200))?;
+        let at = pending.iter().position(|order| order.logger == logger)?;
         Some(pending.remove(at))
     }
 
-    /// `BinanceAPI' state changed: closed -> open`.
-    fn breaker(&mut self, record: Record<'_>, rest: &str) {
-        let Some((name, change)) = rest.split_once("' state changed: ") else { return };
-        let Some((_, state)) = change.split_once(" -> ") else { return };
-        let (name, at) = (label(name), record.at);
-        let known = self.totals.breakers.get(&name);
-        if (known.is_none() && self.totals.breakers.len() >= MAX_NAMES) || self.is_stale(at, known.and_then(|k| k.at)) {
-            return;
-        }
-        self.totals.breakers.insert(name, Breaker { state: BreakerState::parse(state.trim()), at });
-    }
-
-    fn connected(&mut self, record: Record<'_>, symbol: &str) {
-        let (symbol, at) = (label(symbol), record.at);
-        let known = self.totals.ws.get(&symbol);
-        if symbol.is_empty()
-            || (known.is_none() && self.totals.ws.len() >= MAX_NAMES)
-            || self.is_stale(at, known.and_then(|k| k.at))
-        {
-            return;
-        }
-        self.totals.ws.insert(symbol, WsState { connected: true, at });
-        self.totals.in_gap = false;
-    }
-
     /// Such messages name no symbol: they are about the stream, and so about every symbol on it.
-    fn disconnected(&mut self, record: Record<'_>) {
-        let at = record.at;
-        let late = self.late;
-        for state in self.totals.ws.values_mut() {
-            if !(late && is_older(at, state.at)) {
-                *state = WsState { connected: false, at };
-            }
+    fn disconnected(&mut self, at: Option<Timestamp>) {
+        let symbols: Vec<String> = self.totals.ws.keys().cloned().collect();
+        for symbol in symbols {
+            self.connected(&symbol, false, at);
         }
     }
 
     /// `60s`: the gap is at least that long. It is reported again as long as it lasts; it counts once.
-    fn unhealthy(&mut self, record: Record<'_>, rest: &str) {
+    fn unhealthy(&mut self, rest: &str) {
         let number: &str = rest.split(|c: char| !(c.is_ascii_digit() || c == '.')).next().unwrap_or_default();
         if let Ok(seconds) = number.parse::<f64>()
             && seconds < 1e9
@@ -259,19 +157,15 @@ impl Log {
             self.totals.gaps.observe(WS_GAP_BUCKETS, seconds);
             self.totals.in_gap = true;
         }
-        self.disconnected(record);
     }
 
     /// When a record was written. Every record is asked, used or not: in the hour that clocks repeat only those before it
     /// tell.
     fn instant(&mut self, written: &str) -> Option<Timestamp> {
-        let at = times::local(written, &self.zone, self.totals.last_record)?;
+        let Format::Log(zone) = &self.format else { return None };
+        let at = times::local(written, zone, self.totals.last_record)?;
         self.totals.last_record = Some(at);
         Some(at)
-    }
-
-    fn is_stale(&self, at: Option<Timestamp>, known: Option<Timestamp>) -> bool {
-        self.late && is_older(at, known)
     }
 }
 
@@ -287,16 +181,20 @@ fn python_value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use jiff::tz::TimeZone;
 
-    fn totals_of(lines: &str) -> LogTotals {
+    use super::*;
+    use crate::check::thunes::tail::Lines;
+    use crate::model::thunes::{BreakerState, Totals};
+
+    fn totals_of(lines: &str) -> Totals {
         let zone = TimeZone::get("Europe/Berlin").expect("the zone database");
-        let mut totals = LogTotals::default();
+        let mut totals = Totals::default();
         // Through the state after every line, as if each came in a pass of its own.
         for line in lines.lines() {
-            let mut log = Log::new(totals, zone.clone(), Timestamp::UNIX_EPOCH);
+            let mut log = Tally::new(Format::Log(zone.clone()), totals, Timestamp::UNIX_EPOCH);
             log.line(Line::Whole(line.as_bytes()));
-            let text = serde_json::to_string(log.totals()).expect("serialised");
+            let text = serde_json::to_string(&log.totals).expect("serialised");
             totals = serde_json::from_str(&text).expect("read back");
         }
         totals

@@ -27,18 +27,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use self::journal::Journal;
-use self::logs::Log;
 use self::reading::Reading;
 use self::scrape::Scraped;
 use self::sources::Findings;
-use self::tail::{Followed, Tally};
+use self::tail::Followed;
+use self::tally::{Format, Tally};
 use crate::check::Context;
 use crate::clock::Deadline;
 use crate::log;
 use crate::model::digest;
 use crate::model::thunes::{
-    Cursor, EndpointMemory, FileMemory, METRICS_URL, POSITIONS_DB, SourceFacts, ThunesFacts, ThunesMemory, ThunesTarget,
+    EndpointMemory, FileMemory, METRICS_URL, POSITIONS_DB, SourceFacts, ThunesFacts, ThunesMemory, ThunesTarget, Totals,
 };
 
 /// Kept back from the deadline: a check that is cut off loses what it has read, so it stops reading before.
@@ -56,11 +55,12 @@ pub fn check(target: &ThunesTarget, mut memory: ThunesMemory, context: &Context)
     let scraped = scrape(target, &mut memory.endpoint, now, deadline);
     let positions = positions::read(&target.root.join(&target.positions_db), now, deadline);
     memory.has_database |= !positions.as_ref().is_err_and(|failure| failure.missing);
-    let journal = |totals| Journal::new(totals, now);
-    let journals = read_all(&target.root, &target.journals, &mut memory.journals, journal, deadline);
-    let zone = TimeZone::system();
-    let log = |totals| Log::new(totals, zone.clone(), now);
-    let logs = read_all(&target.root, &target.logs, &mut memory.logs, log, deadline);
+    let tally = |format: &Format, totals| Tally::new(format.clone(), totals, now);
+    let (journal, log) = (Format::Journal, Format::Log(TimeZone::system()));
+    let read_all =
+        |paths, known, format| read_all(&target.root, paths, known, |totals| tally(format, totals), deadline);
+    let journals = read_all(&target.journals, &mut memory.journals, &journal);
+    let logs = read_all(&target.logs, &mut memory.logs, &log);
     let findings = Findings {
         now,
         scraped,
@@ -104,16 +104,13 @@ fn unreachable(target: &ThunesTarget, reason: &str) -> ThunesFacts {
 }
 
 /// Reads each of these files, and remembers those that are configured and no others.
-fn read_all<T: Tally>(
+fn read_all(
     root: &Path,
     paths: &[PathBuf],
-    known: &mut BTreeMap<String, FileMemory<T::Totals>>,
-    tally: impl Fn(T::Totals) -> T,
+    known: &mut BTreeMap<String, FileMemory>,
+    tally: impl Fn(Totals) -> Tally,
     deadline: Deadline,
-) -> Vec<Reading<T::Totals>>
-where
-    T::Totals: Default,
-{
+) -> Vec<Reading> {
     let mut remembered = std::mem::take(known);
     let mut readings = Vec::new();
     for (index, path) in paths.iter().enumerate() {
@@ -133,20 +130,17 @@ fn share(deadline: Deadline, files: usize) -> Deadline {
 }
 
 /// Follows one file. A cursor of another path is of no use, and neither are its totals.
-fn read<T: Tally>(
+fn read(
     path: &Path,
     name: &str,
-    mut memory: FileMemory<T::Totals>,
-    tally: impl Fn(T::Totals) -> T,
+    mut memory: FileMemory,
+    tally: impl Fn(Totals) -> Tally,
     deadline: Deadline,
-) -> (Reading<T::Totals>, FileMemory<T::Totals>)
-where
-    T::Totals: Default,
-{
+) -> (Reading, FileMemory) {
     let resolved = path.to_string_lossy();
     if memory.cursor.path != resolved {
-        let cursor = Cursor { path: resolved.into_owned(), ..Cursor::default() };
-        memory = FileMemory { cursor, totals: T::Totals::default() };
+        memory = FileMemory::default();
+        memory.cursor.path = resolved.into_owned();
     }
     let FileMemory { mut cursor, totals } = memory;
     let mut tally = tally(totals);
@@ -154,10 +148,9 @@ where
     for loss in &losses {
         log::warn(format!("{name}: {loss}"));
     }
-    let (last_record, is_waiting) = (tally.last_record(), tally.is_waiting());
-    let (known, gaps, totals) = (!cursor.parts.is_empty(), cursor.gaps, tally.totals().clone());
-    let name = name.to_owned();
-    let reading = Reading { name, standing, known, gaps, losses, last_record, is_waiting, totals: totals.clone() };
+    let Tally { totals, is_waiting, .. } = tally;
+    let (name, known, gaps) = (name.to_owned(), !cursor.parts.is_empty(), cursor.gaps);
+    let reading = Reading { name, standing, known, gaps, losses, is_waiting, totals: totals.clone() };
     (reading, FileMemory { cursor, totals })
 }
 

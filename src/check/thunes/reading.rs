@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::thunes::Doubt;
+use crate::model::thunes::Totals;
 
 /// A time ahead of the pass by more is no time that anything happened at.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
@@ -13,10 +13,7 @@ pub(super) enum Standing {
     /// Read to its end.
     Ready,
     /// Being read; so many bytes are left.
-    Behind {
-        /// Bytes not read yet.
-        left: u64,
-    },
+    Behind { left: u64 },
     /// Not there.
     Missing,
     /// There, and not readable; the operating system's words.
@@ -27,10 +24,9 @@ pub(super) enum Standing {
 
 /// One journal or log.
 #[derive(Debug)]
-pub(super) struct Reading<T> {
+pub(super) struct Reading {
     /// The path as the config has it.
     pub(super) name: String,
-    /// How far it was read.
     pub(super) standing: Standing,
     /// Whether it has ever been read.
     pub(super) known: bool,
@@ -38,15 +34,12 @@ pub(super) struct Reading<T> {
     pub(super) gaps: u64,
     /// Parts found to be lost in this look.
     pub(super) losses: Vec<String>,
-    /// The time of its newest record.
-    pub(super) last_record: Option<Timestamp>,
     /// It ends in an unfinished line that may be any event.
     pub(super) is_waiting: bool,
-    /// What it adds up to.
-    pub(super) totals: T,
+    pub(super) totals: Totals,
 }
 
-impl<T> Reading<T> {
+impl Reading {
     pub(super) fn is_ready(&self) -> bool {
         self.standing == Standing::Ready
     }
@@ -83,9 +76,9 @@ impl<T> Reading<T> {
         }
     }
 
-    /// The lines that could not be read, of which one may be about a breaker.
-    pub(super) fn doubt_before(&self, doubt: Option<&Doubt>, now: Timestamp) -> Option<Timestamp> {
-        if self.is_waiting { Some(now) } else { doubt.map(|doubt| doubt.before) }
+    /// Lines of it written before this could not be read, and may be about any breaker.
+    pub(super) fn unread_before(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.is_waiting { Some(now) } else { self.totals.breaker_doubt.as_ref().map(|doubt| doubt.before) }
     }
 }
 

@@ -9,7 +9,9 @@ use super::tally::{MAX_COMBINATIONS, MAX_NAMES, label};
 use crate::clock::Deadline;
 use crate::exposition::{self, Distribution, Family, Kind, Limits, Series, Value};
 use crate::http::{self, Client, ClientOptions, Method, Request};
-use crate::model::thunes::{BreakerState, Histogram, ORDER_LATENCY_BUCKETS, OrderCount, WS_GAP_BUCKETS};
+use crate::model::thunes::{
+    BreakerState, Histogram, KillSwitch, METRICS_URL, ORDER_LATENCY_BUCKETS, OrderCount, ThunesFacts, WS_GAP_BUCKETS,
+};
 use crate::redact::{Secret, redact};
 
 /// An endpoint beside us answers at once or is in trouble.
@@ -27,14 +29,8 @@ const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// What the endpoint says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Scraped {
-    pub(super) kill_switch: Option<bool>,
-    pub(super) daily_pnl_used: Option<f64>,
-    pub(super) open_positions: Option<f64>,
-    pub(super) breakers: Option<BTreeMap<String, BreakerState>>,
-    pub(super) orders: Option<Vec<OrderCount>>,
-    pub(super) order_latency: Option<Histogram>,
-    pub(super) ws_connected: Option<BTreeMap<String, bool>>,
-    pub(super) ws_gaps: Option<Histogram>,
+    /// The values of its families, and nothing else.
+    pub(super) facts: ThunesFacts,
     /// The families that it has, also those without a value and those that are wrong.
     pub(super) families: BTreeSet<&'static str>,
     /// What is wrong with families, a sentence each.
@@ -81,7 +77,7 @@ pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scr
         let series = family.map_or(&[][..], |family| &family.series);
         let taken = check_kind(name, family)
             .and_then(|()| of_environment(series, environment, has_ours))
-            .and_then(|series| timely(&series, now).and_then(|()| scraped.take(name, &series)));
+            .and_then(|series| timely(&series, now).and_then(|()| take(&mut scraped.facts, name, &series, now)));
         if let Err(why) = taken {
             scraped.refused.insert(name, format!("{name} of the endpoint is not used: {why}"));
         }
@@ -172,28 +168,25 @@ fn check_kind(name: &str, family: Option<&Family>) -> Result<(), String> {
     }
 }
 
-impl Scraped {
-    /// Whether a family is there and wrong.
-    pub(super) fn is_refused(&self, family: &str) -> bool {
-        self.refused.contains_key(family)
-    }
-
-    fn take(&mut self, name: &str, series: &[&Series]) -> Result<(), String> {
-        match name {
-            "thunes_kill_switch_active" => self.kill_switch = Some(switch(number(single(series)?)?)?),
-            "thunes_daily_pnl_used" => self.daily_pnl_used = Some(not_negative(number(single(series)?)?)?),
-            "thunes_open_positions" => {
-                let count = number(single(series)?)?;
-                self.open_positions = whole(count).map(|_| Some(count))?;
-            }
-            "thunes_circuit_breaker_state" => self.breakers = Some(by_label(series, "breaker_name", breaker)?),
-            "thunes_orders_placed_total" => self.orders = Some(orders(series)?),
-            "thunes_order_latency_ms" => self.order_latency = Some(histogram(series, ORDER_LATENCY_BUCKETS)?),
-            "thunes_ws_connected" => self.ws_connected = Some(by_label(series, "symbol", switch)?),
-            _ => self.ws_gaps = Some(histogram(series, WS_GAP_BUCKETS)?),
+fn take(facts: &mut ThunesFacts, name: &str, series: &[&Series], now: Timestamp) -> Result<(), String> {
+    match name {
+        "thunes_kill_switch_active" => {
+            let (active, evidence) = (switch(number(single(series)?)?)?, Some(METRICS_URL.to_owned()));
+            let switch = KillSwitch { active, evidence, evidence_at: Some(now), ..KillSwitch::default() };
+            facts.kill_switch = Some(switch);
         }
-        Ok(())
+        "thunes_daily_pnl_used" => facts.daily_pnl_used = Some(not_negative(number(single(series)?)?)?),
+        "thunes_open_positions" => {
+            let count = number(single(series)?)?;
+            facts.open_positions = whole(count).map(|_| Some(count))?;
+        }
+        "thunes_circuit_breaker_state" => facts.breakers = Some(by_label(series, "breaker_name", breaker)?),
+        "thunes_orders_placed_total" => facts.orders = Some(orders(series)?),
+        "thunes_order_latency_ms" => facts.order_latency = Some(histogram(series, ORDER_LATENCY_BUCKETS)?),
+        "thunes_ws_connected" => facts.ws_connected = Some(by_label(series, "symbol", switch)?),
+        _ => facts.ws_gaps = Some(histogram(series, WS_GAP_BUCKETS)?),
     }
+    Ok(())
 }
 
 fn single<'a>(series: &[&'a Series]) -> Result<&'a Series, String> {
@@ -226,8 +219,7 @@ fn switch(value: f64) -> Result<bool, String> {
 }
 
 fn breaker(value: f64) -> Result<BreakerState, String> {
-    let states = [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];
-    let state = states.into_iter().find(|state| state.value() == value);
+    let state = BreakerState::ALL.into_iter().find(|state| state.value() == value);
     state.ok_or_else(|| format!("its value is {value}, none of 0, 0.5 and 1"))
 }
 
@@ -349,15 +341,16 @@ thunes_ws_gap_seconds_count 2
     fn the_eight_families_are_taken_and_nothing_else_matters() {
         let scraped = read(FULL.as_bytes(), "testnet").expect("read");
         assert!(scraped.refused.is_empty(), "{:?}", scraped.refused);
+        let facts = scraped.facts;
         assert_eq!(
-            (scraped.kill_switch, scraped.daily_pnl_used, scraped.open_positions),
+            (facts.kill_switch.map(|switch| switch.active), facts.daily_pnl_used, facts.open_positions),
             (Some(true), Some(0.25), Some(3.0))
         );
-        assert_eq!(scraped.breakers, Some([("BinanceAPI".to_owned(), BreakerState::HalfOpen)].into()));
-        assert_eq!(scraped.orders.map(|orders| orders[0].count), Some(7));
-        assert_eq!(scraped.ws_connected, Some(BTreeMap::new()), "declared, and without a series yet");
-        assert_eq!(scraped.order_latency, None);
-        assert_eq!(scraped.ws_gaps, Some(Histogram { counts: vec![0, 1, 0, 0, 0, 0, 0, 0, 1], sum: 99.5 }));
+        assert_eq!(facts.breakers, Some([("BinanceAPI".to_owned(), BreakerState::HalfOpen)].into()));
+        assert_eq!(facts.orders.map(|orders| orders[0].count), Some(7));
+        assert_eq!(facts.ws_connected, Some(BTreeMap::new()), "declared, and without a series yet");
+        assert_eq!(facts.order_latency, None);
+        assert_eq!(facts.ws_gaps, Some(Histogram { counts: vec![0, 1, 0, 0, 0, 0, 0, 0, 1], sum: 99.5 }));
     }
 
     #[test]
@@ -388,7 +381,8 @@ thunes_ws_gap_seconds_count 2
         let text = "thunes_open_positions{environment=\"paper\"} 3\nthunes_open_positions{environment=\"live\"} 4\n\
             thunes_kill_switch_active{environment=\"paper\"} 0\nthunes_daily_pnl_used 0.5\n";
         let live = read(text.as_bytes(), "live").expect("read");
-        assert_eq!((live.open_positions, live.kill_switch, live.daily_pnl_used), (Some(4.0), None, Some(0.5)));
+        let ThunesFacts { open_positions, kill_switch, daily_pnl_used, .. } = live.facts;
+        assert_eq!((open_positions, kill_switch, daily_pnl_used), (Some(4.0), None, Some(0.5)));
         assert_eq!((live.families.len(), live.refused.len()), (3, 1), "{:?}", live.refused);
         let why = read(text.as_bytes(), "testnet").expect_err("nothing of it is testnet's");
         assert!(["\"paper\"", "\"live\"", "\"testnet\""].iter().all(|name| why.contains(name)), "{why}");

@@ -15,8 +15,8 @@ use super::scrape::Scraped;
 use super::tally::{add_decisions, add_orders};
 use super::{breakers, kill_switch};
 use crate::model::thunes::{
-    Decision, DecisionCount, Histogram, JournalFacts, JournalTotals, KillSwitch, LogTotals, METRICS_URL, OrderCount,
-    POSITIONS_DB, REJECTION_REASONS, SourceFacts, ThunesFacts, Unknown, WsState,
+    DecisionCount, Histogram, JournalFacts, METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts,
+    ThunesFacts, Totals, Unknown,
 };
 
 /// Everything that was read in one look.
@@ -33,15 +33,14 @@ pub(super) struct Findings {
     pub(super) unknown_since: Option<Timestamp>,
     pub(super) limit: Result<f64, String>,
     pub(super) positions: Result<Positions, Failure>,
-    pub(super) journals: Vec<Reading<JournalTotals>>,
-    pub(super) logs: Vec<Reading<LogTotals>>,
+    pub(super) journals: Vec<Reading>,
+    pub(super) logs: Vec<Reading>,
 }
 
 impl Findings {
     /// Puts the facts together.
     pub(super) fn decide(self) -> ThunesFacts {
-        let mut facts = ThunesFacts::default();
-        self.endpoint(&mut facts);
+        let mut facts = self.endpoint();
         self.database(&mut facts);
         self.kill_switch(&mut facts);
         self.decisions(&mut facts);
@@ -66,27 +65,17 @@ impl Findings {
     }
 
     /// What an instrumented application says itself comes first; nothing else is asked then.
-    fn endpoint(&self, facts: &mut ThunesFacts) {
-        let Some(Ok(scraped)) = &self.scraped else { return };
-        facts.kill_switch = scraped.kill_switch.map(|active| KillSwitch {
-            active,
-            evidence: Some(METRICS_URL.to_owned()),
-            evidence_at: Some(self.now),
-            ..KillSwitch::default()
-        });
-        facts.orders = scraped.orders.as_ref().map(|orders| with_market_orders(orders.iter()));
-        facts.daily_pnl_used = scraped.daily_pnl_used;
-        facts.open_positions = scraped.open_positions;
-        facts.breakers = scraped.breakers.clone();
-        facts.order_latency = scraped.order_latency.clone();
-        facts.ws_connected = scraped.ws_connected.clone();
-        facts.ws_gaps = scraped.ws_gaps.clone();
-        for family in scraped.families.iter().filter(|family| !scraped.is_refused(family)) {
-            from(facts, family, [METRICS_URL]);
+    fn endpoint(&self) -> ThunesFacts {
+        let Some(Ok(scraped)) = &self.scraped else { return ThunesFacts::default() };
+        let mut facts = scraped.facts.clone();
+        facts.orders = facts.orders.map(with_market_orders);
+        for family in scraped.families.iter().filter(|family| !scraped.refused.contains_key(*family)) {
+            from(&mut facts, family, [METRICS_URL]);
         }
         facts.problems.extend(scraped.refused.values().map(|sentence| format!("{METRICS_URL}: {sentence}")));
         let gone = self.endpoint_families.iter().filter(|family| !scraped.families.contains(family.as_str()));
         facts.problems.extend(gone.map(|family| format!("{METRICS_URL}: it no longer has {family}")));
+        facts
     }
 
     fn database(&self, facts: &mut ThunesFacts) {
@@ -153,105 +142,94 @@ impl Findings {
         if !is_whole || self.journals.iter().any(Reading::fails) {
             return;
         }
-        let mut counts = vec![DecisionCount { decision: "approved".into(), ..DecisionCount::default() }];
-        counts.extend(REJECTION_REASONS.iter().map(|reason| DecisionCount {
-            decision: "rejected".into(),
-            reason: (*reason).to_owned(),
+        let none = |decision: &str, reason: &str| DecisionCount {
+            decision: decision.to_owned(),
+            reason: reason.to_owned(),
             count: 0,
-        }));
-        let mut names = Vec::new();
-        for reading in self.journals.iter().filter(|reading| reading.is_ready()) {
-            reading.totals.decisions.iter().for_each(|more| add_decisions(&mut counts, more));
-            names.push(reading.name.as_str());
-        }
-        from(facts, "thunes_trade_decisions_total", names);
-        let decision = |c: DecisionCount| Decision { decision: c.decision, reason: c.reason, count: c.count };
-        facts.decisions = Some(counts.into_iter().map(decision).collect());
+        };
+        let mut counts = vec![none("approved", "")];
+        counts.extend(REJECTION_REASONS.iter().map(|reason| none("rejected", reason)));
+        let ready: Vec<&Reading> = self.journals.iter().filter(|reading| reading.is_ready()).collect();
+        ready
+            .iter()
+            .flat_map(|reading| &reading.totals.decisions)
+            .for_each(|more| add_decisions(&mut counts, more.clone()));
+        from(facts, "thunes_trade_decisions_total", names(&ready));
+        facts.decisions = Some(counts);
     }
 
     fn breakers(&self, facts: &mut ThunesFacts) {
         if self.is_endpoints("thunes_circuit_breaker_state") {
             return;
         }
-        let Some(found) = breakers::from_files(&self.journals, &self.logs, self.now) else { return };
+        let files: Vec<&Reading> = self.journals.iter().chain(&self.logs).collect();
+        let Some(found) = breakers::from_files(&files, self.now) else { return };
         facts.problems.extend(found.problems);
         from(facts, "thunes_circuit_breaker_state", found.files);
         facts.breakers = Some(found.states);
     }
 
     /// The journals with events that only an instrumented application writes.
-    fn instrumented_journals(&self) -> Availability<'_, JournalTotals> {
+    fn instrumented_journals(&self) -> Vec<&Reading> {
         // One that was never read to its end may have such events.
-        let may_have = |journal: &&Reading<JournalTotals>| {
+        let may_have = |journal: &&Reading| {
             journal.totals.instrumented || journal.is_coming() || journal.fails() && !journal.known
         };
-        available(self.journals.iter().filter(may_have))
+        self.journals.iter().filter(may_have).collect()
     }
 
     /// The logs that are or ever were there: a part of the orders is none.
-    fn whole_logs(&self) -> Availability<'_, LogTotals> {
-        available(self.logs.iter().filter(|log| !log.is_none()))
+    fn whole_logs(&self) -> Vec<&Reading> {
+        self.logs.iter().filter(|log| !log.is_none()).collect()
     }
 
     fn orders(&self, facts: &mut ThunesFacts) {
         if self.is_endpoints("thunes_orders_placed_total") {
             return;
         }
-        let from_rows;
-        let (orders, sources) = match (self.instrumented_journals(), &self.positions) {
-            (Availability::Fails, _) => return,
-            (Availability::Here(journals), _) => {
-                (with_market_orders(journals.iter().flat_map(|r| &r.totals.orders)), names(&journals))
-            }
-            (Availability::None, Ok(positions)) => {
+        let journals = self.instrumented_journals();
+        let (orders, sources) = match &self.positions {
+            Ok(positions) if journals.is_empty() => {
                 let Ok(counts) = &positions.counts else { return };
-                from_rows = [market_orders("BUY", positions.rows), market_orders("SELL", counts.closed)];
-                (with_market_orders(from_rows.iter()), vec![POSITIONS_DB])
+                let orders = vec![market_orders("BUY", positions.rows), market_orders("SELL", counts.closed)];
+                (orders, vec![POSITIONS_DB])
             }
-            (Availability::None, Err(_)) if self.has_database => return,
-            (Availability::None, Err(_)) => {
-                let Availability::Here(logs) = self.whole_logs() else { return };
-                (with_market_orders(logs.iter().flat_map(|r| &r.totals.orders)), names(&logs))
+            Err(_) if journals.is_empty() && self.has_database => return,
+            _ => {
+                let files = if journals.is_empty() { self.whole_logs() } else { journals };
+                if !all_ready(&files) {
+                    return;
+                }
+                (files.iter().flat_map(|file| file.totals.orders.clone()).collect(), names(&files))
             }
         };
         from(facts, "thunes_orders_placed_total", sources);
-        facts.orders = Some(orders);
+        facts.orders = Some(with_market_orders(orders));
     }
 
     /// Latency and WebSocket families, from journals or else from logs.
     fn latency_and_streams(&self, facts: &mut ThunesFacts) {
-        let (mut latency, mut gaps, mut ws) = (Histogram::default(), Histogram::default(), Vec::new());
-        let sources = match self.instrumented_journals() {
-            Availability::Fails => return,
-            Availability::Here(journals) => {
-                for journal in &journals {
-                    latency.merge(&journal.totals.latency);
-                    gaps.merge(&journal.totals.gaps);
-                    ws.push(&journal.totals.ws);
-                }
-                names(&journals)
-            }
-            Availability::None => {
-                let Availability::Here(logs) = self.whole_logs() else { return };
-                for log in &logs {
-                    latency.merge(&log.totals.latency);
-                    gaps.merge(&log.totals.gaps);
-                    ws.push(&log.totals.ws);
-                }
-                names(&logs)
-            }
+        let journals = self.instrumented_journals();
+        let files = if journals.is_empty() { self.whole_logs() } else { journals };
+        if !all_ready(&files) {
+            return;
+        }
+        let sum = |histogram_of: fn(&Totals) -> &Histogram| {
+            let mut sum = Histogram::default();
+            files.iter().for_each(|file| sum.merge(histogram_of(&file.totals)));
+            sum
         };
         if !self.is_endpoints("thunes_order_latency_ms") {
-            facts.order_latency = Some(latency);
-            from(facts, "thunes_order_latency_ms", sources.iter().copied());
+            facts.order_latency = Some(sum(|totals| &totals.latency));
+            from(facts, "thunes_order_latency_ms", names(&files));
         }
         if !self.is_endpoints("thunes_ws_gap_seconds") {
-            facts.ws_gaps = Some(gaps);
-            from(facts, "thunes_ws_gap_seconds", sources.iter().copied());
+            facts.ws_gaps = Some(sum(|totals| &totals.gaps));
+            from(facts, "thunes_ws_gap_seconds", names(&files));
         }
         if !self.is_endpoints("thunes_ws_connected") {
-            facts.ws_connected = Some(connected(&ws, self.now));
-            from(facts, "thunes_ws_connected", sources.iter().copied());
+            facts.ws_connected = Some(connected(&files, self.now));
+            from(facts, "thunes_ws_connected", names(&files));
         }
     }
 
@@ -291,7 +269,7 @@ impl Findings {
     }
 }
 
-fn describe<T>(reading: &Reading<T>, needed: bool, facts: &mut ThunesFacts) {
+fn describe(reading: &Reading, needed: bool, facts: &mut ThunesFacts) {
     let problem = reading.sentence();
     // A file that was never there may be one that nobody writes.
     if let Some(sentence) = problem.as_ref().filter(|_| needed || reading.fails()) {
@@ -303,38 +281,24 @@ fn describe<T>(reading: &Reading<T>, needed: bool, facts: &mut ThunesFacts) {
     }
     facts.problems.extend(reading.losses.iter().map(|loss| format!("{}: {loss}", reading.name)));
     let gaps = reading.known.then_some(reading.gaps);
-    let last_record = reading.last_record.filter(|_| reading.is_up());
+    let last_record = reading.totals.last_record.filter(|_| reading.is_up());
     facts.sources.push(SourceFacts { name: reading.name.clone(), up: reading.is_up(), problem, last_record, gaps });
 }
 
-/// Whether a kind of source can be used.
-enum Availability<'a, T> {
-    /// These, together.
-    Here(Vec<&'a Reading<T>>),
-    /// It is the source, and does not say all that it has.
-    Fails,
-    /// There is none.
-    None,
+/// Whether there are files, and each says all that it has: else it is the source, and what it does not say is absent.
+fn all_ready(files: &[&Reading]) -> bool {
+    !files.is_empty() && files.iter().all(|file| file.is_ready())
 }
 
-fn available<'a, T>(readings: impl Iterator<Item = &'a Reading<T>>) -> Availability<'a, T> {
-    let readings: Vec<_> = readings.collect();
-    match readings.as_slice() {
-        [] => Availability::None,
-        all if all.iter().all(|reading| reading.is_ready()) => Availability::Here(readings),
-        _ => Availability::Fails,
-    }
-}
-
-fn names<'a, T>(readings: &[&'a Reading<T>]) -> Vec<&'a str> {
+fn names<'a>(readings: &[&'a Reading]) -> Vec<&'a str> {
     readings.iter().map(|reading| reading.name.as_str()).collect()
 }
 
 /// Which symbols are connected, by the newest event of all files; none of which that cannot be told.
-fn connected(files: &[&BTreeMap<String, WsState>], now: Timestamp) -> BTreeMap<String, bool> {
-    let symbols: BTreeSet<&String> = files.iter().flat_map(|file| file.keys()).collect();
+fn connected(files: &[&Reading], now: Timestamp) -> BTreeMap<String, bool> {
+    let symbols: BTreeSet<&String> = files.iter().flat_map(|file| file.totals.ws.keys()).collect();
     let newest_of = |symbol: &String| {
-        let states = files.iter().filter_map(|file| file.get(symbol));
+        let states = files.iter().filter_map(|file| file.totals.ws.get(symbol));
         newest(states.map(|state| Statement { value: state.connected, at: state.at, source: "" }), now)
     };
     symbols.into_iter().filter_map(|symbol| Some((symbol.clone(), newest_of(symbol)?.value))).collect()
@@ -346,9 +310,9 @@ fn market_orders(side: &str, count: u64) -> OrderCount {
 
 /// Orders by their labels, with a zero for what the application is known to place: a counter that first appears at 1
 /// has no increase.
-fn with_market_orders<'a>(orders: impl Iterator<Item = &'a OrderCount>) -> Vec<OrderCount> {
+fn with_market_orders(orders: Vec<OrderCount>) -> Vec<OrderCount> {
     let mut sum: Vec<OrderCount> = ["BUY", "SELL"].map(|side| market_orders(side, 0)).into();
-    orders.for_each(|more| add_orders(&mut sum, more));
+    orders.into_iter().for_each(|more| add_orders(&mut sum, more));
     sum
 }
 

@@ -1,8 +1,12 @@
-//! Counting by label values that come from somebody else's file.
+//! Adds up the lines of a journal or log: what both formats count in the same way, under label values that come from
+//! somebody else's file.
 
-use std::borrow::Cow;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use crate::model::thunes::{DecisionCount, OrderCount};
+use super::damage::is_harmless;
+use super::tail::{Line, Lines};
+use crate::model::thunes::{Breaker, BreakerState, DecisionCount, Doubt, OrderCount, Totals, WsState};
 
 /// Label values are cut to this: they name venues, sides, symbols and reasons.
 const MAX_LABEL_BYTES: usize = 100;
@@ -16,15 +20,101 @@ pub(super) const MAX_COMBINATIONS: usize = 200;
 /// Stands for every combination past the limit.
 const OTHER: &str = "other";
 
+/// Adds up a file, line by line.
+#[derive(Debug, Clone)]
+pub(super) struct Tally {
+    pub(super) totals: Totals,
+    pub(super) format: Format,
+    /// The start of the pass.
+    pub(super) now: Timestamp,
+    /// Events are compared by their own time, not by their place.
+    pub(super) late: bool,
+    /// The file ends in an unfinished line that may be any event.
+    pub(super) is_waiting: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Format {
+    /// JSON lines.
+    Journal,
+    /// Records of Python's `logging`, in local time of this zone.
+    Log(TimeZone),
+}
+
+impl Lines for Tally {
+    fn line(&mut self, line: Line<'_>) {
+        match self.format {
+            Format::Journal => self.journal_line(line),
+            Format::Log(_) => self.log_line(line),
+        }
+    }
+
+    fn late(&mut self, late: bool) {
+        self.late = late;
+    }
+
+    /// Whatever was connected, open, active or under way may have changed in lines that could not be read.
+    fn lost(&mut self, why: &str) {
+        let doubt = Doubt { why: why.to_owned(), before: self.now };
+        self.totals.kill_switch.doubt = Some(doubt.clone());
+        self.totals.breaker_doubt = Some(doubt);
+        self.totals.ws.clear();
+        self.totals.breakers.clear();
+        self.totals.pending.clear();
+        self.totals.open_record = None;
+    }
+
+    fn unfinished(&mut self, rest: Option<&[u8]>, given_up: bool) {
+        let may_be_event = matches!(self.format, Format::Journal) && !rest.is_some_and(is_harmless);
+        if given_up && may_be_event {
+            self.lost("the last line of a rotated part is unfinished and may have been any event");
+        }
+        self.is_waiting = !given_up && may_be_event;
+    }
+}
+
+impl Tally {
+    pub(super) fn new(format: Format, totals: Totals, now: Timestamp) -> Self {
+        Tally { totals, format, now, late: false, is_waiting: false }
+    }
+
+    /// A breaker's new state; `None` where it cannot be read.
+    pub(super) fn breaker(&mut self, name: &str, state: Option<&str>, at: Option<Timestamp>) {
+        let name = label(name);
+        let known = self.totals.breakers.get(&name);
+        if (known.is_none() && self.totals.breakers.len() >= MAX_NAMES)
+            || self.is_stale(at, known.and_then(|known| known.at))
+        {
+            return;
+        }
+        let state = state.and_then(BreakerState::parse);
+        let is_untold =
+            self.late && known.is_some_and(|known| known.state != state && (at.is_none() || known.at.is_none()));
+        self.totals.breakers.insert(name, Breaker { state: state.filter(|_| !is_untold), at });
+    }
+
+    pub(super) fn connected(&mut self, symbol: &str, connected: bool, at: Option<Timestamp>) {
+        let symbol = label(symbol);
+        let known = self.totals.ws.get(&symbol);
+        if symbol.is_empty()
+            || (known.is_none() && self.totals.ws.len() >= MAX_NAMES)
+            || self.is_stale(at, known.and_then(|known| known.at))
+        {
+            return;
+        }
+        self.totals.ws.insert(symbol, WsState { connected, at });
+        self.totals.in_gap &= !connected;
+    }
+
+    /// Whether an event is late, and known to be older than what is known.
+    pub(super) fn is_stale(&self, event: Option<Timestamp>, known: Option<Timestamp>) -> bool {
+        self.late && matches!((event, known), (Some(event), Some(known)) if event < known)
+    }
+}
+
 /// A foreign string as a label value.
 pub(super) fn label(text: &str) -> String {
-    let text = cut(text, MAX_LABEL_BYTES);
-    let clean: Cow<'_, str> = if text.chars().any(char::is_control) {
-        text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect::<String>().into()
-    } else {
-        text.into()
-    };
-    clean.into_owned()
+    cut(text, MAX_LABEL_BYTES).replace(char::is_control, "\u{fffd}")
 }
 
 /// The beginning of a text, at most `most` bytes of it.
@@ -33,57 +123,32 @@ pub(super) fn cut(text: &str, most: usize) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-/// Counts one order, its labels as somebody else wrote them.
-pub(super) fn count_order(orders: &mut Vec<OrderCount>, venue: &str, order_type: &str, side: &str) {
-    // Almost always known already, as it is: then nothing is copied.
-    if let Some(known) = orders.iter_mut().find(|o| o.venue == venue && o.order_type == order_type && o.side == side) {
-        known.count = known.count.saturating_add(1);
-        return;
-    }
-    let [venue, order_type, side] = [venue, order_type, side].map(label);
-    add_orders(orders, &OrderCount { venue, order_type, side, count: 1 });
-}
-
-/// Adds orders with the same labels.
-pub(super) fn add_orders(orders: &mut Vec<OrderCount>, more: &OrderCount) {
-    let is_it = |order: &&mut OrderCount| {
-        (&order.venue, &order.order_type, &order.side) == (&more.venue, &more.order_type, &more.side)
+/// Adds orders to those with the same labels.
+pub(super) fn add_orders(orders: &mut Vec<OrderCount>, mut more: OrderCount) {
+    let find = |orders: &[OrderCount], OrderCount { venue, order_type, side, .. }: &OrderCount| {
+        orders.iter().position(|known| (&known.venue, &known.order_type, &known.side) == (venue, order_type, side))
     };
-    if let Some(known) = orders.iter_mut().find(is_it) {
-        known.count = known.count.saturating_add(more.count);
-    } else if orders.len() < MAX_COMBINATIONS {
-        orders.push(more.clone());
-    } else {
-        let other = || OTHER.to_owned();
-        let rest = OrderCount { venue: other(), order_type: other(), side: other(), count: more.count };
-        match orders.iter_mut().find(|order| order.venue == OTHER && order.side == OTHER) {
-            Some(known) => known.count = known.count.saturating_add(rest.count),
-            None => orders.push(rest),
-        }
+    if orders.len() >= MAX_COMBINATIONS && find(orders, &more).is_none() {
+        let [venue, order_type, side] = [OTHER; 3].map(str::to_owned);
+        more = OrderCount { venue, order_type, side, count: more.count };
+    }
+    match find(orders, &more) {
+        Some(at) => orders[at].count = orders[at].count.saturating_add(more.count),
+        None => orders.push(more),
     }
 }
 
-/// Counts one decision, its reason as somebody else wrote it.
-pub(super) fn count_decision(decisions: &mut Vec<DecisionCount>, decision: &str, reason: &str) {
-    if let Some(known) = decisions.iter_mut().find(|known| known.decision == decision && known.reason == reason) {
-        known.count = known.count.saturating_add(1);
-        return;
+/// Adds decisions to those with the same labels.
+pub(super) fn add_decisions(decisions: &mut Vec<DecisionCount>, mut more: DecisionCount) {
+    let find = |decisions: &[DecisionCount], wanted: &DecisionCount| {
+        decisions.iter().position(|known| known.decision == wanted.decision && known.reason == wanted.reason)
+    };
+    if decisions.len() >= MAX_COMBINATIONS && find(decisions, &more).is_none() {
+        more.reason = OTHER.to_owned();
     }
-    add_decisions(decisions, &DecisionCount { decision: decision.to_owned(), reason: label(reason), count: 1 });
-}
-
-/// Adds decisions with the same labels.
-pub(super) fn add_decisions(decisions: &mut Vec<DecisionCount>, more: &DecisionCount) {
-    let find = |decisions: &mut Vec<DecisionCount>, reason: &str| {
-        decisions.iter().position(|known| known.decision == more.decision && known.reason == reason)
-    };
-    let reason = match find(decisions, &more.reason) {
-        None if decisions.len() >= MAX_COMBINATIONS => OTHER,
-        _ => &more.reason,
-    };
-    match find(decisions, reason) {
+    match find(decisions, &more) {
         Some(at) => decisions[at].count = decisions[at].count.saturating_add(more.count),
-        None => decisions.push(DecisionCount { reason: reason.to_owned(), ..more.clone() }),
+        None => decisions.push(more),
     }
 }
 
@@ -95,8 +160,10 @@ mod tests {
     fn a_file_full_of_names_adds_up_under_other() {
         let (mut orders, mut decisions) = (Vec::new(), Vec::new());
         for number in 0..1000 {
-            count_order(&mut orders, &format!("venue {number}"), "MARKET", "BUY");
-            count_decision(&mut decisions, "rejected", &format!("reason {number}"));
+            let [venue, order_type, side] = [&format!("venue {number}"), "MARKET", "BUY"].map(label);
+            add_orders(&mut orders, OrderCount { venue, order_type, side, count: 1 });
+            let [decision, reason] = ["rejected", &format!("reason {number}")].map(label);
+            add_decisions(&mut decisions, DecisionCount { decision, reason, count: 1 });
         }
         assert_eq!((orders.len(), orders.iter().map(|o| o.count).sum::<u64>()), (201, 1000));
         assert_eq!((decisions.len(), decisions.iter().map(|d| d.count).sum::<u64>()), (201, 1000));

@@ -8,7 +8,6 @@ use std::io::Write;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::thunes::JournalTotals;
 
 const LINES: &[&str] = &[
     r#"{"timestamp":"2025-10-08T14:00:00","event":"ORDER_PLACED","venue":"binance","order_type":"MARKET","side":"BUY","latency_ms":12.5}"#,
@@ -35,7 +34,7 @@ enum Then {
     CopyAndTruncate,
 }
 
-type Memory = FileMemory<JournalTotals>;
+type Memory = FileMemory;
 
 struct Scene(tempfile::TempDir);
 
@@ -53,11 +52,11 @@ impl Scene {
         // Through the state's own form, as between two passes.
         let text = serde_json::to_string(&memory).expect("serialised");
         let FileMemory { mut cursor, totals } = serde_json::from_str(&text).expect("read back");
-        let mut journal = Journal::new(totals, "2025-10-09T00:00:00Z".parse().expect("a time"));
+        let mut journal = Tally::new(Format::Journal, totals, "2025-10-09T00:00:00Z".parse().expect("a time"));
         let deadline = Deadline::after(Duration::from_secs(60));
         let followed = tail::follow(&self.path(0), &mut cursor, &mut journal, deadline);
         assert_eq!(followed.standing, reading::Standing::Ready);
-        FileMemory { cursor, totals: journal.totals().clone() }
+        FileMemory { cursor, totals: journal.totals }
     }
 
     fn shift(&self) {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::memory::{BreakerState, Histogram, LineCounts, OrderCount};
+use super::memory::{BreakerState, DecisionCount, Histogram, LineCounts, OrderCount};
 use crate::model::checkup::age;
 use crate::model::listing::first_of;
 use crate::model::observation::Severity;
@@ -53,7 +53,7 @@ pub struct ThunesFacts {
     /// Gaps between WebSocket messages in seconds.
     pub ws_gaps: Option<Histogram>,
     /// Trade decisions.
-    pub decisions: Option<Vec<Decision>>,
+    pub decisions: Option<Vec<DecisionCount>>,
     /// Every journal that has ever been read.
     pub journals: Vec<JournalFacts>,
 }
@@ -125,18 +125,6 @@ impl Unknown {
     pub fn lasting(&self, now: Timestamp) -> String {
         format!("{} (for {})", self.sentence(), age(now.duration_since(self.since).as_secs_f64()))
     }
-}
-
-/// Trade decisions of one kind so far.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Decision {
-    /// `approved` or `rejected`.
-    pub decision: String,
-    /// Why it was rejected; empty for an approval.
-    pub reason: String,
-    /// How many.
-    pub count: u64,
 }
 
 /// Lines of one journal so far.

@@ -10,25 +10,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS};
 
-/// What is remembered between passes, by the path as the config has it.
+/// What is remembered between passes; files by their path as the config has it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ThunesMemory {
-    /// Journals.
-    pub journals: BTreeMap<String, FileMemory<JournalTotals>>,
-    /// Logs.
-    pub logs: BTreeMap<String, FileMemory<LogTotals>>,
+    pub journals: BTreeMap<String, FileMemory>,
+    pub logs: BTreeMap<String, FileMemory>,
     /// Whether the positions database has ever been there: from then on it is a source, also when it is gone.
     pub has_database: bool,
     /// Whether `.env` has ever stated the loss limit: from then on the default is none.
     pub has_limit: bool,
-    /// Families that the endpoint has ever had.
     pub endpoint: EndpointMemory,
     /// The start of the first pass since which the kill switch has been unknown.
     pub kill_switch_unknown_since: Option<Timestamp>,
 }
 
-/// What is remembered of an endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EndpointMemory {
@@ -38,14 +34,12 @@ pub struct EndpointMemory {
     pub families: BTreeSet<String>,
 }
 
-/// One journal or log.
+/// One journal or log: how far it has been read, and what the lines before that added up to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, bound(deserialize = "T: Default + Deserialize<'de>"))]
-pub struct FileMemory<T> {
-    /// How far it has been read.
+#[serde(default)]
+pub struct FileMemory {
     pub cursor: Cursor,
-    /// What the lines before the cursor added up to.
-    pub totals: T,
+    pub totals: Totals,
 }
 
 /// How far an append-only file, with everything rotated away from under its name, has been read.
@@ -69,22 +63,15 @@ pub struct Cursor {
 pub struct Part {
     /// File name when last seen.
     pub name: String,
-    /// Device and inode. Neither is enough alone: inodes are reused, devices are renumbered at boot.
-    pub device: u64,
-    /// See `device`.
-    pub inode: u64,
-    /// Time of birth in nanoseconds since 1970, where the file system knows it: tells a reused inode.
-    pub born: Option<i64>,
+    /// When last seen.
+    #[serde(flatten)]
+    pub file: FileFacts,
     /// Bytes consumed (of a compressed file: of what is in it): everything up to the last complete line.
     pub position: u64,
     /// SHA-256 of the first bytes, at most [`Part::position`] of them.
     pub head: Fingerprint,
     /// SHA-256 of the last bytes before [`Part::position`].
     pub tail: Fingerprint,
-    /// Size in bytes when last seen.
-    pub size: u64,
-    /// Time of the last change when last seen, nanoseconds since 1970.
-    pub modified: i64,
     /// The position is inside a line that is already too long.
     pub in_long_line: bool,
     /// It has been read to its end; whatever it holds after [`Part::position`] is an unfinished line.
@@ -99,17 +86,30 @@ pub struct Part {
     pub given_up: u64,
 }
 
-/// A digest and the number of bytes it covers.
+/// What the file system says of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileFacts {
+    /// Device and inode. Neither is enough alone: inodes are reused, devices are renumbered at boot.
+    pub device: u64,
+    pub inode: u64,
+    /// Time of birth in nanoseconds since 1970, where the file system knows it: tells a reused inode.
+    pub born: Option<i64>,
+    /// Bytes.
+    pub size: u64,
+    /// Time of the last change, nanoseconds since 1970.
+    pub modified: i64,
+}
+
+/// A SHA-256 digest in hex, empty for no bytes, and the number of bytes it covers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Fingerprint {
-    /// Bytes covered.
     pub length: u64,
-    /// SHA-256 in hex; empty for no bytes.
     pub digest: String,
 }
 
-/// Complete lines by what became of them.
+/// Complete lines of a journal by what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LineCounts {
@@ -121,18 +121,11 @@ pub struct LineCounts {
     pub too_long: u64,
 }
 
-/// What a journal's lines added up to.
+/// What the lines of a journal or a log added up to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct JournalTotals {
-    /// Lines by result.
-    pub lines: LineCounts,
-    /// Whether there was ever an event that only an instrumented application writes.
-    pub instrumented: bool,
-    /// Orders by their labels.
+pub struct Totals {
     pub orders: Vec<OrderCount>,
-    /// Trade decisions by decision and reason.
-    pub decisions: Vec<DecisionCount>,
     /// Order latency in milliseconds.
     pub latency: Histogram,
     /// WebSocket gaps in seconds.
@@ -143,11 +136,21 @@ pub struct JournalTotals {
     pub breakers: BTreeMap<String, Breaker>,
     /// Lines that could not be read, and that may have been about breakers.
     pub breaker_doubt: Option<Doubt>,
-    /// Kill switch.
+    /// The time of the newest record, as it states it.
+    pub last_record: Option<Timestamp>,
+    /// What only a journal has.
+    pub lines: LineCounts,
+    /// Whether there was ever an event that only an instrumented application writes.
+    pub instrumented: bool,
+    pub decisions: Vec<DecisionCount>,
     #[serde(default = "KillState::untold")]
     pub kill_switch: KillState,
-    /// `timestamp` of the newest record.
-    pub last_record: Option<Timestamp>,
+    /// What only a log has: orders placed and not yet executed or failed, oldest first.
+    pub pending: Vec<PendingOrder>,
+    /// The record whose message is still going on, where that matters.
+    pub open_record: Option<OpenRecord>,
+    /// An unhealthy WebSocket was reported and none has connected since: further reports are of the same gap.
+    pub in_gap: bool,
 }
 
 /// What a journal says of the kill switch.
@@ -172,11 +175,10 @@ impl KillState {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Evidence {
-    /// Active, not off.
     pub active: bool,
     /// The event's name.
     pub event: String,
-    /// When, by the event's own time.
+    /// By the event's own time.
     pub at: Option<Timestamp>,
     /// When the switch came into this state, where an event said so.
     pub since: Option<Timestamp>,
@@ -197,44 +199,38 @@ pub struct Doubt {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OrderCount {
-    /// Where.
     pub venue: String,
     /// `MARKET`, `LIMIT`, …
     pub order_type: String,
     /// `BUY` or `SELL`.
     pub side: String,
-    /// How many.
     pub count: u64,
 }
 
-/// Decisions with the same labels.
+/// Trade decisions with the same labels.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DecisionCount {
     /// `approved` or `rejected`.
     pub decision: String,
-    /// Why.
+    /// Why it was rejected; empty for an approval.
     pub reason: String,
-    /// How many.
     pub count: u64,
 }
 
-/// One symbol's WebSocket.
+/// One symbol's WebSocket, by the event's own time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WsState {
-    /// Connected, not disconnected.
     pub connected: bool,
-    /// Since when, by the event's own time.
     pub at: Option<Timestamp>,
 }
 
-/// One breaker.
+/// A circuit breaker, by the record's own time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Breaker {
-    /// Its state; `None` if the newest record names a state nobody knows.
+    /// `None` if the newest record names a state nobody knows.
     pub state: Option<BreakerState>,
-    /// By the record's own time.
     pub at: Option<Timestamp>,
 }
 
@@ -251,6 +247,8 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
+    pub const ALL: [BreakerState; 3] = [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];
+
     /// The application's word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -269,14 +267,9 @@ impl BreakerState {
         }
     }
 
-    /// Reads the application's word.
+    /// Reads the application's word, with `_` for `-` too.
     pub fn parse(word: &str) -> Option<BreakerState> {
-        match word {
-            "closed" => Some(BreakerState::Closed),
-            "half-open" | "half_open" => Some(BreakerState::HalfOpen),
-            "open" => Some(BreakerState::Open),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|state| state.as_str() == word.replace('_', "-"))
     }
 }
 
@@ -286,7 +279,6 @@ impl BreakerState {
 pub struct Histogram {
     /// Observations in each bucket alone, the one above the last bound included; not cumulative.
     pub counts: Vec<u64>,
-    /// Sum of all observations.
     pub sum: f64,
 }
 
@@ -315,36 +307,9 @@ impl Histogram {
         self.sum += other.sum;
     }
 
-    /// All observations.
     pub fn count(&self) -> u64 {
         self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
-}
-
-/// What a log's records added up to.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LogTotals {
-    /// Orders by their labels.
-    pub orders: Vec<OrderCount>,
-    /// Order latency in milliseconds.
-    pub latency: Histogram,
-    /// WebSocket gaps in seconds.
-    pub gaps: Histogram,
-    /// WebSocket state by symbol.
-    pub ws: BTreeMap<String, WsState>,
-    /// Circuit breakers by name.
-    pub breakers: BTreeMap<String, Breaker>,
-    /// Lines that were lost, and that may have been about breakers.
-    pub breaker_doubt: Option<Doubt>,
-    /// Orders placed and not yet executed or failed, oldest first.
-    pub pending: Vec<PendingOrder>,
-    /// The record whose message is still going on, where that matters.
-    pub open_record: Option<OpenRecord>,
-    /// An unhealthy WebSocket was reported and none has connected since: further reports are of the same gap.
-    pub in_gap: bool,
-    /// When the newest record was written.
-    pub last_record: Option<Timestamp>,
 }
 
 /// An order whose execution has not been logged yet.
@@ -353,9 +318,7 @@ pub struct LogTotals {
 pub struct PendingOrder {
     /// The logger that announced it.
     pub logger: String,
-    /// Order type.
     pub order_type: String,
-    /// Side.
     pub side: String,
     /// When it was announced.
     pub at: Option<Timestamp>,
@@ -365,10 +328,8 @@ pub struct PendingOrder {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OpenRecord {
-    /// The logger.
     pub logger: String,
-    /// Its local time as written.
-    pub written: String,
-    /// The message so far.
+    pub at: Option<Timestamp>,
+    /// As far as it has come.
     pub message: String,
 }

@@ -5,11 +5,8 @@ mod memory;
 
 use std::path::PathBuf;
 
-pub use facts::{Decision, JournalFacts, KillSwitch, SourceFacts, ThunesFacts, TradesToday, Unknown};
-pub use memory::{
-    Breaker, BreakerState, Cursor, DecisionCount, Doubt, EndpointMemory, Evidence, FileMemory, Fingerprint, Histogram,
-    JournalTotals, KillState, LineCounts, LogTotals, OpenRecord, OrderCount, Part, PendingOrder, ThunesMemory, WsState,
-};
+pub use facts::{JournalFacts, KillSwitch, SourceFacts, ThunesFacts, TradesToday, Unknown};
+pub use memory::*;
 
 use serde::Serialize;
 

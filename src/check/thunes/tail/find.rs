@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::identity::{self, FileFacts, Skipped};
+use super::identity::{self, Skipped};
 use super::siblings::{self, Rank, Sibling};
 use super::unpack::{Form, Unpacked};
 use crate::clock;
 use crate::fs::{open_regular, read_capped};
-use crate::model::thunes::{Cursor, Part};
+use crate::model::thunes::{Cursor, FileFacts, Part};
 
 /// Where a part is.
 pub(super) enum Found {
@@ -77,7 +77,7 @@ pub(super) fn boot_id() -> String {
 impl<'a> Search<'a> {
     pub(super) fn new(path: &'a Path, live: Option<File>, cursor: &'a Cursor) -> io::Result<Search<'a>> {
         let live = match live {
-            Some(file) => Some((FileFacts::of(&file.metadata()?), file)),
+            Some(file) => Some((identity::facts(&file.metadata()?), file)),
             None => None,
         };
         Ok(Search { path, live, parts: &cursor.parts, siblings: None, used: BTreeSet::new() })
@@ -95,7 +95,7 @@ impl<'a> Search<'a> {
     /// What lies beside the file and has not been recognised.
     pub(super) fn listed(&mut self) -> io::Result<Vec<Sibling>> {
         if self.siblings.is_none() {
-            let inodes = self.parts.iter().map(|part| part.inode).collect();
+            let inodes = self.parts.iter().map(|part| part.file.inode).collect();
             self.siblings = Some(siblings::list(self.path, &inodes)?);
         }
         let siblings = self.siblings.as_deref().unwrap_or_default();
@@ -109,9 +109,9 @@ impl<'a> Search<'a> {
     }
 
     pub(super) fn current(&mut self, current: &Part, cursor: &Cursor) -> io::Result<Current> {
-        let truncated = if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(current)) {
+        let truncated = if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(&current.file)) {
             if identity::holds(file, facts.size, current)? {
-                let is_told = facts.modified == current.modified
+                let is_told = facts.modified == current.file.modified
                     || identity::telling_lines(&identity::head(file)?, current.position, u8::is_ascii_digit) > 0;
                 let other = if is_told { None } else { self.by_content(current, false)? };
                 return Ok(other.map_or(Current::Stayed, |(sibling, _)| Current::Alike(sibling)));
@@ -125,7 +125,7 @@ impl<'a> Search<'a> {
             return Ok(Current::Moved { sibling, is_told: true, is_replaced: false });
         } else {
             // Truncated first and rotated afterwards.
-            self.listed()?.iter().any(|sibling| sibling.facts.is(current))
+            self.listed()?.iter().any(|sibling| sibling.facts.is(&current.file))
         };
         if let Some((sibling, is_told)) = self.by_content(current, truncated)? {
             let is_replaced = !truncated && sibling.form == Form::Plain;
@@ -172,7 +172,7 @@ impl<'a> Search<'a> {
             return Ok(None);
         }
         let mut candidates = self.listed()?;
-        let since = part.modified.min(now());
+        let since = part.file.modified.min(now());
         candidates.retain(|sibling| {
             self.may_become(part, sibling)
                 && !is_before(sibling.facts.modified, since, 1_000_000_000)
@@ -194,7 +194,7 @@ impl<'a> Search<'a> {
 
     /// Whether a file, which is no other part, holds everything consumed of this one; and whether that tells it from others.
     fn holds(&self, sibling: &Sibling, part: &Part, truncated: bool) -> io::Result<Option<bool>> {
-        let others = self.parts.iter().filter(|other| (other.device, other.inode) != (part.device, part.inode));
+        let others = self.parts.iter().filter(|other| !other.file.same_file(&part.file));
         for other in others {
             if is_it(sibling, other)? {
                 return Ok(None);
@@ -235,8 +235,8 @@ impl<'a> Search<'a> {
     /// What has become of a part of which nothing had been consumed, so that nothing tells it: a late line and
     /// compression since the last look leave a file that no other part is, and that is to be read from its start.
     pub(super) fn compressed_since(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
-        let mut candidates =
-            self.fresh(|other| other.form.is_compressed() && !is_before(other.facts.modified, part.modified, 1_000))?;
+        let mut candidates = self
+            .fresh(|other| other.form.is_compressed() && !is_before(other.facts.modified, part.file.modified, 1_000))?;
         candidates.retain(|other| self.may_become(part, other));
         Ok(candidates.into_iter().next().map(|sibling| self.take(sibling)))
     }
@@ -254,10 +254,10 @@ impl<'a> Search<'a> {
 /// Whether this is the very file.
 fn is_it(sibling: &Sibling, part: &Part) -> io::Result<bool> {
     let facts = &sibling.facts;
-    if !facts.is(part) {
+    if !facts.is(&part.file) {
         return Ok(false);
     }
-    let untouched = facts.size == part.size && facts.modified == part.modified;
+    let untouched = (facts.size, facts.modified) == (part.file.size, part.file.modified);
     if untouched || part.compressed {
         return Ok(untouched);
     }

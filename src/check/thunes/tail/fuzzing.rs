@@ -2,27 +2,23 @@
 
 use std::time::Duration;
 
-use super::Tally;
-use super::lines::{Cutter, Place};
+use super::lines::{self, Lines};
 use crate::clock::Deadline;
+use crate::model::thunes::Part;
 
 /// Reads `bytes` as if each of `ends` had been the file's end in a pass of its own.
-pub(in crate::check::thunes) fn in_pieces<T: Tally>(
+pub(in crate::check::thunes) fn in_pieces<T: Lines>(
     bytes: &[u8],
     ends: &[usize],
-    tally: impl Fn(T::Totals) -> T,
-    after: impl Fn(T) -> T::Totals,
-) -> T::Totals
-where
-    T::Totals: Default,
-{
-    let (mut totals, mut place) = (T::Totals::default(), Place::default());
+    mut tally: T,
+    after: impl Fn(T) -> T,
+) -> T {
+    let mut part = Part::default();
     for &end in ends {
-        let from = usize::try_from(place.position).expect("within the bytes");
-        let mut tally = tally(totals);
+        let from = usize::try_from(part.position).expect("within the bytes");
         let deadline = Deadline::after(Duration::from_secs(60));
-        Cutter::default().read(&mut &bytes[from..end], &mut place, &mut tally, deadline).expect("in memory");
-        totals = after(tally);
+        lines::read(&bytes[from..end], &mut part, &mut tally, deadline).expect("in memory");
+        tally = after(tally);
     }
-    totals
+    tally
 }

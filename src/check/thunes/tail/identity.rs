@@ -9,39 +9,29 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use crate::model::digest::hex;
-use crate::model::thunes::{Fingerprint, Part};
+use crate::model::thunes::{FileFacts, Fingerprint, Part};
 
 /// Bytes at the start of a file that it is known by: some twenty lines, each with its own time.
 const HEAD_BYTES: u64 = 4096;
 /// Bytes before the position, which tell a file that was truncated and has grown past the position again.
 const TAIL_BYTES: u64 = 1024;
 
-/// What the file system says of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileFacts {
-    pub(super) device: u64,
-    pub(super) inode: u64,
-    pub(super) born: Option<i64>,
-    pub(super) size: u64,
-    pub(super) modified: i64,
+pub(super) fn facts(metadata: &Metadata) -> FileFacts {
+    let born = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    FileFacts {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        born: born.and_then(|since| i64::try_from(since.as_nanos()).ok()),
+        size: metadata.len(),
+        modified: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
+    }
 }
 
 impl FileFacts {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        let born = metadata.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        FileFacts {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            born: born.and_then(|since| i64::try_from(since.as_nanos()).ok()),
-            size: metadata.len(),
-            modified: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
-        }
-    }
-
     /// Whether this is the very file (content aside).
-    pub(super) fn is(&self, part: &Part) -> bool {
-        let same_birth = self.born.is_none() || part.born.is_none() || self.born == part.born;
-        self.device == part.device && self.inode == part.inode && same_birth
+    pub(super) fn is(&self, known: &FileFacts) -> bool {
+        let same_birth = self.born.is_none() || known.born.is_none() || self.born == known.born;
+        self.same_file(known) && same_birth
     }
 
     /// Whether this file is known to be the older one.
@@ -49,7 +39,6 @@ impl FileFacts {
         matches!((self.born, other.born), (Some(mine), Some(others)) if mine < others)
     }
 
-    /// Whether both are the same file.
     pub(super) fn same_file(&self, other: &FileFacts) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }

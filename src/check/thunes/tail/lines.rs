@@ -4,11 +4,10 @@
 //! gives the same lines: the byte order mark counts only at the very start; a line's end is LF, with a CR before it taken off;
 //! NUL bytes before a line are the hole a crash or a truncation under an open writer leaves, and no part of it.
 
-use std::io::{self, Read};
-
-use memchr::memchr;
+use std::io::{self, BufRead, BufReader, Read};
 
 use crate::clock::Deadline;
+use crate::model::thunes::Part;
 
 /// Longer lines are counted and skipped.
 pub(in crate::check::thunes) const MAX_LINE: usize = 1 << 20;
@@ -16,7 +15,7 @@ pub(in crate::check::thunes) const MAX_LINE: usize = 1 << 20;
 /// Room for a line of the longest kind, its CR and a byte order mark.
 const HELD: usize = MAX_LINE + 4;
 
-/// Bytes asked for at a time: enough to make the calls cheap, little enough to stay in the processor's cache.
+/// Bytes read between two looks at the clock.
 const BLOCK: usize = 256 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -32,130 +31,69 @@ pub(in crate::check::thunes) enum Line<'a> {
     Hole,
 }
 
-/// Takes complete lines.
-pub(in crate::check::thunes) trait Lines {
-    /// One more line.
+/// Takes complete lines and adds them up. A clone is what a look that failed goes back to.
+pub(in crate::check::thunes) trait Lines: Clone {
     fn line(&mut self, line: Line<'_>);
+    /// The lines that follow were written before some that have already been counted (or, `false`, after all of them).
+    fn late(&mut self, late: bool);
+    /// Lines are missing before those that follow.
+    fn lost(&mut self, why: &str);
+    /// A file ends in these bytes of an unfinished line, or in one that is already too long. It may still be finished,
+    /// unless it is `given_up` because the file was rotated away: then lines follow that were written later.
+    fn unfinished(&mut self, rest: Option<&[u8]>, given_up: bool);
 }
 
-/// Where the cutting stands; what a cursor keeps of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    /// Bytes consumed.
-    pub(super) position: u64,
-    /// They end inside a line that is already too long.
-    pub(super) in_long_line: bool,
-}
-
-/// How a reading ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// At the end of the file; [`Cutter::unfinished`] holds what follows the last complete line.
-    Reached,
-    /// At the deadline, at a line's end.
-    Deadline,
-}
-
-/// A buffer that is reused from file to file.
-#[derive(Debug, Default)]
-pub(super) struct Cutter {
-    held: Vec<u8>,
-    unfinished: usize,
-}
-
-impl Cutter {
-    /// Reads `source`, which stands at `place`, to its end or to the deadline, and moves `place` along.
-    ///
-    /// # Errors
-    /// What the operating system (or the decompressor) said; `place` then stands after the last line handed on.
-    pub(super) fn read(
-        &mut self,
-        source: &mut dyn Read,
-        place: &mut Place,
-        lines: &mut dyn Lines,
-        deadline: Deadline,
-    ) -> io::Result<End> {
-        // `held[..filled]` are the bytes read and not yet consumed.
-        let mut filled = 0;
-        loop {
-            self.make_room(filled);
-            let read = match source.read(&mut self.held[filled..]) {
-                Ok(read) => read,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(e),
-            };
-            let searched = filled;
-            filled += read;
-            let consumed = self.cut(searched, filled, place, lines);
-            self.held.copy_within(consumed..filled, 0);
-            filled -= consumed;
-            if read == 0 {
-                self.unfinished = filled;
-                return Ok(End::Reached);
+/// Reads `source`, which stands at the part's position, and moves that along. Gives what follows the last complete line
+/// at the end of the file; `None` if the deadline came first.
+///
+/// # Errors
+/// What the operating system (or the decompressor) said; the position is then after the last line handed on.
+pub(super) fn read(
+    source: impl Read,
+    part: &mut Part,
+    lines: &mut impl Lines,
+    deadline: Deadline,
+) -> io::Result<Option<Vec<u8>>> {
+    let mut source = BufReader::with_capacity(BLOCK, source);
+    let mut line = Vec::new();
+    let mut unchecked = 0;
+    loop {
+        let room = HELD + 1 - line.len();
+        let read = source.by_ref().take(room as u64).read_until(b'\n', &mut line)?;
+        if !part.in_long_line {
+            let hole = line.iter().take_while(|byte| **byte == 0).count();
+            if hole > 0 {
+                lines.line(Line::Hole);
+                line.drain(..hole);
+                part.position += hole as u64;
             }
+        }
+        let is_whole = line.ends_with(b"\n");
+        if is_whole {
+            lines.line(if part.in_long_line { Line::TooLong } else { judge(&line, part.position == 0) });
+        }
+        // Nothing is kept of a line that is too long.
+        part.in_long_line = !is_whole && (part.in_long_line || line.len() > HELD);
+        if is_whole || part.in_long_line {
+            part.position += line.len() as u64;
+            line.clear();
+        }
+        if read == 0 {
+            return Ok(Some(line));
+        }
+        unchecked += read;
+        if unchecked >= BLOCK {
             if deadline.passed() {
-                return Ok(End::Deadline);
+                return Ok(None);
             }
+            unchecked = 0;
         }
-    }
-
-    /// The bytes after the last complete line of what was read to its end.
-    pub(super) fn unfinished(&self) -> &[u8] {
-        &self.held[..self.unfinished]
-    }
-
-    /// Makes sure that a block fits behind the bytes held.
-    fn make_room(&mut self, filled: usize) {
-        if self.held.len() < filled + BLOCK / 4 {
-            let wanted = (filled + BLOCK).min(HELD + BLOCK);
-            self.held.resize(wanted.max(BLOCK), 0);
-        }
-    }
-
-    /// Hands on every complete line of `held[..filled]`, of which `..searched` is known to hold no line end, and gives
-    /// the number of bytes consumed.
-    fn cut(&self, searched: usize, filled: usize, place: &mut Place, lines: &mut dyn Lines) -> usize {
-        let bytes = &self.held[..filled];
-        let mut start = 0;
-        let mut search = searched;
-        loop {
-            if !place.in_long_line {
-                let holes = bytes[start..].iter().take_while(|byte| **byte == 0).count();
-                if holes > 0 {
-                    lines.line(Line::Hole);
-                }
-                start += holes;
-                place.position += holes as u64;
-                search = search.max(start);
-            }
-            let Some(end) = memchr(b'\n', &bytes[search..]).map(|at| search + at) else { break };
-            if place.in_long_line {
-                lines.line(Line::TooLong);
-                place.in_long_line = false;
-            } else {
-                lines.line(judge(&bytes[start..end], place.position == 0));
-            }
-            place.position += (end + 1 - start) as u64;
-            start = end + 1;
-            search = start;
-        }
-        start + let_go(&bytes[start..], place)
     }
 }
 
-/// Decides how many bytes of an unfinished line can be let go already: none of one that may still be whole, all of one
-/// that is too long.
-fn let_go(rest: &[u8], place: &mut Place) -> usize {
-    if !place.in_long_line && rest.len() <= HELD {
-        return 0;
-    }
-    place.in_long_line = true;
-    place.position += rest.len() as u64;
-    rest.len()
-}
-
-fn judge(raw: &[u8], first: bool) -> Line<'_> {
-    let line = raw.strip_suffix(b"\r").unwrap_or(raw);
+fn judge(line: &[u8], first: bool) -> Line<'_> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     let line = if first { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) } else { line };
     if line.len() > MAX_LINE { Line::TooLong } else { Line::Whole(line) }
 }
@@ -168,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    #[derive(Default)]
+    #[derive(Default, Clone)]
     struct Seen(Vec<String>);
 
     impl Lines for Seen {
@@ -180,16 +118,19 @@ mod tests {
                 Line::Hole => return,
             });
         }
+
+        fn late(&mut self, _: bool) {}
+        fn lost(&mut self, _: &str) {}
+        fn unfinished(&mut self, _: Option<&[u8]>, _: bool) {}
     }
 
     /// Cuts `bytes`, first grown to each of `ends` and read in a pass of its own.
-    fn cut(bytes: &[u8], ends: &[usize]) -> (Vec<String>, Place) {
-        let (mut seen, mut place) = (Seen::default(), Place::default());
+    fn cut(bytes: &[u8], ends: &[usize]) -> (Vec<String>, Part) {
+        let (mut seen, mut place) = (Seen::default(), Part::default());
         for end in ends.iter().copied().chain([bytes.len()]) {
             let from = usize::try_from(place.position).expect("small");
-            let mut source = &bytes[from..end.max(from)];
             let deadline = Deadline::after(Duration::from_secs(60));
-            Cutter::default().read(&mut source, &mut place, &mut seen, deadline).expect("no error in memory");
+            read(&bytes[from..end.max(from)], &mut place, &mut seen, deadline).expect("no error in memory");
         }
         (seen.0, place)
     }

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use super::MAX_FAILURES;
 use super::find::{Current, Duplicate, Found, Search, duplicate};
-use super::identity::{self, FileFacts};
+use super::identity;
 use super::siblings::{self, Sibling};
 use super::unpack::{Form, Unpacked};
 use crate::fs::open_regular;
-use crate::model::thunes::{Cursor, Part};
+use crate::model::thunes::{Cursor, FileFacts, Part};
 
 /// One thing to do, in order.
 pub(super) enum Step {
@@ -108,11 +108,11 @@ impl Plan<'_> {
             }
             Current::Gone { truncated } => {
                 // A part that came after this one was written after the last look at this one.
-                let newer = self.search.since(current.modified)?;
+                let newer = self.search.since(current.file.modified)?;
                 // Truncating in place is a way to clear a file; something is known to be lost if something was unread or
                 // the truncation was part of a rotation whose copy should be there.
-                let mut lost = !truncated || current.size > current.position || !current.at_end;
-                for other in newer.iter().filter(|other| !other.facts.is(current)) {
+                let mut lost = !truncated || current.file.size > current.position || !current.at_end;
+                for other in newer.iter().filter(|other| !other.facts.is(&current.file)) {
                     lost = lost || !is_empty(other)?;
                 }
                 let doubt = if lost { Step::Lost { sentence: self.gone_sentence() } } else { Step::Cleared };
@@ -128,12 +128,12 @@ impl Plan<'_> {
     /// path's name.
     fn steps_from_nothing(&mut self, current: &Part, older: &[Part]) -> io::Result<Option<Vec<Step>>> {
         let mut steps = self.older_steps(older)?;
-        let stayed = self.search.is_live(|live| live.is(current));
+        let stayed = self.search.is_live(|live| live.is(&current.file));
         let itself = if stayed { None } else { self.search.by_identity(current)? };
         let is_found = itself.is_some();
-        let mut parts = self.search.since(current.modified)?;
+        let mut parts = self.search.since(current.file.modified)?;
         // Written and cleared again, or replaced: a compressed file may be what it was, a plain one would be itself.
-        let cleared = stayed && self.search.is_live(|live| live.size == 0 && live.modified != current.modified);
+        let cleared = stayed && self.search.is_live(|live| live.size == 0 && live.modified != current.file.modified);
         let gone = match stayed {
             true => cleared && parts.is_empty(),
             false => !is_found && !parts.iter().any(|part| part.form.is_compressed()),
@@ -204,7 +204,7 @@ impl Plan<'_> {
         let mut steps = Vec::new();
         let mut untold = Vec::new();
         for part in older {
-            if let Some((facts, file)) = self.search.live.as_ref().filter(|(facts, _)| facts.is(part))
+            if let Some((facts, file)) = self.search.live.as_ref().filter(|(facts, _)| facts.is(&part.file))
                 && identity::holds(file, facts.size, part)?
             {
                 self.returned = Some(self.named_as_live(part.clone()));
@@ -238,18 +238,15 @@ impl Plan<'_> {
 
     fn live_from_start(&mut self) -> Option<Step> {
         let (facts, file) = self.search.live.take()?;
-        let part = self.returned.take().unwrap_or_else(|| self.new_part(facts));
+        let new = || Part { name: self.search.name(), file: facts, ..Part::default() };
+        let part = self.returned.take().unwrap_or_else(new);
         Some(Step::Read(part, Found::Open(file)))
-    }
-
-    fn new_part(&self, facts: FileFacts) -> Part {
-        Part { name: self.search.name(), ..part_of(facts) }
     }
 
     fn named_as_live(&self, mut part: Part) -> Part {
         part.name = self.search.name();
         if let Some((facts, _)) = &self.search.live {
-            (part.device, part.inode, part.born) = (facts.device, facts.inode, facts.born);
+            part.file = FileFacts { size: part.file.size, modified: part.file.modified, ..*facts };
         }
         part
     }
@@ -289,16 +286,12 @@ fn lost(part: &Part) -> Option<Step> {
     (!part.at_end && part.failures < MAX_FAILURES).then(|| Step::Lost { sentence: sentence() })
 }
 
-fn part_of(facts: FileFacts) -> Part {
-    let FileFacts { device, inode, born, size, modified } = facts;
-    Part { device, inode, born, size, modified, ..Part::default() }
-}
-
 fn from_start(sibling: Sibling) -> Step {
     if sibling.form == Form::Unread {
         return unread(&sibling);
     }
-    let part = Part { name: sibling.name.clone(), compressed: sibling.form.is_compressed(), ..part_of(sibling.facts) };
+    let (name, file, compressed) = (sibling.name.clone(), sibling.facts, sibling.form.is_compressed());
+    let part = Part { name, file, compressed, ..Part::default() };
     step_for(part, sibling)
 }
 
@@ -308,12 +301,10 @@ fn step_for(part: Part, sibling: Sibling) -> Step {
 
 /// A known part under its new name, and as the file it is now.
 fn moved(part: &Part, sibling: &Sibling) -> Part {
-    let same = sibling.facts.is(part);
+    let same = sibling.facts.is(&part.file);
     let mut moved = Part {
         name: sibling.name.clone(),
-        device: sibling.facts.device,
-        inode: sibling.facts.inode,
-        born: sibling.facts.born,
+        file: FileFacts { size: part.file.size, modified: part.file.modified, ..sibling.facts },
         compressed: sibling.form.is_compressed(),
         ..part.clone()
     };

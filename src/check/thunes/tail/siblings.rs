@@ -6,9 +6,10 @@ use std::io;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::identity::{self, FileFacts};
+use super::identity;
 use super::unpack::Form;
 use crate::fs::open_regular;
+use crate::model::thunes::FileFacts;
 
 /// A directory with more entries is not searched: nothing that could be read within a pass is in it.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -131,7 +132,7 @@ fn look(path: PathBuf, name: String, live_name: &str) -> io::Result<Option<Sibli
     };
     let file_name = name.rsplit('/').next().unwrap_or_default();
     let (rank, form) = classify(file_name, live_name).unwrap_or((None, Form::of(file_name).1));
-    Ok(metadata.is_file().then(|| Sibling { facts: FileFacts::of(&metadata), path, name, rank, form }))
+    Ok(metadata.is_file().then(|| Sibling { facts: identity::facts(&metadata), path, name, rank, form }))
 }
 
 /// A name without its last extension, and the extension with its dot.

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Keeps the lines themselves, so that a test sees which one is missing or doubled; and counts what it was told to be lost.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Kept(Vec<String>, usize);
 
 impl Lines for Kept {
@@ -23,20 +23,13 @@ impl Lines for Kept {
             Line::Hole => return,
         });
     }
-}
 
-impl Tally for Kept {
-    type Totals = Vec<String>;
-    fn totals(&mut self) -> &mut Vec<String> {
-        &mut self.0
-    }
-    fn last_record(&self) -> Option<Timestamp> {
-        None
-    }
     fn late(&mut self, _: bool) {}
+
     fn lost(&mut self, _: &str) {
         self.1 += 1;
     }
+
     fn unfinished(&mut self, _: Option<&[u8]>, _: bool) {}
 }
 

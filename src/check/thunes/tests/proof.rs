@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::super::reading::Standing;
 use super::super::*;
-use crate::model::thunes::{BreakerState, JournalTotals, LogTotals, OrderCount};
+use crate::model::thunes::{BreakerState, KillSwitch, OrderCount};
 
 /// What is written to a journal.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -311,7 +311,7 @@ impl World {
         let mut memory: ThunesMemory = serde_json::from_str(&text).expect("read back");
         let (now, root) = (self.now, self.directory.path());
         let deadline = Deadline::after(Duration::from_secs(60));
-        let journal = |totals| Journal::new(totals, now);
+        let journal = |totals| Tally::new(Format::Journal, totals, now);
         let journals = read_all(root, &NAMES.map(PathBuf::from), &mut memory.journals, journal, deadline);
         self.memory = memory;
         for (model, name) in self.journals.iter_mut().zip(NAMES) {
@@ -404,14 +404,14 @@ fn count(number: u64) -> Vec<OrderCount> {
     vec![OrderCount { venue: "v".into(), order_type: "t".into(), side: "s".into(), count: number }]
 }
 
-fn reading<T>(name: &str, fares: Fares, known: bool, totals: T) -> Reading<T> {
+fn reading(name: &str, fares: Fares, known: bool, totals: Totals) -> Reading {
     let standing = match fares {
         Fares::Well | Fares::WithoutOrders => Standing::Ready,
         Fares::Fails => Standing::Unreadable("no".into()),
         Fares::Missing => Standing::Missing,
     };
     let name = name.to_owned();
-    Reading { name, standing, known, gaps: 0, losses: Vec::new(), last_record: None, is_waiting: false, totals }
+    Reading { name, standing, known, gaps: 0, losses: Vec::new(), is_waiting: false, totals }
 }
 
 proptest! {
@@ -425,13 +425,21 @@ proptest! {
         let (mut endpoint_seen, mut journal_seen, mut instrumented, mut database_seen, mut log_seen) = (false, false, false, false, false);
         for (endpoint, journal, database, log) in looks {
             let scraped = has_endpoint.then(|| match endpoint {
-                Fares::Well => Ok(Scraped { orders: Some(count(4)), families: ["thunes_orders_placed_total"].into(), ..Scraped::default() }),
-                Fares::WithoutOrders => Ok(Scraped { kill_switch: Some(false), families: ["thunes_kill_switch_active"].into(), ..Scraped::default() }),
+                Fares::Well => Ok(Scraped {
+                        facts: ThunesFacts { orders: Some(count(4)), ..ThunesFacts::default() },
+                        families: ["thunes_orders_placed_total"].into(),
+                        ..Scraped::default()
+                    }),
+                Fares::WithoutOrders => Ok(Scraped {
+                        facts: ThunesFacts { kill_switch: Some(KillSwitch::default()), ..ThunesFacts::default() },
+                        families: ["thunes_kill_switch_active"].into(),
+                        ..Scraped::default()
+                    }),
                 Fares::Fails | Fares::Missing => Err("no answer".to_owned()),
             });
             endpoint_seen |= has_endpoint && endpoint == Fares::Well;
             instrumented |= journal == Fares::Well;
-            let totals = JournalTotals { instrumented, orders: count(3), ..JournalTotals::default() };
+            let totals = Totals { instrumented, orders: count(3), ..Totals::default() };
             let journal_known = journal_seen || matches!(journal, Fares::Well | Fares::WithoutOrders);
             database_seen |= database != Fares::Missing;
             log_seen |= matches!(log, Fares::Well | Fares::WithoutOrders);
@@ -462,7 +470,7 @@ proptest! {
                     Fares::Missing => Err(std::io::Error::from_raw_os_error(2).into()),
                 },
                 journals: vec![reading("events.jsonl", journal, journal_known, totals)],
-                logs: vec![reading("a.log", log, log_seen, LogTotals { orders: count(1), ..LogTotals::default() })],
+                logs: vec![reading("a.log", log, log_seen, Totals { orders: count(1), ..Totals::default() })],
             };
             journal_seen = journal_known;
             let facts = findings.decide();
@@ -480,10 +488,10 @@ proptest! {
 fn a_breaker_whose_newest_state_cannot_be_told_is_absent() {
     let now: Timestamp = "2025-10-08T15:00:00Z".parse().expect("a time");
     let states = |journal: &[&str], log: &str| {
-        let mut read = Journal::new(JournalTotals::default(), now);
-        tail::Tally::late(&mut read, false);
+        let mut read = Tally::new(Format::Journal, Totals::default(), now);
+        read.late = false;
         journal.iter().for_each(|line| tail::Lines::line(&mut read, tail::Line::Whole(line.as_bytes())));
-        let mut written = Log::new(LogTotals::default(), TimeZone::UTC, now);
+        let mut written = Tally::new(Format::Log(TimeZone::UTC), Totals::default(), now);
         tail::Lines::line(&mut written, tail::Line::Whole(log.as_bytes()));
         let findings = Findings {
             now,
@@ -493,8 +501,8 @@ fn a_breaker_whose_newest_state_cannot_be_told_is_absent() {
             unknown_since: None,
             limit: Ok(20.0),
             positions: Err(std::io::Error::from_raw_os_error(2).into()),
-            journals: vec![reading("audit_trail.jsonl", Fares::Well, true, tail::Tally::totals(&mut read).clone())],
-            logs: vec![reading("a.log", Fares::Well, true, tail::Tally::totals(&mut written).clone())],
+            journals: vec![reading("audit_trail.jsonl", Fares::Well, true, read.totals)],
+            logs: vec![reading("a.log", Fares::Well, true, written.totals)],
         };
         findings.decide().breakers.expect("readable")
     };
