@@ -60,7 +60,7 @@ impl Tally {
             self.passed(at);
         }
         let Some(event) = object.text("event") else { return };
-        match event.as_ref() {
+        match event.as_str() {
             "TRADE_APPROVED" => {
                 self.decided("approved", "");
                 self.evidence(&event, false, at, None);
@@ -142,7 +142,7 @@ impl Tally {
         let Some(status) = object.object("circuit_breaker_status") else { return };
         for (name, breaker) in status.members() {
             let state = breaker.and_then(|breaker| breaker.text("state"));
-            self.breaker(name, state.as_deref(), at);
+            self.breaker(&name, state.as_deref(), at);
         }
     }
 

@@ -5,18 +5,16 @@
 //! part does too. Accepted is what Python's `json` writes: RFC 8259, numbers too large for a float, lone surrogates, and
 //! `NaN` and `Infinity` as numbers without a value.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::collections::BTreeMap;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde_bytes::{ByteBuf, Bytes};
 use serde_json::value::RawValue;
 
-/// A JSON object.
+/// A JSON object. Of repeated keys the last one counts, as in every common parser.
+///
+/// Keys and strings are asked for as bytes: a lone surrogate is an error in a string only.
 #[derive(Debug)]
-pub(super) struct Object<'a> {
-    /// In the order of the text, repeated keys included.
-    members: Vec<(Cow<'a, str>, &'a str)>,
-}
+pub(super) struct Object<'a>(BTreeMap<ByteBuf, &'a RawValue>);
 
 impl<'a> Object<'a> {
     /// Parses a text that is one object and nothing else. `spare` keeps the text where it had to be changed for it.
@@ -29,15 +27,13 @@ impl<'a> Object<'a> {
     }
 
     fn strict(text: &'a str) -> Option<Object<'a>> {
-        let mut parser = serde_json::Deserializer::from_str(text);
-        let members = parser.deserialize_map(Members).ok()?;
-        parser.end().ok()?;
-        Some(Object { members })
+        serde_json::from_str(text).ok().map(Object)
     }
 
     /// The string under this key, a lone surrogate replaced; `None` if there is none or it is no string.
-    pub(super) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
-        self.member(key).filter(|value| value.starts_with('"')).and_then(text)
+    pub(super) fn text(&self, key: &str) -> Option<String> {
+        let raw = self.member(key).filter(|value| value.starts_with('"'))?;
+        serde_json::from_str::<ByteBuf>(raw).ok().map(|text| String::from_utf8_lossy(&text).into_owned())
     }
 
     /// The finite number under this key.
@@ -52,71 +48,13 @@ impl<'a> Object<'a> {
     }
 
     /// The keys, and the objects under those that have one.
-    pub(super) fn members(&self) -> impl Iterator<Item = (&str, Option<Object<'a>>)> {
-        self.members.iter().map(|(key, value)| (key.as_ref(), Object::strict(value)))
+    pub(super) fn members(&self) -> impl Iterator<Item = (String, Option<Object<'a>>)> {
+        let members = self.0.iter();
+        members.map(|(key, value)| (String::from_utf8_lossy(key).into_owned(), Object::strict(value.get())))
     }
 
-    /// The value under this key; of repeated keys the last one counts, as in every common parser.
     fn member(&self, key: &str) -> Option<&'a str> {
-        self.members.iter().rev().find(|(known, _)| known == key).map(|(_, value)| *value)
-    }
-}
-
-/// A string with its quotes.
-fn text(raw: &str) -> Option<Cow<'_, str>> {
-    serde_json::Deserializer::from_str(raw).deserialize_bytes(Text).ok()
-}
-
-struct Members;
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<(Cow<'de, str>, &'de str)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(12);
-        while let Some(key) = map.next_key_seed(Text)? {
-            members.push((key, map.next_value::<&'de RawValue>()?.get()));
-        }
-        Ok(members)
-    }
-}
-
-/// A string, asked for as bytes: a lone surrogate is an error in a string only.
-struct Text;
-
-impl<'de> DeserializeSeed<'de> for Text {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Text {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-        Ok(String::from_utf8_lossy(bytes))
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-        Ok(String::from_utf8_lossy(bytes).into_owned().into())
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(text.into())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(text.to_owned().into())
+        self.0.get(Bytes::new(key.as_bytes())).map(|value| value.get())
     }
 }
 
@@ -169,8 +107,7 @@ mod tests {
             let object = Object::parse(line.as_bytes(), &mut spare).expect(odd);
             assert_eq!((object.number("x"), object.text("e").as_deref()), (None, Some("E\\")), "{odd}");
             let status = object.object("s").expect(odd);
-            let states: Vec<_> =
-                status.members().map(|(name, o)| (name.to_owned(), o.and_then(|o| o.text("state")))).collect();
+            let states: Vec<_> = status.members().map(|(name, o)| (name, o.and_then(|o| o.text("state")))).collect();
             assert_eq!(states[0], ("A".to_owned(), Some("open".into())), "{odd}");
             assert_eq!(object.text("x").is_some(), odd.starts_with('"'), "{odd}");
         }

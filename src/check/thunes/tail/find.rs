@@ -22,11 +22,9 @@ pub(super) enum Found {
 
 /// Where the part that was current at the last look has come to.
 pub(super) enum Current {
-    /// It still has the path's name.
-    Stayed,
-    /// It still has it and holds what was read; but nothing in that tells it from another file, and another one holds it
-    /// too: it may have been copied, truncated and written again.
-    Alike(Sibling),
+    /// It still has the path's name and holds what was read. If nothing in that tells it from another file, and another
+    /// one holds it too, it may have been copied, truncated and written again.
+    Stayed(Option<Sibling>),
     /// It still has it, but has lost its end: the machine went down before that reached the disk.
     CutShort(u64),
     /// It, or a copy of it, lies there.
@@ -114,7 +112,7 @@ impl<'a> Search<'a> {
                 let is_told = facts.modified == current.file.modified
                     || identity::telling_lines(&identity::head(file)?, current.position, u8::is_ascii_digit) > 0;
                 let other = if is_told { None } else { self.by_content(current, false)? };
-                return Ok(other.map_or(Current::Stayed, |(sibling, _)| Current::Alike(sibling)));
+                return Ok(Current::Stayed(other.map(|(sibling, _)| sibling)));
             }
             let another_boot = cursor.boot_id != boot_id();
             if another_boot && facts.size < current.position && identity::begins_with(file, current)? {
@@ -137,7 +135,7 @@ impl<'a> Search<'a> {
             && identity::holds(file, facts.size, current)?
             && identity::telling_lines(&identity::head(file)?, current.position, u8::is_ascii_digit) > 1
         {
-            return Ok(Current::Stayed);
+            return Ok(Current::Stayed(None));
         }
         Ok(Current::Gone { truncated })
     }

@@ -17,13 +17,9 @@ use crate::model::thunes::{Cursor, FileFacts, Part};
 pub(super) enum Step {
     /// Read this part from its position on.
     Read(Part, Found),
-    /// This part needs no look: it is compressed and was read to its end.
-    Known(Part),
-    /// Lines are missing here: a part is gone before its end could be read, or is in a form that is not read.
-    Lost {
-        /// Which, and what that means.
-        sentence: String,
-    },
+    /// Lines are missing here: a part is gone before its end could be read, or is in a form that is not read. Which, and
+    /// what that means.
+    Lost(String),
     /// Lines may be missing here: the file was cleared, and nobody knows what was written since everything had been read.
     Cleared,
 }
@@ -31,8 +27,8 @@ pub(super) enum Step {
 impl Step {
     pub(super) fn part(&self) -> Option<&Part> {
         match self {
-            Step::Read(part, _) | Step::Known(part) => Some(part),
-            Step::Lost { .. } | Step::Cleared => None,
+            Step::Read(part, _) => Some(part),
+            Step::Lost(_) | Step::Cleared => None,
         }
     }
 }
@@ -80,16 +76,13 @@ impl Plan<'_> {
         }
         let mut steps = self.older_steps(older)?;
         match found {
-            Current::Stayed | Current::Alike(_) => {
-                if let Current::Alike(other) = &found {
-                    steps.push(self.alike(other));
-                }
+            Current::Stayed(alike) => {
+                steps.extend(alike.map(|other| self.alike(&other)));
                 let part = self.named_as_live(current.clone());
                 steps.extend(self.search.live.take().map(|(_, file)| Step::Read(part, Found::Open(file))));
             }
             Current::CutShort(position) => {
-                let sentence = format!("{} lost its end when the machine went down", self.search.name());
-                steps.push(Step::Lost { sentence });
+                steps.push(Step::Lost(format!("{} lost its end when the machine went down", self.search.name())));
                 let mut part = self.named_as_live(current.clone());
                 (part.position, part.in_long_line) = (position, false);
                 if let Some((_, file)) = self.search.live.take() {
@@ -102,7 +95,7 @@ impl Plan<'_> {
                 if !is_told {
                     steps.push(self.alike(&sibling));
                 }
-                steps.push(step_for(moved(current, &sibling), sibling));
+                steps.push(moved(current, sibling));
                 steps.extend(self.none_twice(newer, is_replaced.then_some(Step::Cleared))?);
                 steps.extend(self.live_from_start());
             }
@@ -115,7 +108,7 @@ impl Plan<'_> {
                 for other in newer.iter().filter(|other| !other.facts.is(&current.file)) {
                     lost = lost || !is_empty(other)?;
                 }
-                let doubt = if lost { Step::Lost { sentence: self.gone_sentence() } } else { Step::Cleared };
+                let doubt = if lost { Step::Lost(self.gone_sentence()) } else { Step::Cleared };
                 steps.extend(self.none_twice(newer, Some(doubt))?);
                 steps.extend(self.live_from_start());
             }
@@ -142,7 +135,7 @@ impl Plan<'_> {
             return Ok(None);
         }
         let doubt = match gone {
-            true => Some(Step::Lost { sentence: self.gone_sentence() }),
+            true => Some(Step::Lost(self.gone_sentence())),
             // A compressed file may be what it was, or what came after it.
             false => (!stayed && !is_found).then_some(Step::Cleared),
         };
@@ -190,12 +183,11 @@ impl Plan<'_> {
     }
 
     fn alike(&self, other: &Sibling) -> Step {
-        let sentence = format!(
+        Step::Lost(format!(
             "{} and {} begin alike, and nothing tells which was read before; lines may be missing, or counted twice",
             self.search.name(),
             other.name
-        );
-        Step::Lost { sentence }
+        ))
     }
 
     /// The parts before the current one: watched for lines of a writer that has not noticed the rotation, and dropped
@@ -215,7 +207,7 @@ impl Plan<'_> {
                     if !is_told {
                         steps.push(self.alike(&sibling));
                     }
-                    steps.push(step_for(moved(part, &sibling), sibling));
+                    steps.push(moved(part, sibling));
                 }
                 None if part.position == 0 && !part.compressed => untold.push(part),
                 None => steps.extend(lost(part)),
@@ -223,7 +215,7 @@ impl Plan<'_> {
         }
         for part in untold {
             let found = self.search.compressed_since(part)?;
-            steps.extend(found.map(|sibling| step_for(moved(part, &sibling), sibling)).or_else(|| lost(part)));
+            steps.extend(found.map(|sibling| moved(part, sibling)).or_else(|| lost(part)));
         }
         Ok(steps)
     }
@@ -273,17 +265,16 @@ fn unless_denied(duplicate: io::Result<Duplicate>) -> io::Result<Duplicate> {
 
 fn unread(sibling: &Sibling) -> Step {
     let name = &sibling.name;
-    let sentence = format!(
+    Step::Lost(format!(
         "{name} is in a form, or under a name, that is not read; its lines are missing (plain, .gz, .xz and .zst are read)"
-    );
-    Step::Lost { sentence }
+    ))
 }
 
 /// What is to be said of an older part that cannot be found: nothing if it was read to its end.
 fn lost(part: &Part) -> Option<Step> {
-    let sentence =
-        || format!("the rotated part {} is gone before its end was read; its last lines are lost", part.name);
-    (!part.at_end && part.failures < MAX_FAILURES).then(|| Step::Lost { sentence: sentence() })
+    (!part.at_end && part.failures < MAX_FAILURES).then(|| {
+        Step::Lost(format!("the rotated part {} is gone before its end was read; its last lines are lost", part.name))
+    })
 }
 
 fn from_start(sibling: Sibling) -> Step {
@@ -292,18 +283,14 @@ fn from_start(sibling: Sibling) -> Step {
     }
     let (name, file, compressed) = (sibling.name.clone(), sibling.facts, sibling.form.is_compressed());
     let part = Part { name, file, compressed, ..Part::default() };
-    step_for(part, sibling)
-}
-
-fn step_for(part: Part, sibling: Sibling) -> Step {
-    if part.compressed && part.at_end { Step::Known(part) } else { Step::Read(part, Found::At(sibling.path)) }
+    Step::Read(part, Found::At(sibling.path))
 }
 
 /// A known part under its new name, and as the file it is now.
-fn moved(part: &Part, sibling: &Sibling) -> Part {
+fn moved(part: &Part, sibling: Sibling) -> Step {
     let same = sibling.facts.is(&part.file);
     let mut moved = Part {
-        name: sibling.name.clone(),
+        name: sibling.name,
         file: FileFacts { size: part.file.size, modified: part.file.modified, ..sibling.facts },
         compressed: sibling.form.is_compressed(),
         ..part.clone()
@@ -316,5 +303,5 @@ fn moved(part: &Part, sibling: &Sibling) -> Part {
         moved.head = Default::default();
         moved.tail = Default::default();
     }
-    moved
+    Step::Read(moved, Found::At(sibling.path))
 }

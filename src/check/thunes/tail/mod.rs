@@ -49,41 +49,30 @@ pub(super) struct Followed {
     pub(super) losses: Vec<String>,
 }
 
-/// Why nothing was read.
-enum Trouble {
-    /// The operating system said no.
-    Unreadable(io::Error),
-    /// Files were moved or truncated meanwhile.
-    Unsettled,
-}
-
-impl From<io::Error> for Trouble {
-    fn from(error: io::Error) -> Self {
-        Trouble::Unreadable(error)
-    }
-}
-
 /// Reads what has been appended since the cursor was saved.
 pub(super) fn follow<T: Lines>(live: &Path, cursor: &mut Cursor, lines: &mut T, deadline: Deadline) -> Followed {
     let before = (cursor.clone(), lines.clone());
     for attempt in 1..=ATTEMPTS {
         let live = &without_links(live);
         let mut look = Look { live, cursor, lines, deadline, losses: Vec::new() };
-        let trouble = match look.run() {
+        let error = match look.run() {
             Ok(standing) => return Followed { standing, losses: look.losses },
-            Err(trouble) => trouble,
+            Err(error) => error,
         };
         (*cursor, *lines) = before.clone();
-        match trouble {
-            // A file that was there when it was listed and gone when it was opened has been moved.
-            Trouble::Unreadable(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Followed { standing: Standing::Unreadable(error.to_string()), losses: Vec::new() };
-            }
-            _ if attempt < ATTEMPTS && !deadline.passed() => {}
-            _ => break,
+        if error.kind() != io::ErrorKind::NotFound {
+            return Followed { standing: Standing::Unreadable(error.to_string()), losses: Vec::new() };
+        }
+        if attempt == ATTEMPTS || deadline.passed() {
+            break;
         }
     }
     Followed { standing: Standing::Unsettled, losses: Vec::new() }
+}
+
+/// What was found has been moved or truncated since: as if it were not there any more, so that the look begins anew.
+fn moved() -> io::Error {
+    io::ErrorKind::NotFound.into()
 }
 
 /// The file that a symbolic link leads to, though it may be missing: rotation happens beside it.
@@ -105,11 +94,11 @@ struct Look<'a, T> {
 }
 
 impl<T: Lines> Look<'_, T> {
-    fn run(&mut self) -> Result<Standing, Trouble> {
+    fn run(&mut self) -> io::Result<Standing> {
         let live = match open_regular(self.live) {
             Ok(file) => Some(file),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(e.into()),
+            Err(e) => return Err(e),
         };
         let Some(steps) = locate::steps(self.live, live, self.cursor)? else { return Ok(Standing::Missing) };
         self.cursor.boot_id = find::boot_id();
@@ -120,11 +109,12 @@ impl<T: Lines> Look<'_, T> {
         for (index, step) in steps.into_iter().enumerate() {
             self.lines.late(last_read.is_some_and(|last| index < last));
             match step {
-                Step::Lost { sentence } => self.lose(sentence),
+                Step::Lost(sentence) => self.lose(sentence),
                 Step::Cleared => self
                     .lines
                     .lost("it was cleared or replaced, and lines written to it before that may not have been read"),
-                Step::Known(part) => parts.push(part),
+                // Compressed and read to its end, it needs no look.
+                Step::Read(part, _) if part.compressed && part.at_end => parts.push(part),
                 // In order, or the totals would see later events before earlier ones.
                 Step::Read(part, _) if left > 0 => {
                     left += part.file.size.saturating_sub(part.position);
@@ -160,10 +150,10 @@ impl<T: Lines> Look<'_, T> {
 
     /// Reads a part. A rotated one that the operating system refuses is tried again in the next looks, before any part
     /// after it is read; after [`MAX_FAILURES`] of them it is a loss, and the others go on. The error is a sentence.
-    fn read_or_keep(&mut self, part: &mut Part, found: Found, is_last: bool) -> Result<Result<(), String>, Trouble> {
+    fn read_or_keep(&mut self, part: &mut Part, found: Found, is_last: bool) -> io::Result<Result<(), String>> {
         let before = (part.clone(), self.lines.clone());
         let error = match self.read(part, found, is_last) {
-            Err(Trouble::Unreadable(error)) if !is_last && error.kind() != io::ErrorKind::NotFound => error,
+            Err(error) if !is_last && error.kind() != io::ErrorKind::NotFound => error,
             read => {
                 part.failures = 0;
                 return read.map(Ok);
@@ -180,7 +170,7 @@ impl<T: Lines> Look<'_, T> {
         Ok(Ok(()))
     }
 
-    fn read(&mut self, part: &mut Part, found: Found, is_last: bool) -> Result<(), Trouble> {
+    fn read(&mut self, part: &mut Part, found: Found, is_last: bool) -> io::Result<()> {
         let file = match found {
             Found::Open(file) => file,
             Found::At(path) => open_regular(&path)?,
@@ -188,7 +178,7 @@ impl<T: Lines> Look<'_, T> {
         let facts = identity::facts(&file.metadata()?);
         // The name may mean another file by now.
         if !facts.is(&part.file) {
-            return Err(Trouble::Unsettled);
+            return Err(moved());
         }
         (part.file.size, part.file.modified) = (facts.size, facts.modified);
         if part.compressed {
@@ -208,7 +198,7 @@ impl<T: Lines> Look<'_, T> {
     }
 
     /// Gives what follows the last complete line.
-    fn read_plain(&mut self, part: &mut Part, mut file: &File) -> Result<Vec<u8>, Trouble> {
+    fn read_plain(&mut self, part: &mut Part, mut file: &File) -> io::Result<Vec<u8>> {
         if part.position == part.file.size {
             part.at_end = true;
             return Ok(Vec::new());
@@ -219,19 +209,19 @@ impl<T: Lines> Look<'_, T> {
         // Truncated and written anew between the first look and the reading: then what was read may be anything.
         let size = file.metadata()?.len();
         if size < part.position || !identity::holds(file, size, &before)? {
-            return Err(Trouble::Unsettled);
+            return Err(moved());
         }
         part.at_end = rest.is_some();
         let rest = rest.unwrap_or_default();
         part.file.size = part.file.size.max(part.position + rest.len() as u64);
         match identity::take(file, part) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Trouble::Unsettled),
-            taken => Ok(taken.map(|()| rest)?),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(moved()),
+            taken => taken.map(|()| rest),
         }
     }
 
     /// Reads a compressed part, which cannot grow: once, from its position to its end.
-    fn read_compressed(&mut self, part: &mut Part, file: File) -> Result<(), Trouble> {
+    fn read_compressed(&mut self, part: &mut Part, file: File) -> io::Result<()> {
         let deadline = self.deadline;
         let mut stream = Unpacked::new(file, Form::of(&part.name).1);
         let before = part.position;
@@ -261,7 +251,7 @@ impl<T: Lines> Look<'_, T> {
             Ok(Err(_)) => Some("it does not hold what was read before"),
             // The decompressor refused, not the operating system.
             Err(error) if error.raw_os_error().is_none() => Some("its compressed data is damaged"),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
         part.at_end = true;
         if let Some(why) = loss {
