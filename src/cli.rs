@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, ValueEnum, ValueHint};
 
 pub use commands::*;
 
+use crate::config::duration;
 use crate::model::target::Kind;
 
 /// What stands at the foot of `--help`.
@@ -29,13 +30,11 @@ Prometheus, `lab-probe explain REASON` what a reason means.";
 #[derive(Debug, Parser)]
 #[command(name = "lab-probe", version, after_help = AFTER_HELP)]
 pub struct Cli {
-    /// Options that any command takes.
     #[command(flatten)]
     pub global: GlobalArgs,
-    /// The options of a pass.
     #[command(flatten)]
     pub pass: PassArgs,
-    /// The command; none means a pass.
+    /// None means a pass.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -57,7 +56,6 @@ pub struct GlobalArgs {
     pub color: ColorChoice,
 }
 
-/// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ColorChoice {
     /// On a terminal, unless NO_COLOR is set
@@ -68,7 +66,6 @@ pub enum ColorChoice {
     Never,
 }
 
-/// Options of a pass.
 #[derive(Debug, Clone, Args)]
 pub struct PassArgs {
     /// Make one pass (what it always does, said explicitly)
@@ -93,10 +90,10 @@ pub struct PassArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// End the pass by then, whatever hangs ("25s"; on a terminal the default is "90s")
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     pub deadline: Option<Duration>,
     /// Wait so long for another pass that is under way ("30s", the default where a person waits, else "0s")
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     pub wait: Option<Duration>,
 }
 
@@ -104,15 +101,7 @@ pub struct PassArgs {
 const PASS_OPTIONS: &[&str] =
     &["once", "only", "fresh", "format", "textfile_dir", "pushgateway", "dry_run", "deadline", "wait"];
 
-/// Reads "30s", "5m", "1h30m", "500ms", "0s".
-///
-/// # Errors
-/// A sentence with the right form for anything else.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    crate::config::duration::parse(text).map_err(|error| error.to_string())
-}
-
-/// What a pass prints.
+/// What a pass or `check` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PassFormat {
     /// A table on a terminal, else nothing
@@ -121,60 +110,18 @@ pub enum PassFormat {
     Table,
     /// One JSON document
     Json,
-    /// The exposition that is delivered
+    /// The exposition a pass would deliver
     Prometheus,
     /// Nothing
     None,
 }
 
-/// Table or JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     /// A table for people
     Table,
     /// One JSON document
     Json,
-}
-
-/// The commands.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Check now, print, deliver nothing; exit 1 if anything checked is down, failing, blocked or (trading) halted
-    Check(CheckArgs),
-    /// Every target known, where it was found, when it is next due, and its last verdict
-    List(ListArgs),
-    /// One short line from what is remembered, for a prompt or a status bar; exit 1 if anything is in trouble
-    Status(StatusArgs),
-    /// Write a starter configuration, validate one, or print the effective one
-    Config(ConfigArgs),
-    /// Walk the chain from the configuration to Grafana: what is broken, and what mends it; exit 1 if anything is
-    Doctor(DoctorArgs),
-    /// Run a test command, pass its output and exit code through, remember the verdict for the worktree
-    Record(RecordArgs),
-    /// Print or edit a worktree's .worktree file
-    Worktree(WorktreeArgs),
-    /// Allow the servers of a project's MCP config to be started, or a repository's lab-probe.toml to be used, as that file stands now
-    Trust(TrustArgs),
-    /// Would node_exporter accept these textfiles, together? Exit 1 if not
-    Verify(VerifyArgs),
-    /// Take back what was delivered: remove the textfile, delete the Pushgateway group
-    Withdraw,
-    /// What a reason, a metric or an alert means and what to do
-    Explain(ExplainArgs),
-    /// Replay the detector of unusual values over a file of points
-    Backtest(BacktestArgs),
-    /// One self-contained status page
-    Report(ReportArgs),
-    /// The daily report
-    Summary(SummaryArgs),
-    /// Serve the LAB's state to AI clients, as an MCP server on standard streams
-    Mcp,
-    /// The metric catalogue: name, type, labels, help, unit
-    Metrics(MetricsArgs),
-    /// Shell completions on standard output
-    Completions(CompletionsArgs),
-    /// A man page on standard output
-    Man(ManArgs),
 }
 
 /// Parses a command line; clap's own errors keep their text and become exit 2 (0 for help and version).

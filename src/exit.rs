@@ -1,6 +1,6 @@
 //! How every command ends: its exit code and, in the chain of an error, the [`Hint`] that says what to do next.
 //!
-//! `.context(…)` names the step that failed; `.hint(…)` adds what to do. `commands` prints both, once, at the end.
+//! `.context(…)` names the step that failed; a hint says what to do. `commands` prints both, once, at the end.
 
 use std::error::Error;
 use std::fmt;
@@ -69,39 +69,24 @@ impl Error for Hint {
     }
 }
 
-pub trait WithHint<T> {
-    /// Something asked for was not done (exit 1).
-    fn hint(self, next: impl Into<String>) -> anyhow::Result<T>;
-}
-
-impl<T, E: Into<anyhow::Error>> WithHint<T> for Result<T, E> {
-    fn hint(self, next: impl Into<String>) -> anyhow::Result<T> {
-        self.map_err(|error| hinted(Exit::Trouble, error, next))
-    }
-}
-
 pub fn hinted(exit: Exit, error: impl Into<anyhow::Error>, next: impl Into<String>) -> anyhow::Error {
     Hint { exit, next: next.into(), error: error.into() }.into()
 }
 
-fn message(what: impl fmt::Display) -> anyhow::Error {
-    anyhow!("{what}")
-}
-
 /// Something asked for was not done (exit 1).
 pub fn trouble(what: impl fmt::Display, next: impl Into<String>) -> anyhow::Error {
-    hinted(Exit::Trouble, message(what), next)
+    hinted(Exit::Trouble, anyhow!("{what}"), next)
 }
 
 /// The user's to mend before anything can run (exit 2): a bad flag, a name that there is not.
 pub fn usage(what: impl fmt::Display, next: impl Into<String>) -> anyhow::Error {
-    hinted(Exit::Usage, message(what), next)
+    hinted(Exit::Usage, anyhow!("{what}"), next)
 }
 
 /// Another pass holds the lock on this directory (exit 75).
 pub fn locked(directory: &Path) -> anyhow::Error {
     let what = format!("another pass is running (it holds the lock on {})", directory.display());
-    hinted(Exit::Locked, message(what), "try again when it has ended")
+    hinted(Exit::Locked, anyhow!("{what}"), "try again when it has ended")
 }
 
 pub fn refused(what: &str, path: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
@@ -110,12 +95,9 @@ pub fn refused(what: &str, path: &Path, error: impl Into<anyhow::Error>) -> anyh
     hinted(Exit::Trouble, error.context(format!("{what} {}", path.display())), next)
 }
 
-pub fn no_signals(error: io::Error) -> anyhow::Error {
-    hinted(Exit::Trouble, anyhow::Error::from(error).context("cannot install the signal handlers"), TASKS)
-}
-
-pub fn no_threads(error: impl fmt::Display) -> anyhow::Error {
-    trouble(format!("cannot start the threads that checks run on: {error}"), TASKS)
+/// No signal handler or thread is to be had.
+pub fn no_tasks(what: &str, error: impl fmt::Display) -> anyhow::Error {
+    trouble(format!("cannot {what}: {error}"), TASKS)
 }
 
 /// What to do about a file, by what the operating system said in the chain of an error.

@@ -32,4 +32,5 @@ pub mod sink;
 pub mod state;
 pub mod trust;
 pub(crate) mod unusual;
+pub(crate) mod wording;
 pub mod yaml;

@@ -1,24 +1,112 @@
-//! The arguments of each command.
+//! Each command with its arguments. The doc comments are what `--help` and the man page say.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Subcommand, ValueEnum, ValueHint};
+use jiff::civil::Date;
 
-use super::{ListFormat, parse_duration};
+use super::{ListFormat, PassFormat};
+use crate::config::duration;
+use crate::model::delivery::Receiver;
 use crate::model::target::Kind;
 use crate::model::unusual::Family;
 
-/// Reads "2026-11-24".
-///
-/// # Errors
-/// A sentence with the right form for anything else.
-fn parse_day(text: &str) -> Result<jiff::civil::Date, String> {
-    text.parse().ok().ok_or_else(|| format!("{text:?} is no day; write it as in \"2026-11-24\""))
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check now, print, deliver nothing; exit 1 if anything checked is down, failing, blocked or (trading) halted
+    Check(CheckArgs),
+    /// Every target known, where it was found, when it is next due, and its last verdict
+    List {
+        /// Table or JSON
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: ListFormat,
+        /// List only these kinds
+        #[arg(long, value_name = "KIND", value_delimiter = ',', action = ArgAction::Append)]
+        only: Vec<Kind>,
+    },
+    /// One short line from what is remembered, for a prompt or a status bar; exit 1 if anything is in trouble
+    Status {
+        /// A line, or one JSON document with `text` and `class` as status bars read them
+        #[arg(long, value_name = "FORMAT", default_value = "line")]
+        format: StatusFormat,
+    },
+    /// Write a starter configuration, validate one, or print the effective one
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Walk the chain from the configuration to Grafana: what is broken, and what mends it; exit 1 if anything is
+    Doctor {
+        /// Table or JSON
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: ListFormat,
+        /// Judge as this unit, whose user, variables and directory this process has: how the command starts itself
+        #[arg(long, value_name = "UNIT", hide = true)]
+        seat: Option<String>,
+    },
+    /// Run a test command, pass its output and exit code through, remember the verdict for the worktree
+    Record {
+        /// Run the command there (default: here); its worktree is the one that gets the verdict
+        #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath)]
+        directory: Option<PathBuf>,
+        /// The command and its arguments
+        #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
+        command: Vec<OsString>,
+    },
+    /// Print or edit a worktree's .worktree file
+    #[command(subcommand)]
+    Worktree(WorktreeCommand),
+    /// Allow the servers of a project's MCP config to be started, or a repository's lab-probe.toml to be used, as that file stands now
+    Trust {
+        /// Project config files whose servers may be started; a `lab-probe.toml` of a repository that may be used
+        #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+        files: Vec<PathBuf>,
+    },
+    /// Would node_exporter accept these textfiles, together? Exit 1 if not
+    Verify {
+        /// Directories as node_exporter reads them, or single files
+        #[arg(value_name = "DIR|FILE", required = true, value_hint = ValueHint::AnyPath)]
+        paths: Vec<PathBuf>,
+    },
+    /// Take back what was delivered: remove the textfile, delete the Pushgateway group
+    Withdraw,
+    /// What a reason, a metric or an alert means and what to do
+    Explain {
+        /// A reason (`auth_required`), a metric (`lab_mcp_server_health`) or an alert (`KillSwitchActive`)
+        #[arg(value_name = "REASON|METRIC|ALERT")]
+        name: String,
+    },
+    /// Replay the detector of unusual values over a file of points
+    Backtest(BacktestArgs),
+    /// One self-contained status page
+    Report {
+        /// Write the page here (`-` prints it)
+        #[arg(long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
+        html: PathBuf,
+    },
+    /// The daily report
+    Summary(SummaryArgs),
+    /// Serve the LAB's state to AI clients, as an MCP server on standard streams
+    Mcp,
+    /// The metric catalogue: name, type, labels, help, unit
+    Metrics {
+        /// Table or JSON
+        #[arg(long, value_name = "FORMAT", default_value = "table")]
+        format: ListFormat,
+    },
+    /// Shell completions on standard output
+    Completions {
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
+    /// A man page on standard output
+    Man {
+        /// Which page
+        #[arg(value_name = "PAGE", default_value = "lab-probe")]
+        page: ManPage,
+    },
 }
 
-/// `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Targets by name (`fetch`) or kind and name (`mcp/fetch`); none means all
@@ -29,48 +117,15 @@ pub struct CheckArgs {
     pub only: Vec<Kind>,
     /// What to print on standard output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub format: CheckFormat,
+    pub format: PassFormat,
     /// End by then, whatever hangs ("25s"; the default is "90s")
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     pub deadline: Option<Duration>,
     /// Wait so long for another pass that is under way ("0s": not at all; the default is "30s")
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     pub wait: Option<Duration>,
 }
 
-/// What `check` prints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CheckFormat {
-    /// A table for people
-    Table,
-    /// One JSON document
-    Json,
-    /// The exposition a pass would deliver
-    Prometheus,
-    /// Nothing: the exit code says it
-    None,
-}
-
-/// `list`.
-#[derive(Debug, Args)]
-pub struct ListArgs {
-    /// Table or JSON
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub format: ListFormat,
-    /// List only these kinds
-    #[arg(long, value_name = "KIND", value_delimiter = ',', action = ArgAction::Append)]
-    pub only: Vec<Kind>,
-}
-
-/// `config`.
-#[derive(Debug, Args)]
-pub struct ConfigArgs {
-    /// What to do
-    #[command(subcommand)]
-    pub command: ConfigCommand,
-}
-
-/// `config …`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Write a commented starter file (default: the user's configuration; `-` prints it); never overwrites
@@ -89,26 +144,6 @@ pub enum ConfigCommand {
     Show,
 }
 
-/// `record`.
-#[derive(Debug, Args)]
-pub struct RecordArgs {
-    /// Run the command there (default: here); its worktree is the one that gets the verdict
-    #[arg(short = 'C', value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub directory: Option<PathBuf>,
-    /// The command and its arguments
-    #[arg(value_name = "CMD", required = true, trailing_var_arg = true, allow_hyphen_values = true, value_hint = ValueHint::CommandWithArguments)]
-    pub command: Vec<OsString>,
-}
-
-/// `worktree`.
-#[derive(Debug, Args)]
-pub struct WorktreeArgs {
-    /// What to do
-    #[command(subcommand)]
-    pub command: WorktreeCommand,
-}
-
-/// `worktree …`.
 #[derive(Debug, Subcommand)]
 pub enum WorktreeCommand {
     /// Print the file
@@ -128,15 +163,6 @@ pub enum WorktreeCommand {
     },
 }
 
-/// `status`.
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// A line, or one JSON document with `text` and `class` as status bars read them
-    #[arg(long, value_name = "FORMAT", default_value = "line")]
-    pub format: StatusFormat,
-}
-
-/// What `status` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StatusFormat {
     /// One line
@@ -145,42 +171,6 @@ pub enum StatusFormat {
     Json,
 }
 
-/// `trust`.
-#[derive(Debug, Args)]
-pub struct TrustArgs {
-    /// Project config files whose servers may be started; a `lab-probe.toml` of a repository that may be used
-    #[arg(value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
-    pub files: Vec<PathBuf>,
-}
-
-/// `verify`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// Directories as node_exporter reads them, or single files
-    #[arg(value_name = "DIR|FILE", required = true, value_hint = ValueHint::AnyPath)]
-    pub paths: Vec<PathBuf>,
-}
-
-/// `doctor`.
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// Table or JSON
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub format: ListFormat,
-    /// Judge as this unit, whose user, variables and directory this process has: how the command starts itself
-    #[arg(long, value_name = "UNIT", hide = true)]
-    pub seat: Option<String>,
-}
-
-/// `explain`.
-#[derive(Debug, Args)]
-pub struct ExplainArgs {
-    /// A reason (`auth_required`), a metric (`lab_mcp_server_health`) or an alert (`KillSwitchActive`)
-    #[arg(value_name = "REASON|METRIC|ALERT")]
-    pub name: String,
-}
-
-/// `backtest`.
 #[derive(Debug, Args)]
 pub struct BacktestArgs {
     /// What the values are: it decides which differences matter
@@ -201,11 +191,10 @@ pub struct BacktestArgs {
     #[arg(long, value_name = "EXPR", requires = "prometheus")]
     pub query: Option<String>,
     /// How far back
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "14d", requires = "prometheus")]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "14d", requires = "prometheus")]
     pub range: Duration,
 }
 
-/// What `backtest` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum BacktestFormat {
     /// A line for each point
@@ -216,29 +205,23 @@ pub enum BacktestFormat {
     Json,
 }
 
-/// `report`.
-#[derive(Debug, Args)]
-pub struct ReportArgs {
-    /// Write the page here (`-` prints it)
-    #[arg(long, value_name = "FILE", required = true, value_hint = ValueHint::FilePath)]
-    pub html: PathBuf,
-}
-
-/// `summary`.
 #[derive(Debug, Args)]
 pub struct SummaryArgs {
     /// The UTC day, as in 2026-11-24 (default: today)
     #[arg(long, value_name = "DAY", value_parser = parse_day)]
-    pub date: Option<jiff::civil::Date>,
+    pub date: Option<Date>,
     /// What to print on standard output
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: SummaryFormat,
     /// Send it instead of printing it; a day is sent once
     #[arg(long, value_name = "WHERE")]
-    pub send: Option<SendTo>,
+    pub send: Option<Receiver>,
 }
 
-/// What `summary` prints.
+fn parse_day(text: &str) -> Result<Date, String> {
+    text.parse().map_err(|_invalid| format!("{text:?} is no day; write it as in \"2026-11-24\""))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SummaryFormat {
     /// Text for a terminal
@@ -249,44 +232,6 @@ pub enum SummaryFormat {
     Html,
 }
 
-/// Where a summary is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SendTo {
-    /// The chat of `[telegram]`
-    Telegram,
-    /// The topic of `[ntfy]`
-    Ntfy,
-    /// The incoming webhook of `[slack]`
-    Slack,
-    /// The address of `[webhook]`: the report as JSON
-    Webhook,
-}
-
-/// `metrics`.
-#[derive(Debug, Args)]
-pub struct MetricsArgs {
-    /// Table or JSON
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    pub format: ListFormat,
-}
-
-/// `completions`.
-#[derive(Debug, Args)]
-pub struct CompletionsArgs {
-    /// The shell
-    #[arg(value_name = "SHELL")]
-    pub shell: clap_complete::Shell,
-}
-
-/// Arguments of `man`.
-#[derive(Debug, Clone, Args)]
-pub struct ManArgs {
-    /// Which page
-    #[arg(value_name = "PAGE", default_value = "lab-probe")]
-    pub page: ManPage,
-}
-
-/// The man pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ManPage {
     /// The commands, lab-probe(1)

@@ -8,7 +8,7 @@ use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCan
 use clap_complete::env::{CompleteEnv, Shells};
 
 use super::explain;
-use crate::cli::{Cli, CompletionsArgs};
+use crate::cli::Cli;
 use crate::clock;
 use crate::exit::{self, Exit};
 use crate::log::printable;
@@ -24,9 +24,9 @@ const ASKS: &str = "LAB_PROBE_COMPLETE";
 ///
 /// # Errors
 /// Only where there is none for a shell that is offered, which would be a bug.
-pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    let shell = args.shell.to_string();
+    let shell = shell.to_string();
     let shells = Shells::builtins();
     let shell = shells.completer(&shell).ok_or_else(|| exit::bug(format!("no completions for {shell}")))?;
     shell.write_registration(ASKS, NAME, NAME, NAME, &mut script).map_err(exit::bug)?;

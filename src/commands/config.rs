@@ -5,20 +5,21 @@ mod proposals;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{ConfigArgs, ConfigCommand};
+use crate::cli::ConfigCommand;
 use crate::config::environment::HostEnvironment;
 use crate::config::settings::Settings;
 use crate::config::show::show;
 use crate::config::starter::STARTER;
 use crate::exit::{self, Exit};
+use crate::wording::plural;
 use crate::{config, fs, log};
 
 /// Everybody may read it, since it holds no secret; nobody else may write it, since it names what to run.
 const MODE: u32 = 0o644;
 
 /// Runs `config …`; `explicit` is what `--config` names.
-pub(super) fn run(args: &ConfigArgs, explicit: Option<&Path>) -> anyhow::Result<Exit> {
-    match &args.command {
+pub(super) fn run(command: &ConfigCommand, explicit: Option<&Path>) -> anyhow::Result<Exit> {
+    match command {
         ConfigCommand::Init { file } => init(file.as_deref().or(explicit)),
         ConfigCommand::Check { file } => check(file.as_deref().or(explicit)),
         ConfigCommand::Show => {
@@ -78,14 +79,13 @@ fn check(file: Option<&Path>) -> anyhow::Result<Exit> {
 fn contents(settings: &Settings) -> String {
     let output = &settings.output;
     let counts = [
-        (settings.mcp.servers.len(), "MCP server", "MCP servers"),
-        (settings.mcp.config_files.len(), "client config", "client configs"),
-        (if settings.worktree.discovered { 0 } else { settings.worktree.repos.len() }, "repository", "repositories"),
-        (settings.thunes.len(), "trading environment", "trading environments"),
-        (settings.services.len(), "service", "services"),
-        (usize::from(output.textfile.is_some()) + usize::from(output.pushgateway.is_some()), "output", "outputs"),
+        (settings.mcp.servers.len(), "MCP server"),
+        (settings.mcp.config_files.len(), "client config"),
+        (if settings.worktree.discovered { 0 } else { settings.worktree.repos.len() }, "repository"),
+        (settings.thunes.len(), "trading environment"),
+        (settings.services.len(), "service"),
+        (usize::from(output.textfile.is_some()) + usize::from(output.pushgateway.is_some()), "output"),
     ];
-    let counted = counts.into_iter().filter(|(count, ..)| *count > 0);
-    let counted = counted.map(|(count, one, many)| format!("{count} {}", if count == 1 { one } else { many }));
+    let counted = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, noun)| plural(count, noun));
     counted.collect::<Vec<_>>().join(", ")
 }

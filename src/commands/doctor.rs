@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::seats::Seat;
-use crate::cli::{Cli, DoctorArgs, ListFormat};
+use crate::cli::{Cli, ListFormat};
 use crate::clock::{self, Deadline};
 use crate::config::settings::{PushgatewaySettings, ServiceAddress, Settings};
 use crate::doctor::{self, Alertmanager, Asked, Evidence, Grafana, NodeExporter, Prometheus, Timers, Trouble};
@@ -30,12 +30,12 @@ const PATIENCE: Duration = Duration::from_millis(4500);
 ///
 /// # Errors
 /// When no thread or signal handler can be had. A configuration that cannot be used is a finding.
-pub(super) fn run(cli: &Cli, args: &DoctorArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, format: ListFormat, seat: Option<&str>) -> anyhow::Result<Exit> {
     crate::pass::catch_signals()?;
     let explicit = cli.global.config.as_deref();
-    let seen_by_units = if args.seat.is_none() && explicit.is_none() { seats::seen_by_units() } else { Vec::new() };
+    let seen_by_units = if seat.is_none() && explicit.is_none() { seats::seen_by_units() } else { Vec::new() };
     let mut findings = if seen_by_units.is_empty() {
-        let seat = Seat::find(args.seat.as_deref());
+        let seat = Seat::find(seat);
         match crate::config::load(explicit) {
             Ok(settings) => examine(&settings, &seat)?,
             Err(error) => own::unusable(&error, &seat),
@@ -44,7 +44,7 @@ pub(super) fn run(cli: &Cli, args: &DoctorArgs) -> anyhow::Result<Exit> {
         seen_by_units
     };
     findings.sort_by_key(|finding| finding.link);
-    let text = match args.format {
+    let text = match format {
         ListFormat::Json => checklist::json(&findings, clock::now()).map_err(exit::bug)?,
         ListFormat::Table => checklist::table(&findings, &super::style(cli)),
     };
@@ -72,7 +72,7 @@ fn examine(settings: &Settings, seat: &Seat) -> anyhow::Result<Vec<Finding>> {
     let mut evidence = nothing_seen(settings, seat);
     let mut clients = None;
     for ended in pool::run(questions(settings, seat, &delivered), Deadline::after(PATIENCE), |_| ())
-        .map_err(|error| exit::no_threads(&error))?
+        .map_err(|error| exit::no_tasks("start the threads that checks run on", error))?
     {
         let Ended::Finished(seen) = ended else { continue };
         match seen {

@@ -1,8 +1,9 @@
 //! `lab-probe explain REASON|METRIC|ALERT`: what it means and what to do.
 
-use crate::cli::{Cli, ExplainArgs};
+use crate::cli::Cli;
 use crate::clock;
 use crate::config;
+use crate::config::diagnose::nearest;
 use crate::exit::{self, Exit};
 use crate::metrics::catalogue::{
     self, Family, LAB_MCP_SERVER_FAILURE, LAB_MCP_SERVER_HEALTH, LAB_SERVICE_FAILURE, Type,
@@ -18,11 +19,8 @@ use crate::state::store;
 /// The page that the alerts' runbooks stand in, each below a heading with its name.
 const RUNBOOKS: &str = include_str!("../../monitoring/README.md");
 
-/// How alike two names must be for one to be offered for the other.
-const ALIKE: f64 = 0.7;
-
-pub(super) fn run(cli: &Cli, args: &ExplainArgs) -> anyhow::Result<Exit> {
-    let text = text(&args.name, super::style(cli))? + &remembered(cli, bare(&args.name));
+pub(super) fn run(cli: &Cli, name: &str) -> anyhow::Result<Exit> {
+    let text = text(name, super::style(cli))? + &remembered(cli, bare(name));
     super::print(&text)
 }
 
@@ -90,9 +88,7 @@ pub(super) fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 fn unknown(name: &str) -> anyhow::Error {
-    let known = names().map(|(name, _)| name);
-    let likeness = |other: &str| strsim::jaro_winkler(other, name);
-    let nearest = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b))).filter(|nearest| likeness(nearest) > ALIKE);
+    let nearest = nearest(name, names().map(|(name, _)| name));
     let offer = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     exit::usage(

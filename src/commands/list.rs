@@ -1,6 +1,6 @@
 //! `lab-probe list`: every target known, where it was found, when it is next due, its last verdict.
 
-use crate::cli::{Cli, ListArgs, ListFormat};
+use crate::cli::{Cli, ListFormat};
 use crate::clock::{self, Deadline};
 use crate::config::environment::HostEnvironment;
 use crate::config::settings::Settings;
@@ -16,11 +16,11 @@ use crate::plan::View;
 use crate::show::listing;
 
 /// Lists everything. Checks nothing and changes nothing.
-pub(super) fn run(cli: &Cli, args: &ListArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, format: ListFormat, only: &[Kind]) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
-    let listing = gather(&settings, &args.only);
+    let listing = gather(&settings, only);
     listing.warnings.iter().for_each(log::warn);
-    let text = match args.format {
+    let text = match format {
         ListFormat::Json => listing::json(&listing).map_err(exit::bug)?,
         ListFormat::Table => listing::table(&listing, clock::now(), cli.global.verbose, &super::style(cli)),
     };

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::Cli;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::{self, Exit, WithHint};
+use crate::exit::{self, Exit};
 use crate::log;
 use crate::metrics;
 use crate::model::observation::Severity;
@@ -109,8 +109,8 @@ impl RealLab {
         client.progress(Progress { done: 0.0, total: Some(1.0), message: "checking".into() });
         let wanted = || !client.has_cancelled();
         let captured = proc::capture_while(&spec, LIMITS, Deadline::after(whole), wanted)
-            .context("cannot start the check")
-            .hint("see whether `lab-probe check` works in a shell")?;
+            .map_err(|error| anyhow!(error).context("cannot start the check"))
+            .map_err(|error| exit::hinted(Exit::Trouble, error, "see whether `lab-probe check` works in a shell"))?;
         client.progress(Progress { done: 1.0, total: Some(1.0), message: "checked".into() });
         let document: Value = match serde_json::from_slice(&captured.stdout) {
             Ok(document) => document,
@@ -141,7 +141,8 @@ impl RealLab {
 /// The program that this process runs. A client keeps its server for days: an upgrade may have taken the file's name away,
 /// and the kernel still has the file.
 fn own_program() -> anyhow::Result<PathBuf> {
-    let named = std::env::current_exe().context("cannot find lab-probe itself").hint("start the server again")?;
+    let lost = |error| exit::trouble(format!("cannot find lab-probe itself: {error}"), "start the server again");
+    let named = std::env::current_exe().map_err(lost)?;
     Ok(if named.exists() { named } else { PathBuf::from("/proc/self/exe") })
 }
 
@@ -164,9 +165,9 @@ impl Status {
         entries.retain(|entry| {
             let kind = kinds.is_empty() || kinds.contains(&entry.target.kind());
             let name = names.is_empty() || names.iter().any(|name| pass::named(&entry.target, name));
-            kind && name && !(only_trouble && severity(entry) == Severity::Fine)
+            kind && name && !(only_trouble && entry.severity() == Severity::Fine)
         });
-        entries.sort_by_key(severity);
+        entries.sort_by_key(Entry::severity);
         Ok(Status { now: clock::now(), known })
     }
 
@@ -183,11 +184,6 @@ impl Status {
         }
         ToolAnswer { text, data }
     }
-}
-
-/// What was never checked wants a look.
-fn severity(entry: &Entry) -> Severity {
-    entry.observation.as_ref().map_or(Severity::Attention, |seen| seen.facts.severity())
 }
 
 fn answer_from_check(document: &Value) -> ToolAnswer {

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
-use crate::cli::{Cli, ListFormat, MetricsArgs};
+use crate::cli::{Cli, ListFormat};
 use crate::exit::Exit;
 use crate::metrics::catalogue::{self, Family, Type};
 use crate::show::style::{Ink, Style, pad};
 
-pub(super) fn run(cli: &Cli, args: &MetricsArgs) -> anyhow::Result<Exit> {
-    let text = match args.format {
+pub(super) fn run(cli: &Cli, format: ListFormat) -> anyhow::Result<Exit> {
+    let text = match format {
         ListFormat::Table => table(super::style(cli)),
         ListFormat::Json => format!("{:#}\n", document()),
     };

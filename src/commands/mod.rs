@@ -88,22 +88,22 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         None => pass::run(cli),
         Some(Command::Backtest(args)) => backtest::run(cli, args),
         Some(Command::Check(args)) => check::run(cli, args),
-        Some(Command::Completions(args)) => completions::run(args),
-        Some(Command::Config(args)) => config::run(args, cli.global.config.as_deref()),
-        Some(Command::Doctor(args)) => doctor::run(cli, args),
-        Some(Command::List(args)) => list::run(cli, args),
-        Some(Command::Status(args)) => status::run(cli, args),
-        Some(Command::Explain(args)) => explain::run(cli, args),
-        Some(Command::Metrics(args)) => metrics::run(cli, args),
+        Some(Command::Completions { shell }) => completions::run(*shell),
+        Some(Command::Config(command)) => config::run(command, cli.global.config.as_deref()),
+        Some(Command::Doctor { format, seat }) => doctor::run(cli, *format, seat.as_deref()),
+        Some(Command::List { format, only }) => list::run(cli, *format, only),
+        Some(Command::Status { format }) => status::run(cli, *format),
+        Some(Command::Explain { name }) => explain::run(cli, name),
+        Some(Command::Metrics { format }) => metrics::run(cli, *format),
         Some(Command::Withdraw) => withdraw::run(cli),
-        Some(Command::Man(args)) => documents::man(args.page),
+        Some(Command::Man { page }) => documents::man(*page),
         Some(Command::Mcp) => mcp::run(cli),
-        Some(Command::Report(args)) => report::run(cli, args),
+        Some(Command::Report { html }) => report::run(cli, html),
         Some(Command::Summary(args)) => summary::run(cli, args),
-        Some(Command::Trust(args)) => trust::run(cli, args),
-        Some(Command::Record(args)) => record::run(cli, args),
-        Some(Command::Worktree(args)) => worktree::run(args),
-        Some(Command::Verify(args)) => verify::run(cli, args),
+        Some(Command::Trust { files }) => trust::run(cli, files),
+        Some(Command::Record { directory, command }) => record::run(cli, directory.as_deref(), command),
+        Some(Command::Worktree(command)) => worktree::run(command),
+        Some(Command::Verify { paths }) => verify::run(cli, paths),
     }
 }
 
@@ -136,9 +136,4 @@ fn print(text: &str) -> anyhow::Result<Exit> {
         )),
         _ => Ok(Exit::Done),
     }
-}
-
-/// The same where the command goes on; says whether it worked.
-fn print_or_say(text: &str) -> bool {
-    print(text).map_err(|error| failed(&error)).is_ok()
 }

@@ -10,14 +10,13 @@ use crate::exit::{self, Exit};
 use crate::log;
 use crate::metrics;
 use crate::model::delivery::Delivery;
-use crate::model::listing;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Outcome;
 use crate::pass::deliver::{self, Delivered};
 use crate::pass::{self, Audience, Performed, Selection, Timing, save};
 use crate::show;
-use crate::show::style::Style;
 use crate::sink::heartbeat::{self, Heartbeat};
+use crate::wording::{first_of, plural};
 
 /// Warnings remembered as said; a LAB with more has them said again.
 const MOST_WARNED: usize = 100;
@@ -58,7 +57,8 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
         save::keep_history(&settings, &mut performed, &deliveries);
     }
     let saved = save::save(&settings, &mut performed, &deliveries);
-    let printed = print(format, &performed, &deliveries, exposition.as_deref().ok(), super::style(cli));
+    let text = || Ok(exposition.as_deref().unwrap_or_default().to_owned());
+    let printed = print(cli, format, &performed, &deliveries, text);
     report(format, &settings, &performed, &deliveries);
     if !saved && wrong.is_empty() {
         let why = performed.state_trouble.as_ref().map(exit::sentence).unwrap_or_default();
@@ -126,28 +126,24 @@ fn say_warnings(performed: &mut Performed) {
     performed.state.warned = all.take(MOST_WARNED).cloned().collect();
 }
 
-/// Prints what was asked for. A reader that has gone away (`| head`) is no failure.
-fn print(
+/// Prints what a pass or `check` was asked for; whether that worked.
+pub(super) fn print(
+    cli: &Cli,
     format: PassFormat,
     performed: &Performed,
     deliveries: &[Delivery],
-    exposition: Option<&str>,
-    style: Style,
+    exposition: impl FnOnce() -> anyhow::Result<String>,
 ) -> bool {
     let snapshot = &performed.snapshot;
-    let text = match format {
-        PassFormat::None | PassFormat::Auto => return true,
-        PassFormat::Table => show::table::table(snapshot, deliveries, clock::now(), &style),
-        PassFormat::Json => match show::json::Document::new(snapshot, deliveries, &performed.warnings).to_text() {
-            Ok(text) => text,
-            Err(error) => {
-                super::failed(&exit::bug(format!("cannot write the JSON document: {error}")));
-                return false;
-            }
-        },
-        PassFormat::Prometheus => exposition.unwrap_or_default().to_owned(),
+    let text = match resolve(format) {
+        PassFormat::None | PassFormat::Auto => Ok(String::new()),
+        PassFormat::Table => Ok(show::table::table(snapshot, deliveries, clock::now(), &super::style(cli))),
+        PassFormat::Json => {
+            show::json::Document::new(snapshot, deliveries, &performed.warnings).to_text().map_err(exit::bug)
+        }
+        PassFormat::Prometheus => exposition(),
     };
-    super::print_or_say(&text)
+    text.and_then(|text| super::print(&text)).map_err(|error| super::failed(&error)).is_ok()
 }
 
 /// What goes wrong is said on standard error; a pass that prints nothing says one line about itself.
@@ -169,28 +165,17 @@ const MOST_IN_TROUBLE: usize = 20;
 /// `18 targets: 2 fresh, 16 cached; trouble: rag-query (timeout); 0.41 s; textfile: /…/lab-probe.prom`.
 fn line(performed: &Performed, deliveries: &[Delivery], defaulted: bool) -> String {
     let snapshot = &performed.snapshot;
-    let mut parts = Vec::new();
-    for &outcome in Outcome::ALL {
-        let count = snapshot.entries.iter().filter(|entry| entry.outcome == outcome).count();
-        if count > 0 {
-            parts.push(format!("{count} {}", outcome.as_str()));
-        }
-    }
-    let trouble: Vec<String> = snapshot
-        .entries
-        .iter()
-        .filter_map(|entry| {
-            let facts = &entry.observation.as_ref()?.facts;
-            (facts.severity() == Severity::Trouble).then(|| format!("{} ({})", entry.target.id(), facts.word()))
-        })
-        .collect();
-    let count = snapshot.entries.len();
-    let mut line = format!("{count} target{}", if count == 1 { "" } else { "s" });
+    let of = |outcome| snapshot.entries.iter().filter(|entry| entry.outcome == outcome).count();
+    let counts = Outcome::ALL.iter().map(|&outcome| (of(outcome), outcome.as_str())).filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = counts.map(|(count, outcome)| format!("{count} {outcome}")).collect();
+    let trouble = snapshot.entries.iter().filter(|entry| entry.severity() == Severity::Trouble);
+    let trouble: Vec<String> = trouble.map(|entry| format!("{} ({})", entry.target.id(), entry.word())).collect();
+    let mut line = plural(snapshot.entries.len(), "target");
     if !parts.is_empty() {
         line.push_str(&format!(": {}", parts.join(", ")));
     }
     if !trouble.is_empty() {
-        line.push_str(&format!("; trouble: {}", listing::first_of(&trouble, MOST_IN_TROUBLE)));
+        line.push_str(&format!("; trouble: {}", first_of(&trouble, MOST_IN_TROUBLE)));
     }
     line.push_str(&format!("; {:.2} s", snapshot.pass.duration.as_secs_f64()));
     for delivery in deliveries.iter().filter(|delivery| delivery.error.is_none()) {

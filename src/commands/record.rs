@@ -3,15 +3,16 @@
 //! Nothing that goes wrong on our side (a broken configuration, a state directory that cannot be written, no git
 //! repository) keeps the command from running or changes its exit code: it is only said.
 
+use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::check::worktree::record::{self, Run, Verdict};
 use crate::check::worktree::{self, Contents, Reports};
-use crate::cli::{Cli, RecordArgs};
+use crate::cli::Cli;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
@@ -39,10 +40,10 @@ struct Begun {
 
 /// Runs the command.
 /// Errors: Never; a command that cannot be started is said and gives a shell's exit code.
-pub(super) fn run(cli: &Cli, args: &RecordArgs) -> anyhow::Result<Exit> {
-    let directory = args.directory.clone().unwrap_or_else(|| PathBuf::from("."));
+pub(super) fn run(cli: &Cli, directory: Option<&Path>, command: &[OsString]) -> anyhow::Result<Exit> {
+    let place = directory.unwrap_or(Path::new("."));
     let begun = match super::load_settings_aloud(cli) {
-        Ok(settings) => begin(&settings, &directory),
+        Ok(settings) => begin(&settings, place),
         Err(error) => {
             super::failed(&error);
             log::warn("the configuration cannot be used: the command runs, but its verdict is not recorded");
@@ -50,7 +51,7 @@ pub(super) fn run(cli: &Cli, args: &RecordArgs) -> anyhow::Result<Exit> {
         }
     };
     let timer = clock::instant();
-    match proc::pass_through(&args.command, args.directory.as_deref()) {
+    match proc::pass_through(command, directory) {
         Ok(ended) => {
             if let Some(begun) = begun {
                 finish(begun, ended, timer.elapsed());
@@ -58,7 +59,7 @@ pub(super) fn run(cli: &Cli, args: &RecordArgs) -> anyhow::Result<Exit> {
             Ok(Exit::Child(code_of(ended.exit)))
         }
         Err(error) => {
-            let (code, failed) = not_started(args, &directory, &error);
+            let (code, failed) = not_started(command, place, &error);
             super::failed(&failed);
             Ok(Exit::Child(code))
         }
@@ -66,12 +67,12 @@ pub(super) fn run(cli: &Cli, args: &RecordArgs) -> anyhow::Result<Exit> {
 }
 
 /// What is said of a command that could not be started, and the code a shell would give.
-fn not_started(args: &RecordArgs, directory: &Path, error: &io::Error) -> (u8, anyhow::Error) {
+fn not_started(command: &[OsString], directory: &Path, error: &io::Error) -> (u8, anyhow::Error) {
     if !directory.is_dir() {
         let what = format!("cannot run anything in {}: {error}", directory.display());
         return (NOT_FOUND, exit::trouble(what, "name a directory with -C"));
     }
-    let command = args.command.first().map_or_else(String::new, |c| c.to_string_lossy().into_owned());
+    let command = command.first().map_or_else(String::new, |c| c.to_string_lossy().into_owned());
     let (code, hint) = match error.kind() {
         io::ErrorKind::NotFound => (NOT_FOUND, "install it, or correct its name or PATH"),
         _ => (NOT_EXECUTABLE, "see whether it may be executed (ls -l, chmod +x)"),

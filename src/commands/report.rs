@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::{Cli, ReportArgs};
+use crate::cli::Cli;
 use crate::clock;
 use crate::exit::{self, Exit};
 use crate::fs;
@@ -18,7 +18,7 @@ use crate::state::history;
 const MODE: u32 = 0o644;
 
 /// Writes the page in one rename.
-pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, html: &Path) -> anyhow::Result<Exit> {
     let settings = super::load_settings_aloud(cli)?;
     let now = clock::now();
     let known = last_known(&settings, View::Anywhere);
@@ -26,16 +26,16 @@ pub(super) fn run(cli: &Cli, args: &ReportArgs) -> anyhow::Result<Exit> {
     let host = settings.probe.labels.get("host").cloned();
     let host = host.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
     let text = page(&host, &known.snapshot, known.ever, &known.warnings, &records, now);
-    if args.html == Path::new("-") {
+    if html == Path::new("-") {
         return super::print(&text);
     }
     // To rename a file over a device or a link takes it away from everybody (root's `--html /dev/null`, `/dev/stdout`).
-    if args.html.symlink_metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
-        let what = format!("{} is no regular file and stays as it is", args.html.display());
+    if html.symlink_metadata().is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+        let what = format!("{} is no regular file and stays as it is", html.display());
         let hint = "name a file itself, not a link to it, or `-` to have the page on standard output";
         return Err(exit::trouble(what, hint));
     }
-    fs::replace(&args.html, text.as_bytes(), MODE).map_err(|error| exit::refused("cannot write", &args.html, error))?;
+    fs::replace(html, text.as_bytes(), MODE).map_err(|error| exit::refused("cannot write", html, error))?;
     Ok(Exit::Done)
 }
 

@@ -3,16 +3,16 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::cli::{Cli, StatusArgs, StatusFormat};
+use crate::cli::{Cli, StatusFormat};
 use crate::clock;
 use crate::exit::{self, Exit};
 use crate::log::printable;
-use crate::model::listing::first_of;
 use crate::model::observation::{Facts, Severity};
 use crate::model::seconds::age;
 use crate::show::unusual;
 use crate::state::store::{self, State};
 use crate::unusual::measure;
+use crate::wording::first_of;
 
 /// Changes only when a field is removed or means something else.
 const SCHEMA: &str = "lab-probe.status/1";
@@ -46,11 +46,11 @@ struct InTrouble {
 }
 
 /// Prints the line; exit 1 if anything is in trouble, or nothing is known of late.
-pub(super) fn run(cli: &Cli, args: &StatusArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, format: StatusFormat) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let now = clock::now();
     let document = Document::of(&store::peek(&settings.probe.state_dir, now).state, now);
-    let text = match args.format {
+    let text = match format {
         StatusFormat::Line => document.text.clone(),
         StatusFormat::Json => serde_json::to_string(&document).map_err(exit::bug)?,
     };

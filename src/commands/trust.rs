@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Cli, TrustArgs};
+use crate::cli::Cli;
 use crate::clock;
 use crate::config::environment::HostEnvironment;
 use crate::config::{here, show};
@@ -15,8 +15,8 @@ use crate::plan::mcp::inspect::{self, Inspection};
 use crate::trust::{self, TrustStore};
 
 /// Allows every file, or none if one of them cannot be allowed.
-pub(super) fn run(cli: &Cli, args: &TrustArgs) -> anyhow::Result<Exit> {
-    let (ours, projects): (Vec<_>, Vec<_>) = args.files.iter().partition(|file| here::is_one(file));
+pub(super) fn run(cli: &Cli, files: &[PathBuf]) -> anyhow::Result<Exit> {
+    let (ours, projects): (Vec<_>, Vec<_>) = files.iter().partition(|file| here::is_one(file));
     let ours = ours.into_iter().map(|file| here::inspect(file)).collect::<Result<Vec<_>, _>>()?;
     let mut text = projects_files(cli, &projects)?;
     if !ours.is_empty() {

@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Cli, VerifyArgs};
+use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::fs::remedy::remedy;
 use crate::metrics::check::{Inspector, Report, Severity};
 use crate::show::style::{Ink, Style};
 use crate::sink::survey;
+use crate::wording::plural;
 
 /// Judges the paths and prints a line for each finding and one for the whole.
-pub(super) fn run(cli: &Cli, args: &VerifyArgs) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli, paths: &[PathBuf]) -> anyhow::Result<Exit> {
     let mut inspector = Inspector::default();
     let mut seen = BTreeSet::new();
-    for path in &args.paths {
+    for path in paths {
         inspect(path, &mut inspector, &mut seen);
     }
     let report = inspector.finish();
@@ -66,15 +67,7 @@ fn shown(report: &Report, style: Style) -> String {
     let (errors, warnings) = (report.count(Severity::Error), report.count(Severity::Warning));
     let verdict = match (errors, warnings) {
         (0, 0) => style.paint(Ink::Good, "node_exporter takes them whole"),
-        _ => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
+        _ => format!("{}, {}", plural(errors, "error"), plural(warnings, "warning")),
     };
-    out + &format!("{}, {}: {verdict}\n", counted(report.files, "textfile"), plural(report.series, "series", "series"))
-}
-
-fn counted(n: usize, noun: &str) -> String {
-    plural(n, noun, &format!("{noun}s"))
-}
-
-fn plural(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
+    out + &format!("{}, {}: {verdict}\n", plural(report.files, "textfile"), plural(report.series, "series"))
 }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::check::worktree::declared::{self, EditError};
-use crate::cli::{WorktreeArgs, WorktreeCommand};
+use crate::cli::WorktreeCommand;
 use crate::exit::{self, Exit};
 use crate::log;
 use crate::plan::worktrees;
 
 /// Runs `worktree …`.
-pub(super) fn run(args: &WorktreeArgs) -> anyhow::Result<Exit> {
-    match &args.command {
+pub(super) fn run(command: &WorktreeCommand) -> anyhow::Result<Exit> {
+    match command {
         WorktreeCommand::Show { directory } => show(&root(directory.as_deref())?),
         WorktreeCommand::Set { directory, declarations } => {
             let root = root(directory.as_deref())?;

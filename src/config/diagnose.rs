@@ -100,11 +100,12 @@ impl<'a> Lines<'a> {
 pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Below this, the suggestion is more often noise than help ("ttl" for "url").
     const NEAR: f64 = 0.78;
-    let written = written.to_lowercase().replace('-', "_");
+    let plain = |text: &str| text.to_lowercase().replace('-', "_");
+    let written = plain(written);
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&written, candidate), candidate))
-        .filter(|(likeness, candidate)| *likeness >= NEAR || strsim::osa_distance(&written, candidate) == 1)
+        .map(|candidate| (strsim::jaro_winkler(&written, &plain(candidate)), candidate))
+        .filter(|(likeness, candidate)| *likeness >= NEAR || strsim::osa_distance(&written, &plain(candidate)) == 1)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }

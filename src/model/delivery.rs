@@ -6,6 +6,28 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+words! {
+    /// Who gets the daily report: the section of the configuration, and the word after `--send`.
+    #[derive(clap::ValueEnum)]
+    Receiver {
+        /// The chat of `[telegram]`
+        Telegram = "telegram",
+        /// The topic of `[ntfy]`
+        Ntfy = "ntfy",
+        /// The incoming webhook of `[slack]`, or whatever takes messages as it does
+        Slack = "slack",
+        /// The address of `[webhook]`: the report as JSON
+        Webhook = "webhook",
+    }
+}
+
+impl Receiver {
+    /// For sentences.
+    pub fn name(self) -> &'static str {
+        if self == Receiver::Telegram { "Telegram" } else { self.as_str() }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// The output's name as the `output` label has it: `textfile`, `pushgateway`.

@@ -37,13 +37,3 @@ pub struct Listing {
     pub files: Vec<ClientFile>,
     pub warnings: Vec<String>,
 }
-
-/// The first few names of a list, and how many more there are: a line has to be read by somebody.
-pub fn first_of(names: &[impl AsRef<str>], most: usize) -> String {
-    let (first, rest) = names.split_at(names.len().min(most));
-    let mut text = first.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
-    if !rest.is_empty() {
-        text.push_str(&format!(" and {} more", rest.len()));
-    }
-    text
-}

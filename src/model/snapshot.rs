@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::mcp::ServerProcesses;
-use super::observation::{Memory, Observation};
+use super::observation::{Facts, Memory, Observation, Severity};
 use super::target::Target;
 use super::unusual::Unusual;
 
@@ -44,6 +44,19 @@ pub struct Entry {
 pub const HANGS: &str = "its files do not answer, as where a file system hangs; they are not touched until they do";
 
 impl Entry {
+    pub fn facts(&self) -> Option<&Facts> {
+        self.observation.as_ref().map(|observation| &observation.facts)
+    }
+
+    /// What was never checked wants a look.
+    pub fn severity(&self) -> Severity {
+        self.facts().map_or(Severity::Attention, Facts::severity)
+    }
+
+    pub fn word(&self) -> &'static str {
+        self.facts().map_or("unknown", Facts::word)
+    }
+
     /// What to do, where something is to be done about the target or about its check.
     pub fn hint(&self) -> Option<String> {
         let of_check = match (self.outcome, &self.observation) {

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use crate::fs;
-use crate::model::listing::first_of;
 use crate::model::mcp::Reach;
 use crate::model::target::{Probe, Target};
+use crate::wording::first_of;
 
 const MOST_NAMES: usize = 4;
 

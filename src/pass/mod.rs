@@ -26,7 +26,7 @@ pub use self::timing::{Audience, Timing};
 use crate::check;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit;
+use crate::exit::{self, Exit};
 use crate::log;
 use crate::model::history::Points;
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
@@ -58,15 +58,18 @@ pub struct Performed {
 }
 
 impl Performed {
-    /// Notes for the next pass what has not answered in this one.
-    pub fn note_hung(&mut self) {
+    /// Saves the state and lets other passes begin; whether it is saved. The lock is given up here, because a process
+    /// ends only when its last thread does, and one that waits in the kernel for a file system that never answers does not.
+    pub fn save_state(&mut self, settings: &Settings) -> bool {
         self.state.hung = hung::all();
-    }
-
-    /// Lets other passes begin. A process ends only when its last thread does, and one that waits in the kernel for a file
-    /// system that never answers does not.
-    pub fn give_up_lock(&mut self) {
+        if self.state_trouble.is_none()
+            && let Err(error) = store::save(&settings.probe.state_dir, &self.state)
+        {
+            let next = exit::remedy_for(&store::path(&settings.probe.state_dir), &error);
+            self.state_trouble = Some(exit::hinted(Exit::Trouble, error, next));
+        }
         self.lock = None;
+        self.state_trouble.is_none()
     }
 }
 
@@ -160,11 +163,5 @@ pub fn perform(
 
 /// From here on a signal ends every child before it ends the command.
 pub fn catch_signals() -> anyhow::Result<()> {
-    proc::signals::install().map_err(exit::no_signals)
-}
-
-pub fn say_warnings(warnings: &[String]) {
-    for warning in warnings {
-        log::warn(warning);
-    }
+    proc::signals::install().map_err(|error| exit::no_tasks("install the signal handlers", error))
 }

@@ -141,7 +141,7 @@ impl<'a> Round<'a> {
                 }
             }
         })
-        .map_err(|error| exit::no_threads(&error))?;
+        .map_err(|error| exit::no_tasks("start the threads that checks run on", error))?;
         // Whatever is still running belongs to a check that was cut off, or left its check behind.
         let survivors = proc::end_everything(Deadline::after(self.end.left() + END_LIMIT));
         proc::signals::give_way();

@@ -5,14 +5,14 @@ use std::io;
 
 use super::Performed;
 use crate::config::settings::Settings;
-use crate::exit::{self, Exit};
+use crate::exit;
 use crate::fs;
 use crate::log;
 use crate::model::delivery::{Delivery, Started};
 use crate::model::history::{Record, Written};
 use crate::proc;
 use crate::state::history;
-use crate::state::store::{self, State};
+use crate::state::store::State;
 
 /// Adds the pass to the history. A history that cannot be written costs a report, not the pass.
 pub fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) {
@@ -41,38 +41,21 @@ pub fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: 
 
 /// Counts what failed and saves the state. Says whether that worked.
 pub fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) -> bool {
-    performed.note_hung();
     let state = &mut performed.state;
     let names = settings.output.names();
     state.output_failures.retain(|name, _| names.contains(&name.as_str()));
     for failed in deliveries.iter().filter(|delivery| delivery.error.is_some()) {
-        count(&mut state.output_failures, failed.output);
+        *state.output_failures.entry(failed.output.to_owned()).or_default() += 1;
     }
     if performed.state_trouble.is_some() || deliveries.iter().any(|delivery| delivery.error.is_some()) {
         state.pass_failures += 1;
     }
     state.note_starter(proc::own_unit(), Started::new(performed.started_at, deliveries));
-    if performed.state_trouble.is_none()
-        && let Err(error) = store::save(&settings.probe.state_dir, state)
-    {
-        performed.state_trouble = Some(not_saved(settings, error));
-    }
-    performed.give_up_lock();
-    performed.state_trouble.is_none()
+    performed.save_state(settings)
 }
 
 /// The failures of every configured output so far; one that never failed has its zero.
 pub(super) fn failures_of(settings: &Settings, state: &State) -> BTreeMap<String, u64> {
     let names = settings.output.names().into_iter();
     names.map(|name| (name.to_owned(), state.output_failures.get(name).copied().unwrap_or(0))).collect()
-}
-
-fn count(counters: &mut BTreeMap<String, u64>, name: &str) {
-    *counters.entry(name.to_owned()).or_default() += 1;
-}
-
-/// The state that could not be saved; the error names the file.
-pub fn not_saved(settings: &Settings, error: anyhow::Error) -> anyhow::Error {
-    let next = exit::remedy_for(&store::path(&settings.probe.state_dir), &error);
-    exit::hinted(Exit::Trouble, error, next)
 }

@@ -77,11 +77,11 @@ struct OutputDocument<'a> {
 impl<'a> TargetDocument<'a> {
     pub fn new(entry: &'a Entry, unusual: Option<&Unusual>) -> Self {
         let observation = entry.observation.as_ref();
-        let facts = observation.map(|observation| &observation.facts);
+        let facts = entry.facts();
         TargetDocument {
             kind: entry.target.kind(),
             name: &entry.target.name,
-            verdict: facts.map_or("unknown", Facts::word),
+            verdict: entry.word(),
             severity: facts.map(Facts::severity),
             outcome: entry.outcome,
             summary: observation.map(|seen| seen.facts.summary(seen.checked_at)),

@@ -5,16 +5,16 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::summary::{escape, length};
-use super::table::{heading, kinds};
+use super::table::{heading, kinds, tally};
 use super::timeline::{Stretch, stretches};
 use super::{band, unusual};
 use crate::log::printable;
 use crate::model::history::Record;
-use crate::model::listing::first_of;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Entry, Snapshot};
 use crate::model::target::Kind;
 use crate::model::unusual::Unusual;
+use crate::wording::first_of;
 
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
@@ -38,9 +38,13 @@ pub fn page(
     header(&mut body, host, snapshot, ever, now);
     for kind in kinds(snapshot) {
         let mut entries: Vec<&Entry> = snapshot.delivered().filter(|entry| entry.target.kind() == kind).collect();
-        entries.sort_by_key(|entry| (severity(entry), entry.target.name.clone()));
+        entries.sort_by_key(|entry| (entry.severity(), entry.target.name.clone()));
         if !entries.is_empty() {
-            body.push_str(&format!("<section><h2>{} <span>{}</span></h2>\n", heading(kind), tally(&entries)));
+            body.push_str(&format!(
+                "<section><h2>{} <span>{}</span></h2>\n",
+                heading(kind),
+                text(&tally(entries.iter().map(|entry| entry.word())))
+            ));
             entries.iter().for_each(|entry| card(&mut body, entry, snapshot.unusual.as_ref(), records, (from, now)));
             body.push_str("</section>\n");
         }
@@ -67,36 +71,15 @@ fn text(foreign: &str) -> String {
     escape(&printable(foreign))
 }
 
-fn severity(entry: &Entry) -> Severity {
-    entry.observation.as_ref().map_or(Severity::Attention, |seen| seen.facts.severity())
-}
-
 fn verdict(snapshot: &Snapshot) -> String {
-    let halted = |entry: &&Entry| matches!(&entry.observation, Some(seen) if seen.facts.word() == "halted");
-    let halted: Vec<&str> = snapshot.delivered().filter(halted).map(|entry| entry.target.name.as_str()).collect();
-    let trouble = snapshot.delivered().filter(|entry| severity(entry) == Severity::Trouble).count();
+    let halted = snapshot.delivered().filter(|entry| entry.word() == "halted");
+    let halted: Vec<&str> = halted.map(|entry| entry.target.name.as_str()).collect();
+    let trouble = snapshot.delivered().filter(|entry| entry.severity() == Severity::Trouble).count();
     match (halted.is_empty(), trouble) {
         (_, 0) => "no trouble".to_owned(),
         (true, count) => format!("{count} in trouble"),
         (false, count) => format!("{} halted, {count} in trouble", text(&first_of(&halted, MOST_NAMED))),
     }
-}
-
-/// `3 down · 15 up`, what wants attention first.
-fn tally(entries: &[&Entry]) -> String {
-    let mut counts: Vec<(String, usize)> = Vec::new();
-    for entry in entries {
-        let word = word(entry);
-        match counts.iter_mut().find(|(known, _)| *known == word) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((word, 1)),
-        }
-    }
-    counts.iter().map(|(word, count)| format!("{count} {}", text(word))).collect::<Vec<_>>().join(" · ")
-}
-
-fn word(entry: &Entry) -> String {
-    entry.observation.as_ref().map_or("unknown", |seen| seen.facts.word()).replace('_', " ")
 }
 
 fn header(body: &mut String, host: &str, snapshot: &Snapshot, ever: bool, now: Timestamp) {
@@ -132,14 +115,13 @@ fn card(
     window: (Timestamp, Timestamp),
 ) {
     let id = entry.target.id().to_string();
-    let facts = entry.observation.as_ref().map(|seen| &seen.facts);
-    let summary = facts.map_or_else(|| "not checked yet".to_owned(), |facts| facts.summary(window.1));
-    let hint = Some(entry).filter(|entry| severity(entry) != Severity::Fine).and_then(Entry::hint);
+    let summary = entry.facts().map_or_else(|| "not checked yet".to_owned(), |facts| facts.summary(window.1));
+    let hint = entry.hint().filter(|_| entry.severity() != Severity::Fine);
     body.push_str(&format!(
         "<article class=\"{}\"><h3>{} <span>{}</span></h3>\n<p>{}</p>\n",
-        class(severity(entry)),
+        class(entry.severity()),
         text(&entry.target.name),
-        text(&word(entry)),
+        text(&entry.word().replace('_', " ")),
         text(&summary)
     ));
     if let Some(hint) = hint {

@@ -2,6 +2,7 @@
 
 use super::day::{Day, Trading, Uptime, WorktreeDay};
 use crate::log::printable;
+use crate::wording::plural;
 
 /// A server is worth a line of its own below this share of uptime.
 const WORTH_A_LINE: f64 = 0.9995;
@@ -157,11 +158,6 @@ fn own_lines(day: &Day) -> Vec<String> {
         lines.push(format!("no pass for {}", length(day.unwatched_seconds)));
     }
     lines
-}
-
-fn plural(count: usize, one: &str) -> String {
-    let ending = if one.ends_with('s') { "es" } else { "s" };
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}{ending}") }
 }
 
 /// A length in its two largest units: `2 h 5 min`, `40 s`.

@@ -9,13 +9,13 @@ use super::style::{Ink, Style, fit, pad};
 use super::unusual;
 use crate::log::printable;
 use crate::model::delivery::Delivery;
-use crate::model::listing::first_of;
 use crate::model::mcp::ServerProcesses;
 use crate::model::observation::Severity;
 use crate::model::seconds::age;
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::Kind;
 use crate::model::unusual::Unusual;
+use crate::wording::{first_of, plural};
 
 const MAX_NAME: usize = 32;
 
@@ -72,10 +72,7 @@ pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style
 
 /// The sections in their order: trading that is in trouble goes before everything.
 pub(super) fn kinds(snapshot: &Snapshot) -> Vec<Kind> {
-    let in_trouble = |entry: &Entry| {
-        let severity = entry.observation.as_ref().map(|seen| seen.facts.severity());
-        entry.target.kind() == Kind::Thunes && severity == Some(Severity::Trouble)
-    };
+    let in_trouble = |entry: &Entry| entry.target.kind() == Kind::Thunes && entry.severity() == Severity::Trouble;
     let mut kinds = Kind::ALL.to_vec();
     if snapshot.entries.iter().any(in_trouble) {
         kinds.sort_by_key(|kind| *kind != Kind::Thunes);
@@ -94,7 +91,11 @@ pub fn heading(kind: Kind) -> &'static str {
 
 fn section(out: &mut String, kind: Kind, mut rows: Vec<Row>, style: &Style) {
     rows.sort_by(|a, b| (a.severity, &a.name).cmp(&(b.severity, &b.name)));
-    out.push_str(&format!("{}  {}\n", style.paint(Ink::Strong, heading(kind)), tally(&rows)));
+    out.push_str(&format!(
+        "{}  {}\n",
+        style.paint(Ink::Strong, heading(kind)),
+        tally(rows.iter().map(|row| row.word.as_str()))
+    ));
     let word_width = rows.iter().map(|row| row.word.width()).max().unwrap_or(0);
     let name_width = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).min(MAX_NAME);
     let when_width = rows.iter().map(|row| row.when.width()).max().unwrap_or(0);
@@ -162,16 +163,18 @@ pub(super) fn mark(severity: Severity) -> (&'static str, Ink) {
     }
 }
 
-/// "1 down · 2 not configured · 15 up", in the order of the rows.
-fn tally(rows: &[Row]) -> String {
+/// "1 down · 2 not configured · 15 up", in the order of the words.
+pub(super) fn tally<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let mut counts: Vec<(&str, usize)> = Vec::new();
-    for row in rows {
-        match counts.iter_mut().find(|(word, _)| *word == row.word) {
+    for word in words {
+        match counts.iter_mut().find(|(known, _)| *known == word) {
             Some((_, count)) => *count += 1,
-            None => counts.push((&row.word, 1)),
+            None => counts.push((word, 1)),
         }
     }
-    counts.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(" · ")
+    let counts: Vec<String> =
+        counts.iter().map(|(word, count)| format!("{count} {}", word.replace('_', " "))).collect();
+    counts.join(" · ")
 }
 
 fn row(entry: &Entry, unusual: Option<&Unusual>, now: Timestamp) -> Row {
@@ -255,17 +258,9 @@ fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
 
 fn footer(out: &mut String, snapshot: &Snapshot, deliveries: &[Delivery], style: &Style) {
     let fresh = snapshot.entries.iter().filter(|entry| entry.outcome == Outcome::Fresh).count();
-    let targets = snapshot.entries.len();
-    let mut line = format!(
-        "{targets} {}, {fresh} checked now, in {:.2} s",
-        if targets == 1 { "target" } else { "targets" },
-        snapshot.pass.duration.as_secs_f64()
-    );
-    if snapshot.pass.deadline_exceeded {
-        line.push_str(" (cut short by the deadline)");
-    }
-    out.push_str(&line);
-    out.push('\n');
+    let cut = if snapshot.pass.deadline_exceeded { " (cut short by the deadline)" } else { "" };
+    let (targets, seconds) = (plural(snapshot.entries.len(), "target"), snapshot.pass.duration.as_secs_f64());
+    out.push_str(&format!("{targets}, {fresh} checked now, in {seconds:.2} s{cut}\n"));
     let here = snapshot.entries.iter().filter(|entry| entry.target.only_here);
     let here: Vec<String> = here.map(|entry| printable(&entry.target.id().to_string())).collect();
     if !here.is_empty() {

@@ -1,22 +1,30 @@
-//! A message to a receiver of the daily report: handed over once, and again only where it certainly did not arrive.
+//! A message to a receiver of the daily report: one POST, and again only where it certainly did not arrive.
 
+use std::path::Path;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use url::Url;
 
+use super::read_secret;
 use crate::clock::Deadline;
+use crate::config::settings::Settings;
 use crate::exit;
 use crate::http::{self, Client, ClientOptions, ErrorKind, Method, Request};
-use crate::redact::{Secret, redact};
+use crate::model::delivery::Receiver;
+use crate::redact::{Secret, quoted, redact};
 
-/// Attempts at one message.
 const ATTEMPTS: u32 = 4;
 
-/// One attempt may take this long.
-const ONE_ATTEMPT: Duration = Duration::from_secs(20);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An answer is short.
 const MOST_ANSWER_BYTES: u64 = 256 << 10;
+
+/// How much of what a receiver says is shown.
+const SHOWN_CHARS: usize = 200;
+
+/// Where a receiver asks for time and does not say how much.
+const WAIT: Duration = Duration::from_secs(5);
 
 /// The longest wait for a "retry after" that is still worth it.
 const MOST_WAIT: Duration = Duration::from_secs(60);
@@ -24,100 +32,180 @@ const MOST_WAIT: Duration = Duration::from_secs(60);
 /// What is known of a message that did not fail.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The receiver has taken it.
     Sent,
     /// It was handed over and the answer was lost or says nothing; why. It may have arrived: never send it again.
     Unknown(String),
 }
 
-/// What came of one attempt.
-pub(super) enum Attempt {
+enum Attempt {
     Over(Outcome),
     /// It certainly was not taken; worth another attempt after this time.
     Again(Duration, String),
 }
 
-/// A message ready to be sent.
-pub(super) struct Message {
-    pub(super) url: Url,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Vec<u8>,
-    /// What must not be shown, even if the receiver quotes it.
-    pub(super) secrets: Vec<Secret>,
-    /// The section of the configuration that has the address.
-    pub(super) section: &'static str,
+/// A receiver with its address and credentials.
+#[derive(Debug)]
+pub struct Destination {
+    receiver: Receiver,
+    url: Url,
+    token: Option<Secret>,
+    /// Telegram's; empty for the others.
+    chat_id: String,
 }
 
-/// An answer: status, `Retry-After` in seconds, and what it says.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) retry_after: Option<u64>,
-    pub(super) body: Vec<u8>,
-}
+impl Destination {
+    /// Address and credentials from the configuration or from systemd credentials.
+    pub fn of(settings: &Settings, receiver: Receiver) -> anyhow::Result<Destination> {
+        let name = receiver.as_str();
+        let missing = |what: &str, key: &str, credential: &str| {
+            exit::usage(
+                format!("no {what} to send the report with"),
+                format!("set [{name}] {key}, or give the unit the credential {name}-{credential} (LoadCredential=)"),
+            )
+        };
+        if receiver == Receiver::Telegram {
+            let telegram = &settings.telegram;
+            let token = configured(None, telegram.token_file.as_deref(), "telegram-token")?;
+            let token = token.ok_or_else(|| missing("bot token", "token_file", "token"))?;
+            let chat_id = configured(telegram.chat_id.as_ref().map(Secret::new), None, "telegram-chat-id")?;
+            let chat_id = chat_id.ok_or_else(|| missing("chat", "chat_id", "chat-id"))?.expose().to_owned();
+            let api_url = telegram.api_url.expose().trim_end_matches('/');
+            let url = Url::parse(&format!("{api_url}/bot{}/sendMessage", token.expose())).map_err(|_unusable| {
+                exit::trouble("the address of the Bot API cannot be used", "correct [telegram] api_url")
+            })?;
+            return Ok(Destination { receiver, url, token: Some(token), chat_id });
+        }
+        let hook = settings.receivers.get(name).cloned().unwrap_or_default();
+        let url = configured(hook.url, hook.url_file.as_deref(), &format!("{name}-url"))?;
+        let token = configured(None, hook.token_file.as_deref(), &format!("{name}-token"))?;
+        let url = http::parse_url(&url.ok_or_else(|| missing("address", "url", "url"))?)
+            .map_err(|error| exit::trouble(error.detail, format!("correct the address in [{name}]")))?;
+        Ok(Destination { receiver, url, token, chat_id: String::new() })
+    }
 
-/// Sends a message. Repeats only what certainly did not arrive.
-///
-/// # Errors
-/// A message that certainly was not taken: what the receiver said, secrets taken out; what to do.
-pub(super) fn send(
-    message: &Message,
-    deadline: Deadline,
-    judge: impl Fn(&Answer) -> anyhow::Result<Attempt>,
-) -> anyhow::Result<Outcome> {
-    for attempt in 1.. {
-        match attempt_at(message, deadline, &judge)? {
-            Attempt::Over(outcome) => return Ok(outcome),
-            Attempt::Again(wait, _) if attempt < ATTEMPTS && wait <= MOST_WAIT && wait < deadline.left() => {
-                std::thread::sleep(wait);
+    /// Sends one message; for a webhook `text` is a JSON document. Repeats only what certainly did not arrive.
+    ///
+    /// # Errors
+    /// A message that certainly was not taken: what the receiver said, secrets taken out; what to do.
+    pub fn send(&self, title: &str, text: &str, deadline: Deadline) -> anyhow::Result<Outcome> {
+        let body = match self.receiver {
+            Receiver::Telegram => json!({
+                "chat_id": self.chat_id,
+                "text": text,
+                "parse_mode": "HTML",
+                "link_preview_options": { "is_disabled": true },
+            })
+            .to_string(),
+            Receiver::Slack => json!({ "text": text }).to_string(),
+            Receiver::Ntfy | Receiver::Webhook => text.to_owned(),
+        };
+        let mut request = Request::new(Method::POST, &self.url).body(body.as_bytes());
+        request = match self.receiver {
+            Receiver::Ntfy => request.header("title", title),
+            _ => request.header("content-type", "application/json"),
+        };
+        if let Some(token) = self.token.as_ref().filter(|_| self.receiver != Receiver::Telegram) {
+            request = request.header("authorization", format!("Bearer {}", token.expose()));
+        }
+        // None of the receivers redirects; whoever does is not it, and would get the secret in the address.
+        request.follow = false;
+        for attempt in 1.. {
+            match self.attempt(&request, deadline)? {
+                Attempt::Over(outcome) => return Ok(outcome),
+                Attempt::Again(wait, _) if attempt < ATTEMPTS && wait <= MOST_WAIT && wait < deadline.left() => {
+                    std::thread::sleep(wait);
+                }
+                Attempt::Again(_, why) => {
+                    return Err(exit::trouble(why, "run it again later: what has been sent is not sent twice"));
+                }
             }
-            Attempt::Again(_, why) => {
-                return Err(exit::trouble(why, "run it again later: what has been sent is not sent twice"));
+        }
+        Ok(Outcome::Sent)
+    }
+
+    fn attempt(&self, request: &Request<'_>, deadline: Deadline) -> anyhow::Result<Attempt> {
+        let client = Client::new(&self.url, ClientOptions::default());
+        let answer = client.send(request, deadline.sooner(ATTEMPT_TIMEOUT)).and_then(|mut answer| {
+            let body = answer.body.read_up_to(MOST_ANSWER_BYTES)?;
+            let retry_after = answer.header("retry-after").and_then(|seconds| seconds.parse().ok());
+            Ok((answer.status, retry_after, body))
+        });
+        match answer {
+            Ok((status, retry_after, body)) => self.judge(status, retry_after, &body),
+            Err(error) if client.has_sent() => Ok(Attempt::Over(Outcome::Unknown(self.clean(&error.detail)))),
+            // No byte of the request has left. A connection may come about later; a certificate or an address stays.
+            Err(error) => match error.kind {
+                ErrorKind::Connect | ErrorKind::Shortage | ErrorKind::Timeout => {
+                    Ok(Attempt::Again(Duration::from_secs(2), self.clean(&error.detail)))
+                }
+                _ => {
+                    let check = || format!("check the address in [{}]", self.receiver.as_str());
+                    Err(exit::trouble(self.clean(&error.detail), error.hint.map_or_else(check, str::to_owned)))
+                }
+            },
+        }
+    }
+
+    fn judge(&self, status: u16, retry_after: Option<u64>, body: &[u8]) -> anyhow::Result<Attempt> {
+        let is_telegram = self.receiver == Receiver::Telegram;
+        let (name, section) = (self.receiver.name(), self.receiver.as_str());
+        let reply: Value = serde_json::from_slice(body).unwrap_or_default();
+        let said = String::from_utf8_lossy(body);
+        let said = match is_telegram {
+            true => self.clean(reply["description"].as_str().unwrap_or("no reason given")),
+            false => quoted(&self.clean(said.trim()), SHOWN_CHARS),
+        };
+        // The Bot API says it in its answer, too.
+        let taken = if is_telegram { reply["ok"].as_bool() } else { Some(true) };
+        match (status, taken) {
+            (200..=299, Some(true)) => Ok(Attempt::Over(Outcome::Sent)),
+            // A gateway says 5xx when it has lost the answer of what is behind it.
+            (200..=299, None) | (500..=599, _) => {
+                Ok(Attempt::Over(Outcome::Unknown(format!("{name} answered HTTP {status}: {said}"))))
             }
+            (429, _) => {
+                let wait = reply["parameters"]["retry_after"].as_u64().or(retry_after);
+                let wait = wait.map_or(WAIT, Duration::from_secs);
+                Ok(Attempt::Again(wait, format!("{name} asks to wait {} s: {said}", wait.as_secs())))
+            }
+            (401 | 404, _) if is_telegram => Err(exit::trouble(
+                format!("Telegram does not know this bot (HTTP {status}: {said})"),
+                "check the token in [telegram] token_file or the credential telegram-token",
+            )),
+            _ => Err(exit::trouble(
+                format!("{name} refused the message (HTTP {status}: {said})"),
+                match is_telegram {
+                    true => "check [telegram] chat_id, and that the bot may write there".to_owned(),
+                    false => format!("check the address and the token in [{section}]"),
+                },
+            )),
         }
     }
-    Ok(Outcome::Sent)
-}
 
-fn attempt_at(
-    message: &Message,
-    deadline: Deadline,
-    judge: impl Fn(&Answer) -> anyhow::Result<Attempt>,
-) -> anyhow::Result<Attempt> {
-    let client = Client::new(&message.url, ClientOptions::default());
-    let mut request = Request::new(Method::POST, &message.url).body(&message.body);
-    request.headers.clone_from(&message.headers);
-    // None of the receivers redirects; whoever does is not it, and would get the secret in the address.
-    request.follow = false;
-    let answer = client.send(&request, deadline.sooner(ONE_ATTEMPT)).and_then(|mut answer| {
-        let retry_after = answer.header("retry-after").and_then(|seconds| seconds.parse().ok());
-        let body = answer.body.read_up_to(MOST_ANSWER_BYTES)?;
-        Ok(Answer { status: answer.status, retry_after, body })
-    });
-    match answer {
-        Ok(answer) => judge(&answer),
-        Err(error) if client.has_sent() => Ok(Attempt::Over(Outcome::Unknown(message.clean(&error.detail)))),
-        Err(error) => not_sent(error.kind, message, message.clean(&error.detail), error.hint),
-    }
-}
-
-impl Message {
-    /// Foreign text without the secrets of this message.
-    pub(super) fn clean(&self, text: &str) -> String {
-        redact(text, &[http::secrets_of(&self.url, &[]), self.secrets.clone()].concat())
+    /// Foreign text without the secrets of this receiver. Slack's address is one by its last part.
+    fn clean(&self, text: &str) -> String {
+        let mut secrets = http::secrets_of(&self.url, &[]);
+        secrets.extend(self.token.clone());
+        secrets
+            .extend(self.url.path().rsplit('/').next().filter(|_| self.receiver == Receiver::Slack).map(Secret::new));
+        redact(text, &secrets)
     }
 }
 
-/// No byte of the request has left. A connection may come about later; a certificate or an address stays as it is.
-fn not_sent(kind: ErrorKind, message: &Message, detail: String, hint: Option<&str>) -> anyhow::Result<Attempt> {
-    match kind {
-        ErrorKind::Connect | ErrorKind::Shortage | ErrorKind::Timeout => {
-            Ok(Attempt::Again(Duration::from_secs(2), detail))
-        }
-        ErrorKind::Tls | ErrorKind::Request | ErrorKind::TooLarge | ErrorKind::Protocol | ErrorKind::Redirect => {
-            let check = format!("check the address in [{}]", message.section);
-            Err(exit::trouble(detail, hint.map_or(check, str::to_owned)))
-        }
+/// A setting, the one line of a file, or a credential of the unit (systemd.exec(5), LoadCredential=).
+fn configured(setting: Option<Secret>, file: Option<&Path>, credential: &str) -> anyhow::Result<Option<Secret>> {
+    if setting.is_some() {
+        return Ok(setting);
     }
+    let directory = std::env::var_os("CREDENTIALS_DIRECTORY");
+    let credential = || directory.map(|directory| Path::new(&directory).join(credential)).filter(|file| file.exists());
+    let Some(file) = file.map(Path::to_owned).or_else(credential) else { return Ok(None) };
+    let secret = Secret::new(read_secret(&file)?.expose().trim());
+    if secret.expose().contains(char::is_whitespace) {
+        let what = format!("{} does not hold one line of text", file.display());
+        return Err(exit::usage(what, "put the token, chat id or address into it, and nothing else"));
+    }
+    Ok(Some(secret))
 }
 
 /// Splits a report at its paragraphs, then at its lines, into messages of a length, in what `length` counts.

@@ -1,17 +1,30 @@
 //! Destinations: each takes finished bytes and brings them to one place. None stops another.
 
+use std::path::Path;
+
 use crate::config::settings::BrokenOutput;
-use crate::exit;
+use crate::redact::Secret;
+use crate::{exit, fs};
 
 pub mod heartbeat;
-pub mod hook;
 pub mod message;
 pub mod pushgateway;
 pub mod survey;
-pub mod telegram;
 pub mod textfile;
 
 /// An output that the environment spoils.
 pub fn broken(output: &BrokenOutput) -> anyhow::Error {
     exit::trouble(&output.problem, "correct the setting, or set the variable where lab-probe runs")
+}
+
+/// What a file holds that has a password, token or address, without the line's end.
+fn read_secret(file: &Path) -> anyhow::Result<Secret> {
+    let bytes = fs::read_capped(file, 64 << 10).map_err(|error| exit::refused("cannot read", file, error))?;
+    match std::str::from_utf8(&bytes).map(|text| text.trim_end_matches(['\r', '\n'])) {
+        Ok(text) if !text.is_empty() => Ok(Secret::new(text)),
+        unusable => {
+            let why = if unusable.is_ok() { "is empty" } else { "is not UTF-8" };
+            Err(exit::usage(format!("{} {why}", file.display()), "put the password, token or address into it"))
+        }
+    }
 }

@@ -7,7 +7,6 @@ mod backoff;
 mod group;
 
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine;
@@ -18,10 +17,10 @@ use url::Url;
 
 use self::backoff::Backoff;
 pub use self::group::look;
+use super::read_secret;
 use crate::clock::{self, Deadline};
 use crate::config::settings::PushgatewaySettings;
 use crate::exit;
-use crate::fs;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response};
 use crate::log::printable;
 use crate::redact::{self, Secret};
@@ -37,8 +36,6 @@ const GZIP_SINCE: (u32, u32) = (1, 5);
 /// How much of an answer is read, and how much of it is shown.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 const MAX_SHOWN_CHARS: usize = 500;
-
-const MAX_SECRET_BYTES: u64 = 64 << 10;
 
 /// Where it goes, for people: origin and grouping, no path and no credentials.
 pub fn destination(settings: &PushgatewaySettings) -> String {
@@ -216,19 +213,6 @@ fn grouping_segments(name: &str, value: &str) -> (String, String) {
     }
 }
 
-/// The first line of a file that holds a password or token.
-fn read_secret(file: &Path) -> anyhow::Result<Secret> {
-    let shown = file.display();
-    let bytes = fs::read_capped(file, MAX_SECRET_BYTES)
-        .map_err(|e| exit::trouble(format!("cannot read {shown}: {e}"), "correct the path or its permissions"))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_not_utf8| exit::trouble(format!("{shown} is not UTF-8"), "put the password or token into it"))?;
-    match text.trim_end_matches(['\r', '\n']) {
-        "" => Err(exit::trouble(format!("{shown} is empty"), "put the password or token into it")),
-        text => Ok(Secret::new(text)),
-    }
-}
-
 fn version_in(body: &[u8]) -> Option<(u32, u32)> {
     let status: serde_json::Value = serde_json::from_slice(body).ok()?;
     let version = status.pointer("/data/build_information/version")?.as_str()?;
@@ -293,7 +277,7 @@ mod tests {
             [(&b"\n"[..], "is empty"), (b"\xff", "is not UTF-8"), (&[b'x'; 100_000], "larger than")]
         {
             std::fs::write(&file, contents).expect("written");
-            let error = read_secret(&file).expect_err("refused").to_string();
+            let error = format!("{:#}", read_secret(&file).expect_err("refused"));
             assert!(error.contains(sentence), "{error}");
         }
         assert!(read_secret(&directory.path().join("none")).expect_err("refused").to_string().contains("cannot read"));

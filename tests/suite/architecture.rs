@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use syn::visit::{self, Visit};
 
 /// What every room may use.
-const LEAVES: &[&str] = &["model", "clock", "log", "redact", "mcp"];
+const LEAVES: &[&str] = &["model", "clock", "log", "redact", "mcp", "wording"];
 
 /// What a room may use besides itself and the leaves.
 fn allowed(room: &str) -> Option<&'static [&'static str]> {
     Some(match room {
         "model" => &[],
-        "clock" | "log" | "redact" | "mcp" => &[],
+        "clock" | "log" | "redact" | "mcp" | "wording" => &[],
         "exit" => &["fs"],
         "fs" | "yaml" | "dotenv" => &[],
         "proc" | "http" | "exposition" => &["fs"],

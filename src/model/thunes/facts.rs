@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::{BreakerState, DecisionCount, Histogram, LineCounts, OrderCount};
 use crate::model::checkup::age;
-use crate::model::listing::first_of;
 use crate::model::observation::Severity;
+use crate::wording::first_of;
 
 /// What the kill switch is called where a few words have to do.
 const KILL_SWITCH_ACTIVE: &str = "kill switch active";

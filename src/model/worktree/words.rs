@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Agent, Status, StatusSource, TestSource, TestStatus, Tests, WorktreeFacts};
-use crate::model::listing::first_of;
 use crate::model::observation::Severity;
 use crate::model::seconds::age;
+use crate::wording::first_of;
 
 /// Work on which nothing has changed for so long is said to be old.
 const OLD: SignedDuration = SignedDuration::from_hours(1);
