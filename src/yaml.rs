@@ -4,8 +4,8 @@
 //! a key like others.
 
 use serde_json::Value;
-use serde_saphyr::{Error, Location};
 use serde_saphyr::options::{MergeKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::{Error, Location};
 
 /// Where a text is not the YAML that was expected. It never quotes the text, which may hold secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,23 +6,26 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::document::Syntax;
 use super::keys::Keys;
+use super::readers::Table;
+use super::sources::syntax_of;
 use super::variables::Rule;
 use crate::config::environment::Platform;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
+struct Clients {
     client: Vec<Client>,
     generic: Client,
 }
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
+static TABLE: LazyLock<Clients> = LazyLock::new(|| {
     toml::from_str(include_str!("clients.toml")).unwrap_or_else(|error| unreachable!("a test reads it: {error}"))
 });
 
 /// Every client, in the order in which equally ranked servers of one name are told apart.
-pub(super) fn all() -> &'static [Client] {
+pub fn all() -> &'static [Client] {
     &TABLE.client
 }
 
@@ -31,58 +34,54 @@ pub(super) fn generic() -> &'static Client {
     &TABLE.generic
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Client {
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Client {
     /// The word for `Origin::source` and for telling two servers of one name apart.
-    pub(super) name: String,
-    pub(super) title: String,
-    pub(super) documented: String,
+    pub name: String,
+    pub title: String,
+    pub documented: String,
     /// Put in place by the machine's administrator; overrides the client's other files.
-    #[serde(default)]
     managed: Vec<Location>,
-    #[serde(default)]
     user: Vec<Location>,
     /// The administrator's defaults; anything overrides them.
-    #[serde(default)]
     defaults: Vec<Location>,
     /// Files of a project, which can come with a cloned repository.
-    #[serde(default)]
     pub(super) project: Vec<String>,
-    #[serde(default)]
     pub(super) keys: Keys,
-    #[serde(default)]
     pub(super) variables: Rule,
     /// Whether the client is known to accept comments and trailing commas in its JSON.
-    #[serde(default)]
     pub(super) comments: bool,
     /// Whether its files are merged key by key, so that an entry may be completed by another file.
-    #[serde(default)]
     pub(super) merges_keys: bool,
     /// Whether the user's file also has lists for single projects, under `projects` (Claude Code).
-    #[serde(default)]
     pub(super) has_local_lists: bool,
     /// Whether a file of the administrator leaves no other list in force (Claude Code).
-    #[serde(default)]
     pub(super) managed_is_exclusive: bool,
-    #[serde(default)]
     pub(super) switches: Vec<Switch>,
-    #[serde(default)]
     pub(super) plugins: Vec<Plugins>,
     /// The environment variable with the client's start limit for all servers, in milliseconds.
     pub(super) limit_variable: Option<String>,
     /// The settings file whose `env` holds variables for the client itself.
     pub(super) environment: Option<Location>,
     /// Whether it does not run on Node.js, which trusts the certificates in `NODE_EXTRA_CA_CERTS`.
-    #[serde(default)]
     pub(super) is_native: bool,
     pub(super) login: Option<Login>,
     /// Whether the client is reported to leave variables in headers as they stand.
-    #[serde(default)]
     pub(super) header_variables_doubted: bool,
 }
 
 impl Client {
+    /// The key at the top of its files under which the servers stand.
+    pub fn list(&self) -> &str {
+        &self.keys.container[0]
+    }
+
+    /// Which variables are expanded in its strings.
+    pub fn variables(&self) -> String {
+        self.variables.describe()
+    }
+
     pub(super) fn files(&self) -> impl Iterator<Item = (Scope, &Location)> {
         let managed = self.managed.iter().map(|file| (Scope::Managed, file));
         let user = self.user.iter().map(|file| (Scope::User, file));
@@ -292,15 +291,15 @@ pub(super) fn by_path(path: &Path) -> Option<&'static Client> {
     })
 }
 
-/// The client whose list has this key at the top of a file with this extension.
-pub(super) fn by_container(extension: &str, has: impl Fn(&str) -> bool) -> Option<&'static Client> {
-    let has_list = |client: &&Client| client.keys.container.iter().any(|key| has(key));
-    let has_extension = |client: &&Client| {
-        let own = client.files().map(|(_, file)| &file.path);
-        own.chain(&client.project).any(|path| path.ends_with(extension))
+/// The client whose list has its key at the top of a file of this syntax.
+pub(super) fn by_contents(syntax: Syntax, root: &Table) -> Option<&'static Client> {
+    let has_list = |client: &&Client| client.keys.container.iter().any(|key| root.contains_key(key));
+    let is_read = |client: &&Client| {
+        let mut paths = client.files().map(|(_, file)| &file.path).chain(&client.project);
+        paths.any(|path| syntax_of(Path::new(path)) == syntax)
     };
-    let generic = Some(generic()).filter(|_| extension == "json");
-    generic.into_iter().chain(all().iter().filter(has_extension)).find(has_list)
+    let generic = Some(generic()).filter(|_| syntax == Syntax::Json);
+    generic.into_iter().chain(all().iter().filter(is_read)).find(has_list)
 }
 
 #[cfg(test)]
@@ -314,7 +313,9 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), all().len());
         for client in all() {
-            assert!(!client.documented.is_empty() && !client.keys.container.is_empty(), "{}", client.name);
+            let said =
+                [&client.name, &client.title, &client.documented].into_iter().chain(client.keys.container.first());
+            assert_eq!(said.filter(|text| !text.is_empty()).count(), 4, "{}", client.name);
             let in_project = |path: &String| !path.starts_with(['/', '~', '$']) && !path.starts_with("PROJECT");
             assert!(client.project.iter().all(in_project), "{}", client.name);
             let is_placed = |file: &Location| file.base != Base::Project && !file.path.starts_with(['/', '~', '$']);
@@ -358,10 +359,12 @@ mod tests {
         ] {
             assert_eq!(by_path(Path::new(path)).map(|client| client.name.as_str()), name, "{path}");
         }
-        let name = |extension, list: &str| by_container(extension, |key| key == list).map(|c| c.name.as_str());
-        assert_eq!(name("json", "mcpServers"), Some("file"));
-        assert_eq!(name("json", "context_servers"), Some("zed"));
-        assert_eq!(name("toml", "mcp_servers"), Some("codex"));
-        assert_eq!(name("yaml", "extensions"), Some("goose"));
+        let name = |syntax, key: &str| {
+            by_contents(syntax, &Table::from_iter([(key.to_owned(), serde_json::Value::Null)])).map(|c| c.name.as_str())
+        };
+        assert_eq!(name(Syntax::Json, "mcpServers"), Some("file"));
+        assert_eq!(name(Syntax::Json, "context_servers"), Some("zed"));
+        assert_eq!(name(Syntax::Toml, "mcp_servers"), Some("codex"));
+        assert_eq!(name(Syntax::Yaml, "extensions"), Some("goose"));
     }
 }

@@ -7,21 +7,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::claude;
 use super::clients::Scope;
 use super::entry::{Entry, How};
 use super::keys::{Keys, Untyped};
-use super::layers::{self, Layered};
+use super::layers;
 use super::merge::Candidate;
-use super::places::Project;
-use super::readers;
 use super::resolve::{Host, Scene};
 use super::sources::{self, Source};
 use super::switches::{self, List};
 use crate::clock::Deadline;
 use crate::config::environment::HostEnvironment;
 use crate::model::mcp::Reach;
-use crate::model::reason::Reason;
+use crate::model::reason::{Failure, Reason};
 use crate::trust::TrustStore;
 
 /// The longest name of a server, in bytes.
@@ -49,17 +46,14 @@ pub(super) struct Found {
 }
 
 pub(super) fn discover(search: &Search<'_>, deadline: Deadline) -> Found {
-    let sources::Sources { read: sources, warnings } = sources::collect(search, deadline);
-    servers(search, &sources, warnings, deadline)
+    let sources = sources::collect(search, deadline);
+    servers(search, &sources.read, sources.warnings)
 }
 
-pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<String>, deadline: Deadline) -> Found {
+pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<String>) -> Found {
     let mut found = Found { warnings, ..Found::default() };
-    let exclusive = claude::exclusive(sources);
-    let local = claude::Projects::of(sources, deadline);
     let mut hosts: BTreeMap<&str, (Host<'_>, Result<Vec<List>, String>)> = BTreeMap::new();
     for source in sources {
-        let before = found.candidates.len();
         let client = source.file.client;
         let (host, everywhere) = hosts.entry(client.name.as_str()).or_insert_with(|| {
             let lists = switches::everywhere(client, search.environment, sources);
@@ -72,31 +66,43 @@ pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<Str
                 continue;
             }
         };
-        let keys = keys(source);
-        match layers::read(source, sources, &keys) {
-            Ok(mut layered) => {
-                let mut entries: Vec<Entry> = layered.iter().map(|layered| layered.entry.clone()).collect();
-                readers::note_refusal(&mut entries, &keys);
-                let own = switches::in_source(source);
+        match layers::read(source, sources, &keys(source)) {
+            Ok(mut entries) => {
+                let own: Vec<List> =
+                    local_lists(source, sources).chain([source]).flat_map(switches::in_source).collect();
                 switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own));
-                local.switch_off(source, &mut entries);
                 let off = source.file.plugin.as_ref().and_then(|plugin| plugin.off.clone());
-                for (layered, mut entry) in layered.iter_mut().zip(entries) {
-                    entry.off = off.clone().or(entry.off);
-                    layered.entry = entry;
-                }
-                add(host, source, source.file.scope, source.file.project.as_ref(), layered, &mut found);
+                entries.iter_mut().for_each(|entry| entry.off = off.clone().or(entry.off.take()));
+                add(host, source, entries, exclusive(source, sources).as_ref(), &mut found);
             }
-            Err(problem) => found.warnings.push(format!("{}: {problem}", source.file.path.display())),
-        }
-        local.read_local(host, source, &mut found);
-        if let Some(failure) = exclusive.as_ref().filter(|_| claude::is_excluded(source)) {
-            for candidate in &mut found.candidates[before..] {
-                candidate.resolved.reach = Reach::Unreachable(failure.clone());
-            }
+            Err(problem) => found.warnings.push(format!("{}: {problem}", source.shown())),
         }
     }
     found
+}
+
+/// The user's lists for the project of a file: they switch servers of the project's own files off, too. Being listed as enabled
+/// there allows nothing here: that was said to another program.
+fn local_lists<'s>(source: &Source, sources: &'s [Source]) -> impl Iterator<Item = &'s Source> {
+    let directory = |source: &Source| source.file.project.as_ref().map(|project| project.directory.clone());
+    let (client, own) = (source.file.client, directory(source).filter(|_| source.file.scope != Scope::Local));
+    sources.iter().filter(move |other| {
+        let is_list = other.file.scope == Scope::Local && std::ptr::eq(other.file.client, client);
+        is_list && own.is_some() && directory(other) == own
+    })
+}
+
+/// Why a file is not in force, if the administrator's file leaves no other list of the client in force (Claude Code). What
+/// lab-probe's configuration names stays.
+fn exclusive(source: &Source, sources: &[Source]) -> Option<Failure> {
+    let client = source.file.client;
+    if !client.managed_is_exclusive || matches!(source.file.scope, Scope::Managed | Scope::Config) {
+        return None;
+    }
+    let is_managed = |other: &&Source| std::ptr::eq(other.file.client, client) && other.file.scope == Scope::Managed;
+    let managed = sources.iter().find(is_managed)?.file.path.display();
+    let detail = format!("{managed} is there, and with it {} reads no other list", client.title);
+    Some(Failure::new(Reason::Disabled, detail))
 }
 
 /// The client's keys for one of its files: a plugin may leave the table around its servers away, and a project's
@@ -113,39 +119,30 @@ fn keys(source: &Source) -> Keys {
     }
 }
 
-/// Adds entries as candidates of `scope` and `project`, which may differ from the file's own (Claude Code keeps lists
-/// of single projects in the user's file).
-pub(super) fn add(
-    host: &Host<'_>,
-    source: &Source,
-    scope: Scope,
-    project: Option<&Project>,
-    entries: Vec<Layered>,
-    found: &mut Found,
-) {
+fn add(host: &Host<'_>, source: &Source, entries: Vec<Entry>, exclusive: Option<&Failure>, found: &mut Found) {
     let file = &source.file;
-    for Layered { entry, below, is_part, refusal } in bounded(source, entries, &mut found.warnings) {
+    for entry in bounded(source, entries, &mut found.warnings) {
         if let Some(problem) = unusable_name(&entry.name) {
-            found.warnings.push(format!("{}: a server {problem} is left out", file.path.display()));
+            found.warnings.push(format!("{}: a server {problem} is left out", source.shown()));
             continue;
         }
-        let refusal = source.refusal.clone().or(refusal);
-        let scene = Scene { host, file: &file.path, project, plugin: file.plugin.as_ref(), refusal: refusal.as_ref() };
-        let resolved = scene.resolve(&entry);
-        let notes = notes(source, host, &entry);
-        let is_untrusted = refusal.is_some_and(|refusal| refusal.reason == Reason::Untrusted);
+        let refusal = source.refusal.as_ref().or(entry.refusal.as_ref());
+        let mut resolved = Scene { host, file, refusal }.resolve(&entry);
+        if let Some(failure) = exclusive {
+            resolved.reach = Reach::Unreachable(failure.clone());
+        }
         found.candidates.push(Candidate {
-            name: entry.name,
             client: file.client,
-            scope,
+            scope: file.scope,
             path: file.path.clone(),
-            project: project.cloned(),
-            below,
-            is_part,
-            is_untrusted,
+            project: file.project.clone(),
+            is_untrusted: refusal.is_some_and(|refusal| refusal.reason == Reason::Untrusted),
             limit: entry.limit.or(host.limit),
             resolved,
-            notes,
+            notes: notes(source, host, &entry),
+            name: entry.name,
+            below: entry.below,
+            is_part: entry.is_part,
         });
     }
 }
@@ -168,6 +165,9 @@ fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
     }
     notes.extend(unset_variables(entry, host.environment));
     notes.extend(entry.notes.iter().cloned());
+    // Its server is started in the home.
+    let gone = source.listed_for.as_ref().filter(|_| source.file.project.is_none());
+    notes.extend(gone.map(|directory| format!("for {directory}, which is gone or does not answer")));
     notes
 }
 
@@ -181,7 +181,7 @@ fn unusable_name(name: &str) -> Option<&'static str> {
 }
 
 /// Of a file whose author nobody has vouched for, no more servers than a person would read through.
-fn bounded(source: &Source, mut entries: Vec<Layered>, warnings: &mut Vec<String>) -> Vec<Layered> {
+fn bounded(source: &Source, mut entries: Vec<Entry>, warnings: &mut Vec<String>) -> Vec<Entry> {
     if source.refusal.is_some() && entries.len() > MAX_UNTRUSTED {
         let (shown, count) = (source.file.path.display(), entries.len());
         warnings.push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));

@@ -3,10 +3,12 @@
 //! Arguments, variables, URLs and headers may hold tokens even as written, so they are secrets from here on.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use super::clients::Scope;
 use crate::model::mcp::HttpTransport;
-use crate::model::reason::Reason;
+use crate::model::reason::Failure;
 use crate::redact::Secret;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,13 +23,19 @@ pub(super) struct Entry {
     pub(super) helper: Option<String>,
     /// Things `list` should say about this entry.
     pub(super) notes: Vec<String>,
+    /// The files below its own that were merged into it.
+    pub(super) below: Vec<(Scope, PathBuf)>,
+    /// Whether it only completes or changes what these define.
+    pub(super) is_part: bool,
+    /// Why one of these may not have its servers started, if so.
+    pub(super) refusal: Option<Failure>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum How {
     Stdio(Stdio),
     Http(Http),
-    Broken { reason: Reason, detail: String },
+    Broken(Failure),
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,7 +63,9 @@ pub(super) struct Http {
 
 impl Entry {
     pub(super) fn new(name: &str, how: How) -> Self {
-        let (off, limit, helper) = (None, None, None);
-        Entry { name: name.to_owned(), how, off, is_refused: false, limit, helper, notes: Vec::new() }
+        let (off, limit, helper, refusal) = (None, None, None, None);
+        let (notes, below) = (Vec::new(), Vec::new());
+        let name = name.to_owned();
+        Entry { name, how, off, is_refused: false, limit, helper, notes, below, is_part: false, refusal }
     }
 }

@@ -11,7 +11,7 @@ use super::discover::{self, Search};
 use super::document;
 use super::merge;
 use super::places::ListFile;
-use super::sources::{Source, syntax_of};
+use super::sources::{self, Source, syntax_of};
 use crate::clock::Deadline;
 use crate::config::environment::{HostEnvironment, Platform};
 use crate::model::mcp::Reach;
@@ -68,14 +68,16 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
             document: document.clone(),
             refusal,
             lists: Vec::new(),
+            listed_for: None,
         };
         candidates(&search, source, refused);
     }
 }
 
 fn candidates(search: &Search<'_>, source: Source, refused: bool) {
-    let deadline = Deadline::after(Duration::from_secs(20));
-    let found = discover::servers(search, &[source], Vec::new(), deadline);
+    let local = sources::local_lists(&source, Deadline::after(Duration::from_secs(20)));
+    let sources: Vec<Source> = [source].into_iter().chain(local).collect();
+    let found = discover::servers(search, &sources, Vec::new());
     for warning in &found.warnings {
         assert!(warning.starts_with("/nowhere/file") && !warning.contains(CANARY), "{warning}");
     }

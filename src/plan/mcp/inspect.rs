@@ -104,8 +104,8 @@ fn shown_server(entry: &Entry, client: &Client) -> ShownServer {
             }
             redact::url(http.url.expose())
         }
-        How::Broken { .. } if client.merges_keys && !entry.is_refused => "changes what another file says of it".into(),
-        How::Broken { detail, .. } => detail.clone(),
+        How::Broken(_) if client.merges_keys && !entry.is_refused => "changes what another file says of it".into(),
+        How::Broken(failure) => failure.detail.clone(),
     };
     details.extend(entry.helper.iter().map(|helper| format!("the client runs `{}` for headers", script_words(helper))));
     details.extend(entry.off.iter().map(|off| format!("switched off: {off}")));

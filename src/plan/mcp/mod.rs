@@ -6,7 +6,6 @@
 //!
 //! Reads files and the environment. Starts nothing, sends nothing.
 
-mod claude;
 mod clients;
 mod discover;
 mod document;
@@ -31,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::clients::all as clients;
 use self::discover::Search;
 use self::merge::Named;
 use super::fingerprint::Key;
@@ -73,28 +73,6 @@ pub fn is_found_from_anywhere(settings: &Settings, environment: &HostEnvironment
 /// The configured repositories. The default is the working directory's, which is looked at anyway.
 fn repositories(settings: &Settings) -> &[PathBuf] {
     if settings.worktree.discovered { &[] } else { &settings.worktree.repos }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownClient {
-    /// `Origin::source`.
-    pub name: &'static str,
-    pub title: &'static str,
-    /// The key at the top of its files under which the servers stand.
-    pub list: &'static str,
-    /// Which variables are expanded in its strings.
-    pub variables: String,
-    pub documented: &'static str,
-}
-
-pub fn clients() -> impl Iterator<Item = KnownClient> {
-    clients::all().iter().map(|client| KnownClient {
-        name: &client.name,
-        title: &client.title,
-        list: &client.keys.container[0],
-        variables: client.variables.describe(),
-        documented: &client.documented,
-    })
 }
 
 /// How long discovery may take in all where file systems do not answer; the checks need the rest of the pass.

@@ -4,7 +4,6 @@
 //! on a file for one bad entry: that entry becomes a server whose check says what is wrong with it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -12,7 +11,7 @@ use serde_json::{Map, Value};
 use super::entry::{Entry, How, Http, Stdio};
 use super::keys::{Keys, Preference, Unit, Untyped};
 use crate::model::mcp::HttpTransport;
-use crate::model::reason::Reason;
+use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
 
 pub(super) type Table = Map<String, Value>;
@@ -20,7 +19,7 @@ pub(super) type Table = Map<String, Value>;
 /// The longest start limit that is believed: above it milliseconds have been taken for seconds.
 const MAX_LIMIT: Duration = Duration::from_secs(3600);
 
-const DROPPED: &str = "the client drops an entry with a URL and no `type`; add `\"type\": \"http\"`";
+pub(super) const DROPPED: &str = "the client drops an entry with a URL and no `type`; add `\"type\": \"http\"`";
 
 /// What stands at a key; of a key with dots that is not there as it stands, what stands in the tables it names.
 pub(super) fn find<'v>(table: &'v Table, key: &str) -> Option<&'v Value> {
@@ -38,16 +37,16 @@ fn first<'v>(table: &'v Table, keys: &[String]) -> Option<&'v Value> {
 ///
 /// # Errors
 /// A sentence when the list is none, or does not stand where the client looks for it.
-pub(super) fn list(root: &Table, keys: &Keys) -> Result<Vec<(String, Value)>, String> {
-    let container = keys.container.iter().find_map(|key| Some((key, find(root, key)?)));
-    let entries = |table: &Table| table.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-    match container {
+pub(super) fn list<'v>(root: &'v Table, keys: &Keys) -> Result<Vec<(&'v str, &'v Value)>, String> {
+    let entries = |table: &'v Table| table.iter().map(|(name, value)| (name.as_str(), value)).collect();
+    match keys.container.iter().find_map(|key| Some((key, find(root, key)?))) {
         Some((_, Value::Null)) => Ok(Vec::new()),
         Some((_, Value::Object(table))) => Ok(entries(table)),
-        Some((_, Value::Array(items))) if items.iter().all(|item| name_of(item).is_some()) => {
-            Ok(items.iter().filter_map(|item| Some((name_of(item)?.to_owned(), item.clone()))).collect())
+        Some((key, list)) => {
+            let named = |item: &'v Value| Some((item.get("name")?.as_str()?, item));
+            let items = list.as_array().and_then(|items| items.iter().map(named).collect());
+            items.ok_or_else(|| format!("{key:?} is no table of servers"))
         }
-        Some((key, _)) => Err(format!("{key:?} is no table of servers")),
         None if keys.flat && looks_flat(root) => Ok(entries(root)),
         None => match misplaced(root) {
             None => Ok(Vec::new()),
@@ -66,10 +65,6 @@ fn misplaced(root: &Table) -> Option<String> {
     let others = ["mcpServers", "servers", "mcp_servers", "context_servers", "mcp"];
     let key = others.iter().find(|key| root.get(**key).and_then(Value::as_object).is_some_and(looks_flat))?;
     Some(format!("under `{key}`"))
-}
-
-fn name_of(item: &Value) -> Option<&str> {
-    item.get("name").and_then(Value::as_str)
 }
 
 /// Whether everything at the top of a file is a server.
@@ -92,17 +87,19 @@ pub(super) fn is_switch(value: &Value) -> bool {
 }
 
 /// Puts `over` on top of `under`: tables key by key, anything else as a whole.
-pub(super) fn merged(under: &Value, over: &Value) -> Value {
+pub(super) fn merged(under: Value, over: Value) -> Value {
     match (under, over) {
-        (Value::Object(under), Value::Object(over)) => {
-            let mut all = under.clone();
+        (Value::Object(mut all), Value::Object(over)) => {
             for (key, value) in over {
-                let value = under.get(key).map_or_else(|| value.clone(), |below| merged(below, value));
-                all.insert(key.clone(), value);
+                let value = match all.remove(&key) {
+                    Some(below) => merged(below, value),
+                    None => value,
+                };
+                all.insert(key, value);
             }
             Value::Object(all)
         }
-        _ => over.clone(),
+        (_, over) => over,
     }
 }
 
@@ -111,8 +108,8 @@ pub(super) fn merged(under: &Value, over: &Value) -> Value {
 /// # Errors
 /// As [`list`].
 pub(super) fn servers(root: &Table, keys: &Keys) -> Result<Vec<Entry>, String> {
-    let list = list(root, keys)?;
-    let mut entries: Vec<Entry> = list.iter().filter_map(|(name, value)| server(name, value, keys)).collect();
+    let list = list(root, keys)?.into_iter();
+    let mut entries: Vec<Entry> = list.filter_map(|(name, value)| server(name, value, keys)).collect();
     note_refusal(&mut entries, keys);
     Ok(entries)
 }
@@ -144,8 +141,8 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
     if !keys.headers.iter().any(|key| key == "headers") && table.contains_key("headers") {
         entry.notes.push(format!("the client ignores `headers`; it reads `{}`", keys.headers[0]));
     }
-    if let How::Broken { detail, .. } = &entry.how {
-        entry.notes.push(detail.clone());
+    if let How::Broken(failure) = &entry.how {
+        entry.notes.push(failure.detail.clone());
     }
     if keys.untyped == Untyped::Noted && matches!(entry.how, How::Http(_)) && !kind(table).0 {
         entry.notes.push(DROPPED.to_owned());
@@ -197,7 +194,7 @@ fn refusal(table: &Table, keys: &Keys) -> Option<How> {
         conflict.flat_map(|(with, keys)| keys.iter().map(move |key| (with, key))).find(|(_, key)| has(key))?;
     let beside = if with.is_empty() { String::new() } else { format!(" beside `{with}`") };
     let reason = if first(table, &keys.command).is_some() { Reason::SpawnFailed } else { Reason::ConnectFailed };
-    Some(broken(reason, &format!("the client refuses `{key}`{beside}")))
+    Some(broken(reason, format!("the client refuses `{key}`{beside}")))
 }
 
 fn how(table: &Table, keys: &Keys) -> How {
@@ -206,7 +203,7 @@ fn how(table: &Table, keys: &Keys) -> How {
         Ok(kind) => kind,
         Err(other) => {
             // Nothing is known of such a server: neither that it is down nor that the client could not use it.
-            return broken(Reason::NotConfigured, &format!("lab-probe cannot check servers over {other:?}"));
+            return broken(Reason::NotConfigured, format!("lab-probe cannot check servers over {other:?}"));
         }
     };
     let url = keys.url.iter().find_map(|(key, transport)| Some((find(table, key)?.as_str()?.to_owned(), *transport)));
@@ -325,18 +322,8 @@ fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind:
     How::Http(Http { url: Secret::new(url), transport, headers, env_headers })
 }
 
-/// What to do about an entry that names no server anybody could reach, or one that only its client can.
-pub(super) fn hint(reason: Reason, detail: &str, file: &Path) -> String {
-    match reason {
-        Reason::NotConfigured if detail != DROPPED => {
-            "leave it: it raises no alert; or give it a health script in `health_dir`".to_owned()
-        }
-        _ => format!("correct the entry in {}", file.display()),
-    }
-}
-
-fn broken(reason: Reason, detail: &str) -> How {
-    How::Broken { reason, detail: detail.to_owned() }
+fn broken(reason: Reason, detail: impl Into<String>) -> How {
+    How::Broken(Failure::new(reason, detail))
 }
 
 /// A string, or a number or truth value as one.

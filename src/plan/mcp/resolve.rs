@@ -12,8 +12,8 @@ use url::Url;
 use super::clients::{Client, Login};
 use super::entry::{Entry, How, Http, Stdio};
 use super::keys::Unit;
-use super::places::{self, Plugin, Project};
-use super::variables::{self, Context, Field, Unresolved, dotenv};
+use super::places::{self, ListFile};
+use super::variables::{self, Field, dotenv};
 use super::{readers, switches};
 use crate::config::environment::HostEnvironment;
 use crate::model::mcp::{HttpServer, Reach, StdioServer};
@@ -81,13 +81,11 @@ fn logins(path: &Path, key: &str) -> BTreeSet<String> {
     }
 }
 
+/// Where an entry stands: the strings in it are expanded by the rule of its client, for its file, project and plugin.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scene<'a> {
     pub(super) host: &'a Host<'a>,
-    pub(super) file: &'a Path,
-    /// The project it belongs to, if any: where its server is started, and what `${workspaceFolder}` means.
-    pub(super) project: Option<&'a Project>,
-    pub(super) plugin: Option<&'a Plugin>,
+    pub(super) file: &'a ListFile,
     /// Why none of this file's servers may be started, if so. Nothing but the file itself is read then.
     pub(super) refusal: Option<&'a Failure>,
 }
@@ -111,26 +109,23 @@ impl Identity {
 
 impl Scene<'_> {
     pub(super) fn resolve(&self, entry: &Entry) -> Resolved {
-        let (reach, expanded) = match &entry.how {
+        let (reach, identity) = match &entry.how {
             How::Stdio(stdio) => self.stdio(stdio),
             How::Http(http) => self.http(&entry.name, http),
-            How::Broken { reason, detail } => {
-                let hint = readers::hint(*reason, detail, self.file);
-                let failure = Failure::new(*reason, detail.clone()).with_hint(hint);
-                (Err(failure), Identity::of(vec!["broken".into(), detail.clone()]))
+            How::Broken(failure) => {
+                let hint = match failure.reason {
+                    Reason::NotConfigured if failure.detail != readers::DROPPED => {
+                        "leave it: it raises no alert; or give it a health script in `health_dir`".to_owned()
+                    }
+                    _ => format!("correct the entry in {}", self.file.path.display()),
+                };
+                (Err(failure.clone().with_hint(hint)), Identity::of(vec!["broken".into(), failure.detail.clone()]))
             }
         };
-        let reach = match (&entry.off, self.refusal, reach) {
-            (Some(off), _, _) => Reach::Unreachable(self.switched_off(off)),
-            (None, Some(refusal), _) => Reach::Unreachable(refusal.clone()),
-            (None, None, Ok(reach)) => reach,
-            (None, None, Err(failure)) => Reach::Unreachable(failure),
-        };
-        Resolved { reach, identity: expanded }
-    }
-
-    fn switched_off(&self, off: &str) -> Failure {
-        Failure::new(Reason::Disabled, format!("switched off in {}: {off}", self.host.client.title))
+        let off =
+            |off: &String| Failure::new(Reason::Disabled, format!("switched off in {}: {off}", self.host.client.title));
+        let reach = entry.off.as_ref().map(off).or_else(|| self.refusal.cloned()).map_or(reach, Err);
+        Resolved { reach: reach.unwrap_or_else(Reach::Unreachable), identity }
     }
 
     fn stdio(&self, written: &Stdio) -> (Result<Reach, Failure>, Identity) {
@@ -146,20 +141,19 @@ impl Scene<'_> {
                     env: written.env.clone(),
                     cwd: written.cwd.as_ref().map(PathBuf::from),
                 };
-                (Err(unresolved.failure(&self.host.client.title)), self.stdio_identity(&raw))
+                (Err(unresolved), self.stdio_identity(&raw))
             }
         }
     }
 
-    fn expand_stdio(&self, written: &Stdio) -> Result<StdioServer, Unresolved> {
+    fn expand_stdio(&self, written: &Stdio) -> Result<StdioServer, Failure> {
         let secret = |text: &Secret, field| self.expand(text.expose(), field).map(Secret::new);
         let mut env = self.env_file(written)?;
         for name in &written.inherit {
             env.extend(self.host.environment.var(name).map(|value| (name.clone(), Secret::new(value))));
         }
         for name in &written.require {
-            let value = self.host.environment.var(name).ok_or_else(|| Unresolved::Unset(name.clone()))?;
-            env.insert(name.clone(), Secret::new(value));
+            env.insert(name.clone(), Secret::new(self.variable(name, None)?));
         }
         for (name, value) in &written.env {
             env.insert(name.clone(), secret(value, Field::Env)?);
@@ -170,13 +164,13 @@ impl Scene<'_> {
             env,
             cwd: match &written.cwd {
                 Some(cwd) => Some(self.base().join(self.expand(cwd, Field::Path)?)),
-                None => self.project.map(|project| project.directory.clone()).filter(|directory| directory.is_dir()),
+                None => self.workspace().filter(|directory| directory.is_dir()).map(Path::to_owned),
             },
         })
     }
 
     /// The variables of `envFile`; a file that cannot be read keeps the server from being started, as in VS Code.
-    fn env_file(&self, written: &Stdio) -> Result<BTreeMap<String, Secret>, Unresolved> {
+    fn env_file(&self, written: &Stdio) -> Result<BTreeMap<String, Secret>, Failure> {
         let Some(file) = &written.env_file else { return Ok(BTreeMap::new()) };
         let expanded = self.expand(file, Field::Path)?;
         if self.refusal.is_some() {
@@ -186,33 +180,27 @@ impl Scene<'_> {
         let bytes = crate::fs::read_capped(&path, ENV_FILE_LIMIT).map_err(|e| {
             // What a variable holds is not shown, and a default in its place may be a token.
             let shown = if expanded == *file { path.display().to_string() } else { "the file under `envFile`".into() };
-            Unresolved::File(shown, e.to_string())
+            variables::unreadable(&shown, &e.to_string())
         })?;
         Ok(dotenv(&bytes))
     }
 
     fn http(&self, name: &str, written: &Http) -> (Result<Reach, Failure>, Identity) {
-        let expanded = self.expand_http(written);
-        let reach = match &expanded {
-            Err(unresolved) => Err(unresolved.failure(&self.host.client.title)),
-            Ok((url, headers)) => sendable(url, headers).map(|()| {
-                Reach::Http(HttpServer {
-                    url: url.clone(),
-                    transport: written.transport,
-                    headers: headers.clone(),
-                    ca_file: self.host.ca_file.clone(),
-                    login: self.host.login_hint(name),
-                })
-            }),
-        };
-        let identity = match &expanded {
-            Ok((url, headers)) => http_identity(url, headers),
-            Err(_) => http_identity(&written.url, &written.headers),
-        };
-        (reach, identity)
+        match self.expand_http(written) {
+            Err(unresolved) => (Err(unresolved), http_identity(&written.url, &written.headers)),
+            Ok((url, headers)) => {
+                let identity = http_identity(&url, &headers);
+                let (transport, ca_file) = (written.transport, self.host.ca_file.clone());
+                let reach = sendable(&url, &headers).map(|()| {
+                    let login = self.host.login_hint(name);
+                    Reach::Http(HttpServer { url, transport, headers, ca_file, login })
+                });
+                (reach, identity)
+            }
+        }
     }
 
-    fn expand_http(&self, written: &Http) -> Result<(Secret, Vec<(String, Secret)>), Unresolved> {
+    fn expand_http(&self, written: &Http) -> Result<(Secret, Vec<(String, Secret)>), Failure> {
         let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
         for (name, value) in &written.headers {
             // Surrounding white space is never part of a header's value; a token read from a file often has some.
@@ -223,32 +211,23 @@ impl Scene<'_> {
             }
         }
         for (name, prefix, variable) in &written.env_headers {
-            let value = self.host.environment.var(variable).ok_or_else(|| Unresolved::Unset(variable.clone()))?;
+            let value = self.variable(variable, None)?;
             headers.insert(name.clone(), Secret::new(format!("{prefix}{}", value.trim())));
         }
         let url = self.expand(written.url.expose(), Field::Url)?;
-        if url.trim().is_empty() {
-            return Err(Unresolved::NoUrl);
-        }
         Ok((Secret::new(url.trim()), headers.into_iter().collect()))
     }
 
-    fn expand(&self, text: &str, field: Field) -> Result<String, Unresolved> {
-        let context = Context {
-            environment: self.host.environment,
-            workspace: self.project.map(|project| project.directory.as_path()),
-            directory: self.file.parent().unwrap_or(Path::new("/")),
-            read_files: self.refusal.is_none(),
-            plugin: self.plugin.map(|plugin| (plugin.directory.as_path(), plugin.kind.variables.as_slice())),
-        };
-        variables::expand(text, field, &self.host.client.variables, context)
+    /// The project it belongs to, if any: where its server is started, and what `${workspaceFolder}` means.
+    pub(super) fn workspace(&self) -> Option<&Path> {
+        self.file.project.as_ref().map(|project| project.directory.as_path())
     }
 
     /// What relative paths are relative to: the project or plugin, else the home.
     fn base(&self) -> &Path {
-        let plugin = self.plugin.map(|plugin| plugin.directory.as_path());
+        let plugin = self.file.plugin.as_ref().map(|plugin| plugin.directory.as_path());
         let home = self.host.environment.home.as_deref();
-        self.project.map(|project| project.directory.as_path()).or(plugin).or(home).unwrap_or(Path::new("/"))
+        self.workspace().or(plugin).or(home).unwrap_or(Path::new("/"))
     }
 
     fn stdio_identity(&self, server: &StdioServer) -> Identity {
@@ -256,7 +235,7 @@ impl Scene<'_> {
         parts.extend(server.args.iter().map(|arg| arg.expose().to_owned()));
         parts.push("with".to_owned());
         parts.extend(server.env.iter().flat_map(|(name, value)| [name.clone(), value.expose().to_owned()]));
-        let Some(project) = self.project else {
+        let Some(project) = &self.file.project else {
             parts.extend(server.cwd.iter().map(|cwd| cwd.to_string_lossy().into_owned()));
             return Identity::of(parts);
         };
@@ -316,7 +295,7 @@ fn sendable(url: &Secret, headers: &[(String, Secret)]) -> Result<(), Failure> {
     if url.expose().trim().is_empty() {
         // `${VAR:-}` says: without this variable, leave the server out.
         let failure = Failure::new(Reason::NotConfigured, "its URL is empty");
-        return Err(failure.with_hint("give it a URL, or a value to the variable that its URL comes from"));
+        return Err(failure.with_hint("set the variable that the URL is made of, or leave the server out"));
     }
     match Url::parse(url.expose()) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}

@@ -8,9 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::clients::{self, Client, Scope, by_container, by_path};
+use super::clients::{self, Scope, by_contents, by_path};
 use super::discover::Search;
 use super::document::{self, Document, Syntax};
 use super::inspect::PROJECT_LIMIT;
@@ -37,6 +37,15 @@ pub(super) struct Source {
     pub(super) refusal: Option<Failure>,
     /// Lists in other files of its project that switch servers off.
     pub(super) lists: Vec<List>,
+    /// The directory that a list of one project in the user's own file is for, as written there.
+    pub(super) listed_for: Option<String>,
+}
+
+impl Source {
+    pub(super) fn shown(&self) -> String {
+        let project = self.listed_for.iter().map(|directory| format!(": project {directory}"));
+        [self.file.path.display().to_string()].into_iter().chain(project).collect()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +80,8 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
     for file in places::own(search.environment) {
         rules.read(file, &mut sources);
     }
+    let local: Vec<Source> = sources.read.iter().flat_map(|source| local_lists(source, deadline)).collect();
+    sources.read.extend(local);
     for client in clients::all().iter().filter(|_| search.discover) {
         for file in plugins::lists(client, search.environment, deadline, &mut sources.warnings) {
             rules.read(file, &mut sources);
@@ -80,32 +91,59 @@ pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
     let projects = projects(search.environment, search.repositories, deadline, &mut sources.warnings);
     rules.read_projects(projects, deadline, &mut sources);
     // Where the table of clients knows a named file, it has been read as that client's, and allowed there.
-    let known: BTreeSet<&PathBuf> = sources.read.iter().map(|source| &source.canonical).collect();
-    let others: Vec<PathBuf> =
-        named.iter().filter(|(canonical, _)| !known.contains(canonical)).map(|n| n.1.clone()).collect();
-    let mut all = read_named(others, deadline);
-    all.read.append(&mut sources.read);
-    all.warnings.splice(0..0, sources.warnings);
-    all
+    let known: BTreeSet<PathBuf> = sources.read.iter().map(|source| source.canonical.clone()).collect();
+    for (_, others) in named.into_iter().filter(|(canonical, _)| !known.contains(canonical)) {
+        sources.read.splice(0..0, others.read);
+        sources.warnings.extend(others.warnings);
+    }
+    sources
 }
 
-fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>) -> BTreeMap<PathBuf, PathBuf> {
+/// The files that lab-probe's configuration names, by their canonical paths, each read as what it seems to be.
+fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>) -> BTreeMap<PathBuf, Sources> {
+    let read = |path: &PathBuf| {
+        let canonical = std::fs::canonicalize(path)?;
+        let mut sources = Sources::default();
+        sources.read.extend(named_source(path, &canonical, &mut sources.warnings));
+        Ok::<_, io::Error>((canonical, sources))
+    };
+    let found = timeout::each(files.to_vec(), timeout::LIMIT, deadline, |path| vec![path.clone()], read);
     let mut named = BTreeMap::new();
-    let found = timeout::each(
-        files.to_vec(),
-        timeout::LIMIT,
-        deadline,
-        |path| vec![path.clone()],
-        |path| std::fs::canonicalize(path),
-    );
-    for (path, canonical) in files.iter().zip(found) {
-        match canonical {
-            Some(Ok(canonical)) => drop(named.insert(canonical, path.clone())),
+    for (path, found) in files.iter().zip(found) {
+        match found {
+            Some(Ok((canonical, sources))) => drop(named.insert(canonical, sources)),
             Some(Err(error)) => warnings.push(format!("{}: {error} (named in mcp.config_files)", path.display())),
             None => warnings.push(does_not_answer(path)),
         }
     }
     named
+}
+
+/// The lists for single projects in the user's own file (Claude Code), each as a source of its own. A project's file with a
+/// `projects` table must not speak for the user.
+pub(super) fn local_lists(source: &Source, deadline: Deadline) -> Vec<Source> {
+    let of_user = Some(source).filter(|source| source.file.client.has_local_lists && source.file.scope == Scope::User);
+    let table = of_user.and_then(|source| source.document.root.get("projects")?.as_object());
+    let says = |settings: &Map<String, Value>| {
+        let keys = ["mcpServers", "disabledMcpServers", "disabledMcpjsonServers"];
+        keys.iter().filter_map(|key| settings.get(*key)).any(|value| *value != json!({}) && *value != json!([]))
+    };
+    let listed = table.into_iter().flatten().filter_map(|(path, settings)| Some((path, settings.as_object()?)));
+    let listed: Vec<(&String, &Map<String, Value>)> = listed.filter(|(_, settings)| says(settings)).collect();
+    let directories: Vec<PathBuf> = listed.iter().map(|(path, _)| PathBuf::from(path)).collect();
+    let files = |path: &PathBuf| timeout::files_of_repository(path);
+    let projects = timeout::each(directories, timeout::LIMIT, deadline, files, |path| {
+        path.is_dir().then(|| places::project_at(path))
+    });
+    let list = |((path, settings), project): ((&String, &Map<String, Value>), Option<Option<Project>>)| Source {
+        file: ListFile { scope: Scope::Local, project: project.flatten(), ..source.file.clone() },
+        canonical: source.canonical.clone(),
+        document: Document { root: settings.clone(), relaxed: source.document.relaxed },
+        refusal: source.refusal.clone(),
+        lists: Vec::new(),
+        listed_for: Some(path.clone()),
+    };
+    listed.into_iter().zip(projects).map(list).collect()
 }
 
 /// The projects around the working directory and those of the configured repositories, each once.
@@ -139,25 +177,6 @@ pub(super) fn projects(
     projects.retain(|project| seen.insert(project.directory.clone()));
     projects.iter_mut().for_each(|project| project.only_here &= !named.contains(&project.directory));
     projects
-}
-
-fn read_named(files: Vec<PathBuf>, deadline: Deadline) -> Sources {
-    let mut all = Sources::default();
-    let read = timeout::each(
-        files.clone(),
-        timeout::LIMIT,
-        deadline,
-        |path| vec![path.clone()],
-        |path| {
-            let mut sources = Sources::default();
-            sources.read.extend(named_source(path, &mut sources.warnings));
-            sources
-        },
-    );
-    for (path, read) in files.iter().zip(read) {
-        all.add(read, path);
-    }
-    all
 }
 
 impl Sources {
@@ -248,7 +267,7 @@ impl Rules {
         if let Some(project) = file.project.as_mut().filter(|_| named) {
             project.only_here = false;
         }
-        Some(Source { file, canonical, document, refusal, lists })
+        Some(Source { file, canonical, document, refusal, lists, listed_for: None })
     }
 }
 
@@ -256,25 +275,21 @@ pub(super) fn is_inside(canonical: &Path, directory: &Path) -> bool {
     std::fs::canonicalize(directory).is_ok_and(|directory| canonical.starts_with(directory))
 }
 
-fn named_source(path: &Path, warnings: &mut Vec<String>) -> Option<Source> {
-    let canonical = match std::fs::canonicalize(path) {
-        Ok(canonical) => canonical,
-        Err(e) => {
-            warnings.push(left_out(path, &e));
-            return None;
-        }
-    };
+fn named_source(path: &Path, canonical: &Path, warnings: &mut Vec<String>) -> Option<Source> {
     let (bytes, refusal) = read_file(path, USER_LIMIT, warnings)?;
-    let by_name = by_path(path);
-    let document = parsed(path, &bytes, syntax_of(path), warnings)?;
-    let Some(client) = identify(by_name, path, &document.root) else {
+    let syntax = syntax_of(path);
+    let document = parsed(path, &bytes, syntax, warnings)?;
+    let root = &document.root;
+    // An empty file is anybody's.
+    let generic = || (root.is_empty() || readers::looks_flat(root)).then(clients::generic);
+    let Some(client) = by_path(path).or_else(|| by_contents(syntax, root)).or_else(generic) else {
         warnings.push(format!("{}: holds no list of MCP servers in a form lab-probe knows", path.display()));
         return None;
     };
     let project = Some(places::project_at(&places::directory_of(path, client)));
     let file = ListFile { client, scope: Scope::Config, path: path.to_owned(), project, plugin: None };
     let lists = lists_beside(&file, warnings)?;
-    Some(Source { file, canonical, document, refusal, lists })
+    Some(Source { file, canonical: canonical.to_owned(), document, refusal, lists, listed_for: None })
 }
 
 /// The lists in other files of the project; `None` after a warning: what may be switched off is not started.
@@ -297,18 +312,6 @@ pub(super) fn syntax_of(path: &Path) -> Syntax {
         Some("yaml" | "yml") => Syntax::Yaml,
         _ => Syntax::Json,
     }
-}
-
-/// Whose file it is: by its path, else by the key its list has. An empty file is anybody's.
-fn identify(by_name: Option<&'static Client>, path: &Path, root: &Map<String, Value>) -> Option<&'static Client> {
-    let extension = match syntax_of(path) {
-        Syntax::Json => "json",
-        Syntax::Toml => "toml",
-        Syntax::Yaml => "yaml",
-    };
-    by_name
-        .or_else(|| by_container(extension, |key| root.contains_key(key)))
-        .or((root.is_empty() || readers::looks_flat(root)).then(clients::generic))
 }
 
 /// The bytes of a file, and why it is not to be believed, if so.

@@ -161,7 +161,7 @@ fn is_allowed(entry: &Entry, patterns: &[&Value], names: Names) -> bool {
     let key = match &entry.how {
         How::Stdio(_) => "serverCommand",
         How::Http(_) => "serverUrl",
-        How::Broken { .. } => "",
+        How::Broken(_) => "",
     };
     let decides = |pattern: &&&Value| pattern.get(key).is_some();
     if patterns.iter().any(|pattern| decides(&pattern)) {
@@ -196,7 +196,7 @@ fn matches(pattern: &Value, entry: &Entry, names: Names) -> bool {
         How::Http(http) => {
             pattern.get("serverUrl").and_then(Value::as_str).is_some_and(|url| is_glob(url, http.url.expose()))
         }
-        How::Broken { .. } => false,
+        How::Broken(_) => false,
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::{Error, IntoDeserializer};
 
-use crate::config::environment::HostEnvironment;
+use super::resolve::Scene;
 use crate::dotenv::Line;
 use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
@@ -107,52 +107,6 @@ pub(super) enum Field {
     Header,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Unresolved {
-    Unset(String),
-    Input(String),
-    /// Known only inside an open workspace or an editor.
-    EditorOnly(String),
-    /// A file whose contents were to be used: how it is called, and what kept it from being read.
-    File(String, String),
-    /// A reference that the client does not expand (or is not known to), in a place where the literal text is useless.
-    NotExpanded(String),
-    Command,
-    NoUrl,
-}
-
-impl Unresolved {
-    /// The server's failure, with the reference in it; `client` is the client's name for people.
-    pub(super) fn failure(&self, client: &str) -> Failure {
-        let missing = |detail: String| Failure::new(Reason::MissingEnv, detail);
-        match self {
-            Unresolved::Unset(name) => {
-                let name = shown_name(name);
-                missing(format!("the variable {name} is not set")).with_hint(format!(
-                    "set {name} in the environment lab-probe runs in (for the timer: the unit's environment file)"
-                ))
-            }
-            Unresolved::Input(id) => {
-                Failure::new(Reason::NeedsInput, format!("the config asks a person for ${{{id}}}"))
-            }
-            Unresolved::EditorOnly(what) => missing(format!("${{{what}}} has a value only inside {client}"))
-                .with_hint("add the server by hand under [[mcp.server]], with the value written out"),
-            Unresolved::File(file, why) => missing(format!("{file} cannot be read: {why}"))
-                .with_hint("create the file that the config names, or correct its path"),
-            Unresolved::NotExpanded(text) => missing(format!(
-                "{client} is not known to expand {text}; nothing was sent"
-            ))
-            .with_hint("write the value out, or add the server by hand under [[mcp.server]], where ${VAR} expands"),
-            Unresolved::NoUrl => Failure::new(Reason::NotConfigured, "its URL is empty")
-                .with_hint("set the variable that the URL is made of, or leave the server out"),
-            Unresolved::Command => {
-                missing(format!("{client} runs a command for a value of this entry; lab-probe does not"))
-                    .with_hint("put the value into a variable, or add the server by hand under [[mcp.server]]")
-            }
-        }
-    }
-}
-
 /// A variable's name without what may stand behind it: a default, in whatever shell's way of writing one, may be a
 /// secret.
 fn shown_name(name: &str) -> String {
@@ -162,62 +116,51 @@ fn shown_name(name: &str) -> String {
     if end < name.len() { format!("{}…", &name[..end]) } else { name.to_owned() }
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Context<'a> {
-    pub(super) environment: &'a HostEnvironment,
-    /// The project the config belongs to, if it belongs to one.
-    pub(super) workspace: Option<&'a Path>,
-    /// The directory of the config file, which relative `{file:…}` references are relative to.
-    pub(super) directory: &'a Path,
-    /// Whether files that the config refers to may be read; not for a config that nobody trusts yet.
-    pub(super) read_files: bool,
-    /// The plugin the entry comes from, and the names in `${…}` that stand for its directory.
-    pub(super) plugin: Option<(&'a Path, &'static [String])>,
-}
-
 const FILE_LIMIT: u64 = 64 << 10;
 
-/// Expands `text` by `rule`.
-///
-/// # Errors
-/// The first reference that has no value.
-pub(super) fn expand(text: &str, field: Field, rule: &Rule, context: Context<'_>) -> Result<String, Unresolved> {
-    let references = References { field, rule, context };
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(['$', '{']) {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let length = match references.at(rest) {
-            Some((value, length)) => {
-                out.push_str(&value?);
-                length
-            }
-            None => {
-                out.push_str(&rest[..1]);
-                1
-            }
-        };
-        rest = &rest[length..];
+fn missing(detail: String, hint: &str) -> Failure {
+    Failure::new(Reason::MissingEnv, detail).with_hint(hint)
+}
+
+/// A file whose contents were to be used: how it is called, and what kept it from being read.
+pub(super) fn unreadable(file: &str, why: &str) -> Failure {
+    missing(format!("{file} cannot be read: {why}"), "create the file that the config names, or correct its path")
+}
+
+impl Scene<'_> {
+    /// Expands `text` by the client's rule.
+    ///
+    /// # Errors
+    /// The first reference that has no value.
+    pub(super) fn expand(&self, text: &str, field: Field) -> Result<String, Failure> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find(['$', '{']) {
+            out.push_str(&rest[..at]);
+            rest = &rest[at..];
+            let length = match self.reference(rest, field) {
+                Some((value, length)) => {
+                    out.push_str(&value?);
+                    length
+                }
+                None => {
+                    out.push_str(&rest[..1]);
+                    1
+                }
+            };
+            rest = &rest[length..];
+        }
+        out.push_str(rest);
+        Ok(out)
     }
-    out.push_str(rest);
-    Ok(out)
-}
 
-struct References<'a> {
-    field: Field,
-    rule: &'a Rule,
-    context: Context<'a>,
-}
-
-impl References<'_> {
-    fn has(&self, form: Form) -> bool {
-        self.rule.has(form, self.field)
+    fn has(&self, form: Form, field: Field) -> bool {
+        self.host.client.variables.has(form, field)
     }
 
     /// The value and the length of the reference at the start of `text`; `None` if there is none.
-    fn at(&self, text: &str) -> Option<(Result<String, Unresolved>, usize)> {
-        if self.has(Form::Curly) && text.starts_with('{') {
+    fn reference(&self, text: &str, field: Field) -> Option<(Result<String, Failure>, usize)> {
+        if self.has(Form::Curly, field) && text.starts_with('{') {
             let (inner, length) = braced(text, "{")?;
             let value = match inner.split_once(':')? {
                 ("env", name) => self.variable(name, None),
@@ -226,69 +169,89 @@ impl References<'_> {
             };
             return Some((value, length));
         }
-        if self.has(Form::Secrets)
+        if self.has(Form::Secrets, field)
             && let Some((inner, length)) = braced(text, "${{")
         {
             let name = inner.trim().strip_prefix("secrets.")?;
             return Some((self.secret(name), length + usize::from(text[length..].starts_with('}'))));
         }
-        if self.has(Form::Command) && text.starts_with("$(") {
-            return Some((Err(Unresolved::Command), text.len()));
+        if self.has(Form::Command, field) && text.starts_with("$(") {
+            return Some((Err(self.command()), text.len()));
         }
         if let Some((inner, length)) = braced(text, "${") {
-            return Some((self.in_braces(inner), length));
+            return Some((self.in_braces(inner, field), length));
         }
-        let name = bare_name(text).filter(|_| self.has(Form::Bare))?;
+        let name = bare_name(text).filter(|_| self.has(Form::Bare, field))?;
         Some((self.variable(name, None), 1 + name.len()))
     }
 
-    fn in_braces(&self, inner: &str) -> Result<String, Unresolved> {
-        match (self.context.plugin, inner) {
+    fn in_braces(&self, inner: &str, field: Field) -> Result<String, Failure> {
+        match (&self.file.plugin, inner) {
             (Some(_), "/" | "pathSeparator") => return Ok("/".into()),
-            (Some((directory, names)), _) if names.iter().any(|name| name == inner) => return Ok(text_of(directory)),
+            (Some(plugin), _) if plugin.kind.variables.iter().any(|name| name == inner) => {
+                return Ok(text_of(&plugin.directory));
+            }
             _ => {}
         }
         match inner.split_once(':') {
             // VS Code and its kin know no default here, so the whole rest is the name.
-            Some(("env", name)) if self.has(Form::Env) => return self.variable(name, None),
-            Some(("file", path)) if self.has(Form::File) => return self.file_contents(path),
-            Some(("cmd", _)) if self.has(Form::Command) => return Err(Unresolved::Command),
-            Some(("input", _)) if self.has(Form::Editor) || self.has(Form::Input) => {
-                return Err(Unresolved::Input(inner.to_owned()));
+            Some(("env", name)) if self.has(Form::Env, field) => return self.variable(name, None),
+            Some(("file", path)) if self.has(Form::File, field) => return self.file_contents(path),
+            Some(("cmd", _)) if self.has(Form::Command, field) => return Err(self.command()),
+            Some(("input", _)) if self.has(Form::Editor, field) || self.has(Form::Input, field) => {
+                return Err(Failure::new(Reason::NeedsInput, format!("the config asks a person for ${{{inner}}}")));
             }
             _ => {}
         }
-        if self.has(Form::Braces) {
-            let default = inner.split_once(":-").filter(|_| self.has(Form::Default));
+        if self.has(Form::Braces, field) {
+            let default = inner.split_once(":-").filter(|_| self.has(Form::Default, field));
             let (name, default) = default.map_or((inner, None), |(name, default)| (name, Some(default)));
             return self.variable(name, default);
         }
-        if (self.has(Form::Editor) || self.has(Form::Workspace) && inner == "workspaceFolder")
+        if (self.has(Form::Editor, field) || self.has(Form::Workspace, field) && inner == "workspaceFolder")
             && let Some(value) = self.editor_value(inner)
         {
             return value;
         }
         // A program may have been given the text on purpose (`sh -c 'echo ${X}'`); a URL or a header never was. Where the
         // rule itself is unknown, a variable of the environment was meant, too.
-        match self.field {
-            Field::Url | Field::Header => Err(Unresolved::NotExpanded(format!("${{{}}}", shown_name(inner)))),
-            Field::Env if !self.rule.is_known() => Err(Unresolved::NotExpanded(format!("${{{}}}", shown_name(inner)))),
-            _ => Ok(format!("${{{inner}}}")),
+        let client = self.host.client;
+        match field {
+            Field::Command | Field::Argument | Field::Path => Ok(format!("${{{inner}}}")),
+            Field::Env if client.variables.is_known() => Ok(format!("${{{inner}}}")),
+            _ => Err(missing(
+                format!("{} is not known to expand ${{{}}}; nothing was sent", client.title, shown_name(inner)),
+                "write the value out, or add the server by hand under [[mcp.server]], where ${VAR} expands",
+            )),
         }
     }
 
-    fn variable(&self, name: &str, default: Option<&str>) -> Result<String, Unresolved> {
-        let value = self.context.environment.var(name).or(default);
-        value.map(str::to_owned).ok_or_else(|| Unresolved::Unset(name.to_owned()))
+    pub(super) fn variable(&self, name: &str, default: Option<&str>) -> Result<String, Failure> {
+        let unset = || {
+            let name = shown_name(name);
+            let hint =
+                format!("set {name} in the environment lab-probe runs in (for the timer: the unit's environment file)");
+            missing(format!("the variable {name} is not set"), &hint)
+        };
+        self.host.environment.var(name).or(default).map(str::to_owned).ok_or_else(unset)
     }
 
-    fn editor_value(&self, what: &str) -> Option<Result<String, Unresolved>> {
-        let editor_only = || Unresolved::EditorOnly(what.to_owned());
-        let workspace = || self.context.workspace.ok_or_else(editor_only);
+    fn command(&self) -> Failure {
+        let detail = format!("{} runs a command for a value of this entry; lab-probe does not", self.host.client.title);
+        missing(detail, "put the value into a variable, or add the server by hand under [[mcp.server]]")
+    }
+
+    fn editor_value(&self, what: &str) -> Option<Result<String, Failure>> {
+        let editor_only = || {
+            let detail = format!("${{{what}}} has a value only inside {}", self.host.client.title);
+            missing(detail, "add the server by hand under [[mcp.server]], with the value written out")
+        };
+        let workspace = || self.workspace().ok_or_else(editor_only);
         Some(match what.split_once(':').map_or(what, |(scheme, _)| scheme) {
-            "userHome" => {
-                self.context.environment.home.as_deref().map(text_of).ok_or_else(|| Unresolved::Unset("HOME".into()))
-            }
+            "userHome" => match &self.host.environment.home {
+                Some(home) => Ok(text_of(home)),
+                None => self.variable("HOME", None),
+            },
             "workspaceFolder" | "workspaceRoot" | "workspacePath" => workspace().map(text_of),
             "workspaceFolderBasename" => workspace().map(|path| path.file_name().map(text_of).unwrap_or_default()),
             "pathSeparator" | "/" => Ok("/".into()),
@@ -298,23 +261,25 @@ impl References<'_> {
     }
 
     /// A secret of Continue (core `LocalPlatformClient`): from the environment, else from its own environment file.
-    fn secret(&self, name: &str) -> Result<String, Unresolved> {
+    fn secret(&self, name: &str) -> Result<String, Failure> {
         let of_file = || {
-            let path = self.context.environment.home.as_ref()?.join(".continue/.env");
-            let bytes = crate::fs::read_capped(&path, FILE_LIMIT).ok().filter(|_| self.context.read_files)?;
+            let path = self.host.environment.home.as_ref()?.join(".continue/.env");
+            let bytes = crate::fs::read_capped(&path, FILE_LIMIT).ok().filter(|_| self.refusal.is_none())?;
             Some(dotenv(&bytes).remove(name)?.expose().to_owned())
         };
         self.variable(name, None).or_else(|unset| of_file().ok_or(unset))
     }
 
-    fn file_contents(&self, path: &str) -> Result<String, Unresolved> {
-        let path = self.context.directory.join(self.context.environment.tilde(path));
-        let unreadable = |why: String| Unresolved::File(path.display().to_string(), why);
-        if !self.context.read_files {
-            return Err(unreadable("the config is not trusted".into()));
+    /// What a file holds; relative references are relative to the directory of the config file.
+    fn file_contents(&self, path: &str) -> Result<String, Failure> {
+        let directory = self.file.path.parent().unwrap_or(Path::new("/"));
+        let path = directory.join(self.host.environment.tilde(path));
+        let unreadable = |why: &str| unreadable(&path.display().to_string(), why);
+        if self.refusal.is_some() {
+            return Err(unreadable("the config is not trusted"));
         }
-        let bytes = crate::fs::read_capped(&path, FILE_LIMIT).map_err(|e| unreadable(e.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|_invalid| unreadable("not UTF-8 text".into()))?;
+        let bytes = crate::fs::read_capped(&path, FILE_LIMIT).map_err(|e| unreadable(&e.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|_invalid| unreadable("not UTF-8 text"))?;
         Ok(text.trim().to_owned())
     }
 }

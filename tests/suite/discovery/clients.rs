@@ -564,6 +564,6 @@ fn every_clients_own_file_keys_and_variables_are_read_as_the_client_reads_them()
         }
     }
     let tested: Vec<&str> = ROWS.iter().map(|row| row.0).collect();
-    let known: Vec<&str> = lab_probe::plan::mcp::clients().map(|client| client.name).collect();
+    let known: Vec<&str> = lab_probe::plan::mcp::clients().iter().map(|client| client.name.as_str()).collect();
     assert_eq!(tested, known, "a row for every client");
 }

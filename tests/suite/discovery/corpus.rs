@@ -299,6 +299,33 @@ const CASES: &[Case] = &[
         said: &[],
     },
     Case {
+        about: "Claude Code's lists for single projects, one of which is gone, and what switches off in them",
+        files: &[
+            (
+                "home/.claude.json",
+                r#"{"projects": {
+                "@PROJECT@": {"mcpServers": {"a": {"command": "run"}, "b": {"command": "b"}}, "disabledMcpServers": ["b", "c"],
+                    "disabledMcpjsonServers": ["a", "d"]},
+                "/gone": {"mcpServers": {"g": {"command": "g"}}}, "/none": {"mcpServers": {}}, "/odd": 5,
+                "/wrong": {"mcpServers": "text"}}}"#,
+            ),
+            (
+                "!project/.mcp.json",
+                r#"{"mcpServers": {"c": {"command": "c"}, "d": {"command": "d"}, "e": {"command": "e"}}}"#,
+            ),
+            ("home/.claude/settings.json", r#"{"deniedMcpServers": [{"serverName": "denied"}]}"#),
+        ],
+        servers: &[
+            ("a", "run []"),
+            ("b", "disabled"),
+            ("c", "disabled"),
+            ("d", "disabled"),
+            ("e", "e []"),
+            ("g", "g []"),
+        ],
+        said: &[": project /wrong: \"mcpServers\" is no table of servers"],
+    },
+    Case {
         about: "a plugin of Claude Code that is installed for the user and, in another version, for a project",
         files: &[
             ("home/.claude/settings.json", r#"{"enabledPlugins": {"p@m": true}}"#),

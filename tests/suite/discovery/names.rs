@@ -205,3 +205,13 @@ fn names_made_up_to_tell_servers_apart_are_distinct_and_stay_with_their_place() 
     assert_eq!(shown(&plan, "a@claude-code:app"), "two []", "one more takes no name away");
     assert_eq!(shown(&plan, &long("claude-code", "z/app")), "three []");
 }
+
+#[test]
+fn a_list_for_a_project_that_is_gone_says_so_and_stands_in_the_home() {
+    let tree = Tree::new();
+    tree.write("home/.claude.json", r#"{"projects": {"/gone/x": {"mcpServers": {"g": {"command": "run"}}}}}"#);
+    let plan = tree.plan();
+    assert_eq!(shown(&plan, "g"), "run []");
+    assert_eq!(plan.targets[0].origins[0].scope, "local");
+    assert_eq!(plan.targets[0].origins[0].note.as_deref(), Some("for /gone/x, which is gone or does not answer"));
+}

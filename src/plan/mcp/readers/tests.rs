@@ -9,7 +9,7 @@ fn one(value: &Value, keys: &Keys) -> Entry {
 
 fn broken_reason(value: Value) -> Option<Reason> {
     match one(&value, &Keys::default()).how {
-        How::Broken { reason, .. } => Some(reason),
+        How::Broken(failure) => Some(failure.reason),
         _ => None,
     }
 }

@@ -1,8 +1,12 @@
+use std::path::PathBuf;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::environment::Platform;
-use crate::plan::mcp::clients::{self, Client};
+use crate::config::environment::{HostEnvironment, Platform};
+use crate::plan::mcp::clients::{self, Client, Scope};
+use crate::plan::mcp::places::{ListFile, Project};
+use crate::plan::mcp::resolve::Host;
 
 fn environment() -> HostEnvironment {
     HostEnvironment {
@@ -18,23 +22,36 @@ fn client_of(name: &str) -> &'static Client {
     clients::all().iter().find(|client| client.name == name).unwrap_or(clients::generic())
 }
 
-fn expanded(text: &str, field: Field, client: &str) -> Result<String, Unresolved> {
-    let environment = environment();
-    let workspace = Some(Path::new("/src/it"));
-    expand(
-        text,
-        field,
-        &client_of(client).variables,
-        Context { environment: &environment, workspace, directory: Path::new("/none"), read_files: true, plugin: None },
-    )
+/// What comes of a text in a file of this client; of a failure its reason and sentence.
+fn expanded_in(
+    path: &Path,
+    text: &str,
+    field: Field,
+    client: &str,
+    refusal: Option<&Failure>,
+) -> Result<String, (Reason, String)> {
+    let (environment, client) = (environment(), client_of(client));
+    let directory = PathBuf::from("/src/it");
+    let project = Some(Project { repository: directory.clone(), directory, only_here: false });
+    let file = ListFile { client, scope: Scope::Project, path: path.to_owned(), project, plugin: None };
+    let host = Host::new(client, &environment, None);
+    let expanded = Scene { host: &host, file: &file, refusal }.expand(text, field);
+    expanded.map_err(|failure| (failure.reason, failure.detail))
+}
+
+fn expanded(text: &str, field: Field, client: &str) -> Result<String, (Reason, String)> {
+    expanded_in(Path::new("/none/file"), text, field, client, None)
 }
 
 #[test]
 fn each_rule_expands_its_own_forms_and_no_other() {
     use Field::{Argument, Env, Header, Url};
-    let unset = |name: &str| Err(Unresolved::Unset(name.into()));
+    // Of a failure the words that its sentence has.
+    let failed = |reason: Reason, words: &str| Err((reason, words.to_owned()));
+    let unset = |name: &str| failed(Reason::MissingEnv, &format!("the variable {name} is not set"));
     let text = |text: &str| Ok(text.to_owned());
-    let literal = |text: &str| Err(Unresolved::NotExpanded(text.into()));
+    let literal = |text: &str| failed(Reason::MissingEnv, &format!("is not known to expand {text}; nothing was sent"));
+    let input = |text: &str| failed(Reason::NeedsInput, &format!("asks a person for ${{{text}}}"));
     let rows = [
         ("claude-code", Argument, "x${A}y${_b2}", text("x1y2")),
         ("claude-code", Argument, "${NONE:-d}${A:-d}${EMPTY:-d}", text("d1")),
@@ -55,8 +72,13 @@ fn each_rule_expands_its_own_forms_and_no_other() {
         ),
         ("cursor", Url, "http://h/${A}", literal("${A}")),
         ("cursor", Argument, "${env:NONE}", unset("NONE")),
-        ("cursor", Header, "${input:key}", Err(Unresolved::Input("input:key".into()))),
-        ("cursor", Argument, "${config:a.b}", Err(Unresolved::EditorOnly("config:a.b".into()))),
+        ("cursor", Header, "${input:key}", input("input:key")),
+        (
+            "cursor",
+            Argument,
+            "${config:a.b}",
+            failed(Reason::MissingEnv, "${config:a.b} has a value only inside Cursor"),
+        ),
         ("windsurf", Header, "${env:A}", text("1")),
         ("windsurf", Argument, "${A}", text("${A}")),
         ("windsurf", Header, "${A:-s3cr3t}", literal("${A…}")),
@@ -67,7 +89,7 @@ fn each_rule_expands_its_own_forms_and_no_other() {
         ("amazon-q", Header, "${env:A} $A", text("1 $A")),
         ("amazon-q", Argument, "$A", text("$A")),
         ("file", Argument, "${A}${env:A}${NONE:-d}$A", text("11d$A")),
-        ("file", Argument, "${input:x}", Err(Unresolved::Input("input:x".into()))),
+        ("file", Argument, "${input:x}", input("input:x")),
         ("codex", Argument, "${A} $A {env:A}", text("${A} $A {env:A}")),
         ("codex", Env, "${A}", text("${A}")),
         ("codex", Url, "http://${A}", literal("${A}")),
@@ -87,16 +109,16 @@ fn each_rule_expands_its_own_forms_and_no_other() {
         ("cline-cli", Env, "${env:A}", text("1")),
         ("roo-code", Argument, "${env:A} ${workspaceFolder}", text("1 /src/it")),
         ("vscode", Env, "${env:A}", text("1")),
-        ("vscode-insiders", Header, "${input:x}", Err(Unresolved::Input("input:x".into()))),
+        ("vscode-insiders", Header, "${input:x}", input("input:x")),
         ("windsurf-plugins", Env, "${env:A}", text("1")),
         ("kiro", Env, "${A}", text("1")),
         ("kiro", Header, "Bearer ${NONE}", unset("NONE")),
         ("qwen-code", Env, "$A ${A}", text("1 1")),
         ("kilo", Header, "{env:A}", text("1")),
         ("crush", Header, "Bearer $A", text("Bearer 1")),
-        ("crush", Header, "Bearer $(cat /token)", Err(Unresolved::Command)),
+        ("crush", Header, "Bearer $(cat /token)", failed(Reason::MissingEnv, "runs a command for a value")),
         ("mcphub-nvim", Env, "${A}", text("1")),
-        ("mcphub-nvim", Env, "${cmd: pass x}", Err(Unresolved::Command)),
+        ("mcphub-nvim", Env, "${cmd: pass x}", failed(Reason::MissingEnv, "runs a command for a value")),
         ("mcporter", Env, "${NONE:-d}", text("d")),
         ("mcporter", Header, "${A}", text("1")),
         ("continue", Header, "Bearer ${{ secrets.A }}", text("Bearer 1")),
@@ -123,7 +145,12 @@ fn each_rule_expands_its_own_forms_and_no_other() {
     ];
     for (client, field, written, expected) in &rows {
         let source = &client_of(client).documented;
-        assert_eq!(&expanded(written, *field, client), expected, "{client} ({source}) {field:?} {written:?}");
+        let found = expanded(written, *field, client);
+        let is_right = match (&found, expected) {
+            (Err((reason, detail)), Err((expected, words))) => reason == expected && detail.contains(words.as_str()),
+            _ => found == *expected,
+        };
+        assert!(is_right, "{client} ({source}) {field:?} {written:?}: {found:?}, not {expected:?}");
     }
     let known = clients::all().iter().filter(|client| client.variables.is_known());
     for client in known {
@@ -136,21 +163,18 @@ fn a_file_stands_for_its_contents_unless_the_config_is_not_trusted() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(directory.path().join("token"), " t0ken\n").expect("written");
     std::fs::write(directory.path().join("binary"), b"\xff").expect("written");
-    let environment = environment();
-    let context = Context {
-        environment: &environment,
-        workspace: None,
-        directory: directory.path(),
-        read_files: true,
-        plugin: None,
+    let header = |text: &str, refusal| {
+        expanded_in(&directory.path().join("mcp_config.json"), text, Field::Header, "windsurf", refusal)
     };
-    let header = |text: &str, context| expand(text, Field::Header, &client_of("windsurf").variables, context);
-    assert_eq!(header("Bearer ${file:token}", context), Ok("Bearer t0ken".into()));
+    let cannot = |found: Result<String, (Reason, String)>| {
+        found.is_err_and(|(reason, detail)| reason == Reason::MissingEnv && detail.contains("cannot be read"))
+    };
+    assert_eq!(header("Bearer ${file:token}", None), Ok("Bearer t0ken".into()));
     for name in ["binary", "gone", "."] {
-        assert!(matches!(header(&format!("${{file:{name}}}"), context), Err(Unresolved::File(..))), "{name}");
+        assert!(cannot(header(&format!("${{file:{name}}}"), None)), "{name}");
     }
-    let context = Context { read_files: false, ..context };
-    assert!(matches!(header("${file:token}", context), Err(Unresolved::File(..))));
+    let refusal = Failure::new(Reason::Untrusted, "nobody has allowed it");
+    assert!(cannot(header("${file:token}", Some(&refusal))));
 }
 
 proptest! {
