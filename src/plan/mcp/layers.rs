@@ -15,6 +15,7 @@ use super::readers;
 use super::sources::Source;
 
 type List<'s> = BTreeMap<&'s str, &'s Value>;
+type Below<'s> = (&'s Source, List<'s>);
 
 /// The entries of a file. A name that a stronger file of the same layer has is left to that.
 ///
@@ -49,11 +50,7 @@ pub(super) fn read(source: &Source, sources: &[Source], keys: &Keys) -> Result<V
 
 /// The lists of the files of the same layer that are stronger, and of all files that are weaker, the strongest first; none for a
 /// client that takes entries as a whole.
-fn neighbours<'s>(
-    source: &'s Source,
-    sources: &'s [Source],
-    keys: &Keys,
-) -> (Vec<List<'s>>, Vec<(&'s Source, List<'s>)>) {
+fn neighbours<'s>(source: &'s Source, sources: &'s [Source], keys: &Keys) -> (Vec<List<'s>>, Vec<Below<'s>>) {
     let (mut stronger, mut weaker, mut beneath) = (Vec::new(), Vec::new(), Vec::new());
     if !source.file.client.merges_keys {
         return (stronger, weaker);

@@ -135,15 +135,15 @@ pub(super) fn local_lists(source: &Source, deadline: Deadline) -> Vec<Source> {
     let projects = timeout::each(directories, timeout::LIMIT, deadline, files, |path| {
         path.is_dir().then(|| places::project_at(path))
     });
-    let list = |((path, settings), project): ((&String, &Map<String, Value>), Option<Option<Project>>)| Source {
+    let lists = listed.into_iter().zip(projects).map(|((path, settings), project)| Source {
         file: ListFile { scope: Scope::Local, project: project.flatten(), ..source.file.clone() },
         canonical: source.canonical.clone(),
         document: Document { root: settings.clone(), relaxed: source.document.relaxed },
         refusal: source.refusal.clone(),
         lists: Vec::new(),
         listed_for: Some(path.clone()),
-    };
-    listed.into_iter().zip(projects).map(list).collect()
+    });
+    lists.collect()
 }
 
 /// The projects around the working directory and those of the configured repositories, each once.
