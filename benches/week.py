@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""A simulated week of ticks: what grows, and whether a tick costs the same on the last day as on the first.
+
+    benches/week.py              (after `make build`; LAB_PROBE names another binary, WEEK_DAYS fewer days)
+
+Twenty MCP servers over HTTP, ten services and two trading environments whose journals grow by a line each tick; unusual
+values are learnt. The ticks are not waited for: each has a wall clock 30 seconds later than the one before (peers/later.c).
+"""
+
+import http.server
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from common import PROBE, compile_c, measured, need, row, write_part
+
+TICK, DAY = 30, 86_400
+DAYS = int(os.environ.get("WEEK_DAYS", "7"))
+SERVERS, SERVICES, ENVIRONMENTS = 20, 10, ("paper", "live")
+
+
+class Served(http.server.BaseHTTPRequestHandler):
+    """An MCP server of the legacy era, and a page for the services."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status, body=b""):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        self.answer(200, b"ready")
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        results = {
+            "initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "fixed", "version": "1"}},
+            "tools/list": {"tools": [{"name": f"tool{n}", "inputSchema": {"type": "object"}} for n in range(10)]},
+        }
+        result = results.get(asked["method"])
+        answer = {"result": result} if result else {"error": {"code": -32601, "message": "Method not found"}}
+        self.answer(200, json.dumps({"jsonrpc": "2.0", "id": asked["id"], **answer}).encode()) if "id" in asked else self.answer(202)
+
+    def do_DELETE(self):
+        self.answer(405)
+
+    def log_message(self, *_):
+        pass
+
+
+class Listener(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, *_):
+        """A client that hangs up is no trouble."""
+
+
+class Week:
+    def __init__(self, work, port):
+        self.work, self.state = work, work / "state"
+        self.shim = compile_c("peers/later.c", "later.so", "-shared", "-fPIC")
+        self.starter = compile_c("measured.c", "measured")
+        here = f"http://127.0.0.1:{port}"
+        servers = "".join(f'[[mcp.server]]\nname = "s{n}"\nurl = "{here}/mcp"\n' for n in range(SERVERS))
+        services = "".join(f'[[service]]\nname = "v{n}"\nurl = "{here}/ready"\n' for n in range(SERVICES))
+        trading = "".join(f'[[thunes]]\nenvironment = "{name}"\nroot = "{work}/{name}"\n' for name in ENVIRONMENTS)
+        (work / "out").mkdir()
+        for name in ENVIRONMENTS:
+            (work / name / "logs").mkdir(parents=True)
+        self.config = work / "lab-probe.toml"
+        self.config.write_text(
+            f'[probe]\nstate_dir = "{self.state}"\n[mcp]\ndiscover = false\n{servers}{services}{trading}'
+            f'[output.textfile]\ndirectory = "{work}/out"\n'
+        )
+
+    def trade(self, number):
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S.000000+00:00", time.gmtime(time.time() + number * TICK))
+        for name in ENVIRONMENTS:
+            with open(self.work / name / "logs/audit_trail.jsonl", "a") as journal:
+                journal.write(json.dumps({"timestamp": moment, "event": "TRADE_APPROVED", "symbol": "BTCUSDT", "side": "BUY"}) + "\n")
+
+    def tick(self, number):
+        """Wall and CPU seconds, and the largest resident set in bytes."""
+        self.trade(number)
+        env = {"HOME": str(self.work), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "LD_PRELOAD": self.shim, "LATER_SECONDS": str(number * TICK)}
+        return measured(self.starter, [PROBE, "-q", "--config", str(self.config), "--once", "--format", "none"], env)
+
+    def sizes(self):
+        size = lambda path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
+        return {
+            "state.json": size(self.state / "state.json"), "unusual.bin": size(self.state / "unusual.bin"),
+            "history": size(self.state / "history"), "textfile": size(self.work / "out/lab-probe.prom"),
+            "files": sum(1 for _ in self.state.rglob("*")),
+        }
+
+    def day(self, number):
+        per_day = DAY // TICK
+        ticks = [self.tick(number * per_day + tick) for tick in range(per_day)]
+        text = (self.work / "out/lab-probe.prom").read_text()
+        up = sum(line.startswith("lab_mcp_server_health{") and line.endswith(" 1") for line in text.splitlines())
+        if up != SERVERS:
+            sys.exit(f"day {number + 1}: {up} of {SERVERS} servers are up")
+        cpu, resident = (statistics.median(column) for column in list(zip(*ticks))[1:])
+        found = {"cpu": cpu, "resident": resident, **self.sizes()}
+        print(f"day {number + 1}: {cpu * 1000:.2f} ms CPU a tick, {resident / 2**20:.1f} MiB, {found}", flush=True)
+        return found
+
+
+def rows(days):
+    first, last = days[0], days[-1]
+    what = f"a tick of day {len(days)}: {SERVERS} servers, {SERVICES} services, {len(ENVIRONMENTS)} environments"
+    yield row(f"{what}: CPU", last["cpu"], first["cpu"], "a tick of day 1", "s", "≤ 1.2")
+    yield row("the same: largest resident set", last["resident"], first["resident"], "day 1", "B", "≤ 1.2")
+    for name in ("state.json", "unusual.bin", "textfile"):
+        yield row(f"the same: {name}", last[name], days[min(2, len(days) - 1)][name], "day 3, when all is learnt", "B", "≤ 1.2")
+    yield row("the same: history, all days", last["history"], last["history"] / len(days), "one day", "B")
+    yield row("the same: files in the state directory", last["files"], first["files"], "day 1")
+
+
+def main():
+    need(PROBE, "make build")
+    server = Listener(("127.0.0.1", 0), Served)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory(prefix="lab-probe-week-") as directory:
+        week = Week(Path(directory), server.server_address[1])
+        days = [week.day(number) for number in range(DAYS)]
+    write_part("week", list(rows(days)))
+    server.shutdown()
+
+
+main()
