@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{BacktestArgs, BacktestFormat, Cli};
 use crate::clock;
-use crate::doctor::{self, Asked};
+use crate::doctor::{self, Reply};
 use crate::exit::{self, Exit};
 use crate::fs;
 use crate::fs::remedy::remedy;
@@ -26,8 +26,8 @@ use crate::unusual::{Anomaly, Detector, Verdict};
 /// Twenty years of slots in the longest form that is read.
 const MOST_BYTES: u64 = 256 << 20;
 
-/// Prometheus may think so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Two weeks of many series take Prometheus a while.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// When, and how much.
 type Point = (Timestamp, f64);
@@ -38,7 +38,7 @@ const HEADER: &str = "timestamp,value,expected_lower,expected_upper,score,anomal
 pub(super) fn run(cli: &Cli, args: &BacktestArgs) -> anyhow::Result<Exit> {
     let mut read = Vec::new();
     match &args.prometheus {
-        Some(address) => read.extend(asked(address, args)?),
+        Some(address) => read.extend(queried(address, args)?),
         None if args.files.is_empty() => read.extend(own(&super::load_settings(cli)?.probe.state_dir, args.family)?),
         None => {
             for file in &args.files {
@@ -84,14 +84,14 @@ pub(crate) fn own(state_dir: &Path, family: Family) -> anyhow::Result<BTreeMap<S
 }
 
 /// The series of a Prometheus.
-fn asked(address: &str, args: &BacktestArgs) -> anyhow::Result<Vec<(String, Vec<Point>)>> {
+fn queried(address: &str, args: &BacktestArgs) -> anyhow::Result<Vec<(String, Vec<Point>)>> {
     let (end, query) = (clock::now().as_second(), args.query.as_deref().unwrap_or_default());
     let start = end.saturating_sub_unsigned(args.range.as_secs());
-    let asked = Asked::look_within(PATIENCE, &Secret::new(address), true, |service| {
+    let reply = Reply::from_one(QUERY_TIMEOUT, &Secret::new(address), true, |service| {
         doctor::range(service, query, start, end, SLOT_SECONDS)
     });
-    let series = asked.seen.map_err(|trouble| {
-        let what = format!("{} does not give the series: {}", asked.origin, trouble.why());
+    let series = reply.result.map_err(|(_, why)| {
+        let what = format!("{} does not give the series: {why}", reply.origin);
         exit::trouble(what, "try the expression in Prometheus itself")
     })?;
     let point = |(time, value): (f64, f64)| {

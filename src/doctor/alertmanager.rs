@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::ask::{Service, Trouble, list, text};
+use super::service::{Failure, Service, list, other_service, text};
 use super::{Evidence, missing};
 use crate::model::checkup::{Finding, Link};
 
@@ -18,7 +18,6 @@ struct Receiver {
     placeholder: bool,
 }
 
-/// What Alertmanager says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Alertmanager {
     version: String,
@@ -29,19 +28,14 @@ pub struct Alertmanager {
 }
 
 impl Alertmanager {
-    /// Asks it.
-    ///
-    /// # Errors
-    /// When nothing usable answers.
-    pub fn ask(service: &Service) -> Result<Alertmanager, Trouble> {
+    pub fn query(service: &Service) -> Result<Alertmanager, Failure> {
         let status = service.get_json("api/v2/status", &[])?;
         let version = text(&status, "/versionInfo/version");
         if version.is_empty() {
-            return Err(Trouble::Other("what answers is no Alertmanager".into()));
+            return Err(other_service("what answers is no Alertmanager"));
         }
-        let unready = service.get_ok("-/ready", &[]).err().map(|trouble| trouble.why().to_owned());
         let config = status.pointer("/config/original").and_then(Value::as_str).unwrap_or_default();
-        Ok(Alertmanager { version, unready, receivers: receivers(config) })
+        Ok(Alertmanager { version, unready: service.unready(), receivers: receivers(config) })
     }
 }
 
@@ -66,53 +60,52 @@ fn receivers(config: &str) -> Option<Vec<Receiver>> {
 }
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
-    let asked = &evidence.alertmanager;
+    let reply = &evidence.alertmanager;
     let prometheus = evidence.prometheus.facts();
-    let facts = match &asked.seen {
+    let facts = match &reply.result {
         Ok(facts) => facts,
-        Err(trouble) => {
+        Err(failure) => {
             let leaned_on = prometheus.is_some_and(|prometheus| !prometheus.alertmanagers.is_empty());
-            if !leaned_on && !asked.configured && prometheus.is_some_and(super::Prometheus::knows_us) {
+            if !leaned_on && !reply.configured && prometheus.is_some_and(super::Prometheus::knows_us) {
                 let what = "no Alertmanager: alerts are only shown by Prometheus and reach nobody";
                 let fix = "start one and name it in alerting.alertmanagers of prometheus.yml (monitoring/README.md)";
-                return vec![Finding::warn(Link::Alertmanager, what, fix)];
+                return vec![Link::Alertmanager.warn(what, fix)];
             }
             let fix = "sudo systemctl start prometheus-alertmanager (or make stack), or name its address in [doctor] alertmanager";
-            return vec![missing(Link::Alertmanager, asked, leaned_on, trouble, fix)];
+            return vec![missing(Link::Alertmanager, reply, leaned_on, failure, fix)];
         }
     };
-    let up = format!("Alertmanager {} at {}", facts.version, asked.origin);
+    let up = format!("Alertmanager {} at {}", facts.version, reply.origin);
     let mut findings = vec![match &facts.unready {
-        None => Finding::ok(Link::Alertmanager, format!("{up} is ready")),
+        None => Link::Alertmanager.ok(format!("{up} is ready")),
         Some(why) => {
             let fix = "journalctl --unit prometheus-alertmanager --lines 50";
-            Finding::fail(Link::Alertmanager, format!("{up} is not ready: {why}"), fix)
+            Link::Alertmanager.fail(format!("{up} is not ready: {why}"), fix)
         }
     }];
     if let Some(prometheus) = prometheus {
         findings.push(match prometheus.alertmanagers.as_slice() {
-            [] => Finding::fail(
-                Link::Alertmanager,
+            [] => Link::Alertmanager.fail(
                 "Prometheus sends alerts to no Alertmanager",
                 "name it in alerting.alertmanagers of prometheus.yml, then sudo systemctl reload prometheus",
             ),
-            urls => Finding::ok(Link::Alertmanager, format!("Prometheus sends alerts to {}", urls.join(", "))),
+            urls => Link::Alertmanager.ok(format!("Prometheus sends alerts to {}", urls.join(", "))),
         });
     }
-    findings.push(told(facts));
+    findings.push(receivers_in_use(facts));
     findings
 }
 
-/// Who is told.
-fn told(facts: &Alertmanager) -> Finding {
+/// Who gets the alerts.
+fn receivers_in_use(facts: &Alertmanager) -> Finding {
     let set_up = "put the bot's token into monitoring/secrets/telegram_bot_token and TELEGRAM_CHAT_ID into monitoring/.env, \
         then monitoring/setup.sh; or name another receiver in alertmanager.yml";
     let Some(receivers) = &facts.receivers else {
-        return Finding::warn(Link::Alertmanager, "it does not show its configuration", "amtool config show");
+        return Link::Alertmanager.warn("it does not show its configuration", "amtool config show");
     };
     if let Some(receiver) = receivers.iter().find(|receiver| receiver.placeholder) {
         let what = format!("the receiver {} has no chat filled in", receiver.name);
-        return Finding::fail(Link::Alertmanager, what, set_up);
+        return Link::Alertmanager.fail(what, set_up);
     }
     let ways: Vec<String> = receivers
         .iter()
@@ -120,9 +113,9 @@ fn told(facts: &Alertmanager) -> Finding {
         .map(|receiver| format!("{} ({})", receiver.name, receiver.ways.join(", ")))
         .collect();
     if ways.is_empty() {
-        return Finding::warn(Link::Alertmanager, "no receiver writes to anybody: alerts are only shown", set_up);
+        return Link::Alertmanager.warn("no receiver writes to anybody: alerts are only shown", set_up);
     }
-    Finding::ok(Link::Alertmanager, format!("tells {}", ways.join(", ")))
+    Link::Alertmanager.ok(format!("tells {}", ways.join(", ")))
 }
 
 #[cfg(test)]

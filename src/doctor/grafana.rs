@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::ask::{Service, Trouble, text};
-use super::{Evidence, counted, missing};
+use super::service::{Failure, Service, other_service, text};
+use super::{Evidence, missing};
 use crate::model::checkup::{Finding, Link};
+use crate::wording::plural;
 
 /// The `uid` of each dashboard in `monitoring/grafana/dashboards/`; a test compares.
 pub const DASHBOARDS: &[&str] = &["lab-probe", "lab-mcp", "lab-thunes", "lab-trends", "lab-worktrees"];
 
-/// What Grafana says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grafana {
     version: String,
@@ -20,19 +20,15 @@ pub struct Grafana {
 }
 
 impl Grafana {
-    /// Asks it.
-    ///
-    /// # Errors
-    /// When nothing usable answers.
-    pub fn ask(service: &Service) -> Result<Grafana, Trouble> {
+    pub fn query(service: &Service) -> Result<Grafana, Failure> {
         // An unhealthy one answers 503 with the same document.
-        let answer = service.get("api/health", &[])?;
-        let health: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let (status, body) = service.get("api/health", &[])?;
+        let health: Value = serde_json::from_slice(&body).unwrap_or_default();
         if health.get("database").is_none() {
-            return Err(Trouble::Other(format!("what answers is no Grafana (HTTP {} for /api/health)", answer.status)));
+            return Err(other_service(format!("what answers is no Grafana (HTTP {status} for /api/health)")));
         }
-        let found = service.get("api/search", &[("type", "dash-db"), ("limit", "5000")])?;
-        let dashboards = match (found.status, serde_json::from_slice::<Vec<Value>>(&found.body)) {
+        let (status, body) = service.get("api/search", &[("type", "dash-db"), ("limit", "5000")])?;
+        let dashboards = match (status, serde_json::from_slice::<Vec<Value>>(&body)) {
             (200, Ok(dashboards)) => Ok(dashboards.iter().map(|dashboard| text(dashboard, "/uid")).collect()),
             (status, _) => Err(status),
         };
@@ -41,20 +37,20 @@ impl Grafana {
 }
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
-    let asked = &evidence.grafana;
-    let facts = match &asked.seen {
+    let reply = &evidence.grafana;
+    let facts = match &reply.result {
         Ok(facts) => facts,
-        Err(trouble) => {
+        Err(failure) => {
             let fix = "sudo systemctl start grafana-server, or name its address in [doctor] grafana";
-            return vec![missing(Link::Grafana, asked, false, trouble, fix)];
+            return vec![missing(Link::Grafana, reply, false, failure, fix)];
         }
     };
-    let up = format!("Grafana {} at {}", facts.version, asked.origin);
+    let up = format!("Grafana {} at {}", facts.version, reply.origin);
     let health = if facts.database == "ok" {
-        Finding::ok(Link::Grafana, format!("{up} is healthy"))
+        Link::Grafana.ok(format!("{up} is healthy"))
     } else {
         let what = format!("{up} is not healthy: its database is {:?}", facts.database);
-        Finding::fail(Link::Grafana, what, "journalctl --unit grafana-server --lines 50")
+        Link::Grafana.fail(what, "journalctl --unit grafana-server --lines 50")
     };
     vec![health, dashboards(facts, evidence)]
 }
@@ -65,19 +61,16 @@ fn dashboards(facts: &Grafana, evidence: &Evidence) -> Finding {
         Err(401 | 403) => {
             let what = "its dashboards are listed only for who logs in";
             let fix = "name a user that may look, in [doctor] grafana = \"http://${GRAFANA_USER}:${GRAFANA_PASSWORD}@127.0.0.1:3001\"";
-            return Finding::warn(Link::Grafana, what, fix);
+            return Link::Grafana.warn(what, fix);
         }
         Err(status) => {
             let what = format!("it does not list its dashboards (HTTP {status})");
-            return Finding::warn(Link::Grafana, what, "journalctl --unit grafana-server --lines 50");
+            return Link::Grafana.warn(what, "journalctl --unit grafana-server --lines 50");
         }
     };
     let missing: Vec<&str> = DASHBOARDS.iter().copied().filter(|uid| !found.iter().any(|one| one == uid)).collect();
     if missing.is_empty() {
-        return Finding::ok(
-            Link::Grafana,
-            format!("all {} are there", counted(DASHBOARDS.len(), "dashboard", "dashboards")),
-        );
+        return Link::Grafana.ok(format!("all {} are there", plural(DASHBOARDS.len(), "dashboard")));
     }
     // A Grafana of somebody else's may stand at that port; with a Prometheus that knows us it is ours.
     let ours = evidence.grafana.configured
@@ -85,5 +78,5 @@ fn dashboards(facts: &Grafana, evidence: &Evidence) -> Finding {
         || evidence.prometheus.facts().is_some_and(super::Prometheus::knows_us);
     let what = format!("dashboards are missing: {}", missing.join(", "));
     let fix = "let Grafana load them: monitoring/grafana/provisioning/dashboards names the directory monitoring/grafana/dashboards";
-    Finding::fail_if(ours, Link::Grafana, what, fix)
+    Link::Grafana.fail_if(ours, what, fix)
 }

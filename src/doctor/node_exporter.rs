@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::ask::{Service, Trouble};
+use super::service::{Failure, Service, Trouble, other_service};
 use super::{Evidence, missing};
 use crate::exposition::{self, Family, Value};
 use crate::fs;
@@ -33,17 +33,13 @@ pub struct NodeExporter {
 }
 
 impl NodeExporter {
-    /// Asks it.
-    ///
-    /// # Errors
-    /// When nothing usable answers.
-    pub fn ask(service: &Service, textfile: Option<&Path>) -> Result<NodeExporter, Trouble> {
+    pub fn query(service: &Service, textfile: Option<&Path>) -> Result<NodeExporter, Failure> {
         let before = textfile.and_then(last_pass_in);
         let body = service.get_ok("metrics", &[])?;
         let families = exposition::parse(&body)
-            .map_err(|error| Trouble::Odd(format!("what it serves cannot be read: {error}")))?;
+            .map_err(|error| (Trouble::Failing, format!("what it serves cannot be read: {error}")))?;
         if !families.iter().any(|family| family.name.starts_with("node_")) {
-            return Err(Trouble::Other("what answers is no node_exporter".into()));
+            return Err(other_service("what answers is no node_exporter"));
         }
         Ok(NodeExporter { written: [before, textfile.and_then(last_pass_in)], ..NodeExporter::of(&families) })
     }
@@ -86,29 +82,29 @@ fn as_number(value: &Value) -> Option<f64> {
 }
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
-    let asked = &evidence.node_exporter;
+    let reply = &evidence.node_exporter;
     let delivered = &evidence.delivered;
     let Some(path) = &delivered.path else {
         let what = "not needed: no textfile is delivered";
-        return vec![Finding::skip(Link::NodeExporter, what, "[output.textfile] in the configuration delivers one")];
+        return vec![Link::NodeExporter.skip(what, "[output.textfile] in the configuration delivers one")];
     };
     let directory = path.parent().unwrap_or(path);
-    let facts = match &asked.seen {
+    let facts = match &reply.result {
         Ok(facts) => facts,
-        Err(trouble) => {
+        Err(failure) => {
             let fix = "sudo systemctl start prometheus-node-exporter, or name its address in [doctor] node_exporter";
-            return vec![missing(Link::NodeExporter, asked, !delivered.fallback, trouble, fix)];
+            return vec![missing(Link::NodeExporter, reply, !delivered.fallback, failure, fix)];
         }
     };
     let option = format!("{SET_DIRECTORY}{}", quoted(directory));
     let Some(error) = facts.scrape_error else {
-        let what = format!("node_exporter {} at {} has no textfile collector running", facts.version, asked.origin);
-        return vec![Finding::fail(Link::NodeExporter, what, option)];
+        let what = format!("node_exporter {} at {} has no textfile collector running", facts.version, reply.origin);
+        return vec![Link::NodeExporter.fail(what, option)];
     };
     let mut findings = vec![reads(facts, evidence, &option)];
     if error != 0.0 {
         let what = "node_textfile_scrape_error is 1: it drops at least one textfile or a part of it";
-        findings.push(Finding::fail(Link::NodeExporter, what, format!("lab-probe verify {}", quoted(directory))));
+        findings.push(Link::NodeExporter.fail(what, format!("lab-probe verify {}", quoted(directory))));
     }
     findings
 }
@@ -124,7 +120,7 @@ fn reads(facts: &NodeExporter, evidence: &Evidence, option: &str) -> Finding {
         return if delivered.last_pass.is_some() || delivered.young.is_some() {
             delivered.fail(Link::NodeExporter, what, &delivered.again)
         } else {
-            Finding::warn(Link::NodeExporter, what, &delivered.again)
+            Link::NodeExporter.warn(what, &delivered.again)
         };
     }
     let written: Vec<f64> = facts.written.into_iter().flatten().collect();
@@ -132,15 +128,15 @@ fn reads(facts: &NodeExporter, evidence: &Evidence, option: &str) -> Finding {
         let old = written.last().map_or(0.0, |at| evidence.now - at);
         let families = facts.families;
         let what = format!("{at} reads {shown}: it serves the pass of {} ago and {families} families", age(old));
-        return Finding::ok(Link::NodeExporter, what);
+        return Link::NodeExporter.ok(what);
     }
     let verify = format!("lab-probe verify {}", quoted(path.parent().unwrap_or(path)));
     if facts.files.contains(&shown) {
-        return Finding::fail(Link::NodeExporter, format!("{at} opens {shown}, but serves nothing of it"), verify);
+        return Link::NodeExporter.fail(format!("{at} opens {shown}, but serves nothing of it"), verify);
     }
     if written.is_empty() {
         let what = format!("whether {at} reads {shown} cannot be told: this user may not read the file");
-        return Finding::warn(Link::NodeExporter, what, "sudo lab-probe doctor");
+        return Link::NodeExporter.warn(what, "sudo lab-probe doctor");
     }
     let what = match (facts.passes.first(), facts.files.first()) {
         (Some(pass), _) => {
@@ -151,5 +147,5 @@ fn reads(facts: &NodeExporter, evidence: &Evidence, option: &str) -> Finding {
         (None, None) => format!("{at} does not read {shown}"),
     };
     let fix = if delivered.fallback { "see what is said of the textfile above" } else { option };
-    Finding::fail_if(!delivered.fallback, Link::NodeExporter, what, fix)
+    Link::NodeExporter.fail_if(!delivered.fallback, what, fix)
 }

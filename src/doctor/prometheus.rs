@@ -2,21 +2,19 @@
 
 use serde_json::Value;
 
-use super::ask::{Service, Trouble, list, text};
 use super::node_exporter::LAST_PASS;
 use super::rules::RuleGroup;
-use super::{Evidence, STALE_SECONDS, counted, missing};
+use super::service::{Failure, Service, list, other_service, text};
+use super::{Evidence, STALE_SECONDS, missing};
 use crate::clock;
 use crate::model::checkup::{Delivered, Finding, Link, age};
+use crate::wording::{first_of, plural};
 
 /// A series over time: its labels as Prometheus writes them, and Unix seconds with values.
 pub type Range = (String, Vec<(f64, f64)>);
 
 /// The series of an expression from `start` to `end`, a value each `step`; all in seconds.
-///
-/// # Errors
-/// What Prometheus says of the expression, or why it could not be asked.
-pub fn range(service: &Service, query: &str, start: i64, end: i64, step: i64) -> Result<Vec<Range>, Trouble> {
+pub fn range(service: &Service, query: &str, start: i64, end: i64, step: i64) -> Result<Vec<Range>, Failure> {
     let [start, end, step] = [start, end, step].map(|seconds| seconds.to_string());
     let query = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
     let answer = service.get_json("api/v1/query_range", &query)?;
@@ -37,10 +35,8 @@ const SAME_SECONDS: f64 = 0.002;
 /// Targets and hosts named one by one; the rest is counted.
 const NAMED: usize = 3;
 
-/// What Prometheus says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Prometheus {
-    /// Its version.
     version: String,
     /// What it says where it is not ready.
     unready: Option<String>,
@@ -74,24 +70,20 @@ struct OurPass {
 }
 
 impl Prometheus {
-    /// Asks it, one question after the other over one connection.
-    ///
-    /// # Errors
-    /// When nothing usable answers; a single question that fails costs only its own answer.
-    pub fn ask(service: &Service) -> Result<Prometheus, Trouble> {
+    /// One query after the other over one connection; a single one that fails costs only its own answer.
+    pub fn query(service: &Service) -> Result<Prometheus, Failure> {
         let build = service.get_json("api/v1/status/buildinfo", &[])?;
         let version = text(&build, "/data/version");
         if version.is_empty() {
-            return Err(Trouble::Other("what answers is no Prometheus".into()));
+            return Err(other_service("what answers is no Prometheus"));
         }
-        let unready = service.get_ok("-/ready", &[]).err().map(|trouble| trouble.why().to_owned());
         let targets = service.get_json("api/v1/targets", &[("state", "active")]).unwrap_or_default();
         let passes = service.get_json("api/v1/query", &[("query", LAST_PASS)]).unwrap_or_default();
         let groups = service.get_json("api/v1/rules", &[]).map(|rules| RuleGroup::all(&rules));
         let alertmanagers = service.get_json("api/v1/alertmanagers", &[]).unwrap_or_default();
         Ok(Prometheus {
             version,
-            unready,
+            unready: service.unready(),
             targets: list(&targets, "/data/activeTargets").iter().map(ScrapeTarget::of).collect(),
             passes: list(&passes, "/data/result").iter().filter_map(OurPass::of).collect(),
             groups: groups.ok(),
@@ -164,27 +156,22 @@ fn skew(service: &Service) -> Option<(f64, f64)> {
 }
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
-    let asked = &evidence.prometheus;
-    let facts = match &asked.seen {
+    let reply = &evidence.prometheus;
+    let facts = match &reply.result {
         Ok(facts) => facts,
-        Err(trouble) => {
+        Err(failure) => {
             // Both of these are of no use without one.
-            let leaned_on = evidence.alertmanager.seen.is_ok() || evidence.grafana.seen.is_ok();
+            let leaned_on = evidence.alertmanager.result.is_ok() || evidence.grafana.result.is_ok();
             let fix = "sudo systemctl start prometheus (or make stack), or name its address in [doctor] prometheus";
-            return vec![missing(Link::Prometheus, asked, leaned_on, trouble, fix)];
+            return vec![missing(Link::Prometheus, reply, leaned_on, failure, fix)];
         }
     };
-    let up = format!("Prometheus {} at {}", facts.version, asked.origin);
+    let up = format!("Prometheus {} at {}", facts.version, reply.origin);
     let first = match &facts.unready {
-        None => Finding::ok(
-            Link::Prometheus,
-            format!("{up} is ready and scrapes {}", counted(facts.targets.len(), "target", "targets")),
-        ),
-        Some(why) => Finding::fail(
-            Link::Prometheus,
-            format!("{up} is not ready: {why}"),
-            "journalctl --unit prometheus --lines 50",
-        ),
+        None => Link::Prometheus.ok(format!("{up} is ready and scrapes {}", plural(facts.targets.len(), "target"))),
+        Some(why) => {
+            Link::Prometheus.fail(format!("{up} is not ready: {why}"), "journalctl --unit prometheus --lines 50")
+        }
     };
     let mut findings = vec![first];
     findings.extend(targets(facts));
@@ -198,11 +185,10 @@ fn host_label(facts: &Prometheus) -> Option<Finding> {
     let without = facts.passes.iter().filter(|pass| pass.names.first().is_some_and(String::is_empty)).count();
     let all = facts.passes.len();
     (0 < without && without < all).then(|| {
-        Finding::warn(
-            Link::Prometheus,
+        Link::Prometheus.warn(
             format!(
                 "{without} of {} have no host label beside others that have one: dashboards take them for one host",
-                counted(all, "pass", "passes")
+                plural(all, "pass")
             ),
             "set labels = { host = \"NAME\" } below [probe] on those hosts, or add the metric_relabel_configs of \
              monitoring/prometheus/prometheus.yml to their scrape job",
@@ -212,19 +198,13 @@ fn host_label(facts: &Prometheus) -> Option<Finding> {
 
 fn targets(facts: &Prometheus) -> Option<Finding> {
     let down: Vec<&ScrapeTarget> = facts.targets.iter().filter(|target| !target.up).collect();
-    let named: Vec<String> =
-        down.iter().take(NAMED).map(|target| format!("{} ({})", target.name, target.error)).collect();
-    let more = if down.len() > NAMED { format!(" and {} more", down.len() - NAMED) } else { String::new() };
+    let named: Vec<String> = down.iter().map(|target| format!("{} ({})", target.name, target.error)).collect();
     let first = down.first()?;
     // What brings our series being down shows there; any other target's trouble is only worth knowing.
-    let what = format!(
-        "{} of {} down: {}{more}",
-        down.len(),
-        counted(facts.targets.len(), "target is", "targets are"),
-        named.join(", ")
-    );
+    let (targets, named) = (plural(facts.targets.len(), "target"), first_of(&named, NAMED));
+    let what = format!("{targets}, {} of them down: {named}", down.len());
     let fix = format!("start what should answer for {}, or take it out of scrape_configs", first.name);
-    Some(Finding::warn(Link::Prometheus, what, fix))
+    Some(Link::Prometheus.warn(what, fix))
 }
 
 /// Whether the probe has only just begun here, and a target was not scraped since: that may be the one that serves it.
@@ -251,14 +231,11 @@ fn freshness(facts: &Prometheus, evidence: &Evidence) -> Finding {
     let others = if others.is_empty() { String::new() } else { format!("; it has those of {}", others.join(", ")) };
     let see = "see what stands between: node_exporter or the Pushgateway above, and the targets page of Prometheus";
     match (newest, delivered.last_pass) {
-        (None, None) => Finding::warn(
-            Link::Prometheus,
-            format!("it has no series of this host, and there has been no pass{others}"),
-            &delivered.again,
-        ),
+        (None, None) => Link::Prometheus
+            .warn(format!("it has no series of this host, and there has been no pass{others}"), &delivered.again),
         (None, Some(_)) if pending(facts, delivered) => {
             let what = "it has not scraped everything since the first delivery of this host";
-            Finding::warn(Link::Prometheus, what, "lab-probe doctor, in a minute")
+            Link::Prometheus.warn(what, "lab-probe doctor, in a minute")
         }
         (None, Some(_)) => delivered.fail(
             Link::Prometheus,
@@ -270,22 +247,19 @@ fn freshness(facts: &Prometheus, evidence: &Evidence) -> Finding {
             let what = format!("the newest pass of this host that it knows is {there} old, the last one here {here}");
             delivered.fail(Link::Prometheus, what, see)
         }
-        (Some(newest), _) if now - newest.at > STALE_SECONDS => Finding::fail(
-            Link::Prometheus,
+        (Some(newest), _) if now - newest.at > STALE_SECONDS => Link::Prometheus.fail(
             format!("the newest pass of this host that it knows is {} old", age(now - newest.at)),
             format!("see the timer above, or {}", delivered.again),
         ),
         (Some(newest), _) => {
-            let hosts = counted(facts.passes.len(), "host", "hosts");
+            let hosts = plural(facts.passes.len(), "host");
             let nameless = match newest.is_nameless() {
                 true => "; with a second host, name each by labels = { host = \"…\" } in [probe]",
                 false => "",
             };
             let (name, old) = (newest.name(), age(now - newest.at));
-            Finding::ok(
-                Link::Prometheus,
-                format!("has series of {hosts}; the newest pass of this one, as {name}, is {old} old{nameless}"),
-            )
+            Link::Prometheus
+                .ok(format!("has series of {hosts}; the newest pass of this one, as {name}, is {old} old{nameless}"))
         }
     }
 }

@@ -6,11 +6,11 @@ use crate::model::checkup::{Finding, Link, age};
 pub(super) fn judge(evidence: &Evidence) -> Option<Finding> {
     let Some(seen) = &evidence.pushgateway else {
         let fix = "[output.pushgateway] in the configuration pushes to one";
-        return Some(Finding::skip(Link::Pushgateway, "not used here: none is configured", fix));
+        return Some(Link::Pushgateway.skip("not used here: none is configured", fix));
     };
     let group = match seen {
         Ok(group) => group,
-        Err((why, fix)) => return Some(Finding::fail(Link::Pushgateway, why, fix)),
+        Err((why, fix)) => return Some(Link::Pushgateway.fail(why, fix)),
     };
     let Some(group) = group else {
         let what = "the gateway answers, but our group is not there";
@@ -19,10 +19,10 @@ pub(super) fn judge(evidence: &Evidence) -> Option<Finding> {
     let old = evidence.now - group.pushed_at;
     Some(if group.failed_at > group.pushed_at {
         let what = format!("the gateway refused the last push, {} ago", age(evidence.now - group.failed_at));
-        Finding::fail(Link::Pushgateway, what, "lab-probe --once --verbose")
+        Link::Pushgateway.fail(what, "lab-probe --once --verbose")
     } else if old > STALE_SECONDS {
-        Finding::fail(Link::Pushgateway, format!("our group is there, but {} old", age(old)), &evidence.delivered.again)
+        Link::Pushgateway.fail(format!("our group is there, but {} old", age(old)), &evidence.delivered.again)
     } else {
-        Finding::ok(Link::Pushgateway, format!("our group was pushed {} ago", age(old)))
+        Link::Pushgateway.ok(format!("our group was pushed {} ago", age(old)))
     })
 }

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::ask::{list, text};
-use super::{Evidence, counted};
-use crate::model::checkup::{Finding, Link};
+use super::Evidence;
+use super::service::{list, text};
+use crate::model::checkup::{Finding, Link, Status};
+use crate::wording::plural;
 
 /// The groups in `monitoring/prometheus/rules/`; a test compares.
 pub const GROUPS: &[&str] = &["lab", "lab-probe"];
@@ -39,31 +40,31 @@ impl RuleGroup {
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     let Some(prometheus) = evidence.prometheus.facts() else {
-        return vec![Finding::skip(Link::Rules, "not looked at: no Prometheus answers", LOAD)];
+        return vec![Link::Rules.skip("not looked at: no Prometheus answers", LOAD)];
     };
     let Some(groups) = &prometheus.groups else {
         let fix = "journalctl --unit prometheus --lines 50";
-        return vec![Finding::fail(Link::Rules, "Prometheus does not tell its rules", fix)];
+        return vec![Link::Rules.fail("Prometheus does not tell its rules", fix)];
     };
     let loaded = |name: &str| groups.iter().find(|group| group.name == name);
     // None of them may be a choice; where alerts would have a way to a person, or some are loaded, it is a gap.
-    let wanted = evidence.alertmanager.seen.is_ok() || GROUPS.iter().any(|name| loaded(name).is_some());
+    let wanted = evidence.alertmanager.result.is_ok() || GROUPS.iter().any(|name| loaded(name).is_some());
     let mut findings: Vec<Finding> = GROUPS
         .iter()
         .map(|name| match loaded(name) {
-            None => Finding::fail_if(wanted, Link::Rules, format!("the rule group {name} is not loaded"), LOAD),
+            None => Link::Rules.fail_if(wanted, format!("the rule group {name} is not loaded"), LOAD),
             Some(group) => of_group(group),
         })
         .collect();
     let others = groups.iter().filter(|group| !GROUPS.contains(&group.name.as_str()) && !group.failing.is_empty());
-    findings.extend(others.map(|group| Finding { status: crate::model::checkup::Status::Warn, ..of_group(group) }));
+    findings.extend(others.map(|group| Finding { status: Status::Warn, ..of_group(group) }));
     findings
 }
 
 fn of_group(group: &RuleGroup) -> Finding {
-    let rules = counted(group.rules, "rule", "rules");
+    let rules = plural(group.rules, "rule");
     match group.failing.first() {
-        None => Finding::ok(Link::Rules, format!("the group {} is loaded: {rules}, none failing", group.name)),
+        None => Link::Rules.ok(format!("the group {} is loaded: {rules}, none failing", group.name)),
         Some((rule, error)) => {
             let more = if group.failing.len() > 1 {
                 format!(" (and {} more)", group.failing.len() - 1)
@@ -71,8 +72,7 @@ fn of_group(group: &RuleGroup) -> Finding {
                 String::new()
             };
             let what = format!("in the group {} the rule {rule} does not evaluate: {error}{more}", group.name);
-            Finding::fail(
-                Link::Rules,
+            Link::Rules.fail(
                 what,
                 "see what the rule asks for with promtool query instant, and the labels of the series it joins",
             )

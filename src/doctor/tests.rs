@@ -1,8 +1,12 @@
 use super::*;
 use crate::model::checkup::Status;
 
-fn absent<T>() -> Asked<T> {
-    Asked { origin: "http://127.0.0.1:1".into(), configured: false, seen: Err(Trouble::Absent("refused".into())) }
+fn absent<T>() -> Reply<T> {
+    Reply {
+        origin: "http://127.0.0.1:1".into(),
+        configured: false,
+        result: Err((Trouble::NotListening, "refused".into())),
+    }
 }
 
 /// A machine on which nothing of the stack is.
@@ -12,6 +16,7 @@ fn laptop() -> Evidence {
         hosts: vec!["lab".into()],
         delivered: Delivered { last_pass: Some(990.0), fallback: true, ..Delivered::default() },
         timers: Timers::default(),
+        clients: Vec::new(),
         node_exporter: absent(),
         pushgateway: None,
         prometheus: absent(),
@@ -24,8 +29,8 @@ fn statuses(evidence: &Evidence, link: Link) -> Vec<Status> {
     judge(evidence).into_iter().filter(|finding| finding.link == link).map(|finding| finding.status).collect()
 }
 
-fn prometheus(passes: &[(&str, f64)]) -> Asked<Prometheus> {
-    Asked { seen: Ok(prometheus::with_passes(passes)), ..absent() }
+fn prometheus(passes: &[(&str, f64)]) -> Reply<Prometheus> {
+    Reply { result: Ok(prometheus::with_passes(passes)), ..absent() }
 }
 
 #[test]
@@ -45,11 +50,11 @@ fn what_is_configured_or_leaned_on_must_be_there() {
     evidence.prometheus.configured = true;
     assert_eq!(statuses(&evidence, Link::Prometheus), [Status::Fail]);
     let mut evidence = laptop();
-    evidence.alertmanager.seen = Ok(Alertmanager::default());
+    evidence.alertmanager.result = Ok(Alertmanager::default());
     assert_eq!(statuses(&evidence, Link::Prometheus), [Status::Fail], "an Alertmanager without one");
     let mut evidence = laptop();
     evidence.prometheus = prometheus(&[("lab:9100", 985.0)]);
-    let Ok(facts) = &mut evidence.prometheus.seen else { unreachable!() };
+    let Ok(facts) = &mut evidence.prometheus.result else { unreachable!() };
     facts.alertmanagers = vec!["http://127.0.0.1:9093/api/v2/alerts".into()];
     assert_eq!(statuses(&evidence, Link::Alertmanager), [Status::Fail], "one that Prometheus sends to");
 }
@@ -77,7 +82,7 @@ fn rules_that_are_not_loaded_are_a_gap_only_where_alerts_would_reach_somebody() 
     let mut evidence = laptop();
     evidence.prometheus = prometheus(&[("lab", 990.0)]);
     assert_eq!(statuses(&evidence, Link::Rules), [Status::Warn, Status::Warn]);
-    evidence.alertmanager.seen = Ok(Alertmanager::default());
+    evidence.alertmanager.result = Ok(Alertmanager::default());
     assert_eq!(statuses(&evidence, Link::Rules), [Status::Fail, Status::Fail]);
 }
 
@@ -86,7 +91,7 @@ fn clocks_apart_are_told_with_what_the_question_took() {
     let clock = |skew: Option<(f64, f64)>| {
         let mut evidence = laptop();
         evidence.prometheus = prometheus(&[]);
-        let Ok(facts) = &mut evidence.prometheus.seen else { unreachable!() };
+        let Ok(facts) = &mut evidence.prometheus.result else { unreachable!() };
         facts.skew = skew;
         statuses(&evidence, Link::Clock)
     };
@@ -118,7 +123,7 @@ fn a_chain_that_ends_before_a_person_wants_a_look_wherever_it_ends() {
         let mut evidence = laptop();
         evidence.delivered.passes = vec![990.0];
         evidence.prometheus = prometheus(&[("lab", 990.0)]);
-        evidence.alertmanager.seen = alertmanager.ok_or_else(|| Trouble::Absent("refused".into()));
+        evidence.alertmanager.result = alertmanager.ok_or_else(|| (Trouble::NotListening, "refused".to_owned()));
         statuses(&evidence, Link::Alertmanager)
     };
     assert_eq!(statuses_with(None), [Status::Warn], "no Alertmanager");
@@ -128,7 +133,7 @@ fn a_chain_that_ends_before_a_person_wants_a_look_wherever_it_ends() {
 #[test]
 fn what_answers_at_a_usual_port_and_is_something_else_is_not_used() {
     let mut evidence = laptop();
-    evidence.prometheus.seen = Err(Trouble::Other("what answers is no Prometheus".into()));
+    evidence.prometheus.result = Err(service::other_service("what answers is no Prometheus"));
     assert_eq!(statuses(&evidence, Link::Prometheus), [Status::Skip]);
     evidence.prometheus.configured = true;
     assert_eq!(statuses(&evidence, Link::Prometheus), [Status::Fail]);

@@ -18,8 +18,7 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         units.iter().filter(|unit| unit.is_used()).map(|unit| of_unit(unit, evidence)).collect();
     if units.iter().filter(|unit| unit.is_active()).count() > 1 {
-        findings.push(Finding::warn(
-            Link::Timer,
+        findings.push(Link::Timer.warn(
             "the system's timer and the user's both start passes; one of them always finds the lock taken",
             "systemctl --user disable --now lab-probe.timer",
         ));
@@ -34,31 +33,31 @@ fn of_unit(unit: &Unit, evidence: &Evidence) -> Finding {
     let name = &unit.name;
     if !unit.is_active() {
         let what = format!("{name}.timer is enabled, but {}", unit.timer("ActiveState"));
-        return Finding::fail(Link::Timer, what, unit.command("start", "timer"));
+        return Link::Timer.fail(what, unit.command("start", "timer"));
     }
     if !matches!(unit.service("Result"), "success" | "") {
         let (result, status) = (unit.service("Result"), unit.service("ExecMainStatus"));
         let what = format!("the last start of {name}.service failed: {result}, exit status {status}");
-        return Finding::fail(Link::Timer, what, unit.journal());
+        return Link::Timer.fail(what, unit.journal());
     }
     let now = evidence.now;
     let last = evidence.delivered.starters.get(&unit.service_name());
     if last.is_none_or(|at| now - at > STALE_SECONDS) {
         if let Some(since) = unit.awaits_first_pass(now, last.copied()) {
             let what = format!("{name}.timer was started {} ago: its first pass is still to come", age(since));
-            return Finding::warn(Link::Timer, what, "lab-probe doctor, in a minute");
+            return Link::Timer.warn(what, "lab-probe doctor, in a minute");
         }
         let last = last.map_or("there is none".into(), |at| format!("the last is {} old", age(now - at)));
         let what = format!("{name}.timer is active, but its passes do not show in this user's state: {last}");
-        return Finding::fail(Link::Timer, what, unit.journal());
+        return Link::Timer.fail(what, unit.journal());
     }
     let (last, next) = (or_never(unit.timer("LastTriggerUSec")), or_never(unit.timer("NextElapseUSecRealtime")));
     let runs = format!("{name}.timer is active, last run {last}, next {next}");
     if unit.is_enabled() {
-        return Finding::ok(Link::Timer, runs);
+        return Link::Timer.ok(runs);
     }
     let what = format!("{runs}; it is not enabled, so it ends with the next boot");
-    Finding::warn(Link::Timer, what, unit.command("enable", "timer"))
+    Link::Timer.warn(what, unit.command("enable", "timer"))
 }
 
 fn or_never(when: &str) -> &str {
@@ -81,8 +80,8 @@ fn without_unit(evidence: &Evidence) -> Finding {
         let what = format!("{starter} starts passes; {last}");
         let fix = format!("see why {starter} starts none: `grep CRON /var/log/syslog`, or its journal");
         return match delivered.last_pass {
-            Some(at) if fresh(&at) => Finding::ok(Link::Timer, what),
-            _ => Finding::fail(Link::Timer, what, fix),
+            Some(at) if fresh(&at) => Link::Timer.ok(what),
+            _ => Link::Timer.fail(what, fix),
         };
     }
     let fix = match timers.units.iter().find(|unit| unit.is_installed()) {
@@ -92,5 +91,5 @@ fn without_unit(evidence: &Evidence) -> Finding {
     };
     let systemd =
         if timers.units.is_empty() { "systemd does not answer here" } else { "no timer of lab-probe is enabled" };
-    Finding::warn(Link::Timer, format!("{systemd}; {last}"), fix)
+    Link::Timer.warn(format!("{systemd}; {last}"), fix)
 }

@@ -142,10 +142,10 @@ pub struct Unit {
 impl Unit {
     /// The units of a user that a manager knows: the system's first.
     pub fn all(account: &Account) -> Vec<Unit> {
-        [false, true].into_iter().filter_map(|own| Unit::ask(account, own)).collect()
+        [false, true].into_iter().filter_map(|own| Unit::show(account, own)).collect()
     }
 
-    fn ask(account: &Account, own: bool) -> Option<Unit> {
+    fn show(account: &Account, own: bool) -> Option<Unit> {
         let deadline = Deadline::after(TIMEOUT);
         let name = if own { "lab-probe".to_owned() } else { format!("lab-probe@{}", account.name) };
         let shown = Unit::systemctl(account, own)

@@ -43,31 +43,31 @@ pub struct Finding {
     pub fix: Option<String>,
 }
 
-impl Finding {
-    fn new(status: Status, link: Link, evidence: impl Into<String>, fix: Option<String>) -> Self {
-        Finding { link, status, evidence: evidence.into(), fix }
+impl Link {
+    fn found(self, status: Status, evidence: impl Into<String>, fix: Option<String>) -> Finding {
+        Finding { link: self, status, evidence: evidence.into(), fix }
     }
 
-    pub fn ok(link: Link, evidence: impl Into<String>) -> Self {
-        Finding::new(Status::Ok, link, evidence, None)
+    pub fn ok(self, evidence: impl Into<String>) -> Finding {
+        self.found(Status::Ok, evidence, None)
     }
 
     /// `fix` says how to begin.
-    pub fn skip(link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
-        Finding::new(Status::Skip, link, evidence, Some(fix.into()))
+    pub fn skip(self, evidence: impl Into<String>, fix: impl Into<String>) -> Finding {
+        self.found(Status::Skip, evidence, Some(fix.into()))
     }
 
-    pub fn warn(link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
-        Finding::new(Status::Warn, link, evidence, Some(fix.into()))
+    pub fn warn(self, evidence: impl Into<String>, fix: impl Into<String>) -> Finding {
+        self.fail_if(false, evidence, fix)
     }
 
-    pub fn fail(link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
-        Finding::new(Status::Fail, link, evidence, Some(fix.into()))
+    pub fn fail(self, evidence: impl Into<String>, fix: impl Into<String>) -> Finding {
+        self.fail_if(true, evidence, fix)
     }
 
     /// Broken where `broken` holds, else only worth a look.
-    pub fn fail_if(broken: bool, link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Self {
-        Finding::new(if broken { Status::Fail } else { Status::Warn }, link, evidence, Some(fix.into()))
+    pub fn fail_if(self, broken: bool, evidence: impl Into<String>, fix: impl Into<String>) -> Finding {
+        self.found(if broken { Status::Fail } else { Status::Warn }, evidence, Some(fix.into()))
     }
 }
 
@@ -108,10 +108,10 @@ impl Delivered {
     /// Broken; or to be looked at once more, where the timer has only just been started.
     pub fn fail(&self, link: Link, evidence: impl Into<String>, fix: impl Into<String>) -> Finding {
         match self.young {
-            None => Finding::fail(link, evidence, fix),
+            None => link.fail(evidence, fix),
             Some(seconds) => {
                 let evidence = format!("{}; but the timer was started only {} ago", evidence.into(), age(seconds));
-                Finding::warn(link, evidence, "lab-probe doctor, in a minute")
+                link.warn(evidence, "lab-probe doctor, in a minute")
             }
         }
     }

@@ -94,9 +94,9 @@ mod tests {
     #[test]
     fn every_line_has_its_word_and_only_trouble_has_its_remedy_below() {
         let findings = [
-            Finding::ok(Link::Config, "in force"),
-            Finding::skip(Link::Grafana, "not used here", "begin"),
-            Finding::fail(Link::Prometheus, "is\u{1b}[2J down", "start it"),
+            Link::Config.ok("in force"),
+            Link::Grafana.skip("not used here", "begin"),
+            Link::Prometheus.fail("is\u{1b}[2J down", "start it"),
         ];
         let text = table(&findings, &Style::PLAIN);
         let lines: Vec<&str> = text.lines().collect();

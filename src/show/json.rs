@@ -8,8 +8,9 @@ use crate::log::is_invisible;
 use crate::model::delivery::Delivery;
 use crate::model::mcp::ServerProcesses;
 use crate::model::observation::{Facts, Severity};
+use crate::model::reason::Reason;
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
-use crate::model::target::{Kind, Origin};
+use crate::model::target::{Kind, Origin, Probe, Target};
 use crate::model::unusual::{Unusual, Widespread};
 
 /// Changes only when a field is removed or means something else; fields may be added without it.
@@ -53,12 +54,16 @@ pub struct TargetDocument<'a> {
     outcome: Outcome,
     summary: Option<String>,
     hint: Option<String>,
-    checked_at: Option<Timestamp>,
+    pub(super) checked_at: Option<Timestamp>,
     duration_seconds: Option<f64>,
     next_due: Option<Timestamp>,
     trouble: Option<&'a str>,
     facts: Option<&'a Facts>,
     processes: Option<&'a ServerProcesses>,
+    /// For an MCP server that is not up.
+    reason: Option<Reason>,
+    /// How an MCP server is reached, without arguments and secrets.
+    how: Option<String>,
     origins: &'a [Origin],
     /// What is unusual, a sentence each.
     unusual: Vec<String>,
@@ -92,10 +97,26 @@ impl<'a> TargetDocument<'a> {
             trouble: entry.trouble.as_deref(),
             facts,
             processes: entry.processes.as_ref(),
+            reason: facts.and_then(reason),
+            how: how(&entry.target),
             origins: &entry.target.origins,
             unusual: unusual::of_target(unusual, &entry.target.id().to_string()),
             only_here: entry.target.only_here,
         }
+    }
+}
+
+pub(super) fn reason(facts: &Facts) -> Option<Reason> {
+    match facts {
+        Facts::Mcp(facts) => facts.failure.as_ref().map(|failure| failure.reason),
+        _ => None,
+    }
+}
+
+pub(super) fn how(target: &Target) -> Option<String> {
+    match &target.probe {
+        Probe::Mcp(mcp) => mcp.reach.describe(),
+        Probe::Worktree(_) | Probe::Thunes(_) | Probe::Service(_) => None,
     }
 }
 

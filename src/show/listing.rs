@@ -4,12 +4,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
+use super::json::{TargetDocument, how, reason};
 use super::style::{Ink, Style, fit, pad};
 use crate::log::printable;
-use crate::model::listing::{ClientFile, Listed, Listing};
+use crate::model::listing::ClientFile;
+use crate::model::mcp::Reach;
 use crate::model::observation::{Facts, Severity};
 use crate::model::reason::Reason;
 use crate::model::seconds::age;
+use crate::model::snapshot::Entry;
 use crate::model::target::{Kind, Origin, Probe};
 
 /// Changes only when a field is removed or means something else; fields may be added without it.
@@ -19,86 +22,43 @@ const MAX_NAME: usize = 40;
 
 const MAX_PLACES: usize = 5;
 
+/// Every target known, and every file that was looked for.
+#[derive(Debug)]
+pub struct Listing {
+    pub targets: Vec<Entry>,
+    /// How many more there are, of kinds that were not asked for.
+    pub others: usize,
+    /// The clients' files, in the order of the table of clients.
+    pub files: Vec<ClientFile>,
+    pub warnings: Vec<String>,
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
     version: &'static str,
     targets: Vec<TargetDocument<'a>>,
-    files: Vec<FileDocument<'a>>,
+    files: &'a [ClientFile],
     warnings: &'a [String],
 }
 
-#[derive(Serialize)]
-struct TargetDocument<'a> {
-    kind: Kind,
-    name: &'a str,
-    verdict: &'static str,
-    severity: Option<Severity>,
-    reason: Option<Reason>,
-    summary: Option<String>,
-    hint: Option<String>,
-    how: Option<String>,
-    checked_at: Option<Timestamp>,
-    next_due: Option<Timestamp>,
-    origins: &'a [Origin],
-}
-
-#[derive(Serialize)]
-struct FileDocument<'a> {
-    source: &'a str,
-    scope: &'a str,
-    path: String,
-    present: bool,
-    problem: Option<&'a str>,
-}
-
 pub fn json(listing: &Listing) -> serde_json::Result<String> {
-    let document = Document {
+    super::json::pretty(&Document {
         schema: SCHEMA,
         version: env!("CARGO_PKG_VERSION"),
-        targets: listing.targets.iter().map(target_document).collect(),
-        files: listing.files.iter().map(file_document).collect(),
+        targets: listing.targets.iter().map(target).collect(),
+        files: &listing.files,
         warnings: &listing.warnings,
-    };
-    super::json::pretty(&document)
+    })
 }
 
-fn target_document(listed: &Listed) -> TargetDocument<'_> {
-    let facts = listed.facts.as_ref();
-    TargetDocument {
-        kind: listed.target.kind(),
-        name: &listed.target.name,
-        verdict: facts.map_or("unknown", Facts::word),
-        severity: facts.map(Facts::severity),
-        reason: reason(facts),
-        summary: facts.map(|facts| facts.summary(listed.checked_at.unwrap_or_default())),
-        hint: facts.and_then(Facts::hint),
-        how: how(listed),
-        checked_at: listed.checked_at,
-        next_due: listed.next_due,
-        origins: &listed.target.origins,
+fn target(entry: &Entry) -> TargetDocument<'_> {
+    let mut document = TargetDocument::new(entry, None);
+    // What was never started or sent anything was never checked either.
+    if matches!(&entry.target.probe, Probe::Mcp(mcp) if matches!(mcp.reach, Reach::Unreachable(_))) {
+        document.checked_at = None;
     }
-}
-
-fn file_document(file: &ClientFile) -> FileDocument<'_> {
-    let path = file.path.to_string_lossy().into_owned();
-    let problem = file.problem.as_deref();
-    FileDocument { source: file.source, scope: file.scope, path, present: file.present, problem }
-}
-
-fn reason(facts: Option<&Facts>) -> Option<Reason> {
-    match facts {
-        Some(Facts::Mcp(facts)) => facts.failure.as_ref().map(|failure| failure.reason),
-        _ => None,
-    }
-}
-
-/// How a target is looked at, in a few words without secrets.
-fn how(listed: &Listed) -> Option<String> {
-    match &listed.target.probe {
-        Probe::Mcp(mcp) => mcp.reach.describe(),
-        Probe::Worktree(_) | Probe::Thunes(_) | Probe::Service(_) => None,
-    }
+    document
 }
 
 /// The table: for each target its verdict, when it is next due, how it is reached, and every place it was found in.
@@ -106,7 +66,7 @@ fn how(listed: &Listed) -> Option<String> {
 pub fn table(listing: &Listing, now: Timestamp, every_file: bool, style: &Style) -> String {
     let mut out = String::new();
     for &kind in Kind::ALL {
-        let targets: Vec<&Listed> = listing.targets.iter().filter(|listed| listed.target.kind() == kind).collect();
+        let targets: Vec<&Entry> = listing.targets.iter().filter(|entry| entry.target.kind() == kind).collect();
         if !targets.is_empty() {
             section(&mut out, kind, &targets, now, style);
         }
@@ -124,21 +84,21 @@ pub fn table(listing: &Listing, now: Timestamp, every_file: bool, style: &Style)
     out
 }
 
-fn section(out: &mut String, kind: Kind, targets: &[&Listed], now: Timestamp, style: &Style) {
+fn section(out: &mut String, kind: Kind, targets: &[&Entry], now: Timestamp, style: &Style) {
     out.push_str(&format!("{}\n", style.paint(Ink::Strong, super::table::heading(kind))));
     let name_width = targets.iter().map(|t| printable(&t.target.name).width()).max().unwrap_or(0).min(MAX_NAME);
-    let verdict_width = targets.iter().map(|listed| verdict(listed).0.width()).max().unwrap_or(0);
-    for listed in targets {
-        let (verdict, ink) = verdict(listed);
-        let name = pad(&fit(&printable(&listed.target.name), name_width), name_width);
+    let verdict_width = targets.iter().map(|entry| verdict(entry).0.width()).max().unwrap_or(0);
+    for entry in targets {
+        let (verdict, ink) = verdict(entry);
+        let name = pad(&fit(&printable(&entry.target.name), name_width), name_width);
         let verdict = style.paint(ink, &pad(&verdict, verdict_width));
-        let how = how(listed).map_or(String::new(), |how| format!("  {}", printable(&how)));
-        out.push_str(format!("  {name}  {verdict}  {}{how}", next(listed, now)).trim_end());
+        let how = how(&entry.target).map_or(String::new(), |how| format!("  {}", printable(&how)));
+        out.push_str(format!("  {name}  {verdict}  {}{how}", next(entry, now)).trim_end());
         out.push('\n');
-        for line in places(&listed.target.origins) {
+        for line in places(&entry.target.origins) {
             out.push_str(&format!("      {}\n", style.paint(Ink::Faint, &printable(&line))));
         }
-        let hint = listed.facts.as_ref().filter(|f| f.severity() != Severity::Fine).and_then(Facts::hint);
+        let hint = entry.facts().filter(|facts| facts.severity() != Severity::Fine).and_then(Facts::hint);
         if let Some(hint) = hint {
             out.push_str(&format!("      {}\n", style.paint(Ink::Odd, &printable(&format!("→ {hint}")))));
         }
@@ -146,18 +106,18 @@ fn section(out: &mut String, kind: Kind, targets: &[&Listed], now: Timestamp, st
     out.push('\n');
 }
 
-fn verdict(listed: &Listed) -> (String, Ink) {
-    let Some(facts) = &listed.facts else { return ("not checked yet".into(), Ink::Faint) };
+fn verdict(entry: &Entry) -> (String, Ink) {
+    let Some(facts) = entry.facts() else { return ("not checked yet".into(), Ink::Faint) };
     let word = facts.word().replace('_', " ");
     let (_, ink) = super::table::mark(facts.severity());
-    match reason(Some(facts)) {
+    match reason(facts) {
         Some(reason) if reason != Reason::NotConfigured => (format!("{word} ({})", reason.as_str()), ink),
         _ => (word, ink),
     }
 }
 
-fn next(listed: &Listed, now: Timestamp) -> String {
-    match listed.next_due {
+fn next(entry: &Entry, now: Timestamp) -> String {
+    match entry.next_due {
         Some(at) => format!("due in {}", age(now, at)),
         None => "due at the next pass".into(),
     }

@@ -4,7 +4,6 @@
 //! answer. Every wait asks the deadline first, and nothing that is shown quotes a credential.
 
 mod backoff;
-mod group;
 
 use std::io::Write;
 use std::time::Duration;
@@ -13,17 +12,18 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::{Value, json};
 use url::Url;
 
 use self::backoff::Backoff;
-pub use self::group::look;
 use super::read_secret;
 use crate::clock::{self, Deadline};
 use crate::config::settings::PushgatewaySettings;
 use crate::exit;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response};
 use crate::log::printable;
-use crate::redact::{self, Secret};
+use crate::model::checkup::PushedGroup;
+use crate::redact::{Secret, redact, shortened};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -36,6 +36,7 @@ const GZIP_SINCE: (u32, u32) = (1, 5);
 /// How much of an answer is read, and how much of it is shown.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 const MAX_SHOWN_CHARS: usize = 500;
+const MAX_METRICS_BYTES: u64 = 32 << 20;
 
 /// Where it goes, for people: origin and grouping, no path and no credentials.
 pub fn destination(settings: &PushgatewaySettings) -> String {
@@ -62,6 +63,26 @@ pub fn deliver(settings: &PushgatewaySettings, exposition: &str, deadline: Deadl
 pub fn withdraw(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::Result<()> {
     let gateway = Gateway::new(settings)?;
     gateway.send(&Request::new(Method::DELETE, &gateway.group), deadline)
+}
+
+/// What the gateway holds of our group; `None` if it holds none. Queries once.
+pub fn group(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::Result<Option<PushedGroup>> {
+    let gateway = Gateway::new(settings)?;
+    // `/api/v1/metrics` is there since 1.0: all groups with all their series come in one.
+    let document = gateway.get("metrics", MAX_METRICS_BYTES, deadline).map_err(|failure| failure.into_error(1))?;
+    let mut labels = json!(settings.grouping);
+    labels["job"] = json!(settings.job);
+    let Some(groups) = document["data"].as_array() else {
+        return Err(exit::trouble("what answers is no Pushgateway", "correct output.pushgateway.url"));
+    };
+    let seconds = |group: &Value, family: &str| {
+        let value = group[family]["metrics"][0]["value"].as_str();
+        value.and_then(|value| value.parse().ok()).unwrap_or_default()
+    };
+    Ok(groups.iter().find(|group| group["labels"] == labels).map(|group| PushedGroup {
+        pushed_at: seconds(group, "push_time_seconds"),
+        failed_at: seconds(group, "push_failure_time_seconds"),
+    }))
 }
 
 struct Gateway<'a> {
@@ -96,15 +117,26 @@ impl<'a> Gateway<'a> {
         Ok(Gateway { settings, client: Client::new(&base, options), base, group, secrets })
     }
 
+    /// The JSON document of a path of the API; null where the answer is none.
+    fn get(&self, path: &str, most_bytes: u64, deadline: Deadline) -> Result<Value, Failure> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(["api", "v1", path]);
+        }
+        let request = Request::new(Method::GET, &url);
+        let unreached = |error: HttpError| self.unreached(&error);
+        let mut response = self.client.send(&request, deadline.sooner(self.settings.timeout)).map_err(unreached)?;
+        if !response.is_success() {
+            return Err(self.refused(response));
+        }
+        let body = response.body.read_to_end(most_bytes).map_err(unreached)?;
+        Ok(serde_json::from_slice(&body).unwrap_or_default())
+    }
+
     /// Whether the gateway says it is one that takes a compressed body. Any doubt means no.
     fn takes_gzip(&self, deadline: Deadline) -> bool {
-        let mut status = self.base.clone();
-        let Ok(mut segments) = status.path_segments_mut() else { return false };
-        segments.pop_if_empty().extend(["api", "v1", "status"]);
-        drop(segments);
-        let answer = self.client.send(&Request::new(Method::GET, &status), deadline.sooner(self.settings.timeout));
-        let body = answer.ok().filter(Response::is_success).and_then(|mut r| r.body.read_to_end(MAX_ANSWER_BYTES).ok());
-        body.and_then(|body| version_in(&body)).is_some_and(|version| version >= GZIP_SINCE)
+        let status = self.get("status", MAX_ANSWER_BYTES, deadline).unwrap_or_default();
+        version_in(&status).is_some_and(|version| version >= GZIP_SINCE)
     }
 
     /// Sends until it is done, refused, or there is no time left.
@@ -128,11 +160,10 @@ impl<'a> Gateway<'a> {
         let asked_to_wait = response.header("retry-after").and_then(|text| backoff::retry_after(text, clock::now()));
         let is_text = response.media_type() != "text/html";
         let body = response.body.read_up_to(MAX_ANSWER_BYTES).unwrap_or_default();
-        let message = redact::redact(&String::from_utf8_lossy(&body), &self.secrets);
+        let message = redact(&String::from_utf8_lossy(&body), &self.secrets);
         let mut what = format!("the gateway answered HTTP {status}");
         if is_text && !message.trim().is_empty() {
-            let shown: String = printable(message.trim()).chars().take(MAX_SHOWN_CHARS).collect();
-            what.push_str(&format!(": {shown}"));
+            what.push_str(&format!(": {}", shortened(&printable(message.trim()), MAX_SHOWN_CHARS)));
         }
         let hint = match status {
             400 | 422 => "see its message; another group may hold one of our metrics with another HELP or TYPE",
@@ -160,7 +191,7 @@ impl<'a> Gateway<'a> {
         };
         let again =
             matches!(error.kind, ErrorKind::Connect | ErrorKind::Shortage | ErrorKind::Timeout | ErrorKind::Protocol);
-        Failure { what: redact::redact(&error.detail, &self.secrets), hint, again, asked_to_wait: None }
+        Failure { what: redact(&error.detail, &self.secrets), hint, again, asked_to_wait: None }
     }
 }
 
@@ -213,8 +244,7 @@ fn grouping_segments(name: &str, value: &str) -> (String, String) {
     }
 }
 
-fn version_in(body: &[u8]) -> Option<(u32, u32)> {
-    let status: serde_json::Value = serde_json::from_slice(body).ok()?;
+fn version_in(status: &Value) -> Option<(u32, u32)> {
     let version = status.pointer("/data/build_information/version")?.as_str()?;
     let mut parts = version.split('.').map(|part| part.parse().ok());
     Some((parts.next()??, parts.next()??))
@@ -285,13 +315,12 @@ mod tests {
 
     #[test]
     fn only_a_gateway_that_says_so_gets_gzip() {
-        let status = |version: &str| {
-            format!("{{\"status\":\"success\",\"data\":{{\"build_information\":{{\"version\":\"{version}\"}}}}}}")
-        };
-        assert_eq!(version_in(status("1.11.2").as_bytes()), Some((1, 11)));
-        assert!(version_in(status("1.4.3").as_bytes()) < Some(GZIP_SINCE));
-        for odd in [&b"<html>"[..], b"{}", status("next").as_bytes(), status("1").as_bytes()] {
-            assert_eq!(version_in(odd), None);
+        let status =
+            |version: &str| json!({ "status": "success", "data": { "build_information": { "version": version } } });
+        assert_eq!(version_in(&status("1.11.2")), Some((1, 11)));
+        assert!(version_in(&status("1.4.3")) < Some(GZIP_SINCE));
+        for odd in [json!("<html>"), json!({}), status("next"), status("1")] {
+            assert_eq!(version_in(&odd), None);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Seat;
+use super::seats::Seat;
 use crate::clock;
 use crate::config::settings::{Settings, TextfileSettings};
 use crate::fs::{self, access};
@@ -21,7 +21,7 @@ const DELIVERED_WITHIN_SECONDS: f64 = 120.0;
 const SHOWN: usize = 5;
 
 /// Looks at outputs that cannot be, the textfile and its neighbours; completes what is known of deliveries.
-pub(super) fn look(settings: &Settings, seat: &Seat, delivered: &mut Delivered) -> Vec<Finding> {
+pub(super) fn inspect(settings: &Settings, seat: &Seat, delivered: &mut Delivered) -> Vec<Finding> {
     let output = &settings.output;
     let mut findings: Vec<Finding> = output
         .broken
@@ -29,13 +29,13 @@ pub(super) fn look(settings: &Settings, seat: &Seat, delivered: &mut Delivered) 
         .map(|broken| {
             let link = if broken.output == "pushgateway" { Link::Pushgateway } else { Link::Textfile };
             let fix = "set the variable (for the timer: in the unit's environment file)";
-            seat.unless_closed(Finding::fail(link, &broken.problem, fix))
+            seat.unless_closed(link.fail(&broken.problem, fix))
         })
         .collect();
     let Some(textfile) = &output.textfile else {
         if !output.broken.iter().any(|broken| broken.output == "textfile") {
             let fix = "[output.textfile] in the configuration delivers one";
-            findings.push(Finding::skip(Link::Textfile, "not used here: none is configured", fix));
+            findings.push(Link::Textfile.skip("not used here: none is configured", fix));
         }
         return findings;
     };
@@ -81,31 +81,26 @@ fn directory(textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) ->
         return match seat.may_write(usual) {
             Err(why) if usual.is_dir() => {
                 let what = format!("{what}, because of {USUAL}: {why}");
-                Finding::fail_if(seat.unit.is_some(), Link::Textfile, what, seat.open_up(usual))
+                Link::Textfile.fail_if(seat.unit.is_some(), what, seat.open_up(usual))
             }
-            _ => Finding::skip(Link::Textfile, what, "sudo apt-get install prometheus-node-exporter"),
+            _ => Link::Textfile.skip(what, "sudo apt-get install prometheus-node-exporter"),
         };
     }
     match std::fs::metadata(directory) {
         Ok(metadata) if !metadata.is_dir() => {
-            Finding::fail(Link::Textfile, format!("{shown} is no directory"), "correct output.textfile.directory")
+            Link::Textfile.fail(format!("{shown} is no directory"), "correct output.textfile.directory")
         }
         Ok(_) => match delivered.outputs.get("textfile") {
-            Some((_, Some(error))) => Finding::fail(
-                Link::Textfile,
-                format!("the last pass of {} could not deliver: {error}", seat.who()),
-                seat.open_up(directory),
-            ),
-            Some((_, None)) => Finding::ok(Link::Textfile, format!("{} delivers to {shown}", seat.who())),
+            Some((_, Some(error))) => Link::Textfile
+                .fail(format!("the last pass of {} could not deliver: {error}", seat.who()), seat.open_up(directory)),
+            Some((_, None)) => Link::Textfile.ok(format!("{} delivers to {shown}", seat.who())),
             None => may_deliver(directory, seat),
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let fix = format!("sudo install -d -m 2775 -g {GROUP} {}", access::quoted(directory));
-            Finding::fail(Link::Textfile, format!("the directory {shown} is not there"), fix)
+            Link::Textfile.fail(format!("the directory {shown} is not there"), fix)
         }
-        Err(error) => {
-            Finding::fail(Link::Textfile, format!("{shown}: {error}"), format!("ls -ld {}", access::quoted(directory)))
-        }
+        Err(error) => Link::Textfile.fail(format!("{shown}: {error}"), format!("ls -ld {}", access::quoted(directory))),
     }
 }
 
@@ -113,8 +108,8 @@ fn directory(textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) ->
 fn may_deliver(directory: &Path, seat: &Seat) -> Finding {
     let shown = directory.display();
     match seat.may_write(directory) {
-        Ok(()) => Finding::ok(Link::Textfile, format!("{shown} is there, and {} may write", seat.who())),
-        Err(why) => Finding::fail(Link::Textfile, format!("{shown}: {why}"), seat.open_up(directory)),
+        Ok(()) => Link::Textfile.ok(format!("{shown} is there, and {} may write", seat.who())),
+        Err(why) => Link::Textfile.fail(format!("{shown}: {why}"), seat.open_up(directory)),
     }
 }
 
@@ -137,7 +132,7 @@ fn group_name(gid: u32) -> Option<String> {
 fn closed(directory: &Path, fallback: bool) -> Option<Finding> {
     let (closed, _) = survey::closed_directory(directory).filter(|_| !fallback)?;
     let what = format!("node_exporter may not get in: {} is closed to other users", closed.display());
-    Some(Finding::warn(Link::Textfile, what, format!("chmod o+rx {}", access::quoted(&closed))))
+    Some(Link::Textfile.warn(what, format!("chmod o+rx {}", access::quoted(&closed))))
 }
 
 fn file(delivered: &Delivered, seat: &Seat) -> Option<Finding> {
@@ -146,23 +141,21 @@ fn file(delivered: &Delivered, seat: &Seat) -> Option<Finding> {
     let now = clock::unix_seconds(clock::now());
     if delivered.modified_at.is_none() && path.exists() {
         let fix = format!("mv {0} {0}.old, then {1}", access::quoted(path), delivered.again);
-        return Some(Finding::fail(Link::Textfile, format!("{shown} is no regular file"), fix));
+        return Some(Link::Textfile.fail(format!("{shown} is no regular file"), fix));
     }
     let pass = seat.last_pass(delivered);
     match (delivered.modified_at, pass) {
         (None, None) => None,
         (None, Some(_)) => {
             let what = format!("{shown} is not there: nothing has been delivered yet");
-            Some(Finding::fail(Link::Textfile, what, &delivered.again))
+            Some(Link::Textfile.fail(what, &delivered.again))
         }
         (Some(modified), Some(pass)) if pass - modified >= DELIVERED_WITHIN_SECONDS => {
             let (old, ago) = (age(now - modified), age(now - pass));
             let what = format!("{shown} is {old} old: the last pass, {ago} ago, did not deliver it");
-            Some(Finding::fail(Link::Textfile, what, &delivered.again))
+            Some(Link::Textfile.fail(what, &delivered.again))
         }
-        (Some(modified), _) => {
-            Some(Finding::ok(Link::Textfile, format!("{shown} was delivered {} ago", age(now - modified))))
-        }
+        (Some(modified), _) => Some(Link::Textfile.ok(format!("{shown} was delivered {} ago", age(now - modified)))),
     }
 }
 
@@ -173,7 +166,7 @@ fn neighbours(textfile: &TextfileSettings) -> Finding {
     let entries = match survey::entries(directory) {
         Ok(entries) => entries,
         Err(error) => {
-            return Finding::fail(Link::Clashes, format!("cannot list {}: {error}", directory.display()), fix);
+            return Link::Clashes.fail(format!("cannot list {}: {error}", directory.display()), fix);
         }
     };
     let ours = sink::textfile::path(textfile);
@@ -186,11 +179,11 @@ fn neighbours(textfile: &TextfileSettings) -> Finding {
         report.findings.iter().filter(|found| found.severity == Severity::Error).collect();
     if errors.is_empty() {
         let what = format!("node_exporter takes all {} textfiles together", report.files);
-        return Finding::ok(Link::Clashes, what);
+        return Link::Clashes.ok(what);
     }
     let involved = |found: &&check::Finding| found.path == ours || found.other.as_ref() == Some::<&PathBuf>(&ours);
     let about_us = errors.iter().any(involved);
     let shown: Vec<String> = errors.iter().take(SHOWN).map(|found| found.to_string()).collect();
     let more = if errors.len() > SHOWN { format!(" … and {} more", errors.len() - SHOWN) } else { String::new() };
-    Finding::fail_if(about_us, Link::Clashes, format!("{}{more}", shown.join("; ")), fix)
+    Link::Clashes.fail_if(about_us, format!("{}{more}", shown.join("; ")), fix)
 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use super::Seat;
+use super::seats::Seat;
+use super::unit::{Unit, may_write};
 use crate::clock::{self, Deadline};
 use crate::config::diagnose::ConfigError;
 use crate::config::environment::HostEnvironment;
 use crate::config::settings::Settings;
-use crate::doctor::{Unit, may_write};
 use crate::fs::access;
 use crate::model::checkup::{Delivered, Finding, Link, age};
 use crate::model::history::day_of;
@@ -21,9 +21,10 @@ use crate::model::target::{Probe, Target};
 use crate::plan::{self, Plan, View};
 use crate::state::store::State;
 use crate::state::{history, lock, store};
+use crate::wording::plural;
 
 /// Reading the clients' files, a home on a slow network included.
-const CLIENTS_PATIENCE: Duration = Duration::from_secs(3);
+const CLIENTS_TIMEOUT: Duration = Duration::from_secs(3);
 /// Prometheus may be so far behind: two slow scrapes and some.
 const RECENT: Duration = Duration::from_secs(900);
 /// No pass takes so long; one that holds the lock for longer hangs.
@@ -31,41 +32,41 @@ const HELD_TOO_LONG_SECONDS: f64 = 300.0;
 
 /// A configuration that cannot be used: a finding for each of its problems, and nothing else can be known.
 pub(super) fn unusable(error: &ConfigError, seat: &Seat) -> Vec<Finding> {
-    error.lines().map(|line| seat.unless_closed(Finding::fail(Link::Config, line, error.next()))).collect()
+    error.lines().map(|line| seat.unless_closed(Link::Config.fail(line, error.next()))).collect()
 }
 
 /// Which configuration holds, and what it warns of.
 pub(super) fn config(settings: &Settings, seat: &Seat) -> Vec<Finding> {
     let of = seat.unit.as_ref().map_or(String::new(), |unit| format!(", for {}", unit.service_name()));
     let mut findings = vec![match &settings.source {
-        None => Finding::ok(Link::Config, format!("there is no configuration file; the defaults hold{of}")),
+        None => Link::Config.ok(format!("there is no configuration file; the defaults hold{of}")),
         Some(path) => {
             let what = format!("{} is valid, and nobody else may change it{of}", path.display());
-            Finding::ok(Link::Config, what)
+            Link::Config.ok(what)
         }
     }];
     let warnings = settings.warnings.iter();
-    findings.extend(warnings.map(|warning| Finding::warn(Link::Config, warning, "lab-probe config show")));
+    findings.extend(warnings.map(|warning| Link::Config.warn(warning, "lab-probe config show")));
     findings
 }
 
 /// A finding for each client's file that is there, and for what could not be read.
 pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
-    let deadline = Deadline::after(CLIENTS_PATIENCE);
+    let deadline = Deadline::after(CLIENTS_TIMEOUT);
     let environment = HostEnvironment::of_process();
     let files = plan::mcp::files(settings, &environment, deadline);
     let Plan { targets, warnings, .. } = plan::mcp::plan(settings, &environment, View::Anywhere, deadline);
     let present = files.iter().filter(|file| file.present);
     let mut findings: Vec<Finding> = present.map(|file| client(file, &targets)).collect();
     let fix = "correct the file; lab-probe list --verbose shows what was found where";
-    findings.extend(warnings.into_iter().map(|warning| Finding::warn(Link::Clients, warning, fix)));
+    findings.extend(warnings.into_iter().map(|warning| Link::Clients.warn(warning, fix)));
     if findings.is_empty() {
         let own = targets.len();
         findings.push(if own > 0 {
-            Finding::ok(Link::Clients, format!("no client's configuration is there; {own} servers by other means"))
+            Link::Clients.ok(format!("no client's configuration is there; {own} servers by other means"))
         } else {
             let looked = format!("no MCP client's configuration was found in {} places", files.len());
-            Finding::skip(Link::Clients, looked, "lab-probe config init, and name servers there")
+            Link::Clients.skip(looked, "lab-probe config init, and name servers there")
         });
     }
     findings
@@ -73,24 +74,20 @@ pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
 
 pub(super) fn clients_too_slow() -> Vec<Finding> {
     let fix = "time lab-probe list";
-    vec![Finding::warn(Link::Clients, "reading the clients' configurations takes longer than 3s", fix)]
+    vec![Link::Clients.warn("reading the clients' configurations takes longer than 3s", fix)]
 }
 
 fn client(file: &ClientFile, targets: &[Target]) -> Finding {
     let servers: Vec<&Target> =
         targets.iter().filter(|target| target.origins.iter().any(|origin| origin.path == file.path)).collect();
     let untrusted = servers.iter().filter(|target| is_untrusted(target, &file.path)).count();
-    let count = match servers.len() {
-        0 => "no servers".to_owned(),
-        1 => "1 server".to_owned(),
-        count => format!("{count} servers"),
-    };
+    let count = plural(servers.len(), "server");
     let what = format!("{}, {}: {}: {count}", file.source, file.scope, file.path.display());
     if untrusted == 0 {
-        return Finding::ok(Link::Clients, what);
+        return Link::Clients.ok(what);
     }
     let fix = format!("read it, then lab-probe trust {}", access::quoted(&file.path));
-    Finding::warn(Link::Clients, format!("{what}, {untrusted} not started because the file is not trusted"), fix)
+    Link::Clients.warn(format!("{what}, {untrusted} not started because the file is not trusted"), fix)
 }
 
 /// Whether a server is not started because this file, which it is reached by, is not trusted.
@@ -111,9 +108,7 @@ pub(super) fn state(settings: &Settings, seat: &Seat) -> (Vec<Finding>, Delivere
     let unreadable = loaded.unreadable;
     let fix = format!("ls -l {}; the next pass sets a damaged file aside", access::quoted(&store::path(directory)));
     findings.extend(
-        std::mem::take(&mut loaded.warnings)
-            .into_iter()
-            .map(|warning| Finding::fail_if(unreadable, Link::State, warning, &fix)),
+        std::mem::take(&mut loaded.warnings).into_iter().map(|warning| Link::State.fail_if(unreadable, warning, &fix)),
     );
     findings.push(match (last, last_pass) {
         (Some(last), Some(at)) => {
@@ -122,12 +117,12 @@ pub(super) fn state(settings: &Settings, seat: &Seat) -> (Vec<Finding>, Delivere
             let what = format!("{targets} targets remembered; the last pass began {} ago, took {took:.1}s", age(now - at));
             if last.deadline_exceeded {
                 let fix = "lab-probe --once --fresh --format table shows what takes so long; raise probe.deadline if it has to";
-                Finding::warn(Link::State, format!("{what}, and was cut off by its deadline"), fix)
+                Link::State.warn(format!("{what}, and was cut off by its deadline"), fix)
             } else {
-                Finding::ok(Link::State, what)
+                Link::State.ok(what)
             }
         }
-        _ => Finding::warn(Link::State, "there has been no pass yet", seat.again()),
+        _ => Link::State.warn("there has been no pass yet", seat.again()),
     });
     findings.extend(kill_switches(&loaded.state));
     findings.extend(held(directory, last_pass, now));
@@ -155,11 +150,10 @@ fn kill_switches(state: &State) -> Vec<Finding> {
     let unknown = |(id, known): (&String, &Remembered)| {
         let Facts::Thunes(facts) = &known.observation.as_ref()?.facts else { return None };
         let sentence = facts.kill_switch_unknown.as_ref()?.lasting(clock::now());
-        Some(Finding::warn(
-            Link::State,
-            format!("{id}: {sentence}"),
-            "make the sources that it names readable, or wait for that event",
-        ))
+        Some(
+            Link::State
+                .warn(format!("{id}: {sentence}"), "make the sources that it names readable, or wait for that event"),
+        )
     };
     state.targets.iter().filter_map(unknown).collect()
 }
@@ -171,28 +165,28 @@ fn place(directory: &Path, seat: &Seat) -> Finding {
     match std::fs::metadata(directory) {
         Ok(metadata) if !metadata.is_dir() => {
             let fix = format!("mv {quoted} {quoted}.old");
-            Finding::fail(Link::State, format!("{shown} is no directory"), fix)
+            Link::State.fail(format!("{shown} is no directory"), fix)
         }
         Ok(_) => match seat.may_write(directory) {
-            Ok(()) => Finding::ok(Link::State, format!("{shown} is there, and {} may write", seat.who())),
+            Ok(()) => Link::State.ok(format!("{shown} is there, and {} may write", seat.who())),
             Err(why) => {
                 let user = access::user(rustix::process::geteuid().as_raw());
                 let fix = match &seat.unit {
                     Some(unit) if may_write(directory) => unit.loosen(directory),
                     _ => format!("sudo chown -R {user} {quoted}"),
                 };
-                Finding::fail(Link::State, format!("{shown}: {why}"), fix)
+                Link::State.fail(format!("{shown}: {why}"), fix)
             }
         },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let parent = directory.ancestors().skip(1).find(|above| above.exists());
             if parent.is_some_and(may_write) {
-                Finding::ok(Link::State, format!("{shown} will be made by the first pass"))
+                Link::State.ok(format!("{shown} will be made by the first pass"))
             } else {
-                Finding::fail(Link::State, format!("{shown} is not there"), format!("mkdir -p {quoted}"))
+                Link::State.fail(format!("{shown} is not there"), format!("mkdir -p {quoted}"))
             }
         }
-        Err(error) => Finding::fail(Link::State, format!("{shown}: {error}"), format!("ls -ld {quoted}")),
+        Err(error) => Link::State.fail(format!("{shown}: {error}"), format!("ls -ld {quoted}")),
     }
 }
 
@@ -202,8 +196,8 @@ fn held(directory: &Path, last_pass: Option<f64>, now: f64) -> Option<Finding> {
     let since = last_pass.map_or(0.0, |at| now - at);
     Some(if since > HELD_TOO_LONG_SECONDS {
         let what = format!("process {pid} holds the lock, and the last pass that ended is {} old", age(since));
-        Finding::fail(Link::State, what, format!("ps -o pid,etime,args -p {pid}; if it hangs, kill {pid}"))
+        Link::State.fail(what, format!("ps -o pid,etime,args -p {pid}; if it hangs, kill {pid}"))
     } else {
-        Finding::ok(Link::State, format!("a pass is running just now (process {pid} holds the lock)"))
+        Link::State.ok(format!("a pass is running just now (process {pid} holds the lock)"))
     })
 }

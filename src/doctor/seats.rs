@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::textfile;
+use super::unit::{Account, Unit, may_write};
 use crate::clock::Deadline;
-use crate::doctor::{Account, Unit, may_write};
 use crate::fs::access;
 use crate::log::printable;
 use crate::model::checkup::{Delivered, Finding, Link};
@@ -13,8 +13,8 @@ use crate::proc::{self, CommandSpec, Limits};
 
 /// What a command needs that starts passes without a unit.
 const CRON: &str = "cron";
-/// This program once more, whose own questions take [`super::PATIENCE`] at most.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// This program once more, whose own queries end by [`super::ALL_QUERIES`].
+const TIMEOUT: Duration = Duration::from_secs(10);
 const LIMITS: Limits = Limits { stdout: 1 << 20 };
 
 /// Who makes the passes that are judged: a unit, or whoever runs this.
@@ -83,7 +83,7 @@ impl Seat {
             Some(file) => {
                 let what =
                     format!("{}; unless {} sets it, which only the unit may read", finding.evidence, file.display());
-                Finding::warn(finding.link, what, "sudo lab-probe doctor")
+                finding.link.warn(what, "sudo lab-probe doctor")
             }
         }
     }
@@ -135,7 +135,7 @@ fn seen_from(account: &Account, unit: Option<&Unit>) -> Vec<Finding> {
     let name = unit.map_or_else(|| CRON.to_owned(), Unit::service_name);
     let failed = |why: String| {
         let what = format!("cannot see what {name} sees: {why}");
-        vec![Finding::fail(Link::Timer, what, format!("run lab-probe doctor as {}", account.name))]
+        vec![Link::Timer.fail(what, format!("run lab-probe doctor as {}", account.name))]
     };
     let program = match std::env::current_exe() {
         Ok(program) => program,
@@ -145,7 +145,7 @@ fn seen_from(account: &Account, unit: Option<&Unit>) -> Vec<Finding> {
     let spec = spec.args(["doctor", "--format", "json", "--seat"]).args([name.clone()]);
     let variables = unit.map(|unit| unit.variables(account)).unwrap_or_default();
     let spec = variables.into_iter().fold(spec, |spec, (name, value)| CommandSpec::env(spec, name, value));
-    let captured = match proc::capture(&spec, None, LIMITS, Deadline::after(PATIENCE)) {
+    let captured = match proc::capture(&spec, None, LIMITS, Deadline::after(TIMEOUT)) {
         Ok(captured) => captured,
         Err(error) => return failed(error.to_string()),
     };

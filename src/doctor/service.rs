@@ -1,0 +1,168 @@
+//! Bounded queries to a service of the stack.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use url::Url;
+
+use super::TIMEOUT;
+use crate::clock::Deadline;
+use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request};
+use crate::log::printable;
+use crate::redact::{Secret, redact, shortened};
+
+/// The largest answer that is read: Prometheus' rules with thousands of groups fit.
+const MAX_BYTES: u64 = 32 << 20;
+/// How much of an answer that is no success is shown.
+const SHOWN_CHARS: usize = 200;
+
+/// Why a service gave no facts; of several, the first is worth telling most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trouble {
+    /// Something is there, but it is slow, broken, or something else.
+    Failing,
+    /// What answers is another service; its own words say so.
+    OtherService,
+    NotListening,
+}
+
+/// The trouble with the evidence of it.
+pub type Failure = (Trouble, String);
+
+pub(super) fn other_service(why: impl Into<String>) -> Failure {
+    (Trouble::OtherService, why.into())
+}
+
+/// What a service said, or why it did not.
+#[derive(Debug)]
+pub struct Reply<T> {
+    /// Scheme, host and port of the one that answered, else of all that were tried; nothing secret.
+    pub origin: String,
+    /// Whether the configuration names an address of its own; its absence is a fault then.
+    pub configured: bool,
+    pub result: Result<T, Failure>,
+}
+
+impl<T> Reply<T> {
+    /// Queries the service at each address, until one is what is `wanted`; else what the first one said that is such a
+    /// service at all.
+    pub fn from_any(
+        addresses: &[Secret],
+        configured: bool,
+        query: impl Fn(&Service) -> Result<T, Failure>,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Self {
+        let mut replies: Vec<Self> = Vec::new();
+        for address in addresses {
+            let reply = Self::from_one(TIMEOUT / addresses.len() as u32, address, configured, &query);
+            if reply.facts().is_some_and(&wanted) {
+                return reply;
+            }
+            replies.push(reply);
+        }
+        let origins: Vec<String> = replies.iter().map(|reply| reply.origin.clone()).collect();
+        replies.sort_by_key(|reply| reply.result.as_ref().err().map(|(trouble, _)| *trouble));
+        let none = || (Trouble::NotListening, "no address".to_owned());
+        let first = replies.into_iter().next();
+        let mut first = first.unwrap_or_else(|| Reply { origin: String::new(), configured, result: Err(none()) });
+        if first.trouble().is_some_and(|trouble| trouble != Trouble::Failing) {
+            first.origin = origins.join(" or ");
+        }
+        first
+    }
+
+    /// The same at one address, with a time of its own.
+    pub fn from_one(
+        limit: Duration,
+        address: &Secret,
+        configured: bool,
+        query: impl FnOnce(&Service) -> Result<T, Failure>,
+    ) -> Self {
+        match Service::new(address, limit) {
+            Ok(service) => {
+                // The service may quote them.
+                let secrets = http::secrets_of(&service.base, &[]);
+                let result = query(&service).map_err(|(trouble, why)| (trouble, redact(&why, &secrets)));
+                Reply { origin: http::shown(&service.base), configured, result }
+            }
+            Err(error) => Reply {
+                origin: "the configured address".into(),
+                configured: true,
+                result: Err((Trouble::Failing, error.detail)),
+            },
+        }
+    }
+
+    pub fn facts(&self) -> Option<&T> {
+        self.result.as_ref().ok()
+    }
+
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.result.as_ref().err().map(|(trouble, _)| *trouble)
+    }
+}
+
+pub struct Service {
+    client: Client,
+    base: Url,
+    deadline: Deadline,
+}
+
+impl Service {
+    fn new(address: &Secret, limit: Duration) -> Result<Service, HttpError> {
+        let base = http::parse_url(address)?;
+        let client = Client::new(&base, ClientOptions::default());
+        Ok(Service { client, base, deadline: Deadline::after(limit) })
+    }
+
+    /// Status and body of the answer to a GET.
+    pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<(u16, Vec<u8>), Failure> {
+        let mut url = self.base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path.split('/'));
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let failure = |error: HttpError| match error.kind {
+            ErrorKind::Connect => (Trouble::NotListening, error.detail),
+            _ => (Trouble::Failing, error.detail),
+        };
+        let mut response = self.client.send(&Request::new(Method::GET, &url), self.deadline).map_err(failure)?;
+        let body = response.body.read_to_end(MAX_BYTES).map_err(failure)?;
+        Ok((response.status, body))
+    }
+
+    /// The body of an answer that must be a success.
+    pub(super) fn get_ok(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, Failure> {
+        let (status, body) = self.get(path, query)?;
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        let said = shortened(&printable(String::from_utf8_lossy(&body).trim()), SHOWN_CHARS);
+        // What does not know the address at which a service tells what it is, is another one.
+        let trouble = if matches!(status, 404 | 405) { Trouble::OtherService } else { Trouble::Failing };
+        Err((trouble, format!("HTTP {status} for /{path}: {said}")))
+    }
+
+    /// The JSON document that must be there.
+    pub(super) fn get_json(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+        let body = self.get_ok(path, query)?;
+        serde_json::from_slice(&body).map_err(|_not_json| other_service(format!("the answer for /{path} is no JSON")))
+    }
+
+    /// What it says where it is not ready.
+    pub(super) fn unready(&self) -> Option<String> {
+        self.get_ok("-/ready", &[]).err().map(|(_, why)| why)
+    }
+}
+
+/// A text in a document; empty where there is none.
+pub(super) fn text(value: &Value, pointer: &str) -> String {
+    printable(value.pointer(pointer).and_then(Value::as_str).unwrap_or_default())
+}
+
+/// A list in a document; empty where there is none.
+pub(super) fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
