@@ -84,7 +84,7 @@ fn begin(settings: &Settings, directory: &Path) -> Option<Begun> {
     let place = match worktrees::containing(directory) {
         Ok(place) => place,
         Err(reason) => {
-            log::warn(format!("not recorded: {reason}; run it in a git worktree, or name one with -C DIR"));
+            log::warn(format!("not recorded: {reason:#}; run it in a git worktree, or name one with -C DIR"));
             return None;
         }
     };
@@ -108,7 +108,7 @@ fn contents(place: &Worktree) -> Option<Contents> {
         Ok(contents) => Some(contents),
         Err(reason) => {
             log::warn(format!(
-                "cannot tell what is tested: {reason}; the verdict will not count; see what `git status` says"
+                "cannot tell what is tested: {reason:#}; the verdict will not count; see what `git status` says"
             ));
             None
         }

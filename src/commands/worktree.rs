@@ -23,7 +23,7 @@ pub(super) fn run(command: &WorktreeCommand) -> anyhow::Result<Exit> {
 fn root(directory: Option<&Path>) -> anyhow::Result<PathBuf> {
     let directory = directory.unwrap_or(Path::new("."));
     let place = worktrees::containing(directory);
-    Ok(place.map_err(|why| exit::usage(why, "run it in a git worktree, or name one with -C DIR"))?.path)
+    Ok(place.map_err(|why| exit::usage(format!("{why:#}"), "run it in a git worktree, or name one with -C DIR"))?.path)
 }
 
 fn not_edited(error: EditError) -> anyhow::Error {

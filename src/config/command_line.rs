@@ -14,9 +14,6 @@ use crate::redact::Secret;
 
 /// The Pushgateway that `--pushgateway URL` means: what is configured, at that address. Credentials are kept only if
 /// it is the address they were configured for.
-///
-/// # Errors
-/// A URL that the configuration would not take either.
 pub fn pushgateway(url: &str, configured: Option<&PushgatewaySettings>) -> Result<PushgatewaySettings, ConfigError> {
     let option = Path::new("--pushgateway");
     let environment = HostEnvironment::of_process();

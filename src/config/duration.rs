@@ -10,9 +10,6 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 const MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// Reads a duration: one or more whole numbers, each with a unit, no sign, no spaces.
-///
-/// # Errors
-/// What is wrong, with an example of the right form.
 pub fn parse(text: &str) -> anyhow::Result<Duration> {
     let example = "as in \"30s\", \"5m\", \"1h30m\"";
     let plain = text.trim().chars().all(|c| c.is_ascii_digit() || "dhmins".contains(c));

@@ -4,6 +4,8 @@
 //! variable is unset or empty, as a shell does; a default may hold further variables and begin with `~`. `$${` writes
 //! a plain `${`; any other `$` stays as it is. What a variable holds is never expanded again.
 
+use anyhow::{Context, anyhow};
+
 use super::environment::HostEnvironment;
 
 /// Defaults inside defaults; nobody needs more, and a file must not be able to exhaust the stack.
@@ -19,10 +21,8 @@ pub(crate) struct Expanded {
 }
 
 /// Expands one string.
-///
-/// # Errors
-/// A sentence about a `${` that opens no variable: what stands there and what would be right.
-pub(crate) fn expand(raw: &str, environment: &HostEnvironment) -> Result<Expanded, String> {
+/// Errors: a `${` that opens no variable: what stands there and what would be right.
+pub(crate) fn expand(raw: &str, environment: &HostEnvironment) -> anyhow::Result<Expanded> {
     let mut expanded = Expanded::default();
     let rest = word(raw, environment, 0, &mut expanded)?;
     debug_assert!(rest.is_empty(), "the outermost word ends with the string");
@@ -30,10 +30,8 @@ pub(crate) fn expand(raw: &str, environment: &HostEnvironment) -> Result<Expande
 }
 
 /// Expands up to the end, or, inside a default, up to the `}` that closes it; returns what is left.
-fn word<'r>(raw: &'r str, environment: &HostEnvironment, depth: usize, out: &mut Expanded) -> Result<&'r str, String> {
-    if depth > MAX_DEPTH {
-        return Err(format!("defaults are nested more than {MAX_DEPTH} deep"));
-    }
+fn word<'r>(raw: &'r str, environment: &HostEnvironment, depth: usize, out: &mut Expanded) -> anyhow::Result<&'r str> {
+    anyhow::ensure!(depth <= MAX_DEPTH, "defaults are nested more than {MAX_DEPTH} deep");
     let mut rest = tilde(raw, environment, depth, out);
     loop {
         let stop = rest.find(|c| c == '$' || (c == '}' && depth > 0)).unwrap_or(rest.len());
@@ -68,7 +66,7 @@ fn variable<'r>(
     environment: &HostEnvironment,
     depth: usize,
     out: &mut Expanded,
-) -> Result<&'r str, String> {
+) -> anyhow::Result<&'r str> {
     let body = &rest[2..];
     let name_end = body.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(body.len());
     let (name, after) = body.split_at(name_end);
@@ -76,7 +74,7 @@ fn variable<'r>(
         return Err(no_variable(rest));
     }
     let value = match environment.var_os(name) {
-        Some(value) => Some(value.to_str().ok_or_else(|| format!("${{{name}}} holds text that is not UTF-8"))?),
+        Some(value) => Some(value.to_str().with_context(|| format!("${{{name}}} holds text that is not UTF-8"))?),
         None => None,
     };
     if let Some(after) = after.strip_prefix('}') {
@@ -106,13 +104,13 @@ fn variable<'r>(
     Ok(after)
 }
 
-fn no_variable(rest: &str) -> String {
+fn no_variable(rest: &str) -> anyhow::Error {
     let end = rest.find('}').map_or(rest.len(), |end| end + 1);
     // Only what plainly is a name: what follows it may be a secret, and a password may hold a `${` of its own.
     let name: String = rest[2..end].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     let plain = !name.is_empty() && !name.contains(|c: char| c.is_ascii_lowercase());
     let name = if plain { &name } else { "NAME" };
-    format!("\"${{\" opens no variable here; write ${{{name}}} or ${{{name}:-default}}, or $${{ for a plain ${{")
+    anyhow!("\"${{\" opens no variable here; write ${{{name}}} or ${{{name}:-default}}, or $${{ for a plain ${{")
 }
 
 #[cfg(test)]
@@ -177,12 +175,13 @@ mod tests {
     #[test]
     fn a_brace_that_opens_no_variable_is_told_without_quoting_what_follows() {
         for raw in ["${", "${}", "${A", "${1}", "${A-x}", "${A:?s3cret}", "${A:-s3cret", "${env:A}", "${input:token}"] {
-            let sentence = expand(raw, &environment()).expect_err(raw);
+            let sentence = expand(raw, &environment()).expect_err(raw).to_string();
             assert!(sentence.starts_with("\"${\" opens no variable here; write ${"), "{sentence}");
             assert!(!sentence.contains("s3cret"), "{sentence}");
         }
         let deep = format!("{}x{}", "${A:-".repeat(100_000), "}".repeat(100_000));
-        assert_eq!(expand(&deep, &environment()), Err("defaults are nested more than 8 deep".into()));
+        let refused = expand(&deep, &environment()).expect_err("too deep");
+        assert_eq!(refused.to_string(), "defaults are nested more than 8 deep");
     }
 
     proptest! {

@@ -14,18 +14,10 @@ use crate::fs;
 /// A configuration of a thousand servers has a few hundred kilobytes.
 const LIMIT: u64 = 2 << 20;
 
-/// A file's text and the open file it came from, whose owner and mode can still be asked.
-#[derive(Debug)]
-pub(crate) struct Source {
-    pub(crate) text: String,
-    pub(crate) file: File,
-}
-
-/// Reads the configuration file at `real`, which messages call `path`.
-///
-/// # Errors
-/// A sentence of its own for a directory, a FIFO, a device, a file that is too large, NUL bytes, and invalid UTF-8.
-pub(crate) fn read(path: &Path, real: &Path) -> Result<Source, ConfigError> {
+/// Reads the configuration file at `real`, which messages call `path`: its text, and the open file, whose owner and mode
+/// can still be asked.
+/// Errors: a sentence of its own for a directory, a FIFO, a device, a file that is too large, NUL bytes, and invalid UTF-8.
+pub(crate) fn read(path: &Path, real: &Path) -> Result<(String, File), ConfigError> {
     let file = fs::open_regular(real).map_err(|error| ConfigError::whole(path, unreadable(real, &error)))?;
     let bytes = fs::read_open(&file, LIMIT).map_err(|error| {
         let too_large = error.kind() == io::ErrorKind::FileTooLarge;
@@ -37,7 +29,7 @@ pub(crate) fn read(path: &Path, real: &Path) -> Result<Source, ConfigError> {
         };
         ConfigError::whole(path, what)
     })?;
-    Ok(Source { text: decode(path, bytes)?, file })
+    Ok((decode(path, bytes)?, file))
 }
 
 fn unreadable(real: &Path, error: &io::Error) -> String {
@@ -82,9 +74,7 @@ const MANY: usize = 1000;
 const NUL: &str = "a NUL byte: not a text file, or one that was damaged";
 
 /// Parses TOML.
-///
-/// # Errors
-/// Every syntax error at its place. What the keys mean is not looked at then: after a syntax error it is uncertain
+/// Errors: every syntax error at its place. What the keys mean is not looked at then: after a syntax error it is uncertain
 /// which section they belong to.
 pub(crate) fn parse<'t>(path: &Path, text: &'t str) -> Result<Spanned<DeTable<'t>>, ConfigError> {
     DeTable::parse(text).map_err(|_first| {

@@ -29,9 +29,6 @@ pub fn trust_directory() -> Result<PathBuf, ConfigError> {
 }
 
 /// Reads a file for `lab-probe trust`.
-///
-/// # Errors
-/// Everything that is wrong with it.
 pub fn inspect(path: &Path) -> Result<Inspection, ConfigError> {
     let environment = HostEnvironment::of_process();
     let (canonical, digest) = identity(path, &environment)?;
@@ -39,30 +36,31 @@ pub fn inspect(path: &Path) -> Result<Inspection, ConfigError> {
     Ok(Inspection { canonical, digest, settings })
 }
 
-/// Why the file of the current directory is not used, with what to do.
-///
-/// # Errors
-/// The sentence; `Ok` where it lies in no repository or has been allowed as it stands.
-pub(super) fn standing(path: &Path, environment: &HostEnvironment) -> Result<(), String> {
+/// Why the file of the current directory is not used, with what to do; `None` where it lies in no repository or has been
+/// allowed as it stands.
+pub(super) fn refusal(path: &Path, environment: &HostEnvironment) -> Option<String> {
     let real = environment.directory().join(path);
     let resolved = real.canonicalize().unwrap_or_else(|_| real.clone());
     if !is_in_repository(&real) && !is_in_repository(&resolved) {
-        return Ok(());
+        return None;
     }
     let store = elsewhere(environment).map(|settings| TrustStore::load(&settings.probe.state_dir).0);
-    let (canonical, digest) = identity(path, environment).map_err(|error| format!("{error}; it is not used"))?;
+    let (canonical, digest) = match identity(path, environment) {
+        Ok(identity) => identity,
+        Err(error) => return Some(format!("{error}; it is not used")),
+    };
     let (shown, command) = (canonical.display(), quoted(&canonical));
     let why = match store.unwrap_or_default().standing(&canonical, &digest) {
-        Standing::Allowed => return Ok(()),
+        Standing::Allowed => return None,
         Standing::Changed => format!("{shown} has changed since it was trusted"),
         Standing::Unknown => format!("{shown} lies in a git repository, and nobody has allowed it to be used"),
     };
-    Err(format!("{why}, so it is left out; read the file, then run `lab-probe trust {command}`"))
+    Some(format!("{why}, so it is left out; read the file, then run `lab-probe trust {command}`"))
 }
 
 /// The settings that hold without the file of the current directory.
 fn elsewhere(environment: &HostEnvironment) -> Result<Settings, ConfigError> {
-    let located = locate::usual(environment, &|_| Err(String::new()))?;
+    let located = locate::usual(environment, &|_| Some(String::new()))?;
     located.path.map_or_else(|| defaults(environment), |path| read(&path, environment))
 }
 
@@ -70,10 +68,10 @@ fn elsewhere(environment: &HostEnvironment) -> Result<Settings, ConfigError> {
 /// not that file, because what is relative in it starts at the link.
 fn identity(path: &Path, environment: &HostEnvironment) -> Result<(PathBuf, String), ConfigError> {
     let real = environment.directory().join(path);
-    let source = file::read(path, &real)?;
+    let (text, _) = file::read(path, &real)?;
     let directory = real.parent().unwrap_or(Path::new("/"));
     let directory = directory.canonicalize().map_err(|error| ConfigError::whole(path, error.to_string()))?;
-    Ok((directory.join(path.file_name().unwrap_or_default()), trust::digest(source.text.as_bytes())))
+    Ok((directory.join(path.file_name().unwrap_or_default()), trust::digest(text.as_bytes())))
 }
 
 fn is_in_repository(file: &Path) -> bool {

@@ -20,14 +20,12 @@ pub(crate) const HERE: &str = "lab-probe.toml";
 
 /// The first of `--config`, `$LAB_PROBE_CONFIG`, `./lab-probe.toml`, the user's and the machine's that exists.
 ///
-/// `standing` says why the file of the current directory may not be used; the next place then holds.
-///
-/// # Errors
-/// A file that `--config` or the variable names and that is not there; a place that the operating system cannot look at.
+/// `refusal` says why the file of the current directory may not be used; the next place then holds.
+/// Errors: a file that `--config` or the variable names and that is not there, and those of [`usual`].
 pub(crate) fn locate(
     explicit: Option<&Path>,
     environment: &HostEnvironment,
-    standing: &dyn Fn(&Path) -> Result<(), String>,
+    refusal: &dyn Fn(&Path) -> Option<String>,
 ) -> Result<Located, ConfigError> {
     let variable = || by_variable(environment).map(|path| (path, ", though $LAB_PROBE_CONFIG names it"));
     let named = explicit.map(|path| (path, "")).or_else(variable);
@@ -37,26 +35,21 @@ pub(crate) fn locate(
             Err(error) => Err(ConfigError::whole(path, missing(&error, by))),
         };
     }
-    usual(environment, standing)
+    usual(environment, refusal)
 }
 
 /// The first of the places that nobody has named.
-///
-/// # Errors
-/// A place that the operating system cannot look at.
+/// Errors: a place that the operating system cannot look at.
 pub(super) fn usual(
     environment: &HostEnvironment,
-    standing: &dyn Fn(&Path) -> Result<(), String>,
+    refusal: &dyn Fn(&Path) -> Option<String>,
 ) -> Result<Located, ConfigError> {
     let mut located = Located::default();
     for path in usual_places(environment) {
         match environment.directory().join(&path).symlink_metadata() {
-            Ok(_) => match if path == Path::new(HERE) { standing(&path) } else { Ok(()) } {
-                Ok(()) => {
-                    located.path = Some(path);
-                    break;
-                }
-                Err(why) => located.warnings.push(why),
+            Ok(_) => match if path == Path::new(HERE) { refusal(&path) } else { None } {
+                Some(why) => located.warnings.push(why),
+                None => return Ok(Located { path: Some(path), ..located }),
             },
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             // A sandboxed unit may not see the home at all; the machine's file must still be found then.
@@ -119,7 +112,7 @@ mod tests {
         let plain =
             HostEnvironment::new(Some(&home), &cwd, &[("LAB_PROBE_CONFIG", ""), ("XDG_CONFIG_HOME", "relative")]);
         let found = |explicit: Option<&str>, environment: &HostEnvironment| {
-            locate(explicit.map(Path::new), environment, &|_| Ok(())).expect("found").path
+            locate(explicit.map(Path::new), environment, &|_| None).expect("found").path
         };
 
         assert_eq!(usual_places(&HostEnvironment::new(None, Path::new("/"), &[])).len(), 2);
@@ -143,7 +136,7 @@ mod tests {
         let environment = HostEnvironment::new(None, lab.path(), &[("LAB_PROBE_CONFIG", "gone.toml")]);
         let hint = "`lab-probe config init FILE` writes one to start from";
         let refused =
-            |explicit: Option<&Path>| locate(explicit, &environment, &|_| Ok(())).expect_err("refused").to_string();
+            |explicit: Option<&Path>| locate(explicit, &environment, &|_| None).expect_err("refused").to_string();
         assert_eq!(refused(Some(Path::new("gone.toml"))), format!("gone.toml: no such file; {hint}"));
         let named = format!("gone.toml: no such file, though $LAB_PROBE_CONFIG names it; {hint}");
         assert_eq!(refused(None), named);
@@ -155,7 +148,7 @@ mod tests {
         let looped = lab.path().join("loop");
         std::os::unix::fs::symlink(&looped, &looped).expect("a link to itself");
         let error =
-            locate(None, &HostEnvironment::new(None, &looped, &[]), &|_| Ok(())).expect_err("refused").to_string();
+            locate(None, &HostEnvironment::new(None, &looped, &[]), &|_| None).expect_err("refused").to_string();
         assert!(error.starts_with("lab-probe.toml: cannot be looked for: "), "{error}");
     }
 }

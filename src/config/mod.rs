@@ -27,7 +27,6 @@ use std::path::{Path, PathBuf};
 use block::Context;
 use diagnose::{ConfigError, Problem};
 use environment::HostEnvironment;
-use locate::Located;
 use schema::ROOT;
 use settings::Settings;
 
@@ -37,22 +36,13 @@ use crate::fs::explained;
 pub use validate::RESERVED_LABELS;
 
 /// Finds the configuration and reads it; without one, the defaults. `explicit` is what `--config` names.
-///
-/// # Errors
-/// Everything that is wrong with the file, each at its place; a named file that is missing.
+/// Errors: everything that is wrong with the file, each at its place; a named file that is missing.
 pub fn load(explicit: Option<&Path>) -> Result<Settings, ConfigError> {
     load_in(explicit, &HostEnvironment::of_process())
 }
 
-/// [`load`] in a given environment.
-///
-/// # Errors
-/// As [`load`].
 pub fn load_in(explicit: Option<&Path>, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
-    settings(locate::locate(explicit, environment, &|file| here::standing(file, environment))?, environment)
-}
-
-fn settings(located: Located, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
+    let located = locate::locate(explicit, environment, &|file| here::refusal(file, environment))?;
     let mut settings = match &located.path {
         Some(path) => read(path, environment)?,
         None => defaults(environment)?,
@@ -76,9 +66,9 @@ pub fn usual_places() -> Vec<PathBuf> {
 /// send to and programs to run.
 fn read(path: &Path, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     let real = environment.directory().join(path);
-    let source = file::read(path, &real)?;
-    match access::exposure(&real, &source.file) {
-        Ok(None) => judge(path, &source.text, environment),
+    let (text, file) = file::read(path, &real)?;
+    match access::exposure(&real, &file) {
+        Ok(None) => judge(path, &text, environment),
         Ok(Some(exposure)) => Err(ConfigError::whole(path, format!("others could change it: {exposure}"))),
         Err(error) => Err(ConfigError::whole(path, format!("cannot ask who may write it: {}", explained(&error)))),
     }

@@ -170,7 +170,7 @@ pub struct AnomalySettings {
     pub exclude: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct OutputSettings {
     pub textfile: Option<TextfileSettings>,
     pub pushgateway: Option<PushgatewaySettings>,

@@ -10,6 +10,8 @@ use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+
 use self::layout::Found;
 use super::{Plan, timeout};
 use crate::clock::Deadline;
@@ -28,14 +30,11 @@ pub struct Worktree {
 }
 
 /// The worktree that `directory` lies in.
-///
-/// # Errors
-/// A sentence, where it lies in none.
-pub fn containing(directory: &Path) -> Result<Worktree, String> {
+pub fn containing(directory: &Path) -> anyhow::Result<Worktree> {
     let repository = layout::find(directory, true)?;
     let (path, git_dir) = repository
         .entrance
-        .ok_or_else(|| format!("{} lies in a bare repository, not in a worktree", directory.display()))?;
+        .with_context(|| format!("{} lies in a bare repository, not in a worktree", directory.display()))?;
     Ok(Worktree { path, git_dir, common_dir: repository.common_dir })
 }
 
@@ -80,7 +79,7 @@ fn discover(settings: &WorktreeSettings, deadline: Deadline) -> Vec<Found> {
                 }
             }
             Some(Err(_)) if settings.discovered => {}
-            Some(Err(reason)) => found.push(Found::unreadable(path, reason)),
+            Some(Err(reason)) => found.push(Found::unreadable(path, format!("{reason:#}"))),
             None => found.push(Found::unreadable(path, hung::does_not_answer(path))),
         }
     }

@@ -69,12 +69,9 @@ pub struct Contents {
 }
 
 /// Looks at what is checked out, without any memory. The digest is the one that a pass compares.
-///
-/// # Errors
-/// A sentence, where the worktree cannot be read.
-pub fn contents(path: &Path, git_dir: &Path, common_dir: &Path, deadline: Deadline) -> Result<Contents, String> {
+pub fn contents(path: &Path, git_dir: &Path, common_dir: &Path, deadline: Deadline) -> anyhow::Result<Contents> {
     let git = Git::new(git_dir, common_dir, path, deadline, crate::clock::now());
-    let parts = Parts::inspect(git, &[], &mut BTreeMap::new()).map_err(|e| e.to_string())?;
+    let parts = Parts::inspect(git, &[], &mut BTreeMap::new())?;
     let digest = parts.tracked().and_then(|tracked| parts.digest(&tracked));
     Ok(Contents { commit: parts.outer.porcelain.head.clone(), digest })
 }

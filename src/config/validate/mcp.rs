@@ -1,10 +1,10 @@
 //! `[mcp]` and `[[mcp.server]]`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::rules;
-use crate::config::block::{Block, Owner, Text};
+use crate::config::block::{Block, Text};
 use crate::config::settings::{McpSettings, ServerSettings};
 use crate::model::mcp::{HealthScript, HttpServer, HttpTransport, Reach, StdioServer};
 use crate::model::target::Schedule;
@@ -41,24 +41,17 @@ fn expected(block: &Block<'_>) -> Vec<String> {
 }
 
 fn servers(mcp: &Block<'_>, schedule: Schedule, list_tools: bool) -> Vec<ServerSettings> {
-    let mut seen = HashMap::new();
-    let blocks = mcp.children("server").into_iter().map(|block| block.owned_by(Owner::Block));
-    let servers = blocks.filter_map(|block| {
-        let name = block.name("name", "fetch");
-        if let Some(name) = &name {
-            block.unique(&mut seen, name);
-        }
-        let schedule = rules::schedule(&block, schedule);
-        let reach = reach(&block);
+    rules::named(mcp.children("server"), "name", "fetch", |block, name| {
+        let schedule = rules::schedule(block, schedule);
+        let reach = reach(block);
         Some(ServerSettings {
-            name: name?.value,
+            name,
             reach: block.failure().map(Reach::Unreachable).or(reach)?,
             disabled: block.flag("disabled").unwrap_or(false),
             schedule,
             list_tools: block.flag("list_tools").unwrap_or(list_tools),
         })
-    });
-    servers.collect()
+    })
 }
 
 /// How the server is reached; `None` after a complaint, or where the environment spoils the block.

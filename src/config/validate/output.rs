@@ -23,38 +23,42 @@ const RETRIES: u64 = 2;
 const MOST_RETRIES: u64 = 10;
 
 pub(super) fn read(block: &Block<'_>, probe: &ProbeSettings) -> OutputSettings {
-    let mut output =
-        OutputSettings { textfile: None, pushgateway: None, heartbeat: None, defaulted: false, broken: Vec::new() };
+    let mut output = OutputSettings::default();
+    let mut broken = Vec::new();
     let textfile = block.child("textfile").owned_by(Owner::Block);
     let pushgateway = block.child("pushgateway").owned_by(Owner::Block);
     // A bare `[output]` names no destination either: results that go nowhere are never what was meant.
     if textfile.is_present() || !pushgateway.is_present() {
         output.defaulted = !textfile.has("directory");
         let settings = read_textfile(&textfile, &probe.state_dir);
-        match textfile.fault() {
-            Some(problem) => output.broken.push(BrokenOutput { output: "textfile", problem }),
-            None => output.textfile = Some(settings),
-        }
+        output.textfile = unbroken("textfile", &textfile, Some(settings), &mut broken);
     }
     if pushgateway.is_present() {
         let settings = read_pushgateway(&pushgateway, probe);
-        match pushgateway.fault() {
-            Some(problem) => output.broken.push(BrokenOutput { output: "pushgateway", problem }),
-            None => output.pushgateway = settings,
-        }
+        output.pushgateway = unbroken("pushgateway", &pushgateway, settings, &mut broken);
     }
     let heartbeat = block.child("heartbeat").owned_by(Owner::Block);
     if heartbeat.is_present() {
         let url = heartbeat.required("url", "https://hc-ping.com/…").and_then(|text| {
             rules::web_address(&heartbeat, &text)?;
-            Some(text.secret())
+            Some(HeartbeatSettings { url: text.secret() })
         });
-        match heartbeat.fault() {
-            Some(problem) => output.broken.push(BrokenOutput { output: "heartbeat", problem }),
-            None => output.heartbeat = url.map(|url| HeartbeatSettings { url }),
-        }
+        output.heartbeat = unbroken("heartbeat", &heartbeat, url, &mut broken);
     }
-    output
+    OutputSettings { broken, ..output }
+}
+
+/// The settings, unless a variable that they need is missing: then the output is one of the `broken`.
+fn unbroken<T>(
+    output: &'static str,
+    block: &Block<'_>,
+    settings: Option<T>,
+    broken: &mut Vec<BrokenOutput>,
+) -> Option<T> {
+    let fault = block.fault();
+    let settings = settings.filter(|_| fault.is_none());
+    broken.extend(fault.map(|problem| BrokenOutput { output, problem }));
+    settings
 }
 
 fn read_textfile(block: &Block<'_>, state_dir: &Path) -> TextfileSettings {

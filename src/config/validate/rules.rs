@@ -1,12 +1,12 @@
 //! What values of several sections must obey: web addresses, header and label names, schedules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use ureq::http::HeaderName;
 use url::Url;
 
-use crate::config::block::{Block, Text};
+use crate::config::block::{Block, Owner, Text};
 use crate::model::target::Schedule;
 use crate::redact::Secret;
 
@@ -16,6 +16,23 @@ pub(super) fn schedule(block: &Block<'_>, defaults: Schedule) -> Schedule {
         retry_after: block.duration("retry_after").unwrap_or(defaults.retry_after),
         timeout: block.time_limit("timeout").unwrap_or(defaults.timeout),
     }
+}
+
+/// What the blocks of an array describe, each under a name of its own, which stands under `key`; `example` is one.
+pub(super) fn named<T>(
+    blocks: Vec<Block<'_>>,
+    key: &'static str,
+    example: &str,
+    read: impl Fn(&Block<'_>, String) -> Option<T>,
+) -> Vec<T> {
+    let mut seen = HashMap::new();
+    let described = blocks.into_iter().map(|block| block.owned_by(Owner::Block)).filter_map(|block| {
+        let name = block.name(key, example).inspect(|name| block.unique(&mut seen, name));
+        // Without a name, too, it is read for its other mistakes.
+        let described = read(&block, name.as_ref().map_or_else(String::new, |name| name.value.clone()));
+        name.and(described)
+    });
+    described.collect()
 }
 
 pub(super) fn web_address(block: &Block<'_>, text: &Text) -> Option<Url> {

@@ -1,10 +1,9 @@
 //! `[[service]]`.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::rules;
-use crate::config::block::{Block, Owner, Text};
+use crate::config::block::{Block, Text};
 use crate::config::settings::ServiceSettings;
 use crate::model::service::{HttpLook, ServiceLook};
 use crate::model::target::Schedule;
@@ -18,18 +17,12 @@ const UNIT_TYPES: &[&str] =
     &["service", "socket", "device", "mount", "automount", "swap", "target", "path", "timer", "slice", "scope"];
 
 pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ServiceSettings> {
-    let mut seen = HashMap::new();
-    let services = blocks.into_iter().map(|block| block.owned_by(Owner::Block)).filter_map(|block| {
-        let name = block.name("name", "prometheus");
-        if let Some(name) = &name {
-            block.unique(&mut seen, name);
-        }
-        let schedule = rules::schedule(&block, SCHEDULE);
-        let look = look(&block);
-        let look = block.failure().map(ServiceLook::Unreachable).or(look);
-        Some(ServiceSettings { name: name?.value, look: look?, schedule })
-    });
-    services.collect()
+    rules::named(blocks, "name", "prometheus", |block, name| {
+        let schedule = rules::schedule(block, SCHEDULE);
+        let look = look(block);
+        let look = block.failure().map(ServiceLook::Unreachable).or(look)?;
+        Some(ServiceSettings { name, look, schedule })
+    })
 }
 
 /// How the service is looked at; `None` after a complaint or where the environment spoils the block.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::rules;
-use crate::config::block::{Block, Owner};
+use crate::config::block::Block;
 use crate::config::settings::ThunesSettings;
 use crate::model::target::Schedule;
 use crate::model::thunes::ThunesTarget;
@@ -19,29 +19,22 @@ const JOURNALS: &[&str] = &["logs/audit_trail.jsonl", "logs/metrics_events.jsonl
 const LOGS: &[&str] = &["logs/scheduler.log", "logs/paper_trader.log"];
 
 pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ThunesSettings> {
-    let mut seen = HashMap::new();
-    let environments = blocks.into_iter().map(|block| block.owned_by(Owner::Block)).filter_map(|block| {
-        let environment = block.name("environment", "testnet");
-        if let Some(environment) = &environment {
-            block.unique(&mut seen, environment);
-        }
+    rules::named(blocks, "environment", "testnet", |block, environment| {
         let root = block.required("root", "~/LAB/projects/THUNES").map(|root| block.resolve(&root));
-        let schedule = rules::schedule(&block, SCHEDULE);
+        let schedule = rules::schedule(block, SCHEDULE);
         let mut target = ThunesTarget {
             root: root.unwrap_or_default(),
-            positions_db: below_root(&block, "positions_db", POSITIONS_DB),
-            journals: all_below_root(&block, "journals", JOURNALS),
-            logs: all_below_root(&block, "logs", LOGS),
-            metrics_url: rules::url(&block, "metrics_url"),
+            positions_db: below_root(block, "positions_db", POSITIONS_DB),
+            journals: all_below_root(block, "journals", JOURNALS),
+            logs: all_below_root(block, "logs", LOGS),
+            metrics_url: rules::url(block, "metrics_url"),
             max_daily_loss: block.amount("max_daily_loss"),
-            // Last, so that a block without a name is still read for its other mistakes.
-            environment: environment?.value,
+            environment,
             unreachable: None,
         };
         target.unreachable = block.fault();
         Some(ThunesSettings { target, schedule })
-    });
-    environments.collect()
+    })
 }
 
 /// A path that stays as the file has it: it is relative to the root, and a label value.

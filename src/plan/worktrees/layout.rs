@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use anyhow::{Context, bail};
+
 use crate::clock::Deadline;
 use crate::fs::read_capped;
 use crate::model::worktree::Standing;
@@ -21,17 +23,17 @@ const MAX_CONFIG_BYTES: u64 = 4 << 20;
 const MAX_WORKTREES: usize = 5_000;
 
 #[derive(Debug, Clone)]
-pub(in crate::plan) struct Repository {
+pub(crate) struct Repository {
     /// What all its worktrees share, canonical.
-    pub(in crate::plan) common_dir: PathBuf,
+    pub(crate) common_dir: PathBuf,
     /// The worktree through which it was found, if it was found through one: its directory and its own git directory.
-    pub(in crate::plan) entrance: Option<(PathBuf, PathBuf)>,
+    pub(crate) entrance: Option<(PathBuf, PathBuf)>,
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::plan) struct Found {
-    /// Its directory; canonical where it exists.
-    pub(in crate::plan) path: PathBuf,
+pub(crate) struct Found {
+    /// Canonical where it exists.
+    pub(crate) path: PathBuf,
     /// The shared directory of its repository, or the configured path where that could not be read.
     pub(super) repository: PathBuf,
     pub(super) main: bool,
@@ -55,11 +57,8 @@ impl Found {
 
 /// Finds the repository at `path`: a worktree, a bare repository or a git directory; with `upwards`, also the one that
 /// `path` lies in. Without it only `path` itself counts, or an outer repository would be watched by mistake.
-///
-/// # Errors
-/// A sentence that says what could not be read.
-pub(in crate::plan) fn find(path: &Path, upwards: bool) -> Result<Repository, String> {
-    let start = path.canonicalize().map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+pub(crate) fn find(path: &Path, upwards: bool) -> anyhow::Result<Repository> {
+    let start = path.canonicalize().with_context(|| cannot_read(path))?;
     let mut directory = Some(start.as_path());
     while let Some(here) = directory {
         if let Some(repository) = repository_at(here)? {
@@ -67,24 +66,25 @@ pub(in crate::plan) fn find(path: &Path, upwards: bool) -> Result<Repository, St
         }
         directory = here.parent().filter(|_| upwards);
     }
-    Err(match upwards {
-        true => format!("{} lies in no git repository", path.display()),
-        false => format!("{} is no git repository", path.display()),
-    })
+    let where_none_is = if upwards { "lies in" } else { "is" };
+    bail!("{} {where_none_is} no git repository", path.display())
 }
 
-fn repository_at(directory: &Path) -> Result<Option<Repository>, String> {
+fn cannot_read(path: &Path) -> String {
+    format!("cannot read {}", path.display())
+}
+
+fn repository_at(directory: &Path) -> anyhow::Result<Option<Repository>> {
     let dot_git = directory.join(".git");
     match std::fs::metadata(&dot_git) {
         Ok(_) => {
-            let git_dir = read_dot_git(&dot_git).map_err(|e| format!("cannot read {}: {e}", dot_git.display()))?;
-            let common_dir = common_dir_of(&git_dir).map_err(|e| format!("cannot read {}: {e}", git_dir.display()))?;
+            let git_dir = read_dot_git(&dot_git).with_context(|| cannot_read(&dot_git))?;
+            let common_dir = common_dir_of(&git_dir).with_context(|| cannot_read(&git_dir))?;
             Ok(Some(Repository { common_dir, entrance: Some((directory.to_owned(), git_dir)) }))
         }
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(format!("cannot read {}: {e}", dot_git.display())),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).with_context(|| cannot_read(&dot_git)),
         Err(_) if is_git_dir(directory) => {
-            let common_dir =
-                common_dir_of(directory).map_err(|e| format!("cannot read {}: {e}", directory.display()))?;
+            let common_dir = common_dir_of(directory).with_context(|| cannot_read(directory))?;
             let parent = directory.parent().filter(|_| directory.file_name() == Some(OsStr::new(".git")));
             Ok(Some(Repository {
                 entrance: parent.map(|parent| (parent.to_owned(), directory.to_owned())),
@@ -133,7 +133,7 @@ fn line(bytes: &[u8]) -> &Path {
 
 /// Every worktree of `repository`: the main one first unless it is bare, then the linked ones by git's names for them.
 /// These may lie in other file systems than the repository: one that hangs costs itself.
-pub(in crate::plan) fn worktrees(repository: &Repository, deadline: Deadline) -> Vec<Found> {
+pub(crate) fn worktrees(repository: &Repository, deadline: Deadline) -> Vec<Found> {
     let mut found: Vec<Found> = main_worktree(repository).into_iter().collect();
     let mut ids: Vec<_> = match std::fs::read_dir(repository.common_dir.join("worktrees")) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.file_name())).take(MAX_WORKTREES).collect(),
@@ -172,7 +172,6 @@ fn main_worktree(repository: &Repository) -> Option<Found> {
     Some(Found { path, repository: common_dir.clone(), main: true, id: Vec::new(), standing })
 }
 
-/// A linked worktree, as its repository has it on file.
 #[derive(Debug, Clone)]
 struct Linked {
     repository: Repository,
@@ -190,7 +189,7 @@ impl Linked {
             Ok(bytes) => (normal(&git_dir.join(line(&bytes))), None),
             // `git worktree add` or `remove` is at work, or something that is no worktree lies there.
             Err(e) if e.kind() == io::ErrorKind::NotFound || e.kind() == io::ErrorKind::NotADirectory => return None,
-            Err(e) => (git_dir.join(".git"), Some(format!("cannot read {}: {e}", git_dir.join("gitdir").display()))),
+            Err(e) => (git_dir.join(".git"), Some(format!("{}: {e}", cannot_read(&git_dir.join("gitdir"))))),
         };
         Some(Linked { repository: repository.clone(), id: id.as_bytes().to_owned(), git_dir, dot_git, unreadable })
     }
@@ -237,7 +236,7 @@ fn standing(path: &Path, dot_git: &Path, git_dir: &Path, repository: &Repository
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Standing::Gone { reason: format!("{} is gone", path.display()) };
         }
-        Err(e) => return Standing::Unreadable { reason: format!("cannot read {}: {e}", path.display()) },
+        Err(e) => return Standing::Unreadable { reason: format!("{}: {e}", cannot_read(path)) },
         Ok(_) => {}
     }
     match read_dot_git(dot_git) {
@@ -254,7 +253,7 @@ fn standing(path: &Path, dot_git: &Path, git_dir: &Path, repository: &Repository
                 repository.common_dir.display()
             ),
         },
-        Err(e) => Standing::Unreadable { reason: format!("cannot read {}: {e}", dot_git.display()) },
+        Err(e) => Standing::Unreadable { reason: format!("{}: {e}", cannot_read(dot_git)) },
     }
 }
 

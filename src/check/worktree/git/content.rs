@@ -1,12 +1,14 @@
 //! Everything tracked, as one digest: it stays the same when nothing but times changes, and when what was tested is
 //! committed; it is another one when a byte of a tracked file is.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::rc::Rc;
 
-use super::porcelain::{Change, DECLARATION, Porcelain};
+use super::porcelain::{DECLARATION, Porcelain};
+use super::private_index::PrivateIndex;
 use super::{Git, GitError};
 use crate::check::worktree::reports::is_report_name;
 use crate::fs::stamp::Stamp;
@@ -58,94 +60,51 @@ impl Tracked {
 /// The digest over path, mode and object id of every tracked file as it is in the worktree; `None` if too much has
 /// changed to read it, or a file vanished meanwhile.
 pub(crate) fn digest(git: &Git, tracked: &Tracked, porcelain: &Porcelain) -> Result<Option<String>, GitError> {
-    let Some(edits) = edited_contents(git, porcelain)? else { return Ok(None) };
+    let edited = match edited(git, porcelain) {
+        None => return Ok(None),
+        Some(paths) if paths.is_empty() => None,
+        Some(paths) => match as_on_disk(git, &paths) {
+            // A file vanished, or cannot be read.
+            Err(GitError::Failed { .. }) => return Ok(None),
+            edited => Some(edited?),
+        },
+    };
+    let deleted: HashSet<&[u8]> = porcelain.modified().filter(|edit| edit.deleted).map(|edit| &*edit.path).collect();
     let mut digest = Digest::default();
-    let mut line = Vec::new();
-    for entry in tracked.entries() {
+    for Entry { mode, oid, stage, path } in edited.as_ref().unwrap_or(tracked).entries() {
         // Notes to lab-probe and its own evidence are not what tests test.
-        if entry.path == DECLARATION || is_report_name(entry.path) {
-            continue;
+        if path != DECLARATION && !is_report_name(path) && !deleted.contains(path) {
+            // A path holds no NUL, the other fields no blank: no two lists give the same bytes.
+            digest.part(&[path, b"\0", mode, b" ", stage, b" ", oid].concat());
         }
-        let (mode, oid) = match edits.get(entry.path) {
-            Some(Some((mode, oid))) => (*mode, oid.as_slice()),
-            Some(None) => continue,
-            None => (entry.mode, entry.oid),
-        };
-        // A path holds no NUL, the other fields no blank: no two lists give the same bytes.
-        line.clear();
-        for part in [entry.path, b"\0", mode, b" ", entry.stage, b" ", oid] {
-            line.extend_from_slice(part);
-        }
-        digest.part(&line);
     }
     Ok(Some(digest.finish()))
 }
 
-/// Mode and object id by path of each edited file; `None` for a deleted one.
-type Contents<'a> = HashMap<&'a [u8], Option<(&'a [u8], Vec<u8>)>>;
-
-fn edited_contents<'a>(git: &Git, porcelain: &'a Porcelain) -> Result<Option<Contents<'a>>, GitError> {
-    let mut contents = Contents::new();
-    let mut regular: Vec<&Change> = Vec::new();
+/// Paths of edited files, each ended by NUL; `None` if that is too much to read. Not a submodule with another commit: its
+/// own digest is added by the caller.
+fn edited(git: &Git, porcelain: &Porcelain) -> Option<Vec<u8>> {
+    let mut paths = Vec::new();
     let mut bytes = 0;
-    if porcelain.modified().nth(MAX_FILES).is_some() {
-        return Ok(None);
-    }
-    for edit in porcelain.modified() {
-        let path = git.work_tree.join(OsStr::from_bytes(&edit.path));
-        match path.symlink_metadata() {
-            _ if edit.deleted => {
-                contents.insert(&edit.path, None);
-            }
-            Ok(metadata) if metadata.is_file() => {
-                bytes += metadata.len();
-                regular.push(edit);
-            }
-            Ok(metadata) if metadata.is_symlink() => {
-                let target = path.read_link().map(|target| target.into_os_string().into_encoded_bytes());
-                contents
-                    .insert(&edit.path, Some((&edit.mode, [b"link ".to_vec(), target.unwrap_or_default()].concat())));
-            }
-            // A submodule with another commit; its own digest is added by the caller.
-            Ok(metadata) if metadata.is_dir() => {}
-            _ => return Ok(None),
+    for (number, edit) in porcelain.modified().filter(|edit| !edit.deleted).enumerate() {
+        let metadata = git.work_tree.join(OsStr::from_bytes(&edit.path)).symlink_metadata().ok()?;
+        bytes += metadata.len();
+        if number >= MAX_FILES || bytes > MAX_BYTES {
+            return None;
+        }
+        if !metadata.is_dir() {
+            paths.extend([edit.path.as_slice(), b"\0"].concat());
         }
     }
-    if bytes > MAX_BYTES {
-        return Ok(None);
-    }
-    if regular.is_empty() {
-        return Ok(Some(contents));
-    }
-    let paths: Vec<u8> = regular.iter().flat_map(|edit| quoted(&edit.path)).collect();
-    let output = match git.run(&["hash-object", "--stdin-paths"], &paths) {
-        Ok(output) => output,
-        // A file vanished, or cannot be read.
-        Err(GitError::Failed { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let oids: Vec<&[u8]> = output.split(|&b| b == b'\n').filter(|line| !line.is_empty()).collect();
-    if oids.len() != regular.len() {
-        return Ok(None);
-    }
-    for (edit, oid) in regular.into_iter().zip(oids) {
-        contents.insert(&edit.path, Some((&edit.mode, oid.to_owned())));
-    }
-    Ok(Some(contents))
+    Some(paths)
 }
 
-/// A path on a line of its own, quoted as git unquotes it: bytes that could end the line as octal escapes.
-fn quoted(path: &[u8]) -> Vec<u8> {
-    let mut out = b"\"".to_vec();
-    for &byte in path {
-        if byte.is_ascii_graphic() && byte != b'"' && byte != b'\\' {
-            out.push(byte);
-        } else {
-            out.extend(format!("\\{byte:03o}").bytes());
-        }
-    }
-    out.extend(b"\"\n");
-    out
+/// What would be tracked if the files at `paths` were added: in a copy of the index, and no object is written.
+fn as_on_disk(git: &Git, paths: &[u8]) -> Result<Tracked, GitError> {
+    let index = Some(Rc::new(PrivateIndex::copy(git)?));
+    let copy = Git { index, ..git.clone() };
+    copy.run(&["update-index", "--info-only", "-z", "--stdin"], paths)?;
+    Tracked::read(&copy)
 }
 
 /// The newest change of a modified file, nanoseconds since 1970; for a deleted one, of the nearest directory left.
@@ -171,11 +130,6 @@ fn nearest(work_tree: &Path, path: &[u8]) -> Option<Stamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_quoted_so_that_no_byte_ends_the_line() {
-        assert_eq!(quoted(b"a b\n\"c\\\xff"), b"\"a\\040b\\012\\042c\\134\\377\"\n");
-    }
 
     #[test]
     fn a_file_behind_a_link_is_as_old_as_the_link() {

@@ -45,7 +45,6 @@ pub(crate) fn inspect(
         Err(GitError::Failed { .. }) => status(git, nested, untracked, Some("--no-renames"))?,
         answer => answer?,
     };
-    porcelain.forget(nested);
     porcelain.unmodified(|change| {
         change.submodule && submodules.iter().any(|(path, ignore)| *ignore == Ignore::All && *path == change.path)
     });

@@ -82,6 +82,8 @@ const OVERRIDES: &[(&str, &str)] = &[
     ("diff.external", ""),
     ("maintenance.auto", "false"),
     ("gc.auto", "0"),
+    // The shared part of a split index would be written into the repository.
+    ("core.splitIndex", "false"),
     // Worktrees are looked at in parallel: threads inside each git would only get in each other's way.
     ("core.preloadIndex", "false"),
     ("index.threads", "1"),

@@ -1,8 +1,5 @@
 //! `git status --porcelain=v2 --branch -z`, read into what is counted (git-status(1), "Porcelain Format Version 2").
 
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-
 /// Notes to lab-probe: no change of the worktree.
 pub(super) const DECLARATION: &[u8] = b".worktree";
 
@@ -94,14 +91,6 @@ impl Porcelain {
         }
     }
 
-    /// Takes out other worktrees that lie in this one (relative paths).
-    pub(super) fn forget(&mut self, nested: &[&Path]) {
-        self.untracked.retain(|path| {
-            let bare = path.strip_suffix(b"/").unwrap_or(path);
-            !nested.iter().any(|nested| nested.as_os_str().as_bytes() == bare)
-        });
-    }
-
     /// Takes back that these differ from the index.
     pub(super) fn unmodified(&mut self, same: impl Fn(&Change) -> bool) {
         self.changes.retain_mut(|change| {
@@ -159,7 +148,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_line_is_counted_once() {
-        let mut porcelain = parsed(&[
+        let porcelain = parsed(&[
             format!("# branch.oid {OLD}"),
             "# branch.head topic".into(),
             "# branch.upstream origin/topic".into(),
@@ -174,9 +163,7 @@ mod tests {
             format!("u UU N... 100644 100644 100644 100644 {OLD} {OLD} {NEW} both"),
             "? new/".into(),
             "? .worktree".into(),
-            "? trees/a/".into(),
         ]);
-        porcelain.forget(&[Path::new("trees/a")]);
         assert_eq!(porcelain.head.as_deref(), Some(OLD));
         assert_eq!(porcelain.branch.as_deref(), Some("topic"));
         assert_eq!((porcelain.upstream.as_deref(), porcelain.ahead_behind), (Some("origin/topic"), Some((3, 14))));

@@ -1,7 +1,8 @@
-//! A split index (git-update-index(1), `--split-index`) as one file outside the repository.
+//! Copies of the index outside the repository, gone when dropped.
 //!
-//! Whenever git reads a split index it touches the shared part of it, so that it does not expire: a write in the
-//! repository. So git is given a copy, joined in a directory of its own that stands in for the worktree's git directory.
+//! Whenever git reads a split index (git-update-index(1), `--split-index`) it touches the shared part of it, so that it
+//! does not expire: a write in the repository. So git is given a copy, joined in a directory of its own that stands in for
+//! the worktree's git directory.
 
 use std::path::{Path, PathBuf};
 
@@ -14,15 +15,11 @@ const SHARED: &str = "sharedindex.";
 /// Larger is no index.
 const MAX_BYTES: u64 = 2 << 30;
 
-/// The joined copy; gone when dropped.
 #[derive(Debug)]
 pub(super) struct PrivateIndex(tempfile::TempDir);
 
 impl PrivateIndex {
-    /// Makes one if the index is split.
-    ///
-    /// # Errors
-    /// What git said; [`GitError::Failed`] where it cannot be copied.
+    /// The joined copy of a split index; `None` where it is not split.
     pub(super) fn of(git: &Git) -> Result<Option<PrivateIndex>, GitError> {
         let entries = git.git_dir.read_dir().into_iter().flatten().flatten();
         let shared: Vec<PathBuf> = entries
@@ -32,21 +29,29 @@ impl PrivateIndex {
         if shared.is_empty() {
             return Ok(None);
         }
-        let failed = |error: anyhow::Error| GitError::Failed {
-            command: "update-index".to_owned(),
-            message: format!("the split index cannot be copied: {error:#}"),
-        };
-        let directory = tempfile::tempdir().map_err(|e| failed(e.into()))?;
-        let written = stand_in(git, &shared, directory.path()).map_err(failed)?;
-        let private = PrivateIndex(directory);
+        let private = PrivateIndex::empty()?;
+        let written = stand_in(git, &shared, private.0.path()).map_err(not_copied)?;
         // Young entries are compared by content when an index is written: not with filters.
         let overrides = git.overrides.clone();
         let joiner = Git { overrides, ..git.elsewhere(private.0.path(), &git.common_dir, &git.work_tree) };
         joiner.run(&["update-index", "--no-split-index"], b"")?;
         // What is as young as the index is compared by content (racy git): the copy is as old as its original.
-        let index = std::fs::File::options().write(true).open(private.path()).map_err(|e| failed(e.into()))?;
-        index.set_modified(written).map_err(|e| failed(e.into()))?;
+        let index = std::fs::File::options().write(true).open(private.path()).map_err(not_copied)?;
+        index.set_modified(written).map_err(not_copied)?;
         Ok(Some(private))
+    }
+
+    /// A copy of what git reads now, to be changed.
+    pub(super) fn copy(git: &Git) -> Result<PrivateIndex, GitError> {
+        let private = PrivateIndex::empty()?;
+        let original = git.index.as_ref().map_or_else(|| git.git_dir.join("index"), |index| index.path());
+        let bytes = crate::fs::read_capped(&original, MAX_BYTES).map_err(not_copied)?;
+        create(&private.path(), &bytes, 0o600).map_err(not_copied)?;
+        Ok(private)
+    }
+
+    fn empty() -> Result<PrivateIndex, GitError> {
+        tempfile::tempdir().map(PrivateIndex).map_err(not_copied)
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -54,6 +59,12 @@ impl PrivateIndex {
     }
 }
 
+fn not_copied(error: impl Into<anyhow::Error>) -> GitError {
+    let message = format!("the index cannot be copied: {:#}", error.into());
+    GitError::Failed { command: "update-index".to_owned(), message }
+}
+
+/// Fills a directory that git takes for the worktree's own (gitrepository-layout(5)). Returns when the index was written.
 fn stand_in(git: &Git, shared: &[PathBuf], directory: &Path) -> anyhow::Result<std::time::SystemTime> {
     create(&directory.join("HEAD"), b"ref: refs/heads/main\n", 0o600)?;
     let common = [git.common_dir.as_os_str().as_encoded_bytes(), b"\n"].concat();
