@@ -241,7 +241,7 @@ pub struct HeartbeatSettings {
 /// `[ntfy]`, `[slack]` or `[webhook]`: where the daily report is sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ReceiverSettings {
-    #[serde(serialize_with = "redact::as_optional_origin")]
+    #[serde(serialize_with = "redact::as_origin")]
     pub url: Option<Secret>,
     /// A file that holds the address.
     pub url_file: Option<PathBuf>,

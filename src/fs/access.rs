@@ -33,21 +33,9 @@ impl fmt::Display for Exposure {
 /// file that was opened at `path`.
 pub fn exposure(path: &Path, file: &File) -> io::Result<Option<Exposure>> {
     let path = std::path::absolute(path)?;
-    let real = path.canonicalize()?;
-    if let Some(exposure) = of_file(&real, &file.metadata()?, rustix::process::geteuid().as_raw()) {
-        return Ok(Some(exposure));
-    }
     // A symbolic link can be replaced where it lies, its target where that lies.
-    if let (Some(directory), true) = (path.parent(), path.parent() != real.parent()) {
-        let directory = directory.canonicalize()?;
-        if let Some(exposure) = of_directory(&directory, &directory.metadata()?) {
-            return Ok(Some(exposure));
-        }
-    }
-    match real.parent() {
-        Some(directory) => Ok(of_directory(directory, &directory.metadata()?)),
-        None => Ok(None),
-    }
+    let beside = path.parent().map(Path::canonicalize).transpose()?;
+    of_path(&path.canonicalize()?, &file.metadata()?, beside.as_deref())
 }
 
 /// How users other than this one and root could change what lies in a directory; `None` if they could not, or if it is
@@ -57,13 +45,17 @@ pub fn directory_exposure(path: &Path) -> io::Result<Option<Exposure>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         real => real?,
     };
-    if let Some(exposure) = of_file(&real, &real.metadata()?, rustix::process::geteuid().as_raw()) {
-        return Ok(Some(exposure));
+    of_path(&real, &real.metadata()?, None)
+}
+
+fn of_path(real: &Path, metadata: &Metadata, beside: Option<&Path>) -> io::Result<Option<Exposure>> {
+    let mut found = of_file(real, metadata, rustix::process::geteuid().as_raw());
+    for directory in beside.into_iter().chain(real.parent()) {
+        if found.is_none() {
+            found = of_directory(directory, &directory.metadata()?);
+        }
     }
-    match real.parent() {
-        Some(above) => Ok(of_directory(above, &above.metadata()?)),
-        None => Ok(None),
-    }
+    Ok(found)
 }
 
 fn of_file(path: &Path, metadata: &Metadata, ours: u32) -> Option<Exposure> {
@@ -123,42 +115,36 @@ fn has_acl(path: &Path) -> bool {
 /// Whether a group has this user's name and no other member, by the local files alone: what another user database
 /// would add cannot be ruled out, so a group it knows is no private one.
 fn is_private_group(gid: u32) -> bool {
-    let ours = rustix::process::geteuid().as_raw();
-    let read = |path: &str| super::read_capped(Path::new(path), 4 << 20).ok().and_then(|b| String::from_utf8(b).ok());
-    match (read("/etc/passwd"), read("/etc/group")) {
-        (Some(users), Some(groups)) => is_private_group_in(&users, &groups, ours, gid),
-        _ => false,
-    }
+    is_private_group_in(&text("/etc/passwd"), &text("/etc/group"), rustix::process::geteuid().as_raw(), gid)
+}
+
+fn text(path: &str) -> String {
+    let bytes = super::read_capped(Path::new(path), 4 << 20).unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The fields of a user in passwd(5), or of a group in group(5): name, password and number come first in both.
+fn fields(text: &str, number: u32) -> Option<Vec<&str>> {
+    let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines.find(|fields| fields.get(2).is_some_and(|field| field.parse() == Ok(number)))
 }
 
 /// [`is_private_group`] by the text of passwd(5) and group(5). Root's group is never private: it is the group of much
 /// that is not root's alone.
 fn is_private_group_in(users: &str, groups: &str, uid: u32, gid: u32) -> bool {
-    let fields = |text: &str, number: u32| -> Option<Vec<String>> {
-        let mut lines = text.lines().map(|line| line.split(':').map(str::to_owned).collect::<Vec<_>>());
-        lines.find(|fields| fields.get(2).is_some_and(|id| *id == number.to_string()))
-    };
     let (Some(user), Some(group)) = (fields(users, uid), fields(groups, gid)) else { return false };
-    let gid_text = gid.to_string();
     let shared = users.lines().any(|line| {
         let mut fields = line.split(':');
-        fields.next() != Some(user[0].as_str()) && fields.nth(2) == Some(gid_text.as_str())
+        fields.next() != Some(user[0]) && fields.nth(2).is_some_and(|field| field.parse() == Ok(gid))
     });
-    let members = group.get(3).map_or("", String::as_str);
+    let members = group.get(3).copied().unwrap_or_default();
     let alone = members.split(',').all(|member| member.is_empty() || member == user[0]);
     uid != 0 && gid != 0 && user[0] == group[0] && alone && !shared
 }
 
 /// A user by name, else by number.
 pub fn user(uid: u32) -> String {
-    let users = super::read_capped(Path::new("/etc/passwd"), 4 << 20).unwrap_or_default();
-    let users = String::from_utf8_lossy(&users);
-    let named = users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    });
-    named.unwrap_or_else(|| uid.to_string())
+    fields(&text("/etc/passwd"), uid).map_or_else(|| uid.to_string(), |fields| fields[0].to_owned())
 }
 
 /// A path as a shell reads it back, for commands in messages.

@@ -9,7 +9,7 @@ mod secret;
 mod shown;
 
 pub use known::{KnownSecrets, credential_of, redact, secrets_in_url};
-pub use secret::{Secret, as_arguments, as_command, as_optional_origin, as_optional_url, as_origin, as_pairs, as_url};
+pub use secret::{Secret, as_arguments, as_command, as_origin, as_pairs, as_url};
 pub use shown::{MASK, arguments, command, looks_secret, url};
 
 use crate::log::printable;

@@ -65,25 +65,14 @@ fn shown_url(secret: &Secret) -> String {
     }
 }
 
-/// For `#[serde(serialize_with = …)]`: a URL without its credentials.
-/// Errors: Those of the serializer, here and below.
-pub fn as_url<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&shown_url(secret))
-}
-
-/// [`as_url`] of what may be absent.
-pub fn as_optional_url<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(shown_url).serialize(serializer)
+/// For `#[serde(serialize_with = …)]`, here and below: a URL without its credentials, or none.
+pub fn as_url<'a, S: Serializer>(secret: impl Into<Option<&'a Secret>>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.into().map(shown_url).serialize(serializer)
 }
 
 /// A URL whose path and query are a secret: its origin.
-pub fn as_origin<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&origin(secret))
-}
-
-/// [`as_origin`] of what may be absent.
-pub fn as_optional_origin<S: Serializer>(secret: &Option<Secret>, serializer: S) -> Result<S::Ok, S::Error> {
-    secret.as_ref().map(origin).serialize(serializer)
+pub fn as_origin<'a, S: Serializer>(secret: impl Into<Option<&'a Secret>>, serializer: S) -> Result<S::Ok, S::Error> {
+    secret.into().map(origin).serialize(serializer)
 }
 
 fn origin(secret: &Secret) -> String {

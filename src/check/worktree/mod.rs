@@ -83,9 +83,7 @@ pub struct Reports(BTreeMap<String, ReportMemory>);
 
 impl Reports {
     pub fn of(path: &Path, globs: &[String], deadline: Deadline) -> Reports {
-        let mut known = BTreeMap::new();
-        reports::junit_reports(path, globs, &[], &mut known, deadline);
-        Reports(known)
+        Reports(reports::junit_reports(path, globs, &[], &BTreeMap::new(), deadline).1)
     }
 
     /// The tests in those that are not as they were `before`; `None` if there is none.

@@ -16,7 +16,7 @@ use super::git::content::Tracked;
 use super::git::names;
 use super::parts::Parts;
 use super::record::Recorded;
-use super::reports::{self, Report, pytest::PytestRun};
+use super::reports::{self, Report, key};
 use crate::fs::stamp::Stamp;
 use crate::model::worktree::{
     ReportMemory, Since, TestCounts, TestSource, TestStatus, Tests, WorktreeFacts, WorktreeMemory, WorktreeTarget,
@@ -47,12 +47,15 @@ pub(super) fn decide(
             Some(Tests { status, source: TestSource::Declared, counts: None, duration: None, tested_at: None });
         return;
     }
-    let pytest = reports::pytest::last_run(&target.path);
-    let mut known = std::mem::take(&mut memory.reports);
-    let pytest_known = pytest.as_ref().and_then(|run| known.remove(&key(&run.path)));
-    let mut found =
-        reports::junit_reports(&target.path, &target.test_reports, &target.nested, &mut known, parts.git.deadline);
+    let old = std::mem::take(&mut memory.reports);
+    let (mut found, known) =
+        reports::junit_reports(&target.path, &target.test_reports, &target.nested, &old, parts.git.deadline);
     memory.reports = known;
+    let pytest = reports::pytest::last_run(&target.path).map(|(run, mut now)| {
+        now.content = old.get(&run.key).filter(|before| before.stamp == now.stamp).and_then(|old| old.content.clone());
+        memory.reports.insert(run.key.clone(), now);
+        run
+    });
     if recorded.verdict.is_none() && pytest.is_none() && found.is_empty() {
         memory.content = None;
         return;
@@ -71,12 +74,9 @@ pub(super) fn decide(
         Some(None) => ignored = true,
         None => {}
     }
-    let junit = from_junit(&found, &evidence, memory);
-    ignored |= junit.is_none() && !found.is_empty();
-    candidates.extend(junit);
-    if let Some(run) = &pytest {
-        let tests = from_pytest(run, pytest_known, &evidence, memory);
-        ignored |= tests.is_none();
+    for (reports, source) in [(found.as_slice(), TestSource::Junit), (pytest.as_slice(), TestSource::Pytest)] {
+        let tests = from_reports(reports, source, &evidence, memory);
+        ignored |= tests.is_none() && !reports.is_empty();
         candidates.extend(tests);
     }
     // Of two at the same instant the first wins: `record` knows more than the report its command left.
@@ -101,10 +101,6 @@ fn forget_committed(found: &mut Vec<Report>, tracked: Option<&Tracked>, parts: &
     found.retain(|report| !as_committed.contains(&report.key));
 }
 
-fn key(path: &Path) -> String {
-    path.as_os_str().as_bytes().escape_ascii().to_string()
-}
-
 /// `None`: there is no verdict. `Some(None)`: there is one, and it does not count.
 fn from_record(recorded: &Recorded, memory: &WorktreeMemory) -> Option<Option<Tests>> {
     let verdict = recorded.verdict.as_ref()?;
@@ -121,12 +117,18 @@ fn from_record(recorded: &Recorded, memory: &WorktreeMemory) -> Option<Option<Te
     }))
 }
 
-fn from_junit(found: &[Report], evidence: &Evidence<'_>, memory: &mut WorktreeMemory) -> Option<Tests> {
+/// All reports that count, summed; pytest's cache does not say how many passed.
+fn from_reports(
+    reports: &[Report],
+    source: TestSource,
+    evidence: &Evidence<'_>,
+    memory: &mut WorktreeMemory,
+) -> Option<Tests> {
     let mut sum = TestCounts::default();
     let mut unexplained = false;
     let mut duration = None;
     let mut newest = None;
-    for report in found {
+    for report in reports {
         let Some(mut known) = memory.reports.remove(&report.key) else { continue };
         if evidence.counts(report.written_ns, &mut known, memory) {
             sum = sum.plus(known.counts.unwrap_or_default());
@@ -139,37 +141,17 @@ fn from_junit(found: &[Report], evidence: &Evidence<'_>, memory: &mut WorktreeMe
         }
         memory.reports.insert(report.key.clone(), known);
     }
-    let tested_at = newest.and_then(|ns| Timestamp::from_nanosecond(ns).ok());
-    newest.map(|_| Tests {
-        status: if unexplained && sum.failed == 0 { TestStatus::Unknown } else { status_of(sum.failed) },
-        source: TestSource::Junit,
-        counts: Some(sum),
+    Some(Tests {
+        status: match sum.failed {
+            1.. => TestStatus::Failing,
+            0 if unexplained => TestStatus::Unknown,
+            0 => TestStatus::Passing,
+        },
+        source,
+        counts: (source == TestSource::Junit).then_some(sum),
         duration,
-        tested_at,
+        tested_at: Timestamp::from_nanosecond(newest?).ok(),
     })
-}
-
-fn from_pytest(
-    run: &PytestRun,
-    known: Option<ReportMemory>,
-    evidence: &Evidence<'_>,
-    memory: &mut WorktreeMemory,
-) -> Option<Tests> {
-    let mut known = known.filter(|known| known.stamp == run.stamp).unwrap_or_default();
-    known.stamp.clone_from(&run.stamp);
-    let counts = evidence.counts(run.ended_ns, &mut known, memory);
-    memory.reports.insert(key(&run.path), known);
-    counts.then(|| Tests {
-        status: status_of(run.failed),
-        source: TestSource::Pytest,
-        counts: None,
-        duration: None,
-        tested_at: Timestamp::from_nanosecond(run.ended_ns).ok(),
-    })
-}
-
-fn status_of(failed: u64) -> TestStatus {
-    if failed > 0 { TestStatus::Failing } else { TestStatus::Passing }
 }
 
 /// What tells whether something tracked has changed since an instant.

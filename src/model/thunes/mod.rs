@@ -48,7 +48,7 @@ pub struct ThunesTarget {
     /// Text or JSON logs.
     pub logs: Vec<PathBuf>,
     /// An instrumented application's metrics endpoint; may hold credentials.
-    #[serde(serialize_with = "redact::as_optional_url")]
+    #[serde(serialize_with = "redact::as_url")]
     pub metrics_url: Option<Secret>,
     /// Daily loss limit in quote currency; else `MAX_DAILY_LOSS` in `.env`, else 20.
     pub max_daily_loss: Option<f64>,

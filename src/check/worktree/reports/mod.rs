@@ -28,46 +28,45 @@ pub(super) struct Report {
     pub(super) written_ns: i128,
 }
 
+pub(super) fn key(path: &Path) -> String {
+    path.as_os_str().as_bytes().escape_ascii().to_string()
+}
+
 /// Whether a path can be one that [`junit_reports`] has found; quick to say no.
 pub(super) fn may_be_report(path: &[u8]) -> bool {
     path.ends_with(b".xml")
 }
 
-/// Every JUnit report of a worktree. What they say is kept in `memory`, where an unchanged file is not read again;
-/// files that are gone are forgotten.
+/// Every JUnit report of a worktree, and what each says: a file that is as it was in `old` is not read again.
 pub(super) fn junit_reports(
     work_tree: &Path,
     globs: &[String],
     nested: &[PathBuf],
-    memory: &mut BTreeMap<String, ReportMemory>,
+    old: &BTreeMap<String, ReportMemory>,
     deadline: Deadline,
-) -> Vec<Report> {
-    let mut files: Vec<(PathBuf, Stamp)> = places::find(work_tree, globs, nested, deadline)
-        .into_iter()
-        .filter_map(|path| {
-            let stamp = Stamp::of(&path).filter(|stamp| stamp.size > 0)?;
-            Some((path, stamp))
-        })
-        .collect();
+) -> (Vec<Report>, BTreeMap<String, ReportMemory>) {
+    let files = places::find(work_tree, globs, nested, deadline).into_iter();
+    let files = files.filter_map(|path| Stamp::of(&path).map(|stamp| (path, stamp)));
+    let mut files: Vec<(PathBuf, Stamp)> = files.filter(|(_, stamp)| stamp.size > 0).collect();
     files.sort_by_key(|(_, stamp)| std::cmp::Reverse(stamp.mtime_ns));
     files.truncate(MAX_REPORTS);
-    let mut known = std::mem::take(memory);
+    let mut known = BTreeMap::new();
     let mut reports = Vec::new();
     for (path, stamp) in files {
-        let key = path.as_os_str().as_bytes().escape_ascii().to_string();
+        let key = key(&path);
         let text = stamp.text();
-        let remembered = match known.remove(&key).filter(|report| report.stamp == text) {
-            Some(remembered) => remembered,
+        let report = match old.get(&key).filter(|report| report.stamp == text) {
+            Some(remembered) => remembered.clone(),
             None if deadline.passed() => continue,
             None => read(&path, text),
         };
         // Where no test ran, nothing was judged: `ctest` before a build writes each as "notrun".
-        if remembered.counts.is_some_and(|counts| counts.passed + counts.failed > 0) {
+        if report.counts.is_some_and(|counts| counts.passed + counts.failed > 0) {
             reports.push(Report { key: key.clone(), written_ns: stamp.written_ns() });
         }
-        memory.insert(key, remembered);
+        known.insert(key, report);
     }
-    reports
+    (reports, known)
 }
 
 fn read(path: &Path, stamp: String) -> ReportMemory {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use memchr::memmem;
 
+use super::Report;
 use crate::fs::read_capped;
 use crate::fs::stamp::Stamp;
+use crate::model::worktree::{ReportMemory, TestCounts};
 
 /// Larger caches than this are not read.
 const MAX_BYTES: u64 = 16 << 20;
@@ -18,27 +20,17 @@ const MAX_SOURCE_BYTES: u64 = 2 << 20;
 /// Of so many failed tests it is looked up whether they still exist; with more, they all count.
 const MAX_LOOKED_UP: usize = 200;
 
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct PytestRun {
-    /// The file the time is taken from.
-    pub(crate) path: PathBuf,
-    pub(crate) ended_ns: i128,
-    pub(crate) stamp: String,
-    /// Tests that failed and still exist.
-    pub(crate) failed: u64,
-}
-
 /// The newest run in the worktree's own cache or in one of a directory directly in it.
-pub(crate) fn last_run(work_tree: &Path) -> Option<PytestRun> {
+pub(crate) fn last_run(work_tree: &Path) -> Option<(Report, ReportMemory)> {
     let below = work_tree.read_dir().into_iter().flatten().flatten();
     let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
     let roots = std::iter::once(work_tree.to_owned()).chain(below);
-    roots.filter_map(|root| run_in(&root)).max_by_key(|run| run.ended_ns)
+    roots.filter_map(|root| run_in(&root)).max_by_key(|(run, _)| run.written_ns)
 }
 
 /// `lastfailed` keeps its time when the same tests fail again, and is not written at all when none ever failed;
-/// `nodeids` is written by every run.
-fn run_in(root: &Path) -> Option<PytestRun> {
+/// `nodeids` is written by every run. Tests that passed are not counted.
+fn run_in(root: &Path) -> Option<(Report, ReportMemory)> {
     let cache = root.join(".pytest_cache/v/cache");
     let path = cache.join("nodeids");
     let stamp = Stamp::of(&path)?;
@@ -49,7 +41,9 @@ fn run_in(root: &Path) -> Option<PytestRun> {
         Err(_) => return None,
     };
     let failed = failed(&nodeids, lastfailed.as_deref(), |id| still_exists(root, id))?;
-    Some(PytestRun { path, ended_ns: stamp.written_ns(), stamp: stamp.text(), failed })
+    let counts = Some(TestCounts { failed, ..TestCounts::default() });
+    let memory = ReportMemory { stamp: stamp.text(), counts, ..ReportMemory::default() };
+    Some((Report { key: super::key(&path), written_ns: stamp.written_ns() }, memory))
 }
 
 /// How many tests of a run failed and exist; `None` where the cache tells of no run.
@@ -89,7 +83,7 @@ fn still_exists(root: &Path, id: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn cache(nodeids: &str, lastfailed: Option<&str>) -> (tempfile::TempDir, Option<PytestRun>) {
+    fn cache(nodeids: &str, lastfailed: Option<&str>) -> (tempfile::TempDir, Option<u64>) {
         let root = tempfile::tempdir().expect("a directory");
         let cache = root.path().join(".pytest_cache/v/cache");
         std::fs::create_dir_all(&cache).expect("directories");
@@ -98,8 +92,8 @@ mod tests {
         if let Some(lastfailed) = lastfailed {
             std::fs::write(cache.join("lastfailed"), lastfailed).expect("written");
         }
-        let run = last_run(root.path());
-        (root, run)
+        let failed = last_run(root.path()).map(|(_, run)| run.counts.expect("counted").failed);
+        (root, failed)
     }
 
     #[test]
@@ -111,8 +105,8 @@ mod tests {
             (Some(r#"{"test_a.py::test_one[1]": true, "test_a.py::test_two": true, "gone.py::test_x": true}"#), 1),
             (Some(r#"{"test_a.py": true}"#), 1),
         ] {
-            let (_root, run) = cache(nodeids, lastfailed);
-            assert_eq!(run.map(|run| run.failed), Some(failed), "{lastfailed:?}");
+            let (_root, counted) = cache(nodeids, lastfailed);
+            assert_eq!(counted, Some(failed), "{lastfailed:?}");
         }
     }
 
@@ -125,8 +119,8 @@ mod tests {
             (r#"{".pytest_cache::no_such_name": true}"#, 1),
             (r#"{"./test_a.py::no_such_name": true, "test_a.py/x::y": true}"#, 0),
         ] {
-            let (_root, run) = cache(nodeids, Some(lastfailed));
-            assert_eq!(run.map(|run| run.failed), Some(failed), "{lastfailed}");
+            let (_root, counted) = cache(nodeids, Some(lastfailed));
+            assert_eq!(counted, Some(failed), "{lastfailed}");
         }
     }
 
