@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::fs::access::quoted;
 use crate::fs::uninterrupted;
 use crate::model::digest::hex;
 
@@ -21,8 +22,9 @@ const VERSION: u32 = 1;
 /// Far more than anybody trusts.
 const STORE_LIMIT: u64 = 4 << 20;
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrustStore {
+    version: u32,
     files: BTreeMap<String, Allowed>,
 }
 
@@ -30,20 +32,6 @@ pub struct TrustStore {
 struct Allowed {
     sha256: String,
     at: Timestamp,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Stored {
-    version: u32,
-    files: BTreeMap<String, Allowed>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    Allowed,
-    /// Allowed once, but it has changed since.
-    Changed,
-    Unknown,
 }
 
 pub fn path(state_dir: &Path) -> PathBuf {
@@ -80,13 +68,16 @@ impl TrustStore {
         Ok((TrustStore::default(), Some(format!("{warning}; the old store is now {}", aside.display()))))
     }
 
-    /// How this file stands, by canonical path and [`digest`].
-    pub fn standing(&self, canonical: &Path, digest: &str) -> Standing {
-        match canonical.to_str().and_then(|path| self.files.get(path)) {
-            Some(allowed) if allowed.sha256 == digest => Standing::Allowed,
-            Some(_) => Standing::Changed,
-            None => Standing::Unknown,
-        }
+    /// Why this file, by canonical path and [`digest`], is not used, and what to do; `None` if it is allowed as it stands.
+    /// `unknown` says of one that was never allowed what it is.
+    pub fn refusal(&self, canonical: &Path, digest: &str, unknown: &str) -> Option<(String, String)> {
+        let why = match canonical.to_str().and_then(|path| self.files.get(path)) {
+            Some(allowed) if allowed.sha256 == digest => return None,
+            Some(_) => "has changed since it was trusted",
+            None => unknown,
+        };
+        let hint = format!("read the file, then run `lab-probe trust {}`", quoted(canonical));
+        Some((format!("{} {why}", canonical.display()), hint))
     }
 
     /// Allows a file as it stands. Files that are gone are forgotten on the way.
@@ -102,8 +93,7 @@ impl TrustStore {
 
     /// Writes the store, readable for its owner alone.
     pub fn save(&self, state_dir: &Path) -> anyhow::Result<()> {
-        let stored = Stored { version: VERSION, files: self.files.clone() };
-        let mut bytes = serde_json::to_vec_pretty(&stored)?;
+        let mut bytes = serde_json::to_vec_pretty(&TrustStore { version: VERSION, files: self.files.clone() })?;
         bytes.push(b'\n');
         crate::fs::replace(&path(state_dir), &bytes, 0o600)
     }
@@ -126,11 +116,11 @@ fn read(path: &Path) -> io::Result<TrustStore> {
         return Err(bad(exposure.to_string()));
     }
     let bytes = crate::fs::read_open(&file, STORE_LIMIT)?;
-    let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| bad(format!("damaged ({e})")))?;
+    let stored: TrustStore = serde_json::from_slice(&bytes).map_err(|e| bad(format!("damaged ({e})")))?;
     if stored.version > VERSION {
         return Err(bad(format!("written by a newer lab-probe (version {})", stored.version)));
     }
-    Ok(TrustStore { files: stored.files })
+    Ok(stored)
 }
 
 #[cfg(test)]
@@ -145,15 +135,20 @@ mod tests {
         let file = directory.path().join(".mcp.json");
         std::fs::write(&file, "{}").expect("written");
         let (mut store, _) = TrustStore::load(directory.path());
-        assert_eq!(store.standing(&file, &digest(b"{}")), Standing::Unknown);
+        let why = |store: &TrustStore, file: &Path, bytes: &[u8]| {
+            let (why, hint) = store.refusal(file, &digest(bytes), "is new")?;
+            assert_eq!(hint, format!("read the file, then run `lab-probe trust {}`", file.display()));
+            Some(why.trim_start_matches(&format!("{} ", file.display())).to_owned())
+        };
+        assert_eq!(why(&store, &file, b"{}").as_deref(), Some("is new"));
         store.allow(&file, digest(b"{}"), Timestamp::UNIX_EPOCH).expect("allowed");
         store.save(directory.path()).expect("saved");
 
         let (store, warning) = TrustStore::load(directory.path());
         assert_eq!(warning, None);
-        assert_eq!(store.standing(&file, &digest(b"{}")), Standing::Allowed);
-        assert_eq!(store.standing(&file, &digest(b"{} ")), Standing::Changed);
-        assert_eq!(store.standing(&directory.path().join("other"), &digest(b"{}")), Standing::Unknown);
+        assert_eq!(why(&store, &file, b"{}"), None);
+        assert_eq!(why(&store, &file, b"{} ").as_deref(), Some("has changed since it was trusted"));
+        assert_eq!(why(&store, &directory.path().join("other"), b"{}").as_deref(), Some("is new"));
         let mode = path(directory.path()).metadata().expect("metadata").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -7,8 +7,7 @@ use super::environment::HostEnvironment;
 use super::locate::{self, HERE};
 use super::settings::Settings;
 use super::{defaults, file, read};
-use crate::fs::access::quoted;
-use crate::trust::{self, Standing, TrustStore};
+use crate::trust::{self, TrustStore};
 
 #[derive(Debug)]
 pub struct Inspection {
@@ -49,13 +48,9 @@ pub(super) fn refusal(path: &Path, environment: &HostEnvironment) -> Option<Stri
         Ok(identity) => identity,
         Err(error) => return Some(format!("{error}; it is not used")),
     };
-    let (shown, command) = (canonical.display(), quoted(&canonical));
-    let why = match store.unwrap_or_default().standing(&canonical, &digest) {
-        Standing::Allowed => return None,
-        Standing::Changed => format!("{shown} has changed since it was trusted"),
-        Standing::Unknown => format!("{shown} lies in a git repository, and nobody has allowed it to be used"),
-    };
-    Some(format!("{why}, so it is left out; read the file, then run `lab-probe trust {command}`"))
+    let unknown = "lies in a git repository, and nobody has allowed it to be used";
+    let (why, hint) = store.unwrap_or_default().refusal(&canonical, &digest, unknown)?;
+    Some(format!("{why}, so it is left out; {hint}"))
 }
 
 /// The settings that hold without the file of the current directory.

@@ -1,4 +1,4 @@
-//! Who besides this user could change a file. A configuration is only believed if nobody could.
+//! Who link_directorys this user could change a file. A configuration is only believed if nobody could.
 //!
 //! Looked at: the owner, mode and access control list of the open file, and whether the directory it lies in lets
 //! others put another file in its place. A file of root's or of this user's cannot be forged in a directory further
@@ -34,8 +34,8 @@ impl fmt::Display for Exposure {
 pub fn exposure(path: &Path, file: &File) -> io::Result<Option<Exposure>> {
     let path = std::path::absolute(path)?;
     // A symbolic link can be replaced where it lies, its target where that lies.
-    let beside = path.parent().map(Path::canonicalize).transpose()?;
-    of_path(&path.canonicalize()?, &file.metadata()?, beside.as_deref())
+    let link_directory = path.parent().map(Path::canonicalize).transpose()?;
+    of_path(&path.canonicalize()?, &file.metadata()?, link_directory.as_deref())
 }
 
 /// How users other than this one and root could change what lies in a directory; `None` if they could not, or if it is
@@ -48,9 +48,9 @@ pub fn directory_exposure(path: &Path) -> io::Result<Option<Exposure>> {
     of_path(&real, &real.metadata()?, None)
 }
 
-fn of_path(real: &Path, metadata: &Metadata, beside: Option<&Path>) -> io::Result<Option<Exposure>> {
+fn of_path(real: &Path, metadata: &Metadata, link_directory: Option<&Path>) -> io::Result<Option<Exposure>> {
     let mut found = of_file(real, metadata, rustix::process::geteuid().as_raw());
-    for directory in beside.into_iter().chain(real.parent()) {
+    for directory in link_directory.into_iter().chain(real.parent()) {
         if found.is_none() {
             found = of_directory(directory, &directory.metadata()?);
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use memory::{AgentMemory, IndexMemory, MergeMemory, ReportMemory, Since, WorktreeMemory};
+pub use memory::{AgentMemory, MergeMemory, ReportMemory, Since, WorktreeMemory};
 
 use super::seconds;
 

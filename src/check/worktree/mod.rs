@@ -71,9 +71,8 @@ pub struct Contents {
 /// Looks at what is checked out, without any memory. The digest is the one that a pass compares.
 pub fn contents(path: &Path, git_dir: &Path, common_dir: &Path, deadline: Deadline) -> anyhow::Result<Contents> {
     let git = Git::new(git_dir, common_dir, path, deadline, crate::clock::now());
-    let parts = Parts::inspect(git, &[], &mut BTreeMap::new())?;
-    let digest = parts.tracked().and_then(|tracked| parts.digest(&tracked));
-    Ok(Contents { commit: parts.outer.porcelain.head.clone(), digest })
+    let parts = Parts::inspect(git, &[])?;
+    Ok(Contents { digest: parts.digest(), commit: parts.outer.porcelain.head })
 }
 
 /// The JUnit reports of a worktree at one moment, to tell later which a command has written. By their stamps and not
@@ -121,7 +120,7 @@ fn present(
     memory.watched = watched::stamps(target, &git, memory);
     memory.standing = watched::standing(target, &context.processes);
     let nested: Vec<&Path> = target.nested.iter().filter_map(|path| path.strip_prefix(&target.path).ok()).collect();
-    let parts = Parts::inspect(git, &nested, &mut memory.index)?;
+    let parts = Parts::inspect(git, &nested)?;
     let porcelain = &parts.outer.porcelain;
     facts.branch.clone_from(&porcelain.branch);
     facts.head.clone_from(&porcelain.head);

@@ -1,21 +1,19 @@
 //! A worktree and its submodules, each asked of git.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::git::content::{self, Tracked};
+use super::git::content;
 use super::git::inspect::{Inspection, inspect};
-use super::git::porcelain::Porcelain;
 use super::git::submodules::{self, Ignore};
 use super::git::{Git, GitError};
 use crate::clock;
 use crate::fs::stamp::Stamp;
 use crate::model::digest::Digest;
-use crate::model::worktree::{IndexMemory, WorktreeFacts};
+use crate::model::worktree::WorktreeFacts;
 
 /// Submodules beyond this many are not looked into.
 const MAX_SUBMODULES: usize = 500;
@@ -40,22 +38,15 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Asks git. A submodule that cannot be read costs only itself.
-    pub(super) fn inspect(
-        mut git: Git,
-        nested: &[&Path],
-        known: &mut BTreeMap<String, IndexMemory>,
-    ) -> Result<Parts, GitError> {
-        let mut old = std::mem::take(known);
-        let mut index = old.remove("").unwrap_or_default();
-        let outer = inspect(&mut git, nested, true, &mut index)?;
-        known.insert(String::new(), index);
+    pub(super) fn inspect(mut git: Git, nested: &[&Path]) -> Result<Parts, GitError> {
+        let outer = inspect(&mut git, nested, true)?;
         let notes = outer.note.iter().cloned().collect();
+        let submodules: Vec<_> = outer.submodules.iter().take(MAX_SUBMODULES).cloned().collect();
         let mut parts = Parts { git, outer, inner: Vec::new(), changed_submodules: 0, notes, complete: true };
         let git = parts.git.clone();
-        let submodules: Vec<_> = parts.outer.submodules.iter().take(MAX_SUBMODULES).cloned().collect();
         for (path, ignore) in submodules {
-            let key = path.escape_ascii().to_string();
-            let changed = parts.look_into(&git, (&path, ignore), &key, (&mut old, known), 1);
+            let name = path.escape_ascii().to_string();
+            let changed = parts.inspect_submodule(&git, (&path, ignore), &name, 1);
             let counted = parts.outer.porcelain.changes.iter().any(|change| change.submodule && change.path == path);
             parts.changed_submodules += u64::from(changed && !counted);
         }
@@ -63,69 +54,47 @@ impl Parts {
     }
 
     /// Whether the submodule at `path` has changes that count.
-    fn look_into(
-        &mut self,
-        outer: &Git,
-        (path, ignore): (&[u8], Ignore),
-        key: &str,
-        (old, known): (&mut BTreeMap<String, IndexMemory>, &mut BTreeMap<String, IndexMemory>),
-        depth: usize,
-    ) -> bool {
+    fn inspect_submodule(&mut self, outer: &Git, (path, ignore): (&[u8], Ignore), name: &str, depth: usize) -> bool {
         if ignore >= Ignore::Dirty {
             return false;
         }
         let Some(mut git) = submodules::open(outer, path) else { return false };
-        let mut index = old.remove(key).unwrap_or_default();
-        let inspection = match inspect(&mut git, &[], ignore == Ignore::Nothing, &mut index) {
+        let inspection = match inspect(&mut git, &[], ignore == Ignore::Nothing) {
             Ok(inspection) => inspection,
             Err(error) => {
                 self.complete = false;
-                self.notes.push(format!("the submodule {key} could not be read: {error}"));
+                self.notes.push(format!("the submodule {name} could not be read: {error}"));
                 return false;
             }
         };
-        known.insert(key.to_owned(), index);
         self.notes.extend(inspection.note.clone());
         let mut changed = inspection.porcelain.changed() + inspection.porcelain.conflicted > 0;
         let below = if depth < MAX_DEPTH { inspection.submodules.clone() } else { Vec::new() };
         self.inner.push((git.clone(), inspection));
         for (path, ignore) in below {
-            let key = format!("{key}/{}", path.escape_ascii());
-            changed |= self.look_into(&git, (&path, ignore), &key, (&mut *old, &mut *known), depth + 1);
+            let name = format!("{name}/{}", path.escape_ascii());
+            changed |= self.inspect_submodule(&git, (&path, ignore), &name, depth + 1);
         }
         changed
     }
 
-    fn all(&self) -> impl Iterator<Item = (&Git, &Porcelain)> {
-        let inner = self.inner.iter().map(|(git, inspection)| (git, &inspection.porcelain));
-        std::iter::once((&self.git, &self.outer.porcelain)).chain(inner)
-    }
-
-    /// Worktree and git directory of each part, the worktree's own first.
-    pub(super) fn directories(&self) -> impl Iterator<Item = (&Path, &Path)> {
-        self.all().map(|(git, _)| (git.work_tree.as_path(), git.git_dir.as_path()))
-    }
-
-    /// What is tracked in each part, in the same order; `None` if git did not say.
-    pub(super) fn tracked(&self) -> Option<Vec<Tracked>> {
-        self.all().map(|(git, _)| Tracked::read(git).ok()).collect()
+    /// The worktree itself, and its submodules.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Git, &Inspection)> {
+        std::iter::once((&self.git, &self.outer)).chain(self.inner.iter().map(|(git, inspection)| (git, inspection)))
     }
 
     /// One digest over everything tracked in every part as it is on disk; `None` where that cannot be had.
-    pub(super) fn digest(&self, tracked: &[Tracked]) -> Option<String> {
-        if !self.complete {
-            return None;
-        }
+    pub(super) fn digest(&self) -> Option<String> {
         let mut digest = Digest::default();
-        for ((git, porcelain), tracked) in self.all().zip(tracked) {
-            digest.part(content::digest(git, tracked, porcelain).ok()??.as_bytes());
+        for (git, inspection) in self.all() {
+            digest.part(content::digest(git, inspection).ok()??.as_bytes());
         }
-        Some(digest.finish())
+        self.complete.then(|| digest.finish())
     }
 
     /// The newest change of a file that differs from the index, nanoseconds since 1970.
     pub(super) fn newest_edit_ns(&self) -> Option<i128> {
-        self.all().filter_map(|(git, porcelain)| content::newest_edit(&git.work_tree, porcelain)).max()
+        self.all().filter_map(|(git, part)| content::newest_edit(&git.work_tree, &part.porcelain)).max()
     }
 
     /// A digest of all that was found and of the times of what is changed, and the newest of these times.
@@ -135,7 +104,7 @@ impl Parts {
         let index = Stamp::of(&self.git.git_dir.join("index")).map(|stamp| stamp.mtime_ns);
         let head = Stamp::of(&self.git.git_dir.join("HEAD")).map(|stamp| stamp.mtime_ns);
         let mut newest_ns = index.max(head).unwrap_or(0);
-        for (git, porcelain) in self.all() {
+        for (git, Inspection { porcelain, .. }) in self.all() {
             let tracked = porcelain.changes.iter().map(|change| change.path.as_slice());
             let paths = tracked.chain(porcelain.untracked.iter().map(Vec::as_slice));
             digest.part(&porcelain.changed().to_le_bytes());
@@ -156,23 +125,28 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::check::worktree::git::porcelain::Change;
     use crate::clock::Deadline;
 
     impl Parts {
-        /// Of a worktree that is not there.
-        pub(crate) fn none() -> Parts {
-            let nowhere = Path::new("/nowhere");
-            let git = Git::new(nowhere, nowhere, nowhere, Deadline::after(Duration::from_secs(1)), clock::now());
-            let outer = Inspection::default();
+        /// Of a worktree in which one file is edited.
+        pub(crate) fn with_edit(work_tree: &Path) -> Parts {
+            std::fs::write(work_tree.join("edited"), "x").expect("written");
+            let git = Git::new(work_tree, work_tree, work_tree, Deadline::after(Duration::from_secs(1)), clock::now());
+            let mut outer = Inspection::default();
+            outer.porcelain.changes.push(Change { path: b"edited".to_vec(), modified: true, ..Change::default() });
             Parts { git, outer, inner: Vec::new(), changed_submodules: 0, notes: Vec::new(), complete: true }
         }
     }
 
     #[test]
-    fn without_a_list_of_what_is_tracked_there_is_no_digest() {
-        let parts = Parts::none();
-        assert!(parts.tracked().is_none());
-        assert_eq!(parts.newest_edit_ns(), None);
-        assert!(Parts { complete: false, ..parts }.digest(&[Tracked::default()]).is_none());
+    fn what_could_not_be_read_whole_has_no_digest() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut parts = Parts::with_edit(directory.path());
+        assert!(parts.newest_edit_ns().is_some());
+        assert!(parts.digest().is_none(), "there is no index to write the edit down in");
+        parts.outer.porcelain.changes.clear();
+        assert!(parts.digest().is_some());
+        assert!(Parts { complete: false, ..parts }.digest().is_none());
     }
 }

@@ -3,10 +3,10 @@
 //! What other users' processes do is theirs: their directory cannot be read, and they are skipped without a word.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::model::worktree::WorktreeTarget;
-use crate::proc::ProcessTable;
+use crate::proc::{Process, ProcessTable};
 
 /// Commands that are nothing but test runners.
 pub(super) const RUNNERS: &[&str] = &[
@@ -65,15 +65,9 @@ const INTERPRETERS: &[&str] = &[
 
 /// The runner that is alive in this worktree and in no other one inside it.
 pub(super) fn in_worktree(target: &WorktreeTarget, processes: &ProcessTable) -> Option<String> {
-    let path = target.path.canonicalize().unwrap_or_else(|_| target.path.clone());
-    runner_below(&path, &target.nested, &target.test_runners, processes)
-}
-
-fn runner_below(path: &Path, nested: &[PathBuf], more: &[String], processes: &ProcessTable) -> Option<String> {
-    let inside =
-        |directory: &Path| directory.starts_with(path) && !nested.iter().any(|nested| directory.starts_with(nested));
-    let standing = processes.all().into_iter().flatten().filter(|p| p.directory.as_deref().is_some_and(inside));
-    standing.filter_map(|process| runner_name(&process.arguments, more)).next()
+    let inside = |process: &&Process| process.directory.as_deref().is_some_and(|directory| target.holds(directory));
+    let mut inside = processes.all().into_iter().flatten().filter(inside);
+    inside.find_map(|process| runner_name(&process.arguments, &target.test_runners))
 }
 
 /// What a person would call this command if it runs tests. A runner that watches for changes and runs nothing
@@ -194,7 +188,11 @@ fn script_name(script: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
     use super::*;
+    use crate::model::worktree::Standing;
     use crate::proc::processes::tests::add_process;
 
     fn named(command: &str) -> Option<String> {
@@ -255,9 +253,24 @@ mod tests {
         add_process(proc.path(), 21, 1, "pytest\0", None);
         add_process(proc.path(), 22, 1, "npm test\0", Some("/w/inner/x"));
         let table = ProcessTable::of(proc.path());
-        let found = |path: &str, nested: &[PathBuf]| runner_below(Path::new(path), nested, &[], &table);
-        assert_eq!(found("/w", &["/w/inner".into()]).as_deref(), Some("pytest"));
-        assert_eq!(found("/w/inner", &[]).as_deref(), Some("npm test"));
-        assert_eq!(found("/elsewhere", &[]), None);
+        let target = WorktreeTarget {
+            repository: "/w/.git".into(),
+            path: "/w".into(),
+            standing: Standing::Gone { reason: String::new() },
+            nested: Vec::new(),
+            base: None,
+            test_reports: Vec::new(),
+            test_runners: Vec::new(),
+            records: "/".into(),
+            linked: false,
+            lock: None,
+            idle_ttl: Duration::ZERO,
+        };
+        let found = |path: &str, nested: Vec<PathBuf>| {
+            in_worktree(&WorktreeTarget { path: path.into(), nested, ..target.clone() }, &table)
+        };
+        assert_eq!(found("/w", vec!["/w/inner".into()]).as_deref(), Some("pytest"));
+        assert_eq!(found("/w/inner", Vec::new()).as_deref(), Some("npm test"));
+        assert_eq!(found("/elsewhere", Vec::new()), None);
     }
 }

@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::declared::Declared;
 use super::git::content::Tracked;
-use super::git::names;
+use super::git::inspect::Inspection;
+use super::git::{Git, names};
 use super::parts::Parts;
 use super::record::Recorded;
 use super::reports::{self, Report, key};
@@ -60,13 +61,11 @@ pub(super) fn decide(
         memory.content = None;
         return;
     }
-    let tracked = parts.tracked();
-    forget_committed(&mut found, tracked.as_deref().and_then(<[Tracked]>::first), parts, &target.path);
-    let digest = tracked.as_ref().and_then(|tracked| parts.digest(tracked));
-    memory.content = digest.map(|digest| Since::renewed(memory.content.take(), digest, started_at, started_at));
+    forget_committed(&mut found, &parts.outer, &target.path);
+    memory.content = parts.digest().map(|digest| Since::renewed(memory.content.take(), digest, started_at, started_at));
 
     let latest = crate::clock::now() + CLOCK_SLACK;
-    let evidence = Evidence { parts, tracked: tracked.as_deref(), latest_ns: latest.as_nanosecond() };
+    let evidence = Evidence { parts, latest_ns: latest.as_nanosecond() };
     let mut candidates = Vec::new();
     let mut ignored = false;
     match from_record(recorded, memory) {
@@ -88,15 +87,14 @@ pub(super) fn decide(
     facts.tests_ignored = (facts.tests.is_none() && ignored).then(|| CHANGED.to_owned());
 }
 
-/// Takes out reports that are tracked and as committed: no run of this worktree has written them. Without a list of what
-/// is tracked none can be told from those.
-fn forget_committed(found: &mut Vec<Report>, tracked: Option<&Tracked>, parts: &Parts, work_tree: &Path) {
-    let Some(tracked) = tracked else { return found.clear() };
-    let changed: HashSet<&[u8]> = parts.outer.porcelain.changes.iter().map(|change| change.path.as_slice()).collect();
-    let as_committed: HashSet<String> = tracked
-        .entries()
-        .filter(|entry| reports::may_be_report(entry.path) && !changed.contains(entry.path))
-        .map(|entry| key(&work_tree.join(OsStr::from_bytes(entry.path))))
+/// Takes out reports that are tracked and as committed: no run of this worktree has written them.
+fn forget_committed(found: &mut Vec<Report>, inspection: &Inspection, work_tree: &Path) {
+    let Inspection { porcelain, tracked, .. } = inspection;
+    let changed: HashSet<&[u8]> = porcelain.changes.iter().map(|change| change.path.as_slice()).collect();
+    let committed = tracked.entries().map(|entry| entry.path);
+    let as_committed: HashSet<String> = committed
+        .filter(|path| reports::may_be_report(path) && !changed.contains(path))
+        .map(|path| key(&work_tree.join(OsStr::from_bytes(path))))
         .collect();
     found.retain(|report| !as_committed.contains(&report.key));
 }
@@ -157,8 +155,6 @@ fn from_reports(
 /// What tells whether something tracked has changed since an instant.
 struct Evidence<'a> {
     parts: &'a Parts,
-    /// What is tracked in each part; `None` if git did not say.
-    tracked: Option<&'a [Tracked]>,
     /// Times after this one are none of the past.
     latest_ns: i128,
 }
@@ -185,27 +181,22 @@ impl Evidence<'_> {
     /// By times: if the index is older than the tests, only files that differ from it can have changed since; else any
     /// tracked file may have been changed and committed.
     fn untouched_since(&self, tested_ns: i128) -> bool {
-        let Some(tracked) = self.tracked else { return false };
         self.parts.newest_edit_ns().is_none_or(|edit| edit <= tested_ns)
-            && self
-                .parts
-                .directories()
-                .zip(tracked)
-                .all(|((work_tree, git_dir), tracked)| no_file_changed_since(tested_ns, work_tree, git_dir, tracked))
+            && self.parts.all().all(|(git, part)| no_file_changed_since(tested_ns, git, &part.tracked))
     }
 }
 
 /// Whether no file has changed but those that differ from the index, as far as times can tell.
-fn no_file_changed_since(tested_ns: i128, work_tree: &Path, git_dir: &Path, tracked: &Tracked) -> bool {
-    if Stamp::of(&git_dir.join("index")).is_none_or(|index| index.mtime_ns <= tested_ns) {
+fn no_file_changed_since(tested_ns: i128, git: &Git, tracked: &Tracked) -> bool {
+    if Stamp::of(&git.git_dir.join("index")).is_none_or(|index| index.mtime_ns <= tested_ns) {
         return true;
     }
     let is_newer = |path: &[u8]| {
-        let metadata = work_tree.join(OsStr::from_bytes(path)).symlink_metadata();
+        let metadata = git.work_tree.join(OsStr::from_bytes(path)).symlink_metadata();
         // One that is gone is a difference from the index; a directory is a submodule, looked at by itself.
         metadata.is_ok_and(|file| !file.is_dir() && Stamp::from(file).changed_ns() > tested_ns)
     };
-    !tracked.entries().any(|entry| is_newer(entry.path)) && !names::changed_since(work_tree, tracked, tested_ns)
+    !tracked.entries().any(|entry| is_newer(entry.path)) && !names::changed_since(&git.work_tree, tracked, tested_ns)
 }
 
 #[cfg(test)]
@@ -218,8 +209,9 @@ mod tests {
     #[test]
     fn what_was_there_before_and_after_the_tests_was_tested_unless_their_time_is_still_to_come() {
         let now = clock::now();
-        let parts = Parts::none();
-        let evidence = Evidence { parts: &parts, tracked: None, latest_ns: (now + CLOCK_SLACK).as_nanosecond() };
+        let directory = tempfile::tempdir().expect("a directory");
+        let parts = Parts::with_edit(directory.path());
+        let evidence = Evidence { parts: &parts, latest_ns: (now + CLOCK_SLACK).as_nanosecond() };
         let content = Since { digest: "content".to_owned(), since: now - SignedDuration::from_secs(60) };
         let memory = WorktreeMemory { content: Some(content), reports: BTreeMap::new(), ..WorktreeMemory::default() };
         let counts = |seconds| {

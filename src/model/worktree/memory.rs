@@ -12,8 +12,6 @@ use crate::model::seconds;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WorktreeMemory {
-    /// What the index of the worktree (key: empty) and of each submodule (key: its path) was seen to hold.
-    pub index: BTreeMap<String, IndexMemory>,
     /// The digest of everything tracked, and since when it has been that; kept while there is a verdict to judge by it.
     pub content: Option<Since>,
     /// The digest of all that git said and of the times of what is changed, and since when it has been that.
@@ -54,14 +52,6 @@ pub struct MergeMemory {
     pub conflict: Option<bool>,
     /// Paths that HEAD changes since it left the base.
     pub paths: Vec<String>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct IndexMemory {
-    pub stamp: String,
-    /// Paths of submodules, any bytes.
-    pub submodules: Vec<Vec<u8>>,
 }
 
 /// A digest, and since when it has been the same.

@@ -23,7 +23,7 @@ use crate::fs::access::{self, Exposure};
 use crate::fs::explained;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::timeout;
-use crate::trust::{self, Standing, TrustStore};
+use crate::trust::{self, TrustStore};
 
 /// The most that is read of a user's own file: `~/.claude.json` keeps histories and grows to several MiB.
 const USER_LIMIT: u64 = 16 << 20;
@@ -347,12 +347,7 @@ fn exposed(path: &Path, exposure: &Exposure, warnings: &mut Vec<String>) -> Fail
 
 /// The failure of every server in a project's file that is not allowed as it stands.
 fn untrusted(canonical: &Path, bytes: &[u8], trusted: &TrustStore) -> Option<Failure> {
-    let shown = canonical.display();
-    let detail = match trusted.standing(canonical, &trust::digest(bytes)) {
-        Standing::Allowed => return None,
-        Standing::Changed => format!("{shown} has changed since it was trusted"),
-        Standing::Unknown => format!("{shown} is a project's file, and nobody has allowed its servers to be started"),
-    };
-    let hint = format!("read the file, then run `lab-probe trust {}`", access::quoted(canonical));
+    let unknown = "is a project's file, and nobody has allowed its servers to be started";
+    let (detail, hint) = trusted.refusal(canonical, &trust::digest(bytes), unknown)?;
     Some(Failure::new(Reason::Untrusted, detail).with_hint(hint))
 }

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
 
+use super::inspect::Inspection;
 use super::porcelain::{DECLARATION, Porcelain};
 use super::private_index::PrivateIndex;
 use super::{Git, GitError};
@@ -59,7 +60,8 @@ impl Tracked {
 
 /// The digest over path, mode and object id of every tracked file as it is in the worktree; `None` if too much has
 /// changed to read it, or a file vanished meanwhile.
-pub(crate) fn digest(git: &Git, tracked: &Tracked, porcelain: &Porcelain) -> Result<Option<String>, GitError> {
+pub(crate) fn digest(git: &Git, inspection: &Inspection) -> Result<Option<String>, GitError> {
+    let Inspection { porcelain, tracked, .. } = inspection;
     let edited = match edited(git, porcelain) {
         None => return Ok(None),
         Some(paths) if paths.is_empty() => None,

@@ -10,12 +10,11 @@ use super::porcelain::Porcelain;
 use super::private_index::PrivateIndex;
 use super::submodules::{self, Ignore};
 use super::{Git, GitError, config, filters, owner};
-use crate::fs::stamp::Stamp;
-use crate::model::worktree::IndexMemory;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inspection {
     pub(crate) porcelain: Porcelain,
+    pub(crate) tracked: Tracked,
     /// Its submodules, and what of their own files counts.
     pub(crate) submodules: Vec<(Vec<u8>, Ignore)>,
     pub(crate) remotes: Vec<String>,
@@ -23,14 +22,8 @@ pub(crate) struct Inspection {
     pub(crate) note: Option<String>,
 }
 
-/// Asks git. `nested` are other worktrees inside this one (relative); `index` is what the last look has learnt of the
-/// index, and takes what this one learns.
-pub(crate) fn inspect(
-    git: &mut Git,
-    nested: &[&Path],
-    untracked: bool,
-    index: &mut IndexMemory,
-) -> Result<Inspection, GitError> {
+/// Asks git. `nested` are other worktrees inside this one (relative).
+pub(crate) fn inspect(git: &mut Git, nested: &[&Path], untracked: bool) -> Result<Inspection, GitError> {
     let stranger = owner::stranger(git);
     let config = config::read(git)?;
     if let Some(sentence) = stranger.filter(|_| !owner::is_safe(&git.work_tree, &config.safe_directories)) {
@@ -38,8 +31,8 @@ pub(crate) fn inspect(
     }
     git.blank(&config);
     git.index = PrivateIndex::of(git)?.map(Rc::new);
-    let paths = submodule_paths(git, index)?;
-    let submodules = submodules::settings(git, &config, paths)?;
+    let tracked = Tracked::read(git)?;
+    let submodules = submodules::settings(git, &config, tracked.submodules())?;
     let mut porcelain = match status(git, nested, untracked, None) {
         // In a partial clone the contents that renames are told by may not be there.
         Err(GitError::Failed { .. }) => status(git, nested, untracked, Some("--no-renames"))?,
@@ -49,19 +42,7 @@ pub(crate) fn inspect(
         change.submodule && submodules.iter().any(|(path, ignore)| *ignore == Ignore::All && *path == change.path)
     });
     let note = filters::correct(git, &config, &mut porcelain)?;
-    Ok(Inspection { porcelain, submodules, remotes: config.remotes, note })
-}
-
-/// Paths of the submodules. Only another index can have others.
-fn submodule_paths(git: &Git, known: &mut IndexMemory) -> Result<Vec<Vec<u8>>, GitError> {
-    let stamp = Stamp::of(&git.git_dir.join("index")).map_or_else(String::new, |stamp| stamp.text());
-    if stamp.is_empty() {
-        return Ok(Vec::new());
-    }
-    if known.stamp != stamp {
-        *known = IndexMemory { stamp, submodules: Tracked::read(git)?.submodules() };
-    }
-    Ok(known.submodules.clone())
+    Ok(Inspection { porcelain, tracked, submodules, remotes: config.remotes, note })
 }
 
 fn status(git: &Git, nested: &[&Path], untracked: bool, renames: Option<&str>) -> Result<Porcelain, GitError> {

@@ -14,9 +14,9 @@ pub(crate) struct Change {
     pub(crate) submodule: bool,
     /// Mode in the worktree, as git writes it (`100644`).
     pub(crate) mode: Vec<u8>,
-    pub(super) index_mode: Vec<u8>,
+    pub(crate) index_mode: Vec<u8>,
     /// Object id in the index, in hexadecimal.
-    pub(super) index_oid: Vec<u8>,
+    pub(crate) index_oid: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
