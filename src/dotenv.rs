@@ -20,10 +20,10 @@ static BINDING: LazyLock<Regex> = LazyLock::new(|| {
     // Blanks are those of Unicode, without line ends.
     const BLANKS: &str = r"\t\v\f\x1c-\x20\x85\xa0\u{1680}\u{2000}-\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
     let blank = format!("[{BLANKS}]");
-    let key = format!(r"(?:export{blank}+)?(?:'([^']+)'|([^=#'\r\n{BLANKS}][^=#\r\n{BLANKS}]*))");
+    let key = format!(r"(?:'([^']+)'|([^=#'\r\n{BLANKS}][^=#\r\n{BLANKS}]*))");
     let value = r#"'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|((?:[^'"\r\n][^\r\n]*)?)"#;
     let end = format!(r"{blank}*(?:#[^\r\n]*)?([\r\n]|$)");
-    let expression = format!(r"(?s)^(?:{key}{blank}*(?:={blank}*(?:{value}))?)?(?:{end})?");
+    let expression = format!(r"(?s)^(?:export{blank}+)?(?:{key}{blank}*(?:={blank}*(?:{value}))?)?(?:{end})?");
     Regex::new(&expression).unwrap_or_else(|error| unreachable!("{error}"))
 });
 

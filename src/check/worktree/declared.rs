@@ -40,15 +40,15 @@ pub struct Declared {
 struct Assignment {
     key: String,
     value: String,
-    /// Where the value, quotes included, stands in the text.
-    place: Range<usize>,
+    /// Of the value, quotes included.
+    range: Range<usize>,
 }
 
 #[derive(Debug, Default)]
 struct Parsed {
     assignments: Vec<Assignment>,
     /// Where what is no assignment begins; it goes on to the end of its line.
-    odd: Vec<usize>,
+    unparsed: Vec<usize>,
 }
 
 /// Reads the file of a worktree; none declares nothing.
@@ -85,10 +85,10 @@ fn file(worktree: &Path) -> io::Result<PathBuf> {
 pub fn declared_in(text: &str) -> Declared {
     let parsed = parse(text);
     let line = |at: usize| 1 + text[..at].matches('\n').count();
-    let odd = parsed.odd.iter().take(MAX_NOTES);
-    let notes = odd.map(|at| format!("{FILE_NAME}:{}: no `key=\"value\"`; ignored", line(*at))).collect();
+    let unparsed = parsed.unparsed.iter().take(MAX_NOTES);
+    let notes = unparsed.map(|at| format!("{FILE_NAME}:{}: no `key=\"value\"`; ignored", line(*at))).collect();
     let mut declared = Declared { notes, ..Declared::default() };
-    for Assignment { key, value, place } in &parsed.assignments {
+    for Assignment { key, value, range } in &parsed.assignments {
         match key.as_str() {
             "status" => declared.status = Status::from_word(value),
             "test_status" => declared.test_status = TestStatus::from_word(value),
@@ -96,7 +96,7 @@ pub fn declared_in(text: &str) -> Declared {
         }
         let words = words(key);
         if !words.contains(&value.as_str()) && declared.notes.len() < MAX_NOTES {
-            let (line, value) = (line(place.start), value.chars().take(40).collect::<String>());
+            let (line, value) = (line(range.start), value.chars().take(40).collect::<String>());
             let words = words.join(", ");
             declared.notes.push(format!("{FILE_NAME}:{line}: {key}={value:?} is ignored; valid are {words}"));
         }
@@ -131,9 +131,9 @@ fn parse(text: &str) -> Parsed {
             let unquoted = shlex::split(&word[0]).and_then(|mut words| words.pop());
             let unquoted = unquoted.as_deref().and_then(|word| word.split_once('='));
             let unquoted = unquoted.map_or(value.as_str(), |(_, value)| value).to_owned();
-            parsed.assignments.push(Assignment { key: key.as_str().into(), value: unquoted, place: value.range() });
+            parsed.assignments.push(Assignment { key: key.as_str().into(), value: unquoted, range: value.range() });
         }
-        parsed.odd.extend(word.get(3).map(|odd| odd.start()));
+        parsed.unparsed.extend(word.get(3).map(|rest| rest.start()));
     }
     parsed
 }
@@ -239,12 +239,12 @@ fn others(text: &str, key: &str) -> Vec<(String, String)> {
 
 /// `text` with `key` set to `value`: its last assignment is changed in place, further ones go.
 fn edited(text: &str, key: &str, value: &str) -> String {
-    let mut places: Vec<Range<usize>> =
-        parse(text).assignments.into_iter().filter(|a| a.key == key).map(|a| a.place).collect();
+    let mut ranges: Vec<Range<usize>> =
+        parse(text).assignments.into_iter().filter(|a| a.key == key).map(|a| a.range).collect();
     let mut out = text.to_owned();
-    let last = if value.is_empty() { None } else { places.pop() };
-    if let Some(place) = last {
-        out.replace_range(place.clone(), &quote(value));
+    let last = if value.is_empty() { None } else { ranges.pop() };
+    if let Some(range) = last {
+        out.replace_range(range, &quote(value));
     } else if !value.is_empty() {
         let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
         if !out.is_empty() && !out.ends_with('\n') {
@@ -252,14 +252,14 @@ fn edited(text: &str, key: &str, value: &str) -> String {
         }
         out.push_str(&format!("{key}={}{end}", quote(value)));
     }
-    for place in places.into_iter().rev() {
-        out.replace_range(assignment_place(&out, key, &place), "");
+    for range in ranges.into_iter().rev() {
+        out.replace_range(assignment_range(&out, key, &range), "");
     }
     out
 }
 
 /// What of a line goes with an assignment: all of it if nothing else stands there.
-fn assignment_place(text: &str, key: &str, value: &Range<usize>) -> Range<usize> {
+fn assignment_range(text: &str, key: &str, value: &Range<usize>) -> Range<usize> {
     let start = value.start - 1 - key.len();
     let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let line_end = text[value.end..].find('\n').map_or(text.len(), |at| value.end + at + 1);

@@ -201,20 +201,16 @@ fn compare(
     facts.ahead = distance.map(|(ahead, _)| ahead);
     facts.behind = distance.map(|(_, behind)| behind);
     facts.compared_with = distance.and(name.clone());
-    match (&tips.base, facts.unmerged) {
-        (Some(_), Some(0)) => facts.integrated = Some(true),
-        (Some(base), _) => {
-            let commits = (head.to_owned(), base.oid.clone());
-            let merge = match memory.merge.take().filter(|merge| merge.commits == commits) {
-                Some(merge) => merge,
-                None => merge::compare(&parts.git, head, base)?,
-            };
-            (facts.integrated, facts.merge_conflict) = (merge.integrated, merge.conflict);
-            let paths = merge.paths.clone();
-            memory.merge = Some(merge);
-            return Ok(paths);
-        }
-        (None, _) => {}
+    let Some(base) = &tips.base else { return Ok(Vec::new()) };
+    if facts.unmerged == Some(0) {
+        facts.integrated = Some(true);
+        return Ok(Vec::new());
     }
-    Ok(Vec::new())
+    let commits = (head.to_owned(), base.oid.clone());
+    let merge = match memory.merge.take().filter(|merge| merge.commits == commits) {
+        Some(merge) => merge,
+        None => merge::compare(&parts.git, head, base)?,
+    };
+    (facts.integrated, facts.merge_conflict) = (merge.integrated, merge.conflict);
+    Ok(memory.merge.insert(merge).paths.clone())
 }

@@ -32,12 +32,12 @@ pub(super) fn read(block: &Block<'_>) -> WorktreeSettings {
 
 /// Refuses what git would take for an option or for more than one name.
 fn is_revision(block: &Block<'_>, base: &Text) -> bool {
-    let odd =
+    let unusable =
         base.starts_with('-') || base.contains(|c: char| c.is_whitespace() || c.is_control()) || base.contains("..");
-    if odd {
+    if unusable {
         block.complain_of(base, "it names no branch, tag or commit, as in \"main\" or \"origin/main\"");
     }
-    !odd
+    !unusable
 }
 
 fn test_reports(block: &Block<'_>) -> Vec<String> {
