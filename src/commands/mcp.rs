@@ -21,7 +21,7 @@ use crate::model::target::Kind;
 use crate::pass;
 use crate::pass::last_known::{LastKnown, last_known};
 use crate::plan::View;
-use crate::proc::{self, CommandSpec, Limits, Outcome};
+use crate::proc::{self, CommandSpec, Outcome};
 use crate::serve::tools::{Call, Resource};
 use crate::serve::{self, Client, Lab, Progress, ToolAnswer};
 use crate::show;
@@ -31,7 +31,7 @@ use crate::show::style::Style;
 const PAST_DEADLINE: Duration = Duration::from_secs(3);
 
 /// A LAB of five thousand targets fits; more is no status any more.
-const LIMITS: Limits = Limits { stdout: 32 << 20 };
+const MOST_OUTPUT: usize = 32 << 20;
 
 /// Answers until the client closes the input.
 pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
@@ -108,7 +108,7 @@ impl RealLab {
         let whole = settings.probe.deadline + PAST_DEADLINE;
         client.progress(Progress { done: 0.0, total: Some(1.0), message: "checking".into() });
         let wanted = || !client.has_cancelled();
-        let captured = proc::capture_while(&spec, LIMITS, Deadline::after(whole), wanted)
+        let captured = proc::capture_while(&spec, MOST_OUTPUT, Deadline::after(whole), wanted)
             .map_err(|error| anyhow!(error).context("cannot start the check"))
             .map_err(|error| exit::hinted(Exit::Trouble, error, "see whether `lab-probe check` works in a shell"))?;
         client.progress(Progress { done: 1.0, total: Some(1.0), message: "checked".into() });

@@ -9,13 +9,13 @@ use crate::clock::Deadline;
 use crate::fs::access;
 use crate::log::printable;
 use crate::model::checkup::{Delivered, Finding, Link};
-use crate::proc::{self, CommandSpec, Limits};
+use crate::proc::{self, CommandSpec};
 
 /// What a command needs that starts passes without a unit.
 const CRON: &str = "cron";
 /// This program once more, whose own queries end by [`super::ALL_QUERIES`].
 const TIMEOUT: Duration = Duration::from_secs(10);
-const LIMITS: Limits = Limits { stdout: 1 << 20 };
+const MOST_OUTPUT: usize = 1 << 20;
 
 /// Who makes the passes that are judged: a unit, or whoever runs this.
 pub(super) struct Seat {
@@ -145,7 +145,7 @@ fn seen_from(account: &Account, unit: Option<&Unit>) -> Vec<Finding> {
     let spec = spec.args(["doctor", "--format", "json", "--seat"]).args([name.clone()]);
     let variables = unit.map(|unit| unit.variables(account)).unwrap_or_default();
     let spec = variables.into_iter().fold(spec, |spec, (name, value)| CommandSpec::env(spec, name, value));
-    let captured = match proc::capture(&spec, None, LIMITS, Deadline::after(TIMEOUT)) {
+    let captured = match proc::capture(&spec, None, MOST_OUTPUT, Deadline::after(TIMEOUT)) {
         Ok(captured) => captured,
         Err(error) => return failed(error.to_string()),
     };

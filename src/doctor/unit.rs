@@ -11,13 +11,13 @@ use rustix::process::{getegid, geteuid, getgroups};
 
 use crate::clock::Deadline;
 use crate::fs;
-use crate::proc::{self, CommandSpec, Limits};
+use crate::proc::{self, CommandSpec};
 
 /// Properties asked for (org.freedesktop.systemd1(5)).
 const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,Result,ExecMainStatus,LastTriggerUSec,\
     NextElapseUSecRealtime,ActiveEnterTimestamp,Environment,EnvironmentFiles,LoadCredential,Group,SupplementaryGroups,\
     ProtectSystem,ProtectHome,ReadWritePaths,ReadOnlyPaths,InaccessiblePaths,StateDirectory";
-const LIMITS: Limits = Limits { stdout: 256 << 10 };
+const MOST_OUTPUT: usize = 256 << 10;
 /// Everything that is asked of the managers and of the user database has answered by then.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// A timer fires every 30 seconds.
@@ -384,7 +384,7 @@ fn numbers(text: &str) -> BTreeSet<u32> {
 
 /// What a program printed, if it succeeded.
 fn output(spec: CommandSpec, deadline: Deadline) -> Option<String> {
-    let captured = proc::capture(&spec, None, LIMITS, deadline).ok()?;
+    let captured = proc::capture(&spec, None, MOST_OUTPUT, deadline).ok()?;
     captured.success().then(|| String::from_utf8_lossy(&captured.stdout).into_owned())
 }
 

@@ -8,15 +8,15 @@ use std::cell::Cell;
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustls::{ClientConnection, StreamOwned};
 use ureq::Proxy;
 use ureq::http::Uri;
 use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, LazyBuffers, NextTimeout, ShutdownHandle,
-    TcpConnector, Transport, TransportAdapter,
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, LazyBuffers, NextTimeout, TcpConnector, Transport,
+    TransportAdapter,
 };
 
 use super::error::{ErrorKind, HttpError, wire_error};
@@ -39,8 +39,6 @@ pub(super) struct Shared {
     pub(super) sent: AtomicBool,
     /// When the certificate of the newest TLS connection ends, unix seconds; 0 while there was none.
     pub(super) not_after: AtomicU64,
-    /// Sockets in use, so that [`super::Client::hang_up`] can end reads of another thread.
-    pub(super) sockets: Mutex<Vec<Weak<dyn ShutdownHandle>>>,
 }
 
 impl fmt::Debug for Shared {
@@ -111,27 +109,8 @@ impl Dial {
             let detail = format!("the environment names a {scheme} proxy, which is not supported");
             return Err(HttpError::new(ErrorKind::Connect, detail).into());
         }
-        let tunnel = proxy.filter(|_| details.needs_tls()).cloned();
-        let shared = Arc::clone(&self.0);
-        let details = ConnectionDetails {
-            uri: details.uri,
-            addrs: details.addrs.clone(),
-            config: &super::config(tunnel),
-            request_level: details.request_level,
-            resolver: details.resolver,
-            now: details.now,
-            timeout: details.timeout,
-            current_time: Arc::clone(&details.current_time),
-            run_connector: Arc::clone(&details.run_connector),
-            register_shutdown: Arc::new(move |socket: Weak<dyn ShutdownHandle>| {
-                let mut sockets = shared.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-                sockets.retain(|socket| socket.strong_count() > 0);
-                sockets.push(socket);
-                Ok(())
-            }),
-        };
-        let tunnel = ConnectProxyConnector::default().connect(&details, None::<()>)?;
-        let line = TcpConnector::default().connect(&details, tunnel)?;
+        let tunnel = ConnectProxyConnector::default().connect(details, None::<()>)?;
+        let line = TcpConnector::default().connect(details, tunnel)?;
         line.map(Transport::boxed).ok_or(ureq::Error::ConnectionFailed)
     }
 

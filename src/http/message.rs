@@ -107,26 +107,24 @@ impl Body {
         Ok(bytes)
     }
 
+    /// Reads to the end or to `limit` bytes, whichever comes first.
+    pub fn read_up_to(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
+        let mut bytes = Vec::new();
+        self.fill(&mut bytes, limit)?;
+        Ok(bytes)
+    }
+
     /// Reads for `time` at most and gives back what has come by then, `limit` bytes at most, whether it was all or not:
     /// for evidence, where neither the rest nor its failure matters.
-    pub fn read_what_comes(&mut self, limit: usize, time: Duration) -> Vec<u8> {
-        let deadline = Deadline::after(time);
+    pub fn read_what_comes(&mut self, limit: u64, time: Duration) -> Vec<u8> {
+        let _until = ReadUntil::new(Deadline::after(time));
         let mut bytes = Vec::new();
-        let mut chunk = [0; 16 << 10];
-        while bytes.len() < limit && !deadline.passed() {
-            let room = chunk.len().min(limit - bytes.len());
-            match self.read_by(&mut chunk[..room], deadline) {
-                Ok(amount @ 1..) => bytes.extend_from_slice(&chunk[..amount]),
-                Ok(0) | Err(_) => break,
-            }
-        }
+        let _ = self.fill(&mut bytes, limit);
         bytes
     }
 
-    /// Reads to the end or to `limit` bytes, whichever comes first.
-    pub fn read_up_to(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
+    fn fill(&mut self, bytes: &mut Vec<u8>, limit: u64) -> Result<(), HttpError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut bytes = Vec::new();
         let mut chunk = [0; 16 << 10];
         while bytes.len() < limit {
             let room = chunk.len().min(limit - bytes.len());
@@ -135,7 +133,7 @@ impl Body {
                 amount => bytes.extend_from_slice(&chunk[..amount]),
             }
         }
-        Ok(bytes)
+        Ok(())
     }
 }
 

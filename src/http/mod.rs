@@ -15,7 +15,7 @@ mod tls;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::http;
 use url::{Origin, Position, Url};
@@ -82,25 +82,25 @@ pub fn shown(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// How ureq is set up; its own proxy is for tunnels.
-fn config(tunnel: Option<ureq::Proxy>) -> ureq::config::Config {
-    ureq::config::Config::builder()
+fn agent(shared: &Arc<Shared>) -> ureq::Agent {
+    let config = ureq::config::Config::builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .proxy(tunnel)
+        .proxy(None)
         .max_response_header_size(MOST_HEADER_BYTES)
         .input_buffer_size(INPUT_BUFFER)
         .output_buffer_size(OUTPUT_BUFFER)
         .user_agent(concat!("lab-probe/", env!("CARGO_PKG_VERSION")))
-        .build()
+        .build();
+    ureq::Agent::with_parts(config, Dial(Arc::clone(shared)), resolve::Names(Arc::clone(shared)))
 }
 
 /// A client for one configured address: its connections, its credentials, its budget.
 ///
 /// Connections are kept open between requests and closed with the client.
 pub struct Client {
-    agent: ureq::Agent,
+    agent: Mutex<ureq::Agent>,
     shared: Arc<Shared>,
     origin: Origin,
     credentials: Vec<(String, Secret)>,
@@ -126,10 +126,8 @@ impl Client {
             dials: AtomicU64::new(0),
             sent: AtomicBool::new(false),
             not_after: AtomicU64::new(0),
-            sockets: Mutex::new(Vec::new()),
         });
-        let agent =
-            ureq::Agent::with_parts(config(None), Dial(Arc::clone(&shared)), resolve::Names(Arc::clone(&shared)));
+        let agent = Mutex::new(agent(&shared));
         Client { agent, shared, origin: url.origin(), credentials }
     }
 
@@ -154,8 +152,8 @@ impl Client {
 
     /// Ends every connection at once; reads and writes under way in other threads fail.
     pub fn hang_up(&self) {
-        let sockets = self.shared.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        sockets.iter().filter_map(Weak::upgrade).for_each(|socket| socket.shutdown());
+        let mut current = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *current, agent(&self.shared)).shutdown();
     }
 
     /// Sends a request and returns the answer with its body still to be read. Any status is an answer.
@@ -227,13 +225,12 @@ impl Client {
             return Err(HttpError::timeout("starting the request"));
         }
         let message = self.message(request)?;
-        let has_body = !request.body.is_empty() || (request.method == Method::POST || request.method == Method::PUT);
-        let answer = if has_body {
-            let message = message.map(|()| request.body);
-            self.agent.run(self.agent.configure_request(message).timeout_global(Some(deadline.left())).build())
-        } else {
-            self.agent.run(self.agent.configure_request(message).timeout_global(Some(deadline.left())).build())
-        };
+        let agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // ureq's own proxies are for tunnels.
+        let tunnel = self.shared.proxies.route(message.uri()).filter(|_| request.url.scheme() == "https").cloned();
+        let message = agent.configure_request(message).timeout_global(Some(deadline.left())).proxy(tunnel).build();
+        let has_body = !request.body.is_empty() || request.method == Method::POST || request.method == Method::PUT;
+        let answer = if has_body { agent.run(message.map(|()| request.body)) } else { agent.run(message) };
         let answer = answer.map_err(|e| HttpError::from_ureq(e, DOING))?;
         let (parts, body) = answer.into_parts();
         let reader = body.into_with_config().limit(u64::MAX).reader();

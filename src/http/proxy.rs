@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use ipnet::IpNet;
 use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
 
@@ -43,9 +44,10 @@ impl Proxies {
         } else {
             first(&["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
         };
+        let parse = |text: String| Proxy::new(text.trim()).ok();
         Proxies {
-            http: http.as_deref().and_then(parse),
-            https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]).as_deref().and_then(parse),
+            http: http.and_then(parse),
+            https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]).and_then(parse),
             bypass: first(&["no_proxy", "NO_PROXY"])
                 .unwrap_or_default()
                 .split([',', ' '])
@@ -105,28 +107,8 @@ fn covers_name(name: &str, host: &str) -> bool {
 
 /// Whether an address, or a network in CIDR form, covers this address.
 fn covers(entry: &str, ip: IpAddr) -> bool {
-    let (network, bits) = match entry.split_once('/') {
-        Some((network, bits)) => (network, bits.parse::<u32>().ok()),
-        None => (entry, Some(128)),
-    };
-    let network = network.trim_start_matches('[').trim_end_matches(']');
-    let (Ok(network), Some(bits)) = (network.parse::<IpAddr>(), bits) else { return false };
-    match (network, ip) {
-        (IpAddr::V4(network), IpAddr::V4(ip)) => {
-            let shift = 32 - bits.min(32);
-            u64::from(u32::from(network)) >> shift == u64::from(u32::from(ip)) >> shift
-        }
-        (IpAddr::V6(network), IpAddr::V6(ip)) => {
-            let shift = 128 - bits.min(128);
-            let cut = |ip: u128| ip.checked_shr(shift).unwrap_or(0);
-            cut(u128::from(network)) == cut(u128::from(ip))
-        }
-        _ => false,
-    }
-}
-
-fn parse(text: &str) -> Option<Proxy> {
-    Proxy::new(text.trim()).ok()
+    let entry = entry.replace(['[', ']'], "");
+    entry.parse::<IpNet>().map_or_else(|_no_network| entry.parse() == Ok(ip), |network| network.contains(&ip))
 }
 
 /// Whether a host is this machine without asking anybody.
@@ -199,8 +181,8 @@ mod tests {
 
     #[test]
     fn userinfo_of_a_proxy_becomes_its_authorization_and_other_schemes_are_named() {
-        let proxy = parse("http://us%40er:pa%3Ass@proxy.example:3128").expect("a proxy");
+        let proxy = Proxy::new("http://us%40er:pa%3Ass@proxy.example:3128").expect("a proxy");
         assert_eq!((authorization(&proxy), unsupported(&proxy)), (Some(basic("us@er", "pa:ss")), None));
-        assert_eq!(parse("socks5://p").and_then(|proxy| unsupported(&proxy)).as_deref(), Some("socks5"));
+        assert_eq!(unsupported(&Proxy::new("socks5://p").expect("a proxy")).as_deref(), Some("socks5"));
     }
 }

@@ -263,7 +263,8 @@ pub struct McpMemory {
     pub era: Option<Era>,
     /// The HTTP transport that worked last, tried first next time.
     pub transport: Option<Transport>,
-    /// Digest of the tool list last seen.
+    /// Digest of the tool list last seen. By another name than that of 0.1.0, which is another digest.
+    #[serde(rename = "tools_sha256")]
     pub tools_digest: Option<String>,
     /// When the tool list last differed from the one before, unix seconds; `None` while it never has.
     pub tools_changed_at: Option<f64>,

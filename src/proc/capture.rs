@@ -12,12 +12,6 @@ use crate::clock::Deadline;
 
 const ASKS_EVERY: Duration = Duration::from_millis(100);
 
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Bytes; a program that prints more is ended.
-    pub stdout: usize,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Exited(Exit),
@@ -46,33 +40,33 @@ impl Captured {
     }
 }
 
-/// Runs a program with `stdin` as its input until it ends, its output passes the limit or the deadline passes. Its
+/// Runs a program with `stdin` as its input until it ends, its standard output passes `most_output` bytes or the deadline passes. Its
 /// whole tree has ended when this returns, at most half a second after the deadline, but for [`Captured::survivors`].
 ///
 /// What a background process still writes once the program itself has ended is not waited for.
 pub fn capture(
     spec: &CommandSpec,
     stdin: Option<&[u8]>,
-    limits: Limits,
+    most_output: usize,
     deadline: Deadline,
 ) -> Result<Captured, SpawnError> {
     let mut io = ChildIo::start(spec, None, deadline)?;
     io.send(stdin.unwrap_or_default());
     let mut stdout = Vec::new();
-    let captured = to_its_end(io, limits, deadline, |bytes| stdout.extend_from_slice(bytes), None);
+    let captured = to_its_end(io, most_output, deadline, |bytes| stdout.extend_from_slice(bytes), None);
     Ok(Captured { stdout, ..captured })
 }
 
 /// The same for a program without input that is ended as soon as `wanted`, which is asked now and then, says no.
 pub fn capture_while(
     spec: &CommandSpec,
-    limits: Limits,
+    most_output: usize,
     deadline: Deadline,
     mut wanted: impl FnMut() -> bool,
 ) -> Result<Captured, SpawnError> {
     let io = ChildIo::start(spec, None, deadline)?;
     let mut stdout = Vec::new();
-    let captured = to_its_end(io, limits, deadline, |bytes| stdout.extend_from_slice(bytes), Some(&mut wanted));
+    let captured = to_its_end(io, most_output, deadline, |bytes| stdout.extend_from_slice(bytes), Some(&mut wanted));
     Ok(Captured { stdout, ..captured })
 }
 
@@ -80,25 +74,25 @@ pub fn capture_while(
 pub fn capture_tail(
     spec: &CommandSpec,
     meter: Meter,
-    limits: Limits,
+    most_output: usize,
     deadline: Deadline,
 ) -> Result<Captured, SpawnError> {
     let io = ChildIo::start(spec, Some(meter), deadline)?;
     let mut tail = Tail::default();
-    let captured = to_its_end(io, limits, deadline, |bytes| tail.push(bytes), None);
+    let captured = to_its_end(io, most_output, deadline, |bytes| tail.push(bytes), None);
     Ok(Captured { stdout: tail.text().into_bytes(), ..captured })
 }
 
 /// Runs it to its end; what it prints within the limit goes to `keep`.
 fn to_its_end(
     mut io: ChildIo,
-    limits: Limits,
+    most_output: usize,
     deadline: Deadline,
     mut keep: impl FnMut(&[u8]),
     mut wanted: Option<&mut dyn FnMut() -> bool>,
 ) -> Captured {
     io.close_stdin_when_written();
-    let mut room = limits.stdout;
+    let mut room = most_output;
     let outcome = loop {
         if wanted.as_mut().is_some_and(|wanted| !wanted()) {
             break Outcome::TimedOut;
@@ -133,14 +127,14 @@ mod tests {
     use super::*;
     use crate::proc::child::exists;
 
-    const LIMITS: Limits = Limits { stdout: 1 << 20 };
+    const MOST_OUTPUT: usize = 1 << 20;
 
     fn shell(script: &str) -> CommandSpec {
         CommandSpec::new("sh").args(["-c", script])
     }
 
     fn run(script: &str, stdin: Option<&[u8]>) -> Captured {
-        capture(&shell(script), stdin, LIMITS, Deadline::after(Duration::from_secs(20))).expect("started")
+        capture(&shell(script), stdin, MOST_OUTPUT, Deadline::after(Duration::from_secs(20))).expect("started")
     }
 
     #[test]
@@ -176,7 +170,7 @@ mod tests {
     fn a_program_that_ignores_everything_is_cut_off_at_the_deadline() {
         let deadline = Deadline::after(Duration::from_millis(300));
         let script = "trap '' TERM INT HUP; echo $$; while :; do sleep 1; done";
-        let captured = capture(&shell(script), None, LIMITS, deadline).expect("started");
+        let captured = capture(&shell(script), None, MOST_OUTPUT, deadline).expect("started");
         assert_eq!(captured.outcome, Outcome::TimedOut);
         let pid: i32 = String::from_utf8_lossy(&captured.stdout).trim().parse().expect("a pid");
         assert!(!exists(pid));
@@ -186,7 +180,7 @@ mod tests {
     fn output_is_bounded_and_a_flood_ends_the_run() {
         let captured = run("yes", None);
         assert_eq!(captured.outcome, Outcome::TooLarge);
-        assert_eq!(captured.stdout.len(), LIMITS.stdout);
+        assert_eq!(captured.stdout.len(), MOST_OUTPUT);
     }
 
     #[test]
@@ -204,7 +198,7 @@ mod tests {
             asked < 3
         };
         let deadline = Deadline::after(Duration::from_secs(60));
-        let captured = capture_while(&shell("echo begun; sleep 300"), LIMITS, deadline, wanted).expect("started");
+        let captured = capture_while(&shell("echo begun; sleep 300"), MOST_OUTPUT, deadline, wanted).expect("started");
         assert_eq!((captured.outcome, &captured.stdout[..]), (Outcome::TimedOut, &b"begun\n"[..]));
         assert!(!deadline.passed());
     }
@@ -214,7 +208,7 @@ mod tests {
         // Bounded by itself, should the code under test not be able to: sixteen thousand short lives at most.
         let bomb = "b() { [ $1 -gt 0 ] && { b $(($1-1)) & b $(($1-1)) & }; wait; sleep 300; }; b 7";
         let deadline = Deadline::after(Duration::from_millis(700));
-        let captured = capture(&shell(bomb), None, LIMITS, deadline).expect("started");
+        let captured = capture(&shell(bomb), None, MOST_OUTPUT, deadline).expect("started");
         assert_eq!(captured.outcome, Outcome::TimedOut);
         assert!(captured.usage.is_some(), "every one was reaped by the supervisor");
     }

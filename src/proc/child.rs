@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Once;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
 use super::protocol::{Report, Request};
-use super::spec::{CommandSpec, Resolved, SpawnError, resolve};
+use super::spec::{CommandSpec, SpawnError, resolve};
 use super::survivors::Survivor;
 use super::{ending, groups, supervisor, timespec, tree};
 use crate::clock::Deadline;
@@ -78,24 +78,24 @@ pub(super) struct Child {
 
 /// Starts a program; waits until it is executed, until `deadline` at most.
 pub(super) fn spawn(spec: &CommandSpec, deadline: Deadline) -> Result<(Child, Pipes), SpawnError> {
-    let resolved = resolve(spec)?;
+    let mut request = resolve(spec)?;
     let _born = ending::allow_start()?;
-    let (mut child, pipes) = start(spec, &resolved, deadline).inspect_err(|error| {
+    request.soft_files = ending::prepare_probe();
+    let (mut child, pipes) = start(&request, deadline).inspect_err(|error| {
         static SAID: Once = Once::new();
         SAID.call_once(|| log::warn(error.to_string()));
     })?;
     match child.await_exec(deadline) {
         Ok(()) => Ok((child, pipes)),
-        Err(error) => Err(explain(&resolved, error)),
+        Err(error) => Err(explain(request.file.into(), error)),
     }
 }
 
-fn start(spec: &CommandSpec, resolved: &Resolved, deadline: Deadline) -> Result<(Child, Pipes), SpawnError> {
+fn start(request: &Request, deadline: Deadline) -> Result<(Child, Pipes), SpawnError> {
     let no_supervisor = |source: io::Error| SpawnError::NoSupervisor { source };
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| no_supervisor(error.into()));
     let ((its_stdin, stdin), (stdout, its_stdout), (stderr, its_stderr)) = (pipe()?, pipe()?, pipe()?);
     let (socket, its_end) = UnixStream::pair().map_err(no_supervisor)?;
-    let soft_files = ending::prepare_probe();
     groups::give_up().map_err(|error| no_supervisor(error.into()))?;
     let process = supervisor::start(its_end).map_err(no_supervisor)?;
     let child = Child {
@@ -107,14 +107,6 @@ fn start(spec: &CommandSpec, resolved: &Resolved, deadline: Deadline) -> Result<
         exit: None,
         usage: None,
         gone: false,
-    };
-    let request = Request {
-        file: resolved.file.clone().into(),
-        name: spec.program.clone(),
-        args: spec.args.clone(),
-        environment: resolved.environment.clone().into_iter().collect(),
-        directory: resolved.directory.clone().into(),
-        soft_files,
     };
     let prepared = || {
         child.socket.set_write_timeout(Some(deadline.left().max(CONTINUE_EVERY)))?;
@@ -128,8 +120,7 @@ fn start(spec: &CommandSpec, resolved: &Resolved, deadline: Deadline) -> Result<
 }
 
 /// `exec` says ENOENT also when the file is there and its interpreter is not, and EACCES when that may not be executed.
-fn explain(resolved: &Resolved, error: io::Error) -> SpawnError {
-    let file = resolved.file.clone();
+fn explain(file: PathBuf, error: io::Error) -> SpawnError {
     if error.kind() == ErrorKind::PermissionDenied
         && let Some(interpreter) = interpreter_of(&file)
         && rustix::fs::access(&interpreter, rustix::fs::Access::EXEC_OK).is_err()

@@ -126,8 +126,13 @@ impl ChildIo {
         self.idle_told = true;
     }
 
-    pub fn meter(&self) -> Option<&Meter> {
-        self.meter.as_ref()
+    /// How long it has been idle so far, where that is measured.
+    pub fn idle(&self) -> Duration {
+        self.meter.as_ref().map_or(Duration::ZERO, Meter::idle)
+    }
+
+    pub fn idle_limit(&self) -> Duration {
+        self.meter.as_ref().map_or(Duration::MAX, Meter::idle_limit)
     }
 
     pub fn slow(&self) -> Option<Slow> {
@@ -276,24 +281,21 @@ impl ChildIo {
     }
 
     fn read_stdout(&mut self) -> Option<Event> {
-        match read(self.stdout.as_ref()?, &mut self.chunk) {
-            Read::Some(got) => Some(Event::Stdout(got)),
-            Read::Nothing => None,
-            Read::Closed => {
-                self.stdout = None;
-                Some(Event::StdoutClosed)
-            }
+        let got = read(self.stdout.as_ref()?, &mut self.chunk)?;
+        if got > 0 {
+            return Some(Event::Stdout(got));
         }
+        self.stdout = None;
+        Some(Event::StdoutClosed)
     }
 
     /// Reads what there is of standard error, at most a megabyte at a time: the other streams have their turn too.
     fn drain_stderr(&mut self) {
         for _ in 0..16 {
-            let Some(stderr) = &self.stderr else { return };
-            match read(stderr, &mut self.chunk) {
-                Read::Some(got) => self.tail.push(&self.chunk[..got]),
-                Read::Nothing => return,
-                Read::Closed => self.stderr = None,
+            match self.stderr.as_ref().and_then(|stderr| read(stderr, &mut self.chunk)) {
+                None => return,
+                Some(0) => self.stderr = None,
+                Some(got) => self.tail.push(&self.chunk[..got]),
             }
         }
     }
@@ -353,17 +355,10 @@ struct Ready {
     supervisor: bool,
 }
 
-enum Read {
-    Some(usize),
-    Nothing,
-    Closed,
-}
-
-fn read(fd: &OwnedFd, chunk: &mut [u8]) -> Read {
+/// Bytes read, none at the end of the stream; `None` where there are none for now.
+fn read(fd: &OwnedFd, chunk: &mut [u8]) -> Option<usize> {
     match rustix::io::read(fd, chunk) {
-        Ok(0) => Read::Closed,
-        Ok(got) => Read::Some(got),
-        Err(Errno::AGAIN | Errno::INTR) => Read::Nothing,
-        Err(_) => Read::Closed,
+        Err(Errno::AGAIN | Errno::INTR) => None,
+        read => Some(read.unwrap_or(0)),
     }
 }

@@ -28,7 +28,7 @@ use std::time::Duration;
 use rustix::event::Timespec;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-pub use capture::{Captured, Limits, Outcome, capture, capture_tail, capture_while};
+pub use capture::{Captured, Outcome, capture, capture_tail, capture_while};
 pub use child::{Exit, Usage};
 pub use child_io::{ChildIo, Ended, Event, Force};
 pub use ending::end_everything;

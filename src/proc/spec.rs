@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::protocol::Request;
 use crate::fs::is_shortage;
 use crate::redact;
 
@@ -124,17 +125,11 @@ impl SpawnError {
     }
 }
 
-pub(super) struct Resolved {
-    pub(super) file: PathBuf,
-    pub(super) directory: PathBuf,
-    pub(super) environment: BTreeMap<OsString, OsString>,
-}
-
-/// Checks the spec and finds the program's file.
+/// Checks the spec, finds the program's file, and makes the request to start it.
 ///
 /// The lookup is done here and not left to `exec`, so that the error can say which PATH was searched and can tell a
 /// missing directory from a missing program.
-pub(super) fn resolve(spec: &CommandSpec) -> Result<Resolved, SpawnError> {
+pub(super) fn resolve(spec: &CommandSpec) -> Result<Request, SpawnError> {
     well_formed(spec)?;
     let environment = spec.environment();
     let directory = spec.directory(&environment);
@@ -144,7 +139,14 @@ pub(super) fn resolve(spec: &CommandSpec) -> Result<Resolved, SpawnError> {
         Err(source) => return Err(SpawnError::NoDirectory { directory, source }),
     }
     let file = look_up(&spec.program, environment.get(OsStr::new("PATH")), &directory)?;
-    Ok(Resolved { file, directory, environment })
+    Ok(Request {
+        file: file.into(),
+        name: spec.program.clone(),
+        args: spec.args.clone(),
+        environment: environment.into_iter().collect(),
+        directory: directory.into(),
+        soft_files: None,
+    })
 }
 
 fn well_formed(spec: &CommandSpec) -> Result<(), SpawnError> {
@@ -215,9 +217,9 @@ mod tests {
         let file = executable(directory.path(), "bin/server");
         let path = directory.path().join("bin").into_os_string();
         let spec = CommandSpec::new("server").env("PATH", &path).cwd(directory.path());
-        assert_eq!(resolve(&spec).ok().map(|r| r.file), Some(file.clone()));
+        assert_eq!(resolve(&spec).ok().map(|r| r.file.into()), Some(file.clone()));
         let spec = CommandSpec::new("./bin/server").cwd(directory.path());
-        assert_eq!(resolve(&spec).ok().map(|r| r.file.canonicalize().ok()), Some(file.canonicalize().ok()));
+        assert_eq!(resolve(&spec).ok().map(|r| Path::new(&r.file).canonicalize().ok()), Some(file.canonicalize().ok()));
         let Err(error) = resolve(&CommandSpec::new("nowhere").env("PATH", "/x:/y")) else { panic!("found") };
         assert_eq!(error.to_string(), "no executable \"nowhere\" on PATH /x:/y");
     }

@@ -1,15 +1,15 @@
-//! Stat trees as /proc shows them: who descends from whom, what they have used, and ending them.
+//! Process trees as /proc shows them: who descends from whom, what they have used, and ending them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::processes::{PROC, Stat, pids};
-use crate::clock::{self, Deadline};
+use crate::clock::Deadline;
 
 /// Sends a signal to this very process, never to another one that got its number in the meantime.
 /// Errors: When the operating system refuses it: the process is another user's.
@@ -32,14 +32,6 @@ pub(super) fn send(process: &Stat, signal: Signal) -> rustix::io::Result<()> {
 pub(super) fn descendants(root: i32) -> Vec<Stat> {
     let proc = Path::new(PROC);
     living(if has_children_files() { by_children_files(proc, root) } else { below(root, &scan(proc)) })
-}
-
-/// The same as it was a moment ago, for looks that many checks take at the same time.
-fn descendants_lately(root: i32) -> Vec<Stat> {
-    if has_children_files() {
-        return descendants(root);
-    }
-    living(below(root, &shared_scan()))
 }
 
 fn living(mut processes: Vec<Stat>) -> Vec<Stat> {
@@ -106,21 +98,6 @@ fn scan(proc: &Path) -> Vec<Stat> {
     pids(proc).into_iter().flatten().filter_map(|pid| Stat::read(proc, pid)).collect()
 }
 
-/// A scan that all who ask within a moment share: hundreds of processes are read for it.
-fn shared_scan() -> Arc<Vec<Stat>> {
-    const FRESH: Duration = Duration::from_millis(50);
-    static LAST: Mutex<Option<(Instant, Arc<Vec<Stat>>)>> = Mutex::new(None);
-    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    match &*last {
-        Some((at, processes)) if at.elapsed() < FRESH => Arc::clone(processes),
-        _ => {
-            let processes = Arc::new(scan(Path::new(PROC)));
-            *last = Some((clock::instant(), Arc::clone(&processes)));
-            processes
-        }
-    }
-}
-
 fn below(root: i32, all: &[Stat]) -> Vec<Stat> {
     let mut children: BTreeMap<i32, Vec<Stat>> = BTreeMap::new();
     for process in all {
@@ -148,7 +125,7 @@ impl Activity {
     /// Of the descendants of `root`, and of those that `root` has reaped.
     pub(super) fn of(root: i32) -> Activity {
         let proc = Path::new(PROC);
-        let tree = descendants_lately(root);
+        let tree = descendants(root);
         let reaped = Stat::read(proc, root).map_or(0, |root| root.reaped_ticks);
         let ticks = tree.iter().map(|process| process.cpu_ticks + process.reaped_ticks).sum::<u64>() + reaped;
         let nanos = ticks.saturating_mul(1_000_000_000 / rustix::param::clock_ticks_per_second().max(1));

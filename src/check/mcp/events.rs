@@ -1,6 +1,6 @@
 //! An event stream while it is being read: a body in, events out, no more held than the limits allow.
 
-use super::limits::{MESSAGE_BYTES, OVERDUE, Room, SMALL_BYTES, TooLarge};
+use super::limits::{MESSAGE_BYTES, MESSAGE_TOO_LARGE, OVERDUE, Room, SMALL_BYTES};
 use super::sse::{Event, Parser, TooLong};
 use crate::clock::Deadline;
 use crate::http::{Body, ErrorKind, HttpError};
@@ -84,5 +84,5 @@ fn room(deadline: Deadline) -> Result<Room, HttpError> {
 }
 
 fn too_large() -> HttpError {
-    HttpError::new(ErrorKind::TooLarge, TooLarge::Message.as_str())
+    HttpError::new(ErrorKind::TooLarge, MESSAGE_TOO_LARGE)
 }

@@ -41,7 +41,7 @@ pub(super) fn check(server: &HttpServer, list_tools: bool, memory: &McpMemory, c
     // Streams first: a server may not end a session while one of its streams is open.
     conversation.sse = None;
     conversation.streamable.end(context.pass_deadline.sooner(FAREWELL));
-    output::make_harmless(&mut facts, web.secrets());
+    output::make_harmless(&mut facts, &web.secrets);
     facts
 }
 

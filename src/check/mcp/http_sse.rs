@@ -74,7 +74,7 @@ impl<'a> HttpSse<'a> {
         let first_failure = OnceLock::new();
         let fail = |failure| {
             let _ = first_failure.set(failure); // a later one follows from it
-            post.web.hang_up();
+            post.web.client.hang_up();
         };
         let answer = thread::scope(|scope| {
             let sender = thread::Builder::new().name("post".into()).stack_size(POST_STACK);

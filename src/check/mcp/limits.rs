@@ -5,7 +5,6 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::clock::Deadline;
-use crate::model::reason::{Failure, Reason};
 use crate::proc::{Permit, Permits};
 
 pub(crate) const MESSAGE_BYTES: usize = 16 << 20;
@@ -52,26 +51,15 @@ impl Room {
     }
 }
 
+/// What is said of a message past [`MESSAGE_BYTES`] …
+pub(crate) const MESSAGE_TOO_LARGE: &str = "one message was larger than 16 MiB";
+
+/// … and of messages past [`CHECK_BYTES`].
+pub(crate) const CHECK_TOO_LARGE: &str = "more than 64 MiB were sent";
+
+/// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TooLarge {
-    Message,
-    Check,
-}
-
-impl TooLarge {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            TooLarge::Message => "one message was larger than 16 MiB",
-            TooLarge::Check => "more than 64 MiB were sent",
-        }
-    }
-}
-
-impl From<TooLarge> for Failure {
-    fn from(too_large: TooLarge) -> Failure {
-        Failure::new(Reason::TooLarge, too_large.as_str())
-    }
-}
+pub(crate) struct TooLarge(pub(crate) &'static str);
 
 /// What is said of a large message that did not arrive in time.
 pub(crate) const OVERDUE: &str = "a message of more than 1 MiB grew by less than 256 KiB in 5 s";

@@ -81,7 +81,7 @@ pub(crate) fn read_discover(answer: &Answer, version: &str) -> Result<Discovery,
     let result: DiscoverResult<'_> = answer.read()?;
     check_complete(result.result_type.as_deref())?;
     let info = result.server_info();
-    let supported = result.supported_versions.0;
+    let supported = result.versions()?;
     let newest = supported.iter().filter(|v| v.as_str() >= VERSION).max();
     if let (None, Some(legacy)) = (newest, newest_legacy(&supported)) {
         return Ok(Discovery::Legacy(legacy));

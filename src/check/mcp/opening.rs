@@ -14,6 +14,7 @@ use super::wire::Answer;
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
 use crate::model::mcp::Era;
+use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
 
 /// A server that is idle and has not answered the first opening after so long is sent the second one …
@@ -66,15 +67,18 @@ pub(super) struct Opened {
     pub(super) dialect: Dialect,
 }
 
+/// How an attempt with one process failed.
 #[derive(Debug)]
-pub(super) enum NotOpened {
-    /// The process read the opening and ended, or is idle and silent after both; another one may fare better with the
-    /// other opening.
+pub(super) enum Stopped {
+    /// It read the opening and ended, or is idle and silent after both; another process may fare better with the other
+    /// opening.
     Lost(Failure),
     Failed(Failure),
+    /// It came to no verdict in this pass.
+    NotReached(NotReached),
 }
 
-pub(super) fn open(session: &mut StdioSession<'_>, plan: Plan, deadline: Deadline) -> Result<Opened, NotOpened> {
+pub(super) fn open(session: &mut StdioSession<'_>, plan: Plan, deadline: Deadline) -> Result<Opened, Stopped> {
     let mut opening = Opening {
         session,
         second: plan.second,
@@ -107,10 +111,10 @@ struct Opening<'a, 'b> {
 }
 
 impl Opening<'_, '_> {
-    fn run(mut self) -> Result<Opened, NotOpened> {
+    fn run(mut self) -> Result<Opened, Stopped> {
         loop {
             if self.asked.is_empty() && !self.ask_second() {
-                return Err(NotOpened::Failed(self.failure()));
+                return Err(Stopped::Failed(self.failure()));
             }
             let until = match (&self.second, self.both_sent) {
                 (Some(_), _) => self.second_by.min(self.deadline),
@@ -132,10 +136,10 @@ impl Opening<'_, '_> {
                     self.second = None;
                     self.deadline = self.deadline.sooner(LAST_TIMEOUT);
                 }
-                Received::Silence if self.is_lost() => return Err(NotOpened::Lost(self.failure())),
+                Received::Silence if self.is_lost() => return Err(Stopped::Lost(self.failure())),
                 Received::Silence if self.second.is_none() && !self.deadline.passed() && !self.session.is_slow() => {}
                 Received::Silence if self.deadline.passed() || self.session.is_slow() || !self.ask_second() => {
-                    return Err(NotOpened::Failed(self.failure()));
+                    return Err(Stopped::Failed(self.failure()));
                 }
                 Received::Silence => {}
                 Received::Ended(end) => return Err(self.gone(end)),
@@ -165,18 +169,18 @@ impl Opening<'_, '_> {
         if let Some(era) = second {
             // Every client of before 2026 sends `initialize` first: that cannot have been too much.
             let unanswered = matches!(self.asked[..], [(_, Era::Modern)]);
-            self.both_sent = unanswered.then(|| self.session.idle());
+            self.both_sent = unanswered.then(|| self.session.io.idle());
             self.ask(era, None);
         }
         second.is_some()
     }
 
     fn is_lost(&self) -> bool {
-        let lost_after = LOST_AFTER.min(self.session.idle_limit() / 4);
-        let waited = self.both_sent.is_some_and(|before| self.session.idle() >= before + lost_after);
+        let lost_after = LOST_AFTER.min(self.session.io.idle_limit() / 4);
+        let waited = self.both_sent.is_some_and(|before| self.session.io.idle() >= before + lost_after);
         waited
             && self.asked.len() == 2
-            && self.session.has_read_input()
+            && self.session.io.has_read_input()
             && !self.deadline.passed()
             && !self.session.is_slow()
     }
@@ -261,12 +265,11 @@ impl Opening<'_, '_> {
         Opened { greeting, dialect }
     }
 
-    fn gone(&mut self, end: OutputEnd) -> NotOpened {
+    fn gone(&mut self, end: OutputEnd) -> Stopped {
         let failure = self.session.gone(end, &self.unanswered());
         match end {
-            OutputEnd::Exited(_) if self.session.has_read_input() => NotOpened::Lost(failure),
-            OutputEnd::Exited(_) => NotOpened::Failed(failure),
-            OutputEnd::Closed | OutputEnd::TooLarge(_) | OutputEnd::Overdue => NotOpened::Failed(failure),
+            OutputEnd::Exited(_) if self.session.io.has_read_input() => Stopped::Lost(failure),
+            _ => Stopped::Failed(failure),
         }
     }
 

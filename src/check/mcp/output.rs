@@ -1,5 +1,9 @@
 //! What a program printed, as evidence in one sentence: the lines that tell why it failed.
 
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
 use crate::log::printable;
 use crate::model::mcp::McpFacts;
 use crate::proc::Slow;
@@ -10,17 +14,6 @@ const LINES: usize = 3;
 const LINE_CHARACTERS: usize = 200;
 
 const QUOTED: usize = 700;
-
-/// Words with which the reason of a failure begins, or with which the name of an exception ends.
-const BEGINNINGS: [&str; 7] = ["error", "fatal", "panic", "panicked", "exception", "critical", "err"];
-
-/// Levels of log lines that report no failure.
-const OTHER_LEVELS: [&str; 7] = ["info", "debug", "trace", "warn", "warning", "notice", "verbose"];
-
-const TELLING: [&str; 12] = [
-    "error", "fail", "missing", "not found", "denied", "required", "invalid", "unable", "cannot", "can't", "refused",
-    "no such",
-];
 
 /// The lines of an output that tell most, without secrets and as a quotation; `None` if there is nothing to quote.
 ///
@@ -84,60 +77,37 @@ enum Telling {
 }
 
 fn tells(line: &str) -> Telling {
-    let lower = line.to_lowercase();
-    let usage = lower.starts_with("usage:") || lower.starts_with("usage ") || is_flag(&lower);
-    let frame = line.starts_with("at ") || line.starts_with("File \"") || lower.starts_with("traceback (");
-    if usage
-        || frame
-        || line.starts_with("Node.js v")
-        || lower.starts_with("note: run with")
-        || !line.contains(char::is_alphanumeric)
-    {
-        return Telling::Never;
+    /// A time, other numbers, and what log lines call their parts.
+    const SKIPPED: &str = r"(?:[^[:alnum:]]+|(?:[0-9][[:alnum:]]*|utc|am|pm|at|time|level|msg)\b)*";
+    /// The program's name: a word that is set off from the rest (`server:`, `[server]`, `server -`).
+    const NAME: &str = r"(?:npm |[[:alnum:]]+\s*[:\])|>-])?";
+    /// A word for a failure, an exception (`KeyError`) or, as Kubernetes' programs begin a line, `E1129`; F is fatal.
+    const FAILURE: &str = "(?:[[:alnum:]]*(?:error|exception)|fatal|panic|panicked|critical|err|[ef][0-9]{4})";
+    const OTHER_LEVEL: &str = "(?:info|debug|trace|warn|warning|notice|verbose)";
+    static NEVER: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r#"^(?:at |File "|Node\.js v|(?i:usage[: ]|--?[[:alnum:]]|traceback \(|note: run with))"#)
+    });
+    static BEGINS: LazyLock<Regex> =
+        LazyLock::new(|| pattern(&format!(r"(?i)^{SKIPPED}{NAME}{SKIPPED}{FAILURE}(?:[^[:alnum:]]|$)")));
+    static REPORTS: LazyLock<Regex> =
+        LazyLock::new(|| pattern(&format!(r"(?i)^{SKIPPED}{OTHER_LEVEL}(?:[^[:alnum:]]|$)")));
+    static CONTAINS: LazyLock<Regex> = LazyLock::new(|| {
+        pattern("(?i)error|fail|missing|not found|denied|required|invalid|unable|cannot|can't|refused|no such")
+    });
+    if NEVER.is_match(line) || !line.contains(char::is_alphanumeric) {
+        Telling::Never
+    } else if BEGINS.is_match(line) && !REPORTS.is_match(line) {
+        Telling::Begins
+    } else if CONTAINS.is_match(line) {
+        Telling::Contains
+    } else {
+        Telling::Perhaps
     }
-    let contains = TELLING.iter().any(|word| lower.contains(word));
-    // A time and other numbers are no words.
-    let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| word.contains(|c: char| c.is_alphabetic()));
-    let words = words.filter(|word| !is_of_time(word)).take(2);
-    for word in words {
-        if OTHER_LEVELS.contains(&word) {
-            break;
-        }
-        // `KeyError:`, `java.lang.IllegalStateException:`; not the `error` that a sentence speaks of later.
-        if BEGINNINGS.contains(&word) || is_klog_error(word) || word.ends_with("error") || word.ends_with("exception") {
-            return Telling::Begins;
-        }
-        // Another word may be the program's name, if it is set off from what follows.
-        if !lower.starts_with(&format!("{word}:")) && !lower.starts_with("npm ") && !is_set_off(&lower, word) {
-            break;
-        }
-    }
-    if contains { Telling::Contains } else { Telling::Perhaps }
 }
 
-/// `-x`, `--flag`, as a list of options has them.
-fn is_flag(line: &str) -> bool {
-    let flag = line.trim_start_matches('-');
-    let dashes = line.len() - flag.len();
-    (1..=2).contains(&dashes) && flag.starts_with(|c: char| c.is_alphanumeric())
-}
-
-/// `2026-11-29T10:00:00Z` splits into words such as `29t10` and `00z`.
-fn is_of_time(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_digit())
-        || matches!(word, "utc" | "am" | "pm" | "at" | "time" | "level" | "msg")
-}
-
-/// `E1129`, as Kubernetes' programs begin a line; F is fatal.
-fn is_klog_error(word: &str) -> bool {
-    word.len() == 5 && word.starts_with(['e', 'f']) && word[1..].bytes().all(|b| b.is_ascii_digit())
-}
-
-/// `[server]`, `(server)`, `server -`.
-fn is_set_off(line: &str, word: &str) -> bool {
-    let Some(at) = line.find(word) else { return false };
-    let after = line[at + word.len()..].trim_start();
-    after.starts_with([':', ']', ')', '|', '-', '>'])
+#[expect(clippy::expect_used, reason = "the patterns are constants, and a test uses each")]
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a regular expression")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::shape::{FromObject, Object, Versions, given, read};
+use super::shape::{FromObject, Object, each, given, read};
 use crate::model::mcp::Era;
 use crate::redact::quoted;
 
@@ -46,12 +46,12 @@ shapes! {
         instructions: String, #[serde(rename = "_meta")] meta: Object
     }
     DiscoverResult<'a> {
-        supported_versions: Versions, capabilities: FromObject<Capabilities>;
+        #[serde(borrow)] supported_versions: &'a RawValue, capabilities: FromObject<Capabilities>;
         result_type: String, instructions: String, #[serde(borrow, rename = "_meta")] meta: FromObject<ResultMeta<'a>>
     }
     ResultMeta<'a> { ; #[serde(borrow, rename = "io.modelcontextprotocol/serverInfo")] server_info: &'a RawValue }
     ToolsPage<'a> {
-        #[serde(borrow)] tools: Vec<&'a RawValue>;
+        #[serde(borrow)] tools: &'a RawValue;
         next_cursor: String, #[serde(borrow)] result_type: &'a RawValue, #[serde(borrow)] ttl_ms: &'a RawValue,
         #[serde(borrow)] cache_scope: &'a RawValue, #[serde(rename = "_meta")] meta: Object
     }
@@ -85,7 +85,27 @@ pub(crate) enum TaskSupport {
     Forbidden,
 }
 
+/// There have been six revisions in two years.
+const MOST_VERSIONS: usize = 64;
+
+/// `2026-07-28`, perhaps with a suffix.
+const LONGEST_VERSION: usize = 40;
+
 impl DiscoverResult<'_> {
+    /// The versions it lists, of which there has to be one; the first few are kept.
+    pub(crate) fn versions(&self) -> Result<Vec<String>, String> {
+        let (mut listed, mut kept) = (0, Vec::new());
+        let keep = |version: String| {
+            listed += 1;
+            if kept.len() < MOST_VERSIONS && version.len() <= LONGEST_VERSION {
+                kept.push(version);
+            }
+            Ok(())
+        };
+        each(self.supported_versions, keep).map_err(|what| format!("supportedVersions: {what}"))?;
+        if listed == 0 { Err("supportedVersions: the list is empty".into()) } else { Ok(kept) }
+    }
+
     /// Who the server is. Both SDKs read a malformed one as none: it is only for display.
     pub(crate) fn server_info(&self) -> Option<Implementation> {
         read(self.meta.as_ref()?.0.server_info?.get().as_bytes()).ok()

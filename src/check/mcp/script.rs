@@ -10,11 +10,11 @@ use crate::clock;
 use crate::model::mcp::{HealthScript, McpFacts, Transport};
 use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{Captured, CommandSpec, Exit, Limits, Outcome, capture_tail, list_survivors};
+use crate::proc::{Captured, CommandSpec, Exit, Outcome, capture_tail, list_survivors};
 use crate::redact::KnownSecrets;
 
 /// Its exit code counts, whatever it prints; but no more than a server may.
-const LIMITS: Limits = Limits { stdout: CHECK_BYTES as usize };
+const MOST_OUTPUT: usize = CHECK_BYTES as usize;
 
 /// Runs the script.
 /// Errors: [`NotReached`] when it was not started or did not have its own time in this pass.
@@ -32,7 +32,7 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
         cwd: script.cwd.clone(),
     };
     let mut facts = McpFacts { transport: Some(Transport::Script), ..McpFacts::default() };
-    let failure = match capture_tail(&spec, meter, LIMITS, context.pass_deadline) {
+    let failure = match capture_tail(&spec, meter, MOST_OUTPUT, context.pass_deadline) {
         Ok(Captured { outcome: Outcome::TimedOut, slow: None, .. }) => {
             return Err(NotReached::CutOff(begun.elapsed()));
         }

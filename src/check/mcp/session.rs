@@ -12,7 +12,7 @@ use super::{modern, output};
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{ChildIo, Ended, Event, Exit, Meter, Tail};
+use crate::proc::{ChildIo, Event, Exit, Tail};
 use crate::redact::KnownSecrets;
 
 /// Replies to a server's own requests are written only while it reads them.
@@ -61,12 +61,13 @@ pub(super) enum OutputEnd {
 pub(super) struct StdioSession<'a> {
     begun: Instant,
     secrets: &'a KnownSecrets,
-    io: ChildIo,
+    pub(super) io: ChildIo,
     lines: Lines,
     last_id: i64,
     /// Set once only what is already on its way can still come.
     drain_until: Option<Deadline>,
-    noise: u64,
+    /// Lines on standard output that were no JSON-RPC.
+    pub(super) noise: u64,
     noise_tail: Tail,
     broken: Option<String>,
     stray: Option<Id>,
@@ -225,29 +226,9 @@ impl<'a> StdioSession<'a> {
         }
     }
 
-    pub(super) fn exit(&self) -> Option<Exit> {
-        self.io.exit()
-    }
-
     /// Whether the program is too slow by its own clock: then nothing is worth waiting for any more.
     pub(super) fn is_slow(&self) -> bool {
         self.io.slow().is_some()
-    }
-
-    pub(super) fn has_read_input(&self) -> bool {
-        self.io.has_read_input()
-    }
-
-    pub(super) fn idle(&self) -> Duration {
-        self.io.meter().map_or(Duration::ZERO, Meter::idle)
-    }
-
-    pub(super) fn idle_limit(&self) -> Duration {
-        self.io.meter().map_or(Duration::MAX, Meter::idle_limit)
-    }
-
-    pub(super) fn noise(&self) -> u64 {
-        self.noise
     }
 
     /// What is odd about its output and breaks nothing here, but may elsewhere.
@@ -260,10 +241,6 @@ impl<'a> StdioSession<'a> {
         noise.into_iter().chain(answers).collect()
     }
 
-    pub(super) fn end(self, deadline: Deadline) -> Ended {
-        self.io.end(deadline)
-    }
-
     /// The failure of a server that did not answer `what` in time.
     pub(super) fn too_late(&self, what: &str) -> Failure {
         if let Some(broken) = &self.broken {
@@ -273,7 +250,7 @@ impl<'a> StdioSession<'a> {
         if let Some(error) = &self.anonymous {
             return Failure::new(Reason::RpcError, format!("{what}: {error} (for no request in particular)"));
         }
-        let (reason, mut detail) = match self.exit() {
+        let (reason, mut detail) = match self.io.exit() {
             None => {
                 let seconds = self.begun.elapsed().as_secs_f64();
                 let doing = self.io.slow().map_or_else(|| "cut off".to_owned(), output::too_slow);
@@ -295,7 +272,7 @@ impl<'a> StdioSession<'a> {
     /// The failure of a server that can no longer answer `what`.
     pub(super) fn gone(&self, end: OutputEnd, what: &str) -> Failure {
         match end {
-            OutputEnd::TooLarge(too_large) => too_large.into(),
+            OutputEnd::TooLarge(TooLarge(what)) => Failure::new(Reason::TooLarge, what),
             OutputEnd::Overdue => Failure::new(Reason::Timeout, OVERDUE),
             OutputEnd::Closed => {
                 let mut detail = format!("closed its standard output before it had answered {what}, and runs on");

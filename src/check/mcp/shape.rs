@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::redact::{quoted, shortened};
 
@@ -17,15 +18,16 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> 
     let mut json = serde_json::Deserializer::from_slice(text);
     let FromObject(read) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        let what = error.inner().to_string();
-        let what = with_quotation(what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what));
+        let what = complaint(error.inner());
         if path == "." { what } else { format!("{path}: {what}") }
     })?;
     Ok(read)
 }
 
-/// A complaint of the parser with the value it quotes as a quotation.
-fn with_quotation(what: &str) -> String {
+/// A complaint of the parser without its place, and with the value it quotes as a quotation.
+fn complaint(error: &serde_json::Error) -> String {
+    let what = error.to_string();
+    let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what);
     match (what.find(['"', '`']), what.rfind(['"', '`'])) {
         (Some(from), Some(to)) if from < to && what.starts_with("invalid") => {
             format!("{}{}{}", &what[..from], quoted(&what[from + 1..to], QUOTED), &what[to + 1..])
@@ -70,36 +72,25 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for FromObject<T> {
     }
 }
 
-/// Versions a server lists: strings, of which the first few are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Versions(pub(crate) Vec<String>);
-
-/// There have been six revisions in two years.
-const MOST_VERSIONS: usize = 64;
-
-/// `2026-07-28`, perhaps with a suffix.
-const LONGEST_VERSION: usize = 40;
-
-impl<'de> Deserialize<'de> for Versions {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keep;
-        impl<'de> Visitor<'de> for Keep {
-            type Value = Versions;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of versions")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Versions, A::Error> {
-                let mut kept = Vec::new();
-                let mut seen = false;
-                while let Some(version) = seq.next_element::<String>()? {
-                    seen = true;
-                    if kept.len() < MOST_VERSIONS && version.len() <= LONGEST_VERSION {
-                        kept.push(version);
-                    }
-                }
-                if seen { Ok(Versions(kept)) } else { Err(A::Error::custom("the list of versions is empty")) }
-            }
+/// Hands every item of a list to `take`: the list itself, which a hostile server may make of millions, is never held.
+/// Errors: What `take` says of an item, or that it is no such list.
+pub(crate) fn each<'a, T: Deserialize<'a>>(
+    list: &'a RawValue,
+    take: impl FnMut(T) -> Result<(), String>,
+) -> Result<(), String> {
+    struct Items<T, F>(F, PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), String>> Visitor<'de> for Items<T, F> {
+        type Value = ();
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
         }
-        deserializer.deserialize_seq(Keep)
+        fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+            while let Some(item) = list.next_element()? {
+                (self.0)(item).map_err(A::Error::custom)?;
+            }
+            Ok(())
+        }
     }
+    let mut json = serde_json::Deserializer::from_str(list.get());
+    json.deserialize_seq(Items(take, PhantomData)).map_err(|error| complaint(&error))
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::opening::{NotOpened, Opened, Plan, open};
+use super::opening::{Opened, Plan, Stopped, open};
 use super::session::StdioSession;
 use super::{output, tools};
 use crate::check::Context;
@@ -64,14 +64,6 @@ pub(super) fn check(
     Ok(facts)
 }
 
-enum Stopped {
-    /// Another process may fare better with the other opening.
-    Lost(Failure),
-    Failed(Failure),
-    /// It came to no verdict in this pass.
-    NotReached(NotReached),
-}
-
 struct Attempt<'a> {
     server: &'a StdioServer,
     list_tools: bool,
@@ -94,16 +86,13 @@ impl Attempt<'_> {
             }
         };
         let mut session = StdioSession::new(io, begun, self.secrets);
-        let result = open(&mut session, plan, self.deadline);
-        let handshake = clock::instant() - begun;
-        let result = match result {
+        let result = match open(&mut session, plan, self.deadline) {
             Ok(opened) => {
-                self.facts.handshake = Some(handshake);
+                self.facts.handshake = Some(clock::instant() - begun);
                 self.use_it(&mut session, opened)
             }
-            Err(NotOpened::Lost(failure)) if !self.deadline.passed() => Err(Stopped::Lost(failure)),
-            Err(NotOpened::Lost(failure)) => Err(Stopped::Failed(failure)),
-            Err(NotOpened::Failed(failure)) => Err(Stopped::Failed(failure)),
+            Err(Stopped::Lost(failure)) if self.deadline.passed() => Err(Stopped::Failed(failure)),
+            Err(stopped) => Err(stopped),
         };
         let result = match result {
             // That somebody else has not answered yet does not tell either that the program has failed.
@@ -114,11 +103,11 @@ impl Attempt<'_> {
             }
             result => result,
         };
-        self.idle += session.idle();
-        self.facts.noise_lines += session.noise();
+        self.idle += session.io.idle();
+        self.facts.noise_lines += session.noise;
         self.oddities = session.oddities();
-        let exited_before = session.exit().is_some();
-        let ended = session.end(self.deadline);
+        let exited_before = session.io.exit().is_some();
+        let ended = session.io.end(self.deadline);
         self.note_end(&ended, exited_before);
         result
     }

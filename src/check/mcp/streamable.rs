@@ -90,7 +90,7 @@ impl<'a> Streamable<'a> {
                 request = request.header("mcp-protocol-version", version.clone());
             }
             if let Err(error) = self.web.send(&request, deadline) {
-                log::debug(format!("an MCP session could not be ended: {}", self.web.harmless(&error.detail)));
+                log::debug(format!("an MCP session could not be ended: {}", self.web.secrets.redact(&error.detail)));
             }
         }
     }

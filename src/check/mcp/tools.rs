@@ -1,14 +1,17 @@
 //! `tools/list`: how many tools a server has, over all pages, what they cost of a model's context, and a digest by
 //! which a changed list shows.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::peer::{CallError, Dialect, Peer};
 use super::schema::{Tool, ToolsPage};
+use super::shape::each;
 use crate::clock::Deadline;
 use crate::mcp::TOOLS_LIST;
 use crate::model::digest::hex;
@@ -98,9 +101,13 @@ fn page(
     let mut read = || {
         let page: ToolsPage<'_> = answer.read()?;
         page.check(dialect.era)?;
-        for (index, raw) in page.tools.iter().enumerate() {
-            found.add(&Tool::read(raw, index + 1, dialect.era)?, raw.get().len());
-        }
+        let mut number = 0;
+        each(page.tools, |raw: &RawValue| {
+            number += 1;
+            found.add(&Tool::read(raw, number, dialect.era)?, raw.get().len());
+            Ok(())
+        })
+        .map_err(|what| if number == 0 { format!("tools: {what}") } else { what })?;
         // Some servers end the list with an empty cursor instead of none.
         Ok(page.next_cursor.filter(|cursor| !cursor.is_empty()))
     };
@@ -143,58 +150,26 @@ impl Found {
     }
 }
 
+/// SHA-256 over what a client tells its model of a tool.
 fn digest(tool: &Tool<'_>) -> [u8; 32] {
     let mut hash = Sha256::new();
-    add_text(&mut hash, &tool.name);
-    match &tool.description {
-        None => hash.update(b"-"),
-        Some(description) => add_text(&mut hash, description),
-    }
-    for schema in [Some(tool.input_schema), tool.output_schema] {
-        match schema {
-            None => hash.update(b"-"),
-            Some(raw) => add_raw(&mut hash, raw.get()),
-        }
+    let text = |text: &'_ String| Cow::Owned(text.clone());
+    let output = tool.output_schema.map(canonical);
+    for part in
+        [Some(text(&tool.name)), tool.description.as_ref().map(text), Some(canonical(tool.input_schema)), output]
+    {
+        // With its length in front, so that no two tools look the same.
+        hash.update(part.as_ref().map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+        hash.update(part.unwrap_or_default().as_bytes());
     }
     hash.finalize().into()
 }
 
-/// Adds JSON so that spacing and the order of keys make no difference, where it is small enough to be looked at.
-fn add_raw(hash: &mut Sha256, raw: &str) {
-    let small = Some(raw).filter(|raw| raw.len() <= CANONICAL_BYTES);
-    match small.and_then(|raw| serde_json::from_str::<Value>(raw).ok()) {
-        Some(value) => add_value(hash, &value),
-        None => add_text(hash, raw),
-    }
-}
-
-/// Recursion is bounded by the parser's own limit of 128 levels.
-fn add_value(hash: &mut Sha256, value: &Value) {
-    match value {
-        Value::Object(members) => {
-            hash.update(b"{");
-            let mut members: Vec<_> = members.iter().collect();
-            members.sort_by_key(|(key, _)| *key);
-            for (key, value) in members {
-                add_text(hash, key);
-                add_value(hash, value);
-            }
-            hash.update(b"}");
-        }
-        Value::Array(items) => {
-            hash.update(b"[");
-            items.iter().for_each(|item| add_value(hash, item));
-            hash.update(b"]");
-        }
-        Value::String(text) => add_text(hash, text),
-        plain => add_text(hash, &plain.to_string()),
-    }
-}
-
-/// With its length in front, so that no two lists of texts look the same.
-fn add_text(hash: &mut Sha256, text: &str) {
-    hash.update((text.len() as u64).to_le_bytes());
-    hash.update(text);
+/// JSON with its keys sorted and without spacing, where it is small enough to be looked at.
+fn canonical(raw: &RawValue) -> Cow<'_, str> {
+    let small = Some(raw.get()).filter(|raw| raw.len() <= CANONICAL_BYTES);
+    let value = small.and_then(|raw| serde_json::from_str::<Value>(raw).ok());
+    value.map_or(Cow::Borrowed(raw.get()), |value| Cow::Owned(value.to_string()))
 }
 
 fn digest_of(mut digests: Vec<[u8; 32]>) -> String {

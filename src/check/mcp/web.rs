@@ -8,14 +8,13 @@ use super::modern;
 use super::wire::{self, Id, Message};
 use crate::clock::Deadline;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Request, Response};
-use crate::log;
 use crate::mcp::RpcError;
 use crate::model::mcp::HttpServer;
 use crate::model::reason::{Failure, Reason};
 use crate::redact::{self, KnownSecrets, quoted};
 
 /// Of an answer without success, this much is looked at: a JSON-RPC error is far shorter.
-const MOST_REFUSAL_BYTES: usize = 1 << 20;
+const MOST_REFUSAL_BYTES: u64 = 1 << 20;
 /// And so long: some servers never end the body of a refusal, and the status says the most anyway.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 const QUOTED: usize = 300;
@@ -26,9 +25,10 @@ pub(super) const MOST_SERVER_REQUESTS: u32 = 32;
 
 #[derive(Debug)]
 pub(super) struct Web {
-    client: Client,
+    pub(super) client: Client,
     url: Url,
-    secrets: KnownSecrets,
+    /// What must not show, even if the server quotes it.
+    pub(super) secrets: KnownSecrets,
     /// How the user has the client itself log in.
     login: Option<String>,
 }
@@ -93,21 +93,6 @@ impl Web {
             }
             sent => sent,
         }
-    }
-
-    /// Ends every connection, those that another thread reads from included.
-    pub(super) fn hang_up(&self) {
-        self.client.hang_up();
-    }
-
-    /// What a server calls itself, without what the configuration keeps secret, as one line that steers no terminal.
-    pub(super) fn harmless(&self, text: &str) -> String {
-        log::printable(&self.secrets.redact(text))
-    }
-
-    /// What must not show, even if the server quotes it.
-    pub(super) fn secrets(&self) -> &KnownSecrets {
-        &self.secrets
     }
 
     /// What an answer without success means. `asked` is the id of the request it answers, if it was one.

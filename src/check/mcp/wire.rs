@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::limits::{CHECK_BYTES, MESSAGE_BYTES, Room, SMALL_BYTES, TooLarge};
+use super::limits::{CHECK_BYTES, CHECK_TOO_LARGE, MESSAGE_BYTES, MESSAGE_TOO_LARGE, Room, SMALL_BYTES, TooLarge};
 use super::shape;
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError, code};
@@ -227,12 +227,12 @@ impl Lines {
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
         self.read += bytes.len() as u64;
         if self.read > CHECK_BYTES {
-            return Err(TooLarge::Check);
+            return Err(TooLarge(CHECK_TOO_LARGE));
         }
         self.forget();
         let line = self.buffer.len() + memchr(b'\n', bytes).unwrap_or(bytes.len());
         if line > MESSAGE_BYTES {
-            return Err(TooLarge::Message);
+            return Err(TooLarge(MESSAGE_TOO_LARGE));
         }
         self.buffer.extend_from_slice(bytes);
         Ok(())
@@ -393,7 +393,7 @@ mod tests {
         let chunk = vec![b'x'; 1 << 20];
         let mut lines = Lines::default();
         let refused = (0..40).find_map(|n| lines.push(&chunk).err().map(|e| (n, e)));
-        assert_eq!(refused, Some((16, TooLarge::Message)));
+        assert_eq!(refused, Some((16, TooLarge(MESSAGE_TOO_LARGE))));
         let mut lines = Lines::default();
         let short = b"0123456789abcde\n".repeat(4096);
         let refused = (0..2000).find_map(|n| {
@@ -401,7 +401,7 @@ mod tests {
             while lines.next_line().is_some() {}
             refused
         });
-        assert_eq!(refused, Some((1024, TooLarge::Check)));
+        assert_eq!(refused, Some((1024, TooLarge(CHECK_TOO_LARGE))));
     }
 
     #[test]

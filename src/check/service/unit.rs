@@ -11,12 +11,12 @@ use jiff::Timestamp;
 use super::Found;
 use crate::check::Context;
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{self, Captured, CommandSpec, Limits, Outcome, SpawnError};
+use crate::proc::{self, Captured, CommandSpec, Outcome, SpawnError};
 
 /// Properties asked for (org.freedesktop.systemd1(5)).
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,ExecMainStatus";
 /// A few hundred bytes a unit.
-const LIMITS: Limits = Limits { stdout: 1 << 20 };
+const MOST_OUTPUT: usize = 1 << 20;
 /// What `systemctl --user` needs to find the user's manager, besides the small environment programs are given.
 const USER_MANAGER: &[&str] = &["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
 
@@ -60,7 +60,7 @@ fn show_units(user: bool, units: &[String], context: &Context) -> Result<BTreeMa
         Failure::new(Reason::Timeout, "no time left to ask systemd")
             .with_hint("see whether `systemctl status` all; raise `timeout` or `probe.deadline` if it does")
     };
-    let captured = proc::capture(&spec, None, LIMITS, context.deadline).map_err(|e| not_started(&e))?;
+    let captured = proc::capture(&spec, None, MOST_OUTPUT, context.deadline).map_err(|e| not_started(&e))?;
     match captured.outcome {
         Outcome::Exited(_) if captured.success() => Ok(split(&String::from_utf8_lossy(&captured.stdout), units)),
         Outcome::Exited(_) => Err(refused(&captured)),

@@ -9,7 +9,7 @@ use crate::model::service::{HttpLook, ServiceFacts};
 use crate::redact::{Secret, redact};
 
 /// A body is searched this far: health endpoints say what they have to say at once.
-const MOST_BODY_BYTES: usize = 1 << 20;
+const MOST_BODY_BYTES: u64 = 1 << 20;
 
 pub(super) fn check(look: &HttpLook, deadline: Deadline) -> ServiceFacts {
     let url = match http::parse_url(&look.url) {

@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use self::config::Config;
 use self::private_index::PrivateIndex;
 use crate::clock::Deadline;
-use crate::proc::{self, CommandSpec, Exit, Limits, Outcome, SpawnError};
+use crate::proc::{self, CommandSpec, Exit, Outcome, SpawnError};
 
 /// The most output of one git that is kept: a status of half a million paths.
 const MAX_OUTPUT_BYTES: usize = 64 << 20;
@@ -202,8 +202,8 @@ impl Git {
         let command = args.first().map_or_else(String::new, |arg| arg.as_ref().to_string_lossy().into_owned());
         let began = crate::clock::instant();
         let limit = self.deadline.sooner(LIMIT.min(self.deadline.left() * 2 / 3));
-        let limits = Limits { stdout: MAX_OUTPUT_BYTES };
-        let captured = proc::capture(&self.command(args), Some(stdin), limits, limit).map_err(GitError::Spawn)?;
+        let captured =
+            proc::capture(&self.command(args), Some(stdin), MAX_OUTPUT_BYTES, limit).map_err(GitError::Spawn)?;
         self.cpu.set(self.cpu.get() + captured.usage.map_or(Duration::ZERO, |usage| usage.cpu));
         match captured.outcome {
             Outcome::Exited(Exit::Code(code)) if (0..=most).contains(&code) => Ok((code, captured.stdout)),
