@@ -1,32 +1,33 @@
 //! YAML as a tree of JSON values: a document of others, which may be hostile, read at a cost bounded by its length.
 //!
-//! Scalars are resolved by YAML 1.2's core schema. What only YAML 1.1 takes for a number or a truth value stays text, and `<<` is
-//! a key like others.
+//! Scalars are resolved by YAML 1.2's core schema: what only YAML 1.1 takes for a number or a truth value stays text. `<<` merges.
 
 use serde_json::Value;
-use serde_saphyr::options::{MergeKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::options::NonFiniteFloatPolicy;
 use serde_saphyr::{Error, Location};
 
-/// Where a text is not the YAML that was expected. It never quotes the text, which may hold secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct YamlError {
+/// Where a text is not what was expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// Line, from 1.
     pub line: usize,
+    /// Column in characters, from 1.
     pub column: usize,
-    pub message: &'static str,
+    /// What is wrong, without quoting the text, which may hold secrets.
+    pub message: String,
 }
 
 /// Reads one document; an empty text is `null`.
 ///
 /// # Errors
-/// [`YamlError`] for what is no YAML, keys that are given twice or are no scalars, aliases to what was not seen, a second
+/// [`SyntaxError`] for what is no YAML, keys that are given twice or are no scalars, aliases to what was not seen, a second
 /// document, and trees beyond the library's limits of depth (64) and size (250,000 values, those that aliases repeat included).
-pub fn read(text: &str) -> Result<Value, YamlError> {
+pub fn read(text: &str) -> Result<Value, SyntaxError> {
     let options = serde_saphyr::options! {
         strict_booleans: true,
         underscored_numbers_as_strings: true,
         leading_zero_numbers_as_strings: true,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
-        merge_keys: MergeKeyPolicy::AsOrdinary,
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
@@ -38,7 +39,7 @@ pub fn read(text: &str) -> Result<Value, YamlError> {
             _ => "not valid YAML",
         };
         let place = |of: fn(&Location) -> u64| error.location().map_or(1, |place| of(&place).max(1)) as usize;
-        YamlError { line: place(Location::line), column: place(Location::column), message }
+        SyntaxError { line: place(Location::line), column: place(Location::column), message: message.into() }
     })
 }
 
@@ -66,6 +67,8 @@ mod tests {
             "list": [{"a": [1, 2]}, "text"], "again": [{"a": [1, 2]}, "text"], "text": "text", "empty": []
         });
         assert_eq!(read(text), Ok(expected));
+        let text = "base: &b {command: run, env: {A: 1}}\ns: {<<: *b, env: {B: 2}}\n";
+        assert_eq!(read(text).expect("merged")["s"], json!({"command": "run", "env": {"B": 2}}));
         assert_eq!(read(""), Ok(Value::Null));
         assert_eq!(read("# nothing\n"), Ok(Value::Null));
     }

@@ -52,7 +52,7 @@ pub(super) fn discover(search: &Search<'_>, deadline: Deadline) -> Found {
 
 pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<String>) -> Found {
     let mut found = Found { warnings, ..Found::default() };
-    let mut hosts: BTreeMap<&str, (Host<'_>, Result<Vec<List>, String>)> = BTreeMap::new();
+    let mut hosts: BTreeMap<&str, (Host<'_>, anyhow::Result<Vec<List>>)> = BTreeMap::new();
     for source in sources {
         let client = source.file.client;
         let (host, everywhere) = hosts.entry(client.name.as_str()).or_insert_with(|| {
@@ -62,7 +62,7 @@ pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<Str
         let everywhere = match everywhere {
             Ok(lists) => lists,
             Err(why) => {
-                found.warnings.push(switches::may_switch_off(why, &source.file.path));
+                found.warnings.push(switches::may_switch_off(why, &source.file.path).to_string());
                 continue;
             }
         };
@@ -132,10 +132,7 @@ fn add(host: &Host<'_>, source: &Source, entries: Vec<Entry>, exclusive: Option<
             resolved.reach = Reach::Unreachable(failure.clone());
         }
         found.candidates.push(Candidate {
-            client: file.client,
-            scope: file.scope,
-            path: file.path.clone(),
-            project: file.project.clone(),
+            file: file.clone(),
             is_untrusted: refusal.is_some_and(|refusal| refusal.reason == Reason::Untrusted),
             limit: entry.limit.or(host.limit),
             resolved,

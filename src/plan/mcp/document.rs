@@ -8,6 +8,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::config::diagnose::{Lines, Position};
+use crate::yaml::SyntaxError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Syntax {
@@ -15,16 +16,6 @@ pub(super) enum Syntax {
     Json,
     Toml,
     Yaml,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SyntaxError {
-    /// Line, from 1.
-    pub(super) line: usize,
-    /// Column in characters, from 1.
-    pub(super) column: usize,
-    /// What is wrong, without quoting the file.
-    pub(super) message: String,
 }
 
 #[derive(Clone, PartialEq)]
@@ -58,7 +49,7 @@ pub(super) fn parse(bytes: &[u8], syntax: Syntax) -> Result<Document, SyntaxErro
     let (value, relaxed) = match syntax {
         Syntax::Json => json(text)?,
         Syntax::Toml => (toml(text)?, false),
-        Syntax::Yaml => (yaml(text)?, false),
+        Syntax::Yaml => (crate::yaml::read(text)?, false),
     };
     match value {
         Value::Object(root) => Ok(Document { root, relaxed }),
@@ -95,10 +86,6 @@ fn json(text: &str) -> Result<(Value, bool), SyntaxError> {
 fn toml(text: &str) -> Result<Value, SyntaxError> {
     toml::from_str::<Value>(text)
         .map_err(|e| at_offset(text, e.span().map_or(0, |span| span.start), &lower_first(e.message())))
-}
-
-fn yaml(text: &str) -> Result<Value, SyntaxError> {
-    crate::yaml::read(text).map_err(|e| SyntaxError { line: e.line, column: e.column, message: e.message.into() })
 }
 
 fn at_offset(text: &str, offset: usize, message: &str) -> SyntaxError {

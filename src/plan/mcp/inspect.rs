@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{anyhow, bail};
+
 use super::clients::{Client, by_path};
-use super::document;
 use super::entry::{Entry, How};
 use super::places;
 use super::readers;
-use super::sources::{is_inside, syntax_of};
+use super::sources::{Contents, is_inside};
 use crate::config::environment::HostEnvironment;
-use crate::fs::access;
 use crate::redact::{self, Secret};
 use crate::trust;
 
@@ -37,27 +37,22 @@ pub struct ShownServer {
 /// Reads a project's file for a person to judge.
 ///
 /// # Errors
-/// A sentence with what to do instead, for anything that is no readable project file of a known client.
-pub fn inspect(path: &Path, environment: &HostEnvironment) -> Result<Inspection, String> {
+/// What to do instead, for anything that is no readable project file of a known client.
+pub fn inspect(path: &Path, environment: &HostEnvironment) -> anyhow::Result<Inspection> {
     let shown = path.display();
-    let absolute = std::path::absolute(path).map_err(|e| format!("{shown}: {e}"))?;
-    let canonical = std::fs::canonicalize(&absolute).map_err(|e| format!("{shown}: {e}"))?;
+    let absolute = std::path::absolute(path).map_err(|e| anyhow!("{shown}: {e}"))?;
+    let canonical = std::fs::canonicalize(&absolute).map_err(|e| anyhow!("{shown}: {e}"))?;
     if !canonical.is_file() {
-        return Err(format!(
-            "{shown}: not a regular file; name the config file itself, as in `lab-probe trust .mcp.json`"
-        ));
+        bail!("{shown}: not a regular file; name the config file itself, as in `lab-probe trust .mcp.json`");
     }
-    let client = project_client(&absolute, &canonical, environment).map_err(|why| format!("{shown}: {why}"))?;
-    let file = crate::fs::open_regular(&absolute).map_err(|e| format!("{shown}: {e}"))?;
-    let bytes = crate::fs::read_open(&file, PROJECT_LIMIT).map_err(|e| format!("{shown}: {e}"))?;
-    if let Some(exposure) = access::exposure(&absolute, &file).map_err(|e| format!("{shown}: {e}"))? {
-        return Err(format!("{shown}: others could change it after you have allowed it: {exposure}"));
+    let client = project_client(&absolute, &canonical, environment).map_err(|why| anyhow!("{shown}: {why}"))?;
+    let contents = Contents::of(&absolute, PROJECT_LIMIT)?;
+    if let Some(exposure) = contents.exposure {
+        bail!("{shown}: others could change it after you have allowed it: {exposure}");
     }
-    let document = document::parse(&bytes, syntax_of(&absolute))
-        .map_err(|e| format!("{shown}:{}:{}: {}", e.line, e.column, e.message))?;
-    let entries = readers::servers(&document.root, &client.keys).map_err(|why| format!("{shown}: {why}"))?;
+    let entries = readers::servers(&contents.document.root, &client.keys).map_err(|why| anyhow!("{shown}: {why}"))?;
     let servers = entries.iter().map(|entry| shown_server(entry, client)).collect();
-    Ok(Inspection { canonical, digest: trust::digest(&bytes), client: &client.title, servers })
+    Ok(Inspection { canonical, digest: trust::digest(&contents.bytes), client: &client.title, servers })
 }
 
 /// The client that reads this file from a project.

@@ -15,6 +15,8 @@ pub(super) struct Keys {
     /// Whether the program's string may hold arguments, separated as in a shell.
     pub(super) splits_command: bool,
     pub(super) env: Vec<String>,
+    /// Whether a variable of `env` that is null or empty comes from the client's environment.
+    pub(super) empty_env_is_inherited: bool,
     /// Variables whose values come from the client's environment, where set.
     pub(super) env_names: Option<String>,
     /// The same, but the server cannot do without them.
@@ -50,6 +52,7 @@ impl Default for Keys {
             command: one("command"),
             splits_command: false,
             env: one("env"),
+            empty_env_is_inherited: false,
             env_names: None,
             env_required: None,
             cwd: one("cwd"),

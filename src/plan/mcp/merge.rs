@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::clients::{Client, Scope};
-use super::places::Project;
+use super::clients::Scope;
+use super::places::ListFile;
 use super::resolve::Resolved;
 use crate::model::mcp::Reach;
 use crate::model::reason::Reason;
@@ -20,10 +20,7 @@ use crate::plan::View;
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) name: String,
-    pub(super) client: &'static Client,
-    pub(super) scope: Scope,
-    pub(super) path: PathBuf,
-    pub(super) project: Option<Project>,
+    pub(super) file: ListFile,
     /// Files below that were merged into it.
     pub(super) below: Vec<(Scope, PathBuf)>,
     /// Whether it only completes or changes what these define.
@@ -84,7 +81,7 @@ pub(super) fn merge(
         let name = &members[0].name;
         let is_free = rank == 0 && (!is_only_here(&members) || used.insert(name.clone()));
         let name = if is_free { name.clone() } else { told_apart(members[0], &mut used) };
-        let extra = parts.remove(&(members[0].client.name.as_str(), members[0].name.clone()));
+        let extra = parts.remove(&(members[0].file.client.name.as_str(), members[0].name.clone()));
         let mut server = target(name, &members);
         server.origins.extend(extra.unwrap_or_default());
         named.push(server);
@@ -99,27 +96,27 @@ type Parts = BTreeMap<(&'static str, String), Vec<Origin>>;
 /// What the current directory adds changes nothing of what is found elsewhere, unless that is what is asked for.
 fn absorb(mut candidates: Vec<Candidate>, view: View) -> (Vec<Candidate>, Parts) {
     let mut parts = Parts::new();
-    let is_added = |c: &Candidate| c.is_part && c.project.is_some();
+    let is_added = |c: &Candidate| c.is_part && c.file.project.is_some();
     let absorbed: BTreeSet<(&str, String)> = candidates
         .iter()
         .filter(|c| is_added(c) && !c.is_untrusted && (view == View::Here || !c.is_only_here()))
-        .map(|c| (c.client.name.as_str(), c.name.clone()))
+        .map(|c| (c.file.client.name.as_str(), c.name.clone()))
         .collect();
     candidates.retain(|candidate| {
-        let key = (candidate.client.name.as_str(), candidate.name.clone());
+        let key = (candidate.file.client.name.as_str(), candidate.name.clone());
         if is_added(candidate) && candidate.is_untrusted {
             let note = "untrusted: what it changes of this server is not followed";
             parts.entry(key).or_default().push(origin(candidate, &candidate.name, Some(note)));
             return false;
         }
-        !(candidate.scope.is_everywhere() && absorbed.contains(&key))
+        !(candidate.file.scope.is_everywhere() && absorbed.contains(&key))
     });
     (candidates, parts)
 }
 
 impl Candidate {
     fn is_only_here(&self) -> bool {
-        self.project.as_ref().is_some_and(|project| project.only_here)
+        self.file.project.as_ref().is_some_and(|project| project.only_here)
     }
 }
 
@@ -127,7 +124,7 @@ impl Candidate {
 /// of it: a cloned repository does not take over the name of a server that is in use. So does one that is found only
 /// from the current directory: names do not depend on where somebody stands.
 fn rank(candidate: &Candidate) -> (bool, bool, Scope) {
-    (candidate.is_untrusted, candidate.is_only_here(), candidate.scope)
+    (candidate.is_untrusted, candidate.is_only_here(), candidate.file.scope)
 }
 
 /// The candidates of one name, put together where they are the same server.
@@ -153,7 +150,9 @@ fn same_servers(group: &[Candidate]) -> Vec<Vec<&Candidate>> {
 /// Whether `winner` keeps its client from ever using `loser`: of a client's files that hold everywhere, the first one
 /// with the name counts.
 fn overrides(winner: &Candidate, loser: &Candidate) -> bool {
-    std::ptr::eq(winner.client, loser.client) && winner.scope.is_everywhere() && loser.scope.is_everywhere()
+    std::ptr::eq(winner.file.client, loser.file.client)
+        && winner.file.scope.is_everywhere()
+        && loser.file.scope.is_everywhere()
 }
 
 /// One target for entries that are the same server. It is reached the way of the first that can be reached at all: a
@@ -166,46 +165,40 @@ fn target(name: String, members: &[&Candidate]) -> Named {
     let usable = members.iter().position(|c| counts(c) && !matches!(c.resolved.reach, Reach::Unreachable(_)));
     let limit = members.iter().filter(|c| counts(c)).filter_map(|c| c.limit).max();
     let first = usable.unwrap_or(0);
-    let mut ordered = vec![members[first]];
-    ordered.extend(members.iter().enumerate().filter(|(index, _)| *index != first).map(|(_, member)| *member));
-    let origins = ordered
-        .iter()
-        .flat_map(|member| {
-            let overridden =
-                (member.resolved.identity != *identity).then_some("overridden by another file of this client");
-            let own = origin(member, &name, overridden.or(refusal(member, usable.is_some())));
-            let below = member.below.iter().map(|(scope, path)| Origin {
-                path: path.clone(),
-                scope: scope.as_str().to_owned(),
-                note: Some("the file above is merged over it".into()),
-                ..own.clone()
-            });
-            [own.clone()].into_iter().chain(below).collect::<Vec<Origin>>()
-        })
-        .fold(Vec::new(), |mut origins: Vec<Origin>, origin| {
+    let mut ordered = members.to_vec();
+    ordered[..=first].rotate_right(1);
+    let mut origins: Vec<Origin> = Vec::new();
+    for member in ordered {
+        let is_overridden = member.resolved.identity != *identity;
+        // Why this place alone would not have had the server asked, where another one does.
+        let note = match &member.resolved.reach {
+            _ if is_overridden => Some("overridden by another file of this client"),
+            Reach::Unreachable(failure) if usable.is_some() => Some(failure.reason.as_str()),
+            _ => None,
+        };
+        let own = origin(member, &name, note);
+        let below = member.below.iter().map(|(scope, path)| Origin {
+            path: path.clone(),
+            scope: scope.as_str().to_owned(),
+            note: Some("the file above is merged over it".into()),
+            ..own.clone()
+        });
+        for origin in [own.clone()].into_iter().chain(below) {
             // A file that is merged into several has been listed already.
             if !origins.iter().any(|known| known.path == origin.path && known.source == origin.source) {
                 origins.push(origin);
             }
-            origins
-        });
-    Named { name, reach: members[first].resolved.reach.clone(), origins, limit, only_here }
-}
-
-/// Why this place alone would not have had the server asked, where another place does.
-fn refusal(member: &Candidate, asked_elsewhere: bool) -> Option<&'static str> {
-    match &member.resolved.reach {
-        Reach::Unreachable(failure) if asked_elsewhere => Some(failure.reason.as_str()),
-        _ => None,
+        }
     }
+    Named { name, reach: members[first].resolved.reach.clone(), origins, limit, only_here }
 }
 
 fn origin(candidate: &Candidate, name: &str, note: Option<&str>) -> Origin {
     let notes: Vec<&str> = note.into_iter().chain(candidate.notes.iter().map(String::as_str)).collect();
     Origin {
-        source: candidate.client.name.clone(),
-        path: candidate.path.clone(),
-        scope: candidate.scope.as_str().to_owned(),
+        source: candidate.file.client.name.clone(),
+        path: candidate.file.path.clone(),
+        scope: candidate.file.scope.as_str().to_owned(),
         name: (candidate.name != name).then(|| candidate.name.clone()),
         note: (!notes.is_empty()).then(|| notes.join("; ")),
     }
@@ -214,13 +207,13 @@ fn origin(candidate: &Candidate, name: &str, note: Option<&str>) -> Origin {
 /// The name of a server whose plain name went to another. It depends on nothing but the place, so it is the same in
 /// the next pass whatever comes and goes beside it; only where even that is not enough, the whole path is added.
 fn told_apart(candidate: &Candidate, used: &mut BTreeSet<String>) -> String {
-    let client = &candidate.client.name;
-    let directory = candidate.project.as_ref().map(|project| &project.directory);
+    let client = &candidate.file.client.name;
+    let directory = candidate.file.project.as_ref().map(|project| &project.directory);
     let short = match directory.and_then(|directory| directory.file_name()) {
         Some(directory) => format!("{}@{client}:{}", candidate.name, directory.to_string_lossy()),
         None => format!("{}@{client}", candidate.name),
     };
-    let long = format!("{}@{client}:{}", candidate.name, directory.unwrap_or(&candidate.path).display());
+    let long = format!("{}@{client}:{}", candidate.name, directory.unwrap_or(&candidate.file.path).display());
     let numbered = (2..).map(|n| format!("{long}#{n}"));
     let free = [short, long.clone()].into_iter().chain(numbered).find(|name| !used.contains(name));
     let name = free.unwrap_or(long);

@@ -95,56 +95,48 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
     let found = discover::discover(&search, deadline.sooner(DISCOVERY_LIMIT));
     plan.warnings.extend(found.warnings);
 
-    let mut own = by_hand(settings);
-    own.extend(scripts(settings, &own, &mut plan.warnings));
-    let taken: BTreeSet<String> = own.keys().cloned().collect();
-    let (named, mut replaced) = merge::merge(found.candidates, &taken, view);
-    let mut servers = own;
-    servers.extend(named.into_iter().map(|named| Server::usual(settings, named)));
-    for (name, server) in &mut servers {
-        server.named.origins.extend(replaced.remove(name).unwrap_or_default());
-    }
-    expect(settings, &mut servers);
-
     let key = Key::of(&settings.probe.state_dir, &mut plan.warnings);
-    plan.targets = servers.into_values().map(|server| server.target(&key)).collect();
+    let usual = |named: Named| target(&key, named, settings.mcp.schedule, settings.mcp.list_tools);
+    let mut targets: BTreeMap<String, Target> = BTreeMap::new();
+    for server in &mcp.servers {
+        let reach = own_reach(server, mcp.ca_file.as_ref());
+        let named = Named::own(&server.name, reach, own_origin(settings));
+        targets.insert(server.name.clone(), target(&key, named, server.schedule, server.list_tools));
+    }
+    // The user has put each script there by name, so it goes before what is discovered.
+    let scripts = mcp.health_dir.as_ref().map(|directory| scripts::find(directory, &mut plan.warnings));
+    for (name, (path, reach)) in scripts.unwrap_or_default() {
+        let origin = Origin { note: Some("health script".to_owned()), ..Origin::own(path, "config") };
+        targets.entry(name).or_insert_with_key(|name| usual(Named::own(name, reach, origin)));
+    }
+    let taken: BTreeSet<String> = targets.keys().cloned().collect();
+    let (named, replaced) = merge::merge(found.candidates, &taken, view);
+    targets.extend(named.into_iter().map(|named| (named.name.clone(), usual(named))));
+    for (name, origins) in replaced {
+        targets.entry(name).and_modify(|target| target.origins.extend(origins));
+    }
+    for name in &mcp.expected {
+        let failure = Failure::new(Reason::NotConfigured, "expected, but named in no config");
+        let origin = Origin { note: Some("only in `expected`".into()), ..own_origin(settings) };
+        let named = || usual(Named::own(name, Reach::Unreachable(failure), origin));
+        targets.entry(name.clone()).or_insert_with(named);
+    }
+    plan.targets = targets.into_values().collect();
     plan
 }
 
-struct Server {
-    named: Named,
-    schedule: Schedule,
-    list_tools: bool,
-}
-
-impl Server {
-    /// With the schedule of `[mcp]`, but its client's own start limit, by its name.
-    fn usual(settings: &Settings, named: Named) -> (String, Self) {
-        let timeout = named.limit.unwrap_or(settings.mcp.schedule.timeout);
-        let schedule = Schedule { timeout, ..settings.mcp.schedule };
-        (named.name.clone(), Server { named, schedule, list_tools: settings.mcp.list_tools })
+/// A target whose client's own start limit wins over the schedule's.
+fn target(key: &Key, named: Named, schedule: Schedule, list_tools: bool) -> Target {
+    let schedule = Schedule { timeout: named.limit.unwrap_or(schedule.timeout), ..schedule };
+    let target = McpTarget { reach: named.reach, list_tools };
+    Target {
+        name: named.name,
+        fingerprint: key.fingerprint(&target, schedule.timeout),
+        probe: Probe::Mcp(target),
+        schedule,
+        origins: named.origins,
+        only_here: named.only_here,
     }
-
-    fn target(self, key: &Key) -> Target {
-        let target = McpTarget { reach: self.named.reach, list_tools: self.list_tools };
-        Target {
-            name: self.named.name,
-            fingerprint: key.fingerprint(&target, self.schedule.timeout),
-            probe: Probe::Mcp(target),
-            schedule: self.schedule,
-            origins: self.named.origins,
-            only_here: self.named.only_here,
-        }
-    }
-}
-
-fn by_hand(settings: &Settings) -> BTreeMap<String, Server> {
-    let server = |server: &ServerSettings| {
-        let reach = own_reach(server, settings.mcp.ca_file.as_ref());
-        let named = Named::own(&server.name, reach, own_origin(settings));
-        (server.name.clone(), Server { named, schedule: server.schedule, list_tools: server.list_tools })
-    };
-    settings.mcp.servers.iter().map(server).collect()
 }
 
 /// How a server by hand is reached; `default_ca_file` is for servers that name none.
@@ -160,37 +152,6 @@ fn own_reach(server: &ServerSettings, default_ca_file: Option<&PathBuf>) -> Reac
         http.ca_file = http.ca_file.take().or_else(|| default_ca_file.cloned());
     }
     reach
-}
-
-/// The scripts of `health_dir`. The user has put each there by name, so it goes before what is discovered; what is
-/// written out under `[[mcp.server]]` goes before it.
-fn scripts(
-    settings: &Settings,
-    by_hand: &BTreeMap<String, Server>,
-    warnings: &mut Vec<String>,
-) -> BTreeMap<String, Server> {
-    let Some(directory) = &settings.mcp.health_dir else { return BTreeMap::new() };
-    scripts::find(directory, warnings)
-        .into_iter()
-        .filter(|script| !by_hand.contains_key(&script.name))
-        .map(|script| {
-            let origin = Origin { note: Some("health script".to_owned()), ..Origin::own(script.path, "config") };
-            let named = Named::own(&script.name, script.reach, origin);
-            Server::usual(settings, named)
-        })
-        .collect()
-}
-
-fn expect(settings: &Settings, servers: &mut BTreeMap<String, Server>) {
-    for name in &settings.mcp.expected {
-        if servers.contains_key(name) {
-            continue;
-        }
-        let failure = Failure::new(Reason::NotConfigured, "expected, but named in no config");
-        let origin = Origin { note: Some("only in `expected`".into()), ..own_origin(settings) };
-        let named = Named::own(name, Reach::Unreachable(failure), origin);
-        servers.extend([Server::usual(settings, named)]);
-    }
 }
 
 fn own_origin(settings: &Settings) -> Origin {

@@ -144,7 +144,7 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
     if let How::Broken(failure) = &entry.how {
         entry.notes.push(failure.detail.clone());
     }
-    if keys.untyped == Untyped::Noted && matches!(entry.how, How::Http(_)) && !kind(table).0 {
+    if keys.untyped == Untyped::Noted && matches!(entry.how, How::Http(_)) && Kind::of(table) == Kind::Unsaid {
         entry.notes.push(DROPPED.to_owned());
     }
     entry.helper = find(table, &keys.helper).map(|helper| match helper {
@@ -168,13 +168,17 @@ fn is_built_in(table: &Table) -> bool {
     matches!(text(table, "type").as_deref(), Some("builtin" | "platform" | "frontend" | "inline_python"))
 }
 
-/// `disabled = true` or `enabled = false`, honoured for every client: whoever wrote it does not want the server started.
+/// `disabled = true` or `enabled = false`, honoured for every client: whoever wrote it does not want the server started. So are
+/// the words that YAML 1.1 takes for truth values, and their texts.
 fn switched_off(table: &Table) -> Option<String> {
-    match (table.get("disabled"), table.get("enabled")) {
-        (Some(Value::Bool(true)), _) => Some("`disabled` is true".into()),
-        (_, Some(Value::Bool(false))) => Some("`enabled` is false".into()),
-        _ => None,
+    let is = |key: &str, words: [&str; 4]| {
+        let text = table.get(key).and_then(scalar).unwrap_or_default();
+        words.iter().any(|word| text.eq_ignore_ascii_case(word))
+    };
+    if is("disabled", ["true", "yes", "on", "1"]) {
+        return Some("`disabled` is true".into());
     }
+    is("enabled", ["false", "no", "off", "0"]).then(|| "`enabled` is false".into())
 }
 
 fn limit(table: &Table, keys: &Keys) -> Option<Duration> {
@@ -198,40 +202,31 @@ fn refusal(table: &Table, keys: &Keys) -> Option<How> {
 }
 
 fn how(table: &Table, keys: &Keys) -> How {
-    let (written, kind) = kind(table);
-    let kind = match kind {
-        Ok(kind) => kind,
-        Err(other) => {
-            // Nothing is known of such a server: neither that it is down nor that the client could not use it.
-            return broken(Reason::NotConfigured, format!("lab-probe cannot check servers over {other:?}"));
-        }
-    };
+    let kind = Kind::of(table);
     let url = keys.url.iter().find_map(|(key, transport)| Some((find(table, key)?.as_str()?.to_owned(), *transport)));
     let has_command = first(table, &keys.command).is_some();
-    let use_command = match (has_command, &url) {
-        (true, None) => true,
-        (false, _) => false,
-        (true, Some(_)) => match keys.preference {
-            Preference::Command => true,
-            Preference::Url => false,
-            Preference::Type => matches!(kind, None | Some(Kind::Stdio)),
-        },
+    let prefers_command = match keys.preference {
+        Preference::Command => true,
+        Preference::Url => false,
+        Preference::Type => !matches!(kind, Kind::Http(_)),
     };
-    match (use_command, url, kind) {
-        (true, _, _) => stdio(table, keys),
-        (false, Some(_), None) if !written && keys.untyped == Untyped::Dropped => {
-            broken(Reason::NotConfigured, DROPPED)
+    match (url, kind) {
+        // Nothing is known of such a server: neither that it is down nor that the client could not use it.
+        (_, Kind::Other(kind)) => {
+            broken(Reason::NotConfigured, format!("lab-probe cannot check servers over {kind:?}"))
         }
-        (false, Some(_), None) if !written && keys.untyped == Untyped::Refused => {
+        (url, _) if has_command && (url.is_none() || prefers_command) => stdio(table, keys),
+        (Some(_), Kind::Unsaid) if keys.untyped == Untyped::Dropped => broken(Reason::NotConfigured, DROPPED),
+        (Some(_), Kind::Unsaid) if keys.untyped == Untyped::Refused => {
             broken(Reason::ConnectFailed, "the client refuses an entry with a URL and no `type`")
         }
-        (false, Some((url, transport)), kind) => http(table, keys, url, transport, kind),
-        (false, None, Some(Kind::Http(_))) => broken(Reason::ConnectFailed, "the entry has no URL"),
-        (false, None, _) if only_settings(table) => broken(
+        (Some((url, transport)), kind) => http(table, keys, url, transport, &kind),
+        (None, Kind::Http(_)) => broken(Reason::ConnectFailed, "the entry has no URL"),
+        (None, _) if only_settings(table) => broken(
             Reason::NotConfigured,
             "an extension of the client provides this server; how it is started is not in the file",
         ),
-        (false, None, _) => broken(Reason::SpawnFailed, "the entry has neither a command nor a URL"),
+        (None, _) => broken(Reason::SpawnFailed, "the entry has neither a command nor a URL"),
     }
 }
 
@@ -240,25 +235,31 @@ fn only_settings(table: &Table) -> bool {
     table.contains_key("settings") || matches!(table.get("source"), Some(Value::String(s)) if s == "extension")
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an entry says of its transport.
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
+    Unsaid,
+    /// Something that leaves it open (`remote`).
+    Any,
     Stdio,
     Http(HttpTransport),
+    /// One that only the client has.
+    Other(String),
 }
 
-fn kind(table: &Table) -> (bool, Result<Option<Kind>, String>) {
-    let Some(written) = ["type", "transport", "transportType"].iter().find_map(|key| text(table, key)) else {
-        return (false, Ok(None));
-    };
-    let plain: String = written.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    let kind = match plain.as_str() {
-        "stdio" | "local" => Ok(Some(Kind::Stdio)),
-        "http" | "https" | "streamablehttp" => Ok(Some(Kind::Http(HttpTransport::Http))),
-        "sse" => Ok(Some(Kind::Http(HttpTransport::Sse))),
-        "remote" | "" => Ok(None),
-        _ => Err(written),
-    };
-    (true, kind)
+impl Kind {
+    fn of(table: &Table) -> Kind {
+        let written = ["type", "transport", "transportType"].iter().find_map(|key| table.get(*key)?.as_str());
+        let Some(written) = written else { return Kind::Unsaid };
+        let plain: String = written.chars().filter(char::is_ascii_alphanumeric).collect();
+        match plain.to_ascii_lowercase().as_str() {
+            "stdio" | "local" => Kind::Stdio,
+            "http" | "https" | "streamablehttp" => Kind::Http(HttpTransport::Http),
+            "sse" => Kind::Http(HttpTransport::Sse),
+            "remote" | "" => Kind::Any,
+            _ => Kind::Other(written.to_owned()),
+        }
+    }
 }
 
 fn stdio(table: &Table, keys: &Keys) -> How {
@@ -294,18 +295,23 @@ fn stdio(table: &Table, keys: &Keys) -> How {
     stdio.args = words.chain(arguments).map(Secret::new).collect();
     stdio.cwd = first(table, &keys.cwd).and_then(scalar).filter(|cwd| !cwd.is_empty());
     stdio.env_file = text(table, "envFile").filter(|file| !file.is_empty());
-    stdio.inherit = keys.env_names.as_ref().map(|key| variable_names(table.get(key))).unwrap_or_default();
-    stdio.require = keys.env_required.as_ref().map(|key| variable_names(table.get(key))).unwrap_or_default();
+    stdio.inherit = variable_names(table, keys.env_names.as_ref());
+    if keys.empty_env_is_inherited {
+        let table = first(table, &keys.env).and_then(Value::as_object).into_iter().flatten();
+        let empty = table.filter(|(_, value)| value.is_null() || *value == "").map(|(name, _)| name.clone());
+        stdio.inherit.extend(empty);
+        stdio.env.retain(|_, value| !value.expose().is_empty());
+    }
+    stdio.require = variable_names(table, keys.env_required.as_ref());
     How::Stdio(stdio)
 }
 
-fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind: Option<Kind>) -> How {
+fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind: &Kind) -> How {
     let transport = match (transport, kind) {
         // A key that stands for one transport (`httpUrl`) says more than `type`.
         (HttpTransport::Http | HttpTransport::Sse, _) => transport,
-        (HttpTransport::Auto, _) if keys.preference == Preference::Command => keys.remote,
-        (HttpTransport::Auto, Some(Kind::Http(HttpTransport::Http))) => keys.http,
-        (HttpTransport::Auto, Some(Kind::Http(transport))) => transport,
+        (HttpTransport::Auto, Kind::Http(HttpTransport::Http)) if keys.preference != Preference::Command => keys.http,
+        (HttpTransport::Auto, Kind::Http(transport)) if keys.preference != Preference::Command => *transport,
         (HttpTransport::Auto, _) => keys.remote,
     };
     let named = keys.env_headers.as_ref().and_then(|key| table.get(key)).and_then(Value::as_object);
@@ -349,13 +355,10 @@ fn secret_map(value: Option<&Value>) -> BTreeMap<String, Secret> {
     table.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), Secret::new(scalar(value)?)))).collect()
 }
 
-/// Names of variables: plain strings, or tables with a `name`.
-fn variable_names(value: Option<&Value>) -> Vec<String> {
-    let name = |item: &Value| match item {
-        Value::Object(table) => text(table, "name"),
-        other => other.as_str().map(str::to_owned),
-    };
-    value.and_then(Value::as_array).map(|items| items.iter().filter_map(name).collect()).unwrap_or_default()
+/// Names of variables under a key: plain strings, or tables with a `name`.
+fn variable_names(table: &Table, key: Option<&String>) -> Vec<String> {
+    let items = key.and_then(|key| table.get(key)?.as_array()).into_iter().flatten();
+    items.filter_map(|item| Some(item.get("name").unwrap_or(item).as_str()?.to_owned())).collect()
 }
 
 #[cfg(test)]

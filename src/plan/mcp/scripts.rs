@@ -13,30 +13,21 @@ use crate::redact::Secret;
 /// More scripts than anybody has; a bound, because a directory named by mistake may hold anything.
 const MAX_ENTRIES: usize = 100_000;
 
-#[derive(Debug, Clone)]
-pub(super) struct Script {
-    pub(super) name: String,
-    pub(super) path: PathBuf,
-    pub(super) reach: Reach,
-}
-
-pub(super) fn find(directory: &Path, warnings: &mut Vec<String>) -> Vec<Script> {
+/// The scripts in a directory by the names of their servers, and how each is reached.
+pub(super) fn find(directory: &Path, warnings: &mut Vec<String>) -> BTreeMap<String, (PathBuf, Reach)> {
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(e) => {
             warnings.push(format!("{}: {e} (mcp.health_dir)", directory.display()));
-            return Vec::new();
+            return BTreeMap::new();
         }
     };
-    let mut scripts = BTreeMap::new();
-    for entry in entries.take(MAX_ENTRIES).flatten() {
-        if let Some(name) = server_name(entry.file_name().as_bytes()) {
-            let path = entry.path();
-            let reach = reach(&path);
-            scripts.insert(name.clone(), Script { name, path, reach });
-        }
-    }
-    scripts.into_values().collect()
+    let script = |entry: std::fs::DirEntry| {
+        let (name, path) = (server_name(entry.file_name().as_bytes())?, entry.path());
+        let reach = reach(&path);
+        Some((name, (path, reach)))
+    };
+    entries.take(MAX_ENTRIES).flatten().filter_map(script).collect()
 }
 
 /// `<name>` of `mcp-<name>-health`.
@@ -92,9 +83,9 @@ mod tests {
         let found = find(directory.path(), &mut warnings);
         let seen: Vec<(&str, Option<Reason>)> = found
             .iter()
-            .map(|script| match &script.reach {
-                Reach::Unreachable(failure) => (script.name.as_str(), Some(failure.reason)),
-                _ => (script.name.as_str(), None),
+            .map(|(name, (_, reach))| match reach {
+                Reach::Unreachable(failure) => (name.as_str(), Some(failure.reason)),
+                _ => (name.as_str(), None),
             })
             .collect();
         let expected = [

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::{anyhow, bail};
 use serde_json::{Map, Value, json};
 
 use super::clients::{self, Scope, by_contents, by_path};
@@ -104,7 +105,8 @@ fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>
     let read = |path: &PathBuf| {
         let canonical = std::fs::canonicalize(path)?;
         let mut sources = Sources::default();
-        sources.read.extend(named_source(path, &canonical, &mut sources.warnings));
+        let source = named_source(path, &canonical, &mut sources.warnings);
+        sources.put(source);
         Ok::<_, io::Error>((canonical, sources))
     };
     let found = timeout::each(files.to_vec(), timeout::LIMIT, deadline, |path| vec![path.clone()], read);
@@ -180,6 +182,17 @@ pub(super) fn projects(
 }
 
 impl Sources {
+    fn put(&mut self, source: anyhow::Result<Source>) {
+        // A file that is gone since it was seen is none.
+        let is_gone =
+            |e: &anyhow::Error| e.downcast_ref().is_some_and(|e: &io::Error| e.kind() == io::ErrorKind::NotFound);
+        match source {
+            Ok(source) => self.read.push(source),
+            Err(error) if is_gone(&error) => {}
+            Err(error) => self.warnings.push(error.to_string()),
+        }
+    }
+
     fn add(&mut self, more: Option<Sources>, path: &Path) {
         match more {
             Some(more) => {
@@ -226,18 +239,16 @@ impl Rules {
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return,
             found => found.and_then(|_| std::fs::canonicalize(&file.path)),
         };
-        let canonical = match canonical {
-            Ok(canonical) => canonical,
-            Err(e) => {
-                if self.discover {
-                    sources.warnings.push(format!("{}: {e}", file.path.display()));
+        match canonical {
+            Ok(canonical) => {
+                let named = self.named.contains(&canonical);
+                if (self.discover || named) && !self.own.contains(&canonical) {
+                    let source = self.source(file, canonical, named, &mut sources.warnings);
+                    sources.put(source);
                 }
-                return;
             }
-        };
-        let named = self.named.contains(&canonical);
-        if (self.discover || named) && !self.own.contains(&canonical) {
-            sources.read.extend(self.source(file, canonical, named, &mut sources.warnings));
+            Err(e) if self.discover => sources.warnings.push(format!("{}: {e}", file.path.display())),
+            Err(_) => {}
         }
     }
 
@@ -247,27 +258,23 @@ impl Rules {
         canonical: PathBuf,
         named: bool,
         warnings: &mut Vec<String>,
-    ) -> Option<Source> {
-        let of_project = file.project.as_ref().filter(|_| file.plugin.is_none());
-        let outside = of_project.filter(|project| !is_inside(&canonical, &project.directory));
-        if outside.is_some() && !named {
+    ) -> anyhow::Result<Source> {
+        let of_project = file.project.as_ref().filter(|_| file.plugin.is_none() && !named);
+        if of_project.is_some_and(|project| !is_inside(&canonical, &project.directory)) {
             let shown = file.path.display();
-            warnings.push(format!(
-                "{shown}: a symbolic link out of its project is not followed; name the file in mcp.config_files"
-            ));
-            return None;
+            bail!("{shown}: a symbolic link out of its project is not followed; name the file in mcp.config_files");
         }
         let limit = if file.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
-        let (bytes, exposed) = read_file(&file.path, limit, warnings)?;
-        let document = parsed(&file.path, &bytes, syntax_of(&file.path), warnings)?;
+        let contents = Contents::of(&file.path, limit).map_err(left_out)?;
         let to_be_trusted = file.scope == Scope::Project && !named;
-        let untrusted = || to_be_trusted.then(|| untrusted(&canonical, &bytes, &self.trusted)).flatten();
-        let refusal = exposed.or_else(untrusted);
-        let lists = lists_beside(&file, warnings)?;
+        let bytes = &contents.bytes;
+        let untrusted = || to_be_trusted.then(|| untrusted(&canonical, bytes, &self.trusted)).flatten();
+        let refusal = contents.exposure.map(|e| exposed(&file.path, &e, warnings)).or_else(untrusted);
         if let Some(project) = file.project.as_mut().filter(|_| named) {
             project.only_here = false;
         }
-        Some(Source { file, canonical, document, refusal, lists, listed_for: None })
+        let lists = switches::beside(&file)?;
+        Ok(Source { file, canonical, document: contents.document, refusal, lists, listed_for: None })
     }
 }
 
@@ -275,35 +282,23 @@ pub(super) fn is_inside(canonical: &Path, directory: &Path) -> bool {
     std::fs::canonicalize(directory).is_ok_and(|directory| canonical.starts_with(directory))
 }
 
-fn named_source(path: &Path, canonical: &Path, warnings: &mut Vec<String>) -> Option<Source> {
-    let (bytes, refusal) = read_file(path, USER_LIMIT, warnings)?;
-    let syntax = syntax_of(path);
-    let document = parsed(path, &bytes, syntax, warnings)?;
+fn named_source(path: &Path, canonical: &Path, warnings: &mut Vec<String>) -> anyhow::Result<Source> {
+    let Contents { document, exposure, .. } = Contents::of(path, USER_LIMIT).map_err(left_out)?;
     let root = &document.root;
     // An empty file is anybody's.
     let generic = || (root.is_empty() || readers::looks_flat(root)).then(clients::generic);
-    let Some(client) = by_path(path).or_else(|| by_contents(syntax, root)).or_else(generic) else {
-        warnings.push(format!("{}: holds no list of MCP servers in a form lab-probe knows", path.display()));
-        return None;
+    let Some(client) = by_path(path).or_else(|| by_contents(syntax_of(path), root)).or_else(generic) else {
+        bail!("{}: holds no list of MCP servers in a form lab-probe knows", path.display());
     };
     let project = Some(places::project_at(&places::directory_of(path, client)));
     let file = ListFile { client, scope: Scope::Config, path: path.to_owned(), project, plugin: None };
-    let lists = lists_beside(&file, warnings)?;
-    Some(Source { file, canonical: canonical.to_owned(), document, refusal, lists, listed_for: None })
+    let (lists, refusal) = (switches::beside(&file)?, exposure.map(|e| exposed(path, &e, warnings)));
+    Ok(Source { file, canonical: canonical.to_owned(), document, refusal, lists, listed_for: None })
 }
 
-/// The lists in other files of the project; `None` after a warning: what may be switched off is not started.
-fn lists_beside(file: &ListFile, warnings: &mut Vec<String>) -> Option<Vec<List>> {
-    let why = match switches::beside(file) {
-        Ok(lists) => return Some(lists),
-        Err(why) => why,
-    };
-    warnings.push(switches::may_switch_off(&why, &file.path));
-    None
-}
-
-fn left_out(path: &Path, error: &io::Error) -> String {
-    format!("{}: {}; its servers are left out", path.display(), explained(error))
+fn left_out(error: anyhow::Error) -> anyhow::Error {
+    let text = format!("{error}; its servers are left out");
+    error.context(text)
 }
 
 pub(super) fn syntax_of(path: &Path) -> Syntax {
@@ -314,28 +309,25 @@ pub(super) fn syntax_of(path: &Path) -> Syntax {
     }
 }
 
-/// The bytes of a file, and why it is not to be believed, if so.
-fn read_file(path: &Path, limit: u64, warnings: &mut Vec<String>) -> Option<(Vec<u8>, Option<Failure>)> {
-    let opened = crate::fs::open_regular(path);
-    match opened.and_then(|file| Ok((crate::fs::read_open(&file, limit)?, access::exposure(path, &file)?))) {
-        Ok((read, exposure)) => Some((read, exposure.map(|e| exposed(path, &e, warnings)))),
-        // Gone since it was seen.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => {
-            warnings.push(left_out(path, &e));
-            None
-        }
-    }
+/// What a file holds, and whether others could have written it.
+pub(super) struct Contents {
+    pub(super) bytes: Vec<u8>,
+    pub(super) document: Document,
+    pub(super) exposure: Option<Exposure>,
 }
 
-fn parsed(path: &Path, bytes: &[u8], syntax: Syntax, warnings: &mut Vec<String>) -> Option<Document> {
-    match document::parse(bytes, syntax) {
-        Ok(document) => Some(document),
-        Err(e) => {
-            let place = format!("{}:{}:{}", path.display(), e.line, e.column);
-            warnings.push(format!("{place}: {}; its servers are left out", e.message));
-            None
-        }
+impl Contents {
+    pub(super) fn of(path: &Path, limit: u64) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let opened = crate::fs::open_regular(path);
+        let read = opened.and_then(|file| Ok((crate::fs::read_open(&file, limit)?, access::exposure(path, &file)?)));
+        let (bytes, exposure) = read.map_err(|e| {
+            let text = format!("{shown}: {}", explained(&e));
+            anyhow::Error::new(e).context(text)
+        })?;
+        let document = document::parse(&bytes, syntax_of(path))
+            .map_err(|e| anyhow!("{shown}:{}:{}: {}", e.line, e.column, e.message))?;
+        Ok(Contents { bytes, document, exposure })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use anyhow::anyhow;
 use serde_json::Value;
 
 use super::clients::{Base, Client, Effect, Names, Scope, Switch};
@@ -30,14 +31,14 @@ pub(super) struct List {
 /// The lists in the project's files beside a client's list.
 ///
 /// # Errors
-/// A sentence about a settings file that is there and cannot be read.
-pub(super) fn beside(file: &ListFile) -> Result<Vec<List>, String> {
+/// A settings file that is there and cannot be read: what it may switch off is not started.
+pub(super) fn beside(file: &ListFile) -> anyhow::Result<Vec<List>> {
     let Some(project) = &file.project else { return Ok(Vec::new()) };
     let of_project = |switch: &'static Switch| {
         let location = switch.file.as_ref().filter(|location| location.base == Base::Project)?;
         Some((switch, project.directory.join(&location.path)))
     };
-    in_files(file.client.switches.iter().filter_map(of_project))
+    in_files(file.client.switches.iter().filter_map(of_project)).map_err(|why| may_switch_off(&why, &file.path))
 }
 
 /// The lists in files of the user and the machine, and in the client's own lists that hold everywhere.
@@ -48,7 +49,7 @@ pub(super) fn everywhere(
     client: &'static Client,
     host: &HostEnvironment,
     sources: &[Source],
-) -> Result<Vec<List>, String> {
+) -> anyhow::Result<Vec<List>> {
     let elsewhere = |switch: &'static Switch| {
         Some((switch, switch.file.as_ref().and_then(|file| places::locate(file, host, None))?))
     };
@@ -63,7 +64,7 @@ pub(super) fn in_source(source: &Source) -> Vec<List> {
     own.filter_map(|switch| list(switch, &source.document.root, &source.file.path)).collect()
 }
 
-fn in_files(files: impl Iterator<Item = (&'static Switch, PathBuf)>) -> Result<Vec<List>, String> {
+fn in_files(files: impl Iterator<Item = (&'static Switch, PathBuf)>) -> anyhow::Result<Vec<List>> {
     let mut lists = Vec::new();
     let mut last: Option<(PathBuf, Option<Table>)> = None;
     let each = |(switch, path): (&'static Switch, PathBuf)| {
@@ -97,7 +98,7 @@ fn list(switch: &'static Switch, root: &Table, path: &Path) -> Option<List> {
 ///
 /// # Errors
 /// As [`beside`].
-pub(super) fn settings(path: &Path) -> Result<Option<Table>, String> {
+pub(super) fn settings(path: &Path) -> anyhow::Result<Option<Table>> {
     match crate::fs::read_capped(path, SETTINGS_LIMIT) {
         Ok(bytes) => Ok(document::parse(&bytes, syntax_of(path)).ok().map(|document| document.root)),
         Err(e) => match e.kind() {
@@ -105,14 +106,13 @@ pub(super) fn settings(path: &Path) -> Result<Option<Table>, String> {
             ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
                 Ok(None)
             }
-            _ => Err(format!("{}: {}", path.display(), explained(&e))),
+            _ => Err(anyhow!("{}: {}", path.display(), explained(&e))),
         },
     }
 }
 
-/// The warning about settings that cannot be read: what they may switch off is not started.
-pub(super) fn may_switch_off(why: &str, path: &Path) -> String {
-    format!("{why}; it may switch servers of {} off, so those are left out", path.display())
+pub(super) fn may_switch_off(why: &anyhow::Error, path: &Path) -> anyhow::Error {
+    anyhow!("{why}; it may switch servers of {} off, so those are left out", path.display())
 }
 
 pub(super) fn apply<'l>(entries: &mut [Entry], scope: Scope, lists: impl Iterator<Item = &'l List>) {

@@ -523,9 +523,10 @@ mcpServers:
         r#"{"mcpServers": {
                 "a": {"command": "run", "env": {"K": "${SET}"}},
                 "b": {"url": "http://h/mcp", "headers": {"Authorization": "Bearer ${cmd: pass x}"}},
-                "c": {"command": "run", "disabled": true}
+                "c": {"command": "run", "disabled": true},
+                "d": {"command": "run", "env": {"TOKEN": null, "SET": "", "NONE": ""}}
             }, "nativeMCPServers": {"neovim": {}}}"#,
-        &[("a", "run [K=value]"), ("b", "missing_env"), ("c", "disabled")],
+        &[("a", "run [K=value]"), ("b", "missing_env"), ("c", "disabled"), ("d", "run [SET=value TOKEN=t0ken]")],
     ),
     (
         "mcporter",

@@ -6,6 +6,7 @@ mod clients;
 mod corpus;
 mod document;
 mod names;
+mod odd;
 
 use std::path::PathBuf;
 use std::time::Duration;

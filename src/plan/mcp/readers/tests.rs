@@ -73,10 +73,18 @@ fn either_way_of_switching_off_counts_also_one_level_up() {
         json!({"command": "x", "disabled": true}),
         json!({"command": "x", "enabled": false}),
         json!({"enabled": false, "config": {"type": "stdio", "command": "x"}}),
+        json!({"command": "x", "disabled": "TRUE"}),
+        json!({"command": "x", "disabled": 1}),
+        json!({"command": "x", "enabled": "no"}),
+        json!({"command": "x", "enabled": 0}),
     ] {
         assert!(one(&value, &Keys::default()).off.is_some(), "{value}");
     }
-    for value in [json!({"command": "x", "disabled": false}), json!({"command": "x", "enabled": "no"})] {
+    for value in [
+        json!({"command": "x", "disabled": false}),
+        json!({"command": "x", "enabled": "perhaps"}),
+        json!({"command": "x", "disabled": null, "enabled": []}),
+    ] {
         assert_eq!(one(&value, &Keys::default()).off, None, "{value}");
     }
 }
