@@ -25,18 +25,25 @@ pub struct Context {
     pub timeout: Duration,
     pub started_at: Timestamp,
     pub start: Start,
-    /// The processes of this machine, read once a pass.
-    pub processes: Arc<ProcessTable>,
+    pub shared: Arc<Shared>,
+}
+
+/// What is asked once a pass, by the first check that needs it.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// The processes of this machine.
+    pub processes: ProcessTable,
+    pub units: service::ShownUnits,
 }
 
 impl Context {
     pub fn new(timeout: Duration, pass_deadline: Deadline, started_at: Timestamp, start: Start) -> Self {
         let deadline = pass_deadline.sooner(timeout);
-        Context { deadline, pass_deadline, timeout, started_at, start, processes: Arc::default() }
+        Context { deadline, pass_deadline, timeout, started_at, start, shared: Arc::default() }
     }
 
-    pub fn with_processes(self, processes: &Arc<ProcessTable>) -> Self {
-        Context { processes: Arc::clone(processes), ..self }
+    pub fn with_shared(self, shared: Arc<Shared>) -> Self {
+        Context { shared, ..self }
     }
 
     /// Waits until a program may be started. Its clock stands still while it computes; of its timeout it has used

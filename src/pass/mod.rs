@@ -118,7 +118,7 @@ pub fn perform(
         })
         .collect();
     // Before anything is started: the probe's own are none of a client's.
-    let mut running = check::mcp::left_behind::processes(&targets, &round.processes);
+    let mut running = check::mcp::left_behind::processes(&targets, &round.shared.processes);
     let run::Results { results, survivors } = round.check_all(&targets, &due, show_progress)?;
     if !survivors.is_empty() {
         warnings.push(format!("could not be ended: {}", proc::list_survivors(&survivors)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::dispatch;
-use crate::check::{self, Start};
+use crate::check::{self, Shared, Start};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit;
@@ -62,8 +62,7 @@ pub(super) struct Round<'a> {
     /// Until then a check begins whatever time it needs.
     beginning: Deadline,
     permits: Arc<Permits>,
-    /// Read once, when somebody first asks.
-    pub(super) processes: Arc<ProcessTable>,
+    pub(super) shared: Arc<Shared>,
     origins: BTreeMap<String, Arc<Permits>>,
 }
 
@@ -97,8 +96,8 @@ impl<'a> Round<'a> {
     pub(super) fn new(settings: &'a Settings, state: &'a State, started_at: Timestamp, end: Deadline) -> Self {
         let permits = Permits::new(settings.probe.max_starts());
         let beginning = Deadline::after(end.left() / BEGINNING);
-        let processes = Arc::default();
-        Round { settings, state, started_at, end, beginning, permits, processes, origins: BTreeMap::new() }
+        let shared = Arc::default();
+        Round { settings, state, started_at, end, beginning, permits, shared, origins: BTreeMap::new() }
     }
 
     pub(super) fn check_all(
@@ -165,8 +164,8 @@ impl<'a> Round<'a> {
         let ticket = is_started(&probe).then(|| self.permits.ticket());
         let start = Start::new(&self.permits, ticket, latest, self.whole_pass(timeout));
         let connection = self.origin(target).map(Permits::ticket);
-        let (end, started_at, processes) = (self.end, self.started_at, Arc::clone(&self.processes));
-        let (changing, table) = (probe.clone(), Arc::clone(&processes));
+        let (end, started_at, shared) = (self.end, self.started_at, Arc::clone(&self.shared));
+        let (changing, table) = (probe.clone(), Arc::clone(&shared));
         let check = move |memory| {
             let _connection = match connection {
                 Some(ticket) => Some(ticket.wait(latest).ok_or(NotReached::NotBegun)?),
@@ -174,7 +173,7 @@ impl<'a> Round<'a> {
             };
             let begun = clock::instant();
             let time_is_the_passs = end.left() < timeout;
-            let context = check::Context::new(timeout, end, started_at, start).with_processes(&processes);
+            let context = check::Context::new(timeout, end, started_at, start).with_shared(Arc::clone(&shared));
             let (facts, memory) = dispatch::check(&probe, memory, &context)?;
             // Waiting for its turn is no part of it.
             let duration = context.start.let_in().unwrap_or(begun).elapsed();
@@ -184,7 +183,7 @@ impl<'a> Round<'a> {
             }
             Ok(Checked { facts, memory, duration, cut_off: end.passed() })
         };
-        move || (due == Look::Now || has_changed(&changing, &memory, &table)).then(|| check(memory))
+        move || (due == Look::Now || has_changed(&changing, &memory, &table.processes)).then(|| check(memory))
     }
 
     /// How long a server may compute: a whole pass of a timer, or its own timeout if that is longer on purpose.

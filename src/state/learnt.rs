@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use flate2::Crc;
 
 use super::store::{is_damage, set_aside};
@@ -33,7 +33,7 @@ pub(crate) fn load(state_dir: &Path) -> anyhow::Result<(Option<Learnt>, Option<S
     };
     match parse(&bytes) {
         Ok(learnt) => Ok((Some(learnt), None)),
-        Err(why) => aside(&why),
+        Err(why) => aside(&why.to_string()),
     }
 }
 
@@ -49,13 +49,11 @@ fn serialize(learnt: &Learnt) -> postcard::Result<Vec<u8>> {
     Ok([HEADER, &checksum(&body), &body].concat())
 }
 
-fn parse(bytes: &[u8]) -> Result<Learnt, String> {
-    let rest = bytes.strip_prefix(HEADER).ok_or("it is not of the version that this lab-probe writes")?;
-    let (sum, body) = rest.split_first_chunk().ok_or("it is cut off")?;
-    if *sum != checksum(body) {
-        return Err("its checksum is wrong".to_owned());
-    }
-    postcard::from_bytes(body).map_err(|error| error.to_string())
+fn parse(bytes: &[u8]) -> anyhow::Result<Learnt> {
+    let rest = bytes.strip_prefix(HEADER).context("it is not of the version that this lab-probe writes")?;
+    let (sum, body) = rest.split_first_chunk().context("it is cut off")?;
+    ensure!(*sum == checksum(body), "its checksum is wrong");
+    Ok(postcard::from_bytes(body)?)
 }
 
 fn checksum(body: &[u8]) -> [u8; 4] {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -31,38 +31,30 @@ const KEEP_UNPLANNED: Duration = Duration::from_secs(14 * 86_400);
 /// Every login session is a starter of its own: they must not pile up.
 const KEEP_STARTERS: Duration = Duration::from_secs(3600);
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct State {
     version: u32,
     /// When this state began; spreads the targets' due times (see `plan::due`).
     pub created_at: Timestamp,
     /// What is remembered of each target, by `kind/name`.
-    #[serde(default, skip_deserializing)]
+    #[serde(skip_deserializing)]
     pub targets: BTreeMap<String, Remembered>,
-    #[serde(default)]
     pub output_failures: BTreeMap<String, u64>,
     /// Passes that ended with exit 1 so far.
-    #[serde(default)]
     pub pass_failures: u64,
-    #[serde(default)]
     pub last_pass: Option<LastPass>,
     /// What the history has of each target.
-    #[serde(default)]
     pub written: Written,
     /// What the last pass warned of: a timer's next pass need not say it again.
-    #[serde(default)]
     pub warned: Vec<String>,
     /// What is known of series, and what was measured of them since the last slot ended.
-    #[serde(default)]
     pub unusual: Unusual,
     /// The newest pass of each starter of the last hour, by unit: what `doctor` judges a timer by.
-    #[serde(default)]
     pub starters: BTreeMap<String, Started>,
     /// What did not answer in the last pass.
-    #[serde(default)]
     pub hung: Hung,
     /// The series that foreign text has made of late.
-    #[serde(default)]
     pub growth: Growth,
 }
 
@@ -96,20 +88,7 @@ pub struct Loaded {
 
 impl State {
     pub fn new(now: Timestamp) -> Self {
-        State {
-            version: VERSION,
-            created_at: now,
-            targets: BTreeMap::new(),
-            output_failures: BTreeMap::new(),
-            pass_failures: 0,
-            last_pass: None,
-            written: Written::default(),
-            warned: Vec::new(),
-            unusual: Unusual::default(),
-            starters: BTreeMap::new(),
-            hung: Hung::new(),
-            growth: Growth::default(),
-        }
+        State { version: VERSION, created_at: now, ..State::default() }
     }
 
     /// Remembers how a pass delivered, under the unit that started it.
@@ -156,32 +135,23 @@ pub fn peek(state_dir: &Path, now: Timestamp) -> Loaded {
 
 fn load_with(state_dir: &Path, now: Timestamp, damaged: impl Fn(&Path, &str) -> String) -> Loaded {
     let path = path(state_dir);
-    let fresh = |warnings, unreadable| Loaded { state: State::new(now), warnings, unreadable };
-    let bytes = match fs::read_capped(&path, MAX_BYTES) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return fresh(Vec::new(), false),
-        Err(e) if is_damage(&e) => {
-            return fresh(vec![damaged(&path, &e.to_string())], false);
-        }
+    let fresh = |warning: String, unreadable| Loaded { state: State::new(now), warnings: vec![warning], unreadable };
+    let parsed = match fs::read_capped(&path, MAX_BYTES) {
+        Ok(bytes) => parse(&bytes, now),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok((State::new(now), Vec::new())),
+        Err(e) if is_damage(&e) => Err(e.into()),
         Err(e) => {
-            return fresh(
-                vec![format!(
-                    "cannot read the state {}: {}; nothing is remembered in this pass, and the file is left as it is",
-                    path.display(),
-                    fs::explained(&e)
-                )],
-                true,
-            );
+            let (path, why) = (path.display(), fs::explained(&e));
+            let consequence = "nothing is remembered in this pass, and the file is left as it is";
+            return fresh(format!("cannot read the state {path}: {why}; {consequence}"), true);
         }
     };
-    match parse(&bytes, now) {
-        Ok((state, mut warnings)) => {
-            for warning in &mut warnings {
-                warning.insert_str(0, &format!("{}: ", path.display()));
-            }
+    match parsed {
+        Ok((state, warnings)) => {
+            let warnings = warnings.iter().map(|warning| format!("{}: {warning}", path.display())).collect();
             Loaded { state, warnings, unreadable: false }
         }
-        Err(why) => fresh(vec![damaged(&path, &why)], false),
+        Err(why) => fresh(damaged(&path, &format!("{why:#}")), false),
     }
 }
 
@@ -193,17 +163,16 @@ pub(super) fn is_damage(error: &io::Error) -> bool {
 }
 
 /// Reads the bytes of a state file.
-/// Errors: A sentence on what is wrong with the file as a whole. A single target that cannot be read is only a warning.
-pub fn parse(bytes: &[u8], now: Timestamp) -> Result<(State, Vec<String>), String> {
-    let no_state = |error: serde_json::Error| format!("not a state file: {error}");
-    let mut state: State = serde_json::from_slice(bytes).map_err(no_state)?;
-    if state.version != VERSION {
-        return Err(format!("version {} is not the version {VERSION} that this lab-probe writes", state.version));
-    }
+/// Errors: What is wrong with the file as a whole. A single target that cannot be read is only a warning.
+pub fn parse(bytes: &[u8], now: Timestamp) -> anyhow::Result<(State, Vec<String>)> {
+    const NO_STATE: &str = "not a state file";
+    let mut state: State = serde_json::from_slice(bytes).context(NO_STATE)?;
+    let version = state.version;
+    ensure!(version == VERSION, "version {version} is not the version {VERSION} that this lab-probe writes");
     // A state from the future (the clock was set back) must not delay anything.
     state.created_at = state.created_at.min(now);
     let mut warnings = Vec::new();
-    for (id, raw) in serde_json::from_slice::<Targets<'_>>(bytes).map_err(no_state)?.targets {
+    for (id, raw) in serde_json::from_slice::<Targets<'_>>(bytes).context(NO_STATE)?.targets {
         match serde_json::from_str::<Remembered>(raw.get()) {
             Ok(remembered) => drop(state.targets.insert(id, remembered)),
             Err(e) => warnings.push(format!("what was remembered of {id:?} cannot be read and is dropped: {e}")),
@@ -230,13 +199,13 @@ pub(super) fn set_aside(path: &Path, what: &str, why: &str) -> String {
 /// Saves the state in one rename, mode 0600.
 pub fn save(state_dir: &Path, state: &State) -> anyhow::Result<()> {
     let path = path(state_dir);
-    let saved = serialize(state).map_err(Into::into).and_then(|bytes| fs::refresh(&path, &bytes, 0o600));
+    let saved = serialize(state).and_then(|bytes| fs::refresh(&path, &bytes, 0o600));
     saved.with_context(|| format!("cannot save the state {}", path.display()))
 }
 
 /// The bytes of a state file.
 /// Errors: Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
-pub fn serialize(state: &State) -> io::Result<Vec<u8>> {
+pub fn serialize(state: &State) -> anyhow::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(state)?;
     bytes.push(b'\n');
     Ok(bytes)

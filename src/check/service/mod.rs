@@ -5,6 +5,8 @@ mod tcp;
 mod unit;
 mod url;
 
+pub use self::unit::ShownUnits;
+
 use super::Context;
 use crate::clock;
 use crate::model::reason::Failure;
@@ -16,7 +18,7 @@ pub fn check(target: &ServiceTarget, context: &Context) -> ServiceFacts {
         ServiceLook::Http(look) => return url::check(look, context.deadline),
         ServiceLook::Tcp(address) => tcp::check(address, context.deadline),
         ServiceLook::Unit { name, user } => unit::check(name, *user, &target.units, context),
-        ServiceLook::Process(pattern) => process::check(pattern, &context.processes),
+        ServiceLook::Process(pattern) => process::check(pattern, &context.shared.processes),
         ServiceLook::Unreachable(failure) => return ServiceFacts::failed(failure.clone()),
     };
     let facts = match found {

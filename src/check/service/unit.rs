@@ -4,9 +4,7 @@
 //! of the answer.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-
-use jiff::Timestamp;
+use std::sync::OnceLock;
 
 use super::Found;
 use crate::check::Context;
@@ -21,30 +19,18 @@ const MOST_OUTPUT: usize = 1 << 20;
 const USER_MANAGER: &[&str] = &["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
 
 type Properties = BTreeMap<String, String>;
-/// What one `systemctl show` says of all units of a manager, once a pass.
-type ShownUnits = Arc<OnceLock<Result<BTreeMap<String, Properties>, Failure>>>;
+
+/// What `systemctl show` says of all units: those of the machine, and those of the user.
+#[derive(Debug, Default)]
+pub struct ShownUnits([OnceLock<Result<BTreeMap<String, Properties>, Failure>>; 2]);
 
 pub(super) fn check(name: &str, user: bool, units: &[String], context: &Context) -> Found {
-    let shown = shared(user, context.started_at);
-    let shown = shown.get_or_init(|| show_units(user, units, context));
+    let shown = context.shared.units.0[usize::from(user)].get_or_init(|| show_units(user, units, context));
     let properties = shown.as_ref().map_err(Clone::clone)?;
     match properties.get(name) {
         Some(properties) => judge(name, user, properties),
         None => Err(silent(name)),
     }
-}
-
-/// That of this pass; those of earlier ones are forgotten.
-fn shared(user: bool, pass: Timestamp) -> ShownUnits {
-    static SHOWN: Mutex<Vec<(bool, Timestamp, ShownUnits)>> = Mutex::new(Vec::new());
-    let mut all = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    all.retain(|(_, of, _)| *of == pass);
-    if let Some((_, _, shown)) = all.iter().find(|(of, _, _)| *of == user) {
-        return Arc::clone(shown);
-    }
-    let shown = ShownUnits::default();
-    all.push((user, pass, Arc::clone(&shown)));
-    shown
 }
 
 fn show_units(user: bool, units: &[String], context: &Context) -> Result<BTreeMap<String, Properties>, Failure> {

@@ -16,17 +16,18 @@ mod rows;
 mod trace;
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 pub(super) use self::rows::Positions;
-use self::rows::Sum;
 use self::trace::{Trace, Way};
 use crate::clock::Deadline;
 
@@ -54,7 +55,7 @@ pub(super) fn read(path: &Path, now: Timestamp, deadline: Deadline) -> Result<Po
         let way = before.way()?;
         let result = open(path, way, deadline).and_then(|connection| query(connection, day, deadline));
         // Under SQLite's locks a result is what it is; without them only if nothing moved.
-        if way.is_locked() || before.still_holds(path)? {
+        if way == Way::Locked || before == Trace::of(path)? {
             return result.map_err(|error| failure(&error, &before));
         }
         if deadline.passed() {
@@ -105,18 +106,9 @@ fn open(path: &Path, way: Way, deadline: Deadline) -> rusqlite::Result<Connectio
 }
 
 /// A path as the path of a `file:` URI.
-fn uri_path(path: &Path) -> String {
-    use std::fmt::Write;
-    use std::os::unix::ffi::OsStrExt;
-    let mut uri = String::new();
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
-            // Writing to a string cannot fail.
-            _ => _ = write!(uri, "%{byte:02x}"),
-        }
-    }
-    uri
+fn uri_path(path: &Path) -> impl std::fmt::Display {
+    const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+    percent_encode(path.as_os_str().as_bytes(), KEPT)
 }
 
 const ROWS: &str = "SELECT id, status, entry_time, exit_time, pnl FROM positions";
@@ -126,11 +118,14 @@ fn query(mut connection: Connection, day: Date, deadline: Deadline) -> rusqlite:
     connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || deadline.passed()))?;
     let mut statement = connection.prepare(ROWS)?;
     let mut rows = statement.query([])?;
-    let mut sum = Sum::of(day);
+    let mut positions = Positions::none();
     while let Some(row) = rows.next()? {
-        sum.add(row)?;
+        positions.add(row, day)?;
     }
-    Ok(sum.finish())
+    if positions.realized.as_ref().is_ok_and(|day| !day.pnl.is_finite()) {
+        positions.realized = Err("the sum of today's pnl is no number".to_owned());
+    }
+    Ok(positions)
 }
 
 /// SQLite's refusal in words that say what to do.

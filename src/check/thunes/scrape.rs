@@ -65,8 +65,8 @@ pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scr
         exposition::read(ours.as_slice(), limits).map_err(|e| format!("its thunes_* lines are no exposition: {e}"))?;
     let has_ours = is_ours(&families, environment)?;
     let mut scraped = Scraped::default();
-    for name in EIGHT {
-        let family = families.iter().find(|family| family.name == *name);
+    for &(name, kind) in EIGHT {
+        let family = families.iter().find(|family| family.name == name);
         // A family with labels is declared before it has a first series: then it is there, and empty.
         let declared = format!("# TYPE {name} ");
         let is_declared = ours.split(|b| *b == b'\n').any(|line| line.starts_with(declared.as_bytes()));
@@ -75,7 +75,7 @@ pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scr
         }
         scraped.families.insert(name);
         let series = family.map_or(&[][..], |family| &family.series);
-        let taken = check_kind(name, family)
+        let taken = check_kind(kind, family)
             .and_then(|()| of_environment(series, environment, has_ours))
             .and_then(|series| timely(&series, now).and_then(|()| take(&mut scraped.facts, name, &series, now)));
         if let Err(why) = taken {
@@ -89,9 +89,15 @@ pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scr
 }
 
 /// The families of the contract.
-const EIGHT: &[&str] = &[
-    "thunes_kill_switch_active", "thunes_daily_pnl_used", "thunes_open_positions", "thunes_circuit_breaker_state",
-    "thunes_orders_placed_total", "thunes_order_latency_ms", "thunes_ws_connected", "thunes_ws_gap_seconds",
+const EIGHT: &[(&str, Kind)] = &[
+    ("thunes_kill_switch_active", Kind::Gauge),
+    ("thunes_daily_pnl_used", Kind::Gauge),
+    ("thunes_open_positions", Kind::Gauge),
+    ("thunes_circuit_breaker_state", Kind::Gauge),
+    ("thunes_orders_placed_total", Kind::Counter),
+    ("thunes_order_latency_ms", Kind::Histogram),
+    ("thunes_ws_connected", Kind::Gauge),
+    ("thunes_ws_gap_seconds", Kind::Histogram),
 ];
 
 /// The lines about the eight families: whatever else the application exports is not ours to judge.
@@ -101,16 +107,15 @@ fn only_ours(body: &[u8]) -> Vec<u8> {
         let words = line.strip_prefix(b"# TYPE ").or_else(|| line.strip_prefix(b"# HELP ")).unwrap_or(line);
         let name =
             words.split(|byte| !(byte.is_ascii_alphanumeric() || b"_:".contains(byte))).next().unwrap_or_default();
-        if EIGHT.iter().any(|family| is_of(name, family.as_bytes())) {
+        let is_of = |family: &str| {
+            let suffix = name.strip_prefix(family.as_bytes());
+            suffix.is_some_and(|suffix| matches!(suffix, b"" | b"_bucket" | b"_sum" | b"_count"))
+        };
+        if EIGHT.iter().any(|(family, _)| is_of(family)) {
             ours.extend_from_slice(line);
         }
     }
     ours
-}
-
-fn is_of(name: &[u8], family: &[u8]) -> bool {
-    let Some(rest) = name.strip_prefix(family) else { return false };
-    matches!(rest, b"" | b"_bucket" | b"_sum" | b"_count")
 }
 
 /// Whether series are labelled with our environment. Without any label all are ours.
@@ -154,12 +159,7 @@ fn timely(series: &[&Series], now: Timestamp) -> Result<(), String> {
     Ok(())
 }
 
-fn check_kind(name: &str, family: Option<&Family>) -> Result<(), String> {
-    let wanted = match name {
-        "thunes_orders_placed_total" => Kind::Counter,
-        "thunes_order_latency_ms" | "thunes_ws_gap_seconds" => Kind::Histogram,
-        _ => Kind::Gauge,
-    };
+fn check_kind(wanted: Kind, family: Option<&Family>) -> Result<(), String> {
     match family.map(|family| family.kind) {
         None => Ok(()),
         Some(kind) if kind == wanted => Ok(()),

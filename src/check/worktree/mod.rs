@@ -118,7 +118,7 @@ fn present(
 ) -> Result<(), GitError> {
     // Before git is asked: what changes meanwhile makes the worktree due again.
     memory.watched = watched::stamps(target, &git, memory);
-    memory.standing = watched::standing(target, &context.processes);
+    memory.standing = watched::standing(target, &context.shared.processes);
     let nested: Vec<&Path> = target.nested.iter().filter_map(|path| path.strip_prefix(&target.path).ok()).collect();
     let parts = Parts::inspect(git, &nested)?;
     let porcelain = &parts.outer.porcelain;
@@ -130,7 +130,7 @@ fn present(
     facts.staged_files = Some(count(|change| change.staged));
     facts.modified_files = Some(count(|change| change.modified) + parts.changed_submodules);
     facts.untracked_files = Some(porcelain.untracked.len() as u64);
-    facts.agents = agents::in_worktree(target, &context.processes, context.started_at, &mut memory.agents);
+    facts.agents = agents::in_worktree(target, &context.shared.processes, context.started_at, &mut memory.agents);
     facts.notes.extend(parts.notes.iter().cloned());
     let merge = compare(&parts, target.base.as_deref(), facts, memory)?;
     facts.changed_paths = changed_paths(porcelain, merge);
@@ -145,7 +145,7 @@ fn present(
         conflicted: porcelain.conflicted,
         operation: operation::stopped(&parts.git),
         recording: recorded.running,
-        runner: runners::in_worktree(target, &context.processes),
+        runner: runners::in_worktree(target, &context.shared.processes),
         changed: porcelain.changed() + parts.changed_submodules,
         unmerged: facts.unmerged,
         integrated: facts.base.as_ref().filter(|_| facts.integrated == Some(true)).map(|base| {

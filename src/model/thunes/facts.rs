@@ -28,7 +28,6 @@ pub struct ThunesFacts {
     /// Each family that has a value, with the sources it comes from (more than one only where they add up to one
     /// kind of source: two journals).
     pub family_sources: BTreeMap<String, Vec<String>>,
-    /// Kill switch.
     pub kill_switch: Option<KillSwitch>,
     /// Why its state is not known, where it is not.
     pub kill_switch_unknown: Option<Unknown>,
@@ -36,15 +35,11 @@ pub struct ThunesFacts {
     pub daily_pnl_used: Option<f64>,
     /// Today's realised profit (negative: loss), in quote currency.
     pub realized_pnl: Option<f64>,
-    /// Positions closed today.
     pub trades_today: Option<TradesToday>,
     /// The daily loss limit in force, in quote currency.
     pub max_daily_loss: Option<f64>,
-    /// Open positions.
     pub open_positions: Option<f64>,
-    /// Circuit breakers by name.
     pub breakers: Option<BTreeMap<String, BreakerState>>,
-    /// Orders placed.
     pub orders: Option<Vec<OrderCount>>,
     /// Order latency in milliseconds.
     pub order_latency: Option<Histogram>,
@@ -52,7 +47,6 @@ pub struct ThunesFacts {
     pub ws_connected: Option<BTreeMap<String, bool>>,
     /// Gaps between WebSocket messages in seconds.
     pub ws_gaps: Option<Histogram>,
-    /// Trade decisions.
     pub decisions: Option<Vec<DecisionCount>>,
     /// Every journal that has ever been read.
     pub journals: Vec<JournalFacts>,
@@ -61,9 +55,8 @@ pub struct ThunesFacts {
 /// Positions closed on the current UTC day.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TradesToday {
-    /// How many.
     pub closed: u64,
-    /// How many of them with a profit.
+    /// Of these, with a profit.
     pub won: u64,
 }
 
@@ -73,7 +66,6 @@ pub struct TradesToday {
 pub struct SourceFacts {
     /// The `source` label.
     pub name: String,
-    /// Whether it could be read.
     pub up: bool,
     /// Why not, or what else to know about it.
     pub problem: Option<String>,
@@ -83,11 +75,9 @@ pub struct SourceFacts {
     pub gaps: Option<u64>,
 }
 
-/// The kill switch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KillSwitch {
-    /// Whether trading is halted.
     pub active: bool,
     /// When it last changed, where that is known.
     pub since: Option<Timestamp>,
@@ -133,7 +123,6 @@ impl Unknown {
 pub struct JournalFacts {
     /// The path as the config has it.
     pub name: String,
-    /// Complete lines, by result.
     pub lines: LineCounts,
 }
 
@@ -214,7 +203,6 @@ impl ThunesFacts {
         }
     }
 
-    /// The verdict in one word.
     pub fn word(&self) -> &'static str {
         match () {
             () if self.halted() => "halted",

@@ -37,15 +37,10 @@ pub const REJECTION_REASONS: &[&str] = &[
 /// One environment. Relative paths are relative to `root`; they are shown as the config has them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ThunesTarget {
-    /// The `environment` label.
     pub environment: String,
-    /// The application's directory.
     pub root: PathBuf,
-    /// SQLite database of positions.
     pub positions_db: PathBuf,
-    /// JSON-lines journals.
     pub journals: Vec<PathBuf>,
-    /// Text or JSON logs.
     pub logs: Vec<PathBuf>,
     /// An instrumented application's metrics endpoint; may hold credentials.
     #[serde(serialize_with = "redact::as_url")]

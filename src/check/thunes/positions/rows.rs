@@ -38,60 +38,34 @@ pub(in super::super) struct Day {
     pub(in super::super) trades: TradesToday,
 }
 
-/// Adds rows up.
-pub(super) struct Sum {
-    day: Date,
-    positions: Positions,
-}
-
-/// What `status` says.
-#[derive(Clone, Copy, PartialEq)]
-enum Status {
-    Open,
-    Closed,
-}
-
-impl Sum {
-    pub(super) fn of(day: Date) -> Sum {
-        let (counts, realized) = (Ok(Counts::default()), Ok(Day::default()));
-        Sum { day, positions: Positions { rows: 0, counts, realized, last_record: None } }
+impl Positions {
+    pub(super) fn none() -> Positions {
+        Positions { rows: 0, counts: Ok(Counts::default()), realized: Ok(Day::default()), last_record: None }
     }
 
     /// Adds a row of [`super::ROWS`].
-    pub(super) fn add(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
-        let closed_at = time(row.get_ref(3)?);
-        self.positions.rows += 1;
-        self.positions.last_record = self.positions.last_record.max(time(row.get_ref(2)?)).max(closed_at);
-        let Some(status) = status(row.get_ref(1)?) else {
+    pub(super) fn add(&mut self, row: &Row<'_>, day: Date) -> rusqlite::Result<()> {
+        let (id, closed_at) = (row.get_ref(0)?, time(row.get_ref(3)?));
+        self.rows += 1;
+        self.last_record = self.last_record.max(time(row.get_ref(2)?)).max(closed_at);
+        let Some(is_closed) = is_closed(row.get_ref(1)?) else {
             // It may be open, or closed today.
-            if self.positions.counts.is_ok() {
-                let id = shown(row.get_ref(0)?);
-                self.positions.counts = Err(format!("position {id} has a status other than OPEN and CLOSED"));
+            let why = format!("position {} has a status other than OPEN and CLOSED", shown(id));
+            if self.counts.is_ok() {
+                (self.counts, self.realized) = (Err(why.clone()), Err(why));
             }
             return Ok(());
         };
-        if let Ok(counts) = &mut self.positions.counts {
-            counts.open += u64::from(status == Status::Open);
-            counts.closed += u64::from(status == Status::Closed);
+        if let Ok(counts) = &mut self.counts {
+            *(if is_closed { &mut counts.closed } else { &mut counts.open }) += 1;
         }
-        if status == Status::Closed
-            && let Ok(day) = &mut self.positions.realized
-            && let Err(why) = realize(day, row.get_ref(4)?, closed_at, self.day)
+        if let Ok(realized) = &mut self.realized
+            && is_closed
+            && let Err(why) = realize(realized, row.get_ref(4)?, closed_at, day)
         {
-            self.positions.realized = Err(format!("position {} {why}", shown(row.get_ref(0)?)));
+            self.realized = Err(format!("position {} {why}", shown(id)));
         }
         Ok(())
-    }
-
-    /// What all of it says.
-    pub(super) fn finish(self) -> Positions {
-        let mut positions = self.positions;
-        if let Err(sentence) = &positions.counts {
-            positions.realized = Err(sentence.clone());
-        } else if positions.realized.as_ref().is_ok_and(|day| !day.pnl.is_finite()) {
-            positions.realized = Err("the sum of today's pnl is no number".to_owned());
-        }
-        positions
     }
 }
 
@@ -113,11 +87,11 @@ fn realize(result: &mut Day, pnl: ValueRef<'_>, closed_at: Option<Timestamp>, da
     Ok(())
 }
 
-/// The status, in any case of its letters.
-fn status(value: ValueRef<'_>) -> Option<Status> {
-    match value {
-        ValueRef::Text(text) if text.eq_ignore_ascii_case(b"OPEN") => Some(Status::Open),
-        ValueRef::Text(text) if text.eq_ignore_ascii_case(b"CLOSED") => Some(Status::Closed),
+/// Whether the status is CLOSED and not OPEN, in any case of its letters; `None` if it is neither.
+fn is_closed(status: ValueRef<'_>) -> Option<bool> {
+    match status {
+        ValueRef::Text(text) if text.eq_ignore_ascii_case(b"OPEN") => Some(false),
+        ValueRef::Text(text) if text.eq_ignore_ascii_case(b"CLOSED") => Some(true),
         _ => None,
     }
 }

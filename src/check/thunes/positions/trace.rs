@@ -18,12 +18,6 @@ pub(super) enum Way {
     PrivateIndex,
 }
 
-impl Way {
-    pub(super) fn is_locked(self) -> bool {
-        self == Way::Locked
-    }
-}
-
 /// What lies at the path and beside it, as far as it decides how to read.
 #[derive(Debug, PartialEq)]
 pub(super) struct Trace {
@@ -54,25 +48,20 @@ impl Trace {
         })
     }
 
-    pub(super) fn still_holds(&self, path: &Path) -> io::Result<bool> {
-        Ok(*self == Trace::of(path)?)
-    }
-
     /// How to open it.
     ///
     /// # Errors
     /// It has no bytes, or other bytes than a database. An empty file is no database without positions: it may be a restore
     /// under way or what a full disk has left.
     pub(super) fn way(&self) -> Result<Way, Failure> {
-        let has_wal = self.wal.is_some_and(|wal| wal.size > 0);
         if self.main.size == 0 {
-            return Err(Failure::new(
-                "the file is empty; its application has not written it, or a restore is under way",
-            ));
+            let why = "the file is empty; its application has not written it, or a restore is under way";
+            return Err(Failure::new(why));
         }
         if !self.header.starts_with(b"SQLite format 3\0") {
             return Err(Failure::new("it is no SQLite database"));
         }
+        let has_wal = self.wal.is_some_and(|wal| wal.size > 0);
         let write_ahead = self.header.get(18..20).is_some_and(|mode| mode.contains(&2));
         Ok(match (write_ahead, has_wal, self.has_index) {
             (false, _, _) | (true, true, true) => Way::Locked,
