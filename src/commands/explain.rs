@@ -11,9 +11,8 @@ use crate::metrics::catalogue::{
 use crate::model::observation::{Facts, Remembered};
 use crate::model::reason::Reason;
 use crate::model::seconds::age;
-use crate::model::service;
 use crate::show::style::{Ink, Style};
-
+use crate::show::words::service;
 use crate::state::store;
 
 /// The page that the alerts' runbooks stand in, each below a heading with its name.
@@ -27,7 +26,7 @@ pub(super) fn run(cli: &Cli, name: &str) -> anyhow::Result<Exit> {
 /// What a reason or metric means and what to do.
 pub(super) fn text(name: &str, style: Style) -> anyhow::Result<String> {
     let name = bare(name);
-    if let Some(reason) = Reason::parse(name) {
+    if let Some(reason) = Reason::from_word(name) {
         return Ok(explain_reason(reason, style));
     }
     if let Some(family) = family(name) {
@@ -148,7 +147,7 @@ mod tests {
         }
         assert_eq!(family("thunes_order_latency_ms_bucket").expect("a part").name, "thunes_order_latency_ms");
         assert!(family("lab_mcp_server_health_sum").is_none());
-        assert_eq!(Reason::parse(bare("reason=\"timeout\"")), Some(Reason::Timeout));
+        assert_eq!(Reason::from_word(bare("reason=\"timeout\"")), Some(Reason::Timeout));
     }
 
     #[test]

@@ -117,13 +117,9 @@ impl Mark {
     pub fn of(entry: &Entry) -> Option<Mark> {
         let facts = &entry.observation.as_ref()?.facts;
         let mut mark = Mark { word: facts.word().to_owned(), severity: Some(facts.severity()), ..Mark::default() };
+        mark.reason = facts.failure().map(|failure| failure.reason.as_str().to_owned());
         match facts {
-            Facts::Mcp(facts) => {
-                mark.reason = facts.failure.as_ref().map(|failure| failure.reason.as_str().to_owned());
-            }
-            Facts::Service(facts) => {
-                mark.reason = facts.failure.as_ref().map(|failure| failure.reason.as_str().to_owned());
-            }
+            Facts::Mcp(_) | Facts::Service(_) => {}
             Facts::Worktree(facts) => {
                 mark.tests = facts.tests.as_ref().map(|tests| tests.status.as_str().to_owned());
             }

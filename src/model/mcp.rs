@@ -177,28 +177,6 @@ impl McpFacts {
         }
     }
 
-    /// What was found, in one line: the reason and its evidence, or what the server offers.
-    pub fn summary(&self) -> String {
-        if let Some(failure) = &self.failure {
-            return format!("{}: {}", failure.reason.as_str(), failure.detail);
-        }
-        let mut parts = Vec::new();
-        match self.tools {
-            Some(1) => parts.push("1 tool".to_owned()),
-            Some(tools) if self.tools_truncated => parts.push(format!("{tools}+ tools")),
-            Some(tools) => parts.push(format!("{tools} tools")),
-            None => {}
-        }
-        parts.extend(self.transport.map(|transport| transport.as_str().to_owned()));
-        parts.extend(self.protocol_version.as_deref().map(plain_or_quoted));
-        let version = self.server_version.as_deref().map(|version| version.trim_start_matches('v'));
-        parts.extend(
-            version.filter(|version| !version.is_empty()).map(|version| format!("v{}", plain_or_quoted(version))),
-        );
-        parts.extend(self.notes.iter().cloned());
-        parts.join(", ")
-    }
-
     pub fn failed(failure: Failure) -> Self {
         McpFacts { failure: Some(failure), ..McpFacts::default() }
     }
@@ -230,29 +208,6 @@ impl ServerProcesses {
             self.orphans.push(pid);
         }
     }
-
-    /// What to do about those left behind, if there are any.
-    pub fn hint(&self) -> Option<String> {
-        const MOST: usize = 8;
-        const MIB: u64 = 1 << 20;
-        let ProcessTotals { count, rss_bytes } = self.orphaned;
-        let (processes, them) = if count == 1 { ("process", "it") } else { ("processes", "them") };
-        let pids: Vec<String> = self.orphans.iter().take(MOST).map(i32::to_string).collect();
-        let more = if self.orphans.len() > MOST { " (the first of them)" } else { "" };
-        (count > 0).then(|| {
-            format!(
-                "{count} {processes} of this server left behind by a client that has ended, {} MiB: end {them} with `kill {}`{more}",
-                rss_bytes / MIB,
-                pids.join(" ")
-            )
-        })
-    }
-}
-
-/// What a server says of itself, as a quotation unless it is a version as one would write it.
-fn plain_or_quoted(text: &str) -> String {
-    let plain = text.len() <= 40 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c));
-    if plain { text.to_owned() } else { redact::quoted(text, 60) }
 }
 
 /// What is remembered of a server beyond its last facts.

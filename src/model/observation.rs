@@ -39,20 +39,24 @@ impl Facts {
     pub fn is_good(&self) -> bool {
         match self {
             Facts::Mcp(facts) => facts.verdict() == McpVerdict::Up,
-            Facts::Worktree(facts) => facts.is_good(),
-            Facts::Thunes(facts) => facts.is_good(),
-            Facts::Service(facts) => facts.is_good(),
+            Facts::Worktree(facts) => facts.error.is_none(),
+            Facts::Thunes(facts) => facts.problems.is_empty(),
+            Facts::Service(facts) => facts.failure.is_none(),
+        }
+    }
+
+    /// Why a server or service is not up.
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Facts::Mcp(facts) => facts.failure.as_ref(),
+            Facts::Service(facts) => facts.failure.as_ref(),
+            Facts::Worktree(_) | Facts::Thunes(_) => None,
         }
     }
 
     /// A failure that is this machine's and tells nothing of the target.
     pub fn shortage(&self) -> Option<&Failure> {
-        let failure = match self {
-            Facts::Mcp(facts) => facts.failure.as_ref(),
-            Facts::Service(facts) => facts.failure.as_ref(),
-            Facts::Worktree(_) | Facts::Thunes(_) => None,
-        };
-        failure.filter(|failure| failure.is_shortage)
+        self.failure().filter(|failure| failure.is_shortage)
     }
 
     /// Why it is down, if it is so at the cost of processor time: looking again costs the same once more.
@@ -61,15 +65,10 @@ impl Facts {
         (*cpu >= COSTLY_CPU).then_some(failure.reason)
     }
 
-    /// Whether the check ended because its time was over.
+    /// Whether the check ended because its time was over. Worktrees and trading say what they have, and that they could
+    /// not finish; the pass's clock tells the rest.
     pub fn ran_out_of_time(&self) -> bool {
-        let timed_out = |failure: &Option<Failure>| failure.as_ref().is_some_and(|f| f.reason == Reason::Timeout);
-        match self {
-            Facts::Mcp(facts) => timed_out(&facts.failure),
-            Facts::Service(facts) => timed_out(&facts.failure),
-            // These say what they have, and that they could not finish; the pass's clock tells the rest.
-            Facts::Worktree(_) | Facts::Thunes(_) => false,
-        }
+        self.failure().is_some_and(|failure| failure.reason == Reason::Timeout)
     }
 
     /// When values of these facts end to hold, whatever is reused for how long: those of a trading day, at UTC midnight.
@@ -108,31 +107,12 @@ impl Facts {
 
     /// The facts of a check that the pass's deadline ended: trouble, with the sentence as evidence.
     pub fn cut_off(kind: Kind, sentence: &str) -> Facts {
+        let (said, failure) = (sentence.to_owned(), Failure::new(Reason::Timeout, sentence));
         match kind {
-            Kind::Mcp => Facts::Mcp(McpFacts::failed(Failure::new(Reason::Timeout, sentence))),
-            Kind::Worktree => Facts::Worktree(WorktreeFacts::cut_off(sentence)),
-            Kind::Thunes => Facts::Thunes(ThunesFacts::cut_off(sentence)),
-            Kind::Service => Facts::Service(ServiceFacts::cut_off(sentence)),
-        }
-    }
-
-    /// What was found, in one line, ages as of `now`. Holds no secret; may hold foreign text that still has to be made printable.
-    pub fn summary(&self, now: Timestamp) -> String {
-        match self {
-            Facts::Mcp(facts) => facts.summary(),
-            Facts::Worktree(facts) => facts.summary(now),
-            Facts::Thunes(facts) => facts.summary(),
-            Facts::Service(facts) => facts.summary(),
-        }
-    }
-
-    /// What to do, where something is to be done.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Facts::Mcp(facts) => facts.failure.as_ref().map(|failure| failure.hint().to_owned()),
-            Facts::Worktree(facts) => facts.hint(),
-            Facts::Thunes(facts) => facts.hint(),
-            Facts::Service(facts) => facts.hint(),
+            Kind::Mcp => Facts::Mcp(McpFacts::failed(failure)),
+            Kind::Worktree => Facts::Worktree(WorktreeFacts { error: Some(said), ..WorktreeFacts::default() }),
+            Kind::Thunes => Facts::Thunes(ThunesFacts { problems: vec![said], ..ThunesFacts::default() }),
+            Kind::Service => Facts::Service(ServiceFacts::failed(failure)),
         }
     }
 }

@@ -4,18 +4,12 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! reasons {
     ($($variant:ident $name:literal $meaning:literal $remedy:literal)*) => {
-        /// Why a target is down or not configured. The set is closed: it is a label value, and alerts name it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        pub enum Reason { $(#[doc = $meaning] $variant,)* }
+        words! {
+            /// Why a target is down or not configured. The set is closed: it is a label value, and alerts name it.
+            Reason { $(#[doc = $meaning] $variant = $name),* }
+        }
 
         impl Reason {
-            pub const ALL: &[Reason] = &[$(Reason::$variant),*];
-
-            pub fn as_str(self) -> &'static str {
-                match self { $(Reason::$variant => $name),* }
-            }
-
             pub fn meaning(self) -> &'static str {
                 match self { $(Reason::$variant => $meaning),* }
             }
@@ -85,10 +79,6 @@ reasons! {
 }
 
 impl Reason {
-    pub fn parse(name: &str) -> Option<Reason> {
-        Reason::ALL.iter().copied().find(|reason| reason.as_str() == name)
-    }
-
     /// Whether a server with this reason is "not configured" (2) rather than down (0).
     ///
     /// A health script's exit 2 carries [`Reason::NotConfigured`].
@@ -146,7 +136,7 @@ mod tests {
     #[test]
     fn every_reason_round_trips_through_its_label_and_serde() {
         for &reason in Reason::ALL {
-            assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+            assert_eq!(Reason::from_word(reason.as_str()), Some(reason));
             assert_eq!(serde_json::to_string(&reason).expect("json"), format!("{:?}", reason.as_str()));
         }
     }

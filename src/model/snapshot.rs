@@ -56,25 +56,6 @@ impl Entry {
     pub fn word(&self) -> &'static str {
         self.facts().map_or("unknown", Facts::word)
     }
-
-    /// What to do, where something is to be done about the target or about its check.
-    pub fn hint(&self) -> Option<String> {
-        let of_check = match (self.outcome, &self.observation) {
-            (Outcome::Error, _) if self.trouble.as_deref().is_none_or(|trouble| trouble == HANGS) => {
-                "see to the mount of its files (`findmnt -T` names it): a server that is gone, or a network"
-            }
-            (Outcome::Error, _) => {
-                "raise the limit that the sentence names (TasksMax= and LimitNOFILE= of the unit; ulimit -u, ulimit -n); if it \
-                 names none, report it: it is a bug in lab-probe"
-            }
-            (Outcome::TimedOut, _) if self.trouble.is_some() => {
-                "it goes first in the next pass; `lab-probe check` goes on until everything was looked at"
-            }
-            (_, None) => "`lab-probe check` with its name looks at it now",
-            (_, Some(seen)) => return seen.facts.hint(),
-        };
-        Some(of_check.to_owned())
-    }
 }
 
 #[derive(Debug, Clone)]

@@ -1,7 +1,6 @@
 //! Git worktrees: what to look at, what was found, and what to remember.
 
 mod memory;
-mod words;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use memory::{AgentMemory, MergeMemory, ReportMemory, Since, WorktreeMemory};
 
+use super::observation::Severity;
 use super::seconds;
 
 #[derive(Debug, Clone)]
@@ -215,6 +215,34 @@ pub struct WorktreeFacts {
     pub changed_elsewhere: BTreeMap<String, Vec<String>>,
     /// What a person should know besides: a line of `.worktree` that was ignored, a base that does not exist.
     pub notes: Vec<String>,
+}
+
+impl WorktreeFacts {
+    pub fn unreadable(path: String, sentence: impl Into<String>) -> Self {
+        WorktreeFacts { error: Some(sentence.into()), path, ..WorktreeFacts::default() }
+    }
+
+    pub fn test_status(&self) -> TestStatus {
+        self.tests.as_ref().map_or(TestStatus::Unknown, |tests| tests.status)
+    }
+
+    pub fn test_source(&self) -> TestSource {
+        self.tests.as_ref().map_or(TestSource::None, |tests| tests.source)
+    }
+
+    pub fn severity(&self) -> Severity {
+        match self.status {
+            None => Severity::Trouble,
+            Some((Status::Blocked, _)) => Severity::Trouble,
+            Some(_) if self.test_status() == TestStatus::Failing => Severity::Trouble,
+            Some(_) if !self.notes.is_empty() => Severity::Attention,
+            Some(_) => Severity::Fine,
+        }
+    }
+
+    pub fn word(&self) -> &'static str {
+        self.status.map_or("unreadable", |(status, _)| status.as_str())
+    }
 }
 
 /// A client's process that stands in a worktree.

@@ -18,6 +18,7 @@ pub mod summary;
 pub mod table;
 pub mod timeline;
 pub(crate) mod unusual;
+pub mod words;
 
 pub use day::Day;
 

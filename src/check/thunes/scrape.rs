@@ -219,7 +219,7 @@ fn switch(value: f64) -> Result<bool, String> {
 }
 
 fn breaker(value: f64) -> Result<BreakerState, String> {
-    let state = BreakerState::ALL.into_iter().find(|state| state.value() == value);
+    let state = BreakerState::ALL.iter().copied().find(|state| state.value() == value);
     state.ok_or_else(|| format!("its value is {value}, none of 0, 0.5 and 1"))
 }
 

@@ -87,7 +87,7 @@ impl Tally {
         {
             return;
         }
-        let state = state.and_then(BreakerState::parse);
+        let state = state.and_then(|state| BreakerState::from_word(&state.replace('_', "-")));
         let is_untold =
             self.late && known.is_some_and(|known| known.state != state && (at.is_none() || known.at.is_none()));
         self.totals.breakers.insert(name, Breaker { state: state.filter(|_| !is_untold), at });

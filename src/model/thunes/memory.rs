@@ -234,30 +234,19 @@ pub struct Breaker {
     pub at: Option<Timestamp>,
 }
 
-/// The states of a circuit breaker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BreakerState {
-    /// Requests pass.
-    Closed,
-    /// One request is let through to try.
-    HalfOpen,
-    /// No request passes.
-    Open,
+words! {
+    /// The states of a circuit breaker, in the application's words.
+    BreakerState {
+        /// Requests pass.
+        Closed = "closed",
+        /// One request is let through to try.
+        HalfOpen = "half-open",
+        /// No request passes.
+        Open = "open",
+    }
 }
 
 impl BreakerState {
-    pub const ALL: [BreakerState; 3] = [BreakerState::Closed, BreakerState::HalfOpen, BreakerState::Open];
-
-    /// The application's word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            BreakerState::Closed => "closed",
-            BreakerState::HalfOpen => "half-open",
-            BreakerState::Open => "open",
-        }
-    }
-
     /// The value of `thunes_circuit_breaker_state`.
     pub fn value(self) -> f64 {
         match self {
@@ -265,11 +254,6 @@ impl BreakerState {
             BreakerState::HalfOpen => 0.5,
             BreakerState::Open => 1.0,
         }
-    }
-
-    /// Reads the application's word, with `_` for `-` too.
-    pub fn parse(word: &str) -> Option<BreakerState> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word.replace('_', "-"))
     }
 }
 

@@ -63,7 +63,7 @@ fn by_idleness(
     let testing = matches!(facts.status, Some((_, StatusSource::Record | StatusSource::Runner)));
     let present = matches!(worktree.standing, Standing::Present { .. });
     match &memory.state {
-        Some(state) if facts.is_good() && present && !testing && !memory.watched.is_empty() => {
+        Some(state) if facts.error.is_none() && present && !testing && !memory.watched.is_empty() => {
             let idle = Duration::try_from(checked_at.duration_since(state.since)).unwrap_or_default();
             (idle / PART_OF_IDLE).min(worktree.idle_ttl)
         }

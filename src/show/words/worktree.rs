@@ -1,12 +1,11 @@
-//! The facts in words: severity, verdict, summary and hint.
+//! A worktree in words.
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Agent, Status, StatusSource, TestSource, TestStatus, Tests, WorktreeFacts};
-use crate::model::observation::Severity;
 use crate::model::seconds::age;
+use crate::model::worktree::{Agent, Status, StatusSource, TestStatus, Tests, WorktreeFacts};
 use crate::wording::first_of;
 
 /// Work on which nothing has changed for so long is said to be old.
@@ -19,40 +18,6 @@ const ACTIVE: SignedDuration = SignedDuration::from_secs(90);
 const MOST_NAMES: usize = 2;
 
 impl WorktreeFacts {
-    pub fn unreadable(path: String, sentence: impl Into<String>) -> Self {
-        WorktreeFacts { error: Some(sentence.into()), path, ..WorktreeFacts::default() }
-    }
-
-    pub fn cut_off(sentence: &str) -> Self {
-        WorktreeFacts { error: Some(sentence.to_owned()), ..WorktreeFacts::default() }
-    }
-
-    pub fn is_good(&self) -> bool {
-        self.error.is_none()
-    }
-
-    pub fn test_status(&self) -> TestStatus {
-        self.tests.as_ref().map_or(TestStatus::Unknown, |tests| tests.status)
-    }
-
-    pub fn test_source(&self) -> TestSource {
-        self.tests.as_ref().map_or(TestSource::None, |tests| tests.source)
-    }
-
-    pub fn severity(&self) -> Severity {
-        match self.status {
-            None => Severity::Trouble,
-            Some((Status::Blocked, _)) => Severity::Trouble,
-            Some(_) if self.test_status() == TestStatus::Failing => Severity::Trouble,
-            Some(_) if !self.notes.is_empty() => Severity::Attention,
-            Some(_) => Severity::Fine,
-        }
-    }
-
-    pub fn word(&self) -> &'static str {
-        self.status.map_or("unreadable", |(status, _)| status.as_str())
-    }
-
     /// What was found, in one line: why it has its status, branch, tests, changes, distance. Of a fact there
     /// is nothing to be said of, it says nothing.
     pub fn summary(&self, now: Timestamp) -> String {

@@ -1,0 +1,54 @@
+//! What was found, in words: a line that sums it up, and what to do.
+
+mod mcp;
+pub mod service;
+mod thunes;
+mod worktree;
+
+use jiff::Timestamp;
+
+use crate::model::observation::Facts;
+use crate::model::snapshot::{Entry, HANGS, Outcome};
+
+impl Facts {
+    /// What was found, in one line, ages as of `now`. Holds no secret; may hold foreign text that still has to be made printable.
+    pub fn summary(&self, now: Timestamp) -> String {
+        match self {
+            Facts::Mcp(facts) => facts.summary(),
+            Facts::Worktree(facts) => facts.summary(now),
+            Facts::Thunes(facts) => facts.summary(),
+            Facts::Service(facts) => facts.summary(),
+        }
+    }
+
+    /// What to do, where something is to be done.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Facts::Mcp(facts) => facts.failure.as_ref().map(|failure| failure.hint().to_owned()),
+            Facts::Worktree(facts) => facts.hint(),
+            Facts::Thunes(facts) => facts.hint(),
+            Facts::Service(facts) => facts.hint(),
+        }
+    }
+}
+
+impl Entry {
+    /// What to do, where something is to be done about the target or about its check.
+    pub fn hint(&self) -> Option<String> {
+        let of_check = match (self.outcome, &self.observation) {
+            (Outcome::Error, _) if self.trouble.as_deref().is_none_or(|trouble| trouble == HANGS) => {
+                "see to the mount of its files (`findmnt -T` names it): a server that is gone, or a network"
+            }
+            (Outcome::Error, _) => {
+                "raise the limit that the sentence names (TasksMax= and LimitNOFILE= of the unit; ulimit -u, ulimit -n); if it \
+                 names none, report it: it is a bug in lab-probe"
+            }
+            (Outcome::TimedOut, _) if self.trouble.is_some() => {
+                "it goes first in the next pass; `lab-probe check` goes on until everything was looked at"
+            }
+            (_, None) => "`lab-probe check` with its name looks at it now",
+            (_, Some(seen)) => return seen.facts.hint(),
+        };
+        Some(of_check.to_owned())
+    }
+}
