@@ -38,10 +38,7 @@ impl Labels {
                 return Err(Fault::SecondLabel(name.to_owned()));
             }
             cursor.skip_blanks();
-            if !cursor.take(b',') {
-                if cursor.take(b'}') {
-                    break;
-                }
+            if !cursor.take(b',') && cursor.peek() != Some(b'}') {
                 return Err(Fault::Expected("',' or '}' after a label value"));
             }
         }
@@ -58,15 +55,14 @@ fn pair<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a str, String), Fault> {
         "__name__" => return Err(Fault::ReservedLabel),
         _ => {}
     }
-    cursor.skip_blanks();
-    if !cursor.take(b'=') {
-        return Err(Fault::Expected("'=' after a label name"));
+    for (byte, what) in [(b'=', "'=' after a label name"), (b'"', "'\"' before a label value")] {
+        cursor.skip_blanks();
+        if !cursor.take(byte) {
+            return Err(Fault::Expected(what));
+        }
     }
-    cursor.skip_blanks();
-    if !cursor.take(b'"') {
-        return Err(Fault::Expected("'\"' before a label value"));
-    }
-    Ok((name, cursor.label_value()?))
+    let value = String::from_utf8(cursor.unescaped(true)?).map_err(|_not_utf8| Fault::NotUtf8)?;
+    Ok((name, value))
 }
 
 /// What is wrong with a sample line that does not begin with a metric name.
@@ -102,24 +98,6 @@ pub(super) fn number_of(word: &[u8]) -> Option<f64> {
     let overflowed = number.is_infinite() && !letter('i');
     let signed_nan = number.is_nan() && unsigned.len() != text.len();
     (!overflowed && !signed_nan).then_some(number)
-}
-
-/// Undoes the escapes of HELP: `\\` and `\n`.
-pub(super) fn unescape_help(text: &[u8]) -> Result<Vec<u8>, Fault> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.iter();
-    while let Some(&byte) = bytes.next() {
-        if byte != b'\\' {
-            out.push(byte);
-            continue;
-        }
-        match bytes.next() {
-            Some(b'\\') => out.push(b'\\'),
-            Some(b'n') => out.push(b'\n'),
-            other => return Err(Fault::Escape(char::from(other.copied().unwrap_or(b'\n')))),
-        }
-    }
-    Ok(out)
 }
 
 pub(super) fn is_blank(byte: u8) -> bool {
@@ -176,20 +154,24 @@ impl<'a> Cursor<'a> {
         std::str::from_utf8(self.take_while(wanted)).unwrap_or_default()
     }
 
-    /// Reads up to and including the closing quote, and undoes the escapes.
-    fn label_value(&mut self) -> Result<String, Fault> {
-        let mut value = Vec::new();
+    /// Reads a label's value up to and including its closing quote, or the text of HELP to the end of the line, and
+    /// undoes the escapes.
+    pub(super) fn unescaped(&mut self, is_label: bool) -> Result<Vec<u8>, Fault> {
+        let mut text = Vec::new();
         loop {
-            value.extend_from_slice(self.take_while(|_, b| !matches!(b, b'"' | b'\\')));
-            if self.take(b'"') {
-                return String::from_utf8(value).map_err(|_not_utf8| Fault::NotUtf8);
+            text.extend_from_slice(self.take_while(|_, b| b != b'\\' && !(is_label && b == b'"')));
+            match (self.rest, is_label) {
+                ([], false) => return Ok(text),
+                ([] | [b'\\'], true) => return Err(Fault::Expected("'\"' after a label value")),
+                ([b'"', rest @ ..], _) => {
+                    self.rest = rest;
+                    return Ok(text);
+                }
+                ([_, b'n', ..], _) => text.push(b'\n'),
+                ([_, b'\\', ..], _) => text.push(b'\\'),
+                ([_, b'"', ..], true) => text.push(b'"'),
+                (rest, _) => return Err(Fault::Escape(char::from(*rest.get(1).unwrap_or(&b'\n')))),
             }
-            value.push(match self.rest.get(1) {
-                Some(b'n') => b'\n',
-                Some(&escaped @ (b'"' | b'\\')) => escaped,
-                Some(other) => return Err(Fault::Escape(char::from(*other))),
-                None => return Err(Fault::Expected("'\"' after a label value")),
-            });
             *self = self.after(2);
         }
     }

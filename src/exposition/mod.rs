@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read};
 
 pub use self::fault::{Fault, ReadError};
-use self::line::{Cursor, Labels, is_blank, no_name, number_of, timestamp, unescape_help};
+use self::line::{Cursor, Labels, is_blank, no_name, number_of, timestamp};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -214,7 +214,7 @@ impl Reader {
             (None, _) => Ok(()),
             (_, b"HELP") if open.family.help.is_some() => Err(Fault::SecondHelp(open.family.name.clone())),
             (_, b"HELP") => {
-                open.family.help = Some(String::from_utf8_lossy(&unescape_help(cursor.rest)?).into_owned());
+                open.family.help = Some(String::from_utf8_lossy(&cursor.unescaped(false)?).into_owned());
                 Ok(())
             }
             _ if open.typed => Err(Fault::LateType(open.family.name.clone())),

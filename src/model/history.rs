@@ -23,7 +23,6 @@ pub struct Mark {
     pub tests: Option<String>,
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub trading: Option<TradingMark>,
-    /// What is unusual, by series.
     #[serde(rename = "u", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unusual: BTreeMap<Family, Odd>,
 }
@@ -38,7 +37,6 @@ pub struct Odd {
     pub trend: Option<Trend>,
 }
 
-/// The points of a slot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Points {
     /// Its beginning, Unix seconds.
@@ -96,7 +94,6 @@ pub struct Record {
     pub deadline_exceeded: bool,
     #[serde(rename = "undelivered", default, skip_serializing_if = "Vec::is_empty")]
     pub failed_outputs: Vec<String>,
-    /// The points of the slot that ended.
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pub points: Option<Points>,
     /// Set while many series are unusual at once.
@@ -141,7 +138,7 @@ impl TradingMark {
             halted: facts.kill_switch.as_ref().map(|switch| switch.active),
             open_breakers: breakers.filter(|(_, state)| open(state)).map(|(name, _)| name.clone()).collect(),
             halted_by: if facts.halted() { facts.standing() } else { Vec::new() },
-            orders: facts.orders.as_ref().map(|orders| total(orders.iter().map(|order| order.count))),
+            orders: facts.orders.as_ref().map(|orders| orders.iter().fold(0, |sum, o| o.count.saturating_add(sum))),
             latency: facts.order_latency.as_ref().map(|latency| latency.counts.clone()),
         }
     }
@@ -173,7 +170,6 @@ impl Record {
     }
 }
 
-/// The mark of an entry with its target's name.
 fn mark(entry: &Entry, snapshot: &Snapshot, before: &Written) -> Option<(String, Mark)> {
     let id = entry.target.id().to_string();
     let mut mark = Mark::of(entry)?;
@@ -186,10 +182,6 @@ fn mark(entry: &Entry, snapshot: &Snapshot, before: &Written) -> Option<(String,
         }
     }
     Some((id, mark))
-}
-
-fn total(counts: impl Iterator<Item = u64>) -> u64 {
-    counts.fold(0, u64::saturating_add)
 }
 
 /// The UTC day of an instant, `2026-11-24`.

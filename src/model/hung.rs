@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Every place that does not answer, by its path.
 pub type Hung = BTreeMap<PathBuf, Waiting>;
 
 /// Who waits for a place, and how it is found out whether it answers again.

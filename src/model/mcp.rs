@@ -188,7 +188,6 @@ pub struct ServerProcesses {
     /// Those with a living client above them.
     pub attached: ProcessTotals,
     pub orphaned: ProcessTotals,
-    /// The numbers of these.
     pub orphans: Vec<i32>,
 }
 
@@ -210,7 +209,6 @@ impl ServerProcesses {
     }
 }
 
-/// What is remembered of a server beyond its last facts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct McpMemory {

@@ -10,7 +10,6 @@ use super::target::Kind;
 use super::thunes::{ThunesFacts, ThunesMemory};
 use super::worktree::{WorktreeFacts, WorktreeMemory};
 
-/// What was found, one variant a kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Facts {

@@ -163,7 +163,6 @@ pub struct WorktreeFacts {
     pub error: Option<String>,
     /// What to do about that, where the cause says so.
     pub remedy: Option<String>,
-    /// Its directory, as text.
     pub path: String,
     /// The branch; `None` with a detached HEAD.
     pub branch: Option<String>,
@@ -248,9 +247,7 @@ impl WorktreeFacts {
 /// A client's process that stands in a worktree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
-    /// The client's name.
     pub client: String,
-    /// Since when it runs.
     pub since: Timestamp,
     /// When its process tree was last seen to compute; `None` if it never was.
     pub active_at: Option<Timestamp>,

@@ -55,7 +55,6 @@ pub fn is_first(state_dir: &Path, day: &str) -> bool {
     days.len() < DAYS && days.first().is_none_or(|first| day <= first.as_str())
 }
 
-/// The days that are kept, in order.
 fn days(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -65,7 +64,6 @@ fn days(directory: &Path) -> Vec<String> {
     days
 }
 
-/// The points of all days that are kept, in order.
 pub fn points(state_dir: &Path) -> io::Result<Vec<Points>> {
     let mut points = Vec::new();
     for day in days(&directory(state_dir)) {

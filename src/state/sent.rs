@@ -35,12 +35,10 @@ fn load(state_dir: &Path) -> io::Result<BTreeMap<String, Sent>> {
     }
 }
 
-/// What was sent of a day's report.
 pub fn of(state_dir: &Path, day: &str) -> io::Result<Sent> {
     Ok(load(state_dir)?.remove(day).unwrap_or_default())
 }
 
-/// Remembers what was sent of a day's report.
 pub fn remember(state_dir: &Path, day: &str, sent: &Sent) -> anyhow::Result<()> {
     let mut days = load(state_dir)?;
     days.insert(day.to_owned(), sent.clone());

@@ -37,7 +37,6 @@ pub struct State {
     version: u32,
     /// When this state began; spreads the targets' due times (see `plan::due`).
     pub created_at: Timestamp,
-    /// What is remembered of each target, by `kind/name`.
     #[serde(skip_deserializing)]
     pub targets: BTreeMap<String, Remembered>,
     pub output_failures: BTreeMap<String, u64>,
@@ -58,7 +57,6 @@ pub struct State {
     pub growth: Growth,
 }
 
-/// The last pass, as far as others may ask about it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LastPass {
     pub started_at: Timestamp,
@@ -75,7 +73,6 @@ struct Targets<'a> {
     targets: BTreeMap<String, &'a RawValue>,
 }
 
-/// A loaded state and what was odd about it.
 #[derive(Debug)]
 pub struct Loaded {
     /// The state; fresh if there was none to be had.

@@ -7,11 +7,9 @@ use jiff::Timestamp;
 use super::reading::{Reading, Statement, newest};
 use crate::model::thunes::{Breaker, BreakerState};
 
-/// What all files together say.
 #[derive(Default)]
 pub(super) struct Breakers<'a> {
     pub(super) states: BTreeMap<String, BreakerState>,
-    /// The files that the states come from.
     pub(super) files: Vec<&'a str>,
     /// A sentence for each breaker whose state is not known.
     pub(super) problems: Vec<String>,

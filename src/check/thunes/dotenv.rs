@@ -43,33 +43,25 @@ fn stated(bytes: &[u8]) -> Result<Option<f64>, String> {
     let text =
         std::str::from_utf8(bytes).map_err(|e| format!(".env is no UTF-8: {e}; correct it or set max_daily_loss"))?;
     match value(text) {
-        Value::Absent => Ok(None),
-        Value::Text(text) => match text.trim().parse() {
+        None => Ok(None),
+        Some(None) => Err(format!("the line of .env with {KEY} cannot be read; correct it or set max_daily_loss")),
+        Some(Some(text)) => match text.trim().parse() {
             Ok(limit) if limit > 0.0 && f64::is_finite(limit) => Ok(Some(limit)),
             _ => Err(format!("{KEY} in .env is no positive number; correct it or set max_daily_loss")),
         },
-        Value::Unclear => Err(format!("the line of .env with {KEY} cannot be read; correct it or set max_daily_loss")),
     }
 }
 
-/// What a file says of the key.
-#[derive(Debug, PartialEq)]
-enum Value {
-    Absent,
-    Text(String),
-    /// It is there, and nobody can say what the application makes of it.
-    Unclear,
-}
-
-fn value(text: &str) -> Value {
-    let mut found = Value::Absent;
+/// What a file says of the key. `Some(None)`: it is there, and nobody can say what the application makes of it.
+fn value(text: &str) -> Option<Option<String>> {
+    let mut found = None;
     for line in dotenv::lines(text) {
         match line {
             // A reference to a variable means that of the application's environment, which is not known.
-            Line::Binding(KEY, Some(value)) if !value.contains("${") => found = Value::Text(value),
+            Line::Binding(KEY, Some(value)) if !value.contains("${") => found = Some(Some(value)),
             // python-dotenv takes a byte order mark for a part of the first key.
-            Line::Binding(key, _) if key.trim_start_matches('\u{feff}') == KEY => found = Value::Unclear,
-            Line::Unreadable(line) if line.contains(KEY) => found = Value::Unclear,
+            Line::Binding(key, _) if key.trim_start_matches('\u{feff}') == KEY => found = Some(None),
+            Line::Unreadable(line) if line.contains(KEY) => found = Some(None),
             Line::Binding(..) | Line::Unreadable(_) => {}
         }
     }
@@ -82,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_value_is_what_python_dotenv_reads() {
-        let text = |value: &str| Value::Text(value.to_owned());
+        let text = |value: &str| Some(Some(value.to_owned()));
         for (file, expected) in [
             ("MAX_DAILY_LOSS=50", text("50")),
             ("A=1\nexport MAX_DAILY_LOSS = \"12.5\" # quote currency\r\nB=2", text("12.5")),
@@ -91,18 +83,18 @@ mod tests {
             ("'MAX_DAILY_LOSS'=2", text("2")),
             ("MAX_DAILY_LOSS=30 # per day", text("30")),
             ("MAX_DAILY_LOSS=30#per day", text("30#per day")),
-            ("#MAX_DAILY_LOSS=30\nMAX_DAILY_LOSSES=3", Value::Absent),
+            ("#MAX_DAILY_LOSS=30\nMAX_DAILY_LOSSES=3", None),
             ("KEY=\"first\nMAX_DAILY_LOSS=999\nlast\"\nMAX_DAILY_LOSS=5\n", text("5")),
-            ("KEY='a\\'\nMAX_DAILY_LOSS=999\n'\n", Value::Absent),
-            ("KEY=\"a\nMAX_DAILY_LOSS=9\n\" x\nB=1", Value::Unclear),
+            ("KEY='a\\'\nMAX_DAILY_LOSS=999\n'\n", None),
+            ("KEY=\"a\nMAX_DAILY_LOSS=9\n\" x\nB=1", Some(None)),
             ("MAX_DAILY_LOSS=\"4\n0\"", text("4\n0")),
             ("MAX_DAILY_LOSS=", text("")),
-            ("MAX_DAILY_LOSS\n", Value::Unclear),
-            ("MAX_DAILY_LOSS=\"50\nB=1", Value::Unclear),
-            ("MAX_DAILY_LOSS='50' 60", Value::Unclear),
-            ("MAX_DAILY_LOSS 50", Value::Unclear),
-            ("MAX_DAILY_LOSS=${LIMIT}", Value::Unclear),
-            ("\u{feff}MAX_DAILY_LOSS=7", Value::Unclear),
+            ("MAX_DAILY_LOSS\n", Some(None)),
+            ("MAX_DAILY_LOSS=\"50\nB=1", Some(None)),
+            ("MAX_DAILY_LOSS='50' 60", Some(None)),
+            ("MAX_DAILY_LOSS 50", Some(None)),
+            ("MAX_DAILY_LOSS=${LIMIT}", Some(None)),
+            ("\u{feff}MAX_DAILY_LOSS=7", Some(None)),
             ("=x\nMAX_DAILY_LOSS=7", text("7")),
         ] {
             assert_eq!(value(file), expected, "{file:?}");

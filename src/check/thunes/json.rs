@@ -36,13 +36,11 @@ impl<'a> Object<'a> {
         serde_json::from_str::<ByteBuf>(raw).ok().map(|text| String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// The finite number under this key.
     pub(super) fn number(&self, key: &str) -> Option<f64> {
         let value = self.member(key).filter(|value| value.starts_with(|c: char| c == '-' || c.is_ascii_digit()))?;
         value.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
-    /// The object under this key.
     pub(super) fn object(&self, key: &str) -> Option<Object<'a>> {
         self.member(key).and_then(Object::strict)
     }

@@ -132,7 +132,6 @@ impl Tally {
         }
     }
 
-    /// The oldest order that this logger announced.
     fn answered(&mut self, logger: &str) -> Option<PendingOrder> {
         let pending = &mut self.totals.pending;
         let at = pending.iter().position(|order| order.logger == logger)?;

@@ -37,13 +37,12 @@ use crate::clock::Deadline;
 use crate::log;
 use crate::model::digest;
 use crate::model::thunes::{
-    EndpointMemory, FileMemory, METRICS_URL, POSITIONS_DB, SourceFacts, ThunesFacts, ThunesMemory, ThunesTarget, Totals,
+    EndpointMemory, FileMemory, METRICS_URL, POSITIONS_DB, SourceFacts, ThunesFacts, ThunesMemory, ThunesTarget,
 };
 
 /// Kept back from the deadline: a check that is cut off loses what it has read, so it stops reading before.
 const RESERVE: Duration = Duration::from_millis(400);
 
-/// Looks at one environment.
 pub fn check(target: &ThunesTarget, mut memory: ThunesMemory, context: &Context) -> (ThunesFacts, ThunesMemory) {
     if let Some(reason) = &target.unreachable {
         return (unreachable(target, reason), memory);
@@ -55,12 +54,9 @@ pub fn check(target: &ThunesTarget, mut memory: ThunesMemory, context: &Context)
     let scraped = scrape(target, &mut memory.endpoint, now, deadline);
     let positions = positions::read(&target.root.join(&target.positions_db), now, deadline);
     memory.has_database |= !positions.as_ref().is_err_and(|failure| failure.missing);
-    let tally = |format: &Format, totals| Tally::new(format.clone(), totals, now);
-    let (journal, log) = (Format::Journal, Format::Log(TimeZone::system()));
-    let read_all =
-        |paths, known, format| read_all(&target.root, paths, known, |totals| tally(format, totals), deadline);
-    let journals = read_all(&target.journals, &mut memory.journals, &journal);
-    let logs = read_all(&target.logs, &mut memory.logs, &log);
+    let read_all = |paths, known, format| read_all(&target.root, paths, known, format, now, deadline);
+    let journals = read_all(&target.journals, &mut memory.journals, Format::Journal);
+    let logs = read_all(&target.logs, &mut memory.logs, Format::Log(TimeZone::system()));
     let findings = Findings {
         now,
         scraped,
@@ -103,55 +99,51 @@ fn unreachable(target: &ThunesTarget, reason: &str) -> ThunesFacts {
     ThunesFacts { problems: vec![reason.to_owned()], sources: names.map(down).collect(), ..ThunesFacts::default() }
 }
 
-/// Reads each of these files, and remembers those that are configured and no others.
+/// Reads each of these files, and remembers those that are configured and no others. Each has an even share of the time
+/// left, so that one huge file does not keep the others from being read.
 fn read_all(
     root: &Path,
     paths: &[PathBuf],
     known: &mut BTreeMap<String, FileMemory>,
-    tally: impl Fn(Totals) -> Tally,
+    format: Format,
+    now: Timestamp,
     deadline: Deadline,
 ) -> Vec<Reading> {
     let mut remembered = std::mem::take(known);
     let mut readings = Vec::new();
-    for (index, path) in paths.iter().enumerate() {
+    for (path, files_left) in paths.iter().zip((1..=paths.len()).rev()) {
         let name = path.display().to_string();
-        let memory = remembered.remove(&name).unwrap_or_default();
-        let (reading, memory) = read(&root.join(path), &name, memory, &tally, share(deadline, paths.len() - index));
+        let mut memory = remembered.remove(&name).unwrap_or_default();
+        let share = deadline.left() / u32::try_from(files_left).unwrap_or(u32::MAX);
+        readings.push(read(&root.join(path), &name, &mut memory, format.clone(), now, deadline.sooner(share)));
         known.insert(name, memory);
-        readings.push(reading);
     }
     readings
-}
-
-/// An even share of the time left, so that one huge file does not keep the others from being read.
-fn share(deadline: Deadline, files: usize) -> Deadline {
-    let share = deadline.left() / u32::try_from(files.max(1)).unwrap_or(u32::MAX);
-    deadline.sooner(share)
 }
 
 /// Follows one file. A cursor of another path is of no use, and neither are its totals.
 fn read(
     path: &Path,
     name: &str,
-    mut memory: FileMemory,
-    tally: impl Fn(Totals) -> Tally,
+    memory: &mut FileMemory,
+    format: Format,
+    now: Timestamp,
     deadline: Deadline,
-) -> (Reading, FileMemory) {
+) -> Reading {
     let resolved = path.to_string_lossy();
     if memory.cursor.path != resolved {
-        memory = FileMemory::default();
+        *memory = FileMemory::default();
         memory.cursor.path = resolved.into_owned();
     }
-    let FileMemory { mut cursor, totals } = memory;
-    let mut tally = tally(totals);
-    let Followed { standing, losses } = tail::follow(path, &mut cursor, &mut tally, deadline);
+    let FileMemory { cursor, totals } = memory;
+    let mut tally = Tally::new(format, std::mem::take(totals), now);
+    let Followed { standing, losses } = tail::follow(path, cursor, &mut tally, deadline);
     for loss in &losses {
         log::warn(format!("{name}: {loss}"));
     }
-    let Tally { totals, is_waiting, .. } = tally;
+    *totals = tally.totals.clone();
     let (name, known, gaps) = (name.to_owned(), !cursor.parts.is_empty(), cursor.gaps);
-    let reading = Reading { name, standing, known, gaps, losses, is_waiting, totals: totals.clone() };
-    (reading, FileMemory { cursor, totals })
+    Reading { name, standing, known, gaps, losses, is_waiting: tally.is_waiting, totals: tally.totals }
 }
 
 #[cfg(test)]

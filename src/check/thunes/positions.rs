@@ -105,7 +105,6 @@ fn open(path: &Path, way: Way, deadline: Deadline) -> rusqlite::Result<Connectio
     Ok(connection)
 }
 
-/// A path as the path of a `file:` URI.
 fn uri_path(path: &Path) -> impl std::fmt::Display {
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
     percent_encode(path.as_os_str().as_bytes(), KEPT)

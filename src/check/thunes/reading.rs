@@ -10,11 +10,11 @@ const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// Where one file stands after this look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// Read to its end.
     Ready,
     /// Being read; so many bytes are left.
-    Behind { left: u64 },
-    /// Not there.
+    Behind {
+        left: u64,
+    },
     Missing,
     /// There, and not readable; the operating system's words.
     Unreadable(String),
@@ -22,7 +22,6 @@ pub(super) enum Standing {
     Unsettled,
 }
 
-/// One journal or log.
 #[derive(Debug)]
 pub(super) struct Reading {
     /// The path as the config has it.

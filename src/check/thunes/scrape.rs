@@ -26,7 +26,6 @@ const MAX_SERIES: usize = 5_000;
 /// A sample with a timestamp of its own may be this much behind or ahead.
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// What the endpoint says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Scraped {
     /// The values of its families, and nothing else.
@@ -54,7 +53,6 @@ pub(super) fn scrape(url: &Secret, environment: &str, now: Timestamp, deadline: 
     read(&body, environment, now).map_err(|why| redact(&why, &http::secrets_of(&url, &[])))
 }
 
-/// Reads an exposition.
 pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scraped, String> {
     if !body.ends_with(b"\n") {
         return Err("its answer ends in the middle of a line, or is empty".to_owned());
@@ -88,7 +86,6 @@ pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scr
     }
 }
 
-/// The families of the contract.
 const EIGHT: &[(&str, Kind)] = &[
     ("thunes_kill_switch_active", Kind::Gauge),
     ("thunes_daily_pnl_used", Kind::Gauge),

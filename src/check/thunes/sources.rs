@@ -19,15 +19,12 @@ use crate::model::thunes::{
     ThunesFacts, Totals, Unknown,
 };
 
-/// Everything that was read in one look.
 #[derive(Debug)]
 pub(super) struct Findings {
-    /// The start of the pass.
     pub(super) now: Timestamp,
     pub(super) scraped: Option<Result<Scraped, String>>,
     /// Families that the endpoint has ever had.
     pub(super) endpoint_families: BTreeSet<String>,
-    /// Whether the database has ever been there.
     pub(super) has_database: bool,
     /// Since when the kill switch has been unknown, if it was at the last look.
     pub(super) unknown_since: Option<Timestamp>,
@@ -38,7 +35,6 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Puts the facts together.
     pub(super) fn decide(self) -> ThunesFacts {
         let mut facts = self.endpoint();
         self.database(&mut facts);

@@ -20,12 +20,10 @@ pub(super) const MAX_COMBINATIONS: usize = 200;
 /// Stands for every combination past the limit.
 const OTHER: &str = "other";
 
-/// Adds up a file, line by line.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
     pub(super) totals: Totals,
     pub(super) format: Format,
-    /// The start of the pass.
     pub(super) now: Timestamp,
     /// Events are compared by their own time, not by their place.
     pub(super) late: bool,
@@ -117,13 +115,11 @@ pub(super) fn label(text: &str) -> String {
     cut(text, MAX_LABEL_BYTES).replace(char::is_control, "\u{fffd}")
 }
 
-/// The beginning of a text, at most `most` bytes of it.
 pub(super) fn cut(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     &text[..end.unwrap_or(0)]
 }
 
-/// Adds orders to those with the same labels.
 pub(super) fn add_orders(orders: &mut Vec<OrderCount>, mut more: OrderCount) {
     let find = |orders: &[OrderCount], OrderCount { venue, order_type, side, .. }: &OrderCount| {
         orders.iter().position(|known| (&known.venue, &known.order_type, &known.side) == (venue, order_type, side))
@@ -138,7 +134,6 @@ pub(super) fn add_orders(orders: &mut Vec<OrderCount>, mut more: OrderCount) {
     }
 }
 
-/// Adds decisions to those with the same labels.
 pub(super) fn add_decisions(decisions: &mut Vec<DecisionCount>, mut more: DecisionCount) {
     let find = |decisions: &[DecisionCount], wanted: &DecisionCount| {
         decisions.iter().position(|known| known.decision == wanted.decision && known.reason == wanted.reason)

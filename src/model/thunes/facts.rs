@@ -101,7 +101,6 @@ pub struct Unknown {
 }
 
 impl Unknown {
-    /// Since when, why, and what ends it.
     pub fn sentence(&self) -> String {
         format!(
             "whether the kill switch is active is unknown since {}: {}; the next KILL_SWITCH event, TRADE_APPROVED, or \
@@ -111,7 +110,6 @@ impl Unknown {
         )
     }
 
-    /// The same, with how long that is at `now`.
     pub fn lasting(&self, now: Timestamp) -> String {
         format!("{} (for {})", self.sentence(), age(now.duration_since(self.since).as_secs_f64()))
     }
@@ -133,7 +131,6 @@ impl ThunesFacts {
         TimeZone::UTC.to_timestamp(tomorrow.at(0, 0, 0, 0)).ok()
     }
 
-    /// Leaves out the values of a day that is over.
     pub fn forget_day(&mut self) {
         (self.daily_pnl_used, self.realized_pnl, self.trades_today) = (None, None, None);
         for family in ["thunes_daily_pnl_used", "thunes_realized_pnl"] {
@@ -190,7 +187,6 @@ impl ThunesFacts {
         self.daily_pnl_used.is_some_and(|used| used >= 1.0)
     }
 
-    /// The symbols whose WebSocket is not connected.
     pub fn disconnected(&self) -> Vec<&str> {
         let sockets = self.ws_connected.iter().flatten().filter(|(_, connected)| !**connected);
         sockets.map(|(symbol, _)| symbol.as_str()).collect()

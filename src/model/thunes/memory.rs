@@ -176,7 +176,6 @@ impl KillState {
 #[serde(default)]
 pub struct Evidence {
     pub active: bool,
-    /// The event's name.
     pub event: String,
     /// By the event's own time.
     pub at: Option<Timestamp>,
@@ -304,7 +303,6 @@ pub struct PendingOrder {
     pub logger: String,
     pub order_type: String,
     pub side: String,
-    /// When it was announced.
     pub at: Option<Timestamp>,
 }
 
@@ -314,6 +312,5 @@ pub struct PendingOrder {
 pub struct OpenRecord {
     pub logger: String,
     pub at: Option<Timestamp>,
-    /// As far as it has come.
     pub message: String,
 }

@@ -19,7 +19,6 @@ pub const WS_GAP_BUCKETS: &[f64] = &[0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 
 /// The `source` label of an instrumented application's endpoint.
 pub const METRICS_URL: &str = "metrics_url";
-/// The `source` label of the positions database.
 pub const POSITIONS_DB: &str = "positions_db";
 
 /// The reasons a risk manager gives for turning a trade down. Every one is exported from the start, at 0: a counter

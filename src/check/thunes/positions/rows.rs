@@ -9,7 +9,6 @@ use rusqlite::types::ValueRef;
 use super::super::times;
 use crate::model::thunes::TradesToday;
 
-/// What the positions database says.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) struct Positions {
     /// All rows: each is an order to buy.
@@ -18,11 +17,9 @@ pub(in super::super) struct Positions {
     pub(in super::super) counts: Result<Counts, String>,
     /// What was closed on the day; or why it cannot be told.
     pub(in super::super) realized: Result<Day, String>,
-    /// The newest time in it.
     pub(in super::super) last_record: Option<Timestamp>,
 }
 
-/// Positions by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in super::super) struct Counts {
     pub(in super::super) open: u64,
@@ -43,7 +40,6 @@ impl Positions {
         Positions { rows: 0, counts: Ok(Counts::default()), realized: Ok(Day::default()), last_record: None }
     }
 
-    /// Adds a row of [`super::ROWS`].
     pub(super) fn add(&mut self, row: &Row<'_>, day: Date) -> rusqlite::Result<()> {
         let (id, closed_at) = (row.get_ref(0)?, time(row.get_ref(3)?));
         self.rows += 1;
@@ -104,7 +100,6 @@ fn time(value: ValueRef<'_>) -> Option<Timestamp> {
     times::utc(text).or_else(|| TimeZone::UTC.to_timestamp(date()?.at(0, 0, 0, 0)).ok())
 }
 
-/// An id for a sentence.
 fn shown(id: ValueRef<'_>) -> String {
     if let ValueRef::Integer(id) = id { id.to_string() } else { "without an id".to_owned() }
 }

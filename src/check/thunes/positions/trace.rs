@@ -7,7 +7,6 @@ use super::Failure;
 use crate::fs::open_regular;
 use crate::fs::stamp::Stamp;
 
-/// How a database is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     /// SQLite's own locks, nothing written beside it.

@@ -12,11 +12,8 @@ use crate::clock;
 use crate::fs::{open_regular, read_capped};
 use crate::model::thunes::{Cursor, FileFacts, Part};
 
-/// Where a part is.
 pub(super) enum Found {
-    /// Opened already.
     Open(File),
-    /// Under this name.
     At(PathBuf),
 }
 
@@ -47,9 +44,7 @@ pub(super) enum Current {
 pub(super) enum Duplicate {
     /// A backup, or a rotation by copying that has not come to the truncation yet.
     Yes,
-    /// It is a file of its own.
     No,
-    /// Both are possible.
     Unknown,
 }
 
@@ -66,7 +61,6 @@ pub(super) struct Search<'a> {
     used: BTreeSet<(u64, u64)>,
 }
 
-/// The identity of this boot of the machine; empty where the kernel does not tell.
 pub(super) fn boot_id() -> String {
     let bytes = read_capped(Path::new("/proc/sys/kernel/random/boot_id"), 64).unwrap_or_default();
     String::from_utf8_lossy(&bytes).trim().to_owned()
@@ -249,7 +243,6 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether this is the very file.
 fn is_it(sibling: &Sibling, part: &Part) -> io::Result<bool> {
     let facts = &sibling.facts;
     if !facts.is(&part.file) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::UNIX_EPOCH;
 
@@ -103,15 +103,11 @@ pub(super) fn is_copy_of(copy: &File, copy_size: u64, original: &File) -> io::Re
         && fingerprint(copy, copy_size - tail, tail)? == fingerprint(original, copy_size - tail, tail)?)
 }
 
-/// The first bytes of a plain file.
-pub(super) fn head(file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; HEAD_BYTES as usize];
-    let read = crate::fs::uninterrupted(|| file.read_at(&mut bytes, 0))?;
-    bytes.truncate(read);
-    Ok(bytes)
+pub(super) fn head(mut file: &File) -> io::Result<Vec<u8>> {
+    file.rewind()?;
+    head_of(file)
 }
 
-/// The first bytes of a stream.
 pub(super) fn head_of(stream: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     stream.take(HEAD_BYTES).read_to_end(&mut bytes)?;
@@ -159,13 +155,10 @@ pub(super) fn skip(stream: &mut dyn Read, part: &Part, give_up: &dyn Fn() -> boo
     Ok(if digest(&window[from..]) == part.tail { Skipped::There } else { Skipped::Another })
 }
 
-/// How skipping to a position ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Skipped {
-    /// At the position.
     There,
     /// The stream holds something else.
     Another,
-    /// There was no time for it.
     GaveUp,
 }

@@ -13,7 +13,6 @@ use super::unpack::{Form, Unpacked};
 use crate::fs::open_regular;
 use crate::model::thunes::{Cursor, FileFacts, Part};
 
-/// One thing to do, in order.
 pub(super) enum Step {
     /// Read this part from its position on.
     Read(Part, Found),

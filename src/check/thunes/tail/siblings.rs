@@ -56,14 +56,17 @@ pub(super) fn list(live: &Path, inodes: &BTreeSet<u64>) -> io::Result<Vec<Siblin
     }
     for directory in below {
         // A directory with such a log of its own is another log's, and so is one that may not be searched.
-        match directory
-            .join(name)
-            .try_exists()
-            .and_then(|exists| Ok(if exists { Vec::new() } else { entries(&directory)? }))
-        {
-            Ok(entries) => add_below(&directory, &entries, &live_name, inodes, &mut siblings)?,
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-            Err(error) => return Err(error),
+        let is_anothers = directory.join(name).try_exists();
+        let entries = match is_anothers.and_then(|exists| if exists { Ok(Vec::new()) } else { entries(&directory) }) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => continue,
+            entries => entries?,
+        };
+        let prefix = format!("{}/", directory.file_name().unwrap_or_default().to_string_lossy());
+        let known = siblings.len();
+        for entry in &entries {
+            // What was rotated there, but no backups of what lies beside the log.
+            let found = sibling(entry, &prefix, &live_name, inodes)?;
+            siblings.extend(found.filter(|found| !siblings[..known].iter().any(|other| is_same(other, found))));
         }
     }
     let mut seen = BTreeSet::new();
@@ -77,23 +80,6 @@ fn entries(directory: &Path) -> io::Result<Vec<DirEntry>> {
         0..=MAX_ENTRIES => Ok(entries),
         _ => Err(io::Error::other(format!("its directory has more than {MAX_ENTRIES} entries, too many to search"))),
     }
-}
-
-/// What was rotated into a directory of its own, but no backups of what lies beside the log.
-fn add_below(
-    directory: &Path,
-    entries: &[DirEntry],
-    live_name: &str,
-    inodes: &BTreeSet<u64>,
-    siblings: &mut Vec<Sibling>,
-) -> io::Result<()> {
-    let prefix = format!("{}/", directory.file_name().unwrap_or_default().to_string_lossy());
-    let known = siblings.len();
-    for entry in entries {
-        let found = sibling(entry, &prefix, live_name, inodes)?;
-        siblings.extend(found.filter(|found| !siblings[..known].iter().any(|other| is_same(other, found))));
-    }
-    Ok(())
 }
 
 /// Whether both hold the same, as far as their sizes and ends tell.
@@ -169,7 +155,6 @@ fn is_word(rest: &str) -> bool {
     rest.trim_start_matches(['.', '-', '_']).starts_with(|c: char| c.is_ascii_alphabetic()) && !rest.starts_with('.')
 }
 
-/// The rank of a rotated name.
 pub(super) fn rank_of_name(name: &str, live_name: &str) -> Option<Rank> {
     classify(name.rsplit('/').next().unwrap_or(name), live_name)?.0
 }

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::super::reading::Standing;
 use super::super::*;
-use crate::model::thunes::{BreakerState, KillSwitch, OrderCount};
+use crate::model::thunes::{BreakerState, KillSwitch, OrderCount, Totals};
 
 /// What is written to a journal.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -311,8 +311,8 @@ impl World {
         let mut memory: ThunesMemory = serde_json::from_str(&text).expect("read back");
         let (now, root) = (self.now, self.directory.path());
         let deadline = Deadline::after(Duration::from_secs(60));
-        let journal = |totals| Tally::new(Format::Journal, totals, now);
-        let journals = read_all(root, &NAMES.map(PathBuf::from), &mut memory.journals, journal, deadline);
+        let names = NAMES.map(PathBuf::from);
+        let journals = read_all(root, &names, &mut memory.journals, Format::Journal, now, deadline);
         self.memory = memory;
         for (model, name) in self.journals.iter_mut().zip(NAMES) {
             // Between a removal and the next file there is none.
