@@ -72,7 +72,7 @@ impl Document {
             target: printable(id),
             verdict: facts.word().replace('_', " "),
             by: match facts {
-                Facts::Thunes(facts) if facts.halted() => facts.standing().iter().map(|by| printable(by)).collect(),
+                Facts::Thunes(facts) if facts.halted() => facts.risks().iter().map(|by| printable(by)).collect(),
                 _ => Vec::new(),
             },
         };

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::duration;
 use crate::model::mcp::Reach;
-use crate::model::service::ServiceLook;
+use crate::model::service::ServiceProbe;
 use crate::model::target::Schedule;
 use crate::model::thunes::ThunesTarget;
 use crate::redact::{self, Secret};
@@ -147,19 +147,19 @@ pub struct ThunesSettings {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServiceSettings {
     pub name: String,
-    #[serde(flatten, serialize_with = "look")]
-    pub look: ServiceLook,
+    #[serde(flatten, serialize_with = "probe")]
+    pub probe: ServiceProbe,
     #[serde(flatten, serialize_with = "schedule")]
     pub schedule: Schedule,
 }
 
-fn look<S: Serializer>(look: &ServiceLook, serializer: S) -> Result<S::Ok, S::Error> {
-    match look {
-        ServiceLook::Http(look) => look.serialize(serializer),
-        ServiceLook::Tcp(tcp) => json!({ "tcp": tcp }).serialize(serializer),
-        ServiceLook::Unit { name, user } => json!({ "unit": name, "user": user }).serialize(serializer),
-        ServiceLook::Process(process) => json!({ "process": process }).serialize(serializer),
-        ServiceLook::Unreachable(failure) => failure.serialize(serializer),
+fn probe<S: Serializer>(probe: &ServiceProbe, serializer: S) -> Result<S::Ok, S::Error> {
+    match probe {
+        ServiceProbe::Http(probe) => probe.serialize(serializer),
+        ServiceProbe::Tcp(tcp) => json!({ "tcp": tcp }).serialize(serializer),
+        ServiceProbe::Unit { name, user } => json!({ "unit": name, "user": user }).serialize(serializer),
+        ServiceProbe::Process(process) => json!({ "process": process }).serialize(serializer),
+        ServiceProbe::Unreachable(failure) => failure.serialize(serializer),
     }
 }
 

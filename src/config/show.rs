@@ -5,7 +5,7 @@ use anyhow::Context;
 use super::settings::Settings;
 use crate::log::{is_invisible, printable};
 use crate::model::mcp::Reach;
-use crate::model::service::ServiceLook;
+use crate::model::service::ServiceProbe;
 
 /// Writes out `settings`. What cannot be checked or delivered is said in comments at the top.
 pub fn show(settings: &Settings) -> anyhow::Result<String> {
@@ -41,7 +41,7 @@ fn failures(settings: &Settings) -> Vec<(&str, String)> {
         failures.extend(thunes.target.unreachable.iter().map(|why| (thunes.target.environment.as_str(), why.clone())));
     }
     for service in &settings.services {
-        if let ServiceLook::Unreachable(failure) = &service.look {
+        if let ServiceProbe::Unreachable(failure) = &service.probe {
             failures.push((service.name.as_str(), format!("{}: {}", failure.reason.as_str(), failure.detail)));
         }
     }

@@ -11,7 +11,7 @@ use super::show::show;
 use super::*;
 use crate::model::mcp::{HealthScript, HttpServer, HttpTransport, Reach, StdioServer};
 use crate::model::reason::Reason;
-use crate::model::service::ServiceLook;
+use crate::model::service::ServiceProbe;
 use crate::redact::Secret;
 
 /// A home and a current directory with one configuration in it.
@@ -149,7 +149,7 @@ fn the_contracts_example_gives_the_settings_it_describes() {
     assert_eq!(settings.thunes[0].target.root, home.join("LAB/projects/THUNES"));
     assert_eq!(settings.thunes[0].target.positions_db, PathBuf::from("data/positions.db"));
     assert_eq!(settings.thunes[0].target.max_daily_loss, Some(20.0));
-    assert_eq!(settings.services[2].look, ServiceLook::Unit { name: "thunes.service".into(), user: true });
+    assert_eq!(settings.services[2].probe, ServiceProbe::Unit { name: "thunes.service".into(), user: true });
     let textfile = settings.output.textfile.expect("a textfile");
     assert_eq!((textfile.directory, textfile.file), (home.join("out"), "lab-probe.prom".into()));
     assert!(settings.output.pushgateway.expect("a gateway").grouping.contains_key("instance"));
@@ -241,7 +241,7 @@ username = "joe"
     assert_eq!(settings.worktree.repos, [place.path().join("y")]);
     assert_eq!(settings.mcp.health_dir, None);
     assert_eq!(settings.thunes.iter().map(|t| t.target.unreachable.is_some()).collect::<Vec<_>>(), [true, false]);
-    assert!(matches!(settings.services[0].look, ServiceLook::Unreachable(_)));
+    assert!(matches!(settings.services[0].probe, ServiceProbe::Unreachable(_)));
     let output = settings.output;
     assert_eq!((output.textfile, output.pushgateway), (None, None));
     assert_eq!(

@@ -69,7 +69,7 @@ pub struct TradingMark {
     pub halted: Option<bool>,
     #[serde(rename = "breakers", skip_serializing_if = "Vec::is_empty")]
     pub open_breakers: Vec<String>,
-    /// While no order can go out: what halts trading, as [`ThunesFacts::standing`] says it.
+    /// While no order can go out: what halts trading, as [`ThunesFacts::risks`] says it.
     #[serde(rename = "by", skip_serializing_if = "Vec::is_empty")]
     pub halted_by: Vec<String>,
     /// Orders placed so far, a counter.
@@ -137,7 +137,7 @@ impl TradingMark {
             trades: facts.trades_today.map(|trades| (trades.closed, trades.won)),
             halted: facts.kill_switch.as_ref().map(|switch| switch.active),
             open_breakers: breakers.filter(|(_, state)| open(state)).map(|(name, _)| name.clone()).collect(),
-            halted_by: if facts.halted() { facts.standing() } else { Vec::new() },
+            halted_by: if facts.halted() { facts.risks() } else { Vec::new() },
             orders: facts.orders.as_ref().map(|orders| orders.iter().fold(0, |sum, o| o.count.saturating_add(sum))),
             latency: facts.order_latency.as_ref().map(|latency| latency.counts.clone()),
         }

@@ -10,14 +10,14 @@ use crate::redact::{self, Secret};
 
 #[derive(Debug, Clone)]
 pub struct ServiceTarget {
-    pub look: ServiceLook,
+    pub probe: ServiceProbe,
     /// For a unit: every unit of the same manager in the plan, itself included, so that one question answers all.
     pub units: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Hash)]
-pub enum ServiceLook {
-    Http(HttpLook),
+pub enum ServiceProbe {
+    Http(HttpProbe),
     /// A TCP address (`host:port`, IPv6 in brackets) that must accept a connection.
     Tcp(String),
     Unit {
@@ -32,7 +32,7 @@ pub enum ServiceLook {
 }
 
 #[derive(Debug, Clone, PartialEq, Hash, Serialize)]
-pub struct HttpLook {
+pub struct HttpProbe {
     /// May hold userinfo or a key in its query.
     #[serde(serialize_with = "redact::as_url")]
     pub url: Secret,

@@ -111,7 +111,7 @@ mod tests {
     use crate::config::{environment::HostEnvironment, load_in};
     use crate::model::observation::{Facts, Observation};
     use crate::model::reason::{Failure, Reason};
-    use crate::model::service::{ServiceFacts, ServiceLook, ServiceTarget};
+    use crate::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
     use crate::model::snapshot::{PassFacts, Snapshot};
     use crate::model::target::{Probe, Schedule, Target};
     use crate::model::thunes::{OrderCount, ThunesFacts, ThunesTarget};
@@ -153,7 +153,7 @@ mod tests {
                 max_daily_loss: None,
                 unreachable: None,
             }),
-            _ => Probe::Service(ServiceTarget { look: ServiceLook::Tcp("127.0.0.1:1".into()), units: Vec::new() }),
+            _ => Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() }),
         };
         let schedule = Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::ZERO };
         let (fingerprint, origins) = (String::new(), Vec::new());

@@ -3,7 +3,7 @@
 use super::Plan;
 use super::fingerprint::Key;
 use crate::config::settings::{ServiceSettings, Settings};
-use crate::model::service::{ServiceLook, ServiceTarget};
+use crate::model::service::{ServiceProbe, ServiceTarget};
 use crate::model::target::{Origin, Probe, Target};
 
 pub fn plan(settings: &Settings) -> Plan {
@@ -15,10 +15,10 @@ pub fn plan(settings: &Settings) -> Plan {
     let origins: Vec<Origin> = settings.source.iter().map(|path| Origin::own(path.clone(), "config")).collect();
     let targets = settings.services.iter().map(|service| {
         let units = units_beside(service, &settings.services);
-        let probe = ServiceTarget { look: service.look.clone(), units };
+        let probe = ServiceTarget { probe: service.probe.clone(), units };
         Target {
             name: service.name.clone(),
-            fingerprint: key.fingerprint(&service.look, service.schedule.timeout),
+            fingerprint: key.fingerprint(&service.probe, service.schedule.timeout),
             probe: Probe::Service(probe),
             schedule: service.schedule,
             origins: origins.clone(),
@@ -30,11 +30,11 @@ pub fn plan(settings: &Settings) -> Plan {
 
 /// For a unit, every unit of the same manager; each once.
 fn units_beside(service: &ServiceSettings, all: &[ServiceSettings]) -> Vec<String> {
-    let ServiceLook::Unit { user: own, .. } = &service.look else { return Vec::new() };
+    let ServiceProbe::Unit { user: own, .. } = &service.probe else { return Vec::new() };
     let mut units: Vec<String> = all
         .iter()
-        .filter_map(|service| match &service.look {
-            ServiceLook::Unit { name, user } if user == own => Some(name.clone()),
+        .filter_map(|service| match &service.probe {
+            ServiceProbe::Unit { name, user } if user == own => Some(name.clone()),
             _ => None,
         })
         .collect();

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use crate::model::mcp::{McpFacts, McpMemory, McpTarget, McpVerdict, Reach, StdioServer};
     use crate::model::reason::{Failure, Reason};
-    use crate::model::service::{ServiceLook, ServiceTarget};
+    use crate::model::service::{ServiceProbe, ServiceTarget};
     use crate::model::target::{Probe, Schedule};
 
     fn target(fingerprint: &str) -> Target {
@@ -278,7 +278,7 @@ mod tests {
         let mut remembered = BTreeMap::new();
         let mut service = target("f");
         service.probe =
-            Probe::Service(ServiceTarget { look: ServiceLook::Tcp("127.0.0.1:1".into()), units: Vec::new() });
+            Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() });
         let mut cut_off_after = |seconds: u64| {
             let result = CheckResult::Ran(Ended::CutOff(Duration::from_secs(seconds)));
             settle(service.clone(), result, Timestamp::UNIX_EPOCH, &mut remembered).observation.is_some()
@@ -292,7 +292,7 @@ mod tests {
         let mut remembered = BTreeMap::new();
         let mut service = target("f");
         service.probe =
-            Probe::Service(ServiceTarget { look: ServiceLook::Tcp("127.0.0.1:1".into()), units: Vec::new() });
+            Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() });
         let entry = settle(service, CheckResult::Hangs, Timestamp::UNIX_EPOCH, &mut remembered);
         let facts = entry.observation.map(|observation| observation.facts);
         assert_eq!((entry.outcome, facts), (Outcome::Error, Some(Facts::cut_off(Kind::Service, HANGS))));

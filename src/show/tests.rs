@@ -13,7 +13,7 @@ use super::words::service;
 use crate::model::mcp::{McpFacts, McpTarget, Reach};
 use crate::model::observation::{Facts, Observation, Severity};
 use crate::model::reason::{Failure, Reason};
-use crate::model::service::{ServiceFacts, ServiceLook, ServiceTarget};
+use crate::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::{Kind, Probe, Schedule, Target};
 use crate::model::thunes::{BreakerState, KillSwitch, SourceFacts, ThunesFacts};
@@ -76,7 +76,7 @@ fn entry(facts: Option<Facts>, outcome: Outcome, trouble: Option<&str>) -> Entry
     let reach = Reach::Unreachable(Failure::new(Reason::NotConfigured, "nowhere"));
     let probe = match facts {
         Some(Facts::Service(_)) => {
-            Probe::Service(ServiceTarget { look: ServiceLook::Tcp("127.0.0.1:1".into()), units: Vec::new() })
+            Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() })
         }
         // The table groups by kind; what it says of a target comes from the facts alone.
         _ => Probe::Mcp(McpTarget { reach, list_tools: true }),

@@ -10,16 +10,16 @@ pub use self::unit::ShownUnits;
 use super::Context;
 use crate::clock;
 use crate::model::reason::Failure;
-use crate::model::service::{ServiceFacts, ServiceLook, ServiceTarget};
+use crate::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
 
 pub fn check(target: &ServiceTarget, context: &Context) -> ServiceFacts {
     let began = clock::instant();
-    let found = match &target.look {
-        ServiceLook::Http(look) => return url::check(look, context.deadline),
-        ServiceLook::Tcp(address) => tcp::check(address, context.deadline),
-        ServiceLook::Unit { name, user } => unit::check(name, *user, &target.units, context),
-        ServiceLook::Process(pattern) => process::check(pattern, &context.shared.processes),
-        ServiceLook::Unreachable(failure) => return ServiceFacts::failed(failure.clone()),
+    let found = match &target.probe {
+        ServiceProbe::Http(probe) => return url::check(probe, context.deadline),
+        ServiceProbe::Tcp(address) => tcp::check(address, context.deadline),
+        ServiceProbe::Unit { name, user } => unit::check(name, *user, &target.units, context),
+        ServiceProbe::Process(pattern) => process::check(pattern, &context.shared.processes),
+        ServiceProbe::Unreachable(failure) => return ServiceFacts::failed(failure.clone()),
     };
     let facts = match found {
         Ok(seen) => ServiceFacts { seen, ..ServiceFacts::default() },

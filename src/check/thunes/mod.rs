@@ -137,13 +137,13 @@ fn read(
     }
     let FileMemory { cursor, totals } = memory;
     let mut tally = Tally::new(format, std::mem::take(totals), now);
-    let Followed { standing, losses } = tail::follow(path, cursor, &mut tally, deadline);
+    let Followed { state, losses } = tail::follow(path, cursor, &mut tally, deadline);
     for loss in &losses {
         log::warn(format!("{name}: {loss}"));
     }
     *totals = tally.totals.clone();
     let (name, known, gaps) = (name.to_owned(), !cursor.parts.is_empty(), cursor.gaps);
-    Reading { name, standing, known, gaps, losses, is_waiting: tally.is_waiting, totals: tally.totals }
+    Reading { name, state, known, gaps, losses, is_waiting: tally.is_waiting, totals: tally.totals }
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@
 //!
 //! The application makes no index that serves here, and a reader must not: every row is read.
 
+mod files;
 mod rows;
-mod trace;
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -27,8 +27,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use self::files::{DatabaseFiles, OpenMode};
 pub(super) use self::rows::Positions;
-use self::trace::{Trace, Way};
 use crate::clock::Deadline;
 
 /// How long a writer's lock is waited for.
@@ -51,11 +51,11 @@ pub(super) fn read(path: &Path, now: Timestamp, deadline: Deadline) -> Result<Po
     let day = TimeZone::UTC.to_datetime(now).date();
     let deadline = deadline.sooner(READ_BUDGET);
     for _ in 0..ATTEMPTS {
-        let before = Trace::of(path)?;
-        let way = before.way()?;
-        let result = open(path, way, deadline).and_then(|connection| query(connection, day, deadline));
+        let before = DatabaseFiles::of(path)?;
+        let mode = before.open_mode()?;
+        let result = open(path, mode, deadline).and_then(|connection| query(connection, day, deadline));
         // Under SQLite's locks a result is what it is; without them only if nothing moved.
-        if way == Way::Locked || before == Trace::of(path)? {
+        if mode == OpenMode::Locked || before == DatabaseFiles::of(path)? {
             return result.map_err(|error| failure(&error, &before));
         }
         if deadline.passed() {
@@ -85,11 +85,11 @@ impl From<io::Error> for Failure {
     }
 }
 
-fn open(path: &Path, way: Way, deadline: Deadline) -> rusqlite::Result<Connection> {
-    let parameters = match way {
-        Way::Locked => "mode=ro&readonly_shm=1",
-        Way::Immutable => "mode=ro&immutable=1",
-        Way::PrivateIndex => "mode=ro&vfs=unix-none",
+fn open(path: &Path, mode: OpenMode, deadline: Deadline) -> rusqlite::Result<Connection> {
+    let parameters = match mode {
+        OpenMode::Locked => "mode=ro&readonly_shm=1",
+        OpenMode::Immutable => "mode=ro&immutable=1",
+        OpenMode::PrivateIndex => "mode=ro&vfs=unix-none",
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(format!("file:{}?{parameters}", uri_path(path)), flags)?;
@@ -99,7 +99,7 @@ fn open(path: &Path, way: Way, deadline: Deadline) -> rusqlite::Result<Connectio
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "temp_store", "memory")?;
-    if way == Way::PrivateIndex {
+    if mode == OpenMode::PrivateIndex {
         connection.pragma_update(None, "locking_mode", "exclusive")?;
     }
     Ok(connection)
@@ -128,7 +128,7 @@ fn query(mut connection: Connection, day: Date, deadline: Deadline) -> rusqlite:
 }
 
 /// SQLite's refusal in words that say what to do.
-fn failure(error: &rusqlite::Error, trace: &Trace) -> Failure {
+fn failure(error: &rusqlite::Error, files: &DatabaseFiles) -> Failure {
     let text = error.to_string();
     let sentence = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -137,7 +137,7 @@ fn failure(error: &rusqlite::Error, trace: &Trace) -> Failure {
         Some(ErrorCode::NotADatabase) => "it is no SQLite database".to_owned(),
         Some(ErrorCode::DatabaseCorrupt) => format!("it is damaged: {text}"),
         Some(ErrorCode::OperationInterrupted) => "it could not be read in time".to_owned(),
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) if trace.has_rollback => {
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) if files.has_rollback => {
             "its writer ended in the middle of a transaction; it can be read once the application has opened it again"
                 .to_owned()
         }

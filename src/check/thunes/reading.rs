@@ -9,7 +9,7 @@ const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// Where one file stands after this look.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ReadState {
     Ready,
     /// Being read; so many bytes are left.
     Behind {
@@ -26,7 +26,7 @@ pub(super) enum Standing {
 pub(super) struct Reading {
     /// The path as the config has it.
     pub(super) name: String,
-    pub(super) standing: Standing,
+    pub(super) state: ReadState,
     /// Whether it has ever been read.
     pub(super) known: bool,
     /// Lost parts so far.
@@ -40,12 +40,12 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn is_ready(&self) -> bool {
-        self.standing == Standing::Ready
+        self.state == ReadState::Ready
     }
 
     /// It was never there: a file that nobody writes is no source.
     pub(super) fn is_none(&self) -> bool {
-        self.standing == Standing::Missing && !self.known
+        self.state == ReadState::Missing && !self.known
     }
 
     /// It is a source and does not say all that it has.
@@ -55,7 +55,7 @@ impl Reading {
 
     /// It will be readable by itself: this pass only did not get to its end.
     pub(super) fn is_coming(&self) -> bool {
-        matches!(self.standing, Standing::Behind { .. } | Standing::Unsettled)
+        matches!(self.state, ReadState::Behind { .. } | ReadState::Unsettled)
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -64,14 +64,14 @@ impl Reading {
 
     /// What keeps it from saying all that it has.
     pub(super) fn sentence(&self) -> Option<String> {
-        match &self.standing {
-            Standing::Ready => None,
-            Standing::Behind { left } => {
+        match &self.state {
+            ReadState::Ready => None,
+            ReadState::Behind { left } => {
                 Some(format!("still being read, {} MiB are left; its values follow when it has been", (left >> 20) + 1))
             }
-            Standing::Missing => Some("there is no such file".to_owned()),
-            Standing::Unreadable(error) => Some(error.clone()),
-            Standing::Unsettled => Some("moved or truncated while it was read; the next pass reads it".to_owned()),
+            ReadState::Missing => Some("there is no such file".to_owned()),
+            ReadState::Unreadable(error) => Some(error.clone()),
+            ReadState::Unsettled => Some("moved or truncated while it was read; the next pass reads it".to_owned()),
         }
     }
 

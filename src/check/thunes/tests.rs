@@ -55,7 +55,7 @@ impl Scene {
         let mut journal = Tally::new(Format::Journal, totals, "2025-10-09T00:00:00Z".parse().expect("a time"));
         let deadline = Deadline::after(Duration::from_secs(60));
         let followed = tail::follow(&self.path(0), &mut cursor, &mut journal, deadline);
-        assert_eq!(followed.standing, reading::Standing::Ready);
+        assert_eq!(followed.state, reading::ReadState::Ready);
         FileMemory { cursor, totals: journal.totals }
     }
 

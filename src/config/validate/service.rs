@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::rules;
 use crate::config::block::{Block, Text};
 use crate::config::settings::ServiceSettings;
-use crate::model::service::{HttpLook, ServiceLook};
+use crate::model::service::{HttpProbe, ServiceProbe};
 use crate::model::target::Schedule;
 
 /// A look costs one request or one question to systemd, so nothing is reused.
@@ -19,14 +19,14 @@ const UNIT_TYPES: &[&str] =
 pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ServiceSettings> {
     rules::named(blocks, "name", "prometheus", |block, name| {
         let schedule = rules::schedule(block, SCHEDULE);
-        let look = look(block);
-        let look = block.failure().map(ServiceLook::Unreachable).or(look)?;
-        Some(ServiceSettings { name, look, schedule })
+        let probe = probe(block);
+        let probe = block.failure().map(ServiceProbe::Unreachable).or(probe)?;
+        Some(ServiceSettings { name, probe, schedule })
     })
 }
 
 /// How the service is looked at; `None` after a complaint or where the environment spoils the block.
-fn look(block: &Block<'_>) -> Option<ServiceLook> {
+fn probe(block: &Block<'_>) -> Option<ServiceProbe> {
     let way = block.exactly_one(&["url", "tcp", "unit", "process"])?;
     if way != "url" {
         block.only_with(&["headers", "expect_status", "body_contains", "body_matches", "ca_file"], "\"url\"");
@@ -37,11 +37,12 @@ fn look(block: &Block<'_>) -> Option<ServiceLook> {
     match way {
         "url" => http(block),
         "tcp" => {
-            block.filled("tcp").inspect(|address| check_address(block, address)).map(|a| ServiceLook::Tcp(a.value))
+            block.filled("tcp").inspect(|address| check_address(block, address)).map(|a| ServiceProbe::Tcp(a.value))
         }
-        "unit" => block
-            .filled("unit")
-            .map(|unit| ServiceLook::Unit { name: unit_name(block, &unit), user: block.flag("user").unwrap_or(false) }),
+        "unit" => block.filled("unit").map(|unit| ServiceProbe::Unit {
+            name: unit_name(block, &unit),
+            user: block.flag("user").unwrap_or(false),
+        }),
         _ => block
             .filled("process")
             .inspect(|pattern| {
@@ -50,18 +51,18 @@ fn look(block: &Block<'_>) -> Option<ServiceLook> {
                     block.complain_of(pattern, "it holds nothing but blanks");
                 }
             })
-            .map(|process| ServiceLook::Process(process.value)),
+            .map(|process| ServiceProbe::Process(process.value)),
     }
 }
 
-fn http(block: &Block<'_>) -> Option<ServiceLook> {
+fn http(block: &Block<'_>) -> Option<ServiceProbe> {
     let headers = rules::headers(block, "headers");
     let expect_status = block.statuses("expect_status");
     let body_contains = block.filled("body_contains").map(|text| text.value);
     let body_matches = rules::pattern(block, "body_matches");
     let ca_file = block.path("ca_file");
     let url = rules::url(block, "url")?;
-    Some(ServiceLook::Http(HttpLook { url, headers, expect_status, body_contains, body_matches, ca_file }))
+    Some(ServiceProbe::Http(HttpProbe { url, headers, expect_status, body_contains, body_matches, ca_file }))
 }
 
 fn check_address(block: &Block<'_>, address: &Text) {

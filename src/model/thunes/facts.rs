@@ -163,7 +163,7 @@ impl ThunesFacts {
     }
 
     /// What halts trading or may do so, a few words each: the kill switch, breakers, WebSockets, the share of the loss limit.
-    pub fn standing(&self) -> Vec<String> {
+    pub fn risks(&self) -> Vec<String> {
         let switch = self.kill_switch.iter().filter(|switch| switch.active).map(|_| KILL_SWITCH_ACTIVE.to_owned());
         let breakers = self.breakers.iter().flatten().filter(|(_, state)| **state != BreakerState::Closed);
         let breakers = breakers.map(|(name, state)| format!("breaker {name} {}", state.as_str()));

@@ -143,7 +143,7 @@ pub struct Totals {
     /// Whether there was ever an event that only an instrumented application writes.
     pub instrumented: bool,
     pub decisions: Vec<DecisionCount>,
-    #[serde(default = "KillState::untold")]
+    #[serde(default = "KillState::unknown")]
     pub kill_switch: KillState,
     /// What only a log has: orders placed and not yet executed or failed, oldest first.
     pub pending: Vec<PendingOrder>,
@@ -165,7 +165,7 @@ pub struct KillState {
 
 impl KillState {
     /// What lines said that were read by a version which did not keep it.
-    fn untold() -> Self {
+    fn unknown() -> Self {
         let why = "it was read by an earlier version of lab-probe, which took less for evidence".to_owned();
         KillState { last: None, doubt: Some(Doubt { why, before: Timestamp::MAX }) }
     }

@@ -9,7 +9,7 @@ impl ThunesFacts {
     /// What was found, in one line: what halts trading, problems, then the rest of its state.
     pub fn summary(&self) -> String {
         let mut parts: Vec<String> = self.kill_switch.iter().map(KillSwitch::summary).collect();
-        parts.extend(self.standing().into_iter().filter(|part| part != KILL_SWITCH_ACTIVE));
+        parts.extend(self.risks().into_iter().filter(|part| part != KILL_SWITCH_ACTIVE));
         parts.splice(if self.halted() { parts.len()..parts.len() } else { 0..0 }, self.problems.iter().cloned());
         if let Some(open) = self.open_positions {
             parts.push(format!("{open} open {}", if open == 1.0 { "position" } else { "positions" }));
@@ -162,7 +162,7 @@ mod tests {
             ),
         ] {
             assert_eq!((facts.word(), facts.severity()), (word, severity), "{standing}");
-            assert_eq!(facts.standing().join(", "), standing);
+            assert_eq!(facts.risks().join(", "), standing);
             assert_eq!(facts.hint().is_none(), severity == Severity::Fine, "{standing}");
         }
     }

@@ -28,7 +28,7 @@ pub(super) enum Current {
     Moved {
         sibling: Sibling,
         /// What it holds tells it from every other.
-        is_told: bool,
+        is_unique: bool,
         /// A plain copy lies there, and itself is gone: what was written to it after the copying is not known.
         is_replaced: bool,
     },
@@ -80,8 +80,8 @@ impl<'a> Search<'a> {
     }
 
     /// Whether this is what has the path's name.
-    pub(super) fn is_live(&self, is_it: impl Fn(&FileFacts) -> bool) -> bool {
-        self.live.as_ref().is_some_and(|(facts, _)| is_it(facts))
+    pub(super) fn is_live(&self, is_same_file: impl Fn(&FileFacts) -> bool) -> bool {
+        self.live.as_ref().is_some_and(|(facts, _)| is_same_file(facts))
     }
 
     /// What lies beside the file and has not been recognised.
@@ -103,9 +103,9 @@ impl<'a> Search<'a> {
     pub(super) fn current(&mut self, current: &Part, cursor: &Cursor) -> io::Result<Current> {
         let truncated = if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(&current.file)) {
             if identity::holds(file, facts.size, current)? {
-                let is_told = facts.modified == current.file.modified
+                let is_unique = facts.modified == current.file.modified
                     || identity::telling_lines(&identity::head(file)?, current.position, u8::is_ascii_digit) > 0;
-                let other = if is_told { None } else { self.by_content(current, false)? };
+                let other = if is_unique { None } else { self.by_content(current, false)? };
                 return Ok(Current::Stayed(other.map(|(sibling, _)| sibling)));
             }
             let another_boot = cursor.boot_id != boot_id();
@@ -114,14 +114,14 @@ impl<'a> Search<'a> {
             }
             true
         } else if let Some(sibling) = self.by_identity(current)? {
-            return Ok(Current::Moved { sibling, is_told: true, is_replaced: false });
+            return Ok(Current::Moved { sibling, is_unique: true, is_replaced: false });
         } else {
             // Truncated first and rotated afterwards.
             self.listed()?.iter().any(|sibling| sibling.facts.is(&current.file))
         };
-        if let Some((sibling, is_told)) = self.by_content(current, truncated)? {
+        if let Some((sibling, is_unique)) = self.by_content(current, truncated)? {
             let is_replaced = !truncated && sibling.form == Form::Plain;
-            return Ok(Current::Moved { sibling, is_told, is_replaced });
+            return Ok(Current::Moved { sibling, is_unique, is_replaced });
         }
         // Moved away and back, restored, or on a device that got another number: what was read is still there.
         if let Some((facts, file)) = &self.live
@@ -145,12 +145,12 @@ impl<'a> Search<'a> {
     /// The very file, first under the name it had, then under any.
     pub(super) fn by_identity(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
         if let Some(sibling) = siblings::at(self.path, &part.name)?
-            && is_it(&sibling, part)?
+            && is_same_file(&sibling, part)?
         {
             return Ok(Some(self.take(sibling)));
         }
         for sibling in self.listed()? {
-            if is_it(&sibling, part)? {
+            if is_same_file(&sibling, part)? {
                 return Ok(Some(self.take(sibling)));
             }
         }
@@ -175,7 +175,7 @@ impl<'a> Search<'a> {
         for sibling in candidates {
             match self.holds(&sibling, part, truncated) {
                 Ok(None) => {}
-                Ok(Some(is_told)) => return Ok(Some((self.take(sibling), is_told))),
+                Ok(Some(is_unique)) => return Ok(Some((self.take(sibling), is_unique))),
                 // Nobody who may not read it can say more. Anything else may be over at the next look.
                 Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => {}
                 Err(e) => return Err(e),
@@ -188,7 +188,7 @@ impl<'a> Search<'a> {
     fn holds(&self, sibling: &Sibling, part: &Part, truncated: bool) -> io::Result<Option<bool>> {
         let others = self.parts.iter().filter(|other| !other.file.same_file(&part.file));
         for other in others {
-            if is_it(sibling, other)? {
+            if is_same_file(sibling, other)? {
                 return Ok(None);
             }
         }
@@ -243,7 +243,7 @@ impl<'a> Search<'a> {
     }
 }
 
-fn is_it(sibling: &Sibling, part: &Part) -> io::Result<bool> {
+fn is_same_file(sibling: &Sibling, part: &Part) -> io::Result<bool> {
     let facts = &sibling.facts;
     if !facts.is(&part.file) {
         return Ok(false);

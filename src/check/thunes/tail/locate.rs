@@ -89,9 +89,9 @@ impl Plan<'_> {
                     steps.push(Step::Read(part, Found::Open(file)));
                 }
             }
-            Current::Moved { sibling, is_told, is_replaced } => {
+            Current::Moved { sibling, is_unique, is_replaced } => {
                 let newer = self.search.fresh(|other| other.is_newer_than(&sibling))?;
-                if !is_told {
+                if !is_unique {
                     steps.push(self.alike(&sibling));
                 }
                 steps.push(moved(current, sibling));
@@ -193,7 +193,7 @@ impl Plan<'_> {
     /// when they are gone, which they are meant to be some day.
     fn older_steps(&mut self, older: &[Part]) -> io::Result<Vec<Step>> {
         let mut steps = Vec::new();
-        let mut untold = Vec::new();
+        let mut without_content = Vec::new();
         for part in older {
             if let Some((facts, file)) = self.search.live.as_ref().filter(|(facts, _)| facts.is(&part.file))
                 && identity::holds(file, facts.size, part)?
@@ -202,17 +202,17 @@ impl Plan<'_> {
                 continue;
             }
             match self.search.anywhere(part)? {
-                Some((sibling, is_told)) => {
-                    if !is_told {
+                Some((sibling, is_unique)) => {
+                    if !is_unique {
                         steps.push(self.alike(&sibling));
                     }
                     steps.push(moved(part, sibling));
                 }
-                None if part.position == 0 && !part.compressed => untold.push(part),
+                None if part.position == 0 && !part.compressed => without_content.push(part),
                 None => steps.extend(lost(part)),
             }
         }
-        for part in untold {
+        for part in without_content {
             let found = self.search.compressed_since(part)?;
             steps.extend(found.map(|sibling| moved(part, sibling)).or_else(|| lost(part)));
         }

@@ -25,7 +25,7 @@ use self::identity::Skipped;
 pub(super) use self::lines::{Line, Lines};
 use self::locate::Step;
 use self::unpack::{Form, Unpacked};
-use super::reading::Standing;
+use super::reading::ReadState;
 use crate::clock::Deadline;
 use crate::fs::open_regular;
 use crate::model::thunes::{Cursor, Fingerprint, Part};
@@ -44,7 +44,7 @@ const ATTEMPTS: usize = 4;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Followed {
     /// How far it came. Where nothing was read, cursor and lines are what they were.
-    pub(super) standing: Standing,
+    pub(super) state: ReadState,
     /// Sentences about lines that cannot be read any more.
     pub(super) losses: Vec<String>,
 }
@@ -54,20 +54,20 @@ pub(super) fn follow<T: Lines>(live: &Path, cursor: &mut Cursor, lines: &mut T, 
     let before = (cursor.clone(), lines.clone());
     for attempt in 1..=ATTEMPTS {
         let live = &without_links(live);
-        let mut look = Look { live, cursor, lines, deadline, losses: Vec::new() };
-        let error = match look.run() {
-            Ok(standing) => return Followed { standing, losses: look.losses },
+        let mut follower = Follower { live, cursor, lines, deadline, losses: Vec::new() };
+        let error = match follower.run() {
+            Ok(state) => return Followed { state, losses: follower.losses },
             Err(error) => error,
         };
         (*cursor, *lines) = before.clone();
         if error.kind() != io::ErrorKind::NotFound {
-            return Followed { standing: Standing::Unreadable(error.to_string()), losses: Vec::new() };
+            return Followed { state: ReadState::Unreadable(error.to_string()), losses: Vec::new() };
         }
         if attempt == ATTEMPTS || deadline.passed() {
             break;
         }
     }
-    Followed { standing: Standing::Unsettled, losses: Vec::new() }
+    Followed { state: ReadState::Unsettled, losses: Vec::new() }
 }
 
 /// What was found has been moved or truncated since: as if it were not there any more, so that the look begins anew.
@@ -85,7 +85,7 @@ fn without_links(path: &Path) -> PathBuf {
     path
 }
 
-struct Look<'a, T> {
+struct Follower<'a, T> {
     live: &'a Path,
     cursor: &'a mut Cursor,
     lines: &'a mut T,
@@ -93,14 +93,14 @@ struct Look<'a, T> {
     losses: Vec<String>,
 }
 
-impl<T: Lines> Look<'_, T> {
-    fn run(&mut self) -> io::Result<Standing> {
+impl<T: Lines> Follower<'_, T> {
+    fn run(&mut self) -> io::Result<ReadState> {
         let live = match open_regular(self.live) {
             Ok(file) => Some(file),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(e),
         };
-        let Some(steps) = locate::steps(self.live, live, self.cursor)? else { return Ok(Standing::Missing) };
+        let Some(steps) = locate::steps(self.live, live, self.cursor)? else { return Ok(ReadState::Missing) };
         self.cursor.boot_id = find::boot_id();
         let last_read = steps.iter().rposition(|step| step.part().is_some_and(|part| part.position > 0));
         let last = steps.len().saturating_sub(1);
@@ -136,9 +136,9 @@ impl<T: Lines> Look<'_, T> {
         let done = parts.iter().take(surplus).take_while(|part| is_done(part)).count();
         self.cursor.parts = parts.split_off(done);
         Ok(match refused {
-            Some(sentence) => Standing::Unreadable(sentence),
-            None if left > 0 => Standing::Behind { left },
-            None => Standing::Ready,
+            Some(sentence) => ReadState::Unreadable(sentence),
+            None if left > 0 => ReadState::Behind { left },
+            None => ReadState::Ready,
         })
     }
 

@@ -95,7 +95,7 @@ fn sibling(entry: &DirEntry, prefix: &str, live_name: &str, inodes: &BTreeSet<u6
     if !inodes.contains(&entry.ino()) && classify(&name, live_name).is_none() {
         return Ok(None);
     }
-    look(entry.path(), format!("{prefix}{name}"), live_name)
+    inspect(entry.path(), format!("{prefix}{name}"), live_name)
 }
 
 /// The regular file of this name beside `live`, if there is one.
@@ -106,11 +106,11 @@ pub(super) fn at(live: &Path, name: &str) -> io::Result<Option<Sibling>> {
     if !is_beside || name == live_name {
         return Ok(None);
     }
-    look(live.with_file_name(name), name.to_owned(), &live_name)
+    inspect(live.with_file_name(name), name.to_owned(), &live_name)
 }
 
 /// The regular file at a path; none if it is another kind of thing, or has just been moved.
-fn look(path: PathBuf, name: String, live_name: &str) -> io::Result<Option<Sibling>> {
+fn inspect(path: PathBuf, name: String, live_name: &str) -> io::Result<Option<Sibling>> {
     // Not following links: a link to a file is that file under another name, and it is listed under its own.
     let metadata = match std::fs::symlink_metadata(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -98,7 +98,7 @@ impl Scene {
     #[track_caller]
     fn expect_all(&mut self) {
         let followed = self.look();
-        assert_eq!((followed.standing, followed.losses), (Standing::Ready, Vec::new()));
+        assert_eq!((followed.state, followed.losses), (ReadState::Ready, Vec::new()));
         self.expect_each_once(&[]);
     }
 
@@ -122,7 +122,7 @@ fn only_what_was_appended_is_read_and_an_unfinished_line_waits() {
     let mut scene = Scene::new();
     scene.lines("log", 3);
     scene.append("log", b"line 3");
-    assert_eq!(scene.look().standing, Standing::Ready);
+    assert_eq!(scene.look().state, ReadState::Ready);
     scene.expect_each_once(&[]);
     scene.append("log", b"\n");
     scene.written += 1;
@@ -134,13 +134,13 @@ fn only_what_was_appended_is_read_and_an_unfinished_line_waits() {
 #[test]
 fn a_missing_file_is_missing_and_keeps_its_cursor() {
     let mut scene = Scene::new();
-    assert_eq!(scene.look().standing, Standing::Missing);
+    assert_eq!(scene.look().state, ReadState::Missing);
     scene.lines("log", 3);
     scene.expect_all();
     scene.rename("log", "elsewhere-entirely");
     std::fs::rename(scene.path("elsewhere-entirely"), scene.directory.path().join("..").join(unique(&scene)))
         .expect("away");
-    assert_eq!(scene.look(), Followed { standing: Standing::Missing, losses: Vec::new() });
+    assert_eq!(scene.look(), Followed { state: ReadState::Missing, losses: Vec::new() });
     std::fs::rename(scene.directory.path().join("..").join(unique(&scene)), scene.path("log")).expect("back");
     scene.lines("log", 1);
     scene.expect_all();
@@ -289,7 +289,7 @@ fn a_replaced_file_and_a_part_that_is_gone_are_said_once() {
     scene.rename("log", "log.1");
     scene.lines("log", 1);
     let followed = scene.look();
-    assert_eq!((followed.standing, followed.losses.len(), scene.cursor.gaps), (Standing::Ready, 1, 1));
+    assert_eq!((followed.state, followed.losses.len(), scene.cursor.gaps), (ReadState::Ready, 1, 1));
     scene.expect_each_once(&[5, 6]);
     assert!(scene.look().losses.is_empty());
     assert_eq!(scene.cursor.gaps, 1);
@@ -418,9 +418,9 @@ fn a_look_without_time_stops_at_a_line_and_the_next_goes_on() {
     loop {
         looks += 1;
         let (cursor, kept) = (&mut scene.cursor, &mut scene.kept);
-        match follow(&path, cursor, kept, Deadline::after(Duration::ZERO)).standing {
-            Standing::Behind { left } => assert!(left > 0),
-            standing => break assert_eq!(standing, Standing::Ready),
+        match follow(&path, cursor, kept, Deadline::after(Duration::ZERO)).state {
+            ReadState::Behind { left } => assert!(left > 0),
+            state => break assert_eq!(state, ReadState::Ready),
         }
     }
     assert!(looks > 5, "{looks} looks");
@@ -439,7 +439,7 @@ fn a_part_compressed_while_it_was_only_half_read_goes_on_where_it_was() {
     for _ in 0..2 {
         let now = Deadline::after(Duration::ZERO);
         let followed = follow(&path, &mut scene.cursor, &mut scene.kept, now);
-        assert!(matches!(followed.standing, Standing::Behind { .. }));
+        assert!(matches!(followed.state, ReadState::Behind { .. }));
     }
     scene.compress("log.1");
     scene.expect_all();

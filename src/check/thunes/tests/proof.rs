@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-use super::super::reading::Standing;
+use super::super::reading::ReadState;
 use super::super::*;
 use crate::model::thunes::{BreakerState, KillSwitch, OrderCount, Totals};
 
@@ -405,13 +405,13 @@ fn count(number: u64) -> Vec<OrderCount> {
 }
 
 fn reading(name: &str, fares: Fares, known: bool, totals: Totals) -> Reading {
-    let standing = match fares {
-        Fares::Well | Fares::WithoutOrders => Standing::Ready,
-        Fares::Fails => Standing::Unreadable("no".into()),
-        Fares::Missing => Standing::Missing,
+    let state = match fares {
+        Fares::Well | Fares::WithoutOrders => ReadState::Ready,
+        Fares::Fails => ReadState::Unreadable("no".into()),
+        Fares::Missing => ReadState::Missing,
     };
     let name = name.to_owned();
-    Reading { name, standing, known, gaps: 0, losses: Vec::new(), is_waiting: false, totals }
+    Reading { name, state, known, gaps: 0, losses: Vec::new(), is_waiting: false, totals }
 }
 
 proptest! {

@@ -8,7 +8,7 @@ use crate::fs::open_regular;
 use crate::fs::stamp::Stamp;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(super) enum OpenMode {
     /// SQLite's own locks, nothing written beside it.
     Locked,
     /// Nobody writes: no locks, the write-ahead file not looked at.
@@ -19,7 +19,7 @@ pub(super) enum Way {
 
 /// What lies at the path and beside it, as far as it decides how to read.
 #[derive(Debug, PartialEq)]
-pub(super) struct Trace {
+pub(super) struct DatabaseFiles {
     main: Stamp,
     /// Its change time left out: SQLite moves it by opening that file as root.
     wal: Option<Stamp>,
@@ -31,14 +31,14 @@ pub(super) struct Trace {
 /// Bytes of the header; 18 and 19 tell the mode, 24 to 27 count changes.
 const HEADER_BYTES: u64 = 100;
 
-impl Trace {
-    pub(super) fn of(path: &Path) -> io::Result<Trace> {
+impl DatabaseFiles {
+    pub(super) fn of(path: &Path) -> io::Result<DatabaseFiles> {
         let file = open_regular(path)?;
         let main = Stamp::from(file.metadata()?);
         let mut header = Vec::new();
         file.take(HEADER_BYTES).read_to_end(&mut header)?;
         let beside = |suffix: &str| std::fs::metadata(beside(path, suffix)).ok();
-        Ok(Trace {
+        Ok(DatabaseFiles {
             main,
             wal: beside("-wal").map(|wal| Stamp { ctime_ns: 0, ..Stamp::from(wal) }),
             has_index: beside("-shm").is_some(),
@@ -52,7 +52,7 @@ impl Trace {
     /// # Errors
     /// It has no bytes, or other bytes than a database. An empty file is no database without positions: it may be a restore
     /// under way or what a full disk has left.
-    pub(super) fn way(&self) -> Result<Way, Failure> {
+    pub(super) fn open_mode(&self) -> Result<OpenMode, Failure> {
         if self.main.size == 0 {
             let why = "the file is empty; its application has not written it, or a restore is under way";
             return Err(Failure::new(why));
@@ -63,9 +63,9 @@ impl Trace {
         let has_wal = self.wal.is_some_and(|wal| wal.size > 0);
         let write_ahead = self.header.get(18..20).is_some_and(|mode| mode.contains(&2));
         Ok(match (write_ahead, has_wal, self.has_index) {
-            (false, _, _) | (true, true, true) => Way::Locked,
-            (true, false, _) => Way::Immutable,
-            (true, true, false) => Way::PrivateIndex,
+            (false, _, _) | (true, true, true) => OpenMode::Locked,
+            (true, false, _) => OpenMode::Immutable,
+            (true, true, false) => OpenMode::PrivateIndex,
         })
     }
 }
