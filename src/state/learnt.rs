@@ -12,7 +12,7 @@ use crate::fs;
 use crate::unusual::Learnt;
 
 /// What the file begins with. Another shape of what follows is another version.
-const HEADER: &[u8] = b"lab-probe unusual 1\n";
+const HEADER: &[u8] = b"lab-probe unusual 2\n";
 
 /// Far above 512 series.
 const MAX_BYTES: u64 = 8 << 20;

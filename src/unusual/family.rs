@@ -29,8 +29,8 @@ impl Family {
             // Below 50 ms nobody feels a slower start.
             Family::Handshake => (Ln, 0.30, 0.050),
             Family::Rss => (Ln, 0.15, 2e6),
-            // The kernel accounts in ticks of 10 ms.
-            Family::Cpu => (Ln, 0.40, 0.050),
+            // The kernel accounts in ticks of 10 ms: three of them are no rounding.
+            Family::Cpu => (Ln, 0.40, 0.030),
             // One tool fewer is one that an AI client misses.
             Family::Tools => (Identity, 0.0, 1.0),
             Family::Orders => (Sqrt, 0.50, 3.0),
@@ -70,8 +70,24 @@ impl Family {
         match transform {
             Transform::Ln => 0.02,
             Transform::Sqrt => 0.3,
-            Transform::Identity => 0.2 * absolute,
+            // One tool fewer is rare enough after two days.
+            Transform::Identity => 0.1 * absolute,
         }
+    }
+
+    /// The mean absolute residual that a count has by chance alone, of Poisson's distribution: 0.8 after Anscombe's
+    /// transform, less where hardly any is expected. What a night taught of the scale would make a market's opening unusual.
+    pub(super) fn least_spread(self, expected: f64) -> f64 {
+        if self.is_counted() { 0.8 * self.back(expected).min(1.0) } else { 0.0 }
+    }
+
+    /// Whether it counts what comes in a slot.
+    pub(super) fn is_counted(self) -> bool {
+        self.limits().transform == Transform::Sqrt
+    }
+
+    pub(super) fn is_of_trading(self) -> bool {
+        matches!(self, Family::Orders | Family::OrderLatency | Family::WsGap)
     }
 
     /// Whether a difference from what is expected is large enough to matter.

@@ -108,6 +108,26 @@ fn a_strong_cycle_of_the_day_is_no_trend_while_it_is_learnt() {
     assert!(verdicts.iter().all(|verdict| verdict.anomaly.is_none()));
 }
 
+/// Orders of a market that opens for twelve hours of a weekday.
+fn market(slot: usize) -> f64 {
+    let (day, hour) = (slot / 288 % 7, (slot % 288) as f64 / 12.0);
+    let open = ((hour - 7.0) / 12.0 * std::f64::consts::PI).sin().max(0.0);
+    let rate = if day < 5 { 20.0 * open } else { 0.0 };
+    // The sum of twelve such numbers is nearly normal, with a variance of 1.
+    let normal: f64 = (0..12).map(|part| noise(12 * slot + part)).sum::<f64>() - 6.0;
+    (rate + rate.sqrt() * normal).round().max(0.0)
+}
+
+#[test]
+fn a_market_is_expected_on_monday_as_on_friday() {
+    let verdicts = replay(Family::Orders, (0..3 * 2016).map(market));
+    assert!(verdicts.iter().all(|verdict| verdict.anomaly.is_none()));
+    let at_eleven = |day: usize| verdicts[day * 288 + 11 * 12];
+    let (first, friday, monday) = (at_eleven(7), at_eleven(11), at_eleven(14));
+    assert!(first.expected > 0.93 * friday.expected, "the first weekend does not pull it down: {first:?}, {friday:?}");
+    assert!(monday.upper > 0.9 * friday.upper, "what rests has not made the band narrow: {monday:?}, {friday:?}");
+}
+
 #[test]
 fn a_scale_of_nothing_grows_again() {
     let flat = std::iter::repeat_n(0.5, 3000);
