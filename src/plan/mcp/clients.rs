@@ -90,7 +90,7 @@ impl Client {
 
     /// How many components of `path`, from its end, are those of one of the client's files, if it ends with them.
     pub(super) fn depth_in(&self, path: &Path) -> Option<usize> {
-        let own = self.files().filter_map(|(_, file)| depth_in(&file.path, path));
+        let own = self.files().filter_map(|(_, file)| depth_in(file.split().1, path));
         own.chain(self.project_depth(path)).max()
     }
 
@@ -109,58 +109,31 @@ fn depth_in(file: &str, path: &Path) -> Option<usize> {
     (!end.is_empty() && above.ends_with(end)).then(|| Path::new(end).components().count() + extra)
 }
 
-/// A file, by what its path is relative to. A component `*` stands for every file or directory there.
+/// A file, by what its path is relative to, as `clients.toml` writes it. A component `*` stands for every file or directory there.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(from = "String")]
-pub(super) struct Location {
-    pub(super) base: Base,
-    pub(super) path: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Base {
-    Home,
-    /// `$XDG_CONFIG_HOME`, else `~/.config`; on macOS, too, for the clients that use it there.
-    ConfigHome,
-    /// `$XDG_DATA_HOME`, else `~/.local/share`.
-    DataHome,
-    /// Where desktop applications keep their data: as [`Base::ConfigHome`] on Linux, `~/Library/Application Support` on
-    /// macOS.
-    AppData,
-    /// The directory an environment variable names, else one below the home.
-    Variable(String, String),
-    /// The file an environment variable names.
-    FileVariable(String),
-    Root,
-    Project,
-}
-
-impl From<String> for Location {
-    fn from(written: String) -> Self {
-        if let Some((variable, rest)) = written.strip_prefix("${").and_then(|inner| inner.split_once('}')) {
-            let base = match variable.split_once(":-~") {
-                Some((name, usual)) => Base::Variable(name.into(), usual.trim_start_matches('/').into()),
-                None => Base::FileVariable(variable.into()),
-            };
-            return Location { base, path: rest.trim_start_matches('/').into() };
-        }
-        let (first, rest) = written.split_once('/').unwrap_or(("", &written));
-        let base = match first {
-            "~" => Base::Home,
-            "CONFIG" => Base::ConfigHome,
-            "DATA" => Base::DataHome,
-            "APPLICATION" => Base::AppData,
-            "PROJECT" => Base::Project,
-            _ => Base::Root,
-        };
-        Location { base, path: rest.into() }
-    }
-}
+#[serde(transparent)]
+pub(super) struct Location(String);
 
 impl Location {
+    /// What the path is relative to (empty: the top of the file system), and the path from there.
+    pub(super) fn split(&self) -> (&str, &str) {
+        let end = if self.0.starts_with("${") { self.0.find('}').map(|end| end + 1) } else { self.0.find('/') };
+        let (base, path) = self.0.split_at(end.unwrap_or(self.0.len()));
+        (base, path.trim_start_matches('/'))
+    }
+
+    pub(super) fn is_in_project(&self) -> bool {
+        self.split().0 == "PROJECT"
+    }
+
+    /// Whether only the machine's administrator can write it.
+    pub(super) fn is_managed(&self) -> bool {
+        self.split().0.is_empty()
+    }
+
     /// Whether it is a place of this platform: the administrator's files are elsewhere on each.
     pub(super) fn is_on(&self, platform: Platform) -> bool {
-        self.base != Base::Root || self.path.starts_with("Library/") == (platform == Platform::MacOs)
+        !self.is_managed() || self.0.starts_with("/Library/") == (platform == Platform::MacOs)
     }
 }
 
@@ -280,14 +253,12 @@ pub(super) struct Login {
 /// The client that keeps its list in a file with this path, by the path's end: `…/.cursor/mcp.json` is Cursor's
 /// wherever it lies. Names that could be anybody's (`config.toml`) do not count.
 pub(super) fn by_path(path: &Path) -> Option<&'static Client> {
-    let is_telling = |file: &Location| {
-        let name = file.path.as_str();
-        (name.contains('/') || name.starts_with('.')) && !matches!(file.base, Base::Variable(..))
-            || name == ".claude.json"
+    let is_telling = |(base, name): (&str, &str)| {
+        (name.contains('/') || name.starts_with('.')) && !base.contains(":-") || name == ".claude.json"
     };
     all().iter().find(|client| {
         client.project_depth(path).is_some()
-            || client.files().any(|(_, file)| is_telling(file) && depth_in(&file.path, path).is_some())
+            || client.files().any(|(_, file)| is_telling(file.split()) && depth_in(file.split().1, path).is_some())
     })
 }
 
@@ -295,7 +266,7 @@ pub(super) fn by_path(path: &Path) -> Option<&'static Client> {
 pub(super) fn by_contents(syntax: Syntax, root: &Table) -> Option<&'static Client> {
     let has_list = |client: &&Client| client.keys.container.iter().any(|key| root.contains_key(key));
     let is_read = |client: &&Client| {
-        let mut paths = client.files().map(|(_, file)| &file.path).chain(&client.project);
+        let mut paths = client.files().map(|(_, file)| file.split().1).chain(client.project.iter().map(String::as_str));
         paths.any(|path| syntax_of(Path::new(path)) == syntax)
     };
     let generic = Some(generic()).filter(|_| syntax == Syntax::Json);
@@ -318,27 +289,26 @@ mod tests {
             assert_eq!(said.filter(|text| !text.is_empty()).count(), 4, "{}", client.name);
             let in_project = |path: &String| !path.starts_with(['/', '~', '$']) && !path.starts_with("PROJECT");
             assert!(client.project.iter().all(in_project), "{}", client.name);
-            let is_placed = |file: &Location| file.base != Base::Project && !file.path.starts_with(['/', '~', '$']);
-            assert!(client.files().all(|(_, file)| is_placed(file)), "{}", client.name);
+            let bases = ["", "~", "CONFIG", "DATA", "APPLICATION"];
+            let is_placed = |base: &str| bases.contains(&base) || base.starts_with("${") && base.ends_with('}');
+            assert!(client.files().all(|(_, file)| is_placed(file.split().0)), "{}", client.name);
         }
     }
 
     #[test]
     fn a_place_is_written_by_what_it_is_relative_to() {
-        let variable = |name: &str, usual: &str| Base::Variable(name.into(), usual.into());
         for (written, base, path) in [
-            ("~/.cursor/mcp.json", Base::Home, ".cursor/mcp.json"),
-            ("/etc/a/b.json", Base::Root, "etc/a/b.json"),
-            ("CONFIG/zed/settings.json", Base::ConfigHome, "zed/settings.json"),
-            ("PROJECT/.a/b", Base::Project, ".a/b"),
-            ("${X:-~}/.claude.json", variable("X", ""), ".claude.json"),
-            ("${X:-~/.codex}/config.toml", variable("X", ".codex"), "config.toml"),
-            ("${OPENCODE_CONFIG}", Base::FileVariable("OPENCODE_CONFIG".into()), ""),
+            ("~/.cursor/mcp.json", "~", ".cursor/mcp.json"),
+            ("/etc/a/b.json", "", "etc/a/b.json"),
+            ("CONFIG/zed/settings.json", "CONFIG", "zed/settings.json"),
+            ("PROJECT/.a/b", "PROJECT", ".a/b"),
+            ("${X:-~}/.claude.json", "${X:-~}", ".claude.json"),
+            ("${X:-~/.codex}/config.toml", "${X:-~/.codex}", "config.toml"),
+            ("${OPENCODE_CONFIG}", "${OPENCODE_CONFIG}", ""),
         ] {
-            let Location { base: found, path: rest } = Location::from(written.to_owned());
-            assert_eq!((found, rest.as_str()), (base, path), "{written}");
+            assert_eq!(Location(written.to_owned()).split(), (base, path), "{written}");
         }
-        let [linux, mac] = ["/etc/a", "/Library/a"].map(|path| Location::from(path.to_owned()));
+        let [linux, mac] = ["/etc/a", "/Library/a"].map(|path| Location(path.to_owned()));
         assert!(linux.is_on(Platform::Linux) && !linux.is_on(Platform::MacOs));
         assert!(mac.is_on(Platform::MacOs) && !mac.is_on(Platform::Linux));
     }

@@ -121,26 +121,18 @@ fn keys(source: &Source) -> Keys {
 
 fn add(host: &Host<'_>, source: &Source, entries: Vec<Entry>, exclusive: Option<&Failure>, found: &mut Found) {
     let file = &source.file;
-    for entry in bounded(source, entries, &mut found.warnings) {
+    for mut entry in bounded(source, entries, &mut found.warnings) {
         if let Some(problem) = unusable_name(&entry.name) {
             found.warnings.push(format!("{}: a server {problem} is left out", source.shown()));
             continue;
         }
-        let refusal = source.refusal.as_ref().or(entry.refusal.as_ref());
-        let mut resolved = Scene { host, file, refusal }.resolve(&entry);
-        if let Some(failure) = exclusive {
-            resolved.reach = Reach::Unreachable(failure.clone());
-        }
-        found.candidates.push(Candidate {
-            file: file.clone(),
-            is_untrusted: refusal.is_some_and(|refusal| refusal.reason == Reason::Untrusted),
-            limit: entry.limit.or(host.limit),
-            resolved,
-            notes: notes(source, host, &entry),
-            name: entry.name,
-            below: entry.below,
-            is_part: entry.is_part,
-        });
+        let refusal = source.refusal.clone().or(entry.refusal.take());
+        let (reach, identity) = Scene { host, file, refusal: refusal.as_ref() }.resolve(&entry);
+        let reach = exclusive.map_or(reach, |failure| Reach::Unreachable(failure.clone()));
+        entry.notes = notes(source, host, &entry);
+        entry.limit = entry.limit.or(host.limit);
+        let is_untrusted = refusal.is_some_and(|refusal| refusal.reason == Reason::Untrusted);
+        found.candidates.push(Candidate { entry, file: file.clone(), is_untrusted, reach, identity });
     }
 }
 

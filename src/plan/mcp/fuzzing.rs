@@ -29,7 +29,7 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
         return;
     }
     let client = clients::all().get(client % (clients::all().len() + 1)).unwrap_or(clients::generic());
-    let path = client.files().next().map_or("file.json", |(_, file)| &file.path);
+    let path = client.files().next().map_or("file.json", |(_, file)| file.split().1);
     let document = match document::parse(bytes, syntax_of(Path::new(path))) {
         Ok(document) => document,
         Err(error) => {
@@ -81,7 +81,8 @@ fn candidates(search: &Search<'_>, source: Source, refused: bool) {
     for warning in &found.warnings {
         assert!(warning.starts_with("/nowhere/file") && !warning.contains(CANARY), "{warning}");
     }
-    let mut expected: BTreeSet<String> = found.candidates.iter().map(|candidate| candidate.name.clone()).collect();
+    let mut expected: BTreeSet<String> =
+        found.candidates.iter().map(|candidate| candidate.entry.name.clone()).collect();
     assert!(expected.iter().all(|name| !name.is_empty() && name.len() <= 4096));
     let (named, replaced) = merge::merge(found.candidates, &BTreeSet::new(), View::Anywhere);
     assert!(replaced.is_empty());

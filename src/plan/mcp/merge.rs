@@ -6,12 +6,12 @@
 //! health scripts) replaces what was discovered under the name; the discovered places stay listed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clients::Scope;
+use super::entry::Entry;
 use super::places::ListFile;
-use super::resolve::Resolved;
+use super::resolve::Identity;
 use crate::model::mcp::Reach;
 use crate::model::reason::Reason;
 use crate::model::target::Origin;
@@ -19,17 +19,12 @@ use crate::plan::View;
 
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    pub(super) name: String,
+    pub(super) entry: Entry,
     pub(super) file: ListFile,
-    /// Files below that were merged into it.
-    pub(super) below: Vec<(Scope, PathBuf)>,
-    /// Whether it only completes or changes what these define.
-    pub(super) is_part: bool,
     /// Whether nobody has allowed its file, whatever else keeps it from being asked.
     pub(super) is_untrusted: bool,
-    pub(super) limit: Option<Duration>,
-    pub(super) resolved: Resolved,
-    pub(super) notes: Vec<String>,
+    pub(super) reach: Reach,
+    pub(super) identity: Identity,
 }
 
 #[derive(Debug, Clone)]
@@ -59,11 +54,11 @@ pub(super) fn merge(
 ) -> (Vec<Named>, BTreeMap<String, Vec<Origin>>) {
     let (mut candidates, mut parts) = absorb(candidates, view);
     // Within one rank the order of reading holds: the table of clients, then the projects.
-    candidates.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| rank(a).cmp(&rank(b))));
+    candidates.sort_by(|a, b| a.entry.name.cmp(&b.entry.name).then_with(|| rank(a).cmp(&rank(b))));
     let mut replaced: BTreeMap<String, Vec<Origin>> = BTreeMap::new();
     let mut servers = Vec::new();
-    for group in candidates.chunk_by(|a, b| a.name == b.name) {
-        let name = &group[0].name;
+    for group in candidates.chunk_by(|a, b| a.entry.name == b.entry.name) {
+        let name = &group[0].entry.name;
         if taken.contains(name) {
             let note = "replaced by lab-probe's own configuration";
             replaced.insert(name.clone(), group.iter().map(|c| origin(c, name, Some(note))).collect());
@@ -74,14 +69,14 @@ pub(super) fn merge(
     // What is found only from here takes no name that another would have elsewhere.
     let is_only_here = |members: &[&Candidate]| members.iter().all(|member| member.is_only_here());
     servers.sort_by_key(|(_, members)| is_only_here(members));
-    let plain = candidates.iter().filter(|c| !c.is_only_here()).map(|c| c.name.clone());
+    let plain = candidates.iter().filter(|c| !c.is_only_here()).map(|c| c.entry.name.clone());
     let mut used: BTreeSet<String> = plain.chain(taken.iter().cloned()).collect();
     let mut named = Vec::new();
     for (rank, members) in servers {
-        let name = &members[0].name;
+        let name = &members[0].entry.name;
         let is_free = rank == 0 && (!is_only_here(&members) || used.insert(name.clone()));
         let name = if is_free { name.clone() } else { told_apart(members[0], &mut used) };
-        let extra = parts.remove(&(members[0].file.client.name.as_str(), members[0].name.clone()));
+        let extra = parts.remove(&(members[0].file.client.name.as_str(), members[0].entry.name.clone()));
         let mut server = target(name, &members);
         server.origins.extend(extra.unwrap_or_default());
         named.push(server);
@@ -96,17 +91,17 @@ type Parts = BTreeMap<(&'static str, String), Vec<Origin>>;
 /// What the current directory adds changes nothing of what is found elsewhere, unless that is what is asked for.
 fn absorb(mut candidates: Vec<Candidate>, view: View) -> (Vec<Candidate>, Parts) {
     let mut parts = Parts::new();
-    let is_added = |c: &Candidate| c.is_part && c.file.project.is_some();
+    let is_added = |c: &Candidate| c.entry.is_part && c.file.project.is_some();
     let absorbed: BTreeSet<(&str, String)> = candidates
         .iter()
         .filter(|c| is_added(c) && !c.is_untrusted && (view == View::Here || !c.is_only_here()))
-        .map(|c| (c.file.client.name.as_str(), c.name.clone()))
+        .map(|c| (c.file.client.name.as_str(), c.entry.name.clone()))
         .collect();
     candidates.retain(|candidate| {
-        let key = (candidate.file.client.name.as_str(), candidate.name.clone());
+        let key = (candidate.file.client.name.as_str(), candidate.entry.name.clone());
         if is_added(candidate) && candidate.is_untrusted {
             let note = "untrusted: what it changes of this server is not followed";
-            parts.entry(key).or_default().push(origin(candidate, &candidate.name, Some(note)));
+            parts.entry(key).or_default().push(origin(candidate, &candidate.entry.name, Some(note)));
             return false;
         }
         !(candidate.file.scope.is_everywhere() && absorbed.contains(&key))
@@ -132,8 +127,7 @@ fn same_servers(group: &[Candidate]) -> Vec<Vec<&Candidate>> {
     let mut servers: Vec<Vec<&Candidate>> = Vec::new();
     for candidate in group {
         let same = |members: &&mut Vec<&Candidate>| {
-            members[0].resolved.identity == candidate.resolved.identity
-                || members.iter().any(|member| overrides(member, candidate))
+            members[0].identity == candidate.identity || members.iter().any(|member| overrides(member, candidate))
         };
         match servers.iter_mut().find(same) {
             Some(members) => members.push(candidate),
@@ -141,7 +135,7 @@ fn same_servers(group: &[Candidate]) -> Vec<Vec<&Candidate>> {
         }
     }
     // An extension's settings say nothing about how its server is started: any real entry of the name goes first.
-    let is_without = |candidate: &&Candidate| matches!(&candidate.resolved.reach, Reach::Unreachable(failure) if failure.reason == Reason::NotConfigured);
+    let is_without = |candidate: &&Candidate| matches!(&candidate.reach, Reach::Unreachable(failure) if failure.reason == Reason::NotConfigured);
     let unknown = |members: &[&Candidate]| members.iter().all(is_without);
     let (without, with): (Vec<_>, Vec<_>) = servers.into_iter().partition(|members| unknown(members));
     with.into_iter().chain(without).collect()
@@ -159,25 +153,25 @@ fn overrides(winner: &Candidate, loser: &Candidate) -> bool {
 /// server that one client has switched off, or that stands in a file nobody has allowed yet, is still asked where
 /// another place allows it.
 fn target(name: String, members: &[&Candidate]) -> Named {
-    let identity = &members[0].resolved.identity;
+    let identity = &members[0].identity;
     let only_here = members.iter().all(|member| member.is_only_here());
-    let counts = |c: &Candidate| c.resolved.identity == *identity && (only_here || !c.is_only_here());
-    let usable = members.iter().position(|c| counts(c) && !matches!(c.resolved.reach, Reach::Unreachable(_)));
-    let limit = members.iter().filter(|c| counts(c)).filter_map(|c| c.limit).max();
+    let counts = |c: &Candidate| c.identity == *identity && (only_here || !c.is_only_here());
+    let usable = members.iter().position(|c| counts(c) && !matches!(c.reach, Reach::Unreachable(_)));
+    let limit = members.iter().filter(|c| counts(c)).filter_map(|c| c.entry.limit).max();
     let first = usable.unwrap_or(0);
     let mut ordered = members.to_vec();
     ordered[..=first].rotate_right(1);
     let mut origins: Vec<Origin> = Vec::new();
     for member in ordered {
-        let is_overridden = member.resolved.identity != *identity;
+        let is_overridden = member.identity != *identity;
         // Why this place alone would not have had the server asked, where another one does.
-        let note = match &member.resolved.reach {
+        let note = match &member.reach {
             _ if is_overridden => Some("overridden by another file of this client"),
             Reach::Unreachable(failure) if usable.is_some() => Some(failure.reason.as_str()),
             _ => None,
         };
         let own = origin(member, &name, note);
-        let below = member.below.iter().map(|(scope, path)| Origin {
+        let below = member.entry.below.iter().map(|(scope, path)| Origin {
             path: path.clone(),
             scope: scope.as_str().to_owned(),
             note: Some("the file above is merged over it".into()),
@@ -190,16 +184,16 @@ fn target(name: String, members: &[&Candidate]) -> Named {
             }
         }
     }
-    Named { name, reach: members[first].resolved.reach.clone(), origins, limit, only_here }
+    Named { name, reach: members[first].reach.clone(), origins, limit, only_here }
 }
 
 fn origin(candidate: &Candidate, name: &str, note: Option<&str>) -> Origin {
-    let notes: Vec<&str> = note.into_iter().chain(candidate.notes.iter().map(String::as_str)).collect();
+    let notes: Vec<&str> = note.into_iter().chain(candidate.entry.notes.iter().map(String::as_str)).collect();
     Origin {
         source: candidate.file.client.name.clone(),
         path: candidate.file.path.clone(),
         scope: candidate.file.scope.as_str().to_owned(),
-        name: (candidate.name != name).then(|| candidate.name.clone()),
+        name: (candidate.entry.name != name).then(|| candidate.entry.name.clone()),
         note: (!notes.is_empty()).then(|| notes.join("; ")),
     }
 }
@@ -210,10 +204,10 @@ fn told_apart(candidate: &Candidate, used: &mut BTreeSet<String>) -> String {
     let client = &candidate.file.client.name;
     let directory = candidate.file.project.as_ref().map(|project| &project.directory);
     let short = match directory.and_then(|directory| directory.file_name()) {
-        Some(directory) => format!("{}@{client}:{}", candidate.name, directory.to_string_lossy()),
-        None => format!("{}@{client}", candidate.name),
+        Some(directory) => format!("{}@{client}:{}", candidate.entry.name, directory.to_string_lossy()),
+        None => format!("{}@{client}", candidate.entry.name),
     };
-    let long = format!("{}@{client}:{}", candidate.name, directory.unwrap_or(&candidate.file.path).display());
+    let long = format!("{}@{client}:{}", candidate.entry.name, directory.unwrap_or(&candidate.file.path).display());
     let numbered = (2..).map(|n| format!("{long}#{n}"));
     let free = [short, long.clone()].into_iter().chain(numbered).find(|name| !used.contains(name));
     let name = free.unwrap_or(long);

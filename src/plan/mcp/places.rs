@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::clients::{self, Base, Client, Location, Plugins, Scope};
+use super::clients::{self, Client, Location, Plugins, Scope};
 use crate::clock::Deadline;
 use crate::config::environment::{HostEnvironment, Platform};
 use crate::plan::worktrees::layout::{self, Repository};
@@ -67,20 +67,25 @@ pub(super) fn of_project(project: &Project) -> impl Iterator<Item = ListFile> {
 
 /// Where a file is; `None` for a project's without a project, and where there is no home.
 pub(super) fn locate(location: &Location, environment: &HostEnvironment, project: Option<&Project>) -> Option<PathBuf> {
-    let (home, path) = (environment.home.as_deref(), location.path.as_str());
-    match &location.base {
-        Base::Project => Some(project?.directory.join(path)),
-        Base::Root => Some(environment.root.join(path)),
-        Base::Home => Some(home?.join(path)),
-        Base::Variable(variable, fallback) => {
-            Some(environment.path_var(variable).or_else(|| Some(home?.join(fallback)))?.join(path))
-        }
-        Base::FileVariable(variable) => environment.path_var(variable),
-        Base::DataHome => xdg(environment, "XDG_DATA_HOME", ".local/share", path),
-        Base::AppData if environment.platform == Platform::MacOs => {
+    let home = environment.home.as_deref();
+    let (base, path) = location.split();
+    match base {
+        "PROJECT" => Some(project?.directory.join(path)),
+        "" => Some(environment.root.join(path)),
+        "~" => Some(home?.join(path)),
+        "APPLICATION" if environment.platform == Platform::MacOs => {
             Some(home?.join("Library/Application Support").join(path))
         }
-        Base::AppData | Base::ConfigHome => xdg(environment, "XDG_CONFIG_HOME", ".config", path),
+        // On macOS, too, for the clients that use it there.
+        "APPLICATION" | "CONFIG" => xdg(environment, "XDG_CONFIG_HOME", ".config", path),
+        "DATA" => xdg(environment, "XDG_DATA_HOME", ".local/share", path),
+        variable => match variable.trim_matches(['$', '{', '}']).split_once(":-~") {
+            Some((name, usual)) => {
+                let usual = || Some(home?.join(usual.trim_start_matches('/')));
+                Some(environment.path_var(name).or_else(usual)?.join(path))
+            }
+            None => environment.path_var(variable.trim_matches(['$', '{', '}'])),
+        },
     }
 }
 
@@ -122,45 +127,13 @@ fn xdg(environment: &HostEnvironment, variable: &str, usual: &str, below: &str) 
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Root {
-    /// The working directory: its repository, every directory from there up to the top, and the other worktrees.
-    WorkingDirectory(PathBuf),
-    /// A configured repository: every worktree.
-    Repository(PathBuf),
-}
-
-pub(super) fn roots(environment: &HostEnvironment, repositories: &[PathBuf]) -> Vec<Root> {
-    let cwd = environment.cwd.iter().cloned().map(Root::WorkingDirectory);
-    cwd.chain(repositories.iter().cloned().map(Root::Repository)).collect()
-}
-
-impl Root {
-    pub(super) fn path(&self) -> &Path {
-        match self {
-            Root::WorkingDirectory(path) | Root::Repository(path) => path,
-        }
-    }
-
-    /// Whether it is the home or the top of the file system and in no repository, so that it holds no project.
-    ///
-    /// It asks only directories that have answered when the user's own files were read.
-    pub(super) fn is_plain_home(&self, home: Option<&Path>) -> bool {
-        let Root::WorkingDirectory(cwd) = self else { return false };
-        let is_absent = |path: PathBuf| path.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-        (Some(cwd.as_path()) == home || cwd.parent().is_none())
-            && cwd.ancestors().all(|above| [".git", "HEAD"].iter().all(|name| is_absent(above.join(name))))
-    }
-
-    /// The projects there. The home is none unless it is a repository: what lies in it is the user's own.
-    pub(super) fn projects(&self, home: Option<&Path>, deadline: Deadline) -> Vec<Project> {
-        match self {
-            Root::WorkingDirectory(cwd) => {
-                around(cwd, home, deadline).into_iter().map(|project| Project { only_here: true, ..project }).collect()
-            }
-            Root::Repository(repository) => worktrees(repository, deadline),
-        }
-    }
+/// Whether it is the home or the top of the file system and in no repository, so that it holds no project.
+///
+/// It asks only directories that have answered when the user's own files were read.
+pub(super) fn is_plain_home(cwd: &Path, home: Option<&Path>) -> bool {
+    let is_absent = |path: PathBuf| path.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+    (Some(cwd) == home || cwd.parent().is_none())
+        && cwd.ancestors().all(|above| [".git", "HEAD"].iter().all(|name| is_absent(above.join(name))))
 }
 
 pub(super) fn project_at(directory: &Path) -> Project {
@@ -176,33 +149,38 @@ pub(super) fn directory_of(path: &Path, client: &Client) -> PathBuf {
     path.ancestors().nth(depth).unwrap_or(Path::new("/")).to_owned()
 }
 
-fn around(cwd: &Path, home: Option<&Path>, deadline: Deadline) -> Vec<Project> {
-    match layout::find(cwd, true) {
+/// The projects of the working directory: its repository, every directory from there up to the top, and the other worktrees.
+/// The home is none unless it is a repository: what lies in it is the user's own.
+pub(super) fn around(cwd: &Path, home: Option<&Path>, deadline: Deadline) -> Vec<Project> {
+    let mut projects = match layout::find(cwd, true) {
         Ok(repository) => {
             let top = repository.entrance.as_ref().map_or(cwd, |(top, _)| top);
             let upwards = cwd.ancestors().take_while(|directory| directory.starts_with(top));
-            let project = |directory: &Path| Project {
-                directory: directory.to_owned(),
-                repository: repository.common_dir.clone(),
-                only_here: false,
-            };
-            upwards.map(project).chain(worktrees_of(&repository, deadline)).collect()
+            upwards
+                .map(|directory| in_repository(directory, &repository))
+                .chain(worktrees_of(&repository, deadline))
+                .collect()
         }
         Err(_) if Some(cwd) == home || cwd.parent().is_none() => Vec::new(),
         Err(_) => vec![project_at(cwd)],
-    }
+    };
+    projects.iter_mut().for_each(|project| project.only_here = true);
+    projects
 }
 
 /// Every worktree of the repository at a directory; what is no repository is a project of its own.
-fn worktrees(directory: &Path, deadline: Deadline) -> Vec<Project> {
-    let of_repository = layout::find(directory, false).map(|repository| worktrees_of(&repository, deadline).collect());
+pub(super) fn worktrees(directory: &Path, deadline: Deadline) -> Vec<Project> {
+    let of_repository = layout::find(directory, false).map(|repository| worktrees_of(&repository, deadline));
     [project_at(directory)].into_iter().chain(of_repository.unwrap_or_else(|_| Vec::new())).collect()
 }
 
-fn worktrees_of(repository: &Repository, deadline: Deadline) -> impl Iterator<Item = Project> + use<> {
-    let common_dir = repository.common_dir.clone();
-    let project = move |directory| Project { directory, repository: common_dir.clone(), only_here: false };
-    layout::worktrees(repository, deadline).into_iter().map(|worktree| worktree.path).map(project)
+fn worktrees_of(repository: &Repository, deadline: Deadline) -> Vec<Project> {
+    let worktrees = layout::worktrees(repository, deadline);
+    worktrees.into_iter().map(|worktree| in_repository(&worktree.path, repository)).collect()
+}
+
+fn in_repository(directory: &Path, repository: &Repository) -> Project {
+    Project { directory: directory.to_owned(), repository: repository.common_dir.clone(), only_here: false }
 }
 
 #[cfg(test)]
@@ -220,7 +198,7 @@ mod tests {
     }
 
     fn at(root: &Path, home: Option<&Path>, cwd: &str) -> Vec<PathBuf> {
-        let mut found = Root::WorkingDirectory(root.join(cwd)).projects(home, late());
+        let mut found = around(&root.join(cwd), home, late());
         found.dedup();
         found.into_iter().map(|p| p.directory.strip_prefix(root).expect("below").to_owned()).collect()
     }
@@ -236,8 +214,7 @@ mod tests {
         assert_eq!(at(&root, None, "plain/d"), paths(&["plain/d"]));
         assert_eq!(at(&root, Some(&root.join("plain")), "plain"), paths(&[]), "the home is no project");
         assert_eq!(at(&root, Some(&root.join("a/repo")), "a/repo"), paths(&["a/repo"]), "unless it is a repository");
-        let plain =
-            |cwd: &str, home: &str| Root::WorkingDirectory(root.join(cwd)).is_plain_home(Some(&root.join(home)));
+        let plain = |cwd: &str, home: &str| is_plain_home(&root.join(cwd), Some(&root.join(home)));
         assert!(plain("plain", "plain") && plain("/", "plain"));
         assert!(!plain("plain/d", "plain") && !plain("a/repo", "a/repo") && !plain("a/repo/b", "a/repo/b"));
     }

@@ -90,14 +90,8 @@ pub(super) struct Scene<'a> {
     pub(super) refusal: Option<&'a Failure>,
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Resolved {
-    pub(super) reach: Reach,
-    /// What makes it the same server as another entry: program, arguments, variables and working directory, or URL and
-    /// headers. Two worktrees of one repository that say the same mean the same.
-    pub(super) identity: Identity,
-}
-
+/// What makes it the same server as another entry: program, arguments, variables and working directory, or URL and headers. Two
+/// worktrees of one repository that say the same mean the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Identity(Vec<Secret>);
 
@@ -108,7 +102,7 @@ impl Identity {
 }
 
 impl Scene<'_> {
-    pub(super) fn resolve(&self, entry: &Entry) -> Resolved {
+    pub(super) fn resolve(&self, entry: &Entry) -> (Reach, Identity) {
         let (reach, identity) = match &entry.how {
             How::Stdio(stdio) => self.stdio(stdio),
             How::Http(http) => self.http(&entry.name, http),
@@ -125,7 +119,7 @@ impl Scene<'_> {
         let off =
             |off: &String| Failure::new(Reason::Disabled, format!("switched off in {}: {off}", self.host.client.title));
         let reach = entry.off.as_ref().map(off).or_else(|| self.refusal.cloned()).map_or(reach, Err);
-        Resolved { reach: reach.unwrap_or_else(Reach::Unreachable), identity }
+        (reach.unwrap_or_else(Reach::Unreachable), identity)
     }
 
     fn stdio(&self, written: &Stdio) -> (Result<Reach, Failure>, Identity) {

@@ -155,18 +155,17 @@ pub(super) fn projects(
     deadline: Deadline,
     warnings: &mut Vec<String>,
 ) -> Vec<Project> {
-    let mut roots = places::roots(environment, repositories);
-    // Where most timers are fired. It needs no thread that could be left behind.
-    roots.retain(|root| !root.is_plain_home(environment.home.as_deref()));
-    let paths: Vec<PathBuf> = roots.iter().map(|root| root.path().to_owned()).collect();
     let home = environment.home.clone();
-    let found = timeout::each(
-        roots,
-        timeout::FOR_REPOSITORY,
-        deadline,
-        |root| timeout::files_of_repository(root.path()),
-        move |root| root.projects(home.as_deref(), deadline),
-    );
+    // Where most timers are fired. It needs no thread that could be left behind.
+    let cwd = environment.cwd.clone().filter(|cwd| !places::is_plain_home(cwd, home.as_deref()));
+    let paths: Vec<PathBuf> = cwd.iter().chain(repositories).cloned().collect();
+    let roots = paths.iter().cloned().enumerate().collect();
+    let files = |(_, path): &(usize, PathBuf)| timeout::files_of_repository(path);
+    let found =
+        timeout::each(roots, timeout::FOR_REPOSITORY, deadline, files, move |(index, path)| match (index, &cwd) {
+            (0, Some(_)) => places::around(path, home.as_deref(), deadline),
+            _ => places::worktrees(path, deadline),
+        });
     let mut projects = Vec::new();
     for (path, found) in paths.iter().zip(found) {
         match found {

@@ -1,12 +1,13 @@
 //! Lists that switch servers off: by name, or, in Claude Code's policies, by command or URL.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use serde_json::Value;
 
-use super::clients::{Base, Client, Effect, Names, Scope, Switch};
+use super::clients::{Client, Effect, Location, Names, Scope, Switch};
 use super::document;
 use super::entry::{Entry, How};
 use super::places::{self, ListFile};
@@ -34,11 +35,8 @@ pub(super) struct List {
 /// A settings file that is there and cannot be read: what it may switch off is not started.
 pub(super) fn beside(file: &ListFile) -> anyhow::Result<Vec<List>> {
     let Some(project) = &file.project else { return Ok(Vec::new()) };
-    let of_project = |switch: &'static Switch| {
-        let location = switch.file.as_ref().filter(|location| location.base == Base::Project)?;
-        Some((switch, project.directory.join(&location.path)))
-    };
-    in_files(file.client.switches.iter().filter_map(of_project)).map_err(|why| may_switch_off(&why, &file.path))
+    let place = |file: &Location| file.is_in_project().then(|| project.directory.join(file.split().1));
+    in_files(file.client, place).map_err(|why| may_switch_off(&why, &file.path))
 }
 
 /// The lists in files of the user and the machine, and in the client's own lists that hold everywhere.
@@ -50,10 +48,7 @@ pub(super) fn everywhere(
     host: &HostEnvironment,
     sources: &[Source],
 ) -> anyhow::Result<Vec<List>> {
-    let elsewhere = |switch: &'static Switch| {
-        Some((switch, switch.file.as_ref().and_then(|file| places::locate(file, host, None))?))
-    };
-    let mut lists = in_files(client.switches.iter().filter_map(elsewhere))?;
+    let mut lists = in_files(client, |file| places::locate(file, host, None))?;
     let own = |source: &&Source| std::ptr::eq(source.file.client, client) && source.file.scope.is_everywhere();
     lists.extend(sources.iter().filter(own).flat_map(in_source));
     Ok(lists)
@@ -64,18 +59,16 @@ pub(super) fn in_source(source: &Source) -> Vec<List> {
     own.filter_map(|switch| list(switch, &source.document.root, &source.file.path)).collect()
 }
 
-fn in_files(files: impl Iterator<Item = (&'static Switch, PathBuf)>) -> anyhow::Result<Vec<List>> {
+fn in_files(client: &'static Client, place: impl Fn(&Location) -> Option<PathBuf>) -> anyhow::Result<Vec<List>> {
     let mut lists = Vec::new();
-    let mut last: Option<(PathBuf, Option<Table>)> = None;
-    let each = |(switch, path): (&'static Switch, PathBuf)| {
-        places::expanded(&path).into_iter().map(move |path| (switch, path))
-    };
-    for (switch, path) in files.flat_map(each) {
-        if last.as_ref().is_none_or(|(read, _)| *read != path) {
-            last = Some((path.clone(), settings(&path)?));
-        }
-        if let Some((path, Some(root))) = &last {
-            lists.extend(list(switch, root, path));
+    let mut read: BTreeMap<PathBuf, Option<Table>> = BTreeMap::new();
+    for switch in &client.switches {
+        let path = switch.file.as_ref().and_then(&place);
+        for path in path.iter().flat_map(|path| places::expanded(path)) {
+            if !read.contains_key(&path) {
+                read.insert(path.clone(), settings(&path)?);
+            }
+            lists.extend(read[&path].as_ref().and_then(|root| list(switch, root, &path)));
         }
     }
     Ok(lists)
@@ -143,7 +136,7 @@ fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
         .filter(|list| matches!(list.switch.effect, Effect::Allowed | Effect::AllowedByAny(_)))
         .collect();
     // Of the administrator's files a later one overrides a single value of an earlier one.
-    let is_managed = |list: &&List| list.switch.file.as_ref().is_some_and(|file| file.base == Base::Root);
+    let is_managed = |list: &&List| list.switch.file.as_ref().is_some_and(Location::is_managed);
     if allowing.iter().filter(|list| is_managed(list)).filter_map(|list| list.is_final).next_back() == Some(true) {
         allowing.retain(is_managed);
     }
