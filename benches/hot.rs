@@ -206,17 +206,6 @@ fn state_save(bencher: Bencher<'_, '_>) {
     bencher.counter(BytesCount::new(size)).bench(|| store::serialize(black_box(&state)));
 }
 
-/// The lines of a server that lists two hundred tools, with notifications and chatter in between.
-#[divan::bench]
-fn json_rpc_lines(bencher: Bencher<'_, '_>) {
-    let tool = r#"{"name":"echo","description":"Says it again","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}}"#;
-    let tools = vec![tool; 200].join(",");
-    let chatter = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"level\":\"info\"}}\nready\n";
-    let output = format!("{}{{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{{\"tools\":[{tools}]}}}}\n", chatter.repeat(50));
-    assert_eq!(check::mcp::messages_in(output.as_bytes()), 51);
-    bencher.counter(BytesCount::of_str(&output)).bench(|| check::mcp::messages_in(black_box(output.as_bytes())));
-}
-
 /// A report of two thousand tests, one in fifty of which fails.
 #[divan::bench]
 fn junit(bencher: Bencher<'_, '_>) {

@@ -9,7 +9,7 @@ use ureq::http;
 pub use ureq::http::Method;
 use url::Url;
 
-use super::dial::{ReadUntil, Shared};
+use super::connector::{ReadUntil, Shared};
 use super::error::{ErrorKind, HttpError};
 use crate::clock::Deadline;
 

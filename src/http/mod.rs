@@ -4,7 +4,7 @@
 //! Limits hold after decompression too. Credentials go to the configured origin and nowhere else. Nothing that this
 //! room reports quotes a URL beyond its origin, or a header's value.
 
-mod dial;
+mod connector;
 mod error;
 mod message;
 mod proxy;
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ureq::http;
 use url::{Origin, Position, Url};
 
-use self::dial::{Dial, Shared};
+use self::connector::{LimitedConnector, Shared};
 pub use self::error::{ErrorKind, HttpError};
 pub use self::message::{Body, Method, Request, Response};
 pub use self::resolve::reach;
@@ -93,7 +93,7 @@ fn agent(shared: &Arc<Shared>) -> ureq::Agent {
         .output_buffer_size(OUTPUT_BUFFER)
         .user_agent(concat!("lab-probe/", env!("CARGO_PKG_VERSION")))
         .build();
-    ureq::Agent::with_parts(config, Dial(Arc::clone(shared)), resolve::Names(Arc::clone(shared)))
+    ureq::Agent::with_parts(config, LimitedConnector(Arc::clone(shared)), resolve::ProxyResolver(Arc::clone(shared)))
 }
 
 /// A client for one configured address: its connections, its credentials, its budget.
@@ -123,7 +123,7 @@ impl Client {
             budget: MOST_BYTES,
             received: AtomicU64::new(0),
             decoded: AtomicU64::new(0),
-            dials: AtomicU64::new(0),
+            connects: AtomicU64::new(0),
             sent: AtomicBool::new(false),
             not_after: AtomicU64::new(0),
         });
@@ -151,7 +151,7 @@ impl Client {
     }
 
     /// Ends every connection at once; reads and writes under way in other threads fail.
-    pub fn hang_up(&self) {
+    pub fn close_connections(&self) {
         let mut current = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *current, agent(&self.shared)).shutdown();
     }
@@ -208,10 +208,12 @@ impl Client {
 
     /// One request, one answer. A kept connection that the server closed in the meantime is replaced once.
     fn exchange(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, HttpError> {
-        let dials = self.shared.dials.load(Ordering::Relaxed);
+        let connects = self.shared.connects.load(Ordering::Relaxed);
         match self.attempt(request, deadline) {
             Err(e)
-                if e.kind == ErrorKind::Protocol && dials > 0 && self.shared.dials.load(Ordering::Relaxed) == dials =>
+                if e.kind == ErrorKind::Protocol
+                    && connects > 0
+                    && self.shared.connects.load(Ordering::Relaxed) == connects =>
             {
                 self.attempt(request, deadline)
             }

@@ -1,4 +1,4 @@
-//! Names to addresses, under the deadline.
+//! ProxyResolver to addresses, under the deadline.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
@@ -7,7 +7,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use super::dial::Shared;
+use super::connector::Shared;
 use super::error::{ErrorKind, HttpError};
 use crate::clock::Deadline;
 use crate::fs::is_shortage;
@@ -20,9 +20,9 @@ const LOOKUP_STACK: usize = 256 * 1024;
 /// ureq's resolver: the addresses of a target or, where there is one, of the proxy, which looks the target up itself.
 /// Unlike ureq's own, it lives with a machine that has no thread left.
 #[derive(Debug)]
-pub(super) struct Names(pub(super) Arc<Shared>);
+pub(super) struct ProxyResolver(pub(super) Arc<Shared>);
 
-impl Resolver for Names {
+impl Resolver for ProxyResolver {
     fn resolve(
         &self,
         uri: &Uri,

@@ -3,6 +3,7 @@
 //! The roots are read once a process and only when the first `https` connection is made: most passes make none.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -58,10 +59,11 @@ fn build(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
     let system = system_roots();
     let mut roots = system.roots.clone();
     if let Some(path) = ca_file {
-        let before = roots.len();
-        let read = add_file(&mut roots, path);
-        if let Some(problem) = read.err().or_else(|| (roots.len() == before).then(|| "it holds no certificate".into()))
-        {
+        let problem = match add_file(&mut roots, path) {
+            Ok(0) => Some("it holds no certificate".to_owned()),
+            read => read.err().map(|e| e.to_string()),
+        };
+        if let Some(problem) = problem {
             let detail = format!("cannot use ca_file {}: {problem}", path.display());
             let hint = "correct `ca_file`: it names a PEM file with the authority's certificate";
             return Err(HttpError::new(ErrorKind::Tls, detail).with_hint(hint));
@@ -72,7 +74,7 @@ fn build(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
         return Err(HttpError::new(ErrorKind::Tls, format!("no trusted certificates on this system: {why}")));
     }
     let provider = Arc::new(ring::default_provider());
-    let verifier = Trusting::new(Arc::new(roots), &provider)?;
+    let verifier = Verifier::new(Arc::new(roots), &provider)?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| HttpError::new(ErrorKind::Tls, e.to_string()))?
@@ -119,27 +121,26 @@ fn locations() -> (Vec<PathBuf>, Vec<PathBuf>) {
     (file.or(bundle).into_iter().collect(), directories)
 }
 
-/// Adds every certificate of a PEM file; what is no certificate in it is passed over.
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
-    let bytes = crate::fs::read_capped(path, MOST_PEM_BYTES).map_err(|e| e.to_string())?;
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok));
-    Ok(())
+/// Adds every certificate of a PEM file; what is no certificate in it is passed over. Returns how many there were.
+fn add_file(roots: &mut RootCertStore, path: &Path) -> io::Result<usize> {
+    let bytes = crate::fs::read_capped(path, MOST_PEM_BYTES)?;
+    Ok(roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok)).0)
 }
 
 /// The usual verification, and one thing more: a certificate that is itself trusted is accepted as a server's, although
 /// it also calls itself an authority. That is what `openssl req -x509` makes, and what OpenSSL and curl accept.
 #[derive(Debug)]
-struct Trusting {
+struct Verifier {
     inner: Arc<WebPkiServerVerifier>,
     roots: Arc<RootCertStore>,
 }
 
-impl Trusting {
+impl Verifier {
     fn new(roots: Arc<RootCertStore>, provider: &Arc<CryptoProvider>) -> Result<Self, HttpError> {
         let inner = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider))
             .build()
             .map_err(|e| HttpError::new(ErrorKind::Tls, e.to_string()))?;
-        Ok(Trusting { inner, roots })
+        Ok(Verifier { inner, roots })
     }
 
     /// Whether this certificate's subject and key are those of a trusted one.
@@ -149,7 +150,7 @@ impl Trusting {
     }
 }
 
-impl ServerCertVerifier for Trusting {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -91,7 +91,7 @@ pub fn perform(
     let deadline = Deadline::after(timing.deadline);
     let mut loaded = store::load(&settings.probe.state_dir, started_at);
     let mut state = loaded.state;
-    hung::recall(std::mem::take(&mut state.hung));
+    hung::restore(std::mem::take(&mut state.hung));
     if loaded.unreadable {
         // Said once, as what makes the pass fail.
         let said = loaded.warnings.pop().unwrap_or_default();

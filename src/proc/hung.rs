@@ -2,7 +2,7 @@
 //!
 //! What may hang runs on a thread that is left behind when its time is over, and its place is noted with that thread. The
 //! next passes touch nothing there ([`is_noted`]) while the thread lives; once it is gone, with its process, they let a
-//! child process ask first ([`recall`]): that can be left behind, too, and costs no deadline.
+//! child process ask first ([`restore`]): that can be left behind, too, and costs no deadline.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ pub fn all() -> Hung {
 }
 
 /// Takes over what earlier passes have noted, without what answers again.
-pub fn recall(earlier: Hung) {
+pub fn restore(earlier: Hung) {
     let asked: Vec<(PathBuf, Waiting, Option<Child>)> = earlier
         .into_iter()
         .filter_map(|(place, waiting)| match waiting.waiter {
@@ -165,13 +165,13 @@ mod tests {
         let earlier = mine();
         assert!(earlier[&files[0]].waiter.is_some());
         noted().remove(&files[0]);
-        recall(earlier.clone());
+        restore(earlier.clone());
         assert_eq!(mine(), earlier, "it still waits");
         drop(end);
         let answers = (0..500).any(|_| {
             std::thread::sleep(Duration::from_millis(10));
             noted().remove(&files[0]);
-            recall(earlier.clone());
+            restore(earlier.clone());
             !is_noted(&files[0])
         });
         assert!(answers);

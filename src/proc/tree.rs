@@ -30,50 +30,58 @@ pub(super) fn send(process: &Stat, signal: Signal) -> rustix::io::Result<()> {
 
 /// Every living descendant of `root`; zombies are left out, for they are only waiting to be reaped.
 pub(super) fn descendants(root: i32) -> Vec<Stat> {
-    let proc = Path::new(PROC);
-    living(if has_children_files() { by_children_files(proc, root) } else { below(root, &scan(proc)) })
-}
-
-fn living(mut processes: Vec<Stat>) -> Vec<Stat> {
-    processes.retain(|process| !process.is_zombie());
-    processes
+    below(root, Path::new(PROC), children())
 }
 
 /// Whether `root` has no child any more, not even a dead one. While one ends, the kernel's list may leave out those behind
 /// it (proc(5)): that no *living* descendant was found proves nothing, but an empty list has left out nobody.
 pub(super) fn is_childless(root: i32) -> bool {
-    let proc = Path::new(PROC);
-    if has_children_files() {
-        children_of(proc, root).is_empty()
-    } else {
-        !scan(proc).iter().any(|process| process.parent == root)
-    }
+    children()(root).is_empty()
 }
 
 /// Children of `root` that have ended and wait to be reaped.
 pub(super) fn dead_children(root: i32) -> Vec<i32> {
+    let found = children()(root).into_iter().filter_map(|pid| Stat::read(Path::new(PROC), pid));
+    found.filter(|p| p.parent == root && p.is_zombie()).map(|p| p.pid).collect()
+}
+
+/// The children of a process, by its number.
+type Children = Box<dyn Fn(i32) -> Vec<i32>>;
+
+/// By the kernel's lists of every task's children where it has them (`CONFIG_PROC_CHILDREN`): then a small tree is read
+/// without looking at every process of the machine.
+fn children() -> Children {
+    static LISTED: OnceLock<bool> = OnceLock::new();
     let proc = Path::new(PROC);
-    let found = if has_children_files() {
-        children_of(proc, root).into_iter().filter_map(|pid| Stat::read(proc, pid)).collect()
-    } else {
-        scan(proc)
-    };
-    found.into_iter().filter(|p| p.parent == root && p.is_zombie()).map(|p| p.pid).collect()
+    let listed = *LISTED.get_or_init(|| proc.join("thread-self/children").exists());
+    if listed { children_by_lists(proc) } else { children_by_scan(proc) }
 }
 
-/// Whether the kernel lists a task's children (`CONFIG_PROC_CHILDREN`): then a small tree is read without looking at
-/// every process of the machine.
-fn has_children_files() -> bool {
-    static THERE: OnceLock<bool> = OnceLock::new();
-    *THERE.get_or_init(|| Path::new(PROC).join("thread-self/children").exists())
+/// The children of all of a process's threads (proc(5), `task/TID/children`).
+fn children_by_lists(proc: &Path) -> Children {
+    let proc = proc.to_owned();
+    Box::new(move |pid| {
+        let tasks = std::fs::read_dir(proc.join(pid.to_string()).join("task")).into_iter().flatten().flatten();
+        let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+        let lists: Vec<String> = lists.collect();
+        lists.iter().flat_map(|list| list.split_ascii_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
+    })
 }
 
-fn by_children_files(proc: &Path, root: i32) -> Vec<Stat> {
+fn children_by_scan(proc: &Path) -> Children {
+    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    for process in pids(proc).into_iter().flatten().filter_map(|pid| Stat::read(proc, pid)) {
+        children.entry(process.parent).or_default().push(process.pid);
+    }
+    Box::new(move |pid| children.get(&pid).cloned().unwrap_or_default())
+}
+
+fn below(root: i32, proc: &Path, children: Children) -> Vec<Stat> {
     let mut found: Vec<Stat> = Vec::new();
     let mut seen = BTreeSet::from([root]);
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
-        for pid in children_of(proc, parent) {
+        for pid in children(parent) {
             if seen.insert(pid)
                 && let Some(process) = Stat::read(proc, pid)
             {
@@ -82,33 +90,7 @@ fn by_children_files(proc: &Path, root: i32) -> Vec<Stat> {
             }
         }
     }
-    found
-}
-
-/// The children of all of a process's threads (proc(5), `task/TID/children`).
-fn children_of(proc: &Path, pid: i32) -> Vec<i32> {
-    let Ok(tasks) = std::fs::read_dir(proc.join(pid.to_string()).join("task")) else { return Vec::new() };
-    let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
-        .collect()
-}
-
-fn scan(proc: &Path) -> Vec<Stat> {
-    pids(proc).into_iter().flatten().filter_map(|pid| Stat::read(proc, pid)).collect()
-}
-
-fn below(root: i32, all: &[Stat]) -> Vec<Stat> {
-    let mut children: BTreeMap<i32, Vec<Stat>> = BTreeMap::new();
-    for process in all {
-        children.entry(process.parent).or_default().push(*process);
-    }
-    let mut found: Vec<Stat> = children.remove(&root).unwrap_or_default();
-    let mut next = 0;
-    while let Some(parent) = found.get(next) {
-        found.extend(children.remove(&parent.pid).unwrap_or_default());
-        next += 1;
-    }
+    found.retain(|process| !process.is_zombie());
     found
 }
 
@@ -269,13 +251,13 @@ mod tests {
             (20, 1, 'S'),
         ]);
         let sorted = |found: Vec<Stat>| {
-            let mut pids: Vec<i32> = living(found).iter().map(|process| process.pid).collect();
+            let mut pids: Vec<i32> = found.iter().map(|process| process.pid).collect();
             pids.sort_unstable();
             pids
         };
-        assert_eq!(sorted(by_children_files(proc.path(), 10)), [11, 12, 13, 15]);
-        assert_eq!(sorted(below(10, &scan(proc.path()))), [11, 12, 13, 15]);
-        assert_eq!(sorted(below(99, &scan(proc.path()))), [] as [i32; 0]);
+        assert_eq!(sorted(below(10, proc.path(), children_by_lists(proc.path()))), [11, 12, 13, 15]);
+        assert_eq!(sorted(below(10, proc.path(), children_by_scan(proc.path()))), [11, 12, 13, 15]);
+        assert_eq!(sorted(below(99, proc.path(), children_by_scan(proc.path()))), [] as [i32; 0]);
     }
 
     #[test]

@@ -375,7 +375,7 @@ fn hanging_up_ends_a_read_in_another_thread_at_once() {
         client.send(&Request::new(Method::GET, &address), Deadline::after(AMPLE)).expect("an answer's head");
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || response.body.read_to_end(10));
-        client.hang_up();
+        client.close_connections();
         let error = reading.join().expect("no panic").expect_err("cut off");
         assert_eq!(error.kind, ErrorKind::Protocol);
     });

@@ -1,7 +1,8 @@
 //! An event stream while it is being read: a body in, events out, no more held than the limits allow.
 
-use super::limits::{MESSAGE_BYTES, MESSAGE_TOO_LARGE, OVERDUE, Room, SMALL_BYTES};
-use super::sse::{Event, Parser, TooLong};
+use super::jsonrpc::Text;
+use super::limits::{MESSAGE_BYTES, MESSAGE_TOO_LARGE, MemoryPermit, SMALL_BYTES, STALLED};
+use super::sse::{Parser, TooLong};
 use crate::clock::Deadline;
 use crate::http::{Body, ErrorKind, HttpError};
 
@@ -11,31 +12,31 @@ const CHUNK: usize = 16 << 10;
 pub(super) struct Events {
     body: Body,
     parser: Parser,
-    room: Option<Room>,
+    permit: Option<MemoryPermit>,
 }
 
 impl Events {
     pub(super) fn new(body: Body) -> Self {
-        Events { body, parser: Parser::new(MESSAGE_BYTES), room: None }
+        Events { body, parser: Parser::new(MESSAGE_BYTES), permit: None }
     }
 
-    /// The next event, with the room it takes if it is large; `None` at the end of the stream.
+    /// The name and data of the next event; `None` at the end of the stream.
     /// Errors: What the body's reader says; [`ErrorKind::TooLarge`] for an event past [`MESSAGE_BYTES`];
-    /// [`ErrorKind::Timeout`] when there was no room for a large one in time.
-    pub(super) fn next(&mut self, deadline: Deadline) -> Result<Option<(Event, Option<Room>)>, HttpError> {
+    /// [`ErrorKind::Timeout`] when a large one was not permitted in time.
+    pub(super) fn next(&mut self, deadline: Deadline) -> Result<Option<(String, Text)>, HttpError> {
         let mut chunk = [0; CHUNK];
         loop {
             if let Some(event) = self.parser.next() {
-                let room = if event.data.len() > SMALL_BYTES { self.room.take() } else { None };
-                return Ok(Some((event, room)));
+                let permit = if event.data.len() > SMALL_BYTES { self.permit.take() } else { None };
+                return Ok(Some((event.name, Text::new(event.data, permit))));
             }
             let held = self.parser.held();
             if held <= SMALL_BYTES {
-                self.room = None;
-            } else if self.room.is_none() {
-                self.room = Some(room(deadline)?);
+                self.permit = None;
+            } else if self.permit.is_none() {
+                self.permit = Some(permit(deadline)?);
             }
-            let amount = read_some(&mut self.body, &mut chunk, self.room.as_ref(), held, deadline)?;
+            let amount = read_some(&mut self.body, &mut chunk, self.permit.as_ref(), held, deadline)?;
             if amount == 0 {
                 return Ok(None);
             }
@@ -45,20 +46,20 @@ impl Events {
 }
 
 /// Reads a whole body as one message.
-pub(super) fn read_message(body: &mut Body, deadline: Deadline) -> Result<(Vec<u8>, Option<Room>), HttpError> {
+pub(super) fn read_message(body: &mut Body, deadline: Deadline) -> Result<Text, HttpError> {
     let mut message = Vec::new();
-    let mut room = None;
+    let mut permit = None;
     let mut chunk = [0; CHUNK];
     loop {
-        let amount = read_some(body, &mut chunk, room.as_ref(), message.len(), deadline)?;
+        let amount = read_some(body, &mut chunk, permit.as_ref(), message.len(), deadline)?;
         if amount == 0 {
-            return Ok((message, room));
+            return Ok(Text::new(message, permit));
         }
         if message.len() + amount > MESSAGE_BYTES {
             return Err(too_large());
         }
-        if room.is_none() && message.len() + amount > SMALL_BYTES {
-            room = Some(self::room(deadline)?);
+        if permit.is_none() && message.len() + amount > SMALL_BYTES {
+            permit = Some(self::permit(deadline)?);
         }
         message.extend_from_slice(&chunk[..amount]);
     }
@@ -67,20 +68,20 @@ pub(super) fn read_message(body: &mut Body, deadline: Deadline) -> Result<(Vec<u
 fn read_some(
     body: &mut Body,
     chunk: &mut [u8],
-    room: Option<&Room>,
+    permit: Option<&MemoryPermit>,
     held: usize,
     deadline: Deadline,
 ) -> Result<usize, HttpError> {
-    let until = room.map_or(deadline, |room| room.until(held).min(deadline));
+    let until = permit.map_or(deadline, |permit| permit.until(held).min(deadline));
     match body.read_by(chunk, until) {
-        Err(_) if until.passed() && !deadline.passed() => Err(HttpError::new(ErrorKind::Timeout, OVERDUE)),
+        Err(_) if until.passed() && !deadline.passed() => Err(HttpError::new(ErrorKind::Timeout, STALLED)),
         read => read,
     }
 }
 
-fn room(deadline: Deadline) -> Result<Room, HttpError> {
-    Room::take(deadline)
-        .ok_or_else(|| HttpError::new(ErrorKind::Timeout, "no time left while waiting for room for a large message"))
+fn permit(deadline: Deadline) -> Result<MemoryPermit, HttpError> {
+    MemoryPermit::take(deadline)
+        .ok_or_else(|| HttpError::new(ErrorKind::Timeout, "no time left while another large message was read"))
 }
 
 fn too_large() -> HttpError {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::incoming::{self, Incoming};
+use super::jsonrpc::{self, Id, Lines, Message, Text};
 use super::peer::{CallError, Dialect, Peer};
 use super::sse::{Event, Parser, TooLong};
-use super::wire::{self, Answer, Id, Lines, Message};
 use super::{legacy, modern, tools};
 use crate::clock::Deadline;
 use crate::mcp::RpcError;
@@ -33,12 +33,13 @@ fn messages(pieces: &[&[u8]]) -> Vec<(Message, Option<String>)> {
     let mut lines = Lines::default();
     let mut messages = Vec::new();
     let mut drain = |lines: &mut Lines| {
-        while let Some(message) = lines.next_line().map(wire::parse) {
+        while let Some(line) = lines.next_line() {
+            let message = jsonrpc::parse(&line.bytes);
             let place = match &message {
                 Message::Response(_, Ok(place)) => Some(place.clone()),
                 _ => None,
             };
-            let result = place.map(|place| format!("{:?}", lines.answer(place)));
+            let result = place.map(|place| format!("{:?}", line.cut(place)));
             messages.push((message, result));
         }
     };
@@ -69,7 +70,7 @@ fn compare(line: &[u8], message: &Message) {
             if let Some(general) = general {
                 assert_eq!(general["method"], Value::from(method.as_str()));
             }
-            if let Some(reply) = wire::reply(id, method) {
+            if let Some(reply) = jsonrpc::reply(id, method) {
                 assert!(reply.len() < 1024, "{reply}");
                 let reply: Value = serde_json::from_str(&reply).expect("JSON");
                 assert_eq!(Some(&reply["id"]), serde_json::from_str(id).ok().as_ref());
@@ -83,13 +84,13 @@ fn compare(line: &[u8], message: &Message) {
             }
         }
         Message::Broken(what) => assert!(!what.is_empty()),
-        Message::Notification | Message::Glued(_) | Message::Noise => {}
+        Message::Notification | Message::Embedded(_) | Message::Noise => {}
     }
 }
 
 /// The stream as the one answer that is awaited, to whichever request.
 fn answers(text: &[u8]) {
-    let Incoming::Answer(Ok(answer)) = incoming::sort(text.to_vec(), None, OURS) else { return };
+    let Incoming::Answer(Ok(answer)) = incoming::sort(Text::new(text.to_vec(), None), OURS) else { return };
     let discovered = match modern::read_discover(&answer, modern::VERSION) {
         Ok(modern::Discovery::Modern(greeting)) => Some(greeting),
         Ok(modern::Discovery::Legacy(_)) | Err(_) => None,
@@ -110,11 +111,11 @@ fn answers(text: &[u8]) {
 struct Once<'a>(&'a [u8], bool);
 
 impl Peer for Once<'_> {
-    fn call(&mut self, _: &str, _: Value, _: Deadline) -> Result<Answer, CallError> {
+    fn call(&mut self, _: &str, _: Value, _: Deadline) -> Result<Text, CallError> {
         if std::mem::replace(&mut self.1, true) {
             return Err(CallError::Rpc(RpcError { code: 0, message: String::new(), data: Value::Null }));
         }
-        match incoming::sort(self.0.to_vec(), None, OURS) {
+        match incoming::sort(Text::new(self.0.to_vec(), None), OURS) {
             Incoming::Answer(Ok(answer)) => Ok(answer),
             other => Err(CallError::Failed(Failure::new(Reason::ProtocolError, other.instead()))),
         }

@@ -6,11 +6,11 @@ use serde_json::Value;
 use url::Url;
 
 use super::http_sse::HttpSse;
+use super::jsonrpc::Text;
 use super::modern::{self, Discovery, MOST_RETRIES, Retry};
 use super::peer::{CallError, Greeting, Peer};
 use super::streamable::Streamable;
 use super::web::{NoResult, Web};
-use super::wire::Answer;
 use super::{legacy, output, tools};
 use crate::check::Context;
 use crate::clock::{self, Deadline};
@@ -252,7 +252,7 @@ impl HttpCheck<'_> {
         opened.map_err(|refused| refused.failure.into())
     }
 
-    fn ask(&mut self, method: &str, params: &Value, deadline: Deadline) -> Result<Answer, NoResult> {
+    fn ask(&mut self, method: &str, params: &Value, deadline: Deadline) -> Result<Text, NoResult> {
         self.last_id += 1;
         let body = mcp::request(self.last_id, method, params).to_string();
         match &mut self.sse {
@@ -263,7 +263,7 @@ impl HttpCheck<'_> {
 }
 
 impl Peer for HttpCheck<'_> {
-    fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Answer, CallError> {
+    fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Text, CallError> {
         self.ask(method, &params, deadline).map_err(|no_result| match no_result {
             NoResult::Rpc { error, .. } => CallError::Rpc(error),
             other => CallError::Failed(other.into_failure(method)),

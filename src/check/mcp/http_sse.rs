@@ -8,10 +8,8 @@ use url::Url;
 
 use super::events::Events;
 use super::incoming::{Incoming, sort};
-use super::limits::Room;
-use super::sse::Event;
+use super::jsonrpc::{self, Text};
 use super::web::{MOST_SERVER_REQUESTS, NoResult, Web, unusable};
-use super::wire::{self, Answer};
 use crate::clock::Deadline;
 use crate::http::{self, ErrorKind, HttpError, Method, Request};
 use crate::model::reason::{Failure, Reason};
@@ -68,13 +66,13 @@ impl<'a> HttpSse<'a> {
 
     /// Sends a request and waits for its result on the stream, which a server may fill before it answers the POST: both
     /// are read at the same time, and where one fails the other is not waited for.
-    pub(super) fn call(&mut self, id: i64, body: &str, deadline: Deadline) -> Result<Answer, NoResult> {
+    pub(super) fn call(&mut self, id: i64, body: &str, deadline: Deadline) -> Result<Text, NoResult> {
         let HttpSse { events, post, answered } = self;
         let post = &*post;
         let first_failure = OnceLock::new();
         let fail = |failure| {
             let _ = first_failure.set(failure); // a later one follows from it
-            post.web.client.hang_up();
+            post.web.client.close_connections();
         };
         let answer = thread::scope(|scope| {
             let sender = thread::Builder::new().name("post".into()).stack_size(POST_STACK);
@@ -92,16 +90,16 @@ impl<'a> HttpSse<'a> {
 }
 
 /// The next event, which is awaited: a stream that ends has not answered.
-fn next(events: &mut Events, deadline: Deadline) -> Result<(Event, Option<Room>), HttpError> {
+fn next(events: &mut Events, deadline: Deadline) -> Result<(String, Text), HttpError> {
     let ended = || HttpError::new(ErrorKind::Protocol, "the server ended the event stream");
     events.next(deadline)?.ok_or_else(ended)
 }
 
 fn endpoint(events: &mut Events, base: &Url, deadline: Deadline) -> Result<Url, NoResult> {
     let named = loop {
-        let (event, _) = next(events, deadline)?;
-        if event.name == "endpoint" {
-            break String::from_utf8_lossy(&event.data).into_owned();
+        let (name, data) = next(events, deadline)?;
+        if name == "endpoint" {
+            break String::from_utf8_lossy(&data.bytes).into_owned();
         }
     };
     let endpoint =
@@ -119,22 +117,22 @@ fn answer(
     answered: &mut u32,
     id: i64,
     deadline: Deadline,
-) -> Result<Answer, NoResult> {
+) -> Result<Text, NoResult> {
     let rpc = |error| NoResult::Rpc { error, status: 200 };
     // An error that names no request may answer a notification, which should have no answer: it counts if nothing else
     // comes.
     let mut anonymous = None;
     loop {
-        let (event, room) = match next(events, deadline) {
+        let (_, data) = match next(events, deadline) {
             Ok(next) => next,
             Err(end) => return Err(anonymous.map_or(end.into(), rpc)),
         };
-        match sort(event.data, room, id) {
+        match sort(data, id) {
             Incoming::Answer(outcome) => return outcome.map_err(rpc),
             Incoming::Anonymous(error) => anonymous = Some(error),
             Incoming::Request(id, method) if *answered < MOST_SERVER_REQUESTS => {
                 *answered += 1;
-                if let Some(reply) = wire::reply(&id, &method) {
+                if let Some(reply) = jsonrpc::reply(&id, &method) {
                     post.send(&reply, deadline)?;
                 }
             }

@@ -2,14 +2,13 @@
 
 use serde_json::value::RawValue;
 
-use super::limits::Room;
-use super::wire::{self, Answer, Id, Message};
+use super::jsonrpc::{self, Id, Message, Text};
 use crate::mcp::RpcError;
 use crate::redact::quoted;
 
 #[derive(Debug)]
 pub(super) enum Incoming {
-    Answer(Result<Answer, RpcError>),
+    Answer(Result<Text, RpcError>),
     /// An error that names no request: of a server that could not read one.
     Anonymous(RpcError),
     /// A request of the server's: its id as it was written, and its method.
@@ -20,10 +19,10 @@ pub(super) enum Incoming {
     Unusable(String),
 }
 
-pub(super) fn sort(message: Vec<u8>, room: Option<Room>, id: i64) -> Incoming {
-    match wire::parse(&message) {
+pub(super) fn sort(message: Text, id: i64) -> Incoming {
+    match jsonrpc::parse(&message.bytes) {
         Message::Response(Id::Number(number), outcome) if number == id => {
-            Incoming::Answer(outcome.map(|place| Answer::cut(message, place, room)))
+            Incoming::Answer(outcome.map(|place| message.cut(place)))
         }
         Message::Response(Id::Null, Err(error)) => Incoming::Anonymous(error),
         Message::Response(other, _) => {
@@ -32,8 +31,8 @@ pub(super) fn sort(message: Vec<u8>, room: Option<Room>, id: i64) -> Incoming {
         Message::Request(id, method) => Incoming::Request(id, method),
         Message::Notification => Incoming::Other,
         Message::Broken(what) => Incoming::Unusable(what),
-        Message::Noise | Message::Glued(_) => match answer_in_batch(&message, id) {
-            Some(answer) => sort(answer, room, id),
+        Message::Noise | Message::Embedded(_) => match answer_in_batch(&message.bytes, id) {
+            Some(answer) => sort(Text { bytes: answer, ..message }, id),
             None => Incoming::Unusable("it is no JSON-RPC message".into()),
         },
     }
@@ -45,7 +44,8 @@ fn answer_in_batch(message: &[u8], id: i64) -> Option<Vec<u8>> {
         return None;
     }
     let batch: Vec<&RawValue> = serde_json::from_slice(message).ok()?;
-    let answers = |item: &[u8]| matches!(wire::parse(item), Message::Response(Id::Number(number), _) if number == id);
+    let answers =
+        |item: &[u8]| matches!(jsonrpc::parse(item), Message::Response(Id::Number(number), _) if number == id);
     batch.into_iter().map(|item| item.get().as_bytes()).find(|item| answers(item)).map(<[u8]>::to_vec)
 }
 
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn kind(message: &str) -> String {
-        match sort(message.as_bytes().to_vec(), None, 7) {
+        match sort(Text::new(message.as_bytes().to_vec(), None), 7) {
             Incoming::Answer(Ok(answer)) => format!("result {}", answer.read::<Value>().unwrap_or_default()),
             Incoming::Answer(Err(error)) => format!("error {}", error.code),
             Incoming::Anonymous(error) => format!("anonymous {}", error.code),

@@ -21,19 +21,8 @@ const INTERPRETERS: &[&str] =
     &["bash", "bun", "dash", "deno", "java", "node", "nodejs", "perl", "php", "pypy", "python", "ruby", "sh", "zsh"];
 
 /// Programs that download a package and run it, with the words that make them do so.
-const PACKAGE_RUNNERS: &[&[&str]] = &[
-    &["npx"],
-    &["pnpx"],
-    &["bunx"],
-    &["uvx"],
-    &["npm", "exec"],
-    &["npm", "x"],
-    &["pnpm", "dlx"],
-    &["yarn", "dlx"],
-    &["bun", "x"],
-    &["uv", "tool", "run"],
-    &["pipx", "run"],
-];
+const PACKAGE_RUNNERS: &[&str] =
+    &["npx", "pnpx", "bunx", "uvx", "npm exec", "npm x", "pnpm dlx", "yarn dlx", "bun x", "uv tool run", "pipx run"];
 
 /// Their options that have a value; of these, the ones that name the package.
 const OPTIONS_WITH_VALUE: &[&str] = &["-p", "--package", "--from", "--with", "--python", "--index-url", "--registry"];
@@ -139,7 +128,8 @@ impl<'a> CommandLine<'a> {
         let args: Vec<&str> = server.args.iter().map(|arg| arg.expose()).collect();
         let command = base_name(&server.command);
         let words: Vec<&str> = std::iter::once(command).chain(args.iter().copied()).collect();
-        if let Some(runner) = PACKAGE_RUNNERS.iter().find(|runner| words.starts_with(runner)) {
+        let mut runners = PACKAGE_RUNNERS.iter().map(|runner| runner.split(' ').collect::<Vec<_>>());
+        if let Some(runner) = runners.find(|runner| words.starts_with(runner)) {
             return CommandLine::of_package(&words[runner.len()..]);
         }
         let directory = server.cwd.as_deref();

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::jsonrpc::Text;
 use super::peer::{Dialect, Greeting};
 use super::schema::InitializeResult;
-use super::wire::Answer;
 use crate::mcp::{LEGACY_VERSIONS, implementation};
 use crate::model::mcp::Era;
 use crate::redact::quoted;
@@ -16,7 +16,7 @@ pub(crate) fn initialize_params(version: &str) -> Value {
 }
 
 /// Reads the answer to `initialize`.
-pub(crate) fn read_initialize(answer: &Answer) -> Result<Greeting, String> {
+pub(crate) fn read_initialize(answer: &Text) -> Result<Greeting, String> {
     let result: InitializeResult = answer.read()?;
     let version = result.protocol_version;
     if !LEGACY_VERSIONS.contains(&version.as_str()) && version != super::modern::VERSION {
@@ -30,10 +30,9 @@ pub(crate) fn read_initialize(answer: &Answer) -> Result<Greeting, String> {
 mod tests {
     use super::*;
 
-    fn answer(value: &Value) -> Answer {
+    fn answer(value: &Value) -> Text {
         let text = value.to_string().into_bytes();
-        let whole = 0..text.len();
-        Answer::cut(text, whole, None)
+        Text::new(text, None)
     }
 
     #[test]

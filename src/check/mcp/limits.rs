@@ -12,7 +12,7 @@ pub(crate) const MESSAGE_BYTES: usize = 16 << 20;
 /// Bytes read in one check, all messages together.
 pub(crate) const CHECK_BYTES: u64 = 64 << 20;
 
-/// A message up to this size is just read; a larger one needs [`Room`]. No known server lists its tools in more.
+/// A message up to this size is just read; a larger one needs [`MemoryPermit`]. No known server lists its tools in more.
 pub(crate) const SMALL_BYTES: usize = 1 << 20;
 
 /// A larger one has to grow by so much …
@@ -24,22 +24,25 @@ const GROWS_WITHIN: Duration = Duration::from_secs(5);
 /// The right to hold one message larger than [`SMALL_BYTES`]; given up by dropping it with the message. There is one: with
 /// several of 16 MiB the probe would not be the small program it has to be beside a trading system.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct MemoryPermit {
     /// By when the message has to be so long.
     next: Cell<(Deadline, usize)>,
     _permit: Permit,
 }
 
-impl Room {
-    /// Waits until there is room, until `deadline` at most; `None` if there was none.
-    pub(crate) fn take(deadline: Deadline) -> Option<Room> {
+impl MemoryPermit {
+    /// Waits for it until `deadline` at most.
+    pub(crate) fn take(deadline: Deadline) -> Option<MemoryPermit> {
         static LARGE: LazyLock<Arc<Permits>> = LazyLock::new(|| Permits::new(1));
-        Room::of(&LARGE, deadline)
+        MemoryPermit::of(&LARGE, deadline)
     }
 
-    fn of(permits: &Arc<Permits>, deadline: Deadline) -> Option<Room> {
+    fn of(permits: &Arc<Permits>, deadline: Deadline) -> Option<MemoryPermit> {
         let permit = permits.ticket().wait(deadline)?;
-        Some(Room { next: Cell::new((Deadline::after(GROWS_WITHIN), SMALL_BYTES + LEAST_GROWTH)), _permit: permit })
+        Some(MemoryPermit {
+            next: Cell::new((Deadline::after(GROWS_WITHIN), SMALL_BYTES + LEAST_GROWTH)),
+            _permit: permit,
+        })
     }
 
     /// By when the unfinished message, `held` bytes so far, has to have grown.
@@ -62,7 +65,7 @@ pub(crate) const CHECK_TOO_LARGE: &str = "more than 64 MiB were sent";
 pub(crate) struct TooLarge(pub(crate) &'static str);
 
 /// What is said of a large message that did not arrive in time.
-pub(crate) const OVERDUE: &str = "a message of more than 1 MiB grew by less than 256 KiB in 5 s";
+pub(crate) const STALLED: &str = "a message of more than 1 MiB grew by less than 256 KiB in 5 s";
 
 #[cfg(test)]
 mod tests {
@@ -72,12 +75,12 @@ mod tests {
     fn one_large_message_is_held_at_a_time_and_has_to_grow() {
         let permits = Permits::new(1);
         let now = || Deadline::after(Duration::ZERO);
-        let room = Room::of(&permits, Deadline::after(Duration::from_secs(5))).expect("a free room");
-        assert!(Room::of(&permits, now()).is_none());
-        room.next.set((now(), 2 << 20));
-        assert!(room.until((2 << 20) - 1).passed());
-        assert!(!room.until(2 << 20).passed(), "it has grown");
-        drop(room);
-        assert!(Room::of(&permits, Deadline::after(Duration::from_secs(5))).is_some());
+        let permit = MemoryPermit::of(&permits, Deadline::after(Duration::from_secs(5))).expect("a free permit");
+        assert!(MemoryPermit::of(&permits, now()).is_none());
+        permit.next.set((now(), 2 << 20));
+        assert!(permit.until((2 << 20) - 1).passed());
+        assert!(!permit.until(2 << 20).passed(), "it has grown");
+        drop(permit);
+        assert!(MemoryPermit::of(&permits, Deadline::after(Duration::from_secs(5))).is_some());
     }
 }

@@ -2,7 +2,7 @@
 //! of them, within the timeout.
 //!
 //! The transports ([`stdio`], [`http`]) find out the era and give a [`peer::Peer`]; [`modern`] and [`legacy`] know what
-//! an answer has to look like, [`tools`] counts over any peer, [`wire`] reads JSON-RPC without trusting it.
+//! an answer has to look like, [`tools`] counts over any peer, [`jsonrpc`] reads JSON-RPC without trusting it.
 
 mod events;
 #[cfg(any(test, fuzzing))]
@@ -10,6 +10,7 @@ pub(crate) mod fuzzing;
 mod http;
 mod http_sse;
 mod incoming;
+pub(crate) mod jsonrpc;
 pub mod left_behind;
 pub(crate) mod legacy;
 pub(crate) mod limits;
@@ -26,7 +27,6 @@ mod stdio;
 mod streamable;
 pub(crate) mod tools;
 mod web;
-pub(crate) mod wire;
 
 use super::Context;
 use crate::clock::unix_seconds;
@@ -50,23 +50,6 @@ pub fn check(target: &McpTarget, memory: McpMemory, context: &Context) -> Result
     };
     let memory = remember(memory, &facts, context);
     Ok((facts, memory))
-}
-
-/// How many messages a server's output holds; for the benchmarks.
-#[doc(hidden)]
-pub fn messages_in(output: &[u8]) -> usize {
-    const READ: usize = 32 << 10;
-    let mut lines = wire::Lines::default();
-    let mut messages = 0;
-    for read in output.chunks(READ) {
-        if lines.push(read).is_err() {
-            break;
-        }
-        while let Some(line) = lines.next_line() {
-            messages += usize::from(!matches!(wire::parse(line), wire::Message::Noise));
-        }
-    }
-    messages
 }
 
 /// What the next check should know: the era and transport that worked, the tool list, the count of verdicts.

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::jsonrpc::Text;
 use super::peer::{Dialect, Greeting};
 use super::schema::{DiscoverResult, check_complete};
-use super::wire::Answer;
 use crate::mcp::{LEGACY_VERSIONS, MODERN_VERSIONS, RpcError, code, implementation, meta};
 use crate::model::mcp::Era;
 
@@ -77,7 +77,7 @@ pub(crate) enum Discovery {
 }
 
 /// Reads the answer to `server/discover` asked in `version`.
-pub(crate) fn read_discover(answer: &Answer, version: &str) -> Result<Discovery, String> {
+pub(crate) fn read_discover(answer: &Text, version: &str) -> Result<Discovery, String> {
     let result: DiscoverResult<'_> = answer.read()?;
     check_complete(result.result_type.as_deref())?;
     let info = result.server_info();
@@ -98,10 +98,9 @@ pub(crate) fn read_discover(answer: &Answer, version: &str) -> Result<Discovery,
 mod tests {
     use super::*;
 
-    fn answer(value: &Value) -> Answer {
+    fn answer(value: &Value) -> Text {
         let text = value.to_string().into_bytes();
-        let whole = 0..text.len();
-        Answer::cut(text, whole, None)
+        Text::new(text, None)
     }
 
     #[test]

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
+use super::jsonrpc::Text;
 use super::legacy;
 use super::modern::{self, Discovery, MOST_RETRIES, Retry};
 use super::peer::{Dialect, Greeting};
 use super::session::{OutputEnd, Received, StdioSession};
-use super::wire::Answer;
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
 use crate::model::mcp::Era;
@@ -132,7 +132,7 @@ impl Opening<'_, '_> {
                 Received::Broken if !self.ask_second() => self.deadline = self.deadline.sooner(LAST_TIMEOUT),
                 Received::Broken => {}
                 // A client's first request would have had its answer there: another one is no help.
-                Received::Glued => {
+                Received::Embedded => {
                     self.second = None;
                     self.deadline = self.deadline.sooner(LAST_TIMEOUT);
                 }
@@ -185,7 +185,7 @@ impl Opening<'_, '_> {
             && !self.session.is_slow()
     }
 
-    fn take_answer(&mut self, id: i64, outcome: Result<Answer, RpcError>) -> Option<Greeting> {
+    fn take_answer(&mut self, id: i64, outcome: Result<Text, RpcError>) -> Option<Greeting> {
         let at = self.asked.iter().position(|(asked, _)| *asked == id)?;
         let (_, era) = self.asked.remove(at);
         let read = match (era, outcome) {
@@ -213,7 +213,7 @@ impl Opening<'_, '_> {
         }
     }
 
-    fn read_discover(&self, answer: &Answer) -> Result<Discovery, Failure> {
+    fn read_discover(&self, answer: &Text) -> Result<Discovery, Failure> {
         let version = self.versions.last().map_or(modern::VERSION, String::as_str);
         modern::read_discover(answer, version).map_err(|what| invalid(Era::Modern, &what))
     }
@@ -296,7 +296,7 @@ impl Opening<'_, '_> {
     }
 }
 
-fn read_initialize(answer: &Answer) -> Result<Greeting, Failure> {
+fn read_initialize(answer: &Text) -> Result<Greeting, Failure> {
     legacy::read_initialize(answer).map_err(|what| invalid(Era::Legacy, &what))
 }
 

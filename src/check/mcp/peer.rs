@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::jsonrpc::Text;
 use super::modern;
 use super::schema::{Capabilities, Implementation};
-use super::wire::Answer;
 use crate::clock::Deadline;
 use crate::mcp::RpcError;
 use crate::model::mcp::{Era, McpFacts};
@@ -32,7 +32,7 @@ impl CallError {
 
 pub(crate) trait Peer {
     /// Sends a request and waits for its answer.
-    fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Answer, CallError>;
+    fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Text, CallError>;
 }
 
 /// The era and version agreed on: what every further request has to say about itself.

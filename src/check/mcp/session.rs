@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::limits::{OVERDUE, Room, TooLarge};
+use super::jsonrpc::{self, Id, Lines, Message, Text};
+use super::limits::{MemoryPermit, STALLED, TooLarge};
 use super::peer::{CallError, Peer};
-use super::wire::{self, Answer, Id, Lines, Message};
 use super::{modern, output};
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
@@ -18,8 +18,8 @@ use crate::redact::KnownSecrets;
 /// Replies to a server's own requests are written only while it reads them.
 const MOST_UNWRITTEN: usize = 64 << 10;
 
-/// How long to wait for room for a large message before looking at the other streams again.
-const ROOM_TIMEOUT: Duration = Duration::from_millis(10);
+/// How long to wait for the permit for a large message before looking at the other streams again.
+const PERMIT_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// After its standard output was closed, the program itself mostly ends within a moment.
 const CLOSED_TIMEOUT: Duration = Duration::from_millis(500);
@@ -36,11 +36,11 @@ const NOISE_BYTES: usize = 400;
 
 #[derive(Debug)]
 pub(super) enum Received {
-    Answer(i64, Result<Answer, RpcError>),
+    Answer(i64, Result<Text, RpcError>),
     /// Something that is meant as JSON-RPC and is none, or an error that names no request.
     Broken,
     /// The answer to one of the requests, where no client finds it: behind other text on its line.
-    Glued,
+    Embedded,
     /// Nothing, and the program does nothing any more.
     Idle,
     /// Nothing in the time given, or the program is too slow.
@@ -55,7 +55,7 @@ pub(super) enum OutputEnd {
     Closed,
     TooLarge(TooLarge),
     /// It sends a large message so slowly that others would run out of time waiting.
-    Overdue,
+    Stalled,
 }
 
 pub(super) struct StdioSession<'a> {
@@ -129,10 +129,10 @@ impl<'a> StdioSession<'a> {
 
     fn read_lines(&mut self, awaited: &[i64]) -> Option<Received> {
         while let Some(line) = self.lines.next_line() {
-            match wire::parse(line) {
+            match jsonrpc::parse(&line.bytes) {
                 Message::Response(Id::Number(id), outcome) if awaited.contains(&id) => {
                     self.io.answered();
-                    return Some(Received::Answer(id, outcome.map(|place| self.lines.answer(place))));
+                    return Some(Received::Answer(id, outcome.map(|place| line.cut(place))));
                 }
                 // Only a modern server has these codes: it answers the oldest request, messages being read in order.
                 Message::Response(Id::Null, Err(error)) if modern::is_modern_error(&error) && !awaited.is_empty() => {
@@ -156,7 +156,7 @@ impl<'a> StdioSession<'a> {
                 }
                 Message::Request(id, method) => {
                     if self.io.unwritten() < MOST_UNWRITTEN
-                        && let Some(reply) = wire::reply(&id, &method)
+                        && let Some(reply) = jsonrpc::reply(&id, &method)
                     {
                         self.send(&reply);
                     }
@@ -166,13 +166,13 @@ impl<'a> StdioSession<'a> {
                     self.broken.get_or_insert(what);
                     return Some(Received::Broken);
                 }
-                Message::Glued(Id::Number(id)) if awaited.contains(&id) => {
+                Message::Embedded(Id::Number(id)) if awaited.contains(&id) => {
                     self.broken = Some("it stands behind other text on its line, a banner without a line break".into());
-                    return Some(Received::Glued);
+                    return Some(Received::Embedded);
                 }
-                Message::Noise if line.trim_ascii().is_empty() => {}
-                Message::Noise | Message::Glued(_) => {
-                    self.noise_tail.push(&line[..line.len().min(NOISE_BYTES)]);
+                Message::Noise if line.bytes.trim_ascii().is_empty() => {}
+                Message::Noise | Message::Embedded(_) => {
+                    self.noise_tail.push(&line.bytes[..line.bytes.len().min(NOISE_BYTES)]);
                     self.noise_tail.push(b"\n");
                     self.noise += 1;
                 }
@@ -184,18 +184,18 @@ impl<'a> StdioSession<'a> {
     /// Waits for the next event of the program; `None` if there may be new lines.
     fn wait(&mut self, until: Deadline) -> Option<Received> {
         let mut may_read = true;
-        if self.lines.wants_room() {
-            match Room::take(Deadline::after(Duration::ZERO)) {
-                Some(room) => self.lines.give_room(room),
+        if self.lines.wants_permit() {
+            match MemoryPermit::take(Deadline::after(Duration::ZERO)) {
+                Some(permit) => self.lines.give_permit(permit),
                 None => may_read = false,
             }
         }
         if self.lines.until().is_some_and(Deadline::passed) {
-            return Some(Received::Ended(OutputEnd::Overdue));
+            return Some(Received::Ended(OutputEnd::Stalled));
         }
         let mut wake = [self.drain_until, self.lines.until()].into_iter().flatten().fold(until, Deadline::min);
         if !may_read {
-            wake = wake.sooner(ROOM_TIMEOUT);
+            wake = wake.sooner(PERMIT_TIMEOUT);
         }
         match self.io.wait(wake, may_read) {
             Event::Stdout(amount) => {
@@ -232,7 +232,7 @@ impl<'a> StdioSession<'a> {
     }
 
     /// What is odd about its output and breaks nothing here, but may elsewhere.
-    pub(super) fn oddities(&self) -> Vec<String> {
+    pub(super) fn notes(&self) -> Vec<String> {
         let noise = (self.noise > 0).then(|| {
             let lines = if self.noise == 1 { "1 line".to_owned() } else { format!("{} lines", self.noise) };
             format!("prints {lines} on stdout that are no JSON-RPC")
@@ -273,7 +273,7 @@ impl<'a> StdioSession<'a> {
     pub(super) fn gone(&self, end: OutputEnd, what: &str) -> Failure {
         match end {
             OutputEnd::TooLarge(TooLarge(what)) => Failure::new(Reason::TooLarge, what),
-            OutputEnd::Overdue => Failure::new(Reason::Timeout, OVERDUE),
+            OutputEnd::Stalled => Failure::new(Reason::Timeout, STALLED),
             OutputEnd::Closed => {
                 let mut detail = format!("closed its standard output before it had answered {what}, and runs on");
                 self.add_output(&mut detail);
@@ -302,13 +302,13 @@ impl<'a> StdioSession<'a> {
 }
 
 impl Peer for StdioSession<'_> {
-    fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Answer, CallError> {
+    fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Text, CallError> {
         let id = self.request(method, &params);
         let mut deadline = deadline;
         loop {
             match self.receive(&[id], deadline) {
                 Received::Answer(_, outcome) => return outcome.map_err(CallError::Rpc),
-                Received::Broken | Received::Glued => deadline = deadline.sooner(BROKEN_TIMEOUT),
+                Received::Broken | Received::Embedded => deadline = deadline.sooner(BROKEN_TIMEOUT),
                 Received::Idle => {}
                 Received::Silence => return Err(CallError::Failed(self.too_late(method))),
                 Received::Ended(end) => return Err(CallError::Failed(self.gone(end, method))),

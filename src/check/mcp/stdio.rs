@@ -39,7 +39,7 @@ pub(super) fn check(
         secrets: &secrets,
         facts: &mut facts,
         idle: Duration::ZERO,
-        oddities: Vec::new(),
+        notes: Vec::new(),
     };
     let plan = Plan::both(remembered);
     let mut outcome = attempt.run(plan, meter);
@@ -53,8 +53,8 @@ pub(super) fn check(
             second => second,
         };
     }
-    let oddities = attempt.oddities;
-    facts.notes.extend(oddities);
+    let notes = attempt.notes;
+    facts.notes.extend(notes);
     match outcome {
         Ok(()) => {}
         Err(Stopped::Lost(failure) | Stopped::Failed(failure)) => facts.failure = Some(failure),
@@ -72,7 +72,7 @@ struct Attempt<'a> {
     secrets: &'a KnownSecrets,
     facts: &'a mut McpFacts,
     idle: Duration,
-    oddities: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Attempt<'_> {
@@ -105,7 +105,7 @@ impl Attempt<'_> {
         };
         self.idle += session.io.idle();
         self.facts.noise_lines += session.noise;
-        self.oddities = session.oddities();
+        self.notes = session.notes();
         let exited_before = session.io.exit().is_some();
         let ended = session.io.end(self.deadline);
         self.note_end(&ended, exited_before);

@@ -4,8 +4,8 @@ use url::Url;
 
 use super::events::{Events, read_message};
 use super::incoming::{Incoming, sort};
+use super::jsonrpc::{self, Text};
 use super::web::{MOST_SERVER_REQUESTS, NoResult, Web, unusable};
-use super::wire::{self, Answer};
 use crate::clock::Deadline;
 use crate::http::{HttpError, Method, Request, Response};
 use crate::log;
@@ -51,7 +51,7 @@ impl<'a> Streamable<'a> {
     }
 
     /// Sends a request and waits for its result.
-    pub(super) fn call(&mut self, id: i64, method: &str, body: &str, deadline: Deadline) -> Result<Answer, NoResult> {
+    pub(super) fn call(&mut self, id: i64, method: &str, body: &str, deadline: Deadline) -> Result<Text, NoResult> {
         self.named_session = None;
         let response = self.post(Some(method), body, deadline)?;
         self.named_session = response.header("mcp-session-id").map(str::to_owned);
@@ -125,12 +125,12 @@ impl<'a> Streamable<'a> {
         Ok(response)
     }
 
-    fn read_json(&self, mut response: Response, id: i64, deadline: Deadline) -> Result<Answer, NoResult> {
-        let (mut message, room) = read_message(&mut response.body, deadline)?;
-        if message.starts_with(BYTE_ORDER_MARK) {
-            message.drain(..BYTE_ORDER_MARK.len());
+    fn read_json(&self, mut response: Response, id: i64, deadline: Deadline) -> Result<Text, NoResult> {
+        let mut message = read_message(&mut response.body, deadline)?;
+        if message.bytes.starts_with(BYTE_ORDER_MARK) {
+            message.bytes.drain(..BYTE_ORDER_MARK.len());
         }
-        match sort(message, room, id) {
+        match sort(message, id) {
             Incoming::Answer(outcome) => outcome.map_err(|error| NoResult::Rpc { error, status: response.status }),
             // What answers this POST answers this request.
             Incoming::Anonymous(error) => Err(NoResult::Rpc { error, status: response.status }),
@@ -138,16 +138,16 @@ impl<'a> Streamable<'a> {
         }
     }
 
-    fn read_events(&mut self, response: Response, id: i64, deadline: Deadline) -> Result<Answer, NoResult> {
+    fn read_events(&mut self, response: Response, id: i64, deadline: Deadline) -> Result<Text, NoResult> {
         let status = response.status;
         let mut events = Events::new(response.body);
         let mut odd = None;
-        while let Some((event, room)) = events.next(deadline)? {
+        while let Some((name, data)) = events.next(deadline)? {
             // An event without data primes a stream for reconnecting; other names are no messages.
-            if event.name != "message" || event.data.is_empty() {
+            if name != "message" || data.bytes.is_empty() {
                 continue;
             }
-            match sort(event.data, room, id) {
+            match sort(data, id) {
                 Incoming::Answer(outcome) => return outcome.map_err(|error| NoResult::Rpc { error, status }),
                 Incoming::Anonymous(error) => return Err(NoResult::Rpc { error, status }),
                 Incoming::Request(id, method) => self.reply(&id, &method, deadline)?,
@@ -165,7 +165,7 @@ impl<'a> Streamable<'a> {
             return Ok(());
         }
         self.answered += 1;
-        match wire::reply(id, method) {
+        match jsonrpc::reply(id, method) {
             Some(reply) => self.tell(&reply, deadline),
             None => Ok(()),
         }

@@ -186,7 +186,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::check::mcp::wire::Answer;
+    use crate::check::mcp::jsonrpc::Text;
     use crate::mcp::RpcError;
     use crate::model::mcp::Era;
 
@@ -197,14 +197,13 @@ mod tests {
     }
 
     impl Peer for Scripted {
-        fn call(&mut self, method: &str, params: Value, _deadline: Deadline) -> Result<Answer, CallError> {
+        fn call(&mut self, method: &str, params: Value, _deadline: Deadline) -> Result<Text, CallError> {
             assert_eq!(method, TOOLS_LIST);
             self.asked.push(params);
             let answer = if self.answers.len() > 1 { self.answers.remove(0) } else { clone(&self.answers[0]) };
             answer.map(|value| {
                 let text = value.to_string().into_bytes();
-                let whole = 0..text.len();
-                Answer::cut(text, whole, None)
+                Text::new(text, None)
             })
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::jsonrpc::{self, Id, Message};
 use super::modern;
-use super::wire::{self, Id, Message};
 use crate::clock::Deadline;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Request, Response};
 use crate::mcp::RpcError;
@@ -195,7 +195,7 @@ fn speaks_of_host(said: &str) -> bool {
 /// The JSON-RPC error in a refusal. One that names no request counts only where its code is one that modern servers
 /// alone use: proxies and frameworks have errors of their own that look the same.
 fn rpc_error(body: &[u8], id: i64) -> Option<RpcError> {
-    match wire::parse(body) {
+    match jsonrpc::parse(body) {
         Message::Response(Id::Number(number), Err(error)) if number == id => Some(error),
         Message::Response(Id::Null, Err(error)) if modern::is_modern_error(&error) => Some(error),
         _ => None,

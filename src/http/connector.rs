@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) received: AtomicU64,
     pub(super) decoded: AtomicU64,
     /// Connections made so far: tells a reused one from a new one.
-    pub(super) dials: AtomicU64,
+    pub(super) connects: AtomicU64,
     /// Whether a byte of a request may have left.
     pub(super) sent: AtomicBool,
     /// When the certificate of the newest TLS connection ends, unix seconds; 0 while there was none.
@@ -81,17 +81,17 @@ impl Drop for ReadUntil {
 
 /// ureq's connector: from a URL to a connection ready for a request.
 #[derive(Debug)]
-pub(super) struct Dial(pub(super) Arc<Shared>);
+pub(super) struct LimitedConnector(pub(super) Arc<Shared>);
 
-impl Connector<()> for Dial {
-    type Out = Wire;
+impl Connector<()> for LimitedConnector {
+    type Out = LimitedTransport;
 
-    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Wire>, ureq::Error> {
-        self.0.dials.fetch_add(1, Ordering::Relaxed);
+    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<LimitedTransport>, ureq::Error> {
+        self.0.connects.fetch_add(1, Ordering::Relaxed);
         let proxy = self.0.proxies.route(details.uri);
         let line = self.line(details, proxy).map_err(|error| not_connected(error, details, proxy))?;
         let inner = if details.needs_tls() { Box::new(self.handshake(line, details)?) } else { line };
-        Ok(Some(Wire {
+        Ok(Some(LimitedTransport {
             inner,
             shared: Arc::clone(&self.0),
             forward: proxy.filter(|_| !details.needs_tls()).map(|proxy| Forward::new(proxy, details.uri)),
@@ -102,7 +102,7 @@ impl Connector<()> for Dial {
     }
 }
 
-impl Dial {
+impl LimitedConnector {
     /// A socket to the target or the proxy, or a tunnel through the proxy (which comes back here for its own connection).
     fn line(&self, details: &ConnectionDetails<'_>, proxy: Option<&Proxy>) -> Result<Box<dyn Transport>, ureq::Error> {
         if let Some(scheme) = proxy.and_then(unsupported) {
@@ -231,7 +231,7 @@ impl fmt::Debug for Tls {
 }
 
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct LimitedTransport {
     inner: Box<dyn Transport>,
     shared: Arc<Shared>,
     forward: Option<Forward>,
@@ -243,7 +243,7 @@ pub(super) struct Wire {
     in_tunnel: bool,
 }
 
-impl Transport for Wire {
+impl Transport for LimitedTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }

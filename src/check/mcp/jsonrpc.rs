@@ -11,7 +11,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::limits::{CHECK_BYTES, CHECK_TOO_LARGE, MESSAGE_BYTES, MESSAGE_TOO_LARGE, Room, SMALL_BYTES, TooLarge};
+use super::limits::{
+    CHECK_BYTES, CHECK_TOO_LARGE, MESSAGE_BYTES, MESSAGE_TOO_LARGE, MemoryPermit, SMALL_BYTES, TooLarge,
+};
 use super::shape;
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError, code};
@@ -56,7 +58,7 @@ pub(crate) enum Message {
     /// Meant as JSON-RPC, but not valid; what is wrong with it.
     Broken(String),
     /// An answer to the request with this id, behind other text on its line: no client finds it there.
-    Glued(Id),
+    Embedded(Id),
     /// Something else: a banner, a log line, an empty line.
     Noise,
 }
@@ -115,7 +117,7 @@ fn parse_other(text: &[u8]) -> Message {
         Message::Response(id, _) => Some(id),
         _ => None,
     });
-    answers.last().map_or(Message::Noise, Message::Glued)
+    answers.last().map_or(Message::Noise, Message::Embedded)
 }
 
 /// A log line may be an object too; only what names the protocol is held to it.
@@ -187,23 +189,27 @@ pub(crate) fn reply(id: &str, method: &str) -> Option<String> {
     Some(reply.to_string())
 }
 
-/// The result of an answered request, as JSON text; holds its room while it is large.
+/// A message, or the result in it, as JSON text; holds its permit while it is large.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    text: Vec<u8>,
-    _room: Option<Room>,
+pub(crate) struct Text {
+    pub(crate) bytes: Vec<u8>,
+    pub(super) _permit: Option<MemoryPermit>,
 }
 
-impl Answer {
-    pub(crate) fn cut(mut message: Vec<u8>, result: Range<usize>, room: Option<Room>) -> Answer {
-        message.truncate(result.end);
-        message.drain(..result.start);
-        Answer { text: message, _room: room }
+impl Text {
+    pub(crate) fn new(bytes: Vec<u8>, permit: Option<MemoryPermit>) -> Text {
+        Text { bytes, _permit: permit }
     }
 
-    /// Reads the result, which has to be an object, as something.
+    pub(crate) fn cut(mut self, part: Range<usize>) -> Text {
+        self.bytes.truncate(part.end);
+        self.bytes.drain(..part.start);
+        self
+    }
+
+    /// Reads it, which has to be an object, as something.
     pub(crate) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, String> {
-        shape::read(&self.text)
+        shape::read(&self.bytes)
     }
 }
 
@@ -211,14 +217,12 @@ impl Answer {
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     buffer: Vec<u8>,
-    /// Where the line handed out last begins …
-    last: usize,
-    /// … and where what has not been handed out begins, just after its line break.
+    /// Where what has not been handed out begins, just after a line break.
     done: usize,
     /// Before this there is no line break left to find.
     searched: usize,
     read: u64,
-    room: Option<Room>,
+    permit: Option<MemoryPermit>,
 }
 
 impl Lines {
@@ -242,37 +246,43 @@ impl Lines {
     fn forget(&mut self) {
         self.buffer.drain(..self.done);
         self.searched -= self.done;
-        (self.last, self.done) = (0, 0);
+        self.done = 0;
         if self.buffer.len() <= SMALL_BYTES {
             self.buffer.shrink_to(SMALL_BYTES);
-            self.room = None;
+            self.permit = None;
         }
     }
 
-    /// Whether an unfinished line needs room before it may grow further.
-    pub(crate) fn wants_room(&self) -> bool {
-        self.room.is_none() && self.buffer.len() - self.done > SMALL_BYTES
+    /// Whether an unfinished line needs the permit before it may grow further.
+    pub(crate) fn wants_permit(&self) -> bool {
+        self.permit.is_none() && self.buffer.len() - self.done > SMALL_BYTES
     }
 
     /// By when an unfinished large line has to have grown.
     pub(crate) fn until(&self) -> Option<Deadline> {
-        self.room.as_ref().map(|room| room.until(self.buffer.len() - self.done))
+        self.permit.as_ref().map(|permit| permit.until(self.buffer.len() - self.done))
     }
 
-    pub(crate) fn give_room(&mut self, room: Room) {
-        self.room = Some(room);
+    pub(crate) fn give_permit(&mut self, permit: MemoryPermit) {
+        self.permit = Some(permit);
     }
 
-    pub(crate) fn next_line(&mut self) -> Option<&[u8]> {
+    /// The next whole line, not copied where it is large.
+    pub(crate) fn next_line(&mut self) -> Option<Text> {
         let Some(offset) = memchr(b'\n', &self.buffer[self.searched..]) else {
             self.searched = self.buffer.len();
             return None;
         };
-        let end = self.searched + offset;
-        self.last = self.done;
-        self.done = end + 1;
+        let line = self.done..self.searched + offset;
+        self.done = line.end + 1;
         self.searched = self.done;
-        Some(&self.buffer[self.last..end])
+        if line.len() <= SMALL_BYTES {
+            return Some(Text::new(self.buffer[line].to_vec(), None));
+        }
+        let rest = self.buffer.split_off(self.done);
+        let whole = std::mem::replace(&mut self.buffer, rest);
+        (self.done, self.searched) = (0, 0);
+        Some(Text::new(whole, self.permit.take()).cut(line))
     }
 
     /// The stream has ended: what came after the last line break counts as a line too.
@@ -280,19 +290,6 @@ impl Lines {
         if self.done < self.buffer.len() {
             self.buffer.push(b'\n');
         }
-    }
-
-    /// The result in the line handed out last, not copied where it is large.
-    pub(crate) fn answer(&mut self, result: Range<usize>) -> Answer {
-        let result = self.last + result.start..self.last + result.end;
-        if result.len() <= SMALL_BYTES {
-            let text = self.buffer[result].to_vec();
-            return Answer { text, _room: None };
-        }
-        let rest = self.buffer.split_off(self.done);
-        let message = std::mem::replace(&mut self.buffer, rest);
-        (self.last, self.done, self.searched) = (0, 0, 0);
-        Answer::cut(message, result, self.room.take())
     }
 }
 
@@ -353,7 +350,7 @@ mod tests {
     fn an_answer_behind_a_banner_and_one_over_several_lines_are_told_from_noise() {
         let answer = r#"{"result":{"a":{}},"jsonrpc":"2.0","id":7}"#;
         for banner in ["Loading... ", "ready {x} ", "\u{1b}[32mok\u{1b}[0m"] {
-            assert_eq!(parse(format!("{banner}{answer}").as_bytes()), Message::Glued(Id::Number(7)), "{banner}");
+            assert_eq!(parse(format!("{banner}{answer}").as_bytes()), Message::Embedded(Id::Number(7)), "{banner}");
         }
         assert!(matches!(parse(br#"  "jsonrpc": "2.0","#), Message::Broken(what) if what.contains("several lines")));
         for noise in ["sent {\"jsonrpc\":\"2.0\",\"method\":\"x\"}", "[\"jsonrpc\"]", "\"jsonrpcs\": 1"] {
@@ -406,20 +403,22 @@ mod tests {
 
     #[test]
     fn a_large_answer_is_cut_out_and_the_lines_after_it_are_still_there() {
-        let long = "y".repeat(200_000);
+        let long = "y".repeat(SMALL_BYTES);
         let text = format!("hello\n{{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{\"a\":\"{long}\"}}}}\nnext\nrest");
         let mut lines = Lines::default();
         lines.push(text.as_bytes()).expect("small enough");
-        assert_eq!(lines.next_line(), Some(&b"hello"[..]));
-        let Some(Message::Response(_, Ok(place))) = lines.next_line().map(parse) else { panic!("no answer") };
-        let result = lines.answer(place).read::<std::collections::BTreeMap<String, String>>();
+        let next = |lines: &mut Lines| lines.next_line().map(|line| String::from_utf8_lossy(&line.bytes).into_owned());
+        assert_eq!(next(&mut lines).as_deref(), Some("hello"));
+        let line = lines.next_line().expect("a line");
+        let Message::Response(_, Ok(place)) = parse(&line.bytes) else { panic!("no answer") };
+        let result = line.cut(place).read::<std::collections::BTreeMap<String, String>>();
         assert_eq!(result.map(|r| r["a"].clone()), Ok(long));
-        assert_eq!(lines.next_line(), Some(&b"next"[..]));
-        assert_eq!(lines.next_line(), None);
+        assert_eq!(next(&mut lines).as_deref(), Some("next"));
+        assert_eq!(next(&mut lines), None);
         lines.push(b"!").expect("small enough");
         lines.finish();
-        assert_eq!(lines.next_line(), Some(&b"rest!"[..]));
-        assert_eq!(lines.next_line(), None);
+        assert_eq!(next(&mut lines).as_deref(), Some("rest!"));
+        assert_eq!(next(&mut lines), None);
     }
 
     proptest! {
@@ -442,7 +441,7 @@ mod tests {
                 let (head, tail) = rest.split_at((*cut).min(rest.len()));
                 lines.push(head).expect("small enough");
                 while let Some(line) = lines.next_line() {
-                    lines_out.push(String::from_utf8_lossy(line).into_owned());
+                    lines_out.push(String::from_utf8_lossy(&line.bytes).into_owned());
                 }
                 rest = tail;
                 if rest.is_empty() { break; }
