@@ -21,6 +21,11 @@ impl Stamp {
         path.metadata().ok().map(Stamp::from)
     }
 
+    /// The text of what is there now; empty for nothing.
+    pub fn text_of(path: &Path) -> String {
+        Stamp::of(path).map_or_else(String::new, |stamp| stamp.text())
+    }
+
     pub fn changed_ns(&self) -> i128 {
         self.ctime_ns.max(self.mtime_ns)
     }

@@ -26,8 +26,15 @@ const PREFIXES: &[&str] = &[
 
 /// What may be shown of a command's arguments, one for one.
 pub fn arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut words = Words::default();
-    arguments.into_iter().map(|argument| words.show(argument)).collect()
+    // Whether the argument before announces a secret.
+    let mut announced = false;
+    let show = |argument: &str| {
+        let shown = if announced { mask(argument) } else { mask_argument(argument) };
+        let flag = argument.starts_with('-') && !argument.contains('=');
+        announced = flag && (is_telling(argument) || matches!(argument, "-H" | "--header"));
+        shown
+    };
+    arguments.into_iter().map(show).collect()
 }
 
 /// What may be shown of a command: a program, and the arguments that somebody wrote after it by mistake.
@@ -35,22 +42,6 @@ pub fn command(text: &str) -> String {
     let shown = arguments(text.split(' ')).join(" ");
     // A whole path stays one: read back, it must not become one below the configuration's directory.
     if text.starts_with('/') && !shown.starts_with('/') { format!("/{shown}") } else { shown }
-}
-
-/// The words of a command line while they are shown one after the other.
-#[derive(Default)]
-struct Words {
-    /// Whether the last one announced a secret.
-    announced: bool,
-}
-
-impl Words {
-    fn show(&mut self, word: &str) -> String {
-        let shown = if self.announced { mask(word) } else { mask_argument(word) };
-        let flag = word.starts_with('-') && !word.contains('=');
-        self.announced = flag && (is_telling(word) || matches!(word, "-H" | "--header"));
-        shown
-    }
 }
 
 /// Whether text by itself looks like a key: a known prefix, or a run of letters and digits that nobody would type.

@@ -274,15 +274,9 @@ fn assignment_range(text: &str, key: &str, value: &Range<usize>) -> Range<usize>
 }
 
 fn quote(value: &str) -> String {
-    let mut out = String::from("\"");
-    for c in value.chars() {
-        if "\"\\$`".contains(c) {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out.push('"');
-    out
+    let escape = |c: char| "\"\\$`".contains(c).then_some('\\');
+    let escaped: String = value.chars().flat_map(|c| escape(c).into_iter().chain([c])).collect();
+    format!("\"{escaped}\"")
 }
 
 #[cfg(any(test, fuzzing))]

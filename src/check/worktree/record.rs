@@ -92,14 +92,15 @@ impl Drop for Run {
 }
 
 /// Marks a run of the worktree at `path` as alive.
-///
-/// # Errors
-/// When the state directory cannot be written; the run itself need not care.
+/// Errors: when the state directory cannot be written; the run itself need not care.
 pub fn begin(records: &Path, path: &Path) -> io::Result<Run> {
     let directory = directory(records, path);
     ensure_private_directory(&directory)?;
     for mark in marks(&directory) {
-        remove_if_left_over(&mark);
+        // One that nobody holds was left over.
+        if File::open(&mark).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = std::fs::remove_dir(mark);
+        }
     }
     let mark = directory.join(format!("{MARK}{}", std::process::id()));
     loop {
@@ -112,14 +113,6 @@ pub fn begin(records: &Path, path: &Path) -> io::Result<Run> {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-    }
-}
-
-fn remove_if_left_over(mark: &Path) {
-    if let Ok(file) = File::open(mark)
-        && file.try_lock().is_ok()
-    {
-        let _ = std::fs::remove_dir(mark);
     }
 }
 

@@ -38,8 +38,7 @@ pub(super) fn base_stamps(git: &Git, base: Option<&str>) -> Vec<(String, String)
 }
 
 fn stamped<'a>(files: impl IntoIterator<Item = &'a PathBuf>) -> Option<Vec<(String, String)>> {
-    let stamp = |file: &PathBuf| Stamp::of(file).map_or_else(String::new, |stamp| stamp.text());
-    files.into_iter().map(|file| Some((file.to_str()?.to_owned(), stamp(file)))).collect()
+    files.into_iter().map(|file| Some((file.to_str()?.to_owned(), Stamp::text_of(file)))).collect()
 }
 
 /// The loose file of the branch that is checked out, which a commit without changes, or one taken back, writes alone.

@@ -7,12 +7,11 @@ use crate::proc::{Process, ProcessTable};
 
 /// Whether something has changed since the last look that makes the worktree worth another one now.
 pub(crate) fn since_last_look(worktree: &WorktreeTarget, memory: &WorktreeMemory, processes: &ProcessTable) -> bool {
-    let stamp = |path: &String| Stamp::of(path.as_ref()).map_or_else(String::new, |stamp| stamp.text());
     let is_newcomer = |process: &Process| {
         process.directory.as_deref().is_some_and(|directory| worktree.holds(directory))
             && !memory.standing.contains(&(process.stat.pid, process.stat.start_ticks))
             && !processes.is_own(process)
     };
-    memory.watched.iter().any(|(path, known)| stamp(path) != *known)
+    memory.watched.iter().any(|(path, known)| Stamp::text_of(path.as_ref()) != *known)
         || processes.all().into_iter().flatten().any(is_newcomer)
 }
