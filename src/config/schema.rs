@@ -4,6 +4,8 @@
 //! afterwards ([`super::block`]) never has to: there, a value of the wrong type is simply not there. A test compares the
 //! starter file with the table.
 
+use std::collections::BTreeMap;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -146,6 +148,33 @@ static WEBHOOK: Section = Section { header: "[webhook]", keys: RECEIVER };
 static DOCTOR: Section =
     Section { header: "[doctor]", keys: &[(Text, &["prometheus", "alertmanager", "grafana", "node_exporter"])] };
 
+enum Rule {
+    /// One of these has to be there, and only one.
+    One(&'static [&'static str]),
+    /// At most one of these can be there.
+    Either(&'static [&'static str]),
+    /// The first only go with one of the second.
+    With(&'static [&'static str], &'static [&'static str]),
+}
+
+use Rule::{Either, One, With};
+
+/// What holds between the keys of a section, by its header.
+static RULES: &[(&str, Rule)] = &[
+    ("[[mcp.server]]", One(&["command", "url", "health_command"])),
+    ("[[mcp.server]]", With(&["args"], &["command"])),
+    ("[[mcp.server]]", With(&["env", "cwd"], &["command", "health_command"])),
+    ("[[mcp.server]]", With(&["headers", "transport", "ca_file"], &["url"])),
+    ("[[service]]", One(&["url", "tcp", "unit", "process"])),
+    ("[[service]]", With(&["headers", "expect_status", "body_contains", "body_matches", "ca_file"], &["url"])),
+    ("[[service]]", With(&["user"], &["unit"])),
+    ("[output.pushgateway]", Either(&["username", "bearer_token_file"])),
+    ("[output.pushgateway]", With(&["password_file"], &["username"])),
+    ("[ntfy]", Either(&["url", "url_file"])),
+    ("[slack]", Either(&["url", "url_file"])),
+    ("[webhook]", Either(&["url", "url_file"])),
+];
+
 impl Section {
     pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.keys.iter().flat_map(|(_, names)| names.iter().copied())
@@ -185,18 +214,18 @@ impl Form {
     }
 }
 
-/// Reports every key of `table` that `section` does not have and every value that is not of its key's form.
-/// `report` takes a byte offset and a sentence.
-pub(crate) fn check(table: &DeTable<'_>, section: &'static Section, report: &mut impl FnMut(usize, String)) {
+/// Reports every key of `table`, which begins `at`, that `section` does not have, every value that is not of its key's form,
+/// and every rule between keys that is broken. `report` takes a byte offset and a sentence.
+pub(crate) fn check(table: &DeTable<'_>, at: usize, section: &'static Section, report: &mut impl FnMut(usize, String)) {
     for (name, value) in table {
         let key = name.get_ref();
         match (section.form(key), value.get_ref()) {
             (None, found) => report(name.span().start, unknown_key(key, found, section)),
-            (Some(Table(inner)), DeValue::Table(table)) => check(table, inner, report),
+            (Some(Table(inner)), DeValue::Table(table)) => check(table, value.span().start, inner, report),
             (Some(form @ Tables(inner)), DeValue::Array(items)) => {
                 for item in items.iter() {
                     match item.get_ref() {
-                        DeValue::Table(table) => check(table, inner, report),
+                        DeValue::Table(table) => check(table, item.span().start, inner, report),
                         found => report(item.span().start, wrong_form(found, key, form, section)),
                     }
                 }
@@ -206,6 +235,39 @@ pub(crate) fn check(table: &DeTable<'_>, section: &'static Section, report: &mut
                     report(wrong.span().start, wrong_form(wrong.get_ref(), key, form, section));
                 }
             }
+        }
+    }
+    check_rules(table, at, section, report);
+}
+
+fn check_rules(table: &DeTable<'_>, at: usize, section: &Section, report: &mut impl FnMut(usize, String)) {
+    let present = |keys: &[&'static str]| -> BTreeMap<usize, &str> {
+        keys.iter().filter_map(|key| Some((table.get(*key)?.span().start, *key))).collect()
+    };
+    let broken = |key: &str, what: String| format!("{key:?} {}: {what}", section.place());
+    // A key that is missed is mostly there, misspelt, and was told.
+    let mut complete = table.keys().all(|key| section.form(key.get_ref()).is_some());
+    for (_, rule) in RULES.iter().filter(|(header, _)| *header == section.header) {
+        match rule {
+            One(keys) if present(keys).is_empty() => {
+                if std::mem::take(&mut complete) {
+                    report(at, format!("{} needs one of {}", section.header, one_of(keys)));
+                }
+            }
+            One(keys) | Either(keys) => {
+                let mut present = present(keys).into_iter();
+                let first = present.next().map_or("", |(_, key)| key);
+                present.for_each(|(at, key)| report(at, broken(key, format!("it cannot stand beside {first:?}"))));
+            }
+            With(keys, others) if complete && present(others).is_empty() => {
+                let others = others.iter().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(" or ");
+                let script = keys == &["args"] && table.contains_key("health_command");
+                let hint = if script { "; arguments of a health script follow it in the same array" } else { "" };
+                for (at, key) in present(keys) {
+                    report(at, broken(key, format!("it only goes with {others}{hint}")));
+                }
+            }
+            With(..) => {}
         }
     }
 }
@@ -268,7 +330,7 @@ mod tests {
     fn problems(text: &str) -> Vec<(usize, String)> {
         let table = DeTable::parse(text).expect("TOML");
         let mut problems = Vec::new();
-        check(table.get_ref(), &ROOT, &mut |at, message| problems.push((at, message)));
+        check(table.get_ref(), 0, &ROOT, &mut |at, message| problems.push((at, message)));
         problems
     }
 
@@ -320,7 +382,7 @@ mod tests {
                 "\"labels\" in [probe] must be a table of strings, as in { NAME = \"value\" }, not a date",
             ),
             (
-                "[[service]]\nexpect_status = \"200\"",
+                "[[service]]\nurl = \"http://h\"\nexpect_status = \"200\"",
                 "\"expect_status\" in [[service]] must be an HTTP status or an array of them, as in [200, 204], not a string",
             ),
         ] {

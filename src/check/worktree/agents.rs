@@ -12,25 +12,15 @@ use super::runners;
 use crate::model::worktree::{Agent, AgentMemory, WorktreeTarget};
 use crate::proc::{Process, ProcessTable};
 
-/// Command → client. Scripts are known by their own name, not by that of their interpreter.
-pub(super) const CLIENTS: &[(&str, &str)] = &[
-    ("aider", "aider"),
-    ("amp", "amp"),
-    ("auggie", "auggie"),
-    ("claude", "claude-code"),
-    ("claude-code", "claude-code"),
-    ("cline", "cline"),
-    ("codex", "codex"),
-    ("copilot", "copilot"),
-    ("crush", "crush"),
-    ("cursor-agent", "cursor"),
-    ("droid", "droid"),
-    ("gemini", "gemini"),
-    ("goose", "goose"),
-    ("kiro-cli", "kiro"),
-    ("opencode", "opencode"),
-    ("qwen", "qwen"),
+/// Commands that are called as their client is. Scripts are known by their own name, not by that of their interpreter.
+pub(super) const CLIENTS: &[&str] = &[
+    "aider", "amp", "auggie", "claude-code", "cline", "codex", "copilot", "crush", "droid", "gemini", "goose",
+    "opencode", "qwen",
 ];
+
+/// Commands of clients that are called otherwise.
+pub(super) const OTHER_COMMANDS: &[(&str, &str)] =
+    &[("claude", "claude-code"), ("cursor-agent", "cursor"), ("kiro-cli", "kiro")];
 
 /// A process that merely waits uses less than this part of a core (timers, a blinking cursor).
 const IDLE_PART: u32 = 50;
@@ -80,7 +70,8 @@ fn active_at(known: Option<&AgentMemory>, cpu: Duration, now: Timestamp) -> Opti
 
 fn client_of(arguments: &[String]) -> Option<&'static str> {
     let (program, _) = runners::program(arguments)?;
-    CLIENTS.iter().find(|(command, _)| *command == program).map(|(_, client)| *client)
+    let other = || OTHER_COMMANDS.iter().find(|(command, _)| *command == program).map(|(_, client)| *client);
+    CLIENTS.iter().find(|client| **client == program).copied().or_else(other)
 }
 
 #[cfg(test)]

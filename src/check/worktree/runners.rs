@@ -17,45 +17,28 @@ pub(super) const RUNNERS: &[&str] = &[
 ];
 
 /// Commands of which one word makes a test run: the word comes first after the options, or anywhere among the targets.
-pub(super) const TOOLS: &[(&str, &[&str])] = &[
-    ("cargo", &["test", "t", "nextest", "tarpaulin", "llvm-cov", "mutants"]),
-    ("go", &["test"]),
-    ("npm", &["test", "t", "tst"]),
-    ("pnpm", &["test", "t"]),
-    ("yarn", &["test"]),
-    ("bun", &["test"]),
-    ("deno", &["test"]),
-    ("dotnet", &["test", "vstest"]),
-    ("mix", &["test"]),
-    ("rebar3", &["eunit", "ct"]),
-    ("rake", &["test", "spec"]),
-    ("rails", &["test"]),
-    ("swift", &["test"]),
-    ("dart", &["test"]),
-    ("flutter", &["test"]),
-    ("stack", &["test"]),
-    ("cabal", &["test"]),
-    ("lein", &["test"]),
-    ("sbt", &["test"]),
-    ("bazel", &["test"]),
-    ("hatch", &["test"]),
-    ("meson", &["test"]),
-    ("artisan", &["test"]),
-    ("composer", &["test"]),
-    ("zig", &["test"]),
+pub(super) const TOOLS: &[(&[&str], &[&str])] = &[
+    (&["cargo"], &["test", "t", "nextest", "tarpaulin", "llvm-cov", "mutants"]),
+    (&["npm"], &["test", "t", "tst"]),
+    (&["pnpm"], &["test", "t"]),
+    (&["dotnet"], &["test", "vstest"]),
+    (&["rebar3"], &["eunit", "ct"]),
+    (&["rake"], &["test", "spec"]),
+    (
+        &[
+            "go", "yarn", "bun", "deno", "mix", "rails", "swift", "dart", "flutter", "stack", "cabal", "lein", "sbt",
+            "bazel", "hatch", "meson", "artisan", "composer", "zig",
+        ],
+        &["test"],
+    ),
 ];
 
 /// Builders whose targets may stand in any order among other words.
-pub(super) const BUILDERS: &[(&str, &[&str])] = &[
-    ("make", &["test", "tests", "check"]),
-    ("gmake", &["test", "tests", "check"]),
-    ("ninja", &["test", "check"]),
-    ("just", &["test", "tests", "check"]),
-    ("task", &["test", "tests"]),
-    ("mvn", &["test", "verify", "integration-test", "surefire:test", "failsafe:integration-test"]),
-    ("mvnw", &["test", "verify", "integration-test"]),
-    ("gradle", &["test", "check"]),
-    ("gradlew", &["test", "check"]),
+pub(super) const BUILDERS: &[(&[&str], &[&str])] = &[
+    (&["make", "gmake", "just"], &["test", "tests", "check"]),
+    (&["ninja", "gradle", "gradlew"], &["test", "check"]),
+    (&["task"], &["test", "tests"]),
+    (&["mvn", "mvnw"], &["test", "verify", "integration-test", "surefire:test", "failsafe:integration-test"]),
 ];
 
 /// Programs that run another one, given as a script or a module.
@@ -88,8 +71,9 @@ fn runner_name(arguments: &[String], more: &[String]) -> Option<String> {
     if RUNNERS.contains(&program.as_str()) {
         return Some(program);
     }
-    let listed = |table: &[(&str, &'static [&'static str])]| {
-        table.iter().find(|(tool, _)| *tool == program).map_or([].as_slice(), |(_, words)| *words)
+    let listed = |table: &[(&[&str], &'static [&'static str])]| {
+        let row = table.iter().find(|(tools, _)| tools.contains(&program.as_str()));
+        row.map_or([].as_slice(), |(_, words)| *words)
     };
     let word = first.filter(|word| listed(TOOLS).contains(word)).or_else(|| {
         // `npm run test:unit`, `yarn run test`.

@@ -19,15 +19,16 @@ fn code(words: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 
 fn runner_table() -> String {
     let mut table = format!("| command | words |\n|---|---|\n| {} | any |\n", code(runners::RUNNERS));
-    for (tool, words) in runners::TOOLS.iter().chain(runners::BUILDERS) {
-        let _ = writeln!(table, "| `{tool}` | {} |", code(*words));
+    for (tools, words) in runners::TOOLS.iter().chain(runners::BUILDERS) {
+        let _ = writeln!(table, "| {} | {} |", code(*tools), code(*words));
     }
     table
 }
 
 fn agent_table() -> String {
     let mut table = "| command | client |\n|---|---|\n".to_owned();
-    for (command, client) in agents::CLIENTS {
+    let same = agents::CLIENTS.iter().map(|client| (client, client));
+    for (command, client) in same.chain(agents::OTHER_COMMANDS.iter().map(|(command, client)| (command, client))) {
         let _ = writeln!(table, "| `{command}` | {client} |");
     }
     table

@@ -56,21 +56,10 @@ fn servers(mcp: &Block<'_>, schedule: Schedule, list_tools: bool) -> Vec<ServerS
 
 /// How the server is reached; `None` after a complaint, or where the environment spoils the block.
 fn reach(block: &Block<'_>) -> Option<Reach> {
-    match block.exactly_one(&["command", "url", "health_command"])? {
-        "command" => {
-            block.only_with(&["headers", "transport", "ca_file"], "\"url\"");
-            stdio(block)
-        }
-        "url" => {
-            block.only_with(&["args"], "\"command\"");
-            block.only_with(&["env", "cwd"], "\"command\" or \"health_command\"");
-            http(block)
-        }
-        _ => {
-            block.only_with(&["args"], "\"command\"; arguments of a health script follow it in the same array");
-            block.only_with(&["headers", "transport", "ca_file"], "\"url\"");
-            script(block)
-        }
+    match () {
+        () if block.has("command") => stdio(block),
+        () if block.has("url") => http(block),
+        () => script(block),
     }
 }
 

@@ -84,13 +84,6 @@ fn default_directory(state_dir: &Path) -> PathBuf {
 }
 
 fn read_pushgateway(block: &Block<'_>, probe: &ProbeSettings) -> Option<PushgatewaySettings> {
-    let credentials = ["username", "bearer_token_file"];
-    if credentials.iter().all(|key| block.has(key)) {
-        block.exactly_one(&credentials);
-    }
-    if block.has("password_file") && !block.has("username") {
-        block.only_with(&["password_file"], "\"username\"");
-    }
     let job = block.filled("job").map_or_else(|| JOB.to_owned(), |job| job.value);
     let grouping = grouping(block, probe);
     let username = block.filled("username").map(|username| username.value);

@@ -33,9 +33,6 @@ pub(super) fn telegram(block: &Block<'_>) -> TelegramSettings {
 pub(super) const RECEIVERS: &[&str] = &["ntfy", "slack", "webhook"];
 
 pub(super) fn receiver(block: &Block<'_>) -> ReceiverSettings {
-    if block.has("url") && block.has("url_file") {
-        block.exactly_one(&["url", "url_file"]);
-    }
     ReceiverSettings {
         url: rules::url(block, "url"),
         url_file: block.path("url_file"),

@@ -27,32 +27,20 @@ pub(super) fn read(blocks: Vec<Block<'_>>) -> Vec<ServiceSettings> {
 
 /// How the service is looked at; `None` after a complaint or where the environment spoils the block.
 fn probe(block: &Block<'_>) -> Option<ServiceProbe> {
-    let way = block.exactly_one(&["url", "tcp", "unit", "process"])?;
-    if way != "url" {
-        block.only_with(&["headers", "expect_status", "body_contains", "body_matches", "ca_file"], "\"url\"");
+    if block.has("url") {
+        return http(block);
+    } else if let Some(address) = block.filled("tcp") {
+        check_address(block, &address);
+        return Some(ServiceProbe::Tcp(address.value));
+    } else if let Some(unit) = block.filled("unit") {
+        return Some(ServiceProbe::Unit { name: unit_name(block, &unit), user: block.flag("user").unwrap_or(false) });
     }
-    if way != "unit" {
-        block.only_with(&["user"], "\"unit\"");
+    let pattern = block.filled("process")?;
+    // No words would be in every command line.
+    if pattern.trim().is_empty() {
+        block.complain_of(&pattern, "it holds nothing but blanks");
     }
-    match way {
-        "url" => http(block),
-        "tcp" => {
-            block.filled("tcp").inspect(|address| check_address(block, address)).map(|a| ServiceProbe::Tcp(a.value))
-        }
-        "unit" => block.filled("unit").map(|unit| ServiceProbe::Unit {
-            name: unit_name(block, &unit),
-            user: block.flag("user").unwrap_or(false),
-        }),
-        _ => block
-            .filled("process")
-            .inspect(|pattern| {
-                // No words would be in every command line.
-                if pattern.trim().is_empty() {
-                    block.complain_of(pattern, "it holds nothing but blanks");
-                }
-            })
-            .map(|process| ServiceProbe::Process(process.value)),
-    }
+    Some(ServiceProbe::Process(pattern.value))
 }
 
 fn http(block: &Block<'_>) -> Option<ServiceProbe> {
