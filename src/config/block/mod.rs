@@ -1,14 +1,13 @@
-//! One section of the file while it is read: typed, expanded values by key ([`values`]), rules between keys
-//! ([`rules`]), each complaint at its place.
+//! One section of the file while it is read: typed, expanded values by key ([`values`]), each complaint at its place.
 //!
 //! Readers ask for every key they know and go on after a complaint, so that one run finds everything that is wrong;
 //! whether there was any decides afterwards. Values of the wrong TOML type were reported by [`super::schema`] and are
 //! absent here.
 
-mod rules;
 mod values;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -215,5 +214,21 @@ impl<'a> Block<'a> {
     pub(crate) fn fault(&self) -> Option<String> {
         let faults = self.faults.borrow();
         (!faults.is_empty()).then(|| faults.join("; "))
+    }
+
+    /// Whether the file has a key here that does not exist: it is mostly the misspelt form of one that is missed.
+    pub(crate) fn has_unknown_key(&self) -> bool {
+        let mut keys = self.table.iter().flat_map(|table| table.keys());
+        keys.any(|key| self.section.form(key.get_ref()).is_none())
+    }
+
+    /// Complains where a name was taken before. `seen` keeps the byte offset of each first one.
+    pub(crate) fn unique(&self, seen: &mut HashMap<String, usize>, text: &Text) {
+        if let Some(&first) = seen.get(&text.value) {
+            let line = self.context.lines.position(first).line;
+            self.complain_in(text.key, text.at, format!("{:?} is taken since line {line}", &**text));
+        } else {
+            seen.insert(text.value.clone(), text.at);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `record`: transparent, visible while it lives, and a verdict that expires by content.
 
 use std::io::Write;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -88,6 +89,9 @@ fn streams_exit_code_and_environment_pass_through() {
 fn the_verdict_expires_by_content_and_not_by_clock() {
     let lab = Lab::new();
     let main = repository(&lab, "LAB");
+    symlink("file", main.join("link")).expect("a link");
+    git(&lab, &main, &["add", "link"]);
+    commit(&lab, &main, "gone", "x\n");
     watch(&lab, &[&main], "");
     assert_eq!(record(&lab, &main, "exit 1").code(), Some(1));
     let series = pass(&lab);
@@ -96,6 +100,9 @@ fn the_verdict_expires_by_content_and_not_by_clock() {
     assert!(series.value("lab_worktree_tested_timestamp_seconds", "main").is_some());
     std::fs::write(main.join("file"), "mended\n").expect("written");
     assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "an edit");
+    std::fs::remove_file(main.join("gone")).expect("removed");
+    std::fs::remove_file(main.join("link")).expect("removed");
+    symlink("elsewhere", main.join("link")).expect("another link");
     assert_eq!(record(&lab, &main, "true").code(), Some(0));
     assert_eq!(pass(&lab).tests("main"), pair("passing", "record"));
     git(&lab, &main, &["commit", "-q", "-a", "-m", "what was tested is committed"]);
