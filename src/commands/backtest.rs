@@ -100,7 +100,6 @@ fn queried(address: &str, args: &BacktestArgs) -> anyhow::Result<Vec<(String, Ve
     Ok(series.into_iter().map(|(name, points)| (name, points.into_iter().filter_map(point).collect())).collect())
 }
 
-/// The points of a file, in its order.
 fn points(path: &Path) -> anyhow::Result<Vec<Point>> {
     let bytes = fs::read_capped(path, MOST_BYTES).map_err(|error| {
         let hint = remedy(path, &error);

@@ -66,7 +66,6 @@ fn targets(typed: &OsStr) -> Vec<CompletionCandidate> {
     offers.map(|(offer, kind)| CompletionCandidate::new(offer).help(Some(kind.to_owned().into()))).collect()
 }
 
-/// What `explain` explains.
 fn names() -> Vec<CompletionCandidate> {
     let names = explain::names().map(|(name, what)| CompletionCandidate::new(name).help(Some(what.into())));
     names.collect()

@@ -23,7 +23,6 @@ pub(super) fn run(cli: &Cli, name: &str) -> anyhow::Result<Exit> {
     super::print(&text)
 }
 
-/// What a reason or metric means and what to do.
 pub(super) fn text(name: &str, style: Style) -> anyhow::Result<String> {
     let name = bare(name);
     if let Some(reason) = Reason::from_word(name) {
@@ -53,7 +52,6 @@ fn remembered(cli: &Cli, name: &str) -> String {
     state.targets.iter().filter_map(origin).collect()
 }
 
-/// The names of the alerts that have a runbook.
 fn alerts() -> impl Iterator<Item = &'static str> {
     let runbooks = RUNBOOKS.split_once("\n## Runbook").map_or("", |(_, runbooks)| runbooks);
     runbooks.lines().filter_map(|line| line.strip_prefix("### "))

@@ -13,7 +13,6 @@ use crate::plan;
 use crate::plan::View;
 use crate::show::listing::{self, Listing};
 
-/// Lists everything. Checks nothing and changes nothing.
 pub(super) fn run(cli: &Cli, format: ListFormat, only: &[Kind]) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let listing = gather(&settings, only);

@@ -18,7 +18,7 @@ use crate::metrics;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Entry;
 use crate::model::target::Kind;
-use crate::pass;
+use crate::pass::Selection;
 use crate::pass::last_known::{LastKnown, last_known};
 use crate::plan::View;
 use crate::proc::{self, CommandSpec, Outcome};
@@ -154,19 +154,9 @@ struct Status {
 impl Status {
     fn new(mut known: LastKnown, kinds: &[Kind], names: &[String], only_trouble: bool) -> anyhow::Result<Self> {
         let entries = &mut known.snapshot.entries;
-        for name in names {
-            let of_kind = |entry: &&Entry| kinds.is_empty() || kinds.contains(&entry.target.kind());
-            if !entries.iter().filter(of_kind).any(|entry| pass::named(&entry.target, name)) {
-                let kinds: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
-                let kind = if kinds.is_empty() { String::new() } else { format!(" of kind {}", kinds.join(", ")) };
-                bail!("no target{kind} is called {name:?}; lab_status has all");
-            }
-        }
-        entries.retain(|entry| {
-            let kind = kinds.is_empty() || kinds.contains(&entry.target.kind());
-            let name = names.is_empty() || names.iter().any(|name| pass::named(&entry.target, name));
-            kind && name && !(only_trouble && entry.severity() == Severity::Fine)
-        });
+        let selection = Selection { kinds: kinds.to_vec(), names: names.to_vec(), fresh: false };
+        selection.refuse_unknown_names(entries.iter().map(|entry| &entry.target))?;
+        entries.retain(|entry| selection.takes(&entry.target) && !(only_trouble && entry.severity() == Severity::Fine));
         entries.sort_by_key(Entry::severity);
         Ok(Status { now: clock::now(), known })
     }

@@ -17,7 +17,6 @@ use crate::state::history;
 /// Everybody may read it: whoever serves it is another user. It holds what the table holds, no secret.
 const MODE: u32 = 0o644;
 
-/// Writes the page in one rename.
 pub(super) fn run(cli: &Cli, html: &Path) -> anyhow::Result<Exit> {
     let settings = super::load_settings_aloud(cli)?;
     let now = clock::now();

@@ -45,7 +45,6 @@ struct InTrouble {
     by: Vec<String>,
 }
 
-/// Prints the line; exit 1 if anything is in trouble, or nothing is known of late.
 pub(super) fn run(cli: &Cli, format: StatusFormat) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
     let now = clock::now();

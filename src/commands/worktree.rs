@@ -8,7 +8,6 @@ use crate::exit::{self, Exit};
 use crate::log;
 use crate::plan::worktrees;
 
-/// Runs `worktree …`.
 pub(super) fn run(command: &WorktreeCommand) -> anyhow::Result<Exit> {
     match command {
         WorktreeCommand::Show { directory } => show(&root(directory.as_deref())?),

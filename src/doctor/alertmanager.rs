@@ -21,9 +21,7 @@ struct Receiver {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Alertmanager {
     version: String,
-    /// What it says where it is not ready.
     unready: Option<String>,
-    /// Its receivers; `None` if the configuration cannot be read.
     receivers: Option<Vec<Receiver>>,
 }
 

@@ -56,10 +56,8 @@ const ALL_QUERIES: Duration = Duration::from_millis(4500);
 /// A pass every 30 seconds, a scrape every 15 to 60: what is older than this has stopped.
 const STALE_SECONDS: f64 = 300.0;
 
-/// Everything that was seen.
 #[derive(Debug)]
 struct Evidence {
-    /// Now, unix seconds.
     now: f64,
     /// This machine's names, which `instance` or `host` labels may carry.
     hosts: Vec<String>,
@@ -67,7 +65,6 @@ struct Evidence {
     timers: Timers,
     clients: Vec<Finding>,
     node_exporter: Reply<NodeExporter>,
-    /// The Pushgateway, if one is configured.
     pushgateway: Option<PushgatewaySeen>,
     prometheus: Reply<Prometheus>,
     alertmanager: Reply<Alertmanager>,

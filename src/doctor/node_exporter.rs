@@ -16,18 +16,15 @@ pub(super) const LAST_PASS: &str = "lab_probe_last_pass_timestamp_seconds";
 /// A textfile of ours takes some hundred KiB.
 const MAX_TEXTFILE_BYTES: u64 = 64 << 20;
 
-/// What its `/metrics` says of textfiles.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NodeExporter {
     /// `node_textfile_scrape_error`; `None` if the collector is off.
     scrape_error: Option<f64>,
-    /// The textfiles that it reads.
     files: Vec<String>,
     /// Times of passes that it serves.
     passes: Vec<f64>,
     /// Times of the last pass in our textfile, just before and just after it was asked.
     written: [Option<f64>; 2],
-    /// Families of ours.
     families: usize,
     version: String,
 }

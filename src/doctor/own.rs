@@ -35,7 +35,6 @@ pub(super) fn unusable(error: &ConfigError, seat: &Seat) -> Vec<Finding> {
     error.lines().map(|line| seat.unless_closed(Link::Config.fail(line, error.next()))).collect()
 }
 
-/// Which configuration holds, and what it warns of.
 pub(super) fn config(settings: &Settings, seat: &Seat) -> Vec<Finding> {
     let of = seat.unit.as_ref().map_or(String::new(), |unit| format!(", for {}", unit.service_name()));
     let mut findings = vec![match &settings.source {
@@ -160,37 +159,22 @@ fn kill_switches(state: &State) -> Vec<Finding> {
 
 /// Whether state can be kept where it belongs.
 fn place(directory: &Path, seat: &Seat) -> Finding {
-    let shown = directory.display();
-    let quoted = access::quoted(directory);
-    match std::fs::metadata(directory) {
-        Ok(metadata) if !metadata.is_dir() => {
-            let fix = format!("mv {quoted} {quoted}.old");
-            Link::State.fail(format!("{shown} is no directory"), fix)
+    let (shown, quoted) = (directory.display(), access::quoted(directory));
+    let absent = || {
+        let parent = directory.ancestors().skip(1).find(|above| above.exists());
+        if parent.is_some_and(may_write) {
+            Link::State.ok(format!("{shown} will be made by the first pass"))
+        } else {
+            Link::State.fail(format!("{shown} is not there"), format!("mkdir -p {quoted}"))
         }
-        Ok(_) => match seat.may_write(directory) {
-            Ok(()) => Link::State.ok(format!("{shown} is there, and {} may write", seat.who())),
-            Err(why) => {
-                let user = access::user(rustix::process::geteuid().as_raw());
-                let fix = match &seat.unit {
-                    Some(unit) if may_write(directory) => unit.loosen(directory),
-                    _ => format!("sudo chown -R {user} {quoted}"),
-                };
-                Link::State.fail(format!("{shown}: {why}"), fix)
-            }
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let parent = directory.ancestors().skip(1).find(|above| above.exists());
-            if parent.is_some_and(may_write) {
-                Link::State.ok(format!("{shown} will be made by the first pass"))
-            } else {
-                Link::State.fail(format!("{shown} is not there"), format!("mkdir -p {quoted}"))
-            }
-        }
-        Err(error) => Link::State.fail(format!("{shown}: {error}"), format!("ls -ld {quoted}")),
-    }
+    };
+    let open_up = || match &seat.unit {
+        Some(unit) if may_write(directory) => unit.loosen(directory),
+        _ => format!("sudo chown -R {} {quoted}", access::user(rustix::process::geteuid().as_raw())),
+    };
+    seat.directory(Link::State, directory, &format!("mv {quoted} {quoted}.old"), absent, open_up)
 }
 
-/// The lock, where somebody holds it.
 fn held(directory: &Path, last_pass: Option<f64>, now: f64) -> Option<Finding> {
     let pid = lock::holder(directory)?;
     let since = last_pass.map_or(0.0, |at| now - at);

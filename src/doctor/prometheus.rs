@@ -38,9 +38,7 @@ const NAMED: usize = 3;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Prometheus {
     version: String,
-    /// What it says where it is not ready.
     unready: Option<String>,
-    /// What it scrapes.
     targets: Vec<ScrapeTarget>,
     /// Our passes by `host` and `instance` labels.
     passes: Vec<OurPass>,
@@ -95,7 +93,6 @@ impl Prometheus {
         })
     }
 
-    /// Whether any pass of ours is known to it.
     pub fn knows_us(&self) -> bool {
         !self.passes.is_empty()
     }

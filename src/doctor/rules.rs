@@ -13,7 +13,6 @@ pub const GROUPS: &[&str] = &["lab", "lab-probe"];
 const LOAD: &str =
     "copy monitoring/prometheus/rules/*.yml to a directory named in rule_files, then sudo systemctl reload prometheus";
 
-/// A group of rules in Prometheus.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RuleGroup {
     name: String,

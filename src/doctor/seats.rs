@@ -36,17 +36,36 @@ impl Seat {
         Seat { unit, units, account }
     }
 
-    /// Who it is, for sentences.
     pub(super) fn who(&self) -> String {
         self.unit.as_ref().map_or_else(|| "this user".to_owned(), Unit::service_name)
     }
 
-    /// Whether the passes may make files in a directory.
-    pub(super) fn may_write(&self, directory: &Path) -> Result<(), String> {
+    /// Why the passes may not make files in a directory, if they may not.
+    pub(super) fn obstacle(&self, directory: &Path) -> Option<String> {
         match &self.unit {
-            Some(unit) => unit.may_write(directory),
-            None if may_write(directory) => Ok(()),
-            None => Err("this user may not write there".to_owned()),
+            Some(unit) => unit.obstacle(directory),
+            None => (!may_write(directory)).then(|| "this user may not write there".to_owned()),
+        }
+    }
+
+    /// Whether the passes may make files in a directory, with what mends that it is a file, is absent, or is closed.
+    pub(super) fn directory(
+        &self,
+        link: Link,
+        directory: &Path,
+        if_file: &str,
+        if_absent: impl FnOnce() -> Finding,
+        if_closed: impl FnOnce() -> String,
+    ) -> Finding {
+        let shown = directory.display();
+        match std::fs::metadata(directory) {
+            Ok(metadata) if !metadata.is_dir() => link.fail(format!("{shown} is no directory"), if_file),
+            Ok(_) => match self.obstacle(directory) {
+                None => link.ok(format!("{shown} is there, and {} may write", self.who())),
+                Some(why) => link.fail(format!("{shown}: {why}"), if_closed()),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => if_absent(),
+            Err(error) => link.fail(format!("{shown}: {error}"), format!("ls -ld {}", access::quoted(directory))),
         }
     }
 

@@ -151,7 +151,6 @@ impl Service {
         serde_json::from_slice(&body).map_err(|_not_json| other_service(format!("the answer for /{path} is no JSON")))
     }
 
-    /// What it says where it is not ready.
     pub(super) fn unready(&self) -> Option<String> {
         self.get_ok("-/ready", &[]).err().map(|(_, why)| why)
     }

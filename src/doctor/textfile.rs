@@ -4,9 +4,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::seats::Seat;
-use crate::clock;
+use super::unit::group_ids;
+use crate::clock::{self, Deadline};
 use crate::config::settings::{Settings, TextfileSettings};
-use crate::fs::{self, access};
+use crate::fs::access;
 use crate::metrics::check::{self, Inspector, Severity};
 use crate::model::checkup::{Delivered, Finding, Link, age};
 use crate::sink::{self, survey};
@@ -65,9 +66,9 @@ fn directory_of(settings: &Settings, textfile: &TextfileSettings, delivered: &De
     if let Some(directory) = destination.and_then(Path::parent) {
         return directory.to_owned();
     }
-    match seat.may_write(Path::new(USUAL)) {
-        Ok(()) => USUAL.into(),
-        Err(_) => settings.probe.state_dir.join("textfile"),
+    match seat.obstacle(Path::new(USUAL)) {
+        None => USUAL.into(),
+        Some(_) => settings.probe.state_dir.join("textfile"),
     }
 }
 
@@ -78,54 +79,36 @@ fn directory(textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) ->
     if delivered.fallback {
         let what = format!("goes to {shown}, which no node_exporter reads by itself");
         let usual = Path::new(USUAL);
-        return match seat.may_write(usual) {
-            Err(why) if usual.is_dir() => {
+        return match seat.obstacle(usual) {
+            Some(why) if usual.is_dir() => {
                 let what = format!("{what}, because of {USUAL}: {why}");
                 Link::Textfile.fail_if(seat.unit.is_some(), what, seat.open_up(usual))
             }
             _ => Link::Textfile.skip(what, "sudo apt-get install prometheus-node-exporter"),
         };
     }
-    match std::fs::metadata(directory) {
-        Ok(metadata) if !metadata.is_dir() => {
-            Link::Textfile.fail(format!("{shown} is no directory"), "correct output.textfile.directory")
+    match delivered.outputs.get("textfile").filter(|_| directory.is_dir()) {
+        Some((_, Some(error))) => {
+            let what = format!("the last pass of {} could not deliver: {error}", seat.who());
+            Link::Textfile.fail(what, seat.open_up(directory))
         }
-        Ok(_) => match delivered.outputs.get("textfile") {
-            Some((_, Some(error))) => Link::Textfile
-                .fail(format!("the last pass of {} could not deliver: {error}", seat.who()), seat.open_up(directory)),
-            Some((_, None)) => Link::Textfile.ok(format!("{} delivers to {shown}", seat.who())),
-            None => may_deliver(directory, seat),
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let fix = format!("sudo install -d -m 2775 -g {GROUP} {}", access::quoted(directory));
-            Link::Textfile.fail(format!("the directory {shown} is not there"), fix)
+        Some((_, None)) => Link::Textfile.ok(format!("{} delivers to {shown}", seat.who())),
+        // By what the unit would be let do, where no pass of it tells.
+        None => {
+            let absent = || {
+                let fix = format!("sudo install -d -m 2775 -g {GROUP} {}", access::quoted(directory));
+                Link::Textfile.fail(format!("the directory {shown} is not there"), fix)
+            };
+            let open_up = || seat.open_up(directory);
+            seat.directory(Link::Textfile, directory, "correct output.textfile.directory", absent, open_up)
         }
-        Err(error) => Link::Textfile.fail(format!("{shown}: {error}"), format!("ls -ld {}", access::quoted(directory))),
-    }
-}
-
-/// By what the unit would be let do, where no pass of it tells.
-fn may_deliver(directory: &Path, seat: &Seat) -> Finding {
-    let shown = directory.display();
-    match seat.may_write(directory) {
-        Ok(()) => Link::Textfile.ok(format!("{shown} is there, and {} may write", seat.who())),
-        Err(why) => Link::Textfile.fail(format!("{shown}: {why}"), seat.open_up(directory)),
     }
 }
 
 /// The group that a directory belongs to, if it is the one for textfiles.
 pub(super) fn group_for_textfiles(directory: &Path) -> Option<u32> {
     let gid = std::fs::metadata(directory).ok()?.gid();
-    (group_name(gid).as_deref() == Some(GROUP)).then_some(gid)
-}
-
-fn group_name(gid: u32) -> Option<String> {
-    let groups = fs::read_capped(Path::new("/etc/group"), 4 << 20).ok()?;
-    let groups = String::from_utf8_lossy(&groups).into_owned();
-    groups.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        (fields.get(2)?.parse() == Ok(gid)).then(|| fields[0].to_owned())
-    })
+    group_ids([GROUP], Deadline::after(super::TIMEOUT)).contains(&gid).then_some(gid)
 }
 
 /// A directory on the way that node_exporter's user cannot pass.

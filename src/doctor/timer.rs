@@ -64,7 +64,6 @@ fn or_never(when: &str) -> &str {
     if matches!(when, "" | "n/a" | "0") { "never" } else { when }
 }
 
-/// No unit of ours is used.
 fn without_unit(evidence: &Evidence) -> Finding {
     let Evidence { timers, delivered, now, .. } = evidence;
     let fresh = |at: &f64| now - at <= STALE_SECONDS;

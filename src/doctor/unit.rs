@@ -25,14 +25,11 @@ const FIRST_PASS_SECONDS: f64 = 35.0;
 /// Where cron keeps a file for each user.
 const CRON_SPOOL: &str = "/var/spool/cron/crontabs";
 
-/// A user of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Its name.
     pub name: String,
     uid: u32,
     gid: u32,
-    /// Its home.
     pub home: PathBuf,
     shell: String,
     /// Its groups by the user database.
@@ -57,7 +54,6 @@ impl Account {
         })
     }
 
-    /// The user that asks.
     pub fn own() -> Option<Account> {
         Account::of(&geteuid().as_raw().to_string())
     }
@@ -123,12 +119,10 @@ fn starts_passes(line: &str) -> bool {
     line.contains("lab-probe") && !line.trim_start().starts_with('#')
 }
 
-/// A timer and the service that it starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unit {
     /// `lab-probe@alice`, `lab-probe`.
     pub name: String,
-    /// Whether it is of the user's own manager.
     pub own: bool,
     uid: u32,
     /// Its user's groups by the user database.
@@ -168,10 +162,7 @@ impl Unit {
             listed.map_or_else(|| account.groups.clone(), numbers)
         } else {
             let more = [unit.service("SupplementaryGroups"), unit.service("Group")].join(" ");
-            let more = CommandSpec::new("getent").args(["group", "--"]).args(more.split_whitespace());
-            let more = output(more, deadline).unwrap_or_default();
-            let gid = |line: &str| line.split(':').nth(2)?.parse().ok();
-            account.groups.iter().copied().chain(more.lines().filter_map(gid)).collect()
+            account.groups.iter().copied().chain(group_ids(more.split_whitespace(), deadline)).collect()
         };
         unit.groups.insert(account.gid);
         Some(unit)
@@ -214,7 +205,6 @@ impl Unit {
         !matches!(self.timer("LoadState"), "not-found" | "")
     }
 
-    /// Whether the timer runs.
     pub fn is_active(&self) -> bool {
         self.timer("ActiveState") == "active"
     }
@@ -228,7 +218,6 @@ impl Unit {
         self.is_active() || self.is_enabled()
     }
 
-    /// The service's name.
     pub fn service_name(&self) -> String {
         format!("{}.service", self.name)
     }
@@ -271,7 +260,6 @@ impl Unit {
         }
     }
 
-    /// How its journal is read.
     pub fn journal(&self) -> String {
         format!("journalctl {}--unit {}.service --lines 50", if self.own { "--user " } else { "" }, self.name)
     }
@@ -312,13 +300,10 @@ impl Unit {
         variables
     }
 
-    /// Whether the service may make files in a directory; else why not.
-    ///
-    /// # Errors
-    /// The setting that forbids it, or the mode.
-    pub fn may_write(&self, directory: &Path) -> Result<(), String> {
+    /// Why the service may not make files in a directory, if it may not: the setting that forbids it, or the mode.
+    pub fn obstacle(&self, directory: &Path) -> Option<String> {
         if let Some(setting) = self.read_only(directory) {
-            return Err(format!("{setting} of {} makes it read-only", self.service_name()));
+            return Some(format!("{setting} of {} makes it read-only", self.service_name()));
         }
         let mut own: BTreeSet<u32> = getgroups().unwrap_or_default().iter().map(|group| group.as_raw()).collect();
         own.insert(getegid().as_raw());
@@ -327,7 +312,7 @@ impl Unit {
         } else {
             self.uid == 0 || self.permitted(directory)
         };
-        permitted.then_some(()).ok_or_else(|| format!("{} may not write there", self.service_name()))
+        (!permitted).then(|| format!("{} may not write there", self.service_name()))
     }
 
     /// By the modes alone, for who cannot take the service's groups to try it.
@@ -372,17 +357,26 @@ impl Unit {
     }
 }
 
-/// Whether this process may make files in a directory.
 pub fn may_write(directory: &Path) -> bool {
     rustix::fs::accessat(rustix::fs::CWD, directory, Access::WRITE_OK | Access::EXEC_OK, rustix::fs::AtFlags::EACCESS)
         .is_ok()
+}
+
+/// The ids of groups, as the user database has them now.
+pub(super) fn group_ids<'a>(names: impl IntoIterator<Item = &'a str>, deadline: Deadline) -> Vec<u32> {
+    let mut names = names.into_iter().peekable();
+    if names.peek().is_none() {
+        // Without a name getent prints every group there is.
+        return Vec::new();
+    }
+    let groups = output(CommandSpec::new("getent").args(["group", "--"]).args(names), deadline).unwrap_or_default();
+    groups.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok()).collect()
 }
 
 fn numbers(text: &str) -> BTreeSet<u32> {
     text.split_whitespace().filter_map(|number| number.parse().ok()).collect()
 }
 
-/// What a program printed, if it succeeded.
 fn output(spec: CommandSpec, deadline: Deadline) -> Option<String> {
     let captured = proc::capture(&spec, None, MOST_OUTPUT, deadline).ok()?;
     captured.success().then(|| String::from_utf8_lossy(&captured.stdout).into_owned())

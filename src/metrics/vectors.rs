@@ -60,11 +60,14 @@ impl Samples {
         Ok(Samples { registry, vectors })
     }
 
-    /// Sets a gauge or counter; a value that is no finite number is left out: absent beats wrong.
-    pub fn add<const LABELS: usize>(&self, declared: &Declared<LABELS, 0>, labels: [&str; LABELS], value: f64) {
-        if !value.is_finite() {
-            return;
-        }
+    /// Sets a gauge or counter, if there is a value; one that is no finite number is left out: absent beats wrong.
+    pub fn add<const LABELS: usize>(
+        &self,
+        declared: &Declared<LABELS, 0>,
+        labels: [&str; LABELS],
+        value: impl Into<Option<f64>>,
+    ) {
+        let Some(value) = value.into().filter(|value| value.is_finite()) else { return };
         match self.vectors.get(declared.name) {
             Some(Vector::Gauge(vector)) => vector.with_label_values(&labels.map(ended)).set(value),
             Some(Vector::Counter(vector)) => {
@@ -73,17 +76,6 @@ impl Samples {
                 counter.inc_by(value);
             }
             Some(Vector::Histogram(_)) | None => {}
-        }
-    }
-
-    pub fn add_some<const LABELS: usize>(
-        &self,
-        declared: &Declared<LABELS, 0>,
-        labels: [&str; LABELS],
-        value: Option<f64>,
-    ) {
-        if let Some(value) = value {
-            self.add(declared, labels, value);
         }
     }
 

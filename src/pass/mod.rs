@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use self::run::Look;
-pub use self::select::{Selection, named};
+pub use self::select::Selection;
 pub use self::timing::{Audience, Timing};
 use crate::check;
 use crate::clock::{self, Deadline};
@@ -99,7 +99,7 @@ pub fn perform(
     }
     let Plan { targets, mut warnings } = plan::all(settings, View::Anywhere, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
-    select::refuse_unknown_names(&targets, selection)?;
+    selection.refuse_unknown_names(targets.iter())?;
     let notice = as_root::notice(&targets);
     // Before anything is started. The journal's reader need not be told again every 30 seconds.
     notice.iter().filter(|notice| !log::to_journal() || !state.warned.contains(notice)).for_each(log::warn);

@@ -1,5 +1,6 @@
 //! Which targets a pass checks, as they were typed.
 
+use crate::config::diagnose::nearest;
 use crate::exit;
 use crate::model::target::{Kind, Target};
 
@@ -14,41 +15,38 @@ pub struct Selection {
 }
 
 impl Selection {
-    pub(super) fn takes(&self, target: &Target) -> bool {
-        let kind = self.kinds.is_empty() || self.kinds.contains(&target.kind());
-        kind && (self.names.is_empty() || self.names.iter().any(|name| named(target, name)))
+    fn takes_kind(&self, target: &Target) -> bool {
+        self.kinds.is_empty() || self.kinds.contains(&target.kind())
+    }
+
+    pub fn takes(&self, target: &Target) -> bool {
+        self.takes_kind(target) && (self.names.is_empty() || self.names.iter().any(|name| named(target, name)))
+    }
+
+    /// Errors: A name that no target has, or one of a kind that is not selected.
+    pub fn refuse_unknown_names<'a>(&self, targets: impl Iterator<Item = &'a Target> + Clone) -> anyhow::Result<()> {
+        let kinds = self.kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+        let of = if kinds.is_empty() { String::new() } else { format!(" of kind {kinds}") };
+        for name in &self.names {
+            let mut called = targets.clone().filter(|target| named(target, name)).peekable();
+            if let Some(first) = called.peek().copied() {
+                if called.any(|target| self.takes_kind(target)) {
+                    continue;
+                }
+                let what = format!("{name:?} is {}, and only the kind {kinds} is selected", first.id());
+                return Err(exit::usage(what, "leave out --only, or the name"));
+            }
+            let of_kind = targets.clone().filter(|target| self.takes_kind(target));
+            let nearest = nearest(name, of_kind.map(|target| target.name.as_str()));
+            let suggestion = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
+            let what = format!("no target{of} is called {name:?}{suggestion}");
+            return Err(exit::usage(what, "`lab-probe list` shows all targets"));
+        }
+        Ok(())
     }
 }
 
 /// Whether `text`, as typed, means this target.
 pub fn named(target: &Target, text: &str) -> bool {
     target.name == text || target.id().to_string() == text
-}
-
-pub(super) fn refuse_unknown_names(targets: &[Target], selection: &Selection) -> anyhow::Result<()> {
-    let of_kind = |target: &&Target| selection.kinds.is_empty() || selection.kinds.contains(&target.kind());
-    for name in &selection.names {
-        if targets.iter().filter(of_kind).any(|target| named(target, name)) {
-            continue;
-        }
-        if let Some(other) = targets.iter().find(|target| named(target, name)) {
-            let wanted: Vec<&str> = selection.kinds.iter().map(|kind| kind.as_str()).collect();
-            return Err(exit::usage(
-                format!("{name:?} is {}, and --only leaves no kind but {}", other.id(), wanted.join(", ")),
-                "leave out --only, or the name",
-            ));
-        }
-        let nearest = targets
-            .iter()
-            .filter(of_kind)
-            .map(|target| target.name.as_str())
-            .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))
-            .filter(|nearest| strsim::jaro_winkler(nearest, name) > 0.7);
-        let suggestion = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest:?}?"));
-        return Err(exit::usage(
-            format!("no target is called {name:?}{suggestion}"),
-            "`lab-probe list` shows all targets",
-        ));
-    }
-    Ok(())
 }

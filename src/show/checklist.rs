@@ -1,5 +1,7 @@
 //! What `lab-probe doctor` prints: a checklist for people, one JSON document for programs (see `docs/json.md`).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
@@ -18,28 +20,15 @@ struct Document<'a> {
     now: Timestamp,
     /// The worst of all.
     status: Status,
-    counts: Counts,
+    counts: BTreeMap<Status, usize>,
     checks: &'a [Finding],
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Counts {
-    ok: usize,
-    skip: usize,
-    warn: usize,
-    fail: usize,
-}
-
-impl Counts {
-    fn of(findings: &[Finding]) -> Counts {
-        let count = |status| findings.iter().filter(|finding| finding.status == status).count();
-        Counts {
-            ok: count(Status::Ok),
-            skip: count(Status::Skip),
-            warn: count(Status::Warn),
-            fail: count(Status::Fail),
-        }
-    }
+/// How many findings have each status.
+fn counts(findings: &[Finding]) -> BTreeMap<Status, usize> {
+    let mut counts = BTreeMap::from([Status::Ok, Status::Skip, Status::Warn, Status::Fail].map(|status| (status, 0)));
+    findings.iter().for_each(|finding| *counts.entry(finding.status).or_default() += 1);
+    counts
 }
 
 pub fn json(findings: &[Finding], now: Timestamp) -> serde_json::Result<String> {
@@ -48,7 +37,7 @@ pub fn json(findings: &[Finding], now: Timestamp) -> serde_json::Result<String> 
         version: env!("CARGO_PKG_VERSION"),
         now,
         status: findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok),
-        counts: Counts::of(findings),
+        counts: counts(findings),
         checks: findings,
     };
     super::json::pretty(&document)
@@ -69,11 +58,9 @@ pub fn table(findings: &[Finding], style: &Style) -> String {
             out.push_str(&format!("      {}  → {fix}\n", pad("", width)));
         }
     }
-    let counts = Counts::of(findings);
-    out.push_str(&format!(
-        "\n{} ok, {} to look at, {} broken, {} not used here\n",
-        counts.ok, counts.warn, counts.fail, counts.skip
-    ));
+    let counts = counts(findings);
+    let [ok, skip, warn, fail] = [Status::Ok, Status::Skip, Status::Warn, Status::Fail].map(|status| counts[&status]);
+    out.push_str(&format!("\n{ok} ok, {warn} to look at, {fail} broken, {skip} not used here\n"));
     out
 }
 

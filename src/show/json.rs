@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::unusual;
 use crate::log::is_invisible;
@@ -41,7 +42,7 @@ pub struct Document<'a> {
     targets: Vec<TargetDocument<'a>>,
     /// Set while many series are unusual at once.
     widespread: Option<Widespread>,
-    outputs: Vec<OutputDocument<'a>>,
+    outputs: Vec<Value>,
     warnings: &'a [String],
 }
 
@@ -71,14 +72,6 @@ pub struct TargetDocument<'a> {
     only_here: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct OutputDocument<'a> {
-    output: &'static str,
-    destination: &'a str,
-    delivered: bool,
-    error: Option<&'a str>,
-}
-
 impl<'a> TargetDocument<'a> {
     pub fn new(entry: &'a Entry, unusual: Option<&Unusual>) -> Self {
         let observation = entry.observation.as_ref();
@@ -106,6 +99,11 @@ impl<'a> TargetDocument<'a> {
     }
 }
 
+fn output(delivery: &Delivery) -> Value {
+    let Delivery { output, destination, error } = delivery;
+    json!({ "output": output, "destination": destination, "delivered": error.is_none(), "error": error })
+}
+
 pub(super) fn reason(facts: &Facts) -> Option<Reason> {
     match facts {
         Facts::Mcp(facts) => facts.failure.as_ref().map(|failure| failure.reason),
@@ -131,15 +129,7 @@ impl<'a> Document<'a> {
             deadline_exceeded: snapshot.pass.deadline_exceeded,
             targets: entries.map(|entry| TargetDocument::new(entry, snapshot.unusual.as_ref())).collect(),
             widespread: snapshot.unusual.as_ref().and_then(|unusual| unusual.widespread),
-            outputs: deliveries
-                .iter()
-                .map(|delivery| OutputDocument {
-                    output: delivery.output,
-                    destination: &delivery.destination,
-                    delivered: delivery.error.is_none(),
-                    error: delivery.error.as_deref(),
-                })
-                .collect(),
+            outputs: deliveries.iter().map(output).collect(),
             warnings,
         }
     }

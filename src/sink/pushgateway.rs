@@ -15,7 +15,6 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use url::Url;
 
-use self::backoff::Backoff;
 use super::read_secret;
 use crate::clock::{self, Deadline};
 use crate::config::settings::PushgatewaySettings;
@@ -141,16 +140,17 @@ impl<'a> Gateway<'a> {
 
     /// Sends until it is done, refused, or there is no time left.
     fn send(&self, request: &Request<'_>, deadline: Deadline) -> anyhow::Result<()> {
-        let mut backoff = Backoff::new(self.settings.retries);
+        let mut number = 0;
         loop {
+            number += 1;
             let failure = match self.client.send(request, deadline.sooner(self.settings.timeout)) {
                 Ok(response) if response.is_success() => return Ok(()),
                 Ok(response) => self.refused(response),
                 Err(error) => self.unreached(&error),
             };
-            match backoff.next(&failure, deadline) {
+            match backoff::wait(number, self.settings.retries, &failure, deadline) {
                 Some(wait) => std::thread::sleep(wait),
-                None => return Err(failure.into_error(backoff.attempts())),
+                None => return Err(failure.into_error(number)),
             }
         }
     }

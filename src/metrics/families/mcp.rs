@@ -18,9 +18,9 @@ pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &Samples) {
     if let Some(failure) = &facts.failure {
         samples.add(&LAB_MCP_SERVER_FAILURE, [name, failure.reason.as_str()], 1.0);
     }
-    samples.add_some(&LAB_MCP_SERVER_HANDSHAKE_SECONDS, [name], facts.handshake.map(|d| d.as_secs_f64()));
-    samples.add_some(&LAB_MCP_SERVER_TOOLS, [name], facts.tools.map(|n| n as f64));
-    samples.add_some(&LAB_MCP_SERVER_TOOLS_BYTES, [name], facts.tools_bytes.map(|n| n as f64));
+    samples.add(&LAB_MCP_SERVER_HANDSHAKE_SECONDS, [name], facts.handshake.map(|d| d.as_secs_f64()));
+    samples.add(&LAB_MCP_SERVER_TOOLS, [name], facts.tools.map(|n| n as f64));
+    samples.add(&LAB_MCP_SERVER_TOOLS_BYTES, [name], facts.tools_bytes.map(|n| n as f64));
     if let Some(transport) = facts.transport {
         let version = |text: &'_ Option<String>| cut(text.as_deref().unwrap_or_default(), MAX_VERSION_CHARS).to_owned();
         let labels = [
@@ -32,11 +32,10 @@ pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &Samples) {
         ];
         samples.add(&LAB_MCP_SERVER_INFO, labels, 1.0);
     }
-    samples.add_some(&LAB_MCP_SERVER_CPU_SECONDS, [name], facts.cpu.map(|d| d.as_secs_f64()));
-    samples.add_some(&LAB_MCP_SERVER_MAX_RSS_BYTES, [name], facts.max_rss_bytes.map(|n| n as f64));
+    samples.add(&LAB_MCP_SERVER_CPU_SECONDS, [name], facts.cpu.map(|d| d.as_secs_f64()));
+    samples.add(&LAB_MCP_SERVER_MAX_RSS_BYTES, [name], facts.max_rss_bytes.map(|n| n as f64));
 }
 
-/// The processes that clients have started.
 pub(super) fn add_processes(name: &str, processes: &ServerProcesses, samples: &Samples) {
     for (state, totals) in [("attached", processes.attached), ("orphaned", processes.orphaned)] {
         samples.add(&LAB_MCP_SERVER_PROCESSES, [name, state], totals.count as f64);
@@ -46,7 +45,7 @@ pub(super) fn add_processes(name: &str, processes: &ServerProcesses, samples: &S
 
 /// What outlives a check. Every verdict has its counter from the start, so that a first failure is an increase.
 pub(super) fn add_remembered(name: &str, memory: &McpMemory, samples: &Samples) {
-    samples.add_some(&LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS, [name], memory.tools_changed_at);
+    samples.add(&LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS, [name], memory.tools_changed_at);
     for verdict in McpVerdict::ALL {
         let checks = memory.checks.get(verdict.as_str()).copied().unwrap_or(0);
         samples.add(&LAB_MCP_SERVER_CHECKS_TOTAL, [name, verdict.as_str()], checks as f64);

@@ -27,7 +27,6 @@ pub fn collect(snapshot: &Snapshot) -> prometheus::Result<Vec<MetricFamily>> {
     Ok(samples.gather())
 }
 
-/// The samples of one target. A kind is told by its facts or, before a first observation, by its memory alone.
 fn add_entry(entry: &Entry, samples: &Samples) {
     let name = entry.target.name.as_str();
     if let Some(observation) = &entry.observation {
@@ -36,24 +35,16 @@ fn add_entry(entry: &Entry, samples: &Samples) {
     if let Some(processes) = &entry.processes {
         mcp::add_processes(name, processes, samples);
     }
-    match (&entry.observation, &entry.memory) {
-        (Some(observation), memory) => match (&observation.facts, memory) {
-            (Facts::Mcp(facts), Some(Memory::Mcp(memory))) => {
-                mcp::add_observed(name, facts, samples);
-                mcp::add_remembered(name, memory, samples);
-            }
-            (Facts::Mcp(facts), _) => mcp::add_observed(name, facts, samples),
-            (Facts::Worktree(facts), _) => worktree::add(name, facts, samples),
-            (Facts::Thunes(facts), _) => thunes::add(name, facts, samples),
-            (Facts::Service(facts), _) => service::add(name, facts, samples),
-        },
-        (None, Some(Memory::Mcp(memory))) => mcp::add_remembered(name, memory, samples),
-        (None, _) => {}
+    if let Some(Memory::Mcp(memory)) = &entry.memory {
+        mcp::add_remembered(name, memory, samples);
     }
-}
-
-pub(crate) fn bool_value(value: bool) -> f64 {
-    if value { 1.0 } else { 0.0 }
+    match entry.facts() {
+        Some(Facts::Mcp(facts)) => mcp::add_observed(name, facts, samples),
+        Some(Facts::Worktree(facts)) => worktree::add(name, facts, samples),
+        Some(Facts::Thunes(facts)) => thunes::add(name, facts, samples),
+        Some(Facts::Service(facts)) => service::add(name, facts, samples),
+        None => {}
+    }
 }
 
 /// At most `limit` characters of foreign text: a label that a server may choose freely must not be able to grow the

@@ -1,6 +1,5 @@
 //! `lab_probe_*`: the pass itself.
 
-use super::bool_value;
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
@@ -18,7 +17,7 @@ pub(super) fn add(snapshot: &Snapshot, samples: &Samples) {
     samples.add(&LAB_PROBE_BUILD_INFO, [env!("CARGO_PKG_VERSION"), REVISION], 1.0);
     samples.add(&LAB_PROBE_LAST_PASS_TIMESTAMP_SECONDS, [], unix_seconds(pass.started_at));
     samples.add(&LAB_PROBE_PASS_DURATION_SECONDS, [], pass.duration.as_secs_f64());
-    samples.add(&LAB_PROBE_DEADLINE_EXCEEDED, [], bool_value(pass.deadline_exceeded));
+    samples.add(&LAB_PROBE_DEADLINE_EXCEEDED, [], f64::from(pass.deadline_exceeded));
     for &kind in Kind::ALL {
         for &outcome in Outcome::ALL {
             let targets = snapshot.delivered().filter(|e| e.target.kind() == kind && e.outcome == outcome);

@@ -1,6 +1,5 @@
 //! `thunes_*`: every family that has a value in the facts, and none that has not.
 
-use super::bool_value;
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
@@ -8,11 +7,11 @@ use crate::model::thunes::ThunesFacts;
 
 /// Everything comes from the facts: what is remembered may belong to files that can no longer be read.
 pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) {
-    let active = facts.kill_switch.as_ref().map(|switch| bool_value(switch.active));
-    samples.add_some(&THUNES_KILL_SWITCH_ACTIVE, [environment], active);
-    samples.add_some(&THUNES_DAILY_PNL_USED, [environment], facts.daily_pnl_used);
-    samples.add_some(&THUNES_OPEN_POSITIONS, [environment], facts.open_positions);
-    samples.add_some(&THUNES_REALIZED_PNL, [environment], facts.realized_pnl);
+    let active = facts.kill_switch.as_ref().map(|switch| f64::from(switch.active));
+    samples.add(&THUNES_KILL_SWITCH_ACTIVE, [environment], active);
+    samples.add(&THUNES_DAILY_PNL_USED, [environment], facts.daily_pnl_used);
+    samples.add(&THUNES_OPEN_POSITIONS, [environment], facts.open_positions);
+    samples.add(&THUNES_REALIZED_PNL, [environment], facts.realized_pnl);
     for (name, state) in facts.breakers.iter().flatten() {
         samples.add(&THUNES_CIRCUIT_BREAKER_STATE, [environment, name], state.value());
     }
@@ -24,7 +23,7 @@ pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) {
         samples.add_histogram(&THUNES_ORDER_LATENCY_MS, [environment], latency);
     }
     for (symbol, connected) in facts.ws_connected.iter().flatten() {
-        samples.add(&THUNES_WS_CONNECTED, [environment, symbol], bool_value(*connected));
+        samples.add(&THUNES_WS_CONNECTED, [environment, symbol], f64::from(*connected));
     }
     if let Some(gaps) = &facts.ws_gaps {
         samples.add_histogram(&THUNES_WS_GAP_SECONDS, [environment], gaps);
@@ -46,9 +45,9 @@ fn add_sources(environment: &str, facts: &ThunesFacts, samples: &Samples) {
     }
     for source in &facts.sources {
         let labels = [environment, source.name.as_str()];
-        samples.add(&THUNES_SOURCE_UP, labels, bool_value(source.up));
+        samples.add(&THUNES_SOURCE_UP, labels, f64::from(source.up));
         let last_record = source.last_record.map(unix_seconds);
-        samples.add_some(&THUNES_SOURCE_LAST_RECORD_TIMESTAMP_SECONDS, labels, last_record);
+        samples.add(&THUNES_SOURCE_LAST_RECORD_TIMESTAMP_SECONDS, labels, last_record);
         if let Some(gaps) = source.gaps {
             samples.add(&THUNES_SOURCE_GAPS_TOTAL, labels, count(gaps));
         }

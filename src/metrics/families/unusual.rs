@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use super::bool_value;
 use crate::metrics::catalogue::{
     LAB_ANOMALIES_TOTAL, LAB_ANOMALY_ACTIVE, LAB_ANOMALY_SERIES, LAB_ANOMALY_WIDESPREAD,
     LAB_MCP_SERVER_CPU_EXPECTED_SECONDS, LAB_MCP_SERVER_HANDSHAKE_EXPECTED_SECONDS,
@@ -30,7 +29,7 @@ pub(super) fn add(unusual: &Unusual, now: i64, samples: &Samples) {
     for (state, count) in ["learning", "watching"].into_iter().zip(counts) {
         samples.add(&LAB_ANOMALY_SERIES, [state], f64::from(count));
     }
-    samples.add(&LAB_ANOMALY_WIDESPREAD, [], bool_value(unusual.widespread.is_some()));
+    samples.add(&LAB_ANOMALY_WIDESPREAD, [], f64::from(unusual.widespread.is_some()));
 }
 
 fn add_band(one: &One<'_>, samples: &Samples) {

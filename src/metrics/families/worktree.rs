@@ -1,6 +1,6 @@
 //! `lab_worktree_*`. What was not found out has no sample.
 
-use super::{bool_value, cut};
+use super::cut;
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
@@ -10,7 +10,7 @@ use crate::model::worktree::{Status, TestStatus, Tests, WorktreeFacts};
 const MAX_BRANCH_CHARS: usize = 256;
 
 pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &Samples) {
-    samples.add(&LAB_WORKTREE_UP, [name], bool_value(facts.error.is_none()));
+    samples.add(&LAB_WORKTREE_UP, [name], f64::from(facts.error.is_none()));
     if let Some((status, status_source)) = facts.status {
         samples.add(&LAB_WORKTREE_STATUS, [name], status_value(status));
         samples.add(&LAB_WORKTREE_TEST_STATUS, [name], test_status_value(facts.test_status()));
@@ -19,21 +19,21 @@ pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &Samples) {
         samples.add(&LAB_WORKTREE_INFO, labels, 1.0);
     }
     let number = |value: Option<u64>| value.map(|value| value as f64);
-    samples.add_some(&LAB_WORKTREE_CHANGED_FILES, [name], number(facts.changed_files));
+    samples.add(&LAB_WORKTREE_CHANGED_FILES, [name], number(facts.changed_files));
     for (state, count) in
         [("staged", facts.staged_files), ("modified", facts.modified_files), ("untracked", facts.untracked_files)]
     {
-        samples.add_some(&LAB_WORKTREE_FILES, [name, state], number(count));
+        samples.add(&LAB_WORKTREE_FILES, [name, state], number(count));
     }
     if facts.error.is_none() {
-        samples.add(&LAB_WORKTREE_LOCKED, [name], bool_value(facts.locked));
+        samples.add(&LAB_WORKTREE_LOCKED, [name], f64::from(facts.locked));
     }
-    samples.add_some(&LAB_WORKTREE_INTEGRATED, [name], facts.integrated.map(bool_value));
-    samples.add_some(&LAB_WORKTREE_CONFLICTED_FILES, [name], number(facts.conflicted_files));
-    samples.add_some(&LAB_WORKTREE_AHEAD_COMMITS, [name], number(facts.ahead));
-    samples.add_some(&LAB_WORKTREE_BEHIND_COMMITS, [name], number(facts.behind));
+    samples.add(&LAB_WORKTREE_INTEGRATED, [name], facts.integrated.map(f64::from));
+    samples.add(&LAB_WORKTREE_CONFLICTED_FILES, [name], number(facts.conflicted_files));
+    samples.add(&LAB_WORKTREE_AHEAD_COMMITS, [name], number(facts.ahead));
+    samples.add(&LAB_WORKTREE_BEHIND_COMMITS, [name], number(facts.behind));
     let committed_at = facts.last_commit_at.map(|seconds| seconds as f64);
-    samples.add_some(&LAB_WORKTREE_LAST_COMMIT_TIMESTAMP_SECONDS, [name], committed_at);
+    samples.add(&LAB_WORKTREE_LAST_COMMIT_TIMESTAMP_SECONDS, [name], committed_at);
     if let Some(tests) = &facts.tests {
         add_tests(name, tests, samples);
     }
@@ -45,8 +45,8 @@ fn add_tests(name: &str, tests: &Tests, samples: &Samples) {
             samples.add(&LAB_WORKTREE_TESTS, [name, result], count as f64);
         }
     }
-    samples.add_some(&LAB_WORKTREE_TESTS_DURATION_SECONDS, [name], tests.duration.map(|d| d.as_secs_f64()));
-    samples.add_some(&LAB_WORKTREE_TESTED_TIMESTAMP_SECONDS, [name], tests.tested_at.map(unix_seconds));
+    samples.add(&LAB_WORKTREE_TESTS_DURATION_SECONDS, [name], tests.duration.map(|d| d.as_secs_f64()));
+    samples.add(&LAB_WORKTREE_TESTED_TIMESTAMP_SECONDS, [name], tests.tested_at.map(unix_seconds));
 }
 
 fn status_value(status: Status) -> f64 {

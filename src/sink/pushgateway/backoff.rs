@@ -14,33 +14,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Less than this before the deadline, an attempt is not worth making.
 const LEAST_ATTEMPT: Duration = Duration::from_millis(50);
 
-#[derive(Debug)]
-pub(super) struct Backoff {
-    retries: u32,
-    done: u32,
-}
-
-impl Backoff {
-    pub(super) fn new(retries: u32) -> Self {
-        Backoff { retries, done: 0 }
+/// The wait before the attempt that follows `failure`, which was the attempt `number`; `None` if there should be none.
+pub(super) fn wait(number: u32, retries: u32, failure: &Failure, deadline: Deadline) -> Option<Duration> {
+    if !failure.again || number > retries {
+        return None;
     }
-
-    pub(super) fn attempts(&self) -> u32 {
-        self.done
-    }
-
-    /// Counts a failed attempt; the wait before the next one, or `None` if there should be none.
-    pub(super) fn next(&mut self, failure: &Failure, deadline: Deadline) -> Option<Duration> {
-        self.done += 1;
-        if !failure.again || self.done > self.retries {
-            return None;
-        }
-        let longest = FIRST_WAIT.saturating_mul(1 << (self.done - 1).min(10)).min(LONGEST_WAIT);
-        // Between half and all of it: probes that failed together must not come back together.
-        let jittered = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
-        let wait = failure.asked_to_wait.map_or(jittered, |asked| asked.max(jittered));
-        (wait + LEAST_ATTEMPT < deadline.left()).then_some(wait)
-    }
+    let longest = FIRST_WAIT.saturating_mul(1 << (number - 1).min(10)).min(LONGEST_WAIT);
+    // Between half and all of it: probes that failed together must not come back together.
+    let jittered = longest.mul_f64(0.5 + fastrand::f64() / 2.0);
+    let wait = failure.asked_to_wait.map_or(jittered, |asked| asked.max(jittered));
+    (wait + LEAST_ATTEMPT < deadline.left()).then_some(wait)
 }
 
 /// What `Retry-After` asks for: seconds or a date (RFC 9110, 10.2.3).
@@ -68,26 +51,24 @@ mod tests {
 
     #[test]
     fn waits_grow_are_jittered_and_end_with_the_retries() {
-        let mut backoff = Backoff::new(8);
         let mut longest = FIRST_WAIT;
-        for _ in 0..8 {
-            let wait = backoff.next(&failure(true, None), in_seconds(1000)).expect("another attempt");
+        for number in 1..=8 {
+            let wait = wait(number, 8, &failure(true, None), in_seconds(1000)).expect("another attempt");
             assert!(wait >= longest / 2 && wait <= longest, "{wait:?} {longest:?}");
             longest = (longest * 2).min(LONGEST_WAIT);
         }
-        assert_eq!(backoff.next(&failure(true, None), in_seconds(1000)), None);
-        assert_eq!(backoff.attempts(), 9);
-        let waits: Vec<_> = (0..20).map(|_| Backoff::new(1).next(&failure(true, None), in_seconds(1000))).collect();
+        assert_eq!(wait(9, 8, &failure(true, None), in_seconds(1000)), None);
+        let waits: Vec<_> = (0..20).map(|_| wait(1, 1, &failure(true, None), in_seconds(1000))).collect();
         assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
     }
 
     #[test]
     fn what_will_not_mend_and_what_the_deadline_forbids_is_not_tried_again() {
-        assert_eq!(Backoff::new(9).next(&failure(false, None), in_seconds(1000)), None);
-        assert_eq!(Backoff::new(9).next(&failure(true, Some(30)), in_seconds(10)), None);
-        assert_eq!(Backoff::new(9).next(&failure(true, Some(30)), in_seconds(1000)), Some(Duration::from_secs(30)));
-        assert_eq!(Backoff::new(9).next(&failure(true, None), in_seconds(0)), None);
-        assert_eq!(Backoff::new(0).next(&failure(true, None), in_seconds(1000)), None);
+        assert_eq!(wait(1, 9, &failure(false, None), in_seconds(1000)), None);
+        assert_eq!(wait(1, 9, &failure(true, Some(30)), in_seconds(10)), None);
+        assert_eq!(wait(1, 9, &failure(true, Some(30)), in_seconds(1000)), Some(Duration::from_secs(30)));
+        assert_eq!(wait(1, 9, &failure(true, None), in_seconds(0)), None);
+        assert_eq!(wait(1, 0, &failure(true, None), in_seconds(1000)), None);
     }
 
     #[test]
