@@ -25,7 +25,9 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::{self, Cli, ColorChoice, Command};
+use clap::ColorChoice;
+
+use crate::cli::{self, Cli, Command};
 use crate::config::diagnose::ConfigError;
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
@@ -79,7 +81,7 @@ fn not_run(error: &clap::Error) -> Exit {
         return Exit::Usage;
     }
     let text = error.render();
-    let coloured = Style::of_stdout(None).color;
+    let coloured = Style::of_stdout(ColorChoice::Auto).color;
     print(&if coloured { text.ansi().to_string() } else { text.to_string() }).unwrap_or_else(|error| failed(&error))
 }
 
@@ -119,11 +121,7 @@ fn load_settings_aloud(cli: &Cli) -> anyhow::Result<Settings> {
 }
 
 fn style(cli: &Cli) -> Style {
-    Style::of_stdout(match cli.global.color {
-        ColorChoice::Auto => None,
-        ColorChoice::Always => Some(true),
-        ColorChoice::Never => Some(false),
-    })
+    Style::of_stdout(cli.global.color)
 }
 
 /// Writes what was asked for to standard output; a reader that has gone away (`| head`) is no failure.

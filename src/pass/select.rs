@@ -33,8 +33,8 @@ impl Selection {
                 if called.any(|target| self.takes_kind(target)) {
                     continue;
                 }
-                let what = format!("{name:?} is {}, and only the kind {kinds} is selected", first.id());
-                return Err(exit::usage(what, "leave out --only, or the name"));
+                let what = format!("no target{of} is called {name:?}: it is {}", first.id());
+                return Err(exit::usage(what, "leave out the kind (--only), or the name"));
             }
             let of_kind = targets.clone().filter(|target| self.takes_kind(target));
             let nearest = nearest(name, of_kind.map(|target| target.name.as_str()));

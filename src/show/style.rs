@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use clap::ColorChoice;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 #[derive(Debug, Clone, Copy)]
@@ -42,13 +43,17 @@ impl Style {
     /// Plain text of any length.
     pub const PLAIN: Style = Style { color: false, width: None };
 
-    /// What fits standard output. `wanted` is an explicit yes or no; otherwise a terminal without `NO_COLOR`
-    /// (no-color.org: set and not empty) is coloured.
-    pub fn of_stdout(wanted: Option<bool>) -> Style {
+    /// What fits standard output: by itself a terminal without `NO_COLOR` (no-color.org: set and not empty) is coloured.
+    pub fn of_stdout(choice: ColorChoice) -> Style {
         let terminal = std::io::stdout().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Style { color: wanted.unwrap_or(terminal && !no_color && !dumb), width: terminal.then(terminal_width) }
+        let color = match choice {
+            ColorChoice::Always => true,
+            ColorChoice::Auto => terminal && !no_color && !dumb,
+            ColorChoice::Never => false,
+        };
+        Style { color, width: terminal.then(terminal_width) }
     }
 
     pub fn paint(&self, ink: Ink, text: &str) -> String {

@@ -88,7 +88,7 @@ fn bad_usage_says_where_the_right_form_stands() {
     hinted(
         lab.run(["check", "--only", "worktree,service", "one"]),
         2,
-        "\"one\" is mcp/one, and only the kind worktree, service is selected",
+        "no target of kind worktree, service is called \"one\": it is mcp/one",
     );
     hinted(lab.run(["explain", "time_out"]), 2, "did you mean \"timeout\"?");
 }

@@ -63,6 +63,8 @@ impl fmt::Display for Finding {
 
 #[derive(Debug, Default)]
 pub struct Report {
+    /// The file or directory that is judged now.
+    path: PathBuf,
     pub findings: Vec<Finding>,
     pub omitted: usize,
     pub files: usize,
@@ -78,75 +80,6 @@ impl Report {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
-    fn keep(&mut self, finding: Finding) {
-        if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(finding);
-        } else {
-            self.omitted += 1;
-        }
-    }
-}
-
-/// Judges files one after the other; only what later ones can clash with is kept of each.
-#[derive(Debug, Default)]
-pub struct Inspector {
-    report: Report,
-    gathered: Gathered,
-}
-
-impl Inspector {
-    /// Judges one more file. node_exporter reads a directory in the order of its file names.
-    pub fn add(&mut self, file: &Textfile) {
-        self.report.files += 1;
-        let mut findings = Findings { path: &file.path, report: &mut self.report };
-        judge_access(file, &mut findings);
-        let bytes = match &file.contents {
-            Contents::Bytes(bytes) => bytes,
-            Contents::Unreadable(why) => {
-                return findings.error(None, format!("cannot be read ({why})"), Effects::FILE_DROPPED);
-            }
-            Contents::Directory => return findings.error(None, "is a directory", Effects::DIRECTORY),
-            Contents::Special => return findings.error(None, "is no regular file", Effects::HANG),
-            Contents::TooLarge => return findings.unjudged(None, "is too large to be judged".into()),
-        };
-        let families = match exposition::read(bytes.as_slice(), Limits::default()) {
-            Ok(families) => families,
-            Err(error) => return findings.unreadable(error.line, &error.fault),
-        };
-        // The collector skips such a file before it looks at anything else in it.
-        let stamped = families.iter().flat_map(|f| &f.series).find(|series| series.timestamp_ms.is_some());
-        if let Some(series) = stamped {
-            return findings.error(Some(series.line), "a sample has a timestamp", Effects::FILE_DROPPED);
-        }
-        for family in &families {
-            findings.report.series += family.series.len();
-            shape::judge(family, &mut findings);
-            self.gathered.add(family, &mut findings);
-        }
-    }
-
-    /// Notes that a directory on the way to the files (or the one they are in) is closed to other users.
-    pub fn add_closed_directory(&mut self, path: &Path, access: Access) {
-        Findings { path, report: &mut self.report }.access(access, "directory");
-    }
-
-    /// Notes that a path could not even be looked at.
-    pub fn add_missing(&mut self, path: &Path, why: &str) {
-        let what = format!("cannot be read ({why})");
-        Findings { path, report: &mut self.report }.error(None, what, Effects::FILE_DROPPED);
-    }
-
-    pub fn finish(self) -> Report {
-        self.report
-    }
-}
-
-struct Findings<'a> {
-    path: &'a Path,
-    report: &'a mut Report,
-}
-
-impl Findings<'_> {
     fn error(&mut self, line: Option<usize>, what: impl Into<String>, effects: Effects) {
         self.keep(Severity::Error, line, what.into(), Some(effects), None);
     }
@@ -193,7 +126,11 @@ impl Findings<'_> {
         effects: Option<Effects>,
         other: Option<PathBuf>,
     ) {
-        self.report.keep(Finding { severity, path: self.path.to_owned(), line, what, effects, other });
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(Finding { severity, path: self.path.clone(), line, what, effects, other });
+        } else {
+            self.omitted += 1;
+        }
     }
 
     /// A line that ends the reading.
@@ -213,14 +150,70 @@ impl Findings<'_> {
     }
 }
 
+/// Judges files one after the other; only what later ones can clash with is kept of each.
+#[derive(Debug, Default)]
+pub struct Inspector {
+    report: Report,
+    gathered: Gathered,
+}
+
+impl Inspector {
+    /// Judges one more file. node_exporter reads a directory in the order of its file names.
+    pub fn add(&mut self, file: &Textfile) {
+        let report = &mut self.report;
+        report.files += 1;
+        report.path.clone_from(&file.path);
+        judge_access(file, report);
+        let bytes = match &file.contents {
+            Contents::Bytes(bytes) => bytes,
+            Contents::Unreadable(why) => {
+                return report.error(None, format!("cannot be read ({why})"), Effects::FILE_DROPPED);
+            }
+            Contents::Directory => return report.error(None, "is a directory", Effects::DIRECTORY),
+            Contents::Special => return report.error(None, "is no regular file", Effects::HANG),
+            Contents::TooLarge => return report.unjudged(None, "is too large to be judged".into()),
+        };
+        let families = match exposition::read(bytes.as_slice(), Limits::default()) {
+            Ok(families) => families,
+            Err(error) => return report.unreadable(error.line, &error.fault),
+        };
+        // The collector skips such a file before it looks at anything else in it.
+        let stamped = families.iter().flat_map(|f| &f.series).find(|series| series.timestamp_ms.is_some());
+        if let Some(series) = stamped {
+            return report.error(Some(series.line), "a sample has a timestamp", Effects::FILE_DROPPED);
+        }
+        for family in &families {
+            report.series += family.series.len();
+            shape::judge(family, report);
+            self.gathered.add(family, report);
+        }
+    }
+
+    /// Notes that a directory on the way to the files (or the one they are in) is closed to other users.
+    pub fn add_closed_directory(&mut self, path: &Path, access: Access) {
+        path.clone_into(&mut self.report.path);
+        self.report.access(access, "directory");
+    }
+
+    /// Notes that a path could not even be looked at.
+    pub fn add_missing(&mut self, path: &Path, why: &str) {
+        path.clone_into(&mut self.report.path);
+        self.report.error(None, format!("cannot be read ({why})"), Effects::FILE_DROPPED);
+    }
+
+    pub fn finish(self) -> Report {
+        self.report
+    }
+}
+
 /// Whether the user that node_exporter runs as can open the file, and whether anybody meant it to.
-fn judge_access(file: &Textfile, findings: &mut Findings<'_>) {
-    findings.access(file.access, "file");
+fn judge_access(file: &Textfile, report: &mut Report) {
+    report.access(file.access, "file");
     let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !name.ends_with(".prom") {
-        findings.warning(None, "the name does not end in .prom", Effects::IGNORED);
+        report.warning(None, "the name does not end in .prom", Effects::IGNORED);
     } else if name.starts_with('.') {
-        findings.warning(None, "a hidden file is no less a textfile, half-written or not", Effects::SERVED);
+        report.warning(None, "a hidden file is no less a textfile, half-written or not", Effects::SERVED);
     }
 }
 

@@ -1,45 +1,45 @@
 //! One family by itself: what node_exporter serves as it stands, but nobody can have meant; and names that make it crash.
 
-use super::{Effects, Findings};
+use super::{Effects, Report};
 use crate::exposition::{Distribution, Family, Kind, Series, Value};
 
 /// Names of Prometheus' own target labels: it renames a scraped label of that name.
 const TARGET_LABELS: [&str; 2] = ["job", "instance"];
 
-pub(super) fn judge(family: &Family, findings: &mut Findings<'_>) {
+pub(super) fn judge(family: &Family, report: &mut Report) {
     if family.help.is_none() {
-        findings.warning(Some(family.line), format!("{} has no HELP", family.name), Effects::SERVED);
+        report.warning(Some(family.line), format!("{} has no HELP", family.name), Effects::SERVED);
     }
     if family.kind == Kind::Untyped {
-        findings.warning(Some(family.line), format!("{} has no TYPE", family.name), Effects::SERVED);
+        report.warning(Some(family.line), format!("{} has no TYPE", family.name), Effects::SERVED);
     }
     for series in &family.series {
-        judge_labels(family, series, findings);
+        judge_labels(family, series, report);
         match &series.value {
             Value::Number(number) if number.is_nan() => {
-                findings.warning(Some(series.line), format!("{} is NaN", family.name), Effects::SERVED);
+                report.warning(Some(series.line), format!("{} is NaN", family.name), Effects::SERVED);
             }
             Value::Number(_) => {}
-            Value::Histogram(histogram) => judge_histogram(&family.name, series.line, histogram, findings),
-            Value::Summary(summary) => judge_summary(&family.name, series.line, summary, findings),
+            Value::Histogram(histogram) => judge_histogram(&family.name, series.line, histogram, report),
+            Value::Summary(summary) => judge_summary(&family.name, series.line, summary, report),
         }
     }
 }
 
-fn judge_labels(family: &Family, series: &Series, findings: &mut Findings<'_>) {
+fn judge_labels(family: &Family, series: &Series, report: &mut Report) {
     for (label, _) in &series.labels {
         if label.starts_with("__") {
             // client_golang refuses to describe such a metric, and the collector insists.
             let what = format!("label {label:?} of {} is reserved for Prometheus itself", family.name);
-            findings.error(Some(series.line), what, Effects::CRASH);
+            report.error(Some(series.line), what, Effects::CRASH);
         } else if TARGET_LABELS.contains(&label.as_str()) {
             let what = format!("Prometheus renames label {label:?} of {} to \"exported_{label}\"", family.name);
-            findings.warning(Some(series.line), what, Effects::SERVED);
+            report.warning(Some(series.line), what, Effects::SERVED);
         }
     }
 }
 
-fn judge_histogram(name: &str, line: usize, histogram: &Distribution, findings: &mut Findings<'_>) {
+fn judge_histogram(name: &str, line: usize, histogram: &Distribution, report: &mut Report) {
     let Distribution { points, sum, count, .. } = histogram;
     let counts = points.iter().map(|(_, n)| *n).chain(*count);
     let mut sorted = points.clone();
@@ -48,51 +48,49 @@ fn judge_histogram(name: &str, line: usize, histogram: &Distribution, findings: 
     let broken = |what: &str| format!("histogram {name}: {what}");
 
     if histogram.below_zero {
-        findings.error(Some(line), broken("a count below zero"), Effects::NEGATIVE_COUNT);
+        report.error(Some(line), broken("a count below zero"), Effects::NEGATIVE_COUNT);
     } else if counts.clone().any(|n| n.fract() != 0.0) {
-        findings.error(Some(line), broken("a count that is no whole number is cut or lost"), Effects::SERVED);
+        report.error(Some(line), broken("a count that is no whole number is cut or lost"), Effects::SERVED);
     }
     if histogram.repeated || sorted.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-        findings.error(Some(line), broken("a part given twice; the last one counts"), Effects::SERVED);
+        report.error(Some(line), broken("a part given twice; the last one counts"), Effects::SERVED);
     } else if sorted.windows(2).any(|pair| pair[0].1 > pair[1].1) {
-        findings.error(Some(line), broken("its buckets fall; they must be cumulative"), Effects::SERVED);
+        report.error(Some(line), broken("its buckets fall; they must be cumulative"), Effects::SERVED);
     }
     let count_of_last = sorted.last().map_or(0.0, |(_, n)| *n);
     match (infinite, count) {
-        (_, None) => findings.error(Some(line), broken("no _count; 0 is served for it"), Effects::SERVED),
+        (_, None) => report.error(Some(line), broken("no _count; 0 is served for it"), Effects::SERVED),
         (Some(infinite), Some(count)) if infinite != *count => {
-            findings.error(Some(line), broken("its +Inf bucket differs from _count"), Effects::SERVED);
+            report.error(Some(line), broken("its +Inf bucket differs from _count"), Effects::SERVED);
         }
         (None, Some(count)) if count_of_last > *count => {
-            findings.error(Some(line), broken("its last bucket is above _count"), Effects::SERVED);
+            report.error(Some(line), broken("its last bucket is above _count"), Effects::SERVED);
         }
         (None, Some(_)) => {
-            findings.warning(Some(line), broken("no +Inf bucket; _count is served for it"), Effects::SERVED)
+            report.warning(Some(line), broken("no +Inf bucket; _count is served for it"), Effects::SERVED)
         }
         (Some(_), Some(_)) => {}
     }
     if sum.is_none() {
-        findings.error(Some(line), broken("no _sum; 0 is served for it"), Effects::SERVED);
+        report.error(Some(line), broken("no _sum; 0 is served for it"), Effects::SERVED);
     }
 }
 
-fn judge_summary(name: &str, line: usize, summary: &Distribution, findings: &mut Findings<'_>) {
+fn judge_summary(name: &str, line: usize, summary: &Distribution, report: &mut Report) {
     let broken = |what: &str| format!("summary {name}: {what}");
     if summary.points.iter().any(|(quantile, _)| !(0.0..=1.0).contains(quantile)) {
-        findings.error(Some(line), broken("a quantile outside 0 to 1"), Effects::SERVED);
+        report.error(Some(line), broken("a quantile outside 0 to 1"), Effects::SERVED);
     }
     if summary.repeated {
-        findings.error(Some(line), broken("a part given twice; the last one counts"), Effects::SERVED);
+        report.error(Some(line), broken("a part given twice; the last one counts"), Effects::SERVED);
     }
     if summary.count.is_none() || summary.sum.is_none() {
-        findings.error(Some(line), broken("no _count or no _sum; 0 is served for it"), Effects::SERVED);
+        report.error(Some(line), broken("no _count or no _sum; 0 is served for it"), Effects::SERVED);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::super::{Report, Severity};
     use super::*;
     use crate::exposition;
@@ -101,9 +99,8 @@ mod tests {
     fn said(kind: &str, lines: &str) -> Vec<String> {
         let text = format!("# HELP h x\n# TYPE h {kind}\n{lines}");
         let mut report = Report::default();
-        let mut findings = Findings { path: Path::new("a.prom"), report: &mut report };
         for family in exposition::parse(text.as_bytes()).expect(lines) {
-            judge(&family, &mut findings);
+            judge(&family, &mut report);
         }
         let mark = |s| if s == Severity::Error { "E" } else { "W" };
         report.findings.iter().map(|f| format!("{} {}", mark(f.severity), f.what)).collect()

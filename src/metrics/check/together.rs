@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
-use super::{Effects, Findings};
+use super::{Effects, Report};
 use crate::exposition::{Family, Kind, Series};
 
 /// Families that every node_exporter exports about itself.
@@ -71,23 +71,23 @@ pub(super) struct Gathered {
 
 impl Gathered {
     /// Adds one family of one file and says what it clashes with.
-    pub(super) fn add(&mut self, family: &Family, findings: &mut Findings<'_>) {
-        let file = self.file_index(findings.path);
-        judge_name(family, findings);
+    pub(super) fn add(&mut self, family: &Family, report: &mut Report) {
+        let file = self.file_index(&report.path);
+        judge_name(family, report);
         if let Some(first) = self.families.get_mut(&family.name) {
             if let Some((what, effects)) = first.clash(family, &self.files[first.location.file]) {
                 // What clashes is left out whole, so its series clash with nothing.
-                return findings.clash(family.line, what, effects, &self.files[first.location.file]);
+                return report.clash(family.line, what, effects, &self.files[first.location.file]);
             }
         } else {
-            self.judge_suffixes(family, findings);
+            self.judge_suffixes(family, report);
             let location = Location { file, line: family.line };
             let first_help = family.help.clone();
             let first =
                 First { kind: family.kind, help: family.help.clone(), location, first_help, helps_differ: false };
             self.families.insert(family.name.clone(), first);
         }
-        self.add_series(file, family, findings);
+        self.add_series(file, family, report);
     }
 
     fn file_index(&mut self, path: &Path) -> usize {
@@ -98,7 +98,7 @@ impl Gathered {
     }
 
     /// A histogram or summary takes its name with `_bucket`, `_sum` and `_count` from everybody else.
-    fn judge_suffixes(&self, family: &Family, findings: &mut Findings<'_>) {
+    fn judge_suffixes(&self, family: &Family, report: &mut Report) {
         let parts = |kind| match kind {
             Kind::Histogram => &["_count", "_sum", "_bucket"][..],
             Kind::Summary => &["_count", "_sum"][..],
@@ -114,13 +114,13 @@ impl Gathered {
             names.filter_map(|name| self.families.get(&name).map(|first| (name, first))).next()
         };
         if let Some((name, first)) = inside.or_else(around) {
-            let at = self.shown(first.location, findings.path);
+            let at = self.shown(first.location, &report.path);
             let what = format!("{} collides with the parts of a histogram or summary: {name} at {at}", family.name);
-            findings.clash(family.line, what, Effects::SERIES_DROPPED, &self.files[first.location.file]);
+            report.clash(family.line, what, Effects::SERIES_DROPPED, &self.files[first.location.file]);
         }
     }
 
-    fn add_series(&mut self, file: usize, family: &Family, findings: &mut Findings<'_>) {
+    fn add_series(&mut self, file: usize, family: &Family, report: &mut Report) {
         // The collector gives every series of a family the labels that any of them has, empty where it had none.
         let names: BTreeSet<&str> =
             family.series.iter().flat_map(|s| &s.labels).map(|(name, _)| name.as_str()).collect();
@@ -132,17 +132,17 @@ impl Gathered {
             let same = self.hasher.hash_one((&family.name, &all));
             let same_to_prometheus = self.hasher.hash_one((&family.name, &filled));
             if let Some(first) = self.series.get(&same) {
-                let what = format!("{} is a duplicate of {}", shown(family, series), self.shown(*first, findings.path));
-                findings.clash(series.line, what, Effects::SERIES_DROPPED, &self.files[first.file]);
+                let what = format!("{} is a duplicate of {}", shown(family, series), self.shown(*first, &report.path));
+                report.clash(series.line, what, Effects::SERIES_DROPPED, &self.files[first.file]);
                 continue;
             }
             if let Some(first) = self.without_empty.get(&same_to_prometheus) {
                 let what = format!(
                     "{} differs from {} by an empty label only, and Prometheus keeps one of the two",
                     shown(family, series),
-                    self.shown(*first, findings.path)
+                    self.shown(*first, &report.path)
                 );
-                findings.clash(series.line, what, Effects::SERVED, &self.files[first.file]);
+                report.clash(series.line, what, Effects::SERVED, &self.files[first.file]);
             }
             self.series.insert(same, location);
             self.without_empty.insert(same_to_prometheus, location);
@@ -197,14 +197,14 @@ impl First {
     }
 }
 
-fn judge_name(family: &Family, findings: &mut Findings<'_>) {
+fn judge_name(family: &Family, report: &mut Report) {
     let name = family.name.as_str();
     if OWN_NAMES.contains(&name) || name.starts_with("go_memstats_") {
         let what = format!("node_exporter exports {name} itself");
-        findings.error(Some(family.line), what, Effects::SERIES_DROPPED);
+        report.error(Some(family.line), what, Effects::SERIES_DROPPED);
     } else if COLLECTOR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
         let what = format!("{name} is named like a family of node_exporter's own; if it is one, series are lost");
-        findings.warning(Some(family.line), what, Effects::SERVED);
+        report.warning(Some(family.line), what, Effects::SERVED);
     }
 }
 
