@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
@@ -17,7 +16,6 @@ use crate::log;
 use crate::metrics;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Entry;
-use crate::model::target::Kind;
 use crate::pass::Selection;
 use crate::pass::last_known::{LastKnown, last_known};
 use crate::plan::View;
@@ -67,9 +65,8 @@ impl Lab for RealLab {
     fn call(&mut self, call: &Call, client: &mut dyn Client) -> anyhow::Result<ToolAnswer> {
         match call {
             Call::Status { kinds, names, only_trouble } => {
-                let known = last_known(&self.settings()?, View::Anywhere);
-                let status = Status::new(known, kinds, names, *only_trouble)?;
-                Ok(status.answer())
+                let selection = Selection { kinds: kinds.clone(), names: names.clone(), fresh: false };
+                status(last_known(&self.settings()?, View::Anywhere), &selection, *only_trouble)
             }
             Call::CheckNow { names } => self.check_now(names, client),
             Call::Explain { topic } => {
@@ -146,34 +143,22 @@ fn own_program() -> anyhow::Result<PathBuf> {
     Ok(if named.exists() { named } else { PathBuf::from("/proc/self/exe") })
 }
 
-struct Status {
-    now: Timestamp,
-    known: LastKnown,
-}
-
-impl Status {
-    fn new(mut known: LastKnown, kinds: &[Kind], names: &[String], only_trouble: bool) -> anyhow::Result<Self> {
-        let entries = &mut known.snapshot.entries;
-        let selection = Selection { kinds: kinds.to_vec(), names: names.to_vec(), fresh: false };
-        selection.refuse_unknown_names(entries.iter().map(|entry| &entry.target))?;
-        entries.retain(|entry| selection.takes(&entry.target) && !(only_trouble && entry.severity() == Severity::Fine));
-        entries.sort_by_key(Entry::severity);
-        Ok(Status { now: clock::now(), known })
+/// What is remembered of the targets that are asked for; what wants attention first.
+fn status(mut known: LastKnown, selection: &Selection, only_trouble: bool) -> anyhow::Result<ToolAnswer> {
+    let entries = &mut known.snapshot.entries;
+    selection.refuse_unknown_names(entries.iter().map(|entry| &entry.target))?;
+    entries.retain(|entry| selection.takes(&entry.target) && !(only_trouble && entry.severity() == Severity::Fine));
+    entries.sort_by_key(Entry::severity);
+    let unusual = known.snapshot.unusual.as_ref();
+    let targets = entries.iter().map(|entry| json!(show::json::TargetDocument::new(entry, unusual))).collect();
+    let (mut text, data) = show::answer::answer(targets, &known.warnings, clock::now());
+    if let Some(storm) = unusual.and_then(|unusual| unusual.widespread) {
+        text.push_str(&format!("{}\n", show::unusual::storm(&storm)));
     }
-
-    fn answer(self) -> ToolAnswer {
-        let entries = self.known.snapshot.entries.iter();
-        let unusual = self.known.snapshot.unusual.as_ref();
-        let targets = entries.map(|entry| json!(show::json::TargetDocument::new(entry, unusual))).collect();
-        let (mut text, data) = show::answer::answer(targets, &self.known.warnings, self.now);
-        if let Some(storm) = unusual.and_then(|unusual| unusual.widespread) {
-            text.push_str(&format!("{}\n", show::unusual::storm(&storm)));
-        }
-        if !self.known.ever {
-            text.push_str("There has been no pass yet: use check_now, or run `lab-probe --once`.\n");
-        }
-        ToolAnswer { text, data }
+    if !known.ever {
+        text.push_str("There has been no pass yet: use check_now, or run `lab-probe --once`.\n");
     }
+    Ok(ToolAnswer { text, data })
 }
 
 fn answer_from_check(document: &Value) -> ToolAnswer {

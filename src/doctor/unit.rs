@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::fs::Access;
 use rustix::process::{getegid, geteuid, getgroups};
 
+use crate::check::service::unit::{Properties, blocks};
 use crate::clock::Deadline;
 use crate::fs;
 use crate::proc::{self, CommandSpec};
@@ -127,8 +128,8 @@ pub struct Unit {
     uid: u32,
     /// Its user's groups by the user database.
     listed: BTreeSet<u32>,
-    timer: BTreeMap<String, String>,
-    service: BTreeMap<String, String>,
+    timer: Properties,
+    service: Properties,
     /// The groups that the service has, as its manager would give them now.
     pub groups: BTreeSet<u32>,
 }
@@ -175,15 +176,7 @@ impl Unit {
 
     /// From two blocks of `Key=Value` lines.
     fn parse(output: &str) -> Unit {
-        let mut blocks = output.split("\n\n").map(|block| {
-            let mut values = BTreeMap::<String, String>::new();
-            for (key, value) in block.lines().filter_map(|line| line.split_once('=')) {
-                let all = values.entry(key.to_owned()).or_default();
-                all.push_str(if all.is_empty() { "" } else { "\n" });
-                all.push_str(value);
-            }
-            values
-        });
+        let mut blocks = blocks(output);
         let (timer, service) = (blocks.next().unwrap_or_default(), blocks.next().unwrap_or_default());
         Unit { timer, service, ..Unit::default() }
     }

@@ -2,7 +2,7 @@
 
 mod process;
 mod tcp;
-mod unit;
+pub(crate) mod unit;
 mod url;
 
 pub use self::unit::ShownUnits;

@@ -18,7 +18,7 @@ const MOST_OUTPUT: usize = 1 << 20;
 /// What `systemctl --user` needs to find the user's manager, besides the small environment programs are given.
 const USER_MANAGER: &[&str] = &["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
 
-type Properties = BTreeMap<String, String>;
+pub(crate) type Properties = BTreeMap<String, String>;
 
 /// What `systemctl show` says of all units: those of the machine, and those of the user.
 #[derive(Debug, Default)]
@@ -48,7 +48,9 @@ fn show_units(user: bool, units: &[String], context: &Context) -> Result<BTreeMa
     };
     let captured = proc::capture(&spec, None, MOST_OUTPUT, context.deadline).map_err(|e| not_started(&e))?;
     match captured.outcome {
-        Outcome::Exited(_) if captured.success() => Ok(split(&String::from_utf8_lossy(&captured.stdout), units)),
+        Outcome::Exited(_) if captured.success() => {
+            Ok(units.iter().cloned().zip(blocks(&String::from_utf8_lossy(&captured.stdout))).collect())
+        }
         Outcome::Exited(_) => Err(refused(&captured)),
         Outcome::TimedOut => Err(out_of_time()),
         Outcome::TooLarge => {
@@ -80,13 +82,18 @@ fn silent(name: &str) -> Failure {
         .with_hint(format!("see what `systemctl show {name}` prints"))
 }
 
-/// Blocks of `Key=Value` lines in the order of the units asked for, an empty line between two.
-fn split(output: &str, units: &[String]) -> BTreeMap<String, Properties> {
-    let blocks = output.split("\n\n").map(|block| {
-        let pairs = block.lines().filter_map(|line| line.split_once('='));
-        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-    });
-    units.iter().cloned().zip(blocks).collect()
+/// What `systemctl show` says of each unit: blocks of `Key=Value` lines, an empty line between two. A key that comes again
+/// adds a line to its value.
+pub(crate) fn blocks(output: &str) -> impl Iterator<Item = Properties> {
+    output.split("\n\n").map(|block| {
+        let mut properties = Properties::new();
+        for (key, value) in block.lines().filter_map(|line| line.split_once('=')) {
+            let all = properties.entry(key.to_owned()).or_default();
+            all.push_str(if all.is_empty() { "" } else { "\n" });
+            all.push_str(value);
+        }
+        properties
+    })
 }
 
 fn judge(name: &str, user: bool, properties: &Properties) -> Found {
@@ -131,7 +138,7 @@ LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\nExecMai
 LoadState=not-found\nActiveState=inactive\nSubState=dead\nResult=success\nExecMainStatus=0\n\n\
 LoadState=loaded\nActiveState=inactive\nSubState=dead\nResult=success\n\n\
 LoadState=masked\nActiveState=inactive\nSubState=dead\nResult=success\n";
-        let all = split(output, &names);
+        let all: BTreeMap<String, Properties> = names.iter().cloned().zip(blocks(output)).collect();
         let verdict = |name: &str| all.get(name).map(|properties| judge(name, false, properties));
         assert_eq!(verdict("good.service"), Some(Ok("active (running)".into())));
         let failure = |name: &str| verdict(name).and_then(Result::err).map(|failure| (failure.reason, failure.detail));
