@@ -287,6 +287,9 @@ mod tests {
             let said =
                 [&client.name, &client.title, &client.documented].into_iter().chain(client.keys.container.first());
             assert_eq!(said.filter(|text| !text.is_empty()).count(), 4, "{}", client.name);
+            // A page by its address, or a repository on GitHub.
+            let is_place = |source: &str| source.split(' ').next().is_some_and(|address| address.contains('/'));
+            assert!(client.documented.split("; ").all(is_place), "{}: {}", client.name, client.documented);
             let in_project = |path: &String| !path.starts_with(['/', '~', '$']) && !path.starts_with("PROJECT");
             assert!(client.project.iter().all(in_project), "{}", client.name);
             let bases = ["", "~", "CONFIG", "DATA", "APPLICATION"];

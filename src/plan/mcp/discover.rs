@@ -5,7 +5,7 @@
 //! names is started, sent or opened.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::clients::Scope;
 use super::entry::{Entry, How};
@@ -13,30 +13,17 @@ use super::keys::{Keys, Untyped};
 use super::layers;
 use super::merge::Candidate;
 use super::resolve::{Host, Scene};
-use super::sources::{self, Source};
+use super::sources::{Source, Sources};
 use super::switches::{self, List};
-use crate::clock::Deadline;
 use crate::config::environment::HostEnvironment;
 use crate::model::mcp::Reach;
 use crate::model::reason::{Failure, Reason};
-use crate::trust::TrustStore;
 
 /// The longest name of a server, in bytes.
 const MAX_NAME: usize = 4096;
 
 /// The most servers listed of a file that is not trusted: a cloned repository must not be able to flood the metrics.
 const MAX_UNTRUSTED: usize = 1000;
-
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Search<'a> {
-    pub(super) environment: &'a HostEnvironment,
-    pub(super) discover: bool,
-    /// Files named in lab-probe's configuration: looked at besides, and allowed.
-    pub(super) config_files: &'a [PathBuf],
-    pub(super) repositories: &'a [PathBuf],
-    pub(super) trusted: &'a TrustStore,
-    pub(super) ca_file: Option<&'a Path>,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -45,19 +32,16 @@ pub(super) struct Found {
     pub(super) warnings: Vec<String>,
 }
 
-pub(super) fn discover(search: &Search<'_>, deadline: Deadline) -> Found {
-    let sources = sources::collect(search, deadline);
-    servers(search, &sources.read, sources.warnings)
-}
-
-pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<String>) -> Found {
+/// Every server of the files in `sources`; `ca_file` is for those that are reached over HTTP.
+pub(super) fn servers(sources: Sources, environment: &HostEnvironment, ca_file: Option<&Path>) -> Found {
+    let Sources { read: sources, warnings } = sources;
     let mut found = Found { warnings, ..Found::default() };
     let mut hosts: BTreeMap<&str, (Host<'_>, anyhow::Result<Vec<List>>)> = BTreeMap::new();
-    for source in sources {
+    for source in &sources {
         let client = source.file.client;
         let (host, everywhere) = hosts.entry(client.name.as_str()).or_insert_with(|| {
-            let lists = switches::everywhere(client, search.environment, sources);
-            (Host::new(client, search.environment, search.ca_file), lists)
+            let lists = switches::everywhere(client, environment, &sources);
+            (Host::new(client, environment, ca_file), lists)
         });
         let everywhere = match everywhere {
             Ok(lists) => lists,
@@ -66,14 +50,14 @@ pub(super) fn servers(search: &Search<'_>, sources: &[Source], warnings: Vec<Str
                 continue;
             }
         };
-        match layers::read(source, sources, &keys(source)) {
+        match layers::read(source, &sources, &keys(source)) {
             Ok(mut entries) => {
                 let own: Vec<List> =
-                    local_lists(source, sources).chain([source]).flat_map(switches::in_source).collect();
+                    local_lists(source, &sources).chain([source]).flat_map(switches::in_source).collect();
                 switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own));
                 let off = source.file.plugin.as_ref().and_then(|plugin| plugin.off.clone());
                 entries.iter_mut().for_each(|entry| entry.off = off.clone().or(entry.off.take()));
-                add(host, source, entries, exclusive(source, sources).as_ref(), &mut found);
+                add(host, source, entries, exclusive(source, &sources).as_ref(), &mut found);
             }
             Err(problem) => found.warnings.push(format!("{}: {problem}", source.shown())),
         }
@@ -119,9 +103,16 @@ fn keys(source: &Source) -> Keys {
     }
 }
 
-fn add(host: &Host<'_>, source: &Source, entries: Vec<Entry>, exclusive: Option<&Failure>, found: &mut Found) {
+fn add(host: &Host<'_>, source: &Source, mut entries: Vec<Entry>, exclusive: Option<&Failure>, found: &mut Found) {
     let file = &source.file;
-    for mut entry in bounded(source, entries, &mut found.warnings) {
+    if source.refusal.is_some() && entries.len() > MAX_UNTRUSTED {
+        let (shown, count) = (source.shown(), entries.len());
+        found
+            .warnings
+            .push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));
+        entries.truncate(MAX_UNTRUSTED);
+    }
+    for mut entry in entries {
         if let Some(problem) = unusable_name(&entry.name) {
             found.warnings.push(format!("{}: a server {problem} is left out", source.shown()));
             continue;
@@ -167,16 +158,6 @@ fn unusable_name(name: &str) -> Option<&'static str> {
         1..=MAX_NAME => None,
         _ => Some("with a name of more than 4 KiB"),
     }
-}
-
-/// Of a file whose author nobody has vouched for, no more servers than a person would read through.
-fn bounded(source: &Source, mut entries: Vec<Entry>, warnings: &mut Vec<String>) -> Vec<Entry> {
-    if source.refusal.is_some() && entries.len() > MAX_UNTRUSTED {
-        let (shown, count) = (source.file.path.display(), entries.len());
-        warnings.push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));
-        entries.truncate(MAX_UNTRUSTED);
-    }
-    entries
 }
 
 /// Variables that a client passes on where they are set: an unset one is no failure, but often the reason for one.

@@ -7,17 +7,16 @@ use std::time::Duration;
 use memchr::memmem;
 
 use super::clients::{self, Scope};
-use super::discover::{self, Search};
+use super::discover;
 use super::document;
 use super::merge;
 use super::places::ListFile;
-use super::sources::{self, Source, syntax_of};
+use super::sources::{self, Source, Sources, syntax_of};
 use crate::clock::Deadline;
 use crate::config::environment::{HostEnvironment, Platform};
 use crate::model::mcp::Reach;
 use crate::model::reason::{Failure, Reason};
 use crate::plan::View;
-use crate::trust::TrustStore;
 
 /// The value of a variable: where it is not asked for, it is not shown.
 const CANARY: &str = "wq7Zkx1Lr0Tj";
@@ -46,14 +45,6 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
         platform: Platform::Linux,
         env: BTreeMap::from([("TOKEN".into(), CANARY.into())]),
     };
-    let search = Search {
-        environment: &environment,
-        discover: true,
-        config_files: &[],
-        repositories: &[],
-        trusted: &TrustStore::default(),
-        ca_file: None,
-    };
     for refusal in [None, Some(Failure::new(Reason::Untrusted, "nobody has allowed it"))] {
         let refused = refusal.is_some();
         let source = Source {
@@ -70,14 +61,14 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
             lists: Vec::new(),
             listed_for: None,
         };
-        candidates(&search, source, refused);
+        candidates(&environment, source, refused);
     }
 }
 
-fn candidates(search: &Search<'_>, source: Source, refused: bool) {
+fn candidates(environment: &HostEnvironment, source: Source, refused: bool) {
     let local = sources::local_lists(&source, Deadline::after(Duration::from_secs(20)));
-    let sources: Vec<Source> = [source].into_iter().chain(local).collect();
-    let found = discover::servers(search, &sources, Vec::new());
+    let sources = Sources { read: [source].into_iter().chain(local).collect(), warnings: Vec::new() };
+    let found = discover::servers(sources, environment, None);
     for warning in &found.warnings {
         assert!(warning.starts_with("/nowhere/file") && !warning.contains(CANARY), "{warning}");
     }

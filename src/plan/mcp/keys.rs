@@ -28,7 +28,6 @@ pub(super) struct Keys {
     /// Headers whose values are in environment variables.
     pub(super) env_headers: Option<String>,
     pub(super) bearer_variable: Vec<String>,
-    pub(super) helper: String,
     /// Keys that make the client refuse an entry: if it has the first (`""`: in any case), it must have none of these.
     pub(super) conflicts: Vec<(String, Vec<String>)>,
     /// Whether the client then reads nothing of the whole file.
@@ -60,7 +59,6 @@ impl Default for Keys {
             headers: one("headers"),
             env_headers: None,
             bearer_variable: Vec::new(),
-            helper: "headersHelper".into(),
             conflicts: Vec::new(),
             refuses_file: false,
             untyped: Untyped::Server,

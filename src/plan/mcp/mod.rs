@@ -31,7 +31,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::clients::all as clients;
-use self::discover::Search;
 use self::merge::Named;
 use super::fingerprint::Key;
 use super::{Plan, View};
@@ -84,15 +83,8 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
     let mut plan = Plan::default();
     let (trusted, warning) = TrustStore::load(&settings.probe.state_dir);
     plan.warnings.extend(warning);
-    let search = Search {
-        environment,
-        discover: mcp.discover,
-        config_files: &mcp.config_files,
-        repositories: repositories(settings),
-        trusted: &trusted,
-        ca_file: mcp.ca_file.as_deref(),
-    };
-    let found = discover::discover(&search, deadline.sooner(DISCOVERY_LIMIT));
+    let sources = sources::collect(settings, environment, trusted, deadline.sooner(DISCOVERY_LIMIT));
+    let found = discover::servers(sources, environment, mcp.ca_file.as_deref());
     plan.warnings.extend(found.warnings);
 
     let key = Key::of(&settings.probe.state_dir, &mut plan.warnings);

@@ -147,12 +147,12 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
     if keys.untyped == Untyped::Noted && matches!(entry.how, How::Http(_)) && Kind::of(table) == Kind::Unsaid {
         entry.notes.push(DROPPED.to_owned());
     }
-    entry.helper = find(table, &keys.helper).map(|helper| match helper {
+    entry.helper = table.get("headersHelper").map(|helper| match helper {
         Value::Array(words) => words.iter().filter_map(scalar).collect::<Vec<_>>().join(" "),
         other => scalar(other).unwrap_or_default(),
     });
     if entry.helper.is_some() {
-        entry.notes.push(format!("headers come from `{}`, which lab-probe does not run", keys.helper));
+        entry.notes.push("headers come from `headersHelper`, which lab-probe does not run".to_owned());
     }
     Some(entry)
 }

@@ -24,7 +24,7 @@ pub(super) fn find(directory: &Path, warnings: &mut Vec<String>) -> BTreeMap<Str
     };
     let script = |entry: std::fs::DirEntry| {
         let (name, path) = (server_name(entry.file_name().as_bytes())?, entry.path());
-        let reach = reach(&path);
+        let reach = reach(&path).unwrap_or_else(Reach::Unreachable);
         Some((name, (path, reach)))
     };
     entries.take(MAX_ENTRIES).flatten().filter_map(script).collect()
@@ -36,28 +36,19 @@ fn server_name(file_name: &[u8]) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-fn reach(path: &Path) -> Reach {
-    match usable(path) {
-        Ok(()) => {
-            let command = vec![Secret::new(path.to_string_lossy())];
-            Reach::Script(HealthScript { command, env: BTreeMap::new(), cwd: None })
-        }
-        Err(failure) => Reach::Unreachable(failure),
+/// How it is run, if it can be and may be: a script that others may write is as good as theirs.
+fn reach(path: &Path) -> Result<Reach, Failure> {
+    let failed = |why: &str| Failure::new(Reason::ScriptFailed, format!("{}: {why}", path.display()));
+    let unreadable = |e: std::io::Error| failed(&e.to_string());
+    let file = crate::fs::open_regular(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.permissions().mode() & 0o111 == 0 {
+        return Err(failed("not executable").with_hint(format!("run `chmod +x {}`", access::quoted(path))));
     }
-}
-
-/// Whether it can be run, and may be: a script that others may write is as good as theirs.
-fn usable(path: &Path) -> Result<(), Failure> {
-    let failed = |why: String| Failure::new(Reason::ScriptFailed, format!("{}: {why}", path.display()));
-    let file = crate::fs::open_regular(path).map_err(|e| failed(e.to_string()))?;
-    if file.metadata().map_err(|e| failed(e.to_string()))?.permissions().mode() & 0o111 == 0 {
-        let remedy = format!("run `chmod +x {}`", access::quoted(path));
-        return Err(failed("not executable".into()).with_hint(remedy));
+    if let Some(e) = access::exposure(path, &file).map_err(unreadable)? {
+        return Err(Failure::new(Reason::Untrusted, e.finding).with_hint(format!("run `{}`", e.remedy)));
     }
-    match access::exposure(path, &file).map_err(|e| failed(e.to_string()))? {
-        None => Ok(()),
-        Some(e) => Err(Failure::new(Reason::Untrusted, e.finding).with_hint(format!("run `{}`", e.remedy))),
-    }
+    let command = vec![Secret::new(path.to_string_lossy())];
+    Ok(Reach::Script(HealthScript { command, env: BTreeMap::new(), cwd: None }))
 }
 
 #[cfg(test)]

@@ -12,14 +12,14 @@ use anyhow::{anyhow, bail};
 use serde_json::{Map, Value, json};
 
 use super::clients::{self, Scope, by_contents, by_path};
-use super::discover::Search;
 use super::document::{self, Document, Syntax};
 use super::inspect::PROJECT_LIMIT;
 use super::places::{self, ListFile, Project};
 use super::switches::{self, List};
-use super::{plugins, readers};
+use super::{plugins, readers, repositories};
 use crate::clock::Deadline;
 use crate::config::environment::HostEnvironment;
+use crate::config::settings::Settings;
 use crate::fs::access::{self, Exposure};
 use crate::fs::explained;
 use crate::model::reason::{Failure, Reason};
@@ -66,30 +66,31 @@ struct Rules {
     trusted: TrustStore,
 }
 
-pub(super) fn collect(search: &Search<'_>, deadline: Deadline) -> Sources {
+pub(super) fn collect(
+    settings: &Settings,
+    environment: &HostEnvironment,
+    trusted: TrustStore,
+    deadline: Deadline,
+) -> Sources {
     let mut sources = Sources::default();
-    let named = named_files(search.config_files, deadline, &mut sources.warnings);
-    if !search.discover && named.is_empty() {
+    let discover = settings.mcp.discover;
+    let named = named_files(&settings.mcp.config_files, deadline, &mut sources.warnings);
+    if !discover && named.is_empty() {
         return sources;
     }
-    let mut rules = Rules {
-        discover: search.discover,
-        named: named.keys().cloned().collect(),
-        own: BTreeSet::new(),
-        trusted: search.trusted.clone(),
-    };
-    for file in places::own(search.environment) {
+    let mut rules = Rules { discover, named: named.keys().cloned().collect(), own: BTreeSet::new(), trusted };
+    for file in places::own(environment) {
         rules.read(file, &mut sources);
     }
     let local: Vec<Source> = sources.read.iter().flat_map(|source| local_lists(source, deadline)).collect();
     sources.read.extend(local);
-    for client in clients::all().iter().filter(|_| search.discover) {
-        for file in plugins::lists(client, search.environment, deadline, &mut sources.warnings) {
+    for client in clients::all().iter().filter(|_| discover) {
+        for file in plugins::lists(client, environment, deadline, &mut sources.warnings) {
             rules.read(file, &mut sources);
         }
     }
     rules.own = sources.read.iter().map(|source| source.canonical.clone()).collect();
-    let projects = projects(search.environment, search.repositories, deadline, &mut sources.warnings);
+    let projects = projects(environment, repositories(settings), deadline, &mut sources.warnings);
     rules.read_projects(projects, deadline, &mut sources);
     // Where the table of clients knows a named file, it has been read as that client's, and allowed there.
     let known: BTreeSet<PathBuf> = sources.read.iter().map(|source| source.canonical.clone()).collect();
