@@ -1,5 +1,6 @@
 //! `lab-probe explain REASON|METRIC|ALERT`: what it means and what to do.
 
+use super::status;
 use crate::cli::Cli;
 use crate::clock;
 use crate::config;
@@ -17,6 +18,9 @@ use crate::state::store;
 
 /// The page that the alerts' runbooks stand in, each below a heading with its name.
 const RUNBOOKS: &str = include_str!("../../monitoring/README.md");
+
+/// Names that ask for whatever is unusual.
+const ABOUT_ALL: [&str; 3] = ["lab_anomaly_active", "lab_anomaly_widespread", "LabAnomaly"];
 
 pub(super) fn run(cli: &Cli, name: &str) -> anyhow::Result<Exit> {
     let text = text(name, super::style(cli))? + &remembered(cli, bare(name));
@@ -36,20 +40,22 @@ pub(super) fn text(name: &str, style: Style) -> anyhow::Result<String> {
         .ok_or_else(|| unknown(name))
 }
 
-/// Where each environment's value of a family comes from, as the last pass saw it. An explanation needs no configuration.
+/// Where each environment's value of a family comes from and what of it is unusual, as the last pass saw it. An explanation
+/// needs no configuration.
 fn remembered(cli: &Cli, name: &str) -> String {
-    let (Some(family), Ok(settings)) = (family(name), config::load(cli.global.config.as_deref())) else {
-        return String::new();
-    };
+    let Ok(settings) = config::load(cli.global.config.as_deref()) else { return String::new() };
     let now = clock::now();
     let origin = |(id, known): (&String, &Remembered)| {
+        let family = family(name)?;
         let observation = known.observation.as_ref()?;
         let Facts::Thunes(facts) = &observation.facts else { return None };
         let origin = facts.origin(family.name, now)?;
         Some(format!("{:11} {id}, {} ago: {origin}\n", "Seen:", age(observation.checked_at, now)))
     };
     let state = store::peek(&settings.probe.state_dir, now).state;
-    state.targets.iter().filter_map(origin).collect()
+    let odd = status::unusual_now(&state, |asked| asked.metric() == name || ABOUT_ALL.contains(&name));
+    let odd = odd.iter().map(|sentence| format!("{:11} {sentence}\n", "Unusual:"));
+    state.targets.iter().filter_map(origin).chain(odd).collect()
 }
 
 fn alerts() -> impl Iterator<Item = &'static str> {

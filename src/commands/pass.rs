@@ -51,7 +51,7 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     performed.warnings.extend(clashes);
     say_warnings(&mut performed);
     let undelivered = deliveries.iter().filter(|delivery| delivery.error.is_some()).map(Delivery::to_string);
-    let wrong: Vec<String> = undelivered.chain(performed.state_trouble.iter().map(exit::sentence)).collect();
+    let wrong: Vec<String> = undelivered.chain(performed.troubles().map(exit::sentence)).collect();
     deliveries.extend(tell(&mut heartbeat, &wrong.join("\n"), Some(performed.deadline)));
     if !cli.pass.dry_run {
         save::keep_history(&settings, &mut performed, &deliveries);
@@ -64,7 +64,8 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
         let why = performed.state_trouble.as_ref().map(exit::sentence).unwrap_or_default();
         tell(&mut heartbeat, &why, Some(performed.deadline));
     }
-    let complete = saved && printed && exposition.is_ok() && deliveries.iter().all(|d| d.error.is_none());
+    let is_delivered = exposition.is_ok() && deliveries.iter().all(|delivery| delivery.error.is_none());
+    let complete = saved && performed.unlearnt.is_none() && printed && is_delivered;
     Ok(if complete { Exit::Done } else { Exit::Trouble })
 }
 
@@ -151,7 +152,7 @@ fn report(format: PassFormat, settings: &Settings, performed: &Performed, delive
     for failed in deliveries.iter().filter(|delivery| delivery.error.is_some()) {
         log::error(failed.to_string());
     }
-    if let Some(trouble) = &performed.state_trouble {
+    for trouble in performed.troubles() {
         super::failed(trouble);
     }
     if format == PassFormat::None {

@@ -9,6 +9,7 @@ use crate::exit::{self, Exit};
 use crate::log::printable;
 use crate::model::observation::{Facts, Severity};
 use crate::model::seconds::age;
+use crate::model::unusual::{Family, One};
 use crate::show::unusual;
 use crate::state::store::{self, State};
 use crate::unusual::measure;
@@ -59,11 +60,7 @@ pub(super) fn run(cli: &Cli, format: StatusFormat) -> anyhow::Result<Exit> {
 
 impl Document {
     fn of(state: &State, now: Timestamp) -> Self {
-        // What is remembered of targets that the last pass no longer planned is no news.
-        let planned = |id: &str| state.written.day.is_empty() || state.written.marks.contains_key(id);
-        let known = state.targets.iter().filter(|(id, _)| planned(id));
-        let seen: Vec<(&String, &Facts)> =
-            known.filter_map(|(id, known)| Some((id, &known.observation.as_ref()?.facts))).collect();
+        let seen: Vec<(&String, &Facts)> = seen(state).collect();
         let mut trouble: Vec<&(&String, &Facts)> =
             seen.iter().filter(|(_, facts)| facts.severity() == Severity::Trouble).collect();
         trouble.sort_by_key(|(_, facts)| !matches!(facts, Facts::Thunes(_)));
@@ -76,12 +73,7 @@ impl Document {
             },
         };
         let trouble: Vec<InTrouble> = trouble.iter().map(in_trouble).collect();
-        // The values of what is down are not unusual, they are absent.
-        let odd = seen.iter().flat_map(|(id, facts)| {
-            let measured = measure::of(facts);
-            let one = state.unusual.of(id).filter(move |one| measured.iter().any(|(family, _)| *family == one.family));
-            one.flat_map(|one| unusual::sentences(&one)).map(|sentence| format!("{}: {sentence}", printable(id)))
-        });
+        let odd = unusual_now(state, |_| true);
         let widespread = state.unusual.widespread.map(|storm| unusual::storm(&storm));
         let unusual: Vec<String> = widespread.into_iter().chain(odd).collect();
         let last_pass = state.last_pass.map(|last| last.started_at);
@@ -94,6 +86,24 @@ impl Document {
         }
         Document { schema: SCHEMA, text, class, targets: seen.len(), trouble, unusual, last_pass, stale }
     }
+}
+
+/// What is known of each target. What is remembered of those that the last pass no longer planned is no news.
+fn seen(state: &State) -> impl Iterator<Item = (&String, &Facts)> {
+    let planned = |id: &str| state.written.day.is_empty() || state.written.marks.contains_key(id);
+    let known = state.targets.iter().filter(move |(id, _)| planned(id));
+    known.filter_map(|(id, known)| Some((id, &known.observation.as_ref()?.facts)))
+}
+
+/// What is unusual, a sentence each with the target before it. The values of what is down are not unusual, they are absent.
+pub(super) fn unusual_now(state: &State, is_asked: impl Fn(Family) -> bool) -> Vec<String> {
+    let odd = seen(state).flat_map(|(id, facts)| {
+        let measured: Vec<Family> = measure::of(facts).into_iter().map(|(family, _)| family).collect();
+        let is_told = |one: &One<'_>| measured.contains(&one.family) && is_asked(one.family);
+        let told: Vec<One<'_>> = state.unusual.of(id).filter(is_told).collect();
+        told.into_iter().flat_map(|one| unusual::sentences(&one)).map(|text| format!("{}: {text}", printable(id)))
+    });
+    odd.collect()
 }
 
 /// `2 in trouble: thunes/live halted (kill switch active), mcp/rag-query down; 16 others`.

@@ -49,8 +49,10 @@ pub struct Performed {
     pub warnings: Vec<String>,
     /// What was said before anything was started, where root runs the pass.
     pub notice: Option<String>,
-    /// Why the state must not, or cannot, be saved; this alone makes the pass end with exit 1.
+    /// Why the state must not, or cannot, be saved; this alone makes the pass end with exit 1 …
     pub state_trouble: Option<anyhow::Error>,
+    /// … or why what was learnt of usual values could not be read or saved, which keeps nothing else from being saved.
+    pub unlearnt: Option<anyhow::Error>,
     /// The points of the slot that ended, for the history.
     pub points: Option<Points>,
     /// Held until the state is saved.
@@ -58,6 +60,11 @@ pub struct Performed {
 }
 
 impl Performed {
+    /// Why the pass ends with exit 1, whatever it has delivered.
+    pub fn troubles(&self) -> impl Iterator<Item = &anyhow::Error> {
+        self.state_trouble.iter().chain(&self.unlearnt)
+    }
+
     /// Saves the state and lets other passes begin; whether it is saved. The lock is given up here, because a process
     /// ends only when its last thread does, and one that waits in the kernel for a file system that never answers does not.
     pub fn save_state(&mut self, settings: &Settings) -> bool {
@@ -158,7 +165,18 @@ pub fn perform(
         duration: snapshot.pass.duration,
         deadline_exceeded: snapshot.pass.deadline_exceeded,
     });
-    Ok(Performed { snapshot, state, deadline, started_at, warnings, notice, state_trouble, points: None, lock })
+    Ok(Performed {
+        snapshot,
+        state,
+        deadline,
+        started_at,
+        warnings,
+        notice,
+        state_trouble,
+        unlearnt: None,
+        points: None,
+        lock,
+    })
 }
 
 /// From here on a signal ends every child before it ends the command.

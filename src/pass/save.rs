@@ -41,13 +41,14 @@ pub fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: 
 
 /// Counts what failed and saves the state. Says whether that worked.
 pub fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) -> bool {
+    let in_trouble = performed.troubles().next().is_some();
     let state = &mut performed.state;
     let names = settings.output.names();
     state.output_failures.retain(|name, _| names.contains(&name.as_str()));
     for failed in deliveries.iter().filter(|delivery| delivery.error.is_some()) {
         *state.output_failures.entry(failed.output.to_owned()).or_default() += 1;
     }
-    if performed.state_trouble.is_some() || deliveries.iter().any(|delivery| delivery.error.is_some()) {
+    if in_trouble || deliveries.iter().any(|delivery| delivery.error.is_some()) {
         state.pass_failures += 1;
     }
     state.note_starter(proc::own_unit(), Started::new(performed.started_at, deliveries));

@@ -4,10 +4,11 @@
 //! and replaced; what they say is kept in the state, for the passes and commands until the next slot ends.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::{Performed, select};
 use crate::config::settings::Settings;
-use crate::exit;
+use crate::exit::{self, Exit};
 use crate::model::history::{Points, Seen};
 use crate::model::snapshot::{Entry, Outcome};
 use crate::model::unusual::{Family, SLOT_SECONDS, Unusual};
@@ -38,24 +39,38 @@ pub fn learn(settings: &Settings, performed: &mut Performed) {
         }
     }
     if !points.is_empty() || is_new {
-        match learnt::load(&settings.probe.state_dir) {
-            Ok((known, warning)) => {
-                performed.warnings.extend(warning);
-                let mut known = known.unwrap_or_else(|| Learnt::new(now));
-                if !points.is_empty() {
-                    known.close(ended, &points, |id| planned.contains_key(id));
-                    if let Err(error) = learnt::save(&settings.probe.state_dir, &known) {
-                        let next = exit::remedy_for(&settings.probe.state_dir, &error);
-                        performed.warnings.push(format!("{error:#}; {next}"));
-                    }
-                }
-                known.tell(unusual);
-            }
-            Err(error) => performed.warnings.push(format!("{error:#}; nothing is learnt of usual values in this pass")),
+        let directory = &settings.probe.state_dir;
+        let is_planned = |id: &str| planned.contains_key(id);
+        if let Err(error) = take(directory, (now, ended), &points, is_planned, unusual, &mut performed.warnings) {
+            let next = exit::remedy_for(directory, &error);
+            performed.unlearnt = Some(exit::hinted(Exit::Trouble, error, next));
         }
     }
     performed.points = kept(unusual, ended, &points);
     performed.snapshot.unusual = view(settings, unusual, &performed.snapshot.entries);
+}
+
+/// Gives the points of the slot that `ended` to the detectors, and what they say to `unusual`. A damaged file of theirs is
+/// set aside with a warning. Errors: The operating system refuses to read or to replace it.
+fn take(
+    state_dir: &Path,
+    (now, ended): (i64, i64),
+    points: &[(String, Family, f64)],
+    is_planned: impl Fn(&str) -> bool,
+    unusual: &mut Unusual,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    let (known, warning) = learnt::load(state_dir)?;
+    warnings.extend(warning);
+    let mut known = known.unwrap_or_else(|| Learnt::new(now));
+    let saved = if points.is_empty() {
+        Ok(())
+    } else {
+        known.close(ended, points, is_planned);
+        learnt::save(state_dir, &known)
+    };
+    known.tell(unusual);
+    saved
 }
 
 /// Ends the slot that was open; `slot` is the one that begins.
@@ -196,6 +211,7 @@ mod tests {
                 warnings: Vec::new(),
                 notice: None,
                 state_trouble: None,
+                unlearnt: None,
                 points: None,
                 lock: None,
             };

@@ -2,6 +2,7 @@
 //! with every pass.
 
 use std::io::Write;
+use std::process::{Command, Stdio};
 
 use crate::attack::clocks::moved;
 use crate::attack::scene::positions;
@@ -19,7 +20,7 @@ fn orders_that_end_are_said_in_words_wherever_a_person_looks_and_are_no_trouble(
     let mut journal = std::fs::OpenOptions::new().append(true).open(journal).expect("the journal");
     positions(&lab.path().join("thunes/positions.db"));
     let root = lab.path().join("thunes");
-    lab.config(&format!(
+    let config = lab.config(&format!(
         "[mcp]\ndiscover = false\n[[thunes]]\nenvironment = \"live\"\nroot = {root:?}\n\
          positions_db = \"positions.db\"\njournals = [\"logs/audit_trail.jsonl\"]\nlogs = []\n"
     ));
@@ -52,6 +53,14 @@ fn orders_that_end_are_said_in_words_wherever_a_person_looks_and_are_no_trouble(
     assert!(document["targets"][0]["unusual"][0].as_str().is_some_and(|said| said.starts_with(words)), "{json}");
     let summary = at(now, &["summary"]).expect_code(0).stdout();
     assert!(summary.contains(&format!("\nUnusual\nlive: {words}")), "{summary}");
+    for name in ["lab_anomaly_active", "LabAnomaly", "thunes_orders_placed_total"] {
+        let explained = at(now, &["explain", name]).expect_code(0).stdout();
+        assert!(explained.contains(&format!("\nUnusual:    thunes/live: {words}")), "{name}: {explained}");
+    }
+    let other = at(now, &["explain", "thunes_order_latency_ms"]).expect_code(0).stdout();
+    assert!(!other.contains("Unusual:"), "{other}");
+    let asked = lab_status(moved(lab.command(["mcp".as_ref(), "--config".as_ref(), config.as_os_str()]), now * SLOT));
+    assert!(asked.contains(&format!("    unusual: {words}")), "{asked}");
     let backtest = at(now, &["backtest", "--family", "orders"]).expect_code(0).stdout();
     assert!(backtest.starts_with("thunes/live: ") && backtest.contains(" points, 1 anomaly"), "{backtest}");
     let text = at(now, &["--once", "--format", "prometheus"]).expect_code(0).stdout();
@@ -66,4 +75,19 @@ fn orders_that_end_are_said_in_words_wherever_a_person_looks_and_are_no_trouble(
         assert!(text.lines().any(|other| other == line), "{line} is not in\n{text}");
     }
     assert!(text.contains("thunes_order_latency_expected_ms{environment=\"live\",bound=\"upper\"}"), "{text}");
+}
+
+/// What `lab_status` of `lab-probe mcp` answers.
+fn lab_status(mut command: Command) -> String {
+    let initialize = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-06-18\",\
+                      \"capabilities\":{},\"clientInfo\":{\"name\":\"test\",\"version\":\"1\"}}}";
+    let initialized = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}";
+    let call = "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"lab_status\",\"arguments\":{}}}";
+    let mut server = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("started");
+    let requests = format!("{initialize}\n{initialized}\n{call}\n");
+    server.stdin.take().expect("piped").write_all(requests.as_bytes()).expect("sent");
+    let answers = Run(server.wait_with_output().expect("ended")).expect_code(0).stdout();
+    let answers = answers.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let answer = answers.into_iter().find(|answer| answer["id"] == 2).expect("an answer");
+    answer["result"]["content"][0]["text"].as_str().expect("text").to_owned()
 }

@@ -7,10 +7,11 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use super::clocks::moved;
 use super::full;
 use super::injection::{self, REFUSALS, Site, Whose};
 use super::scene::{Scene, complaints};
-use crate::harness::Run;
+use crate::harness::{Lab, Run};
 
 /// Calls that write, or open what is written or read.
 const CALLS: &str = "openat,write,pwrite64,writev,fsync,fdatasync,rename,renameat,renameat2,unlink,mkdir,fchmod,flock";
@@ -230,4 +231,54 @@ fn a_write_cut_short_by_a_full_disk_leaves_the_last_good_file() {
         assert!(!out.join(format!("full/.{file}.tmp")).exists());
         assert_eq!(complaints(&read("last")), Vec::<String>::new());
     }
+}
+
+/// Calls of a pass on its detectors' file.
+const LEARNING_CALLS: &str = "openat,write,fsync,fdatasync,rename,renameat,renameat2,fchmod";
+
+#[test]
+fn what_cannot_be_learnt_is_told_and_costs_neither_the_textfile_nor_the_state() {
+    let lab = Lab::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    lab.config(&format!("[mcp]\ndiscover = false\n[[service]]\nname = \"app\"\ntcp = \"{address}\"\n"));
+    let (log, mut slot) = (lab.path().join("calls"), 0);
+    // Every pass is the first of a slot: its points go to the detectors.
+    let mut next = || {
+        slot += 1;
+        moved(lab.command(["--once", "--fresh"]), slot * 300)
+    };
+    let file = lab.path().join("state/unusual.bin");
+    let learnt = || std::fs::read(&file).unwrap_or_default();
+    let textfile = || std::fs::read_to_string(lab.textfile_dir().join("lab-probe.prom")).expect("a textfile");
+    (0..2).for_each(|_| drop(Run(next().output().expect("it runs")).expect_code(0)));
+    let ours = |line: &str| line.contains("unusual.bin");
+    let (run, sites) = injection::sites(&next(), &Whose::Main, LEARNING_CALLS, ours, &log);
+    run.expect_code(0);
+    for call in ["openat", "write", "fsync", "rename"] {
+        assert!(sites.iter().any(|site| site.call == call), "no {call} among {sites:#?}");
+    }
+    let failures = || {
+        let text = textfile();
+        let value = text.lines().find_map(|line| line.strip_prefix("lab_probe_pass_failures_total "));
+        value.and_then(|value| value.parse::<f64>().ok()).expect("a number of failures")
+    };
+    for (site, refusal) in sites.iter().flat_map(|site| ["EIO", "ENOSPC", "EACCES"].map(|refusal| (site, refusal))) {
+        let when = format!("{refusal} at {}", site.line);
+        let (before, failed) = (learnt(), failures());
+        let run = injection::refused(&next(), &Whose::Main, site, refusal, &log);
+        let (said, delivered) = (run.stderr(), textfile());
+        assert_eq!(run.code(), Some(1), "{when}: {said}");
+        let error = said.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+        assert!(error.contains("unusual.bin") && said.contains("hint: "), "{when}: {said}");
+        assert!(delivered.contains("lab_service_up{service_name=\"app\"} 1"), "{when}: {delivered}");
+        assert_eq!((learnt() == before, failures()), (true, failed), "{when}");
+        let run = Run(next().output().expect("it runs")).expect_code(0);
+        assert_eq!((run.stderr().contains("unusual"), learnt() == before), (false, false), "{when}: {}", run.stderr());
+        assert_eq!(failures(), failed + 1.0, "{when}: the state was saved");
+    }
+    std::fs::write(&file, "half a fi").expect("damaged");
+    let run = Run(next().output().expect("it runs")).expect_code(0);
+    assert!(run.stderr().contains("warning: ") && run.stderr().contains("set aside"), "{}", run.stderr());
+    assert!(learnt().starts_with(b"lab-probe unusual "), "it begins anew");
 }

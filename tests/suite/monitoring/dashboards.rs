@@ -60,7 +60,22 @@ impl Dashboard {
                 });
             }
         }
+        for annotation in self.annotations() {
+            found.push(Query {
+                place: format!("{} / annotation {}", self.title(), annotation["name"]),
+                expr: filled(annotation["expr"].as_str().expect("a query"), host_label),
+                instant: false,
+                long_term: false,
+                span: None,
+            });
+        }
         found
+    }
+
+    /// Those from lab-probe's own series. Grafana asks for the others what fires, which in a healthy LAB is nothing.
+    fn annotations(&self) -> impl Iterator<Item = &Value> {
+        let all = self.json["annotations"]["list"].as_array().expect("annotations").iter();
+        all.filter(|one| one["expr"].as_str().is_some_and(|expr| !expr.starts_with("ALERTS{")))
     }
 }
 
@@ -250,6 +265,39 @@ fn queries_ask_only_for_families_that_lab_probe_makes() {
                 assert!(known, "{}: {name} is no family of `lab-probe metrics`", query.place);
             }
         }
+    }
+}
+
+/// When the annotation has a value: for each anomaly, and once for an event of many series.
+const ANNOTATED: &str = r#"
+evaluation_interval: 30s
+tests:
+  - interval: 30s
+    input_series:
+      - {series: 'lab_anomalies_total{host="desk",metric="lab_mcp_server_cpu_seconds",kind="level"}', values: '0+0x40 1+0x120'}
+      - {series: 'lab_anomalies_total{host="desk",metric="lab_mcp_server_cpu_seconds",kind="trend"}', values: '3+0x160'}
+      - {series: 'lab_anomaly_widespread{host="desk"}', values: '0+0x80 1+0x40 0+0x40'}
+    promql_expr_test:
+      - {expr: 'count(EXPR)', eval_time: 19m, exp_samples: []}
+      - {expr: 'count by (metric, kind) (EXPR)', eval_time: 21m, exp_samples: [{labels: '{metric="lab_mcp_server_cpu_seconds",kind="level"}', value: 1}]}
+      - {expr: 'count(EXPR)', eval_time: 30m, exp_samples: []}
+      - {expr: 'count by (metric, kind) (EXPR)', eval_time: 41m, exp_samples: [{labels: '{}', value: 1}]}
+      - {expr: 'count(EXPR)', eval_time: 50m, exp_samples: []}
+      - {expr: 'count(EXPR)', eval_time: 70m, exp_samples: []}
+"#;
+
+#[test]
+fn an_anomaly_is_annotated_when_it_begins_and_so_is_an_event_of_many_series() {
+    let all = dashboards();
+    let mut annotations = all.iter().flat_map(Dashboard::annotations).map(|one| &one["expr"]).collect::<Vec<_>>();
+    assert!(annotations.len() > 2, "only {} dashboards have them", annotations.len());
+    annotations.dedup();
+    for expr in annotations {
+        let expr = filled(expr.as_str().expect("a query"), "host").split_whitespace().collect::<Vec<_>>().join(" ");
+        let directory = tempfile::tempdir().expect("a directory");
+        let case = directory.path().join("annotation.yml");
+        std::fs::write(&case, ANNOTATED.replace("EXPR", &expr)).expect("written");
+        succeed(tool("promtool").args(["test", "rules"]).arg(&case));
     }
 }
 
