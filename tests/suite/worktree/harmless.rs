@@ -189,6 +189,25 @@ fn not_even_the_shared_part_of_a_split_index_is_touched() {
     assert_untouched(&linked, &before.1, "the linked worktree");
 }
 
+/// Git writes the trees of a sparse index whenever it expands it, and those of an index that it makes sparse.
+#[test]
+fn not_even_the_trees_of_a_sparse_index_are_touched() {
+    let lab = Lab::new();
+    let main = repository(&lab, "LAB");
+    for file in ["in/one", "out/two"] {
+        commit(&lab, &main, file, "x\n");
+    }
+    git(&lab, &main, &["sparse-checkout", "set", "--cone", "--sparse-index", "in"]);
+    std::fs::write(main.join("in/one"), "edited\n").expect("written");
+    watch(&lab, &[&main], "");
+    let before = census(&main);
+    lab.run(["record", "-C", main.to_str().expect("text"), "--", "true"]).expect_code(0);
+    let series = pass(&lab);
+    assert_untouched(&main, &before, "a sparse index");
+    assert_eq!(series.status("main"), ("working".to_owned(), "changes".to_owned()));
+    assert_eq!(series.tests("main"), ("passing".to_owned(), "record".to_owned()));
+}
+
 #[test]
 fn a_held_lock_is_neither_waited_for_nor_in_the_way() {
     let lab = Lab::new();

@@ -15,6 +15,8 @@ pub(super) struct Config {
     pub(super) remotes: Vec<String>,
     /// `diff.ignoreSubmodules`.
     pub(super) ignore_submodules: Option<Vec<u8>>,
+    /// `index.sparse`.
+    pub(super) sparse_index: bool,
     pub(super) submodule_ignore: BTreeMap<Vec<u8>, Vec<u8>>,
     /// `safe.directory` of the user and the system, in order.
     pub(super) safe_directories: Vec<Vec<u8>>,
@@ -79,6 +81,7 @@ impl Config {
                     self.remotes.push(remote.to_owned());
                 }
             }
+            (b"index", None, b"sparse") => self.sparse_index = value == b"true",
             (b"diff", None, b"ignoresubmodules") => self.ignore_submodules = Some(value.to_owned()),
             (b"submodule", Some(submodule), b"ignore") => {
                 self.submodule_ignore.insert(submodule.to_owned(), value.to_owned());

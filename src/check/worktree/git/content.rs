@@ -1,14 +1,14 @@
 //! Everything tracked, as one digest: it stays the same when nothing but times changes, and when what was tested is
 //! committed; it is another one when a byte of a tracked file is.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
 
 use super::inspect::Inspection;
-use super::porcelain::{DECLARATION, Porcelain};
+use super::porcelain::{Change, DECLARATION, Porcelain};
 use super::private_index::PrivateIndex;
 use super::{Git, GitError};
 use crate::check::worktree::reports::is_report_name;
@@ -39,7 +39,7 @@ pub(crate) struct Entry<'a> {
 
 impl Tracked {
     pub(crate) fn read(git: &Git) -> Result<Tracked, GitError> {
-        git.run(&["ls-files", "-s", "-z"], b"").map(Tracked)
+        git.ls_files(&["-s", "-z"]).map(Tracked)
     }
 
     /// `<mode> <oid> <stage>\t<path>`, each ended by NUL (git-ls-files(1)).
@@ -62,23 +62,27 @@ impl Tracked {
 /// changed to read it, or a file vanished meanwhile.
 pub(crate) fn digest(git: &Git, inspection: &Inspection) -> Result<Option<String>, GitError> {
     let Inspection { porcelain, tracked, .. } = inspection;
-    let edited = match edited(git, porcelain) {
-        None => return Ok(None),
-        Some(paths) if paths.is_empty() => None,
-        Some(paths) => match as_on_disk(git, &paths) {
-            // A file vanished, or cannot be read.
-            Err(GitError::Failed { .. }) => return Ok(None),
-            edited => Some(edited?),
-        },
+    let Some(paths) = edited(git, porcelain) else { return Ok(None) };
+    let edited = match as_on_disk(git, &paths) {
+        // A file vanished, or cannot be read.
+        Err(GitError::Failed { .. }) => return Ok(None),
+        edited => edited?,
     };
-    let deleted: HashSet<&[u8]> = porcelain.modified().filter(|edit| edit.deleted).map(|edit| &*edit.path).collect();
+    let oids: HashMap<&[u8], &[u8]> = edited.entries().map(|entry| (entry.path, entry.oid)).collect();
+    let edits: HashMap<&[u8], &Change> = porcelain.modified().map(|edit| (edit.path.as_slice(), edit)).collect();
     let mut digest = Digest::default();
-    for Entry { mode, oid, stage, path } in edited.as_ref().unwrap_or(tracked).entries() {
+    for Entry { mode, oid, stage, path } in tracked.entries() {
+        let edit = edits.get(path);
         // Notes to lab-probe and its own evidence are not what tests test.
-        if path != DECLARATION && !is_report_name(path) && !deleted.contains(path) {
-            // A path holds no NUL, the other fields no blank: no two lists give the same bytes.
-            digest.part(&[path, b"\0", mode, b" ", stage, b" ", oid].concat());
+        if path == DECLARATION || is_report_name(path) || edit.is_some_and(|edit| edit.deleted) {
+            continue;
         }
+        let (mode, oid) = match (edit, oids.get(path)) {
+            (Some(edit), Some(oid)) => (edit.mode.as_slice(), *oid),
+            _ => (mode, oid),
+        };
+        // A path holds no NUL, the other fields no blank: no two lists give the same bytes.
+        digest.part(&[path, b"\0", mode, b" ", stage, b" ", oid].concat());
     }
     Ok(Some(digest.finish()))
 }
@@ -101,12 +105,16 @@ fn edited(git: &Git, porcelain: &Porcelain) -> Option<Vec<u8>> {
     Some(paths)
 }
 
-/// What would be tracked if the files at `paths` were added: in a copy of the index, and no object is written.
+/// The files at `paths` as they would be tracked: in an index of their own, and no object is written.
 fn as_on_disk(git: &Git, paths: &[u8]) -> Result<Tracked, GitError> {
-    let index = Some(Rc::new(PrivateIndex::copy(git)?));
-    let copy = Git { index, ..git.clone() };
-    copy.run(&["update-index", "--info-only", "-z", "--stdin"], paths)?;
-    Tracked::read(&copy)
+    if paths.is_empty() {
+        return Ok(Tracked::default());
+    }
+    let mut git = Git { index: Some(Rc::new(PrivateIndex::empty()?)), ..git.clone() };
+    // Trees are written into the repository where an index is made sparse.
+    git.overrides.push(("index.sparse".into(), "false"));
+    git.run(&["update-index", "--add", "--info-only", "-z", "--stdin"], paths)?;
+    Tracked::read(&git)
 }
 
 /// The newest change of a modified file, nanoseconds since 1970; for a deleted one, of the nearest directory left.

@@ -81,7 +81,7 @@ fn filtered(git: &Git, config: &Config, porcelain: &Porcelain) -> Result<Vec<(Ch
 /// (git-ls-files(1), `--debug`).
 fn recorded_sizes(git: &Git) -> Result<HashMap<Vec<u8>, u32>, GitError> {
     const LINES: usize = 5;
-    let output = git.run(&["ls-files", "-z", "--debug"], b"")?;
+    let output = git.ls_files(&["-z", "--debug"])?;
     let mut sizes = HashMap::new();
     let mut rest = output.as_slice();
     while let Some(end) = rest.iter().position(|&b| b == 0) {

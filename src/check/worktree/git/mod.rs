@@ -143,7 +143,8 @@ pub(super) struct Git {
     pub(super) pass: Timestamp,
     /// Configuration besides [`OVERRIDES`]: what keeps this worktree's drivers from running.
     overrides: Vec<(OsString, &'static str)>,
-    /// A copy of the index to read in place of the repository's own.
+    sparse_index: bool,
+    /// What is read in place of the repository's own index.
     index: Option<Rc<PrivateIndex>>,
     /// CPU time that git has used so far for this worktree, submodules included.
     cpu: Rc<Cell<Duration>>,
@@ -159,6 +160,7 @@ impl Git {
             deadline,
             pass,
             overrides: Vec::new(),
+            sparse_index: false,
             index: None,
             cpu: Rc::default(),
         }
@@ -175,12 +177,20 @@ impl Git {
         let key = |section: &str, name: &[u8], key: &str| {
             OsStr::from_bytes(&[section.as_bytes(), b".", name, b".", key.as_bytes()].concat()).to_owned()
         };
+        self.sparse_index = config.sparse_index;
         self.overrides.clear();
         for filter in config.filters.keys() {
             for (name, value) in [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")] {
                 self.overrides.push((key("filter", filter, name), value));
             }
         }
+    }
+
+    /// `git ls-files`. A sparse index is listed as it is: to expand it, git writes trees into the repository.
+    fn ls_files(&self, args: &[&str]) -> Result<Vec<u8>, GitError> {
+        let sparse = self.sparse_index.then_some("--sparse");
+        let args: Vec<&str> = ["ls-files"].into_iter().chain(sparse).chain(args.iter().copied()).collect();
+        self.run(&args, b"")
     }
 
     pub(super) fn cpu(&self) -> Duration {

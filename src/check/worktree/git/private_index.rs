@@ -1,4 +1,4 @@
-//! Copies of the index outside the repository, gone when dropped.
+//! An index outside the repository, gone when dropped.
 //!
 //! Whenever git reads a split index (git-update-index(1), `--split-index`) it touches the shared part of it, so that it
 //! does not expire: a write in the repository. So git is given a copy, joined in a directory of its own that stands in for
@@ -41,16 +41,8 @@ impl PrivateIndex {
         Ok(Some(private))
     }
 
-    /// A copy of what git reads now, to be changed.
-    pub(super) fn copy(git: &Git) -> Result<PrivateIndex, GitError> {
-        let private = PrivateIndex::empty()?;
-        let original = git.index.as_ref().map_or_else(|| git.git_dir.join("index"), |index| index.path());
-        let bytes = crate::fs::read_capped(&original, MAX_BYTES).map_err(not_copied)?;
-        create(&private.path(), &bytes, 0o600).map_err(not_copied)?;
-        Ok(private)
-    }
-
-    fn empty() -> Result<PrivateIndex, GitError> {
+    /// One that is yet to be written.
+    pub(super) fn empty() -> Result<PrivateIndex, GitError> {
         tempfile::tempdir().map(PrivateIndex).map_err(not_copied)
     }
 
