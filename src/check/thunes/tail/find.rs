@@ -59,6 +59,8 @@ pub(super) struct Search<'a> {
     siblings: Option<Vec<Sibling>>,
     /// Inodes that have been recognised.
     used: BTreeSet<(u64, u64)>,
+    /// An older part that has got the path's name back.
+    pub(super) returned: Option<Part>,
 }
 
 pub(super) fn boot_id() -> String {
@@ -72,7 +74,7 @@ impl<'a> Search<'a> {
             Some(file) => Some((identity::facts(&file.metadata()?), file)),
             None => None,
         };
-        Ok(Search { path, live, parts: &cursor.parts, siblings: None, used: BTreeSet::new() })
+        Ok(Search { path, live, parts: &cursor.parts, siblings: None, used: BTreeSet::new(), returned: None })
     }
 
     pub(super) fn name(&self) -> String {

@@ -96,11 +96,9 @@ fn digest(bytes: &[u8]) -> Fingerprint {
 
 /// Whether `copy` holds what `original` begins with, as far as its first and last bytes tell.
 pub(super) fn is_copy_of(copy: &File, copy_size: u64, original: &File) -> io::Result<bool> {
-    let head = copy_size.min(HEAD_BYTES);
-    let tail = copy_size.min(TAIL_BYTES);
-    Ok(copy_size > 0
-        && fingerprint(copy, 0, head)? == fingerprint(original, 0, head)?
-        && fingerprint(copy, copy_size - tail, tail)? == fingerprint(original, copy_size - tail, tail)?)
+    let mut part = Part { position: copy_size, ..Part::default() };
+    take(copy, &mut part)?;
+    Ok(copy_size > 0 && holds(original, copy_size, &part)?)
 }
 
 pub(super) fn head(mut file: &File) -> io::Result<Vec<u8>> {

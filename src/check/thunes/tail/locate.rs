@@ -34,25 +34,19 @@ impl Step {
 
 /// What is to be done; `None` if the file is missing and what it was cannot be found under another name.
 pub(super) fn steps(path: &Path, live: Option<File>, cursor: &Cursor) -> io::Result<Option<Vec<Step>>> {
-    let mut plan = Plan { search: Search::new(path, live, cursor)?, returned: None };
+    let mut search = Search::new(path, live, cursor)?;
     match cursor.parts.split_last() {
-        None => plan.first_steps(),
-        Some((current, older)) if current.position == 0 => plan.steps_from_nothing(current, older),
-        Some((current, older)) => plan.next_steps(current, older, cursor),
+        None => search.first_steps(),
+        Some((current, older)) if current.position == 0 => search.steps_from_nothing(current, older),
+        Some((current, older)) => search.next_steps(current, older, cursor),
     }
 }
 
-struct Plan<'a> {
-    search: Search<'a>,
-    /// An older part that has got the path's name back.
-    returned: Option<Part>,
-}
-
-impl Plan<'_> {
+impl Search<'_> {
     /// Everything on disk, oldest first: what has been rotated away may hold the newest evidence on the kill switch.
     fn first_steps(&mut self) -> io::Result<Option<Vec<Step>>> {
-        let Some(live) = self.search.live.as_ref().map(|(facts, _)| *facts) else { return Ok(None) };
-        let mut rotated = self.search.listed()?;
+        let Some(live) = self.live.as_ref().map(|(facts, _)| *facts) else { return Ok(None) };
+        let mut rotated = self.listed()?;
         rotated.retain(|sibling| !sibling.facts.same_file(&live));
         siblings::without_doubles(&mut rotated);
         let (mut parts, unranked): (Vec<_>, Vec<_>) = rotated.into_iter().partition(|sibling| sibling.rank.is_some());
@@ -69,8 +63,8 @@ impl Plan<'_> {
     }
 
     fn next_steps(&mut self, current: &Part, older: &[Part], cursor: &Cursor) -> io::Result<Option<Vec<Step>>> {
-        let found = self.search.current(current, cursor)?;
-        if self.search.live.is_none() && matches!(found, Current::Gone { .. }) {
+        let found = self.current(current, cursor)?;
+        if self.live.is_none() && matches!(found, Current::Gone { .. }) {
             return Ok(None);
         }
         let mut steps = self.older_steps(older)?;
@@ -78,19 +72,19 @@ impl Plan<'_> {
             Current::Stayed(alike) => {
                 steps.extend(alike.map(|other| self.alike(&other)));
                 let part = self.named_as_live(current.clone());
-                steps.extend(self.search.live.take().map(|(_, file)| Step::Read(part, Found::Open(file))));
+                steps.extend(self.live.take().map(|(_, file)| Step::Read(part, Found::Open(file))));
             }
             Current::CutShort(position) => {
-                steps.push(Step::Lost(format!("{} lost its end when the machine went down", self.search.name())));
+                steps.push(Step::Lost(format!("{} lost its end when the machine went down", self.name())));
                 let mut part = self.named_as_live(current.clone());
                 (part.position, part.in_long_line) = (position, false);
-                if let Some((_, file)) = self.search.live.take() {
+                if let Some((_, file)) = self.live.take() {
                     identity::take(&file, &mut part)?;
                     steps.push(Step::Read(part, Found::Open(file)));
                 }
             }
             Current::Moved { sibling, is_unique, is_replaced } => {
-                let newer = self.search.fresh(|other| other.is_newer_than(&sibling))?;
+                let newer = self.fresh(|other| other.is_newer_than(&sibling))?;
                 if !is_unique {
                     steps.push(self.alike(&sibling));
                 }
@@ -100,7 +94,7 @@ impl Plan<'_> {
             }
             Current::Gone { truncated } => {
                 // A part that came after this one was written after the last look at this one.
-                let newer = self.search.since(current.file.modified)?;
+                let newer = self.since(current.file.modified)?;
                 // Truncating in place is a way to clear a file; something is known to be lost if something was unread or
                 // the truncation was part of a rotation whose copy should be there.
                 let mut lost = !truncated || current.file.size > current.position || !current.at_end;
@@ -120,17 +114,17 @@ impl Plan<'_> {
     /// path's name.
     fn steps_from_nothing(&mut self, current: &Part, older: &[Part]) -> io::Result<Option<Vec<Step>>> {
         let mut steps = self.older_steps(older)?;
-        let stayed = self.search.is_live(|live| live.is(&current.file));
-        let itself = if stayed { None } else { self.search.by_identity(current)? };
+        let stayed = self.is_live(|live| live.is(&current.file));
+        let itself = if stayed { None } else { self.by_identity(current)? };
         let is_found = itself.is_some();
-        let mut parts = self.search.since(current.file.modified)?;
+        let mut parts = self.since(current.file.modified)?;
         // Written and cleared again, or replaced: a compressed file may be what it was, a plain one would be itself.
-        let cleared = stayed && self.search.is_live(|live| live.size == 0 && live.modified != current.file.modified);
+        let cleared = stayed && self.is_live(|live| live.size == 0 && live.modified != current.file.modified);
         let gone = match stayed {
             true => cleared && parts.is_empty(),
             false => !is_found && !parts.iter().any(|part| part.form.is_compressed()),
         };
-        if gone && self.search.live.is_none() {
+        if gone && self.live.is_none() {
             return Ok(None);
         }
         let doubt = match gone {
@@ -165,10 +159,9 @@ impl Plan<'_> {
         Ok(steps)
     }
 
-    /// Whether this is only a copy of the file itself. Of one that may not be read nothing is known: reading it will say so.
+    /// Whether this is only a copy of the file itself.
     fn duplicate(&self, sibling: &Sibling) -> io::Result<Duplicate> {
-        let Some((facts, file)) = &self.search.live else { return Ok(Duplicate::No) };
-        unless_denied(duplicate(sibling, facts, file))
+        self.live.as_ref().map_or(Ok(Duplicate::No), |(facts, file)| unless_denied(duplicate(sibling, facts, file)))
     }
 
     /// Whether an unranked file is a copy of what is read anyway.
@@ -184,7 +177,7 @@ impl Plan<'_> {
     fn alike(&self, other: &Sibling) -> Step {
         Step::Lost(format!(
             "{} and {} begin alike, and nothing tells which was read before; lines may be missing, or counted twice",
-            self.search.name(),
+            self.name(),
             other.name
         ))
     }
@@ -195,13 +188,13 @@ impl Plan<'_> {
         let mut steps = Vec::new();
         let mut without_content = Vec::new();
         for part in older {
-            if let Some((facts, file)) = self.search.live.as_ref().filter(|(facts, _)| facts.is(&part.file))
+            if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(&part.file))
                 && identity::holds(file, facts.size, part)?
             {
                 self.returned = Some(self.named_as_live(part.clone()));
                 continue;
             }
-            match self.search.anywhere(part)? {
+            match self.anywhere(part)? {
                 Some((sibling, is_unique)) => {
                     if !is_unique {
                         steps.push(self.alike(&sibling));
@@ -213,7 +206,7 @@ impl Plan<'_> {
             }
         }
         for part in without_content {
-            let found = self.search.compressed_since(part)?;
+            let found = self.compressed_since(part)?;
             steps.extend(found.map(|sibling| moved(part, sibling)).or_else(|| lost(part)));
         }
         Ok(steps)
@@ -223,20 +216,20 @@ impl Plan<'_> {
         format!(
             "{} was removed, replaced or cleared, or its rotated part is gone, before its end was read; what was written \
              to it since the last look is lost",
-            self.search.name()
+            self.name()
         )
     }
 
     fn live_from_start(&mut self) -> Option<Step> {
-        let (facts, file) = self.search.live.take()?;
-        let new = || Part { name: self.search.name(), file: facts, ..Part::default() };
-        let part = self.returned.take().unwrap_or_else(new);
+        let (facts, file) = self.live.take()?;
+        let new = Part { name: self.name(), file: facts, ..Part::default() };
+        let part = self.returned.take().unwrap_or(new);
         Some(Step::Read(part, Found::Open(file)))
     }
 
     fn named_as_live(&self, mut part: Part) -> Part {
-        part.name = self.search.name();
-        if let Some((facts, _)) = &self.search.live {
+        part.name = self.name();
+        if let Some((facts, _)) = &self.live {
             part.file = FileFacts { size: part.file.size, modified: part.file.modified, ..*facts };
         }
         part
