@@ -44,6 +44,14 @@ pub fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_sized(&file, metadata.len(), limit)
 }
 
+/// `None` for what is not there.
+pub fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// Reads the rest of an open file, at most `limit` bytes: for a file that is also asked something else.
 /// Errors: [`io::ErrorKind::FileTooLarge`] past the limit, else what the operating system said.
 pub fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {

@@ -107,10 +107,7 @@ fn is_of_the_store(error: &io::Error) -> bool {
 
 fn read(path: &Path) -> io::Result<TrustStore> {
     let bad = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
-    let file = match crate::fs::open_regular(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(TrustStore::default()),
-        file => file?,
-    };
+    let Some(file) = crate::fs::if_there(crate::fs::open_regular(path))? else { return Ok(TrustStore::default()) };
     // Whoever may write the store may have any project's commands run.
     if let Some(exposure) = crate::fs::access::exposure(path, &file)? {
         return Err(bad(exposure.to_string()));

@@ -75,12 +75,8 @@ pub fn points(state_dir: &Path) -> io::Result<Vec<Points>> {
 /// The records of a UTC day in the order of the passes. A missing file is a day without passes; lines that cannot be
 /// read are left out.
 pub fn read(state_dir: &Path, day: &str) -> io::Result<Vec<Record>> {
-    let bytes = match fs::read_capped(&directory(state_dir).join(file_name(day)), MAX_BYTES + (1 << 20)) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    Ok(records(&bytes))
+    let bytes = fs::read_capped(&directory(state_dir).join(file_name(day)), MAX_BYTES + (1 << 20));
+    Ok(records(&fs::if_there(bytes)?.unwrap_or_default()))
 }
 
 pub(super) fn records(bytes: &[u8]) -> Vec<Record> {

@@ -27,12 +27,9 @@ fn path(state_dir: &Path) -> PathBuf {
 }
 
 fn load(state_dir: &Path) -> io::Result<BTreeMap<String, Sent>> {
-    match fs::read_capped(&path(state_dir), 1 << 20) {
-        // A damaged file cannot tell what was sent: better a report twice than never again one.
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
-        Err(error) => Err(error),
-    }
+    let bytes = fs::if_there(fs::read_capped(&path(state_dir), 1 << 20))?;
+    // A damaged file cannot tell what was sent: better a report twice than never again one.
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
 }
 
 pub fn of(state_dir: &Path, day: &str) -> io::Result<Sent> {

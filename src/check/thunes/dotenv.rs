@@ -1,10 +1,8 @@
 //! The daily loss limit, from the config or from the application's `.env`, which it reads with python-dotenv; nothing else
 //! of that file is kept.
 
-use std::io;
-
 use crate::dotenv::{self, Line};
-use crate::fs::read_capped;
+use crate::fs::{if_there, read_capped};
 use crate::model::thunes::ThunesTarget;
 
 /// The limit where nobody states one, in quote currency.
@@ -25,11 +23,9 @@ pub(super) fn max_daily_loss(target: &ThunesTarget, was_stated: &mut bool) -> Re
         return Ok(limit);
     }
     let path = target.root.join(".env");
-    let stated = match read_capped(&path, MAX_BYTES) {
-        Ok(bytes) => stated(&bytes)?,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-        Err(e) => return Err(format!("cannot read {} for {KEY}: {e}; set max_daily_loss", path.display())),
-    };
+    let bytes = if_there(read_capped(&path, MAX_BYTES))
+        .map_err(|e| format!("cannot read {} for {KEY}: {e}; set max_daily_loss", path.display()))?;
+    let stated = bytes.map_or(Ok(None), |bytes| stated(&bytes))?;
     *was_stated |= stated.is_some();
     match stated {
         Some(limit) => Ok(limit),

@@ -14,7 +14,7 @@ use std::time::Duration;
 use regex_lite::Regex;
 
 use crate::clock::Deadline;
-use crate::fs::{explained, read_capped, replace};
+use crate::fs::{explained, if_there, read_capped, replace};
 use crate::model::worktree::{Status, TestStatus};
 
 pub const FILE_NAME: &str = ".worktree";
@@ -61,10 +61,8 @@ pub fn read(worktree: &Path) -> Declared {
 
 /// What stands in the file; nothing where there is none.
 fn bytes(worktree: &Path) -> io::Result<Vec<u8>> {
-    match file(worktree).and_then(|file| read_capped(&file, MAX_BYTES)) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        read => read,
-    }
+    let read = file(worktree).and_then(|file| read_capped(&file, MAX_BYTES));
+    Ok(if_there(read)?.unwrap_or_default())
 }
 
 /// The file itself, where the name is a symbolic link within the worktree. A repository may come with a link that leads

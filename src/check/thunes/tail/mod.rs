@@ -27,7 +27,7 @@ use self::locate::Step;
 use self::unpack::{Form, Unpacked};
 use super::reading::ReadState;
 use crate::clock::Deadline;
-use crate::fs::open_regular;
+use crate::fs::{if_there, open_regular};
 use crate::model::thunes::{Cursor, Fingerprint, Part};
 
 /// Parts watched after they were read to their end.
@@ -95,11 +95,7 @@ struct Follower<'a, T> {
 
 impl<T: Lines> Follower<'_, T> {
     fn run(&mut self) -> io::Result<ReadState> {
-        let live = match open_regular(self.live) {
-            Ok(file) => Some(file),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(e),
-        };
+        let live = if_there(open_regular(self.live))?;
         let Some(steps) = locate::steps(self.live, live, self.cursor)? else { return Ok(ReadState::Missing) };
         self.cursor.boot_id = find::boot_id();
         let last_read = steps.iter().rposition(|step| step.part().is_some_and(|part| part.position > 0));

@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::identity;
 use super::unpack::Form;
-use crate::fs::open_regular;
+use crate::fs::{if_there, open_regular};
 use crate::model::thunes::FileFacts;
 
 /// A directory with more entries is not searched: nothing that could be read within a pass is in it.
@@ -112,10 +112,7 @@ pub(super) fn at(live: &Path, name: &str) -> io::Result<Option<Sibling>> {
 /// The regular file at a path; none if it is another kind of thing, or has just been moved.
 fn inspect(path: PathBuf, name: String, live_name: &str) -> io::Result<Option<Sibling>> {
     // Not following links: a link to a file is that file under another name, and it is listed under its own.
-    let metadata = match std::fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        metadata => metadata?,
-    };
+    let Some(metadata) = if_there(std::fs::symlink_metadata(&path))? else { return Ok(None) };
     let file_name = name.rsplit('/').next().unwrap_or_default();
     let (rank, form) = classify(file_name, live_name).unwrap_or((None, Form::of(file_name).1));
     Ok(metadata.is_file().then(|| Sibling { facts: identity::facts(&metadata), path, name, rank, form }))

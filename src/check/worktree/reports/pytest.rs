@@ -7,8 +7,8 @@ use std::path::{Component, Path};
 use memchr::memmem;
 
 use super::Report;
-use crate::fs::read_capped;
 use crate::fs::stamp::Stamp;
+use crate::fs::{if_there, read_capped};
 use crate::model::worktree::{ReportMemory, TestCounts};
 
 /// Larger caches than this are not read.
@@ -35,11 +35,7 @@ fn run_in(root: &Path) -> Option<(Report, ReportMemory)> {
     let path = cache.join("nodeids");
     let stamp = Stamp::of(&path)?;
     let nodeids = read_capped(&path, MAX_BYTES).ok()?;
-    let lastfailed = match read_capped(&cache.join("lastfailed"), MAX_BYTES) {
-        Ok(bytes) => Some(bytes),
-        Err(e) if e.kind() == ErrorKind::NotFound => None,
-        Err(_) => return None,
-    };
+    let lastfailed = if_there(read_capped(&cache.join("lastfailed"), MAX_BYTES)).ok()?;
     let failed = failed(&nodeids, lastfailed.as_deref(), |id| still_exists(root, id))?;
     let counts = Some(TestCounts { failed, ..TestCounts::default() });
     let memory = ReportMemory { stamp: stamp.text(), counts, ..ReportMemory::default() };
