@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::reading::{Reading, Statement, newest};
-use crate::model::thunes::{Breaker, BreakerState};
+use crate::model::thunes::BreakerState;
 
 #[derive(Default)]
 pub(super) struct Breakers<'a> {
@@ -23,26 +23,23 @@ pub(super) fn from_files<'a>(files: &[&'a Reading], now: Timestamp) -> Option<Br
     let mut all = Breakers::default();
     let names: BTreeSet<&String> = files.iter().flat_map(|file| file.totals.breakers.keys()).collect();
     for name in names {
-        let statements = files.iter().filter_map(|file| {
-            let Breaker { state, at } = file.totals.breakers.get(name)?;
-            Some(Statement { value: *state, at: *at, source: &file.name })
-        });
-        let found = newest(statements, now);
+        let stated = |file: &'a Reading| file.totals.breakers.get(name).map(|breaker| (breaker.state, breaker.at));
+        let found = newest(files.iter().copied(), stated, now);
         // What the same file says after its unread lines is newer than those.
         let outdated = |newest: &Statement<'_, _>| {
-            let others = files.iter().filter(|file| file.name != newest.source);
+            let others = files.iter().filter(|file| file.name != newest.source.name);
             others.filter_map(|file| file.unread_before(now)).any(|before| newest.at.is_none_or(|at| at <= before))
         };
         match found {
             Some(Statement { value: None, source, .. }) => {
-                all.problems.push(format!("{source}: breaker {name} is in a state that nobody knows"));
+                all.problems.push(format!("{}: breaker {name} is in a state that nobody knows", source.name));
             }
             Some(newest) if outdated(&newest) => {
                 all.problems.push(format!("breaker {name}: lines that could not be read may hold a newer state"));
             }
             Some(Statement { value: Some(state), source, .. }) => {
                 all.states.insert(name.clone(), state);
-                all.files.push(source);
+                all.files.push(&source.name);
             }
             None => all.problems.push(format!("breaker {name}: nothing tells which of its states is the newest")),
         }

@@ -7,7 +7,7 @@ use super::json::Object;
 use super::tail::{Line, Lines};
 use super::tally::{Tally, add_decisions, add_orders, cut, label};
 use super::times;
-use crate::model::thunes::{DecisionCount, Evidence, ORDER_LATENCY_BUCKETS, OrderCount, WS_GAP_BUCKETS};
+use crate::model::thunes::{DecisionCount, KillSwitch, ORDER_LATENCY_BUCKETS, OrderCount, WS_GAP_BUCKETS};
 
 /// What is kept of a reason or a name; the longest known one has 29 bytes.
 const MAX_REASON_BYTES: usize = 200;
@@ -112,7 +112,7 @@ impl Tally {
         if self.late
             && let Some(last) = &kill.last
         {
-            match (last.at, at) {
+            match (last.evidence_at, at) {
                 (Some(known), Some(at)) if at < known => return,
                 (Some(known), Some(at)) if at > known => {}
                 _ if last.active == active => return,
@@ -131,7 +131,8 @@ impl Tally {
                 (at, Some(cut(reason, MAX_REASON_BYTES).to_owned()).filter(|reason| !reason.is_empty()))
             }
         };
-        kill.last = Some(Evidence { active, event: event.to_owned(), at, since, reason });
+        let evidence = Some(event.to_owned());
+        kill.last = Some(KillSwitch { active, since, age_seconds: None, reason, evidence, evidence_at: at });
         if !self.late || kill.doubt.as_ref().is_some_and(|doubt| at.is_some_and(|at| at > doubt.before)) {
             kill.doubt = None;
         }
@@ -212,10 +213,10 @@ mod tests {
         ];
         let last = |count: usize| journal(&lines[..count]).kill_switch.last.expect("evidence");
         let activated = last(3);
-        assert_eq!((activated.active, activated.event.as_str()), (true, "TRADE_REJECTED"));
+        assert_eq!((activated.active, activated.evidence.as_deref()), (true, Some("TRADE_REJECTED")));
         // Confirmed since, but activated then and for that.
-        assert_eq!((activated.since, activated.reason.as_deref()), (last(1).at, Some("daily loss")));
-        assert_eq!((last(4).active, last(4).event.as_str(), last(4).since), (false, "TRADE_APPROVED", None));
+        assert_eq!((activated.since, activated.reason.as_deref()), (last(1).evidence_at, Some("daily loss")));
+        assert_eq!((last(4).active, last(4).evidence.as_deref(), last(4).since), (false, Some("TRADE_APPROVED"), None));
         assert_eq!((last(5).active, last(5).since, last(5).reason), (true, None, None));
         let totals = journal(&lines);
         let states: Vec<_> = totals.breakers.iter().map(|(name, b)| (name.as_str(), b.state)).collect();

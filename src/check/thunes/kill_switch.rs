@@ -7,8 +7,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::reading::{Reading, Statement, newest};
-use crate::model::thunes::{Evidence, KillSwitch};
+use super::reading::{Reading, newest};
+use crate::model::thunes::KillSwitch;
 
 /// The journal that decides on the kill switch by its absence too: the first that is not meant for an instrumented
 /// application's events.
@@ -32,31 +32,23 @@ pub(super) fn from_journals(journals: &[Reading], now: Timestamp) -> Result<(Kil
         Some(_) => {}
         None => why.push("no journal is configured".to_owned()),
     }
-    let newest = newest(journals.iter().filter_map(statement), now);
-    let evidence = newest.map(|newest| newest.value);
+    let newest = newest(journals, stated, now);
     if newest.is_none() && journals.iter().any(|journal| journal.totals.kill_switch.last.is_some()) {
         why.push("the journals contradict each other, and their times do not tell which is right".to_owned());
     }
     let at = newest.and_then(|newest| newest.at);
     why.extend(journals.iter().filter_map(|journal| unread(journal, at)));
-    match (why.is_empty(), trail) {
-        (true, Some(trail)) => {
-            let source = newest.map_or(trail.name.as_str(), |newest| newest.source);
-            let last =
-                journals.iter().find(|journal| journal.name == source).and_then(|j| j.totals.kill_switch.last.as_ref());
-            Ok((last.filter(|_| evidence.is_some()).map(shown).unwrap_or_default(), source))
-        }
-        _ => Err(why),
-    }
+    let Some(trail) = trail.filter(|_| why.is_empty()) else { return Err(why) };
+    let source = newest.map_or(trail, |newest| newest.source);
+    Ok((source.totals.kill_switch.last.clone().unwrap_or_default(), &source.name))
 }
 
 fn failure(journal: &Reading) -> Option<String> {
     Some(format!("{}: {}", journal.name, journal.sentence()?))
 }
 
-fn statement(journal: &Reading) -> Option<Statement<'_, bool>> {
-    let last = journal.totals.kill_switch.last.as_ref()?;
-    Some(Statement { value: last.active, at: last.at, source: &journal.name })
+fn stated(journal: &Reading) -> Option<(bool, Option<Timestamp>)> {
+    journal.totals.kill_switch.last.as_ref().map(|last| (last.active, last.evidence_at))
 }
 
 /// Lines of a journal that could not be read, unless they were written before the newest evidence.
@@ -72,11 +64,6 @@ fn unread(journal: &Reading, newest: Option<Timestamp>) -> Option<String> {
 
 /// The newest evidence of the journals if it says what the endpoint says: since when and why, which that does not know.
 pub(super) fn details(journals: &[Reading], active: bool, now: Timestamp) -> Option<KillSwitch> {
-    let newest = newest(journals.iter().filter_map(statement), now).filter(|newest| newest.value == active)?;
-    journals.iter().find(|journal| journal.name == newest.source)?.totals.kill_switch.last.as_ref().map(shown)
-}
-
-fn shown(evidence: &Evidence) -> KillSwitch {
-    let Evidence { active, event, at, since, reason } = evidence.clone();
-    KillSwitch { active, since, age_seconds: None, reason, evidence: Some(event), evidence_at: at }
+    let newest = newest(journals, stated, now).filter(|newest| newest.value == active)?;
+    newest.source.totals.kill_switch.last.clone()
 }

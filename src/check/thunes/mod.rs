@@ -21,6 +21,7 @@ mod tally;
 mod times;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ pub fn check(target: &ThunesTarget, mut memory: ThunesMemory, context: &Context)
     let limit = dotenv::max_daily_loss(target, &mut memory.has_limit);
     let scraped = scrape(target, &mut memory.endpoint, now, deadline);
     let positions = positions::read(&target.root.join(&target.positions_db), now, deadline);
-    memory.has_database |= !positions.as_ref().is_err_and(|failure| failure.missing);
+    memory.has_database |= !positions.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
     let read_all = |paths, known, format| read_all(&target.root, paths, known, format, now, deadline);
     let journals = read_all(&target.journals, &mut memory.journals, Format::Journal);
     let logs = read_all(&target.logs, &mut memory.logs, Format::Log(TimeZone::system()));

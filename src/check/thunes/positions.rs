@@ -46,8 +46,9 @@ const ATTEMPTS: usize = 3;
 /// What the database at `path` says for the UTC day of `now`.
 ///
 /// # Errors
-/// A sentence: missing, empty, no database, locked, without the table, interrupted by its writer's end.
-pub(super) fn read(path: &Path, now: Timestamp, deadline: Deadline) -> Result<Positions, Failure> {
+/// A sentence: missing ([`io::ErrorKind::NotFound`]), empty, no database, locked, without the table, interrupted by its
+/// writer's end.
+pub(super) fn read(path: &Path, now: Timestamp, deadline: Deadline) -> io::Result<Positions> {
     let day = TimeZone::UTC.to_datetime(now).date();
     let deadline = deadline.sooner(READ_BUDGET);
     for _ in 0..ATTEMPTS {
@@ -62,27 +63,7 @@ pub(super) fn read(path: &Path, now: Timestamp, deadline: Deadline) -> Result<Po
             break;
         }
     }
-    Err(Failure::new("it is being rewritten faster than it can be read"))
-}
-
-/// Why the database gave nothing.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) sentence: String,
-    /// There is no such file.
-    pub(super) missing: bool,
-}
-
-impl Failure {
-    fn new(sentence: impl Into<String>) -> Self {
-        Failure { sentence: sentence.into(), missing: false }
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Failure { missing: error.kind() == io::ErrorKind::NotFound, sentence: error.to_string() }
-    }
+    Err(io::Error::other("it is being rewritten faster than it can be read"))
 }
 
 fn open(path: &Path, mode: OpenMode, deadline: Deadline) -> rusqlite::Result<Connection> {
@@ -128,7 +109,7 @@ fn query(mut connection: Connection, day: Date, deadline: Deadline) -> rusqlite:
 }
 
 /// SQLite's refusal in words that say what to do.
-fn failure(error: &rusqlite::Error, files: &DatabaseFiles) -> Failure {
+fn failure(error: &rusqlite::Error, files: &DatabaseFiles) -> io::Error {
     let text = error.to_string();
     let sentence = match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -146,7 +127,7 @@ fn failure(error: &rusqlite::Error, files: &DatabaseFiles) -> Failure {
         }
         _ => text,
     };
-    Failure::new(sentence)
+    io::Error::other(sentence)
 }
 
 #[cfg(test)]

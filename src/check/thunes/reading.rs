@@ -81,45 +81,61 @@ impl Reading {
     }
 }
 
-/// What one source says of a thing that several may speak of.
+/// What one file says of a thing that several may speak of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Statement<'a, T> {
     pub(super) value: T,
     /// By the record's own time.
     pub(super) at: Option<Timestamp>,
-    pub(super) source: &'a str,
+    pub(super) source: &'a Reading,
 }
 
-/// The newest of them by their own times. `None` if nothing tells which it is and they differ: a time is missing, has
-/// not come yet, or is another's too.
+/// The newest of what files state (a value, and when) by their own times. `None` if nothing tells which it is and they
+/// differ: a time is missing, has not come yet, or is another's too.
 pub(super) fn newest<'a, T: PartialEq + Copy>(
-    statements: impl IntoIterator<Item = Statement<'a, T>>,
+    files: impl IntoIterator<Item = &'a Reading>,
+    stated: impl Fn(&'a Reading) -> Option<(T, Option<Timestamp>)>,
     now: Timestamp,
 ) -> Option<Statement<'a, T>> {
-    let known = |statement: Statement<'a, T>| {
-        let at = statement.at.filter(|at| at.duration_since(now) <= MAX_AHEAD);
-        Statement { at, ..statement }
+    let statement = |source| {
+        let (value, at) = stated(source)?;
+        let at = at.filter(|at| at.duration_since(now) <= MAX_AHEAD);
+        Some(Statement { value, at, source })
     };
-    let statements: Vec<_> = statements.into_iter().map(known).collect();
+    let statements: Vec<_> = files.into_iter().filter_map(statement).collect();
     let newest = *statements.iter().max_by_key(|statement| statement.at)?;
-    let is_told = |other: &Statement<'a, T>| other.value == newest.value || other.at.is_some() && other.at < newest.at;
-    statements.iter().all(is_told).then_some(newest)
+    let is_older = |other: &Statement<'a, T>| other.value == newest.value || other.at.is_some() && other.at < newest.at;
+    statements.iter().all(is_older).then_some(newest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::thunes::WsState;
+
+    /// A file that states this of a symbol.
+    fn file((connected, at): (bool, Option<Timestamp>)) -> Reading {
+        let ws = [(String::new(), WsState { connected, at })].into();
+        let (name, state, losses) = (String::new(), ReadState::Ready, Vec::new());
+        Reading {
+            name,
+            state,
+            known: true,
+            gaps: 0,
+            losses,
+            is_waiting: false,
+            totals: Totals { ws, ..Totals::default() },
+        }
+    }
 
     #[test]
     fn the_newest_is_told_only_where_times_tell_it_or_all_agree() {
         let now = Timestamp::from_second(1_000_000).expect("a time");
         let told = |statements: &[(bool, Option<i64>)]| {
-            let statements = statements.iter().map(|(value, at)| Statement {
-                value: *value,
-                at: at.map(|seconds| now + SignedDuration::from_secs(seconds)),
-                source: "",
-            });
-            newest(statements, now).map(|newest| newest.value)
+            let at = |seconds| now + SignedDuration::from_secs(seconds);
+            let files: Vec<Reading> = statements.iter().map(|(value, ahead)| file((*value, ahead.map(at)))).collect();
+            newest(&files, |file| file.totals.ws.get("").map(|ws| (ws.connected, ws.at)), now)
+                .map(|newest| newest.value)
         };
         assert_eq!(told(&[]), None);
         assert_eq!(told(&[(true, None)]), Some(true));

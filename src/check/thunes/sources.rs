@@ -6,11 +6,12 @@
 //! from what it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use jiff::Timestamp;
 
-use super::positions::{Failure, Positions};
-use super::reading::{Reading, Statement, newest};
+use super::positions::Positions;
+use super::reading::{Reading, newest};
 use super::scrape::Scraped;
 use super::tally::{add_decisions, add_orders};
 use super::{breakers, kill_switch};
@@ -29,7 +30,7 @@ pub(super) struct Findings {
     /// Since when the kill switch has been unknown, if it was at the last look.
     pub(super) unknown_since: Option<Timestamp>,
     pub(super) limit: Result<f64, String>,
-    pub(super) positions: Result<Positions, Failure>,
+    pub(super) positions: io::Result<Positions>,
     pub(super) journals: Vec<Reading>,
     pub(super) logs: Vec<Reading>,
 }
@@ -241,12 +242,12 @@ impl Findings {
         let mut database = SourceFacts { name: POSITIONS_DB.to_owned(), ..SourceFacts::default() };
         match &self.positions {
             Ok(positions) => (database.up, database.last_record) = (true, positions.last_record),
-            Err(failure) => {
+            Err(error) => {
                 let needed = facts.open_positions.is_none() || facts.daily_pnl_used.is_none();
-                if needed || !failure.missing || self.has_database {
-                    facts.problems.push(format!("{POSITIONS_DB}: {}", failure.sentence));
+                if needed || error.kind() != io::ErrorKind::NotFound || self.has_database {
+                    facts.problems.push(format!("{POSITIONS_DB}: {error}"));
                 }
-                database.problem = Some(failure.sentence.clone());
+                database.problem = Some(error.to_string());
             }
         }
         facts.sources.push(database);
@@ -294,8 +295,7 @@ fn names<'a>(readings: &[&'a Reading]) -> Vec<&'a str> {
 fn connected(files: &[&Reading], now: Timestamp) -> BTreeMap<String, bool> {
     let symbols: BTreeSet<&String> = files.iter().flat_map(|file| file.totals.ws.keys()).collect();
     let newest_of = |symbol: &String| {
-        let states = files.iter().filter_map(|file| file.totals.ws.get(symbol));
-        newest(states.map(|state| Statement { value: state.connected, at: state.at, source: "" }), now)
+        newest(files.iter().copied(), |file| file.totals.ws.get(symbol).map(|state| (state.connected, state.at)), now)
     };
     symbols.into_iter().filter_map(|symbol| Some((symbol.clone(), newest_of(symbol)?.value))).collect()
 }

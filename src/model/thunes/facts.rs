@@ -75,19 +75,22 @@ pub struct SourceFacts {
     pub gaps: Option<u64>,
 }
 
+/// The kill switch, and the newest evidence on it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KillSwitch {
     pub active: bool,
-    /// When it last changed, where that is known.
+    /// When it last changed, where an event said so.
     pub since: Option<Timestamp>,
     /// How long ago that was at the time of the look, in whole seconds.
     pub age_seconds: Option<u64>,
-    /// Why it was activated, in the application's words.
+    /// Why it changed, in the application's words.
     pub reason: Option<String>,
     /// The newest evidence: an event's name, or `metrics_url`; none if no readable journal has any.
+    #[serde(alias = "event")]
     pub evidence: Option<String>,
     /// When that was, by its own time.
+    #[serde(alias = "at")]
     pub evidence_at: Option<Timestamp>,
 }
 

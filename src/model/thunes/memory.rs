@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS};
+use super::{KillSwitch, ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS};
 
 /// What is remembered between passes; files by their path as the config has it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -158,7 +158,7 @@ pub struct Totals {
 #[serde(default)]
 pub struct KillState {
     /// The newest evidence.
-    pub last: Option<Evidence>,
+    pub last: Option<KillSwitch>,
     /// Why that can no longer be relied on: lines after it were lost or could not be read. The next evidence ends it.
     pub doubt: Option<Doubt>,
 }
@@ -169,20 +169,6 @@ impl KillState {
         let why = "it was read by an earlier version of lab-probe, which took less for evidence".to_owned();
         KillState { last: None, doubt: Some(Doubt { why, before: Timestamp::MAX }) }
     }
-}
-
-/// An event that says whether the kill switch is active.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Evidence {
-    pub active: bool,
-    pub event: String,
-    /// By the event's own time.
-    pub at: Option<Timestamp>,
-    /// When the switch came into this state, where an event said so.
-    pub since: Option<Timestamp>,
-    /// The reason that the event gave which brought it there.
-    pub reason: Option<String>,
 }
 
 /// Lines that could not be read.

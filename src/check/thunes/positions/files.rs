@@ -3,7 +3,6 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::Failure;
 use crate::fs::open_regular;
 use crate::fs::stamp::Stamp;
 
@@ -52,13 +51,13 @@ impl DatabaseFiles {
     /// # Errors
     /// It has no bytes, or other bytes than a database. An empty file is no database without positions: it may be a restore
     /// under way or what a full disk has left.
-    pub(super) fn open_mode(&self) -> Result<OpenMode, Failure> {
+    pub(super) fn open_mode(&self) -> io::Result<OpenMode> {
         if self.main.size == 0 {
             let why = "the file is empty; its application has not written it, or a restore is under way";
-            return Err(Failure::new(why));
+            return Err(io::Error::other(why));
         }
         if !self.header.starts_with(b"SQLite format 3\0") {
-            return Err(Failure::new("it is no SQLite database"));
+            return Err(io::Error::other("it is no SQLite database"));
         }
         let has_wal = self.wal.is_some_and(|wal| wal.size > 0);
         let write_ahead = self.header.get(18..20).is_some_and(|mode| mode.contains(&2));

@@ -33,7 +33,7 @@ impl Scene {
         self.directory.path().join("positions %41?#.db")
     }
 
-    fn read(&self) -> Result<Positions, Failure> {
+    fn read(&self) -> io::Result<Positions> {
         let now = "2025-10-08T23:59:59Z".parse().expect("a time");
         read(&self.path(), now, Deadline::after(Duration::from_secs(20)))
     }
@@ -54,7 +54,7 @@ impl Scene {
 
     /// The result, and that reading left everything as it was.
     #[track_caller]
-    fn read_without_a_trace(&self) -> Result<Positions, Failure> {
+    fn read_without_a_trace(&self) -> io::Result<Positions> {
         let before = self.files();
         let result = self.read();
         assert_eq!(self.files(), before);
@@ -72,7 +72,7 @@ impl Scene {
 }
 
 #[track_caller]
-fn counts(result: Result<Positions, Failure>) -> (u64, u64, f64) {
+fn counts(result: io::Result<Positions>) -> (u64, u64, f64) {
     let positions = result.expect("readable");
     (positions.rows, positions.counts.expect("known").open, positions.realized.expect("a result").pnl)
 }
@@ -100,7 +100,7 @@ fn a_writer_in_the_middle_of_a_transaction_does_not_disturb_and_one_that_commits
     assert_eq!(counts(scene.read_without_a_trace()), (1, 1, 0.0));
     writer.execute_batch("COMMIT; BEGIN EXCLUSIVE").expect("executed");
     let failure = scene.read().expect_err("locked");
-    assert!(failure.sentence.contains("locked") && !failure.missing, "{failure:?}");
+    assert!(failure.to_string().contains("locked") && failure.kind() != io::ErrorKind::NotFound, "{failure:?}");
     writer.execute_batch("COMMIT").expect("committed");
     assert_eq!(counts(scene.read()), (2, 2, 0.0));
 }
@@ -115,25 +115,25 @@ fn a_transaction_that_its_writer_never_finished_is_said_and_left_for_the_writer_
     let crashed = scene.crashed_copy("");
     assert!(crashed.files().keys().any(|name| name.ends_with("-journal")), "pages were spilled");
     let failure = crashed.read_without_a_trace().expect_err("half a transaction is in it");
-    assert!(failure.sentence.contains("middle of a transaction"), "{failure:?}");
+    assert!(failure.to_string().contains("middle of a transaction"), "{failure:?}");
 }
 
 #[test]
 fn what_is_no_such_database_is_said_and_so_is_an_empty_file() {
     let (scene, _writer) = Scene::new("CREATE TABLE other(id)");
-    assert!(scene.read().expect_err("no table").sentence.contains("positions"));
+    assert!(scene.read().expect_err("no table").to_string().contains("positions"));
     std::fs::write(scene.path(), "").expect("written");
     let failure = scene.read_without_a_trace().expect_err("a restore may be under way");
-    assert!(failure.sentence.contains("empty") && !failure.missing, "{failure:?}");
+    assert!(failure.to_string().contains("empty") && failure.kind() != io::ErrorKind::NotFound, "{failure:?}");
     for damage in ["no database, but long enough to be one, if only it began with the right words", "x"] {
         std::fs::write(scene.path(), damage).expect("written");
         let failure = scene.read_without_a_trace().expect_err("no database");
-        assert!(failure.sentence.contains("no SQLite database"), "{failure:?}");
+        assert!(failure.to_string().contains("no SQLite database"), "{failure:?}");
     }
     std::fs::remove_file(scene.path()).expect("removed");
-    assert!(scene.read_without_a_trace().expect_err("missing").missing);
+    assert_eq!(scene.read_without_a_trace().expect_err("missing").kind(), io::ErrorKind::NotFound);
     std::fs::create_dir(scene.path()).expect("a directory");
-    assert!(!scene.read().expect_err("a directory").missing);
+    assert_ne!(scene.read().expect_err("a directory").kind(), io::ErrorKind::NotFound);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_damaged_database_is_no_empty_one() {
     let mut bytes = std::fs::read(scene.path()).expect("read");
     bytes[4096..].fill(0xa5);
     std::fs::write(scene.path(), &bytes).expect("written");
-    assert!(scene.read_without_a_trace().expect_err("damaged").sentence.contains("damaged"));
+    assert!(scene.read_without_a_trace().expect_err("damaged").to_string().contains("damaged"));
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_table_that_never_ends_is_left_in_time() {
     );
     let now = "2025-10-08T23:59:59Z".parse().expect("a time");
     let failure = read(&scene.path(), now, Deadline::after(Duration::from_millis(300))).expect_err("endless");
-    assert!(failure.sentence.contains("in time"), "{failure:?}");
+    assert!(failure.to_string().contains("in time"), "{failure:?}");
 }
 
 #[test]
