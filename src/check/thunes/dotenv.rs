@@ -1,6 +1,8 @@
 //! The daily loss limit, from the config or from the application's `.env`, which it reads with python-dotenv; nothing else
 //! of that file is kept.
 
+use anyhow::{anyhow, bail};
+
 use crate::dotenv::{self, Line};
 use crate::fs::{if_there, read_capped};
 use crate::model::thunes::ThunesTarget;
@@ -18,32 +20,32 @@ const KEY: &str = "MAX_DAILY_LOSS";
 /// # Errors
 /// A sentence if `.env` is there and cannot be read, or states no positive number, or has ceased to state one: then no ratio
 /// to any limit is right.
-pub(super) fn max_daily_loss(target: &ThunesTarget, was_stated: &mut bool) -> Result<f64, String> {
+pub(super) fn max_daily_loss(target: &ThunesTarget, was_stated: &mut bool) -> anyhow::Result<f64> {
     if let Some(limit) = target.max_daily_loss {
         return Ok(limit);
     }
     let path = target.root.join(".env");
     let bytes = if_there(read_capped(&path, MAX_BYTES))
-        .map_err(|e| format!("cannot read {} for {KEY}: {e}; set max_daily_loss", path.display()))?;
+        .map_err(|e| anyhow!("cannot read {} for {KEY}: {e}; set max_daily_loss", path.display()))?;
     let stated = bytes.map_or(Ok(None), |bytes| stated(&bytes))?;
     *was_stated |= stated.is_some();
     match stated {
         Some(limit) => Ok(limit),
-        None if *was_stated => Err(format!(".env does not state {KEY} any more; restore it or set max_daily_loss")),
+        None if *was_stated => bail!(".env does not state {KEY} any more; restore it or set max_daily_loss"),
         None => Ok(DEFAULT_LIMIT),
     }
 }
 
 /// The limit that the file states. The value itself is never repeated: it comes from a file full of secrets.
-fn stated(bytes: &[u8]) -> Result<Option<f64>, String> {
+fn stated(bytes: &[u8]) -> anyhow::Result<Option<f64>> {
     let text =
-        std::str::from_utf8(bytes).map_err(|e| format!(".env is no UTF-8: {e}; correct it or set max_daily_loss"))?;
+        std::str::from_utf8(bytes).map_err(|e| anyhow!(".env is no UTF-8: {e}; correct it or set max_daily_loss"))?;
     match value(text) {
         None => Ok(None),
-        Some(None) => Err(format!("the line of .env with {KEY} cannot be read; correct it or set max_daily_loss")),
+        Some(None) => bail!("the line of .env with {KEY} cannot be read; correct it or set max_daily_loss"),
         Some(Some(text)) => match text.trim().parse() {
             Ok(limit) if limit > 0.0 && f64::is_finite(limit) => Ok(Some(limit)),
-            _ => Err(format!("{KEY} in .env is no positive number; correct it or set max_daily_loss")),
+            _ => bail!("{KEY} in .env is no positive number; correct it or set max_daily_loss"),
         },
     }
 }
@@ -110,7 +112,9 @@ mod tests {
             max_daily_loss,
             unreachable: None,
         };
-        let limit = |limit: Option<f64>, was_stated: bool| max_daily_loss(&target(limit), &mut { was_stated });
+        let limit = |limit: Option<f64>, was_stated: bool| {
+            max_daily_loss(&target(limit), &mut { was_stated }).map_err(|why| why.to_string())
+        };
         assert_eq!(limit(None, false), Ok(20.0));
         assert!(limit(None, true).is_err(), "gone, and the application may still use it");
         for bad in ["s3cr3t", "0", "-5", "inf", "NaN", "", "1e999", "'5"] {

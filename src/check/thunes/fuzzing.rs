@@ -71,7 +71,7 @@ pub(crate) fn bridge(bytes: &[u8]) {
     }
     assert!(scraped.refused.len() <= 8);
     let more = [bytes, b"# TYPE other gauge\nother{ broken\n\xff\n"].concat();
-    assert_eq!(scrape::read(&more, "paper", Timestamp::UNIX_EPOCH).as_ref(), Ok(&scraped));
+    assert_eq!(scrape::read(&more, "paper", Timestamp::UNIX_EPOCH).ok().as_ref(), Some(&scraped));
 }
 
 /// Whatever a state holds of a trading environment, reading goes on from there.

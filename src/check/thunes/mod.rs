@@ -80,7 +80,7 @@ fn scrape(
     memory: &mut EndpointMemory,
     now: Timestamp,
     deadline: Deadline,
-) -> Option<Result<Scraped, String>> {
+) -> Option<anyhow::Result<Scraped>> {
     let url = target.metrics_url.as_ref().map(|url| digest::of([url.expose().as_bytes()])).unwrap_or_default();
     if memory.url != url {
         *memory = EndpointMemory { url, ..EndpointMemory::default() };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use anyhow::{Context, anyhow, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 
 use super::tally::{MAX_COMBINATIONS, MAX_NAMES, label};
@@ -40,27 +41,28 @@ pub(super) struct Scraped {
 ///
 /// # Errors
 /// A sentence that does not repeat the URL: no answer, no success, no exposition, none of the families.
-pub(super) fn scrape(url: &Secret, environment: &str, now: Timestamp, deadline: Deadline) -> Result<Scraped, String> {
+pub(super) fn scrape(url: &Secret, environment: &str, now: Timestamp, deadline: Deadline) -> anyhow::Result<Scraped> {
     let deadline = deadline.sooner(TIMEOUT.min(deadline.left() / 3));
-    let url = http::parse_url(url).map_err(|e| e.detail)?;
+    let url = http::parse_url(url).map_err(sentence)?;
     let client = Client::new(&url, ClientOptions::default());
     let request = Request::new(Method::GET, &url).header("accept", "text/plain; version=0.0.4");
-    let mut response = client.send(&request, deadline).map_err(|e| e.detail)?;
-    if !response.is_success() {
-        return Err(format!("it answered with HTTP status {}", response.status));
-    }
-    let body = response.body.read_to_end(MAX_BYTES).map_err(|e| e.detail)?;
-    read(&body, environment, now).map_err(|why| redact(&why, &http::secrets_of(&url, &[])))
+    let mut response = client.send(&request, deadline).map_err(sentence)?;
+    ensure!(response.is_success(), "it answered with HTTP status {}", response.status);
+    let body = response.body.read_to_end(MAX_BYTES).map_err(sentence)?;
+    read(&body, environment, now).map_err(|why| anyhow!(redact(&why.to_string(), &http::secrets_of(&url, &[]))))
 }
 
-pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scraped, String> {
-    if !body.ends_with(b"\n") {
-        return Err("its answer ends in the middle of a line, or is empty".to_owned());
-    }
+/// Without the URL.
+fn sentence(error: http::HttpError) -> anyhow::Error {
+    anyhow!(error.detail)
+}
+
+pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> anyhow::Result<Scraped> {
+    ensure!(body.ends_with(b"\n"), "its answer ends in the middle of a line, or is empty");
     let ours = only_ours(body);
     let limits = Limits { line_bytes: 64 << 10, total_bytes: MAX_BYTES, series: MAX_SERIES };
     let families =
-        exposition::read(ours.as_slice(), limits).map_err(|e| format!("its thunes_* lines are no exposition: {e}"))?;
+        exposition::read(ours.as_slice(), limits).map_err(|e| anyhow!("its thunes_* lines are no exposition: {e}"))?;
     let has_ours = is_ours(&families, environment)?;
     let mut scraped = Scraped::default();
     for &(name, kind) in EIGHT {
@@ -80,10 +82,8 @@ pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scr
             scraped.refused.insert(name, format!("{name} of the endpoint is not used: {why}"));
         }
     }
-    match scraped.families.is_empty() {
-        false => Ok(scraped),
-        true => Err("it has none of the thunes_* families; is it the application's?".to_owned()),
-    }
+    ensure!(!scraped.families.is_empty(), "it has none of the thunes_* families; is it the application's?");
+    Ok(scraped)
 }
 
 const EIGHT: &[(&str, Kind)] = &[
@@ -119,53 +119,47 @@ fn only_ours(body: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// Series are labelled, and none with ours: another environment's application answers here.
-fn is_ours(families: &[Family], environment: &str) -> Result<bool, String> {
+fn is_ours(families: &[Family], environment: &str) -> anyhow::Result<bool> {
     let series = families.iter().flat_map(|family| &family.series);
     let named: BTreeSet<&str> = series.filter_map(|series| series.label("environment")).collect();
-    match named.contains(environment) {
-        false if !named.is_empty() => {
-            let names: Vec<String> = named.into_iter().take(3).map(|name| format!("{:?}", label(name))).collect();
-            Err(format!(
-                "its series are of environment {}, not of {environment:?}; correct metrics_url or environment",
-                names.join(" and ")
-            ))
-        }
-        has_ours => Ok(has_ours),
-    }
+    let names: Vec<String> = named.iter().take(3).map(|name| format!("{:?}", label(name))).collect();
+    let has_ours = named.contains(environment);
+    ensure!(
+        has_ours || named.is_empty(),
+        "its series are of environment {}, not of {environment:?}; correct metrics_url or environment",
+        names.join(" and ")
+    );
+    Ok(has_ours)
 }
 
 /// The series of our environment, of an application that may export several.
-fn of_environment<'a>(series: &'a [Series], environment: &str, has_ours: bool) -> Result<Vec<&'a Series>, String> {
+fn of_environment<'a>(series: &'a [Series], environment: &str, has_ours: bool) -> anyhow::Result<Vec<&'a Series>> {
     let ours: Vec<_> = series.iter().filter(|series| series.label("environment") == Some(environment)).collect();
     let is_named = series.iter().any(|series| series.label("environment").is_some());
-    match ours.is_empty() && has_ours && is_named {
-        true => Err("it has series of other environments only".to_owned()),
-        false if is_named => Ok(ours),
-        false => Ok(series.iter().collect()),
-    }
+    ensure!(!(ours.is_empty() && has_ours && is_named), "it has series of other environments only");
+    Ok(if is_named { ours } else { series.iter().collect() })
 }
 
 /// A bridge may repeat what it once read: then its samples say when that was.
-fn timely(series: &[&Series], now: Timestamp) -> Result<(), String> {
+fn timely(series: &[&Series], now: Timestamp) -> anyhow::Result<()> {
     for written in series.iter().filter_map(|series| series.timestamp_ms) {
         let at = Timestamp::from_millisecond(written).unwrap_or(Timestamp::MIN);
-        if at.duration_since(now).abs() > MAX_SKEW {
-            return Err(format!("a sample has a timestamp that is old or ahead, {written}"));
-        }
+        let skew = at.duration_since(now).abs();
+        ensure!(skew <= MAX_SKEW, "a sample has a timestamp that is old or ahead, {written}");
     }
     Ok(())
 }
 
-fn check_kind(wanted: Kind, family: Option<&Family>) -> Result<(), String> {
+fn check_kind(wanted: Kind, family: Option<&Family>) -> anyhow::Result<()> {
     match family.map(|family| family.kind) {
         None => Ok(()),
         Some(kind) if kind == wanted => Ok(()),
         Some(Kind::Untyped) if wanted != Kind::Histogram => Ok(()),
-        Some(kind) => Err(format!("it is a {}, not a {}", kind.as_str(), wanted.as_str())),
+        Some(kind) => bail!("it is a {}, not a {}", kind.as_str(), wanted.as_str()),
     }
 }
 
-fn take(facts: &mut ThunesFacts, name: &str, series: &[&Series], now: Timestamp) -> Result<(), String> {
+fn take(facts: &mut ThunesFacts, name: &str, series: &[&Series], now: Timestamp) -> anyhow::Result<()> {
     match name {
         "thunes_kill_switch_active" => {
             let (active, evidence) = (switch(number(single(series)?)?)?, Some(METRICS_URL.to_owned()));
@@ -186,111 +180,104 @@ fn take(facts: &mut ThunesFacts, name: &str, series: &[&Series], now: Timestamp)
     Ok(())
 }
 
-fn single<'a>(series: &[&'a Series]) -> Result<&'a Series, String> {
+fn single<'a>(series: &[&'a Series]) -> anyhow::Result<&'a Series> {
     match series {
-        [] => Err("it has no series".to_owned()),
+        [] => bail!("it has no series"),
         [one] => Ok(one),
-        _ => Err("it has several series, and nothing tells which one is meant".to_owned()),
+        _ => bail!("it has several series, and nothing tells which one is meant"),
     }
 }
 
 /// Refuses what would fill Prometheus.
-fn bounded(series: &[&Series], most: usize) -> Result<(), String> {
-    if series.len() <= most { Ok(()) } else { Err(format!("it has {} series, more than {most}", series.len())) }
+fn bounded(series: &[&Series], most: usize) -> anyhow::Result<()> {
+    ensure!(series.len() <= most, "it has {} series, more than {most}", series.len());
+    Ok(())
 }
 
-fn number(series: &Series) -> Result<f64, String> {
+fn number(series: &Series) -> anyhow::Result<f64> {
     match series.value {
         Value::Number(value) if value.is_finite() => Ok(value),
-        Value::Number(value) => Err(format!("its value is {value}")),
-        _ => Err("it is no plain number".to_owned()),
+        Value::Number(value) => bail!("its value is {value}"),
+        _ => bail!("it is no plain number"),
     }
 }
 
-fn switch(value: f64) -> Result<bool, String> {
+fn switch(value: f64) -> anyhow::Result<bool> {
     match value {
         0.0 => Ok(false),
         1.0 => Ok(true),
-        _ => Err(format!("its value is {value}, neither 0 nor 1")),
+        _ => bail!("its value is {value}, neither 0 nor 1"),
     }
 }
 
-fn breaker(value: f64) -> Result<BreakerState, String> {
+fn breaker(value: f64) -> anyhow::Result<BreakerState> {
     let state = BreakerState::ALL.iter().copied().find(|state| state.value() == value);
-    state.ok_or_else(|| format!("its value is {value}, none of 0, 0.5 and 1"))
+    state.with_context(|| format!("its value is {value}, none of 0, 0.5 and 1"))
 }
 
-fn not_negative(value: f64) -> Result<f64, String> {
-    if value >= 0.0 { Ok(value) } else { Err(format!("its value is {value}")) }
+fn not_negative(value: f64) -> anyhow::Result<f64> {
+    ensure!(value >= 0.0, "its value is {value}");
+    Ok(value)
 }
 
 /// A count. Past 2^53 a float no longer counts by ones.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range and whole, by the condition")]
-fn whole(value: f64) -> Result<u64, String> {
-    if (0.0..9_007_199_254_740_992.0).contains(&value) && value.fract() == 0.0 {
-        Ok(value as u64)
-    } else {
-        Err(format!("its value {value} is no count"))
-    }
+fn whole(value: f64) -> anyhow::Result<u64> {
+    let is_count = (0.0..9_007_199_254_740_992.0).contains(&value) && value.fract() == 0.0;
+    ensure!(is_count, "its value {value} is no count");
+    Ok(value as u64)
 }
 
-fn required(series: &Series, name: &str) -> Result<String, String> {
-    series.label(name).map(label).ok_or_else(|| format!("a series has no label {name}"))
+fn required(series: &Series, name: &str) -> anyhow::Result<String> {
+    series.label(name).map(label).with_context(|| format!("a series has no label {name}"))
 }
 
 fn by_label<T>(
     series: &[&Series],
     name: &str,
-    value: impl Fn(f64) -> Result<T, String>,
-) -> Result<BTreeMap<String, T>, String> {
+    value: impl Fn(f64) -> anyhow::Result<T>,
+) -> anyhow::Result<BTreeMap<String, T>> {
     bounded(series, MAX_NAMES)?;
     let mut values = BTreeMap::new();
     for series in series {
         let key = required(series, name)?;
-        if values.insert(key.clone(), value(number(series)?)?).is_some() {
-            return Err(format!("two series are {name} {key:?}"));
-        }
+        let known = values.insert(key.clone(), value(number(series)?)?);
+        ensure!(known.is_none(), "two series are {name} {key:?}");
     }
     Ok(values)
 }
 
-fn orders(series: &[&Series]) -> Result<Vec<OrderCount>, String> {
+fn orders(series: &[&Series]) -> anyhow::Result<Vec<OrderCount>> {
     bounded(series, MAX_COMBINATIONS)?;
     let mut orders: Vec<OrderCount> = Vec::new();
     for series in series {
         let [venue, order_type, side] = ["venue", "order_type", "side"].map(|name| required(series, name));
         let order = OrderCount { venue: venue?, order_type: order_type?, side: side?, count: whole(number(series)?)? };
-        let same = |other: &OrderCount| OrderCount { count: 0, ..other.clone() };
-        if orders.iter().any(|known| same(known) == same(&order)) {
-            return Err("two series have the same venue, order_type and side".to_owned());
-        }
+        let same = |other: &OrderCount| OrderCount { count: order.count, ..other.clone() } == order;
+        ensure!(!orders.iter().any(same), "two series have the same venue, order_type and side");
         orders.push(order);
     }
     Ok(orders)
 }
 
 /// A histogram with the contract's bounds; with others it would be another family.
-fn histogram(series: &[&Series], bounds: &[f64]) -> Result<Histogram, String> {
+fn histogram(series: &[&Series], bounds: &[f64]) -> anyhow::Result<Histogram> {
     let series = single(series)?;
     let Value::Histogram(Distribution { points, sum: Some(sum), count: Some(count), .. }) = &series.value else {
-        return Err("it lacks buckets, sum or count".to_owned());
+        bail!("it lacks buckets, sum or count");
     };
     // No latency and no gap is negative.
-    if !(0.0..f64::INFINITY).contains(sum) {
-        return Err(format!("its sum is {sum}"));
-    }
+    ensure!((0.0..f64::INFINITY).contains(sum), "its sum is {sum}");
     let mut cumulative = Vec::new();
     for bound in bounds {
         let point = points.iter().find(|(at, _)| at == bound);
-        cumulative.push(whole(point.ok_or_else(|| format!("it has no bucket le=\"{bound}\""))?.1)?);
+        cumulative.push(whole(point.with_context(|| format!("it has no bucket le=\"{bound}\""))?.1)?);
     }
     cumulative.push(whole(*count)?);
-    if points.iter().any(|(at, _)| at.is_finite() && !bounds.contains(at)) {
-        return Err("it has other buckets than the contract's".to_owned());
-    }
-    if !cumulative.is_sorted() || points.iter().any(|(at, all)| at.is_infinite() && all != count) {
-        return Err("its buckets contradict each other".to_owned());
-    }
+    let is_known = |(at, _): &(f64, f64)| at.is_infinite() || bounds.contains(at);
+    ensure!(points.iter().all(is_known), "it has other buckets than the contract's");
+    let is_whole = points.iter().all(|(at, all)| at.is_finite() || all == count);
+    ensure!(cumulative.is_sorted() && is_whole, "its buckets contradict each other");
     let mut below = 0;
     let counts = cumulative.iter().map(|all| all - std::mem::replace(&mut below, *all)).collect();
     Ok(Histogram { counts, sum: *sum })
@@ -330,7 +317,7 @@ thunes_ws_gap_seconds_sum 99.5
 thunes_ws_gap_seconds_count 2
 ";
 
-    fn read(body: &[u8], environment: &str) -> Result<Scraped, String> {
+    fn read(body: &[u8], environment: &str) -> anyhow::Result<Scraped> {
         super::read(body, environment, "2025-10-08T14:00:00Z".parse().expect("a time"))
     }
 
@@ -381,7 +368,7 @@ thunes_ws_gap_seconds_count 2
         let ThunesFacts { open_positions, kill_switch, daily_pnl_used, .. } = live.facts;
         assert_eq!((open_positions, kill_switch, daily_pnl_used), (Some(4.0), None, Some(0.5)));
         assert_eq!((live.families.len(), live.refused.len()), (3, 1), "{:?}", live.refused);
-        let why = read(text.as_bytes(), "testnet").expect_err("nothing of it is testnet's");
+        let why = read(text.as_bytes(), "testnet").expect_err("nothing of it is testnet's").to_string();
         assert!(["\"paper\"", "\"live\"", "\"testnet\""].iter().all(|name| why.contains(name)), "{why}");
     }
 

@@ -23,13 +23,13 @@ use crate::model::thunes::{
 #[derive(Debug)]
 pub(super) struct Findings {
     pub(super) now: Timestamp,
-    pub(super) scraped: Option<Result<Scraped, String>>,
+    pub(super) scraped: Option<anyhow::Result<Scraped>>,
     /// Families that the endpoint has ever had.
     pub(super) endpoint_families: BTreeSet<String>,
     pub(super) has_database: bool,
     /// Since when the kill switch has been unknown, if it was at the last look.
     pub(super) unknown_since: Option<Timestamp>,
-    pub(super) limit: Result<f64, String>,
+    pub(super) limit: anyhow::Result<f64>,
     pub(super) positions: io::Result<Positions>,
     pub(super) journals: Vec<Reading>,
     pub(super) logs: Vec<Reading>,
@@ -81,7 +81,7 @@ impl Findings {
             Ok(limit) => facts.max_daily_loss = Some(*limit),
             // The endpoint's share is of the application's own limit.
             Err(_) if is_used_endpoints => {}
-            Err(sentence) => facts.problems.push(sentence.clone()),
+            Err(why) => facts.problems.push(why.to_string()),
         }
         let Ok(positions) = &self.positions else { return };
         match &positions.counts {
@@ -233,7 +233,7 @@ impl Findings {
     /// What became of each source, and which of that is a problem.
     fn sources(&self, facts: &mut ThunesFacts) {
         if let Some(scraped) = &self.scraped {
-            let problem = scraped.as_ref().err().cloned();
+            let problem = scraped.as_ref().err().map(ToString::to_string);
             facts.problems.extend(problem.iter().map(|sentence| format!("{METRICS_URL}: {sentence}")));
             let endpoint =
                 SourceFacts { name: METRICS_URL.to_owned(), up: scraped.is_ok(), problem, ..SourceFacts::default() };

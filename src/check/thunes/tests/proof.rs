@@ -435,7 +435,7 @@ proptest! {
                         families: ["thunes_kill_switch_active"].into(),
                         ..Scraped::default()
                     }),
-                Fares::Fails | Fares::Missing => Err("no answer".to_owned()),
+                Fares::Fails | Fares::Missing => Err(anyhow::anyhow!("no answer")),
             });
             endpoint_seen |= has_endpoint && endpoint == Fares::Well;
             instrumented |= journal == Fares::Well;
@@ -466,8 +466,8 @@ proptest! {
                 limit: Ok(20.0),
                 positions: match database {
                     Fares::Well | Fares::WithoutOrders => Ok(sum),
-                    Fares::Fails => Err(std::io::Error::from_raw_os_error(5).into()),
-                    Fares::Missing => Err(std::io::Error::from_raw_os_error(2).into()),
+                    Fares::Fails => Err(std::io::Error::from_raw_os_error(5)),
+                    Fares::Missing => Err(std::io::Error::from_raw_os_error(2)),
                 },
                 journals: vec![reading("events.jsonl", journal, journal_known, totals)],
                 logs: vec![reading("a.log", log, log_seen, Totals { orders: count(1), ..Totals::default() })],
@@ -500,7 +500,7 @@ fn a_breaker_whose_newest_state_cannot_be_told_is_absent() {
             has_database: false,
             unknown_since: None,
             limit: Ok(20.0),
-            positions: Err(std::io::Error::from_raw_os_error(2).into()),
+            positions: Err(std::io::Error::from_raw_os_error(2)),
             journals: vec![reading("audit_trail.jsonl", Fares::Well, true, read.totals)],
             logs: vec![reading("a.log", Fares::Well, true, written.totals)],
         };
