@@ -274,7 +274,8 @@ fn stdio(table: &Table, keys: &Keys) -> How {
         // Zed before 2025: a table of its own.
         Some(Value::Object(inner)) => {
             stdio.env.extend(secret_map(inner.get("env")));
-            text(inner, "path").into_iter().chain(strings(inner.get("args"))).map(Some).collect()
+            let args = inner.get("args").and_then(Value::as_array).into_iter().flatten();
+            [text(inner, "path")].into_iter().chain(args.map(scalar)).collect()
         }
         _ => None,
     };
@@ -342,12 +343,8 @@ fn scalar(value: &Value) -> Option<String> {
     }
 }
 
-pub(super) fn text(table: &Table, key: &str) -> Option<String> {
+fn text(table: &Table, key: &str) -> Option<String> {
     table.get(key).and_then(Value::as_str).map(str::to_owned)
-}
-
-pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
-    value.and_then(Value::as_array).map(|items| items.iter().filter_map(scalar).collect()).unwrap_or_default()
 }
 
 fn secret_map(value: Option<&Value>) -> BTreeMap<String, Secret> {

@@ -9,69 +9,34 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::{Error, IntoDeserializer};
 
 use super::resolve::Scene;
 use crate::dotenv::Line;
 use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
 
-/// What a client expands, and in which strings; nothing where that is not known.
+/// The forms that clients expand, as the documents write them.
+mod form {
+    pub(super) const BARE: &str = "`$VAR`";
+    pub(super) const BRACES: &str = "`${VAR}`";
+    pub(super) const DEFAULT: &str = "`${VAR:-default}`";
+    pub(super) const ENV: &str = "`${env:VAR}`";
+    pub(super) const CURLY: &str = "`{env:VAR}`, `{file:path}`";
+    pub(super) const FILE: &str = "`${file:/path}`";
+    pub(super) const EDITOR: &str = "`${userHome}`, `${workspaceFolder}`; `${input:…}` is `needs_input`";
+    pub(super) const INPUT: &str = "`${input:…}` is `needs_input`";
+    pub(super) const WORKSPACE: &str = "`${workspaceFolder}`";
+    /// The environment, else `~/.continue/.env`.
+    pub(super) const SECRETS: &str = "`${{ secrets.VAR }}`";
+    /// `$(command)` and `${cmd: command}`.
+    pub(super) const COMMAND: &str = "commands are not run";
+}
+
+/// The forms that a client expands, each in all strings, or in those that stand behind it ("`$VAR` in variables and headers");
+/// nothing where that is not known.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Rule(Option<Vec<Expansion>>);
-
-/// A form that is expanded, as the documents write it: "`$VAR` in headers".
-#[derive(Debug, Clone, Deserialize)]
-#[serde(try_from = "String")]
-struct Expansion {
-    written: String,
-    form: Form,
-    /// All, where there is none.
-    fields: &'static [Field],
-}
-
-impl TryFrom<String> for Expansion {
-    type Error = serde::de::value::Error;
-    fn try_from(written: String) -> Result<Self, Self::Error> {
-        let (form, fields): (&str, &[Field]) = match written.split_once(" in ") {
-            None => (&written, &[]),
-            Some((form, "variables")) => (form, &[Field::Env]),
-            Some((form, "headers")) => (form, &[Field::Header]),
-            Some((form, "variables and headers")) => (form, &[Field::Env, Field::Header]),
-            Some((_, other)) => return Err(Self::Error::custom(format!("{other:?} are no fields"))),
-        };
-        Ok(Expansion { form: Form::deserialize(form.into_deserializer())?, fields, written })
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-enum Form {
-    #[serde(rename = "`$VAR`")]
-    Bare,
-    #[serde(rename = "`${VAR}`")]
-    Braces,
-    #[serde(rename = "`${VAR:-default}`")]
-    Default,
-    #[serde(rename = "`${env:VAR}`")]
-    Env,
-    #[serde(rename = "`{env:VAR}`, `{file:path}`")]
-    Curly,
-    #[serde(rename = "`${file:/path}`")]
-    File,
-    #[serde(rename = "`${userHome}`, `${workspaceFolder}`; `${input:…}` is `needs_input`")]
-    Editor,
-    #[serde(rename = "`${input:…}` is `needs_input`")]
-    Input,
-    #[serde(rename = "`${workspaceFolder}`")]
-    Workspace,
-    /// The environment, else `~/.continue/.env`.
-    #[serde(rename = "`${{ secrets.VAR }}`")]
-    Secrets,
-    /// `$(command)` and `${cmd: command}`.
-    #[serde(rename = "commands are not run")]
-    Command,
-}
+pub(super) struct Rule(Option<Vec<String>>);
 
 impl Rule {
     /// Whether it is known from documentation or source. If not, what looks like a reference to a variable is meant as one
@@ -84,14 +49,20 @@ impl Rule {
         match self.0.as_deref() {
             None => "not verified: none are expanded".into(),
             Some([]) => "none: strings stand as they are".into(),
-            Some(forms) => forms.iter().map(|form| form.written.as_str()).collect::<Vec<_>>().join(", "),
+            Some(forms) => forms.join(", "),
         }
     }
 
-    fn has(&self, form: Form, field: Field) -> bool {
-        let is_it =
-            |known: &Expansion| known.form == form && (known.fields.is_empty() || known.fields.contains(&field));
-        self.0.iter().flatten().any(is_it)
+    fn has(&self, form: &str, field: Field) -> bool {
+        let place = match field {
+            Field::Env => "variables",
+            Field::Header => "headers",
+            Field::Command | Field::Argument | Field::Path | Field::Url => "",
+        };
+        let mut said = self.0.iter().flatten().map(|written| written.split_once(" in ").unwrap_or((written, "")));
+        said.any(|(known, places)| {
+            known == form && (places.is_empty() || places.split(" and ").any(|one| one == place))
+        })
     }
 }
 
@@ -154,13 +125,13 @@ impl Scene<'_> {
         Ok(out)
     }
 
-    fn has(&self, form: Form, field: Field) -> bool {
+    fn has(&self, form: &str, field: Field) -> bool {
         self.host.client.variables.has(form, field)
     }
 
     /// The value and the length of the reference at the start of `text`; `None` if there is none.
     fn reference(&self, text: &str, field: Field) -> Option<(Result<String, Failure>, usize)> {
-        if self.has(Form::Curly, field) && text.starts_with('{') {
+        if self.has(form::CURLY, field) && text.starts_with('{') {
             let (inner, length) = braced(text, "{")?;
             let value = match inner.split_once(':')? {
                 ("env", name) => self.variable(name, None),
@@ -169,19 +140,19 @@ impl Scene<'_> {
             };
             return Some((value, length));
         }
-        if self.has(Form::Secrets, field)
+        if self.has(form::SECRETS, field)
             && let Some((inner, length)) = braced(text, "${{")
         {
             let name = inner.trim().strip_prefix("secrets.")?;
             return Some((self.secret(name), length + usize::from(text[length..].starts_with('}'))));
         }
-        if self.has(Form::Command, field) && text.starts_with("$(") {
+        if self.has(form::COMMAND, field) && text.starts_with("$(") {
             return Some((Err(self.command()), text.len()));
         }
         if let Some((inner, length)) = braced(text, "${") {
             return Some((self.in_braces(inner, field), length));
         }
-        let name = bare_name(text).filter(|_| self.has(Form::Bare, field))?;
+        let name = bare_name(text).filter(|_| self.has(form::BARE, field))?;
         Some((self.variable(name, None), 1 + name.len()))
     }
 
@@ -195,20 +166,20 @@ impl Scene<'_> {
         }
         match inner.split_once(':') {
             // VS Code and its kin know no default here, so the whole rest is the name.
-            Some(("env", name)) if self.has(Form::Env, field) => return self.variable(name, None),
-            Some(("file", path)) if self.has(Form::File, field) => return self.file_contents(path),
-            Some(("cmd", _)) if self.has(Form::Command, field) => return Err(self.command()),
-            Some(("input", _)) if self.has(Form::Editor, field) || self.has(Form::Input, field) => {
+            Some(("env", name)) if self.has(form::ENV, field) => return self.variable(name, None),
+            Some(("file", path)) if self.has(form::FILE, field) => return self.file_contents(path),
+            Some(("cmd", _)) if self.has(form::COMMAND, field) => return Err(self.command()),
+            Some(("input", _)) if self.has(form::EDITOR, field) || self.has(form::INPUT, field) => {
                 return Err(Failure::new(Reason::NeedsInput, format!("the config asks a person for ${{{inner}}}")));
             }
             _ => {}
         }
-        if self.has(Form::Braces, field) {
-            let default = inner.split_once(":-").filter(|_| self.has(Form::Default, field));
+        if self.has(form::BRACES, field) {
+            let default = inner.split_once(":-").filter(|_| self.has(form::DEFAULT, field));
             let (name, default) = default.map_or((inner, None), |(name, default)| (name, Some(default)));
             return self.variable(name, default);
         }
-        if (self.has(Form::Editor, field) || self.has(Form::Workspace, field) && inner == "workspaceFolder")
+        if (self.has(form::EDITOR, field) || self.has(form::WORKSPACE, field) && inner == "workspaceFolder")
             && let Some(value) = self.editor_value(inner)
         {
             return value;

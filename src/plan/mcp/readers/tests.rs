@@ -50,6 +50,8 @@ fn an_entry_that_names_no_server_says_what_is_wrong_with_it() {
         (json!({"command": "x", "args": ["-y", null]}), Reason::SpawnFailed),
         (json!({"command": "x", "args": {"0": "y"}}), Reason::SpawnFailed),
         (json!({"command": ["x", ["y"]]}), Reason::SpawnFailed),
+        (json!({"command": {"args": ["x"]}}), Reason::SpawnFailed),
+        (json!({"command": {"path": "x", "args": ["y", {}]}}), Reason::SpawnFailed),
         (json!({"type": "http"}), Reason::ConnectFailed),
         (json!({"type": "telepathy", "url": "http://h/"}), Reason::NotConfigured),
         (json!({"settings": {}}), Reason::NotConfigured),

@@ -152,6 +152,26 @@ fn each_rule_expands_its_own_forms_and_no_other() {
         };
         assert!(is_right, "{client} ({source}) {field:?} {written:?}: {found:?}, not {expected:?}");
     }
+    let forms = [
+        form::BARE,
+        form::BRACES,
+        form::DEFAULT,
+        form::ENV,
+        form::CURLY,
+        form::FILE,
+        form::EDITOR,
+        form::INPUT,
+        form::WORKSPACE,
+        form::SECRETS,
+        form::COMMAND,
+    ];
+    let places = ["", "variables", "headers", "variables and headers"];
+    for written in
+        clients::all().iter().chain([clients::generic()]).flat_map(|client| client.variables.0.iter().flatten())
+    {
+        let (form, place) = written.split_once(" in ").unwrap_or((written, ""));
+        assert!(forms.contains(&form) && places.contains(&place), "{written:?} is no rule");
+    }
     let known = clients::all().iter().filter(|client| client.variables.is_known());
     for client in known {
         assert!(rows.iter().any(|row| row.0 == client.name), "{} has no row", client.name);
