@@ -4,12 +4,12 @@
 //! which no process can give a group up (setgroups(2)). Both belong to a thread (credentials(7)): the one that starts a
 //! program gives them up before, for good. So the main thread alone has them, for the delivery.
 
+use std::ffi::CString;
 use std::sync::OnceLock;
 
-use rustix::process::{Gid, geteuid, getgid, getgroups};
+use nix::unistd::{Uid, User, getgrouplist};
+use rustix::process::{Gid, geteuid, getgroups};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities, set_thread_groups};
-
-use super::sys;
 
 /// Takes from the calling thread every group that is not the user's own, and the right to take others. What it may not
 /// give up it keeps, as do the programs that a person starts.
@@ -21,9 +21,8 @@ pub(super) fn give_up() -> rustix::io::Result<()> {
     if !sets.effective.contains(CapabilitySet::SETGID) {
         return Ok(());
     }
-    if getgroups()?.iter().any(|group| !own().contains(&group.as_raw())) {
-        let own: Vec<Gid> = own().iter().map(|&group| Gid::from_raw(group)).collect();
-        set_thread_groups(&own)?;
+    if getgroups()?.iter().any(|group| !own().contains(group)) {
+        set_thread_groups(own())?;
     }
     if geteuid().is_root() {
         return Ok(());
@@ -36,10 +35,13 @@ pub(super) fn give_up() -> rustix::io::Result<()> {
 }
 
 /// The user's own groups. One that the system's database does not know has no group but its primary one.
-fn own() -> &'static [u32] {
-    static OWN: OnceLock<Vec<u32>> = OnceLock::new();
+fn own() -> &'static [Gid] {
+    static OWN: OnceLock<Vec<Gid>> = OnceLock::new();
     OWN.get_or_init(|| {
-        let primary = getgid().as_raw();
-        sys::groups_of_user(geteuid().as_raw(), primary).unwrap_or_else(|| vec![primary])
+        let user = User::from_uid(Uid::effective()).ok().flatten();
+        let name = user.and_then(|user| CString::new(user.name).ok());
+        let groups = name.and_then(|name| getgrouplist(&name, nix::unistd::Gid::current()).ok());
+        let groups = groups.unwrap_or_else(|| vec![nix::unistd::Gid::current()]);
+        groups.into_iter().map(|group| Gid::from_raw(group.as_raw())).collect()
     })
 }

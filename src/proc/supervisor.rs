@@ -23,6 +23,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{
@@ -31,6 +33,7 @@ use rustix::process::{
 };
 use signal_hook::consts::{SIGBUS, SIGCHLD, SIGSYS, SIGTRAP};
 
+use super::child::Usage;
 use super::protocol::{Report, Request};
 use super::{sys, tree};
 use crate::clock::Deadline;
@@ -181,7 +184,7 @@ impl Supervisor {
                 }
                 Ok(Some(_)) | Err(Errno::INTR) => {}
                 Err(Errno::CHILD) => {
-                    self.tell(Report::Done(sys::usage_of_children()));
+                    self.tell(Report::Done(usage_of_children()));
                     return true;
                 }
                 Ok(None) | Err(_) => return false,
@@ -192,6 +195,17 @@ impl Supervisor {
     /// The probe may be gone; nothing follows from that here.
     fn tell(&self, report: Report) {
         let _ = (&self.socket).write_all(&report.to_line());
+    }
+}
+
+/// What all children that were waited for have used, and theirs.
+fn usage_of_children() -> Usage {
+    // No kernel refuses it.
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else { return Usage::default() };
+    let time = |time: TimeVal| Duration::from_micros(time.num_microseconds().unsigned_abs());
+    Usage {
+        cpu: time(usage.user_time()) + time(usage.system_time()),
+        max_rss_bytes: usage.max_rss().unsigned_abs() * 1024,
     }
 }
 

@@ -12,7 +12,7 @@ use lab_probe::model::reason::Reason;
 use lab_probe::redact::Secret;
 use serde_json::Value;
 
-use crate::harness::hostile_http::{Player, TOKEN, players};
+use crate::harness::hostile_http::{Player, TOKEN, a_million_icons, players};
 use crate::harness::{Lab, context};
 
 /// In a debug build on a busy machine the floods alone take most of it.
@@ -84,6 +84,14 @@ fn every_server_behind_a_url_gets_its_verdict_in_one_pass_that_stays_small() {
     let usable: Vec<Player> = players.into_iter().filter(|player| player.reasons.is_empty()).collect();
     config(&lab, &usable);
     assert_found(&usable, pass(&lab));
+}
+
+#[test]
+fn a_tool_with_a_million_icons_is_read_without_holding_them() {
+    let players = a_million_icons();
+    let lab = Lab::new();
+    config(&lab, &players);
+    assert_found(&players, pass(&lab));
 }
 
 #[track_caller]

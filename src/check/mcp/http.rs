@@ -78,13 +78,6 @@ impl From<Failure> for NotOpened {
     }
 }
 
-enum Discovered {
-    Modern(Greeting),
-    /// None, or one that wants to be opened by `initialize` in this version.
-    Legacy(Option<String>),
-    Failed(Failure),
-}
-
 impl HttpCheck<'_> {
     fn run(&mut self, list_tools: bool, memory: &McpMemory) -> McpFacts {
         let began = clock::instant();
@@ -97,10 +90,8 @@ impl HttpCheck<'_> {
             McpFacts { transport: Some(transport), handshake: Some(began.elapsed()), ..McpFacts::default() };
         if list_tools && greeting.has_tools {
             let deadline = self.deadline;
-            match tools::list(self, &greeting.dialect, deadline) {
-                Ok(list) => list.note_in(&mut facts),
-                Err(error) => facts.failure = Some(error.into_failure(mcp::TOOLS_LIST)),
-            }
+            let listed = tools::list(self, &greeting.dialect, deadline, &mut facts);
+            facts.failure = listed.err().map(|error| error.into_failure(mcp::TOOLS_LIST));
         }
         greeting.note_in(&mut facts);
         facts
@@ -108,42 +99,34 @@ impl HttpCheck<'_> {
 
     /// Opens a conversation: what worked last time first, and if that does not work any more, from the beginning.
     fn open(&mut self, memory: &McpMemory) -> Result<Greeting, Failure> {
-        match (self.transport, memory.transport, memory.era) {
-            (HttpTransport::Sse, _, _) => self.open_sse(self.deadline).map_err(|refused| refused.failure),
-            (HttpTransport::Auto, Some(Transport::Sse), _) => match self.open_sse(self.half()) {
-                Ok(greeting) => Ok(greeting),
-                Err(refused) => self.once_more(refused.failure, |conversation| conversation.open_anew(None, None)),
-            },
-            (_, _, Some(Era::Legacy)) => match self.initialize(legacy::VERSION) {
-                Ok(greeting) => Ok(greeting),
-                Err(refused) => {
-                    let failure = refused.failure.clone();
-                    self.once_more(failure, |conversation| conversation.open_anew(None, Some(refused)))
-                }
-            },
-            (_, _, era) => self.open_anew(era, None),
+        let (opened, by_initialize) = match (self.transport, memory.transport, memory.era) {
+            (HttpTransport::Sse, _, _) => return self.open_sse(self.deadline).map_err(|refused| refused.failure),
+            (HttpTransport::Auto, Some(Transport::Sse), _) => (self.open_sse(self.half()), false),
+            (_, _, Some(Era::Legacy)) => (self.initialize(legacy::VERSION), true),
+            (_, _, era) => return self.open_anew(era, None),
+        };
+        let refused = match opened {
+            Ok(greeting) => return Ok(greeting),
+            Err(refused) => refused,
+        };
+        // Not where it would fail in every other way, too.
+        let about_the_era = matches!(
+            refused.failure.reason,
+            Reason::HttpStatus | Reason::ProtocolError | Reason::RpcError | Reason::Timeout
+        );
+        if !about_the_era || self.deadline.passed() {
+            return Err(refused.failure);
         }
-    }
-
-    /// Tries something else after what is remembered has failed, unless that would fail too.
-    fn once_more(
-        &mut self,
-        failure: Failure,
-        other_way: impl FnOnce(&mut Self) -> Result<Greeting, Failure>,
-    ) -> Result<Greeting, Failure> {
-        let about_the_era =
-            matches!(failure.reason, Reason::HttpStatus | Reason::ProtocolError | Reason::RpcError | Reason::Timeout);
-        if about_the_era && !self.deadline.passed() { other_way(self) } else { Err(failure) }
+        self.open_anew(None, by_initialize.then_some(refused))
     }
 
     /// Finds out what the server speaks. `refused` is what `initialize` brought, if it has been tried.
     fn open_anew(&mut self, remembered: Option<Era>, refused: Option<NotOpened>) -> Result<Greeting, Failure> {
         // A server that has never answered `discover` may take it in silence: then `initialize` needs time too.
         let discover_by = if remembered == Some(Era::Modern) { self.deadline } else { self.half() };
-        let version = match self.discover(discover_by) {
-            Discovered::Modern(greeting) => return Ok(greeting),
-            Discovered::Failed(failure) => return Err(failure),
-            Discovered::Legacy(version) => version,
+        let version = match self.discover(discover_by)? {
+            Discovery::Modern(greeting) => return Ok(greeting),
+            Discovery::Legacy(version) => version,
         };
         let refused = match (version, refused) {
             (None, Some(refused)) => refused,
@@ -167,7 +150,7 @@ impl HttpCheck<'_> {
         self.deadline.sooner(self.deadline.left() / 2)
     }
 
-    fn discover(&mut self, deadline: Deadline) -> Discovered {
+    fn discover(&mut self, deadline: Deadline) -> Result<Discovery, Failure> {
         let mut versions = vec![modern::VERSION.to_owned()];
         loop {
             let version = versions[versions.len() - 1].clone();
@@ -176,29 +159,30 @@ impl HttpCheck<'_> {
             let outcome = self.ask(mcp::DISCOVER, &modern::discover_params(&version), deadline);
             let error = match outcome {
                 Ok(answer) => match modern::read_discover(&answer, &version) {
-                    Ok(Discovery::Legacy(version)) => return Discovered::Legacy(Some(version)),
-                    Ok(Discovery::Modern(greeting)) => {
-                        self.streamable.version = Some(greeting.dialect.version.clone());
-                        return Discovered::Modern(greeting);
+                    Ok(discovery) => {
+                        if let Discovery::Modern(greeting) = &discovery {
+                            self.streamable.version = Some(greeting.dialect.version.clone());
+                        }
+                        return Ok(discovery);
                     }
-                    Err(_) => return Discovered::Legacy(None),
+                    Err(_) => return Ok(Discovery::Legacy(None)),
                 },
                 Err(NoResult::Rpc { error, status }) if modern::is_modern_error(&error) => (error, status),
                 Err(NoResult::Rpc { .. } | NoResult::Status { .. } | NoResult::Unusable(_)) => {
-                    return Discovered::Legacy(None);
+                    return Ok(Discovery::Legacy(None));
                 }
                 // Silence may be a legacy server's way to take an unknown request.
                 Err(NoResult::Failed(failure)) if failure.reason == Reason::Timeout && !self.deadline.passed() => {
-                    return Discovered::Legacy(None);
+                    return Ok(Discovery::Legacy(None));
                 }
-                Err(other) => return Discovered::Failed(other.into_failure(mcp::DISCOVER)),
+                Err(other) => return Err(other.into_failure(mcp::DISCOVER)),
             };
             let (error, status) = error;
             match modern::retry(&error, &versions) {
                 Retry::Modern(version) if versions.len() <= MOST_RETRIES => versions.push(version),
-                Retry::Legacy(version) => return Discovered::Legacy(Some(version)),
+                Retry::Legacy(version) => return Ok(Discovery::Legacy(Some(version))),
                 Retry::Modern(_) | Retry::No => {
-                    return Discovered::Failed(NoResult::Rpc { error, status }.into_failure(mcp::DISCOVER));
+                    return Err(NoResult::Rpc { error, status }.into_failure(mcp::DISCOVER));
                 }
             }
         }

@@ -27,6 +27,9 @@ const MOST_STARTS: usize = 8;
 
 const QUOTED: usize = 300;
 
+/// Bytes of an error's `data` that are read: a list of versions. As a tree of values it takes up to sixteen times that.
+const MOST_ERROR_DATA: usize = 64 << 10;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Id {
     /// A whole number; all of ours are.
@@ -168,7 +171,7 @@ fn error_of(raw: &RawValue) -> RpcError {
     };
     let text = object.message.map_or("", RawValue::get);
     let message = serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned());
-    let small = object.data.filter(|data| data.get().len() <= SMALL_BYTES);
+    let small = object.data.filter(|data| data.get().len() <= MOST_ERROR_DATA);
     RpcError {
         code: object.code.and_then(|code| code.get().parse().ok()).unwrap_or(0),
         message: shortened(&message, QUOTED),

@@ -72,8 +72,8 @@ fn newest_legacy(listed: &[impl AsRef<str>]) -> Option<String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Discovery {
     Modern(Greeting),
-    /// It lists only legacy versions: open with `initialize`, asking for this one.
-    Legacy(String),
+    /// Not modern, or it lists only legacy versions: open with `initialize`, asking for this one.
+    Legacy(Option<String>),
 }
 
 /// Reads the answer to `server/discover` asked in `version`.
@@ -84,7 +84,7 @@ pub(crate) fn read_discover(answer: &Text, version: &str) -> Result<Discovery, S
     let supported = result.versions()?;
     let newest = supported.iter().filter(|v| v.as_str() >= VERSION).max();
     if let (None, Some(legacy)) = (newest, newest_legacy(&supported)) {
-        return Ok(Discovery::Legacy(legacy));
+        return Ok(Discovery::Legacy(Some(legacy)));
     }
     let version = match newest {
         Some(newest) if !supported.iter().any(|v| v == version) => newest,
@@ -132,7 +132,7 @@ mod tests {
     fn a_discover_result_that_lists_only_legacy_versions_asks_for_initialize() {
         let listing = |versions: Value| json!({ "supportedVersions": versions, "capabilities": {} });
         let read = |versions: Value| read_discover(&answer(&listing(versions)), VERSION).expect("read");
-        assert_eq!(read(json!(["2025-06-18", "2025-11-25"])), Discovery::Legacy("2025-11-25".into()));
+        assert_eq!(read(json!(["2025-06-18", "2025-11-25"])), Discovery::Legacy(Some("2025-11-25".into())));
         for modern in [json!([VERSION, "2025-11-25"]), json!(["2027-01-01"]), json!(["draft"])] {
             assert!(matches!(read(modern.clone()), Discovery::Modern(_)), "{modern}");
         }

@@ -219,11 +219,11 @@ impl Opening<'_, '_> {
     }
 
     /// Opens with `initialize` in a version that the server has listed, unless that opening has been tried already.
-    fn turn_legacy(&mut self, version: String) {
+    fn turn_legacy(&mut self, version: Option<String>) {
         self.second = None;
         let under_way = self.asked.iter().any(|(_, era)| *era == Era::Legacy);
         if !under_way && !self.failures.iter().any(|(era, _)| *era == Era::Legacy) {
-            self.ask(Era::Legacy, Some(version));
+            self.ask(Era::Legacy, version);
         }
     }
 

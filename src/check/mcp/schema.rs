@@ -4,12 +4,10 @@
 //! `mcp_types`). Both take unknown keys. An optional key may be absent, but the TypeScript SDK refuses `null` there.
 //! Only types are checked here and hardly anything is kept: a hostile result may be megabytes of anything.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::shape::{FromObject, Object, each, given, read};
+use super::shape::{FromObject, ListOf, MapOf, Object, each, each_member, given, read};
 use crate::model::mcp::Era;
 use crate::redact::quoted;
 
@@ -30,7 +28,7 @@ macro_rules! shapes {
 
 shapes! {
     Capabilities {
-        ; experimental: BTreeMap<String, Object>, extensions: BTreeMap<String, Object>, logging: Object,
+        ; experimental: MapOf<Object>, extensions: MapOf<Object>, logging: Object,
         completions: Object, tasks: Object, prompts: FromObject<Listing>, tools: FromObject<Listing>,
         resources: FromObject<Subscription>
     }
@@ -38,9 +36,9 @@ shapes! {
     Subscription { ; list_changed: bool, subscribe: bool }
     Implementation {
         name: String, version: String;
-        title: String, website_url: String, description: String, icons: Vec<FromObject<Icon>>
+        title: String, website_url: String, description: String, icons: ListOf<FromObject<Icon>>
     }
-    Icon { src: String; mime_type: String, sizes: Vec<String>, theme: Theme }
+    Icon { src: String; mime_type: String, sizes: ListOf<String>, theme: Theme }
     InitializeResult {
         protocol_version: String, capabilities: FromObject<Capabilities>, server_info: FromObject<Implementation>;
         instructions: String, #[serde(rename = "_meta")] meta: Object
@@ -57,7 +55,7 @@ shapes! {
     }
     Tool<'a> {
         name: String, #[serde(borrow)] input_schema: &'a RawValue;
-        description: String, title: String, icons: Vec<FromObject<Icon>>, annotations: FromObject<Annotations>,
+        description: String, title: String, icons: ListOf<FromObject<Icon>>, annotations: FromObject<Annotations>,
         #[serde(borrow)] output_schema: &'a RawValue, #[serde(borrow)] execution: &'a RawValue,
         #[serde(rename = "_meta")] meta: Object
     }
@@ -180,16 +178,15 @@ fn check_schema(raw: &RawValue, is_object: bool, era: Era) -> Result<(), String>
         return Ok(());
     }
     if let Some(properties) = schema.properties {
-        let properties: BTreeMap<String, &RawValue> =
-            read(properties.get().as_bytes()).map_err(|what| format!(".properties: {what}"))?;
-        let is_schema = |raw: &RawValue| raw.get().starts_with('{') || matches!(raw.get(), "true" | "false");
-        if let Some((name, _)) = properties.iter().find(|(_, raw)| !is_schema(raw)) {
-            return Err(format!(".properties: {} is no schema", quoted(name, 60)));
-        }
+        let check = |name: &str, raw: &RawValue| match raw.get() {
+            "true" | "false" => Ok(()),
+            schema if schema.starts_with('{') => Ok(()),
+            _ => Err(format!("{} is no schema", quoted(name, 60))),
+        };
+        each_member(properties, check).map_err(|what| format!(".properties: {what}"))?;
     }
     if let Some(required) = schema.required {
-        serde_json::from_str::<Vec<String>>(required.get())
-            .map_err(|_no_list| ".required is no list of names".to_owned())?;
+        each(required, |_: String| Ok(())).map_err(|_no_list| ".required is no list of names".to_owned())?;
     }
     Ok(())
 }

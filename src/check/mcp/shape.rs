@@ -72,25 +72,67 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for FromObject<T> {
     }
 }
 
-/// Hands every item of a list to `take`: the list itself, which a hostile server may make of millions, is never held.
-/// Errors: What `take` says of an item, or that it is no such list.
+/// A list whose items are read as `T` and not kept: a hostile server may send millions.
+pub(crate) struct ListOf<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ListOf<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let items = Items("a list", |_: &str, _: T| Ok(()), PhantomData);
+        deserializer.deserialize_seq(items).map(|()| ListOf(PhantomData))
+    }
+}
+
+/// The same for an object of any keys.
+pub(crate) struct MapOf<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for MapOf<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members = Items("an object", |_: &str, _: T| Ok(()), PhantomData);
+        deserializer.deserialize_map(members).map(|()| MapOf(PhantomData))
+    }
+}
+
+/// Hands every item of a list to `take`.
+/// Errors: What `take` says of one, or that it is no such list.
 pub(crate) fn each<'a, T: Deserialize<'a>>(
     list: &'a RawValue,
-    take: impl FnMut(T) -> Result<(), String>,
+    mut take: impl FnMut(T) -> Result<(), String>,
 ) -> Result<(), String> {
-    struct Items<T, F>(F, PhantomData<T>);
-    impl<'de, T: Deserialize<'de>, F: FnMut(T) -> Result<(), String>> Visitor<'de> for Items<T, F> {
-        type Value = ();
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list")
-        }
-        fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
-            while let Some(item) = list.next_element()? {
-                (self.0)(item).map_err(A::Error::custom)?;
-            }
-            Ok(())
-        }
+    let items = Items("a list", |_: &str, item| take(item), PhantomData);
+    serde_json::Deserializer::from_str(list.get()).deserialize_seq(items).map_err(|error| complaint(&error))
+}
+
+/// Hands every member of an object to `take`, with its key.
+/// Errors: What `take` says of one, or that it is no such object.
+pub(crate) fn each_member<'a, T: Deserialize<'a>>(
+    object: &'a RawValue,
+    take: impl FnMut(&str, T) -> Result<(), String>,
+) -> Result<(), String> {
+    let members = Items("an object", take, PhantomData);
+    serde_json::Deserializer::from_str(object.get()).deserialize_map(members).map_err(|error| complaint(&error))
+}
+
+/// What is expected, and what takes each item, with its key if it has one.
+struct Items<T, F>(&'static str, F, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, F: FnMut(&str, T) -> Result<(), String>> Visitor<'de> for Items<T, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
     }
-    let mut json = serde_json::Deserializer::from_str(list.get());
-    json.deserialize_seq(Items(take, PhantomData)).map_err(|error| complaint(&error))
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(item) = list.next_element()? {
+            (self.1)("", item).map_err(A::Error::custom)?;
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, item)) = map.next_entry::<String, T>()? {
+            (self.1)(&key, item).map_err(A::Error::custom)?;
+        }
+        Ok(())
+    }
 }

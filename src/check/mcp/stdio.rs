@@ -119,10 +119,8 @@ impl Attempt<'_> {
         if !(self.list_tools && has_tools) {
             return Ok(());
         }
-        let list = tools::list(session, &dialect, self.deadline);
-        let list = list.map_err(|error| Stopped::Failed(error.into_failure(mcp::TOOLS_LIST)))?;
-        list.note_in(self.facts);
-        Ok(())
+        tools::list(session, &dialect, self.deadline, self.facts)
+            .map_err(|error| Stopped::Failed(error.into_failure(mcp::TOOLS_LIST)))
     }
 
     /// Adds up what the processes used, and says so when one would not end.

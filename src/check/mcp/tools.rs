@@ -35,30 +35,14 @@ const LONGEST_CURSOR: usize = 64 << 10;
 /// A schema up to this size is compared by content, a larger one by its text.
 const CANONICAL_BYTES: usize = 256 << 10;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ToolList {
-    /// Distinct names of tools on all pages read.
-    pub(crate) count: u64,
-    /// Their length as one JSON list, as the server wrote them.
-    pub(crate) bytes: u64,
-    /// Whether there are more pages than were read.
-    pub(crate) truncated: bool,
-    /// SHA-256 in hex over the names, descriptions and schemas, whatever order they come in; `None` unless all
-    /// pages were read.
-    pub(crate) digest: Option<String>,
-}
-
-impl ToolList {
-    pub(super) fn note_in(self, facts: &mut McpFacts) {
-        facts.tools = Some(self.count);
-        facts.tools_bytes = Some(self.bytes);
-        facts.tools_truncated = self.truncated;
-        facts.tools_digest = self.digest;
-    }
-}
-
-/// Lists a server's tools. Only the first page is needed; further ones that fail or never end cut the list short.
-pub(crate) fn list(peer: &mut dyn Peer, dialect: &Dialect, deadline: Deadline) -> Result<ToolList, CallError> {
+/// Lists a server's tools into the facts. Only the first page is needed; further ones that fail or never end cut the list
+/// short.
+pub(crate) fn list(
+    peer: &mut dyn Peer,
+    dialect: &Dialect,
+    deadline: Deadline,
+    facts: &mut McpFacts,
+) -> Result<(), CallError> {
     let mut found = Found::default();
     let mut cursors = BTreeSet::new();
     let mut cursor = match page(peer, dialect, None, deadline, &mut found)? {
@@ -81,7 +65,8 @@ pub(crate) fn list(peer: &mut dyn Peer, dialect: &Dialect, deadline: Deadline) -
         };
         cursors.insert(next);
     }
-    Ok(found.list())
+    found.note_in(facts);
+    Ok(())
 }
 
 /// Reads one page into what was found; gives back the cursor of the next one. The outer error is the call's, the inner
@@ -138,15 +123,13 @@ impl Found {
         self.bytes += bytes as u64;
     }
 
-    fn list(self) -> ToolList {
+    fn note_in(self, facts: &mut McpFacts) {
         let count = self.digests.len() as u64;
-        ToolList {
-            count,
-            // Two brackets, and a comma between two of them.
-            bytes: self.bytes + 2 + count.saturating_sub(1),
-            truncated: self.truncated,
-            digest: (!self.truncated).then(|| digest_of(self.digests.into_values().collect())),
-        }
+        facts.tools = Some(count);
+        // Two brackets, and a comma between two of them.
+        facts.tools_bytes = Some(self.bytes + 2 + count.saturating_sub(1));
+        facts.tools_truncated = self.truncated;
+        facts.tools_digest = (!self.truncated).then(|| digest_of(self.digests.into_values().collect()));
     }
 }
 
@@ -216,12 +199,13 @@ mod tests {
         }
     }
 
-    fn listed(answers: Vec<Result<Value, CallError>>) -> (Result<ToolList, Failure>, Vec<Value>) {
+    fn listed(answers: Vec<Result<Value, CallError>>) -> (Result<McpFacts, Failure>, Vec<Value>) {
         let mut peer = Scripted { answers, asked: Vec::new() };
         let dialect = Dialect { era: Era::Legacy, version: "2025-11-25".into() };
         let deadline = Deadline::after(Duration::from_secs(30));
-        let list = list(&mut peer, &dialect, deadline).map_err(|e| e.into_failure(TOOLS_LIST));
-        (list, peer.asked)
+        let mut facts = McpFacts::default();
+        let listed = list(&mut peer, &dialect, deadline, &mut facts).map_err(|e| e.into_failure(TOOLS_LIST));
+        (listed.map(|()| facts), peer.asked)
     }
 
     fn tool(name: &str) -> Value {
@@ -235,26 +219,26 @@ mod tests {
             Ok(json!({"tools": [tool("c")], "nextCursor": ""})),
         ]);
         let first = first.expect("listed");
-        assert_eq!((first.count, first.truncated), (3, false));
+        assert_eq!((first.tools, first.tools_truncated), (Some(3), false));
         let as_list = json!([tool("a"), tool("b"), tool("c")]).to_string();
-        assert_eq!(first.bytes, as_list.len() as u64);
+        assert_eq!(first.tools_bytes, Some(as_list.len() as u64));
         assert_eq!(asked, [json!({}), json!({"cursor": "2"})]);
         let (second, _) = listed(vec![Ok(json!({"tools": [tool("c"), tool("b"), tool("a")]}))]);
-        assert_eq!(second.expect("listed").digest, first.digest);
+        assert_eq!(second.expect("listed").tools_digest, first.tools_digest);
         let (third, _) = listed(vec![Ok(json!({"tools": [tool("c"), tool("b"), tool("x")]}))]);
-        assert_ne!(third.expect("listed").digest, first.digest);
+        assert_ne!(third.expect("listed").tools_digest, first.tools_digest);
     }
 
     #[test]
     fn pages_that_never_end_repeat_or_fail_only_cut_the_list_short() {
         let endless = json!({"tools": [tool("a")], "nextCursor": "again"});
         let (list, _) = listed(vec![Ok(endless.clone()), Err(CallError::Failed(Failure::new(Reason::Timeout, "")))]);
-        assert_eq!(list.map(|l| (l.count, l.truncated, l.digest)), Ok((1, true, None)));
+        assert_eq!(list.map(|l| (l.tools, l.tools_truncated, l.tools_digest)), Ok((Some(1), true, None)));
         let (list, _) = listed(vec![Ok(endless), Ok(json!({"tools": 5}))]);
-        assert_eq!(list.map(|l| (l.count, l.truncated)), Ok((1, true)));
+        assert_eq!(list.map(|l| (l.tools, l.tools_truncated)), Ok((Some(1), true)));
         let page = |n: usize| json!({"tools": [tool(&format!("t{n}"))], "nextCursor": n.to_string()});
         let (list, asked) = listed((0..500).map(|n| Ok(page(n))).collect());
-        assert_eq!(list.map(|l| (l.count, l.truncated)), Ok((100, true)));
+        assert_eq!(list.map(|l| (l.tools, l.tools_truncated)), Ok((Some(100), true)));
         assert_eq!(asked.len(), MOST_PAGES);
     }
 
@@ -264,7 +248,7 @@ mod tests {
         let (list, asked) = listed(vec![Ok(stuck)]);
         let (once, _) = listed(vec![Ok(json!({"tools": [tool("b"), tool("a"), tool("a")]}))]);
         assert_eq!(list, once);
-        assert_eq!(list.map(|l| (l.count, l.truncated)), Ok((2, false)));
+        assert_eq!(list.map(|l| (l.tools, l.tools_truncated)), Ok((Some(2), false)));
         assert_eq!(asked, [json!({}), json!({"cursor": "again"})]);
     }
 

@@ -13,8 +13,9 @@ use crate::model::mcp::HttpServer;
 use crate::model::reason::{Failure, Reason};
 use crate::redact::{self, KnownSecrets, quoted};
 
-/// Of an answer without success, this much is looked at: a JSON-RPC error is far shorter.
-const MOST_REFUSAL_BYTES: u64 = 1 << 20;
+/// Of an answer without success, this much is looked at: a JSON-RPC error is far shorter. Many servers may refuse at once,
+/// and as a tree of values it takes up to sixteen times that.
+const MOST_REFUSAL_BYTES: u64 = 64 << 10;
 /// And so long: some servers never end the body of a refusal, and the status says the most anyway.
 const REFUSAL_TIME: Duration = Duration::from_secs(1);
 const QUOTED: usize = 300;

@@ -373,6 +373,16 @@ fn slow() -> Vec<Player> {
     players
 }
 
+/// A usable server whose only tool would take ten times its own length if its icons were kept.
+pub(crate) fn a_million_icons() -> Vec<Player> {
+    plain(&[("a tool with a million icons", &[], |seen, stream| {
+        lists(seen, stream, || {
+            let icons = vec![json!({ "src": "" }); 1_000_000];
+            json!({ "tools": [{ "name": "a", "inputSchema": { "type": "object" }, "icons": icons }] })
+        })
+    })])
+}
+
 fn too_much() -> Vec<Player> {
     /// A flood that the machine is too slow for ends by the clock.
     const MUCH: &[&str] = &["too_large", "timeout"];
