@@ -118,7 +118,7 @@ fn present(
 ) -> Result<(), GitError> {
     // Before git is asked: what changes meanwhile makes the worktree due again.
     memory.watched = watched::stamps(target, &git, memory);
-    memory.standing = watched::standing(target, &context.shared.processes);
+    memory.processes = watched::processes_in(target, &context.shared.processes);
     let nested: Vec<&Path> = target.nested.iter().filter_map(|path| path.strip_prefix(&target.path).ok()).collect();
     let parts = Parts::inspect(git, &nested)?;
     let porcelain = &parts.outer.porcelain;

@@ -65,7 +65,7 @@ pub(super) fn decide(
     memory.content = parts.digest().map(|digest| Since::renewed(memory.content.take(), digest, started_at, started_at));
 
     let latest = crate::clock::now() + CLOCK_SLACK;
-    let evidence = Evidence { parts, latest_ns: latest.as_nanosecond() };
+    let freshness = Freshness { parts, latest_ns: latest.as_nanosecond() };
     let mut candidates = Vec::new();
     let mut ignored = false;
     match from_record(recorded, memory) {
@@ -74,7 +74,7 @@ pub(super) fn decide(
         None => {}
     }
     for (reports, source) in [(found.as_slice(), TestSource::Junit), (pytest.as_slice(), TestSource::Pytest)] {
-        let tests = from_reports(reports, source, &evidence, memory);
+        let tests = from_reports(reports, source, &freshness, memory);
         ignored |= tests.is_none() && !reports.is_empty();
         candidates.extend(tests);
     }
@@ -119,7 +119,7 @@ fn from_record(recorded: &Recorded, memory: &WorktreeMemory) -> Option<Option<Te
 fn from_reports(
     reports: &[Report],
     source: TestSource,
-    evidence: &Evidence<'_>,
+    freshness: &Freshness<'_>,
     memory: &mut WorktreeMemory,
 ) -> Option<Tests> {
     let mut sum = TestCounts::default();
@@ -128,7 +128,7 @@ fn from_reports(
     let mut newest = None;
     for report in reports {
         let Some(mut known) = memory.reports.remove(&report.key) else { continue };
-        if evidence.counts(report.written_ns, &mut known, memory) {
+        if freshness.counts(report.written_ns, &mut known, memory) {
             sum = sum.plus(known.counts.unwrap_or_default());
             unexplained |= known.unexplained > 0;
             duration = match (duration, known.duration) {
@@ -153,13 +153,13 @@ fn from_reports(
 }
 
 /// What tells whether something tracked has changed since an instant.
-struct Evidence<'a> {
+struct Freshness<'a> {
     parts: &'a Parts,
     /// Times after this one are none of the past.
     latest_ns: i128,
 }
 
-impl Evidence<'_> {
+impl Freshness<'_> {
     /// Whether a verdict of this instant counts; if so, under which content is kept in `known`.
     fn counts(&self, tested_ns: i128, known: &mut ReportMemory, memory: &WorktreeMemory) -> bool {
         let now = memory.content.as_ref();
@@ -211,12 +211,12 @@ mod tests {
         let now = clock::now();
         let directory = tempfile::tempdir().expect("a directory");
         let parts = Parts::with_edit(directory.path());
-        let evidence = Evidence { parts: &parts, latest_ns: (now + CLOCK_SLACK).as_nanosecond() };
+        let freshness = Freshness { parts: &parts, latest_ns: (now + CLOCK_SLACK).as_nanosecond() };
         let content = Since { digest: "content".to_owned(), since: now - SignedDuration::from_secs(60) };
         let memory = WorktreeMemory { content: Some(content), reports: BTreeMap::new(), ..WorktreeMemory::default() };
         let counts = |seconds| {
             let tested = now + SignedDuration::from_secs(seconds);
-            evidence.counts(tested.as_nanosecond(), &mut ReportMemory::default(), &memory)
+            freshness.counts(tested.as_nanosecond(), &mut ReportMemory::default(), &memory)
         };
         assert_eq!([-90, -30, 0, 86_400].map(counts), [false, true, true, false]);
     }

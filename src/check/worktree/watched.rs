@@ -49,7 +49,7 @@ fn branch_file(git: &Git) -> Option<PathBuf> {
 }
 
 /// Processes that stand in the worktree, this program's own not counted.
-pub(super) fn standing(target: &WorktreeTarget, processes: &ProcessTable) -> BTreeSet<(i32, u64)> {
+pub(super) fn processes_in(target: &WorktreeTarget, processes: &ProcessTable) -> BTreeSet<(i32, u64)> {
     let all = processes.all().into_iter().flatten();
     let inside = all.filter(|process| process.directory.as_deref().is_some_and(|directory| target.holds(directory)));
     inside

@@ -21,7 +21,7 @@ pub const RESERVED_LABELS: &[&str] = &[
 const DEADLINE: Duration = Duration::from_secs(25);
 
 pub(super) fn read(block: &Block<'_>) -> ProbeSettings {
-    let state_dir = chosen_state_dir(block).unwrap_or_else(|| default_state_dir(block));
+    let state_dir = state_dir(block);
     check_owner(block, &state_dir);
     ProbeSettings {
         deadline: block.time_limit("deadline").unwrap_or(DEADLINE),
@@ -36,14 +36,21 @@ pub(super) fn read(block: &Block<'_>) -> ProbeSettings {
     }
 }
 
-fn chosen_state_dir(block: &Block<'_>) -> Option<PathBuf> {
-    let directory = block.path("state_dir")?;
-    // A slip such as an empty variable in front of it is what leads there, and only root could write there.
-    if directory.canonicalize().is_ok_and(|real| real.parent().is_none()) {
-        let message = "\"state_dir\" is the root of the file system; name a directory of its own";
-        block.complain(block.place_of("state_dir"), message);
+fn state_dir(block: &Block<'_>) -> PathBuf {
+    if let Some(directory) = block.path("state_dir") {
+        // A slip such as an empty variable in front of it is what leads there, and only root could write there.
+        if directory.canonicalize().is_ok_and(|real| real.parent().is_none()) {
+            let message = "\"state_dir\" is the root of the file system; name a directory of its own";
+            block.complain(block.place_of("state_dir"), message);
+        }
+        return directory;
     }
-    Some(directory)
+    let default = default_state_dir(block.context().environment);
+    if default.is_none() && !block.has("state_dir") {
+        let message = "this user has no home and there is no $STATE_DIRECTORY; set \"state_dir\" in [probe]";
+        block.complain(block.at, message);
+    }
+    default.unwrap_or_default()
 }
 
 /// What is remembered decides verdicts: a directory that others may write is not used. What the operating system refuses
@@ -59,19 +66,9 @@ fn check_owner(block: &Block<'_>, directory: &Path) {
     }
 }
 
-fn default_state_dir(block: &Block<'_>) -> PathBuf {
-    state_dir(block.context().environment).unwrap_or_else(|| {
-        if !block.has("state_dir") {
-            let message = "this user has no home and there is no $STATE_DIRECTORY; set \"state_dir\" in [probe]";
-            block.complain(block.at, message);
-        }
-        PathBuf::new()
-    })
-}
-
 /// One state and one lock for a user, whoever starts the pass: below the home. systemd's `$STATE_DIRECTORY`, which
 /// only a unit sees, is for system users, whose home is often `/` or missing.
-fn state_dir(environment: &HostEnvironment) -> Option<PathBuf> {
+fn default_state_dir(environment: &HostEnvironment) -> Option<PathBuf> {
     let below_home = |home: PathBuf| home.join(".local/state/lab-probe");
     let home = environment.home.as_deref().map(PathBuf::from);
     environment
@@ -99,7 +96,7 @@ mod tests {
         let unit = ("STATE_DIRECTORY", "/var/lib/lab-probe:/var/lib/other");
         let below_home = Some(home.join(".local/state/lab-probe"));
         let dir = |home: Option<&Path>, variables: &[(&str, &str)]| {
-            state_dir(&HostEnvironment::new(home, Path::new("/"), variables))
+            default_state_dir(&HostEnvironment::new(home, Path::new("/"), variables))
         };
         assert_eq!(dir(Some(home), &[]), below_home);
         assert_eq!(dir(Some(home), &[unit]), below_home);

@@ -19,7 +19,7 @@ pub struct WorktreeMemory {
     /// Files whose change makes the worktree due at once, each with its stamp before the last look; empty: not there.
     pub watched: BTreeMap<String, String>,
     /// Processes that stood in it during the last look, by number and start (clock ticks since boot).
-    pub standing: BTreeSet<(i32, u64)>,
+    pub processes: BTreeSet<(i32, u64)>,
     /// The CPU time of each agent's process tree, by number and start of its process.
     pub agents: BTreeMap<String, AgentMemory>,
     pub merge: Option<MergeMemory>,

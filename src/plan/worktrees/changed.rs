@@ -9,7 +9,7 @@ use crate::proc::{Process, ProcessTable};
 pub(crate) fn since_last_look(worktree: &WorktreeTarget, memory: &WorktreeMemory, processes: &ProcessTable) -> bool {
     let is_newcomer = |process: &Process| {
         process.directory.as_deref().is_some_and(|directory| worktree.holds(directory))
-            && !memory.standing.contains(&(process.stat.pid, process.stat.start_ticks))
+            && !memory.processes.contains(&(process.stat.pid, process.stat.start_ticks))
             && !processes.is_own(process)
     };
     memory.watched.iter().any(|(path, known)| Stamp::text_of(path.as_ref()) != *known)

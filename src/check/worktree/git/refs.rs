@@ -47,22 +47,19 @@ fn base_candidates(configured: Option<&str>, remotes: &[String], upstream: Optio
             upstream.and_then(|name| name.strip_prefix(remote.as_str())).is_some_and(|rest| rest.starts_with('/'));
         (*remote != "origin", !followed)
     });
-    let Some(base) = configured else {
-        let mut names: Vec<String> = remotes.iter().map(|remote| format!("refs/remotes/{remote}/HEAD")).collect();
-        for branch in ["main", "master"] {
-            names.push(format!("refs/heads/{branch}"));
-            names.extend(remotes.iter().map(|remote| format!("refs/remotes/{remote}/{branch}")));
-        }
-        return names;
+    let of_remotes = |branch: &str| -> Vec<String> {
+        remotes.iter().map(|remote| format!("refs/remotes/{remote}/{branch}")).collect()
     };
-    let mut names = Vec::new();
-    if base.starts_with("refs/") {
-        names.push(base.to_owned());
-    }
-    names.extend([format!("refs/heads/{base}"), format!("refs/remotes/{base}")]);
-    names.extend(remotes.iter().map(|remote| format!("refs/remotes/{remote}/{base}")));
+    let Some(base) = configured else {
+        let branches = ["main", "master"].map(|branch| [vec![format!("refs/heads/{branch}")], of_remotes(branch)]);
+        return of_remotes("HEAD").into_iter().chain(branches.into_iter().flatten().flatten()).collect();
+    };
+    let mut names = vec![format!("refs/heads/{base}"), format!("refs/remotes/{base}")];
+    names.extend(of_remotes(base));
     names.push(format!("refs/tags/{base}"));
-    if base.len() >= 7 && base.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if base.starts_with("refs/") {
+        names.insert(0, base.to_owned());
+    } else if base.len() >= 7 && base.bytes().all(|b| b.is_ascii_hexdigit()) {
         names.push(base.to_owned());
     }
     // Git reads one name a line.
