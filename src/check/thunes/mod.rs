@@ -58,17 +58,7 @@ pub fn check(target: &ThunesTarget, mut memory: ThunesMemory, context: &Context)
     let read_all = |paths, known, format| read_all(&target.root, paths, known, format, now, deadline);
     let journals = read_all(&target.journals, &mut memory.journals, Format::Journal);
     let logs = read_all(&target.logs, &mut memory.logs, Format::Log(TimeZone::system()));
-    let findings = Findings {
-        now,
-        scraped,
-        endpoint_families: memory.endpoint.families.clone(),
-        has_database: memory.has_database,
-        unknown_since: memory.kill_switch_unknown_since,
-        limit,
-        positions,
-        journals,
-        logs,
-    };
+    let findings = Findings { now, memory: &memory, scraped, limit, positions, journals, logs };
     let facts = findings.decide();
     memory.kill_switch_unknown_since = facts.kill_switch_unknown.as_ref().map(|unknown| unknown.since);
     (facts, memory)

@@ -17,25 +17,21 @@ use super::tally::{add_decisions, add_orders};
 use super::{breakers, kill_switch};
 use crate::model::thunes::{
     DecisionCount, Histogram, JournalFacts, METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts,
-    ThunesFacts, Totals, Unknown,
+    ThunesFacts, ThunesMemory, Totals, Unknown,
 };
 
 #[derive(Debug)]
-pub(super) struct Findings {
+pub(super) struct Findings<'a> {
     pub(super) now: Timestamp,
     pub(super) scraped: Option<anyhow::Result<Scraped>>,
-    /// Families that the endpoint has ever had.
-    pub(super) endpoint_families: BTreeSet<String>,
-    pub(super) has_database: bool,
-    /// Since when the kill switch has been unknown, if it was at the last look.
-    pub(super) unknown_since: Option<Timestamp>,
+    pub(super) memory: &'a ThunesMemory,
     pub(super) limit: anyhow::Result<f64>,
     pub(super) positions: io::Result<Positions>,
     pub(super) journals: Vec<Reading>,
     pub(super) logs: Vec<Reading>,
 }
 
-impl Findings {
+impl Findings<'_> {
     pub(super) fn decide(self) -> ThunesFacts {
         let mut facts = self.endpoint();
         self.database(&mut facts);
@@ -57,7 +53,7 @@ impl Findings {
         match &self.scraped {
             None => false,
             Some(Err(_)) => true,
-            Some(Ok(scraped)) => scraped.families.contains(family) || self.endpoint_families.contains(family),
+            Some(Ok(scraped)) => scraped.families.contains(family) || self.memory.endpoint.families.contains(family),
         }
     }
 
@@ -70,7 +66,7 @@ impl Findings {
             from(&mut facts, family, [METRICS_URL]);
         }
         facts.problems.extend(scraped.refused.values().map(|sentence| format!("{METRICS_URL}: {sentence}")));
-        let gone = self.endpoint_families.iter().filter(|family| !scraped.families.contains(family.as_str()));
+        let gone = self.memory.endpoint.families.iter().filter(|family| !scraped.families.contains(family.as_str()));
         facts.problems.extend(gone.map(|family| format!("{METRICS_URL}: it no longer has {family}")));
         facts
     }
@@ -129,7 +125,7 @@ impl Findings {
                 Err(why) => why,
             }
         };
-        let unknown = Unknown { since: self.unknown_since.unwrap_or(self.now), why };
+        let unknown = Unknown { since: self.memory.kill_switch_unknown_since.unwrap_or(self.now), why };
         facts.problems.push(unknown.sentence());
         facts.kill_switch_unknown = Some(unknown);
     }
@@ -191,7 +187,7 @@ impl Findings {
                 let orders = vec![market_orders("BUY", positions.rows), market_orders("SELL", counts.closed)];
                 (orders, vec![POSITIONS_DB])
             }
-            Err(_) if journals.is_empty() && self.has_database => return,
+            Err(_) if journals.is_empty() && self.memory.has_database => return,
             _ => {
                 let files = if journals.is_empty() { self.whole_logs() } else { journals };
                 if !all_ready(&files) {
@@ -244,25 +240,21 @@ impl Findings {
             Ok(positions) => (database.up, database.last_record) = (true, positions.last_record),
             Err(error) => {
                 let needed = facts.open_positions.is_none() || facts.daily_pnl_used.is_none();
-                if needed || error.kind() != io::ErrorKind::NotFound || self.has_database {
+                if needed || error.kind() != io::ErrorKind::NotFound || self.memory.has_database {
                     facts.problems.push(format!("{POSITIONS_DB}: {error}"));
                 }
                 database.problem = Some(error.to_string());
             }
         }
         facts.sources.push(database);
-        let trail = kill_switch::audit_trail(&self.journals).map(|reading| reading.name.clone());
-        for reading in &self.journals {
-            let needed = facts.kill_switch.is_none() && trail.as_ref() == Some(&reading.name);
+        let trail = kill_switch::audit_trail(&self.journals).map(|reading| &reading.name);
+        for reading in self.journals.iter().chain(&self.logs) {
+            let needed = facts.kill_switch.is_none() && trail == Some(&reading.name);
             describe(reading, needed, facts);
-            if reading.known {
-                let lines = reading.totals.lines;
-                facts.journals.push(JournalFacts { name: reading.name.clone(), lines });
-            }
         }
-        for reading in &self.logs {
-            describe(reading, false, facts);
-        }
+        let read = self.journals.iter().filter(|reading| reading.known);
+        let lines_of = |reading: &Reading| JournalFacts { name: reading.name.clone(), lines: reading.totals.lines };
+        facts.journals = read.map(lines_of).collect();
     }
 }
 

@@ -457,12 +457,12 @@ proptest! {
                 _ => None,
             };
             let sum = positions::Positions { rows: 2, counts: Ok(Default::default()), realized: Ok(Default::default()), last_record: None };
+            let mut memory = ThunesMemory { has_database: database_seen, ..ThunesMemory::default() };
+            memory.endpoint.families.extend(endpoint_seen.then(|| "thunes_orders_placed_total".to_owned()));
             let findings = Findings {
                 now: Timestamp::UNIX_EPOCH,
                 scraped,
-                endpoint_families: endpoint_seen.then(|| "thunes_orders_placed_total".to_owned()).into_iter().collect(),
-                has_database: database_seen,
-                unknown_since: None,
+                memory: &memory,
                 limit: Ok(20.0),
                 positions: match database {
                     Fares::Well | Fares::WithoutOrders => Ok(sum),
@@ -496,9 +496,7 @@ fn a_breaker_whose_newest_state_cannot_be_told_is_absent() {
         let findings = Findings {
             now,
             scraped: None,
-            endpoint_families: Default::default(),
-            has_database: false,
-            unknown_since: None,
+            memory: &ThunesMemory::default(),
             limit: Ok(20.0),
             positions: Err(std::io::Error::from_raw_os_error(2)),
             journals: vec![reading("audit_trail.jsonl", Fares::Well, true, read.totals)],
