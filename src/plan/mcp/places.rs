@@ -39,18 +39,14 @@ pub(super) struct Project {
 }
 
 pub(super) fn own(environment: &HostEnvironment) -> Vec<ListFile> {
+    let files = clients::all().iter().flat_map(|client| client.files().map(move |file| (client, file)));
+    let files = files.filter(|(_, (_, file))| file.is_on(environment.platform));
     let mut seen = BTreeSet::new();
-    let mut files = Vec::new();
-    for client in clients::all() {
-        for (scope, file) in client.files().filter(|(_, file)| file.is_on(environment.platform)) {
-            if let Some(path) = locate(file, environment, None)
-                && seen.insert(path.clone())
-            {
-                files.push(ListFile { client, scope, path, project: None, plugin: None });
-            }
-        }
-    }
-    files
+    let located = files.filter_map(|(client, (scope, file))| {
+        let path = locate(file, environment, None).filter(|path| seen.insert(path.clone()))?;
+        Some(ListFile { client, scope, path, project: None, plugin: None })
+    });
+    located.collect()
 }
 
 pub(super) fn of_project(project: &Project) -> impl Iterator<Item = ListFile> {

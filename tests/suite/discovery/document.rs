@@ -84,6 +84,18 @@ fn the_document_lists_every_client_with_its_files() {
 }
 
 #[test]
+fn for_every_client_without_a_known_rule_the_document_says_where_it_was_looked_for() {
+    let document = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/discovery.md"));
+    let document = document.expect("docs/discovery.md");
+    let (_, table) =
+        document.split_once("| client | its documentation and source | besides |\n|---|---|---|\n").expect("there");
+    let rows = table.lines().take_while(|line| line.starts_with("| "));
+    let looked_for: BTreeSet<&str> = rows.filter_map(|row| row.split(" | ").next()?.strip_prefix("| ")).collect();
+    let unknown = mcp::clients().iter().filter(|client| client.variables().starts_with("not verified"));
+    assert_eq!(looked_for, unknown.map(|client| client.title.as_str()).collect());
+}
+
+#[test]
 fn a_home_that_has_every_client_is_read_in_one_plan() {
     let tree = Tree::new();
     for (_, file, text, _) in clients::ROWS {
