@@ -9,7 +9,6 @@ mod error;
 mod message;
 mod proxy;
 mod resolve;
-mod secrets;
 mod tls;
 
 use std::fmt;
@@ -24,9 +23,8 @@ use self::connector::{LimitedConnector, Shared};
 pub use self::error::{ErrorKind, HttpError};
 pub use self::message::{Body, Method, Request, Response};
 pub use self::resolve::reach;
-pub use self::secrets::secrets_of;
 use crate::clock::Deadline;
-use crate::redact::{Secret, credential_of};
+use crate::redact::{Secret, credential_of, secrets_in_url};
 
 /// What one client may receive in its life, and again after decompression.
 pub const MOST_BYTES: u64 = 64 << 20;
@@ -287,6 +285,19 @@ fn checked_value(name: &str, value: &str) -> Result<http::HeaderValue, HttpError
     // Keeps it out of any debug output.
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// Everything in a URL and in configured headers that may be a credential, in each form in which it is sent.
+pub fn secrets_of(url: &Url, headers: &[(String, Secret)]) -> Vec<Secret> {
+    let basic = basic_auth(url);
+    let proxies = proxy::Proxies::from_env();
+    let headers = headers.iter().filter(|(name, value)| may_be_credential(name, value)).map(|(_, value)| value);
+    let sent = headers.cloned().chain(basic).chain(proxies.credentials()).flat_map(|value| {
+        // The scheme is no secret and says what was refused.
+        let credential = credential_of(value.expose());
+        [Secret::new(credential), Secret::new(credential.rsplit(' ').next().unwrap_or_default())]
+    });
+    sent.chain(secrets_in_url(url).into_iter().map(Secret::new)).collect()
 }
 
 fn basic_auth(url: &Url) -> Option<Secret> {

@@ -4,7 +4,6 @@
 //! implements. It touches nothing but the two streams it is given.
 
 mod inbox;
-mod line;
 mod message;
 mod protocol;
 pub mod tools;
@@ -13,8 +12,7 @@ use std::io::{self, BufRead, Write};
 
 use serde_json::{Value, json};
 
-use self::inbox::Inbox;
-use self::line::Line;
+use self::inbox::{Inbox, Line};
 use self::message::{Incoming, parse_error};
 use self::protocol::{Answering, Session};
 use crate::mcp;
