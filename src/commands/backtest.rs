@@ -1,7 +1,7 @@
 //! `lab-probe backtest`: the detector of unusual values, replayed over a file of points, the history, or a Prometheus.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,7 +15,6 @@ use crate::clock;
 use crate::doctor::{self, Reply};
 use crate::exit::{self, Exit};
 use crate::fs;
-use crate::fs::remedy::remedy;
 use crate::model::unusual::{Family, SLOT_SECONDS};
 use crate::redact::Secret;
 use crate::show;
@@ -36,16 +35,14 @@ type Point = (Timestamp, f64);
 const HEADER: &str = "timestamp,value,expected_lower,expected_upper,score,anomaly\n";
 
 pub(super) fn run(cli: &Cli, args: &BacktestArgs) -> anyhow::Result<Exit> {
-    let mut read = Vec::new();
-    match &args.prometheus {
-        Some(address) => read.extend(queried(address, args)?),
-        None if args.files.is_empty() => read.extend(own(&super::load_settings(cli)?.probe.state_dir, args.family)?),
-        None => {
-            for file in &args.files {
-                read.push((file.display().to_string(), points(file)?));
-            }
+    let of_file = |file: &PathBuf| Ok((file.display().to_string(), points(file)?));
+    let read: Vec<(String, Vec<Point>)> = match &args.prometheus {
+        Some(address) => queried(address, args)?,
+        None if args.files.is_empty() => {
+            own(&super::load_settings(cli)?.probe.state_dir, args.family)?.into_iter().collect()
         }
-    }
+        None => args.files.iter().map(of_file).collect::<anyhow::Result<_>>()?,
+    };
     let series: Vec<_> = read.into_iter().map(|(name, points)| (name, replay(args.family, &points))).collect();
     let text = match args.format {
         BacktestFormat::Csv => series.iter().fold(HEADER.to_owned(), |text, (_, rows)| text + &csv(rows)),
@@ -101,10 +98,7 @@ fn queried(address: &str, args: &BacktestArgs) -> anyhow::Result<Vec<(String, Ve
 }
 
 fn points(path: &Path) -> anyhow::Result<Vec<Point>> {
-    let bytes = fs::read_capped(path, MOST_BYTES).map_err(|error| {
-        let hint = remedy(path, &error);
-        exit::hinted(Exit::Trouble, anyhow::Error::new(error).context(format!("cannot read {}", path.display())), hint)
-    })?;
+    let bytes = fs::read_capped(path, MOST_BYTES).map_err(|error| exit::refused("cannot read", path, error))?;
     let text = String::from_utf8_lossy(&bytes);
     let mut points = Vec::new();
     for (number, line) in text.lines().enumerate() {

@@ -8,9 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use crate::check::worktree::record::{self, Run, Verdict};
+use crate::check::worktree::record::{self, Verdict};
 use crate::check::worktree::{self, Contents, Reports};
 use crate::cli::Cli;
 use crate::clock::{self, Deadline};
@@ -29,21 +27,17 @@ const NOT_EXECUTABLE: u8 = 126;
 /// Shells' own code for a command that is not there.
 const NOT_FOUND: u8 = 127;
 
-struct Begun {
-    place: Worktree,
-    run: Run,
-    before: Option<Contents>,
-    reports: Reports,
-    test_reports: Vec<String>,
-    started_at: Timestamp,
-}
-
-/// Runs the command.
 /// Errors: Never; a command that cannot be started is said and gives a shell's exit code.
 pub(super) fn run(cli: &Cli, directory: Option<&Path>, command: &[OsString]) -> anyhow::Result<Exit> {
     let place = directory.unwrap_or(Path::new("."));
-    let begun = match super::load_settings_aloud(cli) {
-        Ok(settings) => begin(&settings, place),
+    let finish = match super::load_settings_aloud(cli) {
+        Ok(settings) => match begin(&settings, place) {
+            Ok(finish) => Some(finish),
+            Err(error) => {
+                log::warn(format!("not recorded: {}", exit::sentence(&error)));
+                None
+            }
+        },
         Err(error) => {
             super::failed(&error);
             log::warn("the configuration cannot be used: the command runs, but its verdict is not recorded");
@@ -53,8 +47,8 @@ pub(super) fn run(cli: &Cli, directory: Option<&Path>, command: &[OsString]) -> 
     let timer = clock::instant();
     match proc::pass_through(command, directory) {
         Ok(ended) => {
-            if let Some(begun) = begun {
-                finish(begun, ended, timer.elapsed());
+            if let Some(finish) = finish {
+                finish(ended, timer.elapsed());
             }
             Ok(Exit::Child(code_of(ended.exit)))
         }
@@ -80,26 +74,43 @@ fn not_started(command: &[OsString], directory: &Path, error: &io::Error) -> (u8
     (code, exit::trouble(format!("cannot start {command:?}: {error}"), hint))
 }
 
-fn begin(settings: &Settings, directory: &Path) -> Option<Begun> {
-    let place = match worktrees::containing(directory) {
-        Ok(place) => place,
-        Err(reason) => {
-            log::warn(format!("not recorded: {reason:#}; run it in a git worktree, or name one with -C DIR"));
-            return None;
-        }
-    };
-    let run = match record::begin(&settings.probe.records_dir(), &place.path) {
-        Ok(run) => run,
-        Err(error) => {
-            let records = settings.probe.records_dir();
-            log::warn(exit::sentence(&exit::refused("not recorded: cannot write below", &records, error)));
-            return None;
-        }
-    };
-    let before = contents(&place);
+/// Looks at the worktree before the command runs; what is returned keeps the verdict, unless the run was broken off: that
+/// is no judgement of the tests.
+fn begin(settings: &Settings, directory: &Path) -> anyhow::Result<impl FnOnce(PassedThrough, Duration) + use<>> {
+    let worktree = worktrees::containing(directory)
+        .map_err(|reason| exit::trouble(reason, "run it in a git worktree, or name one with -C DIR"))?;
+    let records = settings.probe.records_dir();
+    let run = record::begin(&records, &worktree.path)
+        .map_err(|error| exit::refused("cannot write below", &records, error))?;
+    let before = contents(&worktree);
     let test_reports = settings.worktree.test_reports.clone();
-    let reports = Reports::of(&place.path, &test_reports, Deadline::after(LOOK_LIMIT));
-    Some(Begun { place, run, before, reports, test_reports, started_at: clock::now() })
+    let reports_before = Reports::of(&worktree.path, &test_reports, Deadline::after(LOOK_LIMIT));
+    let started_at = clock::now();
+    Ok(move |ended: PassedThrough, duration| {
+        if ended.interrupted {
+            return log::debug("interrupted: no verdict is recorded");
+        }
+        let ended_at = clock::now();
+        let after = contents(&worktree);
+        let reports = Reports::of(&worktree.path, &test_reports, Deadline::after(LOOK_LIMIT));
+        let verdict = Verdict {
+            passed: ended.exit == proc::Exit::Code(0),
+            started_at,
+            ended_at,
+            duration,
+            counts: reports.tests_since(&reports_before),
+            commit: after.as_ref().and_then(|after| after.commit.clone()),
+            content_before: before.and_then(|before| before.digest),
+            content_after: after.and_then(|after| after.digest),
+        };
+        if verdict.content_before != verdict.content_after {
+            log::debug("tracked files changed while the command ran: its verdict will not count");
+        }
+        let directory = run.directory().to_owned();
+        if let Err(error) = run.finish(&verdict) {
+            log::warn(exit::sentence(&exit::refused("the verdict could not be kept in", &directory, error)));
+        }
+    })
 }
 
 fn contents(place: &Worktree) -> Option<Contents> {
@@ -112,35 +123,6 @@ fn contents(place: &Worktree) -> Option<Contents> {
             ));
             None
         }
-    }
-}
-
-/// Keeps the verdict, unless the run was broken off: that is no judgement of the tests.
-fn finish(begun: Begun, ended: PassedThrough, duration: Duration) {
-    if ended.interrupted {
-        log::debug("interrupted: no verdict is recorded");
-        return;
-    }
-    let Begun { place, run, before, reports, test_reports, started_at } = begun;
-    let ended_at = clock::now();
-    let after = contents(&place);
-    let reports_now = Reports::of(&place.path, &test_reports, Deadline::after(LOOK_LIMIT));
-    let verdict = Verdict {
-        passed: ended.exit == proc::Exit::Code(0),
-        started_at,
-        ended_at,
-        duration,
-        counts: reports_now.tests_since(&reports),
-        commit: after.as_ref().and_then(|after| after.commit.clone()),
-        content_before: before.and_then(|before| before.digest),
-        content_after: after.and_then(|after| after.digest),
-    };
-    if verdict.content_before != verdict.content_after {
-        log::debug("tracked files changed while the command ran: its verdict will not count");
-    }
-    let directory = run.directory().to_owned();
-    if let Err(error) = run.finish(&verdict) {
-        log::warn(exit::sentence(&exit::refused("the verdict could not be kept in", &directory, error)));
     }
 }
 

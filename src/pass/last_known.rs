@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::save;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::model::mcp::{McpFacts, Reach};
+use crate::model::mcp::{McpFacts, McpTarget, Reach};
 use crate::model::observation::{Facts, Observation, Remembered};
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::{Probe, Target};
@@ -58,19 +58,17 @@ pub fn last_known(settings: &Settings, view: View) -> LastKnown {
 }
 
 fn entry(target: Target, known: Option<&Remembered>, due: Due, now: Timestamp) -> Entry {
-    let current = known.filter(|known| known.fingerprint == target.fingerprint);
-    let observation = match &target.probe {
-        // What is plain without a check goes before what was found by one.
-        Probe::Mcp(mcp) => match &mcp.reach {
-            Reach::Unreachable(failure) => Some(Observation {
-                checked_at: now,
-                duration: Duration::ZERO,
-                facts: Facts::Mcp(McpFacts::failed(failure.clone())),
-            }),
-            _ => current.and_then(|known| known.observation.clone()),
-        },
-        _ => current.and_then(|known| known.observation.clone()),
+    let plain = match &target.probe {
+        Probe::Mcp(McpTarget { reach: Reach::Unreachable(failure), .. }) => Some(Observation {
+            checked_at: now,
+            duration: Duration::ZERO,
+            facts: Facts::Mcp(McpFacts::failed(failure.clone())),
+        }),
+        _ => None,
     };
+    let current = known.filter(|known| known.fingerprint == target.fingerprint);
+    // What is plain without a check goes before what was found by one.
+    let observation = plain.or_else(|| current?.observation.clone());
     let observation = observation.map(|known| Observation { facts: known.facts.as_of(known.checked_at, now), ..known });
     Entry {
         outcome: Outcome::Cached,

@@ -113,44 +113,31 @@ fn unwatched(records: &[Record], from: Timestamp, to: Timestamp) -> Duration {
 }
 
 fn uptime(kind: &str, name: &str, timeline: &[Stretch]) -> Uptime {
-    let mut by_word: BTreeMap<&str, Duration> = BTreeMap::new();
-    let mut by_reason: BTreeMap<&str, Duration> = BTreeMap::new();
-    let known = timeline.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?, stretch.length())));
-    let mut last = "unknown";
-    for (mark, length) in known {
-        *by_word.entry(&mark.word).or_default() += length;
-        if mark.word == "down" {
-            *by_reason.entry(mark.reason.as_deref().unwrap_or("unknown")).or_default() += length;
-        }
-        last = &mark.word;
-    }
-    let of = |word: &str| by_word.get(word).copied().unwrap_or(Duration::ZERO).as_secs_f64();
+    let known = timeline.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?, stretch.length().as_secs_f64())));
+    let of = |word: &str| known.clone().filter(|(mark, _)| mark.word == word).map(|(_, seconds)| seconds).sum::<f64>();
     let (up, down) = (of("up"), of("down"));
-    let worst = by_reason.iter().max_by_key(|(_, length)| **length).map(|(reason, _)| (*reason).to_owned());
+    let mut by_reason: BTreeMap<&str, f64> = BTreeMap::new();
+    for (mark, seconds) in known.clone().filter(|(mark, _)| mark.word == "down") {
+        *by_reason.entry(mark.reason.as_deref().unwrap_or("unknown")).or_default() += seconds;
+    }
+    let worst = by_reason.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other));
     Uptime {
         kind: kind.to_owned(),
         name: name.to_owned(),
         up: (up + down > 0.0).then(|| up / (up + down)),
-        worst_reason: worst,
+        worst_reason: worst.map(|(reason, _)| reason.to_owned()),
         down_seconds: down,
-        last: last.to_owned(),
+        last: known.last().map_or("unknown", |(mark, _)| &mark.word).to_owned(),
     }
 }
 
 fn worktree(name: &str, timeline: &[Stretch]) -> WorktreeDay {
     let marks = || timeline.iter().filter_map(|stretch| stretch.mark.as_ref());
-    WorktreeDay {
-        name: name.to_owned(),
-        statuses: changes(marks().map(|mark| mark.word.clone())),
-        tests: changes(marks().filter_map(|mark| mark.tests.clone())),
-    }
-}
-
-/// A sequence without repetitions of the one before.
-fn changes(states: impl Iterator<Item = String>) -> Vec<String> {
-    let mut out: Vec<String> = states.collect();
-    out.dedup();
-    out
+    let mut statuses: Vec<String> = marks().map(|mark| mark.word.clone()).collect();
+    statuses.dedup();
+    let mut tests: Vec<String> = marks().filter_map(|mark| mark.tests.clone()).collect();
+    tests.dedup();
+    WorktreeDay { name: name.to_owned(), statuses, tests }
 }
 
 fn trading(name: &str, timeline: &[Stretch], records: &[Record], id: &str) -> Trading {
@@ -158,15 +145,11 @@ fn trading(name: &str, timeline: &[Stretch], records: &[Record], id: &str) -> Tr
         records.iter().filter_map(|record| record.marks.get(id)?.as_ref()?.trading.as_ref()).collect();
     let last = |value: fn(&TradingMark) -> Option<f64>| marks.iter().rev().find_map(|mark| value(mark));
     let trades = marks.iter().rev().find_map(|mark| mark.trades);
-    let most = marks
-        .iter()
-        .filter_map(|mark| mark.limit_used)
-        .fold(None, |most: Option<f64>, used| Some(most.map_or(used, |most| most.max(used))));
     let known_switch = marks.iter().any(|mark| mark.halted.is_some());
     Trading {
         environment: name.to_owned(),
         realized_pnl: last(|mark| mark.realized_pnl),
-        limit_used_most: most,
+        limit_used_most: marks.iter().filter_map(|mark| mark.limit_used).max_by(f64::total_cmp),
         trades: trades.map(|(closed, _)| closed),
         win_rate: trades.filter(|(closed, _)| *closed > 0).map(|(closed, won)| won as f64 / closed as f64),
         open_positions: last(|mark| mark.open_positions),
@@ -195,19 +178,9 @@ fn trips(marks: &[&TradingMark]) -> BTreeMap<String, usize> {
 
 /// How much a counter has grown; where it fell it began anew.
 fn growth(values: impl Iterator<Item = u64>) -> Option<u64> {
-    let mut values = values.peekable();
-    values.peek()?;
-    let mut last = None;
-    let mut grown = 0_u64;
-    for value in values {
-        grown = grown.saturating_add(match last {
-            Some(last) if value >= last => value - last,
-            Some(_) => value,
-            None => 0,
-        });
-        last = Some(value);
-    }
-    Some(grown)
+    let values: Vec<u64> = values.collect();
+    let steps = values.windows(2).map(|pair| pair[1].checked_sub(pair[0]).unwrap_or(pair[1]));
+    (!values.is_empty()).then(|| steps.fold(0, u64::saturating_add))
 }
 
 /// The bound of the bucket that holds the 95th percentile of what was observed during the day.

@@ -1,7 +1,5 @@
 //! The table for people: trouble first, what to do beside it, everything on as few lines as the width allows.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use unicode_width::UnicodeWidthStr;
 
@@ -10,7 +8,7 @@ use super::unusual;
 use crate::log::printable;
 use crate::model::delivery::Delivery;
 use crate::model::mcp::ServerProcesses;
-use crate::model::observation::Severity;
+use crate::model::observation::{Observation, Severity};
 use crate::model::seconds::age;
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::Kind;
@@ -178,49 +176,33 @@ pub(super) fn tally<'a>(words: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn row(entry: &Entry, unusual: Option<&Unusual>, now: Timestamp) -> Row {
-    let name = printable(&entry.target.name);
-    let unusual = unusual::of_target(unusual, &entry.target.id().to_string());
-    let note = entry.processes.as_ref().and_then(ServerProcesses::hint);
-    let Some(observation) = &entry.observation else {
-        return Row {
-            severity: if entry.outcome == Outcome::Error { Severity::Trouble } else { Severity::Attention },
-            word: "unknown".into(),
-            name,
-            summary: entry.trouble.clone().map_or_else(|| "not checked yet".into(), |trouble| printable(&trouble)),
-            when: String::new(),
-            hint: entry.hint(),
-            note,
-            unusual,
-        };
+    let facts = entry.facts();
+    let severity = match entry.outcome {
+        Outcome::Error if facts.is_none() => Severity::Trouble,
+        _ => entry.severity(),
     };
-    let facts = &observation.facts;
-    let severity = facts.severity();
-    let mut summary = printable(&facts.summary(now));
-    if let Some(trouble) = &entry.trouble {
-        summary = format!("{}; {summary}", printable(trouble));
-    }
+    let found = facts.map(|facts| facts.summary(now));
+    let summary: Vec<String> = entry.trouble.iter().chain(&found).map(|text| printable(text)).collect();
+    let says_what_to_do = facts.is_none() || severity != Severity::Fine || entry.trouble.is_some();
     Row {
         severity,
-        word: facts.word().replace('_', " "),
-        name,
-        summary,
-        when: when(entry, observation.checked_at, observation.duration, now),
-        hint: (severity != Severity::Fine || entry.trouble.is_some())
-            .then(|| entry.hint())
-            .flatten()
-            .map(|hint| printable(&hint)),
-        note,
-        unusual,
+        word: entry.word().replace('_', " "),
+        name: printable(&entry.target.name),
+        summary: if summary.is_empty() { "not checked yet".into() } else { summary.join("; ") },
+        when: entry.observation.as_ref().map_or(String::new(), |observation| when(entry, observation, now)),
+        hint: entry.hint().filter(|_| says_what_to_do).map(|hint| printable(&hint)),
+        note: entry.processes.as_ref().and_then(ServerProcesses::hint),
+        unusual: unusual::of_target(unusual, &entry.target.id().to_string()),
     }
 }
 
 /// How long a fresh check took, or how old a remembered one is.
-fn when(entry: &Entry, checked_at: Timestamp, duration: Duration, now: Timestamp) -> String {
+fn when(entry: &Entry, observation: &Observation, now: Timestamp) -> String {
     match entry.outcome {
-        Outcome::Fresh => format!("{:.2} s", duration.as_secs_f64()),
+        Outcome::Fresh => format!("{:.2} s", observation.duration.as_secs_f64()),
         Outcome::TimedOut if entry.trouble.is_none() => "cut off".into(),
         Outcome::Error if entry.trouble.is_none() => "hangs".into(),
-        Outcome::Cached | Outcome::TimedOut | Outcome::Error => format!("cached {} ago", age(checked_at, now)),
+        _ => format!("cached {} ago", age(observation.checked_at, now)),
     }
 }
 
@@ -283,6 +265,8 @@ fn footer(out: &mut String, snapshot: &Snapshot, deliveries: &[Delivery], style:
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use std::collections::BTreeMap;
 
     use super::*;

@@ -25,60 +25,31 @@ impl Stretch {
 
 /// The stretches of one target between `from` and `to`, without gaps, in order.
 pub fn stretches(records: &[Record], id: &str, from: Timestamp, to: Timestamp) -> Vec<Stretch> {
-    let mut timeline = Timeline { from, to, done: from, out: Vec::new() };
-    let mut current: Option<Mark> = None;
-    let mut last_pass: Option<Timestamp> = None;
-    for record in records {
-        if let Some(last) = last_pass {
-            timeline.extend(record.at, last, current.as_ref());
+    let mut out: Vec<Stretch> = Vec::new();
+    let mut push = |until: Timestamp, mark: Option<&Mark>| {
+        let (until, done) = (until.clamp(from, to), out.last().map_or(from, |last| last.to));
+        match out.last_mut() {
+            _ if until <= done => {}
+            Some(last) if last.mark.as_ref() == mark => last.to = until,
+            _ => out.push(Stretch { from: done, to: until, mark: mark.cloned() }),
         }
+    };
+    let mut current: Option<&Mark> = None;
+    for (index, record) in records.iter().enumerate() {
         match record.marks.get(id) {
-            Some(mark) => current.clone_from(mark),
+            Some(mark) => current = mark.as_ref(),
             None if record.whole => current = None,
             None => {}
         }
-        last_pass = Some(record.at);
+        // What a pass found holds until the next one, or until it is not believed any more.
+        let next = records.get(index + 1).map_or(to, |next| next.at);
+        let believed = record.at.checked_add(BELIEVED).unwrap_or(Timestamp::MAX);
+        push(record.at, None);
+        push(believed.min(next), current);
+        push(next, None);
     }
-    if let Some(last) = last_pass {
-        timeline.extend(to, last, current.as_ref());
-    }
-    timeline.finish()
-}
-
-struct Timeline {
-    from: Timestamp,
-    to: Timestamp,
-    done: Timestamp,
-    out: Vec<Stretch>,
-}
-
-impl Timeline {
-    /// The state that a pass at `last` found holds until `until`, or until it is not believed any more.
-    fn extend(&mut self, until: Timestamp, last: Timestamp, mark: Option<&Mark>) {
-        let believed = last.checked_add(BELIEVED).unwrap_or(Timestamp::MAX).min(until);
-        if last > self.done {
-            self.push(last, None);
-        }
-        self.push(believed, mark);
-        self.push(until, None);
-    }
-
-    fn push(&mut self, until: Timestamp, mark: Option<&Mark>) {
-        let until = until.clamp(self.from, self.to);
-        if until <= self.done {
-            return;
-        }
-        match self.out.last_mut() {
-            Some(last) if last.mark.as_ref() == mark => last.to = until,
-            _ => self.out.push(Stretch { from: self.done, to: until, mark: mark.cloned() }),
-        }
-        self.done = until;
-    }
-
-    fn finish(mut self) -> Vec<Stretch> {
-        self.push(self.to, None);
-        self.out
-    }
+    push(to, None);
+    out
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::cut;
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
-use crate::model::worktree::{Status, TestStatus, Tests, WorktreeFacts};
+use crate::model::worktree::{Tests, WorktreeFacts};
 
 /// Longest branch name that becomes a label, in characters; git allows what the file system allows.
 const MAX_BRANCH_CHARS: usize = 256;
@@ -12,8 +12,9 @@ const MAX_BRANCH_CHARS: usize = 256;
 pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &Samples) {
     samples.add(&LAB_WORKTREE_UP, [name], f64::from(facts.error.is_none()));
     if let Some((status, status_source)) = facts.status {
-        samples.add(&LAB_WORKTREE_STATUS, [name], status_value(status));
-        samples.add(&LAB_WORKTREE_TEST_STATUS, [name], test_status_value(facts.test_status()));
+        // Both are declared in the order of their values.
+        samples.add(&LAB_WORKTREE_STATUS, [name], f64::from(status as u8));
+        samples.add(&LAB_WORKTREE_TEST_STATUS, [name], f64::from(facts.test_status() as u8));
         let branch = cut(facts.branch.as_deref().unwrap_or_default(), MAX_BRANCH_CHARS);
         let labels = [name, branch, status_source.as_str(), facts.test_source().as_str()];
         samples.add(&LAB_WORKTREE_INFO, labels, 1.0);
@@ -47,21 +48,4 @@ fn add_tests(name: &str, tests: &Tests, samples: &Samples) {
     }
     samples.add(&LAB_WORKTREE_TESTS_DURATION_SECONDS, [name], tests.duration.map(|d| d.as_secs_f64()));
     samples.add(&LAB_WORKTREE_TESTED_TIMESTAMP_SECONDS, [name], tests.tested_at.map(unix_seconds));
-}
-
-fn status_value(status: Status) -> f64 {
-    match status {
-        Status::Complete => 0.0,
-        Status::Working => 1.0,
-        Status::Testing => 2.0,
-        Status::Blocked => 3.0,
-    }
-}
-
-fn test_status_value(status: TestStatus) -> f64 {
-    match status {
-        TestStatus::Unknown => 0.0,
-        TestStatus::Passing => 1.0,
-        TestStatus::Failing => 2.0,
-    }
 }
