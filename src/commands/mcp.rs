@@ -152,8 +152,8 @@ fn status(mut known: LastKnown, selection: &Selection, only_trouble: bool) -> an
     let unusual = known.snapshot.unusual.as_ref();
     let targets = entries.iter().map(|entry| json!(show::json::TargetDocument::new(entry, unusual))).collect();
     let (mut text, data) = show::answer::answer(targets, &known.warnings, clock::now());
-    if let Some(storm) = unusual.and_then(|unusual| unusual.widespread) {
-        text.push_str(&format!("{}\n", show::unusual::storm(&storm)));
+    if let Some(event) = unusual.and_then(|unusual| unusual.widespread) {
+        text.push_str(&format!("{}\n", show::unusual::widespread(&event)));
     }
     if !known.ever {
         text.push_str("There has been no pass yet: use check_now, or run `lab-probe --once`.\n");

@@ -113,7 +113,7 @@ fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
     Ok(crate::config::load(cli.global.config.as_deref())?)
 }
 
-/// The same, what is odd about them said: for commands that have no warnings of their own.
+/// The same with their warnings on standard error, for commands that print none of their own.
 fn load_settings_aloud(cli: &Cli) -> anyhow::Result<Settings> {
     let settings = load_settings(cli)?;
     settings.warnings.iter().for_each(log::warn);

@@ -34,7 +34,8 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
         heartbeat = switch.map(|switch| Heartbeat::begin(switch, settings.probe.deadline));
     };
     let performed = pass::perform(&settings, &selection, timing, !cli.global.quiet, begin);
-    let mut performed = performed.inspect_err(|error| drop(tell(&mut heartbeat, &exit::sentence(error), None)))?;
+    let mut performed =
+        performed.inspect_err(|error| drop(end_heartbeat(&mut heartbeat, &exit::sentence(error), None)))?;
     if !cli.pass.dry_run {
         pass::unusual::learn(&settings, &mut performed);
     }
@@ -52,7 +53,7 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     say_warnings(&mut performed);
     let undelivered = deliveries.iter().filter(|delivery| delivery.error.is_some()).map(Delivery::to_string);
     let wrong: Vec<String> = undelivered.chain(performed.troubles().map(exit::sentence)).collect();
-    deliveries.extend(tell(&mut heartbeat, &wrong.join("\n"), Some(performed.deadline)));
+    deliveries.extend(end_heartbeat(&mut heartbeat, &wrong.join("\n"), Some(performed.deadline)));
     if !cli.pass.dry_run {
         save::keep_history(&settings, &mut performed, &deliveries);
     }
@@ -62,7 +63,7 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     report(format, &settings, &performed, &deliveries);
     if !saved && wrong.is_empty() {
         let why = performed.state_trouble.as_ref().map(exit::sentence).unwrap_or_default();
-        tell(&mut heartbeat, &why, Some(performed.deadline));
+        end_heartbeat(&mut heartbeat, &why, Some(performed.deadline));
     }
     let is_delivered = exposition.is_ok() && deliveries.iter().all(|delivery| delivery.error.is_none());
     let complete = saved && performed.unlearnt.is_none() && printed && is_delivered;
@@ -70,12 +71,12 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
 }
 
 /// Tells the dead man's switch, if there is one, how the pass ended.
-fn tell(heartbeat: &mut Option<Heartbeat<'_>>, wrong: &str, deadline: Option<Deadline>) -> Option<Delivery> {
-    let told = heartbeat.as_mut()?.end(wrong, deadline.unwrap_or_else(|| Deadline::after(heartbeat::ONE_PING)));
+fn end_heartbeat(heartbeat: &mut Option<Heartbeat<'_>>, wrong: &str, deadline: Option<Deadline>) -> Option<Delivery> {
+    let result = heartbeat.as_mut()?.end(wrong, deadline.unwrap_or_else(|| Deadline::after(heartbeat::ONE_PING)));
     Some(Delivery {
         output: "heartbeat",
         destination: heartbeat.as_ref()?.destination(),
-        error: told.err().map(|error| exit::sentence(&error)),
+        error: result.err().map(|error| exit::sentence(&error)),
     })
 }
 
@@ -118,7 +119,7 @@ fn resolve(format: PassFormat) -> PassFormat {
     }
 }
 
-/// Says what was odd. A timer's pass says it once, when it is new: 2,880 passes a day would drown everything else.
+/// Prints the warnings. A timer's pass prints one once, when it is new: 2,880 passes a day would hide everything else.
 fn say_warnings(performed: &mut Performed) {
     let said = std::mem::take(&mut performed.state.warned);
     let news = |warning: &&String| !log::to_journal() || !said.contains(warning);

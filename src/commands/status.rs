@@ -73,9 +73,8 @@ impl Document {
             },
         };
         let trouble: Vec<InTrouble> = trouble.iter().map(in_trouble).collect();
-        let odd = unusual_now(state, |_| true);
-        let widespread = state.unusual.widespread.map(|storm| unusual::storm(&storm));
-        let unusual: Vec<String> = widespread.into_iter().chain(odd).collect();
+        let widespread = state.unusual.widespread.map(|event| unusual::widespread(&event));
+        let unusual: Vec<String> = widespread.into_iter().chain(unusual_now(state, |_| true)).collect();
         let last_pass = state.last_pass.map(|last| last.started_at);
         let stale = last_pass.is_none_or(|at| now.duration_since(at) > STALE);
         let class = if stale || !trouble.is_empty() { "trouble" } else { "fine" };

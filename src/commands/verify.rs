@@ -58,7 +58,7 @@ fn entry_of(path: &Path) -> PathBuf {
 fn shown(report: &Report, style: Style) -> String {
     let mut out = String::new();
     for finding in &report.findings {
-        let ink = if finding.severity == Severity::Error { Ink::Bad } else { Ink::Odd };
+        let ink = if finding.severity == Severity::Error { Ink::Bad } else { Ink::Attention };
         out += &format!("{}\n", style.paint(ink, &crate::log::printable(&finding.to_string())));
     }
     if report.omitted > 0 {

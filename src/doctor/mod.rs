@@ -234,12 +234,12 @@ fn query_gateway(gateway: &PushgatewaySettings, pushed: Option<(f64, Option<Stri
 fn judge(evidence: &Evidence) -> Vec<Finding> {
     let mut findings = timer::judge(evidence);
     findings.extend(node_exporter::judge(evidence));
-    findings.extend(pushgateway::judge(evidence));
+    findings.push(pushgateway::judge(evidence));
     findings.extend(prometheus::judge(evidence));
     findings.extend(rules::judge(evidence));
     findings.extend(alertmanager::judge(evidence));
     findings.extend(grafana::judge(evidence));
-    findings.extend(clock::judge(evidence));
+    findings.push(clock::judge(evidence));
     findings
 }
 

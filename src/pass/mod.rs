@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use self::run::Look;
+use self::run::Inspect;
 pub use self::select::Selection;
 pub use self::timing::{Audience, Timing};
 use crate::check;
@@ -108,20 +108,20 @@ pub fn perform(
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
     selection.refuse_unknown_names(targets.iter())?;
     let notice = as_root::notice(&targets);
-    // Before anything is started. The journal's reader need not be told again every 30 seconds.
+    // Before anything is started. The journal's reader need not have it again every 30 seconds.
     notice.iter().filter(|notice| !log::to_journal() || !state.warned.contains(notice)).for_each(log::warn);
 
     let set_aside = here::set_aside(&targets, &mut state);
     let round = run::Round::new(settings, &state, started_at, deadline.minus(run::reserve(settings)));
     let turns = plan::due::when(&targets, &state.targets, state.created_at, started_at);
-    let due: Vec<Look> = targets
+    let due: Vec<Inspect> = targets
         .iter()
         .zip(&turns)
         .map(|(target, turn)| match state.targets.get(&target.id().to_string()) {
-            _ if !selection.takes(target) => Look::No,
-            _ if selection.fresh || *turn == Due::Now || run::hangs(target) => Look::Now,
-            Some(known) if plan::due::worktree::may_be_early(target, known, started_at) => Look::IfChanged,
-            _ => Look::No,
+            _ if !selection.takes(target) => Inspect::No,
+            _ if selection.fresh || *turn == Due::Now || run::hangs(target) => Inspect::Now,
+            Some(known) if plan::due::worktree::may_be_early(target, known, started_at) => Inspect::IfChanged,
+            _ => Inspect::No,
         })
         .collect();
     // Before anything is started: the probe's own are none of a client's.

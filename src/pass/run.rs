@@ -72,21 +72,21 @@ pub(super) struct Results {
     pub(super) survivors: Vec<Survivor>,
 }
 
-/// Whether a target is looked at.
+/// Whether a target is inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Inspect {
     /// In this pass.
     Now,
-    /// If something in it has changed since the last look. To find out may hang, so its own thread does.
+    /// If something in it has changed since the last inspection. To find out may hang, so its own thread does.
     IfChanged,
     /// Not in this pass.
     No,
 }
 
 /// What a job hands back: nothing where nothing has changed.
-type Looked = Option<Result<Checked, NotReached>>;
+type Inspected = Option<Result<Checked, NotReached>>;
 
-/// Whether an earlier look at the target has not come back.
+/// Whether an earlier inspection of the target has not come back.
 pub(super) fn hangs(target: &Target) -> bool {
     target.files().first().is_some_and(|place| hung::is_noted(place))
 }
@@ -103,13 +103,13 @@ impl<'a> Round<'a> {
     pub(super) fn check_all(
         mut self,
         targets: &[Target],
-        due: &[Look],
+        due: &[Inspect],
         show_progress: bool,
     ) -> anyhow::Result<Results> {
         let mut results: Vec<CheckResult> = targets.iter().map(|_| CheckResult::Reused).collect();
         let mut ran = Vec::new();
         let mut jobs = Vec::new();
-        let taken: Vec<bool> = due.iter().map(|due| *due != Look::No).collect();
+        let taken: Vec<bool> = due.iter().map(|due| *due != Inspect::No).collect();
         for index in plan::due::in_order(targets, &taken, &self.state.targets, self.end.left()) {
             let target = &targets[index];
             if hangs(target) {
@@ -118,7 +118,7 @@ impl<'a> Round<'a> {
             }
             let (work, thread) = hung::noting_its_thread(self.job(target, due[index]));
             if is_free(target) {
-                // Nothing to start and nothing to wait for: a thread would cost more than the look.
+                // Nothing to start and nothing to wait for: a thread would cost more than the inspection.
                 results[index] = result(due[index], Ended::Finished(work()));
             } else {
                 ran.push((index, thread));
@@ -155,7 +155,7 @@ impl<'a> Round<'a> {
     }
 
     /// The check of one target, with everything it needs moved into it.
-    fn job(&mut self, target: &Target, due: Look) -> impl FnOnce() -> Looked + Send + use<> {
+    fn job(&mut self, target: &Target, due: Inspect) -> impl FnOnce() -> Inspected + Send + use<> {
         let known = self.state.targets.get(&target.id().to_string());
         let memory = dispatch::memory_for(target, known);
         let probe = target.probe.clone();
@@ -177,13 +177,13 @@ impl<'a> Round<'a> {
             let (facts, memory) = dispatch::check(&probe, memory, &context)?;
             // Waiting for its turn is no part of it.
             let duration = context.start.let_in().unwrap_or(begun).elapsed();
-            // A program that was started has a clock of its own: its check has told already.
+            // A program that was started has a clock of its own: its check has said so already.
             if time_is_the_passs && !is_started(&probe) && facts.ran_out_of_time() {
                 return Err(NotReached::CutOff(duration));
             }
             Ok(Checked { facts, memory, duration, cut_off: end.passed() })
         };
-        move || (due == Look::Now || has_changed(&changing, &memory, &table.processes)).then(|| check(memory))
+        move || (due == Inspect::Now || has_changed(&changing, &memory, &table.processes)).then(|| check(memory))
     }
 
     /// How long a server may compute: a whole pass of a timer, or its own timeout if that is longer on purpose.
@@ -201,10 +201,10 @@ impl<'a> Round<'a> {
 }
 
 /// What a job's end means: one that was only to see whether something has changed, and did not begin, leaves all as it was.
-fn result(due: Look, ended: Ended<Looked>) -> CheckResult {
+fn result(due: Inspect, ended: Ended<Inspected>) -> CheckResult {
     CheckResult::Ran(match ended {
         Ended::Finished(None) => return CheckResult::Reused,
-        Ended::NotStarted if due == Look::IfChanged => return CheckResult::Reused,
+        Ended::NotStarted if due == Inspect::IfChanged => return CheckResult::Reused,
         Ended::Finished(Some(result)) => Ended::Finished(result),
         Ended::Panicked(message) => Ended::Panicked(message),
         Ended::CutOff(had) => Ended::CutOff(had),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::summary::escape;
 use super::timeline::stretches;
-use super::unusual::{growth, level, storm};
+use super::unusual::{growth, level, widespread};
 use crate::model::history::{Points, Record, Seen};
 use crate::model::unusual::{Family, Level, Widespread};
 
@@ -22,21 +22,21 @@ pub(super) fn of_day<'a>(
     ids: impl Iterator<Item = &'a String>,
     (from, to): (Timestamp, Timestamp),
 ) -> Vec<String> {
-    let widest = records.iter().filter_map(|record| record.widespread).max_by_key(|storm: &Widespread| storm.series);
+    let widest = records.iter().filter_map(|record| record.widespread).max_by_key(|event: &Widespread| event.series);
     let within = |level: &Level| {
         let last = records.iter().rev().find(|record| record.widespread.is_some()).map(|record| record.at.as_second());
-        widest.is_some_and(|storm| level.since >= storm.since) && last.is_some_and(|last| level.since <= last)
+        widest.is_some_and(|event| level.since >= event.since) && last.is_some_and(|last| level.since <= last)
     };
     let mut found: Vec<(Duration, String)> = Vec::new();
     for id in ids {
         let mut levels: BTreeMap<(Family, i64), (Duration, Level)> = BTreeMap::new();
         let mut trends = BTreeMap::new();
         for stretch in stretches(records, id, from, to) {
-            for (family, odd) in stretch.mark.iter().flat_map(|mark| &mark.unusual) {
-                if let Some(level) = odd.level.filter(|level| !within(level)) {
+            for (family, unusual) in stretch.mark.iter().flat_map(|mark| &mark.unusual) {
+                if let Some(level) = unusual.level.filter(|level| !within(level)) {
                     levels.entry((*family, level.since)).or_insert((Duration::ZERO, level)).0 += stretch.length();
                 }
-                trends.extend(odd.trend.map(|trend| ((*family, trend.at), trend)));
+                trends.extend(unusual.trend.map(|trend| ((*family, trend.at), trend)));
             }
         }
         let name = id.split_once('/').map_or(id.as_str(), |(_, name)| name);
@@ -49,7 +49,7 @@ pub(super) fn of_day<'a>(
         }));
     }
     found.sort_by_key(|(lasted, _)| std::cmp::Reverse(*lasted));
-    widest.iter().map(storm).chain(found.into_iter().map(|(_, sentence)| sentence)).collect()
+    widest.iter().map(widespread).chain(found.into_iter().map(|(_, sentence)| sentence)).collect()
 }
 
 /// A series over time and its band, as SVG; nothing without two points.

@@ -68,7 +68,7 @@ fn word(status: Status) -> (&'static str, Ink) {
     match status {
         Status::Ok => ("ok  ", Ink::Good),
         Status::Skip => ("skip", Ink::Faint),
-        Status::Warn => ("warn", Ink::Odd),
+        Status::Warn => ("warn", Ink::Attention),
         Status::Fail => ("fail", Ink::Bad),
     }
 }

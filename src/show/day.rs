@@ -113,7 +113,8 @@ fn unwatched(records: &[Record], from: Timestamp, to: Timestamp) -> Duration {
 }
 
 fn uptime(kind: &str, name: &str, timeline: &[Stretch]) -> Uptime {
-    let known = timeline.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?, stretch.length().as_secs_f64())));
+    let mut known =
+        timeline.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?, stretch.length().as_secs_f64())));
     let of = |word: &str| known.clone().filter(|(mark, _)| mark.word == word).map(|(_, seconds)| seconds).sum::<f64>();
     let (up, down) = (of("up"), of("down"));
     let mut by_reason: BTreeMap<&str, f64> = BTreeMap::new();
@@ -127,7 +128,7 @@ fn uptime(kind: &str, name: &str, timeline: &[Stretch]) -> Uptime {
         up: (up + down > 0.0).then(|| up / (up + down)),
         worst_reason: worst.map(|(reason, _)| reason.to_owned()),
         down_seconds: down,
-        last: known.last().map_or("unknown", |(mark, _)| &mark.word).to_owned(),
+        last: known.next_back().map_or("unknown", |(mark, _)| &mark.word).to_owned(),
     }
 }
 

@@ -100,7 +100,7 @@ fn section(out: &mut String, kind: Kind, targets: &[&Entry], now: Timestamp, sty
         }
         let hint = entry.facts().filter(|facts| facts.severity() != Severity::Fine).and_then(Facts::hint);
         if let Some(hint) = hint {
-            out.push_str(&format!("      {}\n", style.paint(Ink::Odd, &printable(&format!("→ {hint}")))));
+            out.push_str(&format!("      {}\n", style.paint(Ink::Attention, &printable(&format!("→ {hint}")))));
         }
     }
     out.push('\n');

@@ -49,8 +49,8 @@ pub fn page(
             body.push_str("</section>\n");
         }
     }
-    if let Some(storm) = snapshot.unusual.as_ref().and_then(|unusual| unusual.widespread) {
-        body.push_str(&format!("<p class=\"unusual\">{}</p>\n", text(&unusual::storm(&storm))));
+    if let Some(event) = snapshot.unusual.as_ref().and_then(|unusual| unusual.widespread) {
+        body.push_str(&format!("<p class=\"unusual\">{}</p>\n", text(&unusual::widespread(&event))));
     }
     if !warnings.is_empty() {
         body.push_str("<section><h2>Warnings</h2>\n<ul>\n");
@@ -145,7 +145,7 @@ fn card(
 /// The last day as one bar; each stretch says on hover, and to a screen reader, what it was.
 fn timeline(body: &mut String, stretches: &[Stretch]) {
     let whole: Duration = stretches.iter().map(Stretch::length).sum();
-    body.push_str("<div class=\"strip\" role=\"img\" aria-label=\"the last 24 hours\">");
+    body.push_str("<div class=\"timeline\" role=\"img\" aria-label=\"the last 24 hours\">");
     for stretch in stretches {
         let share = stretch.length().as_secs_f64() / whole.as_secs_f64().max(1.0) * 100.0;
         let (class, word) = match &stretch.mark {

@@ -16,8 +16,8 @@ pub struct Style {
 pub enum Ink {
     /// Up, passing, complete.
     Good,
-    /// Wants a look.
-    Odd,
+    /// Wants attention.
+    Attention,
     /// Down, failing, blocked.
     Bad,
     /// Less important than the rest of its line.
@@ -31,7 +31,7 @@ impl Ink {
     fn code(self) -> &'static str {
         match self {
             Ink::Good => "38;5;28",
-            Ink::Odd => "38;5;100",
+            Ink::Attention => "38;5;100",
             Ink::Bad => "1;38;5;196",
             Ink::Faint => "38;5;102",
             Ink::Strong => "1",
@@ -69,9 +69,9 @@ const WIDEST: usize = 140;
 
 /// Columns to fit into: the terminal's on standard output, then `COLUMNS`, then 80; 140 at most.
 fn terminal_width() -> usize {
-    let asked = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
-    let told = || std::env::var("COLUMNS").ok()?.parse().ok();
-    asked.filter(|&columns| columns > 0).or_else(told).unwrap_or(80).clamp(40, WIDEST)
+    let terminal = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    let variable = || std::env::var("COLUMNS").ok()?.parse().ok();
+    terminal.filter(|&columns| columns > 0).or_else(variable).unwrap_or(80).clamp(40, WIDEST)
 }
 
 /// `text` cut to `width` columns, with an ellipsis where something was cut.
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn colours_read_on_light_and_on_dark() {
-        for ink in [Ink::Good, Ink::Odd, Ink::Bad, Ink::Faint] {
+        for ink in [Ink::Good, Ink::Attention, Ink::Bad, Ink::Faint] {
             let number = ink.code().rsplit(';').next().and_then(|number| number.parse().ok()).expect("a colour");
             let on_white = 1.05 / (luminance(number) + 0.05);
             // #1e1e1e, as dark themes have it.

@@ -156,7 +156,7 @@ fn lay_out(out: &mut String, row: &Row, columns: &Columns, style: &Style) {
 pub(super) fn mark(severity: Severity) -> (&'static str, Ink) {
     match severity {
         Severity::Trouble => ("✗", Ink::Bad),
-        Severity::Attention => ("–", Ink::Odd),
+        Severity::Attention => ("–", Ink::Attention),
         Severity::Fine => ("✓", Ink::Good),
     }
 }
@@ -250,9 +250,9 @@ fn footer(out: &mut String, snapshot: &Snapshot, deliveries: &[Delivery], style:
         out.push_str(&format!("found only from this directory, so neither delivered nor remembered: {named}\n"));
     }
     if let Some(unusual) = &snapshot.unusual {
-        let storm = unusual.widespread.map(|storm| unusual::storm(&storm));
+        let widespread = unusual.widespread.map(|event| unusual::widespread(&event));
         let progress = unusual::progress(unusual).map(|progress| format!("usual values: {progress}"));
-        for line in storm.into_iter().chain(progress) {
+        for line in widespread.into_iter().chain(progress) {
             out.push_str(&format!("{}\n", style.paint(Ink::Faint, &line)));
         }
     }

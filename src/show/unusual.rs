@@ -53,9 +53,9 @@ pub(crate) fn of_target(unusual: Option<&Unusual>, id: &str) -> Vec<String> {
 }
 
 /// `12 series are unusual at once since 14:05 UTC`.
-pub(crate) fn storm(storm: &Widespread) -> String {
-    let since = Timestamp::from_second(storm.since).unwrap_or_default().strftime("%H:%M UTC").to_string();
-    format!("{} series are unusual at once since {since}: look at the machine and its network first", storm.series)
+pub(crate) fn widespread(event: &Widespread) -> String {
+    let since = Timestamp::from_second(event.since).unwrap_or_default().strftime("%H:%M UTC").to_string();
+    format!("{} series are unusual at once since {since}: look at the machine and its network first", event.series)
 }
 
 /// `learning, 310 of 576 points`: how far the series that knows most has come; nothing once it has learnt enough.

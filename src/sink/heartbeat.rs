@@ -16,8 +16,8 @@ use crate::log::printable;
 
 /// One ping may take so long, its answer included; a pass can wait for two.
 pub const ONE_PING: Duration = Duration::from_secs(3);
-/// As many bytes as healthchecks.io takes of what a ping says (its documentation of the pinging API).
-const MOST_TOLD_BYTES: usize = 10_000;
+/// As many bytes as healthchecks.io keeps of the body of a ping (its documentation of the pinging API).
+const MOST_BODY_BYTES: usize = 10_000;
 /// Of an answer so much is read: the word that says what became of the ping.
 const MOST_ANSWER_BYTES: u64 = 1 << 10;
 
@@ -56,18 +56,18 @@ impl<'a> Heartbeat<'a> {
     }
 }
 
-fn ping(settings: &HeartbeatSettings, signal: &str, told: &str, deadline: Deadline) -> anyhow::Result<()> {
+fn ping(settings: &HeartbeatSettings, signal: &str, body: &str, deadline: Deadline) -> anyhow::Result<()> {
     let correct = "correct output.heartbeat.url";
     let mut url = http::parse_url(&settings.url).map_err(|error| exit::trouble(error.detail, correct))?;
     if let (false, Ok(mut segments)) = (signal.is_empty(), url.path_segments_mut()) {
         segments.pop_if_empty().push(signal);
     }
     let client = Client::new(&url, ClientOptions::default());
-    let told = &told.as_bytes()[..told.len().min(MOST_TOLD_BYTES)];
-    let request = match told {
+    let body = &body.as_bytes()[..body.len().min(MOST_BODY_BYTES)];
+    let request = match body {
         // Not every switch takes a POST.
         [] => Request::new(Method::GET, &url),
-        told => Request::new(Method::POST, &url).header("content-type", "text/plain; charset=utf-8").body(told),
+        body => Request::new(Method::POST, &url).header("content-type", "text/plain; charset=utf-8").body(body),
     };
     let reach = "see that the address is reachable from here";
     let mut answer = client

@@ -199,7 +199,7 @@ fn the_status_page_is_one_file_with_a_strip_for_every_target() {
     let page = lab.path().join("page.html");
     lab.run(["report", "--html", page.to_str().expect("text")]).expect_code(0);
     let text = std::fs::read_to_string(&page).expect("a page");
-    assert_eq!(text.matches("class=\"strip\"").count(), 2);
+    assert_eq!(text.matches("class=\"timeline\"").count(), 2);
     assert!(text.contains("good &lt;b&gt;") && !text.contains("good <b>"), "{text}");
     assert!(!text.contains("<script") && !text.contains("src="), "{text}");
     assert_eq!(lab.run(["report", "--html", "-"]).expect_code(0).stdout().matches("<article").count(), 2);
@@ -255,7 +255,7 @@ fn a_real_browser_shows_the_page_at_desk_and_phone_width_without_a_word_on_its_c
             .output()
             .expect("chromium starts (Debian package chromium)");
         let (dom, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(dom.matches("class=\"strip\"").count(), 2, "{said}\n{dom}");
+        assert_eq!(dom.matches("class=\"timeline\"").count(), 2, "{said}\n{dom}");
         assert!(!said.contains("CONSOLE"), "{said}");
     }
 }
