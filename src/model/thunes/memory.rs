@@ -300,3 +300,36 @@ pub struct OpenRecord {
     pub at: Option<Timestamp>,
     pub message: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two files as 0.1.0 kept them: a journal and a log had types of their own, and what a file is stood in its part.
+    const EARLIER: &str = r#"{
+        "journals": {"a.jsonl": {
+            "cursor": {"path": "/a.jsonl", "parts": [{"name": "a.jsonl", "device": 7, "inode": 8, "born": 9, "position": 10,
+                "size": 11, "modified": 12, "at_end": true}], "gaps": 1},
+            "totals": {"lines": {"ok": 3}, "instrumented": true,
+                "orders": [{"venue": "binance", "order_type": "MARKET", "side": "BUY", "count": 4}],
+                "kill_switch": {"last": {"active": true, "event": "KILL_SWITCH_ACTIVATED", "at": "2025-10-08T14:00:00Z",
+                    "since": "2025-10-08T14:00:00Z", "reason": "daily loss"}, "doubt": null}}}},
+        "logs": {"a.log": {"totals": {"breakers": {"A": {"state": "half-open", "at": null}}, "in_gap": true}}}
+    }"#;
+
+    #[test]
+    fn what_an_earlier_version_counted_goes_on() {
+        let memory: ThunesMemory = serde_json::from_str(EARLIER).expect("read");
+        let FileMemory { cursor, totals } = &memory.journals["a.jsonl"];
+        let file = FileFacts { device: 7, inode: 8, born: Some(9), size: 11, modified: 12 };
+        assert_eq!((cursor.parts[0].file, cursor.parts[0].position, cursor.gaps), (file, 10, 1));
+        assert_eq!((totals.lines.ok, totals.orders[0].count), (3, 4));
+        let last = totals.kill_switch.last.as_ref().expect("evidence");
+        assert_eq!((last.active, last.evidence.as_deref()), (true, Some("KILL_SWITCH_ACTIVATED")));
+        assert_eq!((last.evidence_at, last.reason.as_deref()), (last.since, Some("daily loss")));
+        assert_eq!(memory.logs["a.log"].totals.breakers["A"].state, Some(BreakerState::HalfOpen));
+        let again: ThunesMemory =
+            serde_json::from_str(&serde_json::to_string(&memory).expect("written")).expect("read again");
+        assert_eq!(again, memory);
+    }
+}
