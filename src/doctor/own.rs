@@ -62,7 +62,7 @@ pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
     if findings.is_empty() {
         let own = targets.len();
         findings.push(if own > 0 {
-            Link::Clients.ok(format!("no client's configuration is there; {own} servers by other means"))
+            Link::Clients.ok(format!("no client's configuration is there; {} by other means", plural(own, "server")))
         } else {
             let looked = format!("no MCP client's configuration was found in {} places", files.len());
             Link::Clients.skip(looked, "lab-probe config init, and name servers there")
@@ -111,9 +111,9 @@ pub(super) fn state(settings: &Settings, seat: &Seat) -> (Vec<Finding>, Delivere
     );
     findings.push(match (last, last_pass) {
         (Some(last), Some(at)) => {
-            let targets = loaded.state.targets.len();
+            let targets = plural(loaded.state.targets.len(), "target");
             let took = last.duration.as_secs_f64();
-            let what = format!("{targets} targets remembered; the last pass began {} ago, took {took:.1}s", age(now - at));
+            let what = format!("{targets} remembered; the last pass began {} ago, took {took:.1}s", age(now - at));
             if last.deadline_exceeded {
                 let fix = "lab-probe --once --fresh --format table shows what takes so long; raise probe.deadline if it has to";
                 Link::State.warn(format!("{what}, and was cut off by its deadline"), fix)
