@@ -95,8 +95,8 @@ impl Case {
 
     fn refuse(&self, site: &Site, refusal: &str, before: &str, after: &str) {
         let when = format!("{}: {refusal} at {}", self.name, site.line);
-        self.prepared();
-        let run = injection::refused(&self.command(), &Whose::Main, site, refusal, &self.log());
+        let prepare = || _ = self.prepared();
+        let run = injection::refused_once_met(&self.command(), site, refusal, &self.log(), prepare);
         let (said, printed) = (run.stderr(), run.stdout());
         let outcome = self.changed(&printed);
         assert!(outcome == before || outcome == after, "{when}: {outcome}\n{said}");

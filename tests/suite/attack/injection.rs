@@ -81,12 +81,40 @@ pub(super) fn sites(
 /// Runs a program once more, one of its calls refused.
 #[track_caller]
 pub(super) fn refused(program: &Command, whose: &Whose<'_>, site: &Site, refusal: &str, log: &Path) -> Run {
+    let (run, injected) = inject(program, whose, site, refusal, log);
+    assert!(same_call(&injected, &site.line), "{refusal} at {}: injected at {injected}", site.line);
+    run
+}
+
+/// The same for a program that waits for a child: how often it looks at it is chance, and calls are counted. Where another
+/// call was met it is tried again, with what was there before.
+#[track_caller]
+pub(super) fn refused_once_met(
+    program: &Command,
+    site: &Site,
+    refusal: &str,
+    log: &Path,
+    mut prepare: impl FnMut(),
+) -> Run {
+    for _ in 1..MOST_TRIES {
+        prepare();
+        let (run, injected) = inject(program, &Whose::Main, site, refusal, log);
+        if same_call(&injected, &site.line) {
+            return run;
+        }
+    }
+    prepare();
+    refused(program, &Whose::Main, site, refusal, log)
+}
+
+const MOST_TRIES: usize = 20;
+
+/// The run, and the line of the call that was refused.
+fn inject(program: &Command, whose: &Whose<'_>, site: &Site, refusal: &str, log: &Path) -> (Run, String) {
     let injection = format!("inject={}:error={refusal}:when={}", site.call, site.nth);
     let run = strace(program, whose, &["-e", &format!("trace={}", site.call), "-e", &injection], log);
     let log = std::fs::read_to_string(log).expect("a log");
-    let injected = log.lines().find(|line| line.contains("(INJECTED)")).unwrap_or_default();
-    assert!(same_call(injected, &site.line), "{refusal} at {}: injected at {injected}", site.line);
-    run
+    (run, log.lines().find(|line| line.contains("(INJECTED)")).unwrap_or_default().to_owned())
 }
 
 /// Whether two lines of strace show the same call on the same files, whatever it returned. Numbers may differ.

@@ -60,15 +60,6 @@ impl Dashboard {
                 });
             }
         }
-        for annotation in self.annotations() {
-            found.push(Query {
-                place: format!("{} / annotation {}", self.title(), annotation["name"]),
-                expr: filled(annotation["expr"].as_str().expect("a query"), host_label),
-                instant: false,
-                long_term: false,
-                span: None,
-            });
-        }
         found
     }
 
@@ -255,14 +246,18 @@ fn queries_ask_only_for_families_that_lab_probe_makes() {
     let selector = Regex::new(r"([a-zA-Z_][a-zA-Z0-9_:]*)\s*(\{|\[)").expect("a pattern");
     let bare = Regex::new(r"\b(?:thunes|lab)_[a-z0-9_]+").expect("a pattern");
     for dashboard in dashboards() {
-        for query in dashboard.queries("host") {
-            let names = selector.captures_iter(&query.expr).map(|found| found[1].to_owned());
-            let names = names.chain(bare.find_iter(&query.expr).map(|found| found.as_str().to_owned()));
+        let panels = dashboard.queries("host").into_iter().map(|query| (query.place, query.expr));
+        let annotation = |one: &Value| {
+            (format!("annotation {}", one["name"]), filled(one["expr"].as_str().expect("a query"), "host"))
+        };
+        for (place, expr) in panels.chain(dashboard.annotations().map(annotation)) {
+            let names = selector.captures_iter(&expr).map(|found| found[1].to_owned());
+            let names = names.chain(bare.find_iter(&expr).map(|found| found.as_str().to_owned()));
             for name in names {
                 let base =
                     ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(&name);
                 let known = catalogue::find(base).is_some() || recorded.contains(&name) || others.contains(&base);
-                assert!(known, "{}: {name} is no family of `lab-probe metrics`", query.place);
+                assert!(known, "{}: {name} is no family of `lab-probe metrics`", place);
             }
         }
     }
