@@ -5,16 +5,20 @@
 //! part does too. Accepted is what Python's `json` writes: RFC 8259, numbers too large for a float, lone surrogates, and
 //! `NaN` and `Infinity` as numbers without a value.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::fmt;
 
-use serde_bytes::{ByteBuf, Bytes};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_bytes::Bytes;
 use serde_json::value::RawValue;
 
-/// A JSON object. Of repeated keys the last one counts, as in every common parser.
-///
-/// Keys and strings are asked for as bytes: a lone surrogate is an error in a string only.
+/// A JSON object, its members in the order of the text: sorted into a map, a line takes half as long again.
 #[derive(Debug)]
-pub(super) struct Object<'a>(BTreeMap<ByteBuf, &'a RawValue>);
+pub(super) struct Object<'a>(Vec<(Text<'a>, &'a RawValue)>);
+
+/// A string, asked for as bytes: a lone surrogate is an error in a string only.
+#[derive(Debug, serde::Deserialize)]
+struct Text<'a>(#[serde(borrow, with = "serde_bytes")] Cow<'a, Bytes>);
 
 impl<'a> Object<'a> {
     /// Parses a text that is one object and nothing else. `spare` keeps the text where it had to be changed for it.
@@ -27,13 +31,16 @@ impl<'a> Object<'a> {
     }
 
     fn strict(text: &'a str) -> Option<Object<'a>> {
-        serde_json::from_str(text).ok().map(Object)
+        serde_json::from_str(text).ok()
     }
 
     /// The string under this key, a lone surrogate replaced; `None` if there is none or it is no string.
-    pub(super) fn text(&self, key: &str) -> Option<String> {
+    pub(super) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
         let raw = self.member(key).filter(|value| value.starts_with('"'))?;
-        serde_json::from_str::<ByteBuf>(raw).ok().map(|text| String::from_utf8_lossy(&text).into_owned())
+        match serde_json::from_str::<Text<'a>>(raw).ok()?.0 {
+            Cow::Borrowed(text) => Some(String::from_utf8_lossy(text)),
+            Cow::Owned(text) => Some(String::from_utf8_lossy(&text).into_owned().into()),
+        }
     }
 
     pub(super) fn number(&self, key: &str) -> Option<f64> {
@@ -48,11 +55,37 @@ impl<'a> Object<'a> {
     /// The keys, and the objects under those that have one.
     pub(super) fn members(&self) -> impl Iterator<Item = (String, Option<Object<'a>>)> {
         let members = self.0.iter();
-        members.map(|(key, value)| (String::from_utf8_lossy(key).into_owned(), Object::strict(value.get())))
+        members.map(|(key, value)| (String::from_utf8_lossy(&key.0).into_owned(), Object::strict(value.get())))
     }
 
+    /// The value under this key; of repeated keys the last one counts, as in every common parser.
     fn member(&self, key: &str) -> Option<&'a str> {
-        self.0.get(Bytes::new(key.as_bytes())).map(|value| value.get())
+        let last = self.0.iter().rev().find(|(known, _)| &**known.0 == key.as_bytes());
+        last.map(|(_, value)| value.get())
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(12);
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Object(members))
     }
 }
 
