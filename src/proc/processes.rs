@@ -5,7 +5,7 @@
 //! process read now, for whoever ends a process tree.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -18,7 +18,10 @@ use crate::clock;
 pub(super) const PROC: &str = "/proc";
 
 /// Of a command line so much is read: words that far behind name nothing any more.
-const MAX_COMMAND_LINE_BYTES: u64 = 16 << 10;
+const MAX_COMMAND_LINE_BYTES: usize = 16 << 10;
+
+/// 52 numbers of at most 20 digits, and a name.
+const STAT_BYTES: usize = 2 << 10;
 
 const MAX_PROCESSES: usize = 100_000;
 
@@ -64,7 +67,7 @@ pub struct Stat {
 impl Stat {
     /// Reads it now; `None` if there is no such process any more.
     pub(super) fn read(proc: &Path, pid: i32) -> Option<Stat> {
-        Stat::parse(pid, &std::fs::read(proc.join(pid.to_string()).join("stat")).ok()?)
+        Stat::parse(pid, &contents(&proc.join(pid.to_string()).join("stat"), STAT_BYTES).ok()?)
     }
 
     /// The calling thread, which /proc shows as it does a process; `None` where /proc is not mounted.
@@ -212,14 +215,15 @@ impl Now {
     }
 }
 
+/// The beginning of a file of /proc. Those tell no size: without a buffer that is large enough, a file is read piece by piece.
+fn contents(path: &Path, bytes: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = Vec::with_capacity(bytes);
+    std::fs::File::open(path)?.take(bytes as u64).read_to_end(&mut buffer)?;
+    Ok(buffer)
+}
+
 fn arguments(process: &Path) -> Vec<String> {
-    use std::io::Read;
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(process.join("cmdline"))
-        .and_then(|file| file.take(MAX_COMMAND_LINE_BYTES).read_to_end(&mut bytes));
-    if read.is_err() {
-        return Vec::new();
-    }
+    let Ok(bytes) = contents(&process.join("cmdline"), MAX_COMMAND_LINE_BYTES) else { return Vec::new() };
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_end_matches('\0');
     match text.split_once('\0') {
