@@ -132,6 +132,8 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory(prefix="lab-probe-week-") as directory:
         week = Week(Path(directory), server.server_address[1])
+        # In no repository: one would be a worktree to look at.
+        os.chdir(directory)
         days = [week.day(number) for number in range(DAYS)]
     write_part("week", list(rows(days)))
     server.shutdown()
