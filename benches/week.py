@@ -91,8 +91,10 @@ class Week:
     def tick(self, number):
         """Wall and CPU seconds, and the largest resident set in bytes."""
         self.trade(number)
-        env = {"HOME": str(self.work), "PATH": os.environ["PATH"], "LANG": "C.UTF-8", "LD_PRELOAD": self.shim, "LATER_SECONDS": str(number * TICK)}
-        return measured(self.starter, [PROBE, "-q", "--config", str(self.config), "--once", "--format", "none"], env)
+        env = {"HOME": str(self.work), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+        # For the probe alone: the starter would keep it from what it starts.
+        later = ["env", f"LD_PRELOAD={self.shim}", f"LATER_SECONDS={number * TICK}"]
+        return measured(self.starter, [*later, PROBE, "-q", "--config", str(self.config), "--once", "--format", "none"], env)
 
     def sizes(self):
         size = lambda path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
