@@ -8,7 +8,6 @@ that costs or saves so much on purpose, and with a new Rust. The walk over /proc
 the probe runs in a process namespace of its own (unshare(1)).
 """
 
-import http.server
 import json
 import os
 import re
@@ -16,40 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
+
+import instant
 
 KNOWN = Path(__file__).with_name("instructions.json")
 TOLERANCE = 0.05
 SERVERS = 10
-
-
-class Server(http.server.BaseHTTPRequestHandler):
-    """An MCP server of the legacy era that answers every request at once."""
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        answers = {
-            "initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "fixed", "version": "1"}},
-            "tools/list": {"tools": [{"name": f"tool{n}", "inputSchema": {"type": "object"}} for n in range(10)]},
-        }
-        result = answers.get(asked["method"])
-        answer = {"result": result} if result else {"error": {"code": -32601, "message": "Method not found"}}
-        body = json.dumps({"jsonrpc": "2.0", "id": asked.get("id"), **answer}).encode()
-        self.send_response(200 if "id" in asked else 202)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body) if "id" in asked else 0))
-        self.end_headers()
-        if "id" in asked:
-            self.wfile.write(body)
-
-    def do_DELETE(self):
-        self.send_response(405)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
 
 
 def write_config(work, port):
@@ -79,8 +51,7 @@ def healthy(work):
 
 
 def count(binary):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = instant.serve()
     with tempfile.TemporaryDirectory(prefix="lab-probe-instructions-") as directory:
         work = Path(directory)
         config = write_config(work, server.server_address[1])

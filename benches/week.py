@@ -7,61 +7,21 @@ Twenty MCP servers over HTTP, ten services and two trading environments whose jo
 values are learnt. The ticks are not waited for: each has a wall clock 30 seconds later than the one before (peers/later.c).
 """
 
-import http.server
 import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
+import instant
 from common import PROBE, compile_c, measured, need, row, write_part
 
 TICK, DAY = 30, 86_400
 DAYS = int(os.environ.get("WEEK_DAYS", "7"))
 SERVERS, SERVICES, ENVIRONMENTS = 20, 10, ("paper", "live")
-
-
-class Served(http.server.BaseHTTPRequestHandler):
-    """An MCP server of the legacy era, and a page for the services."""
-
-    protocol_version = "HTTP/1.1"
-
-    def answer(self, status, body=b""):
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self):
-        self.answer(200, b"ready")
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        results = {
-            "initialize": {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "fixed", "version": "1"}},
-            "tools/list": {"tools": [{"name": f"tool{n}", "inputSchema": {"type": "object"}} for n in range(10)]},
-        }
-        result = results.get(asked["method"])
-        answer = {"result": result} if result else {"error": {"code": -32601, "message": "Method not found"}}
-        self.answer(200, json.dumps({"jsonrpc": "2.0", "id": asked["id"], **answer}).encode()) if "id" in asked else self.answer(202)
-
-    def do_DELETE(self):
-        self.answer(405)
-
-    def log_message(self, *_):
-        pass
-
-
-class Listener(http.server.ThreadingHTTPServer):
-    request_queue_size = 128
-
-    def handle_error(self, *_):
-        """A client that hangs up is no trouble."""
 
 
 class Week:
@@ -130,8 +90,7 @@ def rows(days):
 
 def main():
     need(PROBE, "make build")
-    server = Listener(("127.0.0.1", 0), Served)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = instant.serve()
     with tempfile.TemporaryDirectory(prefix="lab-probe-week-") as directory:
         week = Week(Path(directory), server.server_address[1])
         # In no repository: one would be a worktree to look at.
