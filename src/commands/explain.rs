@@ -53,9 +53,9 @@ fn remembered(cli: &Cli, name: &str) -> String {
         Some(format!("{:11} {id}, {} ago: {origin}\n", "Seen:", age(observation.checked_at, now)))
     };
     let state = store::peek(&settings.probe.state_dir, now).state;
-    let odd = status::unusual_now(&state, |asked| asked.metric() == name || ABOUT_ALL.contains(&name));
-    let odd = odd.iter().map(|sentence| format!("{:11} {sentence}\n", "Unusual:"));
-    state.targets.iter().filter_map(origin).chain(odd).collect()
+    let unusual = status::unusual_now(&state, |asked| asked.metric() == name || ABOUT_ALL.contains(&name));
+    let unusual = unusual.iter().map(|sentence| format!("{:11} {sentence}\n", "Unusual:"));
+    state.targets.iter().filter_map(origin).chain(unusual).collect()
 }
 
 fn alerts() -> impl Iterator<Item = &'static str> {

@@ -96,13 +96,13 @@ fn seen(state: &State) -> impl Iterator<Item = (&String, &Facts)> {
 
 /// What is unusual, a sentence each with the target before it. The values of what is down are not unusual, they are absent.
 pub(super) fn unusual_now(state: &State, is_asked: impl Fn(Family) -> bool) -> Vec<String> {
-    let odd = seen(state).flat_map(|(id, facts)| {
+    let sentences = seen(state).flat_map(|(id, facts)| {
         let measured: Vec<Family> = measure::of(facts).into_iter().map(|(family, _)| family).collect();
-        let is_told = |one: &One<'_>| measured.contains(&one.family) && is_asked(one.family);
-        let told: Vec<One<'_>> = state.unusual.of(id).filter(is_told).collect();
-        told.into_iter().flat_map(|one| unusual::sentences(&one)).map(|text| format!("{}: {text}", printable(id)))
+        let is_wanted = |one: &One<'_>| measured.contains(&one.family) && is_asked(one.family);
+        let wanted: Vec<One<'_>> = state.unusual.of(id).filter(is_wanted).collect();
+        wanted.into_iter().flat_map(|one| unusual::sentences(&one)).map(|text| format!("{}: {text}", printable(id)))
     });
-    odd.collect()
+    sentences.collect()
 }
 
 /// `2 in trouble: thunes/live halted (kill switch active), mcp/rag-query down; 16 others`.

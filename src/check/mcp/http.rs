@@ -204,7 +204,7 @@ impl HttpCheck<'_> {
             legacy::read_initialize(&answer).map_err(|what| Failure::new(Reason::ProtocolError, invalid(what)))?;
         let version = greeting.dialect.version.clone();
         let initialized = mcp::notification(mcp::INITIALIZED, Value::Null).to_string();
-        let told = match &mut self.sse {
+        let sent = match &mut self.sse {
             Some(sse) => {
                 sse.post.version = Some(version);
                 sse.post.send(&initialized, self.deadline)
@@ -217,7 +217,7 @@ impl HttpCheck<'_> {
         };
         // A server that takes the notification badly may still be usable, and `tools/list` will tell; only a refused
         // credential is final.
-        match told {
+        match sent {
             Err(NoResult::Credential(failure)) => Err(failure.into()),
             _ => Ok(greeting),
         }

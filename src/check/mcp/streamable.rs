@@ -141,7 +141,7 @@ impl<'a> Streamable<'a> {
     fn read_events(&mut self, response: Response, id: i64, deadline: Deadline) -> Result<Text, NoResult> {
         let status = response.status;
         let mut events = Events::new(response.body);
-        let mut odd = None;
+        let mut unusable_event = None;
         while let Some((name, data)) = events.next(deadline)? {
             // An event without data primes a stream for reconnecting; other names are no messages.
             if name != "message" || data.bytes.is_empty() {
@@ -152,11 +152,11 @@ impl<'a> Streamable<'a> {
                 Incoming::Anonymous(error) => return Err(NoResult::Rpc { error, status }),
                 Incoming::Request(id, method) => self.reply(&id, &method, deadline)?,
                 Incoming::Other => {}
-                Incoming::Unusable(what) => odd = Some(what),
+                Incoming::Unusable(what) => unusable_event = Some(what),
             }
         }
-        let odd = odd.map(|what| format!("; one event was no use: {what}")).unwrap_or_default();
-        Err(unusable(format!("the event stream ended without the answer{odd}")))
+        let aside = unusable_event.map(|what| format!("; one event was no use: {what}")).unwrap_or_default();
+        Err(unusable(format!("the event stream ended without the answer{aside}")))
     }
 
     /// Answers a request of the server's. The modern era forbids those: there it is ignored.

@@ -86,9 +86,9 @@ impl Tally {
             return;
         }
         let state = state.and_then(|state| BreakerState::from_word(&state.replace('_', "-")));
-        let is_untold =
+        let is_undecided =
             self.late && known.is_some_and(|known| known.state != state && (at.is_none() || known.at.is_none()));
-        self.totals.breakers.insert(name, Breaker { state: state.filter(|_| !is_untold), at });
+        self.totals.breakers.insert(name, Breaker { state: state.filter(|_| !is_undecided), at });
     }
 
     pub(super) fn connected(&mut self, symbol: &str, connected: bool, at: Option<Timestamp>) {
