@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 
 use crate::harness::player::player;
-use crate::harness::{Lab, Run};
+use crate::harness::{Lab, Run, install};
 
 const SERVERS: &str = "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"script\"\nhealth_command = [\"true\"]\n\
                        [[mcp.server]]\nname = \"far\"\nurl = \"http://127.0.0.1:1/\"\n";
@@ -77,7 +77,7 @@ fn as_a_user(lab: &Lab) -> Command {
 fn as_user(lab: &Lab, id: u32) -> Command {
     // The build's directory may be closed to others.
     let program = lab.path().join("lab-probe");
-    std::fs::copy(env!("CARGO_BIN_EXE_lab-probe"), &program).expect("copied");
+    install(env!("CARGO_BIN_EXE_lab-probe"), &program);
     let mut command = Command::new(program);
     command.arg("--once").env_clear().env("HOME", lab.home()).env("PATH", "/usr/bin:/bin").current_dir(lab.path());
     if is_root() {
@@ -184,7 +184,7 @@ fn a_child_that_became_root_lengthens_no_pass_and_is_said_to_live_on() {
     }
     let lab = Lab::new();
     let server = lab.path().join("server");
-    std::fs::copy(player(), &server).expect("copied");
+    install(player(), &server);
     std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o4755)).expect("the set-user-ID bit");
     lab.config(&format!(
         "[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"x\"\ncommand = {server:?}\n\

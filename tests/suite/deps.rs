@@ -1,6 +1,6 @@
 //! What `make deps` finds missing, on machines that are not this one.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,8 +16,7 @@ fn script(lab: &Lab, name: &str, arguments: &[&str], commands: &[(&str, &str)]) 
     let path = lab.path().join("bin");
     let id = ("id", "echo 1000");
     for (name, script) in commands.iter().chain([&id]) {
-        let file = lab.write(path.join(name), format!("#!/bin/sh\n{script}\n"));
-        std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).expect("executable");
+        lab.install(path.join(name), &format!("#!/bin/sh\n{script}\n"));
     }
     for name in ["bash", "dirname"] {
         let real = ["/bin", "/usr/bin"].map(|directory| Path::new(directory).join(name));

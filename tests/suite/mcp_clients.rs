@@ -3,13 +3,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use lab_probe::clock::Deadline;
 use serde_json::Value;
 
-use crate::harness::Lab;
 use crate::harness::servers;
+use crate::harness::{Lab, install};
 
 const TOOLS: [&str; 6] = ["lab_status", "mcp_health", "worktree_status", "trading_status", "check_now", "explain"];
 const SECRET: &str = "s3cr3t-in-a-header";
@@ -169,29 +167,15 @@ fn lab_probe_finds_itself_up_and_asks_the_newest_era_first() {
     assert_eq!(facts["server_name"], "lab-probe");
 }
 
-/// Starts a program that this process has just copied. A child that another test forks in the meantime has the copy
-/// open for writing until it executes its own program, and Linux executes no such file (`ETXTBSY`).
-fn spawn_copied(command: &mut Command) -> std::process::Child {
-    let deadline = Deadline::after(Duration::from_secs(10));
-    loop {
-        match command.spawn() {
-            Err(err) if err.kind() == std::io::ErrorKind::ExecutableFileBusy && !deadline.passed() => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            started => return started.expect("it starts"),
-        }
-    }
-}
-
 #[test]
 fn a_server_whose_binary_was_replaced_by_an_upgrade_still_checks() {
     use std::io::{BufRead, Write};
     let lab = lab();
     let binary = lab.path().join("lab-probe");
-    std::fs::copy(env!("CARGO_BIN_EXE_lab-probe"), &binary).expect("a copy");
+    install(env!("CARGO_BIN_EXE_lab-probe"), &binary);
     let mut command = client(&lab, Command::new(&binary));
     command.arg("mcp").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    let mut server = spawn_copied(&mut command);
+    let mut server = command.spawn().expect("it starts");
     let mut input = server.stdin.take().expect("its input");
     let mut output = std::io::BufReader::new(server.stdout.take().expect("its output")).lines();
     let mut ask = |method: &str, params: Value| -> Value {
@@ -201,7 +185,7 @@ fn a_server_whose_binary_was_replaced_by_an_upgrade_still_checks() {
     };
     ask("initialize", serde_json::json!({ "protocolVersion": "2025-11-25", "capabilities": {} }));
     std::fs::remove_file(&binary).expect("removed");
-    std::fs::copy(env!("CARGO_BIN_EXE_lab-probe"), &binary).expect("the new one");
+    install(env!("CARGO_BIN_EXE_lab-probe"), &binary);
     let answer = ask("tools/call", serde_json::json!({ "name": "check_now", "arguments": { "names": ["gone"] } }));
     let other = ask("tools/call", serde_json::json!({ "name": "worktree_status", "arguments": { "names": ["gone"] } }));
     drop(input);

@@ -16,7 +16,7 @@ use lab_probe::proc::Permits;
 use lab_probe::redact::Secret;
 
 use crate::harness::player::{marked_processes, player};
-use crate::harness::{context, queued};
+use crate::harness::{context, install_script, queued};
 
 /// Marks the processes of one check.
 const MARK: &str = "PLAYER_MARK";
@@ -436,7 +436,7 @@ fn a_program_that_cannot_be_started_is_told_apart() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = |name: &str, text: &str, mode: u32| {
         let path = directory.path().join(name);
-        std::fs::write(&path, text).expect("written");
+        install_script(text, &path);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("mode set");
         path.to_str().expect("a path").to_owned()
     };
@@ -473,15 +473,14 @@ fn the_hint_of_a_server_that_cannot_be_started_fits_what_is_in_the_way() {
     in_a_file.server.cwd = Some(PathBuf::from("/etc/passwd"));
     assert_eq!(hint(in_a_file), "correct `cwd`: /etc/passwd is no directory");
     let script = directory.path().join("script");
-    std::fs::write(&script, "#!/bin/sh\r\nexit 0\r\n").expect("written");
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("mode set");
+    install_script("#!/bin/sh\r\nexit 0\r\n", &script);
     let (facts, _) = Case::new(script.to_str().expect("a path")).run();
     expect(&facts, Some(Reason::SpawnFailed));
     assert!(detail(&facts).contains("a carriage return"), "{}", detail(&facts));
     let interpreter = directory.path().join("interpreter");
     for (text, said) in [(None, "does not exist"), (Some("#!/bin/sh\n"), "may not be executed")] {
         text.into_iter().for_each(|text| std::fs::write(&interpreter, text).expect("written"));
-        std::fs::write(&script, format!("#!{}\n", interpreter.display())).expect("written");
+        install_script(&format!("#!{}\n", interpreter.display()), &script);
         let (facts, _) = Case::new(script.to_str().expect("a path")).run();
         expect(&facts, Some(Reason::SpawnFailed));
         assert!(detail(&facts).contains(&format!("its interpreter {interpreter:?} {said}")), "{}", detail(&facts));

@@ -1,6 +1,5 @@
 //! Service checks: URL, TCP, unit and process, through the binary.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -155,9 +154,8 @@ fn all_units_of_a_manager_are_asked_for_in_one_call() {
         block("loaded", "inactive", "dead"),
         block("not-found", "inactive", "dead"),
     ];
-    let systemctl =
-        lab.write("bin/systemctl", format!("#!/bin/sh\necho \"$@\" >>{calls:?}\nprintf '{}'\n", blocks.join("\\n")));
-    std::fs::set_permissions(&systemctl, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let script = format!("#!/bin/sh\necho \"$@\" >>{calls:?}\nprintf '{}'\n", blocks.join("\\n"));
+    let systemctl = lab.install("bin/systemctl", &script);
     let config = "[[service]]\nname = \"c\"\nunit = \"c\"\n[[service]]\nname = \"a\"\nunit = \"a\"\n\
                   [[service]]\nname = \"b\"\nunit = \"b.timer\"\n[[service]]\nname = \"mine\"\nunit = \"a\"\nuser = true\n";
     let (code, targets) = check(&lab, config, systemctl.parent());
@@ -182,8 +180,7 @@ fn all_units_of_a_manager_are_asked_for_in_one_call() {
 fn where_systemd_does_not_answer_a_unit_is_down_with_what_systemctl_said() {
     let lab = Lab::new();
     let systemctl =
-        lab.write("bin/systemctl", "#!/bin/sh\necho 'Failed to connect to bus: No medium found' >&2\nexit 1\n");
-    std::fs::set_permissions(&systemctl, std::fs::Permissions::from_mode(0o755)).expect("executable");
+        lab.install("bin/systemctl", "#!/bin/sh\necho 'Failed to connect to bus: No medium found' >&2\nexit 1\n");
     let (_, targets) = check(&lab, "[[service]]\nname = \"a\"\nunit = \"a\"\n", systemctl.parent());
     assert_verdicts(&targets, &[("a", "down", "Failed to connect to bus")]);
 }

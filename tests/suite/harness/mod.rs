@@ -32,6 +32,24 @@ pub(crate) fn queued(timeout: Duration, pass: Deadline, permits: &Arc<Permits>) 
     Context::new(timeout, pass, clock::now(), Start::new(permits, Some(permits.ticket()), pass, pass.left()))
 }
 
+/// Installs a script as a program; see [`install`].
+pub(crate) fn install_script(script: &str, path: &Path) {
+    let mut command = Command::new("install");
+    command.args(["-D", "-m", "755", "/dev/stdin"]).arg(path).stdin(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("install is started");
+    let mut input = child.stdin.take().expect("its input");
+    std::io::Write::write_all(&mut input, script.as_bytes()).expect("the script is written");
+    drop(input);
+    assert!(child.wait().expect("install ends").success(), "{}", path.display());
+}
+
+/// Installs a copy of a program. Another process writes it: a file that this one holds open for writing is open in every
+/// child that another thread starts until the child executes its own program, and Linux executes no such file (`ETXTBSY`).
+pub(crate) fn install(program: impl AsRef<Path>, path: &Path) {
+    let status = Command::new("install").args(["-D", "-m", "755"]).arg(program.as_ref()).arg(path).status();
+    assert!(status.expect("install is started").success(), "{}", path.display());
+}
+
 /// A home of its own for one test: nothing of the machine's user is seen, nothing of the test is left behind.
 pub(crate) struct Lab {
     directory: TempDir,
@@ -68,6 +86,13 @@ impl Lab {
         let path = self.path().join(relative);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
         std::fs::write(&path, contents).expect("a file");
+        path
+    }
+
+    /// Installs a script below the root as a program, directories included, and returns its path.
+    pub(crate) fn install(&self, relative: impl AsRef<Path>, script: &str) -> PathBuf {
+        let path = self.path().join(relative);
+        install_script(script, &path);
         path
     }
 

@@ -8,6 +8,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::harness::install_script;
+
 use super::tools::{installed, monitoring, run, succeed, text, tool};
 
 /// A copy of the compose file beside what it mounts, as on a machine that was set up.
@@ -52,8 +54,7 @@ fn docker_compose_and_podman_compose_take_the_file() {
     let directory = project();
     // podman-compose asks for podman's version before it reads anything; this is all of podman that reading needs.
     let podman = directory.path().join("podman");
-    fs::write(&podman, "#!/bin/sh\necho podman version 5.6.0\n").expect("a file");
-    fs::set_permissions(&podman, fs::Permissions::from_mode(0o755)).expect("permissions");
+    install_script("#!/bin/sh\necho podman version 5.6.0\n", &podman);
     let said = succeed(
         tool("python3")
             .arg(installed("python/podman_compose.py"))

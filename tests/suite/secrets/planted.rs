@@ -114,7 +114,6 @@ impl Planted {
 
     /// git and a health script that write down how they were started.
     fn programs(&mut self) {
-        use std::os::unix::fs::PermissionsExt;
         let note = |name: &str| {
             let seen = self.path().join("seen");
             format!("cat /proc/$$/cmdline /proc/$$/environ >{}/{name}.$$\n", seen.display())
@@ -123,8 +122,8 @@ impl Planted {
         let git = format!("#!/bin/sh\n{}PATH='{path}' exec git \"$@\"\n", note("git"));
         let health = format!("#!/bin/sh\n{}echo \"error: $*\" >&2; exit 1\n", note("health"));
         for (name, text) in [("bin/git", git), ("health/mcp-scripted-health", health)] {
-            let path = self.plant(name, &text);
-            std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("a mode");
+            let path = self.lab.install(name, &text);
+            self.own.push(path);
         }
     }
 

@@ -13,8 +13,7 @@ fn pass_counting(lab: &Lab) -> (Series, usize) {
     let _ = std::fs::remove_file(&log);
     let path = std::env::var("PATH").expect("PATH");
     let shim = format!("#!/bin/sh\necho \"$*\" >> {log:?}\nPATH={path:?}\nexec git \"$@\"\n");
-    let shim = lab.write("shim/git", shim);
-    std::fs::set_permissions(&shim, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    lab.install("shim/git", &shim);
     let with_shim = format!("{}:{path}", lab.path().join("shim").display());
     let series = crate::harness::git::pass_with(lab, &[("PATH", &with_shim)]);
     let text = std::fs::read_to_string(&log).unwrap_or_default();

@@ -1,19 +1,18 @@
 //! What a pass must never do to a repository it watches: each thing it could set off has a canary.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::harness::Lab;
 use crate::harness::git::{commit, git, git_command, pass, pass_with, repository, wall_clock, watch};
+use crate::harness::{Lab, install};
 
 /// A program that leaves a trace when it is run.
 pub(super) fn canary(lab: &Lab, name: &str) -> PathBuf {
     let trace = lab.path().join("canaries").join(name);
-    let path = lab.write(format!("bin/{name}"), format!("#!/bin/sh\necho \"$@\" >> {trace:?}\ncat\n"));
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let path = lab.install(format!("bin/{name}"), &format!("#!/bin/sh\necho \"$@\" >> {trace:?}\ncat\n"));
     std::fs::create_dir_all(lab.path().join("canaries")).expect("a directory");
     path
 }
@@ -90,8 +89,7 @@ fn nothing_that_the_configuration_names_is_run() {
     for hook in ["post-index-change", "fsmonitor-watchman", "reference-transaction", "post-checkout", "query-watchman"]
     {
         let program = canary(&lab, hook);
-        std::fs::create_dir_all(main.join(".git/hooks")).expect("hooks");
-        std::fs::copy(program, main.join(".git/hooks").join(hook)).expect("a hook");
+        install(program, &main.join(".git/hooks").join(hook));
     }
     // A driver that only an include of the user's own configuration brings in.
     lab.write("home/more.inc", format!("[filter \"included\"]\nclean = {}\nrequired = true\n", run("included")));

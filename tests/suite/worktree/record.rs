@@ -220,8 +220,7 @@ fn a_hooks_environment_does_not_confuse_it() {
         "#!/bin/sh\nexec {:?} --config {config:?} record -- sh -c 'test -n \"$GIT_INDEX_FILE\"'\n",
         env!("CARGO_BIN_EXE_lab-probe")
     );
-    let hook = lab.write("LAB/.git/hooks/pre-commit", hook);
-    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    lab.install("LAB/.git/hooks/pre-commit", &hook);
     std::fs::write(main.join("file"), "committed\n").expect("written");
     git(&lab, &main, &["add", "file"]);
     git(&lab, &main, &["commit", "-q", "-m", "with a hook"]);

@@ -11,8 +11,7 @@ struct Fake(Child);
 
 impl Fake {
     fn start(lab: &Lab, directory: &Path, name: &str, args: &[&str]) -> Fake {
-        let program = lab.write(format!("bin/{name}"), "#!/bin/sh\nread line\n");
-        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+        let program = lab.install(format!("bin/{name}"), "#!/bin/sh\nread line\n");
         let child = Command::new(program).args(args).current_dir(directory).stdin(Stdio::piped()).spawn();
         Fake(child.expect("started"))
     }

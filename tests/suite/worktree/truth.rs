@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::harmless::{assert_untouched, canary, census, traces};
-use crate::harness::Lab;
 use crate::harness::git::{commit, git, git_command, pass, repository, wall_clock, watch, with_submodule};
+use crate::harness::{Lab, install};
 
 /// Changed and conflicted paths, ahead and behind, as `git status` says them.
 fn status(lab: &Lab, repository: &Path) -> (f64, f64, Option<(f64, f64)>) {
@@ -127,8 +127,7 @@ fn compare_step_by_step(lab: &Lab, repository: PathBuf) {
     commit(lab, &repository, ".gitignore", "*.o\nbuild/\n");
     for name in ["fsmonitor", "post-index-change", "query-watchman"] {
         let program = canary(lab, name);
-        std::fs::create_dir_all(repository.join(".git/hooks")).expect("hooks");
-        std::fs::copy(program, repository.join(".git/hooks").join(name)).expect("a hook");
+        install(program, &repository.join(".git/hooks").join(name));
     }
     watch(lab, &[&repository], "idle_ttl = \"0s\"\n");
     let mut sequence = Sequence { lab, repository: repository.clone(), names, random: fastrand::Rng::with_seed(seed) };
