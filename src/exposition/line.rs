@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Fault, Kind};
+use super::{Fault, Kind, malformed};
 
 /// The labels of one sample line, with `le` or `quantile` taken out.
 #[derive(Debug, Default)]
@@ -29,17 +29,18 @@ impl Labels {
             }
             let (name, value) = pair(cursor)?;
             if point_label == Some(name) {
-                let point = number_of(value.as_bytes()).ok_or(Fault::Bound(value))?;
+                let no_bound = || malformed(format!("{value:?} is no number for le or quantile"));
+                let point = number_of(value.as_bytes()).ok_or_else(no_bound)?;
                 // NaN is how the format's own parser says "none".
                 read.point = Some(point).filter(|point| !point.is_nan());
             } else if seen.insert(name) {
                 read.pairs.push((name.to_owned(), value));
             } else {
-                return Err(Fault::SecondLabel(name.to_owned()));
+                return Err(malformed(format!("the label {name:?} is there twice")));
             }
             cursor.skip_blanks();
             if !cursor.take(b',') && cursor.peek() != Some(b'}') {
-                return Err(Fault::Expected("',' or '}' after a label value"));
+                return Err(malformed("',' or '}' after a label value expected"));
             }
         }
         cursor.skip_blanks();
@@ -51,24 +52,25 @@ fn pair<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a str, String), Fault> {
     let name = cursor.label_name();
     match name {
         "" if cursor.peek() == Some(b'"') => return Err(Fault::QuotedLabel),
-        "" => return Err(Fault::LabelName),
-        "__name__" => return Err(Fault::ReservedLabel),
+        "" => return Err(malformed("no label name where one belongs")),
+        "__name__" => return Err(malformed("the label name \"__name__\" is reserved")),
         _ => {}
     }
     for (byte, what) in [(b'=', "'=' after a label name"), (b'"', "'\"' before a label value")] {
         cursor.skip_blanks();
         if !cursor.take(byte) {
-            return Err(Fault::Expected(what));
+            return Err(malformed(format!("{what} expected")));
         }
     }
-    let value = String::from_utf8(cursor.unescaped(true)?).map_err(|_not_utf8| Fault::NotUtf8)?;
+    let value =
+        String::from_utf8(cursor.unescaped(true)?).map_err(|_not_utf8| malformed("a label value is not UTF-8"))?;
     Ok((name, value))
 }
 
 /// What is wrong with a sample line that does not begin with a metric name.
 pub(super) fn no_name(mut cursor: Cursor<'_>) -> Fault {
     if !cursor.take(b'{') {
-        return Fault::MetricName;
+        return malformed("the sample does not begin with a metric name");
     }
     cursor.skip_blanks();
     if !cursor.take(b'"') {
@@ -83,10 +85,11 @@ pub(super) fn timestamp(mut cursor: Cursor<'_>) -> Result<i64, Fault> {
     cursor.skip_blanks();
     let word = String::from_utf8_lossy(cursor.word()).into_owned();
     if word.is_empty() {
-        return Err(Fault::Blanks);
+        return Err(malformed("blanks after the value"));
     }
-    let timestamp = word.parse().map_err(|_not_a_number| Fault::Timestamp(word))?;
-    if cursor.peek().is_some() { Err(Fault::AfterTimestamp) } else { Ok(timestamp) }
+    let timestamp =
+        word.parse().map_err(|_no_number| malformed(format!("{word:?} after the value is no timestamp")))?;
+    if cursor.peek().is_some() { Err(malformed("something follows the timestamp")) } else { Ok(timestamp) }
 }
 
 /// A number as Go's `strconv.ParseFloat` takes it in this format: no sign before NaN, no overflow to infinity.
@@ -162,7 +165,7 @@ impl<'a> Cursor<'a> {
             text.extend_from_slice(self.take_while(|_, b| b != b'\\' && !(is_label && b == b'"')));
             match (self.rest, is_label) {
                 ([], false) => return Ok(text),
-                ([] | [b'\\'], true) => return Err(Fault::Expected("'\"' after a label value")),
+                ([] | [b'\\'], true) => return Err(malformed("'\"' after a label value expected")),
                 ([b'"', rest @ ..], _) => {
                     self.rest = rest;
                     return Ok(text);

@@ -3,16 +3,15 @@
 //! What this reader refuses, the parser inside node_exporter (`expfmt` of prometheus/common 0.37) refuses too, and the
 //! other way round, odd corners included: blanks after a value, a missing last line feed, a second HELP. Later versions
 //! also take quoted names in braces; those are refused here, because a file must do for every version in use.
-//! Input is read line by line, so memory is bounded by what is kept.
 
-mod fault;
 mod line;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Read};
 
-pub use self::fault::{Fault, ReadError};
 use self::line::{Cursor, Labels, is_blank, no_name, number_of, timestamp};
+
+/// A series takes a few hundred bytes of memory, and four of the text.
+const MAX_SERIES: usize = 1_000_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -111,49 +110,50 @@ impl Series {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    pub line_bytes: usize,
-    pub total_bytes: u64,
-    pub series: usize,
+/// Why a text is no exposition; lines count from 1.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {fault}")]
+pub struct ReadError {
+    pub line: usize,
+    pub fault: Fault,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { line_bytes: 1 << 20, total_bytes: 64 << 20, series: 1_000_000 }
-    }
+/// What is wrong with a line; those of which node_exporter's versions make different things have a variant of their own.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// `plain` if the name has only characters that need no quotes.
+    #[error("the metric name stands in quotes between the braces")]
+    QuotedName { plain: bool },
+    #[error("the sample has labels, but no metric name")]
+    NamelessSample,
+    #[error("a label name stands in quotes")]
+    QuotedLabel,
+    #[error("unknown escape \"\\{}\"", .0.escape_debug())]
+    Escape(char),
+    #[error("unknown type {0:?}")]
+    UnknownType(String),
+    #[error("more than {MAX_SERIES} series, too many to be read")]
+    TooManySeries,
+    #[error("{0}")]
+    Malformed(String),
 }
 
-/// Reads an exposition that is already in memory, with the default [`Limits`].
-/// Errors: [`ReadError`] with the first line that node_exporter would refuse.
-pub fn parse(text: &[u8]) -> Result<Vec<Family>, ReadError> {
-    read(text, Limits::default())
+fn malformed(sentence: impl Into<String>) -> Fault {
+    Fault::Malformed(sentence.into())
 }
 
 /// Reads an exposition; families without a sample are left out.
-/// Errors: [`ReadError`] with the first line that node_exporter would refuse, that is over a limit or that cannot be read.
-pub fn read(mut input: impl BufRead, limits: Limits) -> Result<Vec<Family>, ReadError> {
-    let mut reader = Reader { limits, ..Reader::default() };
-    let mut total = 0;
-    let mut buffer = Vec::new();
-    for line in 1.. {
-        buffer.clear();
-        let fail = |fault| ReadError { line, fault };
-        let read = (&mut input).take(limits.line_bytes as u64 + 1).read_until(b'\n', &mut buffer);
-        total += read.map_err(|e| fail(Fault::Io(e)))? as u64;
-        if total > limits.total_bytes {
-            return Err(fail(Fault::TooLarge("bytes")));
-        }
-        let ended = buffer.pop_if(|last| *last == b'\n').is_some();
-        if buffer.len() > limits.line_bytes {
-            return Err(fail(Fault::TooLarge("bytes in a line")));
-        }
-        // Blanks at the very end are no line; anything else must be ended.
-        match (ended, buffer.iter().all(|b| is_blank(*b))) {
-            (false, true) => break,
-            (false, false) => return Err(fail(Fault::NoFinalLineFeed)),
-            (true, _) => reader.line(line, &buffer).map_err(fail)?,
-        }
+/// Errors: [`ReadError`] with the first line that node_exporter would refuse, or that has a series too many.
+pub fn parse(text: &[u8]) -> Result<Vec<Family>, ReadError> {
+    let mut reader = Reader::default();
+    for (line, bytes) in (1..).zip(text.split_inclusive(|byte| *byte == b'\n')) {
+        let read = match bytes.strip_suffix(b"\n") {
+            Some(bytes) => reader.line(line, bytes),
+            // Blanks at the very end are no line; anything else must be ended.
+            None if bytes.iter().all(|byte| is_blank(*byte)) => Ok(()),
+            None => Err(malformed("the last line does not end in a line feed")),
+        };
+        read.map_err(|fault| ReadError { line, fault })?;
     }
     reader.families.retain(|family| !family.family.series.is_empty());
     Ok(reader.families.into_iter().map(|open| open.family).collect())
@@ -177,7 +177,6 @@ struct Open {
 
 #[derive(Debug, Default)]
 struct Reader {
-    limits: Limits,
     families: Vec<Open>,
     by_name: BTreeMap<String, usize>,
     series: usize,
@@ -205,19 +204,23 @@ impl Reader {
         match cursor.peek() {
             None => return Ok(()),
             Some(b) if is_blank(b) && !name.is_empty() => {}
-            Some(_) => return Err(Fault::CommentName),
+            Some(_) => return Err(malformed("no metric name after HELP or TYPE")),
         }
         let (index, _) = self.family(number, name);
         let open = &mut self.families[index];
         cursor.skip_blanks();
         match (cursor.peek(), keyword) {
             (None, _) => Ok(()),
-            (_, b"HELP") if open.family.help.is_some() => Err(Fault::SecondHelp(open.family.name.clone())),
+            (_, b"HELP") if open.family.help.is_some() => {
+                Err(malformed(format!("second HELP for {:?}", open.family.name)))
+            }
             (_, b"HELP") => {
                 open.family.help = Some(String::from_utf8_lossy(&cursor.unescaped(false)?).into_owned());
                 Ok(())
             }
-            _ if open.typed => Err(Fault::LateType(open.family.name.clone())),
+            _ if open.typed => {
+                Err(malformed(format!("TYPE of {:?} given twice or after its samples", open.family.name)))
+            }
             _ => {
                 let word = String::from_utf8_lossy(cursor.rest);
                 open.family.kind = Kind::parse(&word).ok_or_else(|| Fault::UnknownType(word.into_owned()))?;
@@ -238,7 +241,8 @@ impl Reader {
         let kind = self.families[index].family.kind;
         let labels = if cursor.peek() == Some(b'{') { Labels::read(&mut cursor, kind)? } else { Labels::default() };
         let word = cursor.word();
-        let value = number_of(word).ok_or_else(|| Fault::Number(String::from_utf8_lossy(word).into_owned()))?;
+        let no_number = || malformed(format!("{:?} is no number", String::from_utf8_lossy(word)));
+        let value = number_of(word).ok_or_else(no_number)?;
         let timestamp_ms = if cursor.peek().is_none() { None } else { Some(timestamp(cursor)?) };
 
         let point = labels.point;
@@ -292,8 +296,8 @@ impl Reader {
         };
         if position == next {
             self.series += 1;
-            if self.series > self.limits.series {
-                return Err(Fault::TooLarge("series"));
+            if self.series > MAX_SERIES {
+                return Err(Fault::TooManySeries);
             }
             open.family.series.push(Series { labels: labels.pairs, value, timestamp_ms: None, line });
         }
@@ -379,7 +383,8 @@ mod tests {
         ] {
             assert_eq!(judged(text).as_ref().map_err(String::as_str), Err(sentence), "{text:?}");
         }
-        assert!(matches!(parse(b"a{x=\"\xff\"} 1\n"), Err(ReadError { line: 1, fault: Fault::NotUtf8 })));
+        let not_utf8 = parse(b"a{x=\"\xff\"} 1\n").expect_err("refused");
+        assert_eq!(not_utf8.to_string(), "line 1: a label value is not UTF-8");
     }
 
     #[test]
@@ -398,16 +403,8 @@ mod tests {
     }
 
     #[test]
-    fn endless_input_is_cut_off() {
-        let limits = Limits { line_bytes: 100, total_bytes: 10_000, series: 50 };
-        let refused = |input: &[u8]| match read(input, limits).map_err(|e| e.fault) {
-            Err(Fault::TooLarge(what)) => what,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(refused(&[b'a'; 5000]), "bytes in a line");
-        assert_eq!(refused(&b"a 1\n".repeat(60)), "series");
-        assert_eq!(refused(&b"# a comment\n".repeat(1000)), "bytes");
-        let endless = std::io::BufReader::new(std::io::repeat(b'x'));
-        assert!(read(endless, Limits::default()).is_err());
+    fn more_series_than_memory_is_there_for_are_refused() {
+        let refused = parse(&b"a 1\n".repeat(MAX_SERIES + 1));
+        assert!(matches!(refused, Err(ReadError { line: 1_000_001, fault: Fault::TooManySeries })));
     }
 }

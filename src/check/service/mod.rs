@@ -1,7 +1,6 @@
 //! Is a service up? One file for each way to look at one.
 
 mod process;
-mod tcp;
 pub(crate) mod unit;
 mod url;
 
@@ -9,6 +8,7 @@ pub use self::unit::ShownUnits;
 
 use super::Context;
 use crate::clock;
+use crate::http;
 use crate::model::reason::Failure;
 use crate::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
 
@@ -16,7 +16,9 @@ pub fn check(target: &ServiceTarget, context: &Context) -> ServiceFacts {
     let began = clock::instant();
     let found = match &target.probe {
         ServiceProbe::Http(probe) => return url::check(probe, context.deadline),
-        ServiceProbe::Tcp(address) => tcp::check(address, context.deadline),
+        ServiceProbe::Tcp(address) => {
+            http::reach(address, context.deadline).map(|()| "accepts connections".into()).map_err(Into::into)
+        }
         ServiceProbe::Unit { name, user } => unit::check(name, *user, &target.units, context),
         ServiceProbe::Process(pattern) => process::check(pattern, &context.shared.processes),
         ServiceProbe::Unreachable(failure) => return ServiceFacts::failed(failure.clone()),

@@ -60,7 +60,7 @@ impl Tally {
             self.passed(at);
         }
         let Some(event) = object.text("event") else { return };
-        match event.as_ref() {
+        match event.as_str() {
             "TRADE_APPROVED" => {
                 self.decided("approved", "");
                 self.evidence(&event, false, at, None);

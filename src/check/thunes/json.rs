@@ -6,41 +6,43 @@
 //! `NaN` and `Infinity` as numbers without a value.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use regex_lite::{Captures, Regex};
+use serde::Deserialize;
 use serde_bytes::Bytes;
 use serde_json::value::RawValue;
 
-/// A JSON object, its members in the order of the text: sorted into a map, a line takes half as long again.
-#[derive(Debug)]
-pub(super) struct Object<'a>(Vec<(Text<'a>, &'a RawValue)>);
+/// A JSON object; of repeated keys the last one counts, as in every common parser.
+#[derive(Debug, Deserialize)]
+pub(super) struct Object<'a>(#[serde(borrow)] BTreeMap<Text<'a>, &'a RawValue>);
 
 /// A string, asked for as bytes: a lone surrogate is an error in a string only.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Text<'a>(#[serde(borrow, with = "serde_bytes")] Cow<'a, Bytes>);
+
+impl Text<'_> {
+    /// A lone surrogate is replaced.
+    fn lossy(&self) -> String {
+        String::from_utf8_lossy(&self.0).into_owned()
+    }
+}
 
 impl<'a> Object<'a> {
     /// Parses a text that is one object and nothing else. `spare` keeps the text where it had to be changed for it.
     pub(super) fn parse(text: &'a [u8], spare: &'a mut String) -> Option<Object<'a>> {
         let text = std::str::from_utf8(text).ok()?;
-        Object::strict(text).or_else(|| {
+        serde_json::from_str(text).ok().or_else(|| {
             *spare = without_python_numbers(text)?;
-            Object::strict(spare)
+            serde_json::from_str(spare).ok()
         })
     }
 
-    fn strict(text: &'a str) -> Option<Object<'a>> {
-        serde_json::from_str(text).ok()
-    }
-
-    /// The string under this key, a lone surrogate replaced; `None` if there is none or it is no string.
-    pub(super) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
+    /// The string under this key; `None` if there is none or it is no string.
+    pub(super) fn text(&self, key: &str) -> Option<String> {
         let raw = self.member(key).filter(|value| value.starts_with('"'))?;
-        match serde_json::from_str::<Text<'a>>(raw).ok()?.0 {
-            Cow::Borrowed(text) => Some(String::from_utf8_lossy(text)),
-            Cow::Owned(text) => Some(String::from_utf8_lossy(&text).into_owned().into()),
-        }
+        serde_json::from_str::<Text<'a>>(raw).ok().map(|text| text.lossy())
     }
 
     pub(super) fn number(&self, key: &str) -> Option<f64> {
@@ -49,67 +51,29 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn object(&self, key: &str) -> Option<Object<'a>> {
-        self.member(key).and_then(Object::strict)
+        serde_json::from_str(self.member(key)?).ok()
     }
 
     /// The keys, and the objects under those that have one.
     pub(super) fn members(&self) -> impl Iterator<Item = (String, Option<Object<'a>>)> {
-        let members = self.0.iter();
-        members.map(|(key, value)| (String::from_utf8_lossy(&key.0).into_owned(), Object::strict(value.get())))
+        self.0.iter().map(|(key, value)| (key.lossy(), serde_json::from_str(value.get()).ok()))
     }
 
-    /// The value under this key; of repeated keys the last one counts, as in every common parser.
     fn member(&self, key: &str) -> Option<&'a str> {
-        let last = self.0.iter().rev().find(|(known, _)| &**known.0 == key.as_bytes());
-        last.map(|(_, value)| value.get())
-    }
-}
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Members)
-    }
-}
-
-struct Members;
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Object<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(12);
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Object(members))
+        self.0.get(&Text(Cow::Borrowed(Bytes::new(key.as_bytes())))).map(|value| value.get())
     }
 }
 
 /// The text with `null` for every `NaN`, `Infinity` and `-Infinity` outside of strings; `None` if it has none.
 fn without_python_numbers(text: &str) -> Option<String> {
-    const WORDS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
+    static STRING_OR_NUMBER: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"(?s)"(?:[^"\\]|\\.)*"|NaN|-?Infinity"#).expect("a regular expression"));
     if !text.contains("NaN") && !text.contains("Infinity") {
         return None;
     }
-    let mut changed = String::with_capacity(text.len());
-    let (mut rest, mut in_string) = (text, false);
-    while let Some(next) = rest.chars().next() {
-        let word = WORDS.iter().find(|word| !in_string && rest.starts_with(**word));
-        let taken = match (word, next) {
-            (Some(word), _) => word.len(),
-            // What is escaped ends no string.
-            (None, '\\') => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
-            (None, next) => next.len_utf8(),
-        };
-        in_string ^= next == '"';
-        changed.push_str(if word.is_some() { "null" } else { &rest[..taken] });
-        rest = &rest[taken..];
-    }
-    Some(changed)
+    let replaced =
+        |found: &Captures<'_>| if found[0].starts_with('"') { found[0].to_owned() } else { "null".to_owned() };
+    Some(STRING_OR_NUMBER.replace_all(text, replaced).into_owned())
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::tally::{MAX_COMBINATIONS, MAX_NAMES, label};
 use crate::clock::Deadline;
-use crate::exposition::{self, Distribution, Family, Kind, Limits, Series, Value};
+use crate::exposition::{self, Distribution, Family, Kind, Series, Value};
 use crate::http::{self, Client, ClientOptions, Method, Request};
 use crate::model::thunes::{
     BreakerState, Histogram, KillSwitch, METRICS_URL, ORDER_LATENCY_BUCKETS, OrderCount, ThunesFacts, WS_GAP_BUCKETS,
@@ -20,9 +20,6 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What is read of an answer; the families wanted take a few kilobytes of it.
 const MAX_BYTES: u64 = 8 << 20;
-
-/// Series read, those of other families not among them.
-const MAX_SERIES: usize = 5_000;
 
 /// A sample with a timestamp of its own may be this much behind or ahead.
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -60,9 +57,7 @@ fn sentence(error: http::HttpError) -> anyhow::Error {
 pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> anyhow::Result<Scraped> {
     ensure!(body.ends_with(b"\n"), "its answer ends in the middle of a line, or is empty");
     let ours = only_ours(body);
-    let limits = Limits { line_bytes: 64 << 10, total_bytes: MAX_BYTES, series: MAX_SERIES };
-    let families =
-        exposition::read(ours.as_slice(), limits).map_err(|e| anyhow!("its thunes_* lines are no exposition: {e}"))?;
+    let families = exposition::parse(&ours).map_err(|e| anyhow!("its thunes_* lines are no exposition: {e}"))?;
     let has_ours = is_ours(&families, environment)?;
     let mut scraped = Scraped::default();
     for &(name, kind) in EIGHT {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub use effect::{Effect, Effects};
 
 use self::together::Gathered;
-use crate::exposition::{self, Fault, Limits};
+use crate::exposition::{self, Fault};
 use crate::model::textfile::{Access, Contents, Textfile};
 
 /// Most findings kept: one bad script can repeat one mistake for every line of a file.
@@ -135,7 +135,7 @@ impl Report {
 
     /// A line that ends the reading.
     fn unreadable(&mut self, line: usize, fault: &Fault) {
-        if let Fault::TooLarge(_) = fault {
+        if let Fault::TooManySeries = fault {
             return self.unjudged(Some(line), format!("{fault}; the file was not judged"));
         }
         let effects = match fault {
@@ -173,7 +173,7 @@ impl Inspector {
             Contents::Special => return report.error(None, "is no regular file", Effects::HANG),
             Contents::TooLarge => return report.unjudged(None, "is too large to be judged".into()),
         };
-        let families = match exposition::read(bytes.as_slice(), Limits::default()) {
+        let families = match exposition::parse(bytes) {
             Ok(families) => families,
             Err(error) => return report.unreadable(error.line, &error.fault),
         };
