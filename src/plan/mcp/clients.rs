@@ -1,32 +1,43 @@
 //! What is known of a client: where its server lists lie, how they are written, and how variables in them are meant.
 //! The clients themselves are the rows of `clients.toml`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::document::Syntax;
 use super::keys::Keys;
-use super::readers::Table;
-use super::sources::syntax_of;
+use super::readers::{Table, merged};
 use super::variables::Rule;
-use crate::config::environment::Platform;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Clients {
-    client: Vec<Client>,
+    all: Vec<Client>,
     generic: Client,
 }
 
 static TABLE: LazyLock<Clients> = LazyLock::new(|| {
-    toml::from_str(include_str!("clients.toml")).unwrap_or_else(|error| unreachable!("a test reads it: {error}"))
+    read(include_str!("clients.toml")).unwrap_or_else(|error| unreachable!("a test reads it: {error}"))
 });
+
+fn read(text: &str) -> anyhow::Result<Clients> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Rows {
+        usual: Value,
+        generic: Value,
+        client: Vec<Value>,
+    }
+    let Rows { usual, generic, client } = toml::from_str(text)?;
+    let row = |row: Value| serde_json::from_value(merged(usual.clone(), row));
+    Ok(Clients { all: client.into_iter().map(row).collect::<Result<_, _>>()?, generic: row(generic)? })
+}
 
 /// Every client, in the order in which equally ranked servers of one name are told apart.
 pub fn all() -> &'static [Client] {
-    &TABLE.client
+    &TABLE.all
 }
 
 /// Stands for a file named in `config_files` that belongs to no client.
@@ -41,13 +52,7 @@ pub struct Client {
     pub name: String,
     pub title: String,
     pub documented: String,
-    /// Put in place by the machine's administrator; overrides the client's other files.
-    managed: Vec<Location>,
-    user: Vec<Location>,
-    /// The administrator's defaults; anything overrides them.
-    defaults: Vec<Location>,
-    /// Files of a project, which can come with a cloned repository.
-    pub(super) project: Vec<String>,
+    files: BTreeMap<Scope, Vec<Location>>,
     pub(super) keys: Keys,
     pub(super) variables: Rule,
     /// Whether the client is known to accept comments and trailing commas in its JSON.
@@ -82,29 +87,20 @@ impl Client {
         self.variables.describe()
     }
 
+    /// Its files, the strongest first.
     pub(super) fn files(&self) -> impl Iterator<Item = (Scope, &Location)> {
-        let managed = self.managed.iter().map(|file| (Scope::Managed, file));
-        let user = self.user.iter().map(|file| (Scope::User, file));
-        managed.chain(user).chain(self.defaults.iter().map(|file| (Scope::Defaults, file)))
+        self.files.iter().flat_map(|(scope, files)| files.iter().map(|file| (*scope, file)))
     }
 
-    /// How many components of `path`, from its end, are those of one of the client's files, if it ends with them.
-    pub(super) fn depth_in(&self, path: &Path) -> Option<usize> {
-        let own = self.files().filter_map(|(_, file)| depth_in(file.split().1, path));
-        own.chain(self.project_depth(path)).max()
-    }
-
-    /// [`Self::depth_in`] for its files in a project.
-    pub(super) fn project_depth(&self, path: &Path) -> Option<usize> {
-        self.project.iter().filter_map(|file| depth_in(file, path)).max()
+    /// How many components of `path`, from its end, are those of one of the client's files of these scopes, if it ends with them.
+    pub(super) fn depth_in(&self, path: &Path, is_meant: impl Fn(Scope) -> bool) -> Option<usize> {
+        let files = self.files().filter(|(scope, _)| is_meant(*scope));
+        files.filter_map(|(_, file)| depth_in(file.split().1, path)).max()
     }
 }
 
 fn depth_in(file: &str, path: &Path) -> Option<usize> {
-    let (end, extra) = match file.strip_suffix("/*") {
-        Some(directory) => (directory, 1),
-        None => (file, 0),
-    };
+    let (end, extra) = file.strip_suffix("/*").map_or((file, 0), |directory| (directory, 1));
     let above = path.ancestors().nth(extra)?;
     (!end.is_empty() && above.ends_with(end)).then(|| Path::new(end).components().count() + extra)
 }
@@ -122,24 +118,16 @@ impl Location {
         (base, path.trim_start_matches('/'))
     }
 
-    pub(super) fn is_in_project(&self) -> bool {
-        self.split().0 == "PROJECT"
-    }
-
     /// Whether only the machine's administrator can write it.
     pub(super) fn is_managed(&self) -> bool {
         self.split().0.is_empty()
-    }
-
-    /// Whether it is a place of this platform: the administrator's files are elsewhere on each.
-    pub(super) fn is_on(&self, platform: Platform) -> bool {
-        !self.is_managed() || self.0.starts_with("/Library/") == (platform == Platform::MacOs)
     }
 }
 
 /// Whose list a file is. The order is the order in which two servers of one name are told apart: the first keeps the
 /// plain name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Scope {
     /// Named in lab-probe's own `config_files`.
     Config,
@@ -170,11 +158,12 @@ impl Scope {
     }
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Switch {
-    /// The file; `None` is each of the client's own lists. One in a project holds for the servers of that project.
-    pub(super) file: Option<Location>,
+    /// The files that have the list; none is each of the client's own lists. One in a project holds for the servers of that project.
+    #[serde(default)]
+    pub(super) files: Vec<Location>,
     /// Where the list is in the file, table by table; empty is the whole file.
     pub(super) key: String,
     pub(super) effect: Effect,
@@ -182,19 +171,19 @@ pub(super) struct Switch {
     pub(super) names: Names,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Effect {
-    /// What is listed is off.
+    /// What is listed is off; of a table by name those with `"enabled": false`.
     Denied,
-    /// What is not listed is off, if there is a list. Of several lists the first counts.
-    Allowed,
-    /// As before, but several lists are one, unless this key of the administrator's file says that only that one counts.
-    AllowedByAny(String),
-    /// A table by name; those with `"enabled": false` are off.
-    Table,
     /// Denies servers of project files only.
     DeniedInProjects,
+    /// What is not listed is off, if there is a list. Of several lists the first counts.
+    Allowed,
+    /// As before, but several lists are one.
+    AllowedByAny,
+    /// No list, but whether only the administrator's lists of what is allowed count. The last one that is there decides.
+    OnlyManaged,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -227,15 +216,9 @@ pub(super) struct Plugins {
 pub(super) enum Layout {
     /// Each directory is one. The file `enablement` beside them switches single ones off by directory rules.
     Each { enablement: Option<String> },
-    /// `MARKETPLACE/NAME/VERSION`, or where `registry` says. `key` is that of a table by `NAME@MARKETPLACE` in the file
-    /// `enabled`, and, for what `registry` says was installed for one project, in those of the project.
-    Cache {
-        registry: Option<String>,
-        enabled: Location,
-        #[serde(default)]
-        enabled_in_project: Vec<String>,
-        key: String,
-    },
+    /// `MARKETPLACE/NAME/VERSION`, or where `registry` says. `key` is that of a table by `NAME@MARKETPLACE` in the files
+    /// `enabled`: those of a project are for what `registry` says was installed for that project.
+    Cache { registry: Option<String>, enabled: Vec<Location>, key: String },
     /// `MARKETPLACE/NAME/VERSION`: of each the one that was written last.
     Newest,
 }
@@ -253,22 +236,19 @@ pub(super) struct Login {
 /// The client that keeps its list in a file with this path, by the path's end: `…/.cursor/mcp.json` is Cursor's
 /// wherever it lies. Names that could be anybody's (`config.toml`) do not count.
 pub(super) fn by_path(path: &Path) -> Option<&'static Client> {
-    let is_telling = |(base, name): (&str, &str)| {
-        (name.contains('/') || name.starts_with('.')) && !base.contains(":-") || name == ".claude.json"
-    };
+    let is_telling = |scope, name: &str| scope == Scope::Project || name.contains('/') || name.starts_with('.');
     all().iter().find(|client| {
-        client.project_depth(path).is_some()
-            || client.files().any(|(_, file)| is_telling(file.split()) && depth_in(file.split().1, path).is_some())
+        client
+            .files()
+            .map(|(scope, file)| (scope, file.split().1))
+            .any(|(scope, name)| is_telling(scope, name) && depth_in(name, path).is_some())
     })
 }
 
 /// The client whose list has its key at the top of a file of this syntax.
 pub(super) fn by_contents(syntax: Syntax, root: &Table) -> Option<&'static Client> {
     let has_list = |client: &&Client| client.keys.container.iter().any(|key| root.contains_key(key));
-    let is_read = |client: &&Client| {
-        let mut paths = client.files().map(|(_, file)| file.split().1).chain(client.project.iter().map(String::as_str));
-        paths.any(|path| syntax_of(Path::new(path)) == syntax)
-    };
+    let is_read = |client: &&Client| client.files().any(|(_, file)| Syntax::of(Path::new(file.split().1)) == syntax);
     let generic = Some(generic()).filter(|_| syntax == Syntax::Json);
     generic.into_iter().chain(all().iter().filter(is_read)).find(has_list)
 }
@@ -290,11 +270,10 @@ mod tests {
             // A page by its address, or a repository on GitHub.
             let is_place = |source: &str| source.split(' ').next().is_some_and(|address| address.contains('/'));
             assert!(client.documented.split("; ").all(is_place), "{}: {}", client.name, client.documented);
-            let in_project = |path: &String| !path.starts_with(['/', '~', '$']) && !path.starts_with("PROJECT");
-            assert!(client.project.iter().all(in_project), "{}", client.name);
             let bases = ["", "~", "CONFIG", "DATA", "APPLICATION"];
             let is_placed = |base: &str| bases.contains(&base) || base.starts_with("${") && base.ends_with('}');
-            assert!(client.files().all(|(_, file)| is_placed(file.split().0)), "{}", client.name);
+            let is_right = |scope, base| if scope == Scope::Project { base == "PROJECT" } else { is_placed(base) };
+            assert!(client.files().all(|(scope, file)| is_right(scope, file.split().0)), "{}", client.name);
         }
     }
 
@@ -311,9 +290,6 @@ mod tests {
         ] {
             assert_eq!(Location(written.to_owned()).split(), (base, path), "{written}");
         }
-        let [linux, mac] = ["/etc/a", "/Library/a"].map(|path| Location(path.to_owned()));
-        assert!(linux.is_on(Platform::Linux) && !linux.is_on(Platform::MacOs));
-        assert!(mac.is_on(Platform::MacOs) && !mac.is_on(Platform::Linux));
     }
 
     #[test]

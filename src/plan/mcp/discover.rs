@@ -4,20 +4,18 @@
 //! and a project's file that nobody has allowed, is read all the same, so that its servers are listed; but nothing it
 //! names is started, sent or opened.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::clients::Scope;
+use super::clients::{self, Client, Scope};
 use super::entry::{Entry, How};
 use super::keys::{Keys, Untyped};
 use super::layers;
 use super::merge::Candidate;
 use super::resolve::{Host, Scene};
-use super::sources::{Source, Sources};
+use super::sources::Source;
 use super::switches::{self, List};
 use crate::config::environment::HostEnvironment;
-use crate::model::mcp::Reach;
-use crate::model::reason::{Failure, Reason};
+use crate::model::reason::Reason;
 
 /// The longest name of a server, in bytes.
 const MAX_NAME: usize = 4096;
@@ -25,68 +23,67 @@ const MAX_NAME: usize = 4096;
 /// The most servers listed of a file that is not trusted: a cloned repository must not be able to flood the metrics.
 const MAX_UNTRUSTED: usize = 1000;
 
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Every server of every file, in the order of the table of clients.
-    pub(super) candidates: Vec<Candidate>,
-    pub(super) warnings: Vec<String>,
-}
-
-/// Every server of the files in `sources`; `ca_file` is for those that are reached over HTTP.
-pub(super) fn servers(sources: Sources, environment: &HostEnvironment, ca_file: Option<&Path>) -> Found {
-    let Sources { read: sources, warnings } = sources;
-    let mut found = Found { warnings, ..Found::default() };
-    let mut hosts: BTreeMap<&str, (Host<'_>, anyhow::Result<Vec<List>>)> = BTreeMap::new();
-    for source in &sources {
-        let client = source.file.client;
-        let (host, everywhere) = hosts.entry(client.name.as_str()).or_insert_with(|| {
-            let lists = switches::everywhere(client, environment, &sources);
-            (Host::new(client, environment, ca_file), lists)
-        });
-        let everywhere = match everywhere {
-            Ok(lists) => lists,
-            Err(why) => {
-                found.warnings.push(switches::may_switch_off(why, &source.file.path).to_string());
-                continue;
+/// Every server of every file, in the order of the table of clients; `ca_file` is for those that are reached over HTTP.
+pub(super) fn servers(
+    sources: &[Source],
+    environment: &HostEnvironment,
+    ca_file: Option<&Path>,
+    warnings: &mut Vec<String>,
+) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
+    for client in clients::all().iter().chain([clients::generic()]) {
+        let own: Vec<&Source> = sources.iter().filter(|source| std::ptr::eq(source.file.client, client)).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let host = Host::new(client, environment, ca_file);
+        let everywhere = switches::everywhere(client, environment, &own);
+        for source in &own {
+            let read = match &everywhere {
+                Ok(everywhere) => {
+                    entries(source, &own, everywhere).map_err(|problem| format!("{}: {problem}", source.shown()))
+                }
+                Err(why) => Err(switches::may_switch_off(why, &source.file.path).to_string()),
+            };
+            match read {
+                Ok(entries) => add(&host, source, entries, &mut candidates, warnings),
+                Err(problem) => warnings.push(problem),
             }
-        };
-        match layers::read(source, &sources, &keys(source)) {
-            Ok(mut entries) => {
-                let own: Vec<List> =
-                    local_lists(source, &sources).chain([source]).flat_map(switches::in_source).collect();
-                switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own));
-                let off = source.file.plugin.as_ref().and_then(|plugin| plugin.off.clone());
-                entries.iter_mut().for_each(|entry| entry.off = off.clone().or(entry.off.take()));
-                add(host, source, entries, exclusive(source, &sources).as_ref(), &mut found);
-            }
-            Err(problem) => found.warnings.push(format!("{}: {problem}", source.shown())),
         }
     }
-    found
+    candidates
+}
+
+/// The servers of one of a client's files, with what else switches them off.
+fn entries(source: &Source, all: &[&Source], everywhere: &[List]) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = layers::read(source, all, &keys(source))?;
+    let own: Vec<List> = local_lists(source, all).chain([source]).flat_map(switches::in_source).collect();
+    switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own));
+    let plugin = source.file.plugin.as_ref().and_then(|plugin| plugin.off.clone());
+    if let Some(off) = exclusive(source, all).or(plugin) {
+        entries.iter_mut().for_each(|entry| entry.off = Some(off.clone()));
+    }
+    Ok(entries)
 }
 
 /// The user's lists for the project of a file: they switch servers of the project's own files off, too. Being listed as enabled
 /// there allows nothing here: that was said to another program.
-fn local_lists<'s>(source: &Source, sources: &'s [Source]) -> impl Iterator<Item = &'s Source> {
+fn local_lists<'s>(source: &Source, all: &[&'s Source]) -> impl Iterator<Item = &'s Source> {
     let directory = |source: &Source| source.file.project.as_ref().map(|project| project.directory.clone());
-    let (client, own) = (source.file.client, directory(source).filter(|_| source.file.scope != Scope::Local));
-    sources.iter().filter(move |other| {
-        let is_list = other.file.scope == Scope::Local && std::ptr::eq(other.file.client, client);
-        is_list && own.is_some() && directory(other) == own
-    })
+    let own = directory(source).filter(|_| source.file.scope != Scope::Local);
+    let is_list = move |other: &&Source| other.file.scope == Scope::Local && own.is_some() && directory(other) == own;
+    all.iter().copied().filter(is_list)
 }
 
 /// Why a file is not in force, if the administrator's file leaves no other list of the client in force (Claude Code). What
 /// lab-probe's configuration names stays.
-fn exclusive(source: &Source, sources: &[Source]) -> Option<Failure> {
-    let client = source.file.client;
-    if !client.managed_is_exclusive || matches!(source.file.scope, Scope::Managed | Scope::Config) {
+fn exclusive(source: &Source, all: &[&Source]) -> Option<String> {
+    let Client { title, managed_is_exclusive, .. } = source.file.client;
+    if !managed_is_exclusive || matches!(source.file.scope, Scope::Managed | Scope::Config) {
         return None;
     }
-    let is_managed = |other: &&Source| std::ptr::eq(other.file.client, client) && other.file.scope == Scope::Managed;
-    let managed = sources.iter().find(is_managed)?.file.path.display();
-    let detail = format!("{managed} is there, and with it {} reads no other list", client.title);
-    Some(Failure::new(Reason::Disabled, detail))
+    let managed = all.iter().find(|other| other.file.scope == Scope::Managed)?.file.path.display();
+    Some(format!("{managed} is there, and with it {title} reads no other list"))
 }
 
 /// The client's keys for one of its files: a plugin may leave the table around its servers away, and a project's
@@ -103,27 +100,30 @@ fn keys(source: &Source) -> Keys {
     }
 }
 
-fn add(host: &Host<'_>, source: &Source, mut entries: Vec<Entry>, exclusive: Option<&Failure>, found: &mut Found) {
-    let file = &source.file;
+fn add(
+    host: &Host<'_>,
+    source: &Source,
+    mut entries: Vec<Entry>,
+    candidates: &mut Vec<Candidate>,
+    warnings: &mut Vec<String>,
+) {
+    let (file, shown) = (&source.file, source.shown());
     if source.refusal.is_some() && entries.len() > MAX_UNTRUSTED {
-        let (shown, count) = (source.shown(), entries.len());
-        found
-            .warnings
-            .push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));
+        let count = entries.len();
+        warnings.push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));
         entries.truncate(MAX_UNTRUSTED);
     }
     for mut entry in entries {
         if let Some(problem) = unusable_name(&entry.name) {
-            found.warnings.push(format!("{}: a server {problem} is left out", source.shown()));
+            warnings.push(format!("{shown}: a server {problem} is left out"));
             continue;
         }
         let refusal = source.refusal.clone().or(entry.refusal.take());
         let (reach, identity) = Scene { host, file, refusal: refusal.as_ref() }.resolve(&entry);
-        let reach = exclusive.map_or(reach, |failure| Reach::Unreachable(failure.clone()));
         entry.notes = notes(source, host, &entry);
         entry.limit = entry.limit.or(host.limit);
         let is_untrusted = refusal.is_some_and(|refusal| refusal.reason == Reason::Untrusted);
-        found.candidates.push(Candidate { entry, file: file.clone(), is_untrusted, reach, identity });
+        candidates.push(Candidate { entry, file: file.clone(), is_untrusted, reach, identity });
     }
 }
 
@@ -137,7 +137,8 @@ fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
         notes.push(format!("the file has comments or trailing commas, which {} may refuse", client.title));
     }
     if let How::Http(http) = &entry.how {
-        if client.header_variables_doubted && http.headers.iter().any(|(_, value)| value.expose().contains(['$', '{']))
+        if client.header_variables_doubted
+            && http.written.headers.iter().any(|(_, value)| value.expose().contains(['$', '{']))
         {
             notes.push("this client is reported to leave variables in headers as they stand".to_owned());
         }

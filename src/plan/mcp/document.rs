@@ -4,6 +4,7 @@
 //! capped before this, nesting is capped here, and no message ever quotes the file, which may hold tokens.
 
 use std::fmt;
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -16,6 +17,16 @@ pub(super) enum Syntax {
     Json,
     Toml,
     Yaml,
+}
+
+impl Syntax {
+    pub(super) fn of(path: &Path) -> Self {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => Syntax::Toml,
+            Some("yaml" | "yml") => Syntax::Yaml,
+            _ => Syntax::Json,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq)]

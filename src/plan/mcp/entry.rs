@@ -2,16 +2,14 @@
 //!
 //! Arguments, variables, URLs and headers may hold tokens even as written, so they are secrets from here on.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clients::Scope;
-use crate::model::mcp::HttpTransport;
+use crate::model::mcp::{HttpServer, StdioServer};
 use crate::model::reason::Failure;
-use crate::redact::Secret;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub(super) name: String,
     pub(super) how: How,
@@ -31,41 +29,27 @@ pub(super) struct Entry {
     pub(super) refusal: Option<Failure>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum How {
     Stdio(Stdio),
     Http(Http),
     Broken(Failure),
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stdio {
-    pub(super) command: String,
-    pub(super) args: Vec<Secret>,
-    pub(super) env: BTreeMap<String, Secret>,
+    pub(super) written: StdioServer,
     /// Variables passed on from the client's environment where they are set.
     pub(super) inherit: Vec<String>,
     /// Variables passed on that the server cannot do without.
     pub(super) require: Vec<String>,
-    /// A file of further variables, weaker than `env`.
+    /// A file of further variables, weaker than those written.
     pub(super) env_file: Option<String>,
-    pub(super) cwd: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Http {
-    pub(super) url: Secret,
-    pub(super) transport: HttpTransport,
-    pub(super) headers: Vec<(String, Secret)>,
+    pub(super) written: HttpServer,
     /// Headers whose values are in environment variables: header, text in front of the value, variable.
     pub(super) env_headers: Vec<(String, String, String)>,
-}
-
-impl Entry {
-    pub(super) fn new(name: &str, how: How) -> Self {
-        let (off, limit, helper, refusal) = (None, None, None, None);
-        let (notes, below) = (Vec::new(), Vec::new());
-        let name = name.to_owned();
-        Entry { name, how, off, is_refused: false, limit, helper, notes, below, is_part: false, refusal }
-    }
 }

@@ -8,10 +8,10 @@ use memchr::memmem;
 
 use super::clients::{self, Scope};
 use super::discover;
-use super::document;
+use super::document::{self, Syntax};
 use super::merge;
 use super::places::ListFile;
-use super::sources::{self, Source, Sources, syntax_of};
+use super::sources::{self, Source};
 use crate::clock::Deadline;
 use crate::config::environment::{HostEnvironment, Platform};
 use crate::model::mcp::Reach;
@@ -29,7 +29,7 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
     }
     let client = clients::all().get(client % (clients::all().len() + 1)).unwrap_or(clients::generic());
     let path = client.files().next().map_or("file.json", |(_, file)| file.split().1);
-    let document = match document::parse(bytes, syntax_of(Path::new(path))) {
+    let document = match document::parse(bytes, Syntax::of(Path::new(path))) {
         Ok(document) => document,
         Err(error) => {
             // What is missing at the very end may be told as the line after the last.
@@ -67,15 +67,15 @@ pub(crate) fn client_config(client: usize, bytes: &[u8]) {
 
 fn candidates(environment: &HostEnvironment, source: Source, refused: bool) {
     let local = sources::local_lists(&source, Deadline::after(Duration::from_secs(20)));
-    let sources = Sources { read: [source].into_iter().chain(local).collect(), warnings: Vec::new() };
-    let found = discover::servers(sources, environment, None);
-    for warning in &found.warnings {
+    let sources: Vec<Source> = [source].into_iter().chain(local).collect();
+    let mut warnings = Vec::new();
+    let found = discover::servers(&sources, environment, None, &mut warnings);
+    for warning in &warnings {
         assert!(warning.starts_with("/nowhere/file") && !warning.contains(CANARY), "{warning}");
     }
-    let mut expected: BTreeSet<String> =
-        found.candidates.iter().map(|candidate| candidate.entry.name.clone()).collect();
+    let mut expected: BTreeSet<String> = found.iter().map(|candidate| candidate.entry.name.clone()).collect();
     assert!(expected.iter().all(|name| !name.is_empty() && name.len() <= 4096));
-    let (named, replaced) = merge::merge(found.candidates, &BTreeSet::new(), View::Anywhere);
+    let (named, replaced) = merge::merge(found, &BTreeSet::new(), View::Anywhere);
     assert!(replaced.is_empty());
     let mut names = BTreeSet::new();
     for server in &named {

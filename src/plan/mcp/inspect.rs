@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 
-use super::clients::{Client, by_path};
+use super::clients::{Client, Scope, by_path};
 use super::entry::{Entry, How};
 use super::places;
 use super::readers;
@@ -65,7 +65,9 @@ fn project_client(
     if own.iter().any(|place| std::fs::canonicalize(&place.path).is_ok_and(|place| place == canonical)) {
         return Err("it is a config of your own, not a project's: its servers are checked without being trusted");
     }
-    let Some((client, depth)) = by_path(path).and_then(|client| Some((client, client.project_depth(path)?))) else {
+    let Some((client, depth)) =
+        by_path(path).and_then(|client| Some((client, client.depth_in(path, |scope| scope == Scope::Project)?)))
+    else {
         return Err("no client reads a file of this name from a project (as .mcp.json or .cursor/mcp.json); \
              to have its servers checked, name it in `mcp.config_files` of lab-probe's configuration");
     };
@@ -82,22 +84,22 @@ fn shown_server(entry: &Entry, client: &Client) -> ShownServer {
     let what = match &entry.how {
         How::Stdio(stdio) => {
             let names: Vec<&str> =
-                stdio.env.keys().chain(&stdio.inherit).chain(&stdio.require).map(String::as_str).collect();
+                stdio.written.env.keys().chain(&stdio.inherit).chain(&stdio.require).map(String::as_str).collect();
             if !names.is_empty() {
                 details.push(format!("with the variables {}", names.join(", ")));
             }
             details
                 .extend(stdio.env_file.iter().map(|file| format!("with the variables in {file}, whatever it holds")));
-            details.extend(stdio.cwd.iter().map(|cwd| format!("in {cwd}")));
-            command_line(&stdio.command, &stdio.args)
+            details.extend(stdio.written.cwd.iter().map(|cwd| format!("in {}", cwd.display())));
+            command_line(&stdio.written.command, &stdio.written.args)
         }
         How::Http(http) => {
-            let names = http.headers.iter().map(|(name, _)| name.as_str());
+            let names = http.written.headers.iter().map(|(name, _)| name.as_str());
             let names: Vec<&str> = names.chain(http.env_headers.iter().map(|(name, _, _)| name.as_str())).collect();
             if !names.is_empty() {
                 details.push(format!("with the headers {}", names.join(", ")));
             }
-            redact::url(http.url.expose())
+            redact::url(http.written.url.expose())
         }
         How::Broken(_) if client.merges_keys && !entry.is_refused => "changes what another file says of it".into(),
         How::Broken(failure) => failure.detail.clone(),

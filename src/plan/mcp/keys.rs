@@ -5,8 +5,8 @@ use serde::Deserialize;
 use crate::model::mcp::HttpTransport;
 
 /// The keys of a client's list. Where several are given the first that is there counts; a key with dots in it also
-/// stands for tables in tables.
-#[derive(Debug, Clone, Deserialize)]
+/// stands for tables in tables. What a client's row leaves out is as in the row `usual`.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Keys {
     /// The list: a table of servers by name, or a list of servers with a `name`.
@@ -43,39 +43,12 @@ pub(super) struct Keys {
     pub(super) flat: bool,
 }
 
-impl Default for Keys {
-    fn default() -> Self {
-        let one = |key: &str| vec![key.to_owned()];
-        Keys {
-            container: one("mcpServers"),
-            command: one("command"),
-            splits_command: false,
-            env: one("env"),
-            empty_env_is_inherited: false,
-            env_names: None,
-            env_required: None,
-            cwd: one("cwd"),
-            url: ["url", "serverUrl"].map(|key| (key.to_owned(), HttpTransport::Auto)).into(),
-            headers: one("headers"),
-            env_headers: None,
-            bearer_variable: Vec::new(),
-            conflicts: Vec::new(),
-            refuses_file: false,
-            untyped: Untyped::Server,
-            preference: Preference::Type,
-            remote: HttpTransport::Auto,
-            http: HttpTransport::Http,
-            limit: Vec::new(),
-            flat: false,
-        }
-    }
-}
-
 /// Which key decides when an entry has both a program and a URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Preference {
     /// `type`; without it the program.
+    #[default]
     Type,
     /// The program, whatever `type` says.
     Command,
@@ -84,9 +57,10 @@ pub(super) enum Preference {
 }
 
 /// What a client makes of a URL without a `type`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Untyped {
+    #[default]
     Server,
     /// Nothing, without a word.
     Dropped,

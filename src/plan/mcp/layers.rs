@@ -14,33 +14,32 @@ use super::keys::Keys;
 use super::readers;
 use super::sources::Source;
 
-type List<'s> = BTreeMap<&'s str, &'s Value>;
-type Below<'s> = (&'s Source, List<'s>);
+type Layer<'s> = (&'s Source, BTreeMap<&'s str, &'s Value>);
 
-/// The entries of a file. A name that a stronger file of the same layer has is left to that.
+/// The entries of one of a client's files. A name that a stronger file of the same layer has is left to that.
 ///
 /// # Errors
-/// A sentence about a list that is none.
-pub(super) fn read(source: &Source, sources: &[Source], keys: &Keys) -> Result<Vec<Entry>, String> {
+/// A list that is none, or does not stand where the client looks for it.
+pub(super) fn read(source: &Source, sources: &[&Source], keys: &Keys) -> anyhow::Result<Vec<Entry>> {
     let (stronger, below) = neighbours(source, sources, keys);
     let mut entries = Vec::new();
     for (name, written) in readers::list(&source.document.root, keys)? {
-        if stronger.iter().any(|list| list.contains_key(name)) {
+        if stronger.iter().any(|(_, list)| list.contains_key(name)) {
             continue;
         }
-        let under: Vec<(&Source, &Value)> =
+        let below: Vec<(&Source, &Value)> =
             below.iter().filter_map(|(other, list)| Some((*other, *list.get(name)?))).collect();
         // The strongest of them comes first.
-        let layers = under.iter().rev().map(|(_, value)| *value).chain([written]).cloned();
+        let layers = below.iter().rev().map(|(_, value)| *value).chain([written]).cloned();
         let whole = layers.reduce(readers::merged).unwrap_or_default();
         // A switch for a server that no file defines is none.
         if source.file.client.merges_keys && readers::is_switch(&whole) {
             continue;
         }
         entries.extend(readers::server(name, &whole, keys).map(|entry| Entry {
-            below: under.iter().map(|(other, _)| (other.file.scope, other.file.path.clone())).collect(),
-            is_part: !under.is_empty() && !readers::is_complete(written, keys),
-            refusal: under.iter().find_map(|(other, _)| other.refusal.clone()),
+            below: below.iter().map(|(other, _)| (other.file.scope, other.file.path.clone())).collect(),
+            is_part: !below.is_empty() && !readers::is_complete(written, keys),
+            refusal: below.iter().find_map(|(other, _)| other.refusal.clone()),
             ..entry
         }));
     }
@@ -48,35 +47,23 @@ pub(super) fn read(source: &Source, sources: &[Source], keys: &Keys) -> Result<V
     Ok(entries)
 }
 
-/// The lists of the files of the same layer that are stronger, and of all files that are weaker, the strongest first; none for a
-/// client that takes entries as a whole.
-fn neighbours<'s>(source: &'s Source, sources: &'s [Source], keys: &Keys) -> (Vec<List<'s>>, Vec<Below<'s>>) {
-    let (mut stronger, mut weaker, mut beneath) = (Vec::new(), Vec::new(), Vec::new());
-    if !source.file.client.merges_keys {
-        return (stronger, weaker);
+/// The files that are merged with this one: those of the same layer that are stronger, and all that are weaker, the
+/// strongest first; none for a client that takes entries as a whole.
+fn neighbours<'s>(source: &Source, sources: &[&'s Source], keys: &Keys) -> (Vec<Layer<'s>>, Vec<Layer<'s>>) {
+    if !source.file.client.merges_keys || source.file.scope == Scope::Plugin {
+        return Default::default();
     }
-    let mut is_before = true;
-    for other in sources.iter().filter(|other| std::ptr::eq(other.file.client, source.file.client)) {
-        let list = || readers::list(&other.document.root, keys).unwrap_or_default().into_iter().collect();
-        let is_same_layer = layer(source).is_some() && layer(source) == layer(other);
-        if std::ptr::eq(other, source) {
-            is_before = false;
-        } else if is_same_layer && is_before {
-            stronger.push(list());
-        } else if is_same_layer {
-            weaker.push((other, list()));
-        } else if source.file.project.is_some() && other.file.scope.is_everywhere() {
-            beneath.push((other, list()));
-        }
+    // What the files that are one list have in common.
+    fn layer(source: &Source) -> (Option<&Path>, Option<Scope>) {
+        let scope = Some(source.file.scope).filter(|scope| !scope.is_everywhere());
+        (source.file.project.as_ref().map(|project| project.directory.as_path()), scope)
     }
-    weaker.append(&mut beneath);
+    let beneath = sources.iter().filter(|other| source.file.project.is_some() && other.file.scope.is_everywhere());
+    let all = sources.iter().filter(|other| layer(other) == layer(source)).chain(beneath).copied();
+    let list = |other: &'s Source| readers::list(&other.document.root, keys).unwrap_or_default().into_iter().collect();
+    let mut stronger: Vec<Layer> = all.map(|other| (other, list(other))).collect();
+    let own = stronger.iter().position(|(other, _)| std::ptr::eq(*other, source)).unwrap_or_default();
+    let weaker = stronger.split_off(own + 1);
+    stronger.pop();
     (stronger, weaker)
-}
-
-/// What the files that are one list have in common.
-fn layer(source: &Source) -> Option<(&Path, Option<Scope>)> {
-    match &source.file.project {
-        Some(project) => Some((&project.directory, Some(source.file.scope))),
-        None => source.file.scope.is_everywhere().then_some((Path::new(""), None)),
-    }
 }

@@ -83,9 +83,9 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
     let mut plan = Plan::default();
     let (trusted, warning) = TrustStore::load(&settings.probe.state_dir);
     plan.warnings.extend(warning);
-    let sources = sources::collect(settings, environment, trusted, deadline.sooner(DISCOVERY_LIMIT));
-    let found = discover::servers(sources, environment, mcp.ca_file.as_deref());
-    plan.warnings.extend(found.warnings);
+    let deadline = deadline.sooner(DISCOVERY_LIMIT);
+    let sources = sources::collect(settings, environment, trusted, deadline, &mut plan.warnings);
+    let candidates = discover::servers(&sources, environment, mcp.ca_file.as_deref(), &mut plan.warnings);
 
     let key = Key::of(&settings.probe.state_dir, &mut plan.warnings);
     let usual = |named: Named| target(&key, named, settings.mcp.schedule, settings.mcp.list_tools);
@@ -102,7 +102,7 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
         targets.entry(name).or_insert_with_key(|name| usual(Named::own(name, reach, origin)));
     }
     let taken: BTreeSet<String> = targets.keys().cloned().collect();
-    let (named, replaced) = merge::merge(found.candidates, &taken, view);
+    let (named, replaced) = merge::merge(candidates, &taken, view);
     targets.extend(named.into_iter().map(|named| (named.name.clone(), usual(named))));
     for (name, origins) in replaced {
         targets.entry(name).and_modify(|target| target.origins.extend(origins));

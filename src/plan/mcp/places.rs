@@ -38,44 +38,48 @@ pub(super) struct Project {
     pub(super) only_here: bool,
 }
 
+/// The places of the user and of the machine.
 pub(super) fn own(environment: &HostEnvironment) -> Vec<ListFile> {
-    let files = clients::all().iter().flat_map(|client| client.files().map(move |file| (client, file)));
-    let files = files.filter(|(_, (_, file))| file.is_on(environment.platform));
     let mut seen = BTreeSet::new();
-    let located = files.filter_map(|(client, (scope, file))| {
-        let path = locate(file, environment, None).filter(|path| seen.insert(path.clone()))?;
-        Some(ListFile { client, scope, path, project: None, plugin: None })
-    });
-    located.collect()
+    of_clients(None, |file| locate(file, environment).filter(|path| seen.insert(path.clone())))
 }
 
-pub(super) fn of_project(project: &Project) -> impl Iterator<Item = ListFile> {
-    clients::all().iter().flat_map(move |client| {
-        client.project.iter().map(move |file| ListFile {
-            client,
-            scope: Scope::Project,
-            path: project.directory.join(file),
-            project: Some(project.clone()),
-            plugin: None,
+/// The places in a project.
+pub(super) fn of_project(project: &Project) -> Vec<ListFile> {
+    of_clients(Some(project), |file| project.locate(file))
+}
+
+fn of_clients(project: Option<&Project>, mut locate: impl FnMut(&Location) -> Option<PathBuf>) -> Vec<ListFile> {
+    let files = clients::all().iter().flat_map(|client| client.files().map(move |(scope, file)| (client, scope, file)));
+    files
+        .filter_map(|(client, scope, file)| {
+            Some(ListFile { client, scope, path: locate(file)?, project: project.cloned(), plugin: None })
         })
-    })
+        .collect()
 }
 
-/// Where a file is; `None` for a project's without a project, and where there is no home.
-pub(super) fn locate(location: &Location, environment: &HostEnvironment, project: Option<&Project>) -> Option<PathBuf> {
+impl Project {
+    /// Where a file of the project is; `None` for any other.
+    pub(super) fn locate(&self, location: &Location) -> Option<PathBuf> {
+        let (base, path) = location.split();
+        (base == "PROJECT").then(|| self.directory.join(path))
+    }
+}
+
+/// Where a file of the user or of the machine is; `None` for a project's, for another platform's, and where there is no home.
+pub(super) fn locate(location: &Location, environment: &HostEnvironment) -> Option<PathBuf> {
     let home = environment.home.as_deref();
-    let (base, path) = location.split();
-    match base {
-        "PROJECT" => Some(project?.directory.join(path)),
-        "" => Some(environment.root.join(path)),
-        "~" => Some(home?.join(path)),
-        "APPLICATION" if environment.platform == Platform::MacOs => {
-            Some(home?.join("Library/Application Support").join(path))
-        }
+    let is_macos = environment.platform == Platform::MacOs;
+    match location.split() {
+        ("PROJECT", _) => None,
+        // The administrator's files are elsewhere on each platform.
+        ("", path) => (path.starts_with("Library/") == is_macos).then(|| environment.root.join(path)),
+        ("~", path) => Some(home?.join(path)),
+        ("APPLICATION", path) if is_macos => Some(home?.join("Library/Application Support").join(path)),
         // On macOS, too, for the clients that use it there.
-        "APPLICATION" | "CONFIG" => xdg(environment, "XDG_CONFIG_HOME", ".config", path),
-        "DATA" => xdg(environment, "XDG_DATA_HOME", ".local/share", path),
-        variable => match variable.trim_matches(['$', '{', '}']).split_once(":-~") {
+        ("APPLICATION" | "CONFIG", path) => xdg(environment, "XDG_CONFIG_HOME", ".config", path),
+        ("DATA", path) => xdg(environment, "XDG_DATA_HOME", ".local/share", path),
+        (variable, path) => match variable.trim_matches(['$', '{', '}']).split_once(":-~") {
             Some((name, usual)) => {
                 let usual = || Some(home?.join(usual.trim_start_matches('/')));
                 Some(environment.path_var(name).or_else(usual)?.join(path))
@@ -141,7 +145,7 @@ pub(super) fn project_at(directory: &Path) -> Project {
 /// The directory that a client's file belongs to: what remains when the client's part of the path is taken away.
 pub(super) fn directory_of(path: &Path, client: &Client) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let depth = client.depth_in(&path).unwrap_or(1);
+    let depth = client.depth_in(&path, |_| true).unwrap_or(1);
     path.ancestors().nth(depth).unwrap_or(Path::new("/")).to_owned()
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::clients::{Client, Layout, Plugins, Scope};
+use super::clients::{Client, Layout, Location, Plugins, Scope};
 use super::places::{self, ListFile, Plugin, Project};
 use super::readers::{Table, find};
 use super::switches;
@@ -15,6 +15,9 @@ use crate::plan::timeout;
 /// More plugins than anybody has; a bound, because the directory may hold anything.
 const MAX_PLUGINS: usize = 1000;
 
+/// A plugin's directory, what switches it off, and the one project that it is for.
+type Installed = (PathBuf, Option<String>, Option<Project>);
+
 pub(super) fn lists(
     client: &'static Client,
     host: &HostEnvironment,
@@ -23,25 +26,25 @@ pub(super) fn lists(
 ) -> Vec<ListFile> {
     let mut files = Vec::new();
     for kind in &client.plugins {
-        let Some(directory) = places::locate(&kind.directory, host, None) else { continue };
+        let Some(directory) = places::locate(&kind.directory, host) else { continue };
         let installed = match &kind.layout {
             Layout::Each { enablement } => each(&directory, enablement.as_deref(), host, warnings),
-            Layout::Cache { registry, enabled, enabled_in_project, key } => {
-                let settings =
-                    places::locate(enabled, host, None).map(|path| read(&path, warnings)).unwrap_or_default();
+            Layout::Cache { registry, enabled, key } => {
+                let user = enabled.iter().find_map(|file| places::locate(file, host));
+                let user = user.map(|path| read(&path, warnings)).unwrap_or_default();
                 let registry = registry.as_ref().map(|name| read(&directory.join(name), warnings)).unwrap_or_default();
-                let mut installed = cached(&directory, &registry, &settings, key);
-                installed.extend(for_projects(&registry, enabled_in_project, key, deadline));
+                let mut installed = cached(&directory, &registry, &user, key);
+                installed.extend(for_projects(&registry, enabled, key, deadline));
                 installed
             }
             Layout::Newest => {
-                let names = directories(&directory).into_iter().flat_map(|market| directories(&market));
                 // Cursor marks a version that it has downloaded whole.
                 let written = |path: &PathBuf| {
                     let modified = path.metadata().and_then(|metadata| metadata.modified()).ok();
                     (path.join(".cache-complete").exists(), modified)
                 };
-                let newest = names.filter_map(|name| directories(&name).into_iter().max_by_key(written));
+                let plugins = directories(&directory).into_iter().flat_map(|market| directories(&market));
+                let newest = plugins.filter_map(|plugin| directories(&plugin).into_iter().max_by_key(written));
                 newest.map(|directory| (directory, None, None)).collect()
             }
         };
@@ -78,9 +81,6 @@ fn of_plugin(plugin: &Plugin, warnings: &mut Vec<String>) -> Vec<PathBuf> {
     files.dedup();
     files
 }
-
-/// A plugin's directory, what switches it off, and the one project that it is for.
-type Installed = (PathBuf, Option<String>, Option<Project>);
 
 fn each(
     directory: &Path,
@@ -131,21 +131,22 @@ fn cached(directory: &Path, registry: &Table, settings: &Table, key: &str) -> Ve
 /// installed; the project only names it.
 fn for_projects(
     registry: &Table,
-    settings: &'static [String],
+    settings: &'static [Location],
     key: &'static str,
     deadline: Deadline,
 ) -> Vec<Installed> {
     let plugins = registry.get("plugins").and_then(Value::as_object).into_iter().flatten();
     let records = plugins.flat_map(|(id, records)| records.as_array().into_iter().flatten().map(move |one| (id, one)));
-    let text = |record: &Value, key: &str| record.get(key).and_then(Value::as_str).map(PathBuf::from);
+    let path = |record: &Value, key: &str| record.get(key).and_then(Value::as_str).map(PathBuf::from);
     let installed: Vec<(String, PathBuf, PathBuf)> = records
-        .filter_map(|(id, record)| Some((id.clone(), text(record, "projectPath")?, text(record, "installPath")?)))
+        .filter_map(|(id, record)| Some((id.clone(), path(record, "projectPath")?, path(record, "installPath")?)))
         .take(MAX_PLUGINS)
         .collect();
     let files = |(_, project, _): &(String, PathBuf, PathBuf)| timeout::files_of_repository(project);
-    let projects = timeout::each(installed.clone(), timeout::LIMIT, deadline, files, move |(id, project, _)| {
-        let state = |name: &String| switches::settings(&project.join(name)).ok()??.get(key)?.get(id)?.as_bool();
-        (settings.iter().find_map(state) == Some(true)).then(|| places::project_at(project))
+    let projects = timeout::each(installed.clone(), timeout::LIMIT, deadline, files, move |(id, directory, _)| {
+        let project = places::project_at(directory);
+        let state = |file| switches::settings(&project.locate(file)?).ok()??.get(key)?.get(id)?.as_bool();
+        (settings.iter().find_map(state) == Some(true)).then_some(project)
     });
     let known = installed.into_iter().zip(projects);
     known.filter_map(|((_, _, directory), project)| Some((directory, None, Some(project??)))).collect()

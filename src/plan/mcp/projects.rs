@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::document::{self, Syntax};
 use super::places::{self, Project};
-use super::{document, sources};
 use crate::config::environment::HostEnvironment;
 use crate::fs;
 
@@ -17,7 +17,7 @@ pub fn repositories(environment: &HostEnvironment) -> Vec<PathBuf> {
     let mut repositories = BTreeMap::new();
     for file in places::own(environment) {
         let Ok(bytes) = fs::read_capped(&file.path, MOST_BYTES) else { continue };
-        let Ok(document) = document::parse(&bytes, sources::syntax_of(&file.path)) else { continue };
+        let Ok(document) = document::parse(&bytes, Syntax::of(&file.path)) else { continue };
         let listed = document.root.get("projects").and_then(|projects| projects.as_object());
         for directory in listed.into_iter().flatten().map(|(path, _)| Path::new(path)).filter(|path| path.is_absolute())
         {

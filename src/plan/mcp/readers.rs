@@ -4,13 +4,15 @@
 //! on a file for one bad entry: that entry becomes a server whose check says what is wrong with it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::{anyhow, bail};
 use serde_json::{Map, Value};
 
 use super::entry::{Entry, How, Http, Stdio};
 use super::keys::{Keys, Preference, Unit, Untyped};
-use crate::model::mcp::HttpTransport;
+use crate::model::mcp::{HttpServer, HttpTransport, StdioServer};
 use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
 
@@ -36,8 +38,8 @@ fn first<'v>(table: &'v Table, keys: &[String]) -> Option<&'v Value> {
 /// The servers of a file by name, as written, in the file's order.
 ///
 /// # Errors
-/// A sentence when the list is none, or does not stand where the client looks for it.
-pub(super) fn list<'v>(root: &'v Table, keys: &Keys) -> Result<Vec<(&'v str, &'v Value)>, String> {
+/// A list that is none, or does not stand where the client looks for it.
+pub(super) fn list<'v>(root: &'v Table, keys: &Keys) -> anyhow::Result<Vec<(&'v str, &'v Value)>> {
     let entries = |table: &'v Table| table.iter().map(|(name, value)| (name.as_str(), value)).collect();
     match keys.container.iter().find_map(|key| Some((key, find(root, key)?))) {
         Some((_, Value::Null)) => Ok(Vec::new()),
@@ -45,13 +47,13 @@ pub(super) fn list<'v>(root: &'v Table, keys: &Keys) -> Result<Vec<(&'v str, &'v
         Some((key, list)) => {
             let named = |item: &'v Value| Some((item.get("name")?.as_str()?, item));
             let items = list.as_array().and_then(|items| items.iter().map(named).collect());
-            items.ok_or_else(|| format!("{key:?} is no table of servers"))
+            items.ok_or_else(|| anyhow!("{key:?} is no table of servers"))
         }
         None if keys.flat && looks_flat(root) => Ok(entries(root)),
         None => match misplaced(root) {
             None => Ok(Vec::new()),
             Some(place) => {
-                Err(format!("its servers stand {place}; the client reads only those under `{}`", keys.container[0]))
+                bail!("its servers stand {place}; the client reads only those under `{}`", keys.container[0])
             }
         },
     }
@@ -107,7 +109,7 @@ pub(super) fn merged(under: Value, over: Value) -> Value {
 ///
 /// # Errors
 /// As [`list`].
-pub(super) fn servers(root: &Table, keys: &Keys) -> Result<Vec<Entry>, String> {
+pub(super) fn servers(root: &Table, keys: &Keys) -> anyhow::Result<Vec<Entry>> {
     let list = list(root, keys)?.into_iter();
     let mut entries: Vec<Entry> = list.filter_map(|(name, value)| server(name, value, keys)).collect();
     note_refusal(&mut entries, keys);
@@ -126,35 +128,49 @@ pub(super) fn note_refusal(entries: &mut [Entry], keys: &Keys) {
 
 /// Reads one server; `None` for something that is no server of its own (a part built into the client).
 pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
-    let Value::Object(outer) = value else {
-        return Some(Entry::new(name, broken(Reason::SpawnFailed, "the entry is no table")));
-    };
+    let none = Table::new();
+    let outer = value.as_object().unwrap_or(&none);
     let table = unwrapped(outer);
     if is_built_in(table) {
         return None;
     }
     let refusal = refusal(table, keys);
-    let mut entry = Entry::new(name, refusal.clone().unwrap_or_else(|| how(table, keys)));
-    entry.is_refused = refusal.is_some();
-    entry.off = switched_off(outer).or_else(|| switched_off(table));
-    entry.limit = limit(outer, keys).or_else(|| limit(table, keys));
-    if !keys.headers.iter().any(|key| key == "headers") && table.contains_key("headers") {
-        entry.notes.push(format!("the client ignores `headers`; it reads `{}`", keys.headers[0]));
-    }
-    if let How::Broken(failure) = &entry.how {
-        entry.notes.push(failure.detail.clone());
-    }
-    if keys.untyped == Untyped::Noted && matches!(entry.how, How::Http(_)) && Kind::of(table) == Kind::Unsaid {
-        entry.notes.push(DROPPED.to_owned());
-    }
-    entry.helper = table.get("headersHelper").map(|helper| match helper {
+    let is_refused = refusal.is_some();
+    let how = match refusal {
+        Some(failure) => How::Broken(failure),
+        None if !value.is_object() => broken(Reason::SpawnFailed, "the entry is no table"),
+        None => how(table, keys),
+    };
+    let helper = table.get("headersHelper").map(|helper| match helper {
         Value::Array(words) => words.iter().filter_map(scalar).collect::<Vec<_>>().join(" "),
         other => scalar(other).unwrap_or_default(),
     });
-    if entry.helper.is_some() {
-        entry.notes.push("headers come from `headersHelper`, which lab-probe does not run".to_owned());
+    let mut notes = Vec::new();
+    if !keys.headers.iter().any(|key| key == "headers") && table.contains_key("headers") {
+        notes.push(format!("the client ignores `headers`; it reads `{}`", keys.headers[0]));
     }
-    Some(entry)
+    match &how {
+        How::Broken(failure) => notes.push(failure.detail.clone()),
+        How::Http(_) if keys.untyped == Untyped::Noted && Kind::of(table) == Kind::Unsaid => {
+            notes.push(DROPPED.to_owned());
+        }
+        _ => {}
+    }
+    if helper.is_some() {
+        notes.push("headers come from `headersHelper`, which lab-probe does not run".to_owned());
+    }
+    Some(Entry {
+        name: name.to_owned(),
+        how,
+        off: switched_off(outer).or_else(|| switched_off(table)),
+        is_refused,
+        limit: limit(outer, keys).or_else(|| limit(table, keys)),
+        helper,
+        notes,
+        below: Vec::new(),
+        is_part: false,
+        refusal: None,
+    })
 }
 
 /// Some files keep the settings one level down, beside `enabled`: under `config` (older Goose) or `transport` (Cline).
@@ -191,14 +207,14 @@ pub(super) fn limit_of(value: f64, unit: Unit) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds.min(MAX_LIMIT.as_secs_f64())).ok().filter(|limit| !limit.is_zero())
 }
 
-fn refusal(table: &Table, keys: &Keys) -> Option<How> {
+fn refusal(table: &Table, keys: &Keys) -> Option<Failure> {
     let has = |key: &str| find(table, key).is_some_and(|value| !value.is_null());
-    let conflict = keys.conflicts.iter().filter(|(with, _)| with.is_empty() || has(with));
+    let conflicts = keys.conflicts.iter().filter(|(with, _)| with.is_empty() || has(with));
     let (with, key) =
-        conflict.flat_map(|(with, keys)| keys.iter().map(move |key| (with, key))).find(|(_, key)| has(key))?;
+        conflicts.flat_map(|(with, keys)| keys.iter().map(move |key| (with, key))).find(|(_, key)| has(key))?;
     let beside = if with.is_empty() { String::new() } else { format!(" beside `{with}`") };
     let reason = if first(table, &keys.command).is_some() { Reason::SpawnFailed } else { Reason::ConnectFailed };
-    Some(broken(reason, format!("the client refuses `{key}`{beside}")))
+    Some(Failure::new(reason, format!("the client refuses `{key}`{beside}")))
 }
 
 fn how(table: &Table, keys: &Keys) -> How {
@@ -263,7 +279,7 @@ impl Kind {
 }
 
 fn stdio(table: &Table, keys: &Keys) -> How {
-    let mut stdio = Stdio { env: secret_map(first(table, &keys.env)), ..Stdio::default() };
+    let mut env = secret_map(first(table, &keys.env));
     let words = match first(table, &keys.command) {
         Some(Value::String(command)) if keys.splits_command && command.contains(char::is_whitespace) => {
             shlex::split(command)
@@ -273,7 +289,7 @@ fn stdio(table: &Table, keys: &Keys) -> How {
         Some(Value::Array(items)) => items.iter().map(scalar).collect(),
         // Zed before 2025: a table of its own.
         Some(Value::Object(inner)) => {
-            stdio.env.extend(secret_map(inner.get("env")));
+            env.extend(secret_map(inner.get("env")));
             let args = inner.get("args").and_then(Value::as_array).into_iter().flatten();
             [text(inner, "path")].into_iter().chain(args.map(scalar)).collect()
         }
@@ -289,31 +305,32 @@ fn stdio(table: &Table, keys: &Keys) -> How {
         return broken(Reason::SpawnFailed, "its command or `args` is no list of words; nothing is started");
     };
     let mut words = words.into_iter();
-    stdio.command = words.next().unwrap_or_default();
-    if stdio.command.trim().is_empty() {
+    let command = words.next().unwrap_or_default();
+    if command.trim().is_empty() {
         return broken(Reason::CommandNotFound, "the entry's command is empty");
     }
-    stdio.args = words.chain(arguments).map(Secret::new).collect();
-    stdio.cwd = first(table, &keys.cwd).and_then(scalar).filter(|cwd| !cwd.is_empty());
-    stdio.env_file = text(table, "envFile").filter(|file| !file.is_empty());
-    stdio.inherit = variable_names(table, keys.env_names.as_ref());
+    let mut inherit = variable_names(table, keys.env_names.as_ref());
     if keys.empty_env_is_inherited {
         let table = first(table, &keys.env).and_then(Value::as_object).into_iter().flatten();
-        let empty = table.filter(|(_, value)| value.is_null() || *value == "").map(|(name, _)| name.clone());
-        stdio.inherit.extend(empty);
-        stdio.env.retain(|_, value| !value.expose().is_empty());
+        inherit.extend(table.filter(|(_, value)| value.is_null() || *value == "").map(|(name, _)| name.clone()));
+        env.retain(|_, value| !value.expose().is_empty());
     }
-    stdio.require = variable_names(table, keys.env_required.as_ref());
-    How::Stdio(stdio)
+    let cwd = first(table, &keys.cwd).and_then(scalar).filter(|cwd| !cwd.is_empty()).map(PathBuf::from);
+    How::Stdio(Stdio {
+        written: StdioServer { command, args: words.chain(arguments).map(Secret::new).collect(), env, cwd },
+        inherit,
+        require: variable_names(table, keys.env_required.as_ref()),
+        env_file: text(table, "envFile").filter(|file| !file.is_empty()),
+    })
 }
 
-fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind: &Kind) -> How {
-    let transport = match (transport, kind) {
-        // A key that stands for one transport (`httpUrl`) says more than `type`.
-        (HttpTransport::Http | HttpTransport::Sse, _) => transport,
+fn http(table: &Table, keys: &Keys, url: String, of_key: HttpTransport, kind: &Kind) -> How {
+    let transport = match (of_key, kind) {
         (HttpTransport::Auto, Kind::Http(HttpTransport::Http)) if keys.preference != Preference::Command => keys.http,
-        (HttpTransport::Auto, Kind::Http(transport)) if keys.preference != Preference::Command => *transport,
+        (HttpTransport::Auto, Kind::Http(said)) if keys.preference != Preference::Command => *said,
         (HttpTransport::Auto, _) => keys.remote,
+        // A key that stands for one transport (`httpUrl`) says more than `type`.
+        (of_key, _) => of_key,
     };
     let named = keys.env_headers.as_ref().and_then(|key| table.get(key)).and_then(Value::as_object);
     let variable = |(header, name): (&String, &Value)| Some((header.clone(), String::new(), name.as_str()?.to_owned()));
@@ -326,7 +343,8 @@ fn http(table: &Table, keys: &Keys, url: String, transport: HttpTransport, kind:
         env_headers.push((header, format.split('{').next().unwrap_or_default().to_owned(), variable));
     }
     let headers = secret_map(first(table, &keys.headers)).into_iter().collect();
-    How::Http(Http { url: Secret::new(url), transport, headers, env_headers })
+    let written = HttpServer { url: Secret::new(url), transport, headers, ca_file: None, login: None };
+    How::Http(Http { written, env_headers })
 }
 
 fn broken(reason: Reason, detail: impl Into<String>) -> How {

@@ -35,7 +35,7 @@ pub(super) struct Host<'a> {
 
 impl<'a> Host<'a> {
     pub(super) fn new(client: &'static Client, environment: &'a HostEnvironment, ca_file: Option<&Path>) -> Self {
-        let settings = client.environment.as_ref().and_then(|file| places::locate(file, environment, None));
+        let settings = client.environment.as_ref().and_then(|file| places::locate(file, environment));
         let settings = settings.and_then(|path| switches::settings(&path).ok().flatten()).unwrap_or_default();
         let variable = |name: &str| {
             let own = readers::find(&settings, "env").and_then(|env| env.get(name)?.as_str());
@@ -44,7 +44,7 @@ impl<'a> Host<'a> {
         let limit = client.limit_variable.as_deref().and_then(variable).and_then(|text| text.trim().parse().ok());
         let extra_ca = || variable("NODE_EXTRA_CA_CERTS").filter(|_| !client.is_native).map(PathBuf::from);
         let records = client.login.as_ref().and_then(|login| login.records.as_ref());
-        let records = records.and_then(|(file, key)| Some((places::locate(file, environment, None)?, key)));
+        let records = records.and_then(|(file, key)| Some((places::locate(file, environment)?, key)));
         Host {
             client,
             environment,
@@ -55,7 +55,7 @@ impl<'a> Host<'a> {
     }
 
     pub(super) fn login_note(&self, entry: &Entry, http: &Http) -> Option<String> {
-        let is_open = http.headers.is_empty() && http.env_headers.is_empty();
+        let is_open = http.written.headers.is_empty() && http.env_headers.is_empty();
         let is_known = is_open && self.logins.contains(&entry.name);
         is_known.then(|| format!("{} holds a login for it, which lab-probe does not use", self.client.title))
     }
@@ -96,7 +96,7 @@ pub(super) struct Scene<'a> {
 pub(super) struct Identity(Vec<Secret>);
 
 impl Identity {
-    fn of(parts: Vec<String>) -> Self {
+    fn of<'p>(parts: impl IntoIterator<Item = &'p str>) -> Self {
         Identity(parts.into_iter().map(Secret::new).collect())
     }
 }
@@ -104,8 +104,16 @@ impl Identity {
 impl Scene<'_> {
     pub(super) fn resolve(&self, entry: &Entry) -> (Reach, Identity) {
         let (reach, identity) = match &entry.how {
-            How::Stdio(stdio) => self.stdio(stdio),
-            How::Http(http) => self.http(&entry.name, http),
+            How::Stdio(stdio) => {
+                let expanded = self.stdio(stdio);
+                let identity = self.stdio_identity(expanded.as_ref().unwrap_or(&stdio.written));
+                (expanded.map(Reach::Stdio), identity)
+            }
+            How::Http(http) => {
+                let expanded = self.http(&entry.name, http);
+                let identity = http_identity(expanded.as_ref().unwrap_or(&http.written));
+                (expanded.and_then(sendable).map(Reach::Http), identity)
+            }
             How::Broken(failure) => {
                 let hint = match failure.reason {
                     Reason::NotConfigured if failure.detail != readers::DROPPED => {
@@ -113,7 +121,7 @@ impl Scene<'_> {
                     }
                     _ => format!("correct the entry in {}", self.file.path.display()),
                 };
-                (Err(failure.clone().with_hint(hint)), Identity::of(vec!["broken".into(), failure.detail.clone()]))
+                (Err(failure.clone().with_hint(hint)), Identity::of(["broken", &failure.detail]))
             }
         };
         let off =
@@ -122,79 +130,45 @@ impl Scene<'_> {
         (reach.unwrap_or_else(Reach::Unreachable), identity)
     }
 
-    fn stdio(&self, written: &Stdio) -> (Result<Reach, Failure>, Identity) {
-        match self.expand_stdio(written) {
-            Ok(server) => {
-                let identity = self.stdio_identity(&server);
-                (Ok(Reach::Stdio(server)), identity)
-            }
-            Err(unresolved) => {
-                let raw = StdioServer {
-                    command: written.command.clone(),
-                    args: written.args.clone(),
-                    env: written.env.clone(),
-                    cwd: written.cwd.as_ref().map(PathBuf::from),
-                };
-                (Err(unresolved), self.stdio_identity(&raw))
-            }
-        }
-    }
-
-    fn expand_stdio(&self, written: &Stdio) -> Result<StdioServer, Failure> {
+    fn stdio(&self, Stdio { written, inherit, require, env_file }: &Stdio) -> Result<StdioServer, Failure> {
         let secret = |text: &Secret, field| self.expand(text.expose(), field).map(Secret::new);
-        let mut env = self.env_file(written)?;
-        for name in &written.inherit {
+        let mut env = env_file.as_ref().map(|file| self.env_file(file)).transpose()?.unwrap_or_default();
+        for name in inherit {
             env.extend(self.host.environment.var(name).map(|value| (name.clone(), Secret::new(value))));
         }
-        for name in &written.require {
+        for name in require {
             env.insert(name.clone(), Secret::new(self.variable(name, None)?));
         }
         for (name, value) in &written.env {
             env.insert(name.clone(), secret(value, Field::Env)?);
         }
         Ok(StdioServer {
-            command: self.expand(&written.command, Field::Command)?,
-            args: written.args.iter().map(|arg| secret(arg, Field::Argument)).collect::<Result<_, _>>()?,
+            command: self.expand(&written.command, Field::Word)?,
+            args: written.args.iter().map(|arg| secret(arg, Field::Word)).collect::<Result<_, _>>()?,
             env,
             cwd: match &written.cwd {
-                Some(cwd) => Some(self.base().join(self.expand(cwd, Field::Path)?)),
+                Some(cwd) => Some(self.base().join(self.expand(&cwd.to_string_lossy(), Field::Word)?)),
                 None => self.workspace().filter(|directory| directory.is_dir()).map(Path::to_owned),
             },
         })
     }
 
     /// The variables of `envFile`; a file that cannot be read keeps the server from being started, as in VS Code.
-    fn env_file(&self, written: &Stdio) -> Result<BTreeMap<String, Secret>, Failure> {
-        let Some(file) = &written.env_file else { return Ok(BTreeMap::new()) };
-        let expanded = self.expand(file, Field::Path)?;
+    fn env_file(&self, file: &str) -> Result<BTreeMap<String, Secret>, Failure> {
+        let expanded = self.expand(file, Field::Word)?;
         if self.refusal.is_some() {
             return Ok(BTreeMap::new());
         }
         let path = self.base().join(&expanded);
         let bytes = crate::fs::read_capped(&path, ENV_FILE_LIMIT).map_err(|e| {
             // What a variable holds is not shown, and a default in its place may be a token.
-            let shown = if expanded == *file { path.display().to_string() } else { "the file under `envFile`".into() };
+            let shown = if expanded == file { path.display().to_string() } else { "the file under `envFile`".into() };
             variables::unreadable(&shown, &e.to_string())
         })?;
         Ok(dotenv(&bytes))
     }
 
-    fn http(&self, name: &str, written: &Http) -> (Result<Reach, Failure>, Identity) {
-        match self.expand_http(written) {
-            Err(unresolved) => (Err(unresolved), http_identity(&written.url, &written.headers)),
-            Ok((url, headers)) => {
-                let identity = http_identity(&url, &headers);
-                let (transport, ca_file) = (written.transport, self.host.ca_file.clone());
-                let reach = sendable(&url, &headers).map(|()| {
-                    let login = self.host.login_hint(name);
-                    Reach::Http(HttpServer { url, transport, headers, ca_file, login })
-                });
-                (reach, identity)
-            }
-        }
-    }
-
-    fn expand_http(&self, written: &Http) -> Result<(Secret, Vec<(String, Secret)>), Failure> {
+    fn http(&self, name: &str, Http { written, env_headers }: &Http) -> Result<HttpServer, Failure> {
         let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
         for (name, value) in &written.headers {
             // Surrounding white space is never part of a header's value; a token read from a file often has some.
@@ -204,12 +178,17 @@ impl Scene<'_> {
                 headers.insert(name.clone(), Secret::new(expanded.trim()));
             }
         }
-        for (name, prefix, variable) in &written.env_headers {
+        for (name, prefix, variable) in env_headers {
             let value = self.variable(variable, None)?;
             headers.insert(name.clone(), Secret::new(format!("{prefix}{}", value.trim())));
         }
-        let url = self.expand(written.url.expose(), Field::Url)?;
-        Ok((Secret::new(url.trim()), headers.into_iter().collect()))
+        Ok(HttpServer {
+            url: Secret::new(self.expand(written.url.expose(), Field::Url)?.trim()),
+            transport: written.transport,
+            headers: headers.into_iter().collect(),
+            ca_file: self.host.ca_file.clone(),
+            login: self.host.login_hint(name),
+        })
     }
 
     /// The project it belongs to, if any: where its server is started, and what `${workspaceFolder}` means.
@@ -225,38 +204,22 @@ impl Scene<'_> {
     }
 
     fn stdio_identity(&self, server: &StdioServer) -> Identity {
-        let mut parts = vec!["stdio".to_owned(), server.command.clone()];
-        parts.extend(server.args.iter().map(|arg| arg.expose().to_owned()));
-        parts.push("with".to_owned());
-        parts.extend(server.env.iter().flat_map(|(name, value)| [name.clone(), value.expose().to_owned()]));
-        let Some(project) = &self.file.project else {
-            parts.extend(server.cwd.iter().map(|cwd| cwd.to_string_lossy().into_owned()));
-            return Identity::of(parts);
-        };
+        let project = self.file.project.as_ref();
+        let elsewhere = server.cwd.as_ref().filter(|cwd| project.is_none_or(|project| **cwd != project.directory));
+        let cwd = elsewhere.map(|cwd| cwd.to_string_lossy());
+        let words =
+            ["stdio", &server.command].into_iter().chain(server.args.iter().map(Secret::expose)).chain(["with"]);
+        let env = server.env.iter().flat_map(|(name, value)| [name.as_str(), value.expose()]);
+        let parts = words.chain(env).chain(cwd.as_deref());
+        let Some(project) = project else { return Identity::of(parts) };
         // Another worktree of the repository says the same with its own path in it.
         let directory = project.directory.to_string_lossy();
-        let mut of_this_place = false;
-        for part in &mut parts {
-            if part.contains(directory.as_ref()) {
-                *part = part.replace(directory.as_ref(), "${workspaceFolder}");
-                of_this_place = true;
-            }
-            of_this_place |= looks_relative(part);
-        }
-        match &server.cwd {
-            Some(cwd) if *cwd != project.directory => match cwd.strip_prefix(&project.directory) {
-                Ok(below) => {
-                    parts.push(below.to_string_lossy().into_owned());
-                    of_this_place = true;
-                }
-                Err(_) => parts.push(cwd.to_string_lossy().into_owned()),
-            },
-            _ => {}
-        }
-        if of_this_place {
+        let here = "${workspaceFolder}";
+        let mut parts: Vec<String> = parts.map(|part| part.replace(&*directory, here)).collect();
+        if parts.iter().any(|part| part.contains(here) || looks_relative(part)) {
             parts.push(project.repository.to_string_lossy().into_owned());
         }
-        Identity::of(parts)
+        Identity::of(parts.iter().map(String::as_str))
     }
 }
 
@@ -266,12 +229,11 @@ fn is_empty_credential(value: &str) -> bool {
 }
 
 /// The transport is no part of it: one client spells out what another finds out.
-fn http_identity(url: &Secret, headers: &[(String, Secret)]) -> Identity {
+fn http_identity(HttpServer { url, headers, .. }: &HttpServer) -> Identity {
     let mut headers: Vec<_> = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.expose())).collect();
     headers.sort_unstable();
-    let mut parts = vec!["http".to_owned(), url.expose().trim_end_matches('/').to_owned()];
-    parts.extend(headers.into_iter().flat_map(|(name, value)| [name, value.to_owned()]));
-    Identity::of(parts)
+    let headers = headers.iter().flat_map(|(name, value)| [name.as_str(), *value]);
+    Identity::of(["http", url.expose().trim_end_matches('/')].into_iter().chain(headers))
 }
 
 /// Whether a word of a command line seems to name a file relative to the working directory (`dist/index.js`,
@@ -284,14 +246,14 @@ fn looks_relative(word: &str) -> bool {
     script || word.starts_with('.') || word.contains('/')
 }
 
-fn sendable(url: &Secret, headers: &[(String, Secret)]) -> Result<(), Failure> {
+fn sendable(server: HttpServer) -> Result<HttpServer, Failure> {
     let refused = |detail: &str| Err(Failure::new(Reason::ConnectFailed, detail));
-    if url.expose().trim().is_empty() {
+    if server.url.expose().is_empty() {
         // `${VAR:-}` says: without this variable, leave the server out.
         let failure = Failure::new(Reason::NotConfigured, "its URL is empty");
         return Err(failure.with_hint("set the variable that the URL is made of, or leave the server out"));
     }
-    match Url::parse(url.expose()) {
+    match Url::parse(server.url.expose()) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
         Ok(url) if matches!(url.scheme(), "unix" | "pipe") => {
             return refused("lab-probe does not speak to local sockets");
@@ -299,7 +261,7 @@ fn sendable(url: &Secret, headers: &[(String, Secret)]) -> Result<(), Failure> {
         Ok(_) => return refused("the URL is neither http nor https"),
         Err(error) => return refused(&format!("the URL is not valid: {error}")),
     }
-    for (name, value) in headers {
+    for (name, value) in &server.headers {
         if HeaderName::try_from(name).is_err() {
             // Not quoted: a whole header with its token may have been written in place of the name.
             return refused("the name of a header is empty or has a sign in it that no header's name has");
@@ -308,12 +270,13 @@ fn sendable(url: &Secret, headers: &[(String, Secret)]) -> Result<(), Failure> {
             return refused(&format!("the value of the header {name} has a control character in it"));
         }
     }
-    Ok(())
+    Ok(server)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::mcp::HttpTransport;
 
     #[test]
     fn words_that_mean_another_file_in_another_directory_are_told_from_the_rest() {
@@ -330,12 +293,16 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_is_said_without_quoting_it() {
         let header = |name: &str, value: &str| vec![(name.to_owned(), Secret::new(value))];
-        let refusal = |url: &str, headers: &[(String, Secret)]| {
-            sendable(&Secret::new(url), headers).err().map(|failure| failure.detail)
+        let server = |url: &str, headers: Vec<(String, Secret)>| HttpServer {
+            url: Secret::new(url),
+            transport: HttpTransport::Auto,
+            headers,
+            ca_file: None,
+            login: None,
         };
-        let empty = sendable(&Secret::new(" "), &[]).expect_err("refused");
-        assert_eq!(empty.reason, Reason::NotConfigured);
-        assert_eq!(refusal("https://joe:pw@h/mcp?key=1", &header("X-Key", "a\tb")), None);
+        let refusal = |url, headers| sendable(server(url, headers)).err();
+        assert_eq!(refusal("", vec![]).expect("refused").reason, Reason::NotConfigured);
+        assert_eq!(refusal("https://joe:pw@h/mcp?key=1", header("X-Key", "a\tb")), None);
         for (url, headers) in [
             ("s3cr3t", vec![]),
             ("ftp://s3cr3t@h/", vec![]),
@@ -345,7 +312,7 @@ mod tests {
             ("http://h/", header("", "s3cr3t")),
             ("http://h/", header("X", "s3cr3t\r\nY: 1")),
         ] {
-            let detail = refusal(url, &headers).unwrap_or_else(|| panic!("{url} should be refused"));
+            let detail = refusal(url, headers).unwrap_or_else(|| panic!("{url} should be refused")).detail;
             assert!(!detail.contains("s3cr3t"), "{detail}");
         }
     }

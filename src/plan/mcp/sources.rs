@@ -49,11 +49,16 @@ impl Source {
     }
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Sources {
-    /// What could be read, the files named in the configuration first, then the user's, then the projects'.
-    pub(super) read: Vec<Source>,
-    pub(super) warnings: Vec<String>,
+/// What came of files: what each says, or a sentence about what is wrong with it.
+type Read = Vec<anyhow::Result<Source>>;
+
+fn keep(read: Read, sources: &mut Vec<Source>, warnings: &mut Vec<String>) {
+    for source in read {
+        match source {
+            Ok(source) => sources.push(source),
+            Err(problem) => warnings.push(problem.to_string()),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -66,60 +71,74 @@ struct Rules {
     trusted: TrustStore,
 }
 
+/// What could be read: the user's files, the projects', and what only the configuration names.
 pub(super) fn collect(
     settings: &Settings,
     environment: &HostEnvironment,
     trusted: TrustStore,
     deadline: Deadline,
-) -> Sources {
-    let mut sources = Sources::default();
+    warnings: &mut Vec<String>,
+) -> Vec<Source> {
     let discover = settings.mcp.discover;
-    let named = named_files(&settings.mcp.config_files, deadline, &mut sources.warnings);
+    let named = named_files(&settings.mcp.config_files, deadline, warnings);
+    let mut sources = Vec::new();
     if !discover && named.is_empty() {
         return sources;
     }
     let mut rules = Rules { discover, named: named.keys().cloned().collect(), own: BTreeSet::new(), trusted };
     for file in places::own(environment) {
-        rules.read(file, &mut sources);
+        keep(rules.read(file), &mut sources, warnings);
     }
-    let local: Vec<Source> = sources.read.iter().flat_map(|source| local_lists(source, deadline)).collect();
-    sources.read.extend(local);
+    let local: Vec<Source> = sources.iter().flat_map(|source| local_lists(source, deadline)).collect();
+    sources.extend(local);
     for client in clients::all().iter().filter(|_| discover) {
-        for file in plugins::lists(client, environment, deadline, &mut sources.warnings) {
-            rules.read(file, &mut sources);
+        for file in plugins::lists(client, environment, deadline, warnings) {
+            keep(rules.read(file), &mut sources, warnings);
         }
     }
-    rules.own = sources.read.iter().map(|source| source.canonical.clone()).collect();
-    let projects = projects(environment, repositories(settings), deadline, &mut sources.warnings);
-    rules.read_projects(projects, deadline, &mut sources);
+    rules.own = sources.iter().map(|source| source.canonical.clone()).collect();
+    let projects = projects(environment, repositories(settings), deadline, warnings);
+    for (project, read) in projects.iter().zip(rules.read_projects(&projects, deadline)) {
+        match read {
+            Some(read) => keep(read, &mut sources, warnings),
+            None => warnings.push(does_not_answer(&project.directory)),
+        }
+    }
     // Where the table of clients knows a named file, it has been read as that client's, and allowed there.
-    let known: BTreeSet<PathBuf> = sources.read.iter().map(|source| source.canonical.clone()).collect();
-    for (_, others) in named.into_iter().filter(|(canonical, _)| !known.contains(canonical)) {
-        sources.read.splice(0..0, others.read);
-        sources.warnings.extend(others.warnings);
+    let known: BTreeSet<PathBuf> = sources.iter().map(|source| source.canonical.clone()).collect();
+    for (_, read) in named.into_iter().filter(|(canonical, _)| !known.contains(canonical)) {
+        keep(read, &mut sources, warnings);
     }
     sources
 }
 
 /// The files that lab-probe's configuration names, by their canonical paths, each read as what it seems to be.
-fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>) -> BTreeMap<PathBuf, Sources> {
+fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>) -> BTreeMap<PathBuf, Read> {
     let read = |path: &PathBuf| {
         let canonical = std::fs::canonicalize(path)?;
-        let mut sources = Sources::default();
-        let source = named_source(path, &canonical, &mut sources.warnings);
-        sources.put(source);
-        Ok::<_, io::Error>((canonical, sources))
+        Ok::<_, io::Error>((canonical.clone(), read(path, canonical, USER_LIMIT, None, |root| named(path, root))))
     };
     let found = timeout::each(files.to_vec(), timeout::LIMIT, deadline, |path| vec![path.clone()], read);
     let mut named = BTreeMap::new();
     for (path, found) in files.iter().zip(found) {
         match found {
-            Some(Ok((canonical, sources))) => drop(named.insert(canonical, sources)),
+            Some(Ok((canonical, read))) => drop(named.insert(canonical, read)),
             Some(Err(error)) => warnings.push(format!("{}: {error} (named in mcp.config_files)", path.display())),
             None => warnings.push(does_not_answer(path)),
         }
     }
     named
+}
+
+/// Whose list a file seems to be that the configuration names.
+fn named(path: &Path, root: &Map<String, Value>) -> anyhow::Result<ListFile> {
+    // An empty file is anybody's.
+    let generic = || (root.is_empty() || readers::looks_flat(root)).then(clients::generic);
+    let Some(client) = by_path(path).or_else(|| by_contents(Syntax::of(path), root)).or_else(generic) else {
+        bail!("{}: holds no list of MCP servers in a form lab-probe knows", path.display());
+    };
+    let project = Some(places::project_at(&places::directory_of(path, client)));
+    Ok(ListFile { client, scope: Scope::Config, path: path.to_owned(), project, plugin: None })
 }
 
 /// The lists for single projects in the user's own file (Claude Code), each as a source of its own. A project's file with a
@@ -181,31 +200,11 @@ pub(super) fn projects(
     projects
 }
 
-impl Sources {
-    fn put(&mut self, source: anyhow::Result<Source>) {
-        // A file that is gone since it was seen is none.
-        let is_gone =
-            |e: &anyhow::Error| e.downcast_ref().is_some_and(|e: &io::Error| e.kind() == io::ErrorKind::NotFound);
-        match source {
-            Ok(source) => self.read.push(source),
-            Err(error) if is_gone(&error) => {}
-            Err(error) => self.warnings.push(error.to_string()),
-        }
-    }
-
-    fn add(&mut self, more: Option<Sources>, path: &Path) {
-        match more {
-            Some(more) => {
-                self.read.extend(more.read);
-                self.warnings.extend(more.warnings);
-            }
-            None => self.warnings.push(does_not_answer(path)),
-        }
-    }
-}
-
 fn in_project(project: &Project) -> Vec<PathBuf> {
-    [project.directory.clone()].into_iter().chain(places::of_project(project).map(|file| file.path)).collect()
+    [project.directory.clone()]
+        .into_iter()
+        .chain(places::of_project(project).into_iter().map(|file| file.path))
+        .collect()
 }
 
 fn does_not_answer(path: &Path) -> String {
@@ -213,68 +212,46 @@ fn does_not_answer(path: &Path) -> String {
 }
 
 impl Rules {
-    fn read_projects(self, projects: Vec<Project>, deadline: Deadline, sources: &mut Sources) {
+    fn read_projects(self, projects: &[Project], deadline: Deadline) -> Vec<Option<Read>> {
         let rules = Arc::new(self);
-        let read = timeout::each(projects.clone(), timeout::LIMIT, deadline, in_project, move |project| {
-            let mut sources = Sources::default();
-            for file in places::of_project(project) {
-                rules.read(file, &mut sources);
-            }
-            sources
-        });
-        for (project, read) in projects.iter().zip(read) {
-            sources.add(read, &project.directory);
-        }
+        timeout::each(projects.to_vec(), timeout::LIMIT, deadline, in_project, move |project| {
+            places::of_project(project).into_iter().flat_map(|file| rules.read(file)).collect()
+        })
     }
 
-    fn read(&self, file: ListFile, sources: &mut Sources) {
-        for path in places::expanded(&file.path) {
-            self.read_one(ListFile { path, ..file.clone() }, sources);
-        }
+    fn read(&self, file: ListFile) -> Read {
+        let paths = places::expanded(&file.path).into_iter();
+        paths.flat_map(|path| self.read_one(ListFile { path, ..file.clone() })).collect()
     }
 
-    fn read_one(&self, file: ListFile, sources: &mut Sources) {
+    fn read_one(&self, mut file: ListFile) -> Read {
         // Most files are not there: one lstat(2) tells. A link to nothing is there, and said.
         let canonical = match std::fs::symlink_metadata(&file.path) {
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return,
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Read::new(),
             found => found.and_then(|_| std::fs::canonicalize(&file.path)),
         };
-        match canonical {
-            Ok(canonical) => {
-                let named = self.named.contains(&canonical);
-                if (self.discover || named) && !self.own.contains(&canonical) {
-                    let source = self.source(file, canonical, named, &mut sources.warnings);
-                    sources.put(source);
-                }
-            }
-            Err(e) if self.discover => sources.warnings.push(format!("{}: {e}", file.path.display())),
-            Err(_) => {}
+        let canonical = match canonical {
+            Ok(canonical) => canonical,
+            Err(e) if self.discover => return vec![Err(anyhow!("{}: {e}", file.path.display()))],
+            Err(_) => return Read::new(),
+        };
+        let is_named = self.named.contains(&canonical);
+        if !(self.discover || is_named) || self.own.contains(&canonical) {
+            return Read::new();
         }
-    }
-
-    fn source(
-        &self,
-        mut file: ListFile,
-        canonical: PathBuf,
-        named: bool,
-        warnings: &mut Vec<String>,
-    ) -> anyhow::Result<Source> {
-        let of_project = file.project.as_ref().filter(|_| file.plugin.is_none() && !named);
-        if of_project.is_some_and(|project| !is_inside(&canonical, &project.directory)) {
-            let shown = file.path.display();
-            bail!("{shown}: a symbolic link out of its project is not followed; name the file in mcp.config_files");
+        if let Some(project) = &mut file.project {
+            if file.plugin.is_none() && !is_named && !is_inside(&canonical, &project.directory) {
+                let shown = file.path.display();
+                return vec![Err(anyhow!(
+                    "{shown}: a symbolic link out of its project is not followed; name the file in mcp.config_files"
+                ))];
+            }
+            project.only_here &= !is_named;
         }
         let limit = if file.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
-        let contents = Contents::of(&file.path, limit).map_err(left_out)?;
-        let to_be_trusted = file.scope == Scope::Project && !named;
-        let bytes = &contents.bytes;
-        let untrusted = || to_be_trusted.then(|| untrusted(&canonical, bytes, &self.trusted)).flatten();
-        let refusal = contents.exposure.map(|e| exposed(&file.path, &e, warnings)).or_else(untrusted);
-        if let Some(project) = file.project.as_mut().filter(|_| named) {
-            project.only_here = false;
-        }
-        let lists = switches::beside(&file)?;
-        Ok(Source { file, canonical, document: contents.document, refusal, lists, listed_for: None })
+        let trusted = Some(&self.trusted).filter(|_| file.scope == Scope::Project && !is_named);
+        let path = file.path.clone();
+        read(&path, canonical, limit, trusted, |_| Ok(file))
     }
 }
 
@@ -282,31 +259,42 @@ pub(super) fn is_inside(canonical: &Path, directory: &Path) -> bool {
     std::fs::canonicalize(directory).is_ok_and(|directory| canonical.starts_with(directory))
 }
 
-fn named_source(path: &Path, canonical: &Path, warnings: &mut Vec<String>) -> anyhow::Result<Source> {
-    let Contents { document, exposure, .. } = Contents::of(path, USER_LIMIT).map_err(left_out)?;
-    let root = &document.root;
-    // An empty file is anybody's.
-    let generic = || (root.is_empty() || readers::looks_flat(root)).then(clients::generic);
-    let Some(client) = by_path(path).or_else(|| by_contents(syntax_of(path), root)).or_else(generic) else {
-        bail!("{}: holds no list of MCP servers in a form lab-probe knows", path.display());
+/// Reads a file that `whose` knows by what is in it; `trusted` is what allows a project's.
+fn read(
+    path: &Path,
+    canonical: PathBuf,
+    limit: u64,
+    trusted: Option<&TrustStore>,
+    whose: impl FnOnce(&Map<String, Value>) -> anyhow::Result<ListFile>,
+) -> Read {
+    let shown = path.display();
+    let Contents { bytes, document, exposure } = match Contents::of(path, limit) {
+        Ok(contents) => contents,
+        // A file that is gone since it was seen is none.
+        Err(e) if e.downcast_ref().is_some_and(|e: &io::Error| e.kind() == io::ErrorKind::NotFound) => {
+            return Read::new();
+        }
+        Err(e) => return vec![Err(anyhow!("{e}; its servers are left out"))],
     };
-    let project = Some(places::project_at(&places::directory_of(path, client)));
-    let file = ListFile { client, scope: Scope::Config, path: path.to_owned(), project, plugin: None };
-    let (lists, refusal) = (switches::beside(&file)?, exposure.map(|e| exposed(path, &e, warnings)));
-    Ok(Source { file, canonical: canonical.to_owned(), document, refusal, lists, listed_for: None })
-}
-
-fn left_out(error: anyhow::Error) -> anyhow::Error {
-    let text = format!("{error}; its servers are left out");
-    error.context(text)
-}
-
-pub(super) fn syntax_of(path: &Path) -> Syntax {
-    match path.extension().and_then(|extension| extension.to_str()) {
-        Some("toml") => Syntax::Toml,
-        Some("yaml" | "yml") => Syntax::Yaml,
-        _ => Syntax::Json,
-    }
+    let mut read = Read::new();
+    let refusal = match exposure {
+        Some(exposure) => {
+            // A hole to mend.
+            read.push(Err(anyhow!("{shown}: its servers are not started: {exposure}")));
+            Some(Failure::new(Reason::Untrusted, exposure.finding).with_hint(format!("run `{}`", exposure.remedy)))
+        }
+        None => trusted.and_then(|trusted| {
+            let unknown = "is a project's file, and nobody has allowed its servers to be started";
+            let (detail, hint) = trusted.refusal(&canonical, &trust::digest(&bytes), unknown)?;
+            Some(Failure::new(Reason::Untrusted, detail).with_hint(hint))
+        }),
+    };
+    let source = whose(&document.root).and_then(|file| {
+        let lists = switches::beside(&file)?;
+        Ok(Source { file, canonical, document, refusal, lists, listed_for: None })
+    });
+    read.push(source);
+    read
 }
 
 /// What a file holds, and whether others could have written it.
@@ -325,21 +313,8 @@ impl Contents {
             let text = format!("{shown}: {}", explained(&e));
             anyhow::Error::new(e).context(text)
         })?;
-        let document = document::parse(&bytes, syntax_of(path))
+        let document = document::parse(&bytes, Syntax::of(path))
             .map_err(|e| anyhow!("{shown}:{}:{}: {}", e.line, e.column, e.message))?;
         Ok(Contents { bytes, document, exposure })
     }
-}
-
-/// The failure of every server in a file that others may write; said as a warning, too, because it is a hole to mend.
-fn exposed(path: &Path, exposure: &Exposure, warnings: &mut Vec<String>) -> Failure {
-    warnings.push(format!("{}: its servers are not started: {exposure}", path.display()));
-    Failure::new(Reason::Untrusted, exposure.finding.clone()).with_hint(format!("run `{}`", exposure.remedy))
-}
-
-/// The failure of every server in a project's file that is not allowed as it stands.
-fn untrusted(canonical: &Path, bytes: &[u8], trusted: &TrustStore) -> Option<Failure> {
-    let unknown = "is a project's file, and nobody has allowed its servers to be started";
-    let (detail, hint) = trusted.refusal(canonical, &trust::digest(bytes), unknown)?;
-    Some(Failure::new(Reason::Untrusted, detail).with_hint(hint))
 }

@@ -8,11 +8,11 @@ use anyhow::anyhow;
 use serde_json::Value;
 
 use super::clients::{Client, Effect, Location, Names, Scope, Switch};
-use super::document;
+use super::document::{self, Syntax};
 use super::entry::{Entry, How};
 use super::places::{self, ListFile};
 use super::readers::{self, Table};
-use super::sources::{Source, syntax_of};
+use super::sources::Source;
 use crate::config::environment::HostEnvironment;
 use crate::fs::explained;
 use crate::redact::Secret;
@@ -20,13 +20,13 @@ use crate::redact::Secret;
 /// The most that is read of a settings file.
 const SETTINGS_LIMIT: u64 = 1 << 20;
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct List {
     switch: &'static Switch,
     items: Value,
     path: PathBuf,
-    /// What that file says on whether of lists like this only the administrator's count.
-    is_final: Option<bool>,
+    /// Whether only the machine's administrator can write it.
+    is_managed: bool,
 }
 
 /// The lists in the project's files beside a client's list.
@@ -35,8 +35,7 @@ pub(super) struct List {
 /// A settings file that is there and cannot be read: what it may switch off is not started.
 pub(super) fn beside(file: &ListFile) -> anyhow::Result<Vec<List>> {
     let Some(project) = &file.project else { return Ok(Vec::new()) };
-    let place = |file: &Location| file.is_in_project().then(|| project.directory.join(file.split().1));
-    in_files(file.client, place).map_err(|why| may_switch_off(&why, &file.path))
+    in_files(file.client, |location| project.locate(location)).map_err(|why| may_switch_off(&why, &file.path))
 }
 
 /// The lists in files of the user and the machine, and in the client's own lists that hold everywhere.
@@ -46,45 +45,40 @@ pub(super) fn beside(file: &ListFile) -> anyhow::Result<Vec<List>> {
 pub(super) fn everywhere(
     client: &'static Client,
     host: &HostEnvironment,
-    sources: &[Source],
+    sources: &[&Source],
 ) -> anyhow::Result<Vec<List>> {
-    let mut lists = in_files(client, |file| places::locate(file, host, None))?;
-    let own = |source: &&Source| std::ptr::eq(source.file.client, client) && source.file.scope.is_everywhere();
-    lists.extend(sources.iter().filter(own).flat_map(in_source));
+    let mut lists = in_files(client, |location| places::locate(location, host))?;
+    lists
+        .extend(sources.iter().filter(|source| source.file.scope.is_everywhere()).flat_map(|source| in_source(source)));
     Ok(lists)
 }
 
-pub(super) fn in_source(source: &Source) -> Vec<List> {
-    let own = source.file.client.switches.iter().filter(|switch| switch.file.is_none());
-    own.filter_map(|switch| list(switch, &source.document.root, &source.file.path)).collect()
+pub(super) fn in_source(source: &Source) -> impl Iterator<Item = List> {
+    let own = source.file.client.switches.iter().filter(|switch| switch.files.is_empty());
+    own.filter_map(|switch| list(switch, &source.document.root, &source.file.path, false))
 }
 
-fn in_files(client: &'static Client, place: impl Fn(&Location) -> Option<PathBuf>) -> anyhow::Result<Vec<List>> {
+fn in_files(client: &'static Client, locate: impl Fn(&Location) -> Option<PathBuf>) -> anyhow::Result<Vec<List>> {
     let mut lists = Vec::new();
     let mut read: BTreeMap<PathBuf, Option<Table>> = BTreeMap::new();
-    for switch in &client.switches {
-        let path = switch.file.as_ref().and_then(&place);
-        for path in path.iter().flat_map(|path| places::expanded(path)) {
+    let files = client.switches.iter().flat_map(|switch| switch.files.iter().map(move |file| (switch, file)));
+    for (switch, file) in files {
+        for path in locate(file).iter().flat_map(|path| places::expanded(path)) {
             if !read.contains_key(&path) {
                 read.insert(path.clone(), settings(&path)?);
             }
-            lists.extend(read[&path].as_ref().and_then(|root| list(switch, root, &path)));
+            lists.extend(read[&path].as_ref().and_then(|root| list(switch, root, &path, file.is_managed())));
         }
     }
     Ok(lists)
 }
 
-fn list(switch: &'static Switch, root: &Table, path: &Path) -> Option<List> {
+fn list(switch: &'static Switch, root: &Table, path: &Path, is_managed: bool) -> Option<List> {
     let items = match switch.key.as_str() {
         "" => Value::Object(root.clone()),
-        key => readers::find(root, key).cloned().unwrap_or_default(),
+        key => readers::find(root, key)?.clone(),
     };
-    let is_final = match &switch.effect {
-        Effect::AllowedByAny(key) => root.get(key).and_then(Value::as_bool),
-        _ => None,
-    };
-    let is_list = if switch.effect == Effect::Table { items.is_object() } else { items.is_array() };
-    (is_list || is_final.is_some()).then(|| List { switch, items, path: path.to_owned(), is_final })
+    Some(List { switch, items, path: path.to_owned(), is_managed })
 }
 
 /// A settings file, if it is there. A broken one is the client's to complain about; it switches nothing off.
@@ -93,7 +87,7 @@ fn list(switch: &'static Switch, root: &Table, path: &Path) -> Option<List> {
 /// As [`beside`].
 pub(super) fn settings(path: &Path) -> anyhow::Result<Option<Table>> {
     match crate::fs::read_capped(path, SETTINGS_LIMIT) {
-        Ok(bytes) => Ok(document::parse(&bytes, syntax_of(path)).ok().map(|document| document.root)),
+        Ok(bytes) => Ok(document::parse(&bytes, Syntax::of(path)).ok().map(|document| document.root)),
         Err(e) => match e.kind() {
             // None, or nothing that the client would read.
             ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
@@ -118,11 +112,10 @@ pub(super) fn apply<'l>(entries: &mut [Entry], scope: Scope, lists: impl Iterato
 }
 
 fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
-    let denied = |list: &&&List| match &list.switch.effect {
-        Effect::Denied => list.names(entry),
-        Effect::DeniedInProjects => matches!(scope, Scope::Project | Scope::Config) && list.names(entry),
-        Effect::Table => list.is_switched_off(entry),
-        Effect::Allowed | Effect::AllowedByAny(_) => false,
+    let denied = |list: &&&List| match list.switch.effect {
+        Effect::Denied => list.denies(entry),
+        Effect::DeniedInProjects => matches!(scope, Scope::Project | Scope::Config) && list.denies(entry),
+        Effect::Allowed | Effect::AllowedByAny | Effect::OnlyManaged => false,
     };
     if let Some(list) = lists.iter().find(denied) {
         return Some(match list.switch.key.as_str() {
@@ -130,22 +123,19 @@ fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
             key => format!("it is listed in `{key}`"),
         });
     }
-    let mut allowing: Vec<&List> = lists
+    let only_managed = lists.iter().filter(|list| list.switch.effect == Effect::OnlyManaged);
+    let only_managed = only_managed.filter_map(|list| list.items.as_bool()).next_back() == Some(true);
+    let mut allowing: Vec<(&Switch, &Vec<Value>)> = lists
         .iter()
-        .copied()
-        .filter(|list| matches!(list.switch.effect, Effect::Allowed | Effect::AllowedByAny(_)))
+        .filter(|list| matches!(list.switch.effect, Effect::Allowed | Effect::AllowedByAny))
+        .filter(|list| list.is_managed || !only_managed)
+        .filter_map(|list| Some((list.switch, list.items.as_array()?)))
         .collect();
-    // Of the administrator's files a later one overrides a single value of an earlier one.
-    let is_managed = |list: &&List| list.switch.file.as_ref().is_some_and(Location::is_managed);
-    if allowing.iter().filter(|list| is_managed(list)).filter_map(|list| list.is_final).next_back() == Some(true) {
-        allowing.retain(is_managed);
-    }
-    allowing.retain(|list| list.items.is_array());
-    let first = allowing.first()?.switch;
+    let (first, _) = *allowing.first()?;
     if first.effect == Effect::Allowed {
         allowing.truncate(1);
     }
-    let patterns: Vec<&Value> = allowing.iter().filter_map(|list| list.items.as_array()).flatten().collect();
+    let patterns: Vec<&Value> = allowing.into_iter().flat_map(|(_, items)| items).collect();
     (!is_allowed(entry, &patterns, first.names)).then(|| format!("it is not listed in `{}`", first.key))
 }
 
@@ -164,15 +154,15 @@ fn is_allowed(entry: &Entry, patterns: &[&Value], names: Names) -> bool {
 }
 
 impl List {
-    fn names(&self, entry: &Entry) -> bool {
-        let items = self.items.as_array().into_iter().flatten();
-        items.into_iter().any(|pattern| matches(pattern, entry, self.switch.names))
-    }
-
-    fn is_switched_off(&self, entry: &Entry) -> bool {
-        let is_named = |name: &str| is_name(name, &entry.name, self.switch.names);
-        let entries = self.items.as_object().into_iter().flatten();
-        entries.filter(|(name, _)| is_named(name)).any(|(_, state)| state.get("enabled") == Some(&Value::Bool(false)))
+    fn denies(&self, entry: &Entry) -> bool {
+        let names = self.switch.names;
+        match &self.items {
+            Value::Array(items) => items.iter().any(|pattern| matches(pattern, entry, names)),
+            Value::Object(states) => states.iter().any(|(name, state)| {
+                state.get("enabled") == Some(&Value::Bool(false)) && is_name(name, &entry.name, names)
+            }),
+            _ => false,
+        }
     }
 }
 
@@ -183,11 +173,12 @@ fn matches(pattern: &Value, entry: &Entry, names: Names) -> bool {
     }
     match &entry.how {
         How::Stdio(stdio) => pattern.get("serverCommand").and_then(Value::as_array).is_some_and(|words| {
-            let written = [stdio.command.as_str()].into_iter().chain(stdio.args.iter().map(Secret::expose));
+            let written =
+                [stdio.written.command.as_str()].into_iter().chain(stdio.written.args.iter().map(Secret::expose));
             words.iter().map(Value::as_str).eq(written.map(Some))
         }),
         How::Http(http) => {
-            pattern.get("serverUrl").and_then(Value::as_str).is_some_and(|url| is_glob(url, http.url.expose()))
+            pattern.get("serverUrl").and_then(Value::as_str).is_some_and(|url| is_glob(url, http.written.url.expose()))
         }
         How::Broken(_) => false,
     }

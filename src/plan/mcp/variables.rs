@@ -57,7 +57,7 @@ impl Rule {
         let place = match field {
             Field::Env => "variables",
             Field::Header => "headers",
-            Field::Command | Field::Argument | Field::Path | Field::Url => "",
+            Field::Word | Field::Url => "",
         };
         let mut said = self.0.iter().flatten().map(|written| written.split_once(" in ").unwrap_or((written, "")));
         said.any(|(known, places)| {
@@ -69,11 +69,9 @@ impl Rule {
 /// Where in a server's entry a string stands: rules differ by place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
-    Command,
-    Argument,
+    /// What a program gets or is: command, argument, path.
+    Word,
     Env,
-    /// A path: working directory, environment file.
-    Path,
     Url,
     Header,
 }
@@ -104,21 +102,15 @@ impl Scene<'_> {
     /// # Errors
     /// The first reference that has no value.
     pub(super) fn expand(&self, text: &str, field: Field) -> Result<String, Failure> {
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
+        let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+        // Behind the last closing brace none is looked for: opening ones alone would cost their number times the text's length.
+        let last = text.rfind('}').map_or(usize::MAX, |at| text.len() - at);
         while let Some(at) = rest.find(['$', '{']) {
             out.push_str(&rest[..at]);
             rest = &rest[at..];
-            let length = match self.reference(rest, field) {
-                Some((value, length)) => {
-                    out.push_str(&value?);
-                    length
-                }
-                None => {
-                    out.push_str(&rest[..1]);
-                    1
-                }
-            };
+            let (value, length) =
+                self.reference(rest, rest.len() > last, field).unwrap_or_else(|| (Ok(rest[..1].to_owned()), 1));
+            out.push_str(&value?);
             rest = &rest[length..];
         }
         out.push_str(rest);
@@ -130,30 +122,40 @@ impl Scene<'_> {
     }
 
     /// The value and the length of the reference at the start of `text`; `None` if there is none.
-    fn reference(&self, text: &str, field: Field) -> Option<(Result<String, Failure>, usize)> {
-        if self.has(form::CURLY, field) && text.starts_with('{') {
-            let (inner, length) = braced(text, "{")?;
-            let value = match inner.split_once(':')? {
-                ("env", name) => self.variable(name, None),
-                ("file", path) => self.file_contents(path),
-                _ => return None,
-            };
-            return Some((value, length));
-        }
+    fn reference(&self, text: &str, is_closed: bool, field: Field) -> Option<(Result<String, Failure>, usize)> {
+        // Empty braces are no reference.
+        let between = |open: &str, close: &str| {
+            let rest = text.strip_prefix(open).filter(|_| is_closed)?;
+            let end = rest.find(close).filter(|end| *end > 0)?;
+            Some((&rest[..end], open.len() + end + close.len()))
+        };
         if self.has(form::SECRETS, field)
-            && let Some((inner, length)) = braced(text, "${{")
+            && let Some((inner, length)) = between("${{", "}}")
+            && let Some(name) = inner.trim().strip_prefix("secrets.")
         {
-            let name = inner.trim().strip_prefix("secrets.")?;
-            return Some((self.secret(name), length + usize::from(text[length..].starts_with('}'))));
+            return Some((self.secret(name), length));
+        }
+        if let Some((inner, length)) = between("${", "}") {
+            return Some((self.in_braces(inner, field), length));
+        }
+        if self.has(form::CURLY, field)
+            && let Some((inner, length)) = between("{", "}")
+        {
+            return match inner.split_once(':')? {
+                ("env", name) => Some((self.variable(name, None), length)),
+                ("file", path) => Some((self.file_contents(path), length)),
+                _ => None,
+            };
         }
         if self.has(form::COMMAND, field) && text.starts_with("$(") {
             return Some((Err(self.command()), text.len()));
         }
-        if let Some((inner, length)) = braced(text, "${") {
-            return Some((self.in_braces(inner, field), length));
-        }
-        let name = bare_name(text).filter(|_| self.has(form::BARE, field))?;
-        Some((self.variable(name, None), 1 + name.len()))
+        // A letter or underscore, then letters, digits and underscores.
+        let rest = text.strip_prefix('$').filter(|_| self.has(form::BARE, field))?;
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+        let name =
+            Some(&rest[..end]).filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))?;
+        Some((self.variable(name, None), 1 + end))
     }
 
     fn in_braces(&self, inner: &str, field: Field) -> Result<String, Failure> {
@@ -188,7 +190,7 @@ impl Scene<'_> {
         // rule itself is unknown, a variable of the environment was meant, too.
         let client = self.host.client;
         match field {
-            Field::Command | Field::Argument | Field::Path => Ok(format!("${{{inner}}}")),
+            Field::Word => Ok(format!("${{{inner}}}")),
             Field::Env if client.variables.is_known() => Ok(format!("${{{inner}}}")),
             _ => Err(missing(
                 format!("{} is not known to expand ${{{}}}; nothing was sent", client.title, shown_name(inner)),
@@ -264,22 +266,8 @@ pub(super) fn dotenv(bytes: &[u8]) -> BTreeMap<String, Secret> {
     crate::dotenv::lines(&text).into_iter().filter_map(variable).collect()
 }
 
-fn text_of<P: AsRef<OsStr> + ?Sized>(path: &P) -> String {
+fn text_of(path: &(impl AsRef<OsStr> + ?Sized)) -> String {
     path.as_ref().to_string_lossy().into_owned()
-}
-
-/// The text between `open` at the start and the next `}`, and the length of all of it. Empty braces are no reference.
-fn braced<'t>(text: &'t str, open: &str) -> Option<(&'t str, usize)> {
-    let rest = text.strip_prefix(open)?;
-    let end = rest.find('}').filter(|end| *end > 0)?;
-    Some((&rest[..end], open.len() + end + 1))
-}
-
-/// `NAME` of `$NAME`: a letter or underscore, then letters, digits and underscores.
-fn bare_name(text: &str) -> Option<&str> {
-    let rest = text.strip_prefix('$')?;
-    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
-    (end > 0 && !rest.starts_with(|c: char| c.is_ascii_digit())).then(|| &rest[..end])
 }
 
 #[cfg(test)]

@@ -1,6 +1,11 @@
 use serde_json::json;
 
 use super::*;
+use crate::plan::mcp::clients;
+
+fn keys() -> &'static Keys {
+    &clients::generic().keys
+}
 
 fn one(value: &Value, keys: &Keys) -> Entry {
     let Value::Object(root) = json!({ (keys.container[0].as_str()): { "a": value } }) else { panic!("a table") };
@@ -8,15 +13,15 @@ fn one(value: &Value, keys: &Keys) -> Entry {
 }
 
 fn broken_reason(value: Value) -> Option<Reason> {
-    match one(&value, &Keys::default()).how {
+    match one(&value, keys()).how {
         How::Broken(failure) => Some(failure.reason),
         _ => None,
     }
 }
 
 fn transport(value: Value) -> HttpTransport {
-    match one(&value, &Keys::default()).how {
-        How::Http(http) => http.transport,
+    match one(&value, keys()).how {
+        How::Http(http) => http.written.transport,
         other => panic!("{other:?}"),
     }
 }
@@ -32,7 +37,7 @@ fn a_transport_goes_by_many_names() {
     assert_eq!(transport(json!({"type": "remote", "url": "http://h/"})), HttpTransport::Auto);
     assert_eq!(transport(json!({"type": "http", "command": "x", "url": "http://h/"})), HttpTransport::Http);
     for name in ["stdio", "local"] {
-        let entry = one(&json!({"type": name, "command": "x", "url": "http://h/"}), &Keys::default());
+        let entry = one(&json!({"type": name, "command": "x", "url": "http://h/"}), keys());
         assert!(matches!(entry.how, How::Stdio(_)), "{name}");
     }
 }
@@ -63,9 +68,10 @@ fn an_entry_that_names_no_server_says_what_is_wrong_with_it() {
 #[test]
 fn numbers_and_truth_values_are_taken_as_text_and_other_values_left_out() {
     let value = json!({"command": "x", "args": [1, true, "z"], "env": {"N": 8080, "B": false, "O": {}}});
-    let How::Stdio(stdio) = one(&value, &Keys::default()).how else { panic!("a program") };
-    assert_eq!(stdio.args.iter().map(Secret::expose).collect::<Vec<_>>(), ["1", "true", "z"]);
-    let env: Vec<(&str, &str)> = stdio.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let How::Stdio(stdio) = one(&value, keys()).how else { panic!("a program") };
+    assert_eq!(stdio.written.args.iter().map(Secret::expose).collect::<Vec<_>>(), ["1", "true", "z"]);
+    let env: Vec<(&str, &str)> =
+        stdio.written.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(env, [("B", "false"), ("N", "8080")]);
 }
 
@@ -80,23 +86,23 @@ fn either_way_of_switching_off_counts_also_one_level_up() {
         json!({"command": "x", "enabled": "no"}),
         json!({"command": "x", "enabled": 0}),
     ] {
-        assert!(one(&value, &Keys::default()).off.is_some(), "{value}");
+        assert!(one(&value, keys()).off.is_some(), "{value}");
     }
     for value in [
         json!({"command": "x", "disabled": false}),
         json!({"command": "x", "enabled": "perhaps"}),
         json!({"command": "x", "disabled": null, "enabled": []}),
     ] {
-        assert_eq!(one(&value, &Keys::default()).off, None, "{value}");
+        assert_eq!(one(&value, keys()).off, None, "{value}");
     }
 }
 
 #[test]
 fn a_list_in_place_of_the_table_is_an_error_and_a_missing_one_is_none() {
     let root = |value: Value| value.as_object().cloned().expect("a table");
-    assert_eq!(servers(&root(json!({})), &Keys::default()), Ok(Vec::new()));
-    assert_eq!(servers(&root(json!({"mcpServers": null})), &Keys::default()), Ok(Vec::new()));
-    assert_eq!(servers(&root(json!({"mcpServers": []})), &Keys::default()), Ok(Vec::new()));
-    assert!(servers(&root(json!({"mcpServers": ["a"]})), &Keys::default()).is_err());
-    assert!(servers(&root(json!({"mcpServers": "a"})), &Keys::default()).is_err());
+    for none in [json!({}), json!({"mcpServers": null}), json!({"mcpServers": []})] {
+        assert_eq!(servers(&root(none), keys()).expect("none"), Vec::new());
+    }
+    assert!(servers(&root(json!({"mcpServers": ["a"]})), keys()).is_err());
+    assert!(servers(&root(json!({"mcpServers": "a"})), keys()).is_err());
 }

@@ -45,7 +45,7 @@ fn expanded(text: &str, field: Field, client: &str) -> Result<String, (Reason, S
 
 #[test]
 fn each_rule_expands_its_own_forms_and_no_other() {
-    use Field::{Argument, Env, Header, Url};
+    use Field::{Env, Header, Url, Word};
     // Of a failure the words that its sentence has.
     let failed = |reason: Reason, words: &str| Err((reason, words.to_owned()));
     let unset = |name: &str| failed(Reason::MissingEnv, &format!("the variable {name} is not set"));
@@ -53,50 +53,45 @@ fn each_rule_expands_its_own_forms_and_no_other() {
     let literal = |text: &str| failed(Reason::MissingEnv, &format!("is not known to expand {text}; nothing was sent"));
     let input = |text: &str| failed(Reason::NeedsInput, &format!("asks a person for ${{{text}}}"));
     let rows = [
-        ("claude-code", Argument, "x${A}y${_b2}", text("x1y2")),
-        ("claude-code", Argument, "${NONE:-d}${A:-d}${EMPTY:-d}", text("d1")),
-        ("claude-code", Argument, "${NONE:-}", text("")),
-        ("claude-code", Argument, "${NONE:-a:-b}", text("a:-b")),
-        ("claude-code", Argument, "$A ${} $ {A} ${A", text("$A ${} $ {A} ${A")),
-        ("claude-code", Argument, "${NESTED}", text("${A}")),
-        ("claude-code", Argument, "🦀${A}é", text("🦀1é")),
+        ("claude-code", Word, "x${A}y${_b2}", text("x1y2")),
+        ("claude-code", Word, "${NONE:-d}${A:-d}${EMPTY:-d}", text("d1")),
+        ("claude-code", Word, "${NONE:-}", text("")),
+        ("claude-code", Word, "${NONE:-a:-b}", text("a:-b")),
+        ("claude-code", Word, "$A ${} $ {A} ${A", text("$A ${} $ {A} ${A")),
+        ("claude-code", Word, "${NESTED}", text("${A}")),
+        ("claude-code", Word, "🦀${A}é", text("🦀1é")),
         ("claude-code", Header, "Bearer ${NONE}", unset("NONE")),
-        ("gemini-cli", Argument, "$A-$_b2-${A}-${NONE:-d}-5$-$5", text("1-2-1-d-5$-$5")),
+        ("gemini-cli", Word, "$A-$_b2-${A}-${NONE:-d}-5$-$5", text("1-2-1-d-5$-$5")),
         ("gemini-cli", Env, "$NONE", unset("NONE")),
-        ("cursor", Argument, "${env:A}${A}$A", text("1${A}$A")),
+        ("cursor", Word, "${env:A}${A}$A", text("1${A}$A")),
         (
             "cursor",
-            Argument,
+            Word,
             "${userHome}|${workspaceFolder}|${workspaceFolderBasename}|${/}",
             text("/home/joe|/src/it|it|/"),
         ),
         ("cursor", Url, "http://h/${A}", literal("${A}")),
-        ("cursor", Argument, "${env:NONE}", unset("NONE")),
+        ("cursor", Word, "${env:NONE}", unset("NONE")),
         ("cursor", Header, "${input:key}", input("input:key")),
-        (
-            "cursor",
-            Argument,
-            "${config:a.b}",
-            failed(Reason::MissingEnv, "${config:a.b} has a value only inside Cursor"),
-        ),
+        ("cursor", Word, "${config:a.b}", failed(Reason::MissingEnv, "${config:a.b} has a value only inside Cursor")),
         ("windsurf", Header, "${env:A}", text("1")),
-        ("windsurf", Argument, "${A}", text("${A}")),
+        ("windsurf", Word, "${A}", text("${A}")),
         ("windsurf", Header, "${A:-s3cr3t}", literal("${A…}")),
         ("opencode", Header, "{env:A} {x} ${env:A}", literal("${env:A}")),
-        ("opencode", Argument, "{env:A} {x} {} {other:A}", text("1 {x} {} {other:A}")),
-        ("opencode", Argument, "{env:NONE}", unset("NONE")),
+        ("opencode", Word, "{env:A} {x} {} {other:A}", text("1 {x} {} {other:A}")),
+        ("opencode", Word, "{env:NONE}", unset("NONE")),
         ("amazon-q", Env, "$A ${env:A}", text("1 ${env:A}")),
         ("amazon-q", Header, "${env:A} $A", text("1 $A")),
-        ("amazon-q", Argument, "$A", text("$A")),
-        ("file", Argument, "${A}${env:A}${NONE:-d}$A", text("11d$A")),
-        ("file", Argument, "${input:x}", input("input:x")),
-        ("codex", Argument, "${A} $A {env:A}", text("${A} $A {env:A}")),
+        ("amazon-q", Word, "$A", text("$A")),
+        ("file", Word, "${A}${env:A}${NONE:-d}$A", text("11d$A")),
+        ("file", Word, "${input:x}", input("input:x")),
+        ("codex", Word, "${A} $A {env:A}", text("${A} $A {env:A}")),
         ("codex", Env, "${A}", text("${A}")),
         ("codex", Url, "http://${A}", literal("${A}")),
-        ("junie", Argument, "${A}", text("${A}")),
+        ("junie", Word, "${A}", text("${A}")),
         ("junie", Env, "${A}", literal("${A}")),
         ("junie", Header, "${A}", literal("${A}")),
-        ("copilot-cli", Argument, "${A}", text("${A}")),
+        ("copilot-cli", Word, "${A}", text("${A}")),
         ("copilot-cli", Env, "$A ${A} ${NONE:-d}", text("1 1 d")),
         ("copilot-cli", Header, "${A}", literal("${A}")),
         ("grok-cli", Header, "Bearer ${A} ${NONE:-d}", text("Bearer 1 d")),
@@ -107,7 +102,7 @@ fn each_rule_expands_its_own_forms_and_no_other() {
         ("cline", Header, "Bearer ${env:A}", text("Bearer 1")),
         ("cline", Env, "${A}", text("${A}")),
         ("cline-cli", Env, "${env:A}", text("1")),
-        ("roo-code", Argument, "${env:A} ${workspaceFolder}", text("1 /src/it")),
+        ("roo-code", Word, "${env:A} ${workspaceFolder}", text("1 /src/it")),
         ("vscode", Env, "${env:A}", text("1")),
         ("vscode-insiders", Header, "${input:x}", input("input:x")),
         ("windsurf-plugins", Env, "${env:A}", text("1")),
@@ -130,11 +125,11 @@ fn each_rule_expands_its_own_forms_and_no_other() {
         ("mistral-vibe", Env, "${A}", text("${A}")),
         ("antigravity", Env, "${A}", text("${A}")),
         ("antigravity", Header, "${A}", literal("${A}")),
-        ("trae", Argument, "${workspaceFolder} ${A}", text("/src/it ${A}")),
+        ("trae", Word, "${workspaceFolder} ${A}", text("/src/it ${A}")),
         ("trae", Header, "${A}", literal("${A}")),
         ("factory-droid", Url, "http://${A}/${NONE:-d}", text("http://1/d")),
         ("factory-droid", Env, "${NONE}", unset("NONE")),
-        ("warp", Argument, "${A} $A", text("1 $A")),
+        ("warp", Word, "${A} $A", text("1 $A")),
         ("warp", Header, "${NONE}", unset("NONE")),
         ("augment", Header, "${A} $A", text("1 $A")),
         ("augment", Header, "${augmentToken}", unset("augmentToken")),
@@ -201,7 +196,7 @@ proptest! {
     #[test]
     fn text_without_signs_stays_and_no_text_makes_it_panic(plain in "[a-zé🦀 .:/-]{0,40}", odd in "[${}:A\\-env file🦀]{0,40}") {
         for client in clients::all().iter().map(|client| client.name.as_str()) {
-            for field in [Field::Command, Field::Argument, Field::Env, Field::Path, Field::Url, Field::Header] {
+            for field in [Field::Word, Field::Env, Field::Url, Field::Header] {
                 prop_assert_eq!(expanded(&plain, field, client), Ok(plain.clone()));
                 let _ = expanded(&odd, field, client);
             }
