@@ -61,9 +61,8 @@ pub struct PassArgs {
     /// Make one pass (what it always does, said explicitly)
     #[arg(long)]
     pub once: bool,
-    /// Check only these kinds; the others keep what is remembered
-    #[arg(long, value_name = "KIND", value_delimiter = ',', action = ArgAction::Append)]
-    pub only: Vec<Kind>,
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// Ignore remembered results: check everything
     #[arg(long)]
     pub fresh: bool,
@@ -79,17 +78,21 @@ pub struct PassArgs {
     /// Check, but deliver nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// End the pass by then, whatever hangs ("25s"; on a terminal the default is "90s")
+}
+
+/// What a pass or `check` looks at, and for how long.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArgs {
+    /// Check only these kinds; the others keep what is remembered
+    #[arg(long, value_name = "KIND", value_delimiter = ',', action = ArgAction::Append)]
+    pub only: Vec<Kind>,
+    /// End by then, whatever hangs ("25s"; the default is "90s" for `check` and on a terminal)
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     pub deadline: Option<Duration>,
-    /// Wait so long for another pass that is under way ("30s", the default where a person waits, else "0s")
+    /// Wait so long for another pass that is under way (the default is "30s" for `check` and on a terminal, else "0s")
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     pub wait: Option<Duration>,
 }
-
-/// The options of a pass by their ids, in [`PassArgs`]' order.
-const PASS_OPTIONS: &[&str] =
-    &["once", "only", "fresh", "format", "textfile_dir", "pushgateway", "dry_run", "deadline", "wait"];
 
 /// What a pass or `check` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -123,9 +126,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
     let mut command = Cli::command();
     let matches = command.try_get_matches_from_mut(args)?;
     if let Some((name, _)) = matches.subcommand() {
-        let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        if let Some(option) = PASS_OPTIONS.iter().find(|id| typed(id)) {
-            let option = option.replace('_', "-");
+        let pass = PassArgs::augment_args(clap::Command::default());
+        let typed = |arg: &&clap::Arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
+        if let Some(option) = pass.get_arguments().find(typed) {
+            let option = option.get_long().unwrap_or_default();
             let message = format!("--{option} is an option of a pass; it has no meaning before {name:?}");
             return Err(command.error(ErrorKind::ArgumentConflict, message));
         }
@@ -145,8 +149,9 @@ mod tests {
     #[test]
     fn the_command_line_is_sound_and_every_option_of_a_pass_is_known_as_one() {
         Cli::command().debug_assert();
-        let pass = PassArgs::augment_args(clap::Command::new("pass"));
-        let ids: Vec<&str> = pass.get_arguments().map(|arg| arg.get_id().as_str()).collect();
-        assert_eq!(ids, PASS_OPTIONS);
+        for option in ["--once", "--only=mcp", "--textfile-dir=d", "--dry-run", "--deadline=1s", "--wait=1s"] {
+            let refused = parse(["lab-probe", option, "list"].map(OsString::from)).expect_err(option);
+            assert!(refused.to_string().contains("is an option of a pass"), "{refused}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Subcommand, ValueEnum, ValueHint};
 use jiff::civil::Date;
 
-use super::{ListFormat, PassFormat};
+use super::{LimitArgs, ListFormat, PassFormat};
 use crate::config::duration;
 use crate::model::delivery::Receiver;
 use crate::model::target::Kind;
@@ -112,18 +112,11 @@ pub struct CheckArgs {
     /// Targets by name (`fetch`) or kind and name (`mcp/fetch`); none means all
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
-    /// Check only these kinds
-    #[arg(long, value_name = "KIND", value_delimiter = ',', action = ArgAction::Append)]
-    pub only: Vec<Kind>,
+    #[command(flatten)]
+    pub limits: LimitArgs,
     /// What to print on standard output
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: PassFormat,
-    /// End by then, whatever hangs ("25s"; the default is "90s")
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
-    pub deadline: Option<Duration>,
-    /// Wait so long for another pass that is under way ("0s": not at all; the default is "30s")
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
-    pub wait: Option<Duration>,
 }
 
 #[derive(Debug, Subcommand)]

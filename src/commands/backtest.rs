@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{BacktestArgs, BacktestFormat, Cli};
 use crate::clock;
-use crate::doctor::{self, Reply};
+use crate::doctor;
 use crate::exit::{self, Exit};
 use crate::fs;
 use crate::model::unusual::{Family, SLOT_SECONDS};
@@ -84,13 +84,7 @@ pub(crate) fn own(state_dir: &Path, family: Family) -> anyhow::Result<BTreeMap<S
 fn queried(address: &str, args: &BacktestArgs) -> anyhow::Result<Vec<(String, Vec<Point>)>> {
     let (end, query) = (clock::now().as_second(), args.query.as_deref().unwrap_or_default());
     let start = end.saturating_sub_unsigned(args.range.as_secs());
-    let reply = Reply::from_one(QUERY_TIMEOUT, &Secret::new(address), true, |service| {
-        doctor::range(service, query, start, end, SLOT_SECONDS)
-    });
-    let series = reply.result.map_err(|(_, why)| {
-        let what = format!("{} does not give the series: {why}", reply.origin);
-        exit::trouble(what, "try the expression in Prometheus itself")
-    })?;
+    let series = doctor::series(&Secret::new(address), QUERY_TIMEOUT, query, [start, end, SLOT_SECONDS])?;
     let point = |(time, value): (f64, f64)| {
         Timestamp::from_second(time as i64).ok().map(|time| (time, value)).filter(|_| value.is_finite())
     };

@@ -30,17 +30,16 @@ pub use self::grafana::DASHBOARDS;
 use self::grafana::Grafana;
 use self::node_exporter::NodeExporter;
 use self::prometheus::Prometheus;
-pub(crate) use self::prometheus::range;
+pub(crate) use self::prometheus::series;
 pub use self::rules::GROUPS;
 use self::seats::Seat;
-pub(crate) use self::service::Reply;
-use self::service::{Failure, Service, Trouble};
+use self::service::{Failure, Reply, Service, Trouble};
 use self::timer::Timers;
 use crate::clock::Deadline;
 use crate::config::settings::{PushgatewaySettings, ServiceAddress, Settings};
 use crate::model::checkup::{Delivered, Finding, Link, PushedGroup, PushgatewaySeen};
+use crate::pool::{self, Class, Job};
 use crate::redact::Secret;
-use crate::run::pool::{self, Class, Ended, Job};
 use crate::{exit, fs, sink};
 
 /// Where services of the stack answer that were not set up by this project, beside the places of `[doctor]`.
@@ -97,10 +96,8 @@ fn examine(settings: &Settings, seat: &Seat) -> anyhow::Result<Vec<Finding>> {
     let mut evidence = unanswered(settings, seat);
     let ended = pool::run(queries(settings, seat, &delivered), Deadline::after(ALL_QUERIES), |_| ())
         .map_err(|error| exit::no_tasks("start the threads that checks run on", error))?;
-    for ended in ended {
-        if let Ended::Finished(store) = ended {
-            store(&mut evidence);
-        }
+    for store in ended.into_iter().flatten() {
+        store(&mut evidence);
     }
     query_the_alertmanager_in_use(&mut evidence);
     findings.append(&mut evidence.clients);

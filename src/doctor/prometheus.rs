@@ -1,23 +1,36 @@
 //! Prometheus: is it up, and has it the passes of this host? One of ours is known by its time, whatever labels say.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::node_exporter::LAST_PASS;
 use super::rules::RuleGroup;
-use super::service::{Failure, Service, list, other_service, text};
+use super::service::{Failure, Reply, Service, list, other_service, text};
 use super::{Evidence, STALE_SECONDS, missing};
 use crate::clock;
+use crate::exit;
 use crate::model::checkup::{Delivered, Finding, Link, age};
+use crate::redact::Secret;
 use crate::wording::{first_of, plural};
 
 /// A series over time: its labels as Prometheus writes them, and Unix seconds with values.
-pub type Range = (String, Vec<(f64, f64)>);
+pub(crate) type Range = (String, Vec<(f64, f64)>);
 
 /// The series of an expression from `start` to `end`, a value each `step`; all in seconds.
-pub fn range(service: &Service, query: &str, start: i64, end: i64, step: i64) -> Result<Vec<Range>, Failure> {
+pub(crate) fn series(
+    address: &Secret,
+    limit: Duration,
+    query: &str,
+    [start, end, step]: [i64; 3],
+) -> anyhow::Result<Vec<Range>> {
     let [start, end, step] = [start, end, step].map(|seconds| seconds.to_string());
     let query = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
-    let answer = service.get_json("api/v1/query_range", &query)?;
+    let reply = Reply::from_one(limit, address, true, |service| service.get_json("api/v1/query_range", &query));
+    let answer = reply.result.map_err(|(_, why)| {
+        let what = format!("{} does not give the series: {why}", reply.origin);
+        exit::trouble(what, "try the expression in Prometheus itself")
+    })?;
     let point = |point: &Value| Some((point.get(0)?.as_f64()?, point.get(1)?.as_str()?.parse().ok()?));
     let series = list(&answer, "/data/result").iter().map(|series| {
         let points = list(series, "/values").iter().filter_map(point);

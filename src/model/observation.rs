@@ -222,8 +222,10 @@ mod tests {
 pub enum NotReached {
     /// Too little of the pass was left. It goes first in the next one.
     NotBegun,
-    /// The pass's deadline ended it after this time, before it had its own. It goes first in the next pass.
+    /// The pass's deadline ended it after this time. It goes first in the next pass.
     CutOff(std::time::Duration),
-    /// The machine refused a process or a descriptor, as at a limit; the sentence says what.
-    Refused(String),
+    /// Its files do not answer, and are not touched.
+    Hangs,
+    /// The machine refused a process or a descriptor, as at a limit, or the check broke; the sentence says what.
+    Failed(String),
 }

@@ -105,14 +105,20 @@ pub struct Target {
     pub only_here: bool,
 }
 
-impl Target {
+impl Probe {
     pub fn kind(&self) -> Kind {
-        match self.probe {
+        match self {
             Probe::Mcp(_) => Kind::Mcp,
             Probe::Worktree(_) => Kind::Worktree,
             Probe::Thunes(_) => Kind::Thunes,
             Probe::Service(_) => Kind::Service,
         }
+    }
+}
+
+impl Target {
+    pub fn kind(&self) -> Kind {
+        self.probe.kind()
     }
 
     /// Files by which it is told whether what it is looked at by answers, the place itself first; none where no file is

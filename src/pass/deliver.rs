@@ -1,14 +1,16 @@
-//! Brings the exposition to every output.
+//! Brings the exposition to every output, and takes it back.
 
 use std::time::Duration;
 
+use super::{Performed, lock};
 use crate::clock::Deadline;
-use crate::config::settings::{OutputSettings, TextfileSettings};
+use crate::config::settings::{BrokenOutput, OutputSettings, PushgatewaySettings, Settings, TextfileSettings};
 use crate::exit;
 use crate::metrics;
 use crate::model::delivery::Delivery;
 use crate::proc::hung;
 use crate::sink;
+use crate::sink::heartbeat::{self, Heartbeat};
 
 /// A directory of textfiles may take so long to answer: long for a busy disk, and something is left for a Pushgateway.
 const TEXTFILE_LIMIT: Duration = Duration::from_secs(5);
@@ -16,34 +18,42 @@ const TEXTFILE_LIMIT: Duration = Duration::from_secs(5);
 /// And so much longer than the pass has: a pass ends by its deadline plus 1 s.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What became of the exposition.
-#[derive(Debug, Default)]
-pub struct Delivered {
-    /// How each output fared.
-    pub deliveries: Vec<Delivery>,
-    /// What other textfiles beside ours make node_exporter leave out, a sentence each.
-    pub clashes: Vec<String>,
+enum Output<'a> {
+    Textfile(&'a TextfileSettings),
+    Pushgateway(&'a PushgatewaySettings),
+    Broken(&'a BrokenOutput),
 }
 
-/// Brings the exposition to every output. None stops another; the one that may take its time comes last.
-pub fn deliver(output: &OutputSettings, exposition: &str, deadline: Deadline) -> Delivered {
-    let mut delivered = Delivered::default();
-    if let Some(textfile) = &output.textfile {
-        let (result, clashes) = to_textfile(textfile, output.defaulted, exposition, deadline);
-        delivered.deliveries.push(ended("textfile", textfile_destination(textfile), result));
-        delivered.clashes = clashes;
+/// The name of an output, its destination for people, and what became of it.
+pub type Done<T> = (&'static str, String, anyhow::Result<T>);
+
+/// Does the same with every output. None stops another; the one that may take its time comes after the file.
+fn each<T>(settings: &OutputSettings, mut act: impl FnMut(Output<'_>) -> anyhow::Result<T>) -> Vec<Done<T>> {
+    let mut done = Vec::new();
+    if let Some(textfile) = &settings.textfile {
+        let path = sink::textfile::path(textfile).display().to_string();
+        done.push(("textfile", path, act(Output::Textfile(textfile))));
     }
-    let pushgateway = output.pushgateway.as_ref().map(|pushgateway| {
-        let result = sink::pushgateway::deliver(pushgateway, exposition, deadline);
-        ended("pushgateway", sink::pushgateway::destination(pushgateway), result)
+    if let Some(gateway) = &settings.pushgateway {
+        done.push(("pushgateway", sink::pushgateway::destination(gateway), act(Output::Pushgateway(gateway))));
+    }
+    for broken in &settings.broken {
+        done.push((broken.output, "(not known)".to_owned(), act(Output::Broken(broken))));
+    }
+    done
+}
+
+/// Brings the exposition to every output, and warns of what other textfiles beside ours make node_exporter leave out.
+/// Without an exposition nothing is delivered, since node_exporter would reject it: the last good delivery stays.
+pub(super) fn deliver(settings: &OutputSettings, exposition: &anyhow::Result<String>, performed: &mut Performed) {
+    let (deadline, warnings) = (performed.deadline, &mut performed.warnings);
+    let done = each(settings, |output| match (output, exposition) {
+        (Output::Broken(broken), _) => Err(sink::broken(broken)),
+        (_, Err(why)) => Err(exit::bug(why)),
+        (Output::Textfile(textfile), Ok(text)) => to_textfile(textfile, settings.defaulted, text, deadline, warnings),
+        (Output::Pushgateway(gateway), Ok(text)) => sink::pushgateway::deliver(gateway, text, deadline),
     });
-    let broken = output.broken.iter().map(|broken| Delivery {
-        output: broken.output,
-        destination: "(not known)".into(),
-        error: Some(exit::sentence(&sink::broken(broken))),
-    });
-    delivered.deliveries.extend(pushgateway.into_iter().chain(broken));
-    delivered
+    performed.deliveries.extend(done.into_iter().map(ended));
 }
 
 /// Works in the directory of textfiles for as long as is left, or not at all where that does not answer.
@@ -52,7 +62,8 @@ fn to_textfile(
     defaulted: bool,
     exposition: &str,
     deadline: Deadline,
-) -> (anyhow::Result<()>, Vec<String>) {
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<()> {
     let path = sink::textfile::path(textfile);
     let limit = Deadline::after((deadline.left() + GRACE).min(TEXTFILE_LIMIT));
     let (settings, text) = (textfile.clone(), exposition.to_owned());
@@ -63,25 +74,39 @@ fn to_textfile(
         }
         (sink::textfile::deliver(&settings, &text), sink::textfile::neighbours(&settings))
     });
-    match worked {
-        Ok((result, neighbours)) => (result, metrics::check::clashes(&path, exposition, neighbours)),
-        Err(error) => (Err(exit::trouble(error, "see to its mount: `findmnt -T` names it")), Vec::new()),
-    }
+    let (delivered, neighbours) =
+        worked.map_err(|error| exit::trouble(error, "see to its mount: `findmnt -T` names it"))?;
+    warnings.extend(metrics::check::clashes(&path, exposition, neighbours));
+    delivered
 }
 
-fn textfile_destination(textfile: &TextfileSettings) -> String {
-    sink::textfile::path(textfile).display().to_string()
-}
-
-fn ended(output: &'static str, destination: String, result: anyhow::Result<()>) -> Delivery {
+fn ended((output, destination, result): Done<()>) -> Delivery {
     Delivery { output, destination, error: result.err().map(|error| exit::sentence(&error)) }
 }
 
-/// Nothing is delivered that node_exporter would reject; the last good delivery stays.
-pub fn undeliverable(output: &OutputSettings, why: &anyhow::Error) -> Delivered {
-    let textfile = output.textfile.as_ref().map(|textfile| ("textfile", textfile_destination(textfile)));
-    let pushgateway = output.pushgateway.as_ref().map(|push| ("pushgateway", sink::pushgateway::destination(push)));
-    let failed = |(output, destination)| Delivery { output, destination, error: Some(exit::sentence(why)) };
-    let deliveries = [textfile, pushgateway].into_iter().flatten().map(failed).collect();
-    Delivered { deliveries, ..Delivered::default() }
+/// Tells the dead man's switch, if there is one, how the pass ended: `wrong` is empty for a good one.
+pub(super) fn end_heartbeat(
+    heartbeat: &mut Option<Heartbeat<'_>>,
+    wrong: &str,
+    deadline: Option<Deadline>,
+) -> Option<Delivery> {
+    let heartbeat = heartbeat.as_mut()?;
+    let result = heartbeat.end(wrong, deadline.unwrap_or_else(|| Deadline::after(heartbeat::ONE_PING)));
+    Some(ended(("heartbeat", heartbeat.destination(), result)))
+}
+
+/// Removes the textfile and deletes the Pushgateway group; what became of each, in words.
+/// Errors: Another pass at work (exit 75), which would deliver again right away.
+pub fn withdraw(settings: &Settings) -> anyhow::Result<Vec<Done<&'static str>>> {
+    let _lock = lock::take(&settings.probe.state_dir, Duration::ZERO)?;
+    let deadline = Deadline::after(settings.probe.deadline);
+    Ok(each(&settings.output, |output| match output {
+        Output::Textfile(textfile) => sink::textfile::withdraw(textfile)
+            .map(|was| if was { "withdrawn" } else { "is not there: nothing to withdraw" }),
+        // The gateway does not say whether the group was there.
+        Output::Pushgateway(gateway) => {
+            sink::pushgateway::withdraw(gateway, deadline).map(|()| "holds nothing of this host any more")
+        }
+        Output::Broken(broken) => Err(sink::broken(broken)),
+    }))
 }

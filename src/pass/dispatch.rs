@@ -2,7 +2,7 @@
 
 use crate::check::Context;
 use crate::model::observation::{Facts, Memory, NotReached, Remembered};
-use crate::model::target::{Kind, Probe, Target};
+use crate::model::target::{Probe, Target};
 
 /// What the check finds of its own earlier runs. How a server is spoken to belongs to its configuration; counters
 /// and what its tools were do not.
@@ -21,7 +21,7 @@ pub(super) fn memory_for(target: &Target, known: Option<&Remembered>) -> Memory 
 pub(super) fn check(probe: &Probe, memory: Memory, context: &Context) -> Result<(Facts, Memory), NotReached> {
     let (facts, memory) = by_kind(probe, memory, context)?;
     match facts.shortage() {
-        Some(failure) => Err(NotReached::Refused(failure.detail.clone())),
+        Some(failure) => Err(NotReached::Failed(format!("not checked: {}", failure.detail))),
         None => Ok((facts, memory)),
     }
 }
@@ -44,15 +44,6 @@ fn by_kind(probe: &Probe, memory: Memory, context: &Context) -> Result<(Facts, M
             Ok((Facts::Thunes(facts), Memory::Thunes(memory)))
         }
         // A memory of another kind cannot come from our own state; treat it as none.
-        (probe, _) => by_kind(probe, Memory::new(kind_of(probe)), context),
-    }
-}
-
-fn kind_of(probe: &Probe) -> Kind {
-    match probe {
-        Probe::Mcp(_) => Kind::Mcp,
-        Probe::Worktree(_) => Kind::Worktree,
-        Probe::Thunes(_) => Kind::Thunes,
-        Probe::Service(_) => Kind::Service,
+        (probe, _) => by_kind(probe, Memory::new(probe.kind()), context),
     }
 }

@@ -1,13 +1,38 @@
-//! When each target is due next, as the plan says it.
+//! What is due in this pass, and when each target is due next.
 
 use jiff::Timestamp;
 
+use super::run::hangs;
+use super::select::Selection;
 use crate::model::snapshot::Entry;
+use crate::model::target::Target;
 use crate::plan;
 use crate::plan::due::Due;
 use crate::state::store::State;
 
-pub(super) fn note_next_due(entries: &mut [Entry], state: &State, now: Timestamp) {
+/// Whether a target is inspected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inspect {
+    /// In this pass.
+    Now,
+    /// If something in it has changed since the last inspection. To find out may hang, so its own thread does.
+    IfChanged,
+    /// Not in this pass.
+    No,
+}
+
+pub(super) fn choose(targets: &[Target], selection: &Selection, state: &State, now: Timestamp) -> Vec<Inspect> {
+    let due = plan::due::when(targets, &state.targets, state.created_at, now);
+    let choice = |(target, due): (&Target, Due)| match state.targets.get(&target.id().to_string()) {
+        _ if !selection.takes(target) => Inspect::No,
+        _ if selection.fresh || due == Due::Now || hangs(target) => Inspect::Now,
+        Some(known) if plan::due::worktree::may_be_early(target, known, now) => Inspect::IfChanged,
+        _ => Inspect::No,
+    };
+    targets.iter().zip(due).map(choice).collect()
+}
+
+pub(super) fn note_next(entries: &mut [Entry], state: &State, now: Timestamp) {
     let targets = entries.iter().map(|entry| &entry.target);
     let due = plan::due::when(targets, &state.targets, state.created_at, now);
     for (entry, due) in entries.iter_mut().zip(due) {

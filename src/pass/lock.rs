@@ -1,19 +1,53 @@
-//! One pass at a time: the lock on the state directory.
+//! One pass at a time: the lock on the state directory, how long a pass waits for it, and how long it may take then.
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::clock::Deadline;
+use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
 use crate::fs::remedy::remedy;
 use crate::log;
 use crate::state::lock::{self, Lock, LockError};
 
+/// A person's pass goes on until everything due was looked at, but not longer.
+const PERSON_DEADLINE: Duration = Duration::from_secs(90);
+
+const PERSON_LOCK_WAIT: Duration = Duration::from_secs(30);
+
 const RETRY: Duration = Duration::from_millis(50);
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Somebody waits for its table.
+    Person,
+    /// The next one comes in a moment.
+    Timer,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// It has ended by then, whatever hangs.
+    pub(super) deadline: Duration,
+    /// So long it waits for the lock.
+    pub(super) lock_wait: Duration,
+}
+
+impl Timing {
+    pub fn new(settings: &Settings, audience: Audience, deadline: Option<Duration>, wait: Option<Duration>) -> Timing {
+        let (usual_deadline, usual_wait) = match audience {
+            Audience::Person => (settings.probe.deadline.max(PERSON_DEADLINE), PERSON_LOCK_WAIT),
+            Audience::Timer => (settings.probe.deadline, Duration::ZERO),
+        };
+        Timing { deadline: deadline.unwrap_or(usual_deadline), lock_wait: wait.unwrap_or(usual_wait) }
+    }
+}
+
 /// The lock; where there can be none, why: then no state is saved either.
+pub(super) type Taken = (Option<Lock>, Option<anyhow::Error>);
+
 /// Errors: Exit 75 if another pass still holds it after `wait`.
-pub(super) fn take_lock(state_dir: &Path, wait: Duration) -> anyhow::Result<(Option<Lock>, Option<anyhow::Error>)> {
+pub(super) fn take(state_dir: &Path, wait: Duration) -> anyhow::Result<Taken> {
     let deadline = Deadline::after(wait);
     let mut is_said = wait.is_zero();
     loop {

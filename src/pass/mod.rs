@@ -1,60 +1,62 @@
-//! The flow of one pass up to its snapshot: lock, load, plan, choose, check in parallel, merge. What follows (deliver,
-//! save, print) is the caller's: a pass delivers, `check` only prints.
+//! One pass, each step a file: lock, load, plan, due, run, merge, learn, deliver, save. `check` ends after the merge, and
+//! [`last_known`] does without the run.
 
 mod as_root;
 pub mod deliver;
 mod dispatch;
 mod due;
-mod here;
 pub mod last_known;
-mod load;
+mod learn;
 mod lock;
+mod merge;
 mod overlap;
 mod run;
-pub mod save;
+mod save;
 mod select;
-mod timing;
-pub mod unusual;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use self::run::Inspect;
+pub use self::lock::{Audience, Timing};
 pub use self::select::Selection;
-pub use self::timing::{Audience, Timing};
 use crate::check;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
-use crate::exit::{self, Exit};
+use crate::exit;
+use crate::fs::access;
 use crate::log;
+use crate::metrics;
+use crate::model::delivery::Delivery;
 use crate::model::history::Points;
+use crate::model::observation::Remembered;
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::Kind;
-use crate::plan::due::Due;
 use crate::plan::{self, Plan, View};
 use crate::proc::{self, hung};
-use crate::run::merge;
+use crate::sink::heartbeat::Heartbeat;
 use crate::state::lock::Lock;
 use crate::state::store::{self, LastPass, State};
 
-/// A pass between its snapshot and its end.
+/// What a pass has found and done.
 #[derive(Debug)]
 pub struct Performed {
     pub snapshot: Snapshot,
-    pub state: State,
-    /// The deadline of the whole pass: deliveries end by it too.
-    pub deadline: Deadline,
-    pub started_at: Timestamp,
+    pub deliveries: Vec<Delivery>,
     pub warnings: Vec<String>,
+    state: State,
+    /// The deadline of the whole pass: deliveries end by it too.
+    deadline: Deadline,
+    started_at: Timestamp,
     /// What was said before anything was started, where root runs the pass.
-    pub notice: Option<String>,
+    notice: Option<String>,
     /// Why the state must not, or cannot, be saved; this alone makes the pass end with exit 1 …
-    pub state_trouble: Option<anyhow::Error>,
+    state_trouble: Option<anyhow::Error>,
     /// … or why what was learnt of usual values could not be read or saved, which keeps nothing else from being saved.
-    pub unlearnt: Option<anyhow::Error>,
+    unlearnt: Option<anyhow::Error>,
     /// The points of the slot that ended, for the history.
-    pub points: Option<Points>,
+    points: Option<Points>,
     /// Held until the state is saved.
     lock: Option<Lock>,
 }
@@ -65,34 +67,81 @@ impl Performed {
         self.state_trouble.iter().chain(&self.unlearnt)
     }
 
-    /// Saves the state and lets other passes begin; whether it is saved. The lock is given up here, because a process
-    /// ends only when its last thread does, and one that waits in the kernel for a file system that never answers does not.
-    pub fn save_state(&mut self, settings: &Settings) -> bool {
-        self.state.hung = hung::all();
-        if self.state_trouble.is_none()
-            && let Err(error) = store::save(&settings.probe.state_dir, &self.state)
-        {
-            let next = exit::remedy_for(&store::path(&settings.probe.state_dir), &error);
-            self.state_trouble = Some(exit::hinted(Exit::Trouble, error, next));
-        }
-        self.lock = None;
-        self.state_trouble.is_none()
+    pub fn undelivered(&self) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.iter().filter(|delivery| delivery.error.is_some())
     }
 }
 
-/// Checks what is due and selected; `begun_with_lock` is called once this pass is the one that runs.
-/// Errors: Another pass (exit 75), an unknown target name (exit 2), or no threads to be had.
-pub fn perform(
+/// A whole pass, and the exposition that it has delivered. With `dry_run` nothing is delivered or told to anybody.
+/// Errors: Another pass (exit 75), or no threads to be had.
+pub fn run(
     settings: &Settings,
     selection: &Selection,
     timing: Timing,
     show_progress: bool,
-    begun_with_lock: impl FnOnce(),
+    dry_run: bool,
+) -> anyhow::Result<(Performed, anyhow::Result<String>)> {
+    let lock = begin(settings, timing)?;
+    let switch = settings.output.heartbeat.as_ref().filter(|_| !dry_run);
+    let mut heartbeat = switch.map(|switch| Heartbeat::begin(switch, settings.probe.deadline));
+    let mut performed = perform(settings, selection, timing, show_progress, lock)
+        .inspect_err(|error| drop(deliver::end_heartbeat(&mut heartbeat, &exit::sentence(error), None)))?;
+    if !dry_run {
+        learn::learn(settings, &mut performed);
+    }
+    let exposition = metrics::text::render_limited(&performed.snapshot, &mut performed.state.growth);
+    let exposition = exposition.map(|(text, left_out)| {
+        performed.warnings.extend(left_out);
+        text
+    });
+    if !dry_run {
+        deliver::deliver(&settings.output, &exposition, &mut performed);
+    }
+    save::say_warnings(&mut performed);
+    let undelivered = performed.undelivered().map(Delivery::to_string);
+    let wrong: Vec<String> = undelivered.chain(performed.troubles().map(exit::sentence)).collect();
+    let end = Some(performed.deadline);
+    performed.deliveries.extend(deliver::end_heartbeat(&mut heartbeat, &wrong.join("\n"), end));
+    if !dry_run {
+        save::keep_history(settings, &mut performed);
+    }
+    save::count_failures(settings, &mut performed);
+    save::save(settings, &mut performed);
+    if let (true, Some(trouble)) = (wrong.is_empty(), &performed.state_trouble) {
+        deliver::end_heartbeat(&mut heartbeat, &exit::sentence(trouble), end);
+    }
+    Ok((performed, exposition))
+}
+
+/// A pass that delivers nothing. What it has learned is kept all the same: a journal's cursor must move with its totals.
+/// Errors: Another pass (exit 75), an unknown target name (exit 2), or no threads to be had.
+pub fn check(
+    settings: &Settings,
+    selection: &Selection,
+    timing: Timing,
+    show_progress: bool,
 ) -> anyhow::Result<Performed> {
-    // A signal from here on ends every child, lets a replacement under way finish, and ends the pass.
+    let lock = begin(settings, timing)?;
+    let mut performed = perform(settings, selection, timing, show_progress, lock)?;
+    performed.warnings.iter().for_each(log::warn);
+    save::save(settings, &mut performed);
+    Ok(performed)
+}
+
+/// A signal from here on ends every child, lets a replacement under way finish, and ends the pass.
+fn begin(settings: &Settings, timing: Timing) -> anyhow::Result<lock::Taken> {
     catch_signals()?;
-    let (lock, mut state_trouble) = lock::take_lock(&settings.probe.state_dir, timing.lock_wait)?;
-    begun_with_lock();
+    lock::take(&settings.probe.state_dir, timing.lock_wait)
+}
+
+/// Checks what is due and selected, and merges it with what is remembered.
+fn perform(
+    settings: &Settings,
+    selection: &Selection,
+    timing: Timing,
+    show_progress: bool,
+    (lock, mut state_trouble): lock::Taken,
+) -> anyhow::Result<Performed> {
     let begun = clock::instant();
     let started_at = clock::now();
     let deadline = Deadline::after(timing.deadline);
@@ -102,7 +151,9 @@ pub fn perform(
     if loaded.unreadable {
         // Said once, as what makes the pass fail.
         let said = loaded.warnings.pop().unwrap_or_default();
-        state_trouble.get_or_insert_with(|| load::unreadable(&settings.probe.state_dir, said));
+        let file = access::quoted(&store::path(&settings.probe.state_dir));
+        let next = format!("let this user read it (ls -l {file}), or move it away to begin anew");
+        state_trouble.get_or_insert_with(|| exit::trouble(said, next));
     }
     let Plan { targets, mut warnings } = plan::all(settings, View::Anywhere, deadline);
     warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
@@ -111,26 +162,18 @@ pub fn perform(
     // Before anything is started. The journal's reader need not have it again every 30 seconds.
     notice.iter().filter(|notice| !log::to_journal() || !state.warned.contains(notice)).for_each(log::warn);
 
-    let set_aside = here::set_aside(&targets, &mut state);
+    // What is found only from the current directory has no memory: under its name something of another directory, or of an
+    // earlier configuration, may be remembered, which is put back afterwards.
+    let here = targets.iter().filter(|target| target.only_here).map(|target| target.id().to_string());
+    let set_aside: Vec<(String, Option<Remembered>)> = here.map(|id| (id.clone(), state.targets.remove(&id))).collect();
     let round = run::Round::new(settings, &state, started_at, deadline.minus(run::reserve(settings)));
-    let turns = plan::due::when(&targets, &state.targets, state.created_at, started_at);
-    let due: Vec<Inspect> = targets
-        .iter()
-        .zip(&turns)
-        .map(|(target, turn)| match state.targets.get(&target.id().to_string()) {
-            _ if !selection.takes(target) => Inspect::No,
-            _ if selection.fresh || *turn == Due::Now || run::hangs(target) => Inspect::Now,
-            Some(known) if plan::due::worktree::may_be_early(target, known, started_at) => Inspect::IfChanged,
-            _ => Inspect::No,
-        })
-        .collect();
+    let due = due::choose(&targets, selection, &state, started_at);
     // Before anything is started: the probe's own are none of a client's.
     let mut running = check::mcp::left_behind::processes(&targets, &round.shared.processes);
-    let run::Results { results, survivors } = round.check_all(&targets, &due, show_progress)?;
+    let (results, survivors) = round.check_all(&targets, &due, show_progress)?;
     if !survivors.is_empty() {
         warnings.push(format!("could not be ended: {}", proc::list_survivors(&survivors)));
     }
-
     let mut entries: Vec<Entry> = targets
         .into_iter()
         .zip(results)
@@ -139,44 +182,48 @@ pub fn perform(
     for entry in entries.iter_mut().filter(|entry| entry.target.kind() == Kind::Mcp) {
         entry.processes = running.remove(&entry.target.name);
     }
-    here::put_back(set_aside, &mut state);
-    overlap::note(&mut entries);
-    due::note_next_due(&mut entries, &state, started_at);
+    for (id, remembered) in set_aside {
+        state.targets.remove(&id);
+        state.targets.extend(remembered.map(|remembered| (id, remembered)));
+    }
     let delivered = entries.iter().filter(|entry| !entry.target.only_here);
     let planned: BTreeSet<String> = delivered.clone().map(|entry| entry.target.id().to_string()).collect();
     let deadline_exceeded = delivered.into_iter().any(|entry| entry.outcome == Outcome::TimedOut);
     state.forget_unplanned(started_at, |id| planned.contains(id));
-    let unusual = unusual::view(settings, &state.unusual, &entries);
-    let snapshot = Snapshot {
-        pass: PassFacts {
-            started_at,
-            duration: begun.elapsed(),
-            deadline_exceeded,
-            output_failures: save::failures_of(settings, &state),
-            pass_failures: state.pass_failures,
-            counting: !loaded.unreadable,
-        },
-        entries,
-        labels: settings.probe.labels.clone(),
-        unusual,
-    };
-    state.last_pass = Some(LastPass {
-        started_at,
-        duration: snapshot.pass.duration,
-        deadline_exceeded: snapshot.pass.deadline_exceeded,
-    });
+    state.last_pass = Some(LastPass { started_at, duration: begun.elapsed(), deadline_exceeded });
+    let mut snapshot = snapshot(settings, &state, entries, started_at);
+    snapshot.pass.counting = !loaded.unreadable;
     Ok(Performed {
         snapshot,
+        deliveries: Vec::new(),
+        warnings,
         state,
         deadline,
         started_at,
-        warnings,
         notice,
         state_trouble,
         unlearnt: None,
         points: None,
         lock,
     })
+}
+
+/// The snapshot of these entries after the last pass.
+fn snapshot(settings: &Settings, state: &State, mut entries: Vec<Entry>, now: Timestamp) -> Snapshot {
+    overlap::note(&mut entries);
+    due::note_next(&mut entries, state, now);
+    let never = LastPass { started_at: Timestamp::UNIX_EPOCH, duration: Duration::ZERO, deadline_exceeded: false };
+    let last = state.last_pass.unwrap_or(never);
+    let pass = PassFacts {
+        started_at: last.started_at,
+        duration: last.duration,
+        deadline_exceeded: last.deadline_exceeded,
+        output_failures: save::failures_of(settings, state),
+        pass_failures: state.pass_failures,
+        counting: true,
+    };
+    let unusual = learn::view(settings, &state.unusual, &entries);
+    Snapshot { pass, entries, labels: settings.probe.labels.clone(), unusual }
 }
 
 /// From here on a signal ends every child before it ends the command.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::dispatch;
+use super::due::Inspect;
+use super::merge::{CheckResult, Checked};
 use crate::check::{self, Shared, Start};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
@@ -15,9 +17,8 @@ use crate::model::mcp::{McpTarget, Reach};
 use crate::model::observation::{Memory, NotReached};
 use crate::model::target::{Probe, Target};
 use crate::plan;
+use crate::pool::{self, Class, Job, Progress};
 use crate::proc::{self, Permits, ProcessTable, Survivor, hung};
-use crate::run::merge::{CheckResult, Checked};
-use crate::run::pool::{self, Class, Ended, Job, Progress};
 use crate::show::progress::ProgressLine;
 use crate::state::store::State;
 
@@ -66,26 +67,6 @@ pub(super) struct Round<'a> {
     origins: BTreeMap<String, Arc<Permits>>,
 }
 
-#[derive(Default)]
-pub(super) struct Results {
-    pub(super) results: Vec<CheckResult>,
-    pub(super) survivors: Vec<Survivor>,
-}
-
-/// Whether a target is inspected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Inspect {
-    /// In this pass.
-    Now,
-    /// If something in it has changed since the last inspection. To find out may hang, so its own thread does.
-    IfChanged,
-    /// Not in this pass.
-    No,
-}
-
-/// What a job hands back: nothing where nothing has changed.
-type Inspected = Option<Result<Checked, NotReached>>;
-
 /// Whether an earlier inspection of the target has not come back.
 pub(super) fn hangs(target: &Target) -> bool {
     target.files().first().is_some_and(|place| hung::is_noted(place))
@@ -100,33 +81,26 @@ impl<'a> Round<'a> {
         Round { settings, state, started_at, end, beginning, permits, shared, origins: BTreeMap::new() }
     }
 
+    /// The result of each target, and the processes that could not be ended.
     pub(super) fn check_all(
         mut self,
         targets: &[Target],
         due: &[Inspect],
         show_progress: bool,
-    ) -> anyhow::Result<Results> {
-        let mut results: Vec<CheckResult> = targets.iter().map(|_| CheckResult::Reused).collect();
+    ) -> anyhow::Result<(Vec<CheckResult>, Vec<Survivor>)> {
+        let mut results: Vec<CheckResult> = targets.iter().map(|_| Ok(None)).collect();
         let mut ran = Vec::new();
         let mut jobs = Vec::new();
         let taken: Vec<bool> = due.iter().map(|due| *due != Inspect::No).collect();
         for index in plan::due::in_order(targets, &taken, &self.state.targets, self.end.left()) {
             let target = &targets[index];
             if hangs(target) {
-                results[index] = CheckResult::Hangs;
+                results[index] = Err(NotReached::Hangs);
                 continue;
             }
             let (work, thread) = hung::noting_its_thread(self.job(target, due[index]));
-            if is_free(target) {
-                // Nothing to start and nothing to wait for: a thread would cost more than the inspection.
-                results[index] = result(due[index], Ended::Finished(work()));
-            } else {
-                ran.push((index, thread));
-                jobs.push(Job { class: class(target), work: Box::new(work) });
-            }
-        }
-        if jobs.is_empty() {
-            return Ok(Results { results, ..Results::default() });
+            ran.push((index, thread));
+            jobs.push(Job { class: class(target), work: Box::new(work) });
         }
         let names = ran.iter().map(|&(index, _)| targets[index].name.clone()).collect();
         let mut line = if show_progress { ProgressLine::for_terminal(names) } else { None };
@@ -146,16 +120,21 @@ impl<'a> Round<'a> {
         proc::signals::give_way();
         hung::note_survivors(&survivors, ran.iter().map(|&(index, _)| targets[index].files()));
         for ((index, thread), ended) in ran.into_iter().zip(ended) {
-            if let Ended::CutOff(_) = &ended {
-                hung::note(&targets[index].files(), &thread);
-            }
-            results[index] = result(due[index], ended);
+            results[index] = match ended {
+                // It was only to see whether something has changed.
+                Err(NotReached::NotBegun) if due[index] == Inspect::IfChanged => Ok(None),
+                Err(NotReached::CutOff(had)) => {
+                    hung::note(&targets[index].files(), &thread);
+                    Err(NotReached::CutOff(had))
+                }
+                ended => ended.flatten(),
+            };
         }
-        Ok(Results { results, survivors })
+        Ok((results, survivors))
     }
 
     /// The check of one target, with everything it needs moved into it.
-    fn job(&mut self, target: &Target, due: Inspect) -> impl FnOnce() -> Inspected + Send + use<> {
+    fn job(&mut self, target: &Target, due: Inspect) -> impl FnOnce() -> CheckResult + Send + use<> {
         let known = self.state.targets.get(&target.id().to_string());
         let memory = dispatch::memory_for(target, known);
         let probe = target.probe.clone();
@@ -165,25 +144,25 @@ impl<'a> Round<'a> {
         let start = Start::new(&self.permits, ticket, latest, self.whole_pass(timeout));
         let connection = self.origin(target).map(Permits::ticket);
         let (end, started_at, shared) = (self.end, self.started_at, Arc::clone(&self.shared));
-        let (changing, table) = (probe.clone(), Arc::clone(&shared));
-        let check = move |memory| {
+        move || {
+            if due == Inspect::IfChanged && !has_changed(&probe, &memory, &shared.processes) {
+                return Ok(None);
+            }
             let _connection = match connection {
                 Some(ticket) => Some(ticket.wait(latest).ok_or(NotReached::NotBegun)?),
                 None => None,
             };
-            let begun = clock::instant();
-            let time_is_the_passs = end.left() < timeout;
-            let context = check::Context::new(timeout, end, started_at, start).with_shared(Arc::clone(&shared));
+            let (begun, given) = (clock::instant(), end.left());
+            let context = check::Context::new(timeout, end, started_at, start).with_shared(shared);
             let (facts, memory) = dispatch::check(&probe, memory, &context)?;
             // Waiting for its turn is no part of it.
             let duration = context.start.let_in().unwrap_or(begun).elapsed();
             // A program that was started has a clock of its own: its check has said so already.
-            if time_is_the_passs && !is_started(&probe) && facts.ran_out_of_time() {
-                return Err(NotReached::CutOff(duration));
+            if given < timeout && !is_started(&probe) && facts.ran_out_of_time() {
+                return Err(NotReached::CutOff(duration.min(given)));
             }
-            Ok(Checked { facts, memory, duration, cut_off: end.passed() })
-        };
-        move || (due == Inspect::Now || has_changed(&changing, &memory, &table.processes)).then(|| check(memory))
+            Ok(Some(Checked { facts, memory, duration, cut_off: end.passed() }))
+        }
     }
 
     /// How long a server may compute: a whole pass of a timer, or its own timeout if that is longer on purpose.
@@ -200,18 +179,6 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What a job's end means: one that was only to see whether something has changed, and did not begin, leaves all as it was.
-fn result(due: Inspect, ended: Ended<Inspected>) -> CheckResult {
-    CheckResult::Ran(match ended {
-        Ended::Finished(None) => return CheckResult::Reused,
-        Ended::NotStarted if due == Inspect::IfChanged => return CheckResult::Reused,
-        Ended::Finished(Some(result)) => Ended::Finished(result),
-        Ended::Panicked(message) => Ended::Panicked(message),
-        Ended::CutOff(had) => Ended::CutOff(had),
-        Ended::NotStarted => Ended::NotStarted,
-    })
-}
-
 fn has_changed(probe: &Probe, memory: &Memory, processes: &ProcessTable) -> bool {
     match (probe, memory) {
         (Probe::Worktree(worktree), Memory::Worktree(memory)) => {
@@ -219,10 +186,6 @@ fn has_changed(probe: &Probe, memory: &Memory, processes: &ProcessTable) -> bool
         }
         _ => false,
     }
-}
-
-fn is_free(target: &Target) -> bool {
-    matches!(&target.probe, Probe::Mcp(mcp) if matches!(mcp.reach, Reach::Unreachable(_)))
 }
 
 /// Whether the check starts a program of the target.

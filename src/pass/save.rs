@@ -5,22 +5,33 @@ use std::io;
 
 use super::Performed;
 use crate::config::settings::Settings;
-use crate::exit;
+use crate::exit::{self, Exit};
 use crate::fs;
 use crate::log;
-use crate::model::delivery::{Delivery, Started};
+use crate::model::delivery::Started;
 use crate::model::history::{Record, Written};
-use crate::proc;
+use crate::proc::{self, hung};
 use crate::state::history;
-use crate::state::store::State;
+use crate::state::store::{self, State};
+
+/// Warnings remembered as said; a LAB with more has them said again.
+const MOST_WARNED: usize = 100;
+
+/// Prints the warnings. A timer's pass prints one once, when it is new: 2,880 passes a day would hide everything else.
+pub(super) fn say_warnings(performed: &mut Performed) {
+    let said = std::mem::take(&mut performed.state.warned);
+    let news = |warning: &&String| !log::to_journal() || !said.contains(warning);
+    performed.warnings.iter().filter(news).for_each(log::warn);
+    let all = performed.notice.iter().chain(&performed.warnings);
+    performed.state.warned = all.take(MOST_WARNED).cloned().collect();
+}
 
 /// Adds the pass to the history. A history that cannot be written costs a report, not the pass.
-pub fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) {
+pub(super) fn keep_history(settings: &Settings, performed: &mut Performed) {
     if performed.state_trouble.is_some() {
         return;
     }
-    let failed = deliveries.iter().filter(|delivery| delivery.error.is_some());
-    let failed: Vec<String> = failed.map(|delivery| delivery.output.to_owned()).collect();
+    let failed: Vec<String> = performed.undelivered().map(|delivery| delivery.output.to_owned()).collect();
     let keep = |before: &Written| {
         let (record, written) = Record::of(&performed.snapshot, failed.clone(), performed.points.clone(), before);
         history::append(&settings.probe.state_dir, &record).map(|()| written)
@@ -39,20 +50,31 @@ pub fn keep_history(settings: &Settings, performed: &mut Performed, deliveries: 
     }
 }
 
-/// Counts what failed and saves the state. Says whether that worked.
-pub fn save(settings: &Settings, performed: &mut Performed, deliveries: &[Delivery]) -> bool {
-    let in_trouble = performed.troubles().next().is_some();
+/// Counts what failed, for the counters, and notes how the pass delivered.
+pub(super) fn count_failures(settings: &Settings, performed: &mut Performed) {
+    let failed: Vec<String> = performed.undelivered().map(|delivery| delivery.output.to_owned()).collect();
+    let in_trouble = !failed.is_empty() || performed.troubles().next().is_some();
     let state = &mut performed.state;
     let names = settings.output.names();
     state.output_failures.retain(|name, _| names.contains(&name.as_str()));
-    for failed in deliveries.iter().filter(|delivery| delivery.error.is_some()) {
-        *state.output_failures.entry(failed.output.to_owned()).or_default() += 1;
+    for output in failed {
+        *state.output_failures.entry(output).or_default() += 1;
     }
-    if in_trouble || deliveries.iter().any(|delivery| delivery.error.is_some()) {
-        state.pass_failures += 1;
+    state.pass_failures += u64::from(in_trouble);
+    state.note_starter(proc::own_unit(), Started::new(performed.started_at, &performed.deliveries));
+}
+
+/// Saves the state and lets other passes begin. The lock is given up here, because a process ends only when its last
+/// thread does, and one that waits in the kernel for a file system that never answers does not.
+pub(super) fn save(settings: &Settings, performed: &mut Performed) {
+    performed.state.hung = hung::all();
+    if performed.state_trouble.is_none()
+        && let Err(error) = store::save(&settings.probe.state_dir, &performed.state)
+    {
+        let next = exit::remedy_for(&store::path(&settings.probe.state_dir), &error);
+        performed.state_trouble = Some(exit::hinted(Exit::Trouble, error, next));
     }
-    state.note_starter(proc::own_unit(), Started::new(performed.started_at, deliveries));
-    performed.save_state(settings)
+    performed.lock = None;
 }
 
 /// The failures of every configured output so far; one that never failed has its zero.

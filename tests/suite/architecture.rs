@@ -20,7 +20,7 @@ fn allowed(room: &str) -> Option<&'static [&'static str]> {
         "trust" => &["fs"],
         "config" => &["fs", "exit", "trust"],
         "plan" => &["config", "fs", "proc", "trust", "yaml", "dotenv"],
-        "run" => &[],
+        "pool" => &[],
         "unusual" => &[],
         "show" => &["unusual"],
         "check" => &["proc", "http", "fs", "exposition", "dotenv"],

@@ -16,7 +16,7 @@ use crate::state::learnt;
 use crate::unusual::{Learnt, measure};
 
 /// Learns from what was checked in this pass; what was reused is no point.
-pub fn learn(settings: &Settings, performed: &mut Performed) {
+pub(super) fn learn(settings: &Settings, performed: &mut Performed) {
     if !settings.anomaly.enabled || performed.state_trouble.is_some() {
         return;
     }
@@ -209,6 +209,7 @@ mod tests {
                 deadline: Deadline::after(Duration::from_secs(60)),
                 started_at: at(second),
                 warnings: Vec::new(),
+                deliveries: Vec::new(),
                 notice: None,
                 state_trouble: None,
                 unlearnt: None,
@@ -216,7 +217,7 @@ mod tests {
                 lock: None,
             };
             learn(&self.settings, &mut performed);
-            save::keep_history(&self.settings, &mut performed, &[]);
+            save::keep_history(&self.settings, &mut performed);
             self.state = performed.state.clone();
             performed
         }

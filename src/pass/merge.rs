@@ -5,70 +5,66 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::pool::Ended;
 use crate::model::observation::{Attempts, Facts, Memory, NotReached, Observation, Remembered};
 use crate::model::snapshot::{Entry, HANGS, Outcome};
 use crate::model::target::{Kind, Target};
 
 #[derive(Debug)]
-pub struct Checked {
-    pub facts: Facts,
-    pub memory: Memory,
-    pub duration: Duration,
+pub(super) struct Checked {
+    pub(super) facts: Facts,
+    pub(super) memory: Memory,
+    pub(super) duration: Duration,
     /// Whether it was the pass's deadline that ended it, and not its own end or its own timeout.
-    pub cut_off: bool,
+    pub(super) cut_off: bool,
 }
 
-#[derive(Debug)]
-pub enum CheckResult {
-    /// Not due, or not asked for: what is remembered stands.
-    Reused,
-    /// Not looked at: its files do not answer.
-    Hangs,
-    Ran(Ended<Result<Checked, NotReached>>),
-}
+/// `None` where it was not due, or not asked for: what is remembered stands.
+pub(super) type CheckResult = Result<Option<Checked>, NotReached>;
 
 /// Makes the entry of one target and updates what is remembered of it.
 ///
 /// A check that came to no verdict, or that broke, keeps what is remembered.
-pub fn settle(
+pub(super) fn settle(
     target: Target,
     result: CheckResult,
     started_at: Timestamp,
     remembered: &mut BTreeMap<String, Remembered>,
 ) -> Entry {
     let id = target.id().to_string();
-    let (outcome, trouble) = match result {
-        CheckResult::Reused => (Outcome::Cached, None),
-        // It is not the server that hangs.
-        CheckResult::Hangs if !keeps_its_deadline(&target) => (Outcome::Error, Some(HANGS.to_owned())),
-        CheckResult::Hangs => {
-            cut_off(&target, &id, (Duration::ZERO, HANGS), started_at, remembered);
-            (Outcome::Error, None)
-        }
-        CheckResult::Ran(Ended::Finished(Ok(checked))) => {
+    let known = remembered.remove(&id);
+    let (outcome, trouble, known) = match result {
+        Ok(None) => (Outcome::Cached, None, known),
+        Ok(Some(checked)) => {
             let outcome = if checked.cut_off { Outcome::TimedOut } else { Outcome::Fresh };
-            remember(&target, &id, checked, started_at, remembered);
-            (outcome, None)
+            (outcome, None, Some(remember(&target, known.as_ref(), checked, started_at)))
         }
-        CheckResult::Ran(Ended::CutOff(had)) if had >= target.schedule.timeout && keeps_its_deadline(&target) => {
-            cut_off(&target, &id, (had, &cut_off_sentence(had)), started_at, remembered)
+        Err(NotReached::Hangs) if keeps_its_deadline(&target) => {
+            (Outcome::Error, None, Some(cut_off(&target, known, Duration::ZERO, HANGS, started_at)))
         }
-        CheckResult::Ran(Ended::Finished(Err(NotReached::Refused(what)))) => {
-            (Outcome::Error, Some(format!("not checked: {what}")))
+        // It is not the server that hangs.
+        Err(NotReached::Hangs) => (Outcome::Error, Some(HANGS.to_owned()), known),
+        Err(NotReached::Failed(why)) => (Outcome::Error, Some(why), known),
+        Err(NotReached::CutOff(had)) if had >= target.schedule.timeout && keeps_its_deadline(&target) => {
+            let known = cut_off(&target, known, had, &cut_off_sentence(had), started_at);
+            (Outcome::TimedOut, None, Some(known))
         }
-        CheckResult::Ran(Ended::CutOff(had) | Ended::Finished(Err(NotReached::CutOff(had)))) => {
-            not_reached(&target, &id, Some(had), started_at, remembered)
+        Err(NotReached::CutOff(had)) => {
+            let why = format!("not reached in this pass: {}", cut_off_sentence(had));
+            (Outcome::TimedOut, Some(why), Some(not_reached(&target, known, Some(had), started_at)))
         }
-        CheckResult::Ran(Ended::NotStarted | Ended::Finished(Err(NotReached::NotBegun))) => {
-            not_reached(&target, &id, None, started_at, remembered)
-        }
-        CheckResult::Ran(Ended::Panicked(message)) => {
-            (Outcome::Error, Some(format!("the check broke ({message}); this is a bug in lab-probe")))
+        Err(NotReached::NotBegun) => {
+            let why = "not reached in this pass: too little of it was left".to_owned();
+            (Outcome::TimedOut, Some(why), Some(not_reached(&target, known, None, started_at)))
         }
     };
-    let known = remembered.get(&id);
-    // What an older configuration of this target answered says nothing about the new one.
+    let entry = entry(target, known.as_ref(), outcome, trouble);
+    remembered.extend(known.map(|known| (id, known)));
+    entry
+}
+
+/// The entry of a target by what is remembered of it. What an older configuration of it answered says nothing about the
+/// new one.
+pub(super) fn entry(target: Target, known: Option<&Remembered>, outcome: Outcome, trouble: Option<String>) -> Entry {
     let current = known.filter(|known| known.fingerprint == target.fingerprint);
     Entry {
         outcome,
@@ -87,35 +83,19 @@ fn keeps_its_deadline(target: &Target) -> bool {
     target.kind() != Kind::Mcp
 }
 
-fn remember(
-    target: &Target,
-    id: &str,
-    checked: Checked,
-    checked_at: Timestamp,
-    remembered: &mut BTreeMap<String, Remembered>,
-) {
+fn remember(target: &Target, before: Option<&Remembered>, checked: Checked, checked_at: Timestamp) -> Remembered {
     let Checked { facts, memory, duration, .. } = checked;
-    let before = remembered.get(id).filter(|known| known.fingerprint == target.fingerprint);
-    let same_failures = same_failures(before, &facts);
+    let before = before.filter(|known| known.fingerprint == target.fingerprint);
+    let attempts = Attempts { same_failures: same_failures(before, &facts), ..Attempts::default() };
     let observation = Some(Observation { checked_at, duration, facts });
-    let attempts = Attempts { same_failures, ..Attempts::default() };
-    let fingerprint = target.fingerprint.clone();
-    remembered.insert(id.to_owned(), Remembered { fingerprint, observation, memory, attempts });
+    Remembered { fingerprint: target.fingerprint.clone(), observation, memory, attempts }
 }
 
 /// Nothing is known of it now, and this sentence says why.
-fn cut_off(
-    target: &Target,
-    id: &str,
-    (had, sentence): (Duration, &str),
-    started_at: Timestamp,
-    remembered: &mut BTreeMap<String, Remembered>,
-) -> (Outcome, Option<String>) {
-    let facts = Facts::cut_off(target.kind(), sentence);
-    let memory = remembered.remove(id).map_or_else(|| Memory::new(target.kind()), |known| known.memory);
-    let memory = memory.counting(&facts);
-    remember(target, id, Checked { facts, memory, duration: had, cut_off: true }, started_at, remembered);
-    (Outcome::TimedOut, None)
+fn cut_off(target: &Target, known: Option<Remembered>, had: Duration, why: &str, at: Timestamp) -> Remembered {
+    let facts = Facts::cut_off(target.kind(), why);
+    let memory = known.map_or_else(|| Memory::new(target.kind()), |known| known.memory).counting(&facts);
+    remember(target, None, Checked { facts, memory, duration: had, cut_off: true }, at)
 }
 
 /// How often in a row this costly failure has been seen by now.
@@ -126,14 +106,8 @@ fn same_failures(before: Option<&Remembered>, facts: &Facts) -> u32 {
     count.saturating_add(1)
 }
 
-fn not_reached(
-    target: &Target,
-    id: &str,
-    had: Option<Duration>,
-    at: Timestamp,
-    remembered: &mut BTreeMap<String, Remembered>,
-) -> (Outcome, Option<String>) {
-    let known = remembered.entry(id.to_owned()).or_insert_with(|| Remembered {
+fn not_reached(target: &Target, known: Option<Remembered>, had: Option<Duration>, at: Timestamp) -> Remembered {
+    let mut known = known.unwrap_or_else(|| Remembered {
         fingerprint: target.fingerprint.clone(),
         observation: None,
         memory: Memory::new(target.kind()),
@@ -146,8 +120,7 @@ fn not_reached(
         attempts.cut_offs = attempts.cut_offs.saturating_add(1);
         attempts.cut_off_at = Some(at);
     }
-    let why = had.map_or_else(|| "too little of it was left".to_owned(), cut_off_sentence);
-    (Outcome::TimedOut, Some(format!("not reached in this pass: {why}")))
+    known
 }
 
 fn cut_off_sentence(had: Duration) -> String {
@@ -212,13 +185,12 @@ mod tests {
     #[test]
     fn a_check_without_a_verdict_or_that_broke_keeps_what_is_remembered() {
         for (result, outcome, not_reached) in [
-            (CheckResult::Reused, Outcome::Cached, 0),
-            (CheckResult::Ran(Ended::NotStarted), Outcome::TimedOut, 1),
-            (CheckResult::Ran(Ended::CutOff(Duration::from_secs(60))), Outcome::TimedOut, 1),
-            (CheckResult::Ran(Ended::Finished(Err(NotReached::NotBegun))), Outcome::TimedOut, 1),
-            (CheckResult::Ran(Ended::Finished(Err(NotReached::CutOff(HAD)))), Outcome::TimedOut, 1),
-            (CheckResult::Ran(Ended::Finished(Err(NotReached::Refused("x".into())))), Outcome::Error, 0),
-            (CheckResult::Ran(Ended::Panicked("x".into())), Outcome::Error, 0),
+            (Ok(None), Outcome::Cached, 0),
+            (Err(NotReached::NotBegun), Outcome::TimedOut, 1),
+            (Err(NotReached::CutOff(HAD)), Outcome::TimedOut, 1),
+            (Err(NotReached::CutOff(Duration::from_secs(60))), Outcome::TimedOut, 1),
+            (Err(NotReached::Failed("x".into())), Outcome::Error, 0),
+            (Err(NotReached::Hangs), Outcome::Error, 0),
         ] {
             let (entry, mut remembered) = settled(result, "f");
             assert_eq!((entry.outcome, verdict(&entry)), (outcome, Some(McpVerdict::Up)));
@@ -233,7 +205,7 @@ mod tests {
         let mut remembered = BTreeMap::new();
         for passes in 1..3 {
             let now = Timestamp::from_second(1000).expect("a time");
-            let result = CheckResult::Ran(Ended::Finished(Err(NotReached::CutOff(HAD))));
+            let result = Err(NotReached::CutOff(HAD));
             let entry = settle(target("f"), result, now, &mut remembered);
             assert!(entry.observation.is_none());
             assert!(entry.trouble.is_some_and(|trouble| trouble.starts_with("not reached in this pass")));
@@ -253,7 +225,7 @@ mod tests {
         facts.cpu = Some(cpu);
         let memory = Memory::Mcp(McpMemory::default());
         let checked = Checked { facts: Facts::Mcp(facts), memory, duration: cpu, cut_off: false };
-        CheckResult::Ran(Ended::Finished(Ok(checked)))
+        Ok(Some(checked))
     }
 
     #[test]
@@ -266,7 +238,7 @@ mod tests {
         let second = Duration::from_secs(1);
         assert_eq!(count(failed(Reason::Exited, second), "f"), 1);
         assert_eq!(count(failed(Reason::Exited, second), "f"), 2);
-        assert_eq!(count(CheckResult::Ran(Ended::NotStarted), "f"), 2, "no verdict changes nothing");
+        assert_eq!(count(Err(NotReached::NotBegun), "f"), 2, "no verdict changes nothing");
         assert_eq!(count(failed(Reason::Exited, second), "f"), 3);
         assert_eq!(count(failed(Reason::Timeout, second), "f"), 1, "another failure");
         assert_eq!(count(failed(Reason::Timeout, second), "changed"), 1, "another configuration");
@@ -280,7 +252,7 @@ mod tests {
         service.probe =
             Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() });
         let mut cut_off_after = |seconds: u64| {
-            let result = CheckResult::Ran(Ended::CutOff(Duration::from_secs(seconds)));
+            let result = Err(NotReached::CutOff(Duration::from_secs(seconds)));
             settle(service.clone(), result, Timestamp::UNIX_EPOCH, &mut remembered).observation.is_some()
         };
         assert!(!cut_off_after(9));
@@ -293,16 +265,16 @@ mod tests {
         let mut service = target("f");
         service.probe =
             Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() });
-        let entry = settle(service, CheckResult::Hangs, Timestamp::UNIX_EPOCH, &mut remembered);
+        let entry = settle(service, Err(NotReached::Hangs), Timestamp::UNIX_EPOCH, &mut remembered);
         let facts = entry.observation.map(|observation| observation.facts);
         assert_eq!((entry.outcome, facts), (Outcome::Error, Some(Facts::cut_off(Kind::Service, HANGS))));
-        let (server, _) = settled(CheckResult::Hangs, "f");
+        let (server, _) = settled(Err(NotReached::Hangs), "f");
         assert_eq!((server.outcome, verdict(&server)), (Outcome::Error, Some(McpVerdict::Up)));
     }
 
     #[test]
     fn the_answer_of_another_configuration_is_not_shown() {
-        let (entry, _) = settled(CheckResult::Ran(Ended::NotStarted), "changed");
+        let (entry, _) = settled(Err(NotReached::NotBegun), "changed");
         assert!(entry.observation.is_none() && entry.memory.is_some());
     }
 }

@@ -1,7 +1,8 @@
-//! Checks on rayon pools: spawned, results over a channel, and a receiver that leaves at the deadline.
+//! Checks in parallel on rayon pools: spawned, results over a channel, and a receiver that leaves at the deadline.
 //!
 //! Checks wait far more than they compute. rayon's own pool has a thread per core and its scopes join, so that one hung
-//! check would hang the pass: these pools have a thread for every check that waits, and nobody joins them.
+//! check would hang the pass: these pools have a thread for every check that waits, and nobody joins them. Each class has
+//! its own: a network check never queues behind the reading of files.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::clock::{self, Deadline};
+use crate::model::observation::NotReached;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -38,17 +40,6 @@ pub struct Job<T> {
     pub work: Box<dyn FnOnce() -> T + Send>,
 }
 
-#[derive(Debug)]
-pub enum Ended<T> {
-    Finished(T),
-    /// It panicked, with this message: a bug, and only this target's.
-    Panicked(String),
-    /// The deadline came when it had been running for so long.
-    CutOff(Duration),
-    /// The deadline came before a thread was free.
-    NotStarted,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     Started(usize),
@@ -58,10 +49,11 @@ pub enum Progress {
 
 enum Event<T> {
     Started(usize, Instant),
-    Finished(usize, Result<T, String>),
+    Finished(usize, Result<T, NotReached>),
 }
 
-/// Runs every job, those of a class begun in their order, and returns how each ended, in order, by the deadline at the latest.
+/// Runs every job, those of a class begun in their order, and returns what each gave, in order, by the deadline at the latest.
+/// A panic is a bug, and only this job's.
 ///
 /// A job that is cut off keeps its thread until it returns by itself or the process exits; nobody waits for it.
 /// Errors: When not a single thread can be had from the operating system.
@@ -69,10 +61,10 @@ pub fn run<T: Send + 'static>(
     jobs: Vec<Job<T>>,
     deadline: Deadline,
     mut progress: impl FnMut(Progress),
-) -> Result<Vec<Ended<T>>, ThreadPoolBuildError> {
+) -> Result<Vec<Result<T, NotReached>>, ThreadPoolBuildError> {
     let count = jobs.len();
     let receiver = spawn(jobs)?;
-    let mut ended: Vec<Option<Ended<T>>> = (0..count).map(|_| None).collect();
+    let mut ended: Vec<Option<Result<T, NotReached>>> = (0..count).map(|_| None).collect();
     let mut started: Vec<Option<Instant>> = vec![None; count];
     let mut open = count;
     while open > 0 {
@@ -82,7 +74,7 @@ pub fn run<T: Send + 'static>(
                 progress(Progress::Started(index));
             }
             Ok(Event::Finished(index, result)) => {
-                ended[index] = Some(result.map_or_else(Ended::Panicked, Ended::Finished));
+                ended[index] = Some(result);
                 open -= 1;
                 progress(Progress::Ended(index));
             }
@@ -91,8 +83,8 @@ pub fn run<T: Send + 'static>(
             Err(RecvTimeoutError::Disconnected) => break,
         }
     }
-    let unfinished = |began: Option<Instant>| began.map_or(Ended::NotStarted, |at| Ended::CutOff(at.elapsed()));
-    Ok(ended.into_iter().zip(started).map(|(ended, began)| ended.unwrap_or_else(|| unfinished(began))).collect())
+    let unfinished = |began: Option<Instant>| began.map_or(NotReached::NotBegun, |at| NotReached::CutOff(at.elapsed()));
+    Ok(ended.into_iter().zip(started).map(|(ended, began)| ended.unwrap_or_else(|| Err(unfinished(began)))).collect())
 }
 
 fn spawn<T: Send + 'static>(jobs: Vec<Job<T>>) -> Result<mpsc::Receiver<Event<T>>, ThreadPoolBuildError> {
@@ -113,7 +105,7 @@ fn spawn<T: Send + 'static>(jobs: Vec<Job<T>>) -> Result<mpsc::Receiver<Event<T>
         // First in, first out, since it is not one of the pool's own threads that spawns.
         pool.spawn(move || {
             let _ = sender.send(Event::Started(index, clock::instant()));
-            let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| message_of(panic.as_ref()));
+            let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| broke(panic.as_ref()));
             let _ = sender.send(Event::Finished(index, result));
         });
     }
@@ -136,14 +128,10 @@ fn pool(name: &'static str, threads: usize) -> Result<Option<ThreadPool>, Thread
     }
 }
 
-fn message_of(panic: &(dyn Any + Send)) -> String {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "panicked without a message".to_owned()
-    }
+fn broke(panic: &(dyn Any + Send)) -> NotReached {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| Some(panic.downcast_ref::<String>()?.as_str()));
+    let message = text.unwrap_or("panicked without a message");
+    NotReached::Failed(format!("the check broke ({message}); this is a bug in lab-probe"))
 }
 
 #[cfg(test)]
@@ -159,9 +147,8 @@ mod tests {
         let jobs =
             vec![job(Class::Waiting, || 1), job(Class::Local, || panic!("broken check")), job(Class::Waiting, || 3)];
         let ended = run(jobs, Deadline::after(Duration::from_secs(10)), |_| ()).expect("pools");
-        assert!(matches!(ended[0], Ended::Finished(1)));
-        assert!(matches!(&ended[1], Ended::Panicked(message) if message == "broken check"));
-        assert!(matches!(ended[2], Ended::Finished(3)));
+        let broke = "the check broke (broken check); this is a bug in lab-probe";
+        assert_eq!(ended, [Ok(1), Err(NotReached::Failed(broke.into())), Ok(3)]);
     }
 
     #[test]
@@ -173,8 +160,8 @@ mod tests {
         let deadline = Deadline::after(Duration::from_millis(500));
         let ended = run(jobs, deadline, |_| ()).expect("pools");
         assert!(deadline.passed());
-        assert_eq!(ended.iter().filter(|e| matches!(e, Ended::NotStarted)).count(), 3);
-        assert_eq!(ended.iter().filter(|e| matches!(e, Ended::CutOff(_))).count(), more_than_threads - 3);
+        assert_eq!(ended.iter().filter(|e| matches!(e, Err(NotReached::NotBegun))).count(), 3);
+        assert_eq!(ended.iter().filter(|e| matches!(e, Err(NotReached::CutOff(_)))).count(), more_than_threads - 3);
     }
 
     #[test]
@@ -182,7 +169,7 @@ mod tests {
         let jobs = (0..64).map(|_| job(Class::Waiting, || std::thread::sleep(Duration::from_millis(300)))).collect();
         let deadline = Deadline::after(Duration::from_secs(10));
         let ended = run(jobs, deadline, |_| ()).expect("pools");
-        assert!(ended.iter().all(|e| matches!(e, Ended::Finished(()))));
+        assert!(ended.iter().all(Result::is_ok));
         // One after another they would take nineteen seconds.
         assert!(!deadline.passed());
     }
