@@ -25,8 +25,9 @@ pub enum Class {
 /// The most checks that wait at the same time. Those past it queue.
 const MOST_WAITING: usize = 256;
 
-/// Bound by the processor or the disk: a few more than cores keep both busy, many more only thrash.
-const LOCAL_PER_CORE: usize = 4;
+/// Bound by the processor or the disk: one more a core keeps both busy. With more, each takes so long from a cold cache
+/// that it runs into its own timeout.
+const LOCAL_PER_CORE: usize = 2;
 
 /// Enough for the deepest parser here (all are depth-limited), small enough for hundreds of waiting threads.
 const STACK_BYTES: usize = 512 << 10;

@@ -36,7 +36,7 @@ fn by_kind(probe: &Probe, memory: Memory, context: &Context) -> Result<(Facts, M
             Ok((Facts::Service(crate::check::service::check(target, context)), memory))
         }
         (Probe::Worktree(target), Memory::Worktree(memory)) => {
-            let (facts, memory) = crate::check::worktree::check(target, memory, context);
+            let (facts, memory) = crate::check::worktree::check(target, memory, context)?;
             Ok((Facts::Worktree(facts), Memory::Worktree(memory)))
         }
         (Probe::Thunes(target), Memory::Thunes(memory)) => {

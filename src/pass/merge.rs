@@ -56,6 +56,10 @@ pub(super) fn settle(
             let why = "not reached in this pass: too little of it was left".to_owned();
             (Outcome::TimedOut, Some(why), Some(not_reached(&target, known, None, started_at)))
         }
+        Err(NotReached::Postponed(why)) => {
+            let why = format!("not reached in this pass: {why}");
+            (Outcome::TimedOut, Some(why), Some(not_reached(&target, known, None, started_at)))
+        }
     };
     let entry = entry(target, known.as_ref(), outcome, trouble);
     remembered.extend(known.map(|known| (id, known)));
@@ -187,6 +191,7 @@ mod tests {
         for (result, outcome, not_reached) in [
             (Ok(None), Outcome::Cached, 0),
             (Err(NotReached::NotBegun), Outcome::TimedOut, 1),
+            (Err(NotReached::Postponed("x".into())), Outcome::TimedOut, 1),
             (Err(NotReached::CutOff(HAD)), Outcome::TimedOut, 1),
             (Err(NotReached::CutOff(Duration::from_secs(60))), Outcome::TimedOut, 1),
             (Err(NotReached::Failed("x".into())), Outcome::Error, 0),

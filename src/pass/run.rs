@@ -144,9 +144,14 @@ impl<'a> Round<'a> {
         let start = Start::new(&self.permits, ticket, latest, self.whole_pass(timeout));
         let connection = self.origin(target).map(Permits::ticket);
         let (end, started_at, shared) = (self.end, self.started_at, Arc::clone(&self.shared));
+        // As many wait for the disk as there are threads for them; the last may get a thread when the pass is all but over.
+        let queues = class(target) == Class::Local;
         move || {
             if due == Inspect::IfChanged && !has_changed(&probe, &memory, &shared.processes) {
                 return Ok(None);
+            }
+            if queues && latest.passed() {
+                return Err(NotReached::NotBegun);
             }
             let _connection = match connection {
                 Some(ticket) => Some(ticket.wait(latest).ok_or(NotReached::NotBegun)?),

@@ -28,7 +28,8 @@ use self::git::{Git, GitError, merge, refs};
 use self::parts::Parts;
 use self::status::Evidence;
 use super::Context;
-use crate::clock::Deadline;
+use crate::clock::{self, Deadline};
+use crate::model::observation::NotReached;
 use crate::model::worktree::{
     ReportMemory, Since, Standing, TestCounts, WorktreeFacts, WorktreeMemory, WorktreeTarget,
 };
@@ -39,9 +40,16 @@ pub fn tests_in(report: &[u8]) -> Option<u64> {
     reports::junit::parse(report).map(|report| report.counts.total())
 }
 
-pub fn check(target: &WorktreeTarget, memory: WorktreeMemory, context: &Context) -> (WorktreeFacts, WorktreeMemory) {
+/// Errors: [`NotReached`] where git hangs in another worktree of the repository, and where the pass left it less than its
+/// own time: neither says anything of this one.
+pub fn check(
+    target: &WorktreeTarget,
+    memory: WorktreeMemory,
+    context: &Context,
+) -> Result<(WorktreeFacts, WorktreeMemory), NotReached> {
+    let begun = clock::instant();
     let path = target.path.to_string_lossy().into_owned();
-    match &target.standing {
+    Ok(match &target.standing {
         Standing::Unreadable { reason } => (WorktreeFacts::unreadable(path, reason.clone()), memory),
         Standing::Gone { reason } => (gone(target, reason), WorktreeMemory::default()),
         Standing::Present { git_dir, common_dir } => {
@@ -50,15 +58,26 @@ pub fn check(target: &WorktreeTarget, memory: WorktreeMemory, context: &Context)
             let git = Git::new(git_dir, common_dir, &target.path, context.deadline, context.started_at);
             match present(target, git, context, &mut facts, &mut memory) {
                 Ok(()) => (facts, memory),
+                Err(error @ GitError::Hung) => return Err(NotReached::Postponed(error.to_string())),
+                Err(error) if is_cut_off(&error, context) => return Err(NotReached::CutOff(begun.elapsed())),
                 // The directory can go between the plan and the look.
                 Err(_) if !target.path.exists() => (gone(target, &format!("{path} is gone")), memory),
                 Err(error) => {
+                    if matches!(error, GitError::TimedOut { .. }) {
+                        git::note_hung(common_dir, context.started_at);
+                    }
                     let remedy = error.remedy().map(str::to_owned);
                     (WorktreeFacts { remedy, ..WorktreeFacts::unreadable(path, error.to_string()) }, memory)
                 }
             }
         }
-    }
+    })
+}
+
+/// Whether it was the end of the pass and not its own time that kept git from an answer.
+fn is_cut_off(error: &GitError, context: &Context) -> bool {
+    let ran_out = matches!(error, GitError::TimedOut { .. }) || context.deadline.passed();
+    ran_out && context.deadline == context.pass_deadline
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +89,8 @@ pub struct Contents {
 
 /// Looks at what is checked out, without any memory. The digest is the one that a pass compares.
 pub fn contents(path: &Path, git_dir: &Path, common_dir: &Path, deadline: Deadline) -> anyhow::Result<Contents> {
-    let git = Git::new(git_dir, common_dir, path, deadline, crate::clock::now());
-    let parts = Parts::inspect(git, &[])?;
+    let git = Git::new(git_dir, common_dir, path, deadline, clock::now());
+    let parts = Parts::inspect(git, &[], &mut None)?;
     Ok(Contents { digest: parts.digest(), commit: parts.outer.porcelain.head })
 }
 
@@ -120,7 +139,7 @@ fn present(
     memory.watched = watched::stamps(target, &git, memory);
     memory.processes = watched::processes_in(target, &context.shared.processes);
     let nested: Vec<&Path> = target.nested.iter().filter_map(|path| path.strip_prefix(&target.path).ok()).collect();
-    let parts = Parts::inspect(git, &nested)?;
+    let parts = Parts::inspect(git, &nested, &mut memory.without_submodules)?;
     let porcelain = &parts.outer.porcelain;
     facts.branch.clone_from(&porcelain.branch);
     facts.head.clone_from(&porcelain.head);
@@ -156,7 +175,7 @@ fn present(
     let (status, source, evidence) = status::decide(evidence);
     facts.status = Some((status, source));
     facts.evidence = evidence;
-    verdict::decide(&parts, target, &declared, &recorded, context.started_at, facts, memory);
+    verdict::decide(&parts, target, &declared, &recorded, context.started_at, facts, memory)?;
     let (digest, newest) = parts.state(facts);
     facts.last_change_at = Some(newest);
     memory.state = Some(Since::renewed(memory.state.take(), digest, context.started_at, newest));

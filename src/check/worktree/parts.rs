@@ -38,8 +38,12 @@ pub(super) struct Parts {
 
 impl Parts {
     /// Asks git. A submodule that cannot be read costs only itself.
-    pub(super) fn inspect(mut git: Git, nested: &[&Path]) -> Result<Parts, GitError> {
-        let outer = inspect(&mut git, nested, true)?;
+    pub(super) fn inspect(
+        mut git: Git,
+        nested: &[&Path],
+        without_submodules: &mut Option<String>,
+    ) -> Result<Parts, GitError> {
+        let outer = inspect(&mut git, nested, true, without_submodules)?;
         let notes = outer.note.iter().cloned().collect();
         let submodules: Vec<_> = outer.submodules.iter().take(MAX_SUBMODULES).cloned().collect();
         let mut parts = Parts { git, outer, inner: Vec::new(), changed_submodules: 0, notes, complete: true };
@@ -59,7 +63,7 @@ impl Parts {
             return false;
         }
         let Some(mut git) = submodules::open(outer, path) else { return false };
-        let inspection = match inspect(&mut git, &[], ignore == Ignore::Nothing) {
+        let inspection = match inspect(&mut git, &[], ignore == Ignore::Nothing, &mut None) {
             Ok(inspection) => inspection,
             Err(error) => {
                 self.complete = false;
@@ -133,7 +137,7 @@ mod tests {
         pub(crate) fn with_edit(work_tree: &Path) -> Parts {
             std::fs::write(work_tree.join("edited"), "x").expect("written");
             let git = Git::new(work_tree, work_tree, work_tree, Deadline::after(Duration::from_secs(1)), clock::now());
-            let mut outer = Inspection::default();
+            let mut outer = Inspection { tracked: content::Tracked::default().into(), ..Inspection::default() };
             outer.porcelain.changes.push(Change { path: b"edited".to_vec(), modified: true, ..Change::default() });
             Parts { git, outer, inner: Vec::new(), changed_submodules: 0, notes: Vec::new(), complete: true }
         }

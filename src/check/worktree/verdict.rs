@@ -6,15 +6,13 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::declared::Declared;
-use super::git::content::Tracked;
 use super::git::inspect::Inspection;
-use super::git::{Git, names};
+use super::git::{Git, GitError, names};
 use super::parts::Parts;
 use super::record::Recorded;
 use super::reports::{self, Report, key};
@@ -42,11 +40,11 @@ pub(super) fn decide(
     started_at: Timestamp,
     facts: &mut WorktreeFacts,
     memory: &mut WorktreeMemory,
-) {
+) -> Result<(), GitError> {
     if let Some(status) = declared.test_status {
         facts.tests =
             Some(Tests { status, source: TestSource::Declared, counts: None, duration: None, tested_at: None });
-        return;
+        return Ok(());
     }
     let old = std::mem::take(&mut memory.reports);
     let (mut found, known) =
@@ -59,9 +57,9 @@ pub(super) fn decide(
     });
     if recorded.verdict.is_none() && pytest.is_none() && found.is_empty() {
         memory.content = None;
-        return;
+        return Ok(());
     }
-    forget_committed(&mut found, &parts.outer, &target.path);
+    forget_committed(&mut found, parts)?;
     memory.content = parts.digest().map(|digest| Since::renewed(memory.content.take(), digest, started_at, started_at));
 
     let latest = crate::clock::now() + CLOCK_SLACK;
@@ -85,18 +83,22 @@ pub(super) fn decide(
     let contradicts = facts.tests.as_ref().is_some_and(|tests| tests.status == TestStatus::Unknown);
     facts.notes.extend(contradicts.then(|| UNEXPLAINED.to_owned()));
     facts.tests_ignored = (facts.tests.is_none() && ignored).then(|| CHANGED.to_owned());
+    Ok(())
 }
 
 /// Takes out reports that are tracked and as committed: no run of this worktree has written them.
-fn forget_committed(found: &mut Vec<Report>, inspection: &Inspection, work_tree: &Path) {
-    let Inspection { porcelain, tracked, .. } = inspection;
-    let changed: HashSet<&[u8]> = porcelain.changes.iter().map(|change| change.path.as_slice()).collect();
-    let committed = tracked.entries().map(|entry| entry.path);
+fn forget_committed(found: &mut Vec<Report>, parts: &Parts) -> Result<(), GitError> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    let changed: HashSet<&[u8]> = parts.outer.porcelain.changes.iter().map(|change| change.path.as_slice()).collect();
+    let committed = parts.outer.tracked(&parts.git)?.entries().map(|entry| entry.path);
     let as_committed: HashSet<String> = committed
         .filter(|path| reports::may_be_report(path) && !changed.contains(path))
-        .map(|path| key(&work_tree.join(OsStr::from_bytes(path))))
+        .map(|path| key(&parts.git.work_tree.join(OsStr::from_bytes(path))))
         .collect();
     found.retain(|report| !as_committed.contains(&report.key));
+    Ok(())
 }
 
 /// `None`: there is no verdict. `Some(None)`: there is one, and it does not count.
@@ -182,21 +184,23 @@ impl Freshness<'_> {
     /// tracked file may have been changed and committed.
     fn untouched_since(&self, tested_ns: i128) -> bool {
         self.parts.newest_edit_ns().is_none_or(|edit| edit <= tested_ns)
-            && self.parts.all().all(|(git, part)| no_file_changed_since(tested_ns, git, &part.tracked))
+            && self.parts.all().all(|(git, part)| no_file_changed_since(tested_ns, git, part).unwrap_or(false))
     }
 }
 
 /// Whether no file has changed but those that differ from the index, as far as times can tell.
-fn no_file_changed_since(tested_ns: i128, git: &Git, tracked: &Tracked) -> bool {
+fn no_file_changed_since(tested_ns: i128, git: &Git, part: &Inspection) -> Result<bool, GitError> {
     if Stamp::of(&git.git_dir.join("index")).is_none_or(|index| index.mtime_ns <= tested_ns) {
-        return true;
+        return Ok(true);
     }
     let is_newer = |path: &[u8]| {
         let metadata = git.work_tree.join(OsStr::from_bytes(path)).symlink_metadata();
         // One that is gone is a difference from the index; a directory is a submodule, looked at by itself.
         metadata.is_ok_and(|file| !file.is_dir() && Stamp::from(file).changed_ns() > tested_ns)
     };
-    !tracked.entries().any(|entry| is_newer(entry.path)) && !names::changed_since(&git.work_tree, tracked, tested_ns)
+    let tracked = part.tracked(git)?;
+    Ok(!tracked.entries().any(|entry| is_newer(entry.path))
+        && !names::changed_since(&git.work_tree, tracked, tested_ns))
 }
 
 #[cfg(test)]

@@ -23,6 +23,8 @@ pub struct WorktreeMemory {
     /// The CPU time of each agent's process tree, by number and start of its process.
     pub agents: BTreeMap<String, AgentMemory>,
     pub merge: Option<MergeMemory>,
+    /// The stamp of the index in which no submodule was found.
+    pub without_submodules: Option<String>,
     /// CPU time of the last look.
     #[serde(with = "seconds")]
     pub cost: Duration,

@@ -7,5 +7,6 @@ mod layouts;
 mod record;
 mod reports;
 mod runners;
+mod slow;
 mod status;
 mod truth;

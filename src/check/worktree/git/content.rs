@@ -61,7 +61,7 @@ impl Tracked {
 /// The digest over path, mode and object id of every tracked file as it is in the worktree; `None` if too much has
 /// changed to read it, or a file vanished meanwhile.
 pub(crate) fn digest(git: &Git, inspection: &Inspection) -> Result<Option<String>, GitError> {
-    let Inspection { porcelain, tracked, .. } = inspection;
+    let porcelain = &inspection.porcelain;
     let Some(paths) = edited(git, porcelain) else { return Ok(None) };
     let edited = match as_on_disk(git, &paths) {
         // A file vanished, or cannot be read.
@@ -71,7 +71,7 @@ pub(crate) fn digest(git: &Git, inspection: &Inspection) -> Result<Option<String
     let oids: HashMap<&[u8], &[u8]> = edited.entries().map(|entry| (entry.path, entry.oid)).collect();
     let edits: HashMap<&[u8], &Change> = porcelain.modified().map(|edit| (edit.path.as_slice(), edit)).collect();
     let mut digest = Digest::default();
-    for Entry { mode, oid, stage, path } in tracked.entries() {
+    for Entry { mode, oid, stage, path } in inspection.tracked(git)?.entries() {
         let edit = edits.get(path);
         // Notes to lab-probe and its own evidence are not what tests test.
         if path == DECLARATION || is_report_name(path) || edit.is_some_and(|edit| edit.deleted) {

@@ -1,5 +1,6 @@
 //! One look at a worktree or submodule: git's own status, corrected for what git cannot know because nothing is run.
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -10,11 +11,13 @@ use super::porcelain::Porcelain;
 use super::private_index::PrivateIndex;
 use super::submodules::{self, Ignore};
 use super::{Git, GitError, config, filters, owner};
+use crate::clock;
+use crate::fs::stamp::Stamp;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inspection {
     pub(crate) porcelain: Porcelain,
-    pub(crate) tracked: Tracked,
+    pub(crate) tracked: OnceCell<Tracked>,
     /// Its submodules, and what of their own files counts.
     pub(crate) submodules: Vec<(Vec<u8>, Ignore)>,
     pub(crate) remotes: Vec<String>,
@@ -22,8 +25,29 @@ pub(crate) struct Inspection {
     pub(crate) note: Option<String>,
 }
 
-/// Asks git. `nested` are other worktrees inside this one (relative).
-pub(crate) fn inspect(git: &mut Git, nested: &[&Path], untracked: bool) -> Result<Inspection, GitError> {
+/// The coarsest times that a file system keeps, nanoseconds. A file as young as that may be written once more without
+/// another stamp (gitformat-index(5), "racy git").
+const COARSEST_NS: i128 = 2_000_000_000;
+
+impl Inspection {
+    /// What is tracked: asked once, and only where something is judged by it, since a long list costs half of a status.
+    pub(crate) fn tracked(&self, git: &Git) -> Result<&Tracked, GitError> {
+        if let Some(tracked) = self.tracked.get() {
+            return Ok(tracked);
+        }
+        let tracked = Tracked::read(git)?;
+        Ok(self.tracked.get_or_init(|| tracked))
+    }
+}
+
+/// Asks git. `nested` are other worktrees inside this one (relative); `without_submodules` is the stamp of the last index in
+/// which there was no submodule.
+pub(crate) fn inspect(
+    git: &mut Git,
+    nested: &[&Path],
+    untracked: bool,
+    without_submodules: &mut Option<String>,
+) -> Result<Inspection, GitError> {
     let stranger = owner::stranger(git);
     let config = config::read(git)?;
     if let Some(sentence) = stranger.filter(|_| !owner::is_safe(&git.work_tree, &config.safe_directories)) {
@@ -31,8 +55,16 @@ pub(crate) fn inspect(git: &mut Git, nested: &[&Path], untracked: bool) -> Resul
     }
     git.blank(&config);
     git.index = PrivateIndex::of(git)?.map(Rc::new);
-    let tracked = Tracked::read(git)?;
-    let submodules = submodules::settings(git, &config, tracked.submodules())?;
+    let mut inspection = Inspection { remotes: config.remotes.clone(), ..Inspection::default() };
+    let index = Stamp::of(&git.git_dir.join("index"));
+    let index = index.filter(|index| index.changed_ns() + COARSEST_NS < clock::now().as_nanosecond());
+    let index = index.map(|index| index.text());
+    if index.is_none() || index != *without_submodules {
+        let paths = inspection.tracked(git)?.submodules();
+        *without_submodules = index.filter(|_| paths.is_empty());
+        inspection.submodules = submodules::settings(git, &config, paths)?;
+    }
+    let submodules = &inspection.submodules;
     let mut porcelain = match status(git, nested, untracked, None) {
         // In a partial clone the contents that renames are told by may not be there.
         Err(GitError::Failed { .. }) => status(git, nested, untracked, Some("--no-renames"))?,
@@ -42,7 +74,7 @@ pub(crate) fn inspect(git: &mut Git, nested: &[&Path], untracked: bool) -> Resul
         change.submodule && submodules.iter().any(|(path, ignore)| *ignore == Ignore::All && *path == change.path)
     });
     let note = filters::correct(git, &config, &mut porcelain)?;
-    Ok(Inspection { porcelain, tracked, submodules, remotes: config.remotes, note })
+    Ok(Inspection { porcelain, note, ..inspection })
 }
 
 fn status(git: &Git, nested: &[&Path], untracked: bool, renames: Option<&str>) -> Result<Porcelain, GitError> {

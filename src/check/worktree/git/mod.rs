@@ -23,7 +23,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -36,12 +36,18 @@ use crate::proc::{self, CommandSpec, Exit, Outcome, SpawnError};
 /// The most output of one git that is kept: a status of half a million paths.
 const MAX_OUTPUT_BYTES: usize = 64 << 20;
 
-/// One git has this long at the most, and never more than two thirds of what is left for its worktree.
-const LIMIT: Duration = Duration::from_secs(8);
-
 /// Repositories in which a git ran into its limit, and the pass in which it did: each further worktree of one would cost
 /// the whole limit anew.
 static HUNG: Mutex<BTreeMap<PathBuf, Timestamp>> = Mutex::new(BTreeMap::new());
+
+fn hung() -> MutexGuard<'static, BTreeMap<PathBuf, Timestamp>> {
+    HUNG.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has no further git called in this pass for a worktree of the repository.
+pub(super) fn note_hung(common_dir: &Path, pass: Timestamp) {
+    hung().insert(common_dir.to_owned(), pass);
+}
 
 /// Variables of the caller that git may see besides the few that every program gets; none of them begins with `GIT_`.
 const INHERITED: &[&str] = &["XDG_CONFIG_HOME", "TMPDIR"];
@@ -101,7 +107,7 @@ pub(super) enum GitError {
     /// It ran into its limit; it and what it started have been ended.
     #[error("git {command} gave no answer within {seconds:.1} s")]
     TimedOut { command: String, seconds: f64 },
-    #[error("not asked: git gave no answer in another worktree of this repository")]
+    #[error("git gave no answer in another worktree of this repository")]
     Hung,
     #[error("git {command} wrote more than {MAX_OUTPUT_BYTES} bytes")]
     TooMuch { command: String },
@@ -122,7 +128,7 @@ impl GitError {
     pub(super) fn remedy(&self) -> Option<&'static str> {
         match self {
             GitError::Spawn(_) => Some("install git, or extend PATH (for the timer: in the unit's environment file)"),
-            GitError::TimedOut { .. } | GitError::Hung => Some(
+            GitError::TimedOut { .. } => Some(
                 "see whether its file system answers; raise `timeout` in [worktree], if the repository is so large",
             ),
             _ => None,
@@ -205,13 +211,13 @@ impl Git {
 
     /// The same with every exit code up to `most` as an answer.
     fn run_up_to<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8], most: i32) -> Result<(i32, Vec<u8>), GitError> {
-        let hung = || HUNG.lock().unwrap_or_else(PoisonError::into_inner);
         if hung().get(&self.common_dir) == Some(&self.pass) {
             return Err(GitError::Hung);
         }
         let command = args.first().map_or_else(String::new, |arg| arg.as_ref().to_string_lossy().into_owned());
         let began = crate::clock::instant();
-        let limit = self.deadline.sooner(LIMIT.min(self.deadline.left() * 2 / 3));
+        // A submodule that hangs leaves time for the others.
+        let limit = self.deadline.sooner(self.deadline.left() * 2 / 3);
         let captured =
             proc::capture(&self.command(args), Some(stdin), MAX_OUTPUT_BYTES, limit).map_err(GitError::Spawn)?;
         self.cpu.set(self.cpu.get() + captured.usage.map_or(Duration::ZERO, |usage| usage.cpu));
@@ -220,7 +226,6 @@ impl Git {
             Outcome::Exited(_) => Err(GitError::Failed { command, message: first_line(&captured.stderr.text()) }),
             Outcome::TooLarge => Err(GitError::TooMuch { command }),
             Outcome::TimedOut => {
-                hung().insert(self.common_dir.clone(), self.pass);
                 let seconds = limit.instant().saturating_duration_since(began).as_secs_f64();
                 Err(GitError::TimedOut { command, seconds })
             }
