@@ -30,10 +30,9 @@ fn inspect(path: &Path, inspector: &mut Inspector, seen: &mut BTreeSet<PathBuf>)
         Err(error) => return inspector.add_missing(path, &format!("{error}; {}", remedy(path, &error))),
     };
     let directory = if path.is_dir() { path } else { directory_of(path) };
-    if let Some((closed, access)) =
-        survey::closed_directory(directory).filter(|(closed, _)| seen.insert(closed.clone()))
+    if let Some((closed, mode)) = survey::closed_directory(directory).filter(|(closed, _)| seen.insert(closed.clone()))
     {
-        inspector.add_closed_directory(&closed, access);
+        inspector.add_closed_directory(&closed, mode);
     }
     for entry in entries {
         if seen.insert(entry_of(&entry)) {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::Evidence;
 use super::service::{Failure, Service, other_service, text};
-use super::{Evidence, missing};
 use crate::model::checkup::{Finding, Link};
 use crate::wording::plural;
 
@@ -38,12 +38,9 @@ impl Grafana {
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     let reply = &evidence.grafana;
-    let facts = match &reply.result {
-        Ok(facts) => facts,
-        Err(failure) => {
-            let fix = "sudo systemctl start grafana-server, or name its address in [doctor] grafana";
-            return vec![missing(Link::Grafana, reply, false, failure, fix)];
-        }
+    let Some(facts) = reply.facts() else {
+        let fix = "sudo systemctl start grafana-server, or name its address in [doctor] grafana";
+        return reply.missing(Link::Grafana, false, fix);
     };
     let up = format!("Grafana {} at {}", facts.version, reply.origin);
     let health = if facts.database == "ok" {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::Evidence;
 use super::service::{Failure, Service, Trouble, other_service};
-use super::{Evidence, missing};
 use crate::exposition::{self, Family, Value};
 use crate::fs;
 use crate::fs::access::quoted;
@@ -86,12 +86,9 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
         return vec![Link::NodeExporter.skip(what, "[output.textfile] in the configuration delivers one")];
     };
     let directory = path.parent().unwrap_or(path);
-    let facts = match &reply.result {
-        Ok(facts) => facts,
-        Err(failure) => {
-            let fix = "sudo systemctl start prometheus-node-exporter, or name its address in [doctor] node_exporter";
-            return vec![missing(Link::NodeExporter, reply, !delivered.fallback, failure, fix)];
-        }
+    let Some(facts) = reply.facts() else {
+        let fix = "sudo systemctl start prometheus-node-exporter, or name its address in [doctor] node_exporter";
+        return reply.missing(Link::NodeExporter, !delivered.fallback, fix);
     };
     let option = format!("{SET_DIRECTORY}{}", quoted(directory));
     let Some(error) = facts.scrape_error else {

@@ -1,11 +1,14 @@
 //! lab-probe's own part of the chain: configuration, the clients' configurations, state and lock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::Access;
+
 use super::seats::Seat;
-use super::unit::{Unit, may_write};
+use super::unit::Unit;
 use crate::clock::{self, Deadline};
 use crate::config::diagnose::ConfigError;
 use crate::config::environment::HostEnvironment;
@@ -25,8 +28,8 @@ use crate::wording::plural;
 
 /// Reading the clients' files, a home on a slow network included.
 const CLIENTS_TIMEOUT: Duration = Duration::from_secs(3);
-/// Prometheus may be so far behind: two slow scrapes and some.
-const RECENT: Duration = Duration::from_secs(900);
+/// How far back a pass that Prometheus has is known for one of this host.
+const RECENT: Duration = Duration::from_secs(86_400);
 /// No pass takes so long; one that holds the lock for longer hangs.
 const HELD_TOO_LONG_SECONDS: f64 = 300.0;
 
@@ -71,11 +74,6 @@ pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
     findings
 }
 
-pub(super) fn clients_too_slow() -> Vec<Finding> {
-    let fix = "time lab-probe list";
-    vec![Link::Clients.warn("reading the clients' configurations takes longer than 3s", fix)]
-}
-
 fn client(file: &ClientFile, targets: &[Target]) -> Finding {
     let servers: Vec<&Target> =
         targets.iter().filter(|target| target.origins.iter().any(|origin| origin.path == file.path)).collect();
@@ -103,7 +101,7 @@ pub(super) fn state(settings: &Settings, seat: &Seat) -> (Vec<Finding>, Delivere
     let now = clock::unix_seconds(clock::now());
     let last = loaded.state.last_pass;
     let last_pass = last.map(|last| clock::unix_seconds(last.started_at));
-    let mut findings = vec![place(directory, seat)];
+    let mut findings = vec![place(directory)];
     let unreadable = loaded.unreadable;
     let fix = format!("ls -l {}; the next pass sets a damaged file aside", access::quoted(&store::path(directory)));
     findings.extend(
@@ -136,7 +134,7 @@ pub(super) fn state(settings: &Settings, seat: &Seat) -> (Vec<Finding>, Delivere
     (findings, known)
 }
 
-/// Starts of the passes of the last minutes.
+/// Starts of the passes of the last day.
 fn recent(state_dir: &Path, now: f64) -> Vec<f64> {
     let today = clock::now();
     let days = BTreeSet::from([today - RECENT, today].map(day_of));
@@ -158,7 +156,7 @@ fn kill_switches(state: &State) -> Vec<Finding> {
 }
 
 /// Whether state can be kept where it belongs.
-fn place(directory: &Path, seat: &Seat) -> Finding {
+fn place(directory: &Path) -> Finding {
     let (shown, quoted) = (directory.display(), access::quoted(directory));
     let absent = || {
         let parent = directory.ancestors().skip(1).find(|above| above.exists());
@@ -168,11 +166,42 @@ fn place(directory: &Path, seat: &Seat) -> Finding {
             Link::State.fail(format!("{shown} is not there"), format!("mkdir -p {quoted}"))
         }
     };
-    let open_up = || match &seat.unit {
-        Some(unit) if may_write(directory) => unit.loosen(directory),
-        _ => format!("sudo chown -R {} {quoted}", access::user(rustix::process::geteuid().as_raw())),
-    };
-    seat.directory(Link::State, directory, &format!("mv {quoted} {quoted}.old"), absent, open_up)
+    if let Err(finding) = is_directory(Link::State, directory, &format!("mv {quoted} {quoted}.old"), absent) {
+        return finding;
+    }
+    let user = access::user(rustix::process::geteuid().as_raw());
+    writable(Link::State, directory, || format!("sudo chown -R {user} {quoted}"))
+}
+
+/// Errors: The finding where a file is in the place of a directory, nothing at all, or it cannot be looked at.
+pub(super) fn is_directory(
+    link: Link,
+    path: &Path,
+    if_file: &str,
+    if_absent: impl FnOnce() -> Finding,
+) -> Result<(), Finding> {
+    let shown = path.display();
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(link.fail(format!("{shown} is no directory"), if_file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(if_absent()),
+        Err(error) => Err(link.fail(format!("{shown}: {error}"), format!("ls -ld {}", access::quoted(path)))),
+    }
+}
+
+/// Whether this user may make files in a directory.
+pub(super) fn writable(link: Link, directory: &Path, if_closed: impl FnOnce() -> String) -> Finding {
+    let shown = directory.display();
+    if may_write(directory) {
+        link.ok(format!("{shown} is there, and this user may write there"))
+    } else {
+        link.fail(format!("{shown}: this user may not write there"), if_closed())
+    }
+}
+
+fn may_write(directory: &Path) -> bool {
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    rustix::fs::accessat(rustix::fs::CWD, directory, access, rustix::fs::AtFlags::EACCESS).is_ok()
 }
 
 fn held(directory: &Path, last_pass: Option<f64>, now: f64) -> Option<Finding> {

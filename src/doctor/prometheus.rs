@@ -1,13 +1,12 @@
-//! Prometheus: is it up, and has it the passes of this host? One of ours is known by its time, whatever labels say.
+//! Prometheus: is it up, and has it the passes of this host? One of ours is known by its time, whatever its labels are.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::node_exporter::LAST_PASS;
-use super::rules::RuleGroup;
 use super::service::{Failure, Reply, Service, list, other_service, text};
-use super::{Evidence, STALE_SECONDS, missing};
+use super::{Evidence, STALE_SECONDS};
 use crate::clock;
 use crate::exit;
 use crate::model::checkup::{Delivered, Finding, Link, age};
@@ -54,9 +53,9 @@ pub struct Prometheus {
     unready: Option<String>,
     targets: Vec<ScrapeTarget>,
     /// Our passes by `host` and `instance` labels.
-    passes: Vec<OurPass>,
-    /// The rules it evaluates; `None` if it does not say.
-    pub(super) groups: Option<Vec<RuleGroup>>,
+    pub(super) passes: Vec<OurPass>,
+    /// The groups of rules it evaluates; `None` if it does not say.
+    pub(super) groups: Option<Vec<Value>>,
     /// Addresses of the Alertmanagers it sends to.
     pub alertmanagers: Vec<String>,
     /// How far its clock is ahead of ours and how far off that may be, seconds.
@@ -74,10 +73,10 @@ struct ScrapeTarget {
 
 /// A host's newest pass as Prometheus knows it.
 #[derive(Debug, Clone, PartialEq)]
-struct OurPass {
+pub(super) struct OurPass {
     /// Its labels `host` and `instance`; empty where there is none.
-    names: [String; 2],
-    at: f64,
+    pub(super) names: [String; 2],
+    pub(super) at: f64,
 }
 
 impl Prometheus {
@@ -90,7 +89,7 @@ impl Prometheus {
         }
         let targets = service.get_json("api/v1/targets", &[("state", "active")]).unwrap_or_default();
         let passes = service.get_json("api/v1/query", &[("query", LAST_PASS)]).unwrap_or_default();
-        let groups = service.get_json("api/v1/rules", &[]).map(|rules| RuleGroup::all(&rules));
+        let groups = service.get_json("api/v1/rules", &[]).map(|rules| list(&rules, "/data/groups").to_vec());
         let alertmanagers = service.get_json("api/v1/alertmanagers", &[]).unwrap_or_default();
         Ok(Prometheus {
             version,
@@ -139,11 +138,6 @@ impl OurPass {
         passes.iter().any(|at| (at - self.at).abs() < SAME_SECONDS)
     }
 
-    /// Whether it is this machine's, as far as labels tell: `lab`, `lab:9100`.
-    fn is_of(&self, host: &str) -> bool {
-        self.names.iter().any(|name| name == host || name.strip_prefix(host).is_some_and(|rest| rest.starts_with(':')))
-    }
-
     fn name(&self) -> &str {
         self.names.iter().map(String::as_str).find(|name| !name.is_empty()).unwrap_or("a host without a name")
     }
@@ -167,14 +161,11 @@ fn skew(service: &Service) -> Option<(f64, f64)> {
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     let reply = &evidence.prometheus;
-    let facts = match &reply.result {
-        Ok(facts) => facts,
-        Err(failure) => {
-            // Both of these are of no use without one.
-            let leaned_on = evidence.alertmanager.result.is_ok() || evidence.grafana.result.is_ok();
-            let fix = "sudo systemctl start prometheus (or make stack), or name its address in [doctor] prometheus";
-            return vec![missing(Link::Prometheus, reply, leaned_on, failure, fix)];
-        }
+    let Some(facts) = reply.facts() else {
+        // Both of these are of no use without one.
+        let leaned_on = evidence.alertmanager.result.is_ok() || evidence.grafana.result.is_ok();
+        let fix = "sudo systemctl start prometheus (or make stack), or name its address in [doctor] prometheus";
+        return reply.missing(Link::Prometheus, leaned_on, fix);
     };
     let up = format!("Prometheus {} at {}", facts.version, reply.origin);
     let first = match &facts.unready {
@@ -231,10 +222,8 @@ fn pending(facts: &Prometheus, delivered: &Delivered) -> bool {
 /// This host's newest pass there.
 fn freshness(facts: &Prometheus, evidence: &Evidence) -> Finding {
     let (now, delivered) = (evidence.now, &evidence.delivered);
-    let by_time: Vec<&OurPass> = facts.passes.iter().filter(|pass| pass.is_one_of(&delivered.passes)).collect();
-    let by_name = facts.passes.iter().filter(|pass| evidence.hosts.iter().any(|host| pass.is_of(host)));
-    let own: Vec<&OurPass> = if by_time.is_empty() { by_name.collect() } else { by_time };
-    let newest = own.iter().max_by(|one, other| one.at.total_cmp(&other.at));
+    let own = facts.passes.iter().filter(|pass| pass.is_one_of(&delivered.passes));
+    let newest = own.max_by(|one, other| one.at.total_cmp(&other.at));
     let scrape =
         "let Prometheus scrape this host's node_exporter (or the Pushgateway): scrape_configs in prometheus.yml";
     let others: Vec<&str> = facts.passes.iter().take(NAMED).map(OurPass::name).collect();
@@ -272,21 +261,4 @@ fn freshness(facts: &Prometheus, evidence: &Evidence) -> Finding {
                 .ok(format!("has series of {hosts}; the newest pass of this one, as {name}, is {old} old{nameless}"))
         }
     }
-}
-
-#[test]
-fn hosts_without_a_host_label_are_told_of_beside_those_with_one() {
-    let pass = |host: &str| OurPass { names: [host.into(), "lab:9100".into()], at: 0.0 };
-    let warned = |hosts: &[&str]| {
-        let passes = hosts.iter().map(|host| pass(host)).collect();
-        host_label(&Prometheus { passes, ..Prometheus::default() }).is_some()
-    };
-    assert_eq!([&["a", ""][..], &["a", "b"], &["", ""], &[]].map(warned), [true, false, false, false]);
-}
-
-/// Facts for the tests of the other links.
-#[cfg(test)]
-pub(super) fn with_passes(at: &[(&str, f64)]) -> Prometheus {
-    let passes = at.iter().map(|(name, at)| OurPass { names: [String::new(), (*name).to_owned()], at: *at }).collect();
-    Prometheus { groups: Some(Vec::new()), passes, ..Prometheus::default() }
 }

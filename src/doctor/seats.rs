@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::textfile;
-use super::unit::{Account, Unit, may_write};
+use super::unit::{Account, Unit};
 use crate::clock::Deadline;
 use crate::fs::access;
 use crate::log::printable;
@@ -13,7 +13,7 @@ use crate::proc::{self, CommandSpec};
 
 /// What a command needs that starts passes without a unit.
 const CRON: &str = "cron";
-/// This program once more, whose own queries end by [`super::ALL_QUERIES`].
+/// This program once more, whose own queries end by [`super::TIMEOUT`].
 const TIMEOUT: Duration = Duration::from_secs(10);
 const MOST_OUTPUT: usize = 1 << 20;
 
@@ -40,50 +40,32 @@ impl Seat {
         self.unit.as_ref().map_or_else(|| "this user".to_owned(), Unit::service_name)
     }
 
-    /// Why the passes may not make files in a directory, if they may not.
-    pub(super) fn obstacle(&self, directory: &Path) -> Option<String> {
-        match &self.unit {
-            Some(unit) => unit.obstacle(directory),
-            None => (!may_write(directory)).then(|| "this user may not write there".to_owned()),
-        }
-    }
-
-    /// Whether the passes may make files in a directory, with what mends that it is a file, is absent, or is closed.
-    pub(super) fn directory(
-        &self,
-        link: Link,
-        directory: &Path,
-        if_file: &str,
-        if_absent: impl FnOnce() -> Finding,
-        if_closed: impl FnOnce() -> String,
-    ) -> Finding {
-        let shown = directory.display();
-        match std::fs::metadata(directory) {
-            Ok(metadata) if !metadata.is_dir() => link.fail(format!("{shown} is no directory"), if_file),
-            Ok(_) => match self.obstacle(directory) {
-                None => link.ok(format!("{shown} is there, and {} may write", self.who())),
-                Some(why) => link.fail(format!("{shown}: {why}"), if_closed()),
-            },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => if_absent(),
-            Err(error) => link.fail(format!("{shown}: {error}"), format!("ls -ld {}", access::quoted(directory))),
-        }
-    }
-
     /// The command that makes a pass as the timer does.
     pub(super) fn again(&self) -> String {
         self.unit.as_ref().map_or_else(|| "lab-probe --once".to_owned(), |unit| unit.command("start", "service"))
     }
 
-    /// The command that lets the passes write in a directory for textfiles.
-    pub(super) fn open_up(&self, directory: &Path) -> String {
-        let gid = textfile::group_for_textfiles(directory);
-        if let Some(unit) = &self.unit {
-            return unit.open_up(directory, textfile::GROUP, gid);
+    /// The command that lets the passes write in a directory for textfiles, where `why` tells what kept the last one from it.
+    pub(super) fn open_up(&self, directory: &Path, why: &str) -> String {
+        let (group, quoted, uid) = (textfile::GROUP, access::quoted(directory), rustix::process::geteuid().as_raw());
+        let give = format!("sudo chgrp {group} {quoted} && sudo chmod 2775 {quoted}");
+        let join = format!("sudo usermod -aG {group} {}", access::user(uid));
+        match &self.unit {
+            None => format!("{give}; {join}, then log in anew"),
+            // A manager has the groups that its user had when it started.
+            Some(unit) if unit.own => {
+                let restart = format!("sudo systemctl restart user@{uid}.service, which ends that user's sessions");
+                format!("{give}; {join}; {restart}")
+            }
+            Some(unit) => {
+                let edit = format!("sudo systemctl edit {}, and there [Service]", unit.service_name());
+                if why.contains("Read-only file system") {
+                    format!("{edit} ReadWritePaths={}", directory.display())
+                } else {
+                    format!("{give}; {edit} SupplementaryGroups={group}, ReadWritePaths={}", directory.display())
+                }
+            }
         }
-        let user = access::user(rustix::process::geteuid().as_raw());
-        let join = format!("sudo usermod -aG {} {user}, then log in anew", textfile::GROUP);
-        let (group, quoted) = (textfile::GROUP, access::quoted(directory));
-        gid.map_or_else(|| format!("sudo chgrp {group} {quoted} && sudo chmod 2775 {quoted}; {join}"), |_| join.clone())
     }
 
     /// Start of the newest pass of this seat, unix seconds.
@@ -160,8 +142,7 @@ fn seen_from(account: &Account, unit: Option<&Unit>) -> Vec<Finding> {
         Ok(program) => program,
         Err(error) => return failed(error.to_string()),
     };
-    let spec = account.command(&program, &unit.map_or_else(|| account.groups.clone(), |unit| unit.groups.clone()));
-    let spec = spec.args(["doctor", "--format", "json", "--seat"]).args([name.clone()]);
+    let spec = account.command(&program).args(["doctor", "--format", "json", "--seat"]).args([name.clone()]);
     let variables = unit.map(|unit| unit.variables(account)).unwrap_or_default();
     let spec = variables.into_iter().fold(spec, |spec, (name, value)| CommandSpec::env(spec, name, value));
     let captured = match proc::capture(&spec, None, MOST_OUTPUT, Deadline::after(TIMEOUT)) {

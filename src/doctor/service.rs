@@ -7,9 +7,12 @@ use url::Url;
 
 use super::TIMEOUT;
 use crate::clock::Deadline;
+use crate::config::settings::ServiceAddress;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request};
 use crate::log::printable;
+use crate::model::checkup::{Finding, Link};
 use crate::redact::{Secret, redact, shortened};
+use crate::sink;
 
 /// The largest answer that is read: Prometheus' rules with thousands of groups fit.
 const MAX_BYTES: u64 = 32 << 20;
@@ -44,7 +47,19 @@ pub struct Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// Queries the service at each address, until one is what is `wanted`; else what the first one said that is such a
+    /// Queries the service at its place, and `elsewhere` where no place of its own is configured.
+    pub fn of(
+        place: &ServiceAddress,
+        elsewhere: &[&str],
+        query: impl Fn(&Service) -> Result<T, Failure>,
+        wanted: impl Fn(&T) -> bool,
+    ) -> Self {
+        let elsewhere = elsewhere.iter().filter(|_| !place.configured).map(|url| Secret::new(*url));
+        let addresses: Vec<Secret> = std::iter::once(place.url.clone()).chain(elsewhere).collect();
+        Self::from_any(&addresses, place.configured, query, wanted)
+    }
+
+    /// Queries each of at least one address, until one is what is `wanted`; else what the first one said that is such a
     /// service at all.
     pub fn from_any(
         addresses: &[Secret],
@@ -52,23 +67,22 @@ impl<T> Reply<T> {
         query: impl Fn(&Service) -> Result<T, Failure>,
         wanted: impl Fn(&T) -> bool,
     ) -> Self {
+        let limit = TIMEOUT / addresses.len() as u32;
         let mut replies: Vec<Self> = Vec::new();
         for address in addresses {
-            let reply = Self::from_one(TIMEOUT / addresses.len() as u32, address, configured, &query);
+            let reply = Self::from_one(limit, address, configured, &query);
             if reply.facts().is_some_and(&wanted) {
                 return reply;
             }
             replies.push(reply);
         }
-        let origins: Vec<String> = replies.iter().map(|reply| reply.origin.clone()).collect();
+        let origin = replies.iter().map(|reply| reply.origin.as_str()).collect::<Vec<_>>().join(" or ");
         replies.sort_by_key(|reply| reply.result.as_ref().err().map(|(trouble, _)| *trouble));
-        let none = || (Trouble::NotListening, "no address".to_owned());
-        let first = replies.into_iter().next();
-        let mut first = first.unwrap_or_else(|| Reply { origin: String::new(), configured, result: Err(none()) });
-        if first.trouble().is_some_and(|trouble| trouble != Trouble::Failing) {
-            first.origin = origins.join(" or ");
+        let first = replies.swap_remove(0);
+        match first.result {
+            Err((Trouble::OtherService | Trouble::NotListening, _)) => Reply { origin, ..first },
+            Ok(_) | Err((Trouble::Failing, _)) => first,
         }
-        first
     }
 
     /// The same at one address, with a time of its own.
@@ -97,8 +111,18 @@ impl<T> Reply<T> {
         self.result.as_ref().ok()
     }
 
-    pub fn trouble(&self) -> Option<Trouble> {
-        self.result.as_ref().err().map(|(trouble, _)| *trouble)
+    /// Of a service that gave no facts: a fault where it is configured or others of the stack lean on it, else simply not
+    /// used.
+    pub(super) fn missing(&self, link: Link, leaned_on: bool, fix: &str) -> Vec<Finding> {
+        let Err((trouble, why)) = &self.result else { return Vec::new() };
+        let (origin, is_fault) = (&self.origin, self.configured || leaned_on);
+        vec![match trouble {
+            Trouble::NotListening if !is_fault => link.skip(format!("not used here: nothing listens at {origin}"), fix),
+            Trouble::OtherService if !is_fault => {
+                link.skip(format!("not used here: another service answers at {origin}"), fix)
+            }
+            _ => link.fail_if(is_fault, format!("nothing usable at {origin}: {why}"), fix),
+        }]
     }
 }
 
@@ -117,10 +141,7 @@ impl Service {
 
     /// Status and body of the answer to a GET.
     pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<(u16, Vec<u8>), Failure> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(path.split('/'));
-        }
+        let mut url = sink::below(&self.base, path.split('/'));
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }

@@ -1,5 +1,6 @@
+use super::prometheus::OurPass;
 use super::*;
-use crate::model::checkup::Status;
+use crate::model::checkup::{Link, Status};
 
 fn absent<T>() -> Reply<T> {
     Reply {
@@ -13,10 +14,9 @@ fn absent<T>() -> Reply<T> {
 fn laptop() -> Evidence {
     Evidence {
         now: 1000.0,
-        hosts: vec!["lab".into()],
         delivered: Delivered { last_pass: Some(990.0), fallback: true, ..Delivered::default() },
-        timers: Timers::default(),
-        clients: Vec::new(),
+        units: Vec::new(),
+        cron: None,
         node_exporter: absent(),
         pushgateway: None,
         prometheus: absent(),
@@ -30,7 +30,23 @@ fn statuses(evidence: &Evidence, link: Link) -> Vec<Status> {
 }
 
 fn prometheus(passes: &[(&str, f64)]) -> Reply<Prometheus> {
-    Reply { result: Ok(prometheus::with_passes(passes)), ..absent() }
+    with_passes(passes.iter().map(|(instance, at)| OurPass { names: [String::new(), (*instance).into()], at: *at }))
+}
+
+fn with_passes(passes: impl Iterator<Item = OurPass>) -> Reply<Prometheus> {
+    let mut facts = Prometheus::default();
+    (facts.groups, facts.passes) = (Some(Vec::new()), passes.collect());
+    Reply { result: Ok(facts), ..absent() }
+}
+
+#[test]
+fn hosts_without_a_host_label_are_told_of_beside_those_with_one() {
+    let warned = |hosts: &[&str]| {
+        let pass = |host: &&str| OurPass { names: [(*host).into(), "lab:9100".into()], at: 985.0 };
+        let evidence = Evidence { prometheus: with_passes(hosts.iter().map(pass)), ..laptop() };
+        judge(&evidence).iter().any(|finding| finding.evidence.contains("have no host label"))
+    };
+    assert_eq!([&["a", ""][..], &["a", "b"], &["", ""], &[]].map(warned), [true, false, false, false]);
 }
 
 #[test]
@@ -64,13 +80,13 @@ fn the_newest_pass_that_counts_is_this_machines() {
     let freshness = |passes: &[(&str, f64)], last_pass: Option<f64>| {
         let mut evidence = laptop();
         evidence.delivered.last_pass = last_pass;
-        evidence.delivered.passes = vec![400.0, 960.5];
+        evidence.delivered.passes = vec![600.0, 960.5, 985.0];
         evidence.prometheus = prometheus(passes);
         *statuses(&evidence, Link::Prometheus).last().expect("a finding")
     };
     assert_eq!(freshness(&[("lab:9100", 985.0)], Some(990.0)), Status::Ok);
     assert_eq!(freshness(&[("lab:9100", 600.0), ("other:9100", 990.0)], Some(990.0)), Status::Fail, "behind");
-    assert_eq!(freshness(&[("labour:9100", 600.0), ("other", 989.0)], Some(990.0)), Status::Fail, "others' alone");
+    assert_eq!(freshness(&[("lab:9100", 601.0), ("other", 989.0)], Some(990.0)), Status::Fail, "others' alone");
     assert_eq!(freshness(&[("localhost:9100", 960.5)], Some(990.0)), Status::Ok, "known by its time");
     assert_eq!(freshness(&[("lab", 600.0)], Some(600.0)), Status::Fail, "all is old");
     assert_eq!(freshness(&[], Some(990.0)), Status::Fail);
@@ -142,11 +158,11 @@ fn what_answers_at_a_usual_port_and_is_something_else_is_not_used() {
 #[test]
 fn cron_starts_passes_as_well_as_a_timer_does() {
     let mut evidence = laptop();
-    evidence.timers.cron = Some("/etc/cron.d/lab-probe".into());
+    evidence.cron = Some("/etc/cron.d/lab-probe".into());
     assert_eq!(statuses(&evidence, Link::Timer), [Status::Ok]);
     evidence.delivered.last_pass = Some(100.0);
     assert_eq!(statuses(&evidence, Link::Timer), [Status::Fail]);
-    evidence.timers.cron = None;
+    evidence.cron = None;
     evidence.delivered.last_pass = Some(990.0);
     evidence.delivered.starters.insert("backup-of-joe.service".into(), 990.0);
     assert_eq!(statuses(&evidence, Link::Timer), [Status::Ok]);

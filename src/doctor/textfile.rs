@@ -3,9 +3,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::own;
 use super::seats::Seat;
-use super::unit::group_ids;
-use crate::clock::{self, Deadline};
+use crate::clock;
 use crate::config::settings::{Settings, TextfileSettings};
 use crate::fs::access;
 use crate::metrics::check::{self, Inspector, Severity};
@@ -63,52 +63,45 @@ fn directory_of(settings: &Settings, textfile: &TextfileSettings, delivered: &De
         return textfile.directory.clone();
     }
     let destination = delivered.outputs.get("textfile").map(|(destination, _)| Path::new(destination));
-    if let Some(directory) = destination.and_then(Path::parent) {
-        return directory.to_owned();
-    }
-    match seat.obstacle(Path::new(USUAL)) {
-        None => USUAL.into(),
-        Some(_) => settings.probe.state_dir.join("textfile"),
+    match destination.and_then(Path::parent) {
+        Some(directory) => directory.to_owned(),
+        None if seat.unit.is_some() && Path::new(USUAL).is_dir() => USUAL.into(),
+        None => textfile.directory.clone(),
     }
 }
 
-/// Whether the passes that count may deliver there.
+/// Whether the passes that count may deliver there: the last one of a unit tells, else what this user may do.
 fn directory(textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) -> Finding {
     let directory = &textfile.directory;
     let shown = directory.display();
     if delivered.fallback {
         let what = format!("goes to {shown}, which no node_exporter reads by itself");
         let usual = Path::new(USUAL);
-        return match seat.obstacle(usual) {
-            Some(why) if usual.is_dir() => {
-                let what = format!("{what}, because of {USUAL}: {why}");
-                Link::Textfile.fail_if(seat.unit.is_some(), what, seat.open_up(usual))
-            }
-            _ => Link::Textfile.skip(what, "sudo apt-get install prometheus-node-exporter"),
-        };
+        if !usual.is_dir() {
+            return Link::Textfile.skip(what, "sudo apt-get install prometheus-node-exporter");
+        }
+        let what = format!("{what}, because {} could not write in {USUAL}", seat.who());
+        return Link::Textfile.fail_if(seat.unit.is_some(), what, seat.open_up(usual, ""));
     }
-    match delivered.outputs.get("textfile").filter(|_| directory.is_dir()) {
-        Some((_, Some(error))) => {
+    let absent = || {
+        let fix = format!("sudo install -d -m 2775 -g {GROUP} {}", access::quoted(directory));
+        Link::Textfile.fail(format!("the directory {shown} is not there"), fix)
+    };
+    if let Err(finding) = own::is_directory(Link::Textfile, directory, "correct output.textfile.directory", absent) {
+        return finding;
+    }
+    match (delivered.outputs.get("textfile"), &seat.unit) {
+        (Some((_, Some(error))), _) => {
             let what = format!("the last pass of {} could not deliver: {error}", seat.who());
-            Link::Textfile.fail(what, seat.open_up(directory))
+            Link::Textfile.fail(what, seat.open_up(directory, error))
         }
-        Some((_, None)) => Link::Textfile.ok(format!("{} delivers to {shown}", seat.who())),
-        // By what the unit would be let do, where no pass of it tells.
-        None => {
-            let absent = || {
-                let fix = format!("sudo install -d -m 2775 -g {GROUP} {}", access::quoted(directory));
-                Link::Textfile.fail(format!("the directory {shown} is not there"), fix)
-            };
-            let open_up = || seat.open_up(directory);
-            seat.directory(Link::Textfile, directory, "correct output.textfile.directory", absent, open_up)
+        (Some((_, None)), _) => Link::Textfile.ok(format!("{} delivers to {shown}", seat.who())),
+        (None, Some(unit)) => {
+            let what = format!("the first pass of {} tells whether it may write in {shown}", unit.service_name());
+            Link::Textfile.warn(what, &delivered.again)
         }
+        (None, None) => own::writable(Link::Textfile, directory, || seat.open_up(directory, "")),
     }
-}
-
-/// The group that a directory belongs to, if it is the one for textfiles.
-pub(super) fn group_for_textfiles(directory: &Path) -> Option<u32> {
-    let gid = std::fs::metadata(directory).ok()?.gid();
-    group_ids([GROUP], Deadline::after(super::TIMEOUT)).contains(&gid).then_some(gid)
 }
 
 /// A directory on the way that node_exporter's user cannot pass.

@@ -4,17 +4,8 @@ use super::unit::Unit;
 use super::{Evidence, STALE_SECONDS};
 use crate::model::checkup::{Finding, Link, age};
 
-/// What could start passes of this user.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Timers {
-    /// The units that a manager knows, the system's first; empty where no systemd answers.
-    pub units: Vec<Unit>,
-    /// The crontab that names lab-probe.
-    pub cron: Option<String>,
-}
-
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
-    let units = &evidence.timers.units;
+    let units = &evidence.units;
     let mut findings: Vec<Finding> =
         units.iter().filter(|unit| unit.is_used()).map(|unit| of_unit(unit, evidence)).collect();
     if units.iter().filter(|unit| unit.is_active()).count() > 1 {
@@ -65,12 +56,12 @@ fn or_never(when: &str) -> &str {
 }
 
 fn without_unit(evidence: &Evidence) -> Finding {
-    let Evidence { timers, delivered, now, .. } = evidence;
+    let Evidence { units, cron, delivered, now, .. } = evidence;
     let fresh = |at: &f64| now - at <= STALE_SECONDS;
     // A unit of another name, cron's own among them, starts them.
-    let is_ours = |name: &String| timers.units.iter().any(|unit| unit.service_name() == *name);
+    let is_ours = |name: &String| units.iter().any(|unit| unit.service_name() == *name);
     let other = delivered.starters.iter().find(|(unit, at)| unit.ends_with(".service") && !is_ours(unit) && fresh(at));
-    let starter = timers.cron.clone().or_else(|| other.map(|(unit, _)| unit.clone()));
+    let starter = cron.clone().or_else(|| other.map(|(unit, _)| unit.clone()));
     let last = match delivered.last_pass {
         Some(at) => format!("the last pass is {} old", age(now - at)),
         None => "there has been no pass".into(),
@@ -83,12 +74,11 @@ fn without_unit(evidence: &Evidence) -> Finding {
             _ => Link::Timer.fail(what, fix),
         };
     }
-    let fix = match timers.units.iter().find(|unit| unit.is_installed()) {
+    let fix = match units.iter().find(|unit| unit.is_installed()) {
         Some(unit) => unit.command("enable --now", "timer"),
-        None if timers.units.is_empty() => "start `lab-probe --once` every 30 seconds by whatever starts things here".into(),
+        None if units.is_empty() => "start `lab-probe --once` every 30 seconds by whatever starts things here".into(),
         None => "install the units (make install, or the Debian package), then systemctl --user enable --now lab-probe.timer".into(),
     };
-    let systemd =
-        if timers.units.is_empty() { "systemd does not answer here" } else { "no timer of lab-probe is enabled" };
+    let systemd = if units.is_empty() { "systemd does not answer here" } else { "no timer of lab-probe is enabled" };
     Link::Timer.warn(format!("{systemd}; {last}"), fix)
 }

@@ -34,7 +34,7 @@ pub fn remedy(path: &Path, error: &Error) -> String {
         ErrorKind::NotADirectory => {
             "a part of the path is no directory: correct the path, or move that file away".to_owned()
         }
-        ErrorKind::IsADirectory => "name a file, not a directory".to_owned(),
+        ErrorKind::IsADirectory => "name a file, or move the directory away".to_owned(),
         ErrorKind::FileTooLarge if advice(error).is_none() => {
             format!("see what has filled it (ls -l {shown}), and move it away if nothing needs it")
         }

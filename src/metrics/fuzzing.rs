@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
-use super::check::Inspector;
+use super::check::{Inspector, Textfile};
 use super::text::{encode, render};
 use crate::exposition::{self, Distribution, Family, Kind, Series, Value};
 use crate::model::mcp::{McpTarget, Reach};
@@ -15,15 +15,10 @@ use crate::model::observation::{Memory, Remembered};
 use crate::model::reason::{Failure, Reason};
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::{Probe, Schedule, Target};
-use crate::model::textfile::{Access, Contents, Textfile};
 
 /// What is refused has a finding; what our writer makes of the rest reads back as it was.
 pub(crate) fn exposition(bytes: &[u8]) {
-    let file = Textfile {
-        path: PathBuf::from("a.prom"),
-        contents: Contents::Bytes(bytes.to_vec()),
-        access: Access::Everybody,
-    };
+    let file = Textfile { path: PathBuf::from("a.prom"), mode: Some(0o644), contents: Ok(bytes.to_vec()) };
     let mut inspector = Inspector::default();
     inspector.add(&file);
     let report = inspector.finish();

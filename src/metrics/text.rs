@@ -8,10 +8,12 @@ use super::{check, families, growth};
 use crate::model::growth::Growth;
 use crate::model::snapshot::Snapshot;
 
+const BUG: &str = "cannot make the exposition (a bug in lab-probe; please report it)";
+
 /// The exposition of a snapshot.
 /// Errors: Always a bug in this program: node_exporter would not take the text, so nothing may be delivered.
 pub fn render(snapshot: &Snapshot) -> Result<String> {
-    made(families::collect(snapshot).map_err(anyhow::Error::new))
+    encode(&families::collect(snapshot).context(BUG)?).context(BUG)
 }
 
 /// The same for a delivery: without the series by which a target would make more than its share. Returns a sentence on
@@ -20,18 +22,9 @@ pub fn render(snapshot: &Snapshot) -> Result<String> {
 /// # Errors
 /// As [`render`].
 pub fn render_limited(snapshot: &Snapshot, growth: &mut Growth) -> Result<(String, Vec<String>)> {
-    let mut said = Vec::new();
-    let families = families::collect(snapshot).map_err(anyhow::Error::new).map(|mut families| {
-        said = growth::limit(&mut families, growth, snapshot.pass.started_at);
-        families
-    });
-    Ok((made(families)?, said))
-}
-
-fn made(families: Result<Vec<MetricFamily>>) -> Result<String> {
-    families
-        .and_then(|families| encode(&families))
-        .context("cannot make the exposition (a bug in lab-probe; please report it)")
+    let mut families = families::collect(snapshot).context(BUG)?;
+    let left_out = growth::limit(&mut families, growth, snapshot.pass.started_at);
+    Ok((encode(&families).context(BUG)?, left_out))
 }
 
 /// Writes families, each with at least one sample, and reads the text as node_exporter would.

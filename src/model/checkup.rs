@@ -92,7 +92,7 @@ pub struct Delivered {
     pub modified_at: Option<f64>,
     /// Start of the last pass, unix seconds; `None` before the first.
     pub last_pass: Option<f64>,
-    /// Starts of the passes of the last minutes, unix seconds: the value of a series by which this host's are known.
+    /// Starts of the passes of the last day, unix seconds: the value of a series by which this host's are known.
     pub passes: Vec<f64>,
     /// Start of the newest pass of each unit or session, unix seconds.
     pub starters: BTreeMap<String, f64>,

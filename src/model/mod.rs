@@ -36,7 +36,6 @@ pub mod seconds;
 pub mod service;
 pub mod snapshot;
 pub mod target;
-pub mod textfile;
 pub mod thunes;
 pub mod unusual;
 pub mod worktree;

@@ -5,14 +5,13 @@ use std::io::{IsTerminal, Write};
 use super::style::fit;
 use crate::log::printable;
 
-/// The line. Drawn over itself; wiped before anything else is printed.
+/// Drawn over itself; wiped when it is dropped, which is before anything else is printed.
 #[derive(Debug)]
 pub struct ProgressLine {
     names: Vec<String>,
     running: Vec<usize>,
     done: usize,
     frame: usize,
-    shown: bool,
 }
 
 /// Enough to be seen to turn; one column each.
@@ -27,7 +26,6 @@ impl ProgressLine {
             running: Vec::new(),
             done: 0,
             frame: 0,
-            shown: false,
         })
     }
 
@@ -55,18 +53,11 @@ impl ProgressLine {
         let mut stderr = std::io::stderr().lock();
         let _ = write!(stderr, "\r{}\x1b[K", fit(&text, 78));
         let _ = stderr.flush();
-        self.shown = true;
-    }
-
-    pub fn clear(&mut self) {
-        if std::mem::take(&mut self.shown) {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
     }
 }
 
 impl Drop for ProgressLine {
     fn drop(&mut self) {
-        self.clear();
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
 }

@@ -209,13 +209,9 @@ fn when(entry: &Entry, observation: &Observation, now: Timestamp) -> String {
 /// Evidence broken into a few lines; what is longer still is in the JSON document.
 fn evidence(text: &str, width: Option<usize>) -> Vec<String> {
     let mut lines = wrap(text, width);
-    if lines.len() > EVIDENCE_LINES {
-        lines.truncate(EVIDENCE_LINES);
-        if let (Some(last), Some(width)) = (lines.last_mut(), width) {
-            // Either the mark that the line was cut already, or room for one.
-            let cut = last.trim_end_matches('…');
-            *last = if cut.width() < width { format!("{cut}…") } else { fit(cut, width.saturating_sub(1)) };
-        }
+    if let Some(width) = width.filter(|_| lines.len() > EVIDENCE_LINES) {
+        let rest = lines.split_off(EVIDENCE_LINES - 1).join(" ");
+        lines.push(fit(&rest, width));
     }
     lines
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::below;
 use crate::clock::Deadline;
 use crate::config::settings::HeartbeatSettings;
 use crate::exit;
@@ -58,10 +59,8 @@ impl<'a> Heartbeat<'a> {
 
 fn ping(settings: &HeartbeatSettings, signal: &str, body: &str, deadline: Deadline) -> anyhow::Result<()> {
     let correct = "correct output.heartbeat.url";
-    let mut url = http::parse_url(&settings.url).map_err(|error| exit::trouble(error.detail, correct))?;
-    if let (false, Ok(mut segments)) = (signal.is_empty(), url.path_segments_mut()) {
-        segments.pop_if_empty().push(signal);
-    }
+    let base = http::parse_url(&settings.url).map_err(|error| exit::trouble(error.detail, correct))?;
+    let url = if signal.is_empty() { base } else { below(&base, [signal]) };
     let client = Client::new(&url, ClientOptions::default());
     let body = &body.as_bytes()[..body.len().min(MOST_BODY_BYTES)];
     let request = match body {

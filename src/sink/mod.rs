@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use url::Url;
+
 use crate::config::settings::BrokenOutput;
 use crate::redact::Secret;
 use crate::{exit, fs};
@@ -15,6 +17,15 @@ pub mod textfile;
 /// An output that the environment spoils.
 pub fn broken(output: &BrokenOutput) -> anyhow::Error {
     exit::trouble(&output.problem, "correct the setting, or set the variable where lab-probe runs")
+}
+
+/// The URL of a path below a base.
+pub(crate) fn below<'a>(base: &Url, path: impl IntoIterator<Item = &'a str>) -> Url {
+    let mut url = base.clone();
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    url
 }
 
 /// What a file holds that has a password, token or address, without the line's end.

@@ -15,7 +15,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::read_secret;
+use super::{below, read_secret};
 use crate::clock::{self, Deadline};
 use crate::config::settings::PushgatewaySettings;
 use crate::exit;
@@ -112,16 +112,13 @@ impl<'a> Gateway<'a> {
             secrets.push(token);
         }
         secrets.extend(http::secrets_of(&base, &options.headers));
-        let group = group_url(&base, settings)?;
+        let group = group_url(&base, settings);
         Ok(Gateway { settings, client: Client::new(&base, options), base, group, secrets })
     }
 
     /// The JSON document of a path of the API; null where the answer is none.
     fn get(&self, path: &str, most_bytes: u64, deadline: Deadline) -> Result<Value, Failure> {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().extend(["api", "v1", path]);
-        }
+        let url = below(&self.base, ["api", "v1", path]);
         let request = Request::new(Method::GET, &url);
         let unreached = |error: HttpError| self.unreached(&error);
         let mut response = self.client.send(&request, deadline.sooner(self.settings.timeout)).map_err(unreached)?;
@@ -211,37 +208,23 @@ impl Failure {
 }
 
 /// `…/metrics/job/JOB/LABEL/VALUE…`.
-fn group_url(base: &Url, settings: &PushgatewaySettings) -> anyhow::Result<Url> {
-    if settings.job.is_empty() {
-        return Err(exit::trouble("a Pushgateway takes no empty job", "set output.pushgateway.job"));
-    }
-    let mut url = base.clone();
-    let mut segments = url
-        .path_segments_mut()
-        .map_err(|()| exit::trouble("the URL has no path to put the group after", "correct output.pushgateway.url"))?;
-    segments.pop_if_empty().push("metrics");
-    let job = std::iter::once(("job", &settings.job));
-    for (name, value) in job.chain(settings.grouping.iter().map(|(name, value)| (name.as_str(), value))) {
-        let (name, value) = grouping_segments(name, value);
-        segments.extend([name, value]);
-    }
-    drop(segments);
-    Ok(url)
+fn group_url(base: &Url, settings: &PushgatewaySettings) -> Url {
+    let job = std::iter::once(("job", settings.job.as_str()));
+    let labels = settings.grouping.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let segments: Vec<String> = job.chain(labels).flat_map(|(name, value)| grouping_segments(name, value)).collect();
+    below(base, ["metrics"].into_iter().chain(segments.iter().map(String::as_str)))
 }
 
 /// One grouping label as two path segments, in base64 where the value cannot be a segment of its own: empty, with a
 /// slash, one that everybody on the way may resolve (`.`, `..`), or with a tab or line break, which a URL drops. The
 /// URL percent-encodes the rest.
-fn grouping_segments(name: &str, value: &str) -> (String, String) {
-    match value {
-        // The API's own word for the empty value.
-        "" => (format!("{name}@base64"), "=".into()),
-        "." | ".." => (format!("{name}@base64"), BASE64_URL_SAFE_NO_PAD.encode(value)),
-        value if value.contains(|c: char| c == '/' || c.is_control()) => {
-            (format!("{name}@base64"), BASE64_URL_SAFE_NO_PAD.encode(value))
-        }
-        value => (name.into(), value.into()),
+fn grouping_segments(name: &str, value: &str) -> [String; 2] {
+    if !matches!(value, "" | "." | "..") && !value.contains(|c: char| c == '/' || c.is_control()) {
+        return [name.into(), value.into()];
     }
+    // The API's own word for the empty value.
+    let encoded = if value.is_empty() { "=".into() } else { BASE64_URL_SAFE_NO_PAD.encode(value) };
+    [format!("{name}@base64"), encoded]
 }
 
 fn version_in(status: &Value) -> Option<(u32, u32)> {
@@ -285,7 +268,7 @@ mod tests {
             ("http://h", &[("dir", "/var/tmp")], "/metrics/job/lab_probe/dir@base64/L3Zhci90bXA"),
             ("http://h", &[("e", ""), ("up", "..")], "/metrics/job/lab_probe/e@base64/=/up@base64/Li4"),
         ] {
-            let url = group_url(&Url::parse(base).expect("a URL"), &settings(base, grouping)).expect("a group");
+            let url = group_url(&Url::parse(base).expect("a URL"), &settings(base, grouping));
             assert_eq!(url.path(), path);
         }
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::survey;
 use crate::config::settings::TextfileSettings;
-use crate::exit;
+use crate::exit::{self, Exit};
 use crate::fs;
 
 /// Everybody may read it: node_exporter runs as a user of its own.
@@ -25,22 +25,25 @@ pub fn path(settings: &TextfileSettings) -> PathBuf {
 /// Replaces the textfile. What an earlier pass delivered stays if this fails.
 pub fn deliver(settings: &TextfileSettings, exposition: &str) -> anyhow::Result<()> {
     let path = checked_path(settings)?;
-    fs::refresh(&path, exposition.as_bytes(), MODE).map_err(|e| explain(&settings.directory, e))
+    fs::refresh(&path, exposition.as_bytes(), MODE).map_err(|error| {
+        let next = exit::remedy_for(&path, &error);
+        exit::hinted(Exit::Trouble, error, next)
+    })
 }
 
 /// Removes the textfile and what an interrupted delivery may have left; `false` if there was nothing.
 /// Errors: What the operating system refused; a file of that name that lab-probe did not write is left alone.
 pub fn withdraw(settings: &TextfileSettings) -> anyhow::Result<bool> {
     let path = checked_path(settings)?;
-    remove(&path.with_file_name(format!(".{}.tmp", settings.file)), settings)?;
+    remove(&path.with_file_name(format!(".{}.tmp", settings.file)))?;
     match fs::read_capped(&path, 64 << 20) {
-        Ok(contents) if String::from_utf8_lossy(&contents).contains(SIGNATURE) => remove(&path, settings),
+        Ok(contents) if String::from_utf8_lossy(&contents).contains(SIGNATURE) => remove(&path),
         Ok(_) => Err(exit::trouble("the file was not written by lab-probe and is left alone", "remove it by hand")),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
             Err(exit::trouble("what stands there is no regular file and is left alone", "move it away by hand"))
         }
-        Err(e) => Err(explain(&settings.directory, e.into())),
+        Err(e) => Err(exit::refused("cannot read", &path, e)),
     }
 }
 
@@ -75,43 +78,9 @@ fn checked_path(settings: &TextfileSettings) -> anyhow::Result<PathBuf> {
     Ok(path(settings))
 }
 
-fn remove(path: &Path, settings: &TextfileSettings) -> anyhow::Result<bool> {
-    match fs::uninterrupted(|| std::fs::remove_file(path)) {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(explain(&settings.directory, e.into())),
-    }
-}
-
-fn explain(directory: &Path, error: anyhow::Error) -> anyhow::Error {
-    let shown = directory.display();
-    let what = |text: &str| format!("{text} ({error:#})");
-    match fs::kind(&error) {
-        Some(io::ErrorKind::NotFound) => exit::trouble(
-            format!("the directory {shown} does not exist"),
-            format!("create it (mkdir -p {shown}) or name another with --textfile-dir"),
-        ),
-        Some(io::ErrorKind::NotADirectory) => exit::trouble(
-            format!("{shown} is not a directory"),
-            "name the directory that node_exporter reads with --textfile-dir",
-        ),
-        Some(io::ErrorKind::PermissionDenied) => exit::trouble(
-            what(&format!("this user may not write in {shown}")),
-            "give its group the directory, or name another with --textfile-dir",
-        ),
-        Some(io::ErrorKind::ReadOnlyFilesystem) => exit::trouble(
-            what(&format!("{shown} is on a read-only file system")),
-            "name a writable directory with --textfile-dir (for the timer: ReadWritePaths= of the unit)",
-        ),
-        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => exit::trouble(
-            what(&format!("no space left for {shown}")),
-            "free some; what was delivered before is still there",
-        ),
-        Some(io::ErrorKind::IsADirectory) => {
-            exit::trouble(what("a directory stands where the file belongs"), "move it away")
-        }
-        _ => exit::trouble(format!("{error:#}"), exit::remedy_for(directory, &error)),
-    }
+fn remove(path: &Path) -> anyhow::Result<bool> {
+    let removed = fs::if_there(fs::uninterrupted(|| std::fs::remove_file(path)));
+    removed.map(|removed| removed.is_some()).map_err(|error| exit::refused("cannot remove", path, error))
 }
 
 #[cfg(test)]
@@ -156,13 +125,16 @@ mod tests {
         std::fs::write(&file, "").expect("written");
         std::fs::create_dir_all(directory.path().join("taken/lab-probe.prom/x")).expect("directories");
         for (at, sentence) in [
-            (directory.path().join("none/such"), "does not exist; create it (mkdir -p "),
-            (file, "is not a directory; name the directory"),
-            (directory.path().join("taken"), "a directory stands where the file belongs"),
+            (
+                directory.path().join("none/such"),
+                "No such file or directory (os error 2); make its directory (mkdir -p ",
+            ),
+            (file, "Not a directory (os error 20); a part of the path is no directory"),
+            (directory.path().join("taken"), "Is a directory (os error 21); name a file, or move the directory away"),
             (PathBuf::new(), "no directory is named; name one with --textfile-dir"),
             (PathBuf::from("/"), "/ is the root of the file system, no directory of textfiles; name the directory"),
             (PathBuf::from("/proc/.."), "is the root of the file system"),
-            (PathBuf::from("/proc/self"), "--textfile-dir"),
+            (PathBuf::from("/proc/self"), "cannot create a temporary file"),
         ] {
             let error = exit::sentence(&deliver(&settings(&at), OURS).expect_err("refused"));
             assert!(error.contains(sentence), "{}: {error}", at.display());

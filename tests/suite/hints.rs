@@ -137,15 +137,19 @@ fn a_pass_beside_another_says_when_to_try_again() {
 #[test]
 fn a_delivery_that_fails_says_what_to_do() {
     let lab = lab();
-    told_in_one_line(lab.run(["--textfile-dir", "nowhere"]), "does not exist", "create it (mkdir -p nowhere)");
-    told_in_one_line(lab.run(["--textfile-dir", "lab-probe.toml"]), "is not a directory", "name the directory");
+    told_in_one_line(lab.run(["--textfile-dir", "nowhere"]), "No such file", "make its directory (mkdir -p nowhere)");
+    told_in_one_line(
+        lab.run(["--textfile-dir", "lab-probe.toml"]),
+        "Not a directory",
+        "a part of the path is no directory: correct the path",
+    );
     told_in_one_line(lab.run(["--pushgateway", "http://127.0.0.1:1"]), "pushgateway", "start the Pushgateway");
     lab.write("textfile/lab-probe.prom", "# mine\n");
     told_in_one_line(lab.run(["withdraw"]), "was not written by lab-probe", "remove it by hand");
     fs::remove_file(lab.path().join("textfile/lab-probe.prom")).expect("removed");
     fs::create_dir(lab.path().join("textfile/lab-probe.prom")).expect("a directory");
     told_in_one_line(lab.run(["withdraw"]), "no regular file", "move it away");
-    told_in_one_line(lab.run(["--once"]), "a directory stands where the file belongs", "move it away");
+    told_in_one_line(lab.run(["--once"]), "Is a directory", "name a file, or move the directory away");
     let doctor = lab.run(["doctor"]).expect_code(1).stdout();
     assert!(doctor.contains("lab-probe.prom is no regular file") && !doctor.contains("was delivered"), "{doctor}");
     lab.config("[output.pushgateway]\nurl = \"${GATEWAY_OF_NOBODY}\"\n");

@@ -207,14 +207,14 @@ fn a_textfile_directory_named_by_mistake_is_harmless_and_named() {
         ("/", "is the root of the file system"),
         ("//", "is the root of the file system"),
         ("/usr/..", "is the root of the file system"),
-        ("none/such", "does not exist"),
-        ("dangling", "does not exist"),
-        ("file", "is not a directory"),
-        ("fifo", "is not a directory"),
-        ("/dev/null", "is not a directory"),
-        ("taken", "a directory stands where the file belongs"),
+        ("none/such", "No such file"),
+        ("dangling", "No such file"),
+        ("file", "Not a directory"),
+        ("fifo", "Not a directory"),
+        ("/dev/null", "Not a directory"),
+        ("taken", "Is a directory"),
         ("/proc", "/proc"),
-        ("a\n<0>b", "does not exist"),
+        ("a\n<0>b", "No such file"),
     ] {
         let run = run(&lab, &["--once", "--textfile-dir", directory]).expect_code(1);
         let errors: Vec<String> =

@@ -58,7 +58,7 @@ fn a_missing_directory_is_named_with_what_creates_it_and_the_failure_counts() {
     lab.config(QUIET);
     std::fs::remove_dir(lab.textfile_dir()).expect("removed");
     let said = lab.run(["--once"]).expect_code(1).stderr();
-    assert!(said.contains("/textfile does not exist; create it (mkdir -p "), "{said}");
+    assert!(said.contains("No such file or directory (os error 2); make its directory (mkdir -p "), "{said}");
     let text = lab.run(["--once", "--format", "prometheus"]).expect_code(1).stdout();
     assert!(text.contains("\nlab_probe_output_failures_total{output=\"textfile\"} 1\n"), "{text}");
     assert!(text.contains("\nlab_probe_pass_failures_total 1\n"), "{text}");
@@ -128,13 +128,13 @@ fn a_full_or_read_only_disk_keeps_what_was_delivered_before() {
     let mut filling = std::fs::File::create(at.join("filling")).expect("a file");
     while std::io::Write::write_all(&mut filling, &[b'x'; 512]).is_ok() {}
     let said = pass().expect_code(1).stderr();
-    assert!(said.contains("no space left for ") && said.contains("what was delivered before is still there"), "{said}");
+    assert!(said.contains("No space left on device") && said.contains("free some space (df -h "), "{said}");
     assert_eq!(std::fs::read(at.join("lab-probe.prom")).expect("still there"), delivered);
     assert_eq!(names_in(&at), ["filling", "lab-probe.prom"]);
     drop(filling);
 
     disk.remount("ro");
     let said = pass().expect_code(1).stderr();
-    assert!(said.contains("is on a read-only file system"), "{said}");
+    assert!(said.contains("Read-only file system") && said.contains("ReadWritePaths= of the unit"), "{said}");
     assert_eq!(std::fs::read(at.join("lab-probe.prom")).expect("still there"), delivered);
 }

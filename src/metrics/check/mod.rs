@@ -8,16 +8,30 @@ mod shape;
 mod together;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 pub use effect::{Effect, Effects};
 
 use self::together::Gathered;
 use crate::exposition::{self, Fault};
-use crate::model::textfile::{Access, Contents, Textfile};
+
+/// Permission bits of other users: to read a file, and to list and pass through a directory.
+const READ: u32 = 0o4;
+const LIST: u32 = 0o5;
 
 /// Most findings kept: one bad script can repeat one mistake for every line of a file.
 const MAX_FINDINGS: usize = 200;
+
+/// A file as the textfile collector meets it.
+#[derive(Debug)]
+pub struct Textfile {
+    pub path: PathBuf,
+    /// Permission bits; `None` where they are not known or those of no file.
+    pub mode: Option<u32>,
+    /// The kinds of error that tell more: `IsADirectory`, `InvalidInput` (no regular file) and `FileTooLarge`.
+    pub contents: io::Result<Vec<u8>>,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -88,22 +102,19 @@ impl Report {
         self.keep(Severity::Warning, line, what.into(), Some(effects), None);
     }
 
-    /// What a mode means to node_exporter, which mostly runs as a user of its own.
-    fn access(&mut self, access: Access, noun: &str) {
-        match access {
-            Access::Everybody => {}
-            Access::Group => {
-                let what =
-                    format!("only its owner and group may read the {noun}, and mostly node_exporter is somebody else");
-                self.warning(None, what, Effects::FILE_DROPPED);
-            }
-            Access::Owner => {
-                let mode = if noun == "directory" { "o+rx" } else { "o+r" };
-                let what = format!(
-                    "only its owner may read the {noun} (try chmod {mode}), and mostly node_exporter is somebody else"
-                );
-                self.error(None, what, Effects::FILE_DROPPED);
-            }
+    /// What a mode means to node_exporter, which mostly runs as a user of its own; `needed` of the bits of other users.
+    fn access(&mut self, mode: u32, needed: u32, noun: &str) {
+        if mode & needed == needed {
+            return;
+        }
+        let mostly = "and mostly node_exporter is another user";
+        if mode >> 3 & needed == needed {
+            let what = format!("only its owner and group may read the {noun}, {mostly}");
+            self.warning(None, what, Effects::FILE_DROPPED);
+        } else {
+            let chmod = if needed == LIST { "o+rx" } else { "o+r" };
+            let what = format!("only its owner may read the {noun} (try chmod {chmod}), {mostly}");
+            self.error(None, what, Effects::FILE_DROPPED);
         }
     }
 
@@ -165,13 +176,15 @@ impl Inspector {
         report.path.clone_from(&file.path);
         judge_access(file, report);
         let bytes = match &file.contents {
-            Contents::Bytes(bytes) => bytes,
-            Contents::Unreadable(why) => {
-                return report.error(None, format!("cannot be read ({why})"), Effects::FILE_DROPPED);
+            Ok(bytes) => bytes,
+            Err(error) => {
+                return match error.kind() {
+                    io::ErrorKind::IsADirectory => report.error(None, "is a directory", Effects::DIRECTORY),
+                    io::ErrorKind::InvalidInput => report.error(None, "is no regular file", Effects::HANG),
+                    io::ErrorKind::FileTooLarge => report.unjudged(None, "is too large to be judged".into()),
+                    _ => report.error(None, format!("cannot be read ({error})"), Effects::FILE_DROPPED),
+                };
             }
-            Contents::Directory => return report.error(None, "is a directory", Effects::DIRECTORY),
-            Contents::Special => return report.error(None, "is no regular file", Effects::HANG),
-            Contents::TooLarge => return report.unjudged(None, "is too large to be judged".into()),
         };
         let families = match exposition::parse(bytes) {
             Ok(families) => families,
@@ -190,9 +203,9 @@ impl Inspector {
     }
 
     /// Notes that a directory on the way to the files (or the one they are in) is closed to other users.
-    pub fn add_closed_directory(&mut self, path: &Path, access: Access) {
+    pub fn add_closed_directory(&mut self, path: &Path, mode: u32) {
         path.clone_into(&mut self.report.path);
-        self.report.access(access, "directory");
+        self.report.access(mode, LIST, "directory");
     }
 
     /// Notes that a path could not even be looked at.
@@ -208,7 +221,9 @@ impl Inspector {
 
 /// Whether the user that node_exporter runs as can open the file, and whether anybody meant it to.
 fn judge_access(file: &Textfile, report: &mut Report) {
-    report.access(file.access, "file");
+    if let Some(mode) = file.mode {
+        report.access(mode, READ, "file");
+    }
     let name = file.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !name.ends_with(".prom") {
         report.warning(None, "the name does not end in .prom", Effects::IGNORED);
@@ -217,30 +232,32 @@ fn judge_access(file: &Textfile, report: &mut Report) {
     }
 }
 
+/// What node_exporter says of files, in the order of their paths.
+fn inspect(mut files: Vec<(PathBuf, Vec<u8>)>) -> Vec<Finding> {
+    files.sort();
+    let mut inspector = Inspector::default();
+    for (path, bytes) in files {
+        inspector.add(&Textfile { path, mode: None, contents: Ok(bytes) });
+    }
+    inspector.finish().findings
+}
+
 /// What node_exporter would drop or change of a text that stands alone, if there is anything.
 pub fn first_error(text: &str) -> Option<Finding> {
-    let contents = Contents::Bytes(text.as_bytes().to_vec());
-    let mut inspector = Inspector::default();
-    inspector.add(&Textfile { path: "lab-probe.prom".into(), contents, access: Access::Everybody });
-    inspector.finish().findings.into_iter().find(|finding| finding.severity == Severity::Error)
+    let findings = inspect(vec![("lab-probe.prom".into(), text.as_bytes().to_vec())]);
+    findings.into_iter().find(|finding| finding.severity == Severity::Error)
 }
 
 /// What would be lost if `own` were delivered to `path` beside `others`: a sentence for each clash.
 ///
 /// Troubles that others have with themselves or each other are not ours to tell.
 pub fn clashes(path: &Path, own: &str, others: impl IntoIterator<Item = (PathBuf, Vec<u8>)>) -> Vec<String> {
-    let file = |path, bytes| Textfile { path, contents: Contents::Bytes(bytes), access: Access::Everybody };
-    let mut files: Vec<Textfile> = others.into_iter().map(|(path, bytes)| file(path, bytes)).collect();
+    let mut files: Vec<(PathBuf, Vec<u8>)> = others.into_iter().collect();
     if files.is_empty() {
         return Vec::new();
     }
-    files.push(file(path.to_owned(), own.as_bytes().to_vec()));
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    let mut inspector = Inspector::default();
-    for file in &files {
-        inspector.add(file);
-    }
-    let findings = inspector.finish().findings.into_iter();
+    files.push((path.to_owned(), own.as_bytes().to_vec()));
+    let findings = inspect(files).into_iter();
     let ours = findings.filter(|f| f.other.as_deref() == Some(path) || (f.path == path && f.other.is_some()));
     ours.map(|finding| finding.to_string()).collect()
 }
@@ -252,8 +269,7 @@ mod tests {
     fn judged(files: &[(&str, &[u8])]) -> Report {
         let mut inspector = Inspector::default();
         for (path, bytes) in files {
-            let contents = Contents::Bytes(bytes.to_vec());
-            inspector.add(&Textfile { path: path.into(), contents, access: Access::Everybody });
+            inspector.add(&Textfile { path: path.into(), mode: Some(0o644), contents: Ok(bytes.to_vec()) });
         }
         inspector.finish()
     }

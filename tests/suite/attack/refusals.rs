@@ -217,7 +217,7 @@ fn on_a_small_disk(scene: &Scene, directory: &str) -> Option<PathBuf> {
 fn a_write_cut_short_by_a_full_disk_leaves_the_last_good_file() {
     let scene = Scene::new();
     for (directory, file, error) in
-        [("textfile", "lab-probe.prom", "no space left for "), ("state", "state.json", "cannot save the state ")]
+        [("textfile", "lab-probe.prom", "No space left on device"), ("state", "state.json", "cannot save the state ")]
     {
         let Some(out) = on_a_small_disk(&scene, directory) else { return };
         let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));

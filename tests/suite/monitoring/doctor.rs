@@ -86,7 +86,7 @@ fn a_whole_chain_is_found_whole_and_each_broken_link_is_named() {
         ("rules", "the group lab-probe is loaded"),
         ("alertmanager", "is ready"),
         ("alertmanager", "Prometheus sends alerts to http://127.0.0.1"),
-        ("alertmanager", "tells telegram (telegram), telegram-quiet (telegram)"),
+        ("alertmanager", "alerts go to telegram (telegram), telegram-quiet (telegram)"),
         ("clock", "agree"),
     ] {
         let found = all.iter().any(|check| {
