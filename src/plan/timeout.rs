@@ -5,9 +5,7 @@
 //! passes do not touch it (see `proc::hung`).
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use crate::clock::Deadline;
@@ -47,10 +45,16 @@ where
     let mut next = 0;
     while next < items.len() && !deadline.passed() {
         let (sender, receiver) = mpsc::channel();
-        let turn = Arc::new(AtomicUsize::new(next));
         let worker = {
-            let (items, work, turn) = (Arc::clone(&items), Arc::clone(&work), Arc::clone(&turn));
-            move || run(&items, &*work, &turn, &sender)
+            let (items, work) = (Arc::clone(&items), Arc::clone(&work));
+            // One that nobody waits for any more takes up no other item.
+            move || {
+                for index in next..items.len() {
+                    if sender.send((index, work(&items[index]))).is_err() {
+                        return;
+                    }
+                }
+            }
         };
         let (worker, thread) = hung::noting_its_thread(worker);
         if std::thread::Builder::new().name("plan".into()).spawn(worker).is_err() {
@@ -61,8 +65,7 @@ where
             results[open[index]] = Some(result);
             next = index + 1;
         }
-        // Either all is done, or the item at `next` hangs: its thread is told to take up no other.
-        turn.store(usize::MAX, Ordering::Relaxed);
+        // Either all is done, or the item at `next` hangs.
         if let Some(item) = items.get(next) {
             hung::note(&files(item), &thread);
         }
@@ -71,23 +74,10 @@ where
     results
 }
 
-fn run<I, T>(items: &[I], work: &(impl Fn(&I) -> T + ?Sized), turn: &AtomicUsize, sender: &Sender<(usize, T)>) {
-    loop {
-        let index = turn.load(Ordering::Relaxed);
-        let Some(item) = items.get(index) else { return };
-        let result = work(item);
-        if turn.compare_exchange(index, index + 1, Ordering::Relaxed, Ordering::Relaxed).is_err()
-            || sender.send((index, result)).is_err()
-        {
-            return;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::mpsc::Receiver;
+    use std::sync::mpsc::{Receiver, Sender};
 
     use super::*;
 

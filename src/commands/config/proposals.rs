@@ -19,7 +19,7 @@ const THUNES: &str = "#[[thunes]]\n";
 
 /// The starter file with proposals, and how many repositories and THUNES roots they name.
 pub(super) fn starter(environment: &HostEnvironment) -> (String, usize, usize) {
-    let repositories = plan::mcp::projects::repositories(environment);
+    let repositories = plan::mcp::listed_repositories(environment);
     let roots = thunes(&repositories);
     let mut text = STARTER.to_owned();
     let shown = |path: &PathBuf| literal(path, environment.home.as_deref());

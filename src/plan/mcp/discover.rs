@@ -4,13 +4,15 @@
 //! and a project's file that nobody has allowed, is read all the same, so that its servers are listed; but nothing it
 //! names is started, sent or opened.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::clients::{self, Client, Scope};
+use serde_json::Value;
+
+use super::clients::{self, Client, Keys, Scope, Untyped};
 use super::entry::{Entry, How};
-use super::keys::{Keys, Untyped};
-use super::layers;
 use super::merge::Candidate;
+use super::readers;
 use super::resolve::{Host, Scene};
 use super::sources::Source;
 use super::switches::{self, List};
@@ -56,7 +58,7 @@ pub(super) fn servers(
 
 /// The servers of one of a client's files, with what else switches them off.
 fn entries(source: &Source, all: &[&Source], everywhere: &[List]) -> anyhow::Result<Vec<Entry>> {
-    let mut entries = layers::read(source, all, &keys(source))?;
+    let mut entries = merged(source, all, &keys(source))?;
     let own: Vec<List> = local_lists(source, all).chain([source]).flat_map(switches::in_source).collect();
     switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own));
     let plugin = source.file.plugin.as_ref().and_then(|plugin| plugin.off.clone());
@@ -64,6 +66,62 @@ fn entries(source: &Source, all: &[&Source], everywhere: &[List]) -> anyhow::Res
         entries.iter_mut().for_each(|entry| entry.off = Some(off.clone()));
     }
     Ok(entries)
+}
+
+type Layer<'s> = (&'s Source, BTreeMap<&'s str, &'s Value>);
+
+/// The entries of one of a client's files. Most clients take the whole entry of the first file that has the name. Some merge key by
+/// key: there a file may complete, change or switch off what another one defines, and a name that a stronger file of the same layer
+/// has is left to that.
+///
+/// # Errors
+/// A list that is none, or does not stand where the client looks for it.
+fn merged(source: &Source, sources: &[&Source], keys: &Keys) -> anyhow::Result<Vec<Entry>> {
+    let (stronger, below) = neighbours(source, sources, keys);
+    let mut entries = Vec::new();
+    for (name, written) in readers::list(&source.document.root, keys)? {
+        if stronger.iter().any(|(_, list)| list.contains_key(name)) {
+            continue;
+        }
+        let below: Vec<(&Source, &Value)> =
+            below.iter().filter_map(|(other, list)| Some((*other, *list.get(name)?))).collect();
+        // The strongest of them comes first.
+        let layers = below.iter().rev().map(|(_, value)| *value).chain([written]).cloned();
+        let whole = layers.reduce(readers::merged).unwrap_or_default();
+        // A switch for a server that no file defines is none.
+        if source.file.client.merges_keys && readers::is_switch(&whole) {
+            continue;
+        }
+        entries.extend(readers::server(name, &whole, keys).map(|entry| Entry {
+            below: below.iter().map(|(other, _)| (other.file.scope, other.file.path.clone())).collect(),
+            is_part: !below.is_empty() && !readers::is_complete(written, keys),
+            refusal: below.iter().find_map(|(other, _)| other.refusal.clone()),
+            ..entry
+        }));
+    }
+    readers::note_refusal(&mut entries, keys);
+    Ok(entries)
+}
+
+/// The files that are merged with this one: those of the same layer that are stronger, and all that are weaker, the
+/// strongest first; none for a client that takes entries as a whole.
+fn neighbours<'s>(source: &Source, sources: &[&'s Source], keys: &Keys) -> (Vec<Layer<'s>>, Vec<Layer<'s>>) {
+    if !source.file.client.merges_keys || source.file.scope == Scope::Plugin {
+        return Default::default();
+    }
+    // What the files that are one list have in common.
+    fn layer(source: &Source) -> (Option<&Path>, Option<Scope>) {
+        let scope = Some(source.file.scope).filter(|scope| !scope.is_everywhere());
+        (source.file.project.as_ref().map(|project| project.directory.as_path()), scope)
+    }
+    let beneath = sources.iter().filter(|other| source.file.project.is_some() && other.file.scope.is_everywhere());
+    let all = sources.iter().filter(|other| layer(other) == layer(source)).chain(beneath).copied();
+    let list = |other: &'s Source| readers::list(&other.document.root, keys).unwrap_or_default().into_iter().collect();
+    let mut stronger: Vec<Layer> = all.map(|other| (other, list(other))).collect();
+    let own = stronger.iter().position(|(other, _)| std::ptr::eq(*other, source)).unwrap_or_default();
+    let weaker = stronger.split_off(own + 1);
+    stronger.pop();
+    (stronger, weaker)
 }
 
 /// The user's lists for the project of a file: they switch servers of the project's own files off, too. Being listed as enabled
@@ -136,7 +194,7 @@ fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
     if source.document.relaxed && !client.comments {
         notes.push(format!("the file has comments or trailing commas, which {} may refuse", client.title));
     }
-    if let How::Http(http) = &entry.how {
+    if let Ok(How::Http(http)) = &entry.how {
         if client.header_variables_doubted
             && http.written.headers.iter().any(|(_, value)| value.expose().contains(['$', '{']))
         {
@@ -163,7 +221,7 @@ fn unusable_name(name: &str) -> Option<&'static str> {
 
 /// Variables that a client passes on where they are set: an unset one is no failure, but often the reason for one.
 fn unset_variables(entry: &Entry, environment: &HostEnvironment) -> Option<String> {
-    let How::Stdio(stdio) = &entry.how else { return None };
+    let Ok(How::Stdio(stdio)) = &entry.how else { return None };
     let unset: Vec<&str> =
         stdio.inherit.iter().map(String::as_str).filter(|name| environment.var(name).is_none()).collect();
     (!unset.is_empty()).then(|| format!("not set, so not passed on: {}", unset.join(", ")))

@@ -12,7 +12,8 @@ use crate::model::reason::Failure;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub(super) name: String,
-    pub(super) how: How,
+    /// How its server is reached; else what is wrong with the entry.
+    pub(super) how: Result<How, Failure>,
     /// Set when the config switches it off: by what.
     pub(super) off: Option<String>,
     /// Set when the client refuses the entry as it is written.
@@ -33,7 +34,6 @@ pub(super) struct Entry {
 pub(super) enum How {
     Stdio(Stdio),
     Http(Http),
-    Broken(Failure),
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -82,7 +82,7 @@ fn project_client(
 fn shown_server(entry: &Entry, client: &Client) -> ShownServer {
     let mut details = Vec::new();
     let what = match &entry.how {
-        How::Stdio(stdio) => {
+        Ok(How::Stdio(stdio)) => {
             let names: Vec<&str> =
                 stdio.written.env.keys().chain(&stdio.inherit).chain(&stdio.require).map(String::as_str).collect();
             if !names.is_empty() {
@@ -93,7 +93,7 @@ fn shown_server(entry: &Entry, client: &Client) -> ShownServer {
             details.extend(stdio.written.cwd.iter().map(|cwd| format!("in {}", cwd.display())));
             command_line(&stdio.written.command, &stdio.written.args)
         }
-        How::Http(http) => {
+        Ok(How::Http(http)) => {
             let names = http.written.headers.iter().map(|(name, _)| name.as_str());
             let names: Vec<&str> = names.chain(http.env_headers.iter().map(|(name, _, _)| name.as_str())).collect();
             if !names.is_empty() {
@@ -101,8 +101,8 @@ fn shown_server(entry: &Entry, client: &Client) -> ShownServer {
             }
             redact::url(http.written.url.expose())
         }
-        How::Broken(_) if client.merges_keys && !entry.is_refused => "changes what another file says of it".into(),
-        How::Broken(failure) => failure.detail.clone(),
+        Err(_) if client.merges_keys && !entry.is_refused => "changes what another file says of it".into(),
+        Err(failure) => failure.detail.clone(),
     };
     details.extend(entry.helper.iter().map(|helper| format!("the client runs `{}` for headers", script_words(helper))));
     details.extend(entry.off.iter().map(|off| format!("switched off: {off}")));

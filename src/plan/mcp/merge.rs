@@ -48,11 +48,11 @@ impl Named {
 /// Gives every candidate its target. `taken` are names that lab-probe's own configuration has given away: what was
 /// discovered under one of them comes back as origins to list beside it.
 pub(super) fn merge(
-    candidates: Vec<Candidate>,
+    mut candidates: Vec<Candidate>,
     taken: &BTreeSet<String>,
     view: View,
 ) -> (Vec<Named>, BTreeMap<String, Vec<Origin>>) {
-    let (mut candidates, mut parts) = absorb(candidates, view);
+    absorb(&mut candidates, view);
     // Within one rank the order of reading holds: the table of clients, then the projects.
     candidates.sort_by(|a, b| a.entry.name.cmp(&b.entry.name).then_with(|| rank(a).cmp(&rank(b))));
     let mut replaced: BTreeMap<String, Vec<Origin>> = BTreeMap::new();
@@ -71,55 +71,50 @@ pub(super) fn merge(
     servers.sort_by_key(|(_, members)| is_only_here(members));
     let plain = candidates.iter().filter(|c| !c.is_only_here()).map(|c| c.entry.name.clone());
     let mut used: BTreeSet<String> = plain.chain(taken.iter().cloned()).collect();
-    let mut named = Vec::new();
-    for (rank, members) in servers {
+    let named = servers.into_iter().map(|(rank, members)| {
         let name = &members[0].entry.name;
         let is_free = rank == 0 && (!is_only_here(&members) || used.insert(name.clone()));
         let name = if is_free { name.clone() } else { told_apart(members[0], &mut used) };
-        let extra = parts.remove(&(members[0].file.client.name.as_str(), members[0].entry.name.clone()));
-        let mut server = target(name, &members);
-        server.origins.extend(extra.unwrap_or_default());
-        named.push(server);
-    }
-    (named, replaced)
+        target(name, &members)
+    });
+    (named.collect(), replaced)
 }
 
-/// Places of parts that make no server, by the client and the name they are for.
-type Parts = BTreeMap<(&'static str, String), Vec<Origin>>;
-
-/// Puts parts together with what they complete: an allowed part stands for both; any other is only listed beside it.
-/// What the current directory adds changes nothing of what is found elsewhere, unless that is what is asked for.
-fn absorb(mut candidates: Vec<Candidate>, view: View) -> (Vec<Candidate>, Parts) {
-    let mut parts = Parts::new();
-    let is_added = |c: &Candidate| c.entry.is_part && c.file.project.is_some();
-    let absorbed: BTreeSet<(&str, String)> = candidates
-        .iter()
-        .filter(|c| is_added(c) && !c.is_untrusted && (view == View::Here || !c.is_only_here()))
-        .map(|c| (c.file.client.name.as_str(), c.entry.name.clone()))
-        .collect();
-    candidates.retain(|candidate| {
-        let key = (candidate.file.client.name.as_str(), candidate.entry.name.clone());
-        if is_added(candidate) && candidate.is_untrusted {
-            let note = "untrusted: what it changes of this server is not followed";
-            parts.entry(key).or_default().push(origin(candidate, &candidate.entry.name, Some(note)));
-            return false;
-        }
-        !(candidate.file.scope.is_everywhere() && absorbed.contains(&key))
-    });
-    (candidates, parts)
+/// Takes out what parts complete or change: an allowed part stands for both. What the current directory adds changes nothing of
+/// what is found elsewhere, unless that is what is asked for.
+fn absorb(candidates: &mut Vec<Candidate>, view: View) {
+    let key = |c: &Candidate| (c.file.client.name.as_str(), c.entry.name.clone());
+    let absorbs = |c: &&Candidate| c.is_added_part() && !c.is_untrusted && (view == View::Here || !c.is_only_here());
+    let absorbed: BTreeSet<(&str, String)> = candidates.iter().filter(absorbs).map(key).collect();
+    candidates.retain(|candidate| !(candidate.file.scope.is_everywhere() && absorbed.contains(&key(candidate))));
 }
 
 impl Candidate {
     fn is_only_here(&self) -> bool {
         self.file.project.as_ref().is_some_and(|project| project.only_here)
     }
+
+    /// Whether it completes or changes, for one project, what another file of its client defines.
+    fn is_added_part(&self) -> bool {
+        self.entry.is_part && self.file.project.is_some()
+    }
+
+    /// Whether this one keeps its client from ever using `other`: of a client's files that hold everywhere, the first one
+    /// with the name counts, and a part that nobody has allowed changes nothing.
+    fn overrides(&self, other: &Candidate) -> bool {
+        let both_everywhere = self.file.scope.is_everywhere() && other.file.scope.is_everywhere();
+        std::ptr::eq(self.file.client, other.file.client)
+            && (both_everywhere || other.is_untrusted && other.is_added_part())
+    }
 }
 
 /// The order among servers of one name. One that nobody has allowed goes behind those that are, whatever else is said
 /// of it: a cloned repository does not take over the name of a server that is in use. So does one that is found only
-/// from the current directory: names do not depend on where somebody stands.
-fn rank(candidate: &Candidate) -> (bool, bool, Scope) {
-    (candidate.is_untrusted, candidate.is_only_here(), candidate.file.scope)
+/// from the current directory: names do not depend on where somebody stands. An extension's settings say nothing about how
+/// its server is started: a real entry of the name goes first.
+fn rank(candidate: &Candidate) -> (bool, bool, bool, Scope) {
+    let is_unknown = matches!(&candidate.reach, Reach::Unreachable(failure) if failure.reason == Reason::NotConfigured);
+    (candidate.is_untrusted, candidate.is_only_here(), is_unknown, candidate.file.scope)
 }
 
 /// The candidates of one name, put together where they are the same server.
@@ -127,26 +122,14 @@ fn same_servers(group: &[Candidate]) -> Vec<Vec<&Candidate>> {
     let mut servers: Vec<Vec<&Candidate>> = Vec::new();
     for candidate in group {
         let same = |members: &&mut Vec<&Candidate>| {
-            members[0].identity == candidate.identity || members.iter().any(|member| overrides(member, candidate))
+            members[0].identity == candidate.identity || members.iter().any(|member| member.overrides(candidate))
         };
         match servers.iter_mut().find(same) {
             Some(members) => members.push(candidate),
             None => servers.push(vec![candidate]),
         }
     }
-    // An extension's settings say nothing about how its server is started: any real entry of the name goes first.
-    let is_without = |candidate: &&Candidate| matches!(&candidate.reach, Reach::Unreachable(failure) if failure.reason == Reason::NotConfigured);
-    let unknown = |members: &[&Candidate]| members.iter().all(is_without);
-    let (without, with): (Vec<_>, Vec<_>) = servers.into_iter().partition(|members| unknown(members));
-    with.into_iter().chain(without).collect()
-}
-
-/// Whether `winner` keeps its client from ever using `loser`: of a client's files that hold everywhere, the first one
-/// with the name counts.
-fn overrides(winner: &Candidate, loser: &Candidate) -> bool {
-    std::ptr::eq(winner.file.client, loser.file.client)
-        && winner.file.scope.is_everywhere()
-        && loser.file.scope.is_everywhere()
+    servers
 }
 
 /// One target for entries that are the same server. It is reached the way of the first that can be reached at all: a
@@ -163,15 +146,17 @@ fn target(name: String, members: &[&Candidate]) -> Named {
     ordered[..=first].rotate_right(1);
     let mut origins: Vec<Origin> = Vec::new();
     for member in ordered {
-        let is_overridden = member.identity != *identity;
         // Why this place alone would not have had the server asked, where another one does.
         let note = match &member.reach {
-            _ if is_overridden => Some("overridden by another file of this client"),
+            _ if member.identity != *identity && member.is_added_part() => {
+                Some("untrusted: what it changes of this server is not followed")
+            }
+            _ if member.identity != *identity => Some("overridden by another file of this client"),
             Reach::Unreachable(failure) if usable.is_some() => Some(failure.reason.as_str()),
             _ => None,
         };
         let own = origin(member, &name, note);
-        let below = member.entry.below.iter().map(|(scope, path)| Origin {
+        let below = member.entry.below.iter().filter(|_| member.identity == *identity).map(|(scope, path)| Origin {
             path: path.clone(),
             scope: scope.as_str().to_owned(),
             note: Some("the file above is merged over it".into()),
@@ -203,14 +188,12 @@ fn origin(candidate: &Candidate, name: &str, note: Option<&str>) -> Origin {
 fn told_apart(candidate: &Candidate, used: &mut BTreeSet<String>) -> String {
     let client = &candidate.file.client.name;
     let directory = candidate.file.project.as_ref().map(|project| &project.directory);
-    let short = match directory.and_then(|directory| directory.file_name()) {
-        Some(directory) => format!("{}@{client}:{}", candidate.entry.name, directory.to_string_lossy()),
-        None => format!("{}@{client}", candidate.entry.name),
-    };
-    let long = format!("{}@{client}:{}", candidate.entry.name, directory.unwrap_or(&candidate.file.path).display());
+    let place =
+        directory.and_then(|directory| directory.file_name()).map(|name| format!(":{}", name.to_string_lossy()));
+    let plain = format!("{}@{client}", candidate.entry.name);
+    let short = format!("{plain}{}", place.unwrap_or_default());
+    let long = format!("{plain}:{}", directory.unwrap_or(&candidate.file.path).display());
     let numbered = (2..).map(|n| format!("{long}#{n}"));
-    let free = [short, long.clone()].into_iter().chain(numbered).find(|name| !used.contains(name));
-    let name = free.unwrap_or(long);
-    used.insert(name.clone());
-    name
+    let free = [short, long.clone()].into_iter().chain(numbered).find(|name| used.insert(name.clone()));
+    free.unwrap_or(long)
 }

@@ -13,12 +13,9 @@ mod entry;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub mod inspect;
-mod keys;
-mod layers;
 mod merge;
 mod places;
 mod plugins;
-pub mod projects;
 mod readers;
 mod resolve;
 mod scripts;
@@ -32,6 +29,7 @@ use std::time::Duration;
 
 pub use self::clients::all as clients;
 use self::merge::Named;
+pub use self::places::listed_repositories;
 use super::fingerprint::Key;
 use super::{Plan, View};
 use crate::clock::Deadline;

@@ -1,10 +1,11 @@
 //! Which files to look at: the table of clients, laid over this user's directories and projects.
 
-use std::collections::BTreeSet;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::clients::{self, Client, Location, Plugins, Scope};
+use super::document::{self, Syntax};
+use super::sources::USER_LIMIT;
 use crate::clock::Deadline;
 use crate::config::environment::{HostEnvironment, Platform};
 use crate::plan::worktrees::layout::{self, Repository};
@@ -120,26 +121,36 @@ fn is_list(path: &Path) -> bool {
 fn xdg(environment: &HostEnvironment, variable: &str, usual: &str, below: &str) -> Option<PathBuf> {
     let usual = environment.home.as_ref().map(|home| home.join(usual).join(below));
     let moved = environment.path_var(variable).map(|directory| directory.join(below));
-    match (moved, usual) {
-        (Some(moved), Some(usual)) if !moved.exists() && usual.exists() => Some(usual),
-        (Some(moved), _) => Some(moved),
-        (None, usual) => usual,
+    moved.filter(|moved| moved.exists() || !usual.as_ref().is_some_and(|usual| usual.exists())).or(usual)
+}
+
+/// What lies at a directory: a worktree, or a project of its own.
+pub(super) fn project_at(directory: &Path) -> Project {
+    match layout::find(directory, false) {
+        Ok(repository) => in_repository(directory, &repository),
+        Err(_) => in_no_repository(directory),
     }
 }
 
-/// Whether it is the home or the top of the file system and in no repository, so that it holds no project.
-///
-/// It asks only directories that have answered when the user's own files were read.
-pub(super) fn is_plain_home(cwd: &Path, home: Option<&Path>) -> bool {
-    let is_absent = |path: PathBuf| path.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
-    (Some(cwd) == home || cwd.parent().is_none())
-        && cwd.ancestors().all(|above| [".git", "HEAD"].iter().all(|name| is_absent(above.join(name))))
-}
-
-pub(super) fn project_at(directory: &Path) -> Project {
-    let repository = layout::find(directory, false).map(|repository| repository.common_dir);
-    let repository = repository.unwrap_or_else(|_| directory.to_owned());
-    Project { directory: directory.to_owned(), repository, only_here: false }
+/// The git repositories that clients list as projects, by absolute path, under `projects` of Claude Code's and Codex's own
+/// files: of each its main worktree where it is known. Files that cannot be read list nothing.
+pub fn listed_repositories(environment: &HostEnvironment) -> Vec<PathBuf> {
+    let mut repositories = BTreeMap::new();
+    for file in own(environment) {
+        let Ok(bytes) = crate::fs::read_capped(&file.path, USER_LIMIT) else { continue };
+        let Ok(document) = document::parse(&bytes, Syntax::of(&file.path)) else { continue };
+        let listed = document.root.get("projects").and_then(|projects| projects.as_object());
+        let directories = listed.into_iter().flatten().map(|(path, _)| Path::new(path));
+        for directory in directories.filter(|path| path.is_absolute()) {
+            let Project { directory, repository, .. } = project_at(directory);
+            // Its common git directory, unless it is in no repository.
+            if repository != directory {
+                let main = repository.parent().filter(|_| repository.ends_with(".git")).map(Path::to_owned);
+                repositories.insert(repository, main.unwrap_or(directory));
+            }
+        }
+    }
+    repositories.into_values().collect()
 }
 
 /// The directory that a client's file belongs to: what remains when the client's part of the path is taken away.
@@ -156,13 +167,11 @@ pub(super) fn around(cwd: &Path, home: Option<&Path>, deadline: Deadline) -> Vec
         Ok(repository) => {
             let top = repository.entrance.as_ref().map_or(cwd, |(top, _)| top);
             let upwards = cwd.ancestors().take_while(|directory| directory.starts_with(top));
-            upwards
-                .map(|directory| in_repository(directory, &repository))
-                .chain(worktrees_of(&repository, deadline))
-                .collect()
+            let upwards = upwards.map(|directory| in_repository(directory, &repository));
+            upwards.chain(worktrees_of(&repository, deadline)).collect()
         }
         Err(_) if Some(cwd) == home || cwd.parent().is_none() => Vec::new(),
-        Err(_) => vec![project_at(cwd)],
+        Err(_) => vec![in_no_repository(cwd)],
     };
     projects.iter_mut().for_each(|project| project.only_here = true);
     projects
@@ -170,17 +179,25 @@ pub(super) fn around(cwd: &Path, home: Option<&Path>, deadline: Deadline) -> Vec
 
 /// Every worktree of the repository at a directory; what is no repository is a project of its own.
 pub(super) fn worktrees(directory: &Path, deadline: Deadline) -> Vec<Project> {
-    let of_repository = layout::find(directory, false).map(|repository| worktrees_of(&repository, deadline));
-    [project_at(directory)].into_iter().chain(of_repository.unwrap_or_else(|_| Vec::new())).collect()
+    match layout::find(directory, false) {
+        Ok(repository) => {
+            [in_repository(directory, &repository)].into_iter().chain(worktrees_of(&repository, deadline)).collect()
+        }
+        Err(_) => vec![in_no_repository(directory)],
+    }
 }
 
-fn worktrees_of(repository: &Repository, deadline: Deadline) -> Vec<Project> {
-    let worktrees = layout::worktrees(repository, deadline);
-    worktrees.into_iter().map(|worktree| in_repository(&worktree.path, repository)).collect()
+fn worktrees_of(repository: &Repository, deadline: Deadline) -> impl Iterator<Item = Project> {
+    let worktrees = layout::worktrees(repository, deadline).into_iter();
+    worktrees.map(|worktree| in_repository(&worktree.path, repository))
 }
 
 fn in_repository(directory: &Path, repository: &Repository) -> Project {
     Project { directory: directory.to_owned(), repository: repository.common_dir.clone(), only_here: false }
+}
+
+fn in_no_repository(directory: &Path) -> Project {
+    Project { directory: directory.to_owned(), repository: directory.to_owned(), only_here: false }
 }
 
 #[cfg(test)]
@@ -214,9 +231,6 @@ mod tests {
         assert_eq!(at(&root, None, "plain/d"), paths(&["plain/d"]));
         assert_eq!(at(&root, Some(&root.join("plain")), "plain"), paths(&[]), "the home is no project");
         assert_eq!(at(&root, Some(&root.join("a/repo")), "a/repo"), paths(&["a/repo"]), "unless it is a repository");
-        let plain = |cwd: &str, home: &str| is_plain_home(&root.join(cwd), Some(&root.join(home)));
-        assert!(plain("plain", "plain") && plain("/", "plain"));
-        assert!(!plain("plain/d", "plain") && !plain("a/repo", "a/repo") && !plain("a/repo/b", "a/repo/b"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::clients::{Client, Layout, Location, Plugins, Scope};
 use super::places::{self, ListFile, Plugin, Project};
-use super::readers::{Table, find};
+use super::readers::Table;
 use super::switches;
 use crate::clock::Deadline;
 use crate::config::environment::HostEnvironment;
@@ -33,8 +33,9 @@ pub(super) fn lists(
                 let user = enabled.iter().find_map(|file| places::locate(file, host));
                 let user = user.map(|path| read(&path, warnings)).unwrap_or_default();
                 let registry = registry.as_ref().map(|name| read(&directory.join(name), warnings)).unwrap_or_default();
-                let mut installed = cached(&directory, &registry, &user, key);
-                installed.extend(for_projects(&registry, enabled, key, deadline));
+                let records = records(&registry);
+                let mut installed = cached(&directory, &records, &user, key);
+                installed.extend(for_projects(records, enabled, key, deadline));
                 installed
             }
             Layout::Newest => {
@@ -113,16 +114,32 @@ fn linked(directory: &Path, warnings: &mut Vec<String>) -> PathBuf {
     }
 }
 
+/// Where a plugin was installed, by `NAME@MARKETPLACE`, and for which project, if for one.
+type Record = (String, Option<PathBuf>, PathBuf);
+
+/// Where Claude Code says that plugins are: a place for each scope that one was installed for.
+fn records(registry: &Table) -> Vec<Record> {
+    let plugins = registry.get("plugins").and_then(Value::as_object).into_iter().flatten();
+    let records = plugins.flat_map(|(id, records)| {
+        let records = records.as_array().map_or(std::slice::from_ref(records), Vec::as_slice);
+        let path = |record: &Value, key: &str| record.get(key).and_then(Value::as_str).map(PathBuf::from);
+        let record = move |one| Some((id.clone(), path(one, "projectPath"), path(one, "installPath")?));
+        records.iter().filter_map(record)
+    });
+    records.take(MAX_PLUGINS).collect()
+}
+
 /// The plugins that the client's settings name, each in its newest version.
-fn cached(directory: &Path, registry: &Table, settings: &Table, key: &str) -> Vec<Installed> {
+fn cached(directory: &Path, records: &[Record], settings: &Table, key: &str) -> Vec<Installed> {
     let named = settings.get(key).and_then(Value::as_object);
     let plugin = |(id, state): (&String, &Value)| {
         let (name, market) = id.rsplit_once('@')?;
         let is_on = *state == Value::Bool(true) || state.get("enabled").is_some_and(|on| *on != Value::Bool(false));
-        let registered = find(registry, "plugins").and_then(|plugins| plugins.get(id)).and_then(install_path);
+        let registered = records.iter().rfind(|(of, project, _)| of == id && project.is_none());
+        let registered = registered.map(|(_, _, path)| path.clone()).filter(|path| path.is_dir());
         let newest = || newest(&directory.join("cache").join(market).join(name));
         let off = (!is_on).then(|| format!("its plugin {id} is switched off"));
-        Some((registered.filter(|path| path.is_dir()).or_else(newest)?, off, None))
+        Some((registered.or_else(newest)?, off, None))
     };
     named.into_iter().flatten().take(MAX_PLUGINS).filter_map(plugin).collect()
 }
@@ -130,18 +147,13 @@ fn cached(directory: &Path, registry: &Table, settings: &Table, key: &str) -> Ve
 /// The plugins that were installed for one project, where that project's settings have them on. Their code is what the user
 /// installed; the project only names it.
 fn for_projects(
-    registry: &Table,
+    records: Vec<Record>,
     settings: &'static [Location],
     key: &'static str,
     deadline: Deadline,
 ) -> Vec<Installed> {
-    let plugins = registry.get("plugins").and_then(Value::as_object).into_iter().flatten();
-    let records = plugins.flat_map(|(id, records)| records.as_array().into_iter().flatten().map(move |one| (id, one)));
-    let path = |record: &Value, key: &str| record.get(key).and_then(Value::as_str).map(PathBuf::from);
-    let installed: Vec<(String, PathBuf, PathBuf)> = records
-        .filter_map(|(id, record)| Some((id.clone(), path(record, "projectPath")?, path(record, "installPath")?)))
-        .take(MAX_PLUGINS)
-        .collect();
+    let of_project = |(id, project, path): Record| Some((id, project?, path));
+    let installed: Vec<(String, PathBuf, PathBuf)> = records.into_iter().filter_map(of_project).collect();
     let files = |(_, project, _): &(String, PathBuf, PathBuf)| timeout::files_of_repository(project);
     let projects = timeout::each(installed.clone(), timeout::LIMIT, deadline, files, move |(id, directory, _)| {
         let project = places::project_at(directory);
@@ -149,14 +161,7 @@ fn for_projects(
         (settings.iter().find_map(state) == Some(true)).then_some(project)
     });
     let known = installed.into_iter().zip(projects);
-    known.filter_map(|((_, _, directory), project)| Some((directory, None, Some(project??)))).collect()
-}
-
-/// Where Claude Code says that a plugin is: a place for each scope it was installed for, those of projects left out.
-fn install_path(installed: &Value) -> Option<PathBuf> {
-    let is_users = |record: &&Value| record.get("projectPath").is_none();
-    let records = installed.as_array().map_or(std::slice::from_ref(installed), Vec::as_slice);
-    records.iter().rfind(is_users)?.get("installPath")?.as_str().map(PathBuf::from)
+    known.filter_map(|((_, _, path), project)| Some((path, None, Some(project??)))).collect()
 }
 
 /// The newest of the versions in a directory; `local` is newer than any.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use serde_json::{Map, Value};
 
+use super::clients::{Keys, Preference, Unit, Untyped};
 use super::entry::{Entry, How, Http, Stdio};
-use super::keys::{Keys, Preference, Unit, Untyped};
 use crate::model::mcp::{HttpServer, HttpTransport, StdioServer};
 use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
@@ -137,7 +137,7 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
     let refusal = refusal(table, keys);
     let is_refused = refusal.is_some();
     let how = match refusal {
-        Some(failure) => How::Broken(failure),
+        Some(refusal) => Err(refusal),
         None if !value.is_object() => broken(Reason::SpawnFailed, "the entry is no table"),
         None => how(table, keys),
     };
@@ -145,28 +145,23 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
         Value::Array(words) => words.iter().filter_map(scalar).collect::<Vec<_>>().join(" "),
         other => scalar(other).unwrap_or_default(),
     });
-    let mut notes = Vec::new();
-    if !keys.headers.iter().any(|key| key == "headers") && table.contains_key("headers") {
-        notes.push(format!("the client ignores `headers`; it reads `{}`", keys.headers[0]));
-    }
-    match &how {
-        How::Broken(failure) => notes.push(failure.detail.clone()),
-        How::Http(_) if keys.untyped == Untyped::Noted && Kind::of(table) == Kind::Unsaid => {
-            notes.push(DROPPED.to_owned());
-        }
-        _ => {}
-    }
-    if helper.is_some() {
-        notes.push("headers come from `headersHelper`, which lab-probe does not run".to_owned());
-    }
+    let ignores_headers = table.contains_key("headers") && !keys.headers.iter().any(|key| key == "headers");
+    let is_dropped =
+        keys.untyped == Untyped::Noted && Kind::of(table) == Kind::Unsaid && matches!(how, Ok(How::Http(_)));
+    let notes = [
+        ignores_headers.then(|| format!("the client ignores `headers`; it reads `{}`", keys.headers[0])),
+        how.as_ref().err().map(|failure| failure.detail.clone()),
+        is_dropped.then(|| DROPPED.to_owned()),
+        helper.as_ref().map(|_| "headers come from `headersHelper`, which lab-probe does not run".to_owned()),
+    ];
     Some(Entry {
         name: name.to_owned(),
         how,
-        off: switched_off(outer).or_else(|| switched_off(table)),
+        off: [outer, table].into_iter().find_map(switched_off),
         is_refused,
-        limit: limit(outer, keys).or_else(|| limit(table, keys)),
+        limit: [outer, table].into_iter().find_map(|table| limit(table, keys)),
         helper,
-        notes,
+        notes: notes.into_iter().flatten().collect(),
         below: Vec::new(),
         is_part: false,
         refusal: None,
@@ -217,7 +212,7 @@ fn refusal(table: &Table, keys: &Keys) -> Option<Failure> {
     Some(Failure::new(reason, format!("the client refuses `{key}`{beside}")))
 }
 
-fn how(table: &Table, keys: &Keys) -> How {
+fn how(table: &Table, keys: &Keys) -> Result<How, Failure> {
     let kind = Kind::of(table);
     let url = keys.url.iter().find_map(|(key, transport)| Some((find(table, key)?.as_str()?.to_owned(), *transport)));
     let has_command = first(table, &keys.command).is_some();
@@ -236,7 +231,7 @@ fn how(table: &Table, keys: &Keys) -> How {
         (Some(_), Kind::Unsaid) if keys.untyped == Untyped::Refused => {
             broken(Reason::ConnectFailed, "the client refuses an entry with a URL and no `type`")
         }
-        (Some((url, transport)), kind) => http(table, keys, url, transport, &kind),
+        (Some((url, transport)), kind) => Ok(http(table, keys, url, transport, &kind)),
         (None, Kind::Http(_)) => broken(Reason::ConnectFailed, "the entry has no URL"),
         (None, _) if only_settings(table) => broken(
             Reason::NotConfigured,
@@ -278,7 +273,7 @@ impl Kind {
     }
 }
 
-fn stdio(table: &Table, keys: &Keys) -> How {
+fn stdio(table: &Table, keys: &Keys) -> Result<How, Failure> {
     let mut env = secret_map(first(table, &keys.env));
     let words = match first(table, &keys.command) {
         Some(Value::String(command)) if keys.splits_command && command.contains(char::is_whitespace) => {
@@ -316,12 +311,12 @@ fn stdio(table: &Table, keys: &Keys) -> How {
         env.retain(|_, value| !value.expose().is_empty());
     }
     let cwd = first(table, &keys.cwd).and_then(scalar).filter(|cwd| !cwd.is_empty()).map(PathBuf::from);
-    How::Stdio(Stdio {
+    Ok(How::Stdio(Stdio {
         written: StdioServer { command, args: words.chain(arguments).map(Secret::new).collect(), env, cwd },
         inherit,
         require: variable_names(table, keys.env_required.as_ref()),
         env_file: text(table, "envFile").filter(|file| !file.is_empty()),
-    })
+    }))
 }
 
 fn http(table: &Table, keys: &Keys, url: String, of_key: HttpTransport, kind: &Kind) -> How {
@@ -347,8 +342,8 @@ fn http(table: &Table, keys: &Keys, url: String, of_key: HttpTransport, kind: &K
     How::Http(Http { written, env_headers })
 }
 
-fn broken(reason: Reason, detail: impl Into<String>) -> How {
-    How::Broken(Failure::new(reason, detail))
+fn broken<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Failure> {
+    Err(Failure::new(reason, detail))
 }
 
 /// A string, or a number or truth value as one.

@@ -9,9 +9,8 @@ use serde_json::Value;
 use ureq::http::HeaderName;
 use url::Url;
 
-use super::clients::{Client, Login};
+use super::clients::{Client, Login, Unit};
 use super::entry::{Entry, How, Http, Stdio};
-use super::keys::Unit;
 use super::places::{self, ListFile};
 use super::variables::{self, Field, dotenv};
 use super::{readers, switches};
@@ -92,42 +91,39 @@ pub(super) struct Scene<'a> {
 
 /// What makes it the same server as another entry: program, arguments, variables and working directory, or URL and headers. Two
 /// worktrees of one repository that say the same mean the same.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Identity(Vec<Secret>);
+pub(super) type Identity = Vec<Secret>;
 
-impl Identity {
-    fn of<'p>(parts: impl IntoIterator<Item = &'p str>) -> Self {
-        Identity(parts.into_iter().map(Secret::new).collect())
-    }
+fn identity<'p>(parts: impl IntoIterator<Item = &'p str>) -> Identity {
+    parts.into_iter().map(Secret::new).collect()
 }
 
 impl Scene<'_> {
     pub(super) fn resolve(&self, entry: &Entry) -> (Reach, Identity) {
-        let (reach, identity) = match &entry.how {
-            How::Stdio(stdio) => {
+        let (reach, same) = match &entry.how {
+            Ok(How::Stdio(stdio)) => {
                 let expanded = self.stdio(stdio);
-                let identity = self.stdio_identity(expanded.as_ref().unwrap_or(&stdio.written));
-                (expanded.map(Reach::Stdio), identity)
+                let same = self.stdio_identity(expanded.as_ref().unwrap_or(&stdio.written));
+                (expanded.map(Reach::Stdio), same)
             }
-            How::Http(http) => {
+            Ok(How::Http(http)) => {
                 let expanded = self.http(&entry.name, http);
-                let identity = http_identity(expanded.as_ref().unwrap_or(&http.written));
-                (expanded.and_then(sendable).map(Reach::Http), identity)
+                let same = http_identity(expanded.as_ref().unwrap_or(&http.written));
+                (expanded.and_then(sendable).map(Reach::Http), same)
             }
-            How::Broken(failure) => {
+            Err(failure) => {
                 let hint = match failure.reason {
                     Reason::NotConfigured if failure.detail != readers::DROPPED => {
                         "leave it: it raises no alert; or give it a health script in `health_dir`".to_owned()
                     }
                     _ => format!("correct the entry in {}", self.file.path.display()),
                 };
-                (Err(failure.clone().with_hint(hint)), Identity::of(["broken", &failure.detail]))
+                (Err(failure.clone().with_hint(hint)), identity(["broken", &failure.detail]))
             }
         };
         let off =
             |off: &String| Failure::new(Reason::Disabled, format!("switched off in {}: {off}", self.host.client.title));
         let reach = entry.off.as_ref().map(off).or_else(|| self.refusal.cloned()).map_or(reach, Err);
-        (reach.unwrap_or_else(Reach::Unreachable), identity)
+        (reach.unwrap_or_else(Reach::Unreachable), same)
     }
 
     fn stdio(&self, Stdio { written, inherit, require, env_file }: &Stdio) -> Result<StdioServer, Failure> {
@@ -160,12 +156,10 @@ impl Scene<'_> {
             return Ok(BTreeMap::new());
         }
         let path = self.base().join(&expanded);
-        let bytes = crate::fs::read_capped(&path, ENV_FILE_LIMIT).map_err(|e| {
-            // What a variable holds is not shown, and a default in its place may be a token.
-            let shown = if expanded == file { path.display().to_string() } else { "the file under `envFile`".into() };
-            variables::unreadable(&shown, &e.to_string())
-        })?;
-        Ok(dotenv(&bytes))
+        // What a variable holds is not shown, and a default in its place may be a token.
+        let shown = if expanded == file { path.display().to_string() } else { "the file under `envFile`".into() };
+        let bytes = crate::fs::read_capped(&path, ENV_FILE_LIMIT);
+        bytes.map(|bytes| dotenv(&bytes)).map_err(|e| variables::unreadable(&shown, &e.to_string()))
     }
 
     fn http(&self, name: &str, Http { written, env_headers }: &Http) -> Result<HttpServer, Failure> {
@@ -211,7 +205,7 @@ impl Scene<'_> {
             ["stdio", &server.command].into_iter().chain(server.args.iter().map(Secret::expose)).chain(["with"]);
         let env = server.env.iter().flat_map(|(name, value)| [name.as_str(), value.expose()]);
         let parts = words.chain(env).chain(cwd.as_deref());
-        let Some(project) = project else { return Identity::of(parts) };
+        let Some(project) = project else { return identity(parts) };
         // Another worktree of the repository says the same with its own path in it.
         let directory = project.directory.to_string_lossy();
         let here = "${workspaceFolder}";
@@ -219,7 +213,7 @@ impl Scene<'_> {
         if parts.iter().any(|part| part.contains(here) || looks_relative(part)) {
             parts.push(project.repository.to_string_lossy().into_owned());
         }
-        Identity::of(parts.iter().map(String::as_str))
+        identity(parts.iter().map(String::as_str))
     }
 }
 
@@ -233,7 +227,7 @@ fn http_identity(HttpServer { url, headers, .. }: &HttpServer) -> Identity {
     let mut headers: Vec<_> = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.expose())).collect();
     headers.sort_unstable();
     let headers = headers.iter().flat_map(|(name, value)| [name.as_str(), *value]);
-    Identity::of(["http", url.expose().trim_end_matches('/')].into_iter().chain(headers))
+    identity(["http", url.expose().trim_end_matches('/')].into_iter().chain(headers))
 }
 
 /// Whether a word of a command line seems to name a file relative to the working directory (`dist/index.js`,

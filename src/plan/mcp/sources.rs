@@ -27,9 +27,8 @@ use crate::plan::timeout;
 use crate::trust::{self, TrustStore};
 
 /// The most that is read of a user's own file: `~/.claude.json` keeps histories and grows to several MiB.
-const USER_LIMIT: u64 = 16 << 20;
+pub(super) const USER_LIMIT: u64 = 16 << 20;
 
-#[derive(Debug)]
 pub(super) struct Source {
     pub(super) file: ListFile,
     /// The file, symbolic links resolved.
@@ -61,7 +60,6 @@ fn keep(read: Read, sources: &mut Vec<Source>, warnings: &mut Vec<String>) {
     }
 }
 
-#[derive(Debug)]
 struct Rules {
     discover: bool,
     /// Canonical paths of `config_files`.
@@ -176,8 +174,7 @@ pub(super) fn projects(
     warnings: &mut Vec<String>,
 ) -> Vec<Project> {
     let home = environment.home.clone();
-    // Where most timers are fired. It needs no thread that could be left behind.
-    let cwd = environment.cwd.clone().filter(|cwd| !places::is_plain_home(cwd, home.as_deref()));
+    let cwd = environment.cwd.clone();
     let paths: Vec<PathBuf> = cwd.iter().chain(repositories).cloned().collect();
     let roots = paths.iter().cloned().enumerate().collect();
     let files = |(_, path): &(usize, PathBuf)| timeout::files_of_repository(path);

@@ -142,9 +142,9 @@ fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
 /// Where a list of what is allowed has commands (or URLs), those decide for programs (or URLs), and no name does.
 fn is_allowed(entry: &Entry, patterns: &[&Value], names: Names) -> bool {
     let key = match &entry.how {
-        How::Stdio(_) => "serverCommand",
-        How::Http(_) => "serverUrl",
-        How::Broken(_) => "",
+        Ok(How::Stdio(_)) => "serverCommand",
+        Ok(How::Http(_)) => "serverUrl",
+        Err(_) => "",
     };
     let decides = |pattern: &&&Value| pattern.get(key).is_some();
     if patterns.iter().any(|pattern| decides(&pattern)) {
@@ -172,15 +172,15 @@ fn matches(pattern: &Value, entry: &Entry, names: Names) -> bool {
         return is_name(name, &entry.name, names);
     }
     match &entry.how {
-        How::Stdio(stdio) => pattern.get("serverCommand").and_then(Value::as_array).is_some_and(|words| {
+        Ok(How::Stdio(stdio)) => pattern.get("serverCommand").and_then(Value::as_array).is_some_and(|words| {
             let written =
                 [stdio.written.command.as_str()].into_iter().chain(stdio.written.args.iter().map(Secret::expose));
             words.iter().map(Value::as_str).eq(written.map(Some))
         }),
-        How::Http(http) => {
+        Ok(How::Http(http)) => {
             pattern.get("serverUrl").and_then(Value::as_str).is_some_and(|url| is_glob(url, http.written.url.expose()))
         }
-        How::Broken(_) => false,
+        Err(_) => false,
     }
 }
 
