@@ -9,7 +9,7 @@ use crate::exit::{self, Exit};
 use crate::log::printable;
 use crate::model::observation::{Facts, Severity};
 use crate::model::seconds::age;
-use crate::model::unusual::{Family, One};
+use crate::model::unusual::{Family, Series};
 use crate::show::unusual;
 use crate::state::store::{self, State};
 use crate::unusual::measure;
@@ -98,8 +98,8 @@ fn seen(state: &State) -> impl Iterator<Item = (&String, &Facts)> {
 pub(super) fn unusual_now(state: &State, is_asked: impl Fn(Family) -> bool) -> Vec<String> {
     let sentences = seen(state).flat_map(|(id, facts)| {
         let measured: Vec<Family> = measure::of(facts).into_iter().map(|(family, _)| family).collect();
-        let is_wanted = |one: &One<'_>| measured.contains(&one.family) && is_asked(one.family);
-        let wanted: Vec<One<'_>> = state.unusual.of(id).filter(is_wanted).collect();
+        let is_wanted = |one: &Series<'_>| measured.contains(&one.family) && is_asked(one.family);
+        let wanted: Vec<Series<'_>> = state.unusual.of(id).filter(is_wanted).collect();
         wanted.into_iter().flat_map(|one| unusual::sentences(&one)).map(|text| format!("{}: {text}", printable(id)))
     });
     sentences.collect()

@@ -24,13 +24,13 @@ pub struct Mark {
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     pub trading: Option<TradingMark>,
     #[serde(rename = "u", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub unusual: BTreeMap<Family, Odd>,
+    pub unusual: BTreeMap<Family, Anomalies>,
 }
 
 /// What is unusual of a series, as it was when that was first said: a mark does not change with every slot.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Odd {
+pub struct Anomalies {
     #[serde(rename = "l", skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
     #[serde(rename = "t", skip_serializing_if = "Option::is_none")]
@@ -175,10 +175,10 @@ fn mark(entry: &Entry, snapshot: &Snapshot, before: &Written) -> Option<(String,
     let mut mark = Mark::of(entry)?;
     for one in snapshot.unusual.iter().flat_map(|unusual| unusual.of(&id)) {
         let known = before.marks.get(&id).and_then(|mark| mark.unusual.get(&one.family)?.level);
-        let level = one.said.level.map(|level| known.filter(|known| known.since == level.since).unwrap_or(level));
-        let odd = Odd { level, trend: one.said.trend };
-        if odd != Odd::default() {
-            mark.unusual.insert(one.family, odd);
+        let level = one.state.level.map(|level| known.filter(|known| known.since == level.since).unwrap_or(level));
+        let anomalies = Anomalies { level, trend: one.state.trend };
+        if anomalies != Anomalies::default() {
+            mark.unusual.insert(one.family, anomalies);
         }
     }
     Some((id, mark))

@@ -106,11 +106,11 @@ impl Facts {
 
     /// The facts of a check that the pass's deadline ended: trouble, with the sentence as evidence.
     pub fn cut_off(kind: Kind, sentence: &str) -> Facts {
-        let (said, failure) = (sentence.to_owned(), Failure::new(Reason::Timeout, sentence));
+        let (problem, failure) = (sentence.to_owned(), Failure::new(Reason::Timeout, sentence));
         match kind {
             Kind::Mcp => Facts::Mcp(McpFacts::failed(failure)),
-            Kind::Worktree => Facts::Worktree(WorktreeFacts { error: Some(said), ..WorktreeFacts::default() }),
-            Kind::Thunes => Facts::Thunes(ThunesFacts { problems: vec![said], ..ThunesFacts::default() }),
+            Kind::Worktree => Facts::Worktree(WorktreeFacts { error: Some(problem), ..WorktreeFacts::default() }),
+            Kind::Thunes => Facts::Thunes(ThunesFacts { problems: vec![problem], ..ThunesFacts::default() }),
             Kind::Service => Facts::Service(ServiceFacts::failed(failure)),
         }
     }
@@ -165,7 +165,7 @@ pub struct Remembered {
     /// The check's own memory. It survives a changed fingerprint only where the kind says so (counters do).
     pub memory: Memory,
     /// What decides when it is checked again and in which order.
-    #[serde(default, skip_serializing_if = "Attempts::are_plain")]
+    #[serde(default)]
     pub attempts: Attempts,
 }
 
@@ -183,12 +183,6 @@ pub struct Attempts {
     /// In the last pass it was cut off after so long; `None` if it was not begun.
     #[serde(with = "super::seconds::option")]
     pub cut_off_after: Option<std::time::Duration>,
-}
-
-impl Attempts {
-    fn are_plain(&self) -> bool {
-        *self == Attempts::default()
-    }
 }
 
 #[cfg(test)]

@@ -85,7 +85,8 @@ pub struct Unusual {
 #[serde(default)]
 pub struct Watch {
     pub pending: Pending,
-    pub said: Said,
+    #[serde(alias = "said")]
+    pub state: SeriesState,
 }
 
 /// What was measured in a slot, as sum and count so far. A gauge begins at nothing with every slot.
@@ -100,7 +101,7 @@ pub struct Pending {
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Said {
+pub struct SeriesState {
     pub points: u32,
     /// Lower end of the expected band at the last point.
     pub lower: f64,
@@ -109,7 +110,8 @@ pub struct Said {
     pub level: Option<Level>,
     pub trend: Option<Trend>,
     /// An unusual level was taken as the new normal.
-    pub settled: Option<Settled>,
+    #[serde(alias = "settled")]
+    pub new_normal: Option<NewNormal>,
 }
 
 /// A run of points at which a level is unusual.
@@ -142,7 +144,7 @@ pub struct Trend {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Settled {
+pub struct NewNormal {
     /// Since when, Unix seconds.
     pub at: i64,
     pub value: f64,
@@ -156,7 +158,7 @@ pub struct Totals {
     pub trend: u64,
 }
 
-/// One event in many series: the machine, the network, an update.
+/// Series event in many series: the machine, the network, an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Widespread {
     /// Since when, Unix seconds.
@@ -166,13 +168,13 @@ pub struct Widespread {
 
 /// A value of a series that is known of, with whose it is.
 #[derive(Debug, Clone, Copy)]
-pub struct One<'a> {
+pub struct Series<'a> {
     pub id: &'a str,
     pub family: Family,
-    pub said: &'a Said,
+    pub state: &'a SeriesState,
 }
 
-impl One<'_> {
+impl Series<'_> {
     /// The target; `None` where the state holds no target's name.
     pub fn target(&self) -> Option<TargetId> {
         TargetId::parse(self.id)
@@ -180,16 +182,14 @@ impl One<'_> {
 }
 
 impl Unusual {
-    pub fn all(&self) -> impl Iterator<Item = One<'_>> {
+    pub fn all(&self) -> impl Iterator<Item = Series<'_>> {
         self.series.iter().flat_map(|(id, families)| {
-            families.iter().map(move |(&family, watch)| One { id, family, said: &watch.said })
+            families.iter().map(move |(&family, watch)| Series { id, family, state: &watch.state })
         })
     }
 
-    pub fn of(&self, id: &str) -> impl Iterator<Item = One<'_>> {
-        self.series.get_key_value(id).into_iter().flat_map(|(id, families)| {
-            families.iter().map(move |(&family, watch)| One { id, family, said: &watch.said })
-        })
+    pub fn of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = Series<'a>> {
+        self.all().filter(move |series| series.id == id)
     }
 
     /// Whether nothing alerts yet, at `now` in Unix seconds.
@@ -198,7 +198,7 @@ impl Unusual {
     }
 }
 
-impl Said {
+impl SeriesState {
     pub fn is_learning(&self) -> bool {
         self.points < LEARNING_POINTS
     }

@@ -87,8 +87,8 @@ fn close(unusual: &mut Unusual, slot: i64) -> Vec<(String, Family, f64)> {
 fn kept(unusual: &Unusual, slot: i64, points: &[(String, Family, f64)]) -> Option<Points> {
     let mut kept = Points { slot: slot.saturating_mul(SLOT_SECONDS), series: BTreeMap::new() };
     for (id, family, value) in points {
-        let said = unusual.series.get(id).and_then(|families| families.get(family)).map(|watch| &watch.said);
-        let (lower, upper) = said.map_or((0.0, 0.0), |said| (said.lower, said.upper));
+        let state = unusual.series.get(id).and_then(|families| families.get(family)).map(|watch| &watch.state);
+        let (lower, upper) = state.map_or((0.0, 0.0), |state| (state.lower, state.upper));
         let seen = Seen(*value, lower as f32, upper as f32);
         kept.series.entry(id.clone()).or_default().insert(*family, seen);
     }
@@ -222,8 +222,8 @@ mod tests {
             performed
         }
 
-        fn known(&self, id: &str, family: Family) -> crate::model::unusual::Said {
-            self.state.unusual.series[id][&family].said.clone()
+        fn known(&self, id: &str, family: Family) -> crate::model::unusual::SeriesState {
+            self.state.unusual.series[id][&family].state.clone()
         }
     }
 
@@ -246,9 +246,9 @@ mod tests {
             lab.pass(begin + 150, vec![entry("app", Outcome::Fresh, down)]);
             lab.pass(begin + 299, vec![entry("app", Outcome::Fresh, answered(value(slot) + 0.01))]);
             if slot > 0 {
-                let said = lab.known("service/app", Family::Service);
-                lower.push(said.lower);
-                open.push(said.level.is_some());
+                let known = lab.known("service/app", Family::Service);
+                lower.push(known.lower);
+                open.push(known.level.is_some());
             }
         }
         let series = backtest::own(lab.directory.path(), Family::Service).expect("a history");

@@ -83,15 +83,16 @@ pub(super) fn svg(records: &[Record], id: &str, family: Family, (from, to): (Tim
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::history::{Mark, Odd};
+    use crate::model::history::{Anomalies, Mark};
     use crate::model::unusual::Trend;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a time")
     }
 
-    fn record(second: i64, odd: &[(&str, Odd)], widespread: Option<Widespread>) -> Record {
-        let mark = |odd: &Odd| Some(Mark { unusual: [(Family::Handshake, odd.clone())].into(), ..Mark::default() });
+    fn record(second: i64, odd: &[(&str, Anomalies)], widespread: Option<Widespread>) -> Record {
+        let mark =
+            |odd: &Anomalies| Some(Mark { unusual: [(Family::Handshake, odd.clone())].into(), ..Mark::default() });
         let series = BTreeMap::from([("mcp/a".to_owned(), BTreeMap::from([(Family::Handshake, Seen(2.0, 0.5, 1.0))]))]);
         Record {
             at: at(second),
@@ -104,9 +105,12 @@ mod tests {
         }
     }
 
-    fn level_since(since: i64) -> Odd {
+    fn level_since(since: i64) -> Anomalies {
         let (until, above, is_normal) = (since + 300, true, false);
-        Odd { level: Some(Level { since, until, value: 2.8, lower: 0.4, upper: 0.9, above, is_normal }), trend: None }
+        Anomalies {
+            level: Some(Level { since, until, value: 2.8, lower: 0.4, upper: 0.9, above, is_normal }),
+            trend: None,
+        }
     }
 
     #[test]
@@ -116,7 +120,7 @@ mod tests {
         let alone = |second| record(second, &[("mcp/a", level_since(0))], None);
         let records = [
             alone(0),
-            record(90, &[("mcp/a", level_since(0)), ("mcp/b", Odd { level: None, trend })], None),
+            record(90, &[("mcp/a", level_since(0)), ("mcp/b", Anomalies { level: None, trend })], None),
             record(180, &[("mcp/a", level_since(160))], storm),
         ];
         let ids = ["mcp/a".to_owned(), "mcp/b".to_owned()];

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::style::{Ink, Style};
-use crate::model::unusual::{Family, LEARNING_POINTS, Level, One, Said, Trend, Unusual, Widespread};
+use crate::model::unusual::{Family, LEARNING_POINTS, Level, Series, SeriesState, Trend, Unusual, Widespread};
 use crate::show::summary::length;
 use crate::unusual::{Verdict, note};
 
@@ -12,21 +12,21 @@ pub(crate) type Row = (Timestamp, f64, Verdict);
 
 /// A heading with what was read, and a line for each anomaly.
 pub(crate) fn table(name: &str, family: Family, rows: &[Row], style: &Style) -> String {
-    let mut said = Said::default();
+    let mut state = SeriesState::default();
     let mut lines = Vec::new();
     let mut of_level = |found: Level| lines.push((found.since, level(family, &found)));
     let mut trends = Vec::new();
     for (time, value, verdict) in rows {
         let second = time.as_second();
-        note(&mut said, second, *value, verdict).into_iter().for_each(&mut of_level);
-        let found = said.trend.filter(|trend| trend.at == second);
+        note(&mut state, second, *value, verdict).into_iter().for_each(&mut of_level);
+        let found = state.trend.filter(|trend| trend.at == second);
         trends.extend(found.map(|trend| (second, growth(family, &trend))));
     }
-    said.level.into_iter().for_each(&mut of_level);
+    state.level.into_iter().for_each(&mut of_level);
     lines.extend(trends);
     lines.sort_by_key(|(second, _)| *second);
     let found = match lines.len() {
-        0 if said.is_learning() => learning(said.points),
+        0 if state.is_learning() => learning(state.points),
         0 => "nothing unusual".to_owned(),
         1 => "1 anomaly".to_owned(),
         count => format!("{count} anomalies"),
@@ -37,15 +37,15 @@ pub(crate) fn table(name: &str, family: Family, rows: &[Row], style: &Style) -> 
     lines.iter().fold(style.paint(Ink::Strong, &heading), |out, (second, text)| out + &line(*second, text))
 }
 
-pub(crate) fn sentences(one: &One<'_>) -> Vec<String> {
+pub(crate) fn sentences(one: &Series<'_>) -> Vec<String> {
     let (noun, family) = (one.family.noun(), one.family);
-    let level = one.said.level.map(|found| format!("{noun} {} at this hour", level(family, &found)));
-    let trend = one.said.trend.map(|trend| format!("{noun} {}", growth(family, &trend)));
-    let settled = one.said.settled.map(|settled| {
-        let since = Timestamp::from_second(settled.at).unwrap_or_default().strftime("%H:%M UTC").to_string();
-        format!("{noun} now taken as normal: {} since {since}", amount(family, settled.value))
+    let level = one.state.level.map(|found| format!("{noun} {} at this hour", level(family, &found)));
+    let trend = one.state.trend.map(|trend| format!("{noun} {}", growth(family, &trend)));
+    let new_normal = one.state.new_normal.map(|new_normal| {
+        let since = Timestamp::from_second(new_normal.at).unwrap_or_default().strftime("%H:%M UTC").to_string();
+        format!("{noun} now taken as normal: {} since {since}", amount(family, new_normal.value))
     });
-    [level, trend, settled].into_iter().flatten().collect()
+    [level, trend, new_normal].into_iter().flatten().collect()
 }
 
 pub(crate) fn of_target(unusual: Option<&Unusual>, id: &str) -> Vec<String> {
@@ -60,7 +60,7 @@ pub(crate) fn widespread(event: &Widespread) -> String {
 
 /// `learning, 310 of 576 points`: how far the series that knows most has come; nothing once it has learnt enough.
 pub(crate) fn progress(unusual: &Unusual) -> Option<String> {
-    let points = unusual.all().map(|one| one.said.points).max()?;
+    let points = unusual.all().map(|one| one.state.points).max()?;
     (points < LEARNING_POINTS).then(|| learning(points))
 }
 

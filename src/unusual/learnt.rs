@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::detector::Detector;
 use super::series::note;
-use crate::model::unusual::{Family, SLOT_SECONDS, Said, Totals, Unusual, Widespread};
+use crate::model::unusual::{Family, SLOT_SECONDS, SeriesState, Totals, Unusual, Widespread};
 
 /// Series at most: half a megabyte of state.
 const MOST_SERIES: usize = 512;
@@ -37,7 +37,7 @@ struct Series {
     detector: Detector,
     /// The slot of its last point.
     slot: i64,
-    said: Said,
+    state: SeriesState,
 }
 
 impl Learnt {
@@ -56,20 +56,20 @@ impl Learnt {
             if !self.series.contains_key(&key) && !self.has_room(&is_planned) {
                 continue;
             }
-            let begin = || Series { detector: Detector::new(*family), slot: i64::MIN, said: Said::default() };
+            let begin = || Series { detector: Detector::new(*family), slot: i64::MIN, state: SeriesState::default() };
             let series = self.series.entry(key).or_insert_with(begin);
             // A pass that ended between the saving of this and of its own state brings its points once more.
             if series.slot == slot {
                 continue;
             }
             series.slot = slot;
-            let was_open = series.said.level.is_some();
+            let was_open = series.state.level.is_some();
             let verdict = series.detector.step(time, *value);
-            note(&mut series.said, time, *value, &verdict);
-            if series.said.level.is_some() && !was_open {
+            note(&mut series.state, time, *value, &verdict);
+            if series.state.level.is_some() && !was_open {
                 opened.push(*family);
             }
-            if series.said.trend.is_some_and(|trend| trend.at == time) {
+            if series.state.trend.is_some_and(|trend| trend.at == time) {
                 self.totals.entry(*family).or_default().trend += 1;
             }
         }
@@ -91,9 +91,9 @@ impl Learnt {
     /// The event that goes on or begins with a slot. It ends when fewer series are unusual than make one.
     fn storm(&self, slot: i64) -> Option<Widespread> {
         let watched = || self.series.values().filter(|series| slot.saturating_sub(series.slot) < WATCHED_SLOTS);
-        let watching = watched().filter(|series| !series.said.is_learning()).count();
+        let watching = watched().filter(|series| !series.state.is_learning()).count();
         let least = STORM_SERIES.max((STORM_SHARE * watching as f64).ceil() as usize);
-        let open: Vec<i64> = watched().filter_map(|series| Some(series.said.level?.since)).collect();
+        let open: Vec<i64> = watched().filter_map(|series| Some(series.state.level?.since)).collect();
         let recent = slot.saturating_sub(STORM_SLOTS).saturating_mul(SLOT_SECONDS);
         let opened: Vec<i64> = open.iter().copied().filter(|since| *since > recent).collect();
         let begins = || opened.iter().min().copied().filter(|_| opened.len() >= least);
@@ -109,7 +109,7 @@ impl Learnt {
         for (id, families) in &mut unusual.series {
             for (&family, watch) in families.iter_mut() {
                 if let Some(series) = self.series.get(&(id.clone(), family)) {
-                    watch.said.clone_from(&series.said);
+                    watch.state.clone_from(&series.state);
                 }
             }
         }

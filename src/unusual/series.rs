@@ -1,25 +1,25 @@
 //! What is remembered of a detector's verdicts: the anomaly that is open, and what ended of late.
 
 use super::detector::{Anomaly, Verdict};
-use crate::model::unusual::{DAY_SLOTS, Level, SLOT_SECONDS, Said, Settled};
+use crate::model::unusual::{DAY_SLOTS, Level, NewNormal, SLOT_SECONDS, SeriesState};
 
 /// A trend, and a new normal, are worth a word for so long, in seconds.
 const SAID_FOR: i64 = DAY_SLOTS * SLOT_SECONDS;
 
 /// Takes the verdict on the value of the slot that begins at `time` (Unix seconds). Gives the run that ended with it.
-pub(crate) fn note(said: &mut Said, time: i64, value: f64, verdict: &Verdict) -> Option<Level> {
+pub(crate) fn note(state: &mut SeriesState, time: i64, value: f64, verdict: &Verdict) -> Option<Level> {
     let Verdict { lower, upper, expected, .. } = *verdict;
     let is_news = |at: i64| (0..SAID_FOR).contains(&time.saturating_sub(at));
-    said.points = said.points.saturating_add(1);
-    (said.lower, said.upper) = (lower, upper);
-    said.trend = said.trend.filter(|trend| is_news(trend.at));
-    said.settled = said.settled.filter(|settled| is_news(settled.at));
+    state.points = state.points.saturating_add(1);
+    (state.lower, state.upper) = (lower, upper);
+    state.trend = state.trend.filter(|trend| is_news(trend.at));
+    state.new_normal = state.new_normal.filter(|new_normal| is_news(new_normal.at));
     let until = time.saturating_add(SLOT_SECONDS);
-    match (verdict.anomaly, &mut said.level) {
-        (Some(Anomaly::Trend(trend)), _) => said.trend = Some(trend),
+    match (verdict.anomaly, &mut state.level) {
+        (Some(Anomaly::Trend(trend)), _) => state.trend = Some(trend),
         (Some(Anomaly::Level), None) => {
             let above = value > expected;
-            said.level = Some(Level { since: time, until, value, lower, upper, above, is_normal: false });
+            state.level = Some(Level { since: time, until, value, lower, upper, above, is_normal: false });
         }
         (Some(Anomaly::Level), Some(level)) => {
             level.until = until;
@@ -29,9 +29,9 @@ pub(crate) fn note(said: &mut Said, time: i64, value: f64, verdict: &Verdict) ->
         }
         (None, _) => {
             if verdict.new_normal {
-                said.settled = Some(Settled { at: time, value });
+                state.new_normal = Some(NewNormal { at: time, value });
             }
-            return said.level.take().map(|level| Level { is_normal: verdict.new_normal, ..level });
+            return state.level.take().map(|level| Level { is_normal: verdict.new_normal, ..level });
         }
     }
     None

@@ -186,7 +186,7 @@ fn storm_of(series: usize, odd: usize, slots: i64) -> (Learnt, Unusual) {
 }
 
 fn said_level(unusual: &Unusual) -> usize {
-    unusual.all().filter(|one| one.said.level.is_some()).count()
+    unusual.all().filter(|one| one.state.level.is_some()).count()
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn there_is_room_for_512_series_and_the_oldest_unplanned_make_it() {
         let series = (0..700).map(|number| (format!("mcp/{number:04}"), watch())).collect();
         let mut unusual = Unusual { series, ..Unusual::default() };
         learnt.tell(&mut unusual);
-        let known = unusual.series.into_iter().filter(|(_, families)| families[&Family::Tools].said.points > 0);
+        let known = unusual.series.into_iter().filter(|(_, families)| families[&Family::Tools].state.points > 0);
         known.map(|(id, _)| id).collect::<Vec<_>>()
     };
     learnt.close(1, &points(0..10), |_| true);

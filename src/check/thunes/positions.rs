@@ -91,21 +91,9 @@ fn uri_path(path: &Path) -> impl std::fmt::Display {
     percent_encode(path.as_os_str().as_bytes(), KEPT)
 }
 
-const ROWS: &str = "SELECT id, status, entry_time, exit_time, pnl FROM positions";
-
-/// Adds up every row, in the one transaction that a statement is.
 fn query(mut connection: Connection, day: Date, deadline: Deadline) -> rusqlite::Result<Positions> {
     connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || deadline.passed()))?;
-    let mut statement = connection.prepare(ROWS)?;
-    let mut rows = statement.query([])?;
-    let mut positions = Positions::none();
-    while let Some(row) = rows.next()? {
-        positions.add(row, day)?;
-    }
-    if positions.realized.as_ref().is_ok_and(|day| !day.pnl.is_finite()) {
-        positions.realized = Err("the sum of today's pnl is no number".to_owned());
-    }
-    Ok(positions)
+    Positions::query(&connection, day)
 }
 
 /// SQLite's refusal in words that say what to do.

@@ -16,7 +16,7 @@ use super::scrape::Scraped;
 use super::tally::{add_decisions, add_orders};
 use super::{breakers, kill_switch};
 use crate::model::thunes::{
-    DecisionCount, Histogram, JournalFacts, METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts,
+    DecisionCount, Histogram, LineCounts, METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts,
     ThunesFacts, ThunesMemory, Totals, Unknown,
 };
 
@@ -248,17 +248,17 @@ impl Findings<'_> {
         }
         facts.sources.push(database);
         let trail = kill_switch::audit_trail(&self.journals).map(|reading| &reading.name);
-        for reading in self.journals.iter().chain(&self.logs) {
-            let needed = facts.kill_switch.is_none() && trail == Some(&reading.name);
-            describe(reading, needed, facts);
+        for reading in &self.journals {
+            let lines = reading.known.then_some(reading.totals.lines);
+            describe(reading, facts.kill_switch.is_none() && trail == Some(&reading.name), lines, facts);
         }
-        let read = self.journals.iter().filter(|reading| reading.known);
-        let lines_of = |reading: &Reading| JournalFacts { name: reading.name.clone(), lines: reading.totals.lines };
-        facts.journals = read.map(lines_of).collect();
+        for reading in &self.logs {
+            describe(reading, false, None, facts);
+        }
     }
 }
 
-fn describe(reading: &Reading, needed: bool, facts: &mut ThunesFacts) {
+fn describe(reading: &Reading, needed: bool, lines: Option<LineCounts>, facts: &mut ThunesFacts) {
     let problem = reading.sentence();
     // A file that was never there may be one that nobody writes.
     if let Some(sentence) = problem.as_ref().filter(|_| needed || reading.fails()) {
@@ -270,8 +270,9 @@ fn describe(reading: &Reading, needed: bool, facts: &mut ThunesFacts) {
     }
     facts.problems.extend(reading.losses.iter().map(|loss| format!("{}: {loss}", reading.name)));
     let gaps = reading.known.then_some(reading.gaps);
-    let last_record = reading.totals.last_record.filter(|_| reading.is_up());
-    facts.sources.push(SourceFacts { name: reading.name.clone(), up: reading.is_up(), problem, last_record, gaps });
+    let (name, up) = (reading.name.clone(), reading.is_up());
+    let last_record = reading.totals.last_record.filter(|_| up);
+    facts.sources.push(SourceFacts { name, up, problem, last_record, gaps, lines });
 }
 
 /// Whether there are files, and each says all that it has: else it is the source, and what it does not say is absent.

@@ -3,7 +3,7 @@
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
-use crate::model::thunes::ThunesFacts;
+use crate::model::thunes::{LineCounts, ThunesFacts};
 
 /// Everything comes from the facts: what is remembered may belong to files that can no longer be read.
 pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) {
@@ -37,12 +37,6 @@ pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) {
 
 /// What the values were read from, and how that went.
 fn add_sources(environment: &str, facts: &ThunesFacts, samples: &Samples) {
-    for journal in &facts.journals {
-        let lines = journal.lines;
-        for (result, lines) in [("ok", lines.ok), ("malformed", lines.malformed), ("too_long", lines.too_long)] {
-            samples.add(&THUNES_JOURNAL_LINES_TOTAL, [environment, &journal.name, result], count(lines));
-        }
-    }
     for source in &facts.sources {
         let labels = [environment, source.name.as_str()];
         samples.add(&THUNES_SOURCE_UP, labels, f64::from(source.up));
@@ -50,6 +44,11 @@ fn add_sources(environment: &str, facts: &ThunesFacts, samples: &Samples) {
         samples.add(&THUNES_SOURCE_LAST_RECORD_TIMESTAMP_SECONDS, labels, last_record);
         if let Some(gaps) = source.gaps {
             samples.add(&THUNES_SOURCE_GAPS_TOTAL, labels, count(gaps));
+        }
+        let LineCounts { ok, malformed, too_long } = source.lines.unwrap_or_default();
+        for (result, lines) in [("ok", ok), ("malformed", malformed), ("too_long", too_long)] {
+            let lines = source.lines.map(|_| count(lines));
+            samples.add(&THUNES_JOURNAL_LINES_TOTAL, [environment, &source.name, result], lines);
         }
     }
     for (family, sources) in &facts.family_sources {

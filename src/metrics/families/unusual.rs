@@ -9,14 +9,14 @@ use crate::metrics::catalogue::{
 };
 use crate::metrics::vectors::Samples;
 use crate::model::target::Kind;
-use crate::model::unusual::{Family, One, Unusual};
+use crate::model::unusual::{Family, Series, Unusual};
 
 /// `now` in Unix seconds.
 pub(super) fn add(unusual: &Unusual, now: i64, samples: &Samples) {
     let is_silent = unusual.is_silent(now);
     let mut counts = [0, 0];
     for one in unusual.all() {
-        counts[usize::from(!is_silent && !one.said.is_learning())] += 1;
+        counts[usize::from(!is_silent && !one.state.is_learning())] += 1;
         add_band(&one, samples);
         add_active(&one, samples);
     }
@@ -32,7 +32,7 @@ pub(super) fn add(unusual: &Unusual, now: i64, samples: &Samples) {
     samples.add(&LAB_ANOMALY_WIDESPREAD, [], f64::from(unusual.widespread.is_some()));
 }
 
-fn add_band(one: &One<'_>, samples: &Samples) {
+fn add_band(one: &Series<'_>, samples: &Samples) {
     // A series that comes in bursts has a band so wide that it says nothing, and no axis can show it.
     let (declared, widest) = match one.family {
         Family::Handshake => (&LAB_MCP_SERVER_HANDSHAKE_EXPECTED_SECONDS, 3_600.0),
@@ -42,18 +42,18 @@ fn add_band(one: &One<'_>, samples: &Samples) {
         Family::Service => (&LAB_SERVICE_DURATION_EXPECTED_SECONDS, 3_600.0),
         Family::Tools | Family::Orders | Family::WsGap => return,
     };
-    let says_something = !one.said.is_learning() && one.said.upper <= widest;
+    let says_something = !one.state.is_learning() && one.state.upper <= widest;
     let Some(target) = one.target().filter(|_| says_something) else { return };
-    samples.add(declared, [&target.name, "lower"], one.said.lower);
-    samples.add(declared, [&target.name, "upper"], one.said.upper);
+    samples.add(declared, [&target.name, "lower"], one.state.lower);
+    samples.add(declared, [&target.name, "upper"], one.state.upper);
 }
 
-fn add_active(one: &One<'_>, samples: &Samples) {
+fn add_active(one: &Series<'_>, samples: &Samples) {
     let Some(target) = one.target() else { return };
     let name = |kind: Kind| if target.kind == kind { target.name.as_str() } else { "" };
     let whose = [name(Kind::Mcp), name(Kind::Thunes), name(Kind::Service)];
-    let level = one.said.level.map(|level| ("level", level.above));
-    let trend = one.said.trend.map(|trend| ("trend", trend.to > trend.from));
+    let level = one.state.level.map(|level| ("level", level.above));
+    let trend = one.state.trend.map(|trend| ("trend", trend.to > trend.from));
     for (kind, above) in [level, trend].into_iter().flatten() {
         let direction = if above { "above" } else { "below" };
         let [server, environment, service] = whose;

@@ -48,8 +48,6 @@ pub struct ThunesFacts {
     /// Gaps between WebSocket messages in seconds.
     pub ws_gaps: Option<Histogram>,
     pub decisions: Option<Vec<DecisionCount>>,
-    /// Every journal that has ever been read.
-    pub journals: Vec<JournalFacts>,
 }
 
 /// Positions closed on the current UTC day.
@@ -73,6 +71,8 @@ pub struct SourceFacts {
     pub last_record: Option<Timestamp>,
     /// Rotated parts that were gone before their end could be read; `None` for a source that is not rotated.
     pub gaps: Option<u64>,
+    /// Lines so far of a journal that has ever been read.
+    pub lines: Option<LineCounts>,
 }
 
 /// The kill switch, and the newest evidence on it.
@@ -116,15 +116,6 @@ impl Unknown {
     pub fn lasting(&self, now: Timestamp) -> String {
         format!("{} (for {})", self.sentence(), age(now.duration_since(self.since).as_secs_f64()))
     }
-}
-
-/// Lines of one journal so far.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct JournalFacts {
-    /// The path as the config has it.
-    pub name: String,
-    pub lines: LineCounts,
 }
 
 impl ThunesFacts {

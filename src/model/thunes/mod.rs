@@ -5,7 +5,7 @@ mod memory;
 
 use std::path::PathBuf;
 
-pub use facts::{JournalFacts, KILL_SWITCH_ACTIVE, KillSwitch, SourceFacts, ThunesFacts, TradesToday, Unknown};
+pub use facts::{KILL_SWITCH_ACTIVE, KillSwitch, SourceFacts, ThunesFacts, TradesToday, Unknown};
 pub use memory::*;
 
 use serde::Serialize;

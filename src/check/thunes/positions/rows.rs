@@ -1,10 +1,11 @@
-//! What the rows say of one UTC day.
+//! What the rows say of one UTC day: one query.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use rusqlite::Row;
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
 
 use super::super::times;
 use crate::model::thunes::TradesToday;
@@ -35,60 +36,63 @@ pub(in super::super) struct Day {
     pub(in super::super) trades: TradesToday,
 }
 
+/// Of each thing that leaves a result unknown, one row is named. `utc` gives microseconds since 1970.
+const SUMS: &str = "
+    SELECT count(*),
+           count(*) FILTER (WHERE state = 'OPEN'),
+           count(*) FILTER (WHERE state = 'CLOSED'),
+           min(position) FILTER (WHERE state NOT IN ('OPEN', 'CLOSED')),
+           min(position) FILTER (WHERE state = 'CLOSED' AND closed_at IS NULL),
+           min(position) FILTER (WHERE is_today AND NOT is_number),
+           total(pnl) FILTER (WHERE is_today),
+           count(*) FILTER (WHERE is_today),
+           count(*) FILTER (WHERE is_today AND pnl > 0),
+           max(opened_at),
+           max(closed_at)
+    FROM (SELECT *,
+                 state = 'CLOSED' AND closed_at >= ?1 AND closed_at < ?2 AS is_today,
+                 typeof(pnl) IN ('integer', 'real') AND pnl > -9e999 AND pnl < 9e999 AS is_number
+          FROM (SELECT 'position ' || iif(typeof(id) = 'integer', id, 'without an id') AS position,
+                       iif(typeof(status) = 'text', upper(status), '') AS state,
+                       utc(entry_time) AS opened_at,
+                       utc(exit_time) AS closed_at,
+                       pnl
+                FROM positions))";
+
 impl Positions {
-    pub(super) fn none() -> Positions {
-        Positions { rows: 0, counts: Ok(Counts::default()), realized: Ok(Day::default()), last_record: None }
+    /// Adds up every row, in the one transaction that a statement is.
+    pub(super) fn query(connection: &Connection, day: Date) -> rusqlite::Result<Positions> {
+        let microseconds = |at: Timestamp| at.as_microsecond();
+        connection.create_scalar_function(
+            "utc",
+            1,
+            FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC,
+            move |arguments| Ok(time(arguments.get_raw(0)).map(microseconds)),
+        )?;
+        let midnight = TimeZone::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(Timestamp::MAX);
+        let next = midnight.saturating_add(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MAX);
+        connection.query_row(SUMS, [midnight, next].map(microseconds), Positions::of)
     }
 
-    pub(super) fn add(&mut self, row: &Row<'_>, day: Date) -> rusqlite::Result<()> {
-        let (id, closed_at) = (row.get_ref(0)?, time(row.get_ref(3)?));
-        self.rows += 1;
-        self.last_record = self.last_record.max(time(row.get_ref(2)?)).max(closed_at);
-        let Some(is_closed) = is_closed(row.get_ref(1)?) else {
-            // It may be open, or closed today.
-            let why = format!("position {} has a status other than OPEN and CLOSED", shown(id));
-            if self.counts.is_ok() {
-                (self.counts, self.realized) = (Err(why.clone()), Err(why));
-            }
-            return Ok(());
+    fn of(row: &Row<'_>) -> rusqlite::Result<Positions> {
+        let count = |column: usize| row.get::<_, u32>(column).map(u64::from);
+        let without = |column: usize, what: &str| {
+            let position = row.get::<_, Option<String>>(column)?;
+            Ok::<_, rusqlite::Error>(position.map_or(Ok(()), |position| Err(format!("{position} {what}"))))
         };
-        if let Ok(counts) = &mut self.counts {
-            *(if is_closed { &mut counts.closed } else { &mut counts.open }) += 1;
-        }
-        if let Ok(realized) = &mut self.realized
-            && is_closed
-            && let Err(why) = realize(realized, row.get_ref(4)?, closed_at, day)
-        {
-            self.realized = Err(format!("position {} {why}", shown(id)));
-        }
-        Ok(())
-    }
-}
-
-/// Adds a closed position to the day's result if it belongs there.
-fn realize(result: &mut Day, pnl: ValueRef<'_>, closed_at: Option<Timestamp>, day: Date) -> Result<(), &'static str> {
-    let closed_at = closed_at.ok_or("is closed at no readable time")?;
-    if TimeZone::UTC.to_datetime(closed_at).date() != day {
-        return Ok(());
-    }
-    let pnl = match pnl {
-        ValueRef::Real(pnl) if pnl.is_finite() => pnl,
-        #[expect(clippy::cast_precision_loss, reason = "money in whole units is far below 2^53")]
-        ValueRef::Integer(pnl) => pnl as f64,
-        _ => return Err("was closed today and its pnl is no number"),
-    };
-    result.pnl += pnl;
-    result.trades.closed += 1;
-    result.trades.won += u64::from(pnl > 0.0);
-    Ok(())
-}
-
-/// Whether the status is CLOSED and not OPEN, in any case of its letters; `None` if it is neither.
-fn is_closed(status: ValueRef<'_>) -> Option<bool> {
-    match status {
-        ValueRef::Text(text) if text.eq_ignore_ascii_case(b"OPEN") => Some(false),
-        ValueRef::Text(text) if text.eq_ignore_ascii_case(b"CLOSED") => Some(true),
-        _ => None,
+        let known = without(3, "has a status other than OPEN and CLOSED")?;
+        let dated = without(4, "is closed at no readable time")?;
+        let numeric = without(5, "was closed today and its pnl is no number")?;
+        let counts = Counts { open: count(1)?, closed: count(2)? };
+        let day = Day { pnl: row.get(6)?, trades: TradesToday { closed: count(7)?, won: count(8)? } };
+        let finite = if day.pnl.is_finite() { Ok(day) } else { Err("the sum of today's pnl is no number".to_owned()) };
+        let last_record = row.get::<_, Option<i64>>(9)?.max(row.get(10)?);
+        Ok(Positions {
+            rows: count(0)?,
+            counts: known.clone().map(|()| counts),
+            realized: known.and(dated).and(numeric).and(finite),
+            last_record: last_record.and_then(|at| Timestamp::from_microsecond(at).ok()),
+        })
     }
 }
 
@@ -98,8 +102,4 @@ fn time(value: ValueRef<'_>) -> Option<Timestamp> {
     let text = std::str::from_utf8(text).ok()?;
     let date = || Date::strptime("%Y-%m-%d", text).ok().filter(|_| text.len() == 10);
     times::utc(text).or_else(|| TimeZone::UTC.to_timestamp(date()?.at(0, 0, 0, 0)).ok())
-}
-
-fn shown(id: ValueRef<'_>) -> String {
-    if let ValueRef::Integer(id) = id { id.to_string() } else { "without an id".to_owned() }
 }

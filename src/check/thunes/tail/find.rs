@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::identity::{self, Skipped};
 use super::siblings::{self, Rank, Sibling};
@@ -11,11 +11,6 @@ use super::unpack::{Form, Unpacked};
 use crate::clock;
 use crate::fs::{open_regular, read_capped};
 use crate::model::thunes::{Cursor, FileFacts, Part};
-
-pub(super) enum Found {
-    Open(File),
-    At(PathBuf),
-}
 
 /// Where the part that was current at the last look has come to.
 pub(super) enum Current {
@@ -70,10 +65,8 @@ pub(super) fn boot_id() -> String {
 
 impl<'a> Search<'a> {
     pub(super) fn new(path: &'a Path, live: Option<File>, cursor: &'a Cursor) -> io::Result<Search<'a>> {
-        let live = match live {
-            Some(file) => Some((identity::facts(&file.metadata()?), file)),
-            None => None,
-        };
+        let with_facts = |file: File| Ok::<_, io::Error>((identity::facts(&file.metadata()?), file));
+        let live = live.map(with_facts).transpose()?;
         Ok(Search { path, live, parts: &cursor.parts, siblings: None, used: BTreeSet::new(), returned: None })
     }
 
@@ -172,9 +165,7 @@ impl<'a> Search<'a> {
                 && !is_before(sibling.facts.modified, since, 1_000_000_000)
                 && !self.is_live(|live| sibling.facts.same_file(live))
         });
-        siblings::without_doubles(&mut candidates);
-        siblings::sort_oldest_first(&mut candidates);
-        for sibling in candidates {
+        for sibling in siblings::oldest_first(candidates) {
             match self.holds(&sibling, part, truncated) {
                 Ok(None) => {}
                 Ok(Some(is_unique)) => return Ok(Some((self.take(sibling), is_unique))),
@@ -207,9 +198,7 @@ impl<'a> Search<'a> {
         fresh.retain(|sibling| {
             sibling.rank.is_some() && is_newer(sibling) && !self.is_live(|live| sibling.facts.same_file(live))
         });
-        siblings::without_doubles(&mut fresh);
-        siblings::sort_oldest_first(&mut fresh);
-        Ok(fresh)
+        Ok(siblings::oldest_first(fresh))
     }
 
     /// Rotated files that no known part is, and that were written to at or after this time. A time that is still to come,

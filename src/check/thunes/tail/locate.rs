@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::MAX_FAILURES;
-use super::find::{Current, Duplicate, Found, Search, duplicate};
+use super::find::{Current, Duplicate, Search, duplicate};
 use super::identity;
 use super::siblings::{self, Sibling};
 use super::unpack::{Form, Unpacked};
@@ -15,21 +15,12 @@ use crate::model::thunes::{Cursor, FileFacts, Part};
 
 pub(super) enum Step {
     /// Read this part from its position on.
-    Read(Part, Found),
+    Read(Part),
     /// Lines are missing here: a part is gone before its end could be read, or is in a form that is not read. Which, and
     /// what that means.
     Lost(String),
     /// Lines may be missing here: the file was cleared, and nobody knows what was written since everything had been read.
     Cleared,
-}
-
-impl Step {
-    pub(super) fn part(&self) -> Option<&Part> {
-        match self {
-            Step::Read(part, _) => Some(part),
-            Step::Lost(_) | Step::Cleared => None,
-        }
-    }
 }
 
 /// What is to be done; `None` if the file is missing and what it was cannot be found under another name.
@@ -45,17 +36,16 @@ pub(super) fn steps(path: &Path, live: Option<File>, cursor: &Cursor) -> io::Res
 impl Search<'_> {
     /// Everything on disk, oldest first: what has been rotated away may hold the newest evidence on the kill switch.
     fn first_steps(&mut self) -> io::Result<Option<Vec<Step>>> {
-        let Some(live) = self.live.as_ref().map(|(facts, _)| *facts) else { return Ok(None) };
-        let mut rotated = self.listed()?;
-        rotated.retain(|sibling| !sibling.facts.same_file(&live));
-        siblings::without_doubles(&mut rotated);
-        let (mut parts, unranked): (Vec<_>, Vec<_>) = rotated.into_iter().partition(|sibling| sibling.rank.is_some());
-        siblings::sort_oldest_first(&mut parts);
+        if self.live.is_none() {
+            return Ok(None);
+        }
+        let parts = self.fresh(|_| true)?;
         let mut steps = self.none_twice(parts.clone(), None)?;
-        for sibling in unranked {
+        for sibling in self.listed()?.iter().filter(|sibling| sibling.rank.is_none()) {
             // Its place is not known: it may be as new as the newest.
-            if sibling.facts.size > 0 && !self.is_known(&sibling, &parts)? {
-                steps.push(unread(&sibling));
+            let is_live = self.is_live(|live| sibling.facts.same_file(live));
+            if !is_live && sibling.facts.size > 0 && !self.is_known(sibling, &parts)? {
+                steps.push(unread(sibling));
             }
         }
         steps.extend(self.live_from_start());
@@ -71,17 +61,16 @@ impl Search<'_> {
         match found {
             Current::Stayed(alike) => {
                 steps.extend(alike.map(|other| self.alike(&other)));
-                let part = self.named_as_live(current.clone());
-                steps.extend(self.live.take().map(|(_, file)| Step::Read(part, Found::Open(file))));
+                steps.push(Step::Read(self.named_as_live(current.clone())));
             }
             Current::CutShort(position) => {
                 steps.push(Step::Lost(format!("{} lost its end when the machine went down", self.name())));
                 let mut part = self.named_as_live(current.clone());
                 (part.position, part.in_long_line) = (position, false);
-                if let Some((_, file)) = self.live.take() {
-                    identity::take(&file, &mut part)?;
-                    steps.push(Step::Read(part, Found::Open(file)));
+                if let Some((_, file)) = &self.live {
+                    identity::take(file, &mut part)?;
                 }
+                steps.push(Step::Read(part));
             }
             Current::Moved { sibling, is_unique, is_replaced } => {
                 let newer = self.fresh(|other| other.is_newer_than(&sibling))?;
@@ -134,8 +123,7 @@ impl Search<'_> {
         };
         // Under whatever name: it is no other file.
         parts.extend(itself.map(|sibling| Sibling { form: Form::Plain, ..sibling }));
-        siblings::sort_oldest_first(&mut parts);
-        steps.extend(self.none_twice(parts, doubt)?);
+        steps.extend(self.none_twice(siblings::oldest_first(parts), doubt)?);
         steps.extend(self.live_from_start());
         Ok(Some(steps))
     }
@@ -221,10 +209,9 @@ impl Search<'_> {
     }
 
     fn live_from_start(&mut self) -> Option<Step> {
-        let (facts, file) = self.live.take()?;
-        let new = Part { name: self.name(), file: facts, ..Part::default() };
-        let part = self.returned.take().unwrap_or(new);
-        Some(Step::Read(part, Found::Open(file)))
+        let (file, _) = *self.live.as_ref()?;
+        let new = Part { name: self.name(), file, ..Part::default() };
+        Some(Step::Read(self.returned.take().unwrap_or(new)))
     }
 
     fn named_as_live(&self, mut part: Part) -> Part {
@@ -273,9 +260,8 @@ fn from_start(sibling: Sibling) -> Step {
     if sibling.form == Form::Unread {
         return unread(&sibling);
     }
-    let (name, file, compressed) = (sibling.name.clone(), sibling.facts, sibling.form.is_compressed());
-    let part = Part { name, file, compressed, ..Part::default() };
-    Step::Read(part, Found::At(sibling.path))
+    let compressed = sibling.form.is_compressed();
+    Step::Read(Part { name: sibling.name, file: sibling.facts, compressed, ..Part::default() })
 }
 
 /// A known part under its new name, and as the file it is now.
@@ -295,5 +281,5 @@ fn moved(part: &Part, sibling: Sibling) -> Step {
         moved.head = Default::default();
         moved.tail = Default::default();
     }
-    Step::Read(moved, Found::At(sibling.path))
+    Step::Read(moved)
 }

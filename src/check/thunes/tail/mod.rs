@@ -20,7 +20,6 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use self::find::Found;
 use self::identity::Skipped;
 pub(super) use self::lines::{Line, Lines};
 use self::locate::Step;
@@ -98,7 +97,7 @@ impl<T: Lines> Follower<'_, T> {
         let live = if_there(open_regular(self.live))?;
         let Some(steps) = locate::steps(self.live, live, self.cursor)? else { return Ok(ReadState::Missing) };
         self.cursor.boot_id = find::boot_id();
-        let last_read = steps.iter().rposition(|step| step.part().is_some_and(|part| part.position > 0));
+        let last_read = steps.iter().rposition(|step| matches!(step, Step::Read(part) if part.position > 0));
         let last = steps.len().saturating_sub(1);
         let mut parts = Vec::with_capacity(steps.len());
         let (mut left, mut refused) = (0, None);
@@ -110,14 +109,14 @@ impl<T: Lines> Follower<'_, T> {
                     .lines
                     .lost("it was cleared or replaced, and lines written to it before that may not have been read"),
                 // Compressed and read to its end, it needs no look.
-                Step::Read(part, _) if part.compressed && part.at_end => parts.push(part),
+                Step::Read(part) if part.compressed && part.at_end => parts.push(part),
                 // In order, or the totals would see later events before earlier ones.
-                Step::Read(part, _) if left > 0 => {
+                Step::Read(part) if left > 0 => {
                     left += part.file.size.saturating_sub(part.position);
                     parts.push(part);
                 }
-                Step::Read(mut part, found) => {
-                    if let Err(sentence) = self.read_or_keep(&mut part, found, index == last)? {
+                Step::Read(mut part) => {
+                    if let Err(sentence) = self.read_or_keep(&mut part, index == last)? {
                         refused = Some(sentence);
                     }
                     if !is_done(&part) {
@@ -146,9 +145,9 @@ impl<T: Lines> Follower<'_, T> {
 
     /// Reads a part. A rotated one that the operating system refuses is tried again in the next looks, before any part
     /// after it is read; after [`MAX_FAILURES`] of them it is a loss, and the others go on. The error is a sentence.
-    fn read_or_keep(&mut self, part: &mut Part, found: Found, is_last: bool) -> io::Result<Result<(), String>> {
+    fn read_or_keep(&mut self, part: &mut Part, is_last: bool) -> io::Result<Result<(), String>> {
         let before = (part.clone(), self.lines.clone());
-        let error = match self.read(part, found, is_last) {
+        let error = match self.read(part, is_last) {
             Err(error) if !is_last && error.kind() != io::ErrorKind::NotFound => error,
             read => {
                 part.failures = 0;
@@ -166,11 +165,8 @@ impl<T: Lines> Follower<'_, T> {
         Ok(Ok(()))
     }
 
-    fn read(&mut self, part: &mut Part, found: Found, is_last: bool) -> io::Result<()> {
-        let file = match found {
-            Found::Open(file) => file,
-            Found::At(path) => open_regular(&path)?,
-        };
+    fn read(&mut self, part: &mut Part, is_last: bool) -> io::Result<()> {
+        let file = open_regular(&self.live.with_file_name(&part.name))?;
         let facts = identity::facts(&file.metadata()?);
         // The name may mean another file by now.
         if !facts.is(&part.file) {

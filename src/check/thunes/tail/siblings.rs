@@ -213,9 +213,11 @@ impl Sibling {
     }
 }
 
-/// Sorts parts in the order they were written: by their ranks if those are all of one sort, else by the time of their
-/// last change, which renaming and compressing keep.
-pub(super) fn sort_oldest_first(siblings: &mut [Sibling]) {
+/// Parts in the order they were written: by their ranks if those are all of one sort, else by the time of their last change,
+/// which renaming and compressing keep. Of a part that is there both plain and compressed the plain one only.
+pub(super) fn oldest_first(mut siblings: Vec<Sibling>) -> Vec<Sibling> {
+    let plain: BTreeSet<String> = siblings.iter().filter(|s| s.form == Form::Plain).map(|s| s.name.clone()).collect();
+    siblings.retain(|sibling| sibling.form == Form::Plain || !plain.contains(sibling.base()));
     let numbers = siblings.iter().filter(|sibling| matches!(sibling.rank, Some(Rank::Number(_)))).count();
     let dates = siblings.iter().filter(|sibling| matches!(sibling.rank, Some(Rank::Date(_)))).count();
     let pure = numbers == siblings.len() || dates == siblings.len();
@@ -228,12 +230,7 @@ pub(super) fn sort_oldest_first(siblings: &mut [Sibling]) {
         };
         (modified, number, date, sibling.name.clone())
     });
-}
-
-/// Leaves out the compressed one where a part is there both plain and compressed.
-pub(super) fn without_doubles(siblings: &mut Vec<Sibling>) {
-    let plain: BTreeSet<String> = siblings.iter().filter(|s| s.form == Form::Plain).map(|s| s.name.clone()).collect();
-    siblings.retain(|sibling| sibling.form == Form::Plain || !plain.contains(sibling.base()));
+    siblings
 }
 
 #[cfg(test)]

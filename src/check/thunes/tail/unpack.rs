@@ -1,9 +1,7 @@
 //! Reads what rotation has compressed, as the file that it was.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::rc::Rc;
 
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
@@ -41,23 +39,17 @@ impl Form {
 }
 
 /// A stream of a compressed file's content.
-pub(super) struct Unpacked {
-    stream: Box<dyn Read>,
-    /// What the operating system refused: decoders hide it behind errors of their own.
-    refused: Rc<Cell<Option<i32>>>,
-}
+pub(super) struct Unpacked(Box<dyn Read>);
 
 impl Unpacked {
     pub(super) fn new(file: File, form: Form) -> Unpacked {
-        let refused = Rc::new(Cell::new(None));
-        let source = BufReader::with_capacity(64 << 10, Source { file, refused: Rc::clone(&refused) });
-        let stream: Box<dyn Read> = match form {
+        let source = BufReader::with_capacity(64 << 10, file);
+        Unpacked(match form {
             Form::Gzip => Box::new(MultiGzDecoder::new(source)),
             Form::Xz => Box::new(XzReader::new_mem_limit(source, true, XZ_MEMORY_KIB)),
             Form::Zstd => Box::new(ZstdFrames { source, decoder: FrameDecoder::new(), in_frame: false }),
             Form::Plain | Form::Unread => Box::new(source),
-        };
-        Unpacked { stream, refused }
+        })
     }
 }
 
@@ -65,21 +57,12 @@ impl Read for Unpacked {
     /// # Errors
     /// One of the operating system's has its number; any other means that the data is damaged.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.read(buffer).map_err(|error| match self.refused.take() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => error,
+        self.0.read(buffer).map_err(|error| {
+            // Decoders wrap what the operating system refused in errors of their own.
+            let mut causes = anyhow::Chain::new(&error);
+            let code = causes.find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error());
+            code.map_or(error, io::Error::from_raw_os_error)
         })
-    }
-}
-
-struct Source {
-    file: File,
-    refused: Rc<Cell<Option<i32>>>,
-}
-
-impl Read for Source {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer).inspect_err(|error| self.refused.set(error.raw_os_error()))
     }
 }
 
@@ -102,7 +85,7 @@ impl<R: BufRead> ZstdFrames<R> {
                 Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
                     io::copy(&mut self.source.by_ref().take(u64::from(length)), &mut io::sink())?;
                 }
-                Err(error) => return Err(io::Error::other(error.to_string())),
+                Err(error) => return Err(io::Error::other(error)),
             }
         }
         Ok(false)
@@ -114,9 +97,7 @@ impl<R: BufRead> Read for ZstdFrames<R> {
         while self.in_frame || self.next_frame()? {
             while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
                 let step = BlockDecodingStrategy::UptoBlocks(1);
-                self.decoder
-                    .decode_blocks(&mut self.source, step)
-                    .map_err(|error| io::Error::other(error.to_string()))?;
+                self.decoder.decode_blocks(&mut self.source, step).map_err(io::Error::other)?;
             }
             let read = self.decoder.read(buffer)?;
             if read > 0 || buffer.is_empty() {
@@ -138,6 +119,11 @@ mod tests {
     fn all_frames_and_streams_of_a_file_are_read_and_damage_is_no_end() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let text = "line\n".repeat(100_000);
+        let gzip = || {
+            let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            writer.write_all(text.as_bytes()).expect("packed");
+            writer.finish().expect("finished")
+        };
         let xz = || {
             let mut writer =
                 lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).expect("options");
@@ -146,7 +132,11 @@ mod tests {
         };
         let zstd = || ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
         let skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc".to_vec();
-        for (form, pieces) in [(Form::Xz, vec![xz(), xz()]), (Form::Zstd, vec![zstd(), skippable, zstd()])] {
+        for (form, pieces) in [
+            (Form::Gzip, vec![gzip(), gzip()]),
+            (Form::Xz, vec![xz(), xz()]),
+            (Form::Zstd, vec![zstd(), skippable, zstd()]),
+        ] {
             let path = directory.path().join("packed");
             let read = |bytes: &[u8]| {
                 std::fs::write(&path, bytes).expect("written");
@@ -159,6 +149,10 @@ mod tests {
             let error = read(&whole[..whole.len() - 20]).expect_err("cut short");
             assert_eq!(error.raw_os_error(), None, "{form:?}");
             assert!(read(b"no such data").is_err(), "{form:?}");
+            // What the operating system refuses is no damage: here, to read a directory.
+            let refused = std::fs::File::open(directory.path()).expect("opened");
+            let error = Unpacked::new(refused, form).read(&mut [0; 100]).expect_err("no file");
+            assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::ISDIR.raw_os_error()), "{form:?}");
         }
     }
 
