@@ -21,7 +21,7 @@ use crate::pass::last_known::{LastKnown, last_known};
 use crate::plan::View;
 use crate::proc::{self, CommandSpec, Outcome};
 use crate::serve::tools::{Call, Resource};
-use crate::serve::{self, Client, Lab, Progress, ToolAnswer};
+use crate::serve::{self, Client, Lab, ToolAnswer};
 use crate::show;
 use crate::show::style::Style;
 
@@ -62,7 +62,7 @@ struct RealLab {
 }
 
 impl Lab for RealLab {
-    fn call(&mut self, call: &Call, client: &mut dyn Client) -> anyhow::Result<ToolAnswer> {
+    fn call(&mut self, call: &Call, client: &mut Client<'_>) -> anyhow::Result<ToolAnswer> {
         match call {
             Call::Status { kinds, names, only_trouble } => {
                 let selection = Selection { kinds: kinds.clone(), names: names.clone(), fresh: false };
@@ -99,16 +99,16 @@ impl RealLab {
 
     /// Runs `lab-probe check` as a process of its own: its children, its deadline and its lock are then exactly those
     /// of a pass, and whatever it does leaves this server as it was.
-    fn check_now(&self, names: &[String], client: &mut dyn Client) -> anyhow::Result<ToolAnswer> {
+    fn check_now(&self, names: &[String], client: &mut Client<'_>) -> anyhow::Result<ToolAnswer> {
         let settings = self.settings()?;
         let spec = self.check_command(names)?;
         let whole = settings.probe.deadline + PAST_DEADLINE;
-        client.progress(Progress { done: 0.0, total: Some(1.0), message: "checking".into() });
+        client.progress(0.0, 1.0, "checking");
         let wanted = || !client.has_cancelled();
         let captured = proc::capture_while(&spec, MOST_OUTPUT, Deadline::after(whole), wanted)
             .map_err(|error| anyhow!(error).context("cannot start the check"))
             .map_err(|error| exit::hinted(Exit::Trouble, error, "see whether `lab-probe check` works in a shell"))?;
-        client.progress(Progress { done: 1.0, total: Some(1.0), message: "checked".into() });
+        client.progress(1.0, 1.0, "checked");
         let document: Value = match serde_json::from_slice(&captured.stdout) {
             Ok(document) => document,
             Err(_) if client.has_cancelled() => bail!("cancelled"),

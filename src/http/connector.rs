@@ -22,15 +22,14 @@ use ureq::unversioned::transport::{
 use super::error::{ErrorKind, HttpError, wire_error};
 use super::proxy::{Proxies, authorization, unsupported};
 use super::resolve::{host_and_port, plain};
-use super::{INPUT_BUFFER, OUTPUT_BUFFER, tls};
+use super::{INPUT_BUFFER, MOST_BYTES, OUTPUT_BUFFER, tls};
 use crate::clock::Deadline;
 use crate::fs;
 
 pub(super) struct Shared {
     pub(super) proxies: Proxies,
     pub(super) ca_file: Option<PathBuf>,
-    /// Most bytes received, and most bytes after decompression.
-    pub(super) budget: u64,
+    /// At most [`MOST_BYTES`], as are those after decompression.
     pub(super) received: AtomicU64,
     pub(super) decoded: AtomicU64,
     /// Connections made so far: tells a reused one from a new one.
@@ -50,10 +49,10 @@ impl fmt::Debug for Shared {
 impl Shared {
     pub(super) fn count(&self, counter: &AtomicU64, amount: usize) -> Result<(), HttpError> {
         let before = counter.fetch_add(amount as u64, Ordering::Relaxed);
-        if before.saturating_add(amount as u64) <= self.budget {
+        if before.saturating_add(amount as u64) <= MOST_BYTES {
             return Ok(());
         }
-        let detail = format!("more than {} MiB received in one check", self.budget >> 20);
+        let detail = format!("more than {} MiB received in one check", MOST_BYTES >> 20);
         Err(HttpError::new(ErrorKind::TooLarge, detail))
     }
 }

@@ -1,7 +1,7 @@
 //! Requests and answers: plain data, and a body that is read under the limits of its client.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,29 +75,27 @@ pub struct Body {
     pub(super) shared: Arc<Shared>,
 }
 
-impl Body {
-    /// Reads some bytes, decompressed; zero at the end.
-    /// Errors: [`ErrorKind::Timeout`], [`ErrorKind::TooLarge`] past the client's budget, [`ErrorKind::Protocol`] when the body
-    /// ends early or is not framed or compressed properly.
-    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, HttpError> {
-        let amount = loop {
-            match self.reader.read(into) {
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                read => break read.map_err(|e| HttpError::from_ureq(e.into(), "receiving the answer's body"))?,
-            }
-        };
-        self.shared.count(&self.shared.decoded, amount)?;
+/// Bytes come decompressed.
+impl Read for Body {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let amount = self.reader.read(into)?;
+        self.shared.count(&self.shared.decoded, amount).map_err(|error| ureq::Error::from(error).into_io())?;
         Ok(amount)
     }
+}
 
-    /// The same, but by this deadline if it is sooner than the request's. A read that has run out of time is the last.
+impl Body {
+    /// Reads some bytes, by this deadline if it is sooner than the request's; zero at the end. A read that has run out of
+    /// time is the last.
+    /// Errors: [`ErrorKind::Timeout`], [`ErrorKind::TooLarge`] past the client's budget, [`ErrorKind::Protocol`] when the body
+    /// ends early or is not framed or compressed properly.
     pub fn read_by(&mut self, into: &mut [u8], deadline: Deadline) -> Result<usize, HttpError> {
         let _until = ReadUntil::new(deadline);
-        self.read(into)
+        self.read(into).map_err(broken_off)
     }
 
     /// Reads to the end, at most `limit` bytes.
-    /// Errors: As [`Body::read`], and [`ErrorKind::TooLarge`] past the limit.
+    /// Errors: As [`Body::read_by`], and [`ErrorKind::TooLarge`] past the limit.
     pub fn read_to_end(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
         let bytes = self.read_up_to(limit.saturating_add(1))?;
         if bytes.len() as u64 > limit {
@@ -110,7 +108,7 @@ impl Body {
     /// Reads to the end or to `limit` bytes, whichever comes first.
     pub fn read_up_to(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
         let mut bytes = Vec::new();
-        self.fill(&mut bytes, limit)?;
+        self.by_ref().take(limit).read_to_end(&mut bytes).map_err(broken_off)?;
         Ok(bytes)
     }
 
@@ -119,22 +117,13 @@ impl Body {
     pub fn read_what_comes(&mut self, limit: u64, time: Duration) -> Vec<u8> {
         let _until = ReadUntil::new(Deadline::after(time));
         let mut bytes = Vec::new();
-        let _ = self.fill(&mut bytes, limit);
+        let _ = self.by_ref().take(limit).read_to_end(&mut bytes);
         bytes
     }
+}
 
-    fn fill(&mut self, bytes: &mut Vec<u8>, limit: u64) -> Result<(), HttpError> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut chunk = [0; 16 << 10];
-        while bytes.len() < limit {
-            let room = chunk.len().min(limit - bytes.len());
-            match self.read(&mut chunk[..room])? {
-                0 => break,
-                amount => bytes.extend_from_slice(&chunk[..amount]),
-            }
-        }
-        Ok(())
-    }
+fn broken_off(error: io::Error) -> HttpError {
+    HttpError::from_ureq(error.into(), "receiving the answer's body")
 }
 
 impl fmt::Debug for Body {

@@ -118,7 +118,6 @@ impl Client {
         let shared = Arc::new(Shared {
             proxies: proxy::Proxies::from_env(),
             ca_file: options.ca_file,
-            budget: MOST_BYTES,
             received: AtomicU64::new(0),
             decoded: AtomicU64::new(0),
             connects: AtomicU64::new(0),

@@ -1,4 +1,4 @@
-//! ProxyResolver to addresses, under the deadline.
+//! Host names to addresses, under the deadline.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, mpsc};

@@ -1,12 +1,12 @@
 //! TLS: whom to trust, and what a handshake's failure means in plain words.
 //!
-//! The roots are read once a process and only when the first `https` connection is made: most passes make none.
+//! The roots are read when the first `https` connection is made: most passes make none.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
@@ -56,8 +56,9 @@ fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, HttpError> {
 }
 
 fn build(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
-    let system = system_roots();
-    let mut roots = system.roots.clone();
+    let system = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(system.certs);
     if let Some(path) = ca_file {
         let problem = match add_file(&mut roots, path) {
             Ok(0) => Some("it holds no certificate".to_owned()),
@@ -70,7 +71,7 @@ fn build(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
         }
     }
     if roots.is_empty() {
-        let why = system.problems.first().map_or("no certificate bundle found", String::as_str);
+        let why = system.errors.first().map_or("no certificate bundle found".into(), ToString::to_string);
         return Err(HttpError::new(ErrorKind::Tls, format!("no trusted certificates on this system: {why}")));
     }
     let provider = Arc::new(ring::default_provider());
@@ -83,42 +84,6 @@ fn build(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-struct SystemRoots {
-    roots: RootCertStore,
-    problems: Vec<String>,
-}
-
-fn system_roots() -> &'static SystemRoots {
-    static ROOTS: OnceLock<SystemRoots> = OnceLock::new();
-    ROOTS.get_or_init(|| {
-        let (files, directories) = locations();
-        let mut system = SystemRoots { roots: RootCertStore::empty(), problems: Vec::new() };
-        let listed = directories.iter().filter_map(|directory| std::fs::read_dir(directory).ok()).flatten();
-        let listed = listed.filter_map(|entry| entry.ok().map(|entry| entry.path()));
-        for path in files.iter().cloned().chain(listed) {
-            if let Err(problem) = add_file(&mut system.roots, &path) {
-                system.problems.push(format!("{}: {problem}", path.display()));
-            }
-        }
-        system
-    })
-}
-
-/// Files and directories of trusted certificates, by OpenSSL's rules: `SSL_CERT_FILE` stands in for the system's
-/// bundle, `SSL_CERT_DIR` for its directory. With the system's bundle its directory would only repeat it.
-fn locations() -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let file = std::env::var_os("SSL_CERT_FILE").filter(|value| !value.is_empty()).map(PathBuf::from);
-    let directories = std::env::var_os("SSL_CERT_DIR").filter(|value| !value.is_empty());
-    let bundle = openssl_probe::probe().cert_file;
-    let own_directories = || openssl_probe::candidate_cert_dirs().take(1).map(Path::to_owned).collect();
-    let directories = match directories {
-        Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
-        None if file.is_some() || bundle.is_none() => own_directories(),
-        None => Vec::new(),
-    };
-    (file.or(bundle).into_iter().collect(), directories)
 }
 
 /// Adds every certificate of a PEM file; what is no certificate in it is passed over. Returns how many there were.

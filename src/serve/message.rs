@@ -14,6 +14,12 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// A parameter that has to be a string.
+    pub(super) fn text(&self, key: &str) -> Result<&str, RpcError> {
+        let text = self.params.get(key).and_then(Value::as_str);
+        text.ok_or_else(|| invalid_params(format!("{key:?} must be a string")))
+    }
+
     pub(super) fn meta(&self, key: &str) -> Option<&Value> {
         self.params.get("_meta")?.get(key)
     }
@@ -43,47 +49,35 @@ pub(super) fn invalid_request(why: &str) -> RpcError {
     RpcError::new(code::INVALID_REQUEST, format!("invalid request: {why}"))
 }
 
-pub(super) fn unknown_method(method: &str) -> RpcError {
-    RpcError::new(code::METHOD_NOT_FOUND, format!("method not found: {method}"))
-}
-
 pub(super) fn invalid_params(why: impl std::fmt::Display) -> RpcError {
     RpcError::new(code::INVALID_PARAMS, format!("invalid params: {why}"))
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Incoming {
-    Request(Request),
-    /// A notification or a response: nothing is to be said.
-    Nothing,
-    /// Neither; the id to answer to, null if it could not be told.
-    Invalid(Value, RpcError),
-}
-
-pub(super) fn classify(value: Value) -> Incoming {
+/// Reads a message; `None` for a notification or a response, to which nothing is to be said.
+/// Errors: What is wrong with it, and the id to answer to, null if it could not be told.
+pub(super) fn read(value: Value) -> Result<Option<Request>, (Value, RpcError)> {
     let Value::Object(mut object) = value else {
-        return Incoming::Invalid(Value::Null, invalid_request("a message is one JSON object"));
+        return Err((Value::Null, invalid_request("a message is one JSON object")));
     };
     let id = object.remove("id");
     let known_id = id.clone().filter(|id| id.is_string() || id.is_number()).unwrap_or(Value::Null);
     if object.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-        return Incoming::Invalid(known_id, invalid_request("\"jsonrpc\" must be \"2.0\""));
+        return Err((known_id, invalid_request("\"jsonrpc\" must be \"2.0\"")));
     }
     let method = match object.remove("method") {
         Some(Value::String(method)) => method,
-        Some(_) => return Incoming::Invalid(known_id, invalid_request("\"method\" must be a string")),
-        None if object.contains_key("result") || object.contains_key("error") => return Incoming::Nothing,
-        None => return Incoming::Invalid(known_id, invalid_request("\"method\" is missing")),
+        Some(_) => return Err((known_id, invalid_request("\"method\" must be a string"))),
+        None if object.contains_key("result") || object.contains_key("error") => return Ok(None),
+        None => return Err((known_id, invalid_request("\"method\" is missing"))),
     };
-    let Some(id) = id else { return Incoming::Nothing };
+    let Some(id) = id else { return Ok(None) };
     if known_id.is_null() {
-        let error = invalid_request(&format!("an id is a string or a number, not {id}"));
-        return Incoming::Invalid(Value::Null, error);
+        return Err((Value::Null, invalid_request(&format!("an id is a string or a number, not {id}"))));
     }
     match object.remove("params") {
         // Some clients write the parameters that a method does not take as null.
-        None | Some(Value::Null) => Incoming::Request(Request { id, method, params: Map::new() }),
-        Some(Value::Object(params)) => Incoming::Request(Request { id, method, params }),
-        Some(_) => Incoming::Invalid(id, invalid_params("\"params\" must be an object")),
+        None | Some(Value::Null) => Ok(Some(Request { id, method, params: Map::new() })),
+        Some(Value::Object(params)) => Ok(Some(Request { id, method, params })),
+        Some(_) => Err((id, invalid_params("\"params\" must be an object"))),
     }
 }

@@ -13,25 +13,17 @@ use std::io::{self, BufRead, Write};
 use serde_json::{Value, json};
 
 use self::inbox::{Inbox, Line};
-use self::message::{Incoming, parse_error};
-use self::protocol::{Answering, Session};
+use self::message::parse_error;
+use self::protocol::Session;
 use crate::mcp;
 
 pub trait Lab {
     /// Answers a tool whose arguments have been checked.
     /// Errors: A sentence for the client's model: what failed and what to do.
-    fn call(&mut self, call: &tools::Call, client: &mut dyn Client) -> anyhow::Result<ToolAnswer>;
+    fn call(&mut self, call: &tools::Call, client: &mut Client<'_>) -> anyhow::Result<ToolAnswer>;
 
     /// The text of a resource.
     fn read(&mut self, resource: tools::Resource) -> anyhow::Result<String>;
-}
-
-pub trait Client {
-    /// Tells it how far a long answer is, if it has asked to be told.
-    fn progress(&mut self, progress: Progress);
-
-    /// Whether it wants the answer no longer. A long answer asks now and then, and once told so is given up.
-    fn has_cancelled(&mut self) -> bool;
 }
 
 /// A tool's answer: for a person or model to read, and the same as data.
@@ -40,15 +32,6 @@ pub struct ToolAnswer {
     pub text: String,
     /// The same, by the tool's output schema.
     pub data: Value,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Progress {
-    /// Grows with each report.
-    pub done: f64,
-    /// What `done` ends at, if known.
-    pub total: Option<f64>,
-    pub message: String,
 }
 
 /// Answers until the input ends.
@@ -98,12 +81,12 @@ impl Server<'_> {
 
     /// The reply to one message; notifications, responses and what the client has cancelled get none.
     fn answer(&mut self, value: Value) -> io::Result<Option<Value>> {
-        let request = match message::classify(value) {
-            Incoming::Request(request) => request,
-            Incoming::Nothing => return Ok(None),
-            Incoming::Invalid(id, error) => return Ok(Some(mcp::failure(&id, &error))),
+        let request = match message::read(value) {
+            Ok(Some(request)) => request,
+            Ok(None) => return Ok(None),
+            Err((id, error)) => return Ok(Some(mcp::failure(&id, &error))),
         };
-        let mut client = Waiting {
+        let mut client = Client {
             request: &request.id,
             token: request.progress_token(),
             inbox: &mut self.inbox,
@@ -111,7 +94,7 @@ impl Server<'_> {
             cancelled: false,
             broken: None,
         };
-        let reply = match self.session.answer(&request, &mut Answering { lab: self.lab, client: &mut client }) {
+        let reply = match self.session.answer(&request, self.lab, &mut client) {
             Ok(result) => mcp::success(&request.id, result),
             Err(error) => mcp::failure(&request.id, &error),
         };
@@ -122,7 +105,8 @@ impl Server<'_> {
     }
 }
 
-struct Waiting<'a> {
+/// The client that waits for the answer to a request.
+pub struct Client<'a> {
     request: &'a Value,
     /// What it wants progress to be told under, if it does.
     token: Option<Value>,
@@ -133,25 +117,20 @@ struct Waiting<'a> {
     broken: Option<io::Error>,
 }
 
-impl Client for Waiting<'_> {
-    fn progress(&mut self, progress: Progress) {
+impl Client<'_> {
+    /// Tells it how far a long answer is, if it has asked to be told; `done` grows with each report, up to `total`.
+    pub fn progress(&mut self, done: f64, total: f64, message: &str) {
         if let (Some(token), None, false) = (&self.token, &self.broken, self.cancelled) {
-            self.broken = send(self.output, &progress_notification(token, &progress)).err();
+            let params = json!({ "progressToken": token, "progress": done, "total": total, "message": message });
+            self.broken = send(self.output, &mcp::notification("notifications/progress", params)).err();
         }
     }
 
-    fn has_cancelled(&mut self) -> bool {
+    /// Whether it wants the answer no longer. A long answer asks now and then, and once told so is given up.
+    pub fn has_cancelled(&mut self) -> bool {
         self.cancelled = self.cancelled || self.inbox.cancels(self.request);
         self.cancelled
     }
-}
-
-fn progress_notification(token: &Value, progress: &Progress) -> Value {
-    let mut params = json!({ "progressToken": token, "progress": progress.done, "message": progress.message });
-    if let Some(total) = progress.total {
-        params["total"] = json!(total);
-    }
-    mcp::notification("notifications/progress", params)
 }
 
 fn send(output: &mut (impl Write + ?Sized), message: &Value) -> io::Result<()> {

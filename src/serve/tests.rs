@@ -10,8 +10,8 @@ use super::*;
 struct FakeLab;
 
 impl Lab for FakeLab {
-    fn call(&mut self, call: &Call, client: &mut dyn Client) -> anyhow::Result<ToolAnswer> {
-        client.progress(Progress { done: 1.0, total: Some(2.0), message: "half".into() });
+    fn call(&mut self, call: &Call, client: &mut Client<'_>) -> anyhow::Result<ToolAnswer> {
+        client.progress(1.0, 2.0, "half");
         match call {
             Call::CheckNow { .. } => {
                 // As long as a check may take, unless it is given up.
@@ -19,7 +19,7 @@ impl Lab for FakeLab {
                 while !client.has_cancelled() && !deadline.passed() {
                     std::thread::yield_now();
                 }
-                client.progress(Progress { done: 2.0, total: Some(2.0), message: "to nobody".into() });
+                client.progress(2.0, 2.0, "to nobody");
                 anyhow::bail!("cancelled")
             }
             Call::Explain { topic } if topic == "nonsense" => anyhow::bail!("no such reason"),

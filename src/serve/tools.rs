@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -39,7 +39,7 @@ struct Declared {
 }
 
 #[derive(Deserialize)]
-struct Tool {
+pub struct Tool {
     name: String,
     title: String,
     description: String,
@@ -87,21 +87,23 @@ pub fn resources() -> &'static [Value] {
     &DECLARED.resources
 }
 
-pub fn known(name: &str) -> anyhow::Result<()> {
-    let known: Vec<&str> = DECLARED.tools.iter().map(|tool| tool.name.as_str()).collect();
-    ensure!(known.contains(&name), "unknown tool {name:?}; there are {}", known.join(", "));
-    Ok(())
+pub fn find(name: &str) -> anyhow::Result<&'static Tool> {
+    DECLARED.tools.iter().find(|tool| tool.name == name).with_context(|| {
+        let known: Vec<&str> = DECLARED.tools.iter().map(|tool| tool.name.as_str()).collect();
+        format!("unknown tool {name:?}; there are {}", known.join(", "))
+    })
 }
 
-/// Reads a call of a tool that there is.
-/// Errors: A sentence on arguments that its schema does not take.
-pub fn parse(name: &str, arguments: &Map<String, Value>) -> anyhow::Result<Call> {
-    let input = DECLARED.tools.iter().find(|tool| tool.name == name).map_or(&[][..], |tool| &tool.input);
-    if let Some(unknown) = arguments.keys().find(|key| !input.contains(key)) {
-        let known: Vec<String> = input.iter().map(|key| format!("{key:?}")).collect();
-        bail!("{name} takes no argument {unknown:?}; it takes {}", known.join(" and "));
+impl Tool {
+    /// Reads a call.
+    /// Errors: A sentence on arguments that the tool's schema does not take.
+    pub fn read(&self, arguments: &Map<String, Value>) -> anyhow::Result<Call> {
+        if let Some(unknown) = arguments.keys().find(|key| !self.input.contains(key)) {
+            let known: Vec<String> = self.input.iter().map(|key| format!("{key:?}")).collect();
+            bail!("{} takes no argument {unknown:?}; it takes {}", self.name, known.join(" and "));
+        }
+        call(&self.name, arguments).with_context(|| self.name.clone())
     }
-    call(name, arguments).with_context(|| name.to_owned())
 }
 
 fn call(name: &str, arguments: &Map<String, Value>) -> anyhow::Result<Call> {

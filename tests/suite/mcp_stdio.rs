@@ -274,14 +274,11 @@ fn what_is_no_valid_mcp_is_a_protocol_error() {
 #[test]
 fn what_the_official_sdks_refuse_is_a_protocol_error_that_names_it() {
     for (act, said) in [
-        (
-            "schema-without-type",
-            "tools/list: the result is invalid: tool “bad”: inputSchema lacks \"type\": \"object\"",
-        ),
+        ("schema-without-type", "tools/list: the result is invalid: tool “bad”: inputSchema: missing field `type`"),
         ("description-is-null", "tool 1 of the list: description: invalid type: null, expected a string"),
         ("cursor-is-null", "nextCursor: invalid type: null, expected a string"),
         ("tools-are-null", "initialize: the result is invalid: capabilities.tools: invalid type: null"),
-        ("modern-list-without-ttl", "ttlMs is missing"),
+        ("modern-list-without-ttl", "missing field `ttlMs`"),
         ("invalid-discovery", "server/discover: the result is invalid: capabilities.tools: invalid type: null"),
         ("glued", "the answer to server/discover is no valid JSON-RPC: it stands behind other text on its line"),
         ("pretty", "it is spread over several lines"),

@@ -6,11 +6,10 @@ use serde_json::Value;
 
 use super::incoming::{self, Incoming};
 use super::jsonrpc::{self, Id, Lines, Message, Text};
-use super::peer::{CallError, Dialect, Peer};
+use super::peer::{Dialect, Peer};
 use super::sse::{Event, Parser, TooLong};
 use super::{legacy, modern, tools};
 use crate::clock::Deadline;
-use crate::mcp::RpcError;
 use crate::model::mcp::{Era, McpFacts};
 use crate::model::reason::{Failure, Reason};
 
@@ -115,13 +114,13 @@ fn answers(text: &[u8]) {
 struct Once<'a>(&'a [u8], bool);
 
 impl Peer for Once<'_> {
-    fn call(&mut self, _: &str, _: Value, _: Deadline) -> Result<Text, CallError> {
+    fn call(&mut self, _: &str, _: &Value, _: Deadline) -> Result<Text, Failure> {
         if std::mem::replace(&mut self.1, true) {
-            return Err(CallError::Rpc(RpcError { code: 0, message: String::new(), data: Value::Null }));
+            return Err(Failure::new(Reason::RpcError, ""));
         }
         match incoming::sort(Text::new(self.0.to_vec(), None), OURS) {
             Incoming::Answer(Ok(answer)) => Ok(answer),
-            other => Err(CallError::Failed(Failure::new(Reason::ProtocolError, other.instead()))),
+            other => Err(Failure::new(Reason::ProtocolError, other.instead())),
         }
     }
 }

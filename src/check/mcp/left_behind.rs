@@ -115,11 +115,18 @@ fn stem(name: &str) -> &str {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum CommandLine<'a> {
-    /// A program, or behind an interpreter a script, with these arguments.
-    Program { path: &'a str, args: Vec<&'a str>, directory: Option<&'a Path> },
-    /// The program of a package, which mostly has the package's name, with these arguments.
-    Package { package: &'a str, program: &'a str, args: Vec<&'a str> },
+struct CommandLine<'a> {
+    name: Name<'a>,
+    args: Vec<&'a str>,
+    directory: Option<&'a Path>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Name<'a> {
+    /// A program, or behind an interpreter a script.
+    Program(&'a str),
+    /// The program of a package, which mostly has the package's name.
+    Package { package: &'a str, program: &'a str },
 }
 
 impl<'a> CommandLine<'a> {
@@ -135,8 +142,8 @@ impl<'a> CommandLine<'a> {
         let directory = server.cwd.as_deref();
         let is_interpreter = INTERPRETERS.contains(&stem(command));
         let names_itself = !is_interpreter || args.iter().any(|arg| arg.starts_with('/') || *arg == "-m");
-        let path = server.command.as_str();
-        (names_itself || directory.is_some()).then_some(CommandLine::Program { path, args, directory })
+        let name = Name::Program(&server.command);
+        (names_itself || directory.is_some()).then_some(CommandLine { name, args, directory })
     }
 
     fn of_package(words: &[&'a str]) -> Option<CommandLine<'a>> {
@@ -157,35 +164,30 @@ impl<'a> CommandLine<'a> {
         };
         let program = without_version(program);
         let package = package.map_or(program, without_version);
-        Some(CommandLine::Package { package, program: base_name(program), args: args.to_vec() })
+        let name = Name::Package { package, program: base_name(program) };
+        Some(CommandLine { name, args: args.to_vec(), directory: None })
     }
 
     fn is_of(&self, process: &Process) -> bool {
-        let (args, directory) = match self {
-            CommandLine::Program { args, directory, .. } => (args, *directory),
-            CommandLine::Package { args, .. } => (args, None),
-        };
-        if directory.is_some_and(|directory| process.directory.as_deref() != Some(directory)) {
+        if self.directory.is_some_and(|directory| process.directory.as_deref() != Some(directory)) {
             return false;
         }
         // The word before the arguments is the program or, behind an interpreter and its options, the script.
-        let Some(at) = process.arguments.len().checked_sub(args.len() + 1) else { return false };
+        let Some(at) = process.arguments.len().checked_sub(self.args.len() + 1) else { return false };
         let (before, rest) = process.arguments.split_at(at);
         let Some((name, rest)) = rest.split_first() else { return false };
         let behind_interpreter =
             || INTERPRETERS.contains(&program(process)) && before.iter().skip(1).all(|option| option.starts_with('-'));
-        rest.iter().zip(args).all(|(word, arg)| word == arg)
+        rest.iter().zip(&self.args).all(|(word, arg)| word == arg)
             && (before.is_empty() || behind_interpreter())
             && self.is_named(name)
     }
 
     fn is_named(&self, name: &str) -> bool {
-        match self {
-            CommandLine::Program { path, .. } if path.contains('/') && name.contains('/') => *path == name,
-            CommandLine::Program { path, .. } => stem(base_name(path)) == stem(base_name(name)),
-            CommandLine::Package { package, program, .. } => {
-                base_name(name) == *program || is_in_package(name, package)
-            }
+        match self.name {
+            Name::Program(path) if path.contains('/') && name.contains('/') => path == name,
+            Name::Program(path) => stem(base_name(path)) == stem(base_name(name)),
+            Name::Package { package, program } => base_name(name) == program || is_in_package(name, package),
         }
     }
 }

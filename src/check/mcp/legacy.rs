@@ -1,12 +1,14 @@
 //! The legacy era (up to 2025-11-25): `initialize`, its result, `notifications/initialized`.
 
+use anyhow::anyhow;
 use serde_json::{Value, json};
 
 use super::jsonrpc::Text;
-use super::peer::{Dialect, Greeting};
+use super::peer::{Dialect, Greeting, invalid};
 use super::schema::InitializeResult;
-use crate::mcp::{LEGACY_VERSIONS, implementation};
+use crate::mcp::{INITIALIZE, LEGACY_VERSIONS, implementation};
 use crate::model::mcp::Era;
+use crate::model::reason::Failure;
 use crate::redact::quoted;
 
 pub(crate) const VERSION: &str = LEGACY_VERSIONS[0];
@@ -16,11 +18,12 @@ pub(crate) fn initialize_params(version: &str) -> Value {
 }
 
 /// Reads the answer to `initialize`.
-pub(crate) fn read_initialize(answer: &Text) -> Result<Greeting, String> {
-    let result: InitializeResult = answer.read()?;
+pub(crate) fn read_initialize(answer: &Text) -> Result<Greeting, Failure> {
+    let result: InitializeResult = answer.read().map_err(|why| invalid(INITIALIZE, &why))?;
     let version = result.protocol_version;
     if !LEGACY_VERSIONS.contains(&version.as_str()) && version != super::modern::VERSION {
-        return Err(format!("it answers the unknown protocol version {}", quoted(&version, 40)));
+        let why = anyhow!("it answers the unknown protocol version {}", quoted(&version, 40));
+        return Err(invalid(INITIALIZE, &why));
     }
     let dialect = Dialect { era: Era::Legacy, version };
     Ok(Greeting::new(dialect, Some(&result.server_info.0), &result.capabilities.0))
@@ -68,7 +71,10 @@ mod tests {
         let mut bad = good.clone();
         bad["capabilities"] = json!({"tools": null});
         let what = read_initialize(&answer(&bad)).expect_err("refused");
-        assert_eq!(what, "capabilities.tools: invalid type: null, expected an object");
+        assert!(
+            what.detail.ends_with("invalid: capabilities.tools: invalid type: null, expected an object"),
+            "{what:?}"
+        );
         for result in [json!({}), json!([]), json!("x"), json!(null)] {
             assert!(read_initialize(&answer(&result)).is_err(), "{result}");
         }

@@ -8,7 +8,7 @@ mod events;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod http;
-mod http_sse;
+mod http_session;
 mod incoming;
 pub(crate) mod jsonrpc;
 pub mod left_behind;
@@ -24,7 +24,6 @@ mod session;
 pub(crate) mod shape;
 mod sse;
 mod stdio;
-mod streamable;
 pub(crate) mod tools;
 mod web;
 
@@ -37,16 +36,11 @@ use crate::model::reason::Reason;
 /// Checks one server, by its deadline or at most about a second and a half later.
 /// Errors: [`NotReached`] when it came to no verdict in this pass: nothing is to be remembered.
 pub fn check(target: &McpTarget, memory: McpMemory, context: &Context) -> Result<(McpFacts, McpMemory), NotReached> {
-    let mut memory = memory;
     let facts = match &target.reach {
         Reach::Unreachable(failure) => McpFacts::failed(failure.clone()),
         Reach::Stdio(server) => stdio::check(server, target.list_tools, memory.era, context)?,
         Reach::Script(script) => script::check(script, context)?,
-        Reach::Http(server) => {
-            let facts = http::check(server, target.list_tools, &memory, context);
-            http::doubt(&facts, &mut memory);
-            facts
-        }
+        Reach::Http(server) => http::check(server, target.list_tools, &memory, context),
     };
     let memory = remember(memory, &facts, context);
     Ok((facts, memory))
@@ -54,16 +48,22 @@ pub fn check(target: &McpTarget, memory: McpMemory, context: &Context) -> Result
 
 /// What the next check should know: the era and transport that worked, the tool list, the count of verdicts.
 ///
-/// A failure forgets nothing: a server that is down for an hour still speaks the same era afterwards.
+/// Other failures forget nothing: a server that is down for an hour still speaks the same era afterwards.
 fn remember(mut memory: McpMemory, facts: &McpFacts, context: &Context) -> McpMemory {
     let timed_out = facts.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Timeout);
     *memory.checks.entry(facts.verdict().as_str().to_owned()).or_default() += 1;
     if facts.era.is_some() {
         memory.era = facts.era;
         memory.transport = facts.transport;
-    } else if timed_out && facts.transport == Some(Transport::Stdio) {
-        // A server that is lost to an unknown request is not started twice each time.
-        memory.era = Some(Era::Legacy);
+    } else if timed_out {
+        match facts.transport {
+            // A server that is lost to an unknown request is not started twice each time.
+            Some(Transport::Stdio) => memory.era = Some(Era::Legacy),
+            // One behind a URL that has fallen silent on what is remembered of it may have changed its ways in a manner
+            // that leaves no time to find out: the next check does not rely on it.
+            None => (memory.era, memory.transport) = (None, None),
+            Some(_) => {}
+        }
     }
     if let Some(digest) = &facts.tools_digest {
         if memory.tools_digest.as_ref().is_some_and(|known| known != digest) {

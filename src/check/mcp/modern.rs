@@ -31,7 +31,7 @@ pub(crate) fn is_modern_error(error: &RpcError) -> bool {
     MODERN_CODES.contains(&error.code)
 }
 
-pub(crate) const MOST_RETRIES: usize = 3;
+const MOST_RETRIES: usize = 3;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Retry {
@@ -46,7 +46,7 @@ pub(crate) enum Retry {
 /// The newest modern one not tried yet, known or not: `server/discover` is what every later version has. Else the
 /// newest known legacy one. Else, once, a modern one that it lists although it has refused it: perhaps not for long.
 pub(crate) fn retry(error: &RpcError, tried: &[String]) -> Retry {
-    if error.code != code::UNSUPPORTED_VERSION {
+    if error.code != code::UNSUPPORTED_VERSION || tried.len() > MOST_RETRIES {
         return Retry::No;
     }
     let listed: Vec<&str> = match error.data.get("supported").and_then(Value::as_array) {
@@ -77,7 +77,7 @@ pub(crate) enum Discovery {
 }
 
 /// Reads the answer to `server/discover` asked in `version`.
-pub(crate) fn read_discover(answer: &Text, version: &str) -> Result<Discovery, String> {
+pub(crate) fn read_discover(answer: &Text, version: &str) -> anyhow::Result<Discovery> {
     let result: DiscoverResult<'_> = answer.read()?;
     check_complete(result.result_type.as_deref())?;
     let info = result.server_info();

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::jsonrpc::Text;
 use super::legacy;
-use super::modern::{self, Discovery, MOST_RETRIES, Retry};
-use super::peer::{Dialect, Greeting};
+use super::modern::{self, Discovery, Retry};
+use super::peer::{Dialect, Greeting, invalid};
 use super::session::{OutputEnd, Received, StdioSession};
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
@@ -189,7 +189,7 @@ impl Opening<'_, '_> {
         let at = self.asked.iter().position(|(asked, _)| *asked == id)?;
         let (_, era) = self.asked.remove(at);
         let read = match (era, outcome) {
-            (Era::Legacy, Ok(answer)) => read_initialize(&answer),
+            (Era::Legacy, Ok(answer)) => legacy::read_initialize(&answer),
             (Era::Modern, Ok(answer)) => match self.read_discover(&answer) {
                 Ok(Discovery::Modern(greeting)) => Ok(greeting),
                 Ok(Discovery::Legacy(version)) => {
@@ -215,7 +215,7 @@ impl Opening<'_, '_> {
 
     fn read_discover(&self, answer: &Text) -> Result<Discovery, Failure> {
         let version = self.versions.last().map_or(modern::VERSION, String::as_str);
-        modern::read_discover(answer, version).map_err(|what| invalid(Era::Modern, &what))
+        modern::read_discover(answer, version).map_err(|why| invalid(mcp::DISCOVER, &why))
     }
 
     /// Opens with `initialize` in a version that the server has listed, unless that opening has been tried already.
@@ -229,25 +229,19 @@ impl Opening<'_, '_> {
 
     /// An error in answer to an opening; `None` if it led to another request.
     fn refused(&mut self, era: Era, error: &RpcError) -> Option<Failure> {
+        let refused = Failure::new(Reason::RpcError, format!("{}: {error}", method(era)));
         if era == Era::Modern && modern::is_modern_error(error) {
             // It is modern, so the other opening would be wrong, unless it asks for it.
             self.second = None;
-            let retry = modern::retry(error, &self.versions);
-            if self.versions.len() <= MOST_RETRIES {
-                match retry {
-                    Retry::Modern(version) => {
-                        self.ask(Era::Modern, Some(version));
-                        return None;
-                    }
-                    Retry::Legacy(version) => {
-                        self.ask(Era::Legacy, Some(version));
-                        return None;
-                    }
-                    Retry::No => {}
-                }
-            }
+            let (era, version) = match modern::retry(error, &self.versions) {
+                Retry::Modern(version) => (Era::Modern, version),
+                Retry::Legacy(version) => (Era::Legacy, version),
+                Retry::No => return Some(refused),
+            };
+            self.ask(era, Some(version));
+            return None;
         }
-        Some(Failure::new(Reason::RpcError, format!("{}: {error}", method(era))))
+        Some(refused)
     }
 
     fn opened(self, greeting: Greeting) -> Opened {
@@ -255,7 +249,7 @@ impl Opening<'_, '_> {
         if dialect.era == Era::Modern
             && let Some(id) = self.asked.iter().find(|(_, era)| *era == Era::Legacy).map(|(id, _)| *id)
             && let Received::Answer(_, Ok(answer)) = self.session.receive(&[id], self.deadline.sooner(BOTH_TIMEOUT))
-            && let Ok(legacy) = read_initialize(&answer)
+            && let Ok(legacy) = legacy::read_initialize(&answer)
         {
             dialect = legacy.dialect;
         }
@@ -294,14 +288,6 @@ impl Opening<'_, '_> {
         let methods: Vec<&str> = self.asked.iter().map(|(_, era)| method(*era)).collect();
         methods.join(" and ")
     }
-}
-
-fn read_initialize(answer: &Text) -> Result<Greeting, Failure> {
-    legacy::read_initialize(answer).map_err(|what| invalid(Era::Legacy, &what))
-}
-
-fn invalid(era: Era, what: &str) -> Failure {
-    Failure::new(Reason::ProtocolError, format!("{}: the result is invalid: {what}", method(era)))
 }
 
 fn method(era: Era) -> &'static str {

@@ -6,7 +6,6 @@ use super::jsonrpc::Text;
 use super::modern;
 use super::schema::{Capabilities, Implementation};
 use crate::clock::Deadline;
-use crate::mcp::RpcError;
 use crate::model::mcp::{Era, McpFacts};
 use crate::model::reason::{Failure, Reason};
 use crate::redact::shortened;
@@ -14,25 +13,14 @@ use crate::redact::shortened;
 /// Characters of a server's name or version that are kept: they become label values.
 const NAME_CHARACTERS: usize = 120;
 
-#[derive(Debug)]
-pub(crate) enum CallError {
-    Rpc(RpcError),
-    /// The transport says why: exited, too large, an HTTP status, …
-    Failed(Failure),
-}
-
-impl CallError {
-    pub(crate) fn into_failure(self, method: &str) -> Failure {
-        match self {
-            CallError::Rpc(error) => Failure::new(Reason::RpcError, format!("{method}: {error}")),
-            CallError::Failed(failure) => failure,
-        }
-    }
+/// The failure of a server whose result no client can use.
+pub(super) fn invalid(method: &str, why: &anyhow::Error) -> Failure {
+    Failure::new(Reason::ProtocolError, format!("{method}: the result is invalid: {why:#}"))
 }
 
 pub(crate) trait Peer {
     /// Sends a request and waits for its answer.
-    fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Text, CallError>;
+    fn call(&mut self, method: &str, params: &Value, deadline: Deadline) -> Result<Text, Failure>;
 }
 
 /// The era and version agreed on: what every further request has to say about itself.

@@ -4,10 +4,13 @@
 //! `mcp_types`). Both take unknown keys. An optional key may be absent, but the TypeScript SDK refuses `null` there.
 //! Only types are checked here and hardly anything is kept: a hostile result may be megabytes of anything.
 
-use serde::Deserialize;
+use anyhow::{Context, anyhow, bail, ensure};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::shape::{FromObject, ListOf, MapOf, Object, each, each_member, given, read};
+use super::jsonrpc::Text;
+use super::shape::{FromObject, ListOf, MapOf, Object, given, read};
 use crate::model::mcp::Era;
 use crate::redact::quoted;
 
@@ -50,58 +53,69 @@ shapes! {
     ResultMeta<'a> { ; #[serde(borrow, rename = "io.modelcontextprotocol/serverInfo")] server_info: &'a RawValue }
     ToolsPage<'a> {
         #[serde(borrow)] tools: &'a RawValue;
-        next_cursor: String, #[serde(borrow)] result_type: &'a RawValue, #[serde(borrow)] ttl_ms: &'a RawValue,
-        #[serde(borrow)] cache_scope: &'a RawValue, #[serde(rename = "_meta")] meta: Object
+        next_cursor: String, #[serde(borrow)] result_type: &'a RawValue, #[serde(rename = "_meta")] meta: Object
     }
+    ModernPage { result_type: String, ttl_ms: f64, cache_scope: CacheScope; }
     Tool<'a> {
         name: String, #[serde(borrow)] input_schema: &'a RawValue;
         description: String, title: String, icons: ListOf<FromObject<Icon>>, annotations: FromObject<Annotations>,
-        #[serde(borrow)] output_schema: &'a RawValue, #[serde(borrow)] execution: &'a RawValue,
-        #[serde(rename = "_meta")] meta: Object
+        #[serde(borrow)] output_schema: &'a RawValue, #[serde(rename = "_meta")] meta: Object
     }
     Annotations {
         ; title: String, read_only_hint: bool, destructive_hint: bool, idempotent_hint: bool, open_world_hint: bool
     }
+    LegacyTool {
+        input_schema: FromObject<ObjectSchema>;
+        output_schema: FromObject<ObjectSchema>, execution: FromObject<Execution>
+    }
+    ModernTool { input_schema: FromObject<Typed>; output_schema: Object }
     Execution { ; task_support: TaskSupport }
-    Schema<'a> {
-        ; #[serde(borrow, rename = "type")] kind: &'a RawValue, #[serde(borrow)] properties: &'a RawValue, #[serde(borrow)] required: &'a RawValue
+    ObjectSchema { #[serde(rename = "type")] kind: ObjectType; properties: MapOf<Schema>, required: ListOf<String> }
+    Typed { #[serde(rename = "type")] kind: ObjectType; }
+}
+
+/// The values of an enumeration, as the protocol writes them.
+macro_rules! words {
+    ($($name:ident { $($word:ident),* })*) => {
+        $(#[derive(Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub(crate) enum $name { $($word),* })*
+    };
+}
+
+words! {
+    Theme { Light, Dark }
+    TaskSupport { Required, Optional, Forbidden }
+    ObjectType { Object }
+    CacheScope { Public, Private }
+}
+
+/// A JSON Schema: an object, or true or false.
+pub(crate) struct Schema;
+
+impl<'de> Deserialize<'de> for Schema {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        let is_schema = raw.starts_with('{') || matches!(raw, "true" | "false");
+        is_schema.then_some(Schema).ok_or_else(|| D::Error::custom("it is no schema"))
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Theme {
-    Light,
-    Dark,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum TaskSupport {
-    Required,
-    Optional,
-    Forbidden,
-}
-
 /// There have been six revisions in two years.
-const MOST_VERSIONS: usize = 64;
+const MOST_VERSION_BYTES: usize = 4096;
 
 /// `2026-07-28`, perhaps with a suffix.
 const LONGEST_VERSION: usize = 40;
 
 impl DiscoverResult<'_> {
-    /// The versions it lists, of which there has to be one; the first few are kept.
-    pub(crate) fn versions(&self) -> Result<Vec<String>, String> {
-        let (mut listed, mut kept) = (0, Vec::new());
-        let keep = |version: String| {
-            listed += 1;
-            if kept.len() < MOST_VERSIONS && version.len() <= LONGEST_VERSION {
-                kept.push(version);
-            }
-            Ok(())
-        };
-        each(self.supported_versions, keep).map_err(|what| format!("supportedVersions: {what}"))?;
-        if listed == 0 { Err("supportedVersions: the list is empty".into()) } else { Ok(kept) }
+    /// The versions it lists, of which there has to be one.
+    pub(crate) fn versions(&self) -> anyhow::Result<Vec<String>> {
+        let listed = self.supported_versions.get();
+        ensure!(listed.len() <= MOST_VERSION_BYTES, "supportedVersions: the list is too long");
+        let mut versions: Vec<String> = serde_json::from_str(listed).context("supportedVersions")?;
+        ensure!(!versions.is_empty(), "supportedVersions: the list is empty");
+        versions.retain(|version| version.len() <= LONGEST_VERSION);
+        Ok(versions)
     }
 
     /// Who the server is. Both SDKs read a malformed one as none: it is only for display.
@@ -110,85 +124,44 @@ impl DiscoverResult<'_> {
     }
 }
 
-impl ToolsPage<'_> {
-    /// What every modern result says, and what one that may be cached says.
-    pub(crate) fn check(&self, era: Era) -> Result<(), String> {
-        let text = |raw: Option<&RawValue>| raw.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
-        let result_type = text(self.result_type);
+impl<'a> ToolsPage<'a> {
+    pub(crate) fn read(answer: &'a Text, era: Era) -> anyhow::Result<ToolsPage<'a>> {
+        let page: ToolsPage<'a> = answer.read()?;
         // A legacy server may not be about to answer in part, either.
+        let result_type = page.result_type.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
         check_complete(result_type.as_deref())?;
-        if era == Era::Legacy {
-            return Ok(());
+        // What every modern result says, and what one that may be cached says.
+        if era == Era::Modern {
+            let ModernPage { ttl_ms, .. } = answer.read()?;
+            ensure!(ttl_ms >= 0.0 && ttl_ms.fract() == 0.0, "ttlMs is no whole number");
         }
-        if result_type.is_none() {
-            return Err("resultType is missing".into());
-        }
-        let ttl = self.ttl_ms.and_then(|raw| serde_json::from_str::<f64>(raw.get()).ok());
-        if !ttl.is_some_and(|ttl| ttl >= 0.0 && ttl.fract() == 0.0) {
-            return Err("ttlMs is missing or no whole number".into());
-        }
-        if !matches!(text(self.cache_scope).as_deref(), Some("public" | "private")) {
-            return Err("cacheScope is neither \"public\" nor \"private\"".into());
-        }
-        Ok(())
+        Ok(page)
     }
 }
 
 /// A modern result says that it is complete; one that does not say is taken for complete, as a legacy one is.
 /// Errors: For a result that is only part of an exchange (2026-07-28, multi round-trip requests).
-pub(crate) fn check_complete(result_type: Option<&str>) -> Result<(), String> {
+pub(crate) fn check_complete(result_type: Option<&str>) -> anyhow::Result<()> {
     match result_type {
         None | Some("complete") => Ok(()),
-        Some(other) => Err(format!("its resultType is {}, not \"complete\"", quoted(other, 40))),
+        Some(other) => bail!("its resultType is {}, not \"complete\"", quoted(other, 40)),
     }
 }
 
 impl<'a> Tool<'a> {
     /// Reads the tool `number` of a list.
     /// Errors: Which tool it is and what is wrong with it.
-    pub(crate) fn read(raw: &'a RawValue, number: usize, era: Era) -> Result<Tool<'a>, String> {
-        let tool: Tool<'a> = read(raw.get().as_bytes()).map_err(|what| format!("tool {number} of the list: {what}"))?;
-        tool.check(era).map_err(|what| format!("tool {}: {what}", quoted(&tool.name, 60)))?;
+    pub(crate) fn read(raw: &'a RawValue, number: usize, era: Era) -> anyhow::Result<Tool<'a>> {
+        let bytes = raw.get().as_bytes();
+        let tool: Tool<'a> = read(bytes).with_context(|| format!("tool {number} of the list"))?;
+        // The modern era leaves the schemas to the JSON Schema dialect.
+        let checked = match era {
+            Era::Legacy => read::<LegacyTool>(bytes).map(drop),
+            Era::Modern => read::<ModernTool>(bytes).map(drop),
+        };
+        checked.map_err(|why| anyhow!("tool {}: {why:#}", quoted(&tool.name, 60)))?;
         Ok(tool)
     }
-
-    fn check(&self, era: Era) -> Result<(), String> {
-        check_schema(self.input_schema, true, era).map_err(|what| format!("inputSchema{what}"))?;
-        if let Some(schema) = self.output_schema {
-            check_schema(schema, era == Era::Legacy, era).map_err(|what| format!("outputSchema{what}"))?;
-        }
-        if let (Some(execution), Era::Legacy) = (self.execution, era) {
-            read::<Execution>(execution.get().as_bytes()).map_err(|what| format!("execution.{what}"))?;
-        }
-        Ok(())
-    }
-}
-
-/// The complaint begins with what joins it to the schema's name.
-fn check_schema(raw: &RawValue, is_object: bool, era: Era) -> Result<(), String> {
-    if !raw.get().starts_with('{') {
-        return Err(" is no object".into());
-    }
-    let schema: Schema<'_> = read(raw.get().as_bytes()).map_err(|what| format!(": {what}"))?;
-    if is_object && schema.kind.is_none_or(|kind| kind.get() != "\"object\"") {
-        return Err(" lacks \"type\": \"object\"".into());
-    }
-    // The modern era leaves the rest to the JSON Schema dialect.
-    if era == Era::Modern {
-        return Ok(());
-    }
-    if let Some(properties) = schema.properties {
-        let check = |name: &str, raw: &RawValue| match raw.get() {
-            "true" | "false" => Ok(()),
-            schema if schema.starts_with('{') => Ok(()),
-            _ => Err(format!("{} is no schema", quoted(name, 60))),
-        };
-        each_member(properties, check).map_err(|what| format!(".properties: {what}"))?;
-    }
-    if let Some(required) = schema.required {
-        each(required, |_: String| Ok(())).map_err(|_no_list| ".required is no list of names".to_owned())?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -199,7 +172,7 @@ mod tests {
 
     fn refused(tool: &Value, era: Era) -> Option<String> {
         let raw = RawValue::from_string(tool.to_string()).expect("JSON");
-        Tool::read(&raw, 3, era).err()
+        Tool::read(&raw, 3, era).err().map(|why| format!("{why:#}"))
     }
 
     #[test]
@@ -215,15 +188,25 @@ mod tests {
         assert_eq!(refused(&good, Era::Modern), None);
         let both = [Era::Legacy, Era::Modern];
         for (pointer, value, eras, what) in [
-            ("/inputSchema", json!({}), &both[..], "tool “create”: inputSchema lacks \"type\": \"object\""),
-            ("/inputSchema", json!({"type": "string"}), &both, "inputSchema lacks \"type\": \"object\""),
-            ("/inputSchema", json!([]), &both, "inputSchema is no object"),
-            ("/inputSchema", json!(null), &both, "inputSchema is no object"),
-            ("/inputSchema/properties", json!(null), &both[..1], "inputSchema.properties: "),
-            ("/inputSchema/properties/a", json!(null), &both[..1], "inputSchema.properties: “a” is no schema"),
-            ("/inputSchema/required", json!("a"), &both[..1], "inputSchema.required is no list of names"),
-            ("/outputSchema/type", json!("array"), &both[..1], "outputSchema lacks"),
-            ("/outputSchema", json!(null), &both, "outputSchema is no object"),
+            ("/inputSchema", json!({}), &both[..], "tool “create”: inputSchema: missing field `type`"),
+            (
+                "/inputSchema",
+                json!({"type": "string"}),
+                &both,
+                "inputSchema.type: no such value is known, expected `object`",
+            ),
+            ("/inputSchema", json!([]), &both, "inputSchema: invalid type: sequence, expected an object"),
+            ("/inputSchema", json!(null), &both, "inputSchema: invalid type: null, expected an object"),
+            ("/inputSchema/properties", json!(null), &both[..1], "inputSchema.properties: invalid type: null"),
+            ("/inputSchema/properties/a", json!(null), &both[..1], "inputSchema.properties.a: it is no schema"),
+            (
+                "/inputSchema/required",
+                json!("a"),
+                &both[..1],
+                "inputSchema.required: invalid type: string “a”, expected a list",
+            ),
+            ("/outputSchema/type", json!("array"), &both[..1], "outputSchema.type: no such value"),
+            ("/outputSchema", json!(null), &both, "outputSchema: invalid type: null"),
             ("/description", json!(null), &both, "tool 3 of the list: description: invalid type: null"),
             ("/title", json!(5), &both, "tool 3 of the list: title: invalid type"),
             ("/name", json!(null), &both, "tool 3 of the list: name: invalid type"),

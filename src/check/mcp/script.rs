@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::limits::CHECK_BYTES;
 use super::output;
-use super::stdio::not_spawned;
+use super::stdio::{not_spawned, spec};
 use crate::check::Context;
 use crate::clock;
 use crate::model::mcp::{HealthScript, McpFacts, Transport};
 use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
-use crate::proc::{Captured, CommandSpec, Exit, Outcome, capture_tail, list_survivors};
+use crate::proc::{Captured, Exit, Outcome, capture_tail, list_survivors};
 use crate::redact::KnownSecrets;
 
 /// Its exit code counts, whatever it prints; but no more than a server may.
@@ -25,12 +25,7 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
         Some((program, args)) => (program.expose(), args),
         None => ("", script.command.as_slice()),
     };
-    let spec = CommandSpec {
-        program: program.into(),
-        args: args.iter().map(|arg| arg.expose().into()).collect(),
-        env: script.env.iter().map(|(name, value)| (name.into(), value.expose().into())).collect(),
-        cwd: script.cwd.clone(),
-    };
+    let spec = spec(program, args, &script.env, script.cwd.as_ref());
     let mut facts = McpFacts { transport: Some(Transport::Script), ..McpFacts::default() };
     let failure = match capture_tail(&spec, meter, MOST_OUTPUT, context.pass_deadline) {
         Ok(Captured { outcome: Outcome::TimedOut, slow: None, .. }) => {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::jsonrpc::{self, Id, Lines, Message, Text};
 use super::limits::{MemoryPermit, STALLED, TooLarge};
-use super::peer::{CallError, Peer};
+use super::peer::Peer;
 use super::{modern, output};
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
@@ -302,16 +302,18 @@ impl<'a> StdioSession<'a> {
 }
 
 impl Peer for StdioSession<'_> {
-    fn call(&mut self, method: &str, params: Value, deadline: Deadline) -> Result<Text, CallError> {
-        let id = self.request(method, &params);
+    fn call(&mut self, method: &str, params: &Value, deadline: Deadline) -> Result<Text, Failure> {
+        let id = self.request(method, params);
         let mut deadline = deadline;
         loop {
             match self.receive(&[id], deadline) {
-                Received::Answer(_, outcome) => return outcome.map_err(CallError::Rpc),
+                Received::Answer(_, outcome) => {
+                    return outcome.map_err(|e| Failure::new(Reason::RpcError, format!("{method}: {e}")));
+                }
                 Received::Broken | Received::Embedded => deadline = deadline.sooner(BROKEN_TIMEOUT),
                 Received::Idle => {}
-                Received::Silence => return Err(CallError::Failed(self.too_late(method))),
-                Received::Ended(end) => return Err(CallError::Failed(self.gone(end, method))),
+                Received::Silence => return Err(self.too_late(method)),
+                Received::Ended(end) => return Err(self.gone(end, method)),
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use anyhow::anyhow;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -14,12 +15,14 @@ const QUOTED: usize = 200;
 
 /// Reads an object as something.
 /// Errors: Where it is not what was expected, with the path of keys that leads there.
-pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, String> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a [u8]) -> anyhow::Result<T> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let FromObject(read) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
         let what = complaint(error.inner());
-        if path == "." { what } else { format!("{path}: {what}") }
+        match error.path().to_string().as_str() {
+            "." => anyhow!(what),
+            path => anyhow!("{path}: {what}"),
+        }
     })?;
     Ok(read)
 }
@@ -32,7 +35,10 @@ fn complaint(error: &serde_json::Error) -> String {
         (Some(from), Some(to)) if from < to && what.starts_with("invalid") => {
             format!("{}{}{}", &what[..from], quoted(&what[from + 1..to], QUOTED), &what[to + 1..])
         }
-        (Some(_), _) if what.starts_with("unknown variant") => "no such value is known".into(),
+        _ if what.starts_with("unknown variant") => {
+            let expected = what.rsplit_once(", expected ").map_or("", |(_, expected)| expected);
+            format!("no such value is known, expected {expected}")
+        }
         _ => shortened(what, QUOTED),
     }
 }
@@ -43,17 +49,9 @@ pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer
 }
 
 /// An object with whatever in it; anything else is an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Object;
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        FromObject::<IgnoredAny>::deserialize(deserializer).map(|_| Object)
-    }
-}
+pub(crate) type Object = FromObject<IgnoredAny>;
 
 /// A structure read from an object only. A derived one alone would also take a list of its fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FromObject<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for FromObject<T> {
@@ -77,8 +75,7 @@ pub(crate) struct ListOf<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for ListOf<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let items = Items("a list", |_: &str, _: T| Ok(()), PhantomData);
-        deserializer.deserialize_seq(items).map(|()| ListOf(PhantomData))
+        deserializer.deserialize_seq(Items("a list", |_: T| Ok(()), PhantomData)).map(|()| ListOf(PhantomData))
     }
 }
 
@@ -87,8 +84,7 @@ pub(crate) struct MapOf<T>(PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for MapOf<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let members = Items("an object", |_: &str, _: T| Ok(()), PhantomData);
-        deserializer.deserialize_map(members).map(|()| MapOf(PhantomData))
+        deserializer.deserialize_map(Items("an object", |_: T| Ok(()), PhantomData)).map(|()| MapOf(PhantomData))
     }
 }
 
@@ -96,26 +92,16 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for MapOf<T> {
 /// Errors: What `take` says of one, or that it is no such list.
 pub(crate) fn each<'a, T: Deserialize<'a>>(
     list: &'a RawValue,
-    mut take: impl FnMut(T) -> Result<(), String>,
-) -> Result<(), String> {
-    let items = Items("a list", |_: &str, item| take(item), PhantomData);
-    serde_json::Deserializer::from_str(list.get()).deserialize_seq(items).map_err(|error| complaint(&error))
+    take: impl FnMut(T) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let items = Items("a list", take, PhantomData);
+    serde_json::Deserializer::from_str(list.get()).deserialize_seq(items).map_err(|error| anyhow!(complaint(&error)))
 }
 
-/// Hands every member of an object to `take`, with its key.
-/// Errors: What `take` says of one, or that it is no such object.
-pub(crate) fn each_member<'a, T: Deserialize<'a>>(
-    object: &'a RawValue,
-    take: impl FnMut(&str, T) -> Result<(), String>,
-) -> Result<(), String> {
-    let members = Items("an object", take, PhantomData);
-    serde_json::Deserializer::from_str(object.get()).deserialize_map(members).map_err(|error| complaint(&error))
-}
-
-/// What is expected, and what takes each item, with its key if it has one.
+/// What is expected, and what takes each item.
 struct Items<T, F>(&'static str, F, PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>, F: FnMut(&str, T) -> Result<(), String>> Visitor<'de> for Items<T, F> {
+impl<'de, T: Deserialize<'de>, F: FnMut(T) -> anyhow::Result<()>> Visitor<'de> for Items<T, F> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,14 +110,14 @@ impl<'de, T: Deserialize<'de>, F: FnMut(&str, T) -> Result<(), String>> Visitor<
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
         while let Some(item) = list.next_element()? {
-            (self.1)("", item).map_err(A::Error::custom)?;
+            (self.1)(item).map_err(|why| A::Error::custom(format!("{why:#}")))?;
         }
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some((key, item)) = map.next_entry::<String, T>()? {
-            (self.1)(&key, item).map_err(A::Error::custom)?;
+        while let Some((_, item)) = map.next_entry::<String, T>()? {
+            (self.1)(item).map_err(A::Error::custom)?;
         }
         Ok(())
     }

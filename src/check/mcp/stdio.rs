@@ -1,6 +1,8 @@
 //! A server that is started for the check and spoken to over its standard streams.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::opening::{Opened, Plan, Stopped, open};
@@ -8,12 +10,11 @@ use super::session::StdioSession;
 use super::{output, tools};
 use crate::check::Context;
 use crate::clock::{self, Deadline};
-use crate::mcp;
 use crate::model::mcp::{Era, McpFacts, StdioServer, Transport};
 use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
 use crate::proc::{ChildIo, CommandSpec, Ended, Exit, Force, Meter, SpawnError, list_survivors};
-use crate::redact::KnownSecrets;
+use crate::redact::{KnownSecrets, Secret};
 
 /// Kept of the pass's time for ending a server and reporting, so that the result is out before the pass closes.
 const RESERVE: Duration = Duration::from_millis(400);
@@ -78,10 +79,11 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     fn run(&mut self, plan: Plan, meter: Meter) -> Result<(), Stopped> {
         let begun = clock::instant();
-        let io = match ChildIo::start(&spec(self.server), Some(meter), self.deadline) {
+        let StdioServer { command, args, env, cwd } = self.server;
+        let io = match ChildIo::start(&spec(command, args, env, cwd.as_ref()), Some(meter), self.deadline) {
             Ok(io) => io,
             Err(error) => {
-                let failure = not_spawned(&self.server.command, &error, begun, self.timeout);
+                let failure = not_spawned(command, &error, begun, self.timeout);
                 return Err(failure.map_or_else(Stopped::NotReached, Stopped::Failed));
             }
         };
@@ -119,8 +121,7 @@ impl Attempt<'_> {
         if !(self.list_tools && has_tools) {
             return Ok(());
         }
-        tools::list(session, &dialect, self.deadline, self.facts)
-            .map_err(|error| Stopped::Failed(error.into_failure(mcp::TOOLS_LIST)))
+        tools::list(session, &dialect, self.deadline, self.facts).map_err(Stopped::Failed)
     }
 
     /// Adds up what the processes used, and says so when one would not end.
@@ -142,12 +143,17 @@ impl Attempt<'_> {
     }
 }
 
-fn spec(server: &StdioServer) -> CommandSpec {
+pub(super) fn spec(
+    program: &str,
+    args: &[Secret],
+    env: &BTreeMap<String, Secret>,
+    cwd: Option<&PathBuf>,
+) -> CommandSpec {
     CommandSpec {
-        program: (&server.command).into(),
-        args: server.args.iter().map(|arg| arg.expose().into()).collect(),
-        env: server.env.iter().map(|(name, value)| (name.into(), value.expose().into())).collect(),
-        cwd: server.cwd.clone(),
+        program: program.into(),
+        args: args.iter().map(|arg| arg.expose().into()).collect(),
+        env: env.iter().map(|(name, value)| (name.into(), value.expose().into())).collect(),
+        cwd: cwd.cloned(),
     }
 }
 

@@ -9,14 +9,14 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::peer::{CallError, Dialect, Peer};
+use super::peer::{Dialect, Peer, invalid};
 use super::schema::{Tool, ToolsPage};
 use super::shape::each;
 use crate::clock::Deadline;
 use crate::mcp::TOOLS_LIST;
 use crate::model::digest::hex;
 use crate::model::mcp::McpFacts;
-use crate::model::reason::{Failure, Reason};
+use crate::model::reason::Failure;
 
 const MOST_PAGES: usize = 100;
 
@@ -42,22 +42,16 @@ pub(crate) fn list(
     dialect: &Dialect,
     deadline: Deadline,
     facts: &mut McpFacts,
-) -> Result<(), CallError> {
+) -> Result<(), Failure> {
     let mut found = Found::default();
     let mut cursors = BTreeSet::new();
-    let mut cursor = match page(peer, dialect, None, deadline, &mut found)? {
-        Ok(next) => next,
-        Err(what) => {
-            let detail = format!("{TOOLS_LIST}: the result is invalid: {what}");
-            return Err(CallError::Failed(Failure::new(Reason::ProtocolError, detail)));
-        }
-    };
+    let mut cursor = page(peer, dialect, None, deadline, &mut found)?;
     let deadline = deadline.minus(RESERVE).sooner(FURTHER_PAGES);
     // A cursor that comes again leads nowhere new: the list ends there.
     while let Some(next) = cursor.take_if(|next| !cursors.contains(next)) {
         let goes_on = cursors.len() + 1 < MOST_PAGES && next.len() <= LONGEST_CURSOR && !deadline.passed();
         cursor = match goes_on.then(|| page(peer, dialect, Some(&next), deadline, &mut found)) {
-            Some(Ok(Ok(cursor))) => cursor,
+            Some(Ok(cursor)) => cursor,
             _ => {
                 found.truncated = true;
                 None
@@ -69,34 +63,32 @@ pub(crate) fn list(
     Ok(())
 }
 
-/// Reads one page into what was found; gives back the cursor of the next one. The outer error is the call's, the inner
-/// one says what is wrong with the result.
+/// Reads one page into what was found; gives back the cursor of the next one.
 fn page(
     peer: &mut dyn Peer,
     dialect: &Dialect,
     cursor: Option<&str>,
     deadline: Deadline,
     found: &mut Found,
-) -> Result<Result<Option<String>, String>, CallError> {
+) -> Result<Option<String>, Failure> {
     let mut params = Map::new();
     if let Some(cursor) = cursor {
         params.insert("cursor".into(), Value::from(cursor));
     }
-    let answer = peer.call(TOOLS_LIST, dialect.params(params), deadline)?;
+    let answer = peer.call(TOOLS_LIST, &dialect.params(params), deadline)?;
     let mut read = || {
-        let page: ToolsPage<'_> = answer.read()?;
-        page.check(dialect.era)?;
+        let page = ToolsPage::read(&answer, dialect.era)?;
         let mut number = 0;
-        each(page.tools, |raw: &RawValue| {
+        let tools = each(page.tools, |raw: &RawValue| {
             number += 1;
             found.add(&Tool::read(raw, number, dialect.era)?, raw.get().len());
             Ok(())
-        })
-        .map_err(|what| if number == 0 { format!("tools: {what}") } else { what })?;
+        });
+        tools.map_err(|why| if number == 0 { why.context("tools") } else { why })?;
         // Some servers end the list with an empty cursor instead of none.
         Ok(page.next_cursor.filter(|cursor| !cursor.is_empty()))
     };
-    Ok(read())
+    read().map_err(|why| invalid(TOOLS_LIST, &why))
 }
 
 /// The tools read so far: each was checked, none is kept.
@@ -170,41 +162,30 @@ mod tests {
 
     use super::*;
     use crate::check::mcp::jsonrpc::Text;
-    use crate::mcp::RpcError;
     use crate::model::mcp::Era;
+    use crate::model::reason::Reason;
 
     /// Answers the calls in turn, the last one for ever.
     struct Scripted {
-        answers: Vec<Result<Value, CallError>>,
+        answers: Vec<Result<Value, Failure>>,
         asked: Vec<Value>,
     }
 
     impl Peer for Scripted {
-        fn call(&mut self, method: &str, params: Value, _deadline: Deadline) -> Result<Text, CallError> {
+        fn call(&mut self, method: &str, params: &Value, _deadline: Deadline) -> Result<Text, Failure> {
             assert_eq!(method, TOOLS_LIST);
-            self.asked.push(params);
-            let answer = if self.answers.len() > 1 { self.answers.remove(0) } else { clone(&self.answers[0]) };
-            answer.map(|value| {
-                let text = value.to_string().into_bytes();
-                Text::new(text, None)
-            })
+            self.asked.push(params.clone());
+            let answer = if self.answers.len() > 1 { self.answers.remove(0) } else { self.answers[0].clone() };
+            answer.map(|value| Text::new(value.to_string().into_bytes(), None))
         }
     }
 
-    fn clone(answer: &Result<Value, CallError>) -> Result<Value, CallError> {
-        match answer {
-            Ok(value) => Ok(value.clone()),
-            Err(CallError::Rpc(error)) => Err(CallError::Rpc(error.clone())),
-            Err(CallError::Failed(failure)) => Err(CallError::Failed(failure.clone())),
-        }
-    }
-
-    fn listed(answers: Vec<Result<Value, CallError>>) -> (Result<McpFacts, Failure>, Vec<Value>) {
+    fn listed(answers: Vec<Result<Value, Failure>>) -> (Result<McpFacts, Failure>, Vec<Value>) {
         let mut peer = Scripted { answers, asked: Vec::new() };
         let dialect = Dialect { era: Era::Legacy, version: "2025-11-25".into() };
         let deadline = Deadline::after(Duration::from_secs(30));
         let mut facts = McpFacts::default();
-        let listed = list(&mut peer, &dialect, deadline, &mut facts).map_err(|e| e.into_failure(TOOLS_LIST));
+        let listed = list(&mut peer, &dialect, deadline, &mut facts);
         (listed.map(|()| facts), peer.asked)
     }
 
@@ -232,7 +213,7 @@ mod tests {
     #[test]
     fn pages_that_never_end_repeat_or_fail_only_cut_the_list_short() {
         let endless = json!({"tools": [tool("a")], "nextCursor": "again"});
-        let (list, _) = listed(vec![Ok(endless.clone()), Err(CallError::Failed(Failure::new(Reason::Timeout, "")))]);
+        let (list, _) = listed(vec![Ok(endless.clone()), Err(Failure::new(Reason::Timeout, ""))]);
         assert_eq!(list.map(|l| (l.tools, l.tools_truncated, l.tools_digest)), Ok((Some(1), true, None)));
         let (list, _) = listed(vec![Ok(endless), Ok(json!({"tools": 5}))]);
         assert_eq!(list.map(|l| (l.tools, l.tools_truncated)), Ok((Some(1), true)));
@@ -272,11 +253,8 @@ mod tests {
             let (list, _) = listed(vec![Ok(result.clone())]);
             assert_eq!(list.map_err(|f| f.reason), Err(Reason::ProtocolError), "{result}");
         }
-        let error = RpcError { code: -32603, message: "no backend".into(), data: Value::Null };
-        let (list, _) = listed(vec![Err(CallError::Rpc(error))]);
-        let failure = list.expect_err("failed");
-        assert_eq!(failure.reason, Reason::RpcError);
-        assert_eq!(failure.detail, "tools/list: JSON-RPC error -32603: “no backend”");
+        let refused = Failure::new(Reason::RpcError, "no backend");
+        assert_eq!(listed(vec![Err(refused.clone())]).0, Err(refused));
     }
 
     proptest! {
@@ -285,7 +263,7 @@ mod tests {
             let digest = |schema: &str| {
                 let raw = format!(r#"{{"name":"n","inputSchema":{schema}}}"#);
                 let raw = RawValue::from_string(raw).expect("JSON");
-                Tool::read(&raw, 1, Era::Legacy).map(|tool| digest(&tool))
+                digest(&Tool::read(&raw, 1, Era::Legacy).expect("a tool"))
             };
             let unique: BTreeSet<_> = keys.into_iter().collect();
             let forth: Vec<_> = unique.iter().map(|k| format!("\"x{k}\":[1]")).collect();

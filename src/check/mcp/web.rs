@@ -1,5 +1,6 @@
 //! What both HTTP transports share: sending under the server's credentials, and telling what a refusal means.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use url::Url;
@@ -7,9 +8,10 @@ use url::Url;
 use super::jsonrpc::{self, Id, Message};
 use super::modern;
 use crate::clock::Deadline;
-use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Request, Response};
+use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response};
+use crate::log;
 use crate::mcp::RpcError;
-use crate::model::mcp::HttpServer;
+use crate::model::mcp::{Era, HttpServer, McpFacts};
 use crate::model::reason::{Failure, Reason};
 use crate::redact::{self, KnownSecrets, quoted};
 
@@ -21,67 +23,94 @@ const REFUSAL_TIME: Duration = Duration::from_secs(1);
 const QUOTED: usize = 300;
 /// A listener empties a full queue meanwhile.
 const BEFORE_RETRY: Duration = Duration::from_millis(100);
-/// Requests of the server answered during one check; further ones are ignored.
-pub(super) const MOST_SERVER_REQUESTS: u32 = 32;
+/// Sessions ended after a check. One is usual; a server that opens one for every POST makes two or three.
+const MOST_SESSIONS: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Web {
     pub(super) client: Client,
-    url: Url,
+    pub(super) url: Url,
     /// What must not show, even if the server quotes it.
     pub(super) secrets: KnownSecrets,
     /// How the user has the client itself log in.
     login: Option<String>,
+    /// Every session that the server has named, even in passing, and where: sessions left behind at every check exhaust
+    /// a server.
+    sessions: Mutex<Vec<(Url, String)>>,
 }
 
+/// Why there is no result.
 #[derive(Debug)]
-pub(super) enum NoResult {
-    /// The server answered this request with a JSON-RPC error.
-    Rpc { error: RpcError, status: u16 },
-    /// It answered with an HTTP status that is no success, and with nothing more telling.
-    Status { status: u16, failure: Failure },
-    /// It answered GET with something other than an event stream.
-    NoStream(Failure),
-    /// It asks for a credential, or refuses the one that was sent.
-    Credential(Failure),
-    /// It answered something that is no MCP, or broke off.
-    Unusable(Failure),
-    /// There was no answer: no connection, no time, too much.
-    Failed(Failure),
+pub(super) struct NoResult {
+    pub(super) failure: Failure,
+    /// The server's JSON-RPC error, if it answered with one.
+    pub(super) error: Option<RpcError>,
+    /// The HTTP status that refused the request, where the server did not ask for a credential.
+    pub(super) status: Option<u16>,
+}
+
+impl From<Failure> for NoResult {
+    fn from(failure: Failure) -> Self {
+        NoResult { failure, error: None, status: None }
+    }
 }
 
 impl From<HttpError> for NoResult {
     fn from(error: HttpError) -> Self {
-        match error.kind {
-            http::ErrorKind::Protocol => NoResult::Unusable(error.into()),
-            _ => NoResult::Failed(error.into()),
-        }
+        Failure::from(error).into()
+    }
+}
+
+impl From<RpcError> for NoResult {
+    fn from(error: RpcError) -> Self {
+        NoResult { error: Some(error.clone()), ..Failure::new(Reason::RpcError, error.to_string()).into() }
     }
 }
 
 impl NoResult {
-    pub(super) fn into_failure(self, method: &str) -> Failure {
-        match self {
-            NoResult::Rpc { error, status: 200 } => Failure::new(Reason::RpcError, format!("{method}: {error}")),
-            NoResult::Rpc { error, status } => {
-                Failure::new(Reason::RpcError, format!("{method}: {error} (HTTP {status})"))
-            }
-            NoResult::Status { failure, .. }
-            | NoResult::NoStream(failure)
-            | NoResult::Credential(failure)
-            | NoResult::Unusable(failure)
-            | NoResult::Failed(failure) => Failure { detail: format!("{method}: {}", failure.detail), ..failure },
-        }
+    /// Whether the server has answered something, if nothing usable.
+    pub(super) fn is_answer(&self) -> bool {
+        self.error.is_some() || self.status.is_some() || self.failure.reason == Reason::ProtocolError
+    }
+
+    /// With the request's method in front of what is said.
+    pub(super) fn to(mut self, method: &str) -> Self {
+        self.failure.detail = format!("{method}: {}", self.failure.detail);
+        self
     }
 }
 
 impl Web {
-    /// The way to a configured server, and its address.
-    pub(super) fn new(server: &HttpServer) -> Result<(Web, Url), Failure> {
+    /// The way to a configured server.
+    pub(super) fn new(server: &HttpServer) -> Result<Web, Failure> {
         let url = http::parse_url(&server.url)?;
         let options = ClientOptions { headers: server.headers.clone(), ca_file: server.ca_file.clone() };
         let secrets = KnownSecrets::new(&http::secrets_of(&url, &server.headers));
-        Ok((Web { client: Client::new(&url, options), url: url.clone(), secrets, login: server.login.clone() }, url))
+        let client = Client::new(&url, options);
+        Ok(Web { client, url, secrets, login: server.login.clone(), sessions: Mutex::default() })
+    }
+
+    pub(super) fn note_session(&self, response: &Response) {
+        let Some(session) = response.header("mcp-session-id") else { return };
+        let session = (response.url.clone(), session.to_owned());
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.len() < MOST_SESSIONS && !sessions.contains(&session) {
+            sessions.push(session);
+        }
+    }
+
+    /// Ends every session, however the check went. Servers that do not let clients do that answer 405, which is fine.
+    pub(super) fn end_sessions(&self, facts: &McpFacts, deadline: Deadline) {
+        let version = facts.protocol_version.as_ref().filter(|_| facts.era == Some(Era::Legacy));
+        for (url, session) in self.sessions.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let mut request = Request::new(Method::DELETE, &url).header("mcp-session-id", session);
+            if let Some(version) = version {
+                request = request.header("mcp-protocol-version", version.clone());
+            }
+            if let Err(error) = self.send(&request, deadline) {
+                log::debug(format!("an MCP session could not be ended: {}", self.secrets.redact(&error.detail)));
+            }
+        }
     }
 
     /// A connection that is closed before any byte of the first answer is tried once more: a listener whose queue is full
@@ -125,11 +154,17 @@ impl Web {
             let reason = if self.client.has_credential() { Reason::Unauthorized } else { Reason::AuthRequired };
             let login = self.login.as_ref().filter(|_| reason == Reason::AuthRequired);
             let hint = login.map(|login| format!("{login}, or configure a header or token for it"));
-            return NoResult::Credential(Failure { hint, ..Failure::new(reason, detail) });
+            return Failure { hint, ..Failure::new(reason, detail) }.into();
         }
         match asked.and_then(|id| rpc_error(&body, id)) {
-            Some(error) if !of_host => NoResult::Rpc { error, status },
-            _ => NoResult::Status { status, failure: Failure { hint, ..Failure::new(Reason::HttpStatus, detail) } },
+            Some(error) if !of_host => {
+                let failure = Failure::new(Reason::RpcError, format!("{error} (HTTP {status})"));
+                NoResult { failure, error: Some(error), status: Some(status) }
+            }
+            _ => {
+                let failure = Failure { hint, ..Failure::new(Reason::HttpStatus, detail) };
+                NoResult { failure, error: None, status: Some(status) }
+            }
         }
     }
 
@@ -153,7 +188,7 @@ impl Web {
 }
 
 pub(super) fn unusable(detail: String) -> NoResult {
-    NoResult::Unusable(Failure::new(Reason::ProtocolError, detail))
+    Failure::new(Reason::ProtocolError, detail).into()
 }
 
 /// How a redirect is told that only adds a slash or takes one away.
