@@ -1,9 +1,8 @@
 //! The Model Context Protocol as both of its sides need it, the check as a client and [`crate::serve`] as a server:
 //! versions, names, error codes, and the envelope of JSON-RPC 2.0.
 
-use std::fmt;
-
 use serde_json::{Value, json};
+use thiserror::Error;
 
 use crate::redact::quoted;
 
@@ -67,7 +66,8 @@ pub(crate) fn implementation() -> Value {
     json!({ "name": "lab-probe", "title": "lab-probe", "version": env!("CARGO_PKG_VERSION") })
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("JSON-RPC error {code}: {}", quoted(message, QUOTED))]
 pub(crate) struct RpcError {
     pub(crate) code: i64,
     pub(crate) message: String,
@@ -77,12 +77,6 @@ pub(crate) struct RpcError {
 impl RpcError {
     pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
         RpcError { code, message: message.into(), data: Value::Null }
-    }
-}
-
-impl fmt::Display for RpcError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JSON-RPC error {}: {}", self.code, quoted(&self.message, QUOTED))
     }
 }
 

@@ -26,6 +26,7 @@ use super::{INPUT_BUFFER, MOST_BYTES, OUTPUT_BUFFER, tls};
 use crate::clock::Deadline;
 use crate::fs;
 
+#[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) proxies: Proxies,
     pub(super) ca_file: Option<PathBuf>,
@@ -38,12 +39,6 @@ pub(super) struct Shared {
     pub(super) sent: AtomicBool,
     /// When the certificate of the newest TLS connection ends, unix seconds; 0 while there was none.
     pub(super) not_after: AtomicU64,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shared")
-    }
 }
 
 impl Shared {
@@ -138,7 +133,7 @@ fn not_connected(error: ureq::Error, details: &ConnectionDetails<'_>, proxy: Opt
     let tunnel = proxy.is_some() && details.needs_tls();
     let failed = match error {
         ureq::Error::Timeout(_) => HttpError::timeout("connecting"),
-        error @ ureq::Error::Io(_) if is_shortage(&error) => HttpError::from_ureq(error, "connecting"),
+        ureq::Error::Io(e) if fs::is_shortage(&e) => HttpError::from_ureq(e.into(), "connecting"),
         ureq::Error::ConnectProxyFailed(why) => {
             HttpError::new(ErrorKind::Connect, why.replace("proxy server responded ", "it refused the tunnel: HTTP "))
         }
@@ -157,10 +152,6 @@ fn not_connected(error: ureq::Error, details: &ConnectionDetails<'_>, proxy: Opt
         }
         None => failed,
     }
-}
-
-fn is_shortage(error: &ureq::Error) -> bool {
-    matches!(error, ureq::Error::Io(error) if fs::is_shortage(error))
 }
 
 /// What a plain-HTTP request needs to go through a proxy: the whole URL in its first line (RFC 9112, section 3.2.2), which

@@ -1,7 +1,8 @@
 //! What can go wrong in an exchange, sorted into the closed set of reasons, with evidence that holds no secret.
 
-use std::fmt;
 use std::io;
+
+use thiserror::Error;
 
 use crate::fs;
 use crate::model::reason::{Failure, Reason};
@@ -40,7 +41,8 @@ impl ErrorKind {
 /// A failed exchange.
 ///
 /// The sentence never quotes a URL's userinfo, path or query, nor a header's value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{detail}")]
 pub struct HttpError {
     pub kind: ErrorKind,
     pub detail: String,
@@ -102,20 +104,13 @@ impl HttpError {
     }
 }
 
-impl fmt::Display for HttpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
-    }
-}
-
-impl std::error::Error for HttpError {}
-
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
-        let failure = Failure::new(error.kind.reason(), error.detail).if_shortage(error.kind == ErrorKind::Shortage);
-        match error.hint {
-            Some(hint) => failure.with_hint(hint),
-            None => failure,
+        Failure {
+            reason: error.kind.reason(),
+            detail: error.detail,
+            hint: error.hint.map(str::to_owned),
+            is_shortage: error.kind == ErrorKind::Shortage,
         }
     }
 }

@@ -13,7 +13,7 @@ mod tls;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::http;
@@ -115,15 +115,8 @@ impl Client {
         {
             credentials.push(("authorization".into(), value));
         }
-        let shared = Arc::new(Shared {
-            proxies: proxy::Proxies::from_env(),
-            ca_file: options.ca_file,
-            received: AtomicU64::new(0),
-            decoded: AtomicU64::new(0),
-            connects: AtomicU64::new(0),
-            sent: AtomicBool::new(false),
-            not_after: AtomicU64::new(0),
-        });
+        let (proxies, ca_file) = (proxy::Proxies::from_env(), options.ca_file);
+        let shared = Arc::new(Shared { proxies, ca_file, ..Shared::default() });
         let agent = Mutex::new(agent(&shared));
         Client { agent, shared, origin: url.origin(), credentials }
     }

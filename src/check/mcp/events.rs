@@ -30,13 +30,7 @@ impl Events {
                 let permit = if event.data.len() > SMALL_BYTES { self.permit.take() } else { None };
                 return Ok(Some((event.name, Text::new(event.data, permit))));
             }
-            let held = self.parser.held();
-            if held <= SMALL_BYTES {
-                self.permit = None;
-            } else if self.permit.is_none() {
-                self.permit = Some(permit(deadline)?);
-            }
-            let amount = read_some(&mut self.body, &mut chunk, self.permit.as_ref(), held, deadline)?;
+            let amount = read_some(&mut self.body, &mut chunk, &mut self.permit, self.parser.held(), deadline)?;
             if amount == 0 {
                 return Ok(None);
             }
@@ -47,41 +41,40 @@ impl Events {
 
 /// Reads a whole body as one message.
 pub(super) fn read_message(body: &mut Body, deadline: Deadline) -> Result<Text, HttpError> {
-    let mut message = Vec::new();
-    let mut permit = None;
+    let (mut message, mut permit) = (Vec::new(), None);
     let mut chunk = [0; CHUNK];
     loop {
-        let amount = read_some(body, &mut chunk, permit.as_ref(), message.len(), deadline)?;
+        let amount = read_some(body, &mut chunk, &mut permit, message.len(), deadline)?;
         if amount == 0 {
             return Ok(Text::new(message, permit));
         }
         if message.len() + amount > MESSAGE_BYTES {
             return Err(too_large());
         }
-        if permit.is_none() && message.len() + amount > SMALL_BYTES {
-            permit = Some(self::permit(deadline)?);
-        }
         message.extend_from_slice(&chunk[..amount]);
     }
 }
 
+/// Reads on in a message of which `held` bytes have come; a large one has or gets the permit.
 fn read_some(
     body: &mut Body,
     chunk: &mut [u8],
-    permit: Option<&MemoryPermit>,
+    permit: &mut Option<MemoryPermit>,
     held: usize,
     deadline: Deadline,
 ) -> Result<usize, HttpError> {
-    let until = permit.map_or(deadline, |permit| permit.until(held).min(deadline));
+    const BUSY: &str = "no time left while another large message was read";
+    if held <= SMALL_BYTES {
+        *permit = None;
+    } else if permit.is_none() {
+        let taken = MemoryPermit::take(deadline);
+        *permit = Some(taken.ok_or_else(|| HttpError::new(ErrorKind::Timeout, BUSY))?);
+    }
+    let until = permit.as_ref().map_or(deadline, |permit| permit.until(held).min(deadline));
     match body.read_by(chunk, until) {
         Err(_) if until.passed() && !deadline.passed() => Err(HttpError::new(ErrorKind::Timeout, STALLED)),
         read => read,
     }
-}
-
-fn permit(deadline: Deadline) -> Result<MemoryPermit, HttpError> {
-    MemoryPermit::take(deadline)
-        .ok_or_else(|| HttpError::new(ErrorKind::Timeout, "no time left while another large message was read"))
 }
 
 fn too_large() -> HttpError {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::incoming::{self, Incoming};
-use super::jsonrpc::{self, Id, Lines, Message, Text};
-use super::peer::{Dialect, Peer};
+use super::eras::Dialect;
+use super::jsonrpc::{self, Id, Incoming, Lines, Message, Text};
 use super::sse::{Event, Parser, TooLong};
-use super::{legacy, modern, tools};
+use super::tools::Peer;
+use super::{eras, tools};
 use crate::clock::Deadline;
 use crate::model::mcp::{Era, McpFacts};
 use crate::model::reason::{Failure, Reason};
@@ -77,8 +77,8 @@ fn compare(line: &[u8], message: &Message) {
         }
         Message::Response(_, Err(error)) => {
             assert!(error.message.chars().count() <= 320, "{error:?}");
-            let tried = vec![modern::VERSION.to_owned()];
-            if let modern::Retry::Modern(version) = modern::retry(error, &tried) {
+            let tried = vec![eras::MODERN.to_owned()];
+            if let Some(eras::Next::Discover(version)) = eras::retry(error, &tried) {
                 assert!(version.len() <= 40 && tried.iter().filter(|t| **t == version).count() <= 1);
             }
         }
@@ -89,16 +89,16 @@ fn compare(line: &[u8], message: &Message) {
 
 /// The stream as the one answer that is awaited, to whichever request.
 fn answers(text: &[u8]) {
-    let Incoming::Answer(Ok(answer)) = incoming::sort(Text::new(text.to_vec(), None), OURS) else { return };
-    let discovered = match modern::read_discover(&answer, modern::VERSION) {
-        Ok(modern::Discovery::Modern(greeting)) => Some(greeting),
-        Ok(modern::Discovery::Legacy(_)) | Err(_) => None,
+    let Incoming::Answer(Ok(answer)) = jsonrpc::sort(Text::new(text.to_vec(), None), OURS) else { return };
+    let discovered = match eras::read_discover(&answer, eras::MODERN) {
+        Ok(eras::Next::Opened(greeting)) => Some(greeting),
+        Ok(_) | Err(_) => None,
     };
-    for greeting in legacy::read_initialize(&answer).ok().into_iter().chain(discovered) {
+    for greeting in eras::read_initialize(&answer).ok().into_iter().chain(discovered) {
         let texts = [&greeting.server_name, &greeting.server_version];
         assert!(texts.iter().all(|text| text.as_ref().is_none_or(|text| text.chars().count() <= 121)));
     }
-    let dialect = Dialect { era: Era::Legacy, version: legacy::VERSION.into() };
+    let dialect = Dialect { era: Era::Legacy, version: eras::LEGACY.into() };
     let listed = || {
         let mut facts = McpFacts::default();
         tools::list(&mut Once(text, false), &dialect, Deadline::after(Duration::from_secs(20)), &mut facts)
@@ -118,9 +118,9 @@ impl Peer for Once<'_> {
         if std::mem::replace(&mut self.1, true) {
             return Err(Failure::new(Reason::RpcError, ""));
         }
-        match incoming::sort(Text::new(self.0.to_vec(), None), OURS) {
+        match jsonrpc::sort(Text::new(self.0.to_vec(), None), OURS) {
             Incoming::Answer(Ok(answer)) => Ok(answer),
-            other => Err(Failure::new(Reason::ProtocolError, other.instead())),
+            _ => Err(Failure::new(Reason::ProtocolError, "")),
         }
     }
 }

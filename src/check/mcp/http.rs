@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::eras::{self, Greeting, Next};
 use super::http_session::HttpSession;
-use super::modern::{self, Discovery, Retry};
-use super::peer::Greeting;
+
 use super::web::{NoResult, Web};
-use super::{legacy, output, tools};
+use super::{output, tools};
 use crate::check::Context;
 use crate::clock::{self, Deadline};
 use crate::mcp;
@@ -63,7 +63,7 @@ impl<'a> HttpCheck<'a> {
         let (opened, by_initialize) = match (self.transport, memory.transport, memory.era) {
             (HttpTransport::Sse, _, _) => return self.open_sse(self.deadline).map_err(|refused| refused.failure),
             (HttpTransport::Auto, Some(Transport::Sse), _) => (self.open_sse(self.half()), false),
-            (_, _, Some(Era::Legacy)) => (self.initialize(HttpSession::streamable(self.web), legacy::VERSION), true),
+            (_, _, Some(Era::Legacy)) => (self.initialize(HttpSession::streamable(self.web), eras::LEGACY), true),
             (_, _, era) => return self.open_anew(era, None),
         };
         let refused = match opened {
@@ -86,13 +86,20 @@ impl<'a> HttpCheck<'a> {
         let mut session = HttpSession::streamable(self.web);
         // A server that has never answered `discover` may take it in silence: then `initialize` needs time too.
         let discover_by = if remembered == Some(Era::Modern) { self.deadline } else { self.half() };
-        let version = match self.discover(&mut session, discover_by)? {
-            Discovery::Modern(greeting) => return Ok((session, greeting)),
-            Discovery::Legacy(version) => version,
+        let mut tried = vec![eras::MODERN.to_owned()];
+        let version = loop {
+            match self.discover(&mut session, &tried, discover_by)? {
+                Next::Opened(greeting) => {
+                    session.post.version = Some(greeting.dialect.version.clone());
+                    return Ok((session, greeting));
+                }
+                Next::Discover(version) => tried.push(version),
+                Next::Initialize(version) => break version,
+            }
         };
         let NoResult { failure, status, .. } = match (version, refused) {
             (None, Some(refused)) => refused,
-            (version, _) => match self.initialize(session, version.as_deref().unwrap_or(legacy::VERSION)) {
+            (version, _) => match self.initialize(session, version.as_deref().unwrap_or(eras::LEGACY)) {
                 Ok(opened) => return Ok(opened),
                 Err(refused) => refused,
             },
@@ -112,42 +119,26 @@ impl<'a> HttpCheck<'a> {
         self.deadline.sooner(self.deadline.left() / 2)
     }
 
-    fn discover(&self, session: &mut HttpSession<'_>, deadline: Deadline) -> Result<Discovery, Failure> {
-        let mut versions = vec![modern::VERSION.to_owned()];
-        session.post.era = Era::Modern;
-        loop {
-            let version = versions[versions.len() - 1].clone();
-            session.post.version = Some(version.clone());
-            let refused = match session.ask(mcp::DISCOVER, &modern::discover_params(&version), deadline) {
-                Ok(answer) => {
-                    let discovery = modern::read_discover(&answer, &version).unwrap_or(Discovery::Legacy(None));
-                    if let Discovery::Modern(greeting) = &discovery {
-                        session.post.version = Some(greeting.dialect.version.clone());
-                    }
-                    return Ok(discovery);
-                }
-                Err(refused) => refused,
-            };
-            match refused.error.as_ref().filter(|error| modern::is_modern_error(error)) {
-                Some(error) => match modern::retry(error, &versions) {
-                    Retry::Modern(version) => versions.push(version),
-                    Retry::Legacy(version) => return Ok(Discovery::Legacy(Some(version))),
-                    Retry::No => return Err(refused.failure),
-                },
-                None if refused.is_answer() => return Ok(Discovery::Legacy(None)),
-                // Silence may be a legacy server's way to take an unknown request.
-                None if refused.failure.reason == Reason::Timeout && !self.deadline.passed() => {
-                    return Ok(Discovery::Legacy(None));
-                }
-                None => return Err(refused.failure),
-            }
+    /// Asks for `server/discover` in the last of these versions.
+    fn discover(&self, session: &mut HttpSession<'_>, tried: &[String], deadline: Deadline) -> Result<Next, Failure> {
+        let version = tried.last().map_or(eras::MODERN, String::as_str);
+        (session.post.era, session.post.version) = (Era::Modern, Some(version.to_owned()));
+        let refused = match session.ask(mcp::DISCOVER, &eras::discover_params(version), deadline) {
+            Ok(answer) => return Ok(eras::read_discover(&answer, version).unwrap_or(Next::Initialize(None))),
+            Err(refused) => refused,
+        };
+        if let Some(error) = refused.error.as_deref().filter(|error| eras::is_modern_error(error)) {
+            return eras::retry(error, tried).ok_or(refused.failure);
         }
+        // Silence may be a legacy server's way to take an unknown request.
+        let is_silent = refused.failure.reason == Reason::Timeout && !self.deadline.passed();
+        if refused.is_answer() || is_silent { Ok(Next::Initialize(None)) } else { Err(refused.failure) }
     }
 
     fn initialize(&self, mut session: HttpSession<'a>, version: &str) -> Result<Opened<'a>, NoResult> {
         (session.post.era, session.post.version) = (Era::Legacy, None);
-        let answer = session.ask(mcp::INITIALIZE, &legacy::initialize_params(version), self.deadline)?;
-        let greeting = legacy::read_initialize(&answer)?;
+        let answer = session.ask(mcp::INITIALIZE, &eras::initialize_params(version), self.deadline)?;
+        let greeting = eras::read_initialize(&answer)?;
         session.post.version = Some(greeting.dialect.version.clone());
         let initialized = mcp::notification(mcp::INITIALIZED, Value::Null).to_string();
         // A server that takes the notification badly may still be usable, and `tools/list` will tell; only a refused
@@ -163,6 +154,6 @@ impl<'a> HttpCheck<'a> {
     fn open_sse(&self, endpoint_by: Deadline) -> Result<Opened<'a>, NoResult> {
         let session = HttpSession::sse(self.web, endpoint_by, self.deadline).map_err(|refused| refused.to("GET"))?;
         // Whatever comes of this, it is the right transport.
-        self.initialize(session, legacy::VERSION).map_err(|refused| refused.failure.into())
+        self.initialize(session, eras::LEGACY).map_err(|refused| refused.failure.into())
     }
 }

@@ -8,9 +8,8 @@ use serde_json::Value;
 use url::Url;
 
 use super::events::{Events, read_message};
-use super::incoming::{Incoming, sort};
-use super::jsonrpc::{self, Text};
-use super::peer::Peer;
+use super::jsonrpc::{self, Incoming, Text, sort};
+use super::tools::Peer;
 use super::web::{NoResult, Web, unusable};
 use crate::clock::Deadline;
 use crate::http::{self, ErrorKind, HttpError, Method, Request, Response};
@@ -164,7 +163,8 @@ impl Post<'_> {
                     Incoming::Answer(outcome) => outcome.map_err(NoResult::from),
                     // What answers this POST answers this request.
                     Incoming::Anonymous(error) => Err(error.into()),
-                    other => Err(unusable(format!("the answer is not valid: {}", other.instead()))),
+                    Incoming::Unusable(what) => Err(unusable(format!("the answer is not valid: {what}"))),
+                    _ => Err(unusable("the answer is not valid: it is a request or notification of the server".into())),
                 }
             }
             (_, EVENT_STREAM) => self.listen(&mut Events::new(response.body), true, id, deadline),

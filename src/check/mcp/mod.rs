@@ -1,23 +1,20 @@
 //! Is an MCP server usable? A valid answer to the opening of either era and, where it has tools, a valid first page
 //! of them, within the timeout.
 //!
-//! The transports ([`stdio`], [`http`]) find out the era and give a [`peer::Peer`]; [`modern`] and [`legacy`] know what
-//! an answer has to look like, [`tools`] counts over any peer, [`jsonrpc`] reads JSON-RPC without trusting it.
+//! The transports ([`stdio`], [`http`]) find out the era and give a [`tools::Peer`]; [`eras`] knows what an answer has to
+//! look like, [`tools`] counts over any peer, [`jsonrpc`] reads JSON-RPC without trusting it.
 
+pub(crate) mod eras;
 mod events;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod http;
 mod http_session;
-mod incoming;
 pub(crate) mod jsonrpc;
 pub mod left_behind;
-pub(crate) mod legacy;
 pub(crate) mod limits;
-pub(crate) mod modern;
 mod opening;
 mod output;
-pub(crate) mod peer;
 pub(crate) mod schema;
 mod script;
 mod session;

@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
+use super::eras::{self, Dialect, Greeting, Next};
 use super::jsonrpc::Text;
-use super::legacy;
-use super::modern::{self, Discovery, Retry};
-use super::peer::{Dialect, Greeting, invalid};
+
 use super::session::{OutputEnd, Received, StdioSession};
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
@@ -34,28 +33,20 @@ const LOST_AFTER: Duration = Duration::from_secs(3);
 
 const LOST_LOOK: Duration = Duration::from_millis(250);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Plan {
-    pub(super) first: Era,
-    pub(super) second: Option<Era>,
+/// Both openings, the remembered era's first.
+pub(super) fn both(remembered: Option<Era>) -> &'static [Era] {
+    match remembered {
+        Some(Era::Legacy) => &[Era::Legacy, Era::Modern],
+        _ => &[Era::Modern, Era::Legacy],
+    }
 }
 
-impl Plan {
-    /// Both, the remembered era first.
-    pub(super) fn both(remembered: Option<Era>) -> Plan {
-        match remembered {
-            Some(Era::Legacy) => Plan { first: Era::Legacy, second: Some(Era::Modern) },
-            _ => Plan { first: Era::Modern, second: Some(Era::Legacy) },
-        }
-    }
-
-    /// What to try in a new process after the first one has ended or fallen silent on this plan: it may have done so
-    /// because of the first opening, so the new one does not see that one first.
-    pub(super) fn anew(self) -> Plan {
-        match self.first {
-            Era::Modern => Plan { first: Era::Legacy, second: None },
-            Era::Legacy => Plan { first: Era::Modern, second: Some(Era::Legacy) },
-        }
+/// What to try in a new process after the first one has ended or fallen silent on these openings: it may have done so
+/// because of the first one, so the new process does not see that one first.
+pub(super) fn anew(openings: &[Era]) -> &'static [Era] {
+    match openings {
+        [Era::Modern, ..] => &[Era::Legacy],
+        _ => &[Era::Modern, Era::Legacy],
     }
 }
 
@@ -78,10 +69,10 @@ pub(super) enum Stopped {
     NotReached(NotReached),
 }
 
-pub(super) fn open(session: &mut StdioSession<'_>, plan: Plan, deadline: Deadline) -> Result<Opened, Stopped> {
+pub(super) fn open(session: &mut StdioSession<'_>, openings: &[Era], deadline: Deadline) -> Result<Opened, Stopped> {
     let mut opening = Opening {
         session,
-        second: plan.second,
+        second: openings.get(1).copied(),
         asked: Vec::new(),
         versions: Vec::new(),
         failures: Vec::new(),
@@ -90,7 +81,7 @@ pub(super) fn open(session: &mut StdioSession<'_>, plan: Plan, deadline: Deadlin
         second_if_idle: Deadline::after(IDLE_TIMEOUT),
         both_sent: None,
     };
-    opening.ask(plan.first, None);
+    opening.ask(openings[0], None);
     opening.run()
 }
 
@@ -136,12 +127,11 @@ impl Opening<'_, '_> {
                     self.second = None;
                     self.deadline = self.deadline.sooner(LAST_TIMEOUT);
                 }
-                Received::Silence if self.is_lost() => return Err(Stopped::Lost(self.failure())),
-                Received::Silence if self.second.is_none() && !self.deadline.passed() && !self.session.is_slow() => {}
-                Received::Silence if self.deadline.passed() || self.session.is_slow() || !self.ask_second() => {
+                Received::Silence if self.deadline.passed() || self.session.io.slow().is_some() => {
                     return Err(Stopped::Failed(self.failure()));
                 }
-                Received::Silence => {}
+                Received::Silence if self.is_lost() => return Err(Stopped::Lost(self.failure())),
+                Received::Silence => _ = self.ask_second(),
                 Received::Ended(end) => return Err(self.gone(end)),
             }
         }
@@ -150,14 +140,14 @@ impl Opening<'_, '_> {
     fn ask(&mut self, era: Era, version: Option<String>) {
         let id = match era {
             Era::Modern => {
-                let version = version.unwrap_or_else(|| modern::VERSION.to_owned());
-                let id = self.session.request(mcp::DISCOVER, &modern::discover_params(&version));
+                let version = version.unwrap_or_else(|| eras::MODERN.to_owned());
+                let id = self.session.request(mcp::DISCOVER, &eras::discover_params(&version));
                 self.versions.push(version);
                 id
             }
             Era::Legacy => {
-                let version = version.unwrap_or_else(|| legacy::VERSION.to_owned());
-                self.session.request(mcp::INITIALIZE, &legacy::initialize_params(&version))
+                let version = version.unwrap_or_else(|| eras::LEGACY.to_owned());
+                self.session.request(mcp::INITIALIZE, &eras::initialize_params(&version))
             }
         };
         self.asked.push((id, era));
@@ -178,44 +168,40 @@ impl Opening<'_, '_> {
     fn is_lost(&self) -> bool {
         let lost_after = LOST_AFTER.min(self.session.io.idle_limit() / 4);
         let waited = self.both_sent.is_some_and(|before| self.session.io.idle() >= before + lost_after);
-        waited
-            && self.asked.len() == 2
-            && self.session.io.has_read_input()
-            && !self.deadline.passed()
-            && !self.session.is_slow()
+        waited && self.asked.len() == 2 && self.session.io.has_read_input()
     }
 
     fn take_answer(&mut self, id: i64, outcome: Result<Text, RpcError>) -> Option<Greeting> {
         let at = self.asked.iter().position(|(asked, _)| *asked == id)?;
         let (_, era) = self.asked.remove(at);
-        let read = match (era, outcome) {
-            (Era::Legacy, Ok(answer)) => legacy::read_initialize(&answer),
-            (Era::Modern, Ok(answer)) => match self.read_discover(&answer) {
-                Ok(Discovery::Modern(greeting)) => Ok(greeting),
-                Ok(Discovery::Legacy(version)) => {
-                    self.turn_legacy(version);
-                    return None;
+        let found = match (era, outcome) {
+            (Era::Legacy, Ok(answer)) => eras::read_initialize(&answer).map(Next::Opened),
+            (Era::Modern, Ok(answer)) => {
+                eras::read_discover(&answer, self.versions.last().map_or(eras::MODERN, String::as_str))
+            }
+            (_, Err(error)) => {
+                let is_modern = era == Era::Modern && eras::is_modern_error(&error);
+                let next = if is_modern { eras::retry(&error, &self.versions) } else { None };
+                if is_modern {
+                    // The other opening would be wrong, unless it asks for it.
+                    self.second = None;
                 }
-                Err(failure) => Err(failure),
-            },
-            (_, Err(error)) => Err(self.refused(era, &error)?),
+                next.ok_or_else(|| Failure::new(Reason::RpcError, format!("{}: {error}", method(era))))
+            }
         };
-        match read {
-            Ok(greeting) => Some(greeting),
+        match found {
+            Ok(Next::Opened(greeting)) => return Some(greeting),
+            Ok(Next::Discover(version)) => self.ask(Era::Modern, Some(version)),
+            Ok(Next::Initialize(version)) => self.turn_legacy(version),
             Err(failure) => {
                 self.failures.push((era, failure));
                 if era == Era::Legacy {
                     // It has passed over the other opening, if that was sent before.
                     self.deadline = self.deadline.sooner(LAST_TIMEOUT);
                 }
-                None
             }
         }
-    }
-
-    fn read_discover(&self, answer: &Text) -> Result<Discovery, Failure> {
-        let version = self.versions.last().map_or(modern::VERSION, String::as_str);
-        modern::read_discover(answer, version).map_err(|why| invalid(mcp::DISCOVER, &why))
+        None
     }
 
     /// Opens with `initialize` in a version that the server has listed, unless that opening has been tried already.
@@ -227,29 +213,12 @@ impl Opening<'_, '_> {
         }
     }
 
-    /// An error in answer to an opening; `None` if it led to another request.
-    fn refused(&mut self, era: Era, error: &RpcError) -> Option<Failure> {
-        let refused = Failure::new(Reason::RpcError, format!("{}: {error}", method(era)));
-        if era == Era::Modern && modern::is_modern_error(error) {
-            // It is modern, so the other opening would be wrong, unless it asks for it.
-            self.second = None;
-            let (era, version) = match modern::retry(error, &self.versions) {
-                Retry::Modern(version) => (Era::Modern, version),
-                Retry::Legacy(version) => (Era::Legacy, version),
-                Retry::No => return Some(refused),
-            };
-            self.ask(era, Some(version));
-            return None;
-        }
-        Some(refused)
-    }
-
     fn opened(self, greeting: Greeting) -> Opened {
         let mut dialect = greeting.dialect.clone();
         if dialect.era == Era::Modern
             && let Some(id) = self.asked.iter().find(|(_, era)| *era == Era::Legacy).map(|(id, _)| *id)
             && let Received::Answer(_, Ok(answer)) = self.session.receive(&[id], self.deadline.sooner(BOTH_TIMEOUT))
-            && let Ok(legacy) = legacy::read_initialize(&answer)
+            && let Ok(legacy) = eras::read_initialize(&answer)
         {
             dialect = legacy.dialect;
         }

@@ -75,7 +75,7 @@ shapes! {
 }
 
 /// The values of an enumeration, as the protocol writes them.
-macro_rules! words {
+macro_rules! enumerations {
     ($($name:ident { $($word:ident),* })*) => {
         $(#[derive(Deserialize)]
         #[serde(rename_all = "lowercase")]
@@ -83,7 +83,7 @@ macro_rules! words {
     };
 }
 
-words! {
+enumerations! {
     Theme { Light, Dark }
     TaskSupport { Required, Optional, Forbidden }
     ObjectType { Object }

@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::jsonrpc::{self, Id, Lines, Message, Text};
 use super::limits::{MemoryPermit, STALLED, TooLarge};
-use super::peer::Peer;
-use super::{modern, output};
+use super::tools::Peer;
+use super::{eras, output};
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
 use crate::model::reason::{Failure, Reason};
 use crate::proc::{ChildIo, Event, Exit, Tail};
 use crate::redact::KnownSecrets;
+use crate::wording::plural;
 
 /// Replies to a server's own requests are written only while it reads them.
 const MOST_UNWRITTEN: usize = 64 << 10;
@@ -135,7 +136,7 @@ impl<'a> StdioSession<'a> {
                     return Some(Received::Answer(id, outcome.map(|place| line.cut(place))));
                 }
                 // Only a modern server has these codes: it answers the oldest request, messages being read in order.
-                Message::Response(Id::Null, Err(error)) if modern::is_modern_error(&error) && !awaited.is_empty() => {
+                Message::Response(Id::Null, Err(error)) if eras::is_modern_error(&error) && !awaited.is_empty() => {
                     return Some(Received::Answer(awaited[0], Err(error)));
                 }
                 Message::Response(Id::Null, Err(error)) => {
@@ -226,17 +227,10 @@ impl<'a> StdioSession<'a> {
         }
     }
 
-    /// Whether the program is too slow by its own clock: then nothing is worth waiting for any more.
-    pub(super) fn is_slow(&self) -> bool {
-        self.io.slow().is_some()
-    }
-
     /// What is odd about its output and breaks nothing here, but may elsewhere.
     pub(super) fn notes(&self) -> Vec<String> {
-        let noise = (self.noise > 0).then(|| {
-            let lines = if self.noise == 1 { "1 line".to_owned() } else { format!("{} lines", self.noise) };
-            format!("prints {lines} on stdout that are no JSON-RPC")
-        });
+        let lines = plural(usize::try_from(self.noise).unwrap_or(usize::MAX), "line");
+        let noise = (self.noise > 0).then(|| format!("prints {lines} on stdout that are no JSON-RPC"));
         let answers = self.answers_notifications.then(|| "answers a notification; some clients drop it".to_owned());
         noise.into_iter().chain(answers).collect()
     }

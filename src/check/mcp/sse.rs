@@ -15,7 +15,7 @@ pub(super) struct Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLong;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Parser {
     limit: usize,
     line: Vec<u8>,
@@ -23,7 +23,8 @@ pub(super) struct Parser {
     in_comment: bool,
     /// The last byte was a carriage return: a line feed right behind it belongs to the same line end.
     after_cr: bool,
-    at_start: bool,
+    /// The first line has ended: what comes is no byte order mark any more.
+    begun: bool,
     name: Vec<u8>,
     data: Vec<u8>,
     ready: VecDeque<Event>,
@@ -31,16 +32,7 @@ pub(super) struct Parser {
 
 impl Parser {
     pub(super) fn new(limit: usize) -> Self {
-        Parser {
-            limit,
-            line: Vec::new(),
-            in_comment: false,
-            after_cr: false,
-            at_start: true,
-            name: Vec::new(),
-            data: Vec::new(),
-            ready: VecDeque::new(),
-        }
+        Parser { limit, ..Parser::default() }
     }
 
     pub(super) fn next(&mut self) -> Option<Event> {
@@ -88,11 +80,11 @@ impl Parser {
 
     fn end_line(&mut self) {
         if std::mem::take(&mut self.in_comment) {
-            self.at_start = false;
+            self.begun = true;
             return;
         }
         let mut line = std::mem::take(&mut self.line);
-        if std::mem::take(&mut self.at_start) && line.starts_with(b"\xef\xbb\xbf") {
+        if !std::mem::replace(&mut self.begun, true) && line.starts_with(b"\xef\xbb\xbf") {
             line.drain(..3);
         }
         if line.is_empty() {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::opening::{Opened, Plan, Stopped, open};
+use super::opening::{Opened, Stopped, anew, both, open};
 use super::session::StdioSession;
 use super::{output, tools};
 use crate::check::Context;
@@ -42,12 +42,12 @@ pub(super) fn check(
         idle: Duration::ZERO,
         notes: Vec::new(),
     };
-    let plan = Plan::both(remembered);
-    let mut outcome = attempt.run(plan, meter);
+    let openings = both(remembered);
+    let mut outcome = attempt.run(openings, meter);
     if let Err(Stopped::Lost(first)) = outcome {
         // One that has ended has used up its time; one that fell silent may only have been spoilt by the first opening.
         let idle = if first.reason == Reason::Timeout { Duration::ZERO } else { attempt.idle };
-        outcome = match attempt.run(plan.anew(), context.meter(idle)?) {
+        outcome = match attempt.run(anew(openings), context.meter(idle)?) {
             Err(Stopped::Failed(second)) if second.reason == Reason::Timeout && first.reason == Reason::Exited => {
                 Err(Stopped::Failed(first))
             }
@@ -77,7 +77,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn run(&mut self, plan: Plan, meter: Meter) -> Result<(), Stopped> {
+    fn run(&mut self, openings: &[Era], meter: Meter) -> Result<(), Stopped> {
         let begun = clock::instant();
         let StdioServer { command, args, env, cwd } = self.server;
         let io = match ChildIo::start(&spec(command, args, env, cwd.as_ref()), Some(meter), self.deadline) {
@@ -88,7 +88,7 @@ impl Attempt<'_> {
             }
         };
         let mut session = StdioSession::new(io, begun, self.secrets);
-        let result = match open(&mut session, plan, self.deadline) {
+        let result = match open(&mut session, openings, self.deadline) {
             Ok(opened) => {
                 self.facts.handshake = Some(clock::instant() - begun);
                 self.use_it(&mut session, opened)
@@ -99,7 +99,7 @@ impl Attempt<'_> {
         let result = match result {
             // That somebody else has not answered yet does not tell either that the program has failed.
             Err(Stopped::Failed(Failure { reason: Reason::Timeout | Reason::Exited, .. }))
-                if self.deadline.passed() && !session.is_slow() =>
+                if self.deadline.passed() && session.io.slow().is_none() =>
             {
                 Err(Stopped::NotReached(NotReached::CutOff(begun.elapsed())))
             }

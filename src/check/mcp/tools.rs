@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::peer::{Dialect, Peer, invalid};
+use super::eras::{Dialect, invalid};
+use super::jsonrpc::Text;
 use super::schema::{Tool, ToolsPage};
 use super::shape::each;
 use crate::clock::Deadline;
@@ -34,6 +35,12 @@ const LONGEST_CURSOR: usize = 64 << 10;
 
 /// A schema up to this size is compared by content, a larger one by its text.
 const CANONICAL_BYTES: usize = 256 << 10;
+
+/// What the list needs of a transport.
+pub(crate) trait Peer {
+    /// Sends a request and waits for its answer.
+    fn call(&mut self, method: &str, params: &Value, deadline: Deadline) -> Result<Text, Failure>;
+}
 
 /// Lists a server's tools into the facts. Only the first page is needed; further ones that fail or never end cut the list
 /// short.
@@ -161,7 +168,6 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::check::mcp::jsonrpc::Text;
     use crate::model::mcp::Era;
     use crate::model::reason::Reason;
 

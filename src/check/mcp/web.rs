@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::eras;
 use super::jsonrpc::{self, Id, Message};
-use super::modern;
 use crate::clock::Deadline;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response};
 use crate::log;
@@ -44,7 +44,7 @@ pub(super) struct Web {
 pub(super) struct NoResult {
     pub(super) failure: Failure,
     /// The server's JSON-RPC error, if it answered with one.
-    pub(super) error: Option<RpcError>,
+    pub(super) error: Option<Box<RpcError>>,
     /// The HTTP status that refused the request, where the server did not ask for a credential.
     pub(super) status: Option<u16>,
 }
@@ -63,7 +63,8 @@ impl From<HttpError> for NoResult {
 
 impl From<RpcError> for NoResult {
     fn from(error: RpcError) -> Self {
-        NoResult { error: Some(error.clone()), ..Failure::new(Reason::RpcError, error.to_string()).into() }
+        let failure = Failure::new(Reason::RpcError, error.to_string());
+        NoResult { failure, error: Some(Box::new(error)), status: None }
     }
 }
 
@@ -159,7 +160,7 @@ impl Web {
         match asked.and_then(|id| rpc_error(&body, id)) {
             Some(error) if !of_host => {
                 let failure = Failure::new(Reason::RpcError, format!("{error} (HTTP {status})"));
-                NoResult { failure, error: Some(error), status: Some(status) }
+                NoResult { failure, error: Some(Box::new(error)), status: Some(status) }
             }
             _ => {
                 let failure = Failure { hint, ..Failure::new(Reason::HttpStatus, detail) };
@@ -181,7 +182,7 @@ impl Web {
         let path = |url: &Url| url.path().trim_end_matches('/').to_owned();
         if target.origin() == self.url.origin() && path(target) == path(&self.url) {
             let change = if target.path().ends_with('/') { "with a slash" } else { "without the slash" };
-            return format!("{SAME_ADDRESS} {change} at its end");
+            return format!("the same address {change} at its end");
         }
         self.secrets.redact(&redact::url(target.as_str()))
     }
@@ -191,14 +192,8 @@ pub(super) fn unusable(detail: String) -> NoResult {
     Failure::new(Reason::ProtocolError, detail).into()
 }
 
-/// How a redirect is told that only adds a slash or takes one away.
-const SAME_ADDRESS: &str = "the same address";
-
 /// What to do about a redirect that turned the request into another one. It may as well lead to a page for people.
 fn redirect_hint(target: &str) -> String {
-    if target.starts_with(SAME_ADDRESS) {
-        return format!("put the address it redirects to into the config: {target}");
-    }
     format!(
         "if {target} is where the server is now, put that into the config; if it is a page to log in, configure a header \
          or token"
@@ -233,7 +228,7 @@ fn speaks_of_host(said: &str) -> bool {
 fn rpc_error(body: &[u8], id: i64) -> Option<RpcError> {
     match jsonrpc::parse(body) {
         Message::Response(Id::Number(number), Err(error)) if number == id => Some(error),
-        Message::Response(Id::Null, Err(error)) if modern::is_modern_error(&error) => Some(error),
+        Message::Response(Id::Null, Err(error)) if eras::is_modern_error(&error) => Some(error),
         _ => None,
     }
 }
