@@ -42,7 +42,6 @@ impl Kind {
     }
 }
 
-/// One family as read, its samples joined to series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Family {
     /// Name, without `_bucket`, `_sum`, `_count` for histograms and summaries.

@@ -22,7 +22,6 @@ words! {
 }
 
 impl Receiver {
-    /// For sentences.
     pub fn name(self) -> &'static str {
         if self == Receiver::Telegram { "Telegram" } else { self.as_str() }
     }
@@ -50,14 +49,12 @@ impl fmt::Display for Delivery {
 /// The newest pass of one starter: a unit, or a session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Started {
-    /// When it began.
     pub at: Timestamp,
     /// Where it delivered to, by output, and what failed.
     pub outputs: BTreeMap<String, (String, Option<String>)>,
 }
 
 impl Started {
-    /// A pass that began then and delivered so.
     pub fn new(at: Timestamp, deliveries: &[Delivery]) -> Started {
         let one =
             |delivery: &Delivery| (delivery.output.to_owned(), (delivery.destination.clone(), delivery.error.clone()));

@@ -75,7 +75,6 @@ pub struct TradingMark {
     /// Orders placed so far, a counter.
     #[serde(rename = "orders", skip_serializing_if = "Option::is_none")]
     pub orders: Option<u64>,
-    /// Order latency so far: observations in each bucket alone.
     #[serde(rename = "lat", skip_serializing_if = "Option::is_none")]
     pub latency: Option<Vec<u64>>,
 }

@@ -62,9 +62,7 @@ pub enum HttpTransport {
     /// Streamable HTTP, falling back to the deprecated HTTP+SSE.
     #[default]
     Auto,
-    /// Streamable HTTP only.
     Http,
-    /// HTTP+SSE (2024-11-05) only.
     Sse,
 }
 
@@ -94,13 +92,10 @@ pub struct HealthScript {
 }
 
 words! {
-    /// The three values of `lab_mcp_server_health`.
+    /// Values of `lab_mcp_server_health`; the number is the place in this list.
     McpVerdict {
-        /// 0.
         Down = "down",
-        /// 1.
         Up = "up",
-        /// 2.
         NotConfigured = "not_configured",
     }
 }
@@ -152,7 +147,6 @@ pub struct McpFacts {
     pub cpu: Option<Duration>,
     /// Largest resident set of a process of the tree, in bytes.
     pub max_rss_bytes: Option<u64>,
-    /// Lines on stdout that were no JSON-RPC.
     pub noise_lines: u64,
     /// Things worth a line in the table that do not decide the verdict ("had to be killed: ignored SIGTERM").
     pub notes: Vec<String>,
@@ -168,7 +162,6 @@ impl McpFacts {
         }
     }
 
-    /// Down is trouble; not configured wants a look; up is fine.
     pub fn severity(&self) -> Severity {
         match self.verdict() {
             McpVerdict::Down => Severity::Trouble,

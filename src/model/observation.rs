@@ -44,7 +44,6 @@ impl Facts {
         }
     }
 
-    /// Why a server or service is not up.
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Facts::Mcp(facts) => facts.failure.as_ref(),
@@ -169,7 +168,6 @@ pub struct Remembered {
     pub attempts: Attempts,
 }
 
-/// What became of the last attempts to check a target.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Attempts {

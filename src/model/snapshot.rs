@@ -13,7 +13,6 @@ use super::unusual::Unusual;
 words! {
     /// How a target came to its place in this snapshot; the `result` label of `lab_probe_targets`.
     Outcome {
-        /// Checked in this pass.
         Fresh = "fresh",
         /// Remembered from an earlier pass and not due yet.
         Cached = "cached",

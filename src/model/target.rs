@@ -54,7 +54,6 @@ impl TargetId {
 pub struct Schedule {
     /// A good answer is reused this long; zero means never.
     pub ttl: Duration,
-    /// A bad answer is reused this long.
     pub retry_after: Duration,
     /// One check may take this long, the pass's deadline permitting.
     pub timeout: Duration,

@@ -77,7 +77,6 @@ pub struct Unusual {
     /// The series of each target, by `kind/name`.
     pub series: BTreeMap<String, BTreeMap<Family, Watch>>,
     pub totals: BTreeMap<Family, Totals>,
-    /// Many series are unusual at once.
     pub widespread: Option<Widespread>,
 }
 
@@ -103,13 +102,11 @@ pub struct Pending {
 #[serde(default)]
 pub struct SeriesState {
     pub points: u32,
-    /// Lower end of the expected band at the last point.
+    /// Ends of the expected band at the last point.
     pub lower: f64,
     pub upper: f64,
-    /// The value is out of its band.
     pub level: Option<Level>,
     pub trend: Option<Trend>,
-    /// An unusual level was taken as the new normal.
     #[serde(alias = "settled")]
     pub new_normal: Option<NewNormal>,
 }
@@ -128,7 +125,6 @@ pub struct Level {
     pub upper: f64,
     /// Whether the first of its values was above the band.
     pub above: bool,
-    /// It was taken as the new normal.
     pub is_normal: bool,
 }
 

@@ -30,7 +30,6 @@ pub struct WorktreeTarget {
     pub test_reports: Vec<String>,
     /// Commands that mean "testing" while alive in a worktree, besides the built-in ones.
     pub test_runners: Vec<String>,
-    /// Where `record` keeps its verdicts.
     pub records: PathBuf,
     /// Whether it is a linked worktree, which `git worktree` can lock, prune and remove.
     pub linked: bool,
@@ -161,7 +160,6 @@ pub struct Tests {
 pub struct WorktreeFacts {
     /// Why it could not be read; `None` means it was.
     pub error: Option<String>,
-    /// What to do about that, where the cause says so.
     pub remedy: Option<String>,
     pub path: String,
     /// The branch; `None` with a detached HEAD.
@@ -173,7 +171,6 @@ pub struct WorktreeFacts {
     /// What the status rests on, where a word says it: the operation, the runner, what is missing.
     pub evidence: Option<String>,
     pub tests: Option<Tests>,
-    /// Why a verdict that is there does not count.
     pub tests_ignored: Option<String>,
     /// Changed and untracked paths, conflicted ones not counted.
     pub changed_files: Option<u64>,
@@ -182,7 +179,6 @@ pub struct WorktreeFacts {
     pub ahead: Option<u64>,
     /// Commits of the upstream, or else the base, that this worktree does not have.
     pub behind: Option<u64>,
-    /// What `ahead` and `behind` are counted against.
     pub compared_with: Option<String>,
     /// Commits that the base does not have.
     pub unmerged: Option<u64>,

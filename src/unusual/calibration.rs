@@ -44,7 +44,6 @@ impl Calibration {
         -((mass + prior) / (total + PRIOR_POINTS)).log10()
     }
 
-    /// Learns a value.
     pub(super) fn add(&mut self, z: f64) {
         self.bins.iter_mut().for_each(|bin| *bin *= 1.0 - 1.0 / MEMORY_POINTS);
         self.bins[position(z) as usize] += 1.0;

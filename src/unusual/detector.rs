@@ -102,22 +102,18 @@ pub(crate) struct Detector {
 pub(crate) struct Verdict {
     /// The value in the middle of the band, as expected at this hour.
     pub(crate) expected: f64,
-    /// Lower end of the band.
+    /// Ends of the band.
     pub(crate) lower: f64,
-    /// Upper end of the band.
     pub(crate) upper: f64,
     /// How rare the point is, −log₁₀ of a share; comparable within one series.
     pub(crate) score: f64,
-    /// What is unusual.
     pub(crate) anomaly: Option<Anomaly>,
     /// With this point an open anomaly was taken as the new normal.
     pub(crate) new_normal: bool,
 }
 
-/// A kind of anomaly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Anomaly {
-    /// The value is out of its band.
     Level,
     /// It has grown or fallen for days; said once, at the end of a day.
     Trend(Trend),

@@ -9,21 +9,20 @@ enum Transform {
     Ln,
     /// Anscombe's square root: counts, whose variance grows with their mean.
     Sqrt,
-    /// None.
     Identity,
 }
 
 /// The least differences of a family.
-struct Limits {
+pub(super) struct Limits {
     transform: Transform,
     /// As a share of the expected value.
     relative: f64,
     /// In the family's unit.
-    absolute: f64,
+    pub(super) absolute: f64,
 }
 
 impl Family {
-    const fn limits(self) -> Limits {
+    pub(super) const fn limits(self) -> Limits {
         use Transform::{Identity, Ln, Sqrt};
         let (transform, relative, absolute) = match self {
             // Below 50 ms nobody feels a slower start.
@@ -101,10 +100,5 @@ impl Family {
     /// Whether slow growth over days is looked for: only where a factor is what matters.
     pub(super) fn has_trend(self) -> bool {
         self.limits().transform == Transform::Ln
-    }
-
-    /// The least change of a trend in the family's unit.
-    pub(super) fn least_change(self) -> f64 {
-        self.limits().absolute
     }
 }

@@ -23,7 +23,6 @@ const STORM_SLOTS: i64 = 6;
 /// A series without a point for so many slots, an hour, is not watched: its server is down, or gone.
 const WATCHED_SLOTS: i64 = 12;
 
-/// What was learnt of all series.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Learnt {
     begun_at: i64,

@@ -28,13 +28,11 @@ pub(crate) fn of(facts: &Facts) -> Vec<(Family, Measure)> {
             now(Family::Service, facts.duration.map(|time| time.as_secs_f64()))
         }
         Facts::Thunes(facts) => {
-            let count = |counts: &[u64]| counts.iter().fold(0, |sum: u64, count| sum.saturating_add(*count)) as f64;
-            found.extend(facts.orders.as_ref().map(|orders| {
-                let orders: Vec<u64> = orders.iter().map(|order| order.count).collect();
-                (Family::Orders, Measure::SoFar(count(&orders), 0.0))
-            }));
+            let orders =
+                facts.orders.as_ref().map(|orders| orders.iter().fold(0, |sum, o| o.count.saturating_add(sum)));
+            found.extend(orders.map(|orders| (Family::Orders, Measure::SoFar(orders as f64, 0.0))));
             for (family, histogram) in [(Family::OrderLatency, &facts.order_latency), (Family::WsGap, &facts.ws_gaps)] {
-                let so_far = histogram.as_ref().map(|all| Measure::SoFar(all.sum, count(&all.counts)));
+                let so_far = histogram.as_ref().map(|all| Measure::SoFar(all.sum, all.count() as f64));
                 found.extend(so_far.map(|so_far| (family, so_far)));
             }
         }

@@ -23,7 +23,7 @@ pub(super) fn from_files<'a>(files: &[&'a Reading], now: Timestamp) -> Option<Br
     let mut all = Breakers::default();
     let names: BTreeSet<&String> = files.iter().flat_map(|file| file.totals.breakers.keys()).collect();
     for name in names {
-        let stated = |file: &'a Reading| file.totals.breakers.get(name).map(|breaker| (breaker.state, breaker.at));
+        let stated = |file: &'a Reading| file.totals.breakers.get(name).map(|breaker| (breaker.value, breaker.at));
         let found = newest(files.iter().copied(), stated, now);
         // What the same file says after its unread lines is newer than those.
         let outdated = |newest: &Statement<'_, _>| {

@@ -219,7 +219,7 @@ mod tests {
         assert_eq!((last(4).active, last(4).evidence.as_deref(), last(4).since), (false, Some("TRADE_APPROVED"), None));
         assert_eq!((last(5).active, last(5).since, last(5).reason), (true, None, None));
         let totals = journal(&lines);
-        let states: Vec<_> = totals.breakers.iter().map(|(name, b)| (name.as_str(), b.state)).collect();
+        let states: Vec<_> = totals.breakers.iter().map(|(name, b)| (name.as_str(), b.value)).collect();
         assert_eq!(
             states,
             [
@@ -282,7 +282,7 @@ mod tests {
         journal.line(Line::Whole(event("2025-10-08T13:59:00", "KILL_SWITCH_DEACTIVATED").as_bytes()));
         journal.line(Line::Whole(event("2025-10-08T13:59:00", "WS_DISCONNECTED").as_bytes()));
         let totals = journal.totals.clone();
-        assert!(totals.kill_switch.last.as_ref().expect("an activation").active && totals.ws["X"].connected);
+        assert!(totals.kill_switch.last.as_ref().expect("an activation").active && totals.ws["X"].value);
         assert!(totals.kill_switch.doubt.is_none());
         assert_eq!(totals.last_record, Some("2025-10-08T14:00:00Z".parse().expect("a time")));
         journal.line(Line::Whole(event("yesterday", "KILL_SWITCH_DEACTIVATED").as_bytes()));

@@ -54,7 +54,6 @@ impl<'a> Object<'a> {
         serde_json::from_str(self.member(key)?).ok()
     }
 
-    /// The keys, and the objects under those that have one.
     pub(super) fn members(&self) -> impl Iterator<Item = (String, Option<Object<'a>>)> {
         self.0.iter().map(|(key, value)| (key.lossy(), serde_json::from_str(value.get()).ok()))
     }

@@ -235,11 +235,11 @@ Traceback (most recent call last):
 2025-10-26 02:37:00 - ws - INFO - say: Stopped WebSocket stream",
         );
         let breaker = &totals.breakers["BinanceAPI"];
-        assert_eq!(breaker.state, Some(BreakerState::HalfOpen));
+        assert_eq!(breaker.value, Some(BreakerState::HalfOpen));
         // The second record lies in the repeated hour's second run.
         assert_eq!(breaker.at, Some("2025-10-26T01:10:00Z".parse().expect("a time")));
-        assert!(totals.ws["BTCUSDT"].connected && !totals.ws["ETHUSDT"].connected);
+        assert!(totals.ws["BTCUSDT"].value && !totals.ws["ETHUSDT"].value);
         assert_eq!((totals.gaps.count(), totals.gaps.sum), (1, 60.0));
-        assert!(!totals_of("2025-01-01 00:00:00 - ws - INFO - Started bookTicker stream for A\n2025-01-01 00:00:01 - ws - INFO - Stopped WebSocket stream").ws["A"].connected);
+        assert!(!totals_of("2025-01-01 00:00:00 - ws - INFO - Started bookTicker stream for A\n2025-01-01 00:00:01 - ws - INFO - Stopped WebSocket stream").ws["A"].value);
     }
 }

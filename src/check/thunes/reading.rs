@@ -7,7 +7,6 @@ use crate::model::thunes::Totals;
 /// A time ahead of the pass by more is no time that anything happened at.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-/// Where one file stands after this look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReadState {
     Ready,
@@ -27,11 +26,9 @@ pub(super) struct Reading {
     /// The path as the config has it.
     pub(super) name: String,
     pub(super) state: ReadState,
-    /// Whether it has ever been read.
     pub(super) known: bool,
     /// Lost parts so far.
     pub(super) gaps: u64,
-    /// Parts found to be lost in this look.
     pub(super) losses: Vec<String>,
     /// It ends in an unfinished line that may be any event.
     pub(super) is_waiting: bool,
@@ -111,11 +108,11 @@ pub(super) fn newest<'a, T: PartialEq + Copy>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::thunes::WsState;
+    use crate::model::thunes::Stated;
 
     /// A file that states this of a symbol.
     fn file((connected, at): (bool, Option<Timestamp>)) -> Reading {
-        let ws = [(String::new(), WsState { connected, at })].into();
+        let ws = [(String::new(), Stated { value: connected, at })].into();
         let (name, state, losses) = (String::new(), ReadState::Ready, Vec::new());
         Reading {
             name,
@@ -134,8 +131,7 @@ mod tests {
         let told = |statements: &[(bool, Option<i64>)]| {
             let at = |seconds| now + SignedDuration::from_secs(seconds);
             let files: Vec<Reading> = statements.iter().map(|(value, ahead)| file((*value, ahead.map(at)))).collect();
-            newest(&files, |file| file.totals.ws.get("").map(|ws| (ws.connected, ws.at)), now)
-                .map(|newest| newest.value)
+            newest(&files, |file| file.totals.ws.get("").map(|ws| (ws.value, ws.at)), now).map(|newest| newest.value)
         };
         assert_eq!(told(&[]), None);
         assert_eq!(told(&[(true, None)]), Some(true));

@@ -50,11 +50,8 @@ impl Findings<'_> {
 
     /// Whether the endpoint is the source of a family: it has it, or has ever had it, or does not answer at all.
     fn is_endpoints(&self, family: &str) -> bool {
-        match &self.scraped {
-            None => false,
-            Some(Err(_)) => true,
-            Some(Ok(scraped)) => scraped.families.contains(family) || self.memory.endpoint.families.contains(family),
-        }
+        let is_known = || self.memory.endpoint.families.contains(family);
+        self.scraped.as_ref().is_some_and(|scraped| scraped.is_err() || is_known())
     }
 
     /// What an instrumented application says itself comes first; nothing else is asked then.
@@ -94,13 +91,13 @@ impl Findings<'_> {
             }
         }
         match &positions.realized {
-            Ok(realized) => {
-                facts.realized_pnl = Some(realized.pnl);
-                facts.trades_today = Some(realized.trades);
+            Ok((pnl, trades)) => {
+                facts.realized_pnl = Some(*pnl);
+                facts.trades_today = Some(*trades);
                 from(facts, "thunes_realized_pnl", [POSITIONS_DB]);
                 if let (Ok(limit), false) = (&self.limit, is_used_endpoints) {
                     // A profit uses nothing; and 0, not the -0 that a negation would make of it.
-                    facts.daily_pnl_used = Some(if realized.pnl < 0.0 { -realized.pnl / limit } else { 0.0 });
+                    facts.daily_pnl_used = Some(if *pnl < 0.0 { -pnl / limit } else { 0.0 });
                     from(facts, "thunes_daily_pnl_used", [POSITIONS_DB]);
                 }
             }
@@ -288,7 +285,7 @@ fn names<'a>(readings: &[&'a Reading]) -> Vec<&'a str> {
 fn connected(files: &[&Reading], now: Timestamp) -> BTreeMap<String, bool> {
     let symbols: BTreeSet<&String> = files.iter().flat_map(|file| file.totals.ws.keys()).collect();
     let newest_of = |symbol: &String| {
-        newest(files.iter().copied(), |file| file.totals.ws.get(symbol).map(|state| (state.connected, state.at)), now)
+        newest(files.iter().copied(), |file| file.totals.ws.get(symbol).map(|state| (state.value, state.at)), now)
     };
     symbols.into_iter().filter_map(|symbol| Some((symbol.clone(), newest_of(symbol)?.value))).collect()
 }

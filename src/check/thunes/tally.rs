@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::damage::is_harmless;
 use super::tail::{Line, Lines};
-use crate::model::thunes::{Breaker, BreakerState, DecisionCount, Doubt, OrderCount, Totals, WsState};
+use crate::model::thunes::{BreakerState, DecisionCount, Doubt, OrderCount, Stated, Totals};
 
 /// Label values are cut to this: they name venues, sides, symbols and reasons.
 const MAX_LABEL_BYTES: usize = 100;
@@ -33,7 +33,6 @@ pub(super) struct Tally {
 
 #[derive(Debug, Clone)]
 pub(super) enum Format {
-    /// JSON lines.
     Journal,
     /// Records of Python's `logging`, in local time of this zone.
     Log(TimeZone),
@@ -87,8 +86,8 @@ impl Tally {
         }
         let state = state.and_then(|state| BreakerState::from_word(&state.replace('_', "-")));
         let is_undecided =
-            self.late && known.is_some_and(|known| known.state != state && (at.is_none() || known.at.is_none()));
-        self.totals.breakers.insert(name, Breaker { state: state.filter(|_| !is_undecided), at });
+            self.late && known.is_some_and(|known| known.value != state && (at.is_none() || known.at.is_none()));
+        self.totals.breakers.insert(name, Stated { value: state.filter(|_| !is_undecided), at });
     }
 
     pub(super) fn connected(&mut self, symbol: &str, connected: bool, at: Option<Timestamp>) {
@@ -100,7 +99,7 @@ impl Tally {
         {
             return;
         }
-        self.totals.ws.insert(symbol, WsState { connected, at });
+        self.totals.ws.insert(symbol, Stated { value: connected, at });
         self.totals.in_gap &= !connected;
     }
 

@@ -29,7 +29,6 @@ pub struct ThunesFacts {
     /// kind of source: two journals).
     pub family_sources: BTreeMap<String, Vec<String>>,
     pub kill_switch: Option<KillSwitch>,
-    /// Why its state is not known, where it is not.
     pub kill_switch_unknown: Option<Unknown>,
     /// Today's realised loss divided by the daily limit; 0 on a profit.
     pub daily_pnl_used: Option<f64>,
@@ -41,9 +40,7 @@ pub struct ThunesFacts {
     pub open_positions: Option<f64>,
     pub breakers: Option<BTreeMap<String, BreakerState>>,
     pub orders: Option<Vec<OrderCount>>,
-    /// Order latency in milliseconds.
     pub order_latency: Option<Histogram>,
-    /// WebSocket by symbol: connected or not.
     pub ws_connected: Option<BTreeMap<String, bool>>,
     /// Gaps between WebSocket messages in seconds.
     pub ws_gaps: Option<Histogram>,
@@ -58,7 +55,6 @@ pub struct TradesToday {
     pub won: u64,
 }
 
-/// How one source fared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SourceFacts {
@@ -94,7 +90,6 @@ pub struct KillSwitch {
     pub evidence_at: Option<Timestamp>,
 }
 
-/// Why the state of the kill switch is not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unknown {
     /// The start of the first pass since which it is not.

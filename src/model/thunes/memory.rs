@@ -61,9 +61,7 @@ pub struct Cursor {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Part {
-    /// File name when last seen.
     pub name: String,
-    /// When last seen.
     #[serde(flatten)]
     pub file: FileFacts,
     /// Bytes consumed (of a compressed file: of what is in it): everything up to the last complete line.
@@ -72,7 +70,6 @@ pub struct Part {
     pub head: Fingerprint,
     /// SHA-256 of the last bytes before [`Part::position`].
     pub tail: Fingerprint,
-    /// The position is inside a line that is already too long.
     pub in_long_line: bool,
     /// It has been read to its end; whatever it holds after [`Part::position`] is an unfinished line.
     pub at_end: bool,
@@ -86,7 +83,6 @@ pub struct Part {
     pub given_up: u64,
 }
 
-/// What the file system says of a file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FileFacts {
@@ -95,7 +91,6 @@ pub struct FileFacts {
     pub inode: u64,
     /// Time of birth in nanoseconds since 1970, where the file system knows it: tells a reused inode.
     pub born: Option<i64>,
-    /// Bytes.
     pub size: u64,
     /// Time of the last change, nanoseconds since 1970.
     pub modified: i64,
@@ -126,14 +121,12 @@ pub struct LineCounts {
 #[serde(default)]
 pub struct Totals {
     pub orders: Vec<OrderCount>,
-    /// Order latency in milliseconds.
     pub latency: Histogram,
-    /// WebSocket gaps in seconds.
     pub gaps: Histogram,
-    /// WebSocket state by symbol.
-    pub ws: BTreeMap<String, WsState>,
-    /// Circuit breakers by name.
-    pub breakers: BTreeMap<String, Breaker>,
+    /// Whether the WebSocket of a symbol is connected.
+    pub ws: BTreeMap<String, Stated<bool>>,
+    /// `None` where the newest record names a state nobody knows.
+    pub breakers: BTreeMap<String, Stated<Option<BreakerState>>>,
     /// Lines that could not be read, and that may have been about breakers.
     pub breaker_doubt: Option<Doubt>,
     /// The time of the newest record, as it states it.
@@ -153,11 +146,9 @@ pub struct Totals {
     pub in_gap: bool,
 }
 
-/// What a journal says of the kill switch.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KillState {
-    /// The newest evidence.
     pub last: Option<KillSwitch>,
     /// Why that can no longer be relied on: lines after it were lost or could not be read. The next evidence ends it.
     pub doubt: Option<Doubt>,
@@ -180,19 +171,15 @@ pub struct Doubt {
     pub before: Timestamp,
 }
 
-/// Orders with the same labels.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OrderCount {
     pub venue: String,
-    /// `MARKET`, `LIMIT`, …
     pub order_type: String,
-    /// `BUY` or `SELL`.
     pub side: String,
     pub count: u64,
 }
 
-/// Trade decisions with the same labels.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct DecisionCount {
@@ -203,30 +190,20 @@ pub struct DecisionCount {
     pub count: u64,
 }
 
-/// One symbol's WebSocket, by the event's own time.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct WsState {
-    pub connected: bool,
-    pub at: Option<Timestamp>,
-}
-
-/// A circuit breaker, by the record's own time.
+/// The newest value that a file's records state, and when by their own time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Breaker {
-    /// `None` if the newest record names a state nobody knows.
-    pub state: Option<BreakerState>,
+pub struct Stated<T> {
+    #[serde(alias = "connected", alias = "state")]
+    pub value: T,
     pub at: Option<Timestamp>,
 }
 
 words! {
     /// The states of a circuit breaker, in the application's words.
     BreakerState {
-        /// Requests pass.
         Closed = "closed",
         /// One request is let through to try.
         HalfOpen = "half-open",
-        /// No request passes.
         Open = "open",
     }
 }
@@ -327,7 +304,7 @@ mod tests {
         let last = totals.kill_switch.last.as_ref().expect("evidence");
         assert_eq!((last.active, last.evidence.as_deref()), (true, Some("KILL_SWITCH_ACTIVATED")));
         assert_eq!((last.evidence_at, last.reason.as_deref()), (last.since, Some("daily loss")));
-        assert_eq!(memory.logs["a.log"].totals.breakers["A"].state, Some(BreakerState::HalfOpen));
+        assert_eq!(memory.logs["a.log"].totals.breakers["A"].value, Some(BreakerState::HalfOpen));
         let again: ThunesMemory =
             serde_json::from_str(&serde_json::to_string(&memory).expect("written")).expect("read again");
         assert_eq!(again, memory);

@@ -16,8 +16,8 @@ pub(in super::super) struct Positions {
     pub(in super::super) rows: u64,
     /// How many are open and closed; or which row has a status that nobody knows.
     pub(in super::super) counts: Result<Counts, String>,
-    /// What was closed on the day; or why it cannot be told.
-    pub(in super::super) realized: Result<Day, String>,
+    /// The profit realised on the day, in quote currency, and the trades; or why it cannot be told.
+    pub(in super::super) realized: Result<(f64, TradesToday), String>,
     pub(in super::super) last_record: Option<Timestamp>,
 }
 
@@ -25,15 +25,6 @@ pub(in super::super) struct Positions {
 pub(in super::super) struct Counts {
     pub(in super::super) open: u64,
     pub(in super::super) closed: u64,
-}
-
-/// The positions closed on one UTC day.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(in super::super) struct Day {
-    /// Realised profit, in quote currency.
-    pub(in super::super) pnl: f64,
-    /// How many, and how many of them with a profit.
-    pub(in super::super) trades: TradesToday,
 }
 
 /// Of each thing that leaves a result unknown, one row is named. `utc` gives microseconds since 1970.
@@ -84,8 +75,9 @@ impl Positions {
         let dated = without(4, "is closed at no readable time")?;
         let numeric = without(5, "was closed today and its pnl is no number")?;
         let counts = Counts { open: count(1)?, closed: count(2)? };
-        let day = Day { pnl: row.get(6)?, trades: TradesToday { closed: count(7)?, won: count(8)? } };
-        let finite = if day.pnl.is_finite() { Ok(day) } else { Err("the sum of today's pnl is no number".to_owned()) };
+        let (pnl, trades): (f64, _) = (row.get(6)?, TradesToday { closed: count(7)?, won: count(8)? });
+        let finite =
+            pnl.is_finite().then_some((pnl, trades)).ok_or_else(|| "the sum of today's pnl is no number".into());
         let last_record = row.get::<_, Option<i64>>(9)?.max(row.get(10)?);
         Ok(Positions {
             rows: count(0)?,

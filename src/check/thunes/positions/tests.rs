@@ -74,7 +74,7 @@ impl Scene {
 #[track_caller]
 fn counts(result: io::Result<Positions>) -> (u64, u64, f64) {
     let positions = result.expect("readable");
-    (positions.rows, positions.counts.expect("known").open, positions.realized.expect("a result").pnl)
+    (positions.rows, positions.counts.expect("known").open, positions.realized.expect("a result").0)
 }
 
 #[test]
@@ -331,6 +331,6 @@ proptest! {
         let (known, pnl) = model(&rows);
         prop_assert_eq!(positions.rows, rows.len() as u64);
         prop_assert_eq!(positions.counts.ok(), known.map(|(open, closed)| Counts { open, closed }));
-        prop_assert_eq!(positions.realized.ok().map(|day| day.pnl), pnl);
+        prop_assert_eq!(positions.realized.ok().map(|(pnl, _)| pnl), pnl);
     }
 }

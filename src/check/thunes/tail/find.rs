@@ -28,10 +28,7 @@ pub(super) enum Current {
         is_replaced: bool,
     },
     /// It cannot be found, nor can what was written to it since the last look.
-    Gone {
-        /// It was truncated in place, and not removed.
-        truncated: bool,
-    },
+    Gone { truncated: bool },
 }
 
 /// Whether a file holds again what another one begins with.
@@ -43,7 +40,6 @@ pub(super) enum Duplicate {
     Unknown,
 }
 
-/// The files that a look has to do with.
 pub(super) struct Search<'a> {
     path: &'a Path,
     /// What has the path's name now.

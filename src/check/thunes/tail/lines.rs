@@ -25,7 +25,6 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(in crate::check::thunes) enum Line<'a> {
     /// Its bytes, without the line end.
     Whole(&'a [u8]),
-    /// It was over [`MAX_LINE`].
     TooLong,
     /// NUL bytes before a line; reported once or more often, as they come.
     Hole,

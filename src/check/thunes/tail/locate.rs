@@ -147,7 +147,6 @@ impl Search<'_> {
         Ok(steps)
     }
 
-    /// Whether this is only a copy of the file itself.
     fn duplicate(&self, sibling: &Sibling) -> io::Result<Duplicate> {
         self.live.as_ref().map_or(Ok(Duplicate::No), |(facts, file)| unless_denied(duplicate(sibling, facts, file)))
     }

@@ -17,7 +17,6 @@ const MAX_ENTRIES: usize = 1_000_000;
 /// Directories below the log's own that are searched for what rotation has put there (logrotate's `olddir`).
 const MAX_DIRECTORIES: usize = 100;
 
-/// A file that may hold what was rotated away.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sibling {
     pub(super) path: PathBuf,

@@ -38,7 +38,6 @@ impl Form {
     }
 }
 
-/// A stream of a compressed file's content.
 pub(super) struct Unpacked(Box<dyn Read>);
 
 impl Unpacked {
