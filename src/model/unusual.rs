@@ -76,7 +76,7 @@ pub struct Unusual {
     pub slot: i64,
     /// The series of each target, by `kind/name`.
     pub series: BTreeMap<String, BTreeMap<Family, Watch>>,
-    pub totals: BTreeMap<Family, Totals>,
+    pub totals: BTreeMap<Family, AnomalyCounts>,
     pub widespread: Option<Widespread>,
 }
 
@@ -149,7 +149,7 @@ pub struct NewNormal {
 /// Anomalies of a family so far, those of a storm left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Totals {
+pub struct AnomalyCounts {
     pub level: u64,
     pub trend: u64,
 }

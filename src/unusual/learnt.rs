@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::detector::Detector;
 use super::series::note;
-use crate::model::unusual::{Family, SLOT_SECONDS, SeriesState, Totals, Unusual, Widespread};
+use crate::model::unusual::{AnomalyCounts, Family, SLOT_SECONDS, SeriesState, Unusual, Widespread};
 
 /// Series at most: half a megabyte of state.
 const MOST_SERIES: usize = 512;
@@ -27,7 +27,7 @@ const WATCHED_SLOTS: i64 = 12;
 pub(crate) struct Learnt {
     begun_at: i64,
     series: BTreeMap<(String, Family), Series>,
-    totals: BTreeMap<Family, Totals>,
+    totals: BTreeMap<Family, AnomalyCounts>,
     widespread: Option<Widespread>,
 }
 

@@ -3,13 +3,13 @@
 use super::detector::{Anomaly, Verdict};
 use crate::model::unusual::{DAY_SLOTS, Level, NewNormal, SLOT_SECONDS, SeriesState};
 
-/// A trend, and a new normal, are worth a word for so long, in seconds.
-const SAID_FOR: i64 = DAY_SLOTS * SLOT_SECONDS;
+/// A trend, and a new normal, are news for so long, in seconds.
+const NEWS_SECONDS: i64 = DAY_SLOTS * SLOT_SECONDS;
 
 /// Takes the verdict on the value of the slot that begins at `time` (Unix seconds). Gives the run that ended with it.
 pub(crate) fn note(state: &mut SeriesState, time: i64, value: f64, verdict: &Verdict) -> Option<Level> {
     let Verdict { lower, upper, expected, .. } = *verdict;
-    let is_news = |at: i64| (0..SAID_FOR).contains(&time.saturating_sub(at));
+    let is_news = |at: i64| (0..NEWS_SECONDS).contains(&time.saturating_sub(at));
     state.points = state.points.saturating_add(1);
     (state.lower, state.upper) = (lower, upper);
     state.trend = state.trend.filter(|trend| is_news(trend.at));

@@ -75,7 +75,7 @@ impl Days {
         }
         let found = WINDOWS.rev().find_map(|days| {
             let window = self.ended.len().checked_sub(days).map(|first| &self.ended[first..])?;
-            line(window).and_then(|change| worth_a_word(at, change, window, family))
+            line(window).and_then(|change| significant(at, change, window, family))
         })?;
         self.muted_until = self.today + 1 + MUTE_DAYS;
         Some(found)
@@ -103,7 +103,7 @@ fn line(window: &[(i32, f32)]) -> Option<f64> {
     (agree as f64 >= AGREEMENT * slopes.len() as f64 && change.abs() >= SPREADS * spread).then_some(change)
 }
 
-fn worth_a_word(at: i64, change: f64, window: &[(i32, f32)], family: Family) -> Option<Trend> {
+fn significant(at: i64, change: f64, window: &[(i32, f32)], family: Family) -> Option<Trend> {
     let (first, last) = (window.first()?.0, window.last()?);
     let end = f64::from(last.1);
     let (from, to) = (family.back(end - change), family.back(end));

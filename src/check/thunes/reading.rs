@@ -1,4 +1,4 @@
-//! What became of one journal or log in a look, and which of what several of them say is the newest.
+//! What became of one journal or log in a check, and which of what several of them say is the newest.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -131,7 +131,7 @@ proptest! {
         // A file that held only blank lines when it was looked at or rotated: others begin like it, and nothing tells them apart.
         let (mut done, mut is_alike) = (0, false);
         for (at, then) in cuts {
-            // A rotation between two halves of a line would lose it for every reader; a look may come at any byte.
+            // A rotation between two halves of a line would lose it for every reader; a check may come at any byte.
             let is_rotation = matches!(then, Then::Rename | Then::CopyAndTruncate);
             let line_start = starts.iter().copied().rfind(|start| *start <= at).unwrap_or(0);
             let at = if is_rotation { line_start.max(done) } else { at };

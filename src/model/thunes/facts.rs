@@ -1,4 +1,4 @@
-//! What one look at an environment found: values that are exact, and nothing where a value is not.
+//! What one check of an environment found: values that are exact, and nothing where a value is not.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ pub const KILL_SWITCH_ACTIVE: &str = "kill switch active";
 /// Symbols named one by one; the rest is a number.
 const MOST_SYMBOLS: usize = 5;
 
-/// What one look found. `None` means: could not be told, so there is no sample; never 0 instead.
+/// What one check found. `None` means: could not be told, so there is no sample; never 0 instead.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ThunesFacts {
@@ -78,7 +78,7 @@ pub struct KillSwitch {
     pub active: bool,
     /// When it last changed, where an event said so.
     pub since: Option<Timestamp>,
-    /// How long ago that was at the time of the look, in whole seconds.
+    /// How long ago that was at the time of the check, in whole seconds.
     pub age_seconds: Option<u64>,
     /// Why it changed, in the application's words.
     pub reason: Option<String>,
@@ -114,7 +114,7 @@ impl Unknown {
 }
 
 impl ThunesFacts {
-    /// The UTC midnight after a look: from then on its values of the day are yesterday's.
+    /// The UTC midnight after a check: from then on its values of the day are yesterday's.
     pub fn day_ends(checked_at: Timestamp) -> Option<Timestamp> {
         let tomorrow = TimeZone::UTC.to_datetime(checked_at).date().tomorrow().ok()?;
         TimeZone::UTC.to_timestamp(tomorrow.at(0, 0, 0, 0)).ok()

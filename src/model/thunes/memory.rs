@@ -48,7 +48,7 @@ pub struct FileMemory {
 pub struct Cursor {
     /// The resolved path; a cursor of another path is of no use.
     pub path: String,
-    /// `/proc/sys/kernel/random/boot_id` at the last look: a file that is shorter after a reboot lost its unsynced end,
+    /// `/proc/sys/kernel/random/boot_id` at the last check: a file that is shorter after a reboot lost its unsynced end,
     /// one that is shorter within a boot was truncated.
     pub boot_id: String,
     /// The files that hold the lines, oldest first; the last one had the path's name when it was last seen there.
@@ -75,9 +75,9 @@ pub struct Part {
     pub at_end: bool,
     /// It is compressed, so it cannot grow; once read to its end it need not be looked at again.
     pub compressed: bool,
-    /// Looks in a row whose time did not suffice to unpack it up to its position.
+    /// Checks in a row whose time did not suffice to unpack it up to its position.
     pub stalls: u8,
-    /// Looks in a row in which the operating system refused to read it.
+    /// Checks in a row in which the operating system refused to read it.
     pub failures: u8,
     /// Its size when the unfinished line at its end was given up.
     pub given_up: u64,

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::fs::{open_regular, read_capped};
 use crate::model::thunes::{Cursor, FileFacts, Part};
 
-/// Where the part that was current at the last look has come to.
+/// Where the part that was current at the last check has come to.
 pub(super) enum Current {
     /// It still has the path's name and holds what was read. If nothing in that tells it from another file, and another
     /// one holds it too, it may have been copied, truncated and written again.
@@ -27,7 +27,7 @@ pub(super) enum Current {
         /// A plain copy lies there, and itself is gone: what was written to it after the copying is not known.
         is_replaced: bool,
     },
-    /// It cannot be found, nor can what was written to it since the last look.
+    /// It cannot be found, nor can what was written to it since the last check.
     Gone { truncated: bool },
 }
 
@@ -165,7 +165,7 @@ impl<'a> Search<'a> {
             match self.holds(&sibling, part, truncated) {
                 Ok(None) => {}
                 Ok(Some(is_unique)) => return Ok(Some((self.take(sibling), is_unique))),
-                // Nobody who may not read it can say more. Anything else may be over at the next look.
+                // Nobody who may not read it can say more. Anything else may be over at the next check.
                 Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => {}
                 Err(e) => return Err(e),
             }
@@ -212,7 +212,7 @@ impl<'a> Search<'a> {
     }
 
     /// What has become of a part of which nothing had been consumed, so that nothing tells it: a late line and
-    /// compression since the last look leave a file that no other part is, and that is to be read from its start.
+    /// compression since the last check leave a file that no other part is, and that is to be read from its start.
     pub(super) fn compressed_since(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
         let mut candidates = self
             .fresh(|other| other.form.is_compressed() && !is_before(other.facts.modified, part.file.modified, 1_000))?;

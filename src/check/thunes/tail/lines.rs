@@ -30,7 +30,7 @@ pub(in crate::check::thunes) enum Line<'a> {
     Hole,
 }
 
-/// Takes complete lines and adds them up. A clone is what a look that failed goes back to.
+/// Takes complete lines and adds them up. A clone is what a check that failed goes back to.
 pub(in crate::check::thunes) trait Lines: Clone {
     fn line(&mut self, line: Line<'_>);
     /// The lines that follow were written before some that have already been counted (or, `false`, after all of them).

@@ -26,11 +26,12 @@ pub(super) enum Step {
 /// What is to be done; `None` if the file is missing and what it was cannot be found under another name.
 pub(super) fn steps(path: &Path, live: Option<File>, cursor: &Cursor) -> io::Result<Option<Vec<Step>>> {
     let mut search = Search::new(path, live, cursor)?;
-    match cursor.parts.split_last() {
-        None => search.first_steps(),
-        Some((current, older)) if current.position == 0 => search.steps_from_nothing(current, older),
-        Some((current, older)) => search.next_steps(current, older, cursor),
-    }
+    let steps = match cursor.parts.split_last() {
+        None => search.first_steps()?,
+        Some((current, older)) if current.position == 0 => search.steps_from_nothing(current, older)?,
+        Some((current, older)) => search.next_steps(current, older, cursor)?,
+    };
+    Ok(steps.map(|steps| steps.into_iter().chain(search.live_part().map(Step::Read)).collect()))
 }
 
 impl Search<'_> {
@@ -48,7 +49,6 @@ impl Search<'_> {
                 steps.push(unread(sibling));
             }
         }
-        steps.extend(self.live_from_start());
         Ok(Some(steps))
     }
 
@@ -61,7 +61,7 @@ impl Search<'_> {
         match found {
             Current::Stayed(alike) => {
                 steps.extend(alike.map(|other| self.alike(&other)));
-                steps.push(Step::Read(self.named_as_live(current.clone())));
+                self.returned = Some(self.named_as_live(current.clone()));
             }
             Current::CutShort(position) => {
                 steps.push(Step::Lost(format!("{} lost its end when the machine went down", self.name())));
@@ -70,19 +70,15 @@ impl Search<'_> {
                 if let Some((_, file)) = &self.live {
                     identity::take(file, &mut part)?;
                 }
-                steps.push(Step::Read(part));
+                self.returned = Some(part);
             }
             Current::Moved { sibling, is_unique, is_replaced } => {
                 let newer = self.fresh(|other| other.is_newer_than(&sibling))?;
-                if !is_unique {
-                    steps.push(self.alike(&sibling));
-                }
-                steps.push(moved(current, sibling));
+                steps.extend(self.moved(current, sibling, is_unique));
                 steps.extend(self.none_twice(newer, is_replaced.then_some(Step::Cleared))?);
-                steps.extend(self.live_from_start());
             }
             Current::Gone { truncated } => {
-                // A part that came after this one was written after the last look at this one.
+                // A part that came after this one was written after this one was last checked.
                 let newer = self.since(current.file.modified)?;
                 // Truncating in place is a way to clear a file; something is known to be lost if something was unread or
                 // the truncation was part of a rotation whose copy should be there.
@@ -92,14 +88,13 @@ impl Search<'_> {
                 }
                 let doubt = if lost { Step::Lost(self.gone_sentence()) } else { Step::Cleared };
                 steps.extend(self.none_twice(newer, Some(doubt))?);
-                steps.extend(self.live_from_start());
             }
         }
         Ok(Some(steps))
     }
 
     /// As long as nothing of the current file has been consumed, only its identity tells what has become of it. Without
-    /// that, everything that was written since the last look is to be read from its start, but no copy of what has the
+    /// that, everything that was written since the last check is to be read from its start, but no copy of what has the
     /// path's name.
     fn steps_from_nothing(&mut self, current: &Part, older: &[Part]) -> io::Result<Option<Vec<Step>>> {
         let mut steps = self.older_steps(older)?;
@@ -124,7 +119,6 @@ impl Search<'_> {
         // Under whatever name: it is no other file.
         parts.extend(itself.map(|sibling| Sibling { form: Form::Plain, ..sibling }));
         steps.extend(self.none_twice(siblings::oldest_first(parts), doubt)?);
-        steps.extend(self.live_from_start());
         Ok(Some(steps))
     }
 
@@ -182,19 +176,17 @@ impl Search<'_> {
                 continue;
             }
             match self.anywhere(part)? {
-                Some((sibling, is_unique)) => {
-                    if !is_unique {
-                        steps.push(self.alike(&sibling));
-                    }
-                    steps.push(moved(part, sibling));
-                }
+                Some((sibling, is_unique)) => steps.extend(self.moved(part, sibling, is_unique)),
                 None if part.position == 0 && !part.compressed => without_content.push(part),
                 None => steps.extend(lost(part)),
             }
         }
         for part in without_content {
             let found = self.compressed_since(part)?;
-            steps.extend(found.map(|sibling| moved(part, sibling)).or_else(|| lost(part)));
+            match found {
+                Some(sibling) => steps.extend(self.moved(part, sibling, true)),
+                None => steps.extend(lost(part)),
+            }
         }
         Ok(steps)
     }
@@ -207,10 +199,33 @@ impl Search<'_> {
         )
     }
 
-    fn live_from_start(&mut self) -> Option<Step> {
+    /// What has the path's name: a part that is known, or a new one.
+    fn live_part(self) -> Option<Part> {
         let (file, _) = *self.live.as_ref()?;
-        let new = Part { name: self.name(), file, ..Part::default() };
-        Some(Step::Read(self.returned.take().unwrap_or(new)))
+        let new = || Part { name: self.name(), file, ..Part::default() };
+        Some(self.returned.clone().unwrap_or_else(new))
+    }
+
+    /// A known part under its new name, and as the file it is now.
+    fn moved(&self, part: &Part, sibling: Sibling, is_unique: bool) -> Vec<Step> {
+        let mut steps = Vec::from_iter((!is_unique).then(|| self.alike(&sibling)));
+        let same = sibling.facts.is(&part.file);
+        let mut moved = Part {
+            name: sibling.name,
+            file: FileFacts { size: part.file.size, modified: part.file.modified, ..sibling.facts },
+            compressed: sibling.form.is_compressed(),
+            ..part.clone()
+        };
+        moved.at_end &= same;
+        // A copy that is shorter than what was consumed has nothing to add.
+        if !same && !moved.compressed && sibling.facts.size < moved.position {
+            moved.position = sibling.facts.size;
+            moved.in_long_line = false;
+            moved.head = Default::default();
+            moved.tail = Default::default();
+        }
+        steps.push(Step::Read(moved));
+        steps
     }
 
     fn named_as_live(&self, mut part: Part) -> Part {
@@ -233,7 +248,7 @@ fn is_empty(sibling: &Sibling) -> io::Result<bool> {
     }
 }
 
-/// A file that may not be read is no copy as far as can be told; another error may be over at the next look.
+/// A file that may not be read is no copy as far as can be told; another error may be over at the next check.
 fn unless_denied(duplicate: io::Result<Duplicate>) -> io::Result<Duplicate> {
     match duplicate {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(Duplicate::No),
@@ -261,24 +276,4 @@ fn from_start(sibling: Sibling) -> Step {
     }
     let compressed = sibling.form.is_compressed();
     Step::Read(Part { name: sibling.name, file: sibling.facts, compressed, ..Part::default() })
-}
-
-/// A known part under its new name, and as the file it is now.
-fn moved(part: &Part, sibling: Sibling) -> Step {
-    let same = sibling.facts.is(&part.file);
-    let mut moved = Part {
-        name: sibling.name,
-        file: FileFacts { size: part.file.size, modified: part.file.modified, ..sibling.facts },
-        compressed: sibling.form.is_compressed(),
-        ..part.clone()
-    };
-    moved.at_end &= same;
-    // A copy that is shorter than what was consumed has nothing to add.
-    if !same && !moved.compressed && sibling.facts.size < moved.position {
-        moved.position = sibling.facts.size;
-        moved.in_long_line = false;
-        moved.head = Default::default();
-        moved.tail = Default::default();
-    }
-    Step::Read(moved)
 }

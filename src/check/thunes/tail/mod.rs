@@ -1,11 +1,11 @@
 //! Follows an append-only file through everything that happens to such files, each complete line exactly once.
 //!
-//! A cursor is a list of parts, oldest first: the file that has the path's name and those that had it before. A look
+//! A cursor is a list of parts, oldest first: the file that has the path's name and those that had it before. A check
 //! finds every part again (by device, inode and birth, else by what it holds), puts behind them what rotation has made since,
 //! and reads each from its position on. A part that rotation has moved is still watched: its writer may not have noticed.
 //!
 //! What is read is only believed if the file still holds, after the reading, what it held before; otherwise cursor and
-//! totals go back to where they were and the look starts again.
+//! totals go back to where they were and the check starts again.
 
 mod find;
 #[cfg(any(test, fuzzing))]
@@ -32,14 +32,14 @@ use crate::model::thunes::{Cursor, Fingerprint, Part};
 /// Parts watched after they were read to their end.
 const WATCHED_PARTS: usize = 8;
 
-/// Looks in a row in which a part could not be read, or not even be unpacked to where its reading ended, until the others
+/// Checks in a row in which a part could not be read, or not even be unpacked to where its reading ended, until the others
 /// go on without it.
 const MAX_FAILURES: u8 = 3;
 
-/// Looks begun anew because files changed under the reading.
+/// Checks begun anew because files changed under the reading.
 const ATTEMPTS: usize = 4;
 
-/// What a look found besides lines.
+/// What a check found besides lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Followed {
     /// How far it came. Where nothing was read, cursor and lines are what they were.
@@ -69,7 +69,7 @@ pub(super) fn follow<T: Lines>(live: &Path, cursor: &mut Cursor, lines: &mut T, 
     Followed { state: ReadState::Unsettled, losses: Vec::new() }
 }
 
-/// What was found has been moved or truncated since: as if it were not there any more, so that the look begins anew.
+/// What was found has been moved or truncated since: as if it were not there any more, so that the check begins anew.
 fn moved() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
@@ -108,7 +108,7 @@ impl<T: Lines> Follower<'_, T> {
                 Step::Cleared => self
                     .lines
                     .lost("it was cleared or replaced, and lines written to it before that may not have been read"),
-                // Compressed and read to its end, it needs no look.
+                // Compressed and read to its end, it is not read again.
                 Step::Read(part) if part.compressed && part.at_end => parts.push(part),
                 // In order, or the totals would see later events before earlier ones.
                 Step::Read(part) if left > 0 => {
@@ -143,7 +143,7 @@ impl<T: Lines> Follower<'_, T> {
         self.losses.push(sentence);
     }
 
-    /// Reads a part. A rotated one that the operating system refuses is tried again in the next looks, before any part
+    /// Reads a part. A rotated one that the operating system refuses is tried again in the next checks, before any part
     /// after it is read; after [`MAX_FAILURES`] of them it is a loss, and the others go on. The error is a sentence.
     fn read_or_keep(&mut self, part: &mut Part, is_last: bool) -> io::Result<Result<(), String>> {
         let before = (part.clone(), self.lines.clone());
@@ -198,7 +198,7 @@ impl<T: Lines> Follower<'_, T> {
         file.seek(SeekFrom::Start(part.position))?;
         let before = part.clone();
         let rest = lines::read(file, part, self.lines, self.deadline)?;
-        // Truncated and written anew between the first look and the reading: then what was read may be anything.
+        // Truncated and written anew between the first check and the reading: then what was read may be anything.
         let size = file.metadata()?.len();
         if size < part.position || !identity::holds(file, size, &before)? {
             return Err(moved());

@@ -5,6 +5,9 @@ use std::fs::DirEntry;
 use std::io;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
 
 use super::identity;
 use super::unpack::Form;
@@ -167,6 +170,10 @@ fn rank(name: &str, live_name: &str) -> Option<Rank> {
         .find_map(rank_of)
 }
 
+/// How a date begins whose order is known: those of `-20-10-2025` and `-20102025` do not.
+static YEAR_AND_MONTH: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^.(?:19|20)[0-9]{2}[^0-9]*(?:0[1-9]|1[0-2])").expect("a regular expression"));
+
 /// The rank that is added to a name, as `.1` or `-2025-10-08_14-30`.
 fn rank_of(added: &str) -> Option<Rank> {
     let shaped = added.starts_with(['.', '-', '_'])
@@ -177,22 +184,11 @@ fn rank_of(added: &str) -> Option<Rank> {
         0 => None,
         1..=5 => digits.parse().ok().map(Rank::Number),
         6 => Some(Rank::Unclear),
-        7.. if is_year_first(&digits) && !is_day_first(added) => Some(Rank::Date(digits)),
+        7.. if YEAR_AND_MONTH.is_match(added) => Some(Rank::Date(digits)),
         // Seconds since 1970.
         10 if digits.len() == added.len() - 1 => Some(Rank::Date(digits)),
         _ => Some(Rank::Unclear),
     }
-}
-
-/// Whether the digits begin with a year and a month: those of `20102025` do not.
-fn is_year_first(digits: &str) -> bool {
-    ["19", "20"].contains(&&digits[..2]) && ("01"..="12").contains(&&digits[4..6])
-}
-
-/// Whether the first group of digits is no year: `20-10-2025`.
-fn is_day_first(added: &str) -> bool {
-    let mut groups = added.split(|c: char| !c.is_ascii_digit()).filter(|group| !group.is_empty());
-    groups.next().is_some_and(|first| first.len() < 4)
 }
 
 impl Sibling {

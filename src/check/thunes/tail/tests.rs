@@ -219,7 +219,7 @@ fn a_copied_and_truncated_file_counts_once_with_the_rest_in_the_copy() {
         scene.expect_all();
         scene.lines("log", 3);
         scene.expect_all();
-        // Now once more, with lines that only the copy holds, and twice between two looks.
+        // Now once more, with lines that only the copy holds, and twice between two checks.
         scene.lines("log", 2);
         scene.rename("log.1", "log.2");
         scene.copy("log", "log.1");
@@ -478,7 +478,7 @@ impl Scene {
         match event {
             Event::Append(count) => self.lines("log", *count),
             Event::Partial => {
-                // The beginning of a line in one write and its end in another, with a look between.
+                // The beginning of a line in one write and its end in another, with a check between.
                 let line = format!("line {}\n", self.written);
                 let (beginning, end) = line.as_bytes().split_at(line.len() - 1);
                 self.append("log", beginning);
@@ -567,7 +567,7 @@ fn a_part_of_the_future_is_not_read_twice_when_the_clock_is_right_again() {
     let opened = OpenOptions::new().write(true).open(scene.path("log")).expect("opened");
     opened.set_modified(ahead).expect("set");
     scene.expect_all();
-    // Rotated so often that it is not watched any more, the last time just before a look.
+    // Rotated so often that it is not watched any more, the last time just before a check.
     for round in 0..WATCHED_PARTS + 3 {
         for number in (1..=round).rev() {
             scene.rename(&format!("log.{number}"), &format!("log.{}", number + 1));

@@ -144,10 +144,10 @@ struct Model {
     torn: bool,
     /// How much was written before the file that has the journal's name.
     begins: usize,
-    /// How much was written before the last look, and what the file held then.
+    /// How much was written before the last check, and what the file held then.
     seen: usize,
     looked: Vec<u8>,
-    /// That file still has the name. One that comes and goes between two looks leaves no trace for anybody.
+    /// That file still has the name. One that comes and goes between two checks leaves no trace for anybody.
     was_there: bool,
     /// It is gone, or packed so that nothing tells it.
     gone: bool,
@@ -183,7 +183,7 @@ impl Model {
         }
     }
 
-    /// What can be known no more at this look, at which the file holds this.
+    /// What can be known no more at this check, at which the file holds this.
     fn look(&mut self, content: Vec<u8>) {
         let is_copy = |copy: &[u8]| !copy.is_empty() && content.starts_with(copy) && own_lines(copy, &content) < 2;
         let mut unknown: Vec<usize> = self.copies.iter().filter(|(_, copy)| is_copy(copy)).map(|(at, _)| *at).collect();
@@ -214,7 +214,7 @@ impl World {
         let (journals, memory) = (Default::default(), ThunesMemory::default());
         let mut world = World { directory, now, truth: false, journals, memory };
         NAMES.iter().for_each(|name| world.append(name, b""));
-        // What was there before the first look and is gone by then, nobody knows.
+        // What was there before the first check and is gone by then, nobody knows.
         world.look();
         world
     }
@@ -254,7 +254,7 @@ impl World {
         self.journals[journal].rotate(rotated, std::fs::read(&live).expect("read"));
         match rotated {
             Rotated::Removed => std::fs::remove_file(&live).expect("removed"),
-            // What was written and cleared in a file that was empty at the last look, and written again, nothing tells.
+            // What was written and cleared in a file that was empty at the last check, and written again, nothing tells.
             Rotated::Cleared => {
                 OpenOptions::new().write(true).truncate(true).open(&live).expect("truncated");
                 self.look();
@@ -385,7 +385,7 @@ proptest! {
     }
 }
 
-/// How one source fares in one look, and what it has if it can be read.
+/// How one source fares in one check, and what it has if it can be read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fares {
     Well,
