@@ -111,9 +111,7 @@ pub enum PassFormat {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
-    /// A table for people
     Table,
-    /// One JSON document
     Json,
 }
 

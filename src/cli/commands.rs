@@ -158,9 +158,7 @@ pub enum WorktreeCommand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum StatusFormat {
-    /// One line
     Line,
-    /// One JSON document
     Json,
 }
 

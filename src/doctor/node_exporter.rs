@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Evidence;
 use super::service::{Failure, Service, Trouble, other_service};
-use crate::exposition::{self, Family, Value};
+use crate::exposition::{self, Family, Series, Value};
 use crate::fs;
 use crate::fs::access::quoted;
 use crate::model::checkup::{Finding, Link, age};
@@ -42,24 +42,18 @@ impl NodeExporter {
     }
 
     fn of(families: &[Family]) -> NodeExporter {
-        let of = |name: &str| families.iter().find(|family| family.name == name);
-        let number = |name: &str| of(name).and_then(|family| as_number(&family.series.first()?.value));
-        let files = of("node_textfile_mtime_seconds").into_iter().flat_map(|family| &family.series);
-        let version = of("node_exporter_build_info").and_then(|family| family.series.first()?.label("version"));
+        let series =
+            |name: &'static str| families.iter().filter(move |family| family.name == name).flat_map(|f| &f.series);
+        let label = |name, label| series(name).filter_map(move |one| Some(one.label(label)?.to_owned()));
+        let ours =
+            families.iter().filter(|family| family.name.starts_with("lab_") || family.name.starts_with("thunes_"));
         NodeExporter {
-            scrape_error: number("node_textfile_scrape_error"),
-            files: files.filter_map(|one| Some(one.label("file")?.to_owned())).collect(),
-            passes: of(LAST_PASS)
-                .into_iter()
-                .flat_map(|family| &family.series)
-                .filter_map(|one| as_number(&one.value))
-                .collect(),
+            scrape_error: series("node_textfile_scrape_error").find_map(number),
+            files: label("node_textfile_mtime_seconds", "file").collect(),
+            passes: series(LAST_PASS).filter_map(number).collect(),
             written: [None, None],
-            families: families
-                .iter()
-                .filter(|family| family.name.starts_with("lab_") || family.name.starts_with("thunes_"))
-                .count(),
-            version: version.unwrap_or("?").to_owned(),
+            families: ours.count(),
+            version: label("node_exporter_build_info", "version").next().unwrap_or_else(|| "?".to_owned()),
         }
     }
 }
@@ -71,9 +65,9 @@ fn last_pass_in(textfile: &Path) -> Option<f64> {
     text.lines().find(|line| line.starts_with(LAST_PASS))?.rsplit(' ').next()?.parse().ok()
 }
 
-fn as_number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Number(number) => Some(*number),
+fn number(series: &Series) -> Option<f64> {
+    match series.value {
+        Value::Number(number) => Some(number),
         Value::Histogram(_) | Value::Summary(_) => None,
     }
 }

@@ -40,13 +40,11 @@ pub(super) fn unusable(error: &ConfigError, seat: &Seat) -> Vec<Finding> {
 
 pub(super) fn config(settings: &Settings, seat: &Seat) -> Vec<Finding> {
     let of = seat.unit.as_ref().map_or(String::new(), |unit| format!(", for {}", unit.service_name()));
-    let mut findings = vec![match &settings.source {
-        None => Link::Config.ok(format!("there is no configuration file; the defaults hold{of}")),
-        Some(path) => {
-            let what = format!("{} is valid, and nobody else may change it{of}", path.display());
-            Link::Config.ok(what)
-        }
-    }];
+    let what = match &settings.source {
+        None => "there is no configuration file; the defaults hold".to_owned(),
+        Some(path) => format!("{} is valid, and nobody else may change it", path.display()),
+    };
+    let mut findings = vec![Link::Config.ok(what + &of)];
     let warnings = settings.warnings.iter();
     findings.extend(warnings.map(|warning| Link::Config.warn(warning, "lab-probe config show")));
     findings
@@ -144,13 +142,11 @@ fn recent(state_dir: &Path, now: f64) -> Vec<f64> {
 
 /// Each environment whose kill switch is unknown: for how long, why, and what ends it.
 fn kill_switches(state: &State) -> Vec<Finding> {
+    let fix = "make the sources that it names readable, or wait for that event";
     let unknown = |(id, known): (&String, &Remembered)| {
         let Facts::Thunes(facts) = &known.observation.as_ref()?.facts else { return None };
         let sentence = facts.kill_switch_unknown.as_ref()?.lasting(clock::now());
-        Some(
-            Link::State
-                .warn(format!("{id}: {sentence}"), "make the sources that it names readable, or wait for that event"),
-        )
+        Some(Link::State.warn(format!("{id}: {sentence}"), fix))
     };
     state.targets.iter().filter_map(unknown).collect()
 }

@@ -11,6 +11,7 @@ use crate::fs::access;
 use crate::metrics::check::{self, Inspector, Severity};
 use crate::model::checkup::{Delivered, Finding, Link, age};
 use crate::sink::{self, survey};
+use crate::wording::first_of;
 
 /// Where node_exporter reads textfiles by default.
 const USUAL: &str = "/var/lib/prometheus/node-exporter";
@@ -147,19 +148,13 @@ fn neighbours(textfile: &TextfileSettings) -> Finding {
     };
     let ours = sink::textfile::path(textfile);
     let mut inspector = Inspector::default();
-    for path in entries {
-        inspector.add(&survey::open(path));
+    entries.into_iter().for_each(|path| inspector.add(&survey::open(path)));
+    let mut report = inspector.finish();
+    report.findings.retain(|found| found.severity == Severity::Error);
+    if report.findings.is_empty() {
+        return Link::Clashes.ok(format!("node_exporter takes all {} textfiles together", report.files));
     }
-    let report = inspector.finish();
-    let errors: Vec<&check::Finding> =
-        report.findings.iter().filter(|found| found.severity == Severity::Error).collect();
-    if errors.is_empty() {
-        let what = format!("node_exporter takes all {} textfiles together", report.files);
-        return Link::Clashes.ok(what);
-    }
-    let involved = |found: &&check::Finding| found.path == ours || found.other.as_ref() == Some::<&PathBuf>(&ours);
-    let about_us = errors.iter().any(involved);
-    let shown: Vec<String> = errors.iter().take(SHOWN).map(|found| found.to_string()).collect();
-    let more = if errors.len() > SHOWN { format!(" … and {} more", errors.len() - SHOWN) } else { String::new() };
-    Link::Clashes.fail_if(about_us, format!("{}{more}", shown.join("; ")), fix)
+    let about_us = report.findings.iter().any(|found| found.path == ours || found.other.as_ref() == Some(&ours));
+    let errors: Vec<String> = report.findings.iter().map(check::Finding::to_string).collect();
+    Link::Clashes.fail_if(about_us, first_of(&errors, SHOWN), fix)
 }

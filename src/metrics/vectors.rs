@@ -1,6 +1,5 @@
 //! One vector of the prometheus crate for each family of the catalogue, in a registry that adds the configuration's labels.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,7 +34,7 @@ impl Samples {
     /// was counted before is not known.
     /// Errors: A family or label that Prometheus does not allow, which is a bug in the catalogue or in the configuration's checks.
     pub fn new(common: &BTreeMap<String, String>, counting: bool) -> prometheus::Result<Self> {
-        let common = common.iter().map(|(name, value)| (name.clone(), label_value(value).into_owned())).collect();
+        let common = common.iter().map(|(name, value)| (name.clone(), label_value(value))).collect();
         let registry = Registry::new_custom(None, Some(common))?;
         let mut vectors = HashMap::new();
         for &family in catalogue::ALL.iter().filter(|family| counting || family.kind == Type::Gauge) {
@@ -116,21 +115,19 @@ impl Samples {
 }
 
 fn ended(value: &str) -> String {
-    format!("{}{END}", label_value(value))
+    let mut value = label_value(value);
+    value.push(END);
+    value
 }
 
 /// Foreign text as a label value: control characters and marks of direction become `\u{…}`, because label values are
 /// printed on terminals too.
-pub fn label_value(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| c.is_control() || is_invisible(c);
-    if !text.contains(steers) {
-        return text.into();
-    }
-    let mut out = String::with_capacity(text.len() + 8);
+pub fn label_value(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + END.len_utf8());
     for c in text.chars() {
-        if steers(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        if c.is_control() || is_invisible(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
     }
-    out.into()
+    out
 }
 
 /// Histograms whose observations were counted elsewhere; the crate's own can only be observed into.

@@ -22,15 +22,15 @@ words! {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    Ok,
-    /// Not used here: neither configured nor there.
-    Skip,
-    /// Works, but wants a look.
-    Warn,
-    Fail,
+words! {
+    Status {
+        Ok = "ok",
+        /// Not used here: neither configured nor there.
+        Skip = "skip",
+        /// Works, but wants a look.
+        Warn = "warn",
+        Fail = "fail",
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,15 +19,15 @@ pub enum Facts {
     Service(ServiceFacts),
 }
 
-/// How much a finding wants a person's attention; tables sort by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Down, failing or blocked: `check` exits 1.
-    Trouble,
-    /// Not configured, or something odd that breaks nothing.
-    Attention,
-    Fine,
+words! {
+    /// How much a finding wants a person's attention; tables sort by it.
+    Severity {
+        /// Down, failing or blocked: `check` exits 1.
+        Trouble = "trouble",
+        /// Not configured, or something odd that breaks nothing.
+        Attention = "attention",
+        Fine = "fine",
+    }
 }
 
 /// A failed check that has used so much processor time is worth putting off: every 30 s this is a three-hundredth of a core.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::log::printable;
+use crate::model::observation::Severity;
 use crate::redact::quoted;
 
 const QUOTED: usize = 1_000;
@@ -14,14 +15,14 @@ const QUOTED: usize = 1_000;
 /// The answer of a tool that reports on targets, documents as [`super::json::TargetDocument`] has them: as text, and as
 /// data.
 pub fn answer(mut targets: Vec<Value>, warnings: &[String], now: Timestamp) -> (String, Value) {
-    targets.sort_by_key(rank);
-    let trouble = targets.iter().filter(|target| rank(target) == 0).count();
+    targets.sort_by_key(severity);
+    let trouble = targets.iter().filter(|target| severity(target) == Severity::Trouble).count();
     targets.iter_mut().for_each(mark);
     let mut text = String::new();
     for target in &targets {
         let word = |key: &str| target[key].as_str().unwrap_or_default();
         text.push_str(&format!("{}/{}: {}  {}\n", word("kind"), name(word("name")), word("verdict"), word("summary")));
-        if rank(target) < 2 && target["hint"].is_string() {
+        if severity(target) != Severity::Fine && target["hint"].is_string() {
             text.push_str(&format!("    {}\n", word("hint")));
         }
         for unusual in target["unusual"].as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -37,12 +38,8 @@ pub fn answer(mut targets: Vec<Value>, warnings: &[String], now: Timestamp) -> (
 }
 
 /// Trouble first; what was never checked wants a look.
-fn rank(target: &Value) -> u8 {
-    match target["severity"].as_str() {
-        Some("trouble") => 0,
-        Some("fine") => 2,
-        _ => 1,
-    }
+fn severity(target: &Value) -> Severity {
+    target["severity"].as_str().and_then(Severity::from_word).unwrap_or(Severity::Attention)
 }
 
 /// Quotes what others say. The summary of an MCP server does so itself; those of worktrees, of the trading system and

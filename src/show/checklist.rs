@@ -26,7 +26,7 @@ struct Document<'a> {
 
 /// How many findings have each status.
 fn counts(findings: &[Finding]) -> BTreeMap<Status, usize> {
-    let mut counts = BTreeMap::from([Status::Ok, Status::Skip, Status::Warn, Status::Fail].map(|status| (status, 0)));
+    let mut counts: BTreeMap<Status, usize> = Status::ALL.iter().map(|status| (*status, 0)).collect();
     findings.iter().for_each(|finding| *counts.entry(finding.status).or_default() += 1);
     counts
 }
@@ -48,11 +48,11 @@ pub fn table(findings: &[Finding], style: &Style) -> String {
     let width = findings.iter().map(|finding| finding.link.as_str().width()).max().unwrap_or(0);
     let mut out = String::new();
     for finding in findings {
-        let (word, ink) = word(finding.status);
+        let word = style.paint(ink(finding.status), &pad(finding.status.as_str(), 4));
         let link = pad(finding.link.as_str(), width);
         let evidence = printable(&finding.evidence);
         let evidence = if finding.status == Status::Skip { style.paint(Ink::Faint, &evidence) } else { evidence };
-        out.push_str(&format!("{}  {link}  {evidence}\n", style.paint(ink, word)));
+        out.push_str(&format!("{word}  {link}  {evidence}\n"));
         if let Some(fix) = finding.fix.as_ref().filter(|_| finding.status > Status::Skip) {
             let fix = style.paint(Ink::Strong, &printable(fix));
             out.push_str(&format!("      {}  → {fix}\n", pad("", width)));
@@ -64,12 +64,12 @@ pub fn table(findings: &[Finding], style: &Style) -> String {
     out
 }
 
-fn word(status: Status) -> (&'static str, Ink) {
+fn ink(status: Status) -> Ink {
     match status {
-        Status::Ok => ("ok  ", Ink::Good),
-        Status::Skip => ("skip", Ink::Faint),
-        Status::Warn => ("warn", Ink::Attention),
-        Status::Fail => ("fail", Ink::Bad),
+        Status::Ok => Ink::Good,
+        Status::Skip => Ink::Faint,
+        Status::Warn => Ink::Attention,
+        Status::Fail => Ink::Bad,
     }
 }
 

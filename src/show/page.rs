@@ -99,14 +99,6 @@ fn header(body: &mut String, host: &str, snapshot: &Snapshot, ever: bool, now: T
     ));
 }
 
-fn class(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Trouble => "trouble",
-        Severity::Attention => "attention",
-        Severity::Fine => "fine",
-    }
-}
-
 fn card(
     body: &mut String,
     entry: &Entry,
@@ -119,7 +111,7 @@ fn card(
     let hint = entry.hint().filter(|_| entry.severity() != Severity::Fine);
     body.push_str(&format!(
         "<article class=\"{}\"><h3>{} <span>{}</span></h3>\n<p>{}</p>\n",
-        class(entry.severity()),
+        entry.severity().as_str(),
         text(&entry.target.name),
         text(&entry.word().replace('_', " ")),
         text(&summary)
@@ -149,7 +141,7 @@ fn timeline(body: &mut String, stretches: &[Stretch]) {
     for stretch in stretches {
         let share = stretch.length().as_secs_f64() / whole.as_secs_f64().max(1.0) * 100.0;
         let (class, word) = match &stretch.mark {
-            Some(mark) => (mark.severity.map_or("attention", class), mark.word.replace('_', " ")),
+            Some(mark) => (mark.severity.unwrap_or(Severity::Attention).as_str(), mark.word.replace('_', " ")),
             None => ("unknown", "not known".to_owned()),
         };
         let reason = stretch.mark.as_ref().and_then(|mark| mark.reason.as_deref());

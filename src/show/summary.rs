@@ -107,13 +107,8 @@ fn server_lines(servers: &[Uptime]) -> Vec<String> {
     }
     let fine = servers.iter().filter(|server| server.up.is_some_and(|up| up >= WORTH_A_LINE)).count();
     let unset = servers.iter().filter(|server| server.up.is_none()).count();
-    let mut rest = Vec::new();
-    if fine > 0 {
-        rest.push(format!("{fine} up all day"));
-    }
-    if unset > 0 {
-        rest.push(format!("{unset} not configured"));
-    }
+    let rest = [(fine, "up all day"), (unset, "not configured")].into_iter().filter(|(count, _)| *count > 0);
+    let rest: Vec<String> = rest.map(|(count, what)| format!("{count} {what}")).collect();
     if !rest.is_empty() {
         lines.push(rest.join(", "));
     }

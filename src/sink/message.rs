@@ -109,10 +109,12 @@ impl Destination {
         }
         // None of the receivers redirects; whoever does is not it, and would get the secret in the address.
         request.follow = false;
-        for attempt in 1.. {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
             match self.attempt(&request, deadline)? {
                 Attempt::Over(outcome) => return Ok(outcome),
-                Attempt::Again(wait, _) if attempt < ATTEMPTS && wait <= MOST_WAIT && wait < deadline.left() => {
+                Attempt::Again(wait, _) if attempts < ATTEMPTS && wait <= MOST_WAIT && wait < deadline.left() => {
                     std::thread::sleep(wait);
                 }
                 Attempt::Again(_, why) => {
@@ -120,7 +122,6 @@ impl Destination {
                 }
             }
         }
-        Ok(Outcome::Sent)
     }
 
     fn attempt(&self, request: &Request<'_>, deadline: Deadline) -> anyhow::Result<Attempt> {

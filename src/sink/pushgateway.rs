@@ -180,14 +180,14 @@ impl<'a> Gateway<'a> {
             ErrorKind::Timeout => "see why it is slow, or raise output.pushgateway.timeout",
             ErrorKind::Request | ErrorKind::Redirect => "correct output.pushgateway.url",
             // Debian 13's Pushgateway dies over the line it logs of a push that it refuses.
-            ErrorKind::Protocol => {
+            ErrorKind::Protocol | ErrorKind::TooLarge => {
                 "check that a Pushgateway listens there and see its log; 1.11.0 hangs up where another group holds one of \
                  our metrics with another TYPE"
             }
-            ErrorKind::TooLarge => "check that a Pushgateway listens there",
         };
         let again =
             matches!(error.kind, ErrorKind::Connect | ErrorKind::Shortage | ErrorKind::Timeout | ErrorKind::Protocol);
+        let hint = error.hint.unwrap_or(hint);
         Failure { what: redact(&error.detail, &self.secrets), hint, again, asked_to_wait: None }
     }
 }
