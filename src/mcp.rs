@@ -40,22 +40,16 @@ pub(crate) mod meta {
 
 /// Error codes of JSON-RPC 2.0 and of MCP.
 pub(crate) mod code {
-    /// The message is no JSON.
     pub(crate) const PARSE_ERROR: i64 = -32700;
-    /// It is no request.
     pub(crate) const INVALID_REQUEST: i64 = -32600;
-    /// There is no such method.
     pub(crate) const METHOD_NOT_FOUND: i64 = -32601;
     pub(crate) const INVALID_PARAMS: i64 = -32602;
-    /// It went wrong inside.
     pub(crate) const INTERNAL_ERROR: i64 = -32603;
     /// There is no such resource; up to 2025-11-25.
     pub(crate) const RESOURCE_NOT_FOUND: i64 = -32002;
-    /// HTTP headers and message disagree; modern only, as the next two.
+    /// Modern only, as the next two.
     pub(crate) const HEADER_MISMATCH: i64 = -32020;
-    /// The client cannot do what the server needs.
     pub(crate) const MISSING_CAPABILITY: i64 = -32021;
-    /// The server does not speak the version.
     pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
 }
 

@@ -58,10 +58,10 @@ thread_local! {
 
 /// While it lives, reads of this thread end by a deadline of their own, sooner than the request's. ureq stands between a
 /// body and its connection: the thread is what they have in common.
-pub(super) struct ReadUntil;
+pub struct ReadUntil;
 
 impl ReadUntil {
-    pub(super) fn new(deadline: Deadline) -> ReadUntil {
+    pub fn new(deadline: Deadline) -> ReadUntil {
         READ_UNTIL.set(Some(deadline));
         ReadUntil
     }

@@ -122,6 +122,19 @@ impl From<HttpError> for ureq::Error {
     }
 }
 
+/// And through readers of a body.
+impl From<HttpError> for io::Error {
+    fn from(error: HttpError) -> Self {
+        ureq::Error::from(error).into_io()
+    }
+}
+
+impl From<io::Error> for HttpError {
+    fn from(error: io::Error) -> Self {
+        HttpError::from_ureq(error.into(), "receiving the answer's body")
+    }
+}
+
 /// Turns an error of TLS into ureq's form.
 pub(super) fn wire_error(error: io::Error) -> ureq::Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {

@@ -75,27 +75,20 @@ pub struct Body {
     pub(super) shared: Arc<Shared>,
 }
 
-/// Bytes come decompressed.
+/// Gives decompressed bytes, by the request's deadline or that of [`ReadUntil`]; a read that has run out of time is the last.
+/// Errors: What [`HttpError`] is made from: [`ErrorKind::Timeout`], [`ErrorKind::TooLarge`] past the client's budget,
+/// [`ErrorKind::Protocol`] when the body ends early or is not framed or compressed properly.
 impl Read for Body {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let amount = self.reader.read(into)?;
-        self.shared.count(&self.shared.decoded, amount).map_err(|error| ureq::Error::from(error).into_io())?;
+        self.shared.count(&self.shared.decoded, amount)?;
         Ok(amount)
     }
 }
 
 impl Body {
-    /// Reads some bytes, by this deadline if it is sooner than the request's; zero at the end. A read that has run out of
-    /// time is the last.
-    /// Errors: [`ErrorKind::Timeout`], [`ErrorKind::TooLarge`] past the client's budget, [`ErrorKind::Protocol`] when the body
-    /// ends early or is not framed or compressed properly.
-    pub fn read_by(&mut self, into: &mut [u8], deadline: Deadline) -> Result<usize, HttpError> {
-        let _until = ReadUntil::new(deadline);
-        self.read(into).map_err(broken_off)
-    }
-
     /// Reads to the end, at most `limit` bytes.
-    /// Errors: As [`Body::read_by`], and [`ErrorKind::TooLarge`] past the limit.
+    /// Errors: As a read, and [`ErrorKind::TooLarge`] past the limit.
     pub fn read_to_end(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
         let bytes = self.read_up_to(limit.saturating_add(1))?;
         if bytes.len() as u64 > limit {
@@ -108,7 +101,7 @@ impl Body {
     /// Reads to the end or to `limit` bytes, whichever comes first.
     pub fn read_up_to(&mut self, limit: u64) -> Result<Vec<u8>, HttpError> {
         let mut bytes = Vec::new();
-        self.by_ref().take(limit).read_to_end(&mut bytes).map_err(broken_off)?;
+        self.by_ref().take(limit).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -120,10 +113,6 @@ impl Body {
         let _ = self.by_ref().take(limit).read_to_end(&mut bytes);
         bytes
     }
-}
-
-fn broken_off(error: io::Error) -> HttpError {
-    HttpError::from_ureq(error.into(), "receiving the answer's body")
 }
 
 impl fmt::Debug for Body {

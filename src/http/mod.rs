@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ureq::http;
 use url::{Origin, Position, Url};
 
+pub use self::connector::ReadUntil;
 use self::connector::{LimitedConnector, Shared};
 pub use self::error::{ErrorKind, HttpError};
 pub use self::message::{Body, Method, Request, Response};

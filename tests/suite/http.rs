@@ -1,13 +1,13 @@
 //! The bounded HTTP client against servers that keep no rule.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use lab_probe::clock::Deadline;
-use lab_probe::http::{Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response, parse_url};
+use lab_probe::http::{Client, ClientOptions, ErrorKind, HttpError, Method, ReadUntil, Request, Response, parse_url};
 use lab_probe::redact::Secret;
 use url::Url;
 
@@ -399,8 +399,12 @@ fn a_read_can_have_a_deadline_of_its_own() {
         let request = Request::new(Method::GET, &address);
         let mut body = client.send(&request, Deadline::after(AMPLE)).expect("an answer").body;
         let mut into = [0; 512];
-        assert_eq!(body.read_by(&mut into, Deadline::after(AMPLE)).expect("the beginning"), 4);
-        assert_fails(ErrorKind::Timeout, || body.read_by(&mut into, Deadline::after(SHORT)));
+        let mut read_by = |within| {
+            let _until = ReadUntil::new(Deadline::after(within));
+            body.read(&mut into).map_err(HttpError::from)
+        };
+        assert_eq!(read_by(AMPLE).expect("the beginning"), 4);
+        assert_fails(ErrorKind::Timeout, || read_by(SHORT));
         let mut body = client.send(&request, Deadline::after(AMPLE)).expect("an answer").body;
         assert_eq!(body.read_what_comes(100, SHORT), b"half");
     }

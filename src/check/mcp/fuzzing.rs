@@ -1,15 +1,17 @@
 //! Any bytes as what an MCP server says.
 
+use std::io::Read;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::eras::Dialect;
+use super::events::Events;
 use super::jsonrpc::{self, Id, Incoming, Lines, Message, Text};
-use super::sse::{Event, Parser, TooLong};
 use super::tools::Peer;
 use super::{eras, tools};
 use crate::clock::Deadline;
+use crate::http::ErrorKind;
 use crate::model::mcp::{Era, McpFacts};
 use crate::model::reason::{Failure, Reason};
 
@@ -131,23 +133,25 @@ const LIMIT: usize = 4096;
 /// A stream cut anywhere holds the same events, and those of a plain reading of the standard.
 pub(crate) fn sse(cut: usize, stream: &[u8]) {
     let cut = cut.min(stream.len());
-    let whole = events(&[stream]);
-    assert_eq!(whole, events(&[&stream[..cut], &stream[cut..]]));
+    let whole = events(stream);
+    assert_eq!(whole, events(stream[..cut].chain(&stream[cut..])));
     match whole {
         Ok(events) => assert_eq!(events, plainly(stream)),
-        Err(TooLong) => assert!(stream.len() > LIMIT),
+        Err(kind) => assert!(kind == ErrorKind::TooLarge && stream.len() > LIMIT),
     }
 }
 
-fn events(pieces: &[&[u8]]) -> Result<Vec<Event>, TooLong> {
-    let mut parser = Parser::new(LIMIT);
-    let mut events = Vec::new();
-    for piece in pieces {
-        parser.feed(piece)?;
-        assert!(parser.held() <= LIMIT);
-        events.extend(std::iter::from_fn(|| parser.next()));
+type Event = (String, Vec<u8>);
+
+fn events(stream: impl Read) -> Result<Vec<Event>, ErrorKind> {
+    let mut events = Events::limited(stream, LIMIT);
+    let mut read = Vec::new();
+    let deadline = Deadline::after(Duration::from_secs(20));
+    while let Some((name, data)) = events.next(deadline).map_err(|error| error.kind)? {
+        assert!(data.bytes.len() <= LIMIT);
+        read.push((name, data.bytes));
     }
-    Ok(events)
+    Ok(read)
 }
 
 /// The standard's algorithm, with everything in memory.
@@ -164,7 +168,7 @@ fn plainly(stream: &[u8]) -> Vec<Event> {
             _ if line.is_empty() => {
                 if !data.is_empty() {
                     let name = if name.is_empty() { "message".into() } else { String::from_utf8_lossy(&name).into() };
-                    events.push(Event { name, data: data.join(&b'\n') });
+                    events.push((name, data.join(&b'\n')));
                 }
                 (name, data) = (Vec::new(), Vec::new());
             }

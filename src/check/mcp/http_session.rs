@@ -20,8 +20,6 @@ use crate::redact::quoted;
 
 const ACCEPT: &str = "application/json, text/event-stream";
 const EVENT_STREAM: &str = "text/event-stream";
-/// What some frameworks put before JSON; every HTTP client drops it when it decodes the text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Requests of the server that are answered while one answer is awaited; further ones are ignored.
 const MOST_SERVER_REQUESTS: u32 = 32;
 const POST_STACK: usize = 256 * 1024;
@@ -142,7 +140,7 @@ impl Post<'_> {
 
     /// Sends a request over Streamable HTTP, and reads the answer as one JSON object or from an event stream.
     fn ask(&mut self, id: i64, method: &str, body: &str, deadline: Deadline) -> Result<Text, NoResult> {
-        let mut response = self.send(body, Some((id, method)), deadline)?;
+        let response = self.send(body, Some((id, method)), deadline)?;
         if method == mcp::INITIALIZE {
             self.session_id = response.header("mcp-session-id").map(str::to_owned);
         }
@@ -155,11 +153,7 @@ impl Post<'_> {
         match (status, response.media_type().as_str()) {
             (202 | 204, _) => Err(unusable(format!("HTTP {status} without an answer"))),
             (_, "application/json") => {
-                let mut message = read_message(&mut response.body, deadline)?;
-                if message.bytes.starts_with(BYTE_ORDER_MARK) {
-                    message.bytes.drain(..BYTE_ORDER_MARK.len());
-                }
-                match sort(message, id) {
+                match sort(read_message(response.body, deadline)?, id) {
                     Incoming::Answer(outcome) => outcome.map_err(NoResult::from),
                     // What answers this POST answers this request.
                     Incoming::Anonymous(error) => Err(error.into()),

@@ -19,7 +19,6 @@ pub(crate) mod schema;
 mod script;
 mod session;
 pub(crate) mod shape;
-mod sse;
 mod stdio;
 pub(crate) mod tools;
 mod web;

@@ -95,7 +95,7 @@ struct Opening<'a, 'b> {
     deadline: Deadline,
     /// When the second opening is sent at the latest.
     second_by: Deadline,
-    /// When it is sent at the second_if_idle, should the server be idle.
+    /// When it is sent, should the server be idle.
     second_if_idle: Deadline,
     /// Idle time of the server when both were sent, where the first one may have been too much for it.
     both_sent: Option<Duration>,
