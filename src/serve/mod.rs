@@ -39,15 +39,15 @@ pub struct ToolAnswer {
 pub fn serve(input: impl BufRead + Send + 'static, mut output: impl Write, lab: &mut dyn Lab) -> io::Result<()> {
     let mut server = Server { inbox: Inbox::open(input)?, output: &mut output, session: Session::default(), lab };
     loop {
-        let replies = match server.inbox.next()? {
+        let reply = match server.inbox.next()? {
             Line::End => return Ok(()),
             Line::TooLong => {
-                vec![mcp::failure(&Value::Null, &parse_error("the line is longer than this server reads"))]
+                Some(mcp::failure(&Value::Null, &parse_error("the line is longer than this server reads")))
             }
-            Line::Whole(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => continue,
+            Line::Whole(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => None,
             Line::Whole(bytes) => server.answer_line(&bytes)?,
         };
-        for reply in replies {
+        if let Some(reply) = reply {
             send(server.output, &reply)?;
         }
     }
@@ -61,21 +61,16 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
-    /// The replies to one line; a batch (JSON-RPC arrays, protocol 2025-03-26 and before) gets one array.
-    fn answer_line(&mut self, bytes: &[u8]) -> io::Result<Vec<Value>> {
-        let value: Value = match serde_json::from_slice(bytes) {
-            Ok(value) => value,
-            Err(error) => return Ok(vec![mcp::failure(&Value::Null, &parse_error(error))]),
-        };
-        match value {
-            Value::Array(batch) if self.session.takes_batches() && !batch.is_empty() => {
-                let mut replies = Vec::new();
-                for value in batch {
-                    replies.extend(self.answer(value)?);
-                }
-                Ok(if replies.is_empty() { Vec::new() } else { vec![Value::Array(replies)] })
+    /// The reply to one line; a batch (JSON-RPC arrays, protocol 2025-03-26 and before) gets one array.
+    fn answer_line(&mut self, bytes: &[u8]) -> io::Result<Option<Value>> {
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Array(batch)) if self.session.takes_batches() && !batch.is_empty() => {
+                let replies = batch.into_iter().filter_map(|value| self.answer(value).transpose());
+                let replies = replies.collect::<io::Result<Vec<Value>>>()?;
+                Ok((!replies.is_empty()).then_some(Value::Array(replies)))
             }
-            value => Ok(self.answer(value)?.into_iter().collect()),
+            Ok(value) => self.answer(value),
+            Err(error) => Ok(Some(mcp::failure(&Value::Null, &parse_error(error)))),
         }
     }
 

@@ -152,7 +152,8 @@ impl<'a> HttpCheck<'a> {
     }
 
     fn open_sse(&self, endpoint_by: Deadline) -> Result<Opened<'a>, NoResult> {
-        let session = HttpSession::sse(self.web, endpoint_by, self.deadline).map_err(|refused| refused.to("GET"))?;
+        let session =
+            HttpSession::sse(self.web, endpoint_by, self.deadline).map_err(|refused| refused.context("GET"))?;
         // Whatever comes of this, it is the right transport.
         self.initialize(session, eras::LEGACY).map_err(|refused| refused.failure.into())
     }

@@ -86,7 +86,7 @@ impl<'a> HttpSession<'a> {
             Some(events) => self.post.ask_beside(events, self.last_id, &body, deadline),
             None => self.post.ask(self.last_id, method, &body, deadline),
         };
-        answer.map_err(|no_result| no_result.to(method))
+        answer.map_err(|no_result| no_result.context(method))
     }
 }
 

@@ -210,12 +210,15 @@ pub(super) fn sort(message: Text, id: i64) -> Incoming {
 
 /// Of a batch, which the revision of 2025-03-26 allowed, the answer.
 fn answer_in_batch(message: &[u8], id: i64) -> Option<Vec<u8>> {
-    if message.trim_ascii_start().first() != Some(&b'[') {
-        return None;
-    }
-    let batch: Vec<&RawValue> = serde_json::from_slice(message).ok()?;
-    let answers = |item: &[u8]| matches!(parse(item), Message::Response(Id::Number(number), _) if number == id);
-    batch.into_iter().map(|item| item.get().as_bytes()).find(|item| answers(item)).map(<[u8]>::to_vec)
+    let mut answer = None;
+    let find = |item: &RawValue| {
+        if matches!(parse(item.get().as_bytes()), Message::Response(Id::Number(number), _) if number == id) {
+            answer = Some(item.get().into());
+        }
+        Ok(())
+    };
+    shape::each(serde_json::from_slice(message).ok()?, find).ok()?;
+    answer
 }
 
 /// What a client that serves nothing answers to a server's request: `ping` is alive, all else is not found.

@@ -75,7 +75,7 @@ impl NoResult {
     }
 
     /// With the request's method in front of what is said.
-    pub(super) fn to(mut self, method: &str) -> Self {
+    pub(super) fn context(mut self, method: &str) -> Self {
         self.failure.detail = format!("{method}: {}", self.failure.detail);
         self
     }
