@@ -31,15 +31,21 @@ pub fn read(text: &str) -> Result<Value, SyntaxError> {
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let place = |of: fn(&Location) -> u64| error.location().map_or(1, |place| of(&place).max(1)) as usize;
+        let (line, column) = (place(Location::line), place(Location::column));
+        // The library may say it of the line before.
+        let mut near = text.lines().skip(line - 1).take(2).map(|line| line.trim_start_matches(' '));
         // The library's own words may quote the text.
         let message = match &error {
             Error::DuplicateMappingKey { .. } => "a key that is there already",
             Error::MultipleDocuments { .. } => "a second document",
             Error::Budget { .. } => "nested too deep, or too many values",
+            _ if near.any(|line| line.starts_with('\t')) => {
+                "a tab at the beginning of a line, where YAML takes only blanks"
+            }
             _ => "not valid YAML",
         };
-        let place = |of: fn(&Location) -> u64| error.location().map_or(1, |place| of(&place).max(1)) as usize;
-        SyntaxError { line: place(Location::line), column: place(Location::column), message: message.into() }
+        SyntaxError { line, column, message: message.into() }
     })
 }
 
@@ -84,6 +90,14 @@ mod tests {
         ] {
             let misread = read(text).expect_err(text);
             assert_eq!((misread.line, misread.column), (line, column), "{text:?}: {}", misread.message);
+        }
+    }
+
+    #[test]
+    fn a_line_that_begins_with_a_tab_is_told() {
+        for text in ["a:\n  b:\n\tc: 1\n", "a:\n  b: 1\n  \tc: 1\n"] {
+            let message = read(text).expect_err(text).message;
+            assert!(message.starts_with("a tab at the beginning"), "{text:?}: {message}");
         }
     }
 

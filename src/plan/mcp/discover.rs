@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use anyhow::anyhow;
 use serde_json::Value;
 
 use super::clients::{self, Client, Keys, Scope, Untyped};
@@ -42,14 +43,13 @@ pub(super) fn servers(
         let everywhere = switches::everywhere(client, environment, &own);
         for source in &own {
             let read = match &everywhere {
-                Ok(everywhere) => {
-                    entries(source, &own, everywhere).map_err(|problem| format!("{}: {problem}", source.shown()))
-                }
-                Err(why) => Err(switches::may_switch_off(why, &source.file.path).to_string()),
+                Ok(everywhere) => entries(source, &own, everywhere, warnings)
+                    .map_err(|problem| anyhow!("{}: {problem}; its servers are left out", source.shown())),
+                Err(why) => Err(switches::may_switch_off(why, &source.file.path)),
             };
             match read {
-                Ok(entries) => add(&host, source, entries, &mut candidates, warnings),
-                Err(problem) => warnings.push(problem),
+                Ok(entries) => candidates.extend(entries.into_iter().map(|entry| candidate(&host, source, entry))),
+                Err(problem) => warnings.push(problem.to_string()),
             }
         }
     }
@@ -57,10 +57,27 @@ pub(super) fn servers(
 }
 
 /// The servers of one of a client's files, with what else switches them off.
-fn entries(source: &Source, all: &[&Source], everywhere: &[List]) -> anyhow::Result<Vec<Entry>> {
+fn entries(
+    source: &Source,
+    all: &[&Source],
+    everywhere: &[List],
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<Vec<Entry>> {
     let mut entries = merged(source, all, &keys(source))?;
+    let (shown, count) = (source.shown(), entries.len());
+    if source.refusal.is_some() && count > MAX_UNTRUSTED {
+        warnings.push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));
+        entries.truncate(MAX_UNTRUSTED);
+    }
+    entries.retain(|entry| match unusable_name(&entry.name) {
+        Some(problem) => {
+            warnings.push(format!("{shown}: a server {problem} is left out"));
+            false
+        }
+        None => true,
+    });
     let own: Vec<List> = local_lists(source, all).chain([source]).flat_map(switches::in_source).collect();
-    switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own));
+    switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own))?;
     let plugin = source.file.plugin.as_ref().and_then(|plugin| plugin.off.clone());
     if let Some(off) = exclusive(source, all).or(plugin) {
         entries.iter_mut().for_each(|entry| entry.off = Some(off.clone()));
@@ -158,31 +175,14 @@ fn keys(source: &Source) -> Keys {
     }
 }
 
-fn add(
-    host: &Host<'_>,
-    source: &Source,
-    mut entries: Vec<Entry>,
-    candidates: &mut Vec<Candidate>,
-    warnings: &mut Vec<String>,
-) {
-    let (file, shown) = (&source.file, source.shown());
-    if source.refusal.is_some() && entries.len() > MAX_UNTRUSTED {
-        let count = entries.len();
-        warnings.push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));
-        entries.truncate(MAX_UNTRUSTED);
-    }
-    for mut entry in entries {
-        if let Some(problem) = unusable_name(&entry.name) {
-            warnings.push(format!("{shown}: a server {problem} is left out"));
-            continue;
-        }
-        let refusal = source.refusal.clone().or(entry.refusal.take());
-        let (reach, identity) = Scene { host, file, refusal: refusal.as_ref() }.resolve(&entry);
-        entry.notes = notes(source, host, &entry);
-        entry.limit = entry.limit.or(host.limit);
-        let is_untrusted = refusal.is_some_and(|refusal| refusal.reason == Reason::Untrusted);
-        candidates.push(Candidate { entry, file: file.clone(), is_untrusted, reach, identity });
-    }
+fn candidate(host: &Host<'_>, source: &Source, mut entry: Entry) -> Candidate {
+    let file = source.file.clone();
+    let refusal = source.refusal.clone().or(entry.refusal.take());
+    let (reach, identity) = Scene { host, file: &file, refusal: refusal.as_ref() }.resolve(&entry);
+    entry.notes = notes(source, host, &entry);
+    entry.limit = entry.limit.or(host.limit);
+    let is_untrusted = refusal.is_some_and(|refusal| refusal.reason == Reason::Untrusted);
+    Candidate { entry, file, is_untrusted, reach, identity }
 }
 
 fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {

@@ -3,8 +3,11 @@
 //! The files are foreign, and a project's file may be hostile: nothing in one may cost more than reading it. Sizes are
 //! capped before this, nesting is capped here, and no message ever quotes the file, which may hold tokens.
 
+use std::borrow::Cow;
 use std::path::Path;
+use std::sync::LazyLock;
 
+use regex_lite::{Captures, Regex};
 use serde_json::{Map, Value};
 
 use crate::config::diagnose::{Lines, Position};
@@ -68,6 +71,10 @@ fn json(text: &str) -> Result<(Value, bool), SyntaxError> {
     if let Ok(value) = serde_json::from_str(text) {
         return Ok((value, false));
     }
+    let text = &*without_lone_surrogates(text);
+    if let Ok(value) = serde_json::from_str(text) {
+        return Ok((value, false));
+    }
     let options = jsonc_parser::ParseOptions {
         allow_comments: true,
         allow_trailing_commas: true,
@@ -80,10 +87,32 @@ fn json(text: &str) -> Result<(Value, bool), SyntaxError> {
         allow_non_finite_numbers: false,
         allow_extended_string_escapes: false,
     };
-    jsonc_parser::parse_to_serde_value(text, &options).map(|value| (value, true)).map_err(|e| SyntaxError {
-        line: e.line_display(),
-        column: e.column_display(),
-        message: lower_first(&e.kind().to_string()),
+    match jsonc_parser::parse_to_serde_value(text, &options) {
+        Ok(value) => Ok((value, true)),
+        Err(e) => {
+            let message = lower_first(&e.kind().to_string());
+            // It is said to be where the file begins.
+            if message.starts_with("unexpected end") {
+                return Err(at_offset(text, text.trim_end().len(), &message));
+            }
+            Err(SyntaxError { line: e.line_display(), column: e.column_display(), message })
+        }
+    }
+}
+
+/// With U+FFFD for every lone surrogate: an escape that stands for no character, but which JavaScript writes where it has cut a
+/// text in the middle of one (histories in `~/.claude.json`).
+fn without_lone_surrogates(text: &str) -> Cow<'_, str> {
+    static ESCAPE: LazyLock<Regex> = LazyLock::new(|| {
+        let (pair, lone) = (r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..", r"\\u[dD][89a-fA-F]..");
+        Regex::new(&format!(r"{pair}|({lone})|\\.")).unwrap_or_else(|error| unreachable!("{error}"))
+    });
+    if !text.contains(r"\u") {
+        return Cow::Borrowed(text);
+    }
+    ESCAPE.replace_all(text, |escape: &Captures<'_>| {
+        let is_lone = escape.get(1).is_some();
+        if is_lone { r"\ufffd".to_owned() } else { escape[0].to_owned() }
     })
 }
 
@@ -126,6 +155,19 @@ mod tests {
     }
 
     #[test]
+    fn a_lone_surrogate_stands_for_no_character_and_costs_no_file() {
+        let text =
+            r#"{"cut": "x\ud83d", "low": "\uDE00 \ude00y", "pair": "\ud83d\uDE00", "text": "\\ud83d", "mcp": 1}"#;
+        for text in [text.to_owned(), format!("{text} // and a comment")] {
+            let root = parse(text.as_bytes(), Syntax::Json).expect("tolerated").root;
+            let expected = serde_json::json!({
+                "cut": "x\u{fffd}", "low": "\u{fffd} \u{fffd}y", "pair": "\u{1f600}", "text": "\\ud83d", "mcp": 1
+            });
+            assert_eq!(Value::Object(root), expected);
+        }
+    }
+
+    #[test]
     fn an_empty_file_is_an_empty_table_and_anything_but_a_table_an_error() {
         for (text, syntax) in
             [("", Syntax::Json), (" \n", Syntax::Yaml), ("# c\n", Syntax::Toml), ("null", Syntax::Json)]
@@ -139,6 +181,7 @@ mod tests {
     #[test]
     fn errors_have_the_place_and_never_quote_the_file() {
         assert_eq!(error("{\n  \"a\": 1\n  \"s3cr3t\": 2\n}", Syntax::Json), (2, 9));
+        assert_eq!(error("{\n  \"a\":\n\n", Syntax::Json), (2, 7), "where it ends");
         assert_eq!(error("a = 1\nb = s3cr3t\n", Syntax::Toml), (2, 5));
         assert_eq!(parse(b"{\"a\":\n\xff}", Syntax::Json).err().expect("not text").line, 2);
         for (text, syntax) in [

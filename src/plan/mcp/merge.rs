@@ -99,12 +99,15 @@ impl Candidate {
         self.entry.is_part && self.file.project.is_some()
     }
 
-    /// Whether this one keeps its client from ever using `other`: of a client's files that hold everywhere, the first one
-    /// with the name counts, and a part that nobody has allowed changes nothing.
+    /// Whether it is such a part that nobody has allowed, so that it changes nothing.
+    fn is_ignored(&self) -> bool {
+        self.is_untrusted && self.is_added_part()
+    }
+
+    /// Whether this one stands for `other`, too: of a client's files that hold everywhere, the first one with the name counts.
     fn overrides(&self, other: &Candidate) -> bool {
         let both_everywhere = self.file.scope.is_everywhere() && other.file.scope.is_everywhere();
-        std::ptr::eq(self.file.client, other.file.client)
-            && (both_everywhere || other.is_untrusted && other.is_added_part())
+        std::ptr::eq(self.file.client, other.file.client) && (both_everywhere || other.is_ignored())
     }
 }
 
@@ -138,7 +141,7 @@ fn same_servers(group: &[Candidate]) -> Vec<Vec<&Candidate>> {
 fn target(name: String, members: &[&Candidate]) -> Named {
     let identity = &members[0].identity;
     let only_here = members.iter().all(|member| member.is_only_here());
-    let counts = |c: &Candidate| c.identity == *identity && (only_here || !c.is_only_here());
+    let counts = |c: &Candidate| c.identity == *identity && !c.is_ignored() && (only_here || !c.is_only_here());
     let usable = members.iter().position(|c| counts(c) && !matches!(c.reach, Reach::Unreachable(_)));
     let limit = members.iter().filter(|c| counts(c)).filter_map(|c| c.entry.limit).max();
     let first = usable.unwrap_or(0);
@@ -148,9 +151,7 @@ fn target(name: String, members: &[&Candidate]) -> Named {
     for member in ordered {
         // Why this place alone would not have had the server asked, where another one does.
         let note = match &member.reach {
-            _ if member.identity != *identity && member.is_added_part() => {
-                Some("untrusted: what it changes of this server is not followed")
-            }
+            _ if member.is_ignored() => Some("untrusted: what it changes of this server is not followed"),
             _ if member.identity != *identity => Some("overridden by another file of this client"),
             Reach::Unreachable(failure) if usable.is_some() => Some(failure.reason.as_str()),
             _ => None,

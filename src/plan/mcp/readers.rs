@@ -45,7 +45,9 @@ pub(super) fn list<'v>(root: &'v Table, keys: &Keys) -> anyhow::Result<Vec<(&'v 
         Some((_, Value::Null)) => Ok(Vec::new()),
         Some((_, Value::Object(table))) => Ok(entries(table)),
         Some((key, list)) => {
-            let named = |item: &'v Value| Some((item.get("name")?.as_str()?, item));
+            // One without a name is left out, and said, where the names are looked at.
+            let named =
+                |item: &'v Value| Some((item.as_object()?.get("name").and_then(Value::as_str).unwrap_or(""), item));
             let items = list.as_array().and_then(|items| items.iter().map(named).collect());
             items.ok_or_else(|| anyhow!("{key:?} is no table of servers"))
         }
@@ -59,14 +61,19 @@ pub(super) fn list<'v>(root: &'v Table, keys: &Keys) -> anyhow::Result<Vec<(&'v 
     }
 }
 
-/// Where the servers of a file stand that has none under the client's own key: at the top, or under another client's key.
+/// Where the servers of a file stand that has none under the client's own key: at the top, or under another client's key, or under
+/// one that is spelt in another way.
 fn misplaced(root: &Table) -> Option<String> {
     if looks_flat(root) {
         return Some("at the top of the file".to_owned());
     }
-    let others = ["mcpServers", "servers", "mcp_servers", "context_servers", "mcp"];
-    let key = others.iter().find(|key| root.get(**key).and_then(Value::as_object).is_some_and(looks_flat))?;
-    Some(format!("under `{key}`"))
+    let is_list = |key: &str| {
+        let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+        ["mcpservers", "servers", "contextservers", "mcp"].contains(&plain.to_ascii_lowercase().as_str())
+    };
+    let keys = root.keys().map(String::as_str).filter(|key| is_list(key)).chain(["mcp.servers"]);
+    let mut lists = keys.filter(|key| find(root, key).and_then(Value::as_object).is_some_and(looks_flat));
+    lists.next().map(|key| format!("under `{key}`"))
 }
 
 /// Whether everything at the top of a file is a server.
@@ -148,7 +155,13 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
     let ignores_headers = table.contains_key("headers") && !keys.headers.iter().any(|key| key == "headers");
     let is_dropped =
         keys.untyped == Untyped::Noted && Kind::of(table) == Kind::Unsaid && matches!(how, Ok(How::Http(_)));
+    let unused = match &how {
+        Ok(How::Stdio(_)) => unused(table, &keys.env),
+        Ok(How::Http(_)) => unused(table, &keys.headers),
+        Err(_) => None,
+    };
     let notes = [
+        unused,
         ignores_headers.then(|| format!("the client ignores `headers`; it reads `{}`", keys.headers[0])),
         how.as_ref().err().map(|failure| failure.detail.clone()),
         is_dropped.then(|| DROPPED.to_owned()),
@@ -166,6 +179,17 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
         is_part: false,
         refusal: None,
     })
+}
+
+/// What of a table of texts is none.
+fn unused(table: &Table, keys: &[String]) -> Option<String> {
+    let key = keys.iter().find(|key| find(table, key).is_some_and(|value| !value.is_null()))?;
+    let Value::Object(texts) = find(table, key)? else {
+        return Some(format!("`{key}` is no table of texts; nothing of it is used"));
+    };
+    let odd = texts.iter().filter(|(_, value)| value.is_array() || value.is_object()).map(|(name, _)| name.as_str());
+    let odd: Vec<&str> = odd.collect();
+    (!odd.is_empty()).then(|| format!("no text, so left out of `{key}`: {}", odd.join(", ")))
 }
 
 /// Some files keep the settings one level down, beside `enabled`: under `config` (older Goose) or `transport` (Cline).
@@ -232,6 +256,9 @@ fn how(table: &Table, keys: &Keys) -> Result<How, Failure> {
             broken(Reason::ConnectFailed, "the client refuses an entry with a URL and no `type`")
         }
         (Some((url, transport)), kind) => Ok(http(table, keys, url, transport, &kind)),
+        (None, _) if keys.url.iter().any(|(key, _)| find(table, key).is_some_and(|value| !value.is_null())) => {
+            broken(Reason::ConnectFailed, "its URL is no text")
+        }
         (None, Kind::Http(_)) => broken(Reason::ConnectFailed, "the entry has no URL"),
         (None, _) if only_settings(table) => broken(
             Reason::NotConfigured,

@@ -108,22 +108,31 @@ impl Scene<'_> {
             Ok(How::Http(http)) => {
                 let expanded = self.http(&entry.name, http);
                 let same = http_identity(expanded.as_ref().unwrap_or(&http.written));
-                (expanded.and_then(sendable).map(Reach::Http), same)
+                (
+                    expanded
+                        .and_then(|server| sendable(server).map_err(|failure| self.with_hint(failure)))
+                        .map(Reach::Http),
+                    same,
+                )
             }
-            Err(failure) => {
-                let hint = match failure.reason {
-                    Reason::NotConfigured if failure.detail != readers::DROPPED => {
-                        "leave it: it raises no alert; or give it a health script in `health_dir`".to_owned()
-                    }
-                    _ => format!("correct the entry in {}", self.file.path.display()),
-                };
-                (Err(failure.clone().with_hint(hint)), identity(["broken", &failure.detail]))
-            }
+            Err(failure) => (Err(self.with_hint(failure.clone())), identity(["broken", &failure.detail])),
         };
         let off =
             |off: &String| Failure::new(Reason::Disabled, format!("switched off in {}: {off}", self.host.client.title));
         let reach = entry.off.as_ref().map(off).or_else(|| self.refusal.cloned()).map_or(reach, Err);
         (reach.unwrap_or_else(Reach::Unreachable), same)
+    }
+
+    /// What to do about an entry that cannot be used as it is written.
+    fn with_hint(&self, failure: Failure) -> Failure {
+        let hint = match failure.reason {
+            _ if failure.hint.is_some() => return failure,
+            Reason::NotConfigured if failure.detail != readers::DROPPED => {
+                "leave it: it raises no alert; or give it a health script in `health_dir`".to_owned()
+            }
+            _ => format!("correct the entry in {}", self.file.path.display()),
+        };
+        failure.with_hint(hint)
     }
 
     fn stdio(&self, Stdio { written, inherit, require, env_file }: &Stdio) -> Result<StdioServer, Failure> {
@@ -249,10 +258,14 @@ fn sendable(server: HttpServer) -> Result<HttpServer, Failure> {
     }
     match Url::parse(server.url.expose()) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
-        Ok(url) if matches!(url.scheme(), "unix" | "pipe") => {
-            return refused("lab-probe does not speak to local sockets");
+        // Nothing is known of such a server.
+        Ok(url) if matches!(url.scheme(), "unix" | "pipe" | "ws" | "wss") => {
+            let detail = format!("lab-probe cannot check servers over {:?}", url.scheme());
+            return Err(Failure::new(Reason::NotConfigured, detail));
         }
-        Ok(_) => return refused("the URL is neither http nor https"),
+        Ok(_) | Err(url::ParseError::RelativeUrlWithoutBase) => {
+            return refused("the URL does not begin with http:// or https://");
+        }
         Err(error) => return refused(&format!("the URL is not valid: {error}")),
     }
     for (name, value) in &server.headers {
@@ -300,6 +313,7 @@ mod tests {
         for (url, headers) in [
             ("s3cr3t", vec![]),
             ("ftp://s3cr3t@h/", vec![]),
+            ("s3cr3t.example/mcp", vec![]),
             ("unix:///s3cr3t#/mcp", vec![]),
             ("http://", vec![]),
             ("http://h/", header("Authorization: s3cr3t", "")),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use super::clients::{Client, Effect, Location, Names, Scope, Switch};
@@ -19,6 +19,9 @@ use crate::redact::Secret;
 
 /// The most that is read of a settings file.
 const SETTINGS_LIMIT: u64 = 1 << 20;
+
+/// The most of what the lists' length times that of names and URLs may be: less than a second of a core.
+const MAX_COMPARED: usize = 1 << 29;
 
 #[derive(Debug)]
 pub(super) struct List {
@@ -102,12 +105,33 @@ pub(super) fn may_switch_off(why: &anyhow::Error, path: &Path) -> anyhow::Error 
     anyhow!("{why}; it may switch servers of {} off, so those are left out", path.display())
 }
 
-pub(super) fn apply<'l>(entries: &mut [Entry], scope: Scope, lists: impl Iterator<Item = &'l List>) {
+/// Switches off what the lists say.
+///
+/// # Errors
+/// Lists and names so long that to compare them would take from the checks: a cloned repository must not be able to.
+pub(super) fn apply<'l>(
+    entries: &mut [Entry],
+    scope: Scope,
+    lists: impl Iterator<Item = &'l List>,
+) -> anyhow::Result<()> {
     let lists: Vec<&List> = lists.collect();
+    let patterns: usize = lists.iter().map(|list| list.items.to_string().len()).sum();
+    let texts: usize = entries.iter().map(|entry| entry.name.len() + url(entry).len()).sum();
+    if patterns.saturating_mul(texts) > MAX_COMPARED {
+        bail!("its servers, or the lists that switch some of them off, are too many to be compared");
+    }
     for entry in entries {
         if let Some(off) = off(entry, scope, &lists) {
             entry.off = Some(off);
         }
+    }
+    Ok(())
+}
+
+fn url(entry: &Entry) -> &str {
+    match &entry.how {
+        Ok(How::Http(http)) => http.written.url.expose(),
+        _ => "",
     }
 }
 
@@ -177,8 +201,8 @@ fn matches(pattern: &Value, entry: &Entry, names: Names) -> bool {
                 [stdio.written.command.as_str()].into_iter().chain(stdio.written.args.iter().map(Secret::expose));
             words.iter().map(Value::as_str).eq(written.map(Some))
         }),
-        Ok(How::Http(http)) => {
-            pattern.get("serverUrl").and_then(Value::as_str).is_some_and(|url| is_glob(url, http.written.url.expose()))
+        Ok(How::Http(_)) => {
+            pattern.get("serverUrl").and_then(Value::as_str).is_some_and(|glob| is_glob(glob, url(entry)))
         }
         Err(_) => false,
     }
@@ -193,10 +217,26 @@ fn is_name(pattern: &str, name: &str, names: Names) -> bool {
     }
 }
 
-/// `*` stands for any signs, a slash included, and `?` for one.
+/// `*` stands for any signs, a slash included, and `?` for one. After a mismatch only the last `*` takes one sign more, so it costs
+/// at most the product of the lengths.
 pub(super) fn is_glob(pattern: &str, text: &str) -> bool {
-    let pattern = regex_lite::escape(pattern).replace("\\*", ".*").replace("\\?", ".");
-    regex_lite::Regex::new(&format!("(?s)^{pattern}$")).is_ok_and(|pattern| pattern.is_match(text))
+    let [pattern, text] = [pattern, text].map(|of| of.chars().collect::<Vec<char>>());
+    let (mut at, mut seen, mut star) = (0, 0, None);
+    while seen < text.len() {
+        match pattern.get(at) {
+            Some('*') => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            Some(sign) if *sign == '?' || *sign == text[seen] => (at, seen) = (at + 1, seen + 1),
+            _ => {
+                let Some((position, taken)) = star else { return false };
+                star = Some((position, taken + 1));
+                (at, seen) = (position + 1, taken + 1);
+            }
+        }
+    }
+    pattern[at..].iter().all(|sign| *sign == '*')
 }
 
 #[cfg(test)]
@@ -214,6 +254,13 @@ mod tests {
             ("a?c", "ac", false),
             ("", "x", false),
             ("é*é", "éxé", true),
+            ("*ab", "aab", true),
+            ("a*b*c", "axbxbc", true),
+            ("a*b*c", "axbxb", false),
+            ("a**", "a", true),
+            ("", "", true),
+            ("*?", "", false),
+            ("a", "ab", false),
         ] {
             assert_eq!(is_glob(pattern, text), expected, "{pattern} {text}");
         }

@@ -76,7 +76,7 @@ pub(super) const ROWS: &[Row] = &[
         &[
             ("a", "run [A=from file B=own]"),
             ("b", "needs_input"),
-            ("c", "connect_failed"),
+            ("c", "not_configured"),
             ("d", "auto http://h/mcp []"),
             ("e", "missing_env"),
             ("f", "auto http://h/mcp []"),

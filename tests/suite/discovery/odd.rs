@@ -2,7 +2,9 @@
 //! its client can use.
 
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
+use lab_probe::clock::Deadline;
 use lab_probe::model::mcp::Reach;
 
 use super::{Tree, names, reach, shown};
@@ -106,6 +108,25 @@ const ROWS: &[Row] = &[
         r#"{"mcpServers": {"__proto__": {"command": "run"}, "a b/c": {"command": "x"}, "": {"command": "y"}}}"#,
         &[("__proto__", "run []"), ("a b/c", "x []")],
     ),
+    // An address that is none, and one that only the client can speak to.
+    (
+        "home/.cursor/mcp.json",
+        r#"{"mcpServers": {"a": {"url": "localhost:3000/mcp"}, "b": {"url": "h.example/mcp"}, "c": {"url": 5}, "d": {"url": "wss://h/"},
+            "e": {"url": "http://<host>/"}}}"#,
+        &[
+            ("a", "connect_failed"),
+            ("b", "connect_failed"),
+            ("c", "connect_failed"),
+            ("d", "not_configured"),
+            ("e", "connect_failed"),
+        ],
+    ),
+    // A text cut in the middle of a character.
+    (
+        "home/.claude.json",
+        r#"{"history": ["cut \ud83d"], "mcpServers": {"a": {"command": "run"}}}"#,
+        &[("a", "run []")],
+    ),
 ];
 
 #[test]
@@ -122,6 +143,66 @@ fn odd_files_come_to_what_their_clients_make_of_them() {
         assert_eq!(found, expected, "{file} {text}: {:?}", plan.warnings);
         let shown = format!("{:?}", plan.targets);
         assert!(!shown.contains("s3cr3t"), "{shown}");
+    }
+}
+
+/// What the places and warnings say of a file of Cursor.
+fn said(text: &str) -> (Tree, String) {
+    let tree = Tree::new();
+    tree.write("home/.cursor/mcp.json", text);
+    let plan = tree.plan();
+    let hints = plan.targets.iter().filter_map(|target| match reach(&plan, &target.name) {
+        Reach::Unreachable(failure) => Some(failure.hint().to_owned()),
+        _ => None,
+    });
+    let notes = plan.targets.iter().flat_map(|target| &target.origins).filter_map(|origin| origin.note.clone());
+    let all: Vec<String> = notes.chain(hints).chain(plan.warnings.iter().cloned()).collect();
+    (tree, all.join("\n"))
+}
+
+#[test]
+fn what_an_entry_says_in_vain_is_told_at_the_place() {
+    for (text, expected) in [
+        (r#"{"mcpServers": {"a": {"command": "x", "env": ["A=s3cr3t"]}}}"#, "`env` is no table of texts"),
+        (r#"{"mcpServers": {"a": {"command": "x", "env": {"A": {"v": "s3cr3t"}, "B": 1}}}}"#, "left out of `env`: A"),
+        (r#"{"mcpServers": {"a": {"url": "http://h/", "headers": "X: s3cr3t"}}}"#, "`headers` is no table of texts"),
+        (r#"{"mcpServers": {"a": {"url": "http://h/", "headers": {"X": ["s3cr3t"]}}}}"#, "left out of `headers`: X"),
+        (r#"{"mcpServers": {"a": {"url": "http:/ /s3cr3t"}}}"#, "correct the entry in "),
+        (
+            r#"{"mcpServers": [{"name": "a", "command": "x"}, {"command": "s3cr3t"}]}"#,
+            "a server without a name is left out",
+        ),
+        (r#"{"McpServers": {"a": {"command": "s3cr3t"}}}"#, "its servers stand under `McpServers`"),
+        (r#"{"mcp": {"servers": {"a": {"command": "s3cr3t"}}}}"#, "its servers stand under `mcp.servers`"),
+        (r#"{"mcpServers": "s3cr3t"}"#, "is no table of servers; its servers are left out"),
+    ] {
+        let (_tree, all) = said(text);
+        assert!(all.contains(expected) && !all.contains("s3cr3t"), "{text}: {all}");
+    }
+    let (_tree, all) = said(r#"{"mcpServers": {"a": {"command": "x", "env": {"A": null, "B": 1}, "headers": []}}}"#);
+    assert_eq!(all, "");
+}
+
+/// A cloned repository cannot take the time of the checks: neither with references that nothing closes, nor with lists of names.
+#[test]
+fn a_projects_file_costs_no_more_than_its_length() {
+    let open = "${".repeat(250_000);
+    let names: Vec<String> = (0..300).map(|i| format!("{}{i}", "a".repeat(1000))).collect();
+    let servers: serde_json::Map<String, serde_json::Value> =
+        names.iter().map(|name| (name.clone(), serde_json::json!({"command": "x"}))).collect();
+    let globs = vec![format!("*{}b", "a".repeat(500)); 500];
+    for (file, text, count) in [
+        ("project/.mcp.json", serde_json::json!({"mcpServers": {"a": {"command": "x", "args": [open]}}}), 1),
+        ("project/.qwen/settings.json", serde_json::json!({"mcp": {"excluded": globs}, "mcpServers": servers}), 0),
+    ] {
+        let tree = Tree::new().in_project();
+        tree.write(file, &text.to_string());
+        let enough = Deadline::after(Duration::from_secs(30));
+        let plan = tree.plan();
+        assert_eq!(plan.targets.len(), count, "{file}: {:?}", plan.warnings);
+        assert_eq!(plan.warnings.len(), 1 - count, "{file}: {:?}", plan.warnings);
+        // What it cost before: minutes.
+        assert!(!enough.passed(), "{file}");
     }
 }
 
