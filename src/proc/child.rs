@@ -71,6 +71,7 @@ pub(super) struct Child {
     inbox: Vec<u8>,
     program: Option<i32>,
     refused: Option<i32>,
+    unable: Option<i32>,
     exit: Option<Exit>,
     usage: Option<Usage>,
     gone: bool,
@@ -85,10 +86,7 @@ pub(super) fn spawn(spec: &CommandSpec, deadline: Deadline) -> Result<(Child, Pi
         static SAID: Once = Once::new();
         SAID.call_once(|| log::warn(error.to_string()));
     })?;
-    match child.await_exec(deadline) {
-        Ok(()) => Ok((child, pipes)),
-        Err(error) => Err(explain(request.file.into(), error)),
-    }
+    child.await_exec(&request, deadline).map(|()| (child, pipes))
 }
 
 fn start(request: &Request, deadline: Deadline) -> Result<(Child, Pipes), SpawnError> {
@@ -104,6 +102,7 @@ fn start(request: &Request, deadline: Deadline) -> Result<(Child, Pipes), SpawnE
         inbox: Vec::new(),
         program: None,
         refused: None,
+        unable: None,
         exit: None,
         usage: None,
         gone: false,
@@ -155,17 +154,25 @@ fn interpreter_of(file: &Path) -> Option<String> {
 
 impl Child {
     /// Waits until the program is executed. It is made to tell even if the program has stopped it by then.
-    fn await_exec(&mut self, deadline: Deadline) -> io::Result<()> {
+    /// The end of a supervisor before that tells nothing of the program.
+    fn await_exec(&mut self, request: &Request, deadline: Deadline) -> Result<(), SpawnError> {
+        let refused = |error| Err(explain(PathBuf::from(&request.file), error));
         loop {
             self.listen();
-            match (self.program, self.refused) {
-                (Some(_), _) => return Ok(()),
-                (None, Some(errno)) => return Err(io::Error::from_raw_os_error(errno)),
-                (None, None) if self.gone => return Err(io::Error::other("its supervising process was killed")),
-                (None, None) if deadline.passed() => {
-                    return Err(io::Error::new(ErrorKind::TimedOut, "the system has not executed it in time"));
-                }
-                (None, None) => {}
+            if self.program.is_some() {
+                return Ok(());
+            }
+            if let Some(errno) = self.refused {
+                return refused(io::Error::from_raw_os_error(errno));
+            }
+            if self.gone || self.unable.is_some() {
+                let killed = || io::Error::other("it was killed before it had executed the program");
+                return Err(SpawnError::NoSupervisor {
+                    source: self.unable.map_or_else(killed, io::Error::from_raw_os_error),
+                });
+            }
+            if deadline.passed() {
+                return refused(io::Error::new(ErrorKind::TimedOut, "the system has not executed it in time"));
             }
             let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
             let wait = deadline.sooner(CONTINUE_EVERY).left();
@@ -200,6 +207,7 @@ impl Child {
             match Report::parse(&line) {
                 Some(Report::Started(pid)) => self.program = Some(pid),
                 Some(Report::Refused(errno)) => self.refused = Some(errno),
+                Some(Report::Unable(errno)) => self.unable = Some(errno),
                 Some(Report::Exited(status)) => self.exit = Some(exit_of(ExitStatus::from_raw(status))),
                 Some(Report::Done(usage)) => self.usage = Some(usage),
                 None => {}

@@ -69,6 +69,8 @@ pub(super) enum Report {
     Started(i32),
     /// It could not be; the operating system's error number. Nothing follows.
     Refused(i32),
+    /// Nothing can be supervised here; the operating system's error number. Nothing follows.
+    Unable(i32),
     /// It has ended; its wait status (wait(2)). Others of its tree may live on.
     Exited(i32),
     /// The last process of the tree has ended. Nothing follows.
@@ -143,7 +145,9 @@ mod tests {
     #[test]
     fn reports_come_back_as_they_went() {
         let usage = Usage { cpu: Duration::from_micros(1_500_001), max_rss_bytes: 4 << 20 };
-        for report in [Report::Started(7), Report::Refused(2), Report::Exited(256), Report::Done(usage)] {
+        for report in
+            [Report::Started(7), Report::Refused(2), Report::Unable(22), Report::Exited(256), Report::Done(usage)]
+        {
             assert_eq!(Report::parse(&report.to_line()), Some(report));
         }
         assert_eq!(Report::parse(br#"{"Done":1}"#), None);

@@ -99,9 +99,12 @@ pub fn main() -> ExitCode {
 
 fn run() -> io::Result<()> {
     sys::close_inherited_files();
-    isolate()?;
+    let isolated = isolate();
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (request, streams) = Request::receive(&socket)?;
+    if let Err(error) = isolated {
+        return (&socket).write_all(&Report::Unable(errno_of(&error)).to_line());
+    }
     let (child_ended, notify) = UnixStream::pair()?;
     child_ended.set_nonblocking(true)?;
     signal_hook::low_level::pipe::register(SIGCHLD, notify)?;
@@ -114,17 +117,21 @@ fn run() -> io::Result<()> {
             supervisor.supervise();
         }
         Err(error) => {
-            let errno = error.raw_os_error().unwrap_or(libc::EINVAL);
-            let _ = (&socket).write_all(&Report::Refused(errno).to_line());
+            let _ = (&socket).write_all(&Report::Refused(errno_of(&error)).to_line());
         }
     }
     Ok(())
 }
 
+fn errno_of(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(libc::EINVAL)
+}
+
 /// Out of the reach of the programs to come.
 fn isolate() -> io::Result<()> {
     // Its memory holds the program's variables: no other process of the user may read it, and no core dump is made.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // QEMU's user mode emulation knows no such call; the program itself can be read there as well.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = rustix::thread::set_name(SHORT_NAME);
     // A session of its own, without a controlling terminal: a program that wants a passphrase fails at once instead
     // of asking in the middle of somebody's table.

@@ -282,3 +282,17 @@ fn what_cannot_be_learnt_is_told_and_costs_neither_the_textfile_nor_the_state() 
     assert!(run.stderr().contains("warning: ") && run.stderr().contains("set aside"), "{}", run.stderr());
     assert!(learnt().starts_with(b"lab-probe unusual "), "it begins anew");
 }
+
+/// That nothing can be supervised is this machine's affair: nothing is said of the server, and the reason is.
+#[test]
+fn where_the_system_lets_no_process_be_a_supervisor_a_server_is_unknown() {
+    let lab = Lab::new();
+    lab.config("[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"x\"\ncommand = \"sleep\"\nargs = [\"60\"]\n");
+    // prctl(2) makes a process a child subreaper.
+    let options = ["-e", "trace=prctl", "-e", "inject=prctl:error=EINVAL"];
+    let command = lab.command(["check", "--format", "table"]);
+    let run = injection::strace(&command, &Whose::Every, &options, &lab.path().join("calls")).expect_code(1);
+    let said = run.stdout();
+    assert!(said.contains("unknown  x  not checked: cannot start its supervising process"), "{said}");
+    assert!(said.contains("Invalid argument"), "{said}");
+}
