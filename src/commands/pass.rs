@@ -81,9 +81,7 @@ pub(super) fn print(cli: &Cli, format: PassFormat, performed: &Performed, exposi
     let text = match resolve(format) {
         PassFormat::None | PassFormat::Auto => Ok(String::new()),
         PassFormat::Table => Ok(show::table::table(snapshot, deliveries, clock::now(), &super::style(cli))),
-        PassFormat::Json => {
-            show::json::Document::new(snapshot, deliveries, &performed.warnings).to_text().map_err(exit::bug)
-        }
+        PassFormat::Json => show::json::document(snapshot, deliveries, &performed.warnings).map_err(exit::bug),
         PassFormat::Prometheus => exposition.as_ref().map_err(exit::bug).cloned(),
     };
     text.and_then(|text| super::print(&text)).map_err(|error| super::failed(&error)).is_ok()

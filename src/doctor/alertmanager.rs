@@ -35,7 +35,7 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     let Some(facts) = reply.facts() else {
         let leaned_on = prometheus.is_some_and(|prometheus| !prometheus.alertmanagers.is_empty());
         if !leaned_on && !reply.configured && prometheus.is_some_and(super::Prometheus::knows_us) {
-            let what = "no Alertmanager: alerts are only shown by Prometheus and reach nobody";
+            let what = "no Alertmanager: only Prometheus shows the alerts, and they reach nobody";
             let fix = "start one and name it in alerting.alertmanagers of prometheus.yml (monitoring/README.md)";
             return vec![Link::Alertmanager.warn(what, fix)];
         }
@@ -68,7 +68,7 @@ fn receivers(facts: &Alertmanager) -> Finding {
     let set_up = "put the bot's token into monitoring/secrets/telegram_bot_token and TELEGRAM_CHAT_ID into monitoring/.env, \
         then monitoring/setup.sh; or name another receiver in alertmanager.yml";
     let Some(config) = &facts.config else {
-        return Link::Alertmanager.warn("it does not show its configuration", "amtool config show");
+        return Link::Alertmanager.warn("Alertmanager does not show its configuration", "amtool config show");
     };
     let receivers = list(config, "/receivers");
     let is_placeholder = |chat: &Value| chat["chat_id"].as_i64().is_none_or(|chat| chat == PLACEHOLDER_CHAT);
@@ -85,7 +85,7 @@ fn receivers(facts: &Alertmanager) -> Finding {
     };
     let ways: Vec<String> = receivers.iter().filter_map(ways).collect();
     if ways.is_empty() {
-        return Link::Alertmanager.warn("no receiver writes to anybody: alerts are only shown", set_up);
+        return Link::Alertmanager.warn("no receiver sends alerts to anybody: they are only shown", set_up);
     }
     Link::Alertmanager.ok(format!("alerts go to {}", ways.join(", ")))
 }

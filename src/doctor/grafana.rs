@@ -56,24 +56,24 @@ fn dashboards(facts: &Grafana, evidence: &Evidence) -> Finding {
     let found = match &facts.dashboards {
         Ok(found) => found,
         Err(401 | 403) => {
-            let what = "its dashboards are listed only for who logs in";
-            let fix = "name a user that may look, in [doctor] grafana = \"http://${GRAFANA_USER}:${GRAFANA_PASSWORD}@127.0.0.1:3001\"";
+            let what = "Grafana lists its dashboards only after a login";
+            let fix = "name a user who may list them, in [doctor] grafana = \"http://${GRAFANA_USER}:${GRAFANA_PASSWORD}@127.0.0.1:3001\"";
             return Link::Grafana.warn(what, fix);
         }
         Err(status) => {
-            let what = format!("it does not list its dashboards (HTTP {status})");
+            let what = format!("Grafana does not list its dashboards (HTTP {status})");
             return Link::Grafana.warn(what, "journalctl --unit grafana-server --lines 50");
         }
     };
     let missing: Vec<&str> = DASHBOARDS.iter().copied().filter(|uid| !found.iter().any(|one| one == uid)).collect();
     if missing.is_empty() {
-        return Link::Grafana.ok(format!("all {} are there", plural(DASHBOARDS.len(), "dashboard")));
+        return Link::Grafana.ok(format!("Grafana has all {}", plural(DASHBOARDS.len(), "dashboard")));
     }
     // A Grafana of somebody else's may stand at that port; with a Prometheus that knows us it is ours.
     let ours = evidence.grafana.configured
         || missing.len() < DASHBOARDS.len()
         || evidence.prometheus.facts().is_some_and(super::Prometheus::knows_us);
-    let what = format!("dashboards are missing: {}", missing.join(", "));
+    let what = format!("Grafana lacks dashboards: {}", missing.join(", "));
     let fix = "let Grafana load them: monitoring/grafana/provisioning/dashboards names the directory monitoring/grafana/dashboards";
     Link::Grafana.fail_if(ours, what, fix)
 }

@@ -104,7 +104,7 @@ fn reads(facts: &NodeExporter, evidence: &Evidence, option: &str) -> Finding {
     let shown = path.display().to_string();
     let at = format!("node_exporter {} at {}", facts.version, evidence.node_exporter.origin);
     if delivered.modified_at.is_none() {
-        let what = format!("{at} has nothing of ours to read: {shown} is not there");
+        let what = format!("{at} has no textfile of lab-probe to read: {shown} is not there");
         return if delivered.last_pass.is_some() || delivered.young.is_some() {
             delivered.fail(Link::NodeExporter, what, &delivered.again)
         } else {

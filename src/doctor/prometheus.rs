@@ -133,19 +133,8 @@ impl OurPass {
         Some(OurPass { names, at: sample.pointer("/value/1")?.as_str()?.parse().ok()? })
     }
 
-    /// Whether its time is that of a pass of this machine.
-    fn is_one_of(&self, passes: &[f64]) -> bool {
-        passes.iter().any(|at| (at - self.at).abs() < SAME_SECONDS)
-    }
-
     fn name(&self) -> &str {
         self.names.iter().map(String::as_str).find(|name| !name.is_empty()).unwrap_or("a host without a name")
-    }
-
-    /// Whether two machines scraped so could not be told apart.
-    fn is_nameless(&self) -> bool {
-        let [host, instance] = &self.names;
-        host.is_empty() && (instance.starts_with("localhost") || instance.starts_with("127."))
     }
 }
 
@@ -222,43 +211,41 @@ fn pending(facts: &Prometheus, delivered: &Delivered) -> bool {
 /// This host's newest pass there.
 fn freshness(facts: &Prometheus, evidence: &Evidence) -> Finding {
     let (now, delivered) = (evidence.now, &evidence.delivered);
-    let own = facts.passes.iter().filter(|pass| pass.is_one_of(&delivered.passes));
+    let is_own = |pass: &&OurPass| delivered.passes.iter().any(|at| (at - pass.at).abs() < SAME_SECONDS);
+    let own = facts.passes.iter().filter(is_own);
     let newest = own.max_by(|one, other| one.at.total_cmp(&other.at));
     let scrape =
         "let Prometheus scrape this host's node_exporter (or the Pushgateway): scrape_configs in prometheus.yml";
     let others: Vec<&str> = facts.passes.iter().take(NAMED).map(OurPass::name).collect();
     let others = if others.is_empty() { String::new() } else { format!("; it has those of {}", others.join(", ")) };
     let see = "see what stands between: node_exporter or the Pushgateway above, and the targets page of Prometheus";
+    let knows = "the newest pass of this host that Prometheus has";
     match (newest, delivered.last_pass) {
-        (None, None) => Link::Prometheus
-            .warn(format!("it has no series of this host, and there has been no pass{others}"), &delivered.again),
+        (None, None) => {
+            let what = format!("Prometheus has no series of this host, and there has been no pass{others}");
+            Link::Prometheus.warn(what, &delivered.again)
+        }
         (None, Some(_)) if pending(facts, delivered) => {
-            let what = "it has not scraped everything since the first delivery of this host";
+            let what = "Prometheus has not scraped every target since the first delivery of this host";
             Link::Prometheus.warn(what, "lab-probe doctor, in a minute")
         }
-        (None, Some(_)) => delivered.fail(
-            Link::Prometheus,
-            format!("it has no pass of this host in the last five minutes{others}"),
-            scrape,
-        ),
+        (None, Some(_)) => {
+            let what = format!("Prometheus has no pass of this host from the last five minutes{others}");
+            delivered.fail(Link::Prometheus, what, scrape)
+        }
         (Some(newest), Some(pass)) if pass - newest.at > BEHIND_SECONDS => {
-            let (there, here) = (age(now - newest.at), age(now - pass));
-            let what = format!("the newest pass of this host that it knows is {there} old, the last one here {here}");
+            let what = format!("{knows} is {} old, the last one here {}", age(now - newest.at), age(now - pass));
             delivered.fail(Link::Prometheus, what, see)
         }
-        (Some(newest), _) if now - newest.at > STALE_SECONDS => Link::Prometheus.fail(
-            format!("the newest pass of this host that it knows is {} old", age(now - newest.at)),
-            format!("see the timer above, or {}", delivered.again),
-        ),
+        (Some(newest), _) if now - newest.at > STALE_SECONDS => {
+            let fix = format!("see the timer above, or {}", delivered.again);
+            Link::Prometheus.fail(format!("{knows} is {} old", age(now - newest.at)), fix)
+        }
         (Some(newest), _) => {
-            let hosts = plural(facts.passes.len(), "host");
-            let nameless = match newest.is_nameless() {
-                true => "; with a second host, name each by labels = { host = \"…\" } in [probe]",
-                false => "",
-            };
-            let (name, old) = (newest.name(), age(now - newest.at));
-            Link::Prometheus
-                .ok(format!("has series of {hosts}; the newest pass of this one, as {name}, is {old} old{nameless}"))
+            let (hosts, name, old) = (plural(facts.passes.len(), "host"), newest.name(), age(now - newest.at));
+            let what =
+                format!("Prometheus has series of {hosts}; the newest pass of this host, as {name}, is {old} old");
+            Link::Prometheus.ok(what)
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::anyhow;
+
 use super::textfile;
 use super::unit::{Account, Unit};
 use crate::clock::Deadline;
@@ -133,23 +135,19 @@ fn seat_of(account: Account) -> Option<(Account, Option<Unit>)> {
 
 /// Runs this program as the unit would, and takes over what it finds.
 fn seen_from(account: &Account, unit: Option<&Unit>) -> Vec<Finding> {
-    let name = unit.map_or_else(|| CRON.to_owned(), Unit::service_name);
-    let failed = |why: String| {
-        let what = format!("cannot see what {name} sees: {why}");
+    let seat = unit.map_or_else(|| CRON.to_owned(), Unit::service_name);
+    doctor_of(account, unit, &seat).unwrap_or_else(|error| {
+        let what = format!("cannot see what {seat} sees: {error:#}");
         vec![Link::Timer.fail(what, format!("run lab-probe doctor as {}", account.name))]
-    };
-    let program = match std::env::current_exe() {
-        Ok(program) => program,
-        Err(error) => return failed(error.to_string()),
-    };
-    let spec = account.command(&program).args(["doctor", "--format", "json", "--seat"]).args([name.clone()]);
+    })
+}
+
+fn doctor_of(account: &Account, unit: Option<&Unit>, seat: &str) -> anyhow::Result<Vec<Finding>> {
+    let spec = account.command(std::env::current_exe()?).args(["doctor", "--format", "json", "--seat", seat]);
     let variables = unit.map(|unit| unit.variables(account)).unwrap_or_default();
     let spec = variables.into_iter().fold(spec, |spec, (name, value)| CommandSpec::env(spec, name, value));
-    let captured = match proc::capture(&spec, None, MOST_OUTPUT, Deadline::after(TIMEOUT)) {
-        Ok(captured) => captured,
-        Err(error) => return failed(error.to_string()),
-    };
+    let captured = proc::capture(&spec, None, MOST_OUTPUT, Deadline::after(TIMEOUT))?;
     let mut document: serde_json::Value = serde_json::from_slice(&captured.stdout).unwrap_or_default();
     serde_json::from_value(document["checks"].take())
-        .unwrap_or_else(|_| failed(printable(captured.stderr.text().trim())))
+        .map_err(|_no_document| anyhow!("{}", printable(captured.stderr.text().trim())))
 }

@@ -76,7 +76,7 @@ fn directory(textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) ->
     let directory = &textfile.directory;
     let shown = directory.display();
     if delivered.fallback {
-        let what = format!("goes to {shown}, which no node_exporter reads by itself");
+        let what = format!("the textfile goes to {shown}, which no node_exporter reads by default");
         let usual = Path::new(USUAL);
         if !usual.is_dir() {
             return Link::Textfile.skip(what, "sudo apt-get install prometheus-node-exporter");
@@ -108,7 +108,7 @@ fn directory(textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) ->
 /// A directory on the way that node_exporter's user cannot pass.
 fn closed(directory: &Path, fallback: bool) -> Option<Finding> {
     let (closed, _) = survey::closed_directory(directory).filter(|_| !fallback)?;
-    let what = format!("node_exporter may not get in: {} is closed to other users", closed.display());
+    let what = format!("node_exporter may not read the directory: {} is closed to other users", closed.display());
     Some(Link::Textfile.warn(what, format!("chmod o+rx {}", access::quoted(&closed))))
 }
 

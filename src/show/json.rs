@@ -32,8 +32,8 @@ pub(super) fn pretty(document: &impl Serialize) -> serde_json::Result<String> {
     Ok(text + "\n")
 }
 
-#[derive(Debug, Serialize)]
-pub struct Document<'a> {
+#[derive(Serialize)]
+struct Document<'a> {
     schema: &'static str,
     version: &'static str,
     started_at: Timestamp,
@@ -118,25 +118,20 @@ pub(super) fn how(target: &Target) -> Option<String> {
     }
 }
 
-impl<'a> Document<'a> {
-    pub fn new(snapshot: &'a Snapshot, deliveries: &'a [Delivery], warnings: &'a [String]) -> Self {
-        let entries = snapshot.entries.iter();
-        Document {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION"),
-            started_at: snapshot.pass.started_at,
-            duration_seconds: snapshot.pass.duration.as_secs_f64(),
-            deadline_exceeded: snapshot.pass.deadline_exceeded,
-            targets: entries.map(|entry| TargetDocument::new(entry, snapshot.unusual.as_ref())).collect(),
-            widespread: snapshot.unusual.as_ref().and_then(|unusual| unusual.widespread),
-            outputs: deliveries.iter().map(output).collect(),
-            warnings,
-        }
-    }
-
-    pub fn to_text(&self) -> serde_json::Result<String> {
-        pretty(self)
-    }
+/// The document of a pass as text.
+pub fn document(snapshot: &Snapshot, deliveries: &[Delivery], warnings: &[String]) -> serde_json::Result<String> {
+    let (pass, unusual) = (&snapshot.pass, snapshot.unusual.as_ref());
+    pretty(&Document {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: pass.started_at,
+        duration_seconds: pass.duration.as_secs_f64(),
+        deadline_exceeded: pass.deadline_exceeded,
+        targets: snapshot.entries.iter().map(|entry| TargetDocument::new(entry, unusual)).collect(),
+        widespread: unusual.and_then(|unusual| unusual.widespread),
+        outputs: deliveries.iter().map(output).collect(),
+        warnings,
+    })
 }
 
 #[cfg(test)]

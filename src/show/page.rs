@@ -107,14 +107,13 @@ fn card(
     window: (Timestamp, Timestamp),
 ) {
     let id = entry.target.id().to_string();
-    let summary = entry.facts().map_or_else(|| "not checked yet".to_owned(), |facts| facts.summary(window.1));
     let hint = entry.hint().filter(|_| entry.severity() != Severity::Fine);
     body.push_str(&format!(
         "<article class=\"{}\"><h3>{} <span>{}</span></h3>\n<p>{}</p>\n",
         entry.severity().as_str(),
         text(&entry.target.name),
         text(&entry.word().replace('_', " ")),
-        text(&summary)
+        text(&entry.summary(window.1))
     ));
     if let Some(hint) = hint {
         body.push_str(&format!("<p class=\"hint\">→ {}</p>\n", text(&hint)));

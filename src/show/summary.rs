@@ -96,8 +96,9 @@ fn trading_lines(day: &Trading) -> Vec<String> {
 
 fn server_lines(servers: &[Uptime]) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    let mut troubled: Vec<&Uptime> =
-        servers.iter().filter(|server| server.up.is_some_and(|up| up < WORTH_A_LINE)).collect();
+    let is_fine = |server: &&Uptime| server.up >= Some(WORTH_A_LINE);
+    let known = servers.iter().filter(|server| server.up.is_some());
+    let (fine, mut troubled): (Vec<&Uptime>, Vec<&Uptime>) = known.partition(is_fine);
     troubled.sort_by(|a, b| b.down_seconds.total_cmp(&a.down_seconds));
     for server in &troubled {
         let reason = server.worst_reason.as_deref().unwrap_or("unknown");
@@ -105,8 +106,7 @@ fn server_lines(servers: &[Uptime]) -> Vec<String> {
         let down = length(server.down_seconds);
         lines.push(format!("{}: {up:.1} % up, down for {down}, mostly {reason}", server.name));
     }
-    let fine = servers.iter().filter(|server| server.up.is_some_and(|up| up >= WORTH_A_LINE)).count();
-    let unset = servers.iter().filter(|server| server.up.is_none()).count();
+    let (fine, unset) = (fine.len(), servers.len() - fine.len() - troubled.len());
     let rest = [(fine, "up all day"), (unset, "not configured")].into_iter().filter(|(count, _)| *count > 0);
     let rest: Vec<String> = rest.map(|(count, what)| format!("{count} {what}")).collect();
     if !rest.is_empty() {

@@ -61,7 +61,7 @@ pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style
             "Nothing to check: no MCP server, worktree, environment or service is known, or none of that kind.\n",
         );
         out.push_str(
-            "`lab-probe config init` writes a starter configuration; `lab-probe list` says where was looked.\n",
+            "`lab-probe config init` writes a starter configuration; `lab-probe list` shows where lab-probe looked.\n",
         );
     }
     footer(&mut out, snapshot, deliveries, style);
@@ -181,14 +181,12 @@ fn row(entry: &Entry, unusual: Option<&Unusual>, now: Timestamp) -> Row {
         Outcome::Error if facts.is_none() => Severity::Trouble,
         _ => entry.severity(),
     };
-    let found = facts.map(|facts| facts.summary(now));
-    let summary: Vec<String> = entry.trouble.iter().chain(&found).map(|text| printable(text)).collect();
     let says_what_to_do = facts.is_none() || severity != Severity::Fine || entry.trouble.is_some();
     Row {
         severity,
         word: entry.word().replace('_', " "),
         name: printable(&entry.target.name),
-        summary: if summary.is_empty() { "not checked yet".into() } else { summary.join("; ") },
+        summary: printable(&entry.summary(now)),
         when: entry.observation.as_ref().map_or(String::new(), |observation| when(entry, observation, now)),
         hint: entry.hint().filter(|_| says_what_to_do).map(|hint| printable(&hint)),
         note: entry.processes.as_ref().and_then(ServerProcesses::hint),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::json::Document;
+use super::json::document;
 use super::style::Style;
 use super::table;
 use super::words::service;
@@ -117,8 +117,7 @@ fn hint_everywhere(entry: Entry) -> String {
     let snapshot = Snapshot { pass, entries: vec![entry], labels: BTreeMap::new(), unusual: None };
     let table = table::table(&snapshot, &[], Timestamp::UNIX_EPOCH, &Style::PLAIN);
     assert!(table.contains(&hint), "{hint:?} is not in\n{table}");
-    let json: Value =
-        serde_json::from_str(&Document::new(&snapshot, &[], &[]).to_text().expect("a document")).expect("JSON");
+    let json: Value = serde_json::from_str(&document(&snapshot, &[], &[]).expect("a document")).expect("JSON");
     assert_eq!(json["targets"][0]["hint"], Value::String(hint.clone()));
     hint
 }

@@ -33,6 +33,14 @@ impl Facts {
 }
 
 impl Entry {
+    /// What keeps it from being checked, and what was found, ages as of `now`; may hold foreign text as those of
+    /// [`Facts::summary`] do.
+    pub fn summary(&self, now: Timestamp) -> String {
+        let found = self.facts().map(|facts| facts.summary(now));
+        let parts: Vec<String> = self.trouble.iter().cloned().chain(found).collect();
+        if parts.is_empty() { "not checked yet".to_owned() } else { parts.join("; ") }
+    }
+
     /// What to do, where something is to be done about the target or about its check.
     pub fn hint(&self) -> Option<String> {
         let of_check = match (self.outcome, &self.observation) {

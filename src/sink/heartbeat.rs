@@ -80,6 +80,6 @@ fn ping(settings: &HeartbeatSettings, signal: &str, body: &str, deadline: Deadli
     if answer.is_success() && !unknown {
         return Ok(());
     }
-    let why = if unknown { "it knows no such check".to_owned() } else { format!("HTTP {}", answer.status) };
-    Err(exit::trouble(format!("the heartbeat was not taken: {why}"), correct))
+    let why = if unknown { "the service knows no such check".to_owned() } else { format!("HTTP {}", answer.status) };
+    Err(exit::trouble(format!("the heartbeat was not accepted: {why}"), correct))
 }

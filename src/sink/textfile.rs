@@ -41,7 +41,7 @@ pub fn withdraw(settings: &TextfileSettings) -> anyhow::Result<bool> {
         Ok(_) => Err(exit::trouble("the file was not written by lab-probe and is left alone", "remove it by hand")),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(e) if e.kind() == io::ErrorKind::InvalidInput => {
-            Err(exit::trouble("what stands there is no regular file and is left alone", "move it away by hand"))
+            Err(exit::trouble("it is no regular file and is left alone", "move it away by hand"))
         }
         Err(e) => Err(exit::refused("cannot read", &path, e)),
     }

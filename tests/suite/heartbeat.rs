@@ -70,7 +70,9 @@ fn a_switch_that_takes_nothing_costs_the_pass_its_exit_code_and_nothing_else() {
         let mut into = [0; 1024];
         while stream.read(&mut into).is_ok_and(|amount| amount > 0) {}
     });
-    for (switch, why) in [(unknown, "it knows no such check"), (refusing, "HTTP 404"), (silent, "no time left")] {
+    for (switch, why) in
+        [(unknown, "the service knows no such check"), (refusing, "HTTP 404"), (silent, "no time left")]
+    {
         let lab = Lab::new();
         config(&lab, &switch.url("/s3cr3t-id"));
         let began = clock::instant();

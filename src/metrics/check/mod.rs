@@ -107,7 +107,7 @@ impl Report {
         if mode & needed == needed {
             return;
         }
-        let mostly = "and mostly node_exporter is another user";
+        let mostly = "and node_exporter mostly runs as another user";
         if mode >> 3 & needed == needed {
             let what = format!("only its owner and group may read the {noun}, {mostly}");
             self.warning(None, what, Effects::FILE_DROPPED);
@@ -228,7 +228,7 @@ fn judge_access(file: &Textfile, report: &mut Report) {
     if !name.ends_with(".prom") {
         report.warning(None, "the name does not end in .prom", Effects::IGNORED);
     } else if name.starts_with('.') {
-        report.warning(None, "a hidden file is no less a textfile, half-written or not", Effects::SERVED);
+        report.warning(None, "node_exporter reads a hidden file too, even one that is half-written", Effects::SERVED);
     }
 }
 

@@ -55,7 +55,7 @@ fn judge_histogram(name: &str, line: usize, histogram: &Distribution, report: &m
     if histogram.repeated || sorted.windows(2).any(|pair| pair[0].0 == pair[1].0) {
         report.error(Some(line), broken("a part given twice; the last one counts"), Effects::SERVED);
     } else if sorted.windows(2).any(|pair| pair[0].1 > pair[1].1) {
-        report.error(Some(line), broken("its buckets fall; they must be cumulative"), Effects::SERVED);
+        report.error(Some(line), broken("its bucket counts decrease; they must be cumulative"), Effects::SERVED);
     }
     let count_of_last = sorted.last().map_or(0.0, |(_, n)| *n);
     match (infinite, count) {
@@ -118,7 +118,7 @@ mod tests {
     fn each_way_to_break_a_histogram_or_summary_is_named() {
         let rest = "h_bucket{le=\"+Inf\"} 3\nh_sum 9\nh_count 3\n";
         for (kind, lines, what) in [
-            ("histogram", format!("h_bucket{{le=\"1\"}} 4\n{rest}"), "E histogram h: its buckets fall"),
+            ("histogram", format!("h_bucket{{le=\"1\"}} 4\n{rest}"), "E histogram h: its bucket counts decrease"),
             (
                 "histogram",
                 format!("h_bucket{{le=\"1\"}} 1\nh_bucket{{le=\"1.0\"}} 1\n{rest}"),
