@@ -27,7 +27,6 @@ use std::path::{Path, PathBuf};
 use block::Context;
 use diagnose::{ConfigError, Problem};
 use environment::HostEnvironment;
-use schema::ROOT;
 use settings::Settings;
 
 use crate::fs::access;
@@ -77,7 +76,6 @@ fn read(path: &Path, environment: &HostEnvironment) -> Result<Settings, ConfigEr
 fn judge(path: &Path, text: &str, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     let table = file::parse(path, text)?;
     let context = Context::new(Some(path), environment, text);
-    schema::check(table.get_ref(), 0, &ROOT, &mut |at, message| context.problems.borrow_mut().push((at, message)));
     let settings = validate::settings(&context, Some(table.get_ref()));
     finish(path, &context, settings)
 }

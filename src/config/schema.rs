@@ -1,12 +1,10 @@
-//! Every section and key of the configuration, and the TOML type of each, in one table.
+//! Every section and key of the configuration, and what holds between keys, in two tables.
 //!
-//! [`check`] walks a parsed file along the table and reports whatever does not fit, so that what reads values
-//! afterwards ([`super::block`]) never has to: there, a value of the wrong type is simply not there. A test compares the
-//! starter file with the table.
+//! [`check`] reports keys that a section does not have and rules that are broken; the type of a value is checked where it
+//! is read ([`super::block`]). A test compares the starter file with the tables.
 
 use std::collections::BTreeMap;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnose::{nearest, one_of};
@@ -16,137 +14,53 @@ use super::diagnose::{nearest, one_of};
 pub(crate) struct Section {
     /// As messages and headers write it, brackets included; empty for the top level.
     pub(crate) header: &'static str,
-    keys: &'static [(Form, &'static [&'static str])],
+    /// Keys with a value.
+    values: &'static [&'static str],
+    /// Keys with a table of strings.
+    maps: &'static [&'static str],
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Form {
-    Text,
-    Duration,
-    Flag,
-    Count,
-    Amount,
-    TextList,
-    StatusList,
-    TextMap,
-    Table(&'static Section),
-    Tables(&'static Section),
+const fn section(header: &'static str, values: &'static [&'static str], maps: &'static [&'static str]) -> Section {
+    Section { header, values, maps }
 }
 
-use Form::{Amount, Count, Duration, Flag, StatusList, Table, Tables, Text, TextList, TextMap};
+pub(crate) static ROOT: Section = section("", &[], &[]);
 
-pub(crate) static ROOT: Section = Section {
-    header: "",
-    keys: &[
-        (Table(&PROBE), &["probe"]),
-        (Table(&MCP), &["mcp"]),
-        (Table(&WORKTREE), &["worktree"]),
-        (Tables(&THUNES), &["thunes"]),
-        (Tables(&SERVICE), &["service"]),
-        (Table(&ANOMALY), &["anomaly"]),
-        (Table(&OUTPUT), &["output"]),
-        (Table(&TELEGRAM), &["telegram"]),
-        (Table(&NTFY), &["ntfy"]),
-        (Table(&SLACK), &["slack"]),
-        (Table(&WEBHOOK), &["webhook"]),
-        (Table(&DOCTOR), &["doctor"]),
-    ],
-};
-
-static PROBE: Section = Section {
-    header: "[probe]",
-    keys: &[(Duration, &["deadline"]), (Count, &["max_starts"]), (Text, &["state_dir"]), (TextMap, &["labels"])],
-};
-
-static MCP: Section = Section {
-    header: "[mcp]",
-    keys: &[
-        (Flag, &["discover", "list_tools"]),
-        (TextList, &["config_files", "expected"]),
-        (Text, &["health_dir", "ca_file"]),
-        (Duration, &["ttl", "retry_after", "timeout"]),
-        (Tables(&MCP_SERVER), &["server"]),
-    ],
-};
-
-static MCP_SERVER: Section = Section {
-    header: "[[mcp.server]]",
-    keys: &[
-        (Text, &["name", "command", "cwd", "url", "transport", "ca_file"]),
-        (TextList, &["args", "health_command"]),
-        (TextMap, &["env", "headers"]),
-        (Flag, &["disabled", "list_tools"]),
-        (Duration, &["ttl", "retry_after", "timeout"]),
-    ],
-};
-
-static WORKTREE: Section = Section {
-    header: "[worktree]",
-    keys: &[
-        (TextList, &["repos", "test_reports", "test_runners"]),
-        (Text, &["base"]),
-        (Duration, &["ttl", "idle_ttl", "retry_after", "timeout"]),
-        (Tables(&WORKTREE_NAMED), &["named"]),
-    ],
-};
-
-static WORKTREE_NAMED: Section = Section { header: "[[worktree.named]]", keys: &[(Text, &["name", "path"])] };
-
-static THUNES: Section = Section {
-    header: "[[thunes]]",
-    keys: &[
-        (Text, &["environment", "root", "positions_db", "metrics_url"]),
-        (TextList, &["journals", "logs"]),
-        (Amount, &["max_daily_loss"]),
-        (Duration, &["ttl", "retry_after", "timeout"]),
-    ],
-};
-
-static SERVICE: Section = Section {
-    header: "[[service]]",
-    keys: &[
-        (Text, &["name", "url", "body_contains", "body_matches", "ca_file", "tcp", "unit", "process"]),
-        (TextMap, &["headers"]),
-        (StatusList, &["expect_status"]),
-        (Flag, &["user"]),
-        (Duration, &["ttl", "retry_after", "timeout"]),
-    ],
-};
-
-static ANOMALY: Section = Section { header: "[anomaly]", keys: &[(Flag, &["enabled"]), (TextList, &["exclude"])] };
-
-static OUTPUT: Section = Section {
-    header: "[output]",
-    keys: &[
-        (Table(&OUTPUT_TEXTFILE), &["textfile"]),
-        (Table(&OUTPUT_PUSHGATEWAY), &["pushgateway"]),
-        (Table(&OUTPUT_HEARTBEAT), &["heartbeat"]),
-    ],
-};
-
-static OUTPUT_HEARTBEAT: Section = Section { header: "[output.heartbeat]", keys: &[(Text, &["url"])] };
-
-static OUTPUT_TEXTFILE: Section = Section { header: "[output.textfile]", keys: &[(Text, &["directory", "file"])] };
-
-static OUTPUT_PUSHGATEWAY: Section = Section {
-    header: "[output.pushgateway]",
-    keys: &[
-        (Text, &["url", "job", "username", "password_file", "bearer_token_file", "ca_file"]),
-        (TextMap, &["grouping"]),
-        (Duration, &["timeout"]),
-        (Count, &["retries"]),
-    ],
-};
-
-static TELEGRAM: Section = Section { header: "[telegram]", keys: &[(Text, &["chat_id", "token_file", "api_url"])] };
-
-static RECEIVER: &[(Form, &[&str])] = &[(Text, &["url", "url_file", "token_file"])];
-static NTFY: Section = Section { header: "[ntfy]", keys: RECEIVER };
-static SLACK: Section = Section { header: "[slack]", keys: RECEIVER };
-static WEBHOOK: Section = Section { header: "[webhook]", keys: RECEIVER };
-
-static DOCTOR: Section =
-    Section { header: "[doctor]", keys: &[(Text, &["prometheus", "alertmanager", "grafana", "node_exporter"])] };
+#[rustfmt::skip] // A row for each key would fill the screen.
+pub(super) static SECTIONS: &[Section] = &[
+    section("[probe]", &["deadline", "max_starts", "state_dir"], &["labels"]),
+    section("[mcp]", &[
+        "discover", "list_tools", "config_files", "expected", "health_dir", "ca_file", "ttl", "retry_after", "timeout",
+    ], &[]),
+    section("[[mcp.server]]", &[
+        "name", "command", "cwd", "url", "transport", "ca_file", "args", "health_command", "disabled", "list_tools", "ttl",
+        "retry_after", "timeout",
+    ], &["env", "headers"]),
+    section("[worktree]", &[
+        "repos", "test_reports", "test_runners", "base", "ttl", "idle_ttl", "retry_after", "timeout",
+    ], &[]),
+    section("[[worktree.named]]", &["name", "path"], &[]),
+    section("[[thunes]]", &[
+        "environment", "root", "positions_db", "metrics_url", "journals", "logs", "max_daily_loss", "ttl", "retry_after",
+        "timeout",
+    ], &[]),
+    section("[[service]]", &[
+        "name", "url", "body_contains", "body_matches", "ca_file", "tcp", "unit", "process", "expect_status", "user", "ttl",
+        "retry_after", "timeout",
+    ], &["headers"]),
+    section("[anomaly]", &["enabled", "exclude"], &[]),
+    section("[output]", &[], &[]),
+    section("[output.textfile]", &["directory", "file"], &[]),
+    section("[output.pushgateway]", &[
+        "url", "job", "username", "password_file", "bearer_token_file", "ca_file", "timeout", "retries",
+    ], &["grouping"]),
+    section("[output.heartbeat]", &["url"], &[]),
+    section("[telegram]", &["chat_id", "token_file", "api_url"], &[]),
+    section("[ntfy]", &["url", "url_file", "token_file"], &[]),
+    section("[slack]", &["url", "url_file", "token_file"], &[]),
+    section("[webhook]", &["url", "url_file", "token_file"], &[]),
+    section("[doctor]", &["prometheus", "alertmanager", "grafana", "node_exporter"], &[]),
+];
 
 enum Rule {
     /// One of these has to be there, and only one.
@@ -176,77 +90,44 @@ static RULES: &[(&str, Rule)] = &[
 ];
 
 impl Section {
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.keys.iter().flat_map(|(_, names)| names.iter().copied())
+    /// The sections directly in this one, each with its key.
+    pub(crate) fn children(&self) -> impl Iterator<Item = (&'static str, &'static Section)> {
+        SECTIONS.iter().filter_map(|section| {
+            let (parent, key) = section.path().rsplit_once('.').unwrap_or(("", section.path()));
+            (parent == self.path()).then_some((key, section))
+        })
     }
 
-    pub(crate) fn form(&self, name: &str) -> Option<Form> {
-        self.keys.iter().find(|(_, names)| names.contains(&name)).map(|(form, _)| *form)
+    fn path(&self) -> &'static str {
+        self.header.trim_matches(['[', ']'])
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.values.iter().chain(self.maps).copied().chain(self.children().map(|(key, _)| key))
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.names().any(|key| key == name)
     }
 
     pub(crate) fn place(&self) -> String {
         if self.header.is_empty() { "at the top level".into() } else { format!("in {}", self.header) }
     }
-
-    pub(crate) fn all(&'static self) -> Vec<&'static Section> {
-        let below = self.keys.iter().filter_map(|(form, _)| match form {
-            Table(section) | Tables(section) => Some(*section),
-            _ => None,
-        });
-        std::iter::once(self).chain(below.flat_map(Section::all)).collect()
-    }
 }
 
-impl Form {
-    fn wanted(self) -> String {
-        match self {
-            Text => "a string in quotes".into(),
-            Duration => "a duration in quotes, as in \"30s\", \"5m\" or \"1h30m\"".into(),
-            Flag => "true or false".into(),
-            Count => "a whole number".into(),
-            Amount => "a number".into(),
-            TextList => "an array of strings, as in [\"one\", \"two\"]".into(),
-            StatusList => "an HTTP status or an array of them, as in [200, 204]".into(),
-            TextMap => "a table of strings, as in { NAME = \"value\" }".into(),
-            Table(section) => format!("a table, written {}", section.header),
-            Tables(section) => format!("an array of tables, each written {}", section.header),
-        }
+/// Reports every key of `table`, which begins `at`, that `section` does not have, and every rule between keys that is
+/// broken. `report` takes a byte offset and a sentence.
+pub(crate) fn check(table: &DeTable<'_>, at: usize, section: &Section, mut report: impl FnMut(usize, String)) {
+    let unknown: Vec<_> = table.iter().filter(|(name, _)| !section.has(name.get_ref())).collect();
+    for (name, value) in &unknown {
+        report(name.span().start, unknown_key(name.get_ref(), value.get_ref(), section));
     }
-}
-
-/// Reports every key of `table`, which begins `at`, that `section` does not have, every value that is not of its key's form,
-/// and every rule between keys that is broken. `report` takes a byte offset and a sentence.
-pub(crate) fn check(table: &DeTable<'_>, at: usize, section: &'static Section, report: &mut impl FnMut(usize, String)) {
-    for (name, value) in table {
-        let key = name.get_ref();
-        match (section.form(key), value.get_ref()) {
-            (None, found) => report(name.span().start, unknown_key(key, found, section)),
-            (Some(Table(inner)), DeValue::Table(table)) => check(table, value.span().start, inner, report),
-            (Some(form @ Tables(inner)), DeValue::Array(items)) => {
-                for item in items.iter() {
-                    match item.get_ref() {
-                        DeValue::Table(table) => check(table, item.span().start, inner, report),
-                        found => report(item.span().start, wrong_form(found, key, form, section)),
-                    }
-                }
-            }
-            (Some(form), _) => {
-                for wrong in mismatches(form, value) {
-                    report(wrong.span().start, wrong_form(wrong.get_ref(), key, form, section));
-                }
-            }
-        }
-    }
-    check_rules(table, at, section, report);
-}
-
-fn check_rules(table: &DeTable<'_>, at: usize, section: &Section, report: &mut impl FnMut(usize, String)) {
     let present = |keys: &[&'static str]| -> BTreeMap<usize, &str> {
         keys.iter().filter_map(|key| Some((table.get(*key)?.span().start, *key))).collect()
     };
     let broken = |key: &str, what: String| format!("{key:?} {}: {what}", section.place());
     // A key that is missed is mostly there, misspelt, and was told.
-    let mut complete = table.keys().all(|key| section.form(key.get_ref()).is_some());
+    let mut complete = unknown.is_empty();
     for (_, rule) in RULES.iter().filter(|(header, _)| *header == section.header) {
         match rule {
             One(keys) if present(keys).is_empty() => {
@@ -272,27 +153,11 @@ fn check_rules(table: &DeTable<'_>, at: usize, section: &Section, report: &mut i
     }
 }
 
-/// The value, or those of its elements, that are not of this form.
-fn mismatches<'v, 'd>(form: Form, value: &'v Spanned<DeValue<'d>>) -> Vec<&'v Spanned<DeValue<'d>>> {
-    let is_text = |item: &&Spanned<DeValue<'_>>| matches!(item.get_ref(), DeValue::String(_));
-    match (form, value.get_ref()) {
-        (Text | Duration, DeValue::String(_)) | (Flag, DeValue::Boolean(_)) => Vec::new(),
-        (Count | StatusList, DeValue::Integer(_)) | (Amount, DeValue::Integer(_) | DeValue::Float(_)) => Vec::new(),
-        (TextList, DeValue::Array(items)) => items.iter().filter(|item| !is_text(item)).collect(),
-        (TextMap, DeValue::Table(entries)) => entries.values().filter(|entry| !is_text(entry)).collect(),
-        (StatusList, DeValue::Array(items)) => {
-            items.iter().filter(|item| !matches!(item.get_ref(), DeValue::Integer(_))).collect()
-        }
-        _ => vec![value],
-    }
-}
-
 fn unknown_key(written: &str, value: &DeValue<'_>, section: &Section) -> String {
     // A whole section has no home where only a value may stand: [output.prometheus] is no key of [doctor].
-    let is_table = matches!(value, DeValue::Table(_));
-    let fits = |form: Form| matches!(form, Table(_) | Tables(_) | TextMap) == is_table;
-    let homes = ROOT.all().into_iter().filter(|other| other.form(written).is_some_and(fits)).map(|home| home.header);
-    let hint = match (nearest(written, section.names()), &homes.collect::<Vec<_>>()[..]) {
+    let fits = |home: &&Section| home.has(written) && home.values.contains(&written) != value.is_table();
+    let homes: Vec<&str> = std::iter::once(&ROOT).chain(SECTIONS).filter(fits).map(|home| home.header).collect();
+    let hint = match (nearest(written, section.names()), homes.as_slice()) {
         (Some(near), _) => format!("did you mean {near:?}?"),
         (None, []) => format!("its keys are {}", section.names().collect::<Vec<_>>().join(", ")),
         (None, homes) => format!("it belongs in {}", one_of(homes)),
@@ -300,38 +165,22 @@ fn unknown_key(written: &str, value: &DeValue<'_>, section: &Section) -> String 
     format!("unknown key {written:?} {}; {hint}", section.place())
 }
 
-fn wrong_form(found: &DeValue<'_>, key: &str, form: Form, section: &Section) -> String {
-    let hint = match (form, found) {
-        (Duration, DeValue::Integer(seconds)) => format!("; did you mean \"{seconds}s\"?"),
-        (Flag, DeValue::String(text)) if matches!(text.as_ref(), "true" | "false") => {
-            format!("; did you mean {text} without quotes?")
-        }
-        _ => String::new(),
-    };
-    format!("{key:?} {} must be {}, not {}{hint}", section.place(), form.wanted(), kind(found))
-}
-
-fn kind(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a fraction",
-        DeValue::Boolean(_) => "true or false",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "an array",
-        DeValue::Table(_) => "a table",
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::Path;
 
+    use super::*;
+    use crate::config::block::Context;
+    use crate::config::environment::HostEnvironment;
+    use crate::config::validate;
+
+    /// What is wrong with a text that is complete but for what is looked at.
     fn problems(text: &str) -> Vec<(usize, String)> {
+        let environment = HostEnvironment::new(Some(Path::new("/nowhere")), Path::new("/nowhere"), &[]);
+        let context = Context::new(None, &environment, text);
         let table = DeTable::parse(text).expect("TOML");
-        let mut problems = Vec::new();
-        check(table.get_ref(), 0, &ROOT, &mut |at, message| problems.push((at, message)));
-        problems
+        validate::settings(&context, Some(table.get_ref()));
+        context.problems.take()
     }
 
     #[test]
@@ -382,7 +231,7 @@ mod tests {
                 "\"labels\" in [probe] must be a table of strings, as in { NAME = \"value\" }, not a date",
             ),
             (
-                "[[service]]\nurl = \"http://h\"\nexpect_status = \"200\"",
+                "[[service]]\nname = \"h\"\nurl = \"http://h\"\nexpect_status = \"200\"",
                 "\"expect_status\" in [[service]] must be an HTTP status or an array of them, as in [200, 204], not a string",
             ),
         ] {

@@ -7,11 +7,11 @@ mod tests {
     use std::collections::BTreeSet;
     use std::path::Path;
 
-    use toml::Table;
+    use toml::{Table, Value};
 
     use super::*;
     use crate::config::environment::HostEnvironment;
-    use crate::config::schema::{Form, ROOT, Section};
+    use crate::config::schema::{ROOT, Section};
     use crate::config::settings::Settings;
     use crate::config::{ConfigError, load_in};
 
@@ -114,16 +114,11 @@ mod tests {
         let known: BTreeSet<&str> = section.names().collect();
         let shown: BTreeSet<&str> = tables.iter().flat_map(|table| table.keys().map(String::as_str)).collect();
         assert_eq!(shown, known, "{}", section.place());
-        for key in section.names() {
-            let values = tables.iter().filter_map(|table| table.get(key));
-            match section.form(key).expect("a key") {
-                Form::Table(inner) => compare(inner, &values.filter_map(|v| v.as_table()).collect::<Vec<_>>()),
-                Form::Tables(inner) => {
-                    let items = values.filter_map(|v| v.as_array()).flatten();
-                    compare(inner, &items.filter_map(|item| item.as_table()).collect::<Vec<_>>());
-                }
-                _ => {}
-            }
+        for (key, inner) in section.children() {
+            let values: Vec<&Value> = tables.iter().filter_map(|table| table.get(key)).collect();
+            let items = values.iter().filter_map(|value| value.as_array()).flatten();
+            let below = values.iter().copied().chain(items).filter_map(Value::as_table);
+            compare(inner, &below.collect::<Vec<_>>());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who link_directorys this user could change a file. A configuration is only believed if nobody could.
+//! Who besides this user could change a file. A configuration is only believed if nobody could.
 //!
 //! Looked at: the owner, mode and access control list of the open file, and whether the directory it lies in lets
 //! others put another file in its place. A file of root's or of this user's cannot be forged in a directory further

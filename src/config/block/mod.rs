@@ -1,8 +1,7 @@
 //! One section of the file while it is read: typed, expanded values by key ([`values`]), each complaint at its place.
 //!
 //! Readers ask for every key they know and go on after a complaint, so that one run finds everything that is wrong;
-//! whether there was any decides afterwards. Values of the wrong TOML type were reported by [`super::schema`] and are
-//! absent here.
+//! whether there was any decides afterwards. A value of the wrong TOML type is absent after the complaint.
 
 mod values;
 
@@ -17,7 +16,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnose::Lines;
 use super::environment::HostEnvironment;
-use super::schema::{Form, Section};
+use super::schema::{self, Section};
 use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
 
@@ -106,12 +105,22 @@ impl Text {
 
 impl<'a> Block<'a> {
     /// The whole file; an absent table is an absent file.
-    pub(crate) fn root(context: &'a Context<'a>, section: &'static Section, table: Option<&'a DeTable<'a>>) -> Self {
-        Block { context, section, table, at: 0, owner: Owner::Config, faults: RefCell::default() }
+    pub(crate) fn root(context: &'a Context<'a>, table: Option<&'a DeTable<'a>>) -> Self {
+        Block::new(context, Owner::Config, &schema::ROOT, table, 0)
     }
 
-    fn of(&self, section: &'static Section, table: Option<&'a DeTable<'a>>, at: usize) -> Self {
-        Block { context: self.context, section, table, at, owner: self.owner, faults: RefCell::default() }
+    /// A block whose keys have been checked.
+    fn new(
+        context: &'a Context<'a>,
+        owner: Owner,
+        section: &'static Section,
+        table: Option<&'a DeTable<'a>>,
+        at: usize,
+    ) -> Self {
+        if let Some(table) = table {
+            schema::check(table, at, section, |at, message| context.problems.borrow_mut().push((at, message)));
+        }
+        Block { context, section, table, at, owner, faults: RefCell::default() }
     }
 
     /// The same block, where this is who answers for the environment.
@@ -129,29 +138,27 @@ impl<'a> Block<'a> {
     }
 
     pub(crate) fn child(&self, key: &'static str) -> Self {
-        let Form::Table(section) = self.form(key) else { unreachable!("{key} is no section") };
-        match self.value(key).map(|value| (value.get_ref(), value.span().start)) {
-            Some((DeValue::Table(table), at)) => self.of(section, Some(table), at),
-            _ => self.of(section, None, self.at),
-        }
+        let section = self.section_at(key);
+        let wanted = format!("a table, written {}", section.header);
+        let value = self.value(key);
+        let table = value.and_then(|value| self.typed(key, value, &wanted, DeValue::as_table));
+        Block::new(self.context, self.owner, section, table, value.map_or(self.at, |value| value.span().start))
     }
 
     pub(crate) fn children(&self, key: &'static str) -> Vec<Self> {
-        let Form::Tables(section) = self.form(key) else { unreachable!("{key} is no array of sections") };
-        let Some(DeValue::Array(items)) = self.value(key).map(Spanned::get_ref) else { return Vec::new() };
-        let tables = items.iter().filter_map(|item| match item.get_ref() {
-            DeValue::Table(table) => Some(self.of(section, Some(table), item.span().start)),
-            _ => None,
-        });
-        tables.collect()
+        let section = self.section_at(key);
+        let wanted = format!("an array of tables, each written {}", section.header);
+        let tables = self.items(key, &wanted, DeValue::as_table).unwrap_or_default().into_iter();
+        tables.map(|(at, table)| Block::new(self.context, self.owner, section, Some(table), at)).collect()
     }
 
-    fn form(&self, key: &str) -> Form {
-        self.section.form(key).unwrap_or_else(|| panic!("no key {key} {}", self.section.place()))
+    fn section_at(&self, key: &str) -> &'static Section {
+        let child = self.section.children().find(|(name, _)| *name == key);
+        child.unwrap_or_else(|| panic!("no section {key} {}", self.section.place())).1
     }
 
     fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
-        debug_assert!(self.section.form(key).is_some(), "no key {key} {}", self.section.place());
+        debug_assert!(self.section.has(key), "no key {key} {}", self.section.place());
         self.table?.get(key)
     }
 
@@ -219,7 +226,7 @@ impl<'a> Block<'a> {
     /// Whether the file has a key here that does not exist: it is mostly the misspelt form of one that is missed.
     pub(crate) fn has_unknown_key(&self) -> bool {
         let mut keys = self.table.iter().flat_map(|table| table.keys());
-        keys.any(|key| self.section.form(key.get_ref()).is_none())
+        keys.any(|key| !self.section.has(key.get_ref()))
     }
 
     /// Complains where a name was taken before. `seen` keeps the byte offset of each first one.

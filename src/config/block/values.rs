@@ -1,5 +1,6 @@
 //! Values by key, typed and expanded.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -14,7 +15,11 @@ use crate::config::duration;
 use crate::config::expand::{Expanded, expand};
 use crate::redact::Secret;
 
-impl Block<'_> {
+const DURATION: &str = "a duration in quotes, as in \"30s\", \"5m\" or \"1h30m\"";
+
+const FLAG: &str = "true or false";
+
+impl<'a> Block<'a> {
     fn expanded(&self, key: &'static str, raw: &str, at: usize) -> Option<Text> {
         let expanded = match expand(raw, self.context.environment) {
             Ok(expanded) => expanded,
@@ -35,10 +40,49 @@ impl Block<'_> {
         Some(text).filter(|text| !text.contains('\0'))
     }
 
+    /// A value under `key`, where `read` finds it to be of the wanted type.
+    pub(super) fn typed<T>(
+        &self,
+        key: &str,
+        value: &'a Spanned<DeValue<'a>>,
+        wanted: &str,
+        read: impl FnOnce(&'a DeValue<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let found = read(value.get_ref());
+        if found.is_none() {
+            let hint = match value.get_ref() {
+                DeValue::Integer(seconds) if wanted == DURATION => format!("; did you mean \"{seconds}s\"?"),
+                DeValue::String(text) if wanted == FLAG && matches!(text.as_ref(), "true" | "false") => {
+                    format!("; did you mean {text} without quotes?")
+                }
+                _ => String::new(),
+            };
+            let found = kind(value.get_ref());
+            let message = format!("{} must be {wanted}, not {found}{hint}", self.key_in_place(key));
+            self.complain(value.span().start, message);
+        }
+        found
+    }
+
+    /// An array, and of its elements those of the wanted type, each with its byte offset.
+    pub(super) fn items<T>(
+        &self,
+        key: &str,
+        wanted: &str,
+        read: impl Fn(&'a DeValue<'a>) -> Option<T>,
+    ) -> Option<Vec<(usize, T)>> {
+        let items = self.typed(key, self.value(key)?, wanted, DeValue::as_array)?;
+        let item = |item: &'a Spanned<DeValue<'a>>| Some((item.span().start, self.typed(key, item, wanted, &read)?));
+        Some(items.iter().filter_map(item).collect())
+    }
+
     pub(crate) fn text(&self, key: &'static str) -> Option<Text> {
+        self.string(key, "a string in quotes")
+    }
+
+    fn string(&self, key: &'static str, wanted: &str) -> Option<Text> {
         let value = self.value(key)?;
-        let DeValue::String(raw) = value.get_ref() else { return None };
-        self.expanded(key, raw, value.span().start)
+        self.expanded(key, self.typed(key, value, wanted, DeValue::as_str)?, value.span().start)
     }
 
     pub(crate) fn filled(&self, key: &'static str) -> Option<Text> {
@@ -60,29 +104,23 @@ impl Block<'_> {
 
     /// The name a target goes by: it cannot wait for a variable, since nothing could be said of a nameless target.
     pub(crate) fn name(&self, key: &'static str, example: &str) -> Option<Text> {
-        let strict = Block { owner: Owner::Config, ..self.of(self.section, self.table, self.at) };
+        let strict = Block { owner: Owner::Config, faults: RefCell::default(), ..*self };
         strict.required(key, example)
     }
 
     /// An array of strings; elements that cannot be had are left out after the complaint.
     pub(crate) fn texts(&self, key: &'static str) -> Option<Vec<Text>> {
-        let DeValue::Array(items) = self.value(key)?.get_ref() else { return None };
-        let texts = items.iter().filter_map(|item| match item.get_ref() {
-            DeValue::String(raw) => self.expanded(key, raw, item.span().start),
-            _ => None,
-        });
-        Some(texts.collect())
+        let items = self.items(key, "an array of strings, as in [\"one\", \"two\"]", DeValue::as_str)?;
+        Some(items.into_iter().filter_map(|(at, raw)| self.expanded(key, raw, at)).collect())
     }
 
     /// A table of strings: byte offset and text of each name, in the order of the names, and its value.
     pub(crate) fn map(&self, key: &'static str) -> Vec<(usize, String, Text)> {
-        let Some(DeValue::Table(table)) = self.value(key).map(Spanned::get_ref) else { return Vec::new() };
-        let entries = table.iter().filter_map(|(name, value)| match value.get_ref() {
-            DeValue::String(raw) => {
-                let text = self.expanded(key, raw, value.span().start)?;
-                Some((name.span().start, name.get_ref().to_string(), text))
-            }
-            _ => None,
+        const WANTED: &str = "a table of strings, as in { NAME = \"value\" }";
+        let table = self.value(key).and_then(|value| self.typed(key, value, WANTED, DeValue::as_table));
+        let entries = table.into_iter().flatten().filter_map(|(name, value)| {
+            let text = self.expanded(key, self.typed(key, value, WANTED, DeValue::as_str)?, value.span().start)?;
+            Some((name.span().start, name.get_ref().to_string(), text))
         });
         entries.collect()
     }
@@ -98,15 +136,12 @@ impl Block<'_> {
     }
 
     pub(crate) fn flag(&self, key: &'static str) -> Option<bool> {
-        match self.value(key)?.get_ref() {
-            DeValue::Boolean(flag) => Some(*flag),
-            _ => None,
-        }
+        self.typed(key, self.value(key)?, FLAG, DeValue::as_bool)
     }
 
     pub(crate) fn count(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.value(key)?;
-        let DeValue::Integer(integer) = value.get_ref() else { return None };
+        let integer = self.typed(key, value, "a whole number", DeValue::as_integer)?;
         let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| range.contains(n));
         if number.is_none() {
             let (least, most) = (range.start(), range.end());
@@ -119,11 +154,11 @@ impl Block<'_> {
     /// A finite number above zero.
     pub(crate) fn amount(&self, key: &'static str) -> Option<f64> {
         let value = self.value(key)?;
-        let written = match value.get_ref() {
-            DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
-            DeValue::Float(float) => float.as_str(),
-            _ => return None,
-        };
+        let written = self.typed(key, value, "a number", |value| match value {
+            DeValue::Integer(integer) => Some(integer.to_string()),
+            DeValue::Float(float) => Some(float.to_string()),
+            _ => None,
+        })?;
         let number = written.parse().ok().filter(|number: &f64| number.is_finite() && *number > 0.0);
         if number.is_none() {
             self.complain_in(key, value.span().start, format!("it must be a number above zero, not {written}"));
@@ -132,16 +167,16 @@ impl Block<'_> {
     }
 
     pub(crate) fn statuses(&self, key: &'static str) -> Vec<u16> {
+        const WANTED: &str = "an HTTP status or an array of them, as in [200, 204]";
         let Some(value) = self.value(key) else { return Vec::new() };
-        let items = match value.get_ref() {
-            DeValue::Array(items) => items.iter().collect(),
-            _ => vec![value],
+        let integers = match value.get_ref().as_integer() {
+            Some(integer) => vec![(value.span().start, integer)],
+            None => self.items(key, WANTED, DeValue::as_integer).unwrap_or_default(),
         };
-        let statuses = items.into_iter().filter_map(|item| {
-            let DeValue::Integer(integer) = item.get_ref() else { return None };
+        let statuses = integers.into_iter().filter_map(|(at, integer)| {
             let status = integer.as_str().parse().ok().filter(|status| (100..=599).contains(status));
             if status.is_none() {
-                self.complain_in(key, item.span().start, format!("{integer} is no HTTP status (100 to 599)"));
+                self.complain_in(key, at, format!("{integer} is no HTTP status (100 to 599)"));
             }
             status
         });
@@ -149,7 +184,7 @@ impl Block<'_> {
     }
 
     pub(crate) fn duration(&self, key: &'static str) -> Option<Duration> {
-        let text = self.text(key)?;
+        let text = self.string(key, DURATION)?;
         let duration = duration::parse(&text);
         if let Err(error) = &duration {
             let of_variable = "the variable holds no duration, such as \"30s\"".to_owned();
@@ -207,5 +242,17 @@ impl Block<'_> {
         } else if text.starts_with('~') && text.raw.contains('~') {
             self.complain_in(text.key, text.at, "the home of another user is not looked up; write its whole path");
         }
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
     }
 }

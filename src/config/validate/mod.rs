@@ -10,7 +10,6 @@ mod thunes;
 mod worktree;
 
 use super::block::{Block, Context, Owner};
-use super::schema::ROOT;
 use super::settings::Settings;
 use toml::de::DeTable;
 
@@ -19,7 +18,7 @@ pub use probe::RESERVED_LABELS;
 /// Reads a whole file, or the defaults if there is none. What is wrong is in the context afterwards; the settings
 /// mean nothing if any problem is.
 pub(crate) fn settings(context: &Context<'_>, table: Option<&DeTable<'_>>) -> Settings {
-    let root = Block::root(context, &ROOT, table);
+    let root = Block::root(context, table);
     let probe = probe::read(&root.child("probe"));
     let output = output::read(&root.child("output"), &probe);
     Settings {

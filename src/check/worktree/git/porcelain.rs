@@ -127,12 +127,7 @@ impl Change {
 
 /// Splits at the first `N - 1` blanks; the last field keeps its own.
 fn fields<const N: usize>(line: &[u8]) -> Option<[&[u8]; N]> {
-    let mut parts = line.splitn(N, |&b| b == b' ');
-    let mut out = [b"".as_slice(); N];
-    for field in &mut out {
-        *field = parts.next()?;
-    }
-    Some(out)
+    line.splitn(N, |&b| b == b' ').collect::<Vec<_>>().try_into().ok()
 }
 
 #[cfg(test)]

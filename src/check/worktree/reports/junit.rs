@@ -28,30 +28,25 @@ pub(crate) struct Junit {
     pub(crate) duration: Option<Duration>,
 }
 
-/// What an element holds, with the elements in it.
-#[derive(Debug, Clone, Copy, Default)]
-struct Held {
+/// What an element is, as far as it matters. Some writers put a case into another one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Kind {
+    Suites,
+    Suite,
+    Case,
+    #[default]
+    Other,
+}
+
+/// An element and what it holds, with the elements in it.
+#[derive(Debug, Default)]
+struct Element {
+    kind: Kind,
     counts: TestCounts,
     /// Failed attempts of cases that passed when they were repeated.
     flaky: u64,
     /// Claimed failures that nothing shows.
     unexplained: u64,
-}
-
-/// What an element is, as far as it matters. Some writers put a case into another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Suites,
-    Suite,
-    Case,
-    Other,
-}
-
-/// An element that is open.
-#[derive(Debug)]
-struct Element {
-    kind: Kind,
-    held: Held,
     /// Totals that a suite claims; used only where nothing else is in it.
     claimed: TestCounts,
     /// Errors among the claimed failures.
@@ -114,27 +109,20 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Junit> {
             _ => {}
         }
         if matches!(event, Event::End(_) | Event::Empty(_)) {
-            let held = open.pop()?.held();
+            let closed = open.pop()?.closed();
             match open.last_mut() {
-                Some(outer) => outer.held.add(held),
-                None => root = Some(held),
+                Some(outer) => outer.add(&closed),
+                None => root = Some(closed),
             }
         }
     }
-    root.filter(|_| open.is_empty()).map(|root| sums.result(root))
+    root.filter(|_| open.is_empty()).map(|root| sums.result(&root))
 }
 
 impl Sums {
     fn begin(&mut self, tag: &BytesStart<'_>, outer: Option<&mut Element>) -> Element {
         let name = tag.local_name();
-        let mut element = Element {
-            kind: Kind::Other,
-            held: Held::default(),
-            claimed: TestCounts::default(),
-            claimed_errors: 0,
-            failures: 0,
-            skipped: false,
-        };
+        let mut element = Element::default();
         if outer.is_none() {
             self.root_seconds = seconds(tag);
         }
@@ -158,53 +146,51 @@ impl Sums {
                     outer.failures += 1;
                 }
                 (Some(outer), "skipped") => outer.skipped = true,
-                (Some(outer), "flakyFailure" | "flakyError") if outer.kind == Kind::Case => outer.held.flaky += 1,
+                (Some(outer), "flakyFailure" | "flakyError") if outer.kind == Kind::Case => outer.flaky += 1,
                 _ => {}
             },
         }
         element
     }
 
-    fn result(self, root: Held) -> Junit {
-        let Held { mut counts, unexplained, .. } = root;
-        counts.failed = counts.failed.max(self.commented_failures);
+    fn result(self, root: &Element) -> Junit {
+        let counts = TestCounts { failed: root.counts.failed.max(self.commented_failures), ..root.counts };
         let seconds = [self.root_seconds.unwrap_or(0.0), self.suite_seconds, self.case_seconds];
         let seconds = seconds.into_iter().find(|seconds| *seconds > 0.0).or(self.root_seconds);
-        Junit { counts, unexplained, duration: seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) }
-    }
-}
-
-impl Held {
-    fn add(&mut self, more: Held) {
-        self.counts = self.counts.plus(more.counts);
-        self.flaky += more.flaky;
-        self.unexplained = self.unexplained.saturating_add(more.unexplained);
+        let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        Junit { counts, unexplained: root.unexplained, duration }
     }
 }
 
 impl Element {
-    /// What it holds; of a suite, what it claims where it holds nothing. A failure of the whole that is also claimed is one.
-    fn held(self) -> Held {
-        let Element { kind, mut held, claimed, claimed_errors, failures, skipped } = self;
-        match kind {
+    fn add(&mut self, inner: &Element) {
+        self.counts = self.counts.plus(inner.counts);
+        self.flaky += inner.flaky;
+        self.unexplained = self.unexplained.saturating_add(inner.unexplained);
+    }
+
+    /// Counts a case, and of a suite what it claims where it holds nothing. A failure of the whole that is also claimed is
+    /// one.
+    fn closed(mut self) -> Element {
+        match self.kind {
             Kind::Other => {}
             Kind::Case => {
-                let (failed, skipped) = (failures.min(1), u64::from(skipped && failures == 0));
-                held.counts = held.counts.plus(TestCounts { passed: 1 - failed - skipped, failed, skipped });
+                let (failed, skipped) = (self.failures.min(1), u64::from(self.skipped && self.failures == 0));
+                self.counts = self.counts.plus(TestCounts { passed: 1 - failed - skipped, failed, skipped });
             }
-            Kind::Suites | Kind::Suite if held.counts.total() == 0 => {
-                held.counts = TestCounts { failed: claimed.failed.max(failures), ..claimed };
+            Kind::Suites | Kind::Suite if self.counts.total() == 0 => {
+                self.counts = TestCounts { failed: self.claimed.failed.max(self.failures), ..self.claimed };
             }
             Kind::Suites | Kind::Suite => {
-                held.counts.failed = held.counts.failed.saturating_add(failures);
-                let shown = held.counts.failed.saturating_add(held.flaky).saturating_add(held.unexplained);
-                let more = claimed.failed.saturating_sub(shown);
-                let errors = more.min(claimed_errors);
-                held.counts.failed = held.counts.failed.saturating_add(errors);
-                held.unexplained = held.unexplained.saturating_add(more - errors);
+                let failed = self.counts.failed.saturating_add(self.failures);
+                let shown = failed.saturating_add(self.flaky).saturating_add(self.unexplained);
+                let more = self.claimed.failed.saturating_sub(shown);
+                let errors = more.min(self.claimed_errors);
+                self.counts.failed = failed.saturating_add(errors);
+                self.unexplained = self.unexplained.saturating_add(more - errors);
             }
         }
-        held
+        self
     }
 }
 
