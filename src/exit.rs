@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::anyhow;
 
 use crate::fs;
-use crate::fs::remedy::remedy;
+use crate::fs::remedy;
 
 /// Signal handlers and checks need a thread or a descriptor each.
 const TASKS: &str =
@@ -135,10 +135,10 @@ mod tests {
 
     #[test]
     fn a_hint_and_its_code_are_found_below_the_steps_that_failed() {
-        let denied = refused("cannot write", Path::new("/etc/a"), io::Error::from(io::ErrorKind::ReadOnlyFilesystem));
+        let denied = refused("cannot write", Path::new("/etc/a"), io::Error::from_raw_os_error(libc::EROFS));
         let error = Err::<(), _>(denied).context("the report is not sent").expect_err("an error");
         assert_eq!(code_of(&error), Exit::Trouble);
-        assert!(sentence(&error).starts_with("the report is not sent: cannot write /etc/a: read-only"), "{error:#}");
+        assert!(sentence(&error).starts_with("the report is not sent: cannot write /etc/a: Read-only"), "{error:#}");
         assert!(hint_of(&error).is_some_and(|hint| hint.contains("ReadWritePaths=")));
         assert!(error.downcast_ref::<Hint>().is_some());
         assert_eq!(code_of(&usage("no such name", "list").context("check")), Exit::Usage);

@@ -2,7 +2,6 @@
 
 pub mod access;
 mod failure;
-pub mod remedy;
 pub mod stamp;
 
 use std::ffi::OsString;
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
-pub use self::failure::{explained, io_error, is_shortage, kind, uninterrupted};
+pub use self::failure::{explained, io_error, is_shortage, kind, remedy, uninterrupted};
 
 use anyhow::Context;
 

@@ -2,6 +2,8 @@
 //! what it wants remembered. A check touches its own target's files, processes and URLs; never the state, standard
 //! output, the settings or another target.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +36,8 @@ pub struct Shared {
     /// The processes of this machine.
     pub processes: ProcessTable,
     pub units: service::ShownUnits,
+    /// Repositories in which git ran into its limit: each further worktree of one would cost the whole limit anew.
+    hung: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Context {

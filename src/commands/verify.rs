@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Cli;
 use crate::exit::Exit;
-use crate::fs::remedy::remedy;
+use crate::fs::remedy;
 use crate::metrics::check::{Inspector, Report, Severity};
 use crate::show::style::{Ink, Style};
 use crate::sink::survey;

@@ -267,15 +267,12 @@ pub struct DoctorSettings {
     pub node_exporter: ServiceAddress,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct ServiceAddress {
+    #[serde(serialize_with = "redact::as_url")]
     pub url: Secret,
     /// Whether the configuration names another than the usual address, where it may be missing.
+    #[serde(skip)]
     pub configured: bool,
-}
-
-impl Serialize for ServiceAddress {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        redact::as_url(&self.url, serializer)
-    }
 }

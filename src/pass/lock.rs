@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Deadline;
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
-use crate::fs::remedy::remedy;
+use crate::fs::remedy;
 use crate::log;
 use crate::state::lock::{self, Lock, LockError};
 

@@ -22,6 +22,7 @@ mod watched;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::PoisonError;
 
 use self::git::porcelain::{Change, Porcelain};
 use self::git::{Git, GitError, merge, refs};
@@ -48,23 +49,27 @@ pub fn check(
     context: &Context,
 ) -> Result<(WorktreeFacts, WorktreeMemory), NotReached> {
     let begun = clock::instant();
+    let hung = || context.shared.hung.lock().unwrap_or_else(PoisonError::into_inner);
     let path = target.path.to_string_lossy().into_owned();
     Ok(match &target.standing {
         Standing::Unreadable { reason } => (WorktreeFacts::unreadable(path, reason.clone()), memory),
         Standing::Gone { reason } => (gone(target, reason), WorktreeMemory::default()),
+        Standing::Present { common_dir, .. } if hung().contains(common_dir) => {
+            let why = "git gave no answer in another worktree of this repository";
+            return Err(NotReached::Postponed(why.to_owned()));
+        }
         Standing::Present { git_dir, common_dir } => {
             let mut facts = known_without_git(target);
             let mut memory = memory;
-            let git = Git::new(git_dir, common_dir, &target.path, context.deadline, context.started_at);
+            let git = Git::new(git_dir, common_dir, &target.path, context.deadline);
             match present(target, git, context, &mut facts, &mut memory) {
                 Ok(()) => (facts, memory),
-                Err(error @ GitError::Hung) => return Err(NotReached::Postponed(error.to_string())),
                 Err(error) if is_cut_off(&error, context) => return Err(NotReached::CutOff(begun.elapsed())),
                 // The directory can go between the plan and the look.
                 Err(_) if !target.path.exists() => (gone(target, &format!("{path} is gone")), memory),
                 Err(error) => {
                     if matches!(error, GitError::TimedOut { .. }) {
-                        git::note_hung(common_dir, context.started_at);
+                        hung().insert(common_dir.clone());
                     }
                     let remedy = error.remedy().map(str::to_owned);
                     (WorktreeFacts { remedy, ..WorktreeFacts::unreadable(path, error.to_string()) }, memory)
@@ -89,7 +94,7 @@ pub struct Contents {
 
 /// Looks at what is checked out, without any memory. The digest is the one that a pass compares.
 pub fn contents(path: &Path, git_dir: &Path, common_dir: &Path, deadline: Deadline) -> anyhow::Result<Contents> {
-    let git = Git::new(git_dir, common_dir, path, deadline, clock::now());
+    let git = Git::new(git_dir, common_dir, path, deadline);
     let parts = Parts::inspect(git, &[], &mut None)?;
     Ok(Contents { digest: parts.digest(), commit: parts.outer.porcelain.head })
 }

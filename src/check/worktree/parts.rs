@@ -136,7 +136,7 @@ mod tests {
         /// Of a worktree in which one file is edited.
         pub(crate) fn with_edit(work_tree: &Path) -> Parts {
             std::fs::write(work_tree.join("edited"), "x").expect("written");
-            let git = Git::new(work_tree, work_tree, work_tree, Deadline::after(Duration::from_secs(1)), clock::now());
+            let git = Git::new(work_tree, work_tree, work_tree, Deadline::after(Duration::from_secs(1)));
             let mut outer = Inspection { tracked: content::Tracked::default().into(), ..Inspection::default() };
             outer.porcelain.changes.push(Change { path: b"edited".to_vec(), modified: true, ..Change::default() });
             Parts { git, outer, inner: Vec::new(), changed_submodules: 0, notes: Vec::new(), complete: true }

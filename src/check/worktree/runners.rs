@@ -2,9 +2,6 @@
 //!
 //! What other users' processes do is theirs: their directory cannot be read, and they are skipped without a word.
 
-use std::ffi::OsStr;
-use std::path::Path;
-
 use crate::model::worktree::WorktreeTarget;
 use crate::proc::{Process, ProcessTable};
 
@@ -113,29 +110,19 @@ pub(super) fn program(arguments: &[String]) -> Option<(String, &[String])> {
     while let Some(argument) = rest.get(at) {
         match argument.as_str() {
             "-m" => {
-                let module = rest.get(at + 1)?;
-                return Some((runner_module(module), &rest[at + 2..]));
+                let module = rest.get(at + 1)?.trim_start_matches("twisted.");
+                return Some((module.to_owned(), &rest[at + 2..]));
             }
             "-c" | "-e" => return None,
             // Options whose value is an argument of its own.
             "-X" | "-W" | "-r" | "--require" | "--import" | "--loader" => at += 2,
             "exec" => at += 1,
             option if option.starts_with('-') || option.contains('=') => at += 1,
-            script => {
-                let script = script_name(script);
-                // `env` and `bundle exec` start a program that may itself be an interpreter's script.
-                return Some((script, &rest[at + 1..]));
-            }
+            // `env` and `bundle exec` start a program that may itself be an interpreter's script.
+            script => return Some((script_name(script), &rest[at + 1..])),
         }
     }
     None
-}
-
-fn runner_module(module: &str) -> String {
-    match module {
-        "twisted.trial" => "trial".to_owned(),
-        module => module.to_owned(),
-    }
 }
 
 /// Maven and Gradle are Java programs; their main class says which, their arguments follow it.
@@ -150,9 +137,7 @@ fn java_program(arguments: &[String]) -> Option<(String, &[String])> {
 }
 
 fn base_name(argument: &str) -> String {
-    let path = Path::new(OsStr::new(argument));
-    path.file_name()
-        .map_or_else(|| argument.to_owned(), |name| name.to_string_lossy().trim_start_matches('-').to_owned())
+    argument.rsplit('/').next().unwrap_or(argument).trim_start_matches('-').to_owned()
 }
 
 /// A script by its name, or by the package it belongs to where the file is called `cli.js`, `bin.js` or `__main__.py`.

@@ -133,10 +133,7 @@ fn from_reports(
         if freshness.counts(report.written_ns, &mut known, memory) {
             sum = sum.plus(known.counts.unwrap_or_default());
             unexplained |= known.unexplained > 0;
-            duration = match (duration, known.duration) {
-                (Some(sum), Some(more)) => Some(Duration::saturating_add(sum, more)),
-                (sum, more) => sum.or(more),
-            };
+            duration = duration.into_iter().chain(known.duration).reduce(Duration::saturating_add);
             newest = newest.max(Some(report.written_ns));
         }
         memory.reports.insert(report.key.clone(), known);

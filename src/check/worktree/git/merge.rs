@@ -45,7 +45,7 @@ impl Change {
 }
 
 /// Compares HEAD with the base. Nothing is written anywhere.
-/// Errors: [`GitError::Hung`] and the like, where another try may succeed.
+/// Errors: [`GitError::Spawn`] and the like, where another try may succeed.
 pub(crate) fn compare(git: &Git, head: &str, base: &Tip) -> Result<MergeMemory, GitError> {
     let mut memory = MergeMemory { commits: (head.to_owned(), base.oid.clone()), ..MergeMemory::default() };
     let git = Git { deadline: git.deadline.sooner(LIMIT), ..git.clone() };

@@ -18,15 +18,11 @@ pub(super) mod refs;
 pub(super) mod submodules;
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use jiff::Timestamp;
 
 use self::config::Config;
 use self::private_index::PrivateIndex;
@@ -35,19 +31,6 @@ use crate::proc::{self, CommandSpec, Exit, Outcome, SpawnError};
 
 /// The most output of one git that is kept: a status of half a million paths.
 const MAX_OUTPUT_BYTES: usize = 64 << 20;
-
-/// Repositories in which a git ran into its limit, and the pass in which it did: each further worktree of one would cost
-/// the whole limit anew.
-static HUNG: Mutex<BTreeMap<PathBuf, Timestamp>> = Mutex::new(BTreeMap::new());
-
-fn hung() -> MutexGuard<'static, BTreeMap<PathBuf, Timestamp>> {
-    HUNG.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Has no further git called in this pass for a worktree of the repository.
-pub(super) fn note_hung(common_dir: &Path, pass: Timestamp) {
-    hung().insert(common_dir.to_owned(), pass);
-}
 
 /// Variables of the caller that git may see besides the few that every program gets; none of them begins with `GIT_`.
 const INHERITED: &[&str] = &["XDG_CONFIG_HOME", "TMPDIR"];
@@ -107,8 +90,6 @@ pub(super) enum GitError {
     /// It ran into its limit; it and what it started have been ended.
     #[error("git {command} gave no answer within {seconds:.1} s")]
     TimedOut { command: String, seconds: f64 },
-    #[error("git gave no answer in another worktree of this repository")]
-    Hung,
     #[error("git {command} wrote more than {MAX_OUTPUT_BYTES} bytes")]
     TooMuch { command: String },
     /// It ended with a failure; `message` is what it said.
@@ -145,8 +126,6 @@ pub(super) struct Git {
     pub(super) work_tree: PathBuf,
     /// When everything about this worktree must have ended.
     pub(super) deadline: Deadline,
-    /// Start of the pass: what one call learns (a repository that hangs) holds for the others of the same pass.
-    pub(super) pass: Timestamp,
     /// Configuration besides [`OVERRIDES`]: what keeps this worktree's drivers from running.
     overrides: Vec<(OsString, &'static str)>,
     sparse_index: bool,
@@ -158,13 +137,12 @@ pub(super) struct Git {
 
 impl Git {
     /// Git for the worktree at `work_tree`. No command that reads file contents may run before [`Git::blank`].
-    pub(super) fn new(git_dir: &Path, common_dir: &Path, work_tree: &Path, deadline: Deadline, pass: Timestamp) -> Git {
+    pub(super) fn new(git_dir: &Path, common_dir: &Path, work_tree: &Path, deadline: Deadline) -> Git {
         Git {
             git_dir: git_dir.to_owned(),
             common_dir: common_dir.to_owned(),
             work_tree: work_tree.to_owned(),
             deadline,
-            pass,
             overrides: Vec::new(),
             sparse_index: false,
             index: None,
@@ -175,7 +153,7 @@ impl Git {
     /// The same for a submodule: with its own configuration, and one account of what is used.
     fn elsewhere(&self, git_dir: &Path, common_dir: &Path, work_tree: &Path) -> Git {
         let cpu = Rc::clone(&self.cpu);
-        Git { cpu, ..Git::new(git_dir, common_dir, work_tree, self.deadline, self.pass) }
+        Git { cpu, ..Git::new(git_dir, common_dir, work_tree, self.deadline) }
     }
 
     /// Keeps the filter drivers that the configuration names from running.
@@ -211,9 +189,6 @@ impl Git {
 
     /// The same with every exit code up to `most` as an answer.
     fn run_up_to<S: AsRef<OsStr>>(&self, args: &[S], stdin: &[u8], most: i32) -> Result<(i32, Vec<u8>), GitError> {
-        if hung().get(&self.common_dir) == Some(&self.pass) {
-            return Err(GitError::Hung);
-        }
         let command = args.first().map_or_else(String::new, |arg| arg.as_ref().to_string_lossy().into_owned());
         let began = crate::clock::instant();
         // A submodule that hangs leaves time for the others.
