@@ -5,7 +5,7 @@ mod failure;
 pub mod stamp;
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -39,8 +39,7 @@ pub fn settle(limit: Duration) -> Option<RwLockWriteGuard<'static, ()>> {
 /// Errors: [`io::ErrorKind::FileTooLarge`] past the limit, [`io::ErrorKind::InvalidInput`] for anything that is no regular
 /// file (a FIFO is never waited for), else what the operating system said.
 pub fn read_capped(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let (file, metadata) = open_asked(path)?;
-    read_sized(&file, metadata.len(), limit)
+    read_open(&open_regular(path)?, limit)
 }
 
 /// `None` for what is not there.
@@ -54,11 +53,8 @@ pub fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
 /// Reads the rest of an open file, at most `limit` bytes: for a file that is also asked something else.
 /// Errors: [`io::ErrorKind::FileTooLarge`] past the limit, else what the operating system said.
 pub fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
-    read_sized(file, file.metadata().map_or(0, |metadata| metadata.len()), limit)
-}
-
-fn read_sized(file: &File, size: u64, limit: u64) -> io::Result<Vec<u8>> {
     // Room for all of it and one byte that is not there: two reads instead of dozens. The size is only a hint.
+    let size = file.metadata().map_or(0, |metadata| metadata.len());
     let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or(0) + 1);
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
@@ -70,19 +66,13 @@ fn read_sized(file: &File, size: u64, limit: u64) -> io::Result<Vec<u8>> {
 /// Opens a regular file for reading without ever waiting for a writer of a FIFO or touching a device.
 /// Errors: [`io::ErrorKind::InvalidInput`] for anything that is no regular file, else what the operating system said.
 pub fn open_regular(path: &Path) -> io::Result<File> {
-    open_asked(path).map(|(file, _)| file)
-}
-
-/// [`open_regular`], with what the open file said of itself.
-fn open_asked(path: &Path) -> io::Result<(File, Metadata)> {
     // Looked at before it is opened, because opening a device can already have an effect; and again afterwards,
     // because the name may mean another file by then.
     if !std::fs::metadata(path)?.is_file() {
         return Err(not_regular());
     }
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata)) } else { Err(not_regular()) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
 fn not_regular() -> io::Error {

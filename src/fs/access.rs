@@ -51,8 +51,13 @@ pub fn directory_exposure(path: &Path) -> io::Result<Option<Exposure>> {
 fn of_path(real: &Path, metadata: &Metadata, link_directory: Option<&Path>) -> io::Result<Option<Exposure>> {
     let mut found = of_file(real, metadata, rustix::process::geteuid().as_raw());
     for directory in link_directory.into_iter().chain(real.parent()) {
-        if found.is_none() {
-            found = of_directory(directory, &directory.metadata()?);
+        if found.is_some() {
+            break;
+        }
+        let metadata = directory.metadata()?;
+        // In a sticky directory such as /tmp others can add names, but not take or replace ours.
+        if metadata.mode() & STICKY == 0 {
+            found = of_mode(directory, &metadata);
         }
     }
     Ok(found)
@@ -80,11 +85,6 @@ fn may_be_roots(owner: u32) -> bool {
 /// Whether a user namespace has a root, by its `uid_map` (user_namespaces(7)): first id inside, first outside, count.
 fn has_root(uid_map: &str) -> bool {
     uid_map.is_empty() || uid_map.lines().any(|line| line.split_whitespace().next() == Some("0"))
-}
-
-fn of_directory(path: &Path, metadata: &Metadata) -> Option<Exposure> {
-    // In a sticky directory such as /tmp others can add names, but not take or replace ours.
-    if metadata.mode() & STICKY != 0 { None } else { of_mode(path, metadata) }
 }
 
 fn of_mode(path: &Path, metadata: &Metadata) -> Option<Exposure> {

@@ -15,7 +15,7 @@ use super::git::inspect::Inspection;
 use super::git::{Git, GitError, names};
 use super::parts::Parts;
 use super::record::Recorded;
-use super::reports::{self, Report, key};
+use super::reports::{self, Report};
 use crate::fs::stamp::Stamp;
 use crate::model::worktree::{
     ReportMemory, Since, TestCounts, TestSource, TestStatus, Tests, WorktreeFacts, WorktreeMemory, WorktreeTarget,
@@ -59,7 +59,13 @@ pub(super) fn decide(
         memory.content = None;
         return Ok(());
     }
-    forget_committed(&mut found, parts)?;
+    let committed = committed(parts)?;
+    let is_evidence = |report: &Report| {
+        let path = report.path.strip_prefix(&target.path).unwrap_or(&report.path);
+        !committed.contains(path.as_os_str().as_bytes())
+    };
+    found.retain(is_evidence);
+    let pytest = pytest.filter(is_evidence);
     memory.content = parts.digest().map(|digest| Since::renewed(memory.content.take(), digest, started_at, started_at));
 
     let latest = crate::clock::now() + CLOCK_SLACK;
@@ -86,19 +92,11 @@ pub(super) fn decide(
     Ok(())
 }
 
-/// Takes out reports that are tracked and as committed: no run of this worktree has written them.
-fn forget_committed(found: &mut Vec<Report>, parts: &Parts) -> Result<(), GitError> {
-    if found.is_empty() {
-        return Ok(());
-    }
+/// Paths that are tracked and as committed: what stands there was written by no run of this worktree.
+fn committed(parts: &Parts) -> Result<HashSet<&[u8]>, GitError> {
     let changed: HashSet<&[u8]> = parts.outer.porcelain.changes.iter().map(|change| change.path.as_slice()).collect();
-    let committed = parts.outer.tracked(&parts.git)?.entries().map(|entry| entry.path);
-    let as_committed: HashSet<String> = committed
-        .filter(|path| reports::may_be_report(path) && !changed.contains(path))
-        .map(|path| key(&parts.git.work_tree.join(OsStr::from_bytes(path))))
-        .collect();
-    found.retain(|report| !as_committed.contains(&report.key));
-    Ok(())
+    let tracked = parts.outer.tracked(&parts.git)?.entries().map(|entry| entry.path);
+    Ok(tracked.filter(|path| !changed.contains(path)).collect())
 }
 
 /// `None`: there is no verdict. `Some(None)`: there is one, and it does not count.

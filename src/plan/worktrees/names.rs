@@ -11,16 +11,16 @@ use crate::proc::hung;
 /// The names of `found`, in its order. `named` are the config's own and win.
 pub(super) fn choose(found: &[Found], named: &[(PathBuf, String)]) -> Vec<String> {
     let given = |one: &Found| named.iter().find(|(path, _)| same_place(path, &one.path)).map(|(_, name)| name.clone());
-    let given: Vec<Option<String>> = found.iter().map(given).collect();
-    let short = found.iter().zip(&given).map(|(one, given)| given.clone().unwrap_or_else(|| short_name(one)));
-    let short: Vec<String> = short.collect();
+    // Each with whether it is the config's own.
+    let short = found.iter().map(|one| given(one).map_or_else(|| (short_name(one), false), |name| (name, true)));
+    let short: Vec<(String, bool)> = short.collect();
     let mut holders: BTreeMap<&str, usize> = BTreeMap::new();
-    for name in &short {
+    for (name, _) in &short {
         *holders.entry(name).or_default() += 1;
     }
-    let long = found.iter().zip(&given).zip(&short).map(|((one, given), short)| {
-        let is_free = given.is_some() || holders[short.as_str()] == 1;
-        if is_free { short.clone() } else { format!("{}/{short}", repository_name(one)) }
+    let long = found.iter().zip(&short).map(|(one, (name, is_given))| {
+        let is_free = *is_given || holders[name.as_str()] == 1;
+        if is_free { name.clone() } else { format!("{}/{name}", repository_name(one)) }
     });
     make_distinct(long.collect(), found)
 }

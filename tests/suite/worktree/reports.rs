@@ -376,6 +376,29 @@ fn a_report_in_which_no_test_ran_is_no_verdict() {
 }
 
 #[test]
+fn a_committed_report_is_no_evidence_whatever_it_is_called() {
+    for (first, last) in [
+        (("notes", "x"), ("ci/results.out", report(5, 1))),
+        (
+            (".pytest_cache/v/cache/lastfailed", "{\"t.py::a\": true}"),
+            (".pytest_cache/v/cache/nodeids", "[\"t.py::a\"]".into()),
+        ),
+    ] {
+        let lab = Lab::new();
+        let main = repository(&lab, "LAB");
+        commit(&lab, &main, "t.py", "def a(): ...\n");
+        watch(&lab, &[&main], "test_reports = [\"ci/*.out\"]\n");
+        lab.write(format!("LAB/{}", first.0), first.1);
+        std::thread::sleep(Duration::from_millis(30));
+        lab.write(format!("LAB/{}", last.0), &last.1);
+        assert_eq!(pass(&lab).tests("main").0, "failing", "{last:?}");
+        git(&lab, &main, &["add", "-A"]);
+        git(&lab, &main, &["commit", "-q", "-m", "reports"]);
+        assert_eq!(pass(&lab).tests("main"), pair("unknown", "none"), "{last:?}");
+    }
+}
+
+#[test]
 fn a_tracked_report_is_evidence_only_while_it_is_not_as_committed() {
     let lab = Lab::new();
     let origin = repository(&lab, "origin");

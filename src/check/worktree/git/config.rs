@@ -51,10 +51,8 @@ fn parse(listed: &[u8]) -> Option<Config> {
 
 /// Splits an entry of `git config -z --list`; a key without a value is true.
 pub(super) fn key_and_value(entry: &[u8]) -> (&[u8], &[u8]) {
-    match entry.iter().position(|&b| b == b'\n') {
-        Some(at) => (&entry[..at], &entry[at + 1..]),
-        None => (entry, b"true"),
-    }
+    let mut halves = entry.splitn(2, |&b| b == b'\n');
+    (halves.next().unwrap_or_default(), halves.next().unwrap_or(b"true"))
 }
 
 type Key<'a> = (&'a [u8], Option<&'a [u8]>, &'a [u8]);

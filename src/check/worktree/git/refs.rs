@@ -120,11 +120,9 @@ pub(crate) fn distance(git: &Git, head: &str, other: &str) -> Result<(u64, u64),
     let range = format!("{head}...{other}");
     let output = git.run(&["rev-list", "--count", "--left-right", &range, "--"], b"")?;
     let text = String::from_utf8_lossy(&output);
-    let mut numbers = text.split_whitespace().map(str::parse);
-    match (numbers.next(), numbers.next()) {
-        (Some(Ok(ahead)), Some(Ok(behind))) => Ok((ahead, behind)),
-        _ => Err(GitError::malformed("rev-list")),
-    }
+    let counts = text.trim().split_once('\t').map(|(ahead, behind)| (ahead.parse(), behind.parse()));
+    let Some((Ok(ahead), Ok(behind))) = counts else { return Err(GitError::malformed("rev-list")) };
+    Ok((ahead, behind))
 }
 
 /// Whether a ref of the worktree itself exists (`CHERRY_PICK_HEAD`), wherever git keeps it.

@@ -23,18 +23,14 @@ const MAX_REPORTS: usize = 5_000;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Report {
+    pub(super) path: PathBuf,
     /// Key of [`ReportMemory`]: the path, escaped.
     pub(super) key: String,
     pub(super) written_ns: i128,
 }
 
-pub(super) fn key(path: &Path) -> String {
+fn key(path: &Path) -> String {
     path.as_os_str().as_bytes().escape_ascii().to_string()
-}
-
-/// Whether a path can be one that [`junit_reports`] has found; quick to say no.
-pub(super) fn may_be_report(path: &[u8]) -> bool {
-    path.ends_with(b".xml")
 }
 
 /// Every JUnit report of a worktree, and what each says: a file that is as it was in `old` is not read again.
@@ -62,7 +58,7 @@ pub(super) fn junit_reports(
         };
         // Where no test ran, nothing was judged: `ctest` before a build writes each as "notrun".
         if report.counts.is_some_and(|counts| counts.passed + counts.failed > 0) {
-            reports.push(Report { key: key.clone(), written_ns: stamp.written_ns() });
+            reports.push(Report { path, key: key.clone(), written_ns: stamp.written_ns() });
         }
         known.insert(key, report);
     }

@@ -39,7 +39,7 @@ fn run_in(root: &Path) -> Option<(Report, ReportMemory)> {
     let failed = failed(&nodeids, lastfailed.as_deref(), |id| still_exists(root, id))?;
     let counts = Some(TestCounts { failed, ..TestCounts::default() });
     let memory = ReportMemory { stamp: stamp.text(), counts, ..ReportMemory::default() };
-    Some((Report { key: super::key(&path), written_ns: stamp.written_ns() }, memory))
+    Some((Report { key: super::key(&path), path, written_ns: stamp.written_ns() }, memory))
 }
 
 /// How many tests of a run failed and exist; `None` where the cache tells of no run.
