@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Fault, Kind, malformed};
 
+pub(super) const BLANKS: [char; 2] = [' ', '\t'];
+
 /// The labels of one sample line, with `le` or `quantile` taken out.
 #[derive(Debug, Default)]
 pub(super) struct Labels {
@@ -12,7 +14,7 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// Reads `{…}` and the blanks behind it; the cursor stands at the brace.
+    /// Reads `{…}` and the blanks behind it, if there is a brace.
     pub(super) fn read(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Self, Fault> {
         let point_label = match kind {
             Kind::Histogram => Some("le"),
@@ -21,16 +23,18 @@ impl Labels {
         };
         let mut read = Labels::default();
         let mut seen = BTreeSet::new();
-        *cursor = cursor.after(1);
+        if !cursor.take('{') {
+            return Ok(read);
+        }
         loop {
             cursor.skip_blanks();
-            if cursor.take(b'}') {
+            if cursor.take('}') {
                 break;
             }
             let (name, value) = pair(cursor)?;
             if point_label == Some(name) {
                 let no_bound = || malformed(format!("{value:?} is no number for le or quantile"));
-                let point = number_of(value.as_bytes()).ok_or_else(no_bound)?;
+                let point = number_of(&value).ok_or_else(no_bound)?;
                 // NaN is how the format's own parser says "none".
                 read.point = Some(point).filter(|point| !point.is_nan());
             } else if seen.insert(name) {
@@ -39,7 +43,7 @@ impl Labels {
                 return Err(malformed(format!("the label {name:?} is there twice")));
             }
             cursor.skip_blanks();
-            if !cursor.take(b',') && cursor.peek() != Some(b'}') {
+            if !cursor.take(',') && !cursor.0.starts_with('}') {
                 return Err(malformed("',' or '}' after a label value expected"));
             }
         }
@@ -49,52 +53,52 @@ impl Labels {
 }
 
 fn pair<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a str, String), Fault> {
-    let name = cursor.label_name();
+    let name = cursor.name(false);
     match name {
-        "" if cursor.peek() == Some(b'"') => return Err(Fault::QuotedLabel),
+        "" if cursor.0.starts_with('"') => return Err(Fault::QuotedLabel),
         "" => return Err(malformed("no label name where one belongs")),
         "__name__" => return Err(malformed("the label name \"__name__\" is reserved")),
         _ => {}
     }
-    for (byte, what) in [(b'=', "'=' after a label name"), (b'"', "'\"' before a label value")] {
+    for (sign, what) in [('=', "'=' after a label name"), ('"', "'\"' before a label value")] {
         cursor.skip_blanks();
-        if !cursor.take(byte) {
+        if !cursor.take(sign) {
             return Err(malformed(format!("{what} expected")));
         }
     }
-    let value =
-        String::from_utf8(cursor.unescaped(true)?).map_err(|_not_utf8| malformed("a label value is not UTF-8"))?;
-    Ok((name, value))
+    Ok((name, cursor.unescaped(true)?))
 }
 
 /// What is wrong with a sample line that does not begin with a metric name.
 pub(super) fn no_name(mut cursor: Cursor<'_>) -> Fault {
-    if !cursor.take(b'{') {
+    if !cursor.take('{') {
         return malformed("the sample does not begin with a metric name");
     }
     cursor.skip_blanks();
-    if !cursor.take(b'"') {
+    if !cursor.take('"') {
         return Fault::NamelessSample;
     }
-    let name = cursor.metric_name();
-    Fault::QuotedName { plain: !name.is_empty() && cursor.peek() == Some(b'"') }
+    let name = cursor.name(true);
+    Fault::QuotedName { plain: !name.is_empty() && cursor.0.starts_with('"') }
 }
 
-/// Reads the timestamp behind a value; the cursor stands at the blank before it.
-pub(super) fn timestamp(mut cursor: Cursor<'_>) -> Result<i64, Fault> {
+/// Reads the timestamp behind a value, if anything is there; the cursor stands at the blank before it.
+pub(super) fn timestamp(mut cursor: Cursor<'_>) -> Result<Option<i64>, Fault> {
+    if cursor.0.is_empty() {
+        return Ok(None);
+    }
     cursor.skip_blanks();
-    let word = String::from_utf8_lossy(cursor.word()).into_owned();
+    let word = cursor.word();
     if word.is_empty() {
         return Err(malformed("blanks after the value"));
     }
     let timestamp =
         word.parse().map_err(|_no_number| malformed(format!("{word:?} after the value is no timestamp")))?;
-    if cursor.peek().is_some() { Err(malformed("something follows the timestamp")) } else { Ok(timestamp) }
+    if cursor.0.is_empty() { Ok(Some(timestamp)) } else { Err(malformed("something follows the timestamp")) }
 }
 
 /// A number as Go's `strconv.ParseFloat` takes it in this format: no sign before NaN, no overflow to infinity.
-pub(super) fn number_of(word: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(word).ok()?;
+pub(super) fn number_of(text: &str) -> Option<f64> {
     let number: f64 = text.parse().ok()?;
     let unsigned = text.trim_start_matches(['+', '-']);
     let letter = |c: char| unsigned.starts_with([c, c.to_ascii_uppercase()]);
@@ -103,79 +107,63 @@ pub(super) fn number_of(word: &[u8]) -> Option<f64> {
     (!overflowed && !signed_nan).then_some(number)
 }
 
-pub(super) fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
-}
-
+/// What is left of a line.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cursor<'a> {
-    pub(super) rest: &'a [u8],
-}
+pub(super) struct Cursor<'a>(pub(super) &'a str);
 
 impl<'a> Cursor<'a> {
-    pub(super) fn peek(&self) -> Option<u8> {
-        self.rest.first().copied()
+    pub(super) fn take(&mut self, sign: char) -> bool {
+        let rest = self.0.strip_prefix(sign);
+        self.0 = rest.unwrap_or(self.0);
+        rest.is_some()
     }
 
-    pub(super) fn after(self, bytes: usize) -> Self {
-        Cursor { rest: &self.rest[bytes..] }
-    }
-
-    fn take(&mut self, byte: u8) -> bool {
-        let there = self.peek() == Some(byte);
-        if there {
-            *self = self.after(1);
-        }
-        there
-    }
-
-    fn take_while(&mut self, wanted: impl Fn(usize, u8) -> bool) -> &'a [u8] {
-        let end = self.rest.iter().enumerate().position(|(i, b)| !wanted(i, *b)).unwrap_or(self.rest.len());
-        let (taken, rest) = self.rest.split_at(end);
-        self.rest = rest;
+    fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
+        let (taken, rest) = self.0.split_at(self.0.find(|c| !wanted(c)).unwrap_or(self.0.len()));
+        self.0 = rest;
         taken
     }
 
     pub(super) fn skip_blanks(&mut self) {
-        self.take_while(|_, b| is_blank(b));
+        self.0 = self.0.trim_start_matches(BLANKS);
     }
 
-    pub(super) fn word(&mut self) -> &'a [u8] {
-        self.take_while(|_, b| !is_blank(b))
+    pub(super) fn word(&mut self) -> &'a str {
+        self.take_while(|c| !BLANKS.contains(&c))
     }
 
-    pub(super) fn metric_name(&mut self) -> &'a str {
-        self.name(|i, b| b.is_ascii_alphabetic() || matches!(b, b'_' | b':') || (i > 0 && b.is_ascii_digit()))
-    }
-
-    fn label_name(&mut self) -> &'a str {
-        self.name(|i, b| b.is_ascii_alphabetic() || b == b'_' || (i > 0 && b.is_ascii_digit()))
-    }
-
-    fn name(&mut self, wanted: impl Fn(usize, u8) -> bool) -> &'a str {
-        // Only ASCII is taken, so this is always UTF-8.
-        std::str::from_utf8(self.take_while(wanted)).unwrap_or_default()
+    /// The name of a metric, which may have colons, or of a label; empty if there is none.
+    pub(super) fn name(&mut self, is_metric: bool) -> &'a str {
+        if self.0.starts_with(|c: char| c.is_ascii_digit()) {
+            return "";
+        }
+        self.take_while(|c| c.is_ascii_alphanumeric() || c == '_' || is_metric && c == ':')
     }
 
     /// Reads a label's value up to and including its closing quote, or the text of HELP to the end of the line, and
     /// undoes the escapes.
-    pub(super) fn unescaped(&mut self, is_label: bool) -> Result<Vec<u8>, Fault> {
-        let mut text = Vec::new();
+    pub(super) fn unescaped(&mut self, is_label: bool) -> Result<String, Fault> {
+        let mut text = String::new();
+        let mut rest = self.0.chars();
         loop {
-            text.extend_from_slice(self.take_while(|_, b| b != b'\\' && !(is_label && b == b'"')));
-            match (self.rest, is_label) {
-                ([], false) => return Ok(text),
-                ([] | [b'\\'], true) => return Err(malformed("'\"' after a label value expected")),
-                ([b'"', rest @ ..], _) => {
-                    self.rest = rest;
-                    return Ok(text);
+            let (next, after) = (rest.next(), rest.clone().next());
+            match (next, after) {
+                (None, _) | (Some('\\'), None) if is_label => {
+                    return Err(malformed("'\"' after a label value expected"));
                 }
-                ([_, b'n', ..], _) => text.push(b'\n'),
-                ([_, b'\\', ..], _) => text.push(b'\\'),
-                ([_, b'"', ..], true) => text.push(b'"'),
-                (rest, _) => return Err(Fault::Escape(char::from(*rest.get(1).unwrap_or(&b'\n')))),
+                (None, _) => break,
+                (Some('"'), _) if is_label => break,
+                (Some('\\'), Some('n')) => text.push('\n'),
+                (Some('\\'), Some('\\')) => text.push('\\'),
+                (Some('\\'), Some('"')) if is_label => text.push('"'),
+                (Some('\\'), other) => return Err(Fault::Escape(other.unwrap_or('\n'))),
+                (Some(plain), _) => text.push(plain),
             }
-            *self = self.after(2);
+            if next == Some('\\') {
+                rest.next();
+            }
         }
+        self.0 = rest.as_str();
+        Ok(text)
     }
 }

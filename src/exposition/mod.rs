@@ -6,9 +6,10 @@
 
 mod line;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use self::line::{Cursor, Labels, is_blank, no_name, number_of, timestamp};
+use self::line::{BLANKS, Cursor, Labels, no_name, number_of, timestamp};
 
 /// A series takes a few hundred bytes of memory, and four of the text.
 const MAX_SERIES: usize = 1_000_000;
@@ -149,7 +150,7 @@ pub fn parse(text: &[u8]) -> Result<Vec<Family>, ReadError> {
         let read = match bytes.strip_suffix(b"\n") {
             Some(bytes) => reader.line(line, bytes),
             // Blanks at the very end are no line; anything else must be ended.
-            None if bytes.iter().all(|byte| is_blank(*byte)) => Ok(()),
+            None if bytes.iter().all(|byte| b" \t".contains(byte)) => Ok(()),
             None => Err(malformed("the last line does not end in a line feed")),
         };
         read.map_err(|fault| ReadError { line, fault })?;
@@ -183,66 +184,63 @@ struct Reader {
 
 impl Reader {
     fn line(&mut self, number: usize, line: &[u8]) -> Result<(), Fault> {
-        let mut cursor = Cursor { rest: line };
+        let text = String::from_utf8_lossy(line);
+        let mut cursor = Cursor(&text);
         cursor.skip_blanks();
-        match cursor.peek() {
-            None => Ok(()),
-            Some(b'#') => self.comment(number, cursor.after(1)),
-            Some(_) => self.sample(number, cursor),
+        match &text {
+            _ if cursor.0.is_empty() => Ok(()),
+            _ if cursor.take('#') => self.comment(number, cursor),
+            Cow::Borrowed(_) => self.sample(number, cursor),
+            Cow::Owned(_) => Err(malformed("the sample is not UTF-8")),
         }
     }
 
     fn comment(&mut self, number: usize, mut cursor: Cursor<'_>) -> Result<(), Fault> {
         cursor.skip_blanks();
         let keyword = cursor.word();
-        if cursor.peek().is_none() || !matches!(keyword, b"HELP" | b"TYPE") {
+        if cursor.0.is_empty() || !["HELP", "TYPE"].contains(&keyword) {
             return Ok(());
         }
         cursor.skip_blanks();
-        let name = cursor.metric_name();
-        match cursor.peek() {
-            None => return Ok(()),
-            Some(b) if is_blank(b) && !name.is_empty() => {}
-            Some(_) => return Err(malformed("no metric name after HELP or TYPE")),
+        let name = cursor.name(true);
+        if cursor.0.is_empty() {
+            return Ok(());
+        }
+        if name.is_empty() || !cursor.0.starts_with(BLANKS) {
+            return Err(malformed("no metric name after HELP or TYPE"));
         }
         let (index, _) = self.family(number, name);
         let open = &mut self.families[index];
         cursor.skip_blanks();
-        match (cursor.peek(), keyword) {
-            (None, _) => Ok(()),
-            (_, b"HELP") if open.family.help.is_some() => {
-                Err(malformed(format!("second HELP for {:?}", open.family.name)))
+        match keyword {
+            _ if cursor.0.is_empty() => {}
+            "HELP" if open.family.help.is_some() => {
+                return Err(malformed(format!("second HELP for {:?}", open.family.name)));
             }
-            (_, b"HELP") => {
-                open.family.help = Some(String::from_utf8_lossy(&cursor.unescaped(false)?).into_owned());
-                Ok(())
-            }
+            "HELP" => open.family.help = Some(cursor.unescaped(false)?),
             _ if open.typed => {
-                Err(malformed(format!("TYPE of {:?} given twice or after its samples", open.family.name)))
+                return Err(malformed(format!("TYPE of {:?} given twice or after its samples", open.family.name)));
             }
             _ => {
-                let word = String::from_utf8_lossy(cursor.rest);
-                open.family.kind = Kind::parse(&word).ok_or_else(|| Fault::UnknownType(word.into_owned()))?;
+                open.family.kind = Kind::parse(cursor.0).ok_or_else(|| Fault::UnknownType(cursor.0.to_owned()))?;
                 open.typed = true;
-                Ok(())
             }
         }
+        Ok(())
     }
 
     fn sample(&mut self, number: usize, mut cursor: Cursor<'_>) -> Result<(), Fault> {
-        let name = cursor.metric_name();
+        let name = cursor.name(true);
         if name.is_empty() {
             return Err(no_name(cursor));
         }
         let (index, part) = self.family(number, name);
         self.families[index].typed = true;
         cursor.skip_blanks();
-        let kind = self.families[index].family.kind;
-        let labels = if cursor.peek() == Some(b'{') { Labels::read(&mut cursor, kind)? } else { Labels::default() };
+        let labels = Labels::read(&mut cursor, self.families[index].family.kind)?;
         let word = cursor.word();
-        let no_number = || malformed(format!("{:?} is no number", String::from_utf8_lossy(word)));
-        let value = number_of(word).ok_or_else(no_number)?;
-        let timestamp_ms = if cursor.peek().is_none() { None } else { Some(timestamp(cursor)?) };
+        let value = number_of(word).ok_or_else(|| malformed(format!("{word:?} is no number")))?;
+        let timestamp_ms = timestamp(cursor)?;
 
         let point = labels.point;
         let series = self.series(index, number, labels)?;
@@ -383,7 +381,7 @@ mod tests {
             assert_eq!(judged(text).as_ref().map_err(String::as_str), Err(sentence), "{text:?}");
         }
         let not_utf8 = parse(b"a{x=\"\xff\"} 1\n").expect_err("refused");
-        assert_eq!(not_utf8.to_string(), "line 1: a label value is not UTF-8");
+        assert_eq!(not_utf8.to_string(), "line 1: the sample is not UTF-8");
     }
 
     #[test]

@@ -18,11 +18,12 @@ pub const LEARNING_POINTS: u32 = 2 * DAY_SLOTS as u32;
 const SILENT_SECONDS: i64 = 14 * 86_400;
 
 /// A kind of series. Each has its own scale, and its own least difference worth a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Family {
     /// Time of an MCP handshake, in seconds.
+    #[default]
     Handshake,
     /// Largest resident set of a server's processes, in bytes.
     Rss,

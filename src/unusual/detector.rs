@@ -70,7 +70,7 @@ const SCALE_CLIP: f64 = 5.0;
 const SEASON_DOUBT: f64 = 6.0;
 
 /// What a series usually is, learnt from its points.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Detector {
     family: Family,
     points: u32,
@@ -146,26 +146,8 @@ struct Point {
 
 impl Detector {
     pub(crate) fn new(family: Family) -> Self {
-        Detector {
-            family,
-            points: 0,
-            level: 0.0,
-            scale: 0.0,
-            fast: 0.0,
-            season: vec![0.0; SEASON],
-            season_points: vec![0.0; SEASON],
-            residuals: Vec::with_capacity(RING),
-            three: Calibration::default(),
-            mean: Calibration::default(),
-            days: Days::default(),
-            open: false,
-            open_points: 0,
-            inside_points: 0,
-            muted: 0,
-            returning: 0,
-            shift: 0.0,
-            before_weekend: None,
-        }
+        let hours = vec![0.0; SEASON];
+        Detector { family, season: hours.clone(), season_points: hours, ..Detector::default() }
     }
 
     /// Takes the value of the slot that begins at `time` (Unix seconds) and judges it by what was before.

@@ -17,8 +17,8 @@ pub(super) enum Current {
     /// It still has the path's name and holds what was read. If nothing in that tells it from another file, and another
     /// one holds it too, it may have been copied, truncated and written again.
     Stayed(Option<Sibling>),
-    /// It still has it, but has lost its end: the machine went down before that reached the disk.
-    CutShort(u64),
+    /// It still has it, but has lost its end: the machine went down before that reached the disk. It may have grown since.
+    CutShort,
     /// It, or a copy of it, lies there.
     Moved {
         sibling: Sibling,
@@ -100,8 +100,8 @@ impl<'a> Search<'a> {
                 return Ok(Current::Stayed(other.map(|(sibling, _)| sibling)));
             }
             let another_boot = cursor.boot_id != boot_id();
-            if another_boot && facts.size < current.position && identity::begins_with(file, current)? {
-                return end_of_last_line(file, facts.size).map(Current::CutShort);
+            if another_boot && identity::begins_with(file, current)? {
+                return Ok(Current::CutShort);
             }
             true
         } else if let Some(sibling) = self.by_identity(current)? {
@@ -288,21 +288,4 @@ fn is_before(one: i64, other: i64, unit: i64) -> bool {
 
 fn now() -> i64 {
     i64::try_from(clock::now().as_nanosecond()).unwrap_or(i64::MAX)
-}
-
-/// The position after the last complete line of a file of this size.
-fn end_of_last_line(file: &File, size: u64) -> io::Result<u64> {
-    use std::os::unix::fs::FileExt;
-    let mut block = vec![0; 64 << 10];
-    let mut end = size;
-    while end > 0 {
-        let from = end.saturating_sub(block.len() as u64);
-        let bytes = &mut block[..usize::try_from(end - from).unwrap_or(0)];
-        file.read_exact_at(bytes, from)?;
-        if let Some(at) = memchr::memrchr(b'\n', bytes) {
-            return Ok(from + at as u64 + 1);
-        }
-        end = from;
-    }
-    Ok(0)
 }

@@ -63,11 +63,15 @@ impl Search<'_> {
                 steps.extend(alike.map(|other| self.alike(&other)));
                 self.returned = Some(self.named_as_live(current.clone()));
             }
-            Current::CutShort(position) => {
-                steps.push(Step::Lost(format!("{} lost its end when the machine went down", self.name())));
+            Current::CutShort => {
+                steps.push(Step::Lost(format!(
+                    "{} lost its end when the machine went down; what was written to it since the last check is lost",
+                    self.name()
+                )));
                 let mut part = self.named_as_live(current.clone());
-                (part.position, part.in_long_line) = (position, false);
-                if let Some((_, file)) = &self.live {
+                if let Some((facts, file)) = &self.live {
+                    // Where its old lines end is not known, and none may be counted twice.
+                    (part.position, part.in_long_line) = (facts.size, false);
                     identity::take(file, &mut part)?;
                 }
                 self.returned = Some(part);

@@ -146,6 +146,26 @@ fn a_missing_file_is_missing_and_keeps_its_cursor() {
     scene.expect_all();
 }
 
+#[test]
+fn after_a_power_failure_what_is_lost_is_said_and_nothing_is_read_twice() {
+    for written_since in [0, 1, 5] {
+        let mut scene = Scene::new();
+        scene.lines("log", 1000);
+        scene.expect_all();
+        // The last line and a part of the one before it never reached the disk.
+        let file = OpenOptions::new().write(true).open(scene.path("log")).expect("opened");
+        file.set_len(file.metadata().expect("metadata").len() - 10).expect("cut short");
+        scene.cursor.boot_id = "the boot before".to_owned();
+        scene.lines("log", written_since);
+        let Followed { state, losses } = scene.look();
+        assert_eq!(state, ReadState::Ready);
+        assert!(matches!(losses.as_slice(), [one] if one.contains("went down")), "{losses:?}");
+        scene.lines("log", 5);
+        assert_eq!(scene.look(), Followed { state: ReadState::Ready, losses: Vec::new() });
+        scene.expect_each_once(&Vec::from_iter(1000..1000 + written_since));
+    }
+}
+
 /// A name outside the scene's directory that no other test uses.
 fn unique(scene: &Scene) -> String {
     format!("{}-away", scene.directory.path().file_name().expect("a name").to_string_lossy())
