@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::detector::Detector;
-use super::series::note;
-use crate::model::unusual::{AnomalyCounts, Family, SLOT_SECONDS, SeriesState, Unusual, Widespread};
+use super::detector::{Anomaly, Detector, Verdict};
+use crate::model::unusual::{
+    AnomalyCounts, DAY_SLOTS, Family, Level, NewNormal, SLOT_SECONDS, SeriesState, Unusual, Widespread,
+};
 
 /// Series at most: half a megabyte of state.
 const MOST_SERIES: usize = 512;
@@ -22,6 +23,9 @@ const STORM_SLOTS: i64 = 6;
 
 /// A series without a point for so many slots, an hour, is not watched: its server is down, or gone.
 const WATCHED_SLOTS: i64 = 12;
+
+/// A trend, and a new normal, are news for so long, in seconds.
+const NEWS_SECONDS: i64 = DAY_SLOTS * SLOT_SECONDS;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Learnt {
@@ -113,4 +117,35 @@ impl Learnt {
             }
         }
     }
+}
+
+/// Takes the verdict on the value of the slot that begins at `time` (Unix seconds). Gives the run that ended with it.
+pub(crate) fn note(state: &mut SeriesState, time: i64, value: f64, verdict: &Verdict) -> Option<Level> {
+    let Verdict { lower, upper, expected, .. } = *verdict;
+    let is_news = |at: i64| (0..NEWS_SECONDS).contains(&time.saturating_sub(at));
+    state.points = state.points.saturating_add(1);
+    (state.lower, state.upper) = (lower, upper);
+    state.trend = state.trend.filter(|trend| is_news(trend.at));
+    state.new_normal = state.new_normal.filter(|new_normal| is_news(new_normal.at));
+    let until = time.saturating_add(SLOT_SECONDS);
+    match (verdict.anomaly, &mut state.level) {
+        (Some(Anomaly::Trend(trend)), _) => state.trend = Some(trend),
+        (Some(Anomaly::Level), None) => {
+            let above = value > expected;
+            state.level = Some(Level { since: time, until, value, lower, upper, above, is_normal: false });
+        }
+        (Some(Anomaly::Level), Some(level)) => {
+            level.until = until;
+            if (value - expected).abs() > (level.value - expected).abs() {
+                (level.value, level.lower, level.upper) = (value, lower, upper);
+            }
+        }
+        (None, _) => {
+            if verdict.new_normal {
+                state.new_normal = Some(NewNormal { at: time, value });
+            }
+            return state.level.take().map(|level| Level { is_normal: verdict.new_normal, ..level });
+        }
+    }
+    None
 }

@@ -11,12 +11,10 @@ mod detector;
 mod family;
 mod learnt;
 pub(crate) mod measure;
-mod series;
 mod trend;
 
 pub(crate) use detector::{Anomaly, Detector, Verdict};
-pub(crate) use learnt::Learnt;
-pub(crate) use series::note;
+pub(crate) use learnt::{Learnt, note};
 
 #[cfg(test)]
 mod tests;

@@ -27,14 +27,6 @@ const MAX_LOGGER: usize = 200;
 const MAX_MESSAGE: usize = 8 << 10;
 
 const PLACING: &str = "Placing order: ";
-const EXECUTED: &str = "Order executed: ";
-const FAILED: &str = "Order failed: ";
-const BREAKER: &str = "Circuit breaker '";
-const STARTED: &str = "Started bookTicker stream for ";
-const FIRST_MESSAGE: &str = "First WebSocket message received: ";
-const UNHEALTHY: &str = "WebSocket unhealthy: no messages for ";
-const STOPPED: &str = "Stopped WebSocket stream";
-const GAVE_UP: &str = "Max reconnection attempts";
 
 impl Tally {
     pub(super) fn log_line(&mut self, line: Line<'_>) {
@@ -65,27 +57,27 @@ impl Tally {
     fn record(&mut self, written: &str, logger: &str, message: &str) {
         let at = self.instant(written);
         let logger = cut(logger, MAX_LOGGER);
-        if message.starts_with(PLACING) || message.starts_with(FIRST_MESSAGE) {
+        if message.starts_with(PLACING) || message.starts_with("First WebSocket message received: ") {
             // What matters stands in braces, which may close on a later line.
             self.totals.open_record = Some(OpenRecord { logger: logger.to_owned(), at, message: String::new() });
             self.goes_on(message);
-        } else if message.starts_with(EXECUTED) {
+        } else if message.starts_with("Order executed: ") {
             self.executed(logger, at);
-        } else if message.starts_with(FAILED) {
+        } else if message.starts_with("Order failed: ") {
             self.answered(logger);
-        } else if let Some(rest) = message.strip_prefix(BREAKER) {
+        } else if let Some(rest) = message.strip_prefix("Circuit breaker '") {
             // `BinanceAPI' state changed: closed -> open`.
             if let Some((name, change)) = rest.split_once("' state changed: ")
                 && let Some((_, state)) = change.split_once(" -> ")
             {
                 self.breaker(name, Some(state.trim()), at);
             }
-        } else if let Some(symbol) = message.strip_prefix(STARTED) {
+        } else if let Some(symbol) = message.strip_prefix("Started bookTicker stream for ") {
             self.connected(symbol.split_whitespace().next().unwrap_or_default(), true, at);
-        } else if let Some(rest) = message.strip_prefix(UNHEALTHY) {
+        } else if let Some(rest) = message.strip_prefix("WebSocket unhealthy: no messages for ") {
             self.unhealthy(rest);
             self.disconnected(at);
-        } else if message.starts_with(STOPPED) || message.starts_with(GAVE_UP) {
+        } else if message.starts_with("Stopped WebSocket stream") || message.starts_with("Max reconnection attempts") {
             self.disconnected(at);
         }
     }

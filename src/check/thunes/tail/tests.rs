@@ -166,6 +166,20 @@ fn after_a_power_failure_what_is_lost_is_said_and_nothing_is_read_twice() {
     }
 }
 
+#[test]
+fn a_part_that_was_empty_and_is_being_compressed_is_read_once() {
+    let mut scene = Scene::new();
+    scene.append("log", b"");
+    scene.expect_all();
+    scene.lines("log", 3);
+    scene.rename("log", "log.1");
+    scene.copy("log.1", "packed");
+    scene.compress("packed");
+    scene.rename("packed.gz", "log.1.gz");
+    scene.lines("log", 2);
+    scene.expect_all();
+}
+
 /// A name outside the scene's directory that no other test uses.
 fn unique(scene: &Scene) -> String {
     format!("{}-away", scene.directory.path().file_name().expect("a name").to_string_lossy())
