@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
+enum Priority {
     /// 3: something asked for was not done.
     Error = 3,
     /// 4: something is wrong that did not stop the work.
@@ -35,17 +35,8 @@ pub fn init(verbose: bool, quiet: bool) {
     let _ = CONFIG.set(Config { most, journal: std::env::var_os("JOURNAL_STREAM").is_some() });
 }
 
-/// Writes one line. Line breaks and control characters inside are made harmless first: foreign text reaches here.
-pub fn line(priority: Priority, message: &str) {
-    let label = match priority {
-        Priority::Error => "error: ",
-        Priority::Warning => "warning: ",
-        _ => "",
-    };
-    write(priority, label, message);
-}
-
-/// The journal shows a line's priority in its own way, and needs no word for it.
+/// Writes one line. Line breaks and control characters inside are made harmless first: foreign text reaches here. The
+/// journal shows a line's priority in its own way, and needs no label.
 fn write(priority: Priority, label: &str, message: &str) {
     let config = CONFIG.get().copied().unwrap_or(Config { most: Priority::Info, journal: false });
     if priority > config.most {
@@ -62,7 +53,7 @@ pub fn to_journal() -> bool {
 }
 
 pub fn error(message: impl AsRef<str>) {
-    line(Priority::Error, message.as_ref());
+    write(Priority::Error, "error: ", message.as_ref());
 }
 
 /// What to do about the errors just said: it goes where they go, marked in the journal too.
@@ -71,22 +62,22 @@ pub fn hint(message: impl AsRef<str>) {
 }
 
 pub fn warn(message: impl AsRef<str>) {
-    line(Priority::Warning, message.as_ref());
+    write(Priority::Warning, "warning: ", message.as_ref());
 }
 
 pub fn info(message: impl AsRef<str>) {
-    line(Priority::Info, message.as_ref());
+    write(Priority::Info, "", message.as_ref());
 }
 
 /// The one line of a pass: info, or notice with `LAB_PROBE_PASS_PRIORITY=notice`. systemd filters its own lines about a
 /// unit by the same `LogLevelMax=` as the unit's; one step up, ours stays and those at every tick, all info, go.
 pub fn pass(message: impl AsRef<str>) {
     let raised = std::env::var_os("LAB_PROBE_PASS_PRIORITY").is_some_and(|priority| priority == "notice");
-    line(if raised { Priority::Notice } else { Priority::Info }, message.as_ref());
+    write(if raised { Priority::Notice } else { Priority::Info }, "", message.as_ref());
 }
 
 pub fn debug(message: impl AsRef<str>) {
-    line(Priority::Debug, message.as_ref());
+    write(Priority::Debug, "", message.as_ref());
 }
 
 /// `text` on one line with control characters shown as `\u{..}`, so that no foreign text can move a terminal's

@@ -41,48 +41,42 @@ pub struct Job<T> {
     pub work: Box<dyn FnOnce() -> T + Send>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    Started(usize),
-    Ended(usize),
-    Heartbeat,
-}
-
 enum Event<T> {
     Started(usize, Instant),
     Finished(usize, Result<T, NotReached>),
 }
 
 /// Runs every job, those of a class begun in their order, and returns what each gave, in order, by the deadline at the latest.
-/// A panic is a bug, and only this job's.
+/// A panic is a bug, and only this job's. `progress` hears now and then which jobs run and how many have ended.
 ///
 /// A job that is cut off keeps its thread until it returns by itself or the process exits; nobody waits for it.
 /// Errors: When not a single thread can be had from the operating system.
 pub fn run<T: Send + 'static>(
     jobs: Vec<Job<T>>,
     deadline: Deadline,
-    mut progress: impl FnMut(Progress),
+    mut progress: impl FnMut(&[usize], usize),
 ) -> Result<Vec<Result<T, NotReached>>, ThreadPoolBuildError> {
     let count = jobs.len();
     let receiver = spawn(jobs)?;
     let mut ended: Vec<Option<Result<T, NotReached>>> = (0..count).map(|_| None).collect();
     let mut started: Vec<Option<Instant>> = vec![None; count];
-    let mut open = count;
-    while open > 0 {
+    let mut running = Vec::new();
+    let mut done = 0;
+    while done < count {
         match receiver.recv_timeout(deadline.left().min(HEARTBEAT)) {
             Ok(Event::Started(index, at)) => {
                 started[index] = Some(at);
-                progress(Progress::Started(index));
+                running.push(index);
             }
             Ok(Event::Finished(index, result)) => {
                 ended[index] = Some(result);
-                open -= 1;
-                progress(Progress::Ended(index));
+                running.retain(|&other| other != index);
+                done += 1;
             }
-            Err(RecvTimeoutError::Timeout) if deadline.passed() => break,
-            Err(RecvTimeoutError::Timeout) => progress(Progress::Heartbeat),
-            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if !deadline.passed() => {}
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         }
+        progress(&running, done);
     }
     let unfinished = |began: Option<Instant>| began.map_or(NotReached::NotBegun, |at| NotReached::CutOff(at.elapsed()));
     Ok(ended.into_iter().zip(started).map(|(ended, began)| ended.unwrap_or_else(|| Err(unfinished(began)))).collect())
@@ -147,7 +141,7 @@ mod tests {
     fn results_come_back_in_order_and_a_panic_is_only_its_own() {
         let jobs =
             vec![job(Class::Waiting, || 1), job(Class::Local, || panic!("broken check")), job(Class::Waiting, || 3)];
-        let ended = run(jobs, Deadline::after(Duration::from_secs(10)), |_| ()).expect("pools");
+        let ended = run(jobs, Deadline::after(Duration::from_secs(10)), |_, _| ()).expect("pools");
         let broke = "the check broke (broken check); this is a bug in lab-probe";
         assert_eq!(ended, [Ok(1), Err(NotReached::Failed(broke.into())), Ok(3)]);
     }
@@ -159,7 +153,7 @@ mod tests {
         let hang = || std::thread::sleep(Duration::from_secs(5));
         let jobs = (0..more_than_threads).map(|_| job(Class::Local, hang)).collect();
         let deadline = Deadline::after(Duration::from_millis(500));
-        let ended = run(jobs, deadline, |_| ()).expect("pools");
+        let ended = run(jobs, deadline, |_, _| ()).expect("pools");
         assert!(deadline.passed());
         assert_eq!(ended.iter().filter(|e| matches!(e, Err(NotReached::NotBegun))).count(), 3);
         assert_eq!(ended.iter().filter(|e| matches!(e, Err(NotReached::CutOff(_)))).count(), more_than_threads - 3);
@@ -169,7 +163,7 @@ mod tests {
     fn all_waiting_checks_run_at_once() {
         let jobs = (0..64).map(|_| job(Class::Waiting, || std::thread::sleep(Duration::from_millis(300)))).collect();
         let deadline = Deadline::after(Duration::from_secs(10));
-        let ended = run(jobs, deadline, |_| ()).expect("pools");
+        let ended = run(jobs, deadline, |_, _| ()).expect("pools");
         assert!(ended.iter().all(Result::is_ok));
         // One after another they would take nineteen seconds.
         assert!(!deadline.passed());

@@ -17,22 +17,13 @@ use crate::{config, fs, log};
 /// Everybody may read it, since it holds no secret; nobody else may write it, since it names what to run.
 const MODE: u32 = 0o644;
 
-/// Runs `config …`; `explicit` is what `--config` names.
+/// `explicit` is what `--config` names.
 pub(super) fn run(command: &ConfigCommand, explicit: Option<&Path>) -> anyhow::Result<Exit> {
     match command {
         ConfigCommand::Init { file } => init(file.as_deref().or(explicit)),
         ConfigCommand::Check { file } => check(file.as_deref().or(explicit)),
-        ConfigCommand::Show => {
-            let settings = load(explicit)?;
-            super::print(&show(&settings)?)
-        }
+        ConfigCommand::Show => super::print(&show(&super::load_settings_aloud(explicit)?)?),
     }
-}
-
-fn load(file: Option<&Path>) -> anyhow::Result<Settings> {
-    let settings = config::load(file)?;
-    settings.warnings.iter().for_each(log::warn);
-    Ok(settings)
 }
 
 fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
@@ -64,7 +55,7 @@ fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
 }
 
 fn check(file: Option<&Path>) -> anyhow::Result<Exit> {
-    let settings = load(file)?;
+    let settings = super::load_settings_aloud(file)?;
     let line = match &settings.source {
         Some(path) => format!("{}: ok ({})", path.display(), contents(&settings)),
         None => {

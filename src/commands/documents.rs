@@ -2,6 +2,7 @@
 
 use clap::CommandFactory;
 use clap_mangen::Man;
+use roff::{Inline, Roff, bold, roman};
 
 use crate::cli::{Cli, ManPage};
 use crate::config::starter::STARTER;
@@ -15,34 +16,33 @@ pub(super) fn man(page: ManPage) -> anyhow::Result<Exit> {
     }
 }
 
-/// lab-probe.toml(5) in roff: the starter file, prose as text and each setting as a tagged paragraph.
+/// lab-probe.toml(5): the starter file, prose as text and each setting as a tagged paragraph.
 fn configuration_page() -> String {
-    let mut out = format!(
-        ".TH lab\\-probe.toml 5 \"\" \"lab\\-probe {}\"\n.SH NAME\nlab\\-probe.toml \\- configuration of lab\\-probe\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    out.push_str(".SH DESCRIPTION\n");
-    let mut prose: Vec<&str> = Vec::new();
-    for line in STARTER.lines() {
+    let mut page = Roff::new();
+    page.control("TH", ["lab-probe.toml", "5", " ", concat!("lab-probe ", env!("CARGO_PKG_VERSION"))]);
+    page.control("SH", ["NAME"]).text([roman("lab-probe.toml - configuration of lab-probe")]);
+    page.control("SH", ["DESCRIPTION"]);
+    let mut prose: Vec<Inline> = Vec::new();
+    // Not every roff reads UTF-8.
+    let starter = STARTER.replace('…', "...");
+    for line in starter.lines() {
         let setting = line.strip_prefix('#').filter(|rest| rest.starts_with(|c| c != ' ')).unwrap_or(line);
         if let Some(text) = line.strip_prefix("# ") {
-            prose.push(text);
+            prose.push(roman(text));
+            continue;
         } else if setting.starts_with('[') {
-            out.push_str(&format!(".SH {}\n{}", escape(setting), paragraph(&mut prose)));
+            page.control("SH", [setting]);
         } else if !setting.is_empty() && setting != "#" {
-            out.push_str(&format!(".TP\n\\fB{}\\fR\n{}", escape(setting), paragraph(&mut prose)));
-        } else {
-            out.push_str(&paragraph(&mut prose));
+            page.control("TP", []).text([bold(setting)]);
+        }
+        if !prose.is_empty() {
+            for line in prose.drain(..) {
+                page.text([line]);
+            }
+            page.control("PP", []);
         }
     }
-    out.push_str(include_str!("man_configuration_tail.roff"));
-    out
-}
-
-/// The collected lines as one paragraph, none where there is no line.
-fn paragraph(lines: &mut Vec<&str>) -> String {
-    let text: String = lines.drain(..).map(|line| format!("{}\n", escape(line))).collect();
-    if text.is_empty() { text } else { format!("{text}.PP\n") }
+    page.to_roff() + include_str!("man_configuration_tail.roff")
 }
 
 fn man_page() -> std::io::Result<Vec<u8>> {
@@ -79,17 +79,6 @@ fn describe(parent: &clap::Command, path: &str, out: &mut Vec<u8>) -> std::io::R
     Ok(())
 }
 
-/// Text that roff takes as text; what is not ASCII is named, as not every roff reads UTF-8.
-fn escape(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-");
-    let named = |c: char| if c.is_ascii() { c.to_string() } else { format!("\\[u{:04X}]", u32::from(c)) };
-    let text: String = text.chars().map(named).collect();
-    text.lines()
-        .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() })
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_page_of_the_configuration_has_every_line_of_the_starter_file() {
-        let page = configuration_page().replace("\\-", "-").replace("\\e", "\\").replace("\\[u2026]", "…");
+        let page = configuration_page().replace("\\-", "-").replace("\\\\", "\\").replace("...", "…");
         let page: Vec<&str> = page.lines().map(|line| line.trim_start_matches("\\&")).collect();
         for line in STARTER.lines().map(|line| line.trim_start_matches('#').trim()).filter(|line| !line.is_empty()) {
             let shown = [line.to_owned(), format!("\\fB{line}\\fR"), format!(".SH {line}")];

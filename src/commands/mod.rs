@@ -113,9 +113,9 @@ fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
     Ok(crate::config::load(cli.global.config.as_deref())?)
 }
 
-/// The same with their warnings on standard error, for commands that print none of their own.
-fn load_settings_aloud(cli: &Cli) -> anyhow::Result<Settings> {
-    let settings = load_settings(cli)?;
+/// Settings with their warnings on standard error, for commands that print none of their own.
+fn load_settings_aloud(file: Option<&Path>) -> anyhow::Result<Settings> {
+    let settings = crate::config::load(file)?;
     settings.warnings.iter().for_each(log::warn);
     Ok(settings)
 }

@@ -30,7 +30,7 @@ const NOT_FOUND: u8 = 127;
 /// Errors: Never; a command that cannot be started is said and gives a shell's exit code.
 pub(super) fn run(cli: &Cli, directory: Option<&Path>, command: &[OsString]) -> anyhow::Result<Exit> {
     let place = directory.unwrap_or(Path::new("."));
-    let finish = match super::load_settings_aloud(cli) {
+    let finish = match super::load_settings_aloud(cli.global.config.as_deref()) {
         Ok(settings) => match begin(&settings, place) {
             Ok(finish) => Some(finish),
             Err(error) => {

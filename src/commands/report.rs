@@ -18,7 +18,7 @@ use crate::state::history;
 const MODE: u32 = 0o644;
 
 pub(super) fn run(cli: &Cli, html: &Path) -> anyhow::Result<Exit> {
-    let settings = super::load_settings_aloud(cli)?;
+    let settings = super::load_settings_aloud(cli.global.config.as_deref())?;
     let now = clock::now();
     let known = last_known(&settings, View::Anywhere);
     let records = last_day(&settings.probe.state_dir, now)?;

@@ -79,9 +79,8 @@ impl Document {
         let stale = last_pass.is_none_or(|at| now.duration_since(at) > STALE);
         let class = if stale || !trouble.is_empty() { "trouble" } else { "fine" };
         let mut text = line(seen.len(), &trouble, last_pass.filter(|_| stale), last_pass.is_some(), now);
-        if let Some(first) = unusual.first() {
-            let others = if unusual.len() > 1 { format!(" (and {} more)", unusual.len() - 1) } else { String::new() };
-            text.push_str(&format!("; unusual: {first}{others}"));
+        if !unusual.is_empty() {
+            text.push_str(&format!("; unusual: {}", first_of(&unusual, 1)));
         }
         Document { schema: SCHEMA, text, class, targets: seen.len(), trouble, unusual, last_pass, stale }
     }

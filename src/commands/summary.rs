@@ -20,7 +20,7 @@ use crate::state::{history, lock};
 const SENDING: Duration = Duration::from_secs(150);
 
 pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
-    let settings = super::load_settings_aloud(cli)?;
+    let settings = super::load_settings_aloud(cli.global.config.as_deref())?;
     let now = clock::now();
     let date = args.date.unwrap_or_else(|| TimeZone::UTC.to_datetime(now).date());
     let from = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|error| {

@@ -40,7 +40,7 @@ fn projects_files(cli: &Cli, files: &[&PathBuf]) -> anyhow::Result<String> {
     if files.is_empty() {
         return Ok(String::new());
     }
-    let settings = super::load_settings_aloud(cli)?;
+    let settings = super::load_settings_aloud(cli.global.config.as_deref())?;
     let environment = HostEnvironment::of_process();
     let inspections: Vec<Inspection> =
         files.iter().map(|file| inspect::inspect(file, &environment)).collect::<Result<_, _>>().map_err(|why| {

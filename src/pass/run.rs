@@ -17,7 +17,7 @@ use crate::model::mcp::{McpTarget, Reach};
 use crate::model::observation::{Memory, NotReached};
 use crate::model::target::{Probe, Target};
 use crate::plan;
-use crate::pool::{self, Class, Job, Progress};
+use crate::pool::{self, Class, Job};
 use crate::proc::{self, Permits, ProcessTable, Survivor, hung};
 use crate::show::progress::ProgressLine;
 use crate::state::store::State;
@@ -105,14 +105,8 @@ impl<'a> Round<'a> {
         let names = ran.iter().map(|&(index, _)| targets[index].name.clone()).collect();
         let mut line = if show_progress { ProgressLine::for_terminal(names) } else { None };
         let listen_until = Deadline::after(self.end.left() + LISTEN_ON);
-        let ended = pool::run(jobs, listen_until, |progress| {
-            if let Some(line) = &mut line {
-                match progress {
-                    Progress::Started(index) => line.started(index),
-                    Progress::Ended(index) => line.ended(index),
-                    Progress::Heartbeat => line.draw(),
-                }
-            }
+        let ended = pool::run(jobs, listen_until, |running, done| {
+            line.iter_mut().for_each(|line| line.draw(running, done));
         })
         .map_err(|error| exit::no_tasks("start the threads that checks run on", error))?;
         // Whatever is still running belongs to a check that was cut off, or left its check behind.

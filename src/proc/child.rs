@@ -56,12 +56,8 @@ impl fmt::Display for Exit {
     }
 }
 
-/// Our ends of the program's standard streams, non-blocking.
-pub(super) struct Pipes {
-    pub(super) stdin: OwnedFd,
-    pub(super) stdout: OwnedFd,
-    pub(super) stderr: OwnedFd,
-}
+/// Our ends of the program's standard input, output and error, non-blocking.
+pub(super) type Streams = [OwnedFd; 3];
 
 /// A started program with its supervisor. Dropping it ends the whole tree by force.
 pub(super) struct Child {
@@ -78,18 +74,18 @@ pub(super) struct Child {
 }
 
 /// Starts a program; waits until it is executed, until `deadline` at most.
-pub(super) fn spawn(spec: &CommandSpec, deadline: Deadline) -> Result<(Child, Pipes), SpawnError> {
+pub(super) fn spawn(spec: &CommandSpec, deadline: Deadline) -> Result<(Child, Streams), SpawnError> {
     let mut request = resolve(spec)?;
     let _born = ending::allow_start()?;
     request.soft_files = ending::prepare_probe();
-    let (mut child, pipes) = start(&request, deadline).inspect_err(|error| {
+    let (mut child, streams) = start(&request, deadline).inspect_err(|error| {
         static SAID: Once = Once::new();
         SAID.call_once(|| log::warn(error.to_string()));
     })?;
-    child.await_exec(&request, deadline).map(|()| (child, pipes))
+    child.await_exec(&request, deadline).map(|()| (child, streams))
 }
 
-fn start(request: &Request, deadline: Deadline) -> Result<(Child, Pipes), SpawnError> {
+fn start(request: &Request, deadline: Deadline) -> Result<(Child, Streams), SpawnError> {
     let no_supervisor = |source: io::Error| SpawnError::NoSupervisor { source };
     let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| no_supervisor(error.into()));
     let ((its_stdin, stdin), (stdout, its_stdout), (stderr, its_stderr)) = (pipe()?, pipe()?, pipe()?);
@@ -115,7 +111,7 @@ fn start(request: &Request, deadline: Deadline) -> Result<(Child, Pipes), SpawnE
         Ok(())
     };
     prepared().map_err(no_supervisor)?;
-    Ok((child, Pipes { stdin, stdout, stderr }))
+    Ok((child, [stdin, stdout, stderr]))
 }
 
 /// `exec` says ENOENT also when the file is there and its interpreter is not, and EACCES when that may not be executed.

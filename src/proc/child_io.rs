@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
-use super::child::{Child, Exit, Pipes, Usage, spawn};
+use super::child::{Child, Exit, Usage, spawn};
 use super::meter::{Meter, Slow};
 use super::spec::{CommandSpec, SpawnError};
 use super::survivors::Survivor;
@@ -88,8 +88,7 @@ pub struct ChildIo {
 impl ChildIo {
     /// Starts a program by `deadline`, and measures what it does if there is a meter.
     pub fn start(spec: &CommandSpec, meter: Option<Meter>, deadline: Deadline) -> Result<ChildIo, SpawnError> {
-        let (child, pipes) = spawn(spec, deadline)?;
-        let Pipes { stdin, stdout, stderr } = pipes;
+        let (child, [stdin, stdout, stderr]) = spawn(spec, deadline)?;
         Ok(ChildIo {
             child,
             stdin: Some(stdin),
@@ -180,27 +179,25 @@ impl ChildIo {
         if self.has_become_idle() {
             return Some(Event::Idle);
         }
-        if self.written < self.outgoing.len() {
-            // There is room in the pipe, mostly.
-            self.write();
-        }
+        // There is room in the pipe, mostly.
+        self.write();
         let slow = self.slow();
         let sample = self.meter.as_ref().map(Meter::next);
         // With the news of its end still to be told there may be nothing left that could wake a wait.
         let news = self.exit_to_tell().is_some() && (read_stdout || self.stdout.is_none());
         let at_once = news || slow.is_some();
         let wake = if at_once { Deadline::after(Duration::ZERO) } else { sample.map_or(until, |next| next.min(until)) };
-        let ready = self.poll(wake, read_stdout);
-        if ready.stdin {
+        let [stdin, stdout, stderr, supervisor] = self.poll(wake, read_stdout);
+        if stdin {
             self.write();
         }
-        if ready.stderr {
+        if stderr {
             self.drain_stderr();
         }
-        if ready.supervisor {
+        if supervisor {
             self.child.listen();
         }
-        if read_stdout && (ready.stdout || self.exit_to_tell().is_some())
+        if read_stdout && (stdout || self.exit_to_tell().is_some())
             // Also when poll did not say so: what a program wrote before its end comes before the news of its end.
             && let Some(event) = self.read_stdout()
         {
@@ -232,7 +229,8 @@ impl ChildIo {
         idle
     }
 
-    fn poll(&self, until: Deadline, read_stdout: bool) -> Ready {
+    /// Whether standard input, output, error and the supervisor's socket are ready.
+    fn poll(&self, until: Deadline, read_stdout: bool) -> [bool; 4] {
         let stdin = self.stdin.as_ref().filter(|_| self.written < self.outgoing.len());
         let stdout = self.stdout.as_ref().filter(|_| read_stdout);
         let supervisor = (!self.child.is_gone()).then(|| self.child.socket());
@@ -246,8 +244,7 @@ impl ChildIo {
             wanted.iter().filter_map(|(fd, flags)| Some(PollFd::from_borrowed_fd((*fd)?, *flags))).collect();
         let polled = poll(&mut fds, Some(&timespec(until.left()))); // failing, it found nothing
         let mut found = fds.iter().map(|fd| polled.is_ok() && !fd.revents().is_empty());
-        let [stdin, stdout, stderr, supervisor] = wanted.map(|(fd, _)| fd.is_some() && found.next() == Some(true));
-        Ready { stdin, stdout, stderr, supervisor }
+        wanted.map(|(fd, _)| fd.is_some() && found.next() == Some(true))
     }
 
     fn write(&mut self) {
@@ -321,38 +318,21 @@ impl ChildIo {
     }
 
     /// Reads and forgets both outputs, so that a program that writes on its way out is not held up by a full pipe.
-    fn drain_until_gone(&mut self, until: Deadline) -> bool {
-        let mut until = until;
-        let mut exit_seen = false;
-        loop {
-            self.child.listen();
-            if self.child.is_gone() {
-                return true;
-            }
-            if self.child.exit().is_some() && !exit_seen {
-                exit_seen = true;
+    fn drain_until_gone(&mut self, mut until: Deadline) -> bool {
+        let mut exited = false;
+        self.child.listen();
+        while !self.child.is_gone() {
+            if self.child.exit().is_some() && !exited {
+                exited = true;
                 until = until.min(Deadline::after(ORPHAN_GRACE));
             }
             if until.passed() {
                 return false;
             }
-            let ready = self.poll(until, true);
-            if ready.stdout {
-                let _ = self.read_stdout();
-            }
-            if ready.stderr {
-                self.drain_stderr();
-            }
+            let _ = self.step(until, true);
         }
+        true
     }
-}
-
-#[derive(Clone, Copy)]
-struct Ready {
-    stdin: bool,
-    stdout: bool,
-    stderr: bool,
-    supervisor: bool,
 }
 
 /// Bytes read, none at the end of the stream; `None` where there are none for now.

@@ -24,8 +24,8 @@ const ASK_LIMIT: Duration = Duration::from_secs(2);
 /// How often it is looked whether children have ended.
 const POLL: Duration = Duration::from_millis(2);
 
-/// The thread that does some work, once it does: its number and its start.
-pub type Thread = Arc<OnceLock<(i32, u64)>>;
+/// The number of the thread that does some work, once it does.
+pub type Thread = Arc<OnceLock<i32>>;
 
 fn noted() -> MutexGuard<'static, Hung> {
     NOTED.lock().unwrap_or_else(PoisonError::into_inner)
@@ -36,35 +36,40 @@ pub fn noting_its_thread<T>(work: impl FnOnce() -> T) -> (impl FnOnce() -> T, Th
     let thread = Thread::default();
     let noting = Arc::clone(&thread);
     let work = move || {
-        if let Some(this) = Stat::of_this_thread() {
-            let _ = noting.set((this.pid, this.start_ticks));
-        }
+        let _ = noting.set(rustix::thread::gettid().as_raw_nonzero().get());
         work()
     };
     (work, thread)
+}
+
+/// The number of a process or thread and its start, by which it is known again.
+fn identity(number: i32) -> Option<(i32, u64)> {
+    Some((number, Stat::read(Path::new(PROC), number)?.start_ticks))
 }
 
 /// Notes that a thread waits for the first of these files; the others tell when that place answers again. A name that is
 /// no text could not be kept in the state, and is not.
 pub fn note(files: &[PathBuf], thread: &Thread) {
     if let Some(place) = files.first().filter(|_| files.iter().all(|file| file.to_str().is_some())) {
-        noted().insert(place.clone(), Waiting { waiter: thread.get().copied(), files: files.to_vec() });
+        noted().insert(
+            place.clone(),
+            Waiting { waiter: thread.get().and_then(|thread| identity(*thread)), files: files.to_vec() },
+        );
     }
 }
 
 /// Notes the places, each given by its files, in which a process that could not be ended stands and waits for a file system.
 pub fn note_survivors(survivors: &[Survivor], places: impl Iterator<Item = Vec<PathBuf>>) {
     let waiting = survivors.iter().filter(|survivor| survivor.why == Why::Uninterruptible);
-    let standing: Vec<(PathBuf, Stat)> = waiting
+    let standing: Vec<(PathBuf, i32)> = waiting
         .filter_map(|survivor| {
-            let directory = std::fs::read_link(Path::new(PROC).join(survivor.pid.to_string()).join("cwd")).ok()?;
-            Some((directory, Stat::read(Path::new(PROC), survivor.pid)?))
+            let directory = Path::new(PROC).join(survivor.pid.to_string()).join("cwd").read_link().ok()?;
+            Some((directory, survivor.pid))
         })
         .collect();
     for files in places {
-        let found = standing.iter().find(|(directory, _)| files.first() == Some(directory));
-        if let Some((place, stat)) = found {
-            noted().insert(place.clone(), Waiting { waiter: Some((stat.pid, stat.start_ticks)), files });
+        if let Some((place, pid)) = standing.iter().find(|(directory, _)| files.first() == Some(directory)) {
+            noted().insert(place.clone(), Waiting { waiter: identity(*pid), files });
         }
     }
 }
@@ -110,9 +115,9 @@ fn ask(files: &[PathBuf]) -> io::Result<Child> {
 fn unanswered(mut child: Child, until: Deadline) -> Option<Option<(i32, u64)>> {
     while let Ok(None) = child.try_wait() {
         if until.passed() {
-            let stat = Stat::read(Path::new(PROC), child.id().cast_signed());
+            let waiter = identity(child.id().cast_signed());
             let _ = child.kill();
-            return Some(stat.map(|stat| (stat.pid, stat.start_ticks)));
+            return Some(waiter);
         }
         std::thread::sleep(POLL);
     }

@@ -38,16 +38,12 @@ pub use permits::{Permit, Permits, Ticket};
 pub use processes::{Process, ProcessTable, Stat, own_unit};
 pub use spec::{CommandSpec, SpawnError};
 pub use survivors::{Survivor, Why, list as list_survivors};
+pub use sys::keep_heap_small;
 pub use tail::Tail;
 
 /// Killing one tree may take so long: stopping and killing needs a few rounds of reading /proc, and a process that
 /// waits for a disk dies only when the disk has answered.
 const KILL_LIMIT: Duration = Duration::from_secs(1);
-
-/// Keeps this process's heap small; to be called before threads are started.
-pub fn keep_heap_small() {
-    sys::keep_heap_small();
-}
 
 /// Keeps the credentials in this process's memory and environment from other processes of the same user (ptrace(2),
 /// `/proc/PID/environ`) and out of core dumps.

@@ -70,12 +70,6 @@ impl Stat {
         Stat::parse(pid, &contents(&proc.join(pid.to_string()).join("stat"), STAT_BYTES).ok()?)
     }
 
-    /// The calling thread, which /proc shows as it does a process; `None` where /proc is not mounted.
-    pub fn of_this_thread() -> Option<Stat> {
-        let thread = std::fs::read_link(Path::new(PROC).join("thread-self")).ok()?;
-        Stat::read(Path::new(PROC), thread.file_name()?.to_str()?.parse().ok()?)
-    }
-
     /// Whether the process or thread with this number that started then is still there.
     pub fn is_there(pid: i32, start_ticks: u64) -> bool {
         Stat::read(Path::new(PROC), pid).is_some_and(|now| now.start_ticks == start_ticks && !now.is_zombie())

@@ -151,16 +151,14 @@ pub(super) fn resolve(spec: &CommandSpec) -> Result<Request, SpawnError> {
 
 fn well_formed(spec: &CommandSpec) -> Result<(), SpawnError> {
     let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
+    let variables = spec.env.iter().flat_map(|(name, value)| [name, value]);
+    let texts = [&spec.program].into_iter().chain(&spec.args).chain(variables).map(OsString::as_os_str);
     let what = if spec.program.is_empty() {
         "the command is empty"
-    } else if has_nul(&spec.program) || spec.args.iter().any(|a| has_nul(a)) {
-        "a NUL byte in the command or an argument"
-    } else if spec.env.iter().any(|(n, v)| has_nul(n) || has_nul(v)) {
-        "a NUL byte in an environment variable"
+    } else if texts.chain(spec.cwd.as_deref().map(Path::as_os_str)).any(has_nul) {
+        "a NUL byte in the command, an argument, a variable or the working directory"
     } else if spec.env.keys().any(|n| n.is_empty() || n.as_bytes().contains(&b'=')) {
         "an environment variable's name is empty or holds \"=\""
-    } else if spec.cwd.as_ref().is_some_and(|d| has_nul(d.as_os_str())) {
-        "a NUL byte in the working directory"
     } else {
         return Ok(());
     };
@@ -233,7 +231,10 @@ mod tests {
         assert!(error(CommandSpec::new("./none").cwd(directory.path())).ends_with("does not exist"));
         assert!(error(CommandSpec::new("sh").cwd("/nowhere")).starts_with("cannot use the working directory"));
         assert_eq!(error(CommandSpec::new("")), "the command is empty");
-        assert_eq!(error(CommandSpec::new("a\0b")), "a NUL byte in the command or an argument");
+        assert_eq!(
+            error(CommandSpec::new("a\0b")),
+            "a NUL byte in the command, an argument, a variable or the working directory"
+        );
     }
 
     #[test]

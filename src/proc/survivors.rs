@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::processes::{PROC, Stat};
 use super::tree;
+use crate::wording::first_of;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survivor {
@@ -59,10 +60,5 @@ impl fmt::Display for Survivor {
 }
 
 pub fn list(survivors: &[Survivor]) -> String {
-    const MOST: usize = 5;
-    let mut named: Vec<String> = survivors.iter().take(MOST).map(Survivor::to_string).collect();
-    if survivors.len() > MOST {
-        named.push(format!("{} more", survivors.len() - MOST));
-    }
-    named.join(", ")
+    first_of(&survivors.iter().map(Survivor::to_string).collect::<Vec<_>>(), 5)
 }

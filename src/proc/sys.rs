@@ -36,11 +36,11 @@ pub(super) fn die_with_this_process(command: &mut Command) {
     unsafe { command.pre_exec(prepare) };
 }
 
-/// Keeps the heap small for a process of many threads and a few large messages.
+/// Keeps the heap small for a process of many threads and a few large messages; to be called before threads are started.
 ///
 /// glibc gives every thread an arena of its own and, once a large piece has been freed, serves the next large ones
 /// from them too, where they stay: a pass over many servers then holds on to tens of MiB that nobody uses.
-pub(super) fn keep_heap_small() {
+pub fn keep_heap_small() {
     #[cfg(target_env = "gnu")]
     {
         /// Pieces from this size on come from the system and go back to it: glibc's own value before it learns.

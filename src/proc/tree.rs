@@ -155,41 +155,20 @@ pub(super) fn kill_all(root: i32, until: Deadline, mut is_gone: impl FnMut() -> 
         if !settled && !rounds.is_multiple_of(ROUNDS_BEFORE_KILLING) {
             continue;
         }
-        match kill_each(&living) {
-            Killed::Refused => return,
-            Killed::Stuck if stuck_until.get_or_insert(Deadline::after(STUCK_LIMIT)).passed() => return,
-            Killed::Stuck => {}
-            Killed::Ending => stuck_until = None,
+        let (mut refused, mut waiting) = (0, 0);
+        for process in &living {
+            if send(process, Signal::KILL) == Err(Errno::PERM) {
+                refused += 1;
+            } else if process.state == b'D' {
+                waiting += 1;
+            }
+        }
+        if living.is_empty() || refused + waiting < living.len() {
+            stuck_until = None;
+        } else if waiting == 0 || stuck_until.get_or_insert(Deadline::after(STUCK_LIMIT)).passed() {
+            return;
         }
         std::thread::sleep(ROUND.min(until.left()));
-    }
-}
-
-/// What one round of killing did.
-enum Killed {
-    /// There is somebody, and nobody may be killed by this user.
-    Refused,
-    /// The same, or those that may be killed wait in the kernel (state D) and do not end before that is over.
-    Stuck,
-    /// Somebody ends, or nobody is left.
-    Ending,
-}
-
-fn kill_each(living: &[Stat]) -> Killed {
-    let mut refused = 0;
-    let mut waiting = 0;
-    for process in living {
-        if send(process, Signal::KILL) == Err(Errno::PERM) {
-            refused += 1;
-        } else if process.state == b'D' {
-            waiting += 1;
-        }
-    }
-    match living.len() {
-        0 => Killed::Ending,
-        all if refused == all => Killed::Refused,
-        all if refused + waiting == all => Killed::Stuck,
-        _ => Killed::Ending,
     }
 }
 

@@ -9,8 +9,6 @@ use crate::log::printable;
 #[derive(Debug)]
 pub struct ProgressLine {
     names: Vec<String>,
-    running: Vec<usize>,
-    done: usize,
     frame: usize,
 }
 
@@ -21,32 +19,16 @@ impl ProgressLine {
     /// A line over these targets, or none where standard error is no terminal or has no cursor to move.
     pub fn for_terminal(names: Vec<String>) -> Option<Self> {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        (std::io::stderr().is_terminal() && !dumb).then(|| ProgressLine {
-            names,
-            running: Vec::new(),
-            done: 0,
-            frame: 0,
-        })
+        (std::io::stderr().is_terminal() && !dumb).then(|| ProgressLine { names, frame: 0 })
     }
 
-    pub fn started(&mut self, index: usize) {
-        self.running.push(index);
-        self.draw();
-    }
-
-    pub fn ended(&mut self, index: usize) {
-        self.running.retain(|&running| running != index);
-        self.done += 1;
-        self.draw();
-    }
-
-    pub fn draw(&mut self) {
+    /// Shows how many are done, and which ones are awaited.
+    pub fn draw(&mut self, running: &[usize], done: usize) {
         self.frame += 1;
-        let awaited: Vec<&str> = self.running.iter().filter_map(|&i| self.names.get(i).map(String::as_str)).collect();
+        let awaited: Vec<&str> = running.iter().filter_map(|&i| self.names.get(i).map(String::as_str)).collect();
         let text = format!(
-            "{} {}/{} checked; waiting for {}",
+            "{} {done}/{} checked; waiting for {}",
             FRAMES[self.frame % FRAMES.len()],
-            self.done,
             self.names.len(),
             printable(&awaited.join(", "))
         );
