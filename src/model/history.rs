@@ -170,7 +170,7 @@ impl Record {
 }
 
 fn mark(entry: &Entry, snapshot: &Snapshot, before: &Written) -> Option<(String, Mark)> {
-    let id = entry.target.id().to_string();
+    let id = entry.target.id();
     let mut mark = Mark::of(entry)?;
     for one in snapshot.unusual.iter().flat_map(|unusual| unusual.of(&id)) {
         let known = before.marks.get(&id).and_then(|mark| mark.unusual.get(&one.family)?.level);

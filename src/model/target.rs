@@ -28,27 +28,6 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What a target is called, unique within its kind. Written `kind/name` in the state and on the command line.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TargetId {
-    pub kind: Kind,
-    /// The label value: server name, worktree name, environment or service name.
-    pub name: String,
-}
-
-impl fmt::Display for TargetId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind, self.name)
-    }
-}
-
-impl TargetId {
-    pub fn parse(text: &str) -> Option<TargetId> {
-        let (kind, name) = text.split_once('/')?;
-        Some(TargetId { kind: Kind::from_word(kind)?, name: name.to_owned() })
-    }
-}
-
 /// How often a target is looked at, and how long one look may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
@@ -140,7 +119,8 @@ impl Target {
         }
     }
 
-    pub fn id(&self) -> TargetId {
-        TargetId { kind: self.kind(), name: self.name.clone() }
+    /// `kind/name`: what it is called in the state and on the command line.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.kind(), self.name)
     }
 }

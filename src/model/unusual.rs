@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::target::TargetId;
+use super::target::Kind;
 
 /// Length of a slot in seconds: a series has one point for each at most. A `ttl` of five minutes gives each its own.
 pub const SLOT_SECONDS: i64 = 300;
@@ -173,8 +173,9 @@ pub struct Series<'a> {
 
 impl Series<'_> {
     /// The target; `None` where the state holds no target's name.
-    pub fn target(&self) -> Option<TargetId> {
-        TargetId::parse(self.id)
+    pub fn target(&self) -> Option<(Kind, &str)> {
+        let (kind, name) = self.id.split_once('/')?;
+        Some((Kind::from_word(kind)?, name))
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) enum Inspect {
 
 pub(super) fn choose(targets: &[Target], selection: &Selection, state: &State, now: Timestamp) -> Vec<Inspect> {
     let due = plan::due::when(targets, &state.targets, state.created_at, now);
-    let choice = |(target, due): (&Target, Due)| match state.targets.get(&target.id().to_string()) {
+    let choice = |(target, due): (&Target, Due)| match state.targets.get(&target.id()) {
         _ if !selection.takes(target) => Inspect::No,
         _ if selection.fresh || due == Due::Now || hangs(target) => Inspect::Now,
         Some(known) if plan::due::worktree::may_be_early(target, known, now) => Inspect::IfChanged,

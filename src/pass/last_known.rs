@@ -9,7 +9,7 @@ use crate::model::mcp::{McpFacts, McpTarget, Reach};
 use crate::model::observation::{Facts, Observation};
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::{Probe, Target};
-use crate::plan::{self, Plan, View};
+use crate::plan::{Plan, View};
 use crate::state::store;
 
 #[derive(Debug)]
@@ -22,16 +22,15 @@ pub struct LastKnown {
     pub warnings: Vec<String>,
 }
 
-/// Everything; `view` as for [`plan::all`].
+/// Everything; `view` as for [`crate::plan::all`].
 pub fn last_known(settings: &Settings, view: View) -> LastKnown {
     let now = clock::now();
     let loaded = store::peek(&settings.probe.state_dir, now);
     let state = loaded.state;
     let deadline = Deadline::after(settings.probe.deadline);
-    let Plan { targets, mut warnings } = plan::all(settings, view, deadline);
-    warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
+    let Plan { targets, warnings } = super::plan::plan(settings, view, loaded.warnings, deadline);
     let entry = |target: Target| {
-        let known = state.targets.get(&target.id().to_string()).filter(|_| !target.only_here);
+        let known = state.targets.get(&target.id()).filter(|_| !target.only_here);
         let mut entry = merge::entry(target, known, Outcome::Cached, None);
         // What is plain without a check goes before what was found by one.
         if let Probe::Mcp(McpTarget { reach: Reach::Unreachable(failure), .. }) = &entry.target.probe {

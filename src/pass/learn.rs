@@ -28,8 +28,7 @@ pub(super) fn learn(settings: &Settings, performed: &mut Performed) {
     let ended = unusual.slot;
     let points = if slot == ended { Vec::new() } else { close(unusual, slot) };
     let mut is_new = false;
-    let planned: BTreeMap<String, &Entry> =
-        watched.iter().map(|entry| (entry.target.id().to_string(), *entry)).collect();
+    let planned: BTreeMap<String, &Entry> = watched.iter().map(|entry| (entry.target.id(), *entry)).collect();
     unusual.series.retain(|id, _| planned.contains_key(id));
     for (id, entry) in planned.iter().filter(|(_, entry)| entry.outcome == Outcome::Fresh) {
         for (family, measure) in entry.observation.iter().flat_map(|seen| measure::of(&seen.facts)) {
@@ -100,7 +99,7 @@ fn kept(unusual: &Unusual, slot: i64, points: &[(String, Family, f64)]) -> Optio
 pub(super) fn view(settings: &Settings, unusual: &Unusual, entries: &[Entry]) -> Option<Unusual> {
     let mut view = Unusual { series: BTreeMap::new(), ..unusual.clone() };
     for entry in entries.iter().filter(|entry| is_watched(settings, entry)) {
-        let id = entry.target.id().to_string();
+        let id = entry.target.id();
         let Some((known, observation)) = unusual.series.get(&id).zip(entry.observation.as_ref()) else { continue };
         let measured = measure::of(&observation.facts);
         let families = measured.iter().filter_map(|(family, _)| Some((*family, known.get(family)?.clone())));

@@ -30,7 +30,7 @@ pub(super) fn settle(
     started_at: Timestamp,
     remembered: &mut BTreeMap<String, Remembered>,
 ) -> Entry {
-    let id = target.id().to_string();
+    let id = target.id();
     let known = remembered.remove(&id);
     let (outcome, trouble, known) = match result {
         Ok(None) => (Outcome::Cached, None, known),

@@ -1,15 +1,16 @@
 //! One pass, each step a file: lock, load, plan, due, run, merge, learn, deliver, save. `check` ends after the merge, and
 //! [`last_known`] does without the run.
 
-mod as_root;
 pub mod deliver;
 mod dispatch;
 mod due;
 pub mod last_known;
 mod learn;
+mod load;
 mod lock;
 mod merge;
 mod overlap;
+mod plan;
 mod run;
 mod save;
 mod select;
@@ -25,7 +26,6 @@ use crate::check;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit;
-use crate::fs::access;
 use crate::log;
 use crate::metrics;
 use crate::model::delivery::Delivery;
@@ -33,11 +33,11 @@ use crate::model::history::Points;
 use crate::model::observation::Remembered;
 use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
 use crate::model::target::Kind;
-use crate::plan::{self, Plan, View};
-use crate::proc::{self, hung};
+use crate::plan::{Plan, View};
+use crate::proc;
 use crate::sink::heartbeat::Heartbeat;
 use crate::state::lock::Lock;
-use crate::state::store::{self, LastPass, State};
+use crate::state::store::{LastPass, Loaded, State};
 
 /// What a pass has found and done.
 #[derive(Debug)]
@@ -145,26 +145,17 @@ fn perform(
     let begun = clock::instant();
     let started_at = clock::now();
     let deadline = Deadline::after(timing.deadline);
-    let mut loaded = store::load(&settings.probe.state_dir, started_at);
-    let mut state = loaded.state;
-    hung::restore(std::mem::take(&mut state.hung));
-    if loaded.unreadable {
-        // Said once, as what makes the pass fail.
-        let said = loaded.warnings.pop().unwrap_or_default();
-        let file = access::quoted(&store::path(&settings.probe.state_dir));
-        let next = format!("let this user read it (ls -l {file}), or move it away to begin anew");
-        state_trouble.get_or_insert_with(|| exit::trouble(said, next));
-    }
-    let Plan { targets, mut warnings } = plan::all(settings, View::Anywhere, deadline);
-    warnings.splice(0..0, settings.warnings.iter().cloned().chain(loaded.warnings));
+    let Loaded { mut state, warnings, unreadable } =
+        load::load(&settings.probe.state_dir, started_at, &mut state_trouble);
+    let Plan { targets, mut warnings } = plan::plan(settings, View::Anywhere, warnings, deadline);
     selection.refuse_unknown_names(targets.iter())?;
-    let notice = as_root::notice(&targets);
+    let notice = plan::notice_to_root(&targets);
     // Before anything is started. The journal's reader need not have it again every 30 seconds.
     notice.iter().filter(|notice| !log::to_journal() || !state.warned.contains(notice)).for_each(log::warn);
 
     // What is found only from the current directory has no memory: under its name something of another directory, or of an
     // earlier configuration, may be remembered, which is put back afterwards.
-    let here = targets.iter().filter(|target| target.only_here).map(|target| target.id().to_string());
+    let here = targets.iter().filter(|target| target.only_here).map(|target| target.id());
     let set_aside: Vec<(String, Option<Remembered>)> = here.map(|id| (id.clone(), state.targets.remove(&id))).collect();
     let round = run::Round::new(settings, &state, started_at, deadline.minus(run::reserve(settings)));
     let due = due::choose(&targets, selection, &state, started_at);
@@ -187,12 +178,12 @@ fn perform(
         state.targets.extend(remembered.map(|remembered| (id, remembered)));
     }
     let delivered = entries.iter().filter(|entry| !entry.target.only_here);
-    let planned: BTreeSet<String> = delivered.clone().map(|entry| entry.target.id().to_string()).collect();
+    let planned: BTreeSet<String> = delivered.clone().map(|entry| entry.target.id()).collect();
     let deadline_exceeded = delivered.into_iter().any(|entry| entry.outcome == Outcome::TimedOut);
     state.forget_unplanned(started_at, |id| planned.contains(id));
     state.last_pass = Some(LastPass { started_at, duration: begun.elapsed(), deadline_exceeded });
     let mut snapshot = snapshot(settings, &state, entries, started_at);
-    snapshot.pass.counting = !loaded.unreadable;
+    snapshot.pass.counting = !unreadable;
     Ok(Performed {
         snapshot,
         deliveries: Vec::new(),

@@ -129,7 +129,7 @@ impl<'a> Round<'a> {
 
     /// The check of one target, with everything it needs moved into it.
     fn job(&mut self, target: &Target, due: Inspect) -> impl FnOnce() -> CheckResult + Send + use<> {
-        let known = self.state.targets.get(&target.id().to_string());
+        let known = self.state.targets.get(&target.id());
         let memory = dispatch::memory_for(target, known);
         let probe = target.probe.clone();
         let timeout = target.schedule.timeout;

@@ -48,5 +48,5 @@ impl Selection {
 
 /// Whether `text`, as typed, means this target.
 pub fn named(target: &Target, text: &str) -> bool {
-    target.name == text || target.id().to_string() == text
+    target.name == text || target.id() == text
 }

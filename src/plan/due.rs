@@ -45,7 +45,7 @@ pub fn when<'a>(
     targets
         .enumerate()
         .map(|(index, target)| {
-            let known = remembered.get(&target.id().to_string());
+            let known = remembered.get(&target.id());
             match known.filter(|known| known.fingerprint == target.fingerprint) {
                 Some(known) => {
                     let due = one_due(target, known, phases[index], anchor, now);
@@ -71,7 +71,7 @@ pub fn in_order(
 ) -> Vec<usize> {
     let mut order: Vec<usize> = (0..targets.len()).filter(|&index| chosen[index]).collect();
     order.sort_by_cached_key(|&index| {
-        let known = remembered.get(&targets[index].id().to_string());
+        let known = remembered.get(&targets[index].id());
         let attempts = known.map(|known| known.attempts.clone()).unwrap_or_default();
         // One that had its chance stands behind those that had none, or it would take every pass from them.
         let had_a_chance = attempts.cut_off_after.is_some_and(|had| had >= pass / CHANCE);

@@ -93,7 +93,7 @@ impl<'a> TargetDocument<'a> {
             reason: facts.and_then(reason),
             how: how(&entry.target),
             origins: &entry.target.origins,
-            unusual: unusual::of_target(unusual, &entry.target.id().to_string()),
+            unusual: unusual::of_target(unusual, &entry.target.id()),
             only_here: entry.target.only_here,
         }
     }

@@ -106,7 +106,7 @@ fn card(
     records: &[Record],
     window: (Timestamp, Timestamp),
 ) {
-    let id = entry.target.id().to_string();
+    let id = entry.target.id();
     let hint = entry.hint().filter(|_| entry.severity() != Severity::Fine);
     body.push_str(&format!(
         "<article class=\"{}\"><h3>{} <span>{}</span></h3>\n<p>{}</p>\n",

@@ -190,7 +190,7 @@ fn row(entry: &Entry, unusual: Option<&Unusual>, now: Timestamp) -> Row {
         when: entry.observation.as_ref().map_or(String::new(), |observation| when(entry, observation, now)),
         hint: entry.hint().filter(|_| says_what_to_do).map(|hint| printable(&hint)),
         note: entry.processes.as_ref().and_then(ServerProcesses::hint),
-        unusual: unusual::of_target(unusual, &entry.target.id().to_string()),
+        unusual: unusual::of_target(unusual, &entry.target.id()),
     }
 }
 
@@ -238,7 +238,7 @@ fn footer(out: &mut String, snapshot: &Snapshot, deliveries: &[Delivery], style:
     let (targets, seconds) = (plural(snapshot.entries.len(), "target"), snapshot.pass.duration.as_secs_f64());
     out.push_str(&format!("{targets}, {fresh} checked now, in {seconds:.2} s{cut}\n"));
     let here = snapshot.entries.iter().filter(|entry| entry.target.only_here);
-    let here: Vec<String> = here.map(|entry| printable(&entry.target.id().to_string())).collect();
+    let here: Vec<String> = here.map(|entry| printable(&entry.target.id())).collect();
     if !here.is_empty() {
         let named = first_of(&here, MOST_ONLY_HERE);
         out.push_str(&format!("found only from this directory, so neither delivered nor remembered: {named}\n"));

@@ -43,14 +43,14 @@ fn add_band(one: &Series<'_>, samples: &Samples) {
         Family::Tools | Family::Orders | Family::WsGap => return,
     };
     let says_something = !one.state.is_learning() && one.state.upper <= widest;
-    let Some(target) = one.target().filter(|_| says_something) else { return };
-    samples.add(declared, [&target.name, "lower"], one.state.lower);
-    samples.add(declared, [&target.name, "upper"], one.state.upper);
+    let Some((_, name)) = one.target().filter(|_| says_something) else { return };
+    samples.add(declared, [name, "lower"], one.state.lower);
+    samples.add(declared, [name, "upper"], one.state.upper);
 }
 
 fn add_active(one: &Series<'_>, samples: &Samples) {
-    let Some(target) = one.target() else { return };
-    let name = |kind: Kind| if target.kind == kind { target.name.as_str() } else { "" };
+    let Some((of, name)) = one.target() else { return };
+    let name = |kind: Kind| if of == kind { name } else { "" };
     let whose = [name(Kind::Mcp), name(Kind::Thunes), name(Kind::Service)];
     let level = one.state.level.map(|level| ("level", level.above));
     let trend = one.state.trend.map(|trend| ("trend", trend.to > trend.from));

@@ -1,17 +1,27 @@
-//! What is said to who runs a pass as root: the servers it starts are root's too.
+//! What there is to check, and what is said of it to who runs a pass as root: the servers it starts are root's too.
 
 use std::path::Path;
 
+use crate::clock::Deadline;
+use crate::config::settings::Settings;
 use crate::fs;
 use crate::model::mcp::Reach;
 use crate::model::target::{Probe, Target};
+use crate::plan::{self, Plan, View};
 use crate::wording::first_of;
 
 const MOST_NAMES: usize = 4;
 
+/// The plan; before its own warnings stand those of the settings and those given.
+pub(super) fn plan(settings: &Settings, view: View, warnings: Vec<String>, deadline: Deadline) -> Plan {
+    let mut plan = plan::all(settings, view, deadline);
+    plan.warnings.splice(0..0, settings.warnings.iter().cloned().chain(warnings));
+    plan
+}
+
 /// The notice, if this process is root on this machine and these targets would have it start programs that others
 /// have written. The same from pass to pass as long as the configuration is, so that the journal gets it once.
-pub(super) fn notice(targets: &[Target]) -> Option<String> {
+pub(super) fn notice_to_root(targets: &[Target]) -> Option<String> {
     is_root().then(|| text(targets)).flatten()
 }
 
