@@ -23,7 +23,6 @@ pub mod metrics;
 pub mod model;
 pub(crate) mod pass;
 pub mod plan;
-pub(crate) mod pool;
 pub mod proc;
 pub mod redact;
 pub(crate) mod serve;

@@ -11,6 +11,7 @@ mod lock;
 mod merge;
 mod overlap;
 mod plan;
+mod pool;
 mod run;
 mod save;
 mod select;

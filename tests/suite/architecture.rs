@@ -20,7 +20,6 @@ fn allowed(room: &str) -> Option<&'static [&'static str]> {
         "trust" => &["fs"],
         "config" => &["fs", "exit", "trust"],
         "plan" => &["config", "fs", "proc", "trust", "yaml", "dotenv"],
-        "pool" => &[],
         "unusual" => &[],
         "show" => &["unusual"],
         "check" => &["proc", "http", "fs", "exposition", "dotenv"],
