@@ -31,21 +31,16 @@ pub enum Exit {
     Child(u8),
 }
 
-impl Exit {
-    pub fn code(self) -> u8 {
-        match self {
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        let code: u8 = match exit {
             Exit::Done => 0,
             Exit::Trouble => 1,
             Exit::Usage => 2,
             Exit::Locked => 75,
             Exit::Child(code) => code,
-        }
-    }
-}
-
-impl From<Exit> for std::process::ExitCode {
-    fn from(exit: Exit) -> Self {
-        exit.code().into()
+        };
+        code.into()
     }
 }
 

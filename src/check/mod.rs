@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::clock::{self, Deadline};
 use crate::model::observation::NotReached;
-use crate::proc::{Meter, Permit, Permits, ProcessTable, SlowLimits, Ticket};
+use crate::proc::{Meter, Permit, Permits, ProcessTable, Ticket};
 
 pub mod mcp;
 pub mod service;
@@ -55,8 +55,7 @@ impl Context {
     /// Errors: [`NotReached`] if so little of the pass is left that a start would be in vain.
     pub fn meter(&self, idle: Duration) -> Result<Meter, NotReached> {
         let permit = self.start.permit().ok_or(NotReached::NotBegun)?;
-        let limits = SlowLimits { idle: self.timeout.saturating_sub(idle), computing: self.start.computing };
-        Ok(Meter::new(permit, limits))
+        Ok(Meter::new(permit, self.timeout.saturating_sub(idle), self.start.computing))
     }
 }
 

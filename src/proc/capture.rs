@@ -114,7 +114,7 @@ fn to_its_end(
             Event::StdoutClosed | Event::Idle => {}
             Event::Exited(exit) => break Outcome::Exited(exit),
             Event::Quiet if wanted.is_some() && !deadline.passed() => {}
-            Event::Slow(_) | Event::Quiet => break Outcome::TimedOut,
+            Event::Slow | Event::Quiet => break Outcome::TimedOut,
         }
     };
     let (stderr, slow) = (io.tail().clone(), io.slow());

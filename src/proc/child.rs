@@ -65,9 +65,8 @@ pub(super) struct Child {
     socket: UnixStream,
     /// What the supervisor has said of a line that is not whole yet.
     inbox: Vec<u8>,
-    program: Option<i32>,
-    refused: Option<i32>,
-    unable: Option<i32>,
+    /// What became of the start, once that is told.
+    started: Option<Report>,
     exit: Option<Exit>,
     usage: Option<Usage>,
     gone: bool,
@@ -96,9 +95,7 @@ fn start(request: &Request, deadline: Deadline) -> Result<(Child, Streams), Spaw
         supervisor: ending::register(process),
         socket,
         inbox: Vec::new(),
-        program: None,
-        refused: None,
-        unable: None,
+        started: None,
         exit: None,
         usage: None,
         gone: false,
@@ -153,22 +150,20 @@ impl Child {
     /// The end of a supervisor before that tells nothing of the program.
     fn await_exec(&mut self, request: &Request, deadline: Deadline) -> Result<(), SpawnError> {
         let refused = |error| Err(explain(PathBuf::from(&request.file), error));
+        let no_supervisor = |source| Err(SpawnError::NoSupervisor { source });
         loop {
             self.listen();
-            if self.program.is_some() {
-                return Ok(());
-            }
-            if let Some(errno) = self.refused {
-                return refused(io::Error::from_raw_os_error(errno));
-            }
-            if self.gone || self.unable.is_some() {
-                let killed = || io::Error::other("it was killed before it had executed the program");
-                return Err(SpawnError::NoSupervisor {
-                    source: self.unable.map_or_else(killed, io::Error::from_raw_os_error),
-                });
-            }
-            if deadline.passed() {
-                return refused(io::Error::new(ErrorKind::TimedOut, "the system has not executed it in time"));
+            match self.started {
+                Some(Report::Refused(errno)) => return refused(io::Error::from_raw_os_error(errno)),
+                Some(Report::Unable(errno)) => return no_supervisor(io::Error::from_raw_os_error(errno)),
+                Some(_) => return Ok(()),
+                None if self.gone => {
+                    return no_supervisor(io::Error::other("it was killed before it had executed the program"));
+                }
+                None if deadline.passed() => {
+                    return refused(io::Error::new(ErrorKind::TimedOut, "the system has not executed it in time"));
+                }
+                None => {}
             }
             let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
             let wait = deadline.sooner(CONTINUE_EVERY).left();
@@ -201,11 +196,9 @@ impl Child {
         while let Some(end) = self.inbox.iter().position(|&b| b == b'\n') {
             let line: Vec<u8> = self.inbox.drain(..=end).collect();
             match Report::parse(&line) {
-                Some(Report::Started(pid)) => self.program = Some(pid),
-                Some(Report::Refused(errno)) => self.refused = Some(errno),
-                Some(Report::Unable(errno)) => self.unable = Some(errno),
                 Some(Report::Exited(status)) => self.exit = Some(exit_of(ExitStatus::from_raw(status))),
                 Some(Report::Done(usage)) => self.usage = Some(usage),
+                Some(started) => self.started = Some(started),
                 None => {}
             }
         }
@@ -259,7 +252,8 @@ impl Child {
     /// read.
     fn signal_group(&self, signal: Signal) {
         if self.exit.is_none()
-            && let Some(group) = self.program.and_then(Pid::from_raw)
+            && let Some(Report::Started(program)) = self.started
+            && let Some(group) = Pid::from_raw(program)
         {
             let _ = kill_process_group(group, signal);
         }

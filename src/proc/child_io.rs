@@ -40,8 +40,8 @@ pub enum Event {
     Exited(Exit),
     /// It has answered nothing, but does nothing any more either. Reported once, and not after [`ChildIo::answered`].
     Idle,
-    /// It is too slow by its [`Meter`]; reported every time from then on.
-    Slow(Slow),
+    /// It is too slow by its [`Meter`], see [`ChildIo::slow`]; reported every time from then on.
+    Slow,
     /// Nothing of these until the time given.
     Quiet,
 }
@@ -211,7 +211,7 @@ impl ChildIo {
             return Some(Event::Exited(exit));
         }
         // An answer that lies in the pipe already was read above.
-        slow.map(Event::Slow).or_else(|| until.passed().then_some(Event::Quiet))
+        slow.map(|_| Event::Slow).or_else(|| until.passed().then_some(Event::Quiet))
     }
 
     fn exit_to_tell(&self) -> Option<Exit> {

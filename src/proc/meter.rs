@@ -26,13 +26,6 @@ const CORE_PART: f64 = 0.75;
 /// A program had a whole pass if it had this part of it: its start takes a moment, too.
 const WHOLE_PART: f64 = 0.9;
 
-#[derive(Debug, Clone, Copy)]
-pub struct SlowLimits {
-    pub idle: Duration,
-    /// So long since its start, computing, with a core: a whole pass.
-    pub computing: Duration,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Slow {
     /// It was idle for its whole timeout, this long.
@@ -45,7 +38,10 @@ pub enum Slow {
 #[derive(Debug)]
 pub struct Meter {
     permit: Permit,
-    limits: SlowLimits,
+    /// It is too slow once it was idle for so long …
+    idle_limit: Duration,
+    /// … or computed, with a core, for so long since its start: a whole pass.
+    computing_limit: Duration,
     began: Instant,
     sampled: Instant,
     next: Deadline,
@@ -56,11 +52,12 @@ pub struct Meter {
 }
 
 impl Meter {
-    pub fn new(permit: Permit, limits: SlowLimits) -> Meter {
+    pub fn new(permit: Permit, idle_limit: Duration, computing_limit: Duration) -> Meter {
         let now = clock::instant();
         Meter {
             permit,
-            limits,
+            idle_limit,
+            computing_limit,
             began: now,
             sampled: now,
             next: Deadline::after(SAMPLE),
@@ -76,7 +73,7 @@ impl Meter {
     }
 
     pub fn idle_limit(&self) -> Duration {
-        self.limits.idle
+        self.idle_limit
     }
 
     pub fn idle(&self) -> Duration {
@@ -92,7 +89,7 @@ impl Meter {
         self.add(now - self.sampled, activity);
         self.sampled = now;
         let every = if self.is_idle() { IDLE_SAMPLE } else { SAMPLE };
-        self.next = Deadline::after(every.min(self.limits.idle.saturating_sub(self.idle)).max(SAMPLE / 10));
+        self.next = Deadline::after(every.min(self.idle_limit.saturating_sub(self.idle)).max(SAMPLE / 10));
     }
 
     fn add(&mut self, elapsed: Duration, activity: Activity) {
@@ -116,10 +113,10 @@ impl Meter {
     }
 
     fn slow_after(&self, wall: Duration) -> Option<Slow> {
-        if self.idle >= self.limits.idle {
+        if self.idle >= self.idle_limit {
             return Some(Slow::Idle(self.idle));
         }
-        let had_a_pass = wall >= self.limits.computing.mul_f64(WHOLE_PART);
+        let had_a_pass = wall >= self.computing_limit.mul_f64(WHOLE_PART);
         let had_a_core = self.cpu >= wall.mul_f64(CORE_PART);
         (self.computes && had_a_pass && had_a_core).then_some(Slow::Computing { cpu: self.cpu, wall })
     }
@@ -133,8 +130,7 @@ mod tests {
     const STEP: Duration = Duration::from_millis(100);
 
     fn meter() -> Meter {
-        let limits = SlowLimits { idle: Duration::from_secs(10), computing: Duration::from_secs(24) };
-        Meter::new(Permits::new(1).overdraft(), limits)
+        Meter::new(Permits::new(1).overdraft(), Duration::from_secs(10), Duration::from_secs(24))
     }
 
     /// So many steps, each with so much processor time, in milliseconds.
@@ -187,8 +183,7 @@ mod tests {
     #[test]
     fn an_idle_program_gives_its_permit_back_and_takes_it_again() {
         let permits = Permits::new(1);
-        let limits = SlowLimits { idle: STEP * 1000, computing: STEP * 1000 };
-        let mut meter = Meter::new(permits.overdraft(), limits);
+        let mut meter = Meter::new(permits.overdraft(), STEP * 1000, STEP * 1000);
         let free = || permits.ticket().wait(Deadline::after(Duration::ZERO)).is_some();
         pass(&mut meter, 1, 0, false);
         assert!(!free(), "a moment without work is none");

@@ -29,15 +29,15 @@ use rustix::event::Timespec;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 pub use capture::{Captured, Outcome, capture, capture_tail, capture_while};
-pub use child::{Exit, Usage};
+pub use child::Exit;
 pub use child_io::{ChildIo, Ended, Event, Force};
 pub use ending::end_everything;
-pub use meter::{Meter, Slow, SlowLimits};
+pub use meter::{Meter, Slow};
 pub use passthrough::{PassedThrough, pass_through};
 pub use permits::{Permit, Permits, Ticket};
-pub use processes::{Process, ProcessTable, Stat, own_unit};
+pub use processes::{Process, ProcessTable, own_unit};
 pub use spec::{CommandSpec, SpawnError};
-pub use survivors::{Survivor, Why, list as list_survivors};
+pub use survivors::{Survivor, list as list_survivors};
 pub use sys::keep_heap_small;
 pub use tail::Tail;
 

@@ -19,20 +19,34 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// All children get this long to be ended.
 const END_LIMIT: Duration = Duration::from_millis(2_500);
 
-/// From now on SIGINT and SIGTERM end the probe in order; a second one ends it at once. Either way no child is left:
-/// supervisors end their trees when the probe is gone.
+/// From now on SIGINT and SIGTERM end the probe in order, with 128 plus its number; a second one ends it at once. Either way
+/// no child is left: supervisors end their trees when the probe is gone.
 pub fn install() -> io::Result<()> {
-    watch(|signal| {
-        CAUGHT.store(true, Ordering::SeqCst);
-        // Held to the end, so that no other replacement begins. Before the children are ended: their checks would
-        // take that for an answer, and the pass would go on to deliver it.
-        let _settled = fs::settle(SETTLE);
-        let survivors = ending::end_everything(Deadline::after(END_LIMIT));
-        if !survivors.is_empty() {
-            log::warn(format!("could not be ended: {}", list(&survivors)));
+    let second = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag still down and raises it.
+        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&second))?;
+        signal_hook::flag::register(signal, Arc::clone(&second))?;
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new().name("signals".into()).stack_size(256 << 10).spawn(move || {
+        if let Some(signal) = signals.forever().next() {
+            end(signal);
         }
-        signal_hook::low_level::exit(128 + signal)
-    })
+    })?;
+    Ok(())
+}
+
+fn end(signal: i32) {
+    CAUGHT.store(true, Ordering::SeqCst);
+    // Held to the end, so that no other replacement begins. Before the children are ended: their checks would
+    // take that for an answer, and the pass would go on to deliver it.
+    let _settled = fs::settle(SETTLE);
+    let survivors = ending::end_everything(Deadline::after(END_LIMIT));
+    if !survivors.is_empty() {
+        log::warn(format!("could not be ended: {}", list(&survivors)));
+    }
+    signal_hook::low_level::exit(128 + signal)
 }
 
 static CAUGHT: AtomicBool = AtomicBool::new(false);
@@ -49,22 +63,4 @@ pub fn give_way() {
 pub fn outlive_file_limits() {
     // Refused, it is as it was before.
     let _ = signal_hook::flag::register(SIGXFSZ, Arc::default());
-}
-
-/// From now on `act` is called, in a thread of its own, with the first SIGINT or SIGTERM that comes; a second one
-/// ends the process at once with 128 plus its number.
-pub fn watch(act: impl FnOnce(i32) + Send + 'static) -> io::Result<()> {
-    let second = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal finds the flag still down and raises it.
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&second))?;
-        signal_hook::flag::register(signal, Arc::clone(&second))?;
-    }
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    std::thread::Builder::new().name("signals".into()).stack_size(256 << 10).spawn(move || {
-        if let Some(signal) = signals.forever().next() {
-            act(signal);
-        }
-    })?;
-    Ok(())
 }

@@ -218,7 +218,7 @@ impl<'a> StdioSession<'a> {
                 None
             }
             Event::Idle => Some(Received::Idle),
-            Event::Slow(_) => Some(Received::Silence),
+            Event::Slow => Some(Received::Silence),
             Event::Quiet => {
                 let over = self.drain_until.is_some_and(Deadline::passed);
                 let end = || self.io.exit().map_or(OutputEnd::Closed, OutputEnd::Exited);
