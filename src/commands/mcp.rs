@@ -101,7 +101,7 @@ impl RealLab {
     /// of a pass, and whatever it does leaves this server as it was.
     fn check_now(&self, names: &[String], client: &mut Client<'_>) -> anyhow::Result<ToolAnswer> {
         let settings = self.settings()?;
-        let spec = self.check_command(names)?;
+        let spec = self.check_command(names);
         let whole = settings.probe.deadline + PAST_DEADLINE;
         client.progress(0.0, 1.0, "checking");
         let wanted = || !client.has_cancelled();
@@ -120,27 +120,19 @@ impl RealLab {
         Ok(answer_from_check(&document))
     }
 
-    fn check_command(&self, names: &[String]) -> anyhow::Result<CommandSpec> {
-        let own = own_program()?;
+    /// By the file that this process runs: a client keeps its server for days, and an upgrade may have taken its name away.
+    fn check_command(&self, names: &[String]) -> CommandSpec {
         let mut arguments: Vec<OsString> = Vec::new();
         if let Some(config) = &self.config {
             arguments.extend(["--config".into(), config.clone().into()]);
         }
         arguments.extend(["--quiet", "check", "--format", "json", "--"].map(OsString::from));
         arguments.extend(names.iter().map(OsString::from));
-        let mut spec = CommandSpec::new(own).args(arguments).cwd("/");
+        let mut spec = CommandSpec::new("/proc/self/exe").args(arguments).cwd("/");
         // The whole environment: `${VAR}` in a configuration means the same in both processes.
         spec.env.extend(std::env::vars_os());
-        Ok(spec)
+        spec
     }
-}
-
-/// The program that this process runs. A client keeps its server for days: an upgrade may have taken the file's name away,
-/// and the kernel still has the file.
-fn own_program() -> anyhow::Result<PathBuf> {
-    let lost = |error| exit::trouble(format!("cannot find lab-probe itself: {error}"), "start the server again");
-    let named = std::env::current_exe().map_err(lost)?;
-    Ok(if named.exists() { named } else { PathBuf::from("/proc/self/exe") })
 }
 
 /// What is remembered of the targets that are asked for; what wants attention first.

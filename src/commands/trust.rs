@@ -22,7 +22,7 @@ pub(super) fn run(cli: &Cli, files: &[PathBuf]) -> anyhow::Result<Exit> {
     if !ours.is_empty() {
         let state_dir = here::trust_directory()?;
         let files = ours.iter().map(|file| (file.canonical.as_path(), file.digest.as_str()));
-        allow(&state_dir, files).map_err(|error| not_kept(&state_dir, error))?;
+        allow(&state_dir, files)?;
     }
     for file in &ours {
         let shown = printable(&file.canonical.display().to_string());
@@ -30,10 +30,6 @@ pub(super) fn run(cli: &Cli, files: &[PathBuf]) -> anyhow::Result<Exit> {
         text += &show::show(&file.settings).map_err(exit::bug)?;
     }
     super::print(&text)
-}
-
-fn not_kept(state_dir: &Path, error: anyhow::Error) -> anyhow::Error {
-    exit::refused("nothing new is trusted: cannot write", &trust::path(state_dir), error)
 }
 
 fn projects_files(cli: &Cli, files: &[&PathBuf]) -> anyhow::Result<String> {
@@ -51,7 +47,7 @@ fn projects_files(cli: &Cli, files: &[&PathBuf]) -> anyhow::Result<String> {
         })?;
     let state_dir = &settings.probe.state_dir;
     let allowed = inspections.iter().map(|file| (file.canonical.as_path(), file.digest.as_str()));
-    allow(state_dir, allowed).map_err(|error| not_kept(state_dir, error))?;
+    allow(state_dir, allowed)?;
     for inspection in &inspections {
         // A timer's pass starts in no project; its user would wait in vain.
         if settings.mcp.discover && !plan::mcp::is_found_from_anywhere(&settings, &environment, &inspection.canonical) {
@@ -66,13 +62,16 @@ fn projects_files(cli: &Cli, files: &[&PathBuf]) -> anyhow::Result<String> {
 }
 
 fn allow<'a>(state_dir: &Path, files: impl Iterator<Item = (&'a Path, &'a str)>) -> anyhow::Result<()> {
-    fs::ensure_private_directory(state_dir)?;
-    let (mut store, warning) = TrustStore::load_for_update(state_dir)?;
-    warning.iter().for_each(log::warn);
-    for (canonical, digest) in files {
-        store.allow(canonical, digest.to_owned(), clock::now())?;
-    }
-    store.save(state_dir)
+    let kept = || {
+        fs::ensure_private_directory(state_dir)?;
+        let (mut store, warning) = TrustStore::load_for_update(state_dir)?;
+        warning.iter().for_each(log::warn);
+        for (canonical, digest) in files {
+            store.allow(canonical, digest.to_owned(), clock::now())?;
+        }
+        store.save(state_dir)
+    };
+    kept().map_err(|error| exit::refused("nothing new is trusted: cannot write", &trust::path(state_dir), error))
 }
 
 fn shown(inspection: &Inspection) -> String {

@@ -37,12 +37,9 @@ pub fn own_unit() -> String {
 /// [`own_unit`] by the text of cgroups(7): the hierarchy of version 2, or the one that systemd names in version 1.
 fn unit_of(groups: &str) -> String {
     let paths = groups.lines().filter_map(|line| line.split_once("::").or_else(|| line.split_once(":name=systemd:")));
-    let units = paths.flat_map(|(_, path)| path.rsplit('/').find(|name| is_unit(name)));
-    units.map(str::to_owned).next().unwrap_or_default()
-}
-
-fn is_unit(name: &str) -> bool {
-    name.ends_with(".service") || name.ends_with(".scope")
+    let is_unit = |name: &&str| name.ends_with(".service") || name.ends_with(".scope");
+    let mut units = paths.filter_map(|(_, path)| path.rsplit('/').find(is_unit));
+    units.next().unwrap_or_default().to_owned()
 }
 
 /// What the kernel says of one process in `/proc/PID/stat`.
