@@ -216,7 +216,11 @@ fn an_output_that_fails_is_exit_1_counted_and_does_not_stop_the_rest() {
     lab.config(THREE);
     std::fs::remove_dir(lab.textfile_dir()).expect("removed");
     let run = lab.run(["--once"]).expect_code(1);
-    assert!(run.stderr().contains("does not exist") && run.stderr().contains("mkdir -p"), "{}", run.stderr());
+    assert!(
+        run.stderr().contains("No such file or directory") && run.stderr().contains("mkdir -p"),
+        "{}",
+        run.stderr()
+    );
     std::fs::create_dir(lab.textfile_dir()).expect("made again");
     lab.run(["--once"]).expect_code(0);
     let text = textfile(&lab);
