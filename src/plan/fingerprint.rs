@@ -6,7 +6,8 @@
 //! reads. A lost key costs one round of checks.
 
 use std::hash::{Hash, Hasher};
-use std::io::{self, ErrorKind, Read};
+use std::io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput, NotADirectory, NotFound};
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,14 +17,7 @@ use crate::model::digest::hex;
 
 const KEY_LENGTH: usize = 32;
 
-#[derive(Clone)]
 pub(super) struct Key([u8; KEY_LENGTH]);
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(***)")
-    }
-}
 
 impl Key {
     /// The state directory's key, made if the directory is there and has none. Where it cannot be kept, it lasts for
@@ -31,19 +25,20 @@ impl Key {
     /// remembered under it counts again as soon as it can.
     pub(super) fn of(state_dir: &Path, warnings: &mut Vec<String>) -> Self {
         let path = state_dir.join("fingerprint.key");
-        match read(&path) {
-            Ok(Some(key)) => return key,
-            Ok(None) => {}
-            Err(error) => {
-                let (path, why) = (path.display(), crate::fs::explained(&error));
-                warnings.push(format!("{path}: {why}; what is remembered is not used until it can be read"));
-                return random();
-            }
+        let error = match read(&path) {
+            Ok(key) => return key,
+            Err(error) => error,
+        };
+        let is_none = matches!(error.kind(), NotFound | NotADirectory | InvalidInput | FileTooLarge | InvalidData);
+        if !is_none {
+            let (path, why) = (path.display(), crate::fs::explained(&error));
+            warnings.push(format!("{path}: {why}; what is remembered is not used until it can be read"));
+            return random();
         }
-        let mut key = random();
+        let key = random();
         if state_dir.is_dir() && crate::fs::replace(&path, &key.0, 0o600).is_ok() {
             // Another process may have written one in the same moment: the one on disk counts for both.
-            key = read(&path).ok().flatten().unwrap_or(key);
+            return read(&path).unwrap_or(key);
         }
         key
     }
@@ -69,17 +64,10 @@ impl Hasher for Sha256Hasher {
     }
 }
 
-/// The key in a file; `None` where there is no file, or none of ours.
-fn read(path: &Path) -> io::Result<Option<Key>> {
-    match crate::fs::read_capped(path, KEY_LENGTH as u64) {
-        Ok(bytes) => Ok(bytes.try_into().ok().map(Key)),
-        Err(e) => match e.kind() {
-            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
-                Ok(None)
-            }
-            _ => Err(e),
-        },
-    }
+/// The key in a file; `InvalidData` for a file that is none of ours.
+fn read(path: &Path) -> io::Result<Key> {
+    let bytes = crate::fs::read_capped(path, KEY_LENGTH as u64)?;
+    bytes.try_into().map(Key).map_err(|_| InvalidData.into())
 }
 
 /// From the kernel. Without /dev/urandom there is no secret to keep a key from: the fingerprint then only tells changes.

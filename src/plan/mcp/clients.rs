@@ -8,8 +8,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::document::Syntax;
-use super::readers::{Table, merged};
+use super::document::{Syntax, Table, merged};
 use super::variables::Rule;
 use crate::model::mcp::HttpTransport;
 

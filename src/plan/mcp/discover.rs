@@ -11,6 +11,7 @@ use anyhow::anyhow;
 use serde_json::Value;
 
 use super::clients::{self, Client, Keys, Scope, Untyped};
+use super::document;
 use super::entry::{Entry, How};
 use super::merge::Candidate;
 use super::readers;
@@ -90,9 +91,7 @@ type Layer<'s> = (&'s Source, BTreeMap<&'s str, &'s Value>);
 /// The entries of one of a client's files. Most clients take the whole entry of the first file that has the name. Some merge key by
 /// key: there a file may complete, change or switch off what another one defines, and a name that a stronger file of the same layer
 /// has is left to that.
-///
-/// # Errors
-/// A list that is none, or does not stand where the client looks for it.
+/// Errors: A list that is none, or does not stand where the client looks for it.
 fn merged(source: &Source, sources: &[&Source], keys: &Keys) -> anyhow::Result<Vec<Entry>> {
     let (stronger, below) = neighbours(source, sources, keys);
     let mut entries = Vec::new();
@@ -104,7 +103,7 @@ fn merged(source: &Source, sources: &[&Source], keys: &Keys) -> anyhow::Result<V
             below.iter().filter_map(|(other, list)| Some((*other, *list.get(name)?))).collect();
         // The strongest of them comes first.
         let layers = below.iter().rev().map(|(_, value)| *value).chain([written]).cloned();
-        let whole = layers.reduce(readers::merged).unwrap_or_default();
+        let whole = layers.reduce(document::merged).unwrap_or_default();
         // A switch for a server that no file defines is none.
         if source.file.client.merges_keys && readers::is_switch(&whole) {
             continue;

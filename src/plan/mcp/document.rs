@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 use crate::config::diagnose::{Lines, Position};
 use crate::yaml::SyntaxError;
 
+pub(super) type Table = Map<String, Value>;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Syntax {
     /// JSON; comments and trailing commas are tolerated, because most clients do.
@@ -35,15 +37,13 @@ impl Syntax {
 #[derive(Clone)]
 pub(super) struct Document {
     /// The table at its root; empty for an empty file.
-    pub(super) root: Map<String, Value>,
+    pub(super) root: Table,
     /// Set for JSON that has comments or trailing commas.
     pub(super) relaxed: bool,
 }
 
 /// Reads a document.
-///
-/// # Errors
-/// [`SyntaxError`] with the place for anything that is not a table in this syntax.
+/// Errors: [`SyntaxError`] with the place for anything that is not a table in this syntax.
 pub(super) fn parse(bytes: &[u8], syntax: Syntax) -> Result<Document, SyntaxError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|e| {
@@ -51,7 +51,7 @@ pub(super) fn parse(bytes: &[u8], syntax: Syntax) -> Result<Document, SyntaxErro
         at_offset(&valid, valid.len(), "not UTF-8 text")
     })?;
     if text.trim().is_empty() {
-        return Ok(Document { root: Map::new(), relaxed: false });
+        return Ok(Document { root: Table::new(), relaxed: false });
     }
     let (value, relaxed) = match syntax {
         Syntax::Json => json(text)?,
@@ -60,7 +60,7 @@ pub(super) fn parse(bytes: &[u8], syntax: Syntax) -> Result<Document, SyntaxErro
     };
     match value {
         Value::Object(root) => Ok(Document { root, relaxed }),
-        Value::Null => Ok(Document { root: Map::new(), relaxed }),
+        Value::Null => Ok(Document { root: Table::new(), relaxed }),
         _ => Err(SyntaxError { line: 1, column: 1, message: "expected a table of settings at the top".into() }),
     }
 }
@@ -127,10 +127,31 @@ fn at_offset(text: &str, offset: usize, message: &str) -> SyntaxError {
 }
 
 fn lower_first(message: &str) -> String {
-    let mut chars = message.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
+    message.split_at_checked(1).map_or_else(|| message.to_owned(), |(first, rest)| first.to_lowercase() + rest)
+}
+
+/// What stands at a key; of a key with dots that is not there as it stands, what stands in the tables it names.
+pub(super) fn find<'v>(table: &'v Table, key: &str) -> Option<&'v Value> {
+    table.get(key).or_else(|| {
+        let (first, rest) = key.split_once('.')?;
+        find(table.get(first)?.as_object()?, rest)
+    })
+}
+
+/// Puts `over` on top of `under`: tables key by key, anything else as a whole.
+pub(super) fn merged(under: Value, over: Value) -> Value {
+    match (under, over) {
+        (Value::Object(mut all), Value::Object(over)) => {
+            for (key, value) in over {
+                let value = match all.remove(&key) {
+                    Some(below) => merged(below, value),
+                    None => value,
+                };
+                all.insert(key, value);
+            }
+            Value::Object(all)
+        }
+        (_, over) => over,
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 
 use super::clients::{Client, Scope, by_path};
-use super::entry::{Entry, How};
-use super::places;
+use super::entry::{Entry, How, Http, Stdio};
+use super::places::{self, ListFile};
 use super::readers;
 use super::sources::{Contents, is_inside};
 use crate::config::environment::HostEnvironment;
@@ -35,9 +35,7 @@ pub struct ShownServer {
 }
 
 /// Reads a project's file for a person to judge.
-///
-/// # Errors
-/// What to do instead, for anything that is no readable project file of a known client.
+/// Errors: What to do instead, for anything that is no readable project file of a known client.
 pub fn inspect(path: &Path, environment: &HostEnvironment) -> anyhow::Result<Inspection> {
     let shown = path.display();
     let absolute = std::path::absolute(path).map_err(|e| anyhow!("{shown}: {e}"))?;
@@ -45,7 +43,23 @@ pub fn inspect(path: &Path, environment: &HostEnvironment) -> anyhow::Result<Ins
     if !canonical.is_file() {
         bail!("{shown}: not a regular file; name the config file itself, as in `lab-probe trust .mcp.json`");
     }
-    let client = project_client(&absolute, &canonical, environment).map_err(|why| anyhow!("{shown}: {why}"))?;
+    let is_own = |place: &ListFile| std::fs::canonicalize(&place.path).is_ok_and(|place| place == canonical);
+    if places::own(environment).iter().any(is_own) {
+        bail!("{shown}: it is a config of your own, not a project's: its servers are checked without being trusted");
+    }
+    let depth = |client: &Client| client.depth_in(&absolute, |scope| scope == Scope::Project);
+    let Some((client, depth)) = by_path(&absolute).and_then(|client| Some((client, depth(client)?))) else {
+        bail!(
+            "{shown}: no client reads a file of this name from a project (as .mcp.json or .cursor/mcp.json); to have \
+             its servers checked, name it in `mcp.config_files` of lab-probe's configuration"
+        );
+    };
+    if !absolute.ancestors().nth(depth).is_some_and(|project| is_inside(&canonical, project)) {
+        bail!(
+            "{shown}: a symbolic link out of its project is not followed by any pass; name the file in \
+             `mcp.config_files` of lab-probe's configuration"
+        );
+    }
     let contents = Contents::of(&absolute, PROJECT_LIMIT)?;
     if let Some(exposure) = contents.exposure {
         bail!("{shown}: others could change it after you have allowed it: {exposure}");
@@ -55,51 +69,22 @@ pub fn inspect(path: &Path, environment: &HostEnvironment) -> anyhow::Result<Ins
     Ok(Inspection { canonical, digest: trust::digest(&contents.bytes), client: &client.title, servers })
 }
 
-/// The client that reads this file from a project.
-fn project_client(
-    path: &Path,
-    canonical: &Path,
-    environment: &HostEnvironment,
-) -> Result<&'static Client, &'static str> {
-    let own = places::own(environment);
-    if own.iter().any(|place| std::fs::canonicalize(&place.path).is_ok_and(|place| place == canonical)) {
-        return Err("it is a config of your own, not a project's: its servers are checked without being trusted");
-    }
-    let Some((client, depth)) =
-        by_path(path).and_then(|client| Some((client, client.depth_in(path, |scope| scope == Scope::Project)?)))
-    else {
-        return Err("no client reads a file of this name from a project (as .mcp.json or .cursor/mcp.json); \
-             to have its servers checked, name it in `mcp.config_files` of lab-probe's configuration");
-    };
-    if path.ancestors().nth(depth).is_some_and(|project| is_inside(canonical, project)) {
-        Ok(client)
-    } else {
-        Err("a symbolic link out of its project is not followed by any pass; name the file in `mcp.config_files` of \
-             lab-probe's configuration")
-    }
-}
-
 fn shown_server(entry: &Entry, client: &Client) -> ShownServer {
+    let with =
+        |what: &str, names: Vec<&str>| (!names.is_empty()).then(|| format!("with the {what} {}", names.join(", ")));
     let mut details = Vec::new();
     let what = match &entry.how {
-        Ok(How::Stdio(stdio)) => {
-            let names: Vec<&str> =
-                stdio.written.env.keys().chain(&stdio.inherit).chain(&stdio.require).map(String::as_str).collect();
-            if !names.is_empty() {
-                details.push(format!("with the variables {}", names.join(", ")));
-            }
-            details
-                .extend(stdio.env_file.iter().map(|file| format!("with the variables in {file}, whatever it holds")));
-            details.extend(stdio.written.cwd.iter().map(|cwd| format!("in {}", cwd.display())));
-            command_line(&stdio.written.command, &stdio.written.args)
+        Ok(How::Stdio(Stdio { written, inherit, require, env_file })) => {
+            let names = written.env.keys().chain(inherit).chain(require).map(String::as_str).collect();
+            details.extend(with("variables", names));
+            details.extend(env_file.iter().map(|file| format!("with the variables in {file}, whatever it holds")));
+            details.extend(written.cwd.iter().map(|cwd| format!("in {}", cwd.display())));
+            command_line(&written.command, &written.args)
         }
-        Ok(How::Http(http)) => {
-            let names = http.written.headers.iter().map(|(name, _)| name.as_str());
-            let names: Vec<&str> = names.chain(http.env_headers.iter().map(|(name, _, _)| name.as_str())).collect();
-            if !names.is_empty() {
-                details.push(format!("with the headers {}", names.join(", ")));
-            }
-            redact::url(http.written.url.expose())
+        Ok(How::Http(Http { written, env_headers })) => {
+            let names = written.headers.iter().map(|(name, _)| name).chain(env_headers.iter().map(|(name, ..)| name));
+            details.extend(with("headers", names.map(String::as_str).collect()));
+            redact::url(written.url.expose())
         }
         Err(_) if client.merges_keys && !entry.is_refused => "changes what another file says of it".into(),
         Err(failure) => failure.detail.clone(),

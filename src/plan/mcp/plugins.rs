@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::clients::{Client, Layout, Location, Plugins, Scope};
+use super::document::Table;
 use super::places::{self, ListFile, Plugin, Project};
-use super::readers::Table;
 use super::switches;
 use crate::clock::Deadline;
 use crate::config::environment::HostEnvironment;

@@ -8,37 +8,26 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::clients::{Keys, Preference, Unit, Untyped};
+use super::document::{Table, find};
 use super::entry::{Entry, How, Http, Stdio};
 use crate::model::mcp::{HttpServer, HttpTransport, StdioServer};
 use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
-
-pub(super) type Table = Map<String, Value>;
 
 /// The longest start limit that is believed: above it milliseconds have been taken for seconds.
 const MAX_LIMIT: Duration = Duration::from_secs(3600);
 
 pub(super) const DROPPED: &str = "the client drops an entry with a URL and no `type`; add `\"type\": \"http\"`";
 
-/// What stands at a key; of a key with dots that is not there as it stands, what stands in the tables it names.
-pub(super) fn find<'v>(table: &'v Table, key: &str) -> Option<&'v Value> {
-    table.get(key).or_else(|| {
-        let (first, rest) = key.split_once('.')?;
-        find(table.get(first)?.as_object()?, rest)
-    })
-}
-
 fn first<'v>(table: &'v Table, keys: &[String]) -> Option<&'v Value> {
     keys.iter().find_map(|key| find(table, key)).filter(|value| !value.is_null())
 }
 
 /// The servers of a file by name, as written, in the file's order.
-///
-/// # Errors
-/// A list that is none, or does not stand where the client looks for it.
+/// Errors: A list that is none, or does not stand where the client looks for it.
 pub(super) fn list<'v>(root: &'v Table, keys: &Keys) -> anyhow::Result<Vec<(&'v str, &'v Value)>> {
     let entries = |table: &'v Table| table.iter().map(|(name, value)| (name.as_str(), value)).collect();
     match keys.container.iter().find_map(|key| Some((key, find(root, key)?))) {
@@ -95,27 +84,7 @@ pub(super) fn is_switch(value: &Value) -> bool {
     matches!(keys[..], [key] if key == "enabled" || key == "disabled")
 }
 
-/// Puts `over` on top of `under`: tables key by key, anything else as a whole.
-pub(super) fn merged(under: Value, over: Value) -> Value {
-    match (under, over) {
-        (Value::Object(mut all), Value::Object(over)) => {
-            for (key, value) in over {
-                let value = match all.remove(&key) {
-                    Some(below) => merged(below, value),
-                    None => value,
-                };
-                all.insert(key, value);
-            }
-            Value::Object(all)
-        }
-        (_, over) => over,
-    }
-}
-
 /// Reads the servers of a file.
-///
-/// # Errors
-/// As [`list`].
 pub(super) fn servers(root: &Table, keys: &Keys) -> anyhow::Result<Vec<Entry>> {
     let list = list(root, keys)?.into_iter();
     let mut entries: Vec<Entry> = list.filter_map(|(name, value)| server(name, value, keys)).collect();

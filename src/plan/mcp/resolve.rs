@@ -13,7 +13,7 @@ use super::clients::{Client, Login, Unit};
 use super::entry::{Entry, How, Http, Stdio};
 use super::places::{self, ListFile};
 use super::variables::{self, Field, dotenv};
-use super::{readers, switches};
+use super::{document, readers, switches};
 use crate::config::environment::HostEnvironment;
 use crate::model::mcp::{HttpServer, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
@@ -37,7 +37,7 @@ impl<'a> Host<'a> {
         let settings = client.environment.as_ref().and_then(|file| places::locate(file, environment));
         let settings = settings.and_then(|path| switches::settings(&path).ok().flatten()).unwrap_or_default();
         let variable = |name: &str| {
-            let own = readers::find(&settings, "env").and_then(|env| env.get(name)?.as_str());
+            let own = document::find(&settings, "env").and_then(|env| env.get(name)?.as_str());
             own.or_else(|| environment.var(name)).map(str::to_owned)
         };
         let limit = client.limit_variable.as_deref().and_then(variable).and_then(|text| text.trim().parse().ok());

@@ -8,10 +8,9 @@ use anyhow::{anyhow, bail};
 use serde_json::Value;
 
 use super::clients::{Client, Effect, Location, Names, Scope, Switch};
-use super::document::{self, Syntax};
+use super::document::{self, Syntax, Table};
 use super::entry::{Entry, How};
 use super::places::{self, ListFile};
-use super::readers::{self, Table};
 use super::sources::Source;
 use crate::config::environment::HostEnvironment;
 use crate::fs::explained;
@@ -33,18 +32,13 @@ pub(super) struct List {
 }
 
 /// The lists in the project's files beside a client's list.
-///
-/// # Errors
-/// A settings file that is there and cannot be read: what it may switch off is not started.
+/// Errors: A settings file that is there and cannot be read: what it may switch off is not started.
 pub(super) fn beside(file: &ListFile) -> anyhow::Result<Vec<List>> {
     let Some(project) = &file.project else { return Ok(Vec::new()) };
     in_files(file.client, |location| project.locate(location)).map_err(|why| may_switch_off(&why, &file.path))
 }
 
 /// The lists in files of the user and the machine, and in the client's own lists that hold everywhere.
-///
-/// # Errors
-/// As [`beside`].
 pub(super) fn everywhere(
     client: &'static Client,
     host: &HostEnvironment,
@@ -79,15 +73,12 @@ fn in_files(client: &'static Client, locate: impl Fn(&Location) -> Option<PathBu
 fn list(switch: &'static Switch, root: &Table, path: &Path, is_managed: bool) -> Option<List> {
     let items = match switch.key.as_str() {
         "" => Value::Object(root.clone()),
-        key => readers::find(root, key)?.clone(),
+        key => document::find(root, key)?.clone(),
     };
     Some(List { switch, items, path: path.to_owned(), is_managed })
 }
 
 /// A settings file, if it is there. A broken one is the client's to complain about; it switches nothing off.
-///
-/// # Errors
-/// As [`beside`].
 pub(super) fn settings(path: &Path) -> anyhow::Result<Option<Table>> {
     match crate::fs::read_capped(path, SETTINGS_LIMIT) {
         Ok(bytes) => Ok(document::parse(&bytes, Syntax::of(path)).ok().map(|document| document.root)),
@@ -106,9 +97,7 @@ pub(super) fn may_switch_off(why: &anyhow::Error, path: &Path) -> anyhow::Error 
 }
 
 /// Switches off what the lists say.
-///
-/// # Errors
-/// Lists and names so long that to compare them would take from the checks: a cloned repository must not be able to.
+/// Errors: Lists and names so long that to compare them would take from the checks: a cloned repository must not be able to.
 pub(super) fn apply<'l>(
     entries: &mut [Entry],
     scope: Scope,

@@ -98,9 +98,7 @@ pub(super) fn unreadable(file: &str, why: &str) -> Failure {
 
 impl Scene<'_> {
     /// Expands `text` by the client's rule.
-    ///
-    /// # Errors
-    /// The first reference that has no value.
+    /// Errors: The first reference that has no value.
     pub(super) fn expand(&self, text: &str, field: Field) -> Result<String, Failure> {
         let (mut out, mut rest) = (String::with_capacity(text.len()), text);
         // Behind the last closing brace none is looked for: opening ones alone would cost their number times the text's length.
