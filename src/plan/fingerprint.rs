@@ -67,7 +67,7 @@ impl Hasher for Sha256Hasher {
 /// The key in a file; `InvalidData` for a file that is none of ours.
 fn read(path: &Path) -> io::Result<Key> {
     let bytes = crate::fs::read_capped(path, KEY_LENGTH as u64)?;
-    bytes.try_into().map(Key).map_err(|_| InvalidData.into())
+    bytes.try_into().map(Key).map_err(|_other_length| InvalidData.into())
 }
 
 /// From the kernel. Without /dev/urandom there is no secret to keep a key from: the fingerprint then only tells changes.

@@ -156,8 +156,13 @@ fn unused(table: &Table, keys: &[String]) -> Option<String> {
     let Value::Object(texts) = find(table, key)? else {
         return Some(format!("`{key}` is no table of texts; nothing of it is used"));
     };
-    let odd = texts.iter().filter(|(_, value)| value.is_array() || value.is_object()).map(|(name, _)| name.as_str());
-    let odd: Vec<&str> = odd.collect();
+    // A whole header with its token may have been written in place of the name.
+    let shown = |name: &String| {
+        let is_name = name.chars().all(|sign| sign.is_ascii_alphanumeric() || "_-".contains(sign));
+        if is_name { name.clone() } else { "…".to_owned() }
+    };
+    let odd: Vec<String> =
+        texts.iter().filter(|(_, value)| value.is_array() || value.is_object()).map(|(name, _)| shown(name)).collect();
     (!odd.is_empty()).then(|| format!("no text, so left out of `{key}`: {}", odd.join(", ")))
 }
 

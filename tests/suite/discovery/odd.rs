@@ -167,6 +167,7 @@ fn what_an_entry_says_in_vain_is_told_at_the_place() {
         (r#"{"mcpServers": {"a": {"command": "x", "env": {"A": {"v": "s3cr3t"}, "B": 1}}}}"#, "left out of `env`: A"),
         (r#"{"mcpServers": {"a": {"url": "http://h/", "headers": "X: s3cr3t"}}}"#, "`headers` is no table of texts"),
         (r#"{"mcpServers": {"a": {"url": "http://h/", "headers": {"X": ["s3cr3t"]}}}}"#, "left out of `headers`: X"),
+        (r#"{"mcpServers": {"a": {"url": "http://h/", "headers": {"X: s3cr3t": {}}}}}"#, "left out of `headers`: …"),
         (r#"{"mcpServers": {"a": {"url": "http:/ /s3cr3t"}}}"#, "correct the entry in "),
         (
             r#"{"mcpServers": [{"name": "a", "command": "x"}, {"command": "s3cr3t"}]}"#,
