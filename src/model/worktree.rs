@@ -16,8 +16,8 @@ use super::seconds;
 
 #[derive(Debug, Clone)]
 pub struct WorktreeTarget {
-    /// The repository it belongs to: the directory that all its worktrees share, or the path as configured where that
-    /// could not be read.
+    /// The repository it belongs to: the directory that all its worktrees share (objects, refs, config), or the path as
+    /// configured where that could not be read.
     pub repository: PathBuf,
     pub path: PathBuf,
     /// Whether it can be looked at, and where git keeps what it knows of it.
@@ -52,8 +52,6 @@ pub enum Standing {
     Present {
         /// Its own git directory: index, HEAD, stopped operations.
         git_dir: PathBuf,
-        /// The directory shared by all worktrees of the repository: objects, refs, config.
-        common_dir: PathBuf,
     },
     /// Git knows it, but its directory is gone.
     Gone {

@@ -181,7 +181,7 @@ impl<'a> Round<'a> {
 fn has_changed(probe: &Probe, memory: &Memory, processes: &ProcessTable) -> bool {
     match (probe, memory) {
         (Probe::Worktree(worktree), Memory::Worktree(memory)) => {
-            plan::worktrees::changed::since_last_look(worktree, memory, processes)
+            plan::worktrees::changed_since_last_look(worktree, memory, processes)
         }
         _ => false,
     }

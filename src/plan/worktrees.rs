@@ -2,7 +2,6 @@
 //!
 //! A repository that cannot be read becomes a target that says so: its series stay, with `lab_worktree_up 0`.
 
-pub(crate) mod changed;
 pub(super) mod layout;
 mod names;
 
@@ -16,10 +15,11 @@ use self::layout::Found;
 use super::{Plan, timeout};
 use crate::clock::Deadline;
 use crate::config::settings::WorktreeSettings;
+use crate::fs::stamp::Stamp;
 use crate::model::digest;
 use crate::model::target::{Origin, Probe, Target};
-use crate::model::worktree::{Standing, WorktreeTarget};
-use crate::proc::hung;
+use crate::model::worktree::{Standing, WorktreeMemory, WorktreeTarget};
+use crate::proc::{Process, ProcessTable, hung};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worktree {
@@ -89,7 +89,7 @@ fn discover(settings: &WorktreeSettings, deadline: Deadline) -> Vec<Found> {
 fn target(one: Found, name: String, all: &[PathBuf], settings: &WorktreeSettings, records: &Path) -> Target {
     let nested = all.iter().filter(|path| **path != one.path && path.starts_with(&one.path)).cloned().collect();
     let origin = match &one.standing {
-        Standing::Present { git_dir, .. } => git_dir.clone(),
+        Standing::Present { git_dir } => git_dir.clone(),
         Standing::Gone { .. } | Standing::Unreadable { .. } => one.repository.clone(),
     };
     Target {
@@ -118,4 +118,20 @@ fn target(one: Found, name: String, all: &[PathBuf], settings: &WorktreeSettings
 fn fingerprint(one: &Found, settings: &WorktreeSettings) -> String {
     let settings = format!("{:?} {:?} {:?}", settings.base, settings.test_reports, settings.test_runners);
     digest::of([one.path.as_os_str().as_bytes(), one.repository.as_os_str().as_bytes(), settings.as_bytes()])
+}
+
+/// Whether something has changed since the last look that makes the worktree due before its time: a file that git, a person
+/// or `record` writes, or somebody who has come to stand in it. A handful of `stat` calls and the walk over the processes.
+pub(crate) fn changed_since_last_look(
+    worktree: &WorktreeTarget,
+    memory: &WorktreeMemory,
+    processes: &ProcessTable,
+) -> bool {
+    let is_newcomer = |process: &Process| {
+        process.directory.as_deref().is_some_and(|directory| worktree.holds(directory))
+            && !memory.processes.contains(&(process.stat.pid, process.stat.start_ticks))
+            && !processes.is_own(process)
+    };
+    memory.watched.iter().any(|(path, known)| Stamp::text_of(path.as_ref()) != *known)
+        || processes.all().into_iter().flatten().any(is_newcomer)
 }

@@ -54,14 +54,14 @@ pub fn check(
     Ok(match &target.standing {
         Standing::Unreadable { reason } => (WorktreeFacts::unreadable(path, reason.clone()), memory),
         Standing::Gone { reason } => (gone(target, reason), WorktreeMemory::default()),
-        Standing::Present { common_dir, .. } if hung().contains(common_dir) => {
+        Standing::Present { .. } if hung().contains(&target.repository) => {
             let why = "git gave no answer in another worktree of this repository";
             return Err(NotReached::Postponed(why.to_owned()));
         }
-        Standing::Present { git_dir, common_dir } => {
+        Standing::Present { git_dir } => {
             let mut facts = known_without_git(target);
             let mut memory = memory;
-            let git = Git::new(git_dir, common_dir, &target.path, context.deadline);
+            let git = Git::new(git_dir, &target.repository, &target.path, context.deadline);
             match present(target, git, context, &mut facts, &mut memory) {
                 Ok(()) => (facts, memory),
                 Err(error) if is_cut_off(&error, context) => return Err(NotReached::CutOff(begun.elapsed())),
@@ -69,7 +69,7 @@ pub fn check(
                 Err(_) if !target.path.exists() => (gone(target, &format!("{path} is gone")), memory),
                 Err(error) => {
                     if matches!(error, GitError::TimedOut { .. }) {
-                        hung().insert(common_dir.clone());
+                        hung().insert(target.repository.clone());
                     }
                     let remedy = error.remedy().map(str::to_owned);
                     (WorktreeFacts { remedy, ..WorktreeFacts::unreadable(path, error.to_string()) }, memory)

@@ -1,5 +1,5 @@
 //! A worktree in which nothing happens is looked at ever less often, and none takes more than a twentieth of a core.
-//! Pure arithmetic; what makes one due at once is in [`crate::plan::worktrees::changed`].
+//! Pure arithmetic; what makes one due at once is in [`crate::plan::worktrees::changed_since_last_look`].
 
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ mod tests {
         let worktree = WorktreeTarget {
             repository: "/r".into(),
             path: "/r".into(),
-            standing: Standing::Present { git_dir: "/r/.git".into(), common_dir: "/r/.git".into() },
+            standing: Standing::Present { git_dir: "/r/.git".into() },
             nested: Vec::new(),
             base: None,
             test_reports: Vec::new(),

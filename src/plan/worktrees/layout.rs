@@ -165,7 +165,7 @@ fn main_worktree(repository: &Repository) -> Option<Found> {
     };
     let path = path.canonicalize().unwrap_or(path);
     let standing = if path.is_dir() {
-        Standing::Present { git_dir: common_dir.clone(), common_dir: common_dir.clone() }
+        Standing::Present { git_dir: common_dir.clone() }
     } else {
         Standing::Gone { reason: format!("{} is gone", path.display()) }
     };
@@ -212,7 +212,7 @@ impl Linked {
         if let Some((path, own)) = &repository.entrance
             && own == git_dir
         {
-            return self.found(path.clone(), present(git_dir, repository));
+            return self.found(path.clone(), Standing::Present { git_dir: git_dir.clone() });
         }
         let path = self.directory().canonicalize().unwrap_or_else(|_| self.directory().to_owned());
         self.found(path, standing(self.directory(), dot_git, git_dir, repository))
@@ -240,7 +240,7 @@ fn standing(path: &Path, dot_git: &Path, git_dir: &Path, repository: &Repository
         Ok(_) => {}
     }
     match read_dot_git(dot_git) {
-        Ok(own) if own == git_dir => present(git_dir, repository),
+        Ok(own) if own == git_dir => Standing::Present { git_dir: own },
         Ok(other) => Standing::Gone { reason: format!("{} belongs to {} now", path.display(), other.display()) },
         Err(_) if dot_git.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) => {
             Standing::Gone { reason: format!("{} is gone", dot_git.display()) }
@@ -255,10 +255,6 @@ fn standing(path: &Path, dot_git: &Path, git_dir: &Path, repository: &Repository
         },
         Err(e) => Standing::Unreadable { reason: format!("{}: {e}", cannot_read(dot_git)) },
     }
-}
-
-fn present(git_dir: &Path, repository: &Repository) -> Standing {
-    Standing::Present { git_dir: git_dir.to_owned(), common_dir: repository.common_dir.clone() }
 }
 
 /// Takes `.` and `x/..` out of a path by its text, as the directory itself may be gone.
