@@ -140,10 +140,11 @@ pub(crate) fn worktrees(repository: &Repository, deadline: Deadline) -> Vec<Foun
         Err(_) => Vec::new(),
     };
     ids.sort();
-    let linked: Vec<Linked> = ids.iter().filter_map(|id| Linked::read(repository, id)).collect();
-    let files = |linked: &Linked| vec![linked.directory().to_owned(), linked.dot_git.clone()];
-    let looked = timeout::each(linked.clone(), timeout::LIMIT, deadline, files, Linked::look);
-    found.extend(linked.into_iter().zip(looked).map(|(linked, found)| found.unwrap_or_else(|| linked.hangs())));
+    let linked: Vec<Found> = ids.iter().filter_map(|id| on_file(repository, id)).collect();
+    let files = |one: &Found| vec![one.path.clone(), one.path.join(".git")];
+    let repository = repository.clone();
+    let looked = timeout::each(linked.clone(), timeout::LIMIT, deadline, files, move |one| look(one, &repository));
+    found.extend(linked.into_iter().zip(looked).map(|(on_file, looked)| looked.unwrap_or(on_file)));
     found
 }
 
@@ -172,56 +173,39 @@ fn main_worktree(repository: &Repository) -> Option<Found> {
     Some(Found { path, repository: common_dir.clone(), main: true, id: Vec::new(), standing })
 }
 
-#[derive(Debug, Clone)]
-struct Linked {
-    repository: Repository,
-    id: Vec<u8>,
-    git_dir: PathBuf,
-    /// Its `.git`, or why that is not known.
-    dot_git: PathBuf,
-    unreadable: Option<String>,
+/// A linked worktree as its repository has it on file, and what is to be said of it if its directory does not answer.
+fn on_file(repository: &Repository, id: &OsStr) -> Option<Found> {
+    let git_dir = repository.common_dir.join("worktrees").join(id);
+    let file = git_dir.join("gitdir");
+    let (path, reason) = match read_capped(&file, MAX_LINE_BYTES) {
+        Ok(bytes) => {
+            let dot_git = normal(&git_dir.join(line(&bytes)));
+            let directory = dot_git.parent().unwrap_or(&dot_git).to_owned();
+            let reason = hung::does_not_answer(&directory);
+            (directory, reason)
+        }
+        // `git worktree add` or `remove` is at work, or something that is no worktree lies there.
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return None,
+        Err(e) => (git_dir, format!("{}: {e}", cannot_read(&file))),
+    };
+    let (repository, id) = (repository.common_dir.clone(), id.as_bytes().to_owned());
+    Some(Found { path, repository, main: false, id, standing: Standing::Unreadable { reason } })
 }
 
-impl Linked {
-    fn read(repository: &Repository, id: &OsStr) -> Option<Linked> {
-        let git_dir = repository.common_dir.join("worktrees").join(id);
-        let (dot_git, unreadable) = match read_capped(&git_dir.join("gitdir"), MAX_LINE_BYTES) {
-            Ok(bytes) => (normal(&git_dir.join(line(&bytes))), None),
-            // `git worktree add` or `remove` is at work, or something that is no worktree lies there.
-            Err(e) if e.kind() == io::ErrorKind::NotFound || e.kind() == io::ErrorKind::NotADirectory => return None,
-            Err(e) => (git_dir.join(".git"), Some(format!("{}: {e}", cannot_read(&git_dir.join("gitdir"))))),
-        };
-        Some(Linked { repository: repository.clone(), id: id.as_bytes().to_owned(), git_dir, dot_git, unreadable })
-    }
-
-    fn directory(&self) -> &Path {
-        self.dot_git.parent().unwrap_or(&self.dot_git)
-    }
-
-    fn found(&self, path: PathBuf, standing: Standing) -> Found {
-        Found { path, repository: self.repository.common_dir.clone(), main: false, id: self.id.clone(), standing }
-    }
-
-    /// What is there.
-    fn look(&self) -> Found {
-        let Linked { repository, git_dir, dot_git, .. } = self;
-        if let Some(reason) = &self.unreadable {
-            return self.found(git_dir.clone(), Standing::Unreadable { reason: reason.clone() });
-        }
+/// The same with what is there.
+fn look(on_file: &Found, repository: &Repository) -> Found {
+    let git_dir = repository.common_dir.join("worktrees").join(OsStr::from_bytes(&on_file.id));
+    let (path, standing) = match &repository.entrance {
+        // Where its directory is could not be read.
+        _ if on_file.path == git_dir => return on_file.clone(),
         // A worktree moved by hand and configured by its new place: git still has the old one on file.
-        if let Some((path, own)) = &repository.entrance
-            && own == git_dir
-        {
-            return self.found(path.clone(), Standing::Present { git_dir: git_dir.clone() });
+        Some((path, own)) if *own == git_dir => (path.clone(), Standing::Present { git_dir }),
+        _ => {
+            let path = on_file.path.canonicalize().unwrap_or_else(|_| on_file.path.clone());
+            (path, standing(&on_file.path, &git_dir, repository))
         }
-        let path = self.directory().canonicalize().unwrap_or_else(|_| self.directory().to_owned());
-        self.found(path, standing(self.directory(), dot_git, git_dir, repository))
-    }
-
-    fn hangs(&self) -> Found {
-        let reason = hung::does_not_answer(self.directory());
-        self.found(self.directory().to_owned(), Standing::Unreadable { reason })
-    }
+    };
+    Found { path, standing, ..on_file.clone() }
 }
 
 /// The reason for which a linked worktree is locked (git-worktree(1), `lock`), whether its directory is there or not.
@@ -231,7 +215,8 @@ pub(super) fn lock(one: &Found) -> Option<String> {
     Some(String::from_utf8_lossy(&reason).trim().to_owned())
 }
 
-fn standing(path: &Path, dot_git: &Path, git_dir: &Path, repository: &Repository) -> Standing {
+fn standing(path: &Path, git_dir: &Path, repository: &Repository) -> Standing {
+    let dot_git = path.join(".git");
     match path.metadata() {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Standing::Gone { reason: format!("{} is gone", path.display()) };
@@ -239,7 +224,7 @@ fn standing(path: &Path, dot_git: &Path, git_dir: &Path, repository: &Repository
         Err(e) => return Standing::Unreadable { reason: format!("{}: {e}", cannot_read(path)) },
         Ok(_) => {}
     }
-    match read_dot_git(dot_git) {
+    match read_dot_git(&dot_git) {
         Ok(own) if own == git_dir => Standing::Present { git_dir: own },
         Ok(other) => Standing::Gone { reason: format!("{} belongs to {} now", path.display(), other.display()) },
         Err(_) if dot_git.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) => {
@@ -253,7 +238,7 @@ fn standing(path: &Path, dot_git: &Path, git_dir: &Path, repository: &Repository
                 repository.common_dir.display()
             ),
         },
-        Err(e) => Standing::Unreadable { reason: format!("{}: {e}", cannot_read(dot_git)) },
+        Err(e) => Standing::Unreadable { reason: format!("{}: {e}", cannot_read(&dot_git)) },
     }
 }
 
