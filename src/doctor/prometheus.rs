@@ -51,7 +51,8 @@ const NAMED: usize = 3;
 pub struct Prometheus {
     version: String,
     unready: Option<String>,
-    targets: Vec<ScrapeTarget>,
+    /// The active targets of the answer of `/api/v1/targets`.
+    targets: Vec<Value>,
     /// Our passes by `host` and `instance` labels.
     pub(super) passes: Vec<OurPass>,
     /// The groups of rules it evaluates; `None` if it does not say.
@@ -60,15 +61,6 @@ pub struct Prometheus {
     pub alertmanagers: Vec<String>,
     /// How far its clock is ahead of ours and how far off that may be, seconds.
     pub(super) skew: Option<(f64, f64)>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-struct ScrapeTarget {
-    name: String,
-    up: bool,
-    error: String,
-    /// When it was last scraped, unix seconds.
-    scraped_at: Option<f64>,
 }
 
 /// A host's newest pass as Prometheus knows it.
@@ -94,7 +86,7 @@ impl Prometheus {
         Ok(Prometheus {
             version,
             unready: service.unready(),
-            targets: list(&targets, "/data/activeTargets").iter().map(ScrapeTarget::of).collect(),
+            targets: list(&targets, "/data/activeTargets").to_vec(),
             passes: list(&passes, "/data/result").iter().filter_map(OurPass::of).collect(),
             groups: groups.ok(),
             alertmanagers: list(&alertmanagers, "/data/activeAlertmanagers")
@@ -110,13 +102,12 @@ impl Prometheus {
     }
 }
 
-impl ScrapeTarget {
-    fn of(target: &Value) -> ScrapeTarget {
-        let name = format!("{} {}", text(target, "/labels/job"), text(target, "/labels/instance"));
-        let scraped_at = text(target, "/lastScrape").parse().ok().map(clock::unix_seconds);
-        let error = without_url(&text(target, "/lastError"));
-        ScrapeTarget { name, up: text(target, "/health") == "up", error, scraped_at }
-    }
+fn is_up(target: &Value) -> bool {
+    target["health"] == "up"
+}
+
+fn name_of(target: &Value) -> String {
+    format!("{} {}", text(target, "/labels/job"), text(target, "/labels/instance"))
 }
 
 /// What failed without the URL in front, whose parameters may hold a key.
@@ -187,13 +178,14 @@ fn host_label(facts: &Prometheus) -> Option<Finding> {
 }
 
 fn targets(facts: &Prometheus) -> Option<Finding> {
-    let down: Vec<&ScrapeTarget> = facts.targets.iter().filter(|target| !target.up).collect();
-    let named: Vec<String> = down.iter().map(|target| format!("{} ({})", target.name, target.error)).collect();
+    let down: Vec<&Value> = facts.targets.iter().filter(|target| !is_up(target)).collect();
+    let error = |target: &Value| without_url(&text(target, "/lastError"));
+    let named: Vec<String> = down.iter().map(|target| format!("{} ({})", name_of(target), error(target))).collect();
     let first = down.first()?;
     // What brings our series being down shows there; any other target's trouble is only worth knowing.
     let (targets, named) = (plural(facts.targets.len(), "target"), first_of(&named, NAMED));
     let what = format!("{targets}, {} of them down: {named}", down.len());
-    let fix = format!("start what should answer for {}, or take it out of scrape_configs", first.name);
+    let fix = format!("start what should answer for {}, or take it out of scrape_configs", name_of(first));
     Some(Link::Prometheus.warn(what, fix))
 }
 
@@ -204,8 +196,10 @@ fn pending(facts: &Prometheus, delivered: &Delivered) -> bool {
     // A pass delivers at its end, which is before the next one begins.
     let delivered_at =
         if last - first < SAME_SECONDS { delivered.modified_at.unwrap_or(last) } else { first + TICK_SECONDS };
-    let since = |target: &ScrapeTarget| target.scraped_at.is_some_and(|at| at > delivered_at);
-    last - first < BEHIND_SECONDS && facts.targets.iter().any(|target| target.up && !since(target))
+    let since = |target: &Value| {
+        text(target, "/lastScrape").parse().is_ok_and(|scraped| clock::unix_seconds(scraped) > delivered_at)
+    };
+    last - first < BEHIND_SECONDS && facts.targets.iter().any(|target| is_up(target) && !since(target))
 }
 
 /// This host's newest pass there.
