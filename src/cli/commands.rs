@@ -42,7 +42,7 @@ pub enum Command {
         format: ListFormat,
         /// Judge as this unit, whose user, variables and directory this process has: how the command starts itself
         #[arg(long, value_name = "UNIT", hide = true)]
-        seat: Option<String>,
+        starter: Option<String>,
     },
     /// Run a test command, pass its output and exit code through, remember the verdict for the worktree
     Record {

@@ -92,7 +92,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Check(args)) => check::run(cli, args),
         Some(Command::Completions { shell }) => completions::run(*shell),
         Some(Command::Config(command)) => config::run(command, cli.global.config.as_deref()),
-        Some(Command::Doctor { format, seat }) => doctor::run(cli, *format, seat.as_deref()),
+        Some(Command::Doctor { format, starter }) => doctor::run(cli, *format, starter.as_deref()),
         Some(Command::List { format, only }) => list::run(cli, *format, only),
         Some(Command::Status { format }) => status::run(cli, *format),
         Some(Command::Explain { name }) => explain::run(cli, name),

@@ -5,7 +5,7 @@
 //! nothing.
 //!
 //! What is judged is what the timer does. Where a unit starts the passes, this program runs itself once more with that
-//! unit's user, variables and directory, in [`seats`], and shows what was seen from there.
+//! unit's user, variables and directory, in [`starters`], and shows what was seen from there.
 
 mod alertmanager;
 mod clocks;
@@ -15,8 +15,8 @@ mod own;
 mod prometheus;
 mod pushgateway;
 mod rules;
-mod seats;
 mod service;
+mod starters;
 mod textfile;
 mod timer;
 mod unit;
@@ -31,8 +31,8 @@ use self::node_exporter::NodeExporter;
 use self::prometheus::Prometheus;
 pub(crate) use self::prometheus::series;
 pub use self::rules::GROUPS;
-use self::seats::Seat;
 use self::service::{Reply, Service, Trouble};
+use self::starters::Starter;
 use self::unit::Unit;
 use crate::clock::{self, Deadline};
 use crate::config::settings::{PushgatewaySettings, Settings};
@@ -68,16 +68,16 @@ struct Evidence {
     grafana: Reply<Grafana>,
 }
 
-/// All findings in the order of the chain; `seat` is the unit that this process stands for, see [`seats`]. A configuration
+/// All findings in the order of the chain; `starter` is the unit that this process stands for, see [`starters`]. A configuration
 /// that cannot be used is a finding.
 /// Errors: No thread to be had.
-pub(crate) fn findings(config: Option<&Path>, seat: Option<&str>) -> anyhow::Result<Vec<Finding>> {
-    let seen_by_units = if seat.is_none() && config.is_none() { seats::seen_by_units() } else { Vec::new() };
+pub(crate) fn findings(config: Option<&Path>, starter: Option<&str>) -> anyhow::Result<Vec<Finding>> {
+    let seen_by_units = if starter.is_none() && config.is_none() { starters::seen_by_units() } else { Vec::new() };
     let mut findings = if seen_by_units.is_empty() {
-        let seat = Seat::find(seat);
+        let starter = Starter::find(starter);
         match crate::config::load(config) {
-            Ok(settings) => examine(&settings, seat)?,
-            Err(error) => own::unusable(&error, &seat),
+            Ok(settings) => examine(&settings, starter)?,
+            Err(error) => own::unusable(&error, &starter),
         }
     } else {
         seen_by_units
@@ -86,21 +86,21 @@ pub(crate) fn findings(config: Option<&Path>, seat: Option<&str>) -> anyhow::Res
     Ok(findings)
 }
 
-fn examine(settings: &Settings, seat: Seat) -> anyhow::Result<Vec<Finding>> {
-    let mut findings = own::config(settings, &seat);
-    let (state, mut delivered) = own::state(settings, &seat);
+fn examine(settings: &Settings, starter: Starter) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = own::config(settings, &starter);
+    let (state, mut delivered) = own::state(settings, &starter);
     findings.extend(state);
     findings.extend(own::clients(settings));
-    findings.extend(textfile::inspect(settings, &seat, &mut delivered));
-    findings.extend(judge(&query(settings, seat, delivered)?));
+    findings.extend(textfile::inspect(settings, &starter, &mut delivered));
+    findings.extend(judge(&query(settings, starter, delivered)?));
     Ok(findings)
 }
 
 /// Queries everything that has to be waited for, at once.
-fn query(settings: &Settings, seat: Seat, delivered: Delivered) -> anyhow::Result<Evidence> {
+fn query(settings: &Settings, starter: Starter, delivered: Delivered) -> anyhow::Result<Evidence> {
     let places = &settings.doctor;
-    let cron = || seat.account.as_ref()?.crontab();
-    let pushgateway = || Some(query_gateway(settings.output.pushgateway.as_ref()?, &seat, &delivered));
+    let cron = || starter.account.as_ref()?.crontab();
+    let pushgateway = || Some(query_gateway(settings.output.pushgateway.as_ref()?, &starter, &delivered));
     let node_exporter = || {
         let query = |service: &Service| NodeExporter::query(service, delivered.path.as_deref());
         Reply::of(&places.node_exporter, &[], query, |_| true)
@@ -117,7 +117,7 @@ fn query(settings: &Settings, seat: Seat, delivered: Delivered) -> anyhow::Resul
     Ok(Evidence {
         now: clock::unix_seconds(clock::now()),
         alertmanager: in_use(alertmanager, &prometheus),
-        units: seat.units,
+        units: starter.units,
         cron,
         delivered,
         node_exporter,
@@ -137,12 +137,12 @@ fn in_use(usual: Reply<Alertmanager>, prometheus: &Reply<Prometheus>) -> Reply<A
 }
 
 /// The group in the gateway; where only the unit may read the credential, what its last pass says.
-fn query_gateway(gateway: &PushgatewaySettings, seat: &Seat, delivered: &Delivered) -> PushgatewaySeen {
+fn query_gateway(gateway: &PushgatewaySettings, starter: &Starter, delivered: &Delivered) -> PushgatewaySeen {
     let mut credentials = gateway.password_file.iter().chain(&gateway.bearer_token_file);
     let closed = credentials.find(|file| fs::read_capped(file, 1 << 16).is_err());
     if let (Some(file), Some((_, error))) = (closed, delivered.outputs.get("pushgateway")) {
         let fix = format!("see the unit's journal; {} is readable for the unit alone", file.display());
-        let pushed_at = seat.last_pass(delivered).unwrap_or_default();
+        let pushed_at = starter.last_pass(delivered).unwrap_or_default();
         return match error {
             Some(error) => Err((error.clone(), fix)),
             None => Ok(Some(PushedGroup { pushed_at, failed_at: 0.0 })),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::Access;
 
-use super::seats::Seat;
+use super::starters::Starter;
 use super::unit::Unit;
 use crate::clock::{self, Deadline};
 use crate::config::diagnose::ConfigError;
@@ -34,12 +34,12 @@ const RECENT: Duration = Duration::from_secs(86_400);
 const HELD_TOO_LONG_SECONDS: f64 = 300.0;
 
 /// A configuration that cannot be used: a finding for each of its problems, and nothing else can be known.
-pub(super) fn unusable(error: &ConfigError, seat: &Seat) -> Vec<Finding> {
-    error.lines().map(|line| seat.unless_closed(Link::Config.fail(line, error.next()))).collect()
+pub(super) fn unusable(error: &ConfigError, starter: &Starter) -> Vec<Finding> {
+    error.lines().map(|line| starter.unless_closed(Link::Config.fail(line, error.next()))).collect()
 }
 
-pub(super) fn config(settings: &Settings, seat: &Seat) -> Vec<Finding> {
-    let of = seat.unit.as_ref().map_or(String::new(), |unit| format!(", for {}", unit.service_name()));
+pub(super) fn config(settings: &Settings, starter: &Starter) -> Vec<Finding> {
+    let of = starter.unit.as_ref().map_or(String::new(), |unit| format!(", for {}", unit.service_name()));
     let what = match &settings.source {
         None => "there is no configuration file; the defaults hold".to_owned(),
         Some(path) => format!("{} is valid, and nobody else may change it", path.display()),
@@ -93,7 +93,7 @@ fn is_untrusted(target: &Target, file: &Path) -> bool {
 }
 
 /// State directory, state and lock; and what is known of the last passes.
-pub(super) fn state(settings: &Settings, seat: &Seat) -> (Vec<Finding>, Delivered) {
+pub(super) fn state(settings: &Settings, starter: &Starter) -> (Vec<Finding>, Delivered) {
     let directory = &settings.probe.state_dir;
     let mut loaded = store::peek(directory, clock::now());
     let now = clock::unix_seconds(clock::now());
@@ -117,7 +117,7 @@ pub(super) fn state(settings: &Settings, seat: &Seat) -> (Vec<Finding>, Delivere
                 Link::State.ok(what)
             }
         }
-        _ => Link::State.warn("there has been no pass yet", seat.again()),
+        _ => Link::State.warn("there has been no pass yet", starter.again()),
     });
     findings.extend(kill_switches(&loaded.state));
     findings.extend(held(directory, last_pass, now));
@@ -125,10 +125,11 @@ pub(super) fn state(settings: &Settings, seat: &Seat) -> (Vec<Finding>, Delivere
         loaded.state.starters.iter().map(|(unit, pass)| (unit.clone(), clock::unix_seconds(pass.at))).collect();
     let mut passes = recent(directory, now);
     passes.extend(starters.values().copied().chain(last_pass));
-    let service = seat.unit.as_ref().map(Unit::service_name).unwrap_or_default();
-    let young = seat.unit.as_ref().and_then(|unit| unit.awaits_first_pass(now, starters.get(&service).copied()));
+    let service = starter.unit.as_ref().map(Unit::service_name).unwrap_or_default();
+    let young = starter.unit.as_ref().and_then(|unit| unit.awaits_first_pass(now, starters.get(&service).copied()));
     let outputs = loaded.state.starters.remove(&service).map(|pass| pass.outputs).unwrap_or_default();
-    let known = Delivered { last_pass, passes, starters, outputs, again: seat.again(), young, ..Delivered::default() };
+    let known =
+        Delivered { last_pass, passes, starters, outputs, again: starter.again(), young, ..Delivered::default() };
     (findings, known)
 }
 

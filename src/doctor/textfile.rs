@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::own;
-use super::seats::Seat;
+use super::starters::Starter;
 use crate::clock;
 use crate::config::settings::{Settings, TextfileSettings};
 use crate::fs::access;
@@ -23,7 +23,7 @@ const DELIVERED_WITHIN_SECONDS: f64 = 120.0;
 const SHOWN: usize = 5;
 
 /// Looks at outputs that cannot be, the textfile and its neighbours; completes what is known of deliveries.
-pub(super) fn inspect(settings: &Settings, seat: &Seat, delivered: &mut Delivered) -> Vec<Finding> {
+pub(super) fn inspect(settings: &Settings, starter: &Starter, delivered: &mut Delivered) -> Vec<Finding> {
     let output = &settings.output;
     let mut findings: Vec<Finding> = output
         .broken
@@ -31,7 +31,7 @@ pub(super) fn inspect(settings: &Settings, seat: &Seat, delivered: &mut Delivere
         .map(|broken| {
             let link = if broken.output == "pushgateway" { Link::Pushgateway } else { Link::Textfile };
             let fix = "set the variable (for the timer: in the unit's environment file)";
-            seat.unless_closed(link.fail(&broken.problem, fix))
+            starter.unless_closed(link.fail(&broken.problem, fix))
         })
         .collect();
     let Some(textfile) = &output.textfile else {
@@ -42,15 +42,15 @@ pub(super) fn inspect(settings: &Settings, seat: &Seat, delivered: &mut Delivere
         return findings;
     };
     let textfile =
-        &TextfileSettings { directory: directory_of(settings, textfile, delivered, seat), ..textfile.clone() };
+        &TextfileSettings { directory: directory_of(settings, textfile, delivered, starter), ..textfile.clone() };
     let path = sink::textfile::path(textfile);
     let metadata = std::fs::metadata(&path).ok().filter(std::fs::Metadata::is_file);
     delivered.fallback = output.defaulted && textfile.directory.starts_with(&settings.probe.state_dir);
     delivered.modified_at = metadata.map(|metadata| metadata.mtime() as f64 + metadata.mtime_nsec() as f64 / 1e9);
     delivered.path = Some(path);
-    findings.push(directory(textfile, delivered, seat));
+    findings.push(directory(textfile, delivered, starter));
     findings.extend(closed(&textfile.directory, delivered.fallback));
-    findings.extend(file(delivered, seat));
+    findings.extend(file(delivered, starter));
     if delivered.path.as_ref().is_some_and(|path| path.exists()) {
         findings.push(neighbours(textfile));
     }
@@ -59,20 +59,20 @@ pub(super) fn inspect(settings: &Settings, seat: &Seat, delivered: &mut Delivere
 
 /// Where the passes that count deliver: a directory that nobody named is chosen by what the unit may write, and its last
 /// pass tells.
-fn directory_of(settings: &Settings, textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) -> PathBuf {
+fn directory_of(settings: &Settings, textfile: &TextfileSettings, delivered: &Delivered, starter: &Starter) -> PathBuf {
     if !settings.output.defaulted {
         return textfile.directory.clone();
     }
     let destination = delivered.outputs.get("textfile").map(|(destination, _)| Path::new(destination));
     match destination.and_then(Path::parent) {
         Some(directory) => directory.to_owned(),
-        None if seat.unit.is_some() && Path::new(USUAL).is_dir() => USUAL.into(),
+        None if starter.unit.is_some() && Path::new(USUAL).is_dir() => USUAL.into(),
         None => textfile.directory.clone(),
     }
 }
 
 /// Whether the passes that count may deliver there: the last one of a unit tells, else what this user may do.
-fn directory(textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) -> Finding {
+fn directory(textfile: &TextfileSettings, delivered: &Delivered, starter: &Starter) -> Finding {
     let directory = &textfile.directory;
     let shown = directory.display();
     if delivered.fallback {
@@ -81,8 +81,8 @@ fn directory(textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) ->
         if !usual.is_dir() {
             return Link::Textfile.skip(what, "sudo apt-get install prometheus-node-exporter");
         }
-        let what = format!("{what}, because {} could not write in {USUAL}", seat.who());
-        return Link::Textfile.fail_if(seat.unit.is_some(), what, seat.open_up(usual, ""));
+        let what = format!("{what}, because {} could not write in {USUAL}", starter.who());
+        return Link::Textfile.fail_if(starter.unit.is_some(), what, starter.open_up(usual, ""));
     }
     let absent = || {
         let fix = format!("sudo install -d -m 2775 -g {GROUP} {}", access::quoted(directory));
@@ -91,17 +91,17 @@ fn directory(textfile: &TextfileSettings, delivered: &Delivered, seat: &Seat) ->
     if let Err(finding) = own::is_directory(Link::Textfile, directory, "correct output.textfile.directory", absent) {
         return finding;
     }
-    match (delivered.outputs.get("textfile"), &seat.unit) {
+    match (delivered.outputs.get("textfile"), &starter.unit) {
         (Some((_, Some(error))), _) => {
-            let what = format!("the last pass of {} could not deliver: {error}", seat.who());
-            Link::Textfile.fail(what, seat.open_up(directory, error))
+            let what = format!("the last pass of {} could not deliver: {error}", starter.who());
+            Link::Textfile.fail(what, starter.open_up(directory, error))
         }
-        (Some((_, None)), _) => Link::Textfile.ok(format!("{} delivers to {shown}", seat.who())),
+        (Some((_, None)), _) => Link::Textfile.ok(format!("{} delivers to {shown}", starter.who())),
         (None, Some(unit)) => {
             let what = format!("the first pass of {} tells whether it may write in {shown}", unit.service_name());
             Link::Textfile.warn(what, &delivered.again)
         }
-        (None, None) => own::writable(Link::Textfile, directory, || seat.open_up(directory, "")),
+        (None, None) => own::writable(Link::Textfile, directory, || starter.open_up(directory, "")),
     }
 }
 
@@ -112,7 +112,7 @@ fn closed(directory: &Path, fallback: bool) -> Option<Finding> {
     Some(Link::Textfile.warn(what, format!("chmod o+rx {}", access::quoted(&closed))))
 }
 
-fn file(delivered: &Delivered, seat: &Seat) -> Option<Finding> {
+fn file(delivered: &Delivered, starter: &Starter) -> Option<Finding> {
     let path = delivered.path.as_ref()?;
     let shown = path.display().to_string();
     let now = clock::unix_seconds(clock::now());
@@ -120,7 +120,7 @@ fn file(delivered: &Delivered, seat: &Seat) -> Option<Finding> {
         let fix = format!("mv {0} {0}.old, then {1}", access::quoted(path), delivered.again);
         return Some(Link::Textfile.fail(format!("{shown} is no regular file"), fix));
     }
-    let pass = seat.last_pass(delivered);
+    let pass = starter.last_pass(delivered);
     match (delivered.modified_at, pass) {
         (None, None) => None,
         (None, Some(_)) => {

@@ -4,12 +4,12 @@
 //! of declared families in [`vectors`]; [`text`] encodes them and reads the text back before it leaves;
 //! [`check`] judges textfiles together, by node_exporter's rules.
 
+mod cardinality;
 pub mod catalogue;
 pub mod check;
 pub mod families;
 mod family;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
-mod growth;
 pub mod text;
 pub mod vectors;

@@ -4,8 +4,8 @@ use anyhow::{Context, Result, bail};
 use prometheus::TextEncoder;
 use prometheus::proto::MetricFamily;
 
-use super::{check, families, growth};
-use crate::model::growth::Growth;
+use super::{cardinality, check, families};
+use crate::model::cardinality::LabelSets;
 use crate::model::snapshot::Snapshot;
 
 const BUG: &str = "cannot make the exposition (a bug in lab-probe; please report it)";
@@ -21,9 +21,9 @@ pub fn render(snapshot: &Snapshot) -> Result<String> {
 ///
 /// # Errors
 /// As [`render`].
-pub fn render_limited(snapshot: &Snapshot, growth: &mut Growth) -> Result<(String, Vec<String>)> {
+pub fn render_limited(snapshot: &Snapshot, label_sets: &mut LabelSets) -> Result<(String, Vec<String>)> {
     let mut families = families::collect(snapshot).context(BUG)?;
-    let left_out = growth::limit(&mut families, growth, snapshot.pass.started_at);
+    let left_out = cardinality::limit(&mut families, label_sets, snapshot.pass.started_at);
     Ok((encode(&families).context(BUG)?, left_out))
 }
 

@@ -22,10 +22,11 @@ macro_rules! words {
     };
 }
 
+pub mod cardinality;
 pub mod checkup;
 pub mod delivery;
 pub mod digest;
-pub mod growth;
+
 pub mod history;
 pub mod hung;
 pub mod listing;

@@ -90,7 +90,7 @@ pub fn run(
     if !dry_run {
         learn::learn(settings, &mut performed);
     }
-    let exposition = metrics::text::render_limited(&performed.snapshot, &mut performed.state.growth);
+    let exposition = metrics::text::render_limited(&performed.snapshot, &mut performed.state.label_sets);
     let exposition = exposition.map(|(text, left_out)| {
         performed.warnings.extend(left_out);
         text

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::fs;
+use crate::model::cardinality::LabelSets;
 use crate::model::delivery::Started;
-use crate::model::growth::Growth;
 use crate::model::history::Written;
 use crate::model::hung::Hung;
 use crate::model::observation::Remembered;
@@ -54,7 +54,7 @@ pub struct State {
     /// What did not answer in the last pass.
     pub hung: Hung,
     /// The series that foreign text has made of late.
-    pub growth: Growth,
+    pub label_sets: LabelSets,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::metrics::catalogue::LAB_MCP_SERVER_INFO;
     use crate::metrics::text;
-    use crate::model::growth::Growth;
+    use crate::model::cardinality::LabelSets;
     use crate::model::mcp::{McpFacts, McpMemory, McpTarget, Reach, Transport};
     use crate::model::observation::Observation;
     use crate::model::reason::{Failure, Reason};
@@ -230,7 +230,7 @@ mod tests {
     /// make all that they ever make.
     #[test]
     fn in_a_hostile_week_a_target_makes_a_thousand_series_a_family_and_no_more() {
-        let mut growth = Growth::default();
+        let mut label_sets = LabelSets::default();
         let mut ever: BTreeMap<String, std::collections::BTreeSet<String>> = BTreeMap::new();
         let mut said = 0;
         for pass in 0..1_010 {
@@ -255,7 +255,7 @@ mod tests {
                 entry("c", Some(Facts::Thunes(thunes))),
             ]);
             snapshot.pass.started_at = Timestamp::from_second(600 * pass).expect("a time");
-            let (text, sentences) = text::render_limited(&snapshot, &mut growth).expect("sound");
+            let (text, sentences) = text::render_limited(&snapshot, &mut label_sets).expect("sound");
             said = sentences.len();
             for line in text.lines().filter(|line| !line.starts_with('#')) {
                 let (series, _) = line.rsplit_once(' ').expect("a sample");
@@ -268,7 +268,7 @@ mod tests {
             .filter(|(_, series)| series.len() > 100)
             .map(|(family, series)| (family.as_str(), series.len()))
             .collect();
-        let most = crate::model::growth::MOST;
+        let most = crate::model::cardinality::MOST;
         assert_eq!(
             grown,
             [

@@ -16,9 +16,9 @@ const DAYS: i64 = 7;
 /// The label sets seen, each with the last day of it (days since 1970), by family and target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Growth(BTreeMap<String, BTreeMap<String, i64>>);
+pub struct LabelSets(BTreeMap<String, BTreeMap<String, i64>>);
 
-impl Growth {
+impl LabelSets {
     /// Whether a label set is known, or may be a new one.
     pub fn admits(&mut self, owner: &str, label_set: &str, day: i64) -> bool {
         let known = self.0.entry(owner.to_owned()).or_default();
@@ -44,19 +44,19 @@ mod tests {
 
     #[test]
     fn a_target_makes_so_many_label_sets_a_week_and_what_is_used_stays() {
-        let mut growth = Growth::default();
+        let mut label_sets = LabelSets::default();
         let mut new = |day: i64, name: String| {
-            growth.forget(day);
-            growth.admits("family of a", "steady", day);
-            growth.admits("family of a", &name, day)
+            label_sets.forget(day);
+            label_sets.admits("family of a", "steady", day);
+            label_sets.admits("family of a", &name, day)
         };
         let passes = |day: i64| (0..2_880).map(move |pass| (day, format!("{day}.{pass}")));
         let made = (0..7).flat_map(passes).filter(|(day, name)| new(*day, name.clone())).count();
         assert_eq!(made, MOST - 1);
         assert!(new(6, "steady".to_owned()) && !new(6, "one more".to_owned()));
         assert!(new(8, "one more".to_owned()), "the first are a week old");
-        assert!(growth.admits("family of b", "x", 8), "another target");
-        growth.forget(-1);
-        assert_eq!(growth, Growth::default());
+        assert!(label_sets.admits("family of b", "x", 8), "another target");
+        label_sets.forget(-1);
+        assert_eq!(label_sets, LabelSets::default());
     }
 }

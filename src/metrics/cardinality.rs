@@ -1,4 +1,4 @@
-//! Keeps foreign text from making series without end: see [`crate::model::growth`].
+//! Limits the cardinality of labels that hold foreign text: see [`crate::model::cardinality`].
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use super::catalogue::{
     THUNES_TRADE_DECISIONS_TOTAL, THUNES_WS_CONNECTED,
 };
 use crate::log::printable;
+use crate::model::cardinality::{LabelSets, MOST};
 use crate::model::digest;
-use crate::model::growth::{Growth, MOST};
 
 const SECONDS_A_DAY: i64 = 86_400;
 
@@ -27,9 +27,9 @@ fn with_foreign_labels() -> [&'static Family; 6] {
 }
 
 /// Takes out the series that are past the limit of their target and returns a sentence for each family and target.
-pub(super) fn limit(families: &mut Vec<MetricFamily>, growth: &mut Growth, now: Timestamp) -> Vec<String> {
+pub(super) fn limit(families: &mut Vec<MetricFamily>, label_sets: &mut LabelSets, now: Timestamp) -> Vec<String> {
     let day = now.as_second() / SECONDS_A_DAY;
-    growth.forget(day);
+    label_sets.forget(day);
     let mut left_out = BTreeSet::new();
     for family in families.iter_mut() {
         let name = family.name().to_owned();
@@ -41,7 +41,7 @@ pub(super) fn limit(families: &mut Vec<MetricFamily>, growth: &mut Growth, now: 
             let mut labels = metric.get_label().iter().map(|label| label.value());
             let owner = format!("{name} of {}", labels.next().unwrap_or_default());
             let set = digest::of(labels.map(str::as_bytes));
-            growth.admits(&owner, &set[..DIGITS], day) || {
+            label_sets.admits(&owner, &set[..DIGITS], day) || {
                 left_out.insert(owner);
                 false
             }

@@ -20,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const MOST_OUTPUT: usize = 1 << 20;
 
 /// Who makes the passes that are judged: a unit, or whoever runs this.
-pub(super) struct Seat {
+pub(super) struct Starter {
     /// The unit; `None` where none starts passes.
     pub(super) unit: Option<Unit>,
     /// All units of this user that a manager knows.
@@ -29,13 +29,13 @@ pub(super) struct Seat {
     pub(super) account: Option<Account>,
 }
 
-impl Seat {
-    /// The seat of this process, which `service` names.
-    pub(super) fn find(service: Option<&str>) -> Seat {
+impl Starter {
+    /// The starter of this process, which `service` names.
+    pub(super) fn find(service: Option<&str>) -> Starter {
         let account = Account::own();
         let units = account.as_ref().map(Unit::all).unwrap_or_default();
         let unit = units.iter().find(|unit| service == Some(&unit.service_name())).cloned();
-        Seat { unit, units, account }
+        Starter { unit, units, account }
     }
 
     pub(super) fn who(&self) -> String {
@@ -70,7 +70,7 @@ impl Seat {
         }
     }
 
-    /// Start of the newest pass of this seat, unix seconds.
+    /// Start of the newest pass of this starter, unix seconds.
     pub(super) fn last_pass(&self, delivered: &Delivered) -> Option<f64> {
         match &self.unit {
             Some(unit) => delivered.starters.get(&unit.service_name()).copied(),
@@ -103,10 +103,10 @@ pub(super) fn seen_by_units() -> Vec<Finding> {
     if std::env::home_dir().is_some_and(|home| accounts.iter().all(|account| account.home != home)) {
         return Vec::new();
     }
-    let seats: Vec<(Account, Option<Unit>)> = accounts.into_iter().filter_map(seat_of).collect();
-    let many = seats.len() > 1;
+    let starters: Vec<(Account, Option<Unit>)> = accounts.into_iter().filter_map(starter_of).collect();
+    let many = starters.len() > 1;
     let mut all: Vec<Finding> = Vec::new();
-    for (account, unit) in seats {
+    for (account, unit) in starters {
         for finding in seen_from(&account, unit.as_ref()) {
             if all.contains(&finding) {
                 continue;
@@ -122,7 +122,7 @@ pub(super) fn seen_by_units() -> Vec<Finding> {
 }
 
 /// The unit that starts passes of a user: one that runs before one that is only enabled; cron for root's view of others.
-fn seat_of(account: Account) -> Option<(Account, Option<Unit>)> {
+fn starter_of(account: Account) -> Option<(Account, Option<Unit>)> {
     let mut units = Unit::all(&account);
     units.retain(Unit::is_used);
     units.sort_by_key(|unit| !unit.is_active());
@@ -135,15 +135,15 @@ fn seat_of(account: Account) -> Option<(Account, Option<Unit>)> {
 
 /// Runs this program as the unit would, and takes over what it finds.
 fn seen_from(account: &Account, unit: Option<&Unit>) -> Vec<Finding> {
-    let seat = unit.map_or_else(|| CRON.to_owned(), Unit::service_name);
-    doctor_of(account, unit, &seat).unwrap_or_else(|error| {
-        let what = format!("cannot see what {seat} sees: {error:#}");
+    let starter = unit.map_or_else(|| CRON.to_owned(), Unit::service_name);
+    doctor_of(account, unit, &starter).unwrap_or_else(|error| {
+        let what = format!("cannot see what {starter} sees: {error:#}");
         vec![Link::Timer.fail(what, format!("run lab-probe doctor as {}", account.name))]
     })
 }
 
-fn doctor_of(account: &Account, unit: Option<&Unit>, seat: &str) -> anyhow::Result<Vec<Finding>> {
-    let spec = account.command(std::env::current_exe()?).args(["doctor", "--format", "json", "--seat", seat]);
+fn doctor_of(account: &Account, unit: Option<&Unit>, starter: &str) -> anyhow::Result<Vec<Finding>> {
+    let spec = account.command(std::env::current_exe()?).args(["doctor", "--format", "json", "--starter", starter]);
     let variables = unit.map(|unit| unit.variables(account)).unwrap_or_default();
     let spec = variables.into_iter().fold(spec, |spec, (name, value)| CommandSpec::env(spec, name, value));
     let captured = proc::capture(&spec, None, MOST_OUTPUT, Deadline::after(TIMEOUT))?;
