@@ -30,7 +30,6 @@ pub fn unix_seconds(at: Timestamp) -> f64 {
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// The deadline `after` from now.
     pub fn after(after: Duration) -> Self {
         let now = instant();
         Deadline(now.checked_add(after).unwrap_or(now + Duration::from_secs(365 * 86_400)))
@@ -51,12 +50,10 @@ impl Deadline {
         self.0.saturating_duration_since(instant())
     }
 
-    /// Whether it has passed.
     pub fn passed(self) -> bool {
         self.left().is_zero()
     }
 
-    /// The instant itself, for waits that take one.
     pub fn instant(self) -> Instant {
         self.0
     }

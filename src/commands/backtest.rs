@@ -31,7 +31,6 @@ const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
 /// When, and how much.
 type Point = (Timestamp, f64);
 
-/// What stands above the lines of `--format csv`.
 const HEADER: &str = "timestamp,value,expected_lower,expected_upper,score,anomaly\n";
 
 pub(super) fn run(cli: &Cli, args: &BacktestArgs) -> anyhow::Result<Exit> {
@@ -80,7 +79,6 @@ pub(crate) fn own(state_dir: &Path, family: Family) -> anyhow::Result<BTreeMap<S
     Ok(series)
 }
 
-/// The series of a Prometheus.
 fn queried(address: &str, args: &BacktestArgs) -> anyhow::Result<Vec<(String, Vec<Point>)>> {
     let (end, query) = (clock::now().as_second(), args.query.as_deref().unwrap_or_default());
     let start = end.saturating_sub_unsigned(args.range.as_secs());

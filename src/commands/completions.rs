@@ -20,10 +20,6 @@ const NAME: &str = "lab-probe";
 /// The variable by which a script asks. Not clap's own `COMPLETE`, which anybody may have set: a pass would not be made.
 const ASKS: &str = "LAB_PROBE_COMPLETE";
 
-/// Prints the script of a shell.
-///
-/// # Errors
-/// Only where there is none for a shell that is offered, which would be a bug.
 pub(super) fn run(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
     let shell = shell.to_string();

@@ -8,7 +8,6 @@ use crate::cli::{Cli, ManPage};
 use crate::config::starter::STARTER;
 use crate::exit::{self, Exit};
 
-/// Prints a man page: every command with its options, or every setting.
 pub(super) fn man(page: ManPage) -> anyhow::Result<Exit> {
     match page {
         ManPage::LabProbe => super::print(&String::from_utf8_lossy(&man_page().map_err(exit::bug)?)),

@@ -20,7 +20,7 @@ pub(super) fn learn(settings: &Settings, performed: &mut Performed) {
     if !settings.anomaly.enabled || performed.state_trouble.is_some() {
         return;
     }
-    let now = performed.started_at.as_second();
+    let now = performed.snapshot.pass.started_at.as_second();
     let slot = now.div_euclid(SLOT_SECONDS);
     let entries = &performed.snapshot.entries;
     let watched: Vec<&Entry> = entries.iter().filter(|entry| is_watched(settings, entry)).collect();
@@ -206,7 +206,6 @@ mod tests {
                 snapshot: Snapshot { pass, entries, labels: BTreeMap::new(), unusual: None },
                 state: self.state.clone(),
                 deadline: Deadline::after(Duration::from_secs(60)),
-                started_at: at(second),
                 warnings: Vec::new(),
                 deliveries: Vec::new(),
                 notice: None,

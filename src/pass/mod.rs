@@ -49,7 +49,6 @@ pub struct Performed {
     state: State,
     /// The deadline of the whole pass: deliveries end by it too.
     deadline: Deadline,
-    started_at: Timestamp,
     /// What was said before anything was started, where root runs the pass.
     notice: Option<String>,
     /// Why the state must not, or cannot, be saved; this alone makes the pass end with exit 1 …
@@ -191,7 +190,6 @@ fn perform(
         warnings,
         state,
         deadline,
-        started_at,
         notice,
         state_trouble,
         unlearnt: None,

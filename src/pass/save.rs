@@ -61,7 +61,7 @@ pub(super) fn count_failures(settings: &Settings, performed: &mut Performed) {
         *state.output_failures.entry(output).or_default() += 1;
     }
     state.pass_failures += u64::from(in_trouble);
-    state.note_starter(proc::own_unit(), Started::new(performed.started_at, &performed.deliveries));
+    state.note_starter(proc::own_unit(), Started::new(performed.snapshot.pass.started_at, &performed.deliveries));
 }
 
 /// Saves the state and lets other passes begin. The lock is given up here, because a process ends only when its last

@@ -13,9 +13,6 @@ use rustix::thread::{CapabilitySet, capabilities, set_capabilities, set_thread_g
 
 /// Takes from the calling thread every group that is not the user's own, and the right to take others. What it may not
 /// give up it keeps, as do the programs that a person starts.
-///
-/// # Errors
-/// When the operating system refuses it.
 pub(super) fn give_up() -> rustix::io::Result<()> {
     let mut sets = capabilities(None)?;
     if !sets.effective.contains(CapabilitySet::SETGID) {
