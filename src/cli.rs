@@ -87,11 +87,18 @@ pub struct LimitArgs {
     #[arg(long, value_name = "KIND", value_delimiter = ',', action = ArgAction::Append)]
     pub only: Vec<Kind>,
     /// End by then, whatever hangs ("25s"; the default is "90s" for `check` and on a terminal)
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = time_limit, allow_hyphen_values = true)]
     pub deadline: Option<Duration>,
     /// Wait so long for another pass that is under way (the default is "30s" for `check` and on a terminal, else "0s")
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, allow_hyphen_values = true)]
     pub wait: Option<Duration>,
+}
+
+/// A duration in which something can be done.
+fn time_limit(text: &str) -> anyhow::Result<Duration> {
+    let duration = duration::parse(text)?;
+    anyhow::ensure!(!duration.is_zero(), "it must be longer than zero, as in \"25s\"");
+    Ok(duration)
 }
 
 /// What a pass or `check` prints.

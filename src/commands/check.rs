@@ -10,9 +10,7 @@ use crate::pass::{self, Audience, Selection, Timing};
 pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     let mut settings = super::load_settings(cli)?;
     let limits = &args.limits;
-    if let Some(deadline) = limits.deadline {
-        settings.probe.deadline = deadline;
-    }
+    settings.probe.deadline = limits.deadline.unwrap_or(settings.probe.deadline);
     let selection = Selection { kinds: limits.only.clone(), names: args.names.clone(), fresh: true };
     let show_progress = args.format == PassFormat::Table && !cli.global.quiet;
     let timing = Timing::new(&settings, Audience::Person, limits.deadline, limits.wait);

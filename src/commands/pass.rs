@@ -38,15 +38,7 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
 
 /// The command line wins over the configuration.
 fn override_with(settings: &mut Settings, args: &PassArgs) -> anyhow::Result<()> {
-    if let Some(deadline) = args.limits.deadline {
-        if deadline.is_zero() {
-            return Err(exit::usage(
-                "--deadline must be longer than zero",
-                "leave it out, or give a duration such as 25s",
-            ));
-        }
-        settings.probe.deadline = deadline;
-    }
+    settings.probe.deadline = args.limits.deadline.unwrap_or(settings.probe.deadline);
     let output = &mut settings.output;
     if let Some(url) = &args.pushgateway {
         // Somebody who names a destination does not mean the built-in one.

@@ -155,6 +155,7 @@ fn bad_usage_is_exit_2_with_the_right_form_on_standard_error() {
         (&["--deadline", "-5s"], "\"-5s\" is no duration"),
         (&["--deadline", "36501d"], "longer than a hundred years"),
         (&["--deadline", "0s"], "longer than zero"),
+        (&["check", "--deadline", "0s"], "longer than zero"),
         (&["--format", "yaml"], "table"),
         (&["--pushgateway", "127.0.0.1:9091"], "http://"),
         (&["check", "--once"], "--once"),
