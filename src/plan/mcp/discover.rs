@@ -70,12 +70,15 @@ fn entries(
         warnings.push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));
         entries.truncate(MAX_UNTRUSTED);
     }
-    entries.retain(|entry| match unusable_name(&entry.name) {
-        Some(problem) => {
-            warnings.push(format!("{shown}: a server {problem} is left out"));
-            false
-        }
-        None => true,
+    // A name becomes a label value of several series.
+    entries.retain(|entry| {
+        let problem = match entry.name.len() {
+            0 => "without a name",
+            1..=MAX_NAME => return true,
+            _ => "with a name of more than 4 KiB",
+        };
+        warnings.push(format!("{shown}: a server {problem} is left out"));
+        false
     });
     let own: Vec<List> = local_lists(source, all).chain([source]).flat_map(switches::in_source).collect();
     switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own))?;
@@ -207,15 +210,6 @@ fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
     let gone = source.listed_for.as_ref().filter(|_| source.file.project.is_none());
     notes.extend(gone.map(|directory| format!("for {directory}, which is gone or does not answer")));
     notes
-}
-
-/// A name becomes a label value of several series.
-fn unusable_name(name: &str) -> Option<&'static str> {
-    match name.len() {
-        0 => Some("without a name"),
-        1..=MAX_NAME => None,
-        _ => Some("with a name of more than 4 KiB"),
-    }
 }
 
 /// Variables that a client passes on where they are set: an unset one is no failure, but often the reason for one.

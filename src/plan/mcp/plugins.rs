@@ -39,12 +39,12 @@ pub(super) fn lists(
                 installed
             }
             Layout::Newest => {
+                let plugins = directories(&directory).into_iter().flat_map(|market| directories(&market));
                 // Cursor marks a version that it has downloaded whole.
                 let written = |path: &PathBuf| {
                     let modified = path.metadata().and_then(|metadata| metadata.modified()).ok();
                     (path.join(".cache-complete").exists(), modified)
                 };
-                let plugins = directories(&directory).into_iter().flat_map(|market| directories(&market));
                 let newest = plugins.filter_map(|plugin| directories(&plugin).into_iter().max_by_key(written));
                 newest.map(|directory| (directory, None, None)).collect()
             }

@@ -80,8 +80,8 @@ pub(super) fn is_complete(value: &Value, keys: &Keys) -> bool {
 
 /// Whether an entry only switches a server on or off.
 pub(super) fn is_switch(value: &Value) -> bool {
-    let keys: Vec<&String> = value.as_object().map(|table| table.keys().collect()).unwrap_or_default();
-    matches!(keys[..], [key] if key == "enabled" || key == "disabled")
+    let only = |table: &Table| table.len() == 1 && ["enabled", "disabled"].iter().any(|key| table.contains_key(*key));
+    value.as_object().is_some_and(only)
 }
 
 /// Reads the servers of a file.

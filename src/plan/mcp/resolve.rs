@@ -67,15 +67,13 @@ impl<'a> Host<'a> {
 /// The names in a client's record of logins. The tokens in it are read over and not kept.
 fn logins(path: &Path, key: &str) -> BTreeSet<String> {
     let bytes = crate::fs::read_capped(path, ENV_FILE_LIMIT).unwrap_or_default();
-    match serde_json::from_slice(&bytes) {
-        Ok(Value::Array(records)) => {
-            records.iter().filter_map(|record| Some(record.get(key)?.as_str()?.to_owned())).collect()
-        }
-        Ok(Value::Object(root)) => {
-            let records = if key.is_empty() { Some(&root) } else { root.get(key).and_then(Value::as_object) };
-            let name = |key: &String| key.split('|').next().unwrap_or_default().to_owned();
-            records.into_iter().flat_map(|records| records.keys().map(name)).collect()
-        }
+    let records = match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(mut root)) if !key.is_empty() => root.remove(key).unwrap_or_default(),
+        root => root.unwrap_or_default(),
+    };
+    match &records {
+        Value::Array(records) => records.iter().filter_map(|one| Some(one.get(key)?.as_str()?.to_owned())).collect(),
+        Value::Object(records) => records.keys().filter_map(|key| key.split('|').next()).map(str::to_owned).collect(),
         _ => BTreeSet::new(),
     }
 }

@@ -159,11 +159,9 @@ fn is_allowed(entry: &Entry, patterns: &[&Value], names: Names) -> bool {
         Ok(How::Http(_)) => "serverUrl",
         Err(_) => "",
     };
-    let decides = |pattern: &&&Value| pattern.get(key).is_some();
-    if patterns.iter().any(|pattern| decides(&pattern)) {
-        return patterns.iter().filter(decides).any(|pattern| matches(pattern, entry, names));
-    }
-    patterns.iter().any(|pattern| matches(pattern, entry, names))
+    let deciding: Vec<&Value> = patterns.iter().filter(|pattern| pattern.get(key).is_some()).copied().collect();
+    let counting = if deciding.is_empty() { patterns } else { &deciding };
+    counting.iter().any(|pattern| matches(pattern, entry, names))
 }
 
 impl List {
