@@ -5,25 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::reading::{Reading, Statement, newest};
-use crate::model::thunes::BreakerState;
+use super::sources::from;
+use crate::model::thunes::ThunesFacts;
 
-#[derive(Default)]
-pub(super) struct Breakers<'a> {
-    pub(super) states: BTreeMap<String, BreakerState>,
-    pub(super) files: Vec<&'a str>,
-    /// A sentence for each breaker whose state is not known.
-    pub(super) problems: Vec<String>,
-}
-
-/// The newest states; none while a file fails, or none is ready: it may hold a newer one.
-pub(super) fn from_files<'a>(files: &[&'a Reading], now: Timestamp) -> Option<Breakers<'a>> {
+/// Adds the newest states; none while a file fails, or none is ready: it may hold a newer one.
+pub(super) fn add(files: &[&Reading], now: Timestamp, facts: &mut ThunesFacts) {
     if files.iter().any(|file| file.fails()) || !files.iter().any(|file| file.is_ready()) {
-        return None;
+        return;
     }
-    let mut all = Breakers::default();
+    let (mut states, mut sources) = (BTreeMap::new(), Vec::new());
     let names: BTreeSet<&String> = files.iter().flat_map(|file| file.totals.breakers.keys()).collect();
     for name in names {
-        let stated = |file: &'a Reading| file.totals.breakers.get(name).map(|breaker| (breaker.value, breaker.at));
+        let stated = |file: &Reading| file.totals.breakers.get(name).map(|breaker| (breaker.value, breaker.at));
         let found = newest(files.iter().copied(), stated, now);
         // What the same file says after its unread lines is newer than those.
         let outdated = |newest: &Statement<'_, _>| {
@@ -32,17 +25,18 @@ pub(super) fn from_files<'a>(files: &[&'a Reading], now: Timestamp) -> Option<Br
         };
         match found {
             Some(Statement { value: None, source, .. }) => {
-                all.problems.push(format!("{}: breaker {name} is in a state that nobody knows", source.name));
+                facts.problems.push(format!("{}: breaker {name} is in a state that nobody knows", source.name));
             }
             Some(newest) if outdated(&newest) => {
-                all.problems.push(format!("breaker {name}: lines that could not be read may hold a newer state"));
+                facts.problems.push(format!("breaker {name}: lines that could not be read may hold a newer state"));
             }
             Some(Statement { value: Some(state), source, .. }) => {
-                all.states.insert(name.clone(), state);
-                all.files.push(&source.name);
+                states.insert(name.clone(), state);
+                sources.push(source.name.as_str());
             }
-            None => all.problems.push(format!("breaker {name}: nothing tells which of its states is the newest")),
+            None => facts.problems.push(format!("breaker {name}: nothing tells which of its states is the newest")),
         }
     }
-    Some(all)
+    from(facts, "thunes_circuit_breaker_state", sources);
+    facts.breakers = Some(states);
 }

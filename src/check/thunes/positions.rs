@@ -16,16 +16,15 @@ mod files;
 mod rows;
 
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use url::Url;
 
 use self::files::{DatabaseFiles, OpenMode};
 pub(super) use self::rows::Positions;
@@ -73,7 +72,10 @@ fn open(path: &Path, mode: OpenMode, deadline: Deadline) -> rusqlite::Result<Con
         OpenMode::PrivateIndex => "mode=ro&vfs=unix-none",
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(format!("file:{}?{parameters}", uri_path(path)), flags)?;
+    let absolute = std::path::absolute(path).ok().and_then(|path| Url::from_file_path(path).ok());
+    let mut uri = absolute.ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
+    uri.set_query(Some(parameters));
+    let connection = Connection::open_with_flags(uri.as_str(), flags)?;
     connection.busy_timeout(BUSY_TIMEOUT.min(deadline.left()))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -84,11 +86,6 @@ fn open(path: &Path, mode: OpenMode, deadline: Deadline) -> rusqlite::Result<Con
         connection.pragma_update(None, "locking_mode", "exclusive")?;
     }
     Ok(connection)
-}
-
-fn uri_path(path: &Path) -> impl std::fmt::Display {
-    const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
-    percent_encode(path.as_os_str().as_bytes(), KEPT)
 }
 
 fn query(mut connection: Connection, day: Date, deadline: Deadline) -> rusqlite::Result<Positions> {

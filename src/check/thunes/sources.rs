@@ -153,10 +153,7 @@ impl Findings<'_> {
             return;
         }
         let files: Vec<&Reading> = self.journals.iter().chain(&self.logs).collect();
-        let Some(found) = breakers::from_files(&files, self.now) else { return };
-        facts.problems.extend(found.problems);
-        from(facts, "thunes_circuit_breaker_state", found.files);
-        facts.breakers = Some(found.states);
+        breakers::add(&files, self.now, facts);
     }
 
     /// The journals with events that only an instrumented application writes.
@@ -303,7 +300,7 @@ fn with_market_orders(orders: Vec<OrderCount>) -> Vec<OrderCount> {
 }
 
 /// Notes where a family comes from.
-fn from<'a>(facts: &mut ThunesFacts, family: &str, sources: impl IntoIterator<Item = &'a str>) {
+pub(super) fn from<'a>(facts: &mut ThunesFacts, family: &str, sources: impl IntoIterator<Item = &'a str>) {
     let mut names: Vec<String> = sources.into_iter().map(str::to_owned).collect();
     names.sort();
     names.dedup();
