@@ -6,7 +6,7 @@ use crate::clock::{self, Deadline};
 use crate::http::{self, Client, ClientOptions, Method, Request, Response};
 use crate::model::reason::{Failure, Reason};
 use crate::model::service::{HttpProbe, ServiceFacts};
-use crate::redact::{Secret, redact};
+use crate::redact::{Secret, quoted, redact};
 
 /// A body is searched this far: health endpoints say what they have to say at once.
 const MOST_BODY_BYTES: u64 = 1 << 20;
@@ -68,22 +68,18 @@ fn judge_body(probe: &HttpProbe, body: &str, secrets: &[Secret]) -> Result<(), F
     if let Some(wanted) = &probe.body_contains
         && !body.contains(wanted.as_str())
     {
-        return missing(format!("the body does not hold {wanted:?}: {}", quoted(body, secrets)));
+        return missing(format!("the body does not hold {wanted:?}: {}", beginning(body, secrets)));
     }
     let Some(pattern) = &probe.body_matches else { return Ok(()) };
     match Regex::new(pattern) {
         Ok(regex) if regex.is_match(body) => Ok(()),
-        Ok(_) => missing(format!("the body does not match {pattern:?}: {}", quoted(body, secrets))),
+        Ok(_) => missing(format!("the body does not match {pattern:?}: {}", beginning(body, secrets))),
         // The configuration has compiled it before.
         Err(error) => missing(format!("{pattern:?} is no regular expression: {error}")),
     }
 }
 
 /// The beginning of a body as evidence, without what the configuration sent.
-fn quoted(body: &str, secrets: &[Secret]) -> String {
-    const MOST: usize = 80;
-    let text = redact(body.trim(), secrets);
-    let shown: String = text.chars().take(MOST).collect();
-    let dots = if shown.len() < text.len() { "…" } else { "" };
-    format!("it begins with {shown:?}{dots}")
+fn beginning(body: &str, secrets: &[Secret]) -> String {
+    format!("it begins with {}", quoted(&redact(body.trim(), secrets), 80))
 }
