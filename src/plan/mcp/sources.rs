@@ -114,7 +114,10 @@ pub(super) fn collect(
 fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>) -> BTreeMap<PathBuf, Read> {
     let read = |path: &PathBuf| {
         let canonical = std::fs::canonicalize(path)?;
-        Ok::<_, io::Error>((canonical.clone(), read(path, canonical, USER_LIMIT, None, |root| named(path, root))))
+        Ok::<_, io::Error>((
+            canonical.clone(),
+            read_file(path, canonical, USER_LIMIT, None, |root| named_by_hand(path, root)),
+        ))
     };
     let found = timeout::each(files.to_vec(), timeout::LIMIT, deadline, |path| vec![path.clone()], read);
     let mut named = BTreeMap::new();
@@ -129,7 +132,7 @@ fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>
 }
 
 /// Whose list a file seems to be that the configuration names.
-fn named(path: &Path, root: &Map<String, Value>) -> anyhow::Result<ListFile> {
+fn named_by_hand(path: &Path, root: &Map<String, Value>) -> anyhow::Result<ListFile> {
     // An empty file is anybody's.
     let generic = || (root.is_empty() || readers::looks_flat(root)).then(clients::generic);
     let Some(client) = by_path(path).or_else(|| by_contents(Syntax::of(path), root)).or_else(generic) else {
@@ -248,7 +251,7 @@ impl Rules {
         let limit = if file.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
         let trusted = Some(&self.trusted).filter(|_| file.scope == Scope::Project && !is_named);
         let path = file.path.clone();
-        read(&path, canonical, limit, trusted, |_| Ok(file))
+        read_file(&path, canonical, limit, trusted, |_| Ok(file))
     }
 }
 
@@ -257,7 +260,7 @@ pub(super) fn is_inside(canonical: &Path, directory: &Path) -> bool {
 }
 
 /// Reads a file that `whose` knows by what is in it; `trusted` is what allows a project's.
-fn read(
+fn read_file(
     path: &Path,
     canonical: PathBuf,
     limit: u64,
