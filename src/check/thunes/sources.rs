@@ -156,39 +156,34 @@ impl Findings<'_> {
         breakers::add(&files, self.now, facts);
     }
 
-    /// The journals with events that only an instrumented application writes.
-    fn instrumented_journals(&self) -> Vec<&Reading> {
+    /// The journals with events that only an instrumented application writes, else the logs that are or ever were there:
+    /// a part of the orders is none. And whether it is the journals.
+    fn event_files(&self) -> (Vec<&Reading>, bool) {
         // One that was never read to its end may have such events.
         let may_have = |journal: &&Reading| {
             journal.totals.instrumented || journal.is_coming() || journal.fails() && !journal.known
         };
-        self.journals.iter().filter(may_have).collect()
-    }
-
-    /// The logs that are or ever were there: a part of the orders is none.
-    fn whole_logs(&self) -> Vec<&Reading> {
-        self.logs.iter().filter(|log| !log.is_none()).collect()
+        let journals: Vec<&Reading> = self.journals.iter().filter(may_have).collect();
+        match journals.as_slice() {
+            [] => (self.logs.iter().filter(|log| !log.is_none()).collect(), false),
+            _ => (journals, true),
+        }
     }
 
     fn orders(&self, facts: &mut ThunesFacts) {
         if self.is_endpoints("thunes_orders_placed_total") {
             return;
         }
-        let journals = self.instrumented_journals();
+        let (files, is_journals) = self.event_files();
         let (orders, sources) = match &self.positions {
-            Ok(positions) if journals.is_empty() => {
+            Ok(positions) if !is_journals => {
                 let Ok(counts) = &positions.counts else { return };
                 let orders = vec![market_orders("BUY", positions.rows), market_orders("SELL", counts.closed)];
                 (orders, vec![POSITIONS_DB])
             }
-            Err(_) if journals.is_empty() && self.memory.has_database => return,
-            _ => {
-                let files = if journals.is_empty() { self.whole_logs() } else { journals };
-                if !all_ready(&files) {
-                    return;
-                }
-                (files.iter().flat_map(|file| file.totals.orders.clone()).collect(), names(&files))
-            }
+            Err(_) if !is_journals && self.memory.has_database => return,
+            _ if !all_ready(&files) => return,
+            _ => (files.iter().flat_map(|file| file.totals.orders.clone()).collect(), names(&files)),
         };
         from(facts, "thunes_orders_placed_total", sources);
         facts.orders = Some(with_market_orders(orders));
@@ -196,8 +191,7 @@ impl Findings<'_> {
 
     /// Latency and WebSocket families, from journals or else from logs.
     fn latency_and_streams(&self, facts: &mut ThunesFacts) {
-        let journals = self.instrumented_journals();
-        let files = if journals.is_empty() { self.whole_logs() } else { journals };
+        let (files, _) = self.event_files();
         if !all_ready(&files) {
             return;
         }
