@@ -100,7 +100,9 @@ pub(super) fn expanded(path: &Path) -> Vec<PathBuf> {
         return vec![path.to_owned()];
     };
     let below = path.strip_prefix(star).ok().filter(|below| !below.as_os_str().is_empty());
-    let entries = std::fs::read_dir(directory).into_iter().flatten().take(MAX_FILES).flatten();
+    // Whoever reads the path as it stands is told why not.
+    let Ok(entries) = std::fs::read_dir(directory) else { return vec![path.to_owned()] };
+    let entries = entries.take(MAX_FILES).flatten();
     let files = entries.filter_map(|entry| match below {
         Some(below) => Some(entry.path().join(below)).filter(|path| path.exists()),
         None => Some(entry.path()).filter(|path| is_list(path)),

@@ -1,5 +1,6 @@
 //! Installed plugins and extensions, whose servers the user runs like those of their own list.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -10,6 +11,7 @@ use super::places::{self, ListFile, Plugin, Project};
 use super::switches;
 use crate::clock::Deadline;
 use crate::config::environment::HostEnvironment;
+use crate::fs::explained;
 use crate::plan::timeout;
 
 /// More plugins than anybody has; a bound, because the directory may hold anything.
@@ -27,6 +29,14 @@ pub(super) fn lists(
     let mut files = Vec::new();
     for kind in &client.plugins {
         let Some(directory) = places::locate(&kind.directory, host) else { continue };
+        match std::fs::read_dir(&directory) {
+            Ok(_) => {}
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
+            Err(e) => {
+                warnings.push(format!("{}: {}; its plugins are left out", directory.display(), explained(&e)));
+                continue;
+            }
+        }
         let installed = match &kind.layout {
             Layout::Each { enablement } => each(&directory, enablement.as_deref(), host, warnings),
             Layout::Cache { registry, enabled, key } => {

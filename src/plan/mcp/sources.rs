@@ -232,7 +232,10 @@ impl Rules {
         };
         let canonical = match canonical {
             Ok(canonical) => canonical,
-            Err(e) if self.discover => return vec![Err(anyhow!("{}: {e}", file.path.display()))],
+            Err(e) if self.discover => {
+                let (shown, why) = (file.path.display(), explained(&e));
+                return vec![Err(anyhow!("{shown}: {why}; its servers are left out"))];
+            }
             Err(_) => return Read::new(),
         };
         let is_named = self.named.contains(&canonical);

@@ -269,12 +269,19 @@ fn a_file_or_a_directory_that_is_a_link_is_followed_and_one_to_nothing_is_said()
     symlink(&file, tree.path("home/.cursor/mcp.json")).expect("a link");
     symlink("../../dotfiles/zed", tree.path("home/.config/zed")).expect("a link");
     symlink("nowhere", tree.path("home/.kiro/settings/mcp.json")).expect("a link");
+    symlink(".continue", tree.path("home/.continue")).expect("a link to itself, into which nobody can look");
+    std::fs::create_dir_all(tree.path("home/.gemini")).expect("a directory");
+    symlink("extensions", tree.path("home/.gemini/extensions")).expect("a link to itself");
     let fifo = std::process::Command::new("mkfifo").arg(tree.path("home/.factory/mcp.json")).status();
     assert!(fifo.expect("mkfifo").success());
     let plan = tree.plan();
     assert_eq!(names(&plan), ["directory", "file"]);
-    for file in [".kiro/settings/mcp.json", ".qwen/settings.json", ".factory/mcp.json"] {
-        assert!(plan.warnings.iter().any(|warning| warning.contains(file)), "{file}: {:?}", plan.warnings);
+    let unreadable = [".kiro/settings/mcp.json", ".qwen/settings.json", ".factory/mcp.json", ".continue/mcpServers/*"];
+    for file in unreadable {
+        let is_said = |warning: &String| warning.contains(file) && warning.ends_with("its servers are left out");
+        assert!(plan.warnings.iter().any(is_said), "{file}: {:?}", plan.warnings);
     }
+    let extensions = plan.warnings.iter().find(|warning| warning.contains(".gemini/extensions: "));
+    assert!(extensions.is_some_and(|warning| warning.ends_with("its plugins are left out")), "{:?}", plan.warnings);
     assert!(matches!(reach(&plan, "file"), Reach::Stdio(_)));
 }
