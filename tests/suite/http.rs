@@ -11,6 +11,7 @@ use lab_probe::http::{Client, ClientOptions, ErrorKind, HttpError, Method, ReadU
 use lab_probe::redact::Secret;
 use url::Url;
 
+use crate::harness::CLOSED;
 use crate::harness::http::{Certificates, Duplex, Fake, Seen, Then, answer};
 
 /// Long enough for a machine with nothing to spare; tests that wait for a deadline set a short one themselves.
@@ -103,8 +104,7 @@ fn one_connection_serves_several_requests_and_a_closed_one_is_replaced() {
 
 #[test]
 fn nothing_listening_and_no_such_name_are_connect_failures() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let detail = assert_fails(ErrorKind::Connect, || get(&format!("http://{free}/"), AMPLE));
+    let detail = assert_fails(ErrorKind::Connect, || get(&format!("http://{CLOSED}/"), AMPLE));
     assert!(detail.contains("refused"), "{detail}");
     assert_fails(ErrorKind::Connect, || get("http://no-such-host.invalid/", AMPLE));
 }

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use crate::harness::Lab;
 use crate::harness::http::{Certificates, Fake, Then};
 use crate::harness::mcp_http::{modern, say};
+use crate::harness::{CLOSED, Lab};
 
 /// Checks one MCP server at `url` and gives back its verdict and summary.
 fn check(lab: &Lab, url: &str, environment: &[(&str, &str)]) -> (String, String) {
@@ -42,11 +42,6 @@ fn assert_down(found: (String, String), words: &str) {
     assert!(found.1.contains(words), "{}", found.1);
 }
 
-/// A port where nothing listens.
-fn closed() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address")
-}
-
 #[test]
 fn plain_http_goes_through_a_proxy_with_the_whole_url_and_the_proxys_own_credential() {
     let lab = Lab::new();
@@ -67,7 +62,7 @@ fn plain_http_goes_through_a_proxy_with_the_whole_url_and_the_proxys_own_credent
 #[test]
 fn loopback_and_no_proxy_go_direct_and_everything_else_does_not() {
     let lab = Lab::new();
-    let dead = format!("http://{}", closed());
+    let dead = format!("http://{CLOSED}");
     let server = Fake::serve(modern);
     for url in [server.url("/mcp"), server.named_url("/mcp")] {
         assert_up(check(&lab, &url, &[("http_proxy", &dead), ("https_proxy", &dead), ("all_proxy", &dead)]));
@@ -203,7 +198,7 @@ fn the_hint_is_about_what_failed_on_the_way() {
         let config = format!("[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"far\"\nurl = {url:?}\n");
         check_by(&lab, &config, environment)[2].clone()
     };
-    let dead = format!("http://{}", closed());
+    let dead = format!("http://{CLOSED}");
     for proxy in ["socks5://127.0.0.1:9", dead.as_str()] {
         for url in ["http://mcp.invalid/mcp", "https://mcp.invalid/mcp"] {
             let hint = hint(url, &[("all_proxy", proxy)]);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::harness::Lab;
 use crate::harness::http::{Certificates, Fake, Then, answer};
+use crate::harness::{CLOSED, Lab};
 
 /// Runs `check` over the services of a config and gives back the exit code and each service's JSON by name.
 fn check(lab: &Lab, config: &str, path_first: Option<&Path>) -> (Option<i32>, Vec<Value>) {
@@ -114,9 +114,8 @@ fn a_port_that_listens_is_up_and_one_that_does_not_is_down() {
     let lab = Lab::new();
     let listening = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let open = listening.local_addr().expect("an address");
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let config =
-        format!("[[service]]\nname = \"open\"\ntcp = \"{open}\"\n[[service]]\nname = \"closed\"\ntcp = \"{closed}\"\n");
+        format!("[[service]]\nname = \"open\"\ntcp = \"{open}\"\n[[service]]\nname = \"closed\"\ntcp = \"{CLOSED}\"\n");
     let (code, targets) = check(&lab, &config, None);
     assert_eq!(code, Some(1));
     assert_verdicts(&targets, &[("open", "up", "accepts"), ("closed", "down", "connect_failed")]);

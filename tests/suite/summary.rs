@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 
-use crate::harness::Lab;
 use crate::harness::http::{Fake, answer};
+use crate::harness::{CLOSED, Lab};
 
 const SERVERS: &str = r#"
 [mcp]
@@ -153,8 +153,7 @@ fn a_report_whose_answer_was_lost_is_not_sent_again_and_that_is_said() {
 #[test]
 fn what_certainly_did_not_arrive_is_tried_again_but_a_mistake_in_the_address_is_not() {
     let lab = Lab::new();
-    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    telegram(&lab, &format!("http://{free}"));
+    telegram(&lab, &format!("http://{CLOSED}"));
     lab.run(["--once"]).expect_code(0);
     let run = lab.run(["summary", "--send", "telegram"]).expect_code(1);
     assert!(run.stderr().contains("run it again later"), "{}", run.stderr());

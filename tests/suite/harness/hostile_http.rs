@@ -8,6 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
+use super::CLOSED;
 use super::http::{Certificates, Duplex, Fake, Seen, Then, answer};
 use super::mcp_http::{
     LEGACY, Sessions, SseServer, answer_events, answer_json, begin_events, error, event, legacy, legacy_result, method,
@@ -291,9 +292,8 @@ fn breaking_off() -> Vec<Player> {
     ]);
     players.push(Player::new("hangs up at once", Fake::raw(|_| ()), BROKEN));
     players.push(Player::new("speaks something else", Fake::raw(|stream| _ = say(stream, "SSH-2.0-x\r\n")), BROKEN));
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let mut nobody = Player::new("nobody there", Fake::raw(|_| ()), &["connect_failed"]);
-    nobody.url = format!("http://{closed}/mcp");
+    nobody.url = format!("http://{CLOSED}/mcp");
     players.push(nobody);
     let certificates = Certificates::issue(&["localhost"], (2020, 2100));
     players.push(Player::new("unknown authority", Fake::serve_tls(certificates.server, modern), &["tls_error"]));

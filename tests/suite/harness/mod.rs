@@ -32,6 +32,15 @@ pub(crate) fn queued(timeout: Duration, pass: Deadline, permits: &Arc<Permits>) 
     Context::new(timeout, pass, clock::now(), Start::new(permits, Some(permits.ticket()), pass, pass.left()))
 }
 
+/// An address where nothing listens. A port that was free a moment ago may be another test's by now; this one is only root's.
+pub(crate) const CLOSED: &str = "127.0.0.1:1";
+
+/// A free port, of those that the kernel gives to nobody who does not name one (ip_local_port_range, ip(7)).
+pub(crate) fn free_port() -> u16 {
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| fastrand::u16(20_000..32_000)).find(is_free).expect("one is free")
+}
+
 /// Installs a script as a program; see [`install`].
 pub(crate) fn install_script(script: &str, path: &Path) {
     let mut command = Command::new("install");

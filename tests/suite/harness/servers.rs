@@ -1,6 +1,6 @@
 //! Real MCP servers from npm and PyPI, at the versions pinned in `tests/servers/`.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(crate) struct Listening {
 impl Listening {
     /// Starts what `command` makes of a free port, and waits until something listens there.
     pub(crate) fn start(command: impl FnOnce(u16) -> Command) -> Listening {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+        let port = super::free_port();
         let mut command = command(port);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut server = Listening { child: command.spawn().expect("started"), port };

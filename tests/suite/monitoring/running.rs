@@ -10,7 +10,9 @@ use tempfile::TempDir;
 
 use super::synthetic::Synthetic;
 use super::telegram::{Bot, CHAT, TOKEN};
-use super::tools::{free_port, monitoring, succeed, text};
+use crate::harness::free_port;
+
+use super::tools::{monitoring, succeed, text};
 
 /// A stack that is ended when the value goes out of scope.
 pub(super) struct Stack {
