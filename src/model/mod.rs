@@ -26,7 +26,6 @@ pub mod cardinality;
 pub mod checkup;
 pub mod delivery;
 pub mod digest;
-
 pub mod history;
 pub mod hung;
 pub mod listing;

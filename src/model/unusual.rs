@@ -155,7 +155,7 @@ pub struct AnomalyCounts {
     pub trend: u64,
 }
 
-/// Series event in many series: the machine, the network, an update.
+/// One event in many series: the machine, the network, an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Widespread {
     /// Since when, Unix seconds.

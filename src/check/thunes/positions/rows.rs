@@ -27,7 +27,8 @@ pub(in super::super) struct Counts {
     pub(in super::super) closed: u64,
 }
 
-/// Of each thing that leaves a result unknown, one row is named. `utc` gives microseconds since 1970.
+/// Of each thing that leaves a result unknown, one row is named. `utc` gives microseconds since 1970; the LIMIT keeps SQLite
+/// from calling it wherever its result is used.
 const SUMS: &str = "
     SELECT count(*),
            count(*) FILTER (WHERE state = 'OPEN'),
@@ -48,7 +49,8 @@ const SUMS: &str = "
                        utc(entry_time) AS opened_at,
                        utc(exit_time) AS closed_at,
                        pnl
-                FROM positions))";
+                FROM positions
+                LIMIT -1))";
 
 impl Positions {
     /// Adds up every row, in the one transaction that a statement is.

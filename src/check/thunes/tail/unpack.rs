@@ -1,6 +1,5 @@
 //! Reads what rotation has compressed, as the file that it was.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::read::MultiGzDecoder;
@@ -41,7 +40,7 @@ impl Form {
 pub(super) struct Unpacked(Box<dyn Read>);
 
 impl Unpacked {
-    pub(super) fn new(file: File, form: Form) -> Unpacked {
+    pub(super) fn new(file: impl Read + 'static, form: Form) -> Unpacked {
         let source = BufReader::with_capacity(64 << 10, file);
         Unpacked(match form {
             Form::Gzip => Box::new(MultiGzDecoder::new(source)),
@@ -114,6 +113,14 @@ mod tests {
 
     use super::*;
 
+    struct Refused;
+
+    impl Read for Refused {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::from_raw_os_error(libc::EIO))
+        }
+    }
+
     #[test]
     fn all_frames_and_streams_of_a_file_are_read_and_damage_is_no_end() {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -148,10 +155,12 @@ mod tests {
             let error = read(&whole[..whole.len() - 20]).expect_err("cut short");
             assert_eq!(error.raw_os_error(), None, "{form:?}");
             assert!(read(b"no such data").is_err(), "{form:?}");
-            // What the operating system refuses is no damage: here, to read a directory.
-            let refused = std::fs::File::open(directory.path()).expect("opened");
-            let error = Unpacked::new(refused, form).read(&mut [0; 100]).expect_err("no file");
-            assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::ISDIR.raw_os_error()), "{form:?}");
+            // What the operating system refuses is no damage, wherever it comes.
+            for cut in (0..whole.len()).step_by(whole.len() / 20) {
+                let file = io::Cursor::new(whole[..cut].to_vec()).chain(Refused);
+                let error = Unpacked::new(file, form).read_to_end(&mut Vec::new()).expect_err("refused");
+                assert_eq!(error.raw_os_error(), Some(libc::EIO), "{form:?} at {cut} of {}: {error:?}", whole.len());
+            }
         }
     }
 

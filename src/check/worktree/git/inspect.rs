@@ -54,11 +54,12 @@ pub(crate) fn inspect(
         return Err(GitError::Refused(sentence));
     }
     git.blank(&config);
-    git.index = PrivateIndex::of(git)?.map(Rc::new);
-    let mut inspection = Inspection { remotes: config.remotes.clone(), ..Inspection::default() };
+    // Before it is copied: what is written to it from here on gives it another stamp.
     let index = Stamp::of(&git.git_dir.join("index"));
     let index = index.filter(|index| index.changed_ns() + COARSEST_NS < clock::now().as_nanosecond());
     let index = index.map(|index| index.text());
+    git.index = PrivateIndex::of(git)?.map(Rc::new);
+    let mut inspection = Inspection { remotes: config.remotes.clone(), ..Inspection::default() };
     if index.is_none() || index != *without_submodules {
         let paths = inspection.tracked(git)?.submodules();
         *without_submodules = index.filter(|_| paths.is_empty());
