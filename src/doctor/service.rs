@@ -11,6 +11,7 @@ use crate::config::settings::ServiceAddress;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request};
 use crate::log::printable;
 use crate::model::checkup::{Finding, Link};
+use crate::proc::hung;
 use crate::redact::{Secret, redact, shortened};
 use crate::sink;
 
@@ -96,7 +97,10 @@ impl<T> Reply<T> {
             Ok(service) => {
                 // The service may quote them.
                 let secrets = http::secrets_of(&service.base, &[]);
-                let result = query(&service).map_err(|(trouble, why)| (trouble, redact(&why, &secrets)));
+                let broke = |why| Err((Trouble::Failing, why));
+                let result = hung::caught(|| query(&service))
+                    .unwrap_or_else(broke)
+                    .map_err(|(trouble, why)| (trouble, redact(&why, &secrets)));
                 Reply { origin: http::shown(&service.base), configured, result }
             }
             Err(error) => Reply {

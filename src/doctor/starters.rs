@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, bail};
 
 use super::textfile;
 use super::unit::{Account, Unit};
@@ -11,15 +11,16 @@ use crate::clock::Deadline;
 use crate::fs::access;
 use crate::log::printable;
 use crate::model::checkup::{Delivered, Finding, Link};
-use crate::proc::{self, CommandSpec};
+use crate::proc::{self, CommandSpec, Outcome};
 
 /// What a command needs that starts passes without a unit.
 const CRON: &str = "cron";
-/// This program once more: its clients' files, then all services at once, then perhaps an Alertmanager elsewhere.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// This program once more: its files, then all services at once, then perhaps an Alertmanager elsewhere.
+const TIMEOUT: Duration = Duration::from_secs(25);
 const MOST_OUTPUT: usize = 1 << 20;
 
 /// Who makes the passes that are judged: a unit, or whoever runs this.
+#[derive(Clone)]
 pub(super) struct Starter {
     /// The unit; `None` where none starts passes.
     pub(super) unit: Option<Unit>,
@@ -147,6 +148,9 @@ fn doctor_of(account: &Account, unit: Option<&Unit>, starter: &str) -> anyhow::R
     let variables = unit.map(|unit| unit.variables(account)).unwrap_or_default();
     let spec = variables.into_iter().fold(spec, |spec, (name, value)| CommandSpec::env(spec, name, value));
     let captured = proc::capture(&spec, None, MOST_OUTPUT, Deadline::after(TIMEOUT))?;
+    if captured.outcome == Outcome::TimedOut {
+        bail!("it has not ended within {} s", TIMEOUT.as_secs());
+    }
     let mut document: serde_json::Value = serde_json::from_slice(&captured.stdout).unwrap_or_default();
     serde_json::from_value(document["checks"].take())
         .map_err(|_no_document| anyhow!("{}", printable(captured.stderr.text().trim())))

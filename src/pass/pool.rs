@@ -4,8 +4,6 @@
 //! check would hang the pass: these pools have a thread for every check that waits, and nobody joins them. Each class has
 //! its own: a network check never queues behind the reading of files.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +11,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::clock::{self, Deadline};
 use crate::model::observation::NotReached;
+use crate::proc::hung;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -100,7 +99,7 @@ fn spawn<T: Send + 'static>(jobs: Vec<Job<T>>) -> Result<mpsc::Receiver<Event<T>
         // First in, first out, since it is not one of the pool's own threads that spawns.
         pool.spawn(move || {
             let _ = sender.send(Event::Started(index, clock::instant()));
-            let result = catch_unwind(AssertUnwindSafe(work)).map_err(|panic| broke(panic.as_ref()));
+            let result = hung::caught(work).map_err(NotReached::Failed);
             let _ = sender.send(Event::Finished(index, result));
         });
     }
@@ -121,12 +120,6 @@ fn pool(name: &'static str, threads: usize) -> Result<Option<ThreadPool>, Thread
         Err(_) if threads > 1 => pool(name, threads / 2),
         built => built.map(Some),
     }
-}
-
-fn broke(panic: &(dyn Any + Send)) -> NotReached {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| Some(panic.downcast_ref::<String>()?.as_str()));
-    let message = text.unwrap_or("panicked without a message");
-    NotReached::Failed(format!("the check broke ({message}); this is a bug in lab-probe"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! child process ask first ([`restore`]): that can be left behind, too, and costs no deadline.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
@@ -127,7 +128,8 @@ fn unanswered(mut child: Child, until: Deadline) -> Option<Option<(i32, u64)>> {
 /// Does work among these files on a thread of its own, and nothing if their place is noted.
 ///
 /// # Errors
-/// [`io::ErrorKind::TimedOut`] where they have not answered by `limit`, which is noted; or no thread could be had.
+/// [`io::ErrorKind::TimedOut`] where they have not answered by `limit`, which is noted; or no thread could be had, or the
+/// work broke.
 pub fn within<T: Send + 'static>(
     files: &[PathBuf],
     limit: Deadline,
@@ -140,10 +142,24 @@ pub fn within<T: Send + 'static>(
     }
     let (work, thread) = noting_its_thread(work);
     let (sender, receiver) = mpsc::channel();
-    std::thread::Builder::new().name("files".into()).spawn(move || sender.send(work()))?;
-    receiver.recv_timeout(limit.left()).map_err(|_too_late| {
-        note(files, &thread);
-        no_answer()
+    std::thread::Builder::new().name("files".into()).spawn(move || sender.send(caught(work)))?;
+    match receiver.recv_timeout(limit.left()) {
+        Ok(done) => done.map_err(io::Error::other),
+        Err(_too_late) => {
+            note(files, &thread);
+            Err(no_answer())
+        }
+    }
+}
+
+/// Does work that may break: a panic is a bug, and only this work's.
+///
+/// # Errors
+/// The panic, in a sentence.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| Some(panic.downcast_ref::<String>()?.as_str()));
+        format!("the check broke ({}); this is a bug in lab-probe", text.unwrap_or("panicked without a message"))
     })
 }
 
@@ -166,6 +182,9 @@ mod tests {
         assert!(is_noted(&files[0]) && !is_noted(Path::new("/")));
         let touched = within(&files, Deadline::after(Duration::from_secs(60)), || panic!("touched"));
         assert!(touched.is_err());
+        let broken = within(&[PathBuf::from("/")], Deadline::after(Duration::from_secs(60)), || panic!("broken"));
+        assert_eq!(broken.expect_err("it broke").to_string(), "the check broke (broken); this is a bug in lab-probe");
+        assert!(!is_noted(Path::new("/")));
         let mine = || -> Hung { all().into_iter().filter(|(place, _)| *place == files[0]).collect() };
         let earlier = mine();
         assert!(earlier[&files[0]].waiter.is_some());

@@ -15,14 +15,19 @@ const HUNG: &str = "place=$1; shift; exec 3<>/dev/fuse && \
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A pass while the file system at `place` hangs.
-fn pass(lab: &Lab, place: &str) -> Run {
+/// A command while the file system at `place` hangs.
+fn hanging(lab: &Lab, place: &str, args: &[&str]) -> Run {
     let mut command: Command = lab.program("unshare");
     let user = if rustix::process::geteuid().is_root() { "--mount" } else { "--map-root-user" };
     command.args([user, "--mount", "sh", "-c", HUNG, "sh"]).arg(lab.path().join(place));
-    command.arg(env!("CARGO_BIN_EXE_lab-probe")).args(["--once", "--format", "json", "--deadline", "10s"]);
+    command.arg(env!("CARGO_BIN_EXE_lab-probe")).args(args);
+    Run(command.output().expect("unshare (util-linux) is installed"))
+}
+
+/// A pass while the file system at `place` hangs.
+fn pass(lab: &Lab, place: &str) -> Run {
     let begun = clock::instant();
-    let run = Run(command.output().expect("unshare (util-linux) is installed"));
+    let run = hanging(lab, place, &["--once", "--format", "json", "--deadline", "10s"]);
     assert!(run.code() < Some(2), "{}", run.stderr());
     // The machine may be slow to start all this.
     assert!(begun.elapsed() < DEADLINE * 2, "{place}: {:?}", begun.elapsed());
@@ -110,4 +115,29 @@ fn a_directory_of_textfiles_that_hangs_fails_its_delivery_and_nothing_else() {
     }
     lab.run(["--once"]).expect_code(0);
     assert_eq!(delivered(&lab, "lab_probe_output_failures_total{output=\"textfile\"}"), Some(2.0), "state was saved");
+}
+
+#[test]
+fn doctor_says_which_place_hangs_and_judges_the_rest() {
+    let lab = lab();
+    lab.run(["--once"]).expect_code(0);
+    for place in ["state", "textfile"] {
+        let begun = clock::instant();
+        let run = hanging(&lab, place, &["doctor", "--format", "json"]).expect_code(1);
+        assert!(begun.elapsed() < Duration::from_secs(60), "{place}: {:?}", begun.elapsed());
+        let document: serde_json::Value = serde_json::from_str(&run.stdout()).expect("JSON");
+        let checks = document["checks"].as_array().expect("checks");
+        let of = |link: &str| checks.iter().filter(|check| check["link"] == link).cloned().collect::<Vec<_>>();
+        let failing: Vec<String> = checks
+            .iter()
+            .filter(|check| check["status"] == "fail")
+            .map(|check| check["evidence"].to_string())
+            .collect();
+        assert!(failing.iter().any(|evidence| evidence.contains("does not answer")), "{place}: {document:#}");
+        if place == "textfile" {
+            let links = ["state", "node_exporter", "grafana", "clients"];
+            assert!(links.iter().all(|link| !of(link).is_empty()), "{document:#}");
+            assert!(of("node_exporter").iter().all(|check| check["status"] == "warn"), "{document:#}");
+        }
+    }
 }
