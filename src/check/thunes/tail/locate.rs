@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::MAX_FAILURES;
 use super::find::{Current, Duplicate, Search, duplicate};
@@ -14,8 +14,8 @@ use crate::fs::open_regular;
 use crate::model::thunes::{Cursor, FileFacts, Part};
 
 pub(super) enum Step {
-    /// Read this part from its position on.
-    Read(Part),
+    /// Read this part, which lies there, from its position on.
+    Read(Part, PathBuf),
     /// Lines are missing here: a part is gone before its end could be read, or is in a form that is not read. Which, and
     /// what that means.
     Lost(String),
@@ -31,7 +31,8 @@ pub(super) fn steps(path: &Path, live: Option<File>, cursor: &Cursor) -> io::Res
         Some((current, older)) if current.position == 0 => search.steps_from_nothing(current, older)?,
         Some((current, older)) => search.next_steps(current, older, cursor)?,
     };
-    Ok(steps.map(|steps| steps.into_iter().chain(search.live_part().map(Step::Read)).collect()))
+    let live = search.live_part().map(|part| Step::Read(part, path.to_owned()));
+    Ok(steps.map(|steps| steps.into_iter().chain(live).collect()))
 }
 
 impl Search<'_> {
@@ -228,7 +229,7 @@ impl Search<'_> {
             moved.head = Default::default();
             moved.tail = Default::default();
         }
-        steps.push(Step::Read(moved));
+        steps.push(Step::Read(moved, sibling.path));
         steps
     }
 
@@ -279,5 +280,5 @@ fn from_start(sibling: Sibling) -> Step {
         return unread(&sibling);
     }
     let compressed = sibling.form.is_compressed();
-    Step::Read(Part { name: sibling.name, file: sibling.facts, compressed, ..Part::default() })
+    Step::Read(Part { name: sibling.name, file: sibling.facts, compressed, ..Part::default() }, sibling.path)
 }

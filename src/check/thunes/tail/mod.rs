@@ -97,7 +97,7 @@ impl<T: Lines> Follower<'_, T> {
         let live = if_there(open_regular(self.live))?;
         let Some(steps) = locate::steps(self.live, live, self.cursor)? else { return Ok(ReadState::Missing) };
         self.cursor.boot_id = find::boot_id();
-        let last_read = steps.iter().rposition(|step| matches!(step, Step::Read(part) if part.position > 0));
+        let last_read = steps.iter().rposition(|step| matches!(step, Step::Read(part, _) if part.position > 0));
         let last = steps.len().saturating_sub(1);
         let mut parts = Vec::with_capacity(steps.len());
         let (mut left, mut refused) = (0, None);
@@ -109,14 +109,14 @@ impl<T: Lines> Follower<'_, T> {
                     .lines
                     .lost("it was cleared or replaced, and lines written to it before that may not have been read"),
                 // Compressed and read to its end, it is not read again.
-                Step::Read(part) if part.compressed && part.at_end => parts.push(part),
+                Step::Read(part, _) if part.compressed && part.at_end => parts.push(part),
                 // In order, or the totals would see later events before earlier ones.
-                Step::Read(part) if left > 0 => {
+                Step::Read(part, _) if left > 0 => {
                     left += part.file.size.saturating_sub(part.position);
                     parts.push(part);
                 }
-                Step::Read(mut part) => {
-                    if let Err(sentence) = self.read_or_keep(&mut part, index == last)? {
+                Step::Read(mut part, path) => {
+                    if let Err(sentence) = self.read_or_keep(&mut part, &path, index == last)? {
                         refused = Some(sentence);
                     }
                     if !is_done(&part) {
@@ -145,9 +145,9 @@ impl<T: Lines> Follower<'_, T> {
 
     /// Reads a part. A rotated one that the operating system refuses is tried again in the next checks, before any part
     /// after it is read; after [`MAX_FAILURES`] of them it is a loss, and the others go on. The error is a sentence.
-    fn read_or_keep(&mut self, part: &mut Part, is_last: bool) -> io::Result<Result<(), String>> {
+    fn read_or_keep(&mut self, part: &mut Part, path: &Path, is_last: bool) -> io::Result<Result<(), String>> {
         let before = (part.clone(), self.lines.clone());
-        let error = match self.read(part, is_last) {
+        let error = match self.read(part, path, is_last) {
             Err(error) if !is_last && error.kind() != io::ErrorKind::NotFound => error,
             read => {
                 part.failures = 0;
@@ -165,8 +165,8 @@ impl<T: Lines> Follower<'_, T> {
         Ok(Ok(()))
     }
 
-    fn read(&mut self, part: &mut Part, is_last: bool) -> io::Result<()> {
-        let file = open_regular(&self.live.with_file_name(&part.name))?;
+    fn read(&mut self, part: &mut Part, path: &Path, is_last: bool) -> io::Result<()> {
+        let file = open_regular(path)?;
         let facts = identity::facts(&file.metadata()?);
         // The name may mean another file by now.
         if !facts.is(&part.file) {

@@ -1,7 +1,9 @@
 //! Every way in which files change under a reader, one by one and in any order.
 
+use std::ffi::OsStr;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -163,6 +165,19 @@ fn after_a_power_failure_what_is_lost_is_said_and_nothing_is_read_twice() {
         scene.lines("log", 5);
         assert_eq!(scene.look(), Followed { state: ReadState::Ready, losses: Vec::new() });
         scene.expect_each_once(&Vec::from_iter(1000..1000 + written_since));
+    }
+}
+
+#[test]
+fn parts_under_a_name_that_is_no_utf8_are_read() {
+    let mut scene = Scene::new();
+    let old = scene.directory.path().join(OsStr::from_bytes(b"f\xfcr"));
+    std::fs::create_dir(&old).expect("a directory");
+    for number in [2, 1] {
+        scene.lines("log", 3);
+        std::fs::rename(scene.path("log"), old.join(format!("log.{number}"))).expect("renamed");
+        scene.lines("log", 2);
+        scene.expect_all();
     }
 }
 
