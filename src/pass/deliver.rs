@@ -1,5 +1,6 @@
 //! Brings the exposition to every output, and takes it back.
 
+use std::slice;
 use std::time::Duration;
 
 use super::{Performed, lock};
@@ -18,6 +19,8 @@ const TEXTFILE_LIMIT: Duration = Duration::from_secs(5);
 /// And so much longer than the pass has: a pass ends by its deadline plus 1 s.
 const GRACE: Duration = Duration::from_millis(500);
 
+const MOUNT: &str = "see to its mount: `findmnt -T` names it";
+
 enum Output<'a> {
     Textfile(&'a TextfileSettings),
     Pushgateway(&'a PushgatewaySettings),
@@ -27,8 +30,9 @@ enum Output<'a> {
 /// The name of an output, its destination for people, and what became of it.
 pub type Done<T> = (&'static str, String, anyhow::Result<T>);
 
-/// Does the same with every output. None stops another; the one that may take its time comes after the file.
+/// Does the same with every output. None stops another, a bug included; the one that may take its time comes after the file.
 fn each<T>(settings: &OutputSettings, mut act: impl FnMut(Output<'_>) -> anyhow::Result<T>) -> Vec<Done<T>> {
+    let mut act = |output| hung::caught(|| act(output)).unwrap_or_else(|broke| Err(exit::bug(broke)));
     let mut done = Vec::new();
     if let Some(textfile) = &settings.textfile {
         let path = sink::textfile::path(textfile).display().to_string();
@@ -74,8 +78,7 @@ fn to_textfile(
         }
         (sink::textfile::deliver(&settings, &text), sink::textfile::neighbours(&settings))
     });
-    let (delivered, neighbours) =
-        worked.map_err(|error| exit::trouble(error, "see to its mount: `findmnt -T` names it"))?;
+    let (delivered, neighbours) = worked.map_err(|error| exit::trouble(error, MOUNT))?;
     warnings.extend(metrics::check::clashes(&path, exposition, neighbours));
     delivered
 }
@@ -101,12 +104,37 @@ pub fn withdraw(settings: &Settings) -> anyhow::Result<Vec<Done<&'static str>>> 
     let _lock = lock::take(&settings.probe.state_dir, Duration::ZERO)?;
     let deadline = Deadline::after(settings.probe.deadline);
     Ok(each(&settings.output, |output| match output {
-        Output::Textfile(textfile) => sink::textfile::withdraw(textfile)
-            .map(|was| if was { "withdrawn" } else { "is not there: nothing to withdraw" }),
+        Output::Textfile(textfile) => {
+            let own = textfile.clone();
+            let work = move || sink::textfile::withdraw(&own);
+            let limit = deadline.sooner(TEXTFILE_LIMIT);
+            let worked = hung::within(slice::from_ref(&textfile.directory), limit, work);
+            let was = worked.map_err(|error| exit::trouble(error, MOUNT))??;
+            Ok(if was { "withdrawn" } else { "is not there: nothing to withdraw" })
+        }
         // The gateway does not say whether the group was there.
         Output::Pushgateway(gateway) => {
             sink::pushgateway::withdraw(gateway, deadline).map(|()| "holds nothing of this host any more")
         }
         Output::Broken(broken) => Err(sink::broken(broken)),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_that_breaks_costs_itself_alone() {
+        let textfile = TextfileSettings { directory: "/nowhere".into(), file: "a.prom".into() };
+        let broken = BrokenOutput { output: "pushgateway", problem: "no variable".into() };
+        let settings = OutputSettings { textfile: Some(textfile), broken: vec![broken], ..OutputSettings::default() };
+        let done = each(&settings, |output| match output {
+            Output::Textfile(_) => panic!("odd"),
+            _ => Ok(()),
+        });
+        let of: Vec<_> = done.iter().map(|(name, _, result)| (*name, result.is_ok())).collect();
+        assert_eq!(of, [("textfile", false), ("pushgateway", true)]);
+        assert!(done[0].2.as_ref().is_err_and(|error| error.to_string().contains("panicked (odd)")));
+    }
 }

@@ -99,7 +99,7 @@ fn spawn<T: Send + 'static>(jobs: Vec<Job<T>>) -> Result<mpsc::Receiver<Event<T>
         // First in, first out, since it is not one of the pool's own threads that spawns.
         pool.spawn(move || {
             let _ = sender.send(Event::Started(index, clock::instant()));
-            let result = hung::caught(work).map_err(NotReached::Failed);
+            let result = hung::caught(work).map_err(|panic| NotReached::Failed(format!("not checked: {panic}")));
             let _ = sender.send(Event::Finished(index, result));
         });
     }
@@ -135,7 +135,7 @@ mod tests {
         let jobs =
             vec![job(Class::Waiting, || 1), job(Class::Local, || panic!("broken check")), job(Class::Waiting, || 3)];
         let ended = run(jobs, Deadline::after(Duration::from_secs(10)), |_, _| ()).expect("pools");
-        let broke = "the check broke (broken check); this is a bug in lab-probe";
+        let broke = "not checked: lab-probe panicked (broken check)";
         assert_eq!(ended, [Ok(1), Err(NotReached::Failed(broke.into())), Ok(3)]);
     }
 

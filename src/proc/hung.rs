@@ -159,7 +159,7 @@ pub fn within<T: Send + 'static>(
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let text = panic.downcast_ref::<&str>().copied().or_else(|| Some(panic.downcast_ref::<String>()?.as_str()));
-        format!("the check broke ({}); this is a bug in lab-probe", text.unwrap_or("panicked without a message"))
+        format!("lab-probe panicked ({})", text.unwrap_or("no message"))
     })
 }
 
@@ -183,7 +183,7 @@ mod tests {
         let touched = within(&files, Deadline::after(Duration::from_secs(60)), || panic!("touched"));
         assert!(touched.is_err());
         let broken = within(&[PathBuf::from("/")], Deadline::after(Duration::from_secs(60)), || panic!("broken"));
-        assert_eq!(broken.expect_err("it broke").to_string(), "the check broke (broken); this is a bug in lab-probe");
+        assert_eq!(broken.expect_err("it broke").to_string(), "lab-probe panicked (broken)");
         assert!(!is_noted(Path::new("/")));
         let mine = || -> Hung { all().into_iter().filter(|(place, _)| *place == files[0]).collect() };
         let earlier = mine();

@@ -113,6 +113,8 @@ fn a_directory_of_textfiles_that_hangs_fails_its_delivery_and_nothing_else() {
         let document: serde_json::Value = serde_json::from_str(&run.stdout()).expect("JSON");
         assert_eq!(document["deadline_exceeded"], false);
     }
+    let run = hanging(&lab, "textfile", &["withdraw"]).expect_code(1);
+    assert!(run.stderr().contains("textfile does not answer"), "{}", run.stderr());
     lab.run(["--once"]).expect_code(0);
     assert_eq!(delivered(&lab, "lab_probe_output_failures_total{output=\"textfile\"}"), Some(2.0), "state was saved");
 }
