@@ -214,8 +214,8 @@ mod tests {
 pub enum NotReached {
     /// Too little of the pass was left. It goes first in the next one.
     NotBegun,
-    /// What another check met says that this one would be in vain; the sentence says what. It goes first in the next pass.
-    Postponed(String),
+    /// Git gave no answer in another worktree of its repository. It goes first in the next pass.
+    Postponed,
     /// The pass's deadline ended it after this time. It goes first in the next pass.
     CutOff(std::time::Duration),
     /// Its files do not answer, and are not touched.

@@ -35,12 +35,15 @@ pub struct Entry {
     pub next_due: Option<Timestamp>,
     /// The running processes of an MCP server, besides those of the probe; `None` where they cannot be known.
     pub processes: Option<ServerProcesses>,
-    /// A sentence about the check itself: the panic's message behind [`Outcome::Error`], or [`HANGS`].
+    /// A sentence about the check itself: the panic's message behind [`Outcome::Error`], [`HANGS`] or [`GIT_HANGS`].
     pub trouble: Option<String>,
 }
 
 /// What is said of a target that is not touched because an earlier look at it has not come back.
 pub const HANGS: &str = "its files do not answer, as where a file system hangs; they are not touched until they do";
+
+/// What is said of a worktree that is not looked at because git hangs in its repository.
+pub const GIT_HANGS: &str = "not reached in this pass: git gave no answer in another worktree of this repository";
 
 impl Entry {
     pub fn facts(&self) -> Option<&Facts> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::observation::{Attempts, Facts, Memory, NotReached, Observation, Remembered};
-use crate::model::snapshot::{Entry, HANGS, Outcome};
+use crate::model::snapshot::{Entry, GIT_HANGS, HANGS, Outcome};
 use crate::model::target::{Kind, Target};
 
 #[derive(Debug)]
@@ -56,9 +56,9 @@ pub(super) fn settle(
             let why = "not reached in this pass: too little of it was left".to_owned();
             (Outcome::TimedOut, Some(why), Some(not_reached(&target, known, None, started_at)))
         }
-        Err(NotReached::Postponed(why)) => {
-            let why = format!("not reached in this pass: {why}");
-            (Outcome::TimedOut, Some(why), Some(not_reached(&target, known, None, started_at)))
+        // It was another target and not the deadline.
+        Err(NotReached::Postponed) => {
+            (Outcome::Error, Some(GIT_HANGS.to_owned()), Some(not_reached(&target, known, None, started_at)))
         }
     };
     let entry = entry(target, known.as_ref(), outcome, trouble);
@@ -191,7 +191,7 @@ mod tests {
         for (result, outcome, not_reached) in [
             (Ok(None), Outcome::Cached, 0),
             (Err(NotReached::NotBegun), Outcome::TimedOut, 1),
-            (Err(NotReached::Postponed("x".into())), Outcome::TimedOut, 1),
+            (Err(NotReached::Postponed), Outcome::Error, 1),
             (Err(NotReached::CutOff(HAD)), Outcome::TimedOut, 1),
             (Err(NotReached::CutOff(Duration::from_secs(60))), Outcome::TimedOut, 1),
             (Err(NotReached::Failed("x".into())), Outcome::Error, 0),

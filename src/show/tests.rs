@@ -14,7 +14,7 @@ use crate::model::mcp::{McpFacts, McpTarget, Reach};
 use crate::model::observation::{Facts, Observation, Severity};
 use crate::model::reason::{Failure, Reason};
 use crate::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
-use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
+use crate::model::snapshot::{Entry, GIT_HANGS, Outcome, PassFacts, Snapshot};
 use crate::model::target::{Kind, Probe, Schedule, Target};
 use crate::model::thunes::{BreakerState, KillSwitch, SourceFacts, ThunesFacts};
 use crate::model::worktree::{Status, StatusSource, TestSource, TestStatus, Tests, WorktreeFacts};
@@ -138,8 +138,12 @@ fn whatever_wants_attention_has_a_hint_in_table_and_json() {
 fn a_check_that_did_not_come_to_its_end_has_a_hint_whatever_is_remembered() {
     let fine = Facts::Mcp(McpFacts::default());
     for facts in [None, Some(fine)] {
-        for (outcome, word) in [(Outcome::TimedOut, "next pass"), (Outcome::Error, "bug")] {
-            let hint = hint_everywhere(entry(facts.clone(), outcome, Some("not started")));
+        for (outcome, trouble, word) in [
+            (Outcome::TimedOut, "not started", "lab-probe check"),
+            (Outcome::Error, "not started", "bug"),
+            (Outcome::Error, GIT_HANGS, "worktree"),
+        ] {
+            let hint = hint_everywhere(entry(facts.clone(), outcome, Some(trouble)));
             assert!(hint.contains(word), "{hint}");
         }
     }

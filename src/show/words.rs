@@ -8,7 +8,7 @@ mod worktree;
 use jiff::Timestamp;
 
 use crate::model::observation::Facts;
-use crate::model::snapshot::{Entry, HANGS, Outcome};
+use crate::model::snapshot::{Entry, GIT_HANGS, HANGS, Outcome};
 
 impl Facts {
     /// What was found, in one line, ages as of `now`. Holds no secret; may hold foreign text that still has to be made printable.
@@ -46,6 +46,9 @@ impl Entry {
         let of_check = match (self.outcome, &self.observation) {
             (Outcome::Error, _) if self.trouble.as_deref().is_none_or(|trouble| trouble == HANGS) => {
                 "see to the mount of its files (`findmnt -T` names it): a server that is gone, or a network"
+            }
+            (Outcome::Error, _) if self.trouble.as_deref() == Some(GIT_HANGS) => {
+                "see to the worktree in which git gave no answer; this one goes first in the next pass"
             }
             (Outcome::Error, _) => {
                 "raise the limit that the sentence names (TasksMax= and LimitNOFILE= of the unit; ulimit -u, ulimit -n); if it \

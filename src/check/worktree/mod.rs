@@ -54,10 +54,7 @@ pub fn check(
     Ok(match &target.standing {
         Standing::Unreadable { reason } => (WorktreeFacts::unreadable(path, reason.clone()), memory),
         Standing::Gone { reason } => (gone(target, reason), WorktreeMemory::default()),
-        Standing::Present { .. } if hung().contains(&target.repository) => {
-            let why = "git gave no answer in another worktree of this repository";
-            return Err(NotReached::Postponed(why.to_owned()));
-        }
+        Standing::Present { .. } if hung().contains(&target.repository) => return Err(NotReached::Postponed),
         Standing::Present { git_dir } => {
             let mut facts = known_without_git(target);
             let mut memory = memory;
