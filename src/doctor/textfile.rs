@@ -124,7 +124,7 @@ fn file(delivered: &Delivered, starter: &Starter) -> Option<Finding> {
     match (delivered.modified_at, pass) {
         (None, None) => None,
         (None, Some(_)) => {
-            let what = format!("{shown} is not there: nothing has been delivered yet");
+            let what = format!("{shown} is not there: not delivered yet, or taken away since");
             Some(Link::Textfile.fail(what, &delivered.again))
         }
         (Some(modified), Some(pass)) if pass - modified >= DELIVERED_WITHIN_SECONDS => {
