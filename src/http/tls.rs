@@ -72,7 +72,9 @@ fn build(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
     }
     if roots.is_empty() {
         let why = system.errors.first().map_or("no certificate bundle found".into(), ToString::to_string);
-        return Err(HttpError::new(ErrorKind::Tls, format!("no trusted certificates on this system: {why}")));
+        let hint = "correct SSL_CERT_FILE or SSL_CERT_DIR where it is set, else install the package ca-certificates";
+        let detail = format!("no trusted certificates on this system: {why}");
+        return Err(HttpError::new(ErrorKind::Tls, detail).with_hint(hint));
     }
     let provider = Arc::new(ring::default_provider());
     let verifier = Verifier::new(Arc::new(roots), &provider)?;

@@ -17,6 +17,7 @@ pub(crate) const ACTS: &[(&str, fn())] = &[
     ("dual", || serve(|method, params| if method == "initialize" { initialized() } else { modern(method, params) })),
     ("another-modern-version", another_modern_version),
     ("only-legacy-version-listed", only_legacy_version_listed),
+    ("only-legacy-version-opens", only_legacy_version_opens),
     ("only-legacy-version-discovered", only_legacy_version_discovered),
     ("refuses-its-own-version-once", refuses_its_own_version_once),
     ("discover-answered-with-nonsense", || serve(nonsense_to_discover)),
@@ -280,6 +281,14 @@ fn another_modern_version() {
 fn only_legacy_version_listed() {
     serve(|method, params| match method {
         DISCOVER => Some(Answer::Error(-32022, "unsupported version", json!({"supported": ["2025-06-18", "1.0"]}))),
+        _ => legacy(method, params),
+    });
+}
+
+fn only_legacy_version_opens() {
+    serve(|method, params| match (method, params["protocolVersion"].as_str()) {
+        (DISCOVER, _) => Some(Answer::Error(-32022, "unsupported version", json!({"supported": ["2025-06-18"]}))),
+        ("initialize", Some("2025-11-25")) => Some(Answer::Error(-32602, "unsupported version", json!({}))),
         _ => legacy(method, params),
     });
 }

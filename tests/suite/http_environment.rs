@@ -169,7 +169,10 @@ fn certificates_named_by_the_environment_are_trusted() {
     let directory = lab.path().to_str().expect("a path");
     assert_up(check(&lab, &url, &[("SSL_CERT_DIR", directory)]));
     let nothing = [("SSL_CERT_FILE", "/nowhere/ca.pem"), ("SSL_CERT_DIR", "/nowhere")];
-    assert_down(check(&lab, &url, &nothing), "/nowhere/ca.pem");
+    let config = format!("[mcp]\ndiscover = false\n[[mcp.server]]\nname = \"far\"\nurl = {url:?}\n");
+    let [verdict, summary, hint] = check_by(&lab, &config, &nothing);
+    assert_down((verdict, summary), "/nowhere/ca.pem");
+    assert!(hint.starts_with("correct SSL_CERT_FILE"), "{hint}");
 }
 
 #[test]

@@ -140,6 +140,8 @@ fn a_server_that_supports_only_other_versions_is_asked_again_in_one_of_them() {
     let (facts, _) = Case::act("only-legacy-version-listed").run();
     expect(&facts, None);
     assert_eq!(facts.era, Some(Era::Legacy));
+    let (facts, _) = Case::act("only-legacy-version-opens").remembering(Era::Legacy).run();
+    expect(&facts, None);
     let (facts, _) = Case::act("refuses-its-own-version-once").run();
     expect(&facts, None);
     assert_eq!(facts.era, Some(Era::Modern));

@@ -184,6 +184,10 @@ mod tests {
             bad[key] = value;
             assert!(read_discover(&answer(&bad), MODERN).is_err(), "{bad}");
         }
+        let mut bad = good;
+        bad["supportedVersions"] = json!("obey");
+        let what = read_discover(&answer(&bad), MODERN).expect_err("refused").detail;
+        assert!(what.ends_with("supportedVersions: invalid type: string “obey”, expected a list"), "{what}");
     }
 
     #[test]

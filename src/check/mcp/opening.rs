@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::eras::{self, Dialect, Greeting, Next};
 use super::jsonrpc::Text;
-
 use super::session::{OutputEnd, Received, StdioSession};
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
@@ -204,11 +203,12 @@ impl Opening<'_, '_> {
         None
     }
 
-    /// Opens with `initialize` in a version that the server has listed, unless that opening has been tried already.
+    /// Opens with `initialize`, unless that has been tried already; but again where the server has listed another version.
     fn turn_legacy(&mut self, version: Option<String>) {
         self.second = None;
         let under_way = self.asked.iter().any(|(_, era)| *era == Era::Legacy);
-        if !under_way && !self.failures.iter().any(|(era, _)| *era == Era::Legacy) {
+        let is_new = version.as_deref().is_some_and(|version| version != eras::LEGACY);
+        if !under_way && (is_new || !self.failures.iter().any(|(era, _)| *era == Era::Legacy)) {
             self.ask(Era::Legacy, version);
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::jsonrpc::Text;
-use super::shape::{FromObject, ListOf, MapOf, Object, given, read};
+use super::shape::{FromObject, ListOf, MapOf, Object, each, given, read};
 use crate::model::mcp::Era;
 use crate::redact::quoted;
 
@@ -74,20 +74,26 @@ shapes! {
     Typed { #[serde(rename = "type")] kind: ObjectType; }
 }
 
-/// The values of an enumeration, as the protocol writes them.
+/// Strings of which there are only these. A derived enumeration would also take an object with one of them as its key.
 macro_rules! enumerations {
-    ($($name:ident { $($word:ident),* })*) => {
-        $(#[derive(Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        pub(crate) enum $name { $($word),* })*
+    ($($name:ident { $($word:literal),* })*) => {
+        $(pub(crate) struct $name;
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = String::deserialize(deserializer)?;
+                let is_known = [$($word),*].contains(&word.as_str());
+                is_known.then_some($name).ok_or_else(|| D::Error::unknown_variant(&word, &[$($word),*]))
+            }
+        })*
     };
 }
 
 enumerations! {
-    Theme { Light, Dark }
-    TaskSupport { Required, Optional, Forbidden }
-    ObjectType { Object }
-    CacheScope { Public, Private }
+    Theme { "light", "dark" }
+    TaskSupport { "required", "optional", "forbidden" }
+    ObjectType { "object" }
+    CacheScope { "public", "private" }
 }
 
 /// A JSON Schema: an object, or true or false.
@@ -112,7 +118,12 @@ impl DiscoverResult<'_> {
     pub(crate) fn versions(&self) -> anyhow::Result<Vec<String>> {
         let listed = self.supported_versions.get();
         ensure!(listed.len() <= MOST_VERSION_BYTES, "supportedVersions: the list is too long");
-        let mut versions: Vec<String> = serde_json::from_str(listed).context("supportedVersions")?;
+        let mut versions: Vec<String> = Vec::new();
+        let keep = |version| {
+            versions.push(version);
+            Ok(())
+        };
+        each(self.supported_versions, keep).context("supportedVersions")?;
         ensure!(!versions.is_empty(), "supportedVersions: the list is empty");
         versions.retain(|version| version.len() <= LONGEST_VERSION);
         Ok(versions)
@@ -195,6 +206,7 @@ mod tests {
                 &both,
                 "inputSchema.type: no such value is known, expected `object`",
             ),
+            ("/inputSchema/type", json!({"object": null}), &both, "inputSchema.type: invalid type: map"),
             ("/inputSchema", json!([]), &both, "inputSchema: invalid type: sequence, expected an object"),
             ("/inputSchema", json!(null), &both, "inputSchema: invalid type: null, expected an object"),
             ("/inputSchema/properties", json!(null), &both[..1], "inputSchema.properties: invalid type: null"),

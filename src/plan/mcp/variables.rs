@@ -121,29 +121,28 @@ impl Scene<'_> {
 
     /// The value and the length of the reference at the start of `text`; `None` if there is none.
     fn reference(&self, text: &str, is_closed: bool, field: Field) -> Option<(Result<String, Failure>, usize)> {
-        // Empty braces are no reference.
-        let between = |open: &str, close: &str| {
+        // Up to the first closing brace. Empty braces are no reference.
+        let between = |open: &str| {
             let rest = text.strip_prefix(open).filter(|_| is_closed)?;
-            let end = rest.find(close).filter(|end| *end > 0)?;
-            Some((&rest[..end], open.len() + end + close.len()))
+            let end = rest.find('}').filter(|end| *end > 0)?;
+            Some((&rest[..end], open.len() + end + 1))
         };
         if self.has(form::SECRETS, field)
-            && let Some((inner, length)) = between("${{", "}}")
+            && let Some((inner, length)) = between("${{").filter(|(_, length)| text[*length..].starts_with('}'))
             && let Some(name) = inner.trim().strip_prefix("secrets.")
         {
-            return Some((self.secret(name), length));
+            return Some((self.secret(name), length + 1));
         }
-        if let Some((inner, length)) = between("${", "}") {
+        if let Some((inner, length)) = between("${") {
             return Some((self.in_braces(inner, field), length));
         }
-        if self.has(form::CURLY, field)
-            && let Some((inner, length)) = between("{", "}")
-        {
-            return match inner.split_once(':')? {
-                ("env", name) => Some((self.variable(name, None), length)),
-                ("file", path) => Some((self.file_contents(path), length)),
-                _ => None,
-            };
+        if self.has(form::CURLY, field) {
+            if let Some((name, length)) = between("{env:") {
+                return Some((self.variable(name, None), length));
+            }
+            if let Some((path, length)) = between("{file:") {
+                return Some((self.file_contents(path), length));
+            }
         }
         if self.has(form::COMMAND, field) && text.starts_with("$(") {
             return Some((Err(self.command()), text.len()));

@@ -192,6 +192,16 @@ fn a_file_stands_for_its_contents_unless_the_config_is_not_trusted() {
     assert!(cannot(header("${file:token}", Some(&refusal))));
 }
 
+#[test]
+fn braces_cost_no_more_than_the_text_is_long() {
+    let begun = crate::clock::instant();
+    for (client, open) in [("opencode", "{"), ("opencode", "{env"), ("continue", "${{a}"), ("continue", "${{")] {
+        let text = format!("{}}}", open.repeat((1 << 20) / open.len()));
+        let _ = expanded(&text, Field::Word, client);
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
 proptest! {
     #[test]
     fn text_without_signs_stays_and_no_text_makes_it_panic(plain in "[a-zé🦀 .:/-]{0,40}", odd in "[${}:A\\-env file🦀]{0,40}") {
