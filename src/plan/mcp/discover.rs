@@ -35,6 +35,10 @@ pub(super) fn servers(
     warnings: &mut Vec<String>,
 ) -> Vec<Candidate> {
     let mut candidates = Vec::new();
+    if sources.is_empty() {
+        // The table of clients costs more to read than the rest of a tick without discovery.
+        return candidates;
+    }
     for client in clients::all().iter().chain([clients::generic()]) {
         let own: Vec<&Source> = sources.iter().filter(|source| std::ptr::eq(source.file.client, client)).collect();
         if own.is_empty() {
