@@ -24,15 +24,17 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ColorChoice;
 
 use crate::cli::{self, Cli, Command};
+use crate::clock::Deadline;
 use crate::config::diagnose::ConfigError;
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
 use crate::log;
-use crate::proc;
+use crate::proc::{self, hung};
 use crate::show::style::Style;
 
 use crate::state::history;
@@ -109,13 +111,26 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
     }
 }
 
-fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
-    Ok(crate::config::load(cli.global.config.as_deref())?)
+/// So long the configuration may take to be read where no shorter deadline is asked for.
+const SETTINGS_LIMIT: Duration = Duration::from_secs(10);
+
+/// Reads the configuration within the deadline asked for: it or the state directory may lie on a file system that hangs.
+fn load_settings(file: Option<&Path>, deadline: Option<Duration>) -> anyhow::Result<Settings> {
+    let named = file.map(Path::to_owned);
+    let limit = Deadline::after(deadline.map_or(SETTINGS_LIMIT, |deadline| deadline.min(SETTINGS_LIMIT)));
+    match hung::within(&[], limit, move || crate::config::load(named.as_deref())) {
+        Ok(loaded) => Ok(loaded?),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(exit::trouble(
+            "the configuration, or a directory that it names, does not answer, as where a file system hangs",
+            "see to its mount: findmnt shows what is mounted; `lab-probe doctor` tells more",
+        )),
+        Err(error) => Err(exit::bug(error)),
+    }
 }
 
 /// Settings with their warnings on standard error, for commands that print none of their own.
 fn load_settings_aloud(file: Option<&Path>) -> anyhow::Result<Settings> {
-    let settings = crate::config::load(file)?;
+    let settings = load_settings(file, None)?;
     settings.warnings.iter().for_each(log::warn);
     Ok(settings)
 }

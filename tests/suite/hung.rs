@@ -143,3 +143,15 @@ fn doctor_says_which_place_hangs_and_judges_the_rest() {
         }
     }
 }
+
+#[test]
+fn a_state_directory_that_hangs_ends_the_pass_and_leaves_the_last_delivery() {
+    let lab = lab();
+    lab.run(["--once"]).expect_code(0);
+    let begun = clock::instant();
+    let run = hanging(&lab, "state", &["--once", "--deadline", "3s"]).expect_code(1);
+    assert!(run.stderr().contains("does not answer"), "{}", run.stderr());
+    assert!(begun.elapsed() < DEADLINE * 2, "{:?}", begun.elapsed());
+    assert_eq!(delivered(&lab, KILL_SWITCH), Some(1.0));
+    lab.run(["--once"]).expect_code(0);
+}
