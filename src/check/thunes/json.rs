@@ -6,20 +6,21 @@
 //! `NaN` and `Infinity` as numbers without a value.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::LazyLock;
 
 use regex_lite::{Captures, Regex};
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_bytes::Bytes;
 use serde_json::value::RawValue;
 
-/// A JSON object; of repeated keys the last one counts, as in every common parser.
-#[derive(Debug, Deserialize)]
-pub(super) struct Object<'a>(#[serde(borrow)] BTreeMap<Text<'a>, &'a RawValue>);
+/// A JSON object, its members in the order of the text: sorted into a map, a line takes a quarter longer.
+#[derive(Debug)]
+pub(super) struct Object<'a>(Vec<(Text<'a>, &'a RawValue)>);
 
 /// A string, asked for as bytes: a lone surrogate is an error in a string only.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Text<'a>(#[serde(borrow, with = "serde_bytes")] Cow<'a, Bytes>);
 
 impl Text<'_> {
@@ -58,8 +59,34 @@ impl<'a> Object<'a> {
         self.0.iter().map(|(key, value)| (key.lossy(), serde_json::from_str(value.get()).ok()))
     }
 
+    /// The value under this key; of repeated keys the last one counts, as in every common parser.
     fn member(&self, key: &str) -> Option<&'a str> {
-        self.0.get(&Text(Cow::Borrowed(Bytes::new(key.as_bytes())))).map(|value| value.get())
+        let last = self.0.iter().rev().find(|(known, _)| &**known.0 == key.as_bytes());
+        last.map(|(_, value)| value.get())
+    }
+}
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Members)
+    }
+}
+
+struct Members;
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Object<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::with_capacity(12);
+        while let Some(member) = map.next_entry()? {
+            members.push(member);
+        }
+        Ok(Object(members))
     }
 }
 
