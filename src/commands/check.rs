@@ -8,7 +8,7 @@ use crate::model::snapshot::Outcome;
 use crate::pass::{self, Audience, Selection, Timing};
 
 pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
-    let mut settings = super::load_settings(cli.global.config.as_deref(), args.limits.deadline)?;
+    let mut settings = super::load_settings_in_time(cli, args.limits.deadline)?;
     let limits = &args.limits;
     settings.probe.deadline = limits.deadline.unwrap_or(settings.probe.deadline);
     let selection = Selection { kinds: limits.only.clone(), names: args.names.clone(), fresh: true };

@@ -14,7 +14,7 @@ use crate::plan::View;
 use crate::show::listing::{self, Listing};
 
 pub(super) fn run(cli: &Cli, format: ListFormat, only: &[Kind]) -> anyhow::Result<Exit> {
-    let settings = super::load_settings(cli.global.config.as_deref(), None)?;
+    let settings = super::load_settings(cli)?;
     let listing = gather(&settings, only);
     listing.warnings.iter().for_each(log::warn);
     let text = match format {

@@ -111,12 +111,16 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
     }
 }
 
+fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
+    Ok(crate::config::load(cli.global.config.as_deref())?)
+}
+
 /// So long the configuration may take to be read where no shorter deadline is asked for.
 const SETTINGS_LIMIT: Duration = Duration::from_secs(10);
 
-/// Reads the configuration within the deadline asked for: it or the state directory may lie on a file system that hangs.
-fn load_settings(file: Option<&Path>, deadline: Option<Duration>) -> anyhow::Result<Settings> {
-    let named = file.map(Path::to_owned);
+/// Reads the configuration within the deadline of a pass: it or the state directory may lie on a file system that hangs.
+fn load_settings_in_time(cli: &Cli, deadline: Option<Duration>) -> anyhow::Result<Settings> {
+    let named = cli.global.config.clone();
     let limit = Deadline::after(deadline.map_or(SETTINGS_LIMIT, |deadline| deadline.min(SETTINGS_LIMIT)));
     match hung::within(&[], limit, move || crate::config::load(named.as_deref())) {
         Ok(loaded) => Ok(loaded?),
@@ -130,7 +134,7 @@ fn load_settings(file: Option<&Path>, deadline: Option<Duration>) -> anyhow::Res
 
 /// Settings with their warnings on standard error, for commands that print none of their own.
 fn load_settings_aloud(file: Option<&Path>) -> anyhow::Result<Settings> {
-    let settings = load_settings(file, None)?;
+    let settings = crate::config::load(file)?;
     settings.warnings.iter().for_each(log::warn);
     Ok(settings)
 }

@@ -15,7 +15,7 @@ use crate::show;
 use crate::wording::{first_of, plural};
 
 pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    let mut settings = super::load_settings(cli.global.config.as_deref(), cli.pass.limits.deadline)?;
+    let mut settings = super::load_settings_in_time(cli, cli.pass.limits.deadline)?;
     override_with(&mut settings, &cli.pass)?;
     let format = resolve(cli.pass.format);
     let selection = Selection { kinds: cli.pass.limits.only.clone(), names: Vec::new(), fresh: cli.pass.fresh };

@@ -47,7 +47,7 @@ struct InTrouble {
 }
 
 pub(super) fn run(cli: &Cli, format: StatusFormat) -> anyhow::Result<Exit> {
-    let settings = super::load_settings(cli.global.config.as_deref(), None)?;
+    let settings = super::load_settings(cli)?;
     let now = clock::now();
     let document = Document::of(&store::peek(&settings.probe.state_dir, now).state, now);
     let text = match format {
