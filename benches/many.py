@@ -6,7 +6,8 @@
 benches/many.json names them with their versions and what the official SDK clients say of each (`up`). Each is installed in a
 folder of its own below target/bench/many/ (MANY_DIR); what is not there after ten minutes (MANY_MINUTES) is left out and said.
 The limit is all CPU time of one start of each server that is up, divided by the cores. Nothing is called right that calls a
-healthy server down.
+healthy server down. MANY_TICKS=120 adds an hour of ticks over them (eight minutes): a tick every 30 seconds, on a wall clock
+that is 30 seconds later than that of the one before (peers/later.c).
 """
 
 import json
@@ -18,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import CORES, OUT, PROBE, ROOT, need, row, run, write_part
+from common import CORES, OUT, PROBE, ROOT, compile_c, need, row, run, write_part
 from fleet import CLAUDE, MCPORTER, ORIGINAL, install_peers
 
 SERVERS = json.loads((ROOT / "benches/many.json").read_text())
@@ -26,6 +27,8 @@ DIRECTORY = Path(os.environ.get("MANY_DIR", OUT / "many")).resolve()
 MINUTES = float(os.environ.get("MANY_MINUTES", "10"))
 WORK = DIRECTORY / "work"
 PASSES = 12
+TICK, HOUR = 30, 3600
+TICKS = int(os.environ.get("MANY_TICKS", "0"))
 
 
 def folder(name):
@@ -103,6 +106,11 @@ class Lab:
                           f'[output.textfile]\ndirectory = "{self.out}"\n')
         return run([PROBE, "-q", "--config", str(config), "--once", "--format", "none", *arguments], self.env)
 
+    def later(self, tick):
+        """The same configuration, remembered results and all, a number of ticks later."""
+        env = {**self.env, "LD_PRELOAD": compile_c("peers/later.c", "later.so", "-shared", "-fPIC"), "LATER_SECONDS": str(tick * TICK)}
+        return run([PROBE, "-q", "--config", str(WORK / "lab-probe.toml"), "--once", "--format", "none"], env)
+
     def write(self, servers):
         path = WORK / "servers.json"
         path.write_text(json.dumps({"mcpServers": servers}))
@@ -150,6 +158,23 @@ def peers(lab):
     yield "`mcporter list`", *said([MCPORTER, "--config", lab.list, "list", "--json"], lab, r'"name": "([^"]+)",\s+"status": "ok"')
 
 
+def hour(lab):
+    """Ticks after the passes that have found all healthy servers up: CPU seconds an hour, by whom, and false verdicts."""
+    ticks, false, missed = [], 0, 0
+    for number in range(1, TICKS + 1):
+        ticks.append(lab.later(number))
+        verdicts = lab.verdicts()
+        false += sum(verdicts.get(name) == 0 for name in lab.healthy) + sum(verdicts.get(name) == 1 and not SERVERS[name]["up"] for name in lab.names)
+        missed += sum(verdicts.get(name) != 1 for name in lab.healthy)
+    an_hour = HOUR / TICK / TICKS
+    total, own = (sum(getattr(usage, part) for usage in ticks) * an_hour for part in ("total", "own"))
+    first, last = (sum(usage.total for usage in half) for half in (ticks[: TICKS // 2], ticks[TICKS // 2 :]))
+    note = f"the probe itself {own:.1f} s; the second half of {TICKS} ticks {last / first:.2f} times the first; {missed} times a healthy one was not up"
+    yield row(f"an hour of ticks over {len(lab.names)} servers, those that are broken included: CPU", total, CORES * HOUR, f"{CORES} cores", "s", "≤ 0.06", note)
+    yield row("the same: CPU of the costliest tick", max(usage.total for usage in ticks), TICK, "a core's tick", "s", "≤ 0.333")
+    yield row("the same: false verdicts", false)
+
+
 def rows(lab):
     limit = alone(lab) / CORES
     passes, wall, cpu, false = ours(lab)
@@ -157,6 +182,8 @@ def rows(lab):
     yield row(f"{what}: wall", wall, limit, f"the limit (CPU of one start each ÷ {CORES} cores)", "s", "≤ 1.2", f"{passes} passes")
     yield row("the same: CPU with the servers", cpu, limit * CORES, "CPU of one start each", "s")
     yield row("the same: false verdicts", false, note="healthy ones called down, others called up")
+    if TICKS:
+        yield from hour(lab)
     for name, usage, up in peers(lab):
         missed, false = lab.wrong(up)
         note = f"it does not call up {missed} of {len(lab.healthy)} healthy ones, and calls up {false} others"

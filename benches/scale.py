@@ -16,11 +16,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import ingest
 from common import CORES, PROBE, compile_c, free_port, measured, medians, need, row, wait_for, write_part
 
 COUNTS = [10, 100, 1000, 5000]
 # How often each count is tried: a short pass wanders more.
 RUNS = {0: 9, 10: 9, 100: 5, 1000: 3, 5000: 1}
+ENVIRONMENTS = 20
 # Beside a peer, and how often.
 BESIDE, ROUNDS = 1000, 3
 # Threads of the probe's network class.
@@ -130,6 +132,40 @@ def beside_blackbox(passes, work, port):
     return [row("HTTP checks a second, whole pass", ours, theirs, "blackbox_exporter", "/s", "≥ 2", note)]
 
 
+def environments(work, count):
+    """Trading environments whose journals, logs and databases are read from where the last tick ended."""
+    blocks = []
+    for number in range(count):
+        root = work / f"thunes-{number}"
+        shutil.rmtree(root, ignore_errors=True)
+        (root / "logs").mkdir(parents=True)
+        ingest.write_positions(root / "data/positions.db", 1000)
+        (root / "logs/audit_trail.jsonl").write_bytes(ingest.lines(1000))
+        blocks.append(f'[[thunes]]\nenvironment = "e{number}"\nroot = "{root}"\n')
+    return config(work, f"thunes-{count}", blocks)
+
+
+def beside_one_environment(passes, work):
+    """A tick over twenty environments, each with ten more lines in its journal, beside one over one."""
+    ticks = {}
+    for count in (1, ENVIRONMENTS):
+        file = environments(work, count)
+        shutil.rmtree(work / "state", ignore_errors=True)
+        tick = [TOOLS["measured"], [PROBE, "-q", "--config", file], passes.env]
+        measured(*tick)
+        figures = []
+        for _ in range(11):
+            for journal in work.glob("thunes-*/logs/audit_trail.jsonl"):
+                with journal.open("ab") as end:
+                    end.write(ingest.lines(10))
+            figures.append(measured(*tick))
+        ticks[count] = medians(figures)
+    empty = passes.median(config(work, "empty", []), 0, RUNS[0])[1]
+    (_, one, _), (_, all_, _) = ticks[1], ticks[ENVIRONMENTS]
+    what = f"CPU of a tick for one of {ENVIRONMENTS} environments, 1,000 positions and ten more lines in each"
+    return [row(what, (all_ - empty) / ENVIRONMENTS, one - empty, "one environment alone", "s", "≤ 1.2")]
+
+
 def main():
     need(PROBE, "make build")
     for source in ("measured.c", *(f"scale/{name}.c" for name in ("stdio_server", "spawner", "http_server", "http_driver"))):
@@ -144,6 +180,7 @@ def main():
         rows = growth("process check", figures) + beside_spawner(passes, work)
         figures = by_count(passes, lambda count: urls(work, count, port))
         rows += growth("HTTP check", figures) + beside_blackbox(passes, work, port)
+        rows += beside_one_environment(passes, work)
         write_part("scale", rows)
     finally:
         server.kill()

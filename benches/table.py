@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = Path(os.environ.get("BENCH_OUT", ROOT / "target/bench"))
 PAGE = Path(os.environ.get("BENCH_PAGE", ROOT / "docs/costs.md"))
 # In this order; what a later part adds comes after.
-PARTS = ["fleet", "many", "tick", "hour", "scale", "http", "worktrees", "day", "ingest", "start", "hosts"]
+PARTS = ["fleet", "many", "tick", "hour", "scale", "http", "worktrees", "day", "week", "ingest", "start", "hosts"]
 # Below this a figure moves by itself on a shared machine.
 MOVED = 0.1
 SCALES = {"s": [(1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")], "B": [(1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")]}

@@ -3,12 +3,14 @@
 
     benches/week.py              (after `make build`; LAB_PROBE names another binary, WEEK_DAYS fewer days)
 
-Twenty MCP servers over HTTP, ten services and two trading environments whose journals grow by a line each tick; unusual
-values are learnt. The ticks are not waited for: each has a wall clock 30 seconds later than the one before (peers/later.c).
+Eighty MCP servers over HTTP and forty services, 200 series of which is learnt what is usual, and two trading environments
+whose journals grow by a line each tick. The ticks are not waited for: each has a wall clock 30 seconds later than the one
+before (peers/later.c).
 """
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -21,7 +23,9 @@ from common import PROBE, compile_c, measured, need, row, write_part
 
 TICK, DAY = 30, 86_400
 DAYS = int(os.environ.get("WEEK_DAYS", "7"))
-SERVERS, SERVICES, ENVIRONMENTS = 20, 10, ("paper", "live")
+SERVERS, SERVICES, ENVIRONMENTS = 80, 40, ("paper", "live")
+# Ticks that say what watching these series costs.
+BESIDE = 40
 
 
 class Week:
@@ -36,11 +40,13 @@ class Week:
         (work / "out").mkdir()
         for name in ENVIRONMENTS:
             (work / name / "logs").mkdir(parents=True)
-        self.config = work / "lab-probe.toml"
-        self.config.write_text(
+        self.config, self.unwatched = work / "lab-probe.toml", work / "unwatched.toml"
+        text = (
             f'[probe]\nstate_dir = "{self.state}"\n[mcp]\ndiscover = false\n{servers}{services}{trading}'
             f'[output.textfile]\ndirectory = "{work}/out"\n'
         )
+        self.config.write_text(text)
+        self.unwatched.write_text(text + "[anomaly]\nenabled = false\n")
 
     def trade(self, number):
         moment = time.strftime("%Y-%m-%dT%H:%M:%S.000000+00:00", time.gmtime(time.time() + number * TICK))
@@ -48,13 +54,13 @@ class Week:
             with open(self.work / name / "logs/audit_trail.jsonl", "a") as journal:
                 journal.write(json.dumps({"timestamp": moment, "event": "TRADE_APPROVED", "symbol": "BTCUSDT", "side": "BUY"}) + "\n")
 
-    def tick(self, number):
+    def tick(self, number, config=None):
         """Wall and CPU seconds, and the largest resident set in bytes."""
         self.trade(number)
         env = {"HOME": str(self.work), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
         # For the probe alone: the starter would keep it from what it starts.
         later = ["env", f"LD_PRELOAD={self.shim}", f"LATER_SECONDS={number * TICK}"]
-        return measured(self.starter, [*later, PROBE, "-q", "--config", str(self.config), "--once", "--format", "none"], env)
+        return measured(self.starter, [*later, PROBE, "-q", "--config", str(config or self.config), "--once", "--format", "none"], env)
 
     def sizes(self):
         size = lambda path: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
@@ -77,11 +83,21 @@ class Week:
         return found
 
 
-def rows(days):
+    def beside(self):
+        """CPU seconds of a tick, and of one that watches no series, by turns; how many are watched."""
+        first = DAYS * DAY // TICK
+        ticks = [[self.tick(first + number, config)[1] for config in (self.config, self.unwatched)] for number in range(BESIDE)]
+        self.tick(first + BESIDE)
+        watched = re.search(r'^lab_anomaly_series\{.*state="watching"\} (\S+)$', (self.work / "out/lab-probe.prom").read_text(), re.M)
+        return *(statistics.median(column) for column in zip(*ticks)), float(watched[1])
+
+
+def rows(days, watching, without, watched):
     first, last = days[0], days[-1]
     what = f"a tick of day {len(days)}: {SERVERS} servers, {SERVICES} services, {len(ENVIRONMENTS)} environments"
     yield row(f"{what}: CPU", last["cpu"], first["cpu"], "a tick of day 1", "s", "≤ 1.2")
     yield row("the same: largest resident set", last["resident"], first["resident"], "day 1", "B", "≤ 1.2")
+    yield row("the same: CPU", watching, without, "with [anomaly] off", "s", note=f"{watched:,.0f} series are watched")
     for name in ("state.json", "unusual.bin", "textfile"):
         yield row(f"the same: {name}", last[name], days[min(2, len(days) - 1)][name], "day 3, when all is learnt", "B", "≤ 1.2")
     yield row("the same: history, all days", last["history"], last["history"] / len(days), "one day", "B")
@@ -96,7 +112,8 @@ def main():
         # In no repository: one would be a worktree to look at.
         os.chdir(directory)
         days = [week.day(number) for number in range(DAYS)]
-    write_part("week", list(rows(days)))
+        beside = week.beside()
+    write_part("week", list(rows(days, *beside)))
     server.shutdown()
 
 

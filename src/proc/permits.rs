@@ -4,7 +4,7 @@
 //! is idle, and counts again as soon as it computes again. That must not wait, so more than the limit may hold one for a
 //! while; nobody new gets one until there are fewer than the limit again. Whoever waits is served in the order of the tickets.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Deadline;
@@ -14,19 +14,19 @@ use crate::clock::Deadline;
 pub struct Permits {
     limit: usize,
     state: Mutex<State>,
-    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     held: usize,
     tickets: u64,
-    waiting: BTreeSet<u64>,
+    /// Each with a condition variable of its own: one for all would wake hundreds of threads for every permit.
+    waiting: BTreeMap<u64, Arc<Condvar>>,
 }
 
 impl Permits {
     pub fn new(limit: usize) -> Arc<Permits> {
-        Arc::new(Permits { limit: limit.max(1), state: Mutex::default(), changed: Condvar::new() })
+        Arc::new(Permits { limit: limit.max(1), state: Mutex::default() })
     }
 
     /// A place in the queue, behind all earlier tickets.
@@ -34,8 +34,9 @@ impl Permits {
         let mut state = self.state();
         state.tickets += 1;
         let number = state.tickets;
-        state.waiting.insert(number);
-        Ticket { permits: Arc::clone(self), number }
+        let turn = Arc::new(Condvar::new());
+        state.waiting.insert(number, Arc::clone(&turn));
+        Ticket { permits: Arc::clone(self), number, turn }
     }
 
     /// A permit at once, whatever the limit says: for whoever was let in before.
@@ -47,6 +48,13 @@ impl Permits {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Lets the first in the queue look whether there is a permit now.
+    fn call_next(&self, state: &State) {
+        if let Some(turn) = state.waiting.values().next().filter(|_| state.held < self.limit) {
+            turn.notify_one();
+        }
+    }
 }
 
 /// A place in the queue for a permit; dropping it leaves the queue.
@@ -54,14 +62,16 @@ impl Permits {
 pub struct Ticket {
     permits: Arc<Permits>,
     number: u64,
+    turn: Arc<Condvar>,
 }
 
 impl Ticket {
     /// A permit, or `None` if it was not this ticket's turn by the deadline: the next one in the queue has its own.
     pub fn wait(self, deadline: Deadline) -> Option<Permit> {
         let permits = &self.permits;
-        let not_yet = |state: &mut State| state.held >= permits.limit || state.waiting.first() != Some(&self.number);
-        let waited = permits.changed.wait_timeout_while(permits.state(), deadline.left(), not_yet);
+        let is_first = |state: &State| state.waiting.keys().next() == Some(&self.number);
+        let not_yet = |state: &mut State| state.held >= permits.limit || !is_first(state);
+        let waited = self.turn.wait_timeout_while(permits.state(), deadline.left(), not_yet);
         let (mut state, result) = waited.unwrap_or_else(PoisonError::into_inner);
         if result.timed_out() {
             return None;
@@ -73,8 +83,9 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.permits.state().waiting.remove(&self.number);
-        self.permits.changed.notify_all();
+        let mut state = self.permits.state();
+        state.waiting.remove(&self.number);
+        self.permits.call_next(&state);
     }
 }
 
@@ -92,8 +103,7 @@ impl Permit {
             self.counts = computing;
             let mut state = self.permits.state();
             state.held = if computing { state.held + 1 } else { state.held - 1 };
-            drop(state);
-            self.permits.changed.notify_all();
+            self.permits.call_next(&state);
         }
     }
 }
