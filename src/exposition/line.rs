@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Fault, Kind, malformed};
+use super::{Fault, Kind, Labels, malformed};
 
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Reads `{…}` and the blanks behind it, if there is a brace: the labels of a sample, and apart from them the number of `le` or
 /// `quantile`.
-pub(super) fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<(Vec<(String, String)>, Option<f64>), Fault> {
+pub(super) fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<(Labels, Option<f64>), Fault> {
     let point_label = match kind {
         Kind::Histogram => "le",
         Kind::Summary => "quantile",

@@ -38,10 +38,13 @@ pub struct Family {
     pub series: Vec<Series>,
 }
 
+/// Names and values as written.
+pub type Labels = Vec<(String, String)>;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// Label names and values as written, without `le` of a histogram and `quantile` of a summary.
-    pub labels: Vec<(String, String)>,
+    /// Without `le` of a histogram and `quantile` of a summary.
+    pub labels: Labels,
     pub value: Value,
     /// A timestamp in milliseconds on any of its lines; the last one counts.
     pub timestamp_ms: Option<i64>,
@@ -149,7 +152,7 @@ struct Open {
     /// Whether the type is settled, by a TYPE line or by a first sample.
     typed: bool,
     /// Series of histograms and summaries by their sorted labels.
-    by_labels: BTreeMap<Vec<(String, String)>, usize>,
+    by_labels: BTreeMap<Labels, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -253,7 +256,7 @@ impl Reader {
     }
 
     /// The series a sample adds to: a new one for plain numbers, the one with the same labels for distributions.
-    fn series(&mut self, index: usize, line: usize, labels: Vec<(String, String)>) -> Result<&mut Series, Fault> {
+    fn series(&mut self, index: usize, line: usize, labels: Labels) -> Result<&mut Series, Fault> {
         let open = &mut self.families[index];
         let value = match open.family.kind {
             Kind::Histogram => Value::Histogram(Distribution::default()),

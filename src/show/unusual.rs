@@ -144,9 +144,9 @@ pub(super) fn of_day<'a>(
     ids: impl Iterator<Item = &'a String>,
     (from, to): (Timestamp, Timestamp),
 ) -> Vec<String> {
-    let events = records.iter().filter_map(|record| Some((record.widespread?, record.at.as_second())));
+    let mut events = records.iter().filter_map(|record| Some((record.widespread?, record.at.as_second())));
     let widest = events.clone().map(|(event, _)| event).max_by_key(|event| event.series);
-    let during = widest.zip(events.last()).map(|(widest, (_, last))| widest.since..=last);
+    let during = widest.zip(events.next_back()).map(|(widest, (_, last))| widest.since..=last);
     let within = |level: &Level| during.as_ref().is_some_and(|during| during.contains(&level.since));
     let mut found: Vec<(Duration, String)> = Vec::new();
     for id in ids {
