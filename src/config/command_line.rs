@@ -7,9 +7,8 @@ use url::Url;
 
 use super::diagnose::ConfigError;
 use super::environment::HostEnvironment;
-use super::settings::{PushgatewaySettings, Settings};
-use super::{file, finish, validate};
-use crate::config::block::Context;
+use super::judge;
+use super::settings::PushgatewaySettings;
 use crate::redact::Secret;
 
 /// The Pushgateway that `--pushgateway URL` means: what is configured, at that address. Credentials are kept only if
@@ -18,13 +17,8 @@ pub fn pushgateway(url: &str, configured: Option<&PushgatewaySettings>) -> Resul
     let option = Path::new("--pushgateway");
     let environment = HostEnvironment::of_process();
     let text = format!("[output.pushgateway]\nurl = {}\n", Value::String(url.to_owned()));
-    let table = file::parse(option, &text)?;
-    let context = Context::new(None, &environment, &text);
-    let settings: Settings = finish(option, &context, validate::settings(&context, Some(table.get_ref())))?;
-    let asked = settings
-        .output
-        .pushgateway
-        .ok_or_else(|| ConfigError::whole(option, "a variable in it is not set and has no default"))?;
+    let asked = judge(option, false, &text, &environment)?.output.pushgateway;
+    let asked = asked.ok_or_else(|| ConfigError::whole(option, "a variable in it is not set and has no default"))?;
     Ok(match configured {
         None => asked,
         Some(configured) if same_origin(&configured.url, &asked.url) => {

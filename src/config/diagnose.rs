@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, where, and what would be right; all of it at once, in the order of the file.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,8 @@ pub struct Problem {
 }
 
 /// A configuration that cannot be used: every problem found in it. Ends a command with exit code 2.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.lines().collect::<Vec<_>>().join("\n"))]
 pub struct ConfigError {
     pub path: PathBuf,
     /// What is wrong, in the order of the file; never empty.
@@ -59,18 +61,6 @@ impl ConfigError {
         printable(&format!("{}{rest}", self.path.display()))
     }
 }
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, line) in self.lines().enumerate() {
-            f.write_str(if index == 0 { "" } else { "\n" })?;
-            f.write_str(&line)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 #[derive(Debug)]
 pub(crate) struct Lines<'a> {
@@ -110,11 +100,11 @@ pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'
         .map(|(_, candidate)| candidate)
 }
 
-pub(crate) fn one_of(items: &[&str]) -> String {
+pub(crate) fn one_of<S: Borrow<str>>(items: &[S]) -> String {
     match items {
         [] => String::new(),
-        [only] => (*only).to_owned(),
-        [front @ .., last] => format!("{} or {last}", front.join(", ")),
+        [only] => only.borrow().to_owned(),
+        [front @ .., last] => format!("{} or {}", front.join(", "), last.borrow()),
     }
 }
 

@@ -73,35 +73,27 @@ fn variable<'r>(
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(no_variable(rest));
     }
-    let value = match environment.var_os(name) {
-        Some(value) => Some(value.to_str().with_context(|| format!("${{{name}}} holds text that is not UTF-8"))?),
-        None => None,
-    };
-    if let Some(after) = after.strip_prefix('}') {
-        out.from_environment = true;
-        match value {
-            Some(value) => out.text.push_str(value),
-            None => out.unset.push(name.to_owned()),
-        }
-        return Ok(after);
-    }
-    let default = after.strip_prefix(":-").ok_or_else(|| no_variable(rest))?;
+    let no_utf8 = || format!("${{{name}}} holds text that is not UTF-8");
+    let value = environment.var_os(name).map(|value| value.to_str().with_context(no_utf8)).transpose()?;
     // The default is read even where it is not used: its end must be found, and its mistakes are mistakes.
-    let mut inner = Expanded::default();
-    let after =
-        word(default, environment, depth + 1, &mut inner)?.strip_prefix('}').ok_or_else(|| no_variable(rest))?;
-    match value.filter(|value| !value.is_empty()) {
-        Some(value) => {
+    let mut default = None;
+    let end = match after.strip_prefix(":-") {
+        Some(after) => word(after, environment, depth + 1, default.insert(Expanded::default()))?,
+        None => after,
+    };
+    match (value.filter(|value| default.is_none() || !value.is_empty()), default) {
+        (Some(value), _) => {
             out.text.push_str(value);
             out.from_environment = true;
         }
-        None => {
-            out.text.push_str(&inner.text);
-            out.from_environment |= inner.from_environment;
-            out.unset.extend(inner.unset);
+        (None, Some(default)) => {
+            out.text.push_str(&default.text);
+            out.from_environment |= default.from_environment;
+            out.unset.extend(default.unset);
         }
+        (None, None) => out.unset.push(name.to_owned()),
     }
-    Ok(after)
+    end.strip_prefix('}').ok_or_else(|| no_variable(rest))
 }
 
 fn no_variable(rest: &str) -> anyhow::Error {

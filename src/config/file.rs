@@ -18,60 +18,42 @@ const LIMIT: u64 = 2 << 20;
 /// can still be asked.
 /// Errors: a sentence of its own for a directory, a FIFO, a device, a file that is too large, NUL bytes, and invalid UTF-8.
 pub(crate) fn read(path: &Path, real: &Path) -> Result<(String, File), ConfigError> {
-    let file = fs::open_regular(real).map_err(|error| ConfigError::whole(path, unreadable(real, &error)))?;
-    let bytes = fs::read_open(&file, LIMIT).map_err(|error| {
-        let too_large = error.kind() == io::ErrorKind::FileTooLarge;
-        let mib = LIMIT >> 20;
-        let what = if too_large {
-            format!("larger than {mib} MiB; no configuration is")
-        } else {
-            format!("cannot be read: {}", fs::explained(&error))
-        };
-        ConfigError::whole(path, what)
-    })?;
-    Ok((decode(path, bytes)?, file))
+    let refused = |error| ConfigError::whole(path, unreadable(real, &error));
+    let file = fs::open_regular(real).map_err(refused)?;
+    let bytes = fs::read_open(&file, LIMIT).map_err(refused)?;
+    Ok((decode(path, &bytes)?, file))
 }
 
 fn unreadable(real: &Path, error: &io::Error) -> String {
-    let Ok(kind) = real.metadata().map(|metadata| metadata.file_type()) else {
-        return match error.kind() {
-            io::ErrorKind::NotFound => "a symbolic link to nothing".into(),
-            _ => format!("cannot be read: {}", fs::explained(error)),
-        };
-    };
-    let what = match () {
-        () if kind.is_dir() => "a directory",
-        () if kind.is_fifo() => "a FIFO",
-        () if kind.is_socket() => "a socket",
-        () if kind.is_char_device() || kind.is_block_device() => "a device",
-        () => return format!("cannot be read: {}", fs::explained(error)),
+    let what = match (error.kind(), real.metadata().map(|metadata| metadata.file_type())) {
+        (io::ErrorKind::FileTooLarge, _) => return format!("larger than {} MiB; no configuration is", LIMIT >> 20),
+        (io::ErrorKind::NotFound, _) => return "a symbolic link to nothing".into(),
+        (io::ErrorKind::InvalidInput, Ok(kind)) if kind.is_dir() => "a directory",
+        (io::ErrorKind::InvalidInput, Ok(kind)) if kind.is_fifo() => "a FIFO",
+        (io::ErrorKind::InvalidInput, Ok(kind)) if kind.is_socket() => "a socket",
+        (io::ErrorKind::InvalidInput, Ok(_)) => "a device",
+        _ => return format!("cannot be read: {}", fs::explained(error)),
     };
     format!("{what}, not a file; an empty file would hold the defaults")
 }
 
-pub(super) fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
-    let problem = |valid: &[u8], message: &str| {
-        let valid = std::str::from_utf8(valid).unwrap_or_default();
-        let place = Some(Lines::new(valid).position(valid.len()));
-        ConfigError { path: path.to_owned(), problems: vec![Problem { position: place, message: message.into() }] }
-    };
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        match valid.iter().position(|&byte| byte == 0) {
-            Some(nul) => problem(&valid[..nul], NUL),
-            None => problem(valid, "not UTF-8 from here on; TOML is always UTF-8"),
+pub(super) fn decode(path: &Path, bytes: &[u8]) -> Result<String, ConfigError> {
+    let nul = bytes.iter().position(|&byte| byte == 0);
+    let before = &bytes[..nul.unwrap_or(bytes.len())];
+    let (valid, message) = match (std::str::from_utf8(before), nul) {
+        (Ok(text), None) => return Ok(text.to_owned()),
+        (Ok(text), Some(_)) => (text, "a NUL byte: not a text file, or one that was damaged"),
+        (Err(error), _) => {
+            let valid = &before[..error.valid_up_to()];
+            (std::str::from_utf8(valid).unwrap_or_default(), "not UTF-8 from here on; TOML is always UTF-8")
         }
-    })?;
-    match text.find('\0') {
-        Some(nul) => Err(problem(&text.as_bytes()[..nul], NUL)),
-        None => Ok(text),
-    }
+    };
+    let position = Some(Lines::new(valid).position(valid.len()));
+    Err(ConfigError { path: path.to_owned(), problems: vec![Problem { position, message: message.into() }] })
 }
 
 /// Syntax errors looked at: a large file of something else has one on every line.
 const MANY: usize = 1000;
-
-const NUL: &str = "a NUL byte: not a text file, or one that was damaged";
 
 /// Parses TOML.
 /// Errors: every syntax error at its place. What the keys mean is not looked at then: after a syntax error it is uncertain
@@ -101,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_is_no_text_is_refused_with_its_place() {
-        let refused = |bytes: &[u8]| decode(Path::new("c"), bytes.to_vec()).expect_err("refused").to_string();
+        let refused = |bytes: &[u8]| decode(Path::new("c"), bytes).expect_err("refused").to_string();
         assert_eq!(refused(b"a = 1\nb\0"), "c:2:2: a NUL byte: not a text file, or one that was damaged");
         assert_eq!(refused(b"a = 1\n\xc3\xa9\xff"), "c:2:2: not UTF-8 from here on; TOML is always UTF-8");
         assert_eq!(refused(b"\0\xff"), "c:1:1: a NUL byte: not a text file, or one that was damaged");

@@ -12,7 +12,7 @@ pub(crate) fn config(bytes: &[u8]) {
     let path = Path::new("/lab/lab-probe.toml");
     let variables = [("TOKEN", "t0ken"), ("BASE", "http://127.0.0.1:80")];
     let environment = HostEnvironment::new(Some(Path::new("/lab/home")), Path::new("/lab"), &variables);
-    let loaded = file::decode(path, bytes.to_vec()).and_then(|text| judge(path, &text, &environment));
+    let loaded = file::decode(path, bytes).and_then(|text| judge(path, true, &text, &environment));
     match loaded {
         Ok(settings) => {
             let shown = show(&settings).expect("what was read is shown");

@@ -6,7 +6,7 @@ use super::diagnose::ConfigError;
 use super::environment::HostEnvironment;
 use super::locate::{self, HERE};
 use super::settings::Settings;
-use super::{defaults, file, read};
+use super::{file, read};
 use crate::trust::{self, TrustStore};
 
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub fn trust_directory() -> Result<PathBuf, ConfigError> {
 pub fn inspect(path: &Path) -> Result<Inspection, ConfigError> {
     let environment = HostEnvironment::of_process();
     let (canonical, digest) = identity(path, &environment)?;
-    let settings = read(path, &environment)?;
+    let settings = read(Some(path), &environment)?;
     Ok(Inspection { canonical, digest, settings })
 }
 
@@ -55,8 +55,7 @@ pub(super) fn refusal(path: &Path, environment: &HostEnvironment) -> Option<Stri
 
 /// The settings that hold without the file of the current directory.
 fn elsewhere(environment: &HostEnvironment) -> Result<Settings, ConfigError> {
-    let located = locate::usual(environment, &|_| Some(String::new()))?;
-    located.path.map_or_else(|| defaults(environment), |path| read(&path, environment))
+    read(locate::elsewhere(environment, &mut Vec::new())?.as_deref(), environment)
 }
 
 /// The directory without symbolic links, the name, and the digest of the bytes: a link to an allowed file elsewhere is

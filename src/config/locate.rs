@@ -5,64 +5,67 @@ use std::path::{Path, PathBuf};
 
 use super::diagnose::ConfigError;
 use super::environment::HostEnvironment;
+use super::here;
 use crate::fs::explained;
 
 const VARIABLE: &str = "LAB_PROBE_CONFIG";
 
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Located {
-    /// The file; `None` means that there is none and defaults hold.
-    pub(crate) path: Option<PathBuf>,
-    pub(crate) warnings: Vec<String>,
-}
-
 pub(crate) const HERE: &str = "lab-probe.toml";
 
-/// The first of `--config`, `$LAB_PROBE_CONFIG`, `./lab-probe.toml`, the user's and the machine's that exists.
-///
-/// `refusal` says why the file of the current directory may not be used; the next place then holds.
-/// Errors: a file that `--config` or the variable names and that is not there, and those of [`usual`].
+/// The first of `--config`, `$LAB_PROBE_CONFIG`, `./lab-probe.toml`, the user's and the machine's that exists; `None` means
+/// that defaults hold. `warnings` gets a sentence for each that may not be used.
+/// Errors: a file that `--config` or the variable names and that is not there; a place that cannot be looked at.
 pub(crate) fn locate(
     explicit: Option<&Path>,
     environment: &HostEnvironment,
-    refusal: &dyn Fn(&Path) -> Option<String>,
-) -> Result<Located, ConfigError> {
+    warnings: &mut Vec<String>,
+) -> Result<Option<PathBuf>, ConfigError> {
     let variable = || by_variable(environment).map(|path| (path, ", though $LAB_PROBE_CONFIG names it"));
-    let named = explicit.map(|path| (path, "")).or_else(variable);
-    if let Some((path, by)) = named {
+    if let Some((path, by)) = explicit.map(|path| (path, "")).or_else(variable) {
         return match environment.directory().join(path).symlink_metadata() {
-            Ok(_) => Ok(Located { path: Some(path.to_owned()), warnings: Vec::new() }),
-            Err(error) => Err(ConfigError::whole(path, missing(&error, by))),
+            Ok(_) => Ok(Some(path.to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let hint = "`lab-probe config init FILE` writes one to start from";
+                Err(ConfigError::whole(path, format!("no such file{by}; {hint}")))
+            }
+            Err(error) => Err(ConfigError::whole(path, format!("cannot be looked at{by}: {error}"))),
         };
     }
-    usual(environment, refusal)
-}
-
-/// The first of the places that nobody has named.
-/// Errors: a place that the operating system cannot look at.
-pub(super) fn usual(
-    environment: &HostEnvironment,
-    refusal: &dyn Fn(&Path) -> Option<String>,
-) -> Result<Located, ConfigError> {
-    let mut located = Located::default();
-    for path in usual_places(environment) {
-        match environment.directory().join(&path).symlink_metadata() {
-            Ok(_) => match if path == Path::new(HERE) { refusal(&path) } else { None } {
-                Some(why) => located.warnings.push(why),
-                None => return Ok(Located { path: Some(path), ..located }),
-            },
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-            // A sandboxed unit may not see the home at all; the machine's file must still be found then.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                located.warnings.push(format!("cannot look for {}: {error}", path.display()));
-            }
-            // There may well be one, and another is not what it says.
-            Err(error) => {
-                return Err(ConfigError::whole(&path, format!("cannot be looked for: {}", explained(&error))));
-            }
+    let here = Path::new(HERE);
+    if exists(here, environment, warnings)? {
+        match here::refusal(here, environment) {
+            None => return Ok(Some(here.to_owned())),
+            Some(why) => warnings.push(why),
         }
     }
-    Ok(located)
+    elsewhere(environment, warnings)
+}
+
+/// The first that exists of the user's and the machine's, which cannot come with a cloned repository.
+pub(super) fn elsewhere(
+    environment: &HostEnvironment,
+    warnings: &mut Vec<String>,
+) -> Result<Option<PathBuf>, ConfigError> {
+    for path in usual_places(environment).into_iter().skip(1) {
+        if exists(&path, environment, warnings)? {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+fn exists(path: &Path, environment: &HostEnvironment, warnings: &mut Vec<String>) -> Result<bool, ConfigError> {
+    match environment.directory().join(path).symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        // A sandboxed unit may not see the home at all; the machine's file must still be found then.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            warnings.push(format!("cannot look for {}: {error}", path.display()));
+            Ok(false)
+        }
+        // There may well be one, and another is not what it says.
+        Err(error) => Err(ConfigError::whole(path, format!("cannot be looked for: {}", explained(&error)))),
+    }
 }
 
 /// The file that `$LAB_PROBE_CONFIG` names. An empty value is how a unit file or a shell takes one back.
@@ -84,15 +87,6 @@ pub(crate) fn user_file(environment: &HostEnvironment) -> Option<PathBuf> {
         .map(|config| config.join("lab-probe/config.toml"))
 }
 
-fn missing(error: &io::Error, by: &str) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => {
-            format!("no such file{by}; `lab-probe config init FILE` writes one to start from")
-        }
-        _ => format!("cannot be looked at{by}: {error}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +106,7 @@ mod tests {
         let plain =
             HostEnvironment::new(Some(&home), &cwd, &[("LAB_PROBE_CONFIG", ""), ("XDG_CONFIG_HOME", "relative")]);
         let found = |explicit: Option<&str>, environment: &HostEnvironment| {
-            locate(explicit.map(Path::new), environment, &|_| None).expect("found").path
+            locate(explicit.map(Path::new), environment, &mut Vec::new()).expect("found")
         };
 
         assert_eq!(usual_places(&HostEnvironment::new(None, Path::new("/"), &[])).len(), 2);
@@ -136,7 +130,7 @@ mod tests {
         let environment = HostEnvironment::new(None, lab.path(), &[("LAB_PROBE_CONFIG", "gone.toml")]);
         let hint = "`lab-probe config init FILE` writes one to start from";
         let refused =
-            |explicit: Option<&Path>| locate(explicit, &environment, &|_| None).expect_err("refused").to_string();
+            |explicit: Option<&Path>| locate(explicit, &environment, &mut Vec::new()).expect_err("refused").to_string();
         assert_eq!(refused(Some(Path::new("gone.toml"))), format!("gone.toml: no such file; {hint}"));
         let named = format!("gone.toml: no such file, though $LAB_PROBE_CONFIG names it; {hint}");
         assert_eq!(refused(None), named);
@@ -147,8 +141,8 @@ mod tests {
         let lab = tempfile::tempdir().expect("a temporary directory");
         let looped = lab.path().join("loop");
         std::os::unix::fs::symlink(&looped, &looped).expect("a link to itself");
-        let error =
-            locate(None, &HostEnvironment::new(None, &looped, &[]), &|_| None).expect_err("refused").to_string();
+        let environment = HostEnvironment::new(None, &looped, &[]);
+        let error = locate(None, &environment, &mut Vec::new()).expect_err("refused").to_string();
         assert!(error.starts_with("lab-probe.toml: cannot be looked for: "), "{error}");
     }
 }

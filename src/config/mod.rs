@@ -41,12 +41,10 @@ pub fn load(explicit: Option<&Path>) -> Result<Settings, ConfigError> {
 }
 
 pub fn load_in(explicit: Option<&Path>, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
-    let located = locate::locate(explicit, environment, &|file| here::refusal(file, environment))?;
-    let mut settings = match &located.path {
-        Some(path) => read(path, environment)?,
-        None => defaults(environment)?,
-    };
-    settings.warnings.splice(0..0, located.warnings);
+    let mut warnings = Vec::new();
+    let path = locate::locate(explicit, environment, &mut warnings)?;
+    let mut settings = read(path.as_deref(), environment)?;
+    settings.warnings.splice(0..0, warnings);
     Ok(settings)
 }
 
@@ -61,39 +59,31 @@ pub fn usual_places() -> Vec<PathBuf> {
     locate::usual_places(&HostEnvironment::of_process())
 }
 
-/// Reads one file. What others could change is not believed, whatever it says: it names files to read, addresses to
-/// send to and programs to run.
-fn read(path: &Path, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
+/// Reads one file, or the defaults. What others could change is not believed, whatever it says: it names files to read,
+/// addresses to send to and programs to run.
+fn read(path: Option<&Path>, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
+    let Some(path) = path else { return judge(Path::new("(no configuration file)"), false, "", environment) };
     let real = environment.directory().join(path);
     let (text, file) = file::read(path, &real)?;
     match access::exposure(&real, &file) {
-        Ok(None) => judge(path, &text, environment),
+        Ok(None) => judge(path, true, &text, environment),
         Ok(Some(exposure)) => Err(ConfigError::whole(path, format!("others could change it: {exposure}"))),
         Err(error) => Err(ConfigError::whole(path, format!("cannot ask who may write it: {}", explained(&error)))),
     }
 }
 
-fn judge(path: &Path, text: &str, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
+/// What a text says, which messages call `path`, and which has lines only if it stands in a file.
+fn judge(path: &Path, is_file: bool, text: &str, environment: &HostEnvironment) -> Result<Settings, ConfigError> {
     let table = file::parse(path, text)?;
-    let context = Context::new(Some(path), environment, text);
-    let settings = validate::settings(&context, Some(table.get_ref()));
-    finish(path, &context, settings)
-}
-
-fn defaults(environment: &HostEnvironment) -> Result<Settings, ConfigError> {
-    let context = Context::new(None, environment, "");
-    let settings = validate::settings(&context, None);
-    finish(Path::new("(no configuration file)"), &context, settings)
-}
-
-fn finish(path: &Path, context: &Context<'_>, settings: Settings) -> Result<Settings, ConfigError> {
+    let context = Context::new(is_file.then_some(path), environment, text);
+    let settings = validate::settings(&context, table.get_ref());
     let mut problems = context.problems.take();
     if problems.is_empty() {
         return Ok(settings);
     }
     problems.sort();
     problems.dedup();
-    let placed = |(at, message)| Problem { position: context.file.map(|_| context.lines.position(at)), message };
+    let placed = |(at, message)| Problem { position: is_file.then(|| context.lines.position(at)), message };
     Err(ConfigError { path: path.to_owned(), problems: problems.into_iter().map(placed).collect() })
 }
 

@@ -116,8 +116,8 @@ impl Section {
 }
 
 /// Reports every key of `table`, which begins `at`, that `section` does not have, and every rule between keys that is
-/// broken. `report` takes a byte offset and a sentence.
-pub(crate) fn check(table: &DeTable<'_>, at: usize, section: &Section, mut report: impl FnMut(usize, String)) {
+/// broken. `report` takes a byte offset and a sentence. Whether there was no unknown key.
+pub(crate) fn check(table: &DeTable<'_>, at: usize, section: &Section, report: &mut dyn FnMut(usize, String)) -> bool {
     let unknown: Vec<_> = table.iter().filter(|(name, _)| !section.has(name.get_ref())).collect();
     for (name, value) in &unknown {
         report(name.span().start, unknown_key(name.get_ref(), value.get_ref(), section));
@@ -127,7 +127,8 @@ pub(crate) fn check(table: &DeTable<'_>, at: usize, section: &Section, mut repor
     };
     let broken = |key: &str, what: String| format!("{key:?} {}: {what}", section.place());
     // A key that is missed is mostly there, misspelt, and was told.
-    let mut complete = unknown.is_empty();
+    let spelt_right = unknown.is_empty();
+    let mut complete = spelt_right;
     for (_, rule) in RULES.iter().filter(|(header, _)| *header == section.header) {
         match rule {
             One(keys) if present(keys).is_empty() => {
@@ -151,6 +152,7 @@ pub(crate) fn check(table: &DeTable<'_>, at: usize, section: &Section, mut repor
             With(..) => {}
         }
     }
+    spelt_right
 }
 
 fn unknown_key(written: &str, value: &DeValue<'_>, section: &Section) -> String {
@@ -179,7 +181,7 @@ mod tests {
         let environment = HostEnvironment::new(Some(Path::new("/nowhere")), Path::new("/nowhere"), &[]);
         let context = Context::new(None, &environment, text);
         let table = DeTable::parse(text).expect("TOML");
-        validate::settings(&context, Some(table.get_ref()));
+        validate::settings(&context, table.get_ref());
         context.problems.take()
     }
 

@@ -147,20 +147,10 @@ pub struct ThunesSettings {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ServiceSettings {
     pub name: String,
-    #[serde(flatten, serialize_with = "probe")]
+    #[serde(flatten)]
     pub probe: ServiceProbe,
     #[serde(flatten, serialize_with = "schedule")]
     pub schedule: Schedule,
-}
-
-fn probe<S: Serializer>(probe: &ServiceProbe, serializer: S) -> Result<S::Ok, S::Error> {
-    match probe {
-        ServiceProbe::Http(probe) => probe.serialize(serializer),
-        ServiceProbe::Tcp(tcp) => json!({ "tcp": tcp }).serialize(serializer),
-        ServiceProbe::Unit { name, user } => json!({ "unit": name, "user": user }).serialize(serializer),
-        ServiceProbe::Process(process) => json!({ "process": process }).serialize(serializer),
-        ServiceProbe::Unreachable(failure) => failure.serialize(serializer),
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -187,11 +177,12 @@ pub struct OutputSettings {
 impl OutputSettings {
     /// The configured outputs, as the `output` label has them, those that cannot be delivered to included.
     pub fn names(&self) -> Vec<&'static str> {
-        let textfile = self.textfile.is_some().then_some("textfile");
-        let pushgateway = self.pushgateway.is_some().then_some("pushgateway");
-        let heartbeat = self.heartbeat.is_some().then_some("heartbeat");
-        let good = textfile.into_iter().chain(pushgateway).chain(heartbeat);
-        good.chain(self.broken.iter().map(|broken| broken.output)).collect()
+        let good = [
+            self.textfile.as_ref().map(|_| "textfile"),
+            self.pushgateway.as_ref().map(|_| "pushgateway"),
+            self.heartbeat.as_ref().map(|_| "heartbeat"),
+        ];
+        good.into_iter().flatten().chain(self.broken.iter().map(|broken| broken.output)).collect()
     }
 }
 

@@ -19,12 +19,10 @@ const SECONDS_A_DAY: i64 = 86_400;
 const DIGITS: usize = 16;
 
 /// The families with labels that somebody else chooses. The first label of each names the target.
-fn with_foreign_labels() -> [&'static Family; 6] {
-    [
-        &LAB_MCP_SERVER_INFO, &LAB_WORKTREE_INFO, &THUNES_CIRCUIT_BREAKER_STATE, &THUNES_ORDERS_PLACED_TOTAL,
-        &THUNES_TRADE_DECISIONS_TOTAL, &THUNES_WS_CONNECTED,
-    ]
-}
+static WITH_FOREIGN_LABELS: [&Family; 6] = [
+    &LAB_MCP_SERVER_INFO, &LAB_WORKTREE_INFO, &THUNES_CIRCUIT_BREAKER_STATE, &THUNES_ORDERS_PLACED_TOTAL,
+    &THUNES_TRADE_DECISIONS_TOTAL, &THUNES_WS_CONNECTED,
+];
 
 /// Takes out the series that are past the limit of their target and returns a sentence for each family and target.
 pub(super) fn limit(families: &mut Vec<MetricFamily>, label_sets: &mut LabelSets, now: Timestamp) -> Vec<String> {
@@ -33,7 +31,7 @@ pub(super) fn limit(families: &mut Vec<MetricFamily>, label_sets: &mut LabelSets
     let mut left_out = BTreeSet::new();
     for family in families.iter_mut() {
         let name = family.name().to_owned();
-        if !with_foreign_labels().iter().any(|foreign| foreign.name == name) {
+        if !WITH_FOREIGN_LABELS.iter().any(|foreign| foreign.name == name) {
             continue;
         }
         let mut metrics = family.take_metric();

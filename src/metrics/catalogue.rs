@@ -5,15 +5,47 @@
 //! labels, unit; HELP; what single values mean, what to do. HELP is one sentence, constant, the same in every file:
 //! node_exporter drops a family whose HELP differs between two textfiles.
 
-pub use super::family::{Declared, Family, Type};
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Type {
+    Gauge,
+    /// Only goes up, survives restarts.
+    Counter,
+    /// Cumulative buckets with these upper bounds; `+Inf` is implied.
+    Histogram(&'static [f64]),
+}
+
+impl Type {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Type::Gauge => "gauge",
+            Type::Counter => "counter",
+            Type::Histogram(_) => "histogram",
+        }
+    }
+}
+
+/// `L` is `[&str; N]` for each family of the catalogue, so that a sample with a label too few is no program, and a slice where
+/// families stand in one list.
+#[derive(Debug)]
+pub struct Family<L: ?Sized = [&'static str]> {
+    pub name: &'static str,
+    pub kind: Type,
+    pub help: &'static str,
+    pub unit: &'static str,
+    /// What single values, or values of a label, mean; empty where the unit says it all.
+    pub values: &'static [(&'static str, &'static str)],
+    /// What to do, or what it is good for.
+    pub next: &'static str,
+    /// Label names, in the order they are written; the config's own labels come after them.
+    pub labels: L,
+}
 
 macro_rules! families {
     ($($ident:ident = $kind:expr, $name:literal [$($label:literal),*] $unit:literal $help:literal $values:expr, $next:literal;)*) => {
-        $(#[doc = $help] pub static $ident: Declared<{ <[&str]>::len(&[$($label),*]) }, { $kind.bounds() }> =
-            Declared(Family {
-                name: $name, kind: $kind, labels: &[$($label),*], help: $help, unit: $unit, values: $values, next: $next,
-            });)*
-        pub static ALL: &[&Family] = &[$(&$ident.0),*];
+        $(#[doc = $help] pub static $ident: Family<[&str; <[&str]>::len(&[$($label),*])]> = Family {
+            name: $name, kind: $kind, help: $help, unit: $unit, values: $values, next: $next, labels: [$($label),*],
+        };)*
+        pub static ALL: &[&Family] = &[$(&$ident),*];
     };
 }
 
@@ -22,6 +54,12 @@ use Type::{Counter, Gauge, Histogram};
 use crate::model::thunes::{ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS};
 
 const BOOL: &[(&str, &str)] = &[("0", "no"), ("1", "yes")];
+
+const ALWAYS: &[(&str, &str)] = &[("1", "always")];
+
+const EVERY_PASS: &[(&str, &str)] = &[("0", "checked on every pass")];
+
+const REASON: &[(&str, &str)] = &[("1", "this reason holds")];
 
 const BAND: &[(&str, &str)] = &[("lower", "rarely less"), ("upper", "rarely more")];
 
@@ -84,8 +122,7 @@ families! {
         &[], "older than three times thunes_ttl_seconds: the timer does not run, or the deadline is too short for all targets";
     THUNES_TTL_SECONDS = Gauge, "thunes_ttl_seconds" ["environment"] "seconds"
         "How long the answer of the environment is reused before the next check, in seconds (ttl for a good one, retry_after for a bad one); 0 means until the next pass."
-        &[("0", "checked on every pass")],
-        "compare with the age of the last check to tell a late one";
+        EVERY_PASS, "compare with the age of the last check to tell a late one";
 
     LAB_MCP_SERVER_HEALTH = Gauge, "lab_mcp_server_health" ["server_name"] "state"
         "Health of an MCP server: 0 down, 1 up, 2 not configured."
@@ -93,8 +130,7 @@ families! {
         "look at lab_mcp_server_failure for the reason and at `lab-probe explain REASON` for what to do";
     LAB_MCP_SERVER_FAILURE = Gauge, "lab_mcp_server_failure" ["server_name", "reason"] "bool"
         "Why an MCP server is down or not configured: 1 for the reason that holds, absent while it is up."
-        &[("1", "this reason holds")],
-        "`lab-probe explain REASON` says what to do; `lab-probe check NAME` shows the evidence";
+        REASON, "`lab-probe explain REASON` says what to do; `lab-probe check NAME` shows the evidence";
     LAB_MCP_SERVER_HANDSHAKE_SECONDS = Gauge, "lab_mcp_server_handshake_seconds" ["server_name"] "seconds"
         "Time from the start of the check to the answer to the opening request, in seconds."
         &[], "when it nears `timeout`, the server is about to count as down: start it less often or give it more time";
@@ -110,15 +146,13 @@ families! {
         "a change that follows no update of yours deserves a look at the server's tool descriptions";
     LAB_MCP_SERVER_INFO = Gauge, "lab_mcp_server_info" ["server_name", "transport", "era", "protocol_version", "server_version"] "info"
         "How the server was reached and what it says of itself; always 1."
-        &[("1", "always")],
-        "join on it to see transport, protocol era and version beside another metric";
+        ALWAYS, "join on it to see transport, protocol era and version beside another metric";
     LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS = Gauge, "lab_mcp_server_checked_timestamp_seconds" ["server_name"] "seconds"
         "Time of the check the other values come from, in seconds since 1970."
         &[], "older than three times lab_mcp_server_ttl_seconds: the timer does not run, or the deadline is too short for all targets";
     LAB_MCP_SERVER_TTL_SECONDS = Gauge, "lab_mcp_server_ttl_seconds" ["server_name"] "seconds"
         "How long the answer of the server is reused at most before the next check, in seconds (ttl for a good one and for a failure that costs processor time, retry_after for another bad one); 0 means until the next pass."
-        &[("0", "checked on every pass")],
-        "compare with the age of the last check to tell a late one";
+        EVERY_PASS, "compare with the age of the last check to tell a late one";
     LAB_MCP_SERVER_CHECKS_TOTAL = Counter, "lab_mcp_server_checks_total" ["server_name", "result"] "checks"
         "Checks of the server by result (up, down, not_configured)."
         &[("up", "usable"), ("down", "not usable"), ("not_configured", "nothing to check")],
@@ -157,8 +191,7 @@ families! {
         "at 0, run the tests through `lab-probe record -- COMMAND`; at 2, mend what fails";
     LAB_WORKTREE_INFO = Gauge, "lab_worktree_info" ["worktree_name", "branch", "status_source", "test_source"] "info"
         "Branch of a git worktree and where its two statuses come from; always 1."
-        &[("1", "always")],
-        "join on it to see the branch, and where the two statuses come from";
+        ALWAYS, "join on it to see the branch, and where the two statuses come from";
     LAB_WORKTREE_CHANGED_FILES = Gauge, "lab_worktree_changed_files" ["worktree_name"] "files"
         "Changed and untracked paths in a git worktree, conflicts not counted."
         &[], "many for long: work that nobody has committed";
@@ -204,16 +237,14 @@ families! {
         &[], "older than three times lab_worktree_ttl_seconds: the timer does not run, or the deadline is too short for all targets";
     LAB_WORKTREE_TTL_SECONDS = Gauge, "lab_worktree_ttl_seconds" ["worktree_name"] "seconds"
         "How long the answer of the worktree is reused at most before the next check, in seconds (the longer of ttl and idle_ttl for a good one, retry_after for a bad one); 0 means until the next pass."
-        &[("0", "checked on every pass")],
-        "compare with the age of the last check to tell a late one";
+        EVERY_PASS, "compare with the age of the last check to tell a late one";
 
     LAB_SERVICE_UP = Gauge, "lab_service_up" ["service_name"] "bool"
         "Whether a service is up (1) or not (0)."
         BOOL, "at 0, `lab-probe check NAME` says what was tried and what came back";
     LAB_SERVICE_FAILURE = Gauge, "lab_service_failure" ["service_name", "reason"] "bool"
         "Why a service is not up or could not be looked at: 1 for the reason that holds, absent while it is up."
-        &[("1", "this reason holds")],
-        "`lab-probe explain REASON` says what the reason means; `lab-probe check NAME` shows the evidence";
+        REASON, "`lab-probe explain REASON` says what the reason means; `lab-probe check NAME` shows the evidence";
     LAB_SERVICE_DURATION_SECONDS = Gauge, "lab_service_duration_seconds" ["service_name"] "seconds"
         "Time a service took to answer, in seconds."
         &[], "growing: the service gets slower before it fails";
@@ -229,8 +260,7 @@ families! {
         &[], "older than three times lab_service_ttl_seconds: the timer does not run, or the deadline is too short for all targets";
     LAB_SERVICE_TTL_SECONDS = Gauge, "lab_service_ttl_seconds" ["service_name"] "seconds"
         "How long the answer of the service is reused before the next check, in seconds (ttl for a good one, retry_after for a bad one); 0 means until the next pass."
-        &[("0", "checked on every pass")],
-        "compare with the age of the last check to tell a late one";
+        EVERY_PASS, "compare with the age of the last check to tell a late one";
 
     LAB_ANOMALY_ACTIVE = Gauge, "lab_anomaly_active" ["metric", "kind", "direction", "server_name", "environment", "service_name"] "bool"
         "A series that is not as usual: 1 while that lasts, absent otherwise and while what it watches is down."
@@ -254,8 +284,7 @@ families! {
 
     LAB_PROBE_BUILD_INFO = Gauge, "lab_probe_build_info" ["version", "revision"] "info"
         "Version and source revision of lab-probe; always 1."
-        &[("1", "always")],
-        "shows which version runs where";
+        ALWAYS, "shows which version runs where";
     LAB_PROBE_LAST_PASS_TIMESTAMP_SECONDS = Gauge, "lab_probe_last_pass_timestamp_seconds" [] "seconds"
         "Start of the pass that produced these series, in seconds since 1970."
         &[], "time() minus this above a few intervals: the timer has stopped; `systemctl list-timers` and `lab-probe doctor` say more";

@@ -8,7 +8,6 @@ mod cardinality;
 pub mod catalogue;
 pub mod check;
 pub mod families;
-mod family;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub mod text;

@@ -1,13 +1,12 @@
 //! One vector of the prometheus crate for each family of the catalogue, in a registry that adds the configuration's labels.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus::core::{Collector, Desc};
+use prometheus::core::{Collector, Desc, Describer};
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
-use prometheus::{CounterVec, GaugeVec, Opts, Registry};
+use prometheus::{CounterVec, Error, GaugeVec, Opts, Registry};
 
-use super::catalogue::{self, Declared, Family, Type};
+use super::catalogue::{self, Family, Type};
 use crate::log::is_invisible;
 use crate::model::thunes::Histogram;
 
@@ -20,13 +19,13 @@ const END: char = '\u{0}';
 pub struct Samples {
     registry: Registry,
     vectors: HashMap<&'static str, Vector>,
+    counting: bool,
 }
 
 #[derive(Debug)]
 enum Vector {
     Gauge(GaugeVec),
     Counter(CounterVec),
-    Histogram(HistogramCollector),
 }
 
 impl Samples {
@@ -37,57 +36,63 @@ impl Samples {
         let common = common.iter().map(|(name, value)| (name.clone(), label_value(value))).collect();
         let registry = Registry::new_custom(None, Some(common))?;
         let mut vectors = HashMap::new();
-        for &family in catalogue::ALL.iter().filter(|family| counting || family.kind == Type::Gauge) {
+        for family in catalogue::ALL {
             let opts = Opts::new(family.name, family.help);
-            let (vector, collector): (_, Box<dyn Collector>) = match family.kind {
+            match family.kind {
                 Type::Gauge => {
-                    let vector = GaugeVec::new(opts, family.labels)?;
-                    (Vector::Gauge(vector.clone()), Box::new(vector))
+                    let vector = GaugeVec::new(opts, &family.labels)?;
+                    registry.register(Box::new(vector.clone()))?;
+                    vectors.insert(family.name, Vector::Gauge(vector));
                 }
-                Type::Counter => {
-                    let vector = CounterVec::new(opts, family.labels)?;
-                    (Vector::Counter(vector.clone()), Box::new(vector))
+                Type::Counter if counting => {
+                    let vector = CounterVec::new(opts, &family.labels)?;
+                    registry.register(Box::new(vector.clone()))?;
+                    vectors.insert(family.name, Vector::Counter(vector));
                 }
-                Type::Histogram(bounds) => {
-                    let collector = HistogramCollector::new(family, bounds)?;
-                    (Vector::Histogram(collector.clone()), Box::new(collector))
-                }
-            };
-            registry.register(collector)?;
-            vectors.insert(family.name, vector);
+                Type::Counter | Type::Histogram(_) => {}
+            }
         }
-        Ok(Samples { registry, vectors })
+        Ok(Samples { registry, vectors, counting })
     }
 
     /// Sets a gauge or counter, if there is a value; one that is no finite number is left out: absent beats wrong.
     pub fn add<const LABELS: usize>(
         &self,
-        declared: &Declared<LABELS, 0>,
+        family: &Family<[&str; LABELS]>,
         labels: [&str; LABELS],
         value: impl Into<Option<f64>>,
     ) {
+        debug_assert!(!matches!(family.kind, Type::Histogram(_)), "{} is no plain number", family.name);
         let Some(value) = value.into().filter(|value| value.is_finite()) else { return };
-        match self.vectors.get(declared.name) {
-            Some(Vector::Gauge(vector)) => vector.with_label_values(&labels.map(ended)).set(value),
+        let ended = || labels.map(|value| format!("{}{END}", label_value(value)));
+        match self.vectors.get(family.name) {
+            Some(Vector::Gauge(vector)) => vector.with_label_values(&ended()).set(value),
             Some(Vector::Counter(vector)) => {
-                let counter = vector.with_label_values(&labels.map(ended));
+                let counter = vector.with_label_values(&ended());
                 counter.reset();
                 counter.inc_by(value);
             }
-            Some(Vector::Histogram(_)) | None => {}
+            None => {}
         }
     }
 
-    pub fn add_histogram<const LABELS: usize, const BOUNDS: usize>(
+    /// Adds a series of a histogram whose observations were counted elsewhere; the crate's own can only be observed into.
+    pub fn add_histogram<const LABELS: usize>(
         &self,
-        declared: &Declared<LABELS, BOUNDS>,
+        family: &Family<[&str; LABELS]>,
         labels: [&str; LABELS],
         histogram: &Histogram,
-    ) {
-        if let Some(Vector::Histogram(collector)) = self.vectors.get(declared.name)
-            && histogram.sum.is_finite()
-        {
-            collector.set(labels.map(ended).to_vec(), histogram.clone());
+    ) -> prometheus::Result<()> {
+        let bounds = match family.kind {
+            Type::Histogram(bounds) if self.counting && histogram.sum.is_finite() => bounds,
+            _ => return Ok(()),
+        };
+        let labels = family.labels.iter().zip(labels).map(|(name, value)| ((*name).to_owned(), label_value(value)));
+        let desc = Opts::new(family.name, family.help).const_labels(labels.collect()).describe()?;
+        match self.registry.register(Box::new(Counted { desc, histogram: cumulative(bounds, histogram) })) {
+            // Names may become the same when what steers a terminal is escaped; the first stays.
+            Ok(()) | Err(Error::AlreadyReg) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -95,7 +100,7 @@ impl Samples {
     pub fn gather(&self) -> Vec<MetricFamily> {
         let mut families = self.registry.gather();
         for family in &mut families {
-            let declared = catalogue::find(family.name()).map_or(&[][..], |family| family.labels);
+            let declared = catalogue::find(family.name()).map_or(&[][..], |family| &family.labels);
             // The vectors sort labels, and the registry keeps its own in a hash map: equal passes make equal text only
             // if all have a place of their own.
             let place =
@@ -114,12 +119,6 @@ impl Samples {
     }
 }
 
-fn ended(value: &str) -> String {
-    let mut value = label_value(value);
-    value.push(END);
-    value
-}
-
 /// Foreign text as a label value: control characters and marks of direction become `\u{…}`, because label values are
 /// printed on terminals too.
 pub fn label_value(text: &str) -> String {
@@ -130,63 +129,43 @@ pub fn label_value(text: &str) -> String {
     out
 }
 
-/// Histograms whose observations were counted elsewhere; the crate's own can only be observed into.
-#[derive(Debug, Clone)]
-struct HistogramCollector {
+/// One series of a histogram.
+#[derive(Debug)]
+struct Counted {
     desc: Desc,
-    bounds: &'static [f64],
-    series: Arc<Mutex<BTreeMap<Vec<String>, Histogram>>>,
+    histogram: proto::Histogram,
 }
 
-impl HistogramCollector {
-    fn new(family: &Family, bounds: &'static [f64]) -> prometheus::Result<Self> {
-        let labels = family.labels.iter().map(|label| (*label).to_owned()).collect();
-        let desc = Desc::new(family.name.to_owned(), family.help.to_owned(), labels, HashMap::new())?;
-        Ok(HistogramCollector { desc, bounds, series: Arc::default() })
-    }
-
-    fn set(&self, labels: Vec<String>, histogram: Histogram) {
-        self.series.lock().unwrap_or_else(PoisonError::into_inner).insert(labels, histogram);
-    }
-
-    fn metric(&self, labels: &[String], histogram: &Histogram) -> proto::Metric {
-        let pairs = self.desc.variable_labels.iter().zip(labels).map(|(name, value)| {
-            let mut pair = LabelPair::default();
-            pair.set_name(name.clone());
-            pair.set_value(value.clone());
-            pair
-        });
-        let mut cumulative = 0_u64;
-        let buckets = self.bounds.iter().zip(&histogram.counts).map(|(bound, count)| {
-            cumulative = cumulative.saturating_add(*count);
-            let mut bucket = proto::Bucket::default();
-            bucket.set_upper_bound(*bound);
-            bucket.set_cumulative_count(cumulative);
-            bucket
-        });
-        let mut counted = proto::Histogram::default();
-        counted.set_bucket(buckets.collect());
-        counted.set_sample_sum(histogram.sum);
-        // The encoder adds the `+Inf` bucket from this.
-        counted.set_sample_count(histogram.count());
-        let mut metric = proto::Metric::from_label(pairs.collect());
-        metric.set_histogram(counted);
-        metric
-    }
+/// Buckets up to each bound; the encoder adds the one to `+Inf` from the count.
+fn cumulative(bounds: &[f64], histogram: &Histogram) -> proto::Histogram {
+    let mut below = 0_u64;
+    let buckets = bounds.iter().zip(&histogram.counts).map(|(bound, count)| {
+        below = below.saturating_add(*count);
+        let mut bucket = proto::Bucket::default();
+        bucket.set_upper_bound(*bound);
+        bucket.set_cumulative_count(below);
+        bucket
+    });
+    let mut counted = proto::Histogram::default();
+    counted.set_bucket(buckets.collect());
+    counted.set_sample_sum(histogram.sum);
+    counted.set_sample_count(histogram.count());
+    counted
 }
 
-impl Collector for HistogramCollector {
+impl Collector for Counted {
     fn desc(&self) -> Vec<&Desc> {
         vec![&self.desc]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut metric = proto::Metric::from_label(self.desc.const_label_pairs.clone());
+        metric.set_histogram(self.histogram.clone());
         let mut family = MetricFamily::default();
         family.set_name(self.desc.fq_name.clone());
         family.set_help(self.desc.help.clone());
         family.set_field_type(MetricType::HISTOGRAM);
-        family.set_metric(series.iter().map(|(labels, histogram)| self.metric(labels, histogram)).collect());
+        family.set_metric(vec![metric]);
         vec![family]
     }
 }
@@ -216,7 +195,7 @@ mod tests {
         samples.add(&LAB_PROBE_PASS_DURATION_SECONDS, [], f64::NAN);
         samples.add(&LAB_PROBE_DEADLINE_EXCEEDED, [], f64::INFINITY);
         let histogram = Histogram { counts: vec![0, 1, 0, 0, 0, 0, 0, 1, 1], sum: 60.5 };
-        samples.add_histogram(&THUNES_WS_GAP_SECONDS, ["testnet"], &histogram);
+        samples.add_histogram(&THUNES_WS_GAP_SECONDS, ["testnet"], &histogram).expect("registered");
         let lines = lines(&samples);
         let infinite = "thunes_ws_gap_seconds_bucket{environment=\"testnet\",le=\"+Inf\"} 3";
         assert_eq!(lines.iter().filter(|line| line.to_lowercase().contains("inf\"")).collect::<Vec<_>>(), [infinite]);

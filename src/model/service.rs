@@ -15,19 +15,24 @@ pub struct ServiceTarget {
     pub units: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Hash)]
+#[derive(Debug, Clone, PartialEq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ServiceProbe {
-    Http(HttpProbe),
     /// A TCP address (`host:port`, IPv6 in brackets) that must accept a connection.
     Tcp(String),
+    Process(String),
+    #[serde(untagged)]
+    Http(HttpProbe),
+    #[serde(untagged)]
     Unit {
         /// Its full name, suffix included.
+        #[serde(rename = "unit")]
         name: String,
         /// Whether it is one of the user's own units rather than the machine's.
         user: bool,
     },
-    Process(String),
     /// Cannot be looked at: a variable its configuration needs is not set.
+    #[serde(untagged)]
     Unreachable(Failure),
 }
 

@@ -7,7 +7,6 @@ use super::{Performed, lock};
 use crate::clock::Deadline;
 use crate::config::settings::{BrokenOutput, OutputSettings, PushgatewaySettings, Settings, TextfileSettings};
 use crate::exit;
-use crate::metrics;
 use crate::model::delivery::Delivery;
 use crate::proc::hung;
 use crate::sink;
@@ -76,11 +75,11 @@ fn to_textfile(
             // The built-in fallback lies in the state directory; where it cannot be made, the delivery says so.
             let _ = std::fs::create_dir_all(&settings.directory);
         }
-        (sink::textfile::deliver(&settings, &text), sink::textfile::neighbours(&settings))
+        sink::textfile::deliver(&settings, &text)?;
+        anyhow::Ok(sink::textfile::clashes(&settings, &text))
     });
-    let (delivered, neighbours) = worked.map_err(|error| exit::trouble(error, MOUNT))?;
-    warnings.extend(metrics::check::clashes(&path, exposition, neighbours));
-    delivered
+    warnings.extend(worked.map_err(|error| exit::trouble(error, MOUNT))??);
+    Ok(())
 }
 
 fn ended((output, destination, result): Done<()>) -> Delivery {

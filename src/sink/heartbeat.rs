@@ -13,7 +13,6 @@ use crate::clock::Deadline;
 use crate::config::settings::HeartbeatSettings;
 use crate::exit;
 use crate::http::{self, Client, ClientOptions, Method, Request};
-use crate::log::printable;
 
 /// One ping may take so long, its answer included; a pass can wait for two.
 pub const ONE_PING: Duration = Duration::from_secs(3);
@@ -41,7 +40,7 @@ impl<'a> Heartbeat<'a> {
 
     /// Where it goes, for people: the origin alone.
     pub fn destination(&self) -> String {
-        http::parse_url(&self.settings.url).map_or_else(|_unusable| "(no usable URL)".into(), |url| http::shown(&url))
+        super::origin(&self.settings.url)
     }
 
     /// Tells how the pass ended; `wrong` is empty for a good one.
@@ -75,8 +74,7 @@ fn ping(settings: &HeartbeatSettings, signal: &str, body: &str, deadline: Deadli
         .context("the heartbeat was not sent")?;
     // healthchecks.io answers HTTP 200 for a switch that it does not know, too: "OK (not found)".
     let said = answer.body.read_up_to(MOST_ANSWER_BYTES).unwrap_or_default();
-    let said = printable(String::from_utf8_lossy(&said).trim());
-    let unknown = said.strip_prefix("OK (").is_some_and(|rest| rest.starts_with("not found"));
+    let unknown = said.trim_ascii().starts_with(b"OK (not found");
     if answer.is_success() && !unknown {
         return Ok(());
     }

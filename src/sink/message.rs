@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::read_secret;
+use super::retry::{self, Failure};
 use crate::clock::Deadline;
 use crate::config::settings::Settings;
 use crate::exit;
@@ -14,7 +15,7 @@ use crate::http::{self, Client, ClientOptions, ErrorKind, Method, Request};
 use crate::model::delivery::Receiver;
 use crate::redact::{Secret, quoted, redact};
 
-const ATTEMPTS: u32 = 4;
+const RETRIES: u32 = 3;
 
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -26,8 +27,13 @@ const SHOWN_CHARS: usize = 200;
 /// Where a receiver asks for time and does not say how much.
 const WAIT: Duration = Duration::from_secs(5);
 
+/// Where there was no connection.
+const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(2);
+
 /// The longest wait for a "retry after" that is still worth it.
 const MOST_WAIT: Duration = Duration::from_secs(60);
+
+const LATER: &str = "run it again later: what has been sent is not sent twice";
 
 /// What is known of a message that did not fail.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,12 +41,6 @@ pub enum Outcome {
     Sent,
     /// It was handed over and the answer was lost or says nothing; why. It may have arrived: never send it again.
     Unknown(String),
-}
-
-enum Attempt {
-    Over(Outcome),
-    /// It certainly was not taken; worth another attempt after this time.
-    Again(Duration, String),
 }
 
 /// A receiver with its address and credentials.
@@ -63,24 +63,23 @@ impl Destination {
                 format!("set [{name}] {key}, or give the unit the credential {name}-{credential} (LoadCredential=)"),
             )
         };
-        if receiver == Receiver::Telegram {
-            let telegram = &settings.telegram;
-            let token = configured(None, telegram.token_file.as_deref(), "telegram-token")?;
-            let token = token.ok_or_else(|| missing("bot token", "token_file", "token"))?;
+        let (telegram, hook) = (&settings.telegram, settings.receivers.get(name).cloned().unwrap_or_default());
+        let is_telegram = receiver == Receiver::Telegram;
+        let token_file = if is_telegram { &telegram.token_file } else { &hook.token_file };
+        let token = configured(None, token_file.as_deref(), &format!("{name}-token"))?;
+        let (url, chat_id) = if is_telegram {
+            let token = token.as_ref().ok_or_else(|| missing("bot token", "token_file", "token"))?;
             let chat_id = configured(telegram.chat_id.as_ref().map(Secret::new), None, "telegram-chat-id")?;
             let chat_id = chat_id.ok_or_else(|| missing("chat", "chat_id", "chat-id"))?.expose().to_owned();
             let api_url = telegram.api_url.expose().trim_end_matches('/');
-            let url = Url::parse(&format!("{api_url}/bot{}/sendMessage", token.expose())).map_err(|_unusable| {
-                exit::trouble("the address of the Bot API cannot be used", "correct [telegram] api_url")
-            })?;
-            return Ok(Destination { receiver, url, token: Some(token), chat_id });
-        }
-        let hook = settings.receivers.get(name).cloned().unwrap_or_default();
-        let url = configured(hook.url, hook.url_file.as_deref(), &format!("{name}-url"))?;
-        let token = configured(None, hook.token_file.as_deref(), &format!("{name}-token"))?;
-        let url = http::parse_url(&url.ok_or_else(|| missing("address", "url", "url"))?)
+            (Secret::new(format!("{api_url}/bot{}/sendMessage", token.expose())), chat_id)
+        } else {
+            let url = configured(hook.url, hook.url_file.as_deref(), &format!("{name}-url"))?;
+            (url.ok_or_else(|| missing("address", "url", "url"))?, String::new())
+        };
+        let url = http::parse_url(&url)
             .map_err(|error| exit::trouble(error.detail, format!("correct the address in [{name}]")))?;
-        Ok(Destination { receiver, url, token, chat_id: String::new() })
+        Ok(Destination { receiver, url, token, chat_id })
     }
 
     /// Sends one message; for a webhook `text` is a JSON document. Repeats only what certainly did not arrive.
@@ -109,47 +108,31 @@ impl Destination {
         }
         // None of the receivers redirects; whoever does is not it, and would get the secret in the address.
         request.follow = false;
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match self.attempt(&request, deadline)? {
-                Attempt::Over(outcome) => return Ok(outcome),
-                Attempt::Again(wait, _) if attempts < ATTEMPTS && wait <= MOST_WAIT && wait < deadline.left() => {
-                    std::thread::sleep(wait);
-                }
-                Attempt::Again(_, why) => {
-                    return Err(exit::trouble(why, "run it again later: what has been sent is not sent twice"));
-                }
-            }
-        }
+        retry::until_done(RETRIES, deadline, || self.attempt(&request, deadline))
     }
 
-    fn attempt(&self, request: &Request<'_>, deadline: Deadline) -> anyhow::Result<Attempt> {
+    /// Errors: A message that certainly was not taken.
+    fn attempt(&self, request: &Request<'_>, deadline: Deadline) -> Result<Outcome, Failure> {
         let client = Client::new(&self.url, ClientOptions::default());
         let answer = client.send(request, deadline.sooner(ATTEMPT_TIMEOUT)).and_then(|mut answer| {
             let body = answer.body.read_up_to(MOST_ANSWER_BYTES)?;
-            let retry_after = answer.header("retry-after").and_then(|seconds| seconds.parse().ok());
-            Ok((answer.status, retry_after, body))
+            Ok((answer.status, retry::asked_to_wait(&answer), body))
         });
-        match answer {
-            Ok((status, retry_after, body)) => self.judge(status, retry_after, &body),
-            Err(error) if client.has_sent() => Ok(Attempt::Over(Outcome::Unknown(self.clean(&error.detail)))),
-            // No byte of the request has left. A connection may come about later; a certificate or an address stays.
-            Err(error) => match error.kind {
-                ErrorKind::Connect | ErrorKind::Shortage | ErrorKind::Timeout => {
-                    Ok(Attempt::Again(Duration::from_secs(2), self.clean(&error.detail)))
-                }
-                _ => {
-                    let check = || format!("check the address in [{}]", self.receiver.as_str());
-                    Err(exit::trouble(self.clean(&error.detail), error.hint.map_or_else(check, str::to_owned)))
-                }
-            },
-        }
+        let error = match answer {
+            Ok((status, asked_to_wait, body)) => return self.judge(status, asked_to_wait, &body),
+            Err(error) if client.has_sent() => return Ok(Outcome::Unknown(self.clean(&error.detail))),
+            Err(error) => error,
+        };
+        // No byte of the request has left. A connection may come about later; a certificate or an address stays.
+        let again = matches!(error.kind, ErrorKind::Connect | ErrorKind::Shortage | ErrorKind::Timeout);
+        let check = || format!("check the address in [{}]", self.receiver.as_str());
+        let hint = if again { LATER.to_owned() } else { error.hint.map_or_else(check, str::to_owned) };
+        Err(Failure { what: self.clean(&error.detail), hint, again: again.then_some(WAIT_FOR_CONNECTION) })
     }
 
-    fn judge(&self, status: u16, retry_after: Option<u64>, body: &[u8]) -> anyhow::Result<Attempt> {
+    fn judge(&self, status: u16, asked_to_wait: Option<Duration>, body: &[u8]) -> Result<Outcome, Failure> {
         let is_telegram = self.receiver == Receiver::Telegram;
-        let (name, section) = (self.receiver.name(), self.receiver.as_str());
+        let name = self.receiver.name();
         let reply: Value = serde_json::from_slice(body).unwrap_or_default();
         let said = String::from_utf8_lossy(body);
         let said = match is_telegram {
@@ -158,29 +141,32 @@ impl Destination {
         };
         // The Bot API says it in its answer, too.
         let taken = if is_telegram { reply["ok"].as_bool() } else { Some(true) };
-        match (status, taken) {
-            (200..=299, Some(true)) => Ok(Attempt::Over(Outcome::Sent)),
+        let (what, hint) = match (status, taken) {
+            (200..=299, Some(true)) => return Ok(Outcome::Sent),
             // A gateway says 5xx when it has lost the answer of what is behind it.
             (200..=299, None) | (500..=599, _) => {
-                Ok(Attempt::Over(Outcome::Unknown(format!("{name} answered HTTP {status}: {said}"))))
+                return Ok(Outcome::Unknown(format!("{name} answered HTTP {status}: {said}")));
             }
             (429, _) => {
-                let wait = reply["parameters"]["retry_after"].as_u64().or(retry_after);
-                let wait = wait.map_or(WAIT, Duration::from_secs);
-                Ok(Attempt::Again(wait, format!("{name} asks to wait {} s: {said}", wait.as_secs())))
+                let wait = reply["parameters"]["retry_after"].as_u64().map(Duration::from_secs);
+                let wait = wait.or(asked_to_wait).unwrap_or(WAIT);
+                let what = format!("{name} asks to wait {} s: {said}", wait.as_secs());
+                return Err(Failure { what, hint: LATER.into(), again: Some(wait).filter(|wait| *wait <= MOST_WAIT) });
             }
-            (401 | 404, _) if is_telegram => Err(exit::trouble(
+            (401 | 404, _) if is_telegram => (
                 format!("Telegram does not know this bot (HTTP {status}: {said})"),
-                "check the token in [telegram] token_file or the credential telegram-token",
-            )),
-            _ => Err(exit::trouble(
+                "check the token in [telegram] token_file or the credential telegram-token".to_owned(),
+            ),
+            _ if is_telegram => (
                 format!("{name} refused the message (HTTP {status}: {said})"),
-                match is_telegram {
-                    true => "check [telegram] chat_id, and that the bot may write there".to_owned(),
-                    false => format!("check the address and the token in [{section}]"),
-                },
-            )),
-        }
+                "check [telegram] chat_id, and that the bot may write there".to_owned(),
+            ),
+            _ => (
+                format!("{name} refused the message (HTTP {status}: {said})"),
+                format!("check the address and the token in [{}]", self.receiver.as_str()),
+            ),
+        };
+        Err(Failure { what, hint, again: None })
     }
 
     /// Foreign text without the secrets of this receiver. Slack's address is one by its last part.

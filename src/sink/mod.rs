@@ -6,17 +6,23 @@ use url::Url;
 
 use crate::config::settings::BrokenOutput;
 use crate::redact::Secret;
-use crate::{exit, fs};
+use crate::{exit, fs, http};
 
 pub mod heartbeat;
 pub mod message;
 pub mod pushgateway;
+mod retry;
 pub mod survey;
 pub mod textfile;
 
 /// An output that the environment spoils.
 pub fn broken(output: &BrokenOutput) -> anyhow::Error {
     exit::trouble(&output.problem, "correct the setting, or set the variable where lab-probe runs")
+}
+
+/// Where an address leads, for people: no path and no credentials.
+fn origin(url: &Secret) -> String {
+    http::parse_url(url).map_or_else(|_unusable| "(no usable URL)".into(), |url| http::shown(&url))
 }
 
 /// The URL of a path below a base.

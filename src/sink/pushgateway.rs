@@ -3,8 +3,6 @@
 //! What may be tried again is what another moment can mend: no connection, no answer in time, 429 and 5xx. A 4xx is an
 //! answer. Every wait asks the deadline first, and nothing that is shown quotes a credential.
 
-mod backoff;
-
 use std::io::Write;
 use std::time::Duration;
 
@@ -15,8 +13,9 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{below, read_secret};
-use crate::clock::{self, Deadline};
+use super::retry::{self, Failure};
+use super::{below, origin, read_secret};
+use crate::clock::Deadline;
 use crate::config::settings::PushgatewaySettings;
 use crate::exit;
 use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response};
@@ -39,8 +38,7 @@ const MAX_METRICS_BYTES: u64 = 32 << 20;
 
 /// Where it goes, for people: origin and grouping, no path and no credentials.
 pub fn destination(settings: &PushgatewaySettings) -> String {
-    let origin =
-        http::parse_url(&settings.url).map_or_else(|_unusable| "(no usable URL)".into(), |url| http::shown(&url));
+    let origin = origin(&settings.url);
     let grouping = settings.grouping.iter().map(|(name, value)| format!(", {name} {value}"));
     printable(&format!("{origin} (job {}{})", settings.job, grouping.collect::<String>()))
 }
@@ -68,7 +66,7 @@ pub fn withdraw(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::R
 pub fn group(settings: &PushgatewaySettings, deadline: Deadline) -> anyhow::Result<Option<PushedGroup>> {
     let gateway = Gateway::new(settings)?;
     // `/api/v1/metrics` is there since 1.0: all groups with all their series come in one.
-    let document = gateway.get("metrics", MAX_METRICS_BYTES, deadline).map_err(|failure| failure.into_error(1))?;
+    let document = retry::until_done(0, deadline, || gateway.get("metrics", MAX_METRICS_BYTES, deadline))?;
     let mut labels = json!(settings.grouping);
     labels["job"] = json!(settings.job);
     let Some(groups) = document["data"].as_array() else {
@@ -135,26 +133,19 @@ impl<'a> Gateway<'a> {
         version_in(&status).is_some_and(|version| version >= GZIP_SINCE)
     }
 
-    /// Sends until it is done, refused, or there is no time left.
     fn send(&self, request: &Request<'_>, deadline: Deadline) -> anyhow::Result<()> {
-        let mut number = 0;
-        loop {
-            number += 1;
-            let failure = match self.client.send(request, deadline.sooner(self.settings.timeout)) {
-                Ok(response) if response.is_success() => return Ok(()),
-                Ok(response) => self.refused(response),
-                Err(error) => self.unreached(&error),
-            };
-            match backoff::wait(number, self.settings.retries, &failure, deadline) {
-                Some(wait) => std::thread::sleep(wait),
-                None => return Err(failure.into_error(number)),
+        retry::until_done(self.settings.retries, deadline, || {
+            match self.client.send(request, deadline.sooner(self.settings.timeout)) {
+                Ok(response) if response.is_success() => Ok(()),
+                Ok(response) => Err(self.refused(response)),
+                Err(error) => Err(self.unreached(&error)),
             }
-        }
+        })
     }
 
     fn refused(&self, mut response: Response) -> Failure {
         let status = response.status;
-        let asked_to_wait = response.header("retry-after").and_then(|text| backoff::retry_after(text, clock::now()));
+        let again = (status == 429 || status >= 500).then(|| retry::asked_to_wait(&response).unwrap_or_default());
         let is_text = response.media_type() != "text/html";
         let body = response.body.read_up_to(MAX_ANSWER_BYTES).unwrap_or_default();
         let message = redact(&String::from_utf8_lossy(&body), &self.secrets);
@@ -169,7 +160,7 @@ impl<'a> Gateway<'a> {
             413 => "let the proxy before the gateway take larger bodies",
             _ => "see the gateway's log; the next pass pushes again",
         };
-        Failure { what, hint, again: status == 429 || status >= 500, asked_to_wait }
+        Failure { what, hint: hint.into(), again }
     }
 
     fn unreached(&self, error: &HttpError) -> Failure {
@@ -187,23 +178,8 @@ impl<'a> Gateway<'a> {
         };
         let again =
             matches!(error.kind, ErrorKind::Connect | ErrorKind::Shortage | ErrorKind::Timeout | ErrorKind::Protocol);
-        let hint = error.hint.unwrap_or(hint);
-        Failure { what: redact(&error.detail, &self.secrets), hint, again, asked_to_wait: None }
-    }
-}
-
-#[derive(Debug)]
-struct Failure {
-    what: String,
-    hint: &'static str,
-    again: bool,
-    asked_to_wait: Option<Duration>,
-}
-
-impl Failure {
-    fn into_error(self, attempts: u32) -> anyhow::Error {
-        let tried = if attempts > 1 { format!(" (tried {attempts} times)") } else { String::new() };
-        exit::trouble(self.what + &tried, self.hint)
+        let hint = error.hint.unwrap_or(hint).into();
+        Failure { what: redact(&error.detail, &self.secrets), hint, again: again.then_some(Duration::ZERO) }
     }
 }
 

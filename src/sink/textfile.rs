@@ -7,6 +7,7 @@ use super::survey;
 use crate::config::settings::TextfileSettings;
 use crate::exit::{self, Exit};
 use crate::fs;
+use crate::metrics::check::{Finding, Inspector, Textfile};
 
 /// Everybody may read it: node_exporter runs as a user of its own.
 const MODE: u32 = 0o644;
@@ -47,18 +48,33 @@ pub fn withdraw(settings: &TextfileSettings) -> anyhow::Result<bool> {
     }
 }
 
-/// The other textfiles of the directory with what is in them, for a look at whether they clash with ours. Bounded; what
-/// cannot be read is left out, because this is only for warnings.
-pub fn neighbours(settings: &TextfileSettings) -> Vec<(PathBuf, Vec<u8>)> {
+/// What node_exporter leaves out of `exposition`, delivered, and the other textfiles of the directory because of each other:
+/// a sentence for each clash that ours has a part in. Bounded; what cannot be read is left out, because this is only for
+/// warnings.
+pub fn clashes(settings: &TextfileSettings, exposition: &str) -> Vec<String> {
     let ours = path(settings);
-    let others = survey::entries(&settings.directory).unwrap_or_default().into_iter().filter(|other| *other != ours);
-    others
-        .take(NEIGHBOUR_FILES)
-        .filter_map(|other| Some((other.clone(), fs::read_capped(&other, NEIGHBOUR_BYTES).ok()?)))
-        .collect()
+    let mut entries = survey::entries(&settings.directory).unwrap_or_default();
+    let mut others = 0;
+    entries.retain(|entry| {
+        *entry == ours || {
+            others += 1;
+            others <= NEIGHBOUR_FILES
+        }
+    });
+    if others == 0 {
+        return Vec::new();
+    }
+    let mut inspector = Inspector::default();
+    for path in entries {
+        let contents = if path == ours { Ok(exposition.into()) } else { fs::read_capped(&path, NEIGHBOUR_BYTES) };
+        inspector.add(&Textfile { path, mode: None, contents });
+    }
+    let mut findings = inspector.finish().findings;
+    findings.retain(|found| found.other.as_ref().is_some_and(|other| *other == ours || found.path == ours));
+    findings.iter().map(Finding::to_string).collect()
 }
 
-/// The path, if the settings name a file in a directory and nothing else.
+/// The path, if the settings name a directory of textfiles.
 fn checked_path(settings: &TextfileSettings) -> anyhow::Result<PathBuf> {
     if settings.directory.as_os_str().is_empty() {
         return Err(exit::trouble("no directory is named", "name one with --textfile-dir or output.textfile"));
@@ -69,11 +85,6 @@ fn checked_path(settings: &TextfileSettings) -> anyhow::Result<PathBuf> {
             format!("{} is the root of the file system, no directory of textfiles", settings.directory.display()),
             "name the directory that node_exporter reads with --textfile-dir or output.textfile",
         ));
-    }
-    let plain = Path::new(&settings.file).file_name().is_some_and(|name| name == settings.file.as_str());
-    if !plain || !settings.file.ends_with(".prom") {
-        let what = format!("{:?} is no file name that node_exporter reads", settings.file);
-        return Err(exit::trouble(what, "give output.textfile.file a plain name that ends in .prom"));
     }
     Ok(path(settings))
 }
@@ -89,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    const OURS: &str = "# HELP x\n# TYPE x gauge\nx 1\nlab_probe_last_pass_timestamp_seconds 1\n";
+    const OURS: &str = "# HELP x x\n# TYPE x gauge\nx 1\nlab_probe_last_pass_timestamp_seconds 1\n";
 
     fn settings(directory: &Path) -> TextfileSettings {
         TextfileSettings { directory: directory.to_owned(), file: "lab-probe.prom".into() }
@@ -139,27 +150,31 @@ mod tests {
             let error = exit::sentence(&deliver(&settings(&at), OURS).expect_err("refused"));
             assert!(error.contains(sentence), "{}: {error}", at.display());
         }
-        for name in ["../x.prom", "", "x", "a/b.prom", "/x.prom", ".."] {
-            let settings = TextfileSettings { directory: directory.path().to_owned(), file: name.into() };
-            let error = deliver(&settings, OURS).expect_err(name);
-            assert!(exit::hint_of(&error).is_some_and(|hint| hint.contains("ends in .prom")), "{name}");
-        }
     }
 
     #[test]
-    fn only_other_textfiles_are_looked_at_and_not_without_bounds() {
+    fn only_clashes_that_concern_our_file_are_told_and_not_without_bounds() {
         let directory = tempfile::tempdir().expect("a directory");
-        let write =
-            |name: &str, contents: &[u8]| std::fs::write(directory.path().join(name), contents).expect("written");
-        write("lab-probe.prom", b"ours 1\n");
-        write("b.prom", b"b 1\n");
-        write(".a.prom", b"a 1\n");
-        write("c.txt", b"c 1\n");
-        write("huge.prom", &vec![b'x'; 2 << 20]);
+        let settings = settings(directory.path());
+        let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).expect("written");
+        write("lab-probe.prom", "what an earlier pass delivered\n");
+        write("a.prom", "broken");
+        write("b.prom", "# HELP other x\nother 1\nother 1\n");
+        write("c.txt", "# HELP x y\nx 1\n");
+        write("huge.prom", &"# HELP x z\n".repeat(200_000));
         std::fs::create_dir(directory.path().join("d.prom")).expect("a directory");
-        let found = neighbours(&settings(directory.path()));
-        let names: Vec<_> = found.iter().filter_map(|(path, _)| path.file_name()?.to_str()).collect();
-        assert_eq!(names, [".a.prom", "b.prom"]);
-        assert!(neighbours(&settings(&directory.path().join("none"))).is_empty());
+        assert_eq!(clashes(&settings, OURS), [""; 0]);
+        write("z.prom", "# HELP x y\n# TYPE x gauge\nx{a=\"b\"} 1\n");
+        let ours = path(&settings);
+        let differs = |name: &str, from: &Path| {
+            format!("{}:1: error: HELP of x differs from {}", directory.path().join(name).display(), from.display())
+        };
+        let told = clashes(&settings, OURS);
+        assert!(told.len() == 1 && told[0].starts_with(&differs("z.prom", &ours)), "{told:?}");
+        write("a.prom", "# HELP x y\n# TYPE x gauge\nx{a=\"b\"} 1\n");
+        let told = clashes(&settings, OURS);
+        assert!(told[0].starts_with(&differs("lab-probe.prom", &directory.path().join("a.prom"))), "{told:?}");
+        let none = TextfileSettings { directory: directory.path().join("none"), file: "lab-probe.prom".into() };
+        assert_eq!(clashes(&none, OURS), [""; 0]);
     }
 }

@@ -46,7 +46,7 @@ fn the_contracts_families_are_declared_as_it_has_them() {
         ("lab_worktree_test_status", "gauge", &["worktree_name"]),
     ] {
         let family = catalogue::find(name).expect(name);
-        assert_eq!((family.kind.as_str(), family.labels), (kind, labels), "{name}");
+        assert_eq!((family.kind.as_str(), &family.labels), (kind, labels), "{name}");
     }
     let bounds = |name| match catalogue::find(name).map(|family| family.kind) {
         Some(Type::Histogram(bounds)) => bounds,
@@ -77,7 +77,7 @@ fn names_and_help_keep_prometheus_rules() {
 
 #[test]
 fn the_config_reserves_the_labels_of_the_catalogue() {
-    let own = catalogue::ALL.iter().flat_map(|family| family.labels).copied();
+    let own = catalogue::ALL.iter().flat_map(|family| &family.labels).copied();
     let prometheus = ["job", "instance", "le", "quantile"];
     let wanted: BTreeSet<&str> = own.chain(prometheus).collect();
     assert_eq!(RESERVED_LABELS.iter().copied().collect::<BTreeSet<_>>(), wanted);

@@ -68,10 +68,12 @@ pub(crate) enum Owner {
 
 #[derive(Debug)]
 pub(crate) struct Block<'a> {
-    context: &'a Context<'a>,
+    pub(crate) context: &'a Context<'a>,
     section: &'static Section,
     /// `None` where the file does not have it.
     table: Option<&'a DeTable<'a>>,
+    /// Whether it has no unknown key, which is mostly the misspelt form of one that is missed.
+    spelt_right: bool,
     /// Byte offset of its header.
     pub(crate) at: usize,
     owner: Owner,
@@ -104,9 +106,9 @@ impl Text {
 }
 
 impl<'a> Block<'a> {
-    /// The whole file; an absent table is an absent file.
-    pub(crate) fn root(context: &'a Context<'a>, table: Option<&'a DeTable<'a>>) -> Self {
-        Block::new(context, Owner::Config, &schema::ROOT, table, 0)
+    /// The whole file.
+    pub(crate) fn root(context: &'a Context<'a>, table: &'a DeTable<'a>) -> Self {
+        Block::new(context, Owner::Config, &schema::ROOT, Some(table), 0)
     }
 
     /// A block whose keys have been checked.
@@ -117,20 +119,15 @@ impl<'a> Block<'a> {
         table: Option<&'a DeTable<'a>>,
         at: usize,
     ) -> Self {
-        if let Some(table) = table {
-            schema::check(table, at, section, |at, message| context.problems.borrow_mut().push((at, message)));
-        }
-        Block { context, section, table, at, owner, faults: RefCell::default() }
+        let mut report = |at, message| context.problems.borrow_mut().push((at, message));
+        let spelt_right = table.is_none_or(|table| schema::check(table, at, section, &mut report));
+        Block { context, section, table, spelt_right, at, owner, faults: RefCell::default() }
     }
 
     /// The same block, where this is who answers for the environment.
     pub(crate) fn owned_by(mut self, owner: Owner) -> Self {
         self.owner = owner;
         self
-    }
-
-    pub(crate) fn context(&self) -> &'a Context<'a> {
-        self.context
     }
 
     pub(crate) fn is_present(&self) -> bool {
@@ -191,6 +188,14 @@ impl<'a> Block<'a> {
         if text.from_environment { self.spoiled(text.at, message) } else { self.complain(text.at, message) }
     }
 
+    /// [`Self::complain_of`] a value that is not valid; whether it is.
+    pub(crate) fn ensure(&self, text: &Text, is_valid: bool, message: impl Display) -> bool {
+        if !is_valid {
+            self.complain_of(text, message);
+        }
+        is_valid
+    }
+
     /// [`Self::complain_of`] a value with a character that cannot stand there: where the file itself has one, the
     /// environment is not to blame.
     pub(crate) fn refuse_characters(&self, text: &Text, wrong: impl Fn(char) -> bool, message: impl Display) {
@@ -221,12 +226,6 @@ impl<'a> Block<'a> {
     pub(crate) fn fault(&self) -> Option<String> {
         let faults = self.faults.borrow();
         (!faults.is_empty()).then(|| faults.join("; "))
-    }
-
-    /// Whether the file has a key here that does not exist: it is mostly the misspelt form of one that is missed.
-    pub(crate) fn has_unknown_key(&self) -> bool {
-        let mut keys = self.table.iter().flat_map(|table| table.keys());
-        keys.any(|key| !self.section.has(key.get_ref()))
     }
 
     /// Complains where a name was taken before. `seen` keeps the byte offset of each first one.

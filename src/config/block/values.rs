@@ -19,6 +19,8 @@ const DURATION: &str = "a duration in quotes, as in \"30s\", \"5m\" or \"1h30m\"
 
 const FLAG: &str = "true or false";
 
+const EMPTY_PATH: &str = "it is an empty path";
+
 impl<'a> Block<'a> {
     fn expanded(&self, key: &'static str, raw: &str, at: usize) -> Option<Text> {
         let expanded = match expand(raw, self.context.environment) {
@@ -87,16 +89,12 @@ impl<'a> Block<'a> {
 
     pub(crate) fn filled(&self, key: &'static str) -> Option<Text> {
         let text = self.text(key)?;
-        if text.is_empty() {
-            self.complain_of(&text, "it is empty");
-            return None;
-        }
-        Some(text)
+        self.ensure(&text, !text.is_empty(), "it is empty").then_some(text)
     }
 
     /// A string the block cannot do without; `example` says what it looks like.
     pub(crate) fn required(&self, key: &'static str, example: &str) -> Option<Text> {
-        if self.is_present() && !self.has(key) && !self.has_unknown_key() {
+        if self.is_present() && !self.has(key) && self.spelt_right {
             self.complain(self.at, format!("{} needs {key:?}, as in {key} = {example:?}", self.section.header));
         }
         self.filled(key)
@@ -206,10 +204,9 @@ impl<'a> Block<'a> {
         let text = self.text(key)?;
         let chosen = choices.iter().find(|(word, _)| *word == &*text).map(|(_, choice)| *choice);
         if chosen.is_none() {
-            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-            let hint = nearest(&text, words.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
-            let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
-            let quoted = one_of(&quoted.iter().map(String::as_str).collect::<Vec<_>>());
+            let words = choices.iter().map(|(word, _)| *word);
+            let hint = nearest(&text, words.clone()).map(|near| format!("; did you mean {near:?}?"));
+            let quoted = one_of(&words.map(|word| format!("{word:?}")).collect::<Vec<_>>());
             let found = if text.from_environment { "what the variable holds".into() } else { format!("{:?}", &*text) };
             self.complain_of(&text, format!("it must be {quoted}, not {found}{}", hint.unwrap_or_default()));
         }
@@ -223,12 +220,9 @@ impl<'a> Block<'a> {
 
     /// An array of paths; an empty one is left out after the complaint.
     pub(crate) fn paths(&self, key: &'static str) -> Option<Vec<PathBuf>> {
-        let texts = self.texts(key)?;
-        let path = |text: &Text| {
-            let path = self.resolve(text);
-            (!text.is_empty()).then_some(path)
-        };
-        Some(texts.iter().filter_map(path).collect())
+        let mut texts = self.texts(key)?;
+        texts.retain(|text| self.ensure(text, !text.is_empty(), EMPTY_PATH));
+        Some(texts.iter().map(|text| self.resolve(text)).collect())
     }
 
     pub(crate) fn resolve(&self, text: &Text) -> PathBuf {
@@ -237,9 +231,7 @@ impl<'a> Block<'a> {
     }
 
     pub(crate) fn check_path(&self, text: &Text) {
-        if text.is_empty() {
-            self.complain_of(text, "it is an empty path");
-        } else if text.starts_with('~') && text.raw.contains('~') {
+        if self.ensure(text, !text.is_empty(), EMPTY_PATH) && text.starts_with('~') && text.raw.contains('~') {
             self.complain_in(text.key, text.at, "the home of another user is not looked up; write its whole path");
         }
     }

@@ -31,13 +31,10 @@ pub(super) fn read(block: &Block<'_>) -> McpSettings {
 }
 
 fn expected(block: &Block<'_>) -> Vec<String> {
-    let texts = block.texts("expected").unwrap_or_default();
-    for text in texts.iter().filter(|text| text.is_empty()) {
-        block.complain_of(text, "a server's name is not empty");
-    }
+    let mut texts = block.texts("expected").unwrap_or_default();
     let mut seen = HashSet::new();
-    let first = texts.into_iter().map(|text| text.value).filter(|name| !name.is_empty() && seen.insert(name.clone()));
-    first.collect()
+    texts.retain(|text| block.ensure(text, !text.is_empty(), "a server's name is not empty"));
+    texts.into_iter().map(|text| text.value).filter(|name| seen.insert(name.clone())).collect()
 }
 
 fn servers(mcp: &Block<'_>, schedule: Schedule, list_tools: bool) -> Vec<ServerSettings> {
@@ -65,19 +62,23 @@ fn reach(block: &Block<'_>) -> Option<Reach> {
 
 fn stdio(block: &Block<'_>) -> Option<Reach> {
     let cwd = block.path("cwd");
-    let args = block.texts("args").unwrap_or_default().into_iter().map(Text::secret).collect();
-    let env = block.variables("env");
-    let command = rules::program(block, &block.filled("command")?, cwd.as_ref());
-    Some(Reach::Stdio(StdioServer { command, args, env, cwd }))
+    Some(Reach::Stdio(StdioServer {
+        args: block.texts("args").unwrap_or_default().into_iter().map(Text::secret).collect(),
+        env: block.variables("env"),
+        command: rules::program(block, &block.filled("command")?, cwd.as_ref()),
+        cwd,
+    }))
 }
 
 fn http(block: &Block<'_>) -> Option<Reach> {
-    let headers = rules::headers(block, "headers");
     let choices = [("http", HttpTransport::Http), ("sse", HttpTransport::Sse), ("auto", HttpTransport::Auto)];
-    let transport = block.choice("transport", &choices).unwrap_or_default();
-    let ca_file = block.path("ca_file");
-    let url = rules::url(block, "url")?;
-    Some(Reach::Http(HttpServer { url, headers, transport, ca_file, login: None }))
+    Some(Reach::Http(HttpServer {
+        headers: rules::headers(block, "headers"),
+        transport: block.choice("transport", &choices).unwrap_or_default(),
+        ca_file: block.path("ca_file"),
+        login: None,
+        url: rules::url(block, "url")?,
+    }))
 }
 
 fn script(block: &Block<'_>) -> Option<Reach> {
@@ -92,9 +93,7 @@ fn script(block: &Block<'_>) -> Option<Reach> {
         }
         return None;
     };
-    if program.is_empty() {
-        block.complain_of(program, "its first string is the program, and it is empty");
-    }
+    block.ensure(program, !program.is_empty(), "its first string is the program, and it is empty");
     let program = rules::program(block, program, cwd.as_ref()).into();
     let command = std::iter::once(program).chain(args.iter().map(|arg| arg.clone().secret())).collect();
     Some(Reach::Script(HealthScript { command, env, cwd }))

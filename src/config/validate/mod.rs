@@ -15,9 +15,9 @@ use toml::de::DeTable;
 
 pub use probe::RESERVED_LABELS;
 
-/// Reads a whole file, or the defaults if there is none. What is wrong is in the context afterwards; the settings
+/// Reads a whole file. What is wrong is in the context afterwards; the settings
 /// mean nothing if any problem is.
-pub(crate) fn settings(context: &Context<'_>, table: Option<&DeTable<'_>>) -> Settings {
+pub(crate) fn settings(context: &Context<'_>, table: &DeTable<'_>) -> Settings {
     let root = Block::root(context, table);
     let probe = probe::read(&root.child("probe"));
     let output = output::read(&root.child("output"), &probe);

@@ -23,50 +23,37 @@ const RETRIES: u64 = 2;
 const MOST_RETRIES: u64 = 10;
 
 pub(super) fn read(block: &Block<'_>, probe: &ProbeSettings) -> OutputSettings {
-    let mut output = OutputSettings::default();
-    let mut broken = Vec::new();
-    let textfile = block.child("textfile").owned_by(Owner::Block);
-    let pushgateway = block.child("pushgateway").owned_by(Owner::Block);
+    let child = |key| block.child(key).owned_by(Owner::Block);
+    let (textfile, pushgateway, heartbeat) = (child("textfile"), child("pushgateway"), child("heartbeat"));
     // A bare `[output]` names no destination either: results that go nowhere are never what was meant.
-    if textfile.is_present() || !pushgateway.is_present() {
-        output.defaulted = !textfile.has("directory");
-        let settings = read_textfile(&textfile, &probe.state_dir);
-        output.textfile = unbroken("textfile", &textfile, Some(settings), &mut broken);
-    }
-    if pushgateway.is_present() {
-        let settings = read_pushgateway(&pushgateway, probe);
-        output.pushgateway = unbroken("pushgateway", &pushgateway, settings, &mut broken);
-    }
-    let heartbeat = block.child("heartbeat").owned_by(Owner::Block);
-    if heartbeat.is_present() {
-        let url = heartbeat.required("url", "https://hc-ping.com/…").and_then(|text| {
-            rules::web_address(&heartbeat, &text)?;
-            Some(HeartbeatSettings { url: text.secret() })
-        });
-        output.heartbeat = unbroken("heartbeat", &heartbeat, url, &mut broken);
-    }
-    OutputSettings { broken, ..output }
+    let to_textfile = textfile.is_present() || !pushgateway.is_present();
+    let mut output = OutputSettings {
+        textfile: to_textfile.then(|| read_textfile(&textfile, &probe.state_dir)),
+        pushgateway: read_pushgateway(&pushgateway, probe),
+        heartbeat: read_heartbeat(&heartbeat),
+        defaulted: to_textfile && !textfile.has("directory"),
+        broken: Vec::new(),
+    };
+    output.textfile.take_if(|_| textfile.fault().is_some());
+    output.pushgateway.take_if(|_| pushgateway.fault().is_some());
+    output.heartbeat.take_if(|_| heartbeat.fault().is_some());
+    let blocks = [("textfile", textfile), ("pushgateway", pushgateway), ("heartbeat", heartbeat)];
+    let broken = |(output, block): (_, Block<'_>)| Some(BrokenOutput { output, problem: block.fault()? });
+    output.broken = blocks.into_iter().filter_map(broken).collect();
+    output
 }
 
-/// The settings, unless a variable that they need is missing: then the output is one of the `broken`.
-fn unbroken<T>(
-    output: &'static str,
-    block: &Block<'_>,
-    settings: Option<T>,
-    broken: &mut Vec<BrokenOutput>,
-) -> Option<T> {
-    let fault = block.fault();
-    let settings = settings.filter(|_| fault.is_none());
-    broken.extend(fault.map(|problem| BrokenOutput { output, problem }));
-    settings
+fn read_heartbeat(block: &Block<'_>) -> Option<HeartbeatSettings> {
+    let url = block.required("url", "https://hc-ping.com/…")?;
+    rules::web_address(block, &url)?;
+    Some(HeartbeatSettings { url: url.secret() })
 }
 
 fn read_textfile(block: &Block<'_>, state_dir: &Path) -> TextfileSettings {
     let file = block.filled("file");
-    if let Some(file) = &file
-        && (file.contains('/') || !file.ends_with(".prom") || &**file == ".prom")
-    {
-        block.complain_of(file, "it must be a file name without slash that ends in .prom, as in \"lab-probe.prom\"");
+    if let Some(file) = &file {
+        let valid = !file.contains('/') && file.ends_with(".prom") && &**file != ".prom";
+        block.ensure(file, valid, "it must be a file name without slash that ends in .prom, as in \"lab-probe.prom\"");
     }
     TextfileSettings {
         directory: block.path("directory").unwrap_or_else(|| default_directory(state_dir)),
@@ -84,24 +71,18 @@ fn default_directory(state_dir: &Path) -> PathBuf {
 }
 
 fn read_pushgateway(block: &Block<'_>, probe: &ProbeSettings) -> Option<PushgatewaySettings> {
-    let job = block.filled("job").map_or_else(|| JOB.to_owned(), |job| job.value);
-    let grouping = grouping(block, probe);
-    let username = block.filled("username").map(|username| username.value);
-    let password_file = block.path("password_file");
-    let bearer_token_file = block.path("bearer_token_file");
-    let ca_file = block.path("ca_file");
-    let timeout = block.time_limit("timeout").unwrap_or(TIMEOUT);
     let retries = block.count("retries", 0..=MOST_RETRIES).unwrap_or(RETRIES);
     Some(PushgatewaySettings {
-        url: base_url(block)?,
-        job,
-        grouping,
-        username,
-        password_file,
-        bearer_token_file,
-        ca_file,
-        timeout,
+        job: block.filled("job").map_or_else(|| JOB.to_owned(), |job| job.value),
+        grouping: grouping(block, probe),
+        username: block.filled("username").map(|username| username.value),
+        password_file: block.path("password_file"),
+        bearer_token_file: block.path("bearer_token_file"),
+        ca_file: block.path("ca_file"),
+        timeout: block.time_limit("timeout").unwrap_or(TIMEOUT),
         retries: u32::try_from(retries).unwrap_or(u32::MAX),
+        // Last, here and in other sections: without it, too, the rest is read for its mistakes.
+        url: base_url(block)?,
     })
 }
 
@@ -109,13 +90,12 @@ fn read_pushgateway(block: &Block<'_>, probe: &ProbeSettings) -> Option<Pushgate
 fn base_url(block: &Block<'_>) -> Option<Secret> {
     let text = block.required("url", "http://127.0.0.1:9091")?;
     let url = rules::web_address(block, &text)?;
-    if url.query().is_some() || url.fragment().is_some() {
-        block.complain_of(&text, "the path of the group follows it, so it can have no \"?\" and no \"#\"");
-    }
+    let is_base = url.query().is_none() && url.fragment().is_none();
+    block.ensure(&text, is_base, "the path of the group follows it, so it can have no \"?\" and no \"#\"");
     let userinfo = !url.username().is_empty() || url.password().is_some();
-    if userinfo && (block.has("username") || block.has("bearer_token_file")) {
-        block.complain_of(&text, "it holds a user name already; keep that or the keys beside it, not both");
-    }
+    let beside = block.has("username") || block.has("bearer_token_file");
+    let once = "it holds a user name already; keep that or the keys beside it, not both";
+    block.ensure(&text, !(userinfo && beside), once);
     Some(text.secret())
 }
 

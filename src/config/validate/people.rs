@@ -16,11 +16,9 @@ pub(super) fn anomaly(block: &Block<'_>) -> AnomalySettings {
 
 pub(super) fn telegram(block: &Block<'_>) -> TelegramSettings {
     let chat_id = block.filled("chat_id");
-    if let Some(chat_id) = &chat_id
-        && chat_id.parse::<i64>().is_err()
-        && !chat_id.starts_with('@')
-    {
-        block.complain_of(chat_id, "a chat is a number, such as \"-1001234567890\", or \"@channel\"");
+    if let Some(chat_id) = &chat_id {
+        let valid = chat_id.parse::<i64>().is_ok() || chat_id.starts_with('@');
+        block.ensure(chat_id, valid, "a chat is a number, such as \"-1001234567890\", or \"@channel\"");
     }
     TelegramSettings {
         chat_id: chat_id.map(|chat_id| chat_id.value),

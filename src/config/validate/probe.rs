@@ -45,7 +45,7 @@ fn state_dir(block: &Block<'_>) -> PathBuf {
         }
         return directory;
     }
-    let default = default_state_dir(block.context().environment);
+    let default = default_state_dir(block.context.environment);
     if default.is_none() && !block.has("state_dir") {
         let message = "this user has no home and there is no $STATE_DIRECTORY; set \"state_dir\" in [probe]";
         block.complain(block.at, message);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use url::{Position, Url};
+
 use super::rules;
 use crate::config::block::{Block, Text};
 use crate::config::settings::ServiceSettings;
@@ -37,42 +39,35 @@ fn probe(block: &Block<'_>) -> Option<ServiceProbe> {
     }
     let pattern = block.filled("process")?;
     // No words would be in every command line.
-    if pattern.trim().is_empty() {
-        block.complain_of(&pattern, "it holds nothing but blanks");
-    }
+    block.ensure(&pattern, !pattern.trim().is_empty(), "it holds nothing but blanks");
     Some(ServiceProbe::Process(pattern.value))
 }
 
 fn http(block: &Block<'_>) -> Option<ServiceProbe> {
-    let headers = rules::headers(block, "headers");
-    let expect_status = block.statuses("expect_status");
-    let body_contains = block.filled("body_contains").map(|text| text.value);
-    let body_matches = rules::pattern(block, "body_matches");
-    let ca_file = block.path("ca_file");
-    let url = rules::url(block, "url")?;
-    Some(ServiceProbe::Http(HttpProbe { url, headers, expect_status, body_contains, body_matches, ca_file }))
+    Some(ServiceProbe::Http(HttpProbe {
+        headers: rules::headers(block, "headers"),
+        expect_status: block.statuses("expect_status"),
+        body_contains: block.filled("body_contains").map(|text| text.value),
+        body_matches: rules::pattern(block, "body_matches"),
+        ca_file: block.path("ca_file"),
+        url: rules::url(block, "url")?,
+    }))
 }
 
 fn check_address(block: &Block<'_>, address: &Text) {
-    let valid = address.rsplit_once(':').is_some_and(|(host, port)| {
-        let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let host_is_one = match bracketed {
-            Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
-            None => !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/:[]@".contains(c)),
-        };
-        host_is_one && port.parse::<u16>().is_ok_and(|port| port > 0) && port.bytes().all(|b| b.is_ascii_digit())
-    });
-    if !valid {
-        block.complain_of(address, "it must be host:port, as in \"127.0.0.1:5432\" or \"[::1]:5432\"");
-    }
+    let valid = !address.contains(char::is_whitespace)
+        && Url::parse(&format!("tcp://{}", &**address)).is_ok_and(|url| {
+            let is_host_and_port = url[..Position::BeforeHost] == *"tcp://" && url[Position::AfterPort..].is_empty();
+            is_host_and_port && url.port().is_some_and(|port| port > 0)
+        });
+    block.ensure(address, valid, "it must be host:port, as in \"127.0.0.1:5432\" or \"[::1]:5432\"");
 }
 
 /// The full name of a unit: without a suffix it is a service, as for systemctl.
 fn unit_name(block: &Block<'_>, unit: &Text) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
-    if !unit.chars().all(plain) || unit.starts_with('-') {
-        block.complain_of(unit, "it is no unit name, as in \"thunes.service\" or \"backup.timer\"");
-    }
+    let valid = unit.chars().all(plain) && !unit.starts_with('-');
+    block.ensure(unit, valid, "it is no unit name, as in \"thunes.service\" or \"backup.timer\"");
     let typed = unit.rsplit_once('.').is_some_and(|(_, suffix)| UNIT_TYPES.contains(&suffix));
     if typed { unit.value.clone() } else { format!("{}.service", &**unit) }
 }

@@ -46,9 +46,7 @@ fn all_below_root(block: &Block<'_>, key: &'static str, defaults: &[&str]) -> Ve
     let Some(texts) = block.texts(key) else { return defaults.iter().map(PathBuf::from).collect() };
     let mut seen = HashMap::new();
     for text in &texts {
-        if text.is_empty() {
-            block.complain_of(text, "it is an empty path");
-        }
+        block.ensure(text, !text.is_empty(), "it is an empty path");
         block.unique(&mut seen, text);
     }
     texts.into_iter().map(|text| text.value.into()).collect()

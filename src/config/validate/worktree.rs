@@ -20,7 +20,7 @@ pub(super) fn read(block: &Block<'_>) -> WorktreeSettings {
     let repos = block.paths("repos");
     WorktreeSettings {
         discovered: repos.is_none(),
-        repos: repos.unwrap_or_else(|| vec![block.context().environment.directory().to_owned()]),
+        repos: repos.unwrap_or_else(|| vec![block.context.environment.directory().to_owned()]),
         base: block.filled("base").filter(|base| is_revision(block, base)).map(|base| base.value),
         schedule: rules::schedule(block, SCHEDULE),
         idle_ttl: block.duration("idle_ttl").unwrap_or(IDLE_TTL),
@@ -32,27 +32,19 @@ pub(super) fn read(block: &Block<'_>) -> WorktreeSettings {
 
 /// Refuses what git would take for an option or for more than one name.
 fn is_revision(block: &Block<'_>, base: &Text) -> bool {
-    let unusable =
-        base.starts_with('-') || base.contains(|c: char| c.is_whitespace() || c.is_control()) || base.contains("..");
-    if unusable {
-        block.complain_of(base, "it names no branch, tag or commit, as in \"main\" or \"origin/main\"");
-    }
-    !unusable
+    let usable =
+        !base.starts_with('-') && !base.contains(|c: char| c.is_whitespace() || c.is_control()) && !base.contains("..");
+    block.ensure(base, usable, "it names no branch, tag or commit, as in \"main\" or \"origin/main\"")
 }
 
 fn test_reports(block: &Block<'_>) -> Vec<String> {
     let mut globs = block.texts("test_reports").unwrap_or_default();
     globs.retain(|glob| {
-        let wrong = match fast_glob::validate(glob.as_bytes()) {
-            _ if glob.is_empty() => "an empty pattern matches nothing".to_owned(),
-            _ if glob.starts_with('!') => {
-                "a pattern says what is a report, not what is none; a name that begins so is '\\!…'".to_owned()
-            }
-            Ok(_) => return true,
-            Err(error) => format!("it is no glob pattern: {error}"),
-        };
-        block.complain_of(glob, wrong);
-        false
+        let invalid = fast_glob::validate(glob.as_bytes()).map_err(|error| format!("it is no glob pattern: {error}"));
+        let negated = "a pattern says what is a report, not what is none; a name that begins so is '\\!…'";
+        block.ensure(glob, !glob.is_empty(), "an empty pattern matches nothing")
+            && block.ensure(glob, !glob.starts_with('!'), negated)
+            && block.ensure(glob, invalid.is_ok(), invalid.err().unwrap_or_default())
     });
     globs.into_iter().map(|glob| glob.value).collect()
 }
@@ -61,10 +53,7 @@ fn test_runners(block: &Block<'_>) -> Vec<String> {
     let mut runners = block.texts("test_runners").unwrap_or_default();
     runners.retain(|runner| {
         let bare = !runner.trim().is_empty() && !runner.contains('/');
-        if !bare {
-            block.complain_of(runner, "a test runner is the bare name of a command, as in \"nose2\"");
-        }
-        bare
+        block.ensure(runner, bare, "a test runner is the bare name of a command, as in \"nose2\"")
     });
     runners.into_iter().map(|runner| runner.value).collect()
 }

@@ -10,6 +10,7 @@ mod together;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 pub use effect::{Effect, Effects};
 
@@ -94,12 +95,17 @@ impl Report {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
-    fn error(&mut self, line: Option<usize>, what: impl Into<String>, effects: Effects) {
-        self.keep(Severity::Error, line, what.into(), Some(effects), None);
+    fn error(&mut self, line: impl Into<Option<usize>>, what: impl Into<String>, effects: Effects) {
+        self.keep(Severity::Error, line, what, effects, None);
     }
 
-    fn warning(&mut self, line: Option<usize>, what: impl Into<String>, effects: Effects) {
-        self.keep(Severity::Warning, line, what.into(), Some(effects), None);
+    fn warning(
+        &mut self,
+        line: impl Into<Option<usize>>,
+        what: impl Into<String>,
+        effects: impl Into<Option<Effects>>,
+    ) {
+        self.keep(Severity::Warning, line, what, effects, None);
     }
 
     /// What a mode means to node_exporter, which mostly runs as a user of its own; `needed` of the bits of other users.
@@ -118,36 +124,32 @@ impl Report {
         }
     }
 
-    /// A warning about something whose effect is not known.
-    fn unjudged(&mut self, line: Option<usize>, what: String) {
-        self.keep(Severity::Warning, line, what, None, None);
-    }
-
     /// An error that another file has a part in, unless that "other" file is this one.
     fn clash(&mut self, line: usize, what: String, effects: Effects, other: &Path) {
         let other = Some(other).filter(|other| *other != self.path).map(Path::to_owned);
-        self.keep(Severity::Error, Some(line), what, Some(effects), other);
+        self.keep(Severity::Error, line, what, effects, other);
     }
 
     fn keep(
         &mut self,
         severity: Severity,
-        line: Option<usize>,
-        what: String,
-        effects: Option<Effects>,
+        line: impl Into<Option<usize>>,
+        what: impl Into<String>,
+        effects: impl Into<Option<Effects>>,
         other: Option<PathBuf>,
     ) {
-        if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(Finding { severity, path: self.path.clone(), line, what, effects, other });
-        } else {
+        if self.findings.len() == MAX_FINDINGS {
             self.omitted += 1;
+            return;
         }
+        let (line, what, effects) = (line.into(), what.into(), effects.into());
+        self.findings.push(Finding { severity, path: self.path.clone(), line, what, effects, other });
     }
 
     /// A line that ends the reading.
     fn unreadable(&mut self, line: usize, fault: &Fault) {
         if let Fault::TooManySeries = fault {
-            return self.unjudged(Some(line), format!("{fault}; the file was not judged"));
+            return self.warning(line, format!("{fault}; the file was not judged"), None);
         }
         let effects = match fault {
             Fault::QuotedName { plain: true } | Fault::QuotedLabel | Fault::Escape('"') => Effects::QUOTED,
@@ -157,7 +159,7 @@ impl Report {
             Fault::UnknownType(word) if word.eq_ignore_ascii_case("gaugehistogram") => Effects::GAUGEHISTOGRAM,
             _ => Effects::FILE_DROPPED,
         };
-        self.error(Some(line), fault.to_string(), effects);
+        self.error(line, fault.to_string(), effects);
     }
 }
 
@@ -174,6 +176,7 @@ impl Inspector {
         let report = &mut self.report;
         report.files += 1;
         report.path.clone_from(&file.path);
+        let path: Rc<Path> = file.path.as_path().into();
         judge_access(file, report);
         let bytes = match &file.contents {
             Ok(bytes) => bytes,
@@ -181,7 +184,7 @@ impl Inspector {
                 return match error.kind() {
                     io::ErrorKind::IsADirectory => report.error(None, "is a directory", Effects::DIRECTORY),
                     io::ErrorKind::InvalidInput => report.error(None, "is no regular file", Effects::HANG),
-                    io::ErrorKind::FileTooLarge => report.unjudged(None, "is too large to be judged".into()),
+                    io::ErrorKind::FileTooLarge => report.warning(None, "is too large to be judged", None),
                     _ => report.error(None, format!("cannot be read ({error})"), Effects::FILE_DROPPED),
                 };
             }
@@ -193,12 +196,12 @@ impl Inspector {
         // The collector skips such a file before it looks at anything else in it.
         let stamped = families.iter().flat_map(|f| &f.series).find(|series| series.timestamp_ms.is_some());
         if let Some(series) = stamped {
-            return report.error(Some(series.line), "a sample has a timestamp", Effects::FILE_DROPPED);
+            return report.error(series.line, "a sample has a timestamp", Effects::FILE_DROPPED);
         }
         for family in &families {
             report.series += family.series.len();
             shape::judge(family, report);
-            self.gathered.add(family, report);
+            self.gathered.add(&path, family, report);
         }
     }
 
@@ -232,34 +235,11 @@ fn judge_access(file: &Textfile, report: &mut Report) {
     }
 }
 
-/// What node_exporter says of files, in the order of their paths.
-fn inspect(mut files: Vec<(PathBuf, Vec<u8>)>) -> Vec<Finding> {
-    files.sort();
-    let mut inspector = Inspector::default();
-    for (path, bytes) in files {
-        inspector.add(&Textfile { path, mode: None, contents: Ok(bytes) });
-    }
-    inspector.finish().findings
-}
-
 /// What node_exporter would drop or change of a text that stands alone, if there is anything.
 pub fn first_error(text: &str) -> Option<Finding> {
-    let findings = inspect(vec![("lab-probe.prom".into(), text.as_bytes().to_vec())]);
-    findings.into_iter().find(|finding| finding.severity == Severity::Error)
-}
-
-/// What would be lost if `own` were delivered to `path` beside `others`: a sentence for each clash.
-///
-/// Troubles that others have with themselves or each other are not ours to tell.
-pub fn clashes(path: &Path, own: &str, others: impl IntoIterator<Item = (PathBuf, Vec<u8>)>) -> Vec<String> {
-    let mut files: Vec<(PathBuf, Vec<u8>)> = others.into_iter().collect();
-    if files.is_empty() {
-        return Vec::new();
-    }
-    files.push((path.to_owned(), own.as_bytes().to_vec()));
-    let findings = inspect(files).into_iter();
-    let ours = findings.filter(|f| f.other.as_deref() == Some(path) || (f.path == path && f.other.is_some()));
-    ours.map(|finding| finding.to_string()).collect()
+    let mut inspector = Inspector::default();
+    inspector.add(&Textfile { path: "lab-probe.prom".into(), mode: None, contents: Ok(text.into()) });
+    inspector.report.findings.into_iter().find(|finding| finding.severity == Severity::Error)
 }
 
 #[cfg(test)]
@@ -300,18 +280,5 @@ mod tests {
         let report = judged(&[("a.prom", "a 1\n".repeat(1000).as_bytes())]);
         assert_eq!(report.findings.len(), MAX_FINDINGS);
         assert!(report.omitted > 700 && !report.is_clean());
-    }
-
-    #[test]
-    fn only_clashes_that_concern_our_file_are_told() {
-        let own = "# HELP ours x\n# TYPE ours gauge\nours 1\n";
-        let others = vec![
-            ("d/a.prom".into(), b"broken".to_vec()),
-            ("d/b.prom".into(), b"# HELP other x\nother 1\nother 1\n".to_vec()),
-            ("d/z.prom".into(), b"# HELP ours y\n# TYPE ours gauge\nours{a=\"b\"} 1\n".to_vec()),
-        ];
-        let told = clashes(Path::new("d/lab-probe.prom"), own, others);
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with("d/z.prom:1: error: HELP of ours differs from d/lab-probe.prom"), "{told:?}");
     }
 }

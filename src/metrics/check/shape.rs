@@ -1,27 +1,32 @@
 //! One family by itself: what node_exporter serves as it stands, but nobody can have meant; and names that make it crash.
 
+use super::Severity::{self, Error, Warning};
 use super::{Effects, Report};
 use crate::exposition::{Distribution, Family, Kind, Series, Value};
 
 /// Names of Prometheus' own target labels: it renames a scraped label of that name.
 const TARGET_LABELS: [&str; 2] = ["job", "instance"];
 
+/// Whether it is there, how bad it is, what it is, and what becomes of it.
+type Fault = (bool, Severity, &'static str, Effects);
+
 pub(super) fn judge(family: &Family, report: &mut Report) {
     if family.help.is_none() {
-        report.warning(Some(family.line), format!("{} has no HELP", family.name), Effects::SERVED);
+        report.warning(family.line, format!("{} has no HELP", family.name), Effects::SERVED);
     }
     if family.kind == Kind::Untyped {
-        report.warning(Some(family.line), format!("{} has no TYPE", family.name), Effects::SERVED);
+        report.warning(family.line, format!("{} has no TYPE", family.name), Effects::SERVED);
     }
     for series in &family.series {
         judge_labels(family, series, report);
-        match &series.value {
-            Value::Number(number) if number.is_nan() => {
-                report.warning(Some(series.line), format!("{} is NaN", family.name), Effects::SERVED);
-            }
-            Value::Number(_) => {}
-            Value::Histogram(histogram) => judge_histogram(&family.name, series.line, histogram, report),
-            Value::Summary(summary) => judge_summary(&family.name, series.line, summary, report),
+        let faults = match &series.value {
+            Value::Number(number) => vec![(number.is_nan(), Warning, "the value is NaN", Effects::SERVED)],
+            Value::Histogram(histogram) => faults_of_histogram(histogram),
+            Value::Summary(summary) => faults_of_summary(summary),
+        };
+        for (_, severity, fault, effects) in faults.into_iter().filter(|(is_there, ..)| *is_there) {
+            let what = format!("{} {}: {fault}", family.kind.as_str(), family.name);
+            report.keep(severity, series.line, what, effects, None);
         }
     }
 }
@@ -31,62 +36,47 @@ fn judge_labels(family: &Family, series: &Series, report: &mut Report) {
         if label.starts_with("__") {
             // client_golang refuses to describe such a metric, and the collector insists.
             let what = format!("label {label:?} of {} is reserved for Prometheus itself", family.name);
-            report.error(Some(series.line), what, Effects::CRASH);
+            report.error(series.line, what, Effects::CRASH);
         } else if TARGET_LABELS.contains(&label.as_str()) {
             let what = format!("Prometheus renames label {label:?} of {} to \"exported_{label}\"", family.name);
-            report.warning(Some(series.line), what, Effects::SERVED);
+            report.warning(series.line, what, Effects::SERVED);
         }
     }
 }
 
-fn judge_histogram(name: &str, line: usize, histogram: &Distribution, report: &mut Report) {
-    let Distribution { points, sum, count, .. } = histogram;
-    let counts = points.iter().map(|(_, n)| *n).chain(*count);
+const REPEATED: &str = "a part given twice; the last one counts";
+
+fn faults_of_histogram(histogram: &Distribution) -> Vec<Fault> {
+    let Distribution { points, sum, count, repeated, below_zero } = histogram;
     let mut sorted = points.clone();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let infinite = sorted.last().filter(|(bound, _)| *bound == f64::INFINITY).map(|(_, n)| *n);
-    let broken = |what: &str| format!("histogram {name}: {what}");
-
-    if histogram.below_zero {
-        report.error(Some(line), broken("a count below zero"), Effects::NEGATIVE_COUNT);
-    } else if counts.clone().any(|n| n.fract() != 0.0) {
-        report.error(Some(line), broken("a count that is no whole number is cut or lost"), Effects::SERVED);
-    }
-    if histogram.repeated || sorted.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-        report.error(Some(line), broken("a part given twice; the last one counts"), Effects::SERVED);
-    } else if sorted.windows(2).any(|pair| pair[0].1 > pair[1].1) {
-        report.error(Some(line), broken("its bucket counts decrease; they must be cumulative"), Effects::SERVED);
-    }
-    let count_of_last = sorted.last().map_or(0.0, |(_, n)| *n);
-    match (infinite, count) {
-        (_, None) => report.error(Some(line), broken("no _count; 0 is served for it"), Effects::SERVED),
-        (Some(infinite), Some(count)) if infinite != *count => {
-            report.error(Some(line), broken("its +Inf bucket differs from _count"), Effects::SERVED);
-        }
-        (None, Some(count)) if count_of_last > *count => {
-            report.error(Some(line), broken("its last bucket is above _count"), Effects::SERVED);
-        }
-        (None, Some(_)) => {
-            report.warning(Some(line), broken("no +Inf bucket; _count is served for it"), Effects::SERVED)
-        }
-        (Some(_), Some(_)) => {}
-    }
-    if sum.is_none() {
-        report.error(Some(line), broken("no _sum; 0 is served for it"), Effects::SERVED);
-    }
+    let broken = points.iter().map(|(_, n)| *n).chain(*count).any(|n| n.fract() != 0.0);
+    let repeated = *repeated || sorted.windows(2).any(|pair| pair[0].0 == pair[1].0);
+    let decreasing = sorted.windows(2).any(|pair| pair[0].1 > pair[1].1);
+    let (bound, last) = sorted.last().copied().unwrap_or_default();
+    let infinite = bound == f64::INFINITY;
+    let above = count.is_some_and(|count| last > count);
+    vec![
+        (*below_zero, Error, "a count below zero", Effects::NEGATIVE_COUNT),
+        (broken && !below_zero, Error, "a count that is no whole number is cut or lost", Effects::SERVED),
+        (repeated, Error, REPEATED, Effects::SERVED),
+        (decreasing && !repeated, Error, "its bucket counts decrease; they must be cumulative", Effects::SERVED),
+        (count.is_none(), Error, "no _count; 0 is served for it", Effects::SERVED),
+        (infinite && count.is_some_and(|n| n != last), Error, "its +Inf bucket differs from _count", Effects::SERVED),
+        (above && !infinite, Error, "its last bucket is above _count", Effects::SERVED),
+        (count.is_some() && !above && !infinite, Warning, "no +Inf bucket; _count is served for it", Effects::SERVED),
+        (sum.is_none(), Error, "no _sum; 0 is served for it", Effects::SERVED),
+    ]
 }
 
-fn judge_summary(name: &str, line: usize, summary: &Distribution, report: &mut Report) {
-    let broken = |what: &str| format!("summary {name}: {what}");
-    if summary.points.iter().any(|(quantile, _)| !(0.0..=1.0).contains(quantile)) {
-        report.error(Some(line), broken("a quantile outside 0 to 1"), Effects::SERVED);
-    }
-    if summary.repeated {
-        report.error(Some(line), broken("a part given twice; the last one counts"), Effects::SERVED);
-    }
-    if summary.count.is_none() || summary.sum.is_none() {
-        report.error(Some(line), broken("no _count or no _sum; 0 is served for it"), Effects::SERVED);
-    }
+fn faults_of_summary(summary: &Distribution) -> Vec<Fault> {
+    let outside = summary.points.iter().any(|(quantile, _)| !(0.0..=1.0).contains(quantile));
+    let incomplete = summary.count.is_none() || summary.sum.is_none();
+    vec![
+        (outside, Error, "a quantile outside 0 to 1", Effects::SERVED),
+        (summary.repeated, Error, REPEATED, Effects::SERVED),
+        (incomplete, Error, "no _count or no _sum; 0 is served for it", Effects::SERVED),
+    ]
 }
 
 #[cfg(test)]
@@ -155,7 +145,7 @@ mod tests {
             ("histogram", format!("h_count 3\n{rest}"), "E histogram h: a part given twice"),
             ("gauge", "h{__x=\"\"} 3\n".into(), "E label \"__x\" of h is reserved"),
             ("gauge", "h{job=\"a\"} 3\n".into(), "W Prometheus renames label \"job\" of h to \"exported_job\""),
-            ("gauge", "h NaN\n".into(), "W h is NaN"),
+            ("gauge", "h NaN\n".into(), "W gauge h: the value is NaN"),
             ("untyped", "h 1\n".into(), "W h has no TYPE"),
         ] {
             let said = said(kind, &lines);

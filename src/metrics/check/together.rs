@@ -2,36 +2,23 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::rc::Rc;
 
 use super::{Effects, Report};
 use crate::exposition::{Family, Kind, Series};
+use crate::redact::shortened;
 
 /// Families that every node_exporter exports about itself.
+#[rustfmt::skip] // A row for each would fill the screen.
 const OWN_NAMES: [&str; 24] = [
-    "go_gc_duration_seconds",
-    "go_gc_gogc_percent",
-    "go_gc_gomemlimit_bytes",
-    "go_goroutines",
-    "go_info",
-    "go_sched_gomaxprocs_threads",
-    "go_threads",
-    "node_exporter_build_info",
-    "node_scrape_collector_duration_seconds",
-    "node_scrape_collector_success",
-    "node_textfile_mtime_seconds",
-    "node_textfile_scrape_error",
-    "process_cpu_seconds_total",
-    "process_max_fds",
-    "process_network_receive_bytes_total",
-    "process_network_transmit_bytes_total",
-    "process_open_fds",
-    "process_resident_memory_bytes",
-    "process_start_time_seconds",
-    "process_virtual_memory_bytes",
-    "process_virtual_memory_max_bytes",
-    "promhttp_metric_handler_errors_total",
-    "promhttp_metric_handler_requests_in_flight",
+    "go_gc_duration_seconds", "go_gc_gogc_percent", "go_gc_gomemlimit_bytes", "go_goroutines", "go_info",
+    "go_sched_gomaxprocs_threads", "go_threads", "node_exporter_build_info", "node_scrape_collector_duration_seconds",
+    "node_scrape_collector_success", "node_textfile_mtime_seconds", "node_textfile_scrape_error",
+    "process_cpu_seconds_total", "process_max_fds", "process_network_receive_bytes_total",
+    "process_network_transmit_bytes_total", "process_open_fds", "process_resident_memory_bytes",
+    "process_start_time_seconds", "process_virtual_memory_bytes", "process_virtual_memory_max_bytes",
+    "promhttp_metric_handler_errors_total", "promhttp_metric_handler_requests_in_flight",
     "promhttp_metric_handler_requests_total",
 ];
 
@@ -41,10 +28,20 @@ const COLLECTOR_PREFIXES: [&str; 9] = [
     "node_network_", "node_time_seconds", "node_uname_info",
 ];
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Location {
-    file: usize,
+    path: Rc<Path>,
     line: usize,
+}
+
+impl Location {
+    /// `line 5` in the file at hand, `path:5` in another.
+    fn shown(&self, at_hand: &Path) -> String {
+        match &*self.path {
+            path if path == at_hand => format!("line {}", self.line),
+            path => format!("{}:{}", path.display(), self.line),
+        }
+    }
 }
 
 /// The first family of a name, by which all later ones are measured.
@@ -60,7 +57,6 @@ struct First {
 
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    files: Vec<PathBuf>,
     families: HashMap<String, First>,
     /// Series by a hash over name and labels, as the registry has them and as Prometheus has them. 64 bits keep a
     /// million series apart with a chance of error below one in ten million, at a tenth of the memory.
@@ -70,31 +66,28 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Adds one family of one file and says what it clashes with.
-    pub(super) fn add(&mut self, family: &Family, report: &mut Report) {
-        let file = self.file_index(&report.path);
+    /// Adds one family of the file at `path` and says what it clashes with.
+    pub(super) fn add(&mut self, path: &Rc<Path>, family: &Family, report: &mut Report) {
         judge_name(family, report);
         if let Some(first) = self.families.get_mut(&family.name) {
-            if let Some((what, effects)) = first.clash(family, &self.files[first.location.file]) {
+            if let Some((what, effects)) = first.clash(family) {
                 // What clashes is left out whole, so its series clash with nothing.
-                return report.clash(family.line, what, effects, &self.files[first.location.file]);
+                return report.clash(family.line, what, effects, &first.location.path);
             }
         } else {
             self.judge_suffixes(family, report);
-            let location = Location { file, line: family.line };
-            let first_help = family.help.clone();
-            let first =
-                First { kind: family.kind, help: family.help.clone(), location, first_help, helps_differ: false };
-            self.families.insert(family.name.clone(), first);
+            self.families.insert(
+                family.name.clone(),
+                First {
+                    kind: family.kind,
+                    help: family.help.clone(),
+                    location: Location { path: Rc::clone(path), line: family.line },
+                    first_help: family.help.clone(),
+                    helps_differ: false,
+                },
+            );
         }
-        self.add_series(file, family, report);
-    }
-
-    fn file_index(&mut self, path: &Path) -> usize {
-        if self.files.last().is_none_or(|last| last != path) {
-            self.files.push(path.to_owned());
-        }
-        self.files.len() - 1
+        self.add_series(path, family, report);
     }
 
     /// A histogram or summary takes its name with `_bucket`, `_sum` and `_count` from everybody else.
@@ -114,54 +107,45 @@ impl Gathered {
             names.filter_map(|name| self.families.get(&name).map(|first| (name, first))).next()
         };
         if let Some((name, first)) = inside.or_else(around) {
-            let at = self.shown(first.location, &report.path);
+            let at = first.location.shown(&report.path);
             let what = format!("{} collides with the parts of a histogram or summary: {name} at {at}", family.name);
-            report.clash(family.line, what, Effects::SERIES_DROPPED, &self.files[first.location.file]);
+            report.clash(family.line, what, Effects::SERIES_DROPPED, &first.location.path);
         }
     }
 
-    fn add_series(&mut self, file: usize, family: &Family, report: &mut Report) {
+    fn add_series(&mut self, path: &Rc<Path>, family: &Family, report: &mut Report) {
         // The collector gives every series of a family the labels that any of them has, empty where it had none.
         let names: BTreeSet<&str> =
             family.series.iter().flat_map(|s| &s.labels).map(|(name, _)| name.as_str()).collect();
         for series in &family.series {
-            let all: Vec<(&str, &str)> =
+            let mut labels: Vec<(&str, &str)> =
                 names.iter().map(|name| (*name, series.label(name).unwrap_or_default())).collect();
-            let filled: Vec<(&str, &str)> = all.iter().copied().filter(|(_, value)| !value.is_empty()).collect();
-            let location = Location { file, line: series.line };
-            let same = self.hasher.hash_one((&family.name, &all));
-            let same_to_prometheus = self.hasher.hash_one((&family.name, &filled));
-            if let Some(first) = self.series.get(&same) {
-                let what = format!("{} is a duplicate of {}", shown(family, series), self.shown(*first, &report.path));
-                report.clash(series.line, what, Effects::SERIES_DROPPED, &self.files[first.file]);
-                continue;
+            let same = self.hasher.hash_one((&family.name, &labels));
+            labels.retain(|(_, value)| !value.is_empty());
+            let same_to_prometheus = self.hasher.hash_one((&family.name, &labels));
+            let clash = match (self.series.get(&same), self.without_empty.get(&same_to_prometheus)) {
+                (Some(first), _) => Some((first, "is a duplicate of", "", Effects::SERIES_DROPPED)),
+                (None, Some(first)) => {
+                    let rest = " by an empty label only, and Prometheus keeps one of the two";
+                    Some((first, "differs from", rest, Effects::SERVED))
+                }
+                (None, None) => None,
+            };
+            if let Some((first, how, rest, effects)) = clash {
+                let what = format!("{} {how} {}{rest}", shown(family, series), first.shown(&report.path));
+                report.clash(series.line, what, effects, &first.path);
             }
-            if let Some(first) = self.without_empty.get(&same_to_prometheus) {
-                let what = format!(
-                    "{} differs from {} by an empty label only, and Prometheus keeps one of the two",
-                    shown(family, series),
-                    self.shown(*first, &report.path)
-                );
-                report.clash(series.line, what, Effects::SERVED, &self.files[first.file]);
-            }
-            self.series.insert(same, location);
-            self.without_empty.insert(same_to_prometheus, location);
-        }
-    }
-
-    /// `line 5` in the file at hand, `path:5` in another.
-    fn shown(&self, location: Location, at_hand: &Path) -> String {
-        match &self.files[location.file] {
-            path if path == at_hand => format!("line {}", location.line),
-            path => format!("{}:{}", path.display(), location.line),
+            let location = Location { path: Rc::clone(path), line: series.line };
+            self.series.entry(same).or_insert_with(|| location.clone());
+            self.without_empty.entry(same_to_prometheus).or_insert(location);
         }
     }
 }
 
 impl First {
     /// Why a later family of the same name does not go with this one.
-    fn clash(&mut self, later: &Family, path: &Path) -> Option<(String, Effects)> {
-        let at = format!("{}:{}", path.display(), self.location.line);
+    fn clash(&mut self, later: &Family) -> Option<(String, Effects)> {
+        let at = format!("{}:{}", self.location.path.display(), self.location.line);
         let name = &later.name;
         let differs_from_first_help =
             later.help.is_some() && self.first_help.is_some() && later.help != self.first_help;
@@ -201,10 +185,10 @@ fn judge_name(family: &Family, report: &mut Report) {
     let name = family.name.as_str();
     if OWN_NAMES.contains(&name) || name.starts_with("go_memstats_") {
         let what = format!("node_exporter exports {name} itself");
-        report.error(Some(family.line), what, Effects::SERIES_DROPPED);
+        report.error(family.line, what, Effects::SERIES_DROPPED);
     } else if COLLECTOR_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
         let what = format!("{name} is named like a family of node_exporter's own; if it is one, series are lost");
-        report.warning(Some(family.line), what, Effects::SERVED);
+        report.warning(family.line, what, Effects::SERVED);
     }
 }
 
@@ -212,8 +196,5 @@ fn judge_name(family: &Family, report: &mut Report) {
 fn shown(family: &Family, series: &Series) -> String {
     let labels: Vec<String> = series.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
     let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-    match labels.char_indices().nth(160) {
-        Some((end, _)) => format!("{}{}…", family.name, &labels[..end]),
-        None => format!("{}{labels}", family.name),
-    }
+    family.name.clone() + &shortened(&labels, 160)
 }

@@ -8,7 +8,7 @@ use crate::model::observation::Observation;
 use crate::model::target::{Kind, Probe, Target};
 
 /// The families of a kind: time of the check, seconds of reuse.
-fn of(kind: Kind) -> (&'static Declared<1, 0>, &'static Declared<1, 0>) {
+fn of(kind: Kind) -> (&'static Family<[&'static str; 1]>, &'static Family<[&'static str; 1]>) {
     match kind {
         Kind::Mcp => (&LAB_MCP_SERVER_CHECKED_TIMESTAMP_SECONDS, &LAB_MCP_SERVER_TTL_SECONDS),
         Kind::Worktree => (&LAB_WORKTREE_CHECKED_TIMESTAMP_SECONDS, &LAB_WORKTREE_TTL_SECONDS),

@@ -1,11 +1,11 @@
 //! `lab_mcp_server_*`.
 
-use super::cut;
 use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
 use crate::model::mcp::{Era, McpFacts, McpMemory, McpVerdict, ServerProcesses};
+use crate::redact::shortened;
 
-/// Longest version string of a server that becomes a label, in characters.
+/// Longest version string of a server that becomes a label, in characters: a server must not grow the exposition at will.
 const MAX_VERSION_CHARS: usize = 128;
 
 pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &Samples) {
@@ -22,7 +22,7 @@ pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &Samples) {
     samples.add(&LAB_MCP_SERVER_TOOLS, [name], facts.tools.map(|n| n as f64));
     samples.add(&LAB_MCP_SERVER_TOOLS_BYTES, [name], facts.tools_bytes.map(|n| n as f64));
     if let Some(transport) = facts.transport {
-        let version = |text: &'_ Option<String>| cut(text.as_deref().unwrap_or_default(), MAX_VERSION_CHARS).to_owned();
+        let version = |text: &Option<String>| shortened(text.as_deref().unwrap_or_default(), MAX_VERSION_CHARS);
         let labels = [
             name,
             transport.as_str(),

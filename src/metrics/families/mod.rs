@@ -18,7 +18,7 @@ use crate::model::snapshot::{Entry, Snapshot};
 pub fn collect(snapshot: &Snapshot) -> prometheus::Result<Vec<MetricFamily>> {
     let samples = Samples::new(&snapshot.labels, snapshot.pass.counting)?;
     for entry in snapshot.delivered() {
-        add_entry(entry, &samples);
+        add_entry(entry, &samples)?;
     }
     if let Some(unusual) = &snapshot.unusual {
         unusual::add(unusual, snapshot.pass.started_at.as_second(), &samples);
@@ -27,7 +27,7 @@ pub fn collect(snapshot: &Snapshot) -> prometheus::Result<Vec<MetricFamily>> {
     Ok(samples.gather())
 }
 
-fn add_entry(entry: &Entry, samples: &Samples) {
+fn add_entry(entry: &Entry, samples: &Samples) -> prometheus::Result<()> {
     let name = entry.target.name.as_str();
     if let Some(observation) = &entry.observation {
         age::add(&entry.target, observation, samples);
@@ -41,16 +41,11 @@ fn add_entry(entry: &Entry, samples: &Samples) {
     match entry.facts() {
         Some(Facts::Mcp(facts)) => mcp::add_observed(name, facts, samples),
         Some(Facts::Worktree(facts)) => worktree::add(name, facts, samples),
-        Some(Facts::Thunes(facts)) => thunes::add(name, facts, samples),
+        Some(Facts::Thunes(facts)) => thunes::add(name, facts, samples)?,
         Some(Facts::Service(facts)) => service::add(name, facts, samples),
         None => {}
     }
-}
-
-/// At most `limit` characters of foreign text: a label that a server may choose freely must not be able to grow the
-/// exposition at will.
-pub(crate) fn cut(text: &str, limit: usize) -> &str {
-    text.char_indices().nth(limit).map_or(text, |(end, _)| &text[..end])
+    Ok(())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::metrics::vectors::Samples;
 use crate::model::thunes::{LineCounts, ThunesFacts};
 
 /// Everything comes from the facts: what is remembered may belong to files that can no longer be read.
-pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) {
+pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) -> prometheus::Result<()> {
     let active = facts.kill_switch.as_ref().map(|switch| f64::from(switch.active));
     samples.add(&THUNES_KILL_SWITCH_ACTIVE, [environment], active);
     samples.add(&THUNES_DAILY_PNL_USED, [environment], facts.daily_pnl_used);
@@ -17,22 +17,23 @@ pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) {
     }
     for order in facts.orders.iter().flatten() {
         let labels = [environment, &order.venue, &order.order_type, &order.side];
-        samples.add(&THUNES_ORDERS_PLACED_TOTAL, labels, count(order.count));
+        samples.add(&THUNES_ORDERS_PLACED_TOTAL, labels, order.count as f64);
     }
     if let Some(latency) = &facts.order_latency {
-        samples.add_histogram(&THUNES_ORDER_LATENCY_MS, [environment], latency);
+        samples.add_histogram(&THUNES_ORDER_LATENCY_MS, [environment], latency)?;
     }
     for (symbol, connected) in facts.ws_connected.iter().flatten() {
         samples.add(&THUNES_WS_CONNECTED, [environment, symbol], f64::from(*connected));
     }
     if let Some(gaps) = &facts.ws_gaps {
-        samples.add_histogram(&THUNES_WS_GAP_SECONDS, [environment], gaps);
+        samples.add_histogram(&THUNES_WS_GAP_SECONDS, [environment], gaps)?;
     }
     for decision in facts.decisions.iter().flatten() {
         let labels = [environment, &decision.decision, &decision.reason];
-        samples.add(&THUNES_TRADE_DECISIONS_TOTAL, labels, count(decision.count));
+        samples.add(&THUNES_TRADE_DECISIONS_TOTAL, labels, decision.count as f64);
     }
     add_sources(environment, facts, samples);
+    Ok(())
 }
 
 /// What the values were read from, and how that went.
@@ -43,12 +44,12 @@ fn add_sources(environment: &str, facts: &ThunesFacts, samples: &Samples) {
         let last_record = source.last_record.map(unix_seconds);
         samples.add(&THUNES_SOURCE_LAST_RECORD_TIMESTAMP_SECONDS, labels, last_record);
         if let Some(gaps) = source.gaps {
-            samples.add(&THUNES_SOURCE_GAPS_TOTAL, labels, count(gaps));
+            samples.add(&THUNES_SOURCE_GAPS_TOTAL, labels, gaps as f64);
         }
-        let LineCounts { ok, malformed, too_long } = source.lines.unwrap_or_default();
-        for (result, lines) in [("ok", ok), ("malformed", malformed), ("too_long", too_long)] {
-            let lines = source.lines.map(|_| count(lines));
-            samples.add(&THUNES_JOURNAL_LINES_TOTAL, [environment, &source.name, result], lines);
+        if let Some(LineCounts { ok, malformed, too_long }) = source.lines {
+            for (result, lines) in [("ok", ok), ("malformed", malformed), ("too_long", too_long)] {
+                samples.add(&THUNES_JOURNAL_LINES_TOTAL, [environment, &source.name, result], lines as f64);
+            }
         }
     }
     for (family, sources) in &facts.family_sources {
@@ -56,9 +57,4 @@ fn add_sources(environment: &str, facts: &ThunesFacts, samples: &Samples) {
             samples.add(&THUNES_FAMILY_SOURCE, [environment, family, source], 1.0);
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "the exposition format knows only floats; exact up to 2^53")]
-fn count(count: u64) -> f64 {
-    count as f64
 }

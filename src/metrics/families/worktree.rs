@@ -1,10 +1,10 @@
 //! `lab_worktree_*`. What was not found out has no sample.
 
-use super::cut;
 use crate::clock::unix_seconds;
 use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
 use crate::model::worktree::{Tests, WorktreeFacts};
+use crate::redact::shortened;
 
 /// Longest branch name that becomes a label, in characters; git allows what the file system allows.
 const MAX_BRANCH_CHARS: usize = 256;
@@ -15,8 +15,8 @@ pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &Samples) {
         // Both are declared in the order of their values.
         samples.add(&LAB_WORKTREE_STATUS, [name], f64::from(status as u8));
         samples.add(&LAB_WORKTREE_TEST_STATUS, [name], f64::from(facts.test_status() as u8));
-        let branch = cut(facts.branch.as_deref().unwrap_or_default(), MAX_BRANCH_CHARS);
-        let labels = [name, branch, status_source.as_str(), facts.test_source().as_str()];
+        let branch = shortened(facts.branch.as_deref().unwrap_or_default(), MAX_BRANCH_CHARS);
+        let labels = [name, &branch, status_source.as_str(), facts.test_source().as_str()];
         samples.add(&LAB_WORKTREE_INFO, labels, 1.0);
     }
     let number = |value: Option<u64>| value.map(|value| value as f64);

@@ -81,7 +81,7 @@ impl Synthetic {
             let name = |n| if n == 0 { "thunes".to_owned() } else { format!("worktree-{n}") };
             (0..self.worktrees).map(|n| vec![name(n)]).collect::<Vec<_>>()
         };
-        match family.labels {
+        match &family.labels {
             [] => vec![vec![]],
             ["environment"] => environments(),
             ["environment", "breaker_name"] => times(environments(), &[&["BinanceAPI"], &["Database"]]),
