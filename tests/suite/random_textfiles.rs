@@ -147,7 +147,7 @@ impl Made {
         };
         self.means("lab_mcp_server_health", &[("server_name", &name)], health);
         let version: String = text(rng);
-        let shown: String = version.chars().take(128).collect();
+        let shown = lab_probe::redact::shortened(&version, 128);
         let labels = [("server_name", name.as_str()), ("transport", "http"), ("server_version", &shown)];
         self.means("lab_mcp_server_info", &labels, 1.0);
         let changed_at = number(rng);
