@@ -18,7 +18,7 @@ use lab_probe::exposition;
 use lab_probe::metrics;
 use lab_probe::model::mcp::{Era, McpFacts, McpMemory, McpTarget, Reach, StdioServer, Transport};
 use lab_probe::model::observation::{Attempts, Facts, Memory, Observation, Remembered};
-use lab_probe::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
+use lab_probe::model::snapshot::{Entry, LastPass, Outcome, Snapshot};
 use lab_probe::model::target::{Probe, Schedule, Target};
 use lab_probe::model::thunes::{ThunesMemory, ThunesTarget};
 use lab_probe::proc::Permits;
@@ -75,15 +75,12 @@ fn entry(number: usize) -> Entry {
 }
 
 fn snapshot() -> Snapshot {
-    let pass = PassFacts {
-        started_at: at(),
-        duration: Duration::from_millis(4),
-        deadline_exceeded: false,
+    Snapshot {
+        pass: LastPass { started_at: at(), duration: Duration::from_millis(4), deadline_exceeded: false },
         output_failures: BTreeMap::from([("textfile".into(), 0)]),
-        pass_failures: 0,
-        counting: true,
-    };
-    Snapshot { pass, entries: (0..SERVERS).map(entry).collect(), labels: BTreeMap::new(), unusual: None }
+        entries: (0..SERVERS).map(entry).collect(),
+        ..Snapshot::default()
+    }
 }
 
 fn context() -> Context {
@@ -195,15 +192,15 @@ fn exposition_verify(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn state_load(bencher: Bencher<'_, '_>) {
-    let bytes = store::serialize(&state()).expect("serialized");
+    let bytes = serde_json::to_vec(&state()).expect("serialized");
     bencher.counter(BytesCount::of_slice(&bytes)).bench(|| store::parse(black_box(&bytes), at()));
 }
 
 #[divan::bench]
 fn state_save(bencher: Bencher<'_, '_>) {
     let state = state();
-    let size = store::serialize(&state).expect("serialized").len();
-    bencher.counter(BytesCount::new(size)).bench(|| store::serialize(black_box(&state)));
+    let size = serde_json::to_vec(&state).expect("serialized").len();
+    bencher.counter(BytesCount::new(size)).bench(|| serde_json::to_vec(black_box(&state)));
 }
 
 /// A report of two thousand tests, one in fifty of which fails.

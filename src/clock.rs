@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 
 /// The wall clock now. Can jump; only for showing, remembering and comparing with other wall-clock times.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
@@ -16,6 +17,12 @@ pub fn now() -> Timestamp {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the monotonic clock")]
 pub fn instant() -> Instant {
     Instant::now()
+}
+
+/// When this machine was started, by the wall clock.
+pub fn booted_at() -> Timestamp {
+    let since = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
+    now().saturating_sub(since).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// Seconds since 1970-01-01 UTC, as Prometheus wants them.

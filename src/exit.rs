@@ -84,20 +84,20 @@ pub fn locked(directory: &Path) -> anyhow::Error {
     hinted(Exit::Locked, anyhow!("{what}"), "try again when it has ended")
 }
 
-pub fn refused(what: &str, path: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
+/// What failed at a file (exit 1); what to do follows from what the operating system said in the chain of the error.
+pub fn failed_at(path: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
     let error = error.into();
-    let next = remedy_for(path, &error);
-    hinted(Exit::Trouble, error.context(format!("{what} {}", path.display())), next)
+    let next = fs::io_error(&error).map_or_else(|| remedy(path, &io::Error::other("")), |said| remedy(path, said));
+    hinted(Exit::Trouble, error, next)
+}
+
+pub fn refused(what: &str, path: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
+    failed_at(path, error.into().context(format!("{what} {}", path.display())))
 }
 
 /// No signal handler or thread is to be had.
 pub fn no_tasks(what: &str, error: impl fmt::Display) -> anyhow::Error {
     trouble(format!("cannot {what}: {error}"), TASKS)
-}
-
-/// What to do about a file, by what the operating system said in the chain of an error.
-pub fn remedy_for(path: &Path, error: &anyhow::Error) -> String {
-    fs::io_error(error).map_or_else(|| remedy(path, &io::Error::other("")), |error| remedy(path, error))
 }
 
 /// What cannot happen unless lab-probe is wrong.

@@ -9,14 +9,12 @@ use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 use std::time::Duration;
 
 pub use self::failure::{explained, io_error, is_shortage, kind, remedy, uninterrupted};
 
 use anyhow::Context;
-
-use crate::clock::Deadline;
+use parking_lot::{RwLock, RwLockWriteGuard};
 
 /// Held for reading while a file is being replaced, so that a signal never ends the process between temporary file and
 /// rename. One that hangs does not keep another file from being replaced.
@@ -24,15 +22,7 @@ static REPLACING: RwLock<()> = RwLock::new(());
 
 /// Waits up to `limit` for a replacement under way and keeps further ones from starting; for use right before exit.
 pub fn settle(limit: Duration) -> Option<RwLockWriteGuard<'static, ()>> {
-    let deadline = Deadline::after(limit);
-    loop {
-        match REPLACING.try_write() {
-            Ok(guard) => return Some(guard),
-            Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if deadline.passed() => return None,
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
-        }
-    }
+    REPLACING.try_write_for(limit)
 }
 
 /// Reads a regular file of at most `limit` bytes.
@@ -99,7 +89,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
 /// The temporary file starts with a dot and does not end in the target's extension, so no reader that selects by
 /// extension (node_exporter) ever opens it. It is removed on every failure.
 pub fn refresh(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    let _guard = REPLACING.read().unwrap_or_else(PoisonError::into_inner);
+    let _guard = REPLACING.read();
     let temporary = temporary_beside(path)?;
     let written = write_new(&temporary, bytes, mode)
         .and_then(|()| uninterrupted(|| std::fs::rename(&temporary, path)).context("cannot rename into place"));

@@ -3,7 +3,7 @@
 //! Under systemd (`JOURNAL_STREAM` set) every line carries its priority as `<N>`, see sd-daemon(3).
 
 use std::io::Write;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Priority {
@@ -17,39 +17,34 @@ enum Priority {
     Debug = 7,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Config {
-    most: Priority,
-    journal: bool,
-}
+/// The least important priority that is shown.
+static LEAST: OnceLock<Priority> = OnceLock::new();
 
-static CONFIG: OnceLock<Config> = OnceLock::new();
+static JOURNAL: LazyLock<bool> = LazyLock::new(|| std::env::var_os("JOURNAL_STREAM").is_some());
 
-/// Sets once, at start, the least important priority shown: `-q` errors only, `-v` debug, else info.
+/// Sets once, at start, what is shown: `-q` errors only, `-v` all, else all but what helps to debug.
 pub fn init(verbose: bool, quiet: bool) {
-    let most = match (quiet, verbose) {
+    let _ = LEAST.set(match (quiet, verbose) {
         (true, _) => Priority::Error,
         (_, true) => Priority::Debug,
         _ => Priority::Info,
-    };
-    let _ = CONFIG.set(Config { most, journal: std::env::var_os("JOURNAL_STREAM").is_some() });
+    });
 }
 
 /// Writes one line. Line breaks and control characters inside are made harmless first: foreign text reaches here. The
 /// journal shows a line's priority in its own way, and needs no label.
 fn write(priority: Priority, label: &str, message: &str) {
-    let config = CONFIG.get().copied().unwrap_or(Config { most: Priority::Info, journal: false });
-    if priority > config.most {
+    if priority > *LEAST.get().unwrap_or(&Priority::Info) {
         return;
     }
-    let prefix = if config.journal { format!("<{}>", priority as u8) } else { label.to_owned() };
+    let prefix = if to_journal() { format!("<{}>", priority as u8) } else { label.to_owned() };
     // Nothing sensible can be done when standard error is gone.
     let _ = writeln!(std::io::stderr(), "{prefix}{}", printable(message));
 }
 
 /// Whether the lines go to the journal, where what is said every 30 seconds is noise.
 pub fn to_journal() -> bool {
-    CONFIG.get().is_some_and(|config| config.journal)
+    *JOURNAL
 }
 
 pub fn error(message: impl AsRef<str>) {

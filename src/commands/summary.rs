@@ -1,5 +1,6 @@
 //! `lab-probe summary`: the day in one screen, printed or sent.
 
+use std::fs::TryLockError;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -60,8 +61,8 @@ fn send(settings: &Settings, day: &Day, receiver: Receiver) -> anyhow::Result<Ex
     // Two that run at once would both find nothing sent.
     let _lock = match lock::take(&directory) {
         Ok(lock) => lock,
-        Err(lock::LockError::Held) => return Err(exit::locked(&directory)),
-        Err(lock::LockError::Unavailable(error)) => {
+        Err(TryLockError::WouldBlock) => return Err(exit::locked(&directory)),
+        Err(TryLockError::Error(error)) => {
             return Err(exit::refused("nothing is sent, because it cannot be remembered in", &directory, error));
         }
     };

@@ -9,20 +9,37 @@ mod line;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use self::line::{BLANKS, Cursor, labels, no_name, number_of, timestamp};
-use crate::model::words;
+use self::line::{BLANKS, Cursor, Labels, no_name, number_of, timestamp};
 
 /// A series takes a few hundred bytes of memory, and four of the text.
 const MAX_SERIES: usize = 1_000_000;
 
-words! {
-    Kind {
-        Counter = "counter",
-        Gauge = "gauge",
-        Summary = "summary",
-        /// Also where no type is stated.
-        Untyped = "untyped",
-        Histogram = "histogram",
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Summary,
+    /// Nothing is said, or `untyped`.
+    Untyped,
+    Histogram,
+}
+
+impl Kind {
+    const ALL: [Kind; 5] = [Kind::Counter, Kind::Gauge, Kind::Summary, Kind::Untyped, Kind::Histogram];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Summary => "summary",
+            Kind::Untyped => "untyped",
+            Kind::Histogram => "histogram",
+        }
+    }
+
+    /// Any mixture of upper and lower case is taken, as `expfmt` does.
+    fn parse(word: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(word))
     }
 }
 
@@ -32,19 +49,17 @@ pub struct Family {
     pub name: String,
     /// HELP unescaped; `None` if there was none. Bytes that are no UTF-8 are replaced.
     pub help: Option<String>,
+    /// Type; [`Kind::Untyped`] if no `# TYPE` came before the first sample.
     pub kind: Kind,
     /// Line on which the family is first named, from 1.
     pub line: usize,
     pub series: Vec<Series>,
 }
 
-/// Names and values as written.
-pub type Labels = Vec<(String, String)>;
-
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// Without `le` of a histogram and `quantile` of a summary.
-    pub labels: Labels,
+    /// Label names and values as written, without `le` of a histogram and `quantile` of a summary.
+    pub labels: Vec<(String, String)>,
     pub value: Value,
     /// A timestamp in milliseconds on any of its lines; the last one counts.
     pub timestamp_ms: Option<i64>,
@@ -75,12 +90,17 @@ impl Distribution {
     fn add(&mut self, part: Part, point: Option<f64>, value: f64) {
         match (part, point) {
             (Part::Sum, _) => self.repeated |= self.sum.replace(value).is_some(),
-            (Part::Count, _) => self.repeated |= self.count.replace(value).is_some(),
-            (Part::Point, Some(point)) => self.points.push((point, value)),
+            (Part::Count, _) => {
+                self.repeated |= self.count.replace(value).is_some();
+                self.below_zero |= value < 0.0;
+            }
+            (Part::Point, Some(point)) => {
+                self.points.push((point, value));
+                self.below_zero |= value < 0.0;
+            }
             // A bucket without `le` says nothing; the format lets it pass.
-            (Part::Point, None) => return,
+            (Part::Point, None) => {}
         }
-        self.below_zero |= part != Part::Sum && value < 0.0;
     }
 }
 
@@ -152,7 +172,7 @@ struct Open {
     /// Whether the type is settled, by a TYPE line or by a first sample.
     typed: bool,
     /// Series of histograms and summaries by their sorted labels.
-    by_labels: BTreeMap<Labels, usize>,
+    by_labels: BTreeMap<Vec<(String, String)>, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -202,9 +222,7 @@ impl Reader {
                 return Err(malformed(format!("TYPE of {:?} given twice or after its samples", open.family.name)));
             }
             _ => {
-                // Any mixture of upper and lower case is taken, as `expfmt` does.
-                let known = Kind::ALL.iter().find(|kind| kind.as_str().eq_ignore_ascii_case(cursor.0));
-                open.family.kind = *known.ok_or_else(|| Fault::UnknownType(cursor.0.to_owned()))?;
+                open.family.kind = Kind::parse(cursor.0).ok_or_else(|| Fault::UnknownType(cursor.0.to_owned()))?;
                 open.typed = true;
             }
         }
@@ -219,11 +237,12 @@ impl Reader {
         let (index, part) = self.family(number, name);
         self.families[index].typed = true;
         cursor.skip_blanks();
-        let (labels, point) = labels(&mut cursor, self.families[index].family.kind)?;
+        let labels = Labels::read(&mut cursor, self.families[index].family.kind)?;
         let word = cursor.word();
         let value = number_of(word).ok_or_else(|| malformed(format!("{word:?} is no number")))?;
         let timestamp_ms = timestamp(cursor)?;
 
+        let point = labels.point;
         let series = self.series(index, number, labels)?;
         series.timestamp_ms = timestamp_ms.or(series.timestamp_ms);
         match &mut series.value {
@@ -242,9 +261,10 @@ impl Reader {
             if let Some(base) = name.strip_suffix(suffix).filter(|base| !base.is_empty())
                 && let Some(index) = self.by_name.get(base)
             {
-                let kind = self.families[*index].family.kind;
-                if kind == Kind::Histogram || kind == Kind::Summary && part != Part::Point {
-                    return (*index, part);
+                match self.families[*index].family.kind {
+                    Kind::Histogram => return (*index, part),
+                    Kind::Summary if part != Part::Point => return (*index, part),
+                    _ => {}
                 }
             }
         }
@@ -258,24 +278,25 @@ impl Reader {
     /// The series a sample adds to: a new one for plain numbers, the one with the same labels for distributions.
     fn series(&mut self, index: usize, line: usize, labels: Labels) -> Result<&mut Series, Fault> {
         let open = &mut self.families[index];
-        let value = match open.family.kind {
-            Kind::Histogram => Value::Histogram(Distribution::default()),
-            Kind::Summary => Value::Summary(Distribution::default()),
-            Kind::Counter | Kind::Gauge | Kind::Untyped => Value::Number(0.0),
+        let (joined, value) = match open.family.kind {
+            Kind::Histogram => (true, Value::Histogram(Distribution::default())),
+            Kind::Summary => (true, Value::Summary(Distribution::default())),
+            Kind::Counter | Kind::Gauge | Kind::Untyped => (false, Value::Number(0.0)),
         };
         let next = open.family.series.len();
-        let mut position = next;
-        if !matches!(value, Value::Number(_)) {
-            let mut key = labels.clone();
+        let position = if joined {
+            let mut key = labels.pairs.clone();
             key.sort();
-            position = *open.by_labels.entry(key).or_insert(next);
-        }
+            *open.by_labels.entry(key).or_insert(next)
+        } else {
+            next
+        };
         if position == next {
             self.series += 1;
             if self.series > MAX_SERIES {
                 return Err(Fault::TooManySeries);
             }
-            open.family.series.push(Series { labels, value, timestamp_ms: None, line });
+            open.family.series.push(Series { labels: labels.pairs, value, timestamp_ms: None, line });
         }
         Ok(&mut open.family.series[position])
     }

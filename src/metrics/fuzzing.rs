@@ -13,7 +13,7 @@ use crate::exposition::{self, Distribution, Family, Kind, Series, Value};
 use crate::model::mcp::{McpTarget, Reach};
 use crate::model::observation::{Memory, Remembered};
 use crate::model::reason::{Failure, Reason};
-use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
+use crate::model::snapshot::{Entry, LastPass, Outcome, Snapshot};
 use crate::model::target::{Probe, Schedule, Target};
 
 /// What is refused has a finding; what our writer makes of the rest reads back as it was.
@@ -118,15 +118,8 @@ fn whole(value: f64) -> Option<u64> {
 /// Whatever a state holds, the exposition of a pass that remembers it is sound.
 pub(crate) fn remembered(targets: &BTreeMap<String, Remembered>, now: Timestamp) {
     let entries = targets.iter().map(|(id, remembered)| entry(id, remembered)).collect();
-    let pass = PassFacts {
-        started_at: now,
-        duration: Duration::from_secs(1),
-        deadline_exceeded: false,
-        output_failures: BTreeMap::new(),
-        pass_failures: 0,
-        counting: true,
-    };
-    let snapshot = Snapshot { pass, entries, labels: BTreeMap::new(), unusual: None };
+    let pass = LastPass { started_at: now, duration: Duration::from_secs(1), deadline_exceeded: false };
+    let snapshot = Snapshot { pass, entries, ..Snapshot::default() };
     if let Err(unsound) = render(&snapshot) {
         panic!("{unsound:#}");
     }

@@ -53,11 +53,3 @@ pub struct Started {
     /// Where it delivered to, by output, and what failed.
     pub outputs: BTreeMap<String, (String, Option<String>)>,
 }
-
-impl Started {
-    pub fn new(at: Timestamp, deliveries: &[Delivery]) -> Started {
-        let one =
-            |delivery: &Delivery| (delivery.output.to_owned(), (delivery.destination.clone(), delivery.error.clone()));
-        Started { at, outputs: deliveries.iter().map(one).collect() }
-    }
-}

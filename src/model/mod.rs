@@ -21,7 +21,6 @@ macro_rules! words {
         }
     };
 }
-pub(crate) use words;
 
 pub mod cardinality;
 pub mod checkup;

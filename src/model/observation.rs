@@ -1,5 +1,7 @@
 //! What one check of one target found, and what the target wants remembered for next time.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +33,7 @@ words! {
 }
 
 /// A failed check that has used so much processor time is worth putting off: every 30 s this is a three-hundredth of a core.
-const COSTLY_CPU: std::time::Duration = std::time::Duration::from_millis(100);
+const COSTLY_CPU: Duration = Duration::from_millis(100);
 
 impl Facts {
     /// Whether this is a good answer, reused for `ttl` rather than `retry_after`.
@@ -52,36 +54,10 @@ impl Facts {
         }
     }
 
-    /// A failure that is this machine's and tells nothing of the target.
-    pub fn shortage(&self) -> Option<&Failure> {
-        self.failure().filter(|failure| failure.is_shortage)
-    }
-
     /// Why it is down, if it is so at the cost of processor time: looking again costs the same once more.
     pub fn costly_failure(&self) -> Option<Reason> {
         let Facts::Mcp(McpFacts { failure: Some(failure), cpu: Some(cpu), .. }) = self else { return None };
         (*cpu >= COSTLY_CPU).then_some(failure.reason)
-    }
-
-    /// Whether the check ended because its time was over. Worktrees and trading say what they have, and that they could
-    /// not finish; the pass's clock tells the rest.
-    pub fn ran_out_of_time(&self) -> bool {
-        self.failure().is_some_and(|failure| failure.reason == Reason::Timeout)
-    }
-
-    /// When values of these facts end to hold, whatever is reused for how long: those of a trading day, at UTC midnight.
-    pub fn day_ends(&self, checked_at: Timestamp) -> Option<Timestamp> {
-        matches!(self, Facts::Thunes(_)).then(|| ThunesFacts::day_ends(checked_at)).flatten()
-    }
-
-    /// What of facts found at `checked_at` still holds at `now`.
-    pub fn as_of(mut self, checked_at: Timestamp, now: Timestamp) -> Self {
-        if let Facts::Thunes(facts) = &mut self
-            && ThunesFacts::day_ends(checked_at).is_some_and(|end| now >= end)
-        {
-            facts.forget_day();
-        }
-        self
     }
 
     pub fn severity(&self) -> Severity {
@@ -104,8 +80,8 @@ impl Facts {
     }
 
     /// The facts of a check that the pass's deadline ended: trouble, with the sentence as evidence.
-    pub fn cut_off(kind: Kind, sentence: &str) -> Facts {
-        let (problem, failure) = (sentence.to_owned(), Failure::new(Reason::Timeout, sentence));
+    pub fn cut_off(kind: Kind, problem: String) -> Facts {
+        let failure = Failure::new(Reason::Timeout, &problem);
         match kind {
             Kind::Mcp => Facts::Mcp(McpFacts::failed(failure)),
             Kind::Worktree => Facts::Worktree(WorktreeFacts { error: Some(problem), ..WorktreeFacts::default() }),
@@ -135,14 +111,6 @@ impl Memory {
             Kind::Service => Memory::Service,
         }
     }
-
-    /// The memory after a check that could not hand back its own, with its result counted.
-    pub fn counting(mut self, facts: &Facts) -> Memory {
-        if let (Memory::Mcp(memory), Facts::Mcp(facts)) = (&mut self, facts) {
-            memory.count(facts.verdict());
-        }
-        self
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -150,8 +118,23 @@ pub struct Observation {
     /// The start of the pass that made it (wall clock).
     pub checked_at: Timestamp,
     #[serde(with = "super::seconds")]
-    pub duration: std::time::Duration,
+    pub duration: Duration,
     pub facts: Facts,
+}
+
+impl Observation {
+    /// When values of it end to hold, whatever is reused for how long: those of a trading day, at UTC midnight.
+    pub fn day_ends(&self) -> Option<Timestamp> {
+        matches!(self.facts, Facts::Thunes(_)).then(|| ThunesFacts::day_ends(self.checked_at)).flatten()
+    }
+
+    /// Forgets what does not hold at `now` any more.
+    pub fn expire(&mut self, now: Timestamp) {
+        let is_over = self.day_ends().is_some_and(|end| now >= end);
+        if let (Facts::Thunes(facts), true) = (&mut self.facts, is_over) {
+            facts.forget_day();
+        }
+    }
 }
 
 /// What the state keeps of a target.
@@ -180,7 +163,30 @@ pub struct Attempts {
     pub cut_off_at: Option<Timestamp>,
     /// In the last pass it was cut off after so long; `None` if it was not begun.
     #[serde(with = "super::seconds::option")]
-    pub cut_off_after: Option<std::time::Duration>,
+    pub cut_off_after: Option<Duration>,
+}
+
+/// Why a check came to no verdict. What is remembered of the target stays.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotReached {
+    /// Too little of the pass was left. It goes first in the next one.
+    #[error("not reached in this pass: too little of it was left")]
+    NotBegun,
+    /// It goes first in the next pass.
+    #[error("not reached in this pass: git gave no answer in another worktree of this repository")]
+    Postponed,
+    /// The pass's deadline ended it after this time. It goes first in the next pass.
+    #[error("not reached in this pass: {}", cut_off_after(*.0))]
+    CutOff(Duration),
+    #[error("its files do not answer, as where a file system hangs; they are not touched until they do")]
+    Hangs,
+    /// The machine refused a process or a descriptor, as at a limit, or the check broke; the sentence says what.
+    #[error("not checked: {0}")]
+    Failed(String),
+}
+
+pub fn cut_off_after(had: Duration) -> String {
+    format!("cut off by the pass's deadline after {:.1} s", had.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -207,19 +213,4 @@ mod tests {
             assert!(serde_json::from_str::<Facts>(bad).is_err(), "{bad}");
         }
     }
-}
-
-/// Why a check came to no verdict. What is remembered of the target stays.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotReached {
-    /// Too little of the pass was left. It goes first in the next one.
-    NotBegun,
-    /// Git gave no answer in another worktree of its repository. It goes first in the next pass.
-    Postponed,
-    /// The pass's deadline ended it after this time. It goes first in the next pass.
-    CutOff(std::time::Duration),
-    /// Its files do not answer, and are not touched.
-    Hangs,
-    /// The machine refused a process or a descriptor, as at a limit, or the check broke; the sentence says what.
-    Failed(String),
 }

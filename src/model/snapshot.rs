@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::mcp::ServerProcesses;
-use super::observation::{Facts, Memory, Observation, Severity};
+use super::observation::{Facts, Memory, NotReached, Observation, Severity};
 use super::target::Target;
 use super::unusual::Unusual;
 
@@ -35,15 +36,9 @@ pub struct Entry {
     pub next_due: Option<Timestamp>,
     /// The running processes of an MCP server, besides those of the probe; `None` where they cannot be known.
     pub processes: Option<ServerProcesses>,
-    /// A sentence about the check itself: the panic's message behind [`Outcome::Error`], [`HANGS`] or [`GIT_HANGS`].
-    pub trouble: Option<String>,
+    /// Why it was not checked, if what is remembered stands in for that.
+    pub trouble: Option<NotReached>,
 }
-
-/// What is said of a target that is not touched because an earlier look at it has not come back.
-pub const HANGS: &str = "its files do not answer, as where a file system hangs; they are not touched until they do";
-
-/// What is said of a worktree that is not looked at because git hangs in its repository.
-pub const GIT_HANGS: &str = "not reached in this pass: git gave no answer in another worktree of this repository";
 
 impl Entry {
     pub fn facts(&self) -> Option<&Facts> {
@@ -60,24 +55,25 @@ impl Entry {
     }
 }
 
-#[derive(Debug, Clone)]
-pub struct PassFacts {
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct LastPass {
     pub started_at: Timestamp,
     /// From its beginning to the end of the last check.
+    #[serde(with = "super::seconds")]
     pub duration: Duration,
     pub deadline_exceeded: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    pub pass: LastPass,
     /// Deliveries that failed so far, by output; every configured output has an entry.
     pub output_failures: BTreeMap<String, u64>,
     /// Passes that ended with exit 1 so far.
     pub pass_failures: u64,
-    /// Whether counters go on from where they were. If not (the state could not be read), none is shown: one that fell
-    /// and came back would read as a burst of everything it has ever counted.
-    pub counting: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    pub pass: PassFacts,
+    /// Whether counters begin anew, since the state could not be read. Then none is shown: one that fell and came back
+    /// would read as a burst of everything it has ever counted.
+    pub counters_lost: bool,
     pub entries: Vec<Entry>,
     /// Labels that the config adds to every series.
     pub labels: BTreeMap<String, String>,

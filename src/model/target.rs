@@ -92,6 +92,11 @@ impl Probe {
             Probe::Service(_) => Kind::Service,
         }
     }
+
+    /// Whether the check starts a program of the target.
+    pub fn starts_program(&self) -> bool {
+        matches!(self, Probe::Mcp(McpTarget { reach: Reach::Stdio(_) | Reach::Script(_), .. }))
+    }
 }
 
 impl Target {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Performed, lock};
 use crate::clock::Deadline;
-use crate::config::settings::{BrokenOutput, OutputSettings, PushgatewaySettings, Settings, TextfileSettings};
+use crate::config::settings::{OutputSettings, PushgatewaySettings, Settings, TextfileSettings};
 use crate::exit;
 use crate::model::delivery::Delivery;
 use crate::proc::hung;
@@ -20,42 +20,39 @@ const GRACE: Duration = Duration::from_millis(500);
 
 const MOUNT: &str = "see to its mount: `findmnt -T` names it";
 
-enum Output<'a> {
-    Textfile(&'a TextfileSettings),
-    Pushgateway(&'a PushgatewaySettings),
-    Broken(&'a BrokenOutput),
-}
-
 /// The name of an output, its destination for people, and what became of it.
 pub type Done<T> = (&'static str, String, anyhow::Result<T>);
 
-/// Does the same with every output. None stops another, a bug included; the one that may take its time comes after the file.
-fn each<T>(settings: &OutputSettings, mut act: impl FnMut(Output<'_>) -> anyhow::Result<T>) -> Vec<Done<T>> {
-    let mut act = |output| hung::caught(|| act(output)).unwrap_or_else(|broke| Err(exit::bug(broke)));
-    let mut done = Vec::new();
-    if let Some(textfile) = &settings.textfile {
+/// Does something with every output. None stops another, a bug included; the one that may take its time comes after the file.
+fn each<T>(
+    settings: &OutputSettings,
+    to_textfile: impl FnOnce(&TextfileSettings) -> anyhow::Result<T>,
+    to_pushgateway: impl FnOnce(&PushgatewaySettings) -> anyhow::Result<T>,
+) -> Vec<Done<T>> {
+    let or_bug = |done: Result<anyhow::Result<T>, String>| done.unwrap_or_else(|broke| Err(exit::bug(broke)));
+    let textfile = settings.textfile.as_ref().map(|textfile| {
         let path = sink::textfile::path(textfile).display().to_string();
-        done.push(("textfile", path, act(Output::Textfile(textfile))));
-    }
-    if let Some(gateway) = &settings.pushgateway {
-        done.push(("pushgateway", sink::pushgateway::destination(gateway), act(Output::Pushgateway(gateway))));
-    }
-    for broken in &settings.broken {
-        done.push((broken.output, "(not known)".to_owned(), act(Output::Broken(broken))));
-    }
-    done
+        ("textfile", path, or_bug(hung::caught(|| to_textfile(textfile))))
+    });
+    let pushgateway = settings.pushgateway.as_ref().map(|gateway| {
+        let destination = sink::pushgateway::destination(gateway);
+        ("pushgateway", destination, or_bug(hung::caught(|| to_pushgateway(gateway))))
+    });
+    let broken =
+        settings.broken.iter().map(|broken| (broken.output, "(not known)".to_owned(), Err(sink::broken(broken))));
+    textfile.into_iter().chain(pushgateway).chain(broken).collect()
 }
 
 /// Brings the exposition to every output, and warns of what other textfiles beside ours make node_exporter leave out.
 /// Without an exposition nothing is delivered, since node_exporter would reject it: the last good delivery stays.
 pub(super) fn deliver(settings: &OutputSettings, exposition: &anyhow::Result<String>, performed: &mut Performed) {
     let (deadline, warnings) = (performed.deadline, &mut performed.warnings);
-    let done = each(settings, |output| match (output, exposition) {
-        (Output::Broken(broken), _) => Err(sink::broken(broken)),
-        (_, Err(why)) => Err(exit::bug(why)),
-        (Output::Textfile(textfile), Ok(text)) => to_textfile(textfile, settings.defaulted, text, deadline, warnings),
-        (Output::Pushgateway(gateway), Ok(text)) => sink::pushgateway::deliver(gateway, text, deadline),
-    });
+    let text = || exposition.as_ref().map_err(exit::bug);
+    let done = each(
+        settings,
+        |textfile| to_textfile(textfile, settings.defaulted, text()?, deadline, warnings),
+        |gateway| sink::pushgateway::deliver(gateway, text()?, deadline),
+    );
     performed.deliveries.extend(done.into_iter().map(ended));
 }
 
@@ -102,38 +99,40 @@ pub(super) fn end_heartbeat(
 pub fn withdraw(settings: &Settings) -> anyhow::Result<Vec<Done<&'static str>>> {
     let _lock = lock::take(&settings.probe.state_dir, Duration::ZERO)?;
     let deadline = Deadline::after(settings.probe.deadline);
-    Ok(each(&settings.output, |output| match output {
-        Output::Textfile(textfile) => {
+    Ok(each(
+        &settings.output,
+        |textfile| {
             let own = textfile.clone();
             let work = move || sink::textfile::withdraw(&own);
-            let limit = deadline.sooner(TEXTFILE_LIMIT);
-            let worked = hung::within(slice::from_ref(&textfile.directory), limit, work);
+            let worked = hung::within(slice::from_ref(&textfile.directory), deadline.sooner(TEXTFILE_LIMIT), work);
             let was = worked.map_err(|error| exit::trouble(error, MOUNT))??;
             Ok(if was { "withdrawn" } else { "is not there: nothing to withdraw" })
-        }
+        },
         // The gateway does not say whether the group was there.
-        Output::Pushgateway(gateway) => {
-            sink::pushgateway::withdraw(gateway, deadline).map(|()| "holds nothing of this host any more")
-        }
-        Output::Broken(broken) => Err(sink::broken(broken)),
-    }))
+        |gateway| sink::pushgateway::withdraw(gateway, deadline).map(|()| "holds nothing of this host any more"),
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::command_line;
+    use crate::config::settings::BrokenOutput;
 
     #[test]
     fn an_output_that_breaks_costs_itself_alone() {
         let textfile = TextfileSettings { directory: "/nowhere".into(), file: "a.prom".into() };
-        let broken = BrokenOutput { output: "pushgateway", problem: "no variable".into() };
-        let settings = OutputSettings { textfile: Some(textfile), broken: vec![broken], ..OutputSettings::default() };
-        let done = each(&settings, |output| match output {
-            Output::Textfile(_) => panic!("odd"),
-            _ => Ok(()),
-        });
+        let gateway = command_line::pushgateway("http://127.0.0.1:1", None).expect("a gateway");
+        let broken = BrokenOutput { output: "heartbeat", problem: "no variable".into() };
+        let settings = OutputSettings {
+            textfile: Some(textfile),
+            pushgateway: Some(gateway),
+            broken: vec![broken],
+            ..OutputSettings::default()
+        };
+        let done = each(&settings, |_| panic!("odd"), |_| Ok(()));
         let of: Vec<_> = done.iter().map(|(name, _, result)| (*name, result.is_ok())).collect();
-        assert_eq!(of, [("textfile", false), ("pushgateway", true)]);
+        assert_eq!(of, [("textfile", false), ("pushgateway", true), ("heartbeat", false)]);
         assert!(done[0].2.as_ref().is_err_and(|error| error.to_string().contains("panicked (odd)")));
     }
 }

@@ -20,8 +20,9 @@ pub(super) fn memory_for(target: &Target, known: Option<&Remembered>) -> Memory 
 
 pub(super) fn check(probe: &Probe, memory: Memory, context: &Context) -> Result<(Facts, Memory), NotReached> {
     let (facts, memory) = by_kind(probe, memory, context)?;
-    match facts.shortage() {
-        Some(failure) => Err(NotReached::Failed(format!("not checked: {}", failure.detail))),
+    // What this machine is short of tells nothing of the target.
+    match facts.failure().filter(|failure| failure.is_shortage) {
+        Some(failure) => Err(NotReached::Failed(failure.detail.clone())),
         None => Ok((facts, memory)),
     }
 }

@@ -10,14 +10,11 @@ use crate::plan;
 use crate::plan::due::Due;
 use crate::state::store::State;
 
-/// Whether a target is inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Inspect {
-    /// In this pass.
     Now,
     /// If something in it has changed since the last inspection. To find out may hang, so its own thread does.
     IfChanged,
-    /// Not in this pass.
     No,
 }
 

@@ -37,9 +37,7 @@ pub fn last_known(settings: &Settings, view: View) -> LastKnown {
             let facts = Facts::Mcp(McpFacts::failed(failure.clone()));
             entry.observation = Some(Observation { checked_at: now, duration: Duration::ZERO, facts });
         }
-        let observation = entry.observation.take();
-        entry.observation =
-            observation.map(|known| Observation { facts: known.facts.as_of(known.checked_at, now), ..known });
+        entry.observation.iter_mut().for_each(|seen| seen.expire(now));
         entry
     };
     let entries: Vec<Entry> = targets.into_iter().map(entry).collect();

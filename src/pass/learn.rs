@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::{Performed, select};
 use crate::config::settings::Settings;
-use crate::exit::{self, Exit};
+use crate::exit;
 use crate::model::history::{Points, Seen};
 use crate::model::snapshot::{Entry, Outcome};
 use crate::model::unusual::{Family, SLOT_SECONDS, Unusual};
@@ -23,12 +23,12 @@ pub(super) fn learn(settings: &Settings, performed: &mut Performed) {
     let now = performed.snapshot.pass.started_at.as_second();
     let slot = now.div_euclid(SLOT_SECONDS);
     let entries = &performed.snapshot.entries;
-    let watched: Vec<&Entry> = entries.iter().filter(|entry| is_watched(settings, entry)).collect();
+    let watched = entries.iter().filter(|entry| is_watched(settings, entry));
+    let planned: BTreeMap<String, &Entry> = watched.map(|entry| (entry.target.id(), entry)).collect();
     let unusual = &mut performed.state.unusual;
     let ended = unusual.slot;
     let points = if slot == ended { Vec::new() } else { close(unusual, slot) };
     let mut is_new = false;
-    let planned: BTreeMap<String, &Entry> = watched.iter().map(|entry| (entry.target.id(), *entry)).collect();
     unusual.series.retain(|id, _| planned.contains_key(id));
     for (id, entry) in planned.iter().filter(|(_, entry)| entry.outcome == Outcome::Fresh) {
         for (family, measure) in entry.observation.iter().flat_map(|seen| measure::of(&seen.facts)) {
@@ -41,8 +41,7 @@ pub(super) fn learn(settings: &Settings, performed: &mut Performed) {
         let directory = &settings.probe.state_dir;
         let is_planned = |id: &str| planned.contains_key(id);
         if let Err(error) = take(directory, (now, ended), &points, is_planned, unusual, &mut performed.warnings) {
-            let next = exit::remedy_for(directory, &error);
-            performed.unlearnt = Some(exit::hinted(Exit::Trouble, error, next));
+            performed.unlearnt = Some(exit::failed_at(directory, error));
         }
     }
     performed.points = kept(unusual, ended, &points);
@@ -126,7 +125,7 @@ mod tests {
     use crate::model::observation::{Facts, Observation};
     use crate::model::reason::{Failure, Reason};
     use crate::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
-    use crate::model::snapshot::{PassFacts, Snapshot};
+    use crate::model::snapshot::{LastPass, Snapshot};
     use crate::model::target::{Probe, Schedule, Target};
     use crate::model::thunes::{OrderCount, ThunesFacts, ThunesTarget};
     use crate::pass::save;
@@ -194,16 +193,9 @@ mod tests {
 
         /// A pass that finds these.
         fn pass(&mut self, second: i64, entries: Vec<Entry>) -> Performed {
-            let pass = PassFacts {
-                started_at: at(second),
-                duration: Duration::ZERO,
-                deadline_exceeded: false,
-                output_failures: BTreeMap::new(),
-                pass_failures: 0,
-                counting: true,
-            };
+            let pass = LastPass { started_at: at(second), ..LastPass::default() };
             let mut performed = Performed {
-                snapshot: Snapshot { pass, entries, labels: BTreeMap::new(), unusual: None },
+                snapshot: Snapshot { pass, entries, ..Snapshot::default() },
                 state: self.state.clone(),
                 deadline: Deadline::after(Duration::from_secs(60)),
                 warnings: Vec::new(),
@@ -254,7 +246,7 @@ mod tests {
         assert_eq!(rows.len(), 659);
         assert!(rows.iter().enumerate().all(|(slot, row)| (row.1 - value(slot as i64)).abs() < 1e-9));
         assert_eq!(rows.iter().map(|row| row.2.lower).collect::<Vec<_>>(), lower);
-        assert_eq!(rows.iter().map(|row| row.2.anomaly().is_some()).collect::<Vec<_>>(), open);
+        assert_eq!(rows.iter().map(|row| row.2.anomaly.is_some()).collect::<Vec<_>>(), open);
         assert!(!open[639] && open[642], "four times as long is unusual at the third point");
     }
 

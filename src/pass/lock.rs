@@ -1,5 +1,6 @@
 //! One pass at a time: the lock on the state directory, how long a pass waits for it, and how long it may take then.
 
+use std::fs::TryLockError;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
 use crate::fs::remedy;
 use crate::log;
-use crate::state::lock::{self, Lock, LockError};
+use crate::state::lock::{self, Lock};
 
 /// A person's pass goes on until everything due was looked at, but not longer.
 const PERSON_DEADLINE: Duration = Duration::from_secs(90);
@@ -53,18 +54,19 @@ pub(super) fn take(state_dir: &Path, wait: Duration) -> anyhow::Result<Taken> {
     loop {
         match lock::take(state_dir) {
             Ok(lock) => return Ok((Some(lock), None)),
-            Err(LockError::Held) if deadline.passed() => return Err(exit::locked(state_dir)),
-            Err(LockError::Held) => {
+            Err(TryLockError::WouldBlock) if deadline.passed() => return Err(exit::locked(state_dir)),
+            Err(TryLockError::WouldBlock) => {
                 if !is_said {
                     log::info(waiting(state_dir, wait));
                     is_said = true;
                 }
                 std::thread::sleep(RETRY.min(deadline.left()));
             }
-            Err(LockError::Unavailable(error)) => {
+            Err(TryLockError::Error(error)) => {
                 let next = format!("{}; or set `probe.state_dir`", remedy(state_dir, &error));
                 let what = format!("the state directory cannot be used: {}", state_dir.display());
-                return Ok((None, Some(exit::hinted(Exit::Trouble, anyhow::Error::from(error).context(what), next))));
+                let error = anyhow::Error::from(error).context(what);
+                return Ok((None, Some(exit::hinted(Exit::Trouble, error, next))));
             }
         }
     }

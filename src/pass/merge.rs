@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::observation::{Attempts, Facts, Memory, NotReached, Observation, Remembered};
-use crate::model::snapshot::{Entry, GIT_HANGS, HANGS, Outcome};
+use crate::model::observation::{Attempts, Facts, Memory, NotReached, Observation, Remembered, cut_off_after};
+use crate::model::snapshot::{Entry, Outcome};
 use crate::model::target::{Kind, Target};
 
 #[derive(Debug)]
@@ -38,27 +38,10 @@ pub(super) fn settle(
             let outcome = if checked.cut_off { Outcome::TimedOut } else { Outcome::Fresh };
             (outcome, None, Some(remember(&target, known.as_ref(), checked, started_at)))
         }
-        Err(NotReached::Hangs) if keeps_its_deadline(&target) => {
-            (Outcome::Error, None, Some(cut_off(&target, known, Duration::ZERO, HANGS, started_at)))
-        }
-        // It is not the server that hangs.
-        Err(NotReached::Hangs) => (Outcome::Error, Some(HANGS.to_owned()), known),
-        Err(NotReached::Failed(why)) => (Outcome::Error, Some(why), known),
-        Err(NotReached::CutOff(had)) if had >= target.schedule.timeout && keeps_its_deadline(&target) => {
-            let known = cut_off(&target, known, had, &cut_off_sentence(had), started_at);
-            (Outcome::TimedOut, None, Some(known))
-        }
-        Err(NotReached::CutOff(had)) => {
-            let why = format!("not reached in this pass: {}", cut_off_sentence(had));
-            (Outcome::TimedOut, Some(why), Some(not_reached(&target, known, Some(had), started_at)))
-        }
-        Err(NotReached::NotBegun) => {
-            let why = "not reached in this pass: too little of it was left".to_owned();
-            (Outcome::TimedOut, Some(why), Some(not_reached(&target, known, None, started_at)))
-        }
-        // It was another target and not the deadline.
-        Err(NotReached::Postponed) => {
-            (Outcome::Error, Some(GIT_HANGS.to_owned()), Some(not_reached(&target, known, None, started_at)))
+        Err(why) => {
+            let is_deadlines = matches!(why, NotReached::CutOff(_) | NotReached::NotBegun);
+            let (trouble, known) = without_verdict(&target, known, why, started_at);
+            (if is_deadlines { Outcome::TimedOut } else { Outcome::Error }, trouble, known)
         }
     };
     let entry = entry(target, known.as_ref(), outcome, trouble);
@@ -68,7 +51,12 @@ pub(super) fn settle(
 
 /// The entry of a target by what is remembered of it. What an older configuration of it answered says nothing about the
 /// new one.
-pub(super) fn entry(target: Target, known: Option<&Remembered>, outcome: Outcome, trouble: Option<String>) -> Entry {
+pub(super) fn entry(
+    target: Target,
+    known: Option<&Remembered>,
+    outcome: Outcome,
+    trouble: Option<NotReached>,
+) -> Entry {
     let current = known.filter(|known| known.fingerprint == target.fingerprint);
     Entry {
         outcome,
@@ -81,10 +69,28 @@ pub(super) fn entry(target: Target, known: Option<&Remembered>, outcome: Outcome
     }
 }
 
-/// A check of an MCP server waits for its turn and hears its server out: that it is still at work when the pass ends is
-/// the probe's delay, not the server's. The others begin at once and have no excuse.
-fn keeps_its_deadline(target: &Target) -> bool {
-    target.kind() != Kind::Mcp
+/// Why a target has no verdict, and what is remembered of it then; no reason where that is a verdict.
+fn without_verdict(
+    target: &Target,
+    known: Option<Remembered>,
+    why: NotReached,
+    at: Timestamp,
+) -> (Option<NotReached>, Option<Remembered>) {
+    // A check of an MCP server waits for its turn and hears its server out: that it is still at work when the pass ends is
+    // the probe's delay, and that its files hang no fault of the server's. The others begin at once and have no excuse.
+    let has_excuse = target.kind() == Kind::Mcp;
+    let known = match &why {
+        NotReached::Hangs if !has_excuse => {
+            return (None, Some(cut_off(target, known, Duration::ZERO, why.to_string(), at)));
+        }
+        NotReached::CutOff(had) if !has_excuse && *had >= target.schedule.timeout => {
+            return (None, Some(cut_off(target, known, *had, cut_off_after(*had), at)));
+        }
+        NotReached::Hangs | NotReached::Failed(_) => known,
+        NotReached::CutOff(had) => Some(not_reached(target, known, Some(*had), at)),
+        NotReached::NotBegun | NotReached::Postponed => Some(not_reached(target, known, None, at)),
+    };
+    (Some(why), known)
 }
 
 fn remember(target: &Target, before: Option<&Remembered>, checked: Checked, checked_at: Timestamp) -> Remembered {
@@ -96,18 +102,18 @@ fn remember(target: &Target, before: Option<&Remembered>, checked: Checked, chec
 }
 
 /// Nothing is known of it now, and this sentence says why.
-fn cut_off(target: &Target, known: Option<Remembered>, had: Duration, why: &str, at: Timestamp) -> Remembered {
+fn cut_off(target: &Target, known: Option<Remembered>, had: Duration, why: String, at: Timestamp) -> Remembered {
     let facts = Facts::cut_off(target.kind(), why);
-    let memory = known.map_or_else(|| Memory::new(target.kind()), |known| known.memory).counting(&facts);
+    let memory = known.map_or_else(|| Memory::new(target.kind()), |known| known.memory);
     remember(target, None, Checked { facts, memory, duration: had, cut_off: true }, at)
 }
 
 /// How often in a row this costly failure has been seen by now.
 fn same_failures(before: Option<&Remembered>, facts: &Facts) -> u32 {
     let Some(reason) = facts.costly_failure() else { return 0 };
-    let seen = before.and_then(|known| known.observation.as_ref()).and_then(|seen| seen.facts.costly_failure());
-    let count = before.filter(|_| seen == Some(reason)).map_or(0, |known| known.attempts.same_failures);
-    count.saturating_add(1)
+    let seen = |known: &Remembered| known.observation.as_ref().and_then(|seen| seen.facts.costly_failure());
+    let same = before.filter(|known| seen(known) == Some(reason));
+    same.map_or(0, |known| known.attempts.same_failures).saturating_add(1)
 }
 
 fn not_reached(target: &Target, known: Option<Remembered>, had: Option<Duration>, at: Timestamp) -> Remembered {
@@ -125,10 +131,6 @@ fn not_reached(target: &Target, known: Option<Remembered>, had: Option<Duration>
         attempts.cut_off_at = Some(at);
     }
     known
-}
-
-fn cut_off_sentence(had: Duration) -> String {
-    format!("cut off by the pass's deadline after {:.1} s", had.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -213,7 +215,8 @@ mod tests {
             let result = Err(NotReached::CutOff(HAD));
             let entry = settle(target("f"), result, now, &mut remembered);
             assert!(entry.observation.is_none());
-            assert!(entry.trouble.is_some_and(|trouble| trouble.starts_with("not reached in this pass")));
+            let trouble = entry.trouble.map(|trouble| trouble.to_string()).unwrap_or_default();
+            assert_eq!(trouble, "not reached in this pass: cut off by the pass's deadline after 3.0 s");
             let attempts = Attempts {
                 not_reached: passes,
                 cut_offs: passes,
@@ -272,7 +275,10 @@ mod tests {
             Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() });
         let entry = settle(service, Err(NotReached::Hangs), Timestamp::UNIX_EPOCH, &mut remembered);
         let facts = entry.observation.map(|observation| observation.facts);
-        assert_eq!((entry.outcome, facts), (Outcome::Error, Some(Facts::cut_off(Kind::Service, HANGS))));
+        assert_eq!(
+            (entry.outcome, facts),
+            (Outcome::Error, Some(Facts::cut_off(Kind::Service, NotReached::Hangs.to_string())))
+        );
         let (server, _) = settled(Err(NotReached::Hangs), "f");
         assert_eq!((server.outcome, verdict(&server)), (Outcome::Error, Some(McpVerdict::Up)));
     }

@@ -17,7 +17,6 @@ mod save;
 mod select;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -32,15 +31,14 @@ use crate::metrics;
 use crate::model::delivery::Delivery;
 use crate::model::history::Points;
 use crate::model::observation::Remembered;
-use crate::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
-use crate::model::target::Kind;
+use crate::model::snapshot::{Entry, LastPass, Outcome, Snapshot};
+use crate::model::target::{Kind, Target};
 use crate::plan::{Plan, View};
 use crate::proc;
 use crate::sink::heartbeat::Heartbeat;
 use crate::state::lock::Lock;
-use crate::state::store::{LastPass, Loaded, State};
+use crate::state::store::{Loaded, State};
 
-/// What a pass has found and done.
 #[derive(Debug)]
 pub struct Performed {
     pub snapshot: Snapshot,
@@ -155,8 +153,8 @@ fn perform(
 
     // What is found only from the current directory has no memory: under its name something of another directory, or of an
     // earlier configuration, may be remembered, which is put back afterwards.
-    let here = targets.iter().filter(|target| target.only_here).map(|target| target.id());
-    let set_aside: Vec<(String, Option<Remembered>)> = here.map(|id| (id.clone(), state.targets.remove(&id))).collect();
+    let here: BTreeSet<String> = targets.iter().filter(|target| target.only_here).map(Target::id).collect();
+    let set_aside: Vec<(String, Remembered)> = here.iter().filter_map(|id| state.targets.remove_entry(id)).collect();
     let round = run::Round::new(settings, &state, started_at, deadline.minus(run::reserve(settings)));
     let due = due::choose(&targets, selection, &state, started_at);
     // Before anything is started: the probe's own are none of a client's.
@@ -165,25 +163,20 @@ fn perform(
     if !survivors.is_empty() {
         warnings.push(format!("could not be ended: {}", proc::list_survivors(&survivors)));
     }
-    let mut entries: Vec<Entry> = targets
-        .into_iter()
-        .zip(results)
-        .map(|(target, result)| merge::settle(target, result, started_at, &mut state.targets))
-        .collect();
-    for entry in entries.iter_mut().filter(|entry| entry.target.kind() == Kind::Mcp) {
-        entry.processes = running.remove(&entry.target.name);
-    }
-    for (id, remembered) in set_aside {
-        state.targets.remove(&id);
-        state.targets.extend(remembered.map(|remembered| (id, remembered)));
-    }
+    let merged = targets.into_iter().zip(results).map(|(target, result)| {
+        let processes = if target.kind() == Kind::Mcp { running.remove(&target.name) } else { None };
+        Entry { processes, ..merge::settle(target, result, started_at, &mut state.targets) }
+    });
+    let entries: Vec<Entry> = merged.collect();
+    state.targets.retain(|id, _| !here.contains(id));
+    state.targets.extend(set_aside);
     let delivered = entries.iter().filter(|entry| !entry.target.only_here);
     let planned: BTreeSet<String> = delivered.clone().map(|entry| entry.target.id()).collect();
     let deadline_exceeded = delivered.into_iter().any(|entry| entry.outcome == Outcome::TimedOut);
     state.forget_unplanned(started_at, |id| planned.contains(id));
     state.last_pass = Some(LastPass { started_at, duration: begun.elapsed(), deadline_exceeded });
     let mut snapshot = snapshot(settings, &state, entries, started_at);
-    snapshot.pass.counting = !unreadable;
+    snapshot.counters_lost = unreadable;
     Ok(Performed {
         snapshot,
         deliveries: Vec::new(),
@@ -202,18 +195,17 @@ fn perform(
 fn snapshot(settings: &Settings, state: &State, mut entries: Vec<Entry>, now: Timestamp) -> Snapshot {
     overlap::note(&mut entries);
     due::note_next(&mut entries, state, now);
-    let never = LastPass { started_at: Timestamp::UNIX_EPOCH, duration: Duration::ZERO, deadline_exceeded: false };
-    let last = state.last_pass.unwrap_or(never);
-    let pass = PassFacts {
-        started_at: last.started_at,
-        duration: last.duration,
-        deadline_exceeded: last.deadline_exceeded,
-        output_failures: save::failures_of(settings, state),
+    let failures = |name: &str| (name.to_owned(), state.output_failures.get(name).copied().unwrap_or(0));
+    Snapshot {
+        pass: state.last_pass.unwrap_or_default(),
+        // One that never failed has its zero.
+        output_failures: settings.output.names().into_iter().map(failures).collect(),
         pass_failures: state.pass_failures,
-        counting: true,
-    };
-    let unusual = learn::view(settings, &state.unusual, &entries);
-    Snapshot { pass, entries, labels: settings.probe.labels.clone(), unusual }
+        counters_lost: false,
+        unusual: learn::view(settings, &state.unusual, &entries),
+        entries,
+        labels: settings.probe.labels.clone(),
+    }
 }
 
 /// From here on a signal ends every child before it ends the command.

@@ -32,7 +32,6 @@ pub(super) fn note(entries: &mut [Entry]) {
     }
 }
 
-/// Repository and facts of a worktree.
 fn worktree(entry: &mut Entry) -> Option<(PathBuf, &mut WorktreeFacts)> {
     match (&entry.target.probe, &mut entry.observation.as_mut()?.facts) {
         (Probe::Worktree(target), Facts::Worktree(facts)) => Some((target.repository.clone(), facts)),

@@ -5,8 +5,7 @@ use std::path::Path;
 use crate::clock::Deadline;
 use crate::config::settings::Settings;
 use crate::fs;
-use crate::model::mcp::Reach;
-use crate::model::target::{Probe, Target};
+use crate::model::target::Target;
 use crate::plan::{self, Plan, View};
 use crate::wording::first_of;
 
@@ -26,8 +25,8 @@ pub(super) fn notice_to_root(targets: &[Target]) -> Option<String> {
 }
 
 fn text(targets: &[Target]) -> Option<String> {
-    let started: Vec<&str> =
-        targets.iter().filter(|target| starts(target)).map(|target| target.name.as_str()).collect();
+    let started = targets.iter().filter(|target| target.probe.starts_program());
+    let started: Vec<&str> = started.map(|target| target.name.as_str()).collect();
     (!started.is_empty()).then(|| {
         format!(
             "running as root: the MCP servers {} are started as root too and may do anything to this machine; run it as \
@@ -36,10 +35,6 @@ fn text(targets: &[Target]) -> Option<String> {
             first_of(&started, MOST_NAMES)
         )
     })
-}
-
-fn starts(target: &Target) -> bool {
-    matches!(&target.probe, Probe::Mcp(mcp) if matches!(mcp.reach, Reach::Stdio(_) | Reach::Script(_)))
 }
 
 /// Root of a user namespace is root only within it.

@@ -4,6 +4,7 @@
 //! check would hang the pass: these pools have a thread for every check that waits, and nobody joins them. Each class has
 //! its own: a network check never queues behind the reading of files.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -55,70 +56,62 @@ pub fn run<T: Send + 'static>(
     deadline: Deadline,
     mut progress: impl FnMut(&[usize], usize),
 ) -> Result<Vec<Result<T, NotReached>>, ThreadPoolBuildError> {
-    let count = jobs.len();
+    let mut ended: Vec<Result<T, NotReached>> = jobs.iter().map(|_| Err(NotReached::NotBegun)).collect();
     let receiver = spawn(jobs)?;
-    let mut ended: Vec<Option<Result<T, NotReached>>> = (0..count).map(|_| None).collect();
-    let mut started: Vec<Option<Instant>> = vec![None; count];
-    let mut running = Vec::new();
+    let mut running: BTreeMap<usize, Instant> = BTreeMap::new();
     let mut done = 0;
-    while done < count {
+    while done < ended.len() {
         match receiver.recv_timeout(deadline.left().min(HEARTBEAT)) {
-            Ok(Event::Started(index, at)) => {
-                started[index] = Some(at);
-                running.push(index);
-            }
+            Ok(Event::Started(index, at)) => drop(running.insert(index, at)),
             Ok(Event::Finished(index, result)) => {
-                ended[index] = Some(result);
-                running.retain(|&other| other != index);
+                running.remove(&index);
+                ended[index] = result;
                 done += 1;
             }
             Err(RecvTimeoutError::Timeout) if !deadline.passed() => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         }
-        progress(&running, done);
+        progress(&running.keys().copied().collect::<Vec<_>>(), done);
     }
-    let unfinished = |began: Option<Instant>| began.map_or(NotReached::NotBegun, |at| NotReached::CutOff(at.elapsed()));
-    Ok(ended.into_iter().zip(started).map(|(ended, began)| ended.unwrap_or_else(|| Err(unfinished(began)))).collect())
+    for (index, at) in running {
+        ended[index] = Err(NotReached::CutOff(at.elapsed()));
+    }
+    Ok(ended)
 }
 
 fn spawn<T: Send + 'static>(jobs: Vec<Job<T>>) -> Result<mpsc::Receiver<Event<T>>, ThreadPoolBuildError> {
     let (sender, receiver) = mpsc::channel();
     let of = |class: Class| jobs.iter().filter(|job| job.class == class).count();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // Dropping the pools does not wait for their threads.
+    // Dropping a pool does not wait for its threads.
     let waiting = pool("check", of(Class::Waiting).min(MOST_WAITING))?;
     let local = pool("local", of(Class::Local).min(LOCAL_PER_CORE * cores))?;
     for (index, Job { class, work }) in jobs.into_iter().enumerate() {
         let sender = sender.clone();
-        let Some(pool) = (match class {
+        let pool = match class {
             Class::Waiting => &waiting,
             Class::Local => &local,
-        }) else {
-            continue;
         };
         // First in, first out, since it is not one of the pool's own threads that spawns.
         pool.spawn(move || {
             let _ = sender.send(Event::Started(index, clock::instant()));
-            let result = hung::caught(work).map_err(|panic| NotReached::Failed(format!("not checked: {panic}")));
+            let result = hung::caught(work).map_err(NotReached::Failed);
             let _ = sender.send(Event::Finished(index, result));
         });
     }
     Ok(receiver)
 }
 
-/// A pool of so many threads, if any; fewer where the operating system gives no more: then it takes longer.
-fn pool(name: &'static str, threads: usize) -> Result<Option<ThreadPool>, ThreadPoolBuildError> {
-    if threads == 0 {
-        return Ok(None);
-    }
+/// A pool of so many threads; fewer where the operating system gives no more: then it takes longer.
+fn pool(name: &'static str, threads: usize) -> Result<ThreadPool, ThreadPoolBuildError> {
     let built = ThreadPoolBuilder::new()
-        .num_threads(threads)
+        .num_threads(threads.max(1))
         .stack_size(STACK_BYTES)
         .thread_name(move |index| format!("{name}-{index}"))
         .build();
     match built {
         Err(_) if threads > 1 => pool(name, threads / 2),
-        built => built.map(Some),
+        built => built,
     }
 }
 
@@ -135,7 +128,7 @@ mod tests {
         let jobs =
             vec![job(Class::Waiting, || 1), job(Class::Local, || panic!("broken check")), job(Class::Waiting, || 3)];
         let ended = run(jobs, Deadline::after(Duration::from_secs(10)), |_, _| ()).expect("pools");
-        let broke = "not checked: lab-probe panicked (broken check)";
+        let broke = "lab-probe panicked (broken check)";
         assert_eq!(ended, [Ok(1), Err(NotReached::Failed(broke.into())), Ok(3)]);
     }
 

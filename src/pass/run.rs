@@ -16,6 +16,7 @@ use crate::config::settings::Settings;
 use crate::exit;
 use crate::model::mcp::{McpTarget, Reach};
 use crate::model::observation::{Memory, NotReached};
+use crate::model::reason::Reason;
 use crate::model::target::{Probe, Target};
 use crate::plan;
 use crate::proc::{self, Permits, ProcessTable, Survivor, hung};
@@ -59,6 +60,7 @@ pub(super) struct Round<'a> {
     settings: &'a Settings,
     state: &'a State,
     started_at: Timestamp,
+    /// The last check ends by then.
     end: Deadline,
     /// Until then a check begins whatever time it needs.
     beginning: Deadline,
@@ -73,7 +75,6 @@ pub(super) fn hangs(target: &Target) -> bool {
 }
 
 impl<'a> Round<'a> {
-    /// The frame of the checks of a pass that begins now and whose last check ends at `end`.
     pub(super) fn new(settings: &'a Settings, state: &'a State, started_at: Timestamp, end: Deadline) -> Self {
         let permits = Permits::new(settings.probe.max_starts());
         let beginning = Deadline::after(end.left() / BEGINNING);
@@ -105,10 +106,9 @@ impl<'a> Round<'a> {
         let names = ran.iter().map(|&(index, _)| targets[index].name.clone()).collect();
         let mut line = if show_progress { ProgressLine::for_terminal(names) } else { None };
         let listen_until = Deadline::after(self.end.left() + LISTEN_ON);
-        let ended = pool::run(jobs, listen_until, |running, done| {
-            line.iter_mut().for_each(|line| line.draw(running, done));
-        })
-        .map_err(|error| exit::no_tasks("start the threads that checks run on", error))?;
+        let draw = |running: &[usize], done| line.iter_mut().for_each(|line| line.draw(running, done));
+        let ended = pool::run(jobs, listen_until, draw)
+            .map_err(|error| exit::no_tasks("start the threads that checks run on", error))?;
         // Whatever is still running belongs to a check that was cut off, or left its check behind.
         let survivors = proc::end_everything(Deadline::after(self.end.left() + END_LIMIT));
         proc::signals::give_way();
@@ -134,7 +134,7 @@ impl<'a> Round<'a> {
         let probe = target.probe.clone();
         let timeout = target.schedule.timeout;
         let latest = self.end.minus(plan::due::need(target, known)).max(self.beginning);
-        let ticket = is_started(&probe).then(|| self.permits.ticket());
+        let ticket = probe.starts_program().then(|| self.permits.ticket());
         let start = Start::new(&self.permits, ticket, latest, self.whole_pass(timeout));
         let connection = self.origin(target).map(Permits::ticket);
         let (end, started_at, shared) = (self.end, self.started_at, Arc::clone(&self.shared));
@@ -147,17 +147,16 @@ impl<'a> Round<'a> {
             if queues && latest.passed() {
                 return Err(NotReached::NotBegun);
             }
-            let _connection = match connection {
-                Some(ticket) => Some(ticket.wait(latest).ok_or(NotReached::NotBegun)?),
-                None => None,
-            };
+            let _connection = connection.map(|ticket| ticket.wait(latest).ok_or(NotReached::NotBegun)).transpose()?;
             let (begun, given) = (clock::instant(), end.left());
             let context = check::Context::new(timeout, end, started_at, start).with_shared(shared);
             let (facts, memory) = dispatch::check(&probe, memory, &context)?;
             // Waiting for its turn is no part of it.
             let duration = context.start.let_in().unwrap_or(begun).elapsed();
-            // A program that was started has a clock of its own: its check has said so already.
-            if given < timeout && !is_started(&probe) && facts.ran_out_of_time() {
+            // A program that was started has a clock of its own: its check has said so already. Worktrees and trading say
+            // what they have, and that they could not finish.
+            let is_out_of_time = facts.failure().is_some_and(|failure| failure.reason == Reason::Timeout);
+            if given < timeout && !probe.starts_program() && is_out_of_time {
                 return Err(NotReached::CutOff(duration.min(given)));
             }
             Ok(Some(Checked { facts, memory, duration, cut_off: end.passed() }))
@@ -170,7 +169,6 @@ impl<'a> Round<'a> {
         if timeout > DEFAULT_TIMEOUT { pass.max(timeout) } else { pass }
     }
 
-    /// The connections to the origin of an HTTP server.
     fn origin(&mut self, target: &Target) -> Option<&Arc<Permits>> {
         let Probe::Mcp(McpTarget { reach: Reach::Http(server), .. }) = &target.probe else { return None };
         let origin = url::Url::parse(server.url.expose()).ok()?.origin().ascii_serialization();
@@ -185,11 +183,6 @@ fn has_changed(probe: &Probe, memory: &Memory, processes: &ProcessTable) -> bool
         }
         _ => false,
     }
-}
-
-/// Whether the check starts a program of the target.
-fn is_started(probe: &Probe) -> bool {
-    matches!(probe, Probe::Mcp(mcp) if matches!(mcp.reach, Reach::Stdio(_) | Reach::Script(_)))
 }
 
 fn class(target: &Target) -> Class {

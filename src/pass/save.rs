@@ -1,18 +1,17 @@
 //! What a pass leaves to the next one: the history and the state.
 
-use std::collections::BTreeMap;
 use std::io;
 
 use super::Performed;
 use crate::config::settings::Settings;
-use crate::exit::{self, Exit};
+use crate::exit;
 use crate::fs;
 use crate::log;
-use crate::model::delivery::Started;
+use crate::model::delivery::{Delivery, Started};
 use crate::model::history::{Record, Written};
 use crate::proc::{self, hung};
 use crate::state::history;
-use crate::state::store::{self, State};
+use crate::state::store;
 
 /// Warnings remembered as said; a LAB with more has them said again.
 const MOST_WARNED: usize = 100;
@@ -45,7 +44,8 @@ pub(super) fn keep_history(settings: &Settings, performed: &mut Performed) {
         Ok(written) => performed.state.written = written,
         Err(error) => {
             let place = history::directory(&settings.probe.state_dir);
-            log::warn(format!("the history of this pass is not kept: {error:#}; {}", exit::remedy_for(&place, &error)));
+            let error = error.context("the history of this pass is not kept");
+            log::warn(exit::sentence(&exit::failed_at(&place, error)));
         }
     }
 }
@@ -61,7 +61,12 @@ pub(super) fn count_failures(settings: &Settings, performed: &mut Performed) {
         *state.output_failures.entry(output).or_default() += 1;
     }
     state.pass_failures += u64::from(in_trouble);
-    state.note_starter(proc::own_unit(), Started::new(performed.snapshot.pass.started_at, &performed.deliveries));
+    let outputs = performed.deliveries.iter().map(|delivery| {
+        let Delivery { output, destination, error } = delivery.clone();
+        (output.to_owned(), (destination, error))
+    });
+    let started = Started { at: performed.snapshot.pass.started_at, outputs: outputs.collect() };
+    state.note_starter(proc::own_unit(), started);
 }
 
 /// Saves the state and lets other passes begin. The lock is given up here, because a process ends only when its last
@@ -71,14 +76,7 @@ pub(super) fn save(settings: &Settings, performed: &mut Performed) {
     if performed.state_trouble.is_none()
         && let Err(error) = store::save(&settings.probe.state_dir, &performed.state)
     {
-        let next = exit::remedy_for(&store::path(&settings.probe.state_dir), &error);
-        performed.state_trouble = Some(exit::hinted(Exit::Trouble, error, next));
+        performed.state_trouble = Some(exit::failed_at(&store::path(&settings.probe.state_dir), error));
     }
     performed.lock = None;
-}
-
-/// The failures of every configured output so far; one that never failed has its zero.
-pub(super) fn failures_of(settings: &Settings, state: &State) -> BTreeMap<String, u64> {
-    let names = settings.output.names().into_iter();
-    names.map(|name| (name.to_owned(), state.output_failures.get(name).copied().unwrap_or(0))).collect()
 }

@@ -28,12 +28,12 @@ impl Selection {
         let kinds = self.kinds.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
         let of = if kinds.is_empty() { String::new() } else { format!(" of kind {kinds}") };
         for name in &self.names {
-            let mut called = targets.clone().filter(|target| named(target, name)).peekable();
-            if let Some(first) = called.peek().copied() {
-                if called.any(|target| self.takes_kind(target)) {
-                    continue;
-                }
-                let what = format!("no target{of} is called {name:?}: it is {}", first.id());
+            let mut called = targets.clone().filter(|target| named(target, name));
+            if called.clone().any(|target| self.takes_kind(target)) {
+                continue;
+            }
+            if let Some(other) = called.next() {
+                let what = format!("no target{of} is called {name:?}: it is {}", other.id());
                 return Err(exit::usage(what, "leave out the kind (--only), or the name"));
             }
             let of_kind = targets.clone().filter(|target| self.takes_kind(target));

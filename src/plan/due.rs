@@ -126,7 +126,7 @@ fn one_due(target: &Target, known: &Remembered, phase: Duration, anchor: Timesta
     let on_grid = period == ttl;
     let expires =
         if on_grid { expiry(observation.checked_at, ttl, phase, anchor) } else { add(observation.checked_at, period) };
-    let expires = observation.facts.day_ends(observation.checked_at).map_or(expires, |end| expires.min(end));
+    let expires = observation.day_ends().map_or(expires, |end| expires.min(end));
     let slack = (period / 10).min(JITTER);
     if period.is_zero() || add(now, slack) >= expires { Due::Now } else { Due::At(expires) }
 }

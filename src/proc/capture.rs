@@ -10,6 +10,7 @@ use super::survivors::Survivor;
 use super::tail::Tail;
 use crate::clock::Deadline;
 
+/// How often it is asked whether the run is still wanted.
 const ASKS_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +53,7 @@ pub fn capture(
 ) -> Result<Captured, SpawnError> {
     let mut io = ChildIo::start(spec, None, deadline)?;
     io.send(stdin.unwrap_or_default());
-    let mut stdout = Vec::new();
-    let captured = to_its_end(io, most_output, deadline, |bytes| stdout.extend_from_slice(bytes), None);
-    Ok(Captured { stdout, ..captured })
+    Ok(whole(io, most_output, deadline, || true))
 }
 
 /// The same for a program without input that is ended as soon as `wanted`, which is asked now and then, says no.
@@ -62,12 +61,9 @@ pub fn capture_while(
     spec: &CommandSpec,
     most_output: usize,
     deadline: Deadline,
-    mut wanted: impl FnMut() -> bool,
+    wanted: impl FnMut() -> bool,
 ) -> Result<Captured, SpawnError> {
-    let io = ChildIo::start(spec, None, deadline)?;
-    let mut stdout = Vec::new();
-    let captured = to_its_end(io, most_output, deadline, |bytes| stdout.extend_from_slice(bytes), Some(&mut wanted));
-    Ok(Captured { stdout, ..captured })
+    Ok(whole(ChildIo::start(spec, None, deadline)?, most_output, deadline, wanted))
 }
 
 /// The same for a program without input whose exit code counts, and of its output only the end. It is measured.
@@ -79,8 +75,14 @@ pub fn capture_tail(
 ) -> Result<Captured, SpawnError> {
     let io = ChildIo::start(spec, Some(meter), deadline)?;
     let mut tail = Tail::default();
-    let captured = to_its_end(io, most_output, deadline, |bytes| tail.push(bytes), None);
+    let captured = to_its_end(io, most_output, deadline, || true, |bytes| tail.push(bytes));
     Ok(Captured { stdout: tail.text().into_bytes(), ..captured })
+}
+
+fn whole(io: ChildIo, most_output: usize, deadline: Deadline, wanted: impl FnMut() -> bool) -> Captured {
+    let mut stdout = Vec::new();
+    let captured = to_its_end(io, most_output, deadline, wanted, |bytes| stdout.extend_from_slice(bytes));
+    Captured { stdout, ..captured }
 }
 
 /// Runs it to its end; what it prints within the limit goes to `keep`.
@@ -88,17 +90,13 @@ fn to_its_end(
     mut io: ChildIo,
     most_output: usize,
     deadline: Deadline,
+    mut wanted: impl FnMut() -> bool,
     mut keep: impl FnMut(&[u8]),
-    mut wanted: Option<&mut dyn FnMut() -> bool>,
 ) -> Captured {
     io.close_stdin_when_written();
     let mut room = most_output;
     let outcome = loop {
-        if wanted.as_mut().is_some_and(|wanted| !wanted()) {
-            break Outcome::TimedOut;
-        }
-        let until = if wanted.is_some() { deadline.sooner(ASKS_EVERY) } else { deadline };
-        match io.wait(until, true) {
+        match io.wait(deadline.sooner(ASKS_EVERY), true) {
             Event::Stdout(amount) => {
                 let bytes = io.read(amount);
                 keep(&bytes[..bytes.len().min(room)]);
@@ -106,26 +104,29 @@ fn to_its_end(
                     break Outcome::TooLarge;
                 }
                 room -= bytes.len();
-                // One that never stops printing leaves no quiet moment.
-                if deadline.passed() {
-                    break Outcome::TimedOut;
-                }
             }
-            Event::StdoutClosed | Event::Idle => {}
+            Event::StdoutClosed | Event::Idle | Event::Quiet => {}
             Event::Exited(exit) => break Outcome::Exited(exit),
-            Event::Quiet if wanted.is_some() && !deadline.passed() => {}
-            Event::Slow | Event::Quiet => break Outcome::TimedOut,
+            Event::Slow => break Outcome::TimedOut,
+        }
+        if deadline.passed() || !wanted() {
+            break Outcome::TimedOut;
         }
     };
-    let (stderr, slow) = (io.tail().clone(), io.slow());
+    let (stderr, slow) = (io.tail.clone(), io.slow());
     let ended = io.end(deadline);
     Captured { outcome, stdout: Vec::new(), stderr, usage: ended.usage, slow, survivors: ended.survivors }
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::{Pid, test_kill_process};
+
     use super::*;
-    use crate::proc::child::exists;
+
+    fn exists(pid: i32) -> bool {
+        Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid).is_ok())
+    }
 
     const MOST_OUTPUT: usize = 1 << 20;
 

@@ -1,8 +1,8 @@
 //! A program under its supervisor, seen from the probe.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,9 @@ use std::sync::Once;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::pipe::PipeFlags;
+use rustix::fs::{Access, access};
+use rustix::io::ioctl_fionbio;
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
@@ -62,14 +64,16 @@ pub(super) type Streams = [OwnedFd; 3];
 /// A started program with its supervisor. Dropping it ends the whole tree by force.
 pub(super) struct Child {
     supervisor: ending::Registered,
-    socket: UnixStream,
-    /// What the supervisor has said of a line that is not whole yet.
-    inbox: Vec<u8>,
+    pub(super) socket: BufReader<UnixStream>,
+    /// A report that is not whole yet.
+    line: Vec<u8>,
     /// What became of the start, once that is told.
     started: Option<Report>,
-    exit: Option<Exit>,
-    usage: Option<Usage>,
-    gone: bool,
+    /// How the program ended, once it has; others of its tree may live on.
+    pub(super) exit: Option<Exit>,
+    pub(super) usage: Option<Usage>,
+    /// Whether the supervisor has ended.
+    pub(super) gone: bool,
 }
 
 /// Starts a program; waits until it is executed, until `deadline` at most.
@@ -77,63 +81,56 @@ pub(super) fn spawn(spec: &CommandSpec, deadline: Deadline) -> Result<(Child, St
     let mut request = resolve(spec)?;
     let _born = ending::allow_start()?;
     request.soft_files = ending::prepare_probe();
-    let (mut child, streams) = start(&request, deadline).inspect_err(|error| {
+    let (mut child, streams) = start(&request, deadline).map_err(|source| {
         static SAID: Once = Once::new();
+        let error = SpawnError::NoSupervisor { source };
         SAID.call_once(|| log::warn(error.to_string()));
+        error
     })?;
     child.await_exec(&request, deadline).map(|()| (child, streams))
 }
 
-fn start(request: &Request, deadline: Deadline) -> Result<(Child, Streams), SpawnError> {
-    let no_supervisor = |source: io::Error| SpawnError::NoSupervisor { source };
-    let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| no_supervisor(error.into()));
+fn start(request: &Request, deadline: Deadline) -> io::Result<(Child, Streams)> {
+    let pipe = || pipe_with(PipeFlags::CLOEXEC);
     let ((its_stdin, stdin), (stdout, its_stdout), (stderr, its_stderr)) = (pipe()?, pipe()?, pipe()?);
-    let (socket, its_end) = UnixStream::pair().map_err(no_supervisor)?;
-    groups::give_up().map_err(|error| no_supervisor(error.into()))?;
-    let process = supervisor::start(its_end).map_err(no_supervisor)?;
+    let (socket, its_end) = UnixStream::pair()?;
+    groups::give_up()?;
+    // From here on whatever fails drops it, and so ends the supervisor.
     let child = Child {
-        supervisor: ending::register(process),
-        socket,
-        inbox: Vec::new(),
+        supervisor: ending::register(supervisor::start(its_end)?),
+        socket: BufReader::new(socket),
+        line: Vec::new(),
         started: None,
         exit: None,
         usage: None,
         gone: false,
     };
-    let prepared = || {
-        child.socket.set_write_timeout(Some(deadline.left().max(CONTINUE_EVERY)))?;
-        request.send(&child.socket, [its_stdin.as_fd(), its_stdout.as_fd(), its_stderr.as_fd()])?;
-        child.socket.set_nonblocking(true)?;
-        [&stdin, &stdout, &stderr].into_iter().try_for_each(|end| rustix::io::ioctl_fionbio(end, true))?;
-        Ok(())
-    };
-    prepared().map_err(no_supervisor)?;
+    let socket = child.socket.get_ref();
+    socket.set_write_timeout(Some(deadline.left().max(CONTINUE_EVERY)))?;
+    request.send(socket, [its_stdin.as_fd(), its_stdout.as_fd(), its_stderr.as_fd()])?;
+    socket.set_nonblocking(true)?;
+    [&stdin, &stdout, &stderr].into_iter().try_for_each(|end| ioctl_fionbio(end, true))?;
     Ok((child, [stdin, stdout, stderr]))
 }
 
 /// `exec` says ENOENT also when the file is there and its interpreter is not, and EACCES when that may not be executed.
 fn explain(file: PathBuf, error: io::Error) -> SpawnError {
-    if error.kind() == ErrorKind::PermissionDenied
-        && let Some(interpreter) = interpreter_of(&file)
-        && rustix::fs::access(&interpreter, rustix::fs::Access::EXEC_OK).is_err()
-    {
-        let source = io::Error::new(error.kind(), format!("its interpreter {interpreter:?} may not be executed"));
-        return SpawnError::Refused { file, source };
-    }
-    if error.kind() == ErrorKind::NotFound && file.exists() {
-        let what = match interpreter_of(&file) {
-            Some(interpreter) if interpreter.ends_with('\r') => {
-                let known = interpreter.trim_end();
-                format!(
-                    "its first line ends with a carriage return, which makes it no {known:?}; save it with LF line ends"
-                )
-            }
-            Some(interpreter) => format!("its interpreter {interpreter:?} does not exist"),
-            None => "its interpreter or loader does not exist".to_owned(),
-        };
-        return SpawnError::Refused { file, source: io::Error::new(ErrorKind::NotFound, what) };
-    }
-    SpawnError::Refused { file, source: error }
+    let interpreter = interpreter_of(&file);
+    let what = match (error.kind(), interpreter.as_deref()) {
+        (ErrorKind::PermissionDenied, Some(name)) if access(name, Access::EXEC_OK).is_err() => {
+            format!("its interpreter {name:?} may not be executed")
+        }
+        (ErrorKind::NotFound, Some(name)) if name.ends_with('\r') => {
+            let known = name.trim_end();
+            format!(
+                "its first line ends with a carriage return, which makes it no {known:?}; save it with LF line ends"
+            )
+        }
+        (ErrorKind::NotFound, Some(name)) => format!("its interpreter {name:?} does not exist"),
+        (ErrorKind::NotFound, None) if file.exists() => "its interpreter or loader does not exist".to_owned(),
+        _ => return SpawnError::Refused { file, source: error },
+    };
+    SpawnError::Refused { file, source: io::Error::new(error.kind(), what) }
 }
 
 fn interpreter_of(file: &Path) -> Option<String> {
@@ -165,7 +162,7 @@ impl Child {
                 }
                 None => {}
             }
-            let mut fds = [PollFd::new(&self.socket, PollFlags::IN)];
+            let mut fds = [PollFd::new(self.socket.get_ref(), PollFlags::IN)];
             let wait = deadline.sooner(CONTINUE_EVERY).left();
             if poll(&mut fds, Some(&timespec(wait))) == Ok(0) {
                 self.supervisor.signal(Signal::CONT);
@@ -173,60 +170,33 @@ impl Child {
         }
     }
 
-    pub(super) fn socket(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-
-    /// Reads what the supervisor has told so far. Never waits.
+    /// Reads what the supervisor has reported so far. Never waits.
     pub(super) fn listen(&mut self) {
-        let mut bytes = [0; 256];
         while !self.gone {
-            match self.socket.read(&mut bytes) {
-                Ok(0) => self.supervisor_ended(),
-                Ok(got) => self.take_in(&bytes[..got]),
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            match self.socket.read_until(b'\n', &mut self.line) {
+                Ok(_) if self.line.ends_with(b"\n") => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => self.supervisor_ended(),
+                _ => return self.supervisor_ended(),
+            }
+            match serde_json::from_slice(&std::mem::take(&mut self.line)) {
+                Ok(Report::Exited(status)) => self.exit = Some(exit_of(ExitStatus::from_raw(status))),
+                Ok(Report::Done(usage)) => {
+                    self.usage = Some(usage);
+                    self.supervisor_ended();
+                }
+                Ok(started) => self.started = Some(started),
+                // No supervisor writes such a line.
+                Err(_) => {}
             }
         }
     }
 
-    fn take_in(&mut self, bytes: &[u8]) {
-        self.inbox.extend_from_slice(bytes);
-        while let Some(end) = self.inbox.iter().position(|&b| b == b'\n') {
-            let line: Vec<u8> = self.inbox.drain(..=end).collect();
-            match Report::parse(&line) {
-                Some(Report::Exited(status)) => self.exit = Some(exit_of(ExitStatus::from_raw(status))),
-                Some(Report::Done(usage)) => self.usage = Some(usage),
-                Some(started) => self.started = Some(started),
-                None => {}
-            }
-        }
-        if self.usage.is_some() {
-            // It has said its last word and ends.
-            self.supervisor_ended();
-        }
-    }
-
-    /// The supervisor's end of the socket is closed: it has exited or been killed, so it can be reaped. If it was
-    /// killed, the program dies with it and what else there was of the tree is the probe's now.
+    /// The supervisor has made its last report, or was killed: it can be reaped. If it was killed, the program dies with it
+    /// and what else there was of the tree is the probe's now.
     fn supervisor_ended(&mut self) {
         self.gone = true;
         self.exit.get_or_insert(Exit::Lost);
         self.supervisor.reap();
-    }
-
-    /// How the program ended, once it has; others of its tree may live on.
-    pub(super) fn exit(&self) -> Option<Exit> {
-        self.exit
-    }
-
-    pub(super) fn is_gone(&self) -> bool {
-        self.gone
-    }
-
-    pub(super) fn usage(&self) -> Option<Usage> {
-        self.usage
     }
 
     pub(super) fn activity(&self) -> tree::Activity {
@@ -302,10 +272,4 @@ pub(super) fn exit_of(status: ExitStatus) -> Exit {
         (None, Some(signal)) => Exit::Signal(signal),
         (None, None) => Exit::Lost,
     }
-}
-
-/// Whether a process with this number exists; for tests.
-#[cfg(test)]
-pub(super) fn exists(pid: i32) -> bool {
-    Pid::from_raw(pid).is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
 }

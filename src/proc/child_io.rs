@@ -1,5 +1,6 @@
 //! Child I/O: a started program's streams, in one thread: poll(2), never a blocking read or write, always both outputs.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -69,8 +70,7 @@ pub struct Ended {
 pub struct ChildIo {
     child: Child,
     stdin: Option<OwnedFd>,
-    outgoing: Vec<u8>,
-    written: usize,
+    outgoing: VecDeque<u8>,
     /// Bytes that the pipe of standard input has taken so far …
     piped: u64,
     /// … and whether any of them had been read when it was closed.
@@ -79,7 +79,8 @@ pub struct ChildIo {
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
     chunk: Box<[u8]>,
-    tail: Tail,
+    /// The end of standard error.
+    pub tail: Tail,
     exit_told: bool,
     meter: Option<Meter>,
     idle_told: bool,
@@ -92,8 +93,7 @@ impl ChildIo {
         Ok(ChildIo {
             child,
             stdin: Some(stdin),
-            outgoing: Vec::new(),
-            written: 0,
+            outgoing: VecDeque::new(),
             piped: 0,
             was_read: false,
             close_stdin: false,
@@ -111,7 +111,7 @@ impl ChildIo {
     /// that shows in what the program does next.
     pub fn send(&mut self, bytes: &[u8]) {
         if self.stdin.is_some() {
-            self.outgoing.extend_from_slice(bytes);
+            self.outgoing.extend(bytes);
         }
     }
 
@@ -127,11 +127,11 @@ impl ChildIo {
 
     /// How long it has been idle so far, where that is measured.
     pub fn idle(&self) -> Duration {
-        self.meter.as_ref().map_or(Duration::ZERO, Meter::idle)
+        self.meter.as_ref().map_or(Duration::ZERO, |meter| meter.idle)
     }
 
     pub fn idle_limit(&self) -> Duration {
-        self.meter.as_ref().map_or(Duration::MAX, Meter::idle_limit)
+        self.meter.as_ref().map_or(Duration::MAX, |meter| meter.idle_limit)
     }
 
     pub fn slow(&self) -> Option<Slow> {
@@ -139,7 +139,7 @@ impl ChildIo {
     }
 
     pub fn unwritten(&self) -> usize {
-        self.outgoing.len() - self.written
+        self.outgoing.len()
     }
 
     /// Whether anybody has read any of what was sent (FIONREAD on the pipe, pipe(7)).
@@ -149,15 +149,11 @@ impl ChildIo {
     }
 
     pub fn exit(&self) -> Option<Exit> {
-        self.child.exit()
+        self.child.exit
     }
 
     pub fn stdout_open(&self) -> bool {
         self.stdout.is_some()
-    }
-
-    pub fn tail(&self) -> &Tail {
-        &self.tail
     }
 
     /// Waits for the next event, until `until` at most. Standard error and the queue for standard input are taken
@@ -182,32 +178,23 @@ impl ChildIo {
         // There is room in the pipe, mostly.
         self.write();
         let slow = self.slow();
-        let sample = self.meter.as_ref().map(Meter::next);
+        let sample = self.meter.as_ref().map(|meter| meter.next);
         // With the news of its end still to be told there may be nothing left that could wake a wait.
         let news = self.exit_to_tell().is_some() && (read_stdout || self.stdout.is_none());
         let at_once = news || slow.is_some();
         let wake = if at_once { Deadline::after(Duration::ZERO) } else { sample.map_or(until, |next| next.min(until)) };
-        let [stdin, stdout, stderr, supervisor] = self.poll(wake, read_stdout);
-        if stdin {
-            self.write();
-        }
-        if stderr {
-            self.drain_stderr();
-        }
-        if supervisor {
-            self.child.listen();
-        }
-        if read_stdout && (stdout || self.exit_to_tell().is_some())
-            // Also when poll did not say so: what a program wrote before its end comes before the news of its end.
-            && let Some(event) = self.read_stdout()
-        {
+        self.poll(wake, read_stdout);
+        self.write();
+        // Once its end is known, both outputs hold all that it has written itself, and that comes before the news.
+        self.child.listen();
+        self.drain_stderr();
+        if read_stdout && let Some(event) = self.read_stdout() {
             return Some(event);
         }
         if let Some(exit) = self.exit_to_tell()
             && (read_stdout || self.stdout.is_none())
         {
             self.exit_told = true;
-            self.drain_stderr();
             return Some(Event::Exited(exit));
         }
         // An answer that lies in the pipe already was read above.
@@ -215,13 +202,13 @@ impl ChildIo {
     }
 
     fn exit_to_tell(&self) -> Option<Exit> {
-        self.child.exit().filter(|_| !self.exit_told)
+        self.child.exit.filter(|_| !self.exit_told)
     }
 
     /// Takes a sample when its time has come; says, once, that the program has become idle.
     fn has_become_idle(&mut self) -> bool {
         let Some(meter) = &mut self.meter else { return false };
-        if meter.next().passed() {
+        if meter.next.passed() {
             meter.sample(self.child.activity());
         }
         let idle = meter.is_idle() && !self.idle_told;
@@ -229,37 +216,28 @@ impl ChildIo {
         idle
     }
 
-    /// Whether standard input, output, error and the supervisor's socket are ready.
-    fn poll(&self, until: Deadline, read_stdout: bool) -> [bool; 4] {
-        let stdin = self.stdin.as_ref().filter(|_| self.written < self.outgoing.len());
-        let stdout = self.stdout.as_ref().filter(|_| read_stdout);
-        let supervisor = (!self.child.is_gone()).then(|| self.child.socket());
-        let wanted = [
-            (stdin.map(AsFd::as_fd), PollFlags::OUT),
-            (stdout.map(AsFd::as_fd), PollFlags::IN),
-            (self.stderr.as_ref().map(AsFd::as_fd), PollFlags::IN),
-            (supervisor, PollFlags::IN),
-        ];
-        let mut fds: Vec<PollFd<'_>> =
-            wanted.iter().filter_map(|(fd, flags)| Some(PollFd::from_borrowed_fd((*fd)?, *flags))).collect();
-        let polled = poll(&mut fds, Some(&timespec(until.left()))); // failing, it found nothing
-        let mut found = fds.iter().map(|fd| polled.is_ok() && !fd.revents().is_empty());
-        wanted.map(|(fd, _)| fd.is_some() && found.next() == Some(true))
+    /// Waits until anything can be written or read. Failing, it has not waited.
+    fn poll(&self, until: Deadline, read_stdout: bool) {
+        let stdin = self.stdin.as_ref().filter(|_| !self.outgoing.is_empty());
+        let stdout = self.stdout.as_ref().filter(|_| read_stdout).map(AsFd::as_fd);
+        let supervisor = (!self.child.gone).then(|| self.child.socket.get_ref().as_fd());
+        let to_read = [stdout, self.stderr.as_ref().map(AsFd::as_fd), supervisor].into_iter().flatten();
+        let mut fds: Vec<PollFd<'_>> = to_read.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        fds.extend(stdin.map(|stdin| PollFd::new(stdin, PollFlags::OUT)));
+        let _ = poll(&mut fds, Some(&timespec(until.left())));
     }
 
     fn write(&mut self) {
         while let Some(stdin) = &self.stdin {
-            if self.written == self.outgoing.len() {
-                self.outgoing.clear();
-                self.written = 0;
+            if self.outgoing.is_empty() {
                 if self.close_stdin {
-                    self.stdin = None;
+                    self.close_stdin();
                 }
                 return;
             }
-            match rustix::io::write(stdin, &self.outgoing[self.written..]) {
+            match rustix::io::write(stdin, self.outgoing.as_slices().0) {
                 Ok(wrote) => {
-                    self.written += wrote;
+                    self.outgoing.drain(..wrote);
                     self.piped += wrote as u64;
                 }
                 Err(Errno::INTR) => {}
@@ -273,8 +251,7 @@ impl ChildIo {
     fn close_stdin(&mut self) {
         self.was_read = self.has_read_input();
         self.stdin = None;
-        self.outgoing = Vec::new();
-        self.written = 0;
+        self.outgoing.clear();
     }
 
     fn read_stdout(&mut self) -> Option<Event> {
@@ -314,15 +291,15 @@ impl ChildIo {
                 survivors = self.child.kill(deadline.sooner(super::KILL_LIMIT).max(Deadline::after(HASTY_GRACE)));
             }
         }
-        Ended { exit: self.child.exit(), usage: self.child.usage(), force, survivors }
+        Ended { exit: self.child.exit, usage: self.child.usage, force, survivors }
     }
 
     /// Reads and forgets both outputs, so that a program that writes on its way out is not held up by a full pipe.
     fn drain_until_gone(&mut self, mut until: Deadline) -> bool {
         let mut exited = false;
         self.child.listen();
-        while !self.child.is_gone() {
-            if self.child.exit().is_some() && !exited {
+        while !self.child.gone {
+            if self.child.exit.is_some() && !exited {
                 exited = true;
                 until = until.min(Deadline::after(ORPHAN_GRACE));
             }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::process;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, OnceLock, PoisonError, RwLock, RwLockReadGuard, TryLockError};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::process::{Pid, Resource, Signal, WaitOptions, getrlimit, setrlimit, waitpid};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use rustix::process::{Pid, Resource, Signal, WaitOptions, getpid, getrlimit, set_child_subreaper, setrlimit, waitpid};
 
 use super::processes::{PROC, Stat};
 use super::spec::SpawnError;
@@ -24,14 +24,14 @@ const STARTS_UNDER_WAY: Duration = Duration::from_millis(500);
 /// is executed and known; whoever ends everything holds it for writing. So nothing can be born unseen.
 static ENDING: RwLock<bool> = RwLock::new(false);
 
-/// Whether anything was ever started: else there is nothing to end.
-static STARTED: AtomicBool = AtomicBool::new(false);
+/// The soft limit of open files that the probe was started with, set by the first start: without one there is nothing to end.
+static SOFT_FILES: OnceLock<Option<u64>> = OnceLock::new();
 
 static SUPERVISORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
 /// Passes as long as the pass is not ending.
 pub(super) fn allow_start() -> Result<RwLockReadGuard<'static, bool>, SpawnError> {
-    let ending = ENDING.read().unwrap_or_else(PoisonError::into_inner);
+    let ending = ENDING.read();
     if *ending { Err(SpawnError::Ending) } else { Ok(ending) }
 }
 
@@ -39,33 +39,29 @@ pub(super) fn allow_start() -> Result<RwLockReadGuard<'static, bool>, SpawnError
 /// limit of open files that the probe was started with: what programs get, since some still size tables by it or use
 /// select(2).
 pub(super) fn prepare_probe() -> Option<u64> {
-    static SOFT_FILES: OnceLock<Option<u64>> = OnceLock::new();
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+    *SOFT_FILES.get_or_init(|| {
+        let _ = set_child_subreaper(Some(getpid()));
         let mut files = getrlimit(Resource::Nofile);
-        let _ = SOFT_FILES.set(files.current);
-        if files.current.is_some_and(|soft| soft < WANTED_FILES) {
+        let soft = files.current;
+        if soft.is_some_and(|soft| soft < WANTED_FILES) {
             files.current = Some(files.maximum.map_or(WANTED_FILES, |hard| hard.min(WANTED_FILES)));
             let _ = setrlimit(Resource::Nofile, files);
         }
-    });
-    STARTED.store(true, Ordering::Relaxed);
-    SOFT_FILES.get().copied().flatten()
+        soft
+    })
 }
 
 /// A supervisor's process, until it has been reaped.
 pub(super) struct Registered {
     process: process::Child,
     stat: Option<Stat>,
-    reaped: bool,
 }
 
 /// Makes a new supervisor known to [`end_everything`].
 pub(super) fn register(process: process::Child) -> Registered {
     let pid = process.id().cast_signed();
-    SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
-    Registered { process, stat: Stat::read(PROC.as_ref(), pid), reaped: false }
+    SUPERVISORS.lock().insert(pid);
+    Registered { process, stat: Stat::read(PROC.as_ref(), pid) }
 }
 
 impl Registered {
@@ -74,18 +70,16 @@ impl Registered {
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        if let Some(stat) = self.stat.as_ref().filter(|_| !self.reaped) {
+        if let Some(stat) = &self.stat {
             let _ = tree::send(stat, signal);
         }
     }
 
+    /// To be called once; it is not signalled afterwards.
     pub(super) fn reap(&mut self) {
-        if !self.reaped {
-            self.reaped = true;
-            // Whoever else may have reaped it (ECHILD), it has ended.
-            let _ = self.process.wait();
-            SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.pid());
-        }
+        // Whoever else may have reaped it (ECHILD), it has ended.
+        let _ = self.process.wait();
+        SUPERVISORS.lock().remove(&self.pid());
     }
 }
 
@@ -95,44 +89,29 @@ impl Registered {
 /// For the end of a pass and for signals. Checks still at work see their programs end.
 #[must_use]
 pub fn end_everything(until: Deadline) -> Vec<Survivor> {
-    forbid_starts(until.sooner(STARTS_UNDER_WAY));
-    if !STARTED.load(Ordering::Relaxed) {
+    // One under way may hang in `exec` on a file system that does not answer: its child is found in /proc all the same.
+    if let Some(mut ending) = ENDING.try_write_for(until.left().min(STARTS_UNDER_WAY)) {
+        *ending = true;
+    }
+    if SOFT_FILES.get().is_none() {
         return Vec::new();
     }
     let root = process::id().cast_signed();
+    // While a child ends, the kernel's list may leave out those behind it (proc(5)): that no *living* descendant was found
+    // proves nothing, but an empty list has left out nobody.
     tree::kill_all(root, until, || {
         reap_children(root);
-        tree::is_childless(root)
+        tree::children_of(root).is_empty()
     });
     reap_children(root);
-    let supervisors = SUPERVISORS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let survivors = tree::leave_to_supervisors(root, &supervisors);
+    let survivors = tree::leave_to_supervisors(root, &SUPERVISORS.lock());
     survivors.iter().map(Survivor::new).collect()
-}
-
-/// Waits for spawns under way, but not for ever: one may hang in `exec` on a file system that does not answer. Its
-/// child is found in /proc all the same.
-fn forbid_starts(until: Deadline) {
-    loop {
-        match ENDING.try_write() {
-            Ok(mut ending) => *ending = true,
-            Err(TryLockError::Poisoned(poisoned)) => *poisoned.into_inner() = true,
-            Err(TryLockError::WouldBlock) if !until.passed() => {
-                std::thread::sleep(Duration::from_millis(1));
-                continue;
-            }
-            Err(TryLockError::WouldBlock) => {}
-        }
-        return;
-    }
 }
 
 /// Reaps our own dead children, each by its number: a check may be waiting for one of them at the same time, and
 /// finds it gone then.
 fn reap_children(root: i32) {
-    for pid in tree::dead_children(root) {
-        if let Some(pid) = Pid::from_raw(pid) {
-            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
-        }
+    for pid in tree::children_of(root).into_iter().filter_map(Pid::from_raw) {
+        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
     }
 }

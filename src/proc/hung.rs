@@ -4,12 +4,15 @@
 //! next passes touch nothing there ([`is_noted`]) while the thread lives; once it is gone, with its process, they let a
 //! child process ask first ([`restore`]): that can be left behind, too, and costs no deadline.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::processes::{PROC, Stat};
 use super::survivors::{Survivor, Why};
@@ -27,10 +30,6 @@ const POLL: Duration = Duration::from_millis(2);
 
 /// The number of the thread that does some work, once it does.
 pub type Thread = Arc<OnceLock<i32>>;
-
-fn noted() -> MutexGuard<'static, Hung> {
-    NOTED.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Work that notes on which thread it is done.
 pub fn noting_its_thread<T>(work: impl FnOnce() -> T) -> (impl FnOnce() -> T, Thread) {
@@ -52,7 +51,7 @@ fn identity(number: i32) -> Option<(i32, u64)> {
 /// no text could not be kept in the state, and is not.
 pub fn note(files: &[PathBuf], thread: &Thread) {
     if let Some(place) = files.first().filter(|_| files.iter().all(|file| file.to_str().is_some())) {
-        noted().insert(
+        NOTED.lock().insert(
             place.clone(),
             Waiting { waiter: thread.get().and_then(|thread| identity(*thread)), files: files.to_vec() },
         );
@@ -62,46 +61,39 @@ pub fn note(files: &[PathBuf], thread: &Thread) {
 /// Notes the places, each given by its files, in which a process that could not be ended stands and waits for a file system.
 pub fn note_survivors(survivors: &[Survivor], places: impl Iterator<Item = Vec<PathBuf>>) {
     let waiting = survivors.iter().filter(|survivor| survivor.why == Why::Uninterruptible);
-    let standing: Vec<(PathBuf, i32)> = waiting
-        .filter_map(|survivor| {
-            let directory = Path::new(PROC).join(survivor.pid.to_string()).join("cwd").read_link().ok()?;
-            Some((directory, survivor.pid))
-        })
-        .collect();
+    let directory = |pid: i32| Path::new(PROC).join(pid.to_string()).join("cwd").read_link().ok();
+    let standing: BTreeMap<PathBuf, i32> =
+        waiting.filter_map(|survivor| Some((directory(survivor.pid)?, survivor.pid))).collect();
     for files in places {
-        if let Some((place, pid)) = standing.iter().find(|(directory, _)| files.first() == Some(directory)) {
-            noted().insert(place.clone(), Waiting { waiter: identity(*pid), files });
+        if let Some((place, pid)) = files.first().and_then(|place| standing.get_key_value(place)) {
+            NOTED.lock().insert(place.clone(), Waiting { waiter: identity(*pid), files });
         }
     }
 }
 
 /// Whether this place is known not to answer. Asks nobody.
 pub fn is_noted(place: &Path) -> bool {
-    noted().contains_key(place)
+    NOTED.lock().contains_key(place)
 }
 
 /// All that is noted, for the state.
 pub fn all() -> Hung {
-    noted().clone()
+    NOTED.lock().clone()
 }
 
 /// Takes over what earlier passes have noted, without what answers again.
 pub fn restore(earlier: Hung) {
-    let asked: Vec<(PathBuf, Waiting, Option<Child>)> = earlier
-        .into_iter()
-        .filter_map(|(place, waiting)| match waiting.waiter {
-            Some((number, start)) if Stat::is_there(number, start) => Some((place, waiting, None)),
-            // Without the program nobody asks, and the pass finds out by itself.
-            _ => ask(&waiting.files).ok().map(|child| (place, waiting, Some(child))),
-        })
-        .collect();
+    let is_waiting = |waiting: &Waiting| waiting.waiter.is_some_and(|(number, start)| Stat::is_there(number, start));
+    let (waiting, gone): (Hung, Hung) = earlier.into_iter().partition(|(_, waiting)| is_waiting(waiting));
+    NOTED.lock().extend(waiting);
+    // Without the program nobody asks, and the pass finds out by itself.
+    let asked = gone.into_iter().filter_map(|(place, gone)| Some((place, ask(&gone.files).ok()?, gone.files)));
+    let asked: Vec<(PathBuf, Child, Vec<PathBuf>)> = asked.collect();
     let until = Deadline::after(ASK_LIMIT);
-    for (place, mut waiting, child) in asked {
-        if let Some(child) = child {
-            let Some(waiter) = unanswered(child, until) else { continue };
-            waiting.waiter = waiter;
+    for (place, child, files) in asked {
+        if let Some(waiter) = unanswered(child, until) {
+            NOTED.lock().insert(place, Waiting { waiter, files });
         }
-        noted().insert(place, waiting);
     }
 }
 
@@ -188,13 +180,13 @@ mod tests {
         let mine = || -> Hung { all().into_iter().filter(|(place, _)| *place == files[0]).collect() };
         let earlier = mine();
         assert!(earlier[&files[0]].waiter.is_some());
-        noted().remove(&files[0]);
+        NOTED.lock().remove(&files[0]);
         restore(earlier.clone());
         assert_eq!(mine(), earlier, "it still waits");
         drop(end);
         let answers = (0..500).any(|_| {
             std::thread::sleep(Duration::from_millis(10));
-            noted().remove(&files[0]);
+            NOTED.lock().remove(&files[0]);
             restore(earlier.clone());
             !is_noted(&files[0])
         });

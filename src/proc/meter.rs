@@ -39,14 +39,14 @@ pub enum Slow {
 pub struct Meter {
     permit: Permit,
     /// It is too slow once it was idle for so long …
-    idle_limit: Duration,
+    pub(super) idle_limit: Duration,
     /// … or computed, with a core, for so long since its start: a whole pass.
     computing_limit: Duration,
     began: Instant,
     sampled: Instant,
-    next: Deadline,
+    pub(super) next: Deadline,
     cpu: Duration,
-    idle: Duration,
+    pub(super) idle: Duration,
     computes: bool,
     idle_samples: u32,
 }
@@ -66,18 +66,6 @@ impl Meter {
             computes: true,
             idle_samples: 0,
         }
-    }
-
-    pub(super) fn next(&self) -> Deadline {
-        self.next
-    }
-
-    pub fn idle_limit(&self) -> Duration {
-        self.idle_limit
-    }
-
-    pub fn idle(&self) -> Duration {
-        self.idle
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -177,7 +165,7 @@ mod tests {
     fn a_late_sample_does_not_count_whole() {
         let mut meter = meter();
         meter.add(Duration::from_secs(60), Activity { cpu: Duration::ZERO, runnable: false });
-        assert!(meter.idle() < Duration::from_secs(1));
+        assert!(meter.idle < Duration::from_secs(1));
     }
 
     #[test]

@@ -48,7 +48,7 @@ const KILL_LIMIT: Duration = Duration::from_secs(1);
 /// Keeps the credentials in this process's memory and environment from other processes of the same user (ptrace(2),
 /// `/proc/PID/environ`) and out of core dumps.
 pub fn forbid_inspection() {
-    // Refused by no kernel; without it the probe still works.
+    // Refused by no kernel (QEMU's user mode emulation knows no such call); without it all still works.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 

@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
-use signal_hook::low_level::siginfo::{Cause, Origin};
+use signal_hook::low_level::siginfo::Cause;
 
 use super::{Exit, child};
 
@@ -43,41 +43,33 @@ pub fn pass_through(command: &[OsString], directory: Option<&Path>) -> io::Resul
         to_start.current_dir(directory);
     }
     let mut child = to_start.spawn()?;
-    let target = Arc::new(Mutex::new(Pid::from_raw(child.id().cast_signed())));
+    let program = Pid::from_child(&child);
+    // Means this process even when it has ended and its number is another's.
+    let descriptor = pidfd_open(program, PidfdFlags::empty());
+    let pass_on = move |signal| match &descriptor {
+        Ok(descriptor) => pidfd_send_signal(descriptor, signal),
+        // Before Linux 5.3.
+        Err(_) => kill_process(program, signal),
+    };
     let interrupted = Arc::new(AtomicBool::new(false));
     let forwarder = std::thread::Builder::new().name("signals".into()).spawn({
-        let (target, interrupted) = (Arc::clone(&target), Arc::clone(&interrupted));
+        let interrupted = Arc::clone(&interrupted);
         move || {
             for origin in &mut signals {
                 interrupted.fetch_or(ENDING.contains(&origin.signal), Ordering::SeqCst);
-                pass_on(&origin, &target);
+                // Ctrl-C goes to every process of the foreground group: the program has it already.
+                if origin.cause != Cause::Kernel
+                    && let Some(signal) = Signal::from_named_raw(origin.signal)
+                {
+                    let _ = pass_on(signal);
+                }
             }
         }
     })?;
-    wait_unreaped(&child);
-    // From here on its number may be another process's.
-    target.lock().unwrap_or_else(PoisonError::into_inner).take();
     let status = child.wait()?;
     handle.close();
     let _ = forwarder.join();
     Ok(PassedThrough { exit: child::exit_of(status), interrupted: interrupted.load(Ordering::SeqCst) })
-}
-
-fn pass_on(origin: &Origin, target: &Mutex<Option<Pid>>) {
-    // Ctrl-C goes to every process of the foreground group: the program has it already.
-    if origin.cause == Cause::Kernel {
-        return;
-    }
-    let target = target.lock().unwrap_or_else(PoisonError::into_inner);
-    if let (Some(pid), Some(signal)) = (*target, Signal::from_named_raw(origin.signal)) {
-        let _ = kill_process(pid, signal);
-    }
-}
-
-/// Waits until the child has ended and leaves it a zombie, so that its number stays its own.
-fn wait_unreaped(child: &std::process::Child) {
-    let Some(pid) = Pid::from_raw(child.id().cast_signed()) else { return };
-    while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {}
 }
 
 /// The signals this process ignores, a bit each from signal 1 on (`SigIgn`, proc_pid_status(5)); `None` if that

@@ -5,7 +5,9 @@
 //! while; nobody new gets one until there are fewer than the limit again. Whoever waits is served in the order of the tickets.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::clock::Deadline;
 
@@ -31,7 +33,7 @@ impl Permits {
 
     /// A place in the queue, behind all earlier tickets.
     pub fn ticket(self: &Arc<Permits>) -> Ticket {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.tickets += 1;
         let number = state.tickets;
         let turn = Arc::new(Condvar::new());
@@ -41,12 +43,8 @@ impl Permits {
 
     /// A permit at once, whatever the limit says: for whoever was let in before.
     pub fn overdraft(self: &Arc<Permits>) -> Permit {
-        self.state().held += 1;
+        self.state.lock().held += 1;
         Permit { permits: Arc::clone(self), counts: true }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the first in the queue look whether there is a permit now.
@@ -71,9 +69,8 @@ impl Ticket {
         let permits = &self.permits;
         let is_first = |state: &State| state.waiting.keys().next() == Some(&self.number);
         let not_yet = |state: &mut State| state.held >= permits.limit || !is_first(state);
-        let waited = self.turn.wait_timeout_while(permits.state(), deadline.left(), not_yet);
-        let (mut state, result) = waited.unwrap_or_else(PoisonError::into_inner);
-        if result.timed_out() {
+        let mut state = permits.state.lock();
+        if self.turn.wait_while_until(&mut state, not_yet, deadline.instant()).timed_out() {
             return None;
         }
         state.held += 1;
@@ -83,7 +80,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut state = self.permits.state();
+        let mut state = self.permits.state.lock();
         state.waiting.remove(&self.number);
         self.permits.call_next(&state);
     }
@@ -101,7 +98,7 @@ impl Permit {
     pub fn set_computing(&mut self, computing: bool) {
         if self.counts != computing {
             self.counts = computing;
-            let mut state = self.permits.state();
+            let mut state = self.permits.state.lock();
             state.held = if computing { state.held + 1 } else { state.held - 1 };
             self.permits.call_next(&state);
         }

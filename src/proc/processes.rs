@@ -53,12 +53,12 @@ pub struct Stat {
     pub parent: i32,
     /// `R`, `S`, `D`, `Z`, `T`, … (field 3).
     pub state: u8,
-    /// User and system time so far, in clock ticks (fields 14 and 15).
-    pub cpu_ticks: u64,
+    /// User and system time so far, in steps of a clock tick (fields 14 and 15).
+    pub cpu: Duration,
     /// The same of its children that have ended and that it has waited for (fields 16 and 17).
-    pub reaped_ticks: u64,
-    /// Resident memory in pages (field 24).
-    pub rss_pages: u64,
+    pub reaped_cpu: Duration,
+    /// Resident memory (field 24, in pages there).
+    pub rss_bytes: u64,
 }
 
 impl Stat {
@@ -84,9 +84,9 @@ impl Stat {
             start_ticks: number(22)?,
             parent: fields.get(1)?.parse().ok()?,
             state: *fields.first()?.as_bytes().first()?,
-            cpu_ticks: number(14)? + number(15)?,
-            reaped_ticks: number(16)? + number(17)?,
-            rss_pages: number(24).unwrap_or(0),
+            cpu: of_ticks(number(14)?.saturating_add(number(15)?)),
+            reaped_cpu: of_ticks(number(16)?.saturating_add(number(17)?)),
+            rss_bytes: number(24).unwrap_or(0).saturating_mul(rustix::param::page_size() as u64),
         })
     }
 
@@ -95,14 +95,15 @@ impl Stat {
     }
 }
 
+fn of_ticks(ticks: u64) -> Duration {
+    Duration::from_millis(ticks.saturating_mul(1000) / rustix::param::clock_ticks_per_second().max(1))
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Number, parent, state and what it has used.
     pub stat: Stat,
     /// When it started, by the wall clock; exact to about 10 ms. Compare [`Stat::start_ticks`] to know a process again.
     pub started_at: Timestamp,
-    pub cpu: Duration,
-    pub rss_bytes: u64,
     /// The effective user. A process that is not dumpable shows as root's (proc(5)).
     pub uid: u32,
     /// Its command line, empty for a kernel thread or a zombie. A program that rewrites its title (`nginx: master
@@ -158,8 +159,8 @@ impl ProcessTable {
 }
 
 fn read_all(proc: &Path) -> io::Result<BTreeMap<i32, Process>> {
-    let now = Now::read(proc);
-    Ok(pids(proc)?.filter_map(|pid| Some((pid, read_process(proc, pid, &now)?))).collect())
+    let booted_at = clock::booted_at();
+    Ok(pids(proc)?.filter_map(|pid| Some((pid, read_process(proc, pid, booted_at)?))).collect())
 }
 
 pub(super) fn pids(proc: &Path) -> io::Result<impl Iterator<Item = i32>> {
@@ -167,43 +168,17 @@ pub(super) fn pids(proc: &Path) -> io::Result<impl Iterator<Item = i32>> {
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).take(MAX_PROCESSES))
 }
 
-fn read_process(proc: &Path, pid: i32, now: &Now) -> Option<Process> {
+fn read_process(proc: &Path, pid: i32, booted_at: Timestamp) -> Option<Process> {
     let stat = Stat::read(proc, pid)?;
     let directory = proc.join(pid.to_string());
     let arguments = arguments(&directory);
     Some(Process {
         stat,
-        started_at: now.wall - (now.since_boot.saturating_sub(now.ticks(stat.start_ticks))),
-        cpu: now.ticks(stat.cpu_ticks),
-        rss_bytes: stat.rss_pages * now.page_bytes,
+        started_at: booted_at.saturating_add(of_ticks(stat.start_ticks)).ok()?,
         uid: std::fs::metadata(&directory).ok()?.uid(),
         directory: if arguments.is_empty() { None } else { directory.join("cwd").read_link().ok() },
         arguments,
     })
-}
-
-struct Now {
-    wall: Timestamp,
-    since_boot: Duration,
-    ticks_per_second: u64,
-    page_bytes: u64,
-}
-
-impl Now {
-    fn read(proc: &Path) -> Now {
-        let uptime = std::fs::read_to_string(proc.join("uptime")).unwrap_or_default();
-        let seconds = uptime.split_whitespace().next().and_then(|seconds| seconds.parse().ok()).unwrap_or(0.0);
-        Now {
-            wall: clock::now(),
-            since_boot: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
-            ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
-            page_bytes: rustix::param::page_size() as u64,
-        }
-    }
-
-    fn ticks(&self, ticks: u64) -> Duration {
-        Duration::from_millis(ticks.saturating_mul(1000) / self.ticks_per_second)
-    }
 }
 
 /// The beginning of a file of /proc. Those tell no size: without a buffer that is large enough, a file is read piece by piece.
@@ -225,73 +200,4 @@ fn arguments(process: &Path) -> Vec<String> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A /proc with one more process; `stat` as proc(5) has it with `parent`.
-    pub(crate) fn add_process(proc: &Path, pid: i32, parent: i32, command: &str, cwd: Option<&str>) {
-        let directory = proc.join(pid.to_string());
-        std::fs::create_dir_all(&directory).expect("a directory");
-        let stat = format!("{pid} (a) S (b)) S {parent} 7 7 0 -1 0 1 0 0 0 12 34 0 0 20 0 1 0 {pid} 4096 25 0");
-        std::fs::write(directory.join("stat"), stat).expect("written");
-        std::fs::write(directory.join("cmdline"), command).expect("written");
-        if let Some(cwd) = cwd {
-            std::os::unix::fs::symlink(cwd, directory.join("cwd")).expect("a link");
-        }
-    }
-
-    #[test]
-    fn the_unit_of_a_process_is_found_in_both_versions_of_control_groups() {
-        let path = "/system.slice/system-lab\\x2dprobe.slice/lab-probe@alice.service";
-        assert_eq!(unit_of(&format!("0::{path}\n")), "lab-probe@alice.service");
-        assert_eq!(unit_of(&format!("5:pids:/docker\n1:name=systemd:{path}\n0::/\n")), "lab-probe@alice.service");
-        assert_eq!(unit_of("0::/user.slice/user-7.slice/session-3.scope\n"), "session-3.scope");
-        assert_eq!(unit_of("0::/\n"), "");
-    }
-
-    #[test]
-    fn a_stat_line_is_read_whatever_the_program_is_called() {
-        let line = b"42 (a) S 1 (b)) R 7 42 42 0 -1 4194560 1 0 0 0 12 34 5 6 20 0 1 0 987 1 25 18446744073709551615";
-        let stat = Stat::parse(42, line).expect("parsed");
-        assert_eq!((stat.parent, stat.cpu_ticks, stat.reaped_ticks, stat.start_ticks), (7, 46, 11, 987));
-        assert_eq!(stat.rss_pages, 25);
-        assert_eq!(stat.state, b'R');
-        assert_eq!(Stat::parse(1, b"1 (x) S"), None);
-    }
-
-    #[test]
-    fn every_process_is_read_with_its_command_line_and_its_ancestors() {
-        let proc = tempfile::tempdir().expect("a directory");
-        std::fs::write(proc.path().join("uptime"), "1000.00 1.0\n").expect("written");
-        let own = std::process::id().cast_signed();
-        add_process(proc.path(), own, 1, "lab-probe\0", None);
-        add_process(proc.path(), 2_000_020, own, "pytest\0-q\0\0", Some("/w/sub"));
-        add_process(proc.path(), 2_000_021, 2_000_020, "nginx: master process\0", None);
-        add_process(proc.path(), 2_000_022, 1, "", Some("/w"));
-        std::fs::create_dir(proc.path().join("self")).expect("a directory");
-        let table = ProcessTable::of(proc.path());
-        let found: Vec<(&[String], Option<&Path>)> =
-            table.all().expect("listed").skip(1).map(|p| (&p.arguments[..], p.directory.as_deref())).collect();
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let title = words("nginx: master process");
-        assert_eq!(found, [(&words("pytest -q")[..], Some(Path::new("/w/sub"))), (&title[..], None), (&[][..], None)]);
-        let process = |pid: i32| table.get(pid).expect("there");
-        assert!(table.is_own(process(2_000_021)) && table.is_own(process(own)));
-        assert!(!table.is_own(process(2_000_022)));
-        let ticks = rustix::param::clock_ticks_per_second();
-        assert_eq!(process(own).cpu, Duration::from_millis(46_000 / ticks));
-        assert_eq!(process(own).rss_bytes, 25 * rustix::param::page_size() as u64);
-    }
-
-    #[test]
-    fn this_process_is_found_with_its_directory_and_the_time_of_its_start() {
-        let table = ProcessTable::default();
-        let own = table.get(std::process::id().cast_signed()).expect("this process");
-        assert_eq!(own.directory.as_deref(), std::env::current_dir().ok().as_deref());
-        assert_eq!(own.arguments.len(), std::env::args().count());
-        let age = clock::now().duration_since(own.started_at);
-        assert!(age.as_secs() < 3600 && age.as_secs() >= 0, "{age:?}");
-        assert!(own.rss_bytes > 1 << 20);
-        assert!(ProcessTable::of("/nowhere").all().is_err());
-    }
-}
+pub(crate) mod tests;

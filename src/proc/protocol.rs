@@ -2,10 +2,10 @@
 //!
 //! The probe sends one [`Request`] with the program's three standard streams (SCM_RIGHTS, unix(7)): arguments and
 //! environment of a supervisor itself could be read by other processes of the user. The supervisor answers with
-//! [`Report`]s, a line each.
+//! [`Report`]s. Both are JSON, a report a line.
 
 use std::ffi::OsString;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, BufReader, IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -35,31 +35,27 @@ impl Request {
     /// Sends it with standard input, output and error of the program.
     pub(super) fn send(&self, socket: &UnixStream, streams: [BorrowedFd<'_>; 3]) -> io::Result<()> {
         let body = serde_json::to_vec(self)?;
-        let length = body.len().to_ne_bytes();
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut rights = SendAncillaryBuffer::new(&mut space);
         rights.push(SendAncillaryMessage::ScmRights(&streams));
-        sendmsg(socket, &[IoSlice::new(&length)], &mut rights, SendFlags::NOSIGNAL)?;
+        // Descriptors travel with a byte at least: a blank, which means nothing in JSON.
+        sendmsg(socket, &[IoSlice::new(b" ")], &mut rights, SendFlags::NOSIGNAL)?;
         (&*socket).write_all(&body)
     }
 
     pub(super) fn receive(socket: &UnixStream) -> io::Result<(Request, [OwnedFd; 3])> {
-        let mut length = [0; size_of::<usize>()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut rights = RecvAncillaryBuffer::new(&mut space);
-        let got = recvmsg(socket, &mut [IoSliceMut::new(&mut length)], &mut rights, RecvFlags::CMSG_CLOEXEC)?;
+        recvmsg(socket, &mut [IoSliceMut::new(&mut [0])], &mut rights, RecvFlags::CMSG_CLOEXEC)?;
         let streams: Vec<OwnedFd> = rights
             .drain()
             .filter_map(|message| if let RecvAncillaryMessage::ScmRights(fds) = message { Some(fds) } else { None })
             .flatten()
             .collect();
-        let malformed = || io::Error::from(io::ErrorKind::InvalidData);
-        let streams = streams.try_into().map_err(|_other| malformed())?;
-        (&*socket).read_exact(&mut length[got.bytes..])?;
-        let mut body = Vec::new();
-        let length = usize::from_ne_bytes(length);
-        socket.take(length as u64).read_to_end(&mut body)?;
-        Ok((serde_json::from_slice(&body)?, streams))
+        let streams = streams.try_into().map_err(|_other| io::Error::from(io::ErrorKind::InvalidData))?;
+        // Nothing follows it that the buffer could swallow.
+        let mut body = serde_json::Deserializer::from_reader(BufReader::new(socket));
+        Ok((Request::deserialize(&mut body)?, streams))
     }
 }
 
@@ -78,20 +74,17 @@ pub(super) enum Report {
 }
 
 impl Report {
-    pub(super) fn to_line(self) -> Vec<u8> {
+    /// The probe may be gone; nothing follows from that here.
+    pub(super) fn send(self, mut socket: &UnixStream) {
         let mut line = serde_json::to_vec(&self).unwrap_or_default();
         line.push(b'\n');
-        line
-    }
-
-    /// `None` for a line that no supervisor writes.
-    pub(super) fn parse(line: &[u8]) -> Option<Report> {
-        serde_json::from_slice(line).ok()
+        let _ = socket.write_all(&line);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::fd::AsFd;
     use std::os::unix::ffi::OsStringExt;
     use std::time::Duration;
@@ -129,28 +122,40 @@ mod tests {
 
     #[test]
     fn half_a_request_is_none() {
-        let whole = serde_json::to_vec(&request()).expect("serialised");
         let (here, there) = UnixStream::pair().expect("a socket");
         drop(here);
         assert!(Request::receive(&there).is_err());
         let (here, there) = UnixStream::pair().expect("a socket");
         let null = std::fs::File::open("/dev/null").expect("/dev/null");
         request().send(&here, [null.as_fd(); 3]).expect("sent");
-        let mut sent = vec![0; whole.len()];
-        (&there).read_exact(&mut sent[..16]).expect("the beginning");
+        (&there).read_exact(&mut [0; 16]).expect("the beginning");
+        assert!(Request::receive(&there).is_err(), "no streams");
+        let body = serde_json::to_vec(&request()).expect("serialised");
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        let streams = [null.as_fd(); 3];
+        rights.push(SendAncillaryMessage::ScmRights(&streams));
+        let (here, there) = UnixStream::pair().expect("a socket");
+        let half = [IoSlice::new(b" "), IoSlice::new(&body[..body.len() / 2])];
+        sendmsg(&here, &half, &mut rights, SendFlags::NOSIGNAL).expect("sent");
         drop(here);
-        assert!(Request::receive(&there).is_err(), "no length and no streams");
+        assert!(Request::receive(&there).is_err(), "cut off");
     }
 
     #[test]
-    fn reports_come_back_as_they_went() {
+    fn reports_come_back_as_they_went_a_line_each() {
         let usage = Usage { cpu: Duration::from_micros(1_500_001), max_rss_bytes: 4 << 20 };
         for report in
             [Report::Started(7), Report::Refused(2), Report::Unable(22), Report::Exited(256), Report::Done(usage)]
         {
-            assert_eq!(Report::parse(&report.to_line()), Some(report));
+            let (here, mut there) = UnixStream::pair().expect("a socket");
+            report.send(&here);
+            drop(here);
+            let mut line = String::new();
+            there.read_to_string(&mut line).expect("read");
+            assert_eq!(line.lines().count(), 1);
+            assert_eq!(serde_json::from_str::<Report>(&line).ok(), Some(report));
         }
-        assert_eq!(Report::parse(br#"{"Done":1}"#), None);
-        assert_eq!(Report::parse(b""), None);
+        assert!(serde_json::from_str::<Report>(r#"{"Done":1}"#).is_err());
     }
 }

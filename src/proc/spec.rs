@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::protocol::Request;
@@ -54,7 +54,7 @@ impl CommandSpec {
         let mut environment: BTreeMap<OsString, OsString> =
             INHERITED.iter().filter_map(|&name| Some((name.into(), std::env::var_os(name)?))).collect();
         environment.entry("PATH".into()).or_insert_with(|| DEFAULT_PATH.into());
-        environment.extend(self.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        environment.extend(self.env.clone());
         environment
     }
 
@@ -166,27 +166,22 @@ fn well_formed(spec: &CommandSpec) -> Result<(), SpawnError> {
 }
 
 fn look_up(program: &OsStr, path: Option<&OsString>, directory: &Path) -> Result<PathBuf, SpawnError> {
+    let not_found = |path| SpawnError::NotFound { command: program.to_string_lossy().into_owned(), path };
     if program.as_bytes().contains(&b'/') {
         let file = directory.join(program);
         return match std::fs::metadata(&file) {
             Ok(_) if is_executable(&file) => Ok(file),
             Ok(_) => Err(SpawnError::NotExecutable { file }),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                Err(SpawnError::NotFound { command: program.to_string_lossy().into_owned(), path: None })
-            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(not_found(None)),
             Err(source) => Err(SpawnError::Refused { file, source }),
         };
     }
     let path = path.cloned().unwrap_or_default();
     // An empty entry means the current directory (POSIX, XBD 8.3), here the one the program will start in.
-    path.as_bytes()
-        .split(|&b| b == b':')
-        .map(|entry| directory.join(OsString::from_vec(entry.to_vec())).join(program))
+    std::env::split_paths(&path)
+        .map(|entry| directory.join(entry).join(program))
         .find(|file| is_executable(file))
-        .ok_or_else(|| SpawnError::NotFound {
-            command: program.to_string_lossy().into_owned(),
-            path: Some(path.to_string_lossy().into_owned()),
-        })
+        .ok_or_else(|| not_found(Some(path.to_string_lossy().into_owned())))
 }
 
 fn is_executable(file: &Path) -> bool {

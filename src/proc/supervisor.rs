@@ -15,22 +15,20 @@
 //! which nobody can refuse, the probe notices.
 
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{
-    DumpableBehavior, Resource, WaitOptions, getpid, getrlimit, set_child_subreaper, set_dumpable_behavior, setrlimit,
-    setsid, wait,
-};
+use rustix::process::{Resource, WaitOptions, getpid, getrlimit, set_child_subreaper, setrlimit, setsid, wait};
 use signal_hook::consts::{SIGBUS, SIGCHLD, SIGSYS, SIGTRAP};
 
 use super::child::Usage;
@@ -55,28 +53,24 @@ pub(super) fn start(socket: UnixStream) -> io::Result<std::process::Child> {
     command.spawn()
 }
 
-/// The file that this process runs, also when it has been replaced since.
-#[cfg(not(test))]
+/// The file that this process runs, also when it has been replaced since; or [`use_executable`]'s.
 fn executable() -> Command {
-    let mut command = Command::new(EXECUTABLE.get().map_or("/proc/self/exe".as_ref(), std::path::PathBuf::as_path));
-    command.arg0(NAME).arg(std::process::id().to_string());
+    let mut command = Command::new(EXECUTABLE.get_or_init(|| "/proc/self/exe".into()));
+    command.arg0(NAME);
+    if cfg!(test) {
+        // The program of the unit tests runs the one that becomes a supervisor.
+        command.args(["--exact", "proc::supervisor::tests::a_supervisor", "--test-threads=1"]);
+    } else {
+        command.arg(std::process::id().to_string());
+    }
     command
 }
 
-/// The test program runs one of its tests: the one that becomes a supervisor.
-#[cfg(test)]
-fn executable() -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0(NAME).args(["--exact", "proc::supervisor::tests::a_supervisor", "--test-threads=1"]);
-    command
-}
-
-/// Another file than this process's own, which must be lab-probe.
-static EXECUTABLE: std::sync::OnceLock<std::path::PathBuf> = std::sync::OnceLock::new();
+static EXECUTABLE: OnceLock<PathBuf> = OnceLock::new();
 
 /// For programs that link the library and are not lab-probe itself (tests, benchmarks): the file of lab-probe, which
 /// is executed as supervisor.
-pub fn use_executable(file: impl Into<std::path::PathBuf>) {
+pub fn use_executable(file: impl Into<PathBuf>) {
     let _ = EXECUTABLE.set(file.into());
 }
 
@@ -103,22 +97,18 @@ fn run() -> io::Result<()> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (request, streams) = Request::receive(&socket)?;
     if let Err(error) = isolated {
-        return (&socket).write_all(&Report::Unable(errno_of(&error)).to_line());
+        Report::Unable(errno_of(&error)).send(&socket);
+        return Ok(());
     }
     let (child_ended, notify) = UnixStream::pair()?;
     child_ended.set_nonblocking(true)?;
     signal_hook::low_level::pipe::register(SIGCHLD, notify)?;
-    let started = start_program(&request, streams);
-    drop(request);
-    match started {
+    match start_program(request, streams) {
         Ok(program) => {
-            let supervisor = Supervisor { socket, child_ended, program };
-            supervisor.tell(Report::Started(program));
-            supervisor.supervise();
+            Report::Started(program).send(&socket);
+            supervise(&socket, &child_ended, program);
         }
-        Err(error) => {
-            let _ = (&socket).write_all(&Report::Refused(errno_of(&error)).to_line());
-        }
+        Err(error) => Report::Refused(errno_of(&error)).send(&socket),
     }
     Ok(())
 }
@@ -129,9 +119,8 @@ fn errno_of(error: &io::Error) -> i32 {
 
 /// Out of the reach of the programs to come.
 fn isolate() -> io::Result<()> {
-    // Its memory holds the program's variables: no other process of the user may read it, and no core dump is made.
-    // QEMU's user mode emulation knows no such call; the program itself can be read there as well.
-    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    // Its memory holds the program's variables.
+    super::forbid_inspection();
     let _ = rustix::thread::set_name(SHORT_NAME);
     // A session of its own, without a controlling terminal: a program that wants a passphrase fails at once instead
     // of asking in the middle of somebody's table.
@@ -147,61 +136,49 @@ fn isolate() -> io::Result<()> {
     Ok(())
 }
 
-fn start_program(request: &Request, [stdin, stdout, stderr]: [OwnedFd; 3]) -> io::Result<i32> {
+fn start_program(request: Request, [stdin, stdout, stderr]: [OwnedFd; 3]) -> io::Result<i32> {
     let mut files = getrlimit(Resource::Nofile);
     files.current = request.soft_files;
     // A unit's filter of system calls may forbid it; programs live with more, too.
     let _ = setrlimit(Resource::Nofile, files);
     let mut command = Command::new(&request.file);
     command.arg0(&request.name).args(&request.args).env_clear().current_dir(&request.directory).process_group(0);
-    command.envs(request.environment.iter().map(|(name, value)| (name, value)));
+    command.envs(request.environment);
     command.stdin(stdin).stdout(stdout).stderr(stderr);
     sys::die_with_this_process(&mut command);
     Ok(command.spawn()?.id().cast_signed())
 }
 
-struct Supervisor {
-    socket: UnixStream,
-    /// Readable when a child has ended.
-    child_ended: UnixStream,
-    program: i32,
+/// Waits for the end of the tree, or ends it when the probe has closed its end of the socket. `child_ended` can be read
+/// when a child has ended.
+fn supervise(socket: &UnixStream, mut child_ended: &UnixStream, program: i32) {
+    while !reap(socket, program) {
+        let mut fds = [socket, child_ended].map(|fd| PollFd::new(fd, PollFlags::IN));
+        let polled = poll(&mut fds, None);
+        // The probe sends nothing more: what can be read is the end.
+        if polled.is_ok() && !fds[0].revents().is_empty() {
+            let own = getpid().as_raw_nonzero().get();
+            tree::kill_all(own, Deadline::after(LAST_ATTEMPTS), || reap(socket, program));
+            return;
+        }
+        let _ = child_ended.read(&mut [0; 64]);
+    }
 }
 
-impl Supervisor {
-    /// Waits for the end of the tree, or ends it when the probe has closed its end of the socket.
-    fn supervise(&self) {
-        while !self.reap() {
-            let mut fds = [&self.socket, &self.child_ended].map(|fd| PollFd::new(fd, PollFlags::IN));
-            let polled = poll(&mut fds, None);
-            // The probe sends nothing more: what can be read is the end.
-            if polled.is_ok() && !fds[0].revents().is_empty() {
-                tree::kill_all(getpid().as_raw_nonzero().get(), Deadline::after(LAST_ATTEMPTS), || self.reap());
-                return;
+/// Waits for whoever has ended; returns whether nobody is left, and tells the probe so.
+fn reap(socket: &UnixStream, program: i32) -> bool {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == program => {
+                Report::Exited(status.as_raw()).send(socket);
             }
-            let _ = (&self.child_ended).read(&mut [0; 64]);
-        }
-    }
-
-    /// Waits for whoever has ended; returns whether nobody is left, and tells the probe so.
-    fn reap(&self) -> bool {
-        loop {
-            match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == self.program => {
-                    self.tell(Report::Exited(status.as_raw()));
-                }
-                Ok(Some(_)) | Err(Errno::INTR) => {}
-                Err(Errno::CHILD) => {
-                    self.tell(Report::Done(usage_of_children()));
-                    return true;
-                }
-                Ok(None) | Err(_) => return false,
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Err(Errno::CHILD) => {
+                Report::Done(usage_of_children()).send(socket);
+                return true;
             }
+            Ok(None) | Err(_) => return false,
         }
-    }
-
-    /// The probe may be gone; nothing follows from that here.
-    fn tell(&self, report: Report) {
-        let _ = (&self.socket).write_all(&report.to_line());
     }
 }
 

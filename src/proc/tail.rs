@@ -11,14 +11,6 @@ pub struct Tail {
 
 impl Tail {
     pub fn push(&mut self, bytes: &[u8]) {
-        let bytes = match bytes.len().checked_sub(KEPT) {
-            Some(more @ 1..) => {
-                self.cut = true;
-                self.bytes.clear();
-                &bytes[more..]
-            }
-            _ => bytes,
-        };
         self.bytes.extend_from_slice(bytes);
         // Only at twice the length, so that a flood in small pieces does not move everything each time.
         if self.bytes.len() > 2 * KEPT {

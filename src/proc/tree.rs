@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -30,53 +30,42 @@ pub(super) fn send(process: &Stat, signal: Signal) -> rustix::io::Result<()> {
 
 /// Every living descendant of `root`; zombies are left out, for they are only waiting to be reaped.
 pub(super) fn descendants(root: i32) -> Vec<Stat> {
-    below(root, Path::new(PROC), children())
+    below(root, Path::new(PROC), *LISTED)
 }
 
-/// Whether `root` has no child any more, not even a dead one. While one ends, the kernel's list may leave out those behind
-/// it (proc(5)): that no *living* descendant was found proves nothing, but an empty list has left out nobody.
-pub(super) fn is_childless(root: i32) -> bool {
-    children()(root).is_empty()
+/// The children of `root`, those included that have ended and wait to be reaped.
+pub(super) fn children_of(root: i32) -> Vec<i32> {
+    children(Path::new(PROC), *LISTED)(root)
 }
 
-/// Children of `root` that have ended and wait to be reaped.
-pub(super) fn dead_children(root: i32) -> Vec<i32> {
-    let found = children()(root).into_iter().filter_map(|pid| Stat::read(Path::new(PROC), pid));
-    found.filter(|p| p.parent == root && p.is_zombie()).map(|p| p.pid).collect()
-}
+/// Whether the kernel lists every task's children (`CONFIG_PROC_CHILDREN`): then a small tree is read without looking at
+/// every process of the machine.
+static LISTED: LazyLock<bool> = LazyLock::new(|| Path::new(PROC).join("thread-self/children").exists());
 
 /// The children of a process, by its number.
-type Children = Box<dyn Fn(i32) -> Vec<i32>>;
-
-/// By the kernel's lists of every task's children where it has them (`CONFIG_PROC_CHILDREN`): then a small tree is read
-/// without looking at every process of the machine.
-fn children() -> Children {
-    static LISTED: OnceLock<bool> = OnceLock::new();
-    let proc = Path::new(PROC);
-    let listed = *LISTED.get_or_init(|| proc.join("thread-self/children").exists());
-    if listed { children_by_lists(proc) } else { children_by_scan(proc) }
+fn children(proc: &Path, listed: bool) -> impl Fn(i32) -> Vec<i32> {
+    let mut scanned: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    let every = if listed { None } else { pids(proc).ok() };
+    for process in every.into_iter().flatten().filter_map(|pid| Stat::read(proc, pid)) {
+        scanned.entry(process.parent).or_default().push(process.pid);
+    }
+    move |pid| match listed {
+        true => listed_children(proc, pid),
+        false => scanned.get(&pid).cloned().unwrap_or_default(),
+    }
 }
 
 /// The children of all of a process's threads (proc(5), `task/TID/children`).
-fn children_by_lists(proc: &Path) -> Children {
-    let proc = proc.to_owned();
-    Box::new(move |pid| {
-        let tasks = std::fs::read_dir(proc.join(pid.to_string()).join("task")).into_iter().flatten().flatten();
-        let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-        let lists: Vec<String> = lists.collect();
-        lists.iter().flat_map(|list| list.split_ascii_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
-    })
+fn listed_children(proc: &Path, pid: i32) -> Vec<i32> {
+    let tasks = std::fs::read_dir(proc.join(pid.to_string()).join("task")).into_iter().flatten().flatten();
+    let lists = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
-fn children_by_scan(proc: &Path) -> Children {
-    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for process in pids(proc).into_iter().flatten().filter_map(|pid| Stat::read(proc, pid)) {
-        children.entry(process.parent).or_default().push(process.pid);
-    }
-    Box::new(move |pid| children.get(&pid).cloned().unwrap_or_default())
-}
-
-fn below(root: i32, proc: &Path, children: Children) -> Vec<Stat> {
+fn below(root: i32, proc: &Path, listed: bool) -> Vec<Stat> {
+    let children = children(proc, listed);
     let mut found: Vec<Stat> = Vec::new();
     let mut seen = BTreeSet::from([root]);
     let mut parents = vec![root];
@@ -108,11 +97,10 @@ impl Activity {
     pub(super) fn of(root: i32) -> Activity {
         let proc = Path::new(PROC);
         let tree = descendants(root);
-        let reaped = Stat::read(proc, root).map_or(0, |root| root.reaped_ticks);
-        let ticks = tree.iter().map(|process| process.cpu_ticks + process.reaped_ticks).sum::<u64>() + reaped;
-        let nanos = ticks.saturating_mul(1_000_000_000 / rustix::param::clock_ticks_per_second().max(1));
+        let reaped = Stat::read(proc, root).map_or(Duration::ZERO, |root| root.reaped_cpu);
+        let cpu = tree.iter().map(|process| process.cpu + process.reaped_cpu).sum::<Duration>() + reaped;
         let runnable = tree.iter().any(|process| process.state == b'R' || any_thread_runs(proc, process.pid));
-        Activity { cpu: Duration::from_nanos(nanos), runnable }
+        Activity { cpu, runnable }
     }
 }
 
@@ -234,9 +222,9 @@ mod tests {
             pids.sort_unstable();
             pids
         };
-        assert_eq!(sorted(below(10, proc.path(), children_by_lists(proc.path()))), [11, 12, 13, 15]);
-        assert_eq!(sorted(below(10, proc.path(), children_by_scan(proc.path()))), [11, 12, 13, 15]);
-        assert_eq!(sorted(below(99, proc.path(), children_by_scan(proc.path()))), [] as [i32; 0]);
+        assert_eq!(sorted(below(10, proc.path(), true)), [11, 12, 13, 15]);
+        assert_eq!(sorted(below(10, proc.path(), false)), [11, 12, 13, 15]);
+        assert_eq!(sorted(below(99, proc.path(), false)), [] as [i32; 0]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::unusual;
 use crate::log::is_invisible;
 use crate::model::delivery::Delivery;
 use crate::model::mcp::ServerProcesses;
-use crate::model::observation::{Facts, Severity};
+use crate::model::observation::{Facts, NotReached, Severity};
 use crate::model::reason::Reason;
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::{Kind, Origin, Probe, Target};
@@ -58,7 +58,7 @@ pub struct TargetDocument<'a> {
     pub(super) checked_at: Option<Timestamp>,
     duration_seconds: Option<f64>,
     next_due: Option<Timestamp>,
-    trouble: Option<&'a str>,
+    trouble: Option<String>,
     facts: Option<&'a Facts>,
     processes: Option<&'a ServerProcesses>,
     /// For an MCP server that is not up.
@@ -87,7 +87,7 @@ impl<'a> TargetDocument<'a> {
             checked_at: observation.map(|observation| observation.checked_at),
             duration_seconds: observation.map(|observation| observation.duration.as_secs_f64()),
             next_due: entry.next_due,
-            trouble: entry.trouble.as_deref(),
+            trouble: entry.trouble.as_ref().map(NotReached::to_string),
             facts,
             processes: entry.processes.as_ref(),
             reason: facts.and_then(reason),

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::summary::{escape, length};
 use super::table::{heading, kinds, tally};
 use super::timeline::{Stretch, stretches};
-use super::unusual;
+use super::{band, unusual};
 use crate::log::printable;
 use crate::model::history::Record;
 use crate::model::observation::Severity;
@@ -122,7 +122,7 @@ fn card(
     for one in unusual.iter().flat_map(|unusual| unusual.of(&id)) {
         let sentences = unusual::sentences(&one);
         sentences.iter().for_each(|sentence| body.push_str(&format!("<p class=\"unusual\">{}</p>\n", text(sentence))));
-        bands.extend((!sentences.is_empty()).then(|| unusual::svg(records, &id, one.family, window)).flatten());
+        bands.extend((!sentences.is_empty()).then(|| band::svg(records, &id, one.family, window)).flatten());
     }
     if bands.is_empty() {
         let stretches = stretches(records, &id, window.0, window.1);
@@ -192,7 +192,7 @@ mod tests {
     use crate::model::mcp::{McpFacts, McpTarget, Reach, StdioServer};
     use crate::model::observation::{Facts, Observation};
     use crate::model::reason::{Failure, Reason};
-    use crate::model::snapshot::{Outcome, PassFacts};
+    use crate::model::snapshot::{LastPass, Outcome};
     use crate::model::target::{Probe, Schedule, Target};
 
     fn at(second: i64) -> Timestamp {
@@ -219,17 +219,9 @@ mod tests {
             trouble: None,
         };
         let snapshot = Snapshot {
-            pass: PassFacts {
-                started_at: at(100),
-                duration: Duration::from_secs(1),
-                deadline_exceeded: false,
-                output_failures: BTreeMap::new(),
-                pass_failures: 0,
-                counting: true,
-            },
+            pass: LastPass { started_at: at(100), duration: Duration::from_secs(1), deadline_exceeded: false },
             entries: vec![entry],
-            labels: BTreeMap::new(),
-            unusual: None,
+            ..Snapshot::default()
         };
         let record = Record {
             at: at(100),

@@ -261,13 +261,11 @@ fn footer(out: &mut String, snapshot: &Snapshot, deliveries: &[Delivery], style:
 mod tests {
     use std::time::Duration;
 
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::model::mcp::{McpFacts, McpTarget, Reach, StdioServer, Transport};
     use crate::model::observation::{Facts, Observation};
     use crate::model::reason::{Failure, Reason};
-    use crate::model::snapshot::PassFacts;
+    use crate::model::snapshot::LastPass;
     use crate::model::target::{Probe, Schedule, Target};
 
     fn at(second: i64) -> Timestamp {
@@ -301,17 +299,9 @@ mod tests {
         let up = McpFacts { tools: Some(14), transport: Some(Transport::Stdio), ..McpFacts::default() };
         let down = McpFacts::failed(Failure::new(Reason::Exited, "exit code 1: \"no\x1b[2J key\"").with_hint("set it"));
         Snapshot {
-            pass: PassFacts {
-                started_at: at(0),
-                duration: Duration::from_millis(4210),
-                deadline_exceeded: false,
-                output_failures: BTreeMap::new(),
-                pass_failures: 0,
-                counting: true,
-            },
+            pass: LastPass { started_at: at(0), duration: Duration::from_millis(4210), deadline_exceeded: false },
             entries: vec![entry("filesystem", Outcome::Cached, up), entry("rag-query", Outcome::Fresh, down)],
-            labels: BTreeMap::new(),
-            unusual: None,
+            ..Snapshot::default()
         }
     }
 

@@ -11,10 +11,10 @@ use super::style::Style;
 use super::table;
 use super::words::service;
 use crate::model::mcp::{McpFacts, McpTarget, Reach};
-use crate::model::observation::{Facts, Observation, Severity};
+use crate::model::observation::{Facts, NotReached, Observation, Severity};
 use crate::model::reason::{Failure, Reason};
 use crate::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
-use crate::model::snapshot::{Entry, GIT_HANGS, Outcome, PassFacts, Snapshot};
+use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::{Kind, Probe, Schedule, Target};
 use crate::model::thunes::{BreakerState, KillSwitch, SourceFacts, ThunesFacts};
 use crate::model::worktree::{Status, StatusSource, TestSource, TestStatus, Tests, WorktreeFacts};
@@ -24,7 +24,7 @@ fn endings() -> Vec<Facts> {
     let failure = |reason: &Reason| Failure::new(*reason, "evidence");
     let mut all: Vec<Facts> = Reason::ALL.iter().map(|reason| Facts::Mcp(McpFacts::failed(failure(reason)))).collect();
     all.extend(Reason::ALL.iter().map(|reason| Facts::Service(ServiceFacts::failed(failure(reason)))));
-    all.extend(Kind::ALL.iter().map(|kind| Facts::cut_off(*kind, "cut off")));
+    all.extend(Kind::ALL.iter().map(|kind| Facts::cut_off(*kind, "cut off".into())));
     all.extend(worktrees().into_iter().map(Facts::Worktree));
     all.extend(environments().into_iter().map(Facts::Thunes));
     all
@@ -72,7 +72,7 @@ fn environments() -> Vec<ThunesFacts> {
     ]
 }
 
-fn entry(facts: Option<Facts>, outcome: Outcome, trouble: Option<&str>) -> Entry {
+fn entry(facts: Option<Facts>, outcome: Outcome, trouble: Option<NotReached>) -> Entry {
     let reach = Reach::Unreachable(Failure::new(Reason::NotConfigured, "nowhere"));
     let probe = match facts {
         Some(Facts::Service(_)) => {
@@ -99,22 +99,14 @@ fn entry(facts: Option<Facts>, outcome: Outcome, trouble: Option<&str>) -> Entry
         memory: None,
         next_due: None,
         processes: None,
-        trouble: trouble.map(str::to_owned),
+        trouble,
     }
 }
 
 /// The hint in the table and in JSON, or a panic that says where it is missing.
 fn hint_everywhere(entry: Entry) -> String {
     let hint = entry.hint().filter(|hint| !hint.trim().is_empty()).unwrap_or_else(|| panic!("no hint: {entry:?}"));
-    let pass = PassFacts {
-        started_at: Timestamp::UNIX_EPOCH,
-        duration: Duration::ZERO,
-        deadline_exceeded: false,
-        output_failures: BTreeMap::new(),
-        pass_failures: 0,
-        counting: true,
-    };
-    let snapshot = Snapshot { pass, entries: vec![entry], labels: BTreeMap::new(), unusual: None };
+    let snapshot = Snapshot { entries: vec![entry], ..Snapshot::default() };
     let table = table::table(&snapshot, &[], Timestamp::UNIX_EPOCH, &Style::PLAIN);
     assert!(table.contains(&hint), "{hint:?} is not in\n{table}");
     let json: Value = serde_json::from_str(&document(&snapshot, &[], &[]).expect("a document")).expect("JSON");
@@ -139,9 +131,10 @@ fn a_check_that_did_not_come_to_its_end_has_a_hint_whatever_is_remembered() {
     let fine = Facts::Mcp(McpFacts::default());
     for facts in [None, Some(fine)] {
         for (outcome, trouble, word) in [
-            (Outcome::TimedOut, "not started", "lab-probe check"),
-            (Outcome::Error, "not started", "bug"),
-            (Outcome::Error, GIT_HANGS, "worktree"),
+            (Outcome::TimedOut, NotReached::NotBegun, "lab-probe check"),
+            (Outcome::Error, NotReached::Failed("no process".into()), "bug"),
+            (Outcome::Error, NotReached::Hangs, "mount"),
+            (Outcome::Error, NotReached::Postponed, "worktree"),
         ] {
             let hint = hint_everywhere(entry(facts.clone(), outcome, Some(trouble)));
             assert!(hint.contains(word), "{hint}");

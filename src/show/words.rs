@@ -7,8 +7,8 @@ mod worktree;
 
 use jiff::Timestamp;
 
-use crate::model::observation::Facts;
-use crate::model::snapshot::{Entry, GIT_HANGS, HANGS, Outcome};
+use crate::model::observation::{Facts, NotReached};
+use crate::model::snapshot::{Entry, Outcome};
 
 impl Facts {
     /// What was found, in one line, ages as of `now`. Holds no secret; may hold foreign text that still has to be made printable.
@@ -37,28 +37,30 @@ impl Entry {
     /// [`Facts::summary`] do.
     pub fn summary(&self, now: Timestamp) -> String {
         let found = self.facts().map(|facts| facts.summary(now));
-        let parts: Vec<String> = self.trouble.iter().cloned().chain(found).collect();
+        let parts: Vec<String> = self.trouble.iter().map(NotReached::to_string).chain(found).collect();
         if parts.is_empty() { "not checked yet".to_owned() } else { parts.join("; ") }
     }
 
     /// What to do, where something is to be done about the target or about its check.
     pub fn hint(&self) -> Option<String> {
-        let of_check = match (self.outcome, &self.observation) {
-            (Outcome::Error, _) if self.trouble.as_deref().is_none_or(|trouble| trouble == HANGS) => {
+        let of_check = match (self.outcome, &self.trouble) {
+            (Outcome::Error, None | Some(NotReached::Hangs)) => {
                 "see to the mount of its files (`findmnt -T` names it): a server that is gone, or a network"
             }
-            (Outcome::Error, _) if self.trouble.as_deref() == Some(GIT_HANGS) => {
+            (Outcome::Error, Some(NotReached::Postponed)) => {
                 "see to the worktree in which git gave no answer; this one goes first in the next pass"
             }
             (Outcome::Error, _) => {
                 "raise the limit that the sentence names (TasksMax= and LimitNOFILE= of the unit; ulimit -u, ulimit -n); if it \
                  names none, report it: it is a bug in lab-probe"
             }
-            (Outcome::TimedOut, _) if self.trouble.is_some() => {
+            (Outcome::TimedOut, Some(_)) => {
                 "it goes first in the next pass; `lab-probe check` goes on until everything was looked at"
             }
-            (_, None) => "`lab-probe check` with its name looks at it now",
-            (_, Some(seen)) => return seen.facts.hint(),
+            _ => match self.facts() {
+                None => "`lab-probe check` with its name looks at it now",
+                Some(facts) => return facts.hint(),
+            },
         };
         Some(of_check.to_owned())
     }

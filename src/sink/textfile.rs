@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::survey;
 use crate::config::settings::TextfileSettings;
-use crate::exit::{self, Exit};
+use crate::exit;
 use crate::fs;
 use crate::metrics::check::{Finding, Inspector, Textfile};
 
@@ -26,10 +26,7 @@ pub fn path(settings: &TextfileSettings) -> PathBuf {
 /// Replaces the textfile. What an earlier pass delivered stays if this fails.
 pub fn deliver(settings: &TextfileSettings, exposition: &str) -> anyhow::Result<()> {
     let path = checked_path(settings)?;
-    fs::refresh(&path, exposition.as_bytes(), MODE).map_err(|error| {
-        let next = exit::remedy_for(&path, &error);
-        exit::hinted(Exit::Trouble, error, next)
-    })
+    fs::refresh(&path, exposition.as_bytes(), MODE).map_err(|error| exit::failed_at(&path, error))
 }
 
 /// Removes the textfile and what an interrupted delivery may have left; `false` if there was nothing.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::history::records;
-use super::store::{State, parse, serialize};
+use super::store::{State, parse};
 use crate::model::history::Record;
 
 /// What loads is saved and loads again as it was.
@@ -11,11 +11,11 @@ pub(crate) fn state(bytes: &[u8], now: Timestamp) -> Option<State> {
     let (state, warnings) = parse(bytes, now).ok()?;
     assert!(state.created_at <= now);
     assert!(warnings.iter().all(|warning| !warning.is_empty()));
-    let saved = serialize(&state).expect("saved");
+    let saved = serde_json::to_vec(&state).expect("saved");
     let (again, warnings) = parse(&saved, now).unwrap_or_else(|why| panic!("{why}"));
     assert!(warnings.is_empty(), "{warnings:?}");
     assert_eq!(again, state);
-    assert_eq!(serialize(&again).expect("saved again"), saved);
+    assert_eq!(serde_json::to_vec(&again).expect("saved again"), saved);
     Some(state)
 }
 

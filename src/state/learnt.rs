@@ -1,13 +1,12 @@
 //! The detectors' file: a line with its version, a checksum of the rest, and the rest in postcard's binary form, a third of
 //! what JSON takes. Read and written only when a slot has ended.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use flate2::Crc;
 
-use super::store::{is_damage, set_aside};
+use super::store::{read, set_aside};
 use crate::fs;
 use crate::unusual::Learnt;
 
@@ -25,15 +24,9 @@ fn path(state_dir: &Path) -> PathBuf {
 /// Errors: The operating system refuses to read it.
 pub(crate) fn load(state_dir: &Path) -> anyhow::Result<(Option<Learnt>, Option<String>)> {
     let path = path(state_dir);
-    let aside = |why: &str| Ok((None, Some(set_aside(&path, "what was learnt of usual values", why))));
-    let bytes = match fs::read_capped(&path, MAX_BYTES) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, None)),
-        Err(error) if is_damage(&error) => return aside(&error.to_string()),
-        read => read.with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    match parse(&bytes) {
-        Ok(learnt) => Ok((Some(learnt), None)),
-        Err(why) => aside(&why.to_string()),
+    match read(&path, MAX_BYTES, parse).with_context(|| format!("cannot read {}", path.display()))? {
+        Ok(learnt) => Ok((learnt, None)),
+        Err(why) => Ok((None, Some(set_aside(&path, "what was learnt of usual values", &why)))),
     }
 }
 

@@ -24,24 +24,16 @@ impl Drop for Lock {
     }
 }
 
-#[derive(Debug)]
-pub enum LockError {
-    Held,
-    /// The directory cannot be created or opened: passes cannot be kept apart, and no state will be saved either.
-    Unavailable(io::Error),
-}
-
 /// Creates the state directory (mode 0700) if need be and takes the lock, at once or not at all.
-/// Errors: [`LockError::Held`] while another pass runs, [`LockError::Unavailable`] where there can be no state directory.
-pub fn take(state_dir: &Path) -> Result<Lock, LockError> {
-    fs::ensure_private_directory(state_dir).map_err(LockError::Unavailable)?;
-    let directory = File::open(state_dir).map_err(LockError::Unavailable)?;
+/// Errors: [`TryLockError::WouldBlock`] while another pass runs, [`TryLockError::Error`] where the directory cannot be
+/// created or opened: passes cannot be kept apart, and no state will be saved either.
+pub fn take(state_dir: &Path) -> Result<Lock, TryLockError> {
+    fs::ensure_private_directory(state_dir).map_err(TryLockError::Error)?;
+    let directory = File::open(state_dir).map_err(TryLockError::Error)?;
     loop {
         match directory.try_lock() {
-            Ok(()) => return Ok(Lock(directory)),
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held),
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(TryLockError::Error(error)) => return Err(LockError::Unavailable(error)),
+            locked => return locked.map(|()| Lock(directory)),
         }
     }
 }
@@ -76,7 +68,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let state_dir = directory.path().join("a/b");
         let lock = take(&state_dir).expect("taken");
-        assert!(matches!(take(&state_dir), Err(LockError::Held)));
+        assert!(matches!(take(&state_dir), Err(TryLockError::WouldBlock)));
         assert_eq!(holder(&state_dir), Some(std::process::id()));
         drop(lock);
         // A program that another test is starting shares every descriptor until it is that program.

@@ -16,6 +16,7 @@ use crate::model::delivery::Started;
 use crate::model::history::Written;
 use crate::model::hung::Hung;
 use crate::model::observation::Remembered;
+use crate::model::snapshot::LastPass;
 use crate::model::unusual::Unusual;
 
 /// Version of the file's outer shape. Fields may be added without a new one; readers ignore what they do not know.
@@ -43,7 +44,6 @@ pub struct State {
     /// Passes that ended with exit 1 so far.
     pub pass_failures: u64,
     pub last_pass: Option<LastPass>,
-    /// What the history has of each target.
     pub written: Written,
     /// What the last pass warned of: a timer's next pass need not say it again.
     pub warned: Vec<String>,
@@ -55,15 +55,6 @@ pub struct State {
     pub hung: Hung,
     /// The series that foreign text has made of late.
     pub label_sets: LabelSets,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct LastPass {
-    pub started_at: Timestamp,
-    /// From its beginning to the end of the last check.
-    #[serde(with = "crate::model::seconds")]
-    pub duration: Duration,
-    pub deadline_exceeded: bool,
 }
 
 /// The targets of a file, each read by itself: one that cannot be read costs nothing but itself.
@@ -127,36 +118,45 @@ pub fn load(state_dir: &Path, now: Timestamp) -> Loaded {
 
 /// Loads the state for looking only: what is damaged stays where it is, for the next pass to set aside.
 pub fn peek(state_dir: &Path, now: Timestamp) -> Loaded {
-    load_with(state_dir, now, |path, why| format!("the state {} is damaged ({why})", path.display()))
+    load_with(state_dir, now, |path, why| format!("the state {} is damaged ({why:#})", path.display()))
 }
 
-fn load_with(state_dir: &Path, now: Timestamp, damaged: impl Fn(&Path, &str) -> String) -> Loaded {
+fn load_with(state_dir: &Path, now: Timestamp, damaged: impl Fn(&Path, &anyhow::Error) -> String) -> Loaded {
     let path = path(state_dir);
-    let fresh = |warning: String, unreadable| Loaded { state: State::new(now), warnings: vec![warning], unreadable };
-    let parsed = match fs::read_capped(&path, MAX_BYTES) {
-        Ok(bytes) => parse(&bytes, now),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok((State::new(now), Vec::new())),
-        Err(e) if is_damage(&e) => Err(e.into()),
-        Err(e) => {
-            let (path, why) = (path.display(), fs::explained(&e));
-            let consequence = "nothing is remembered in this pass, and the file is left as it is";
-            return fresh(format!("cannot read the state {path}: {why}; {consequence}"), true);
-        }
-    };
-    match parsed {
-        Ok((state, warnings)) => {
+    let anew = |warning, unreadable| Loaded { state: State::new(now), warnings: vec![warning], unreadable };
+    match read(&path, MAX_BYTES, |bytes| parse(bytes, now)) {
+        Ok(Ok(known)) => {
+            let (state, warnings) = known.unwrap_or_else(|| (State::new(now), Vec::new()));
             let warnings = warnings.iter().map(|warning| format!("{}: {warning}", path.display())).collect();
             Loaded { state, warnings, unreadable: false }
         }
-        Err(why) => fresh(damaged(&path, &format!("{why:#}")), false),
+        Ok(Err(why)) => anew(damaged(&path, &why), false),
+        Err(e) => {
+            let (path, why) = (path.display(), fs::explained(&e));
+            let consequence = "nothing is remembered in this pass, and the file is left as it is";
+            anew(format!("cannot read the state {path}: {why}; {consequence}"), true)
+        }
     }
 }
 
-/// Whether what stands in the file's place can never be a state: too large, a directory, a link to itself. What this
-/// user is only not let read may still be one.
-pub(super) fn is_damage(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput)
-        || error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+/// What a file of the state directory says, `None` where it is not there yet, or why it is damaged.
+/// Errors: The operating system refuses to read it: it may still be a good one.
+pub(super) fn read<T>(
+    path: &Path,
+    limit: u64,
+    parse: impl FnOnce(&[u8]) -> anyhow::Result<T>,
+) -> io::Result<anyhow::Result<Option<T>>> {
+    // Too large, a directory, a link to itself.
+    let is_none_of_ours = |e: &io::Error| {
+        matches!(e.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput)
+            || e.raw_os_error() == Some(libc::ELOOP)
+    };
+    match fs::read_capped(path, limit) {
+        Ok(bytes) => Ok(parse(&bytes).map(Some)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Ok(None)),
+        Err(e) if is_none_of_ours(&e) => Ok(Err(e.into())),
+        Err(e) => Err(e),
+    }
 }
 
 /// Reads the bytes of a state file.
@@ -179,33 +179,25 @@ pub fn parse(bytes: &[u8], now: Timestamp) -> anyhow::Result<(State, Vec<String>
 }
 
 /// Renames a file that cannot be used, and says so. An older one set aside before is replaced.
-pub(super) fn set_aside(path: &Path, what: &str, why: &str) -> String {
+pub(super) fn set_aside(path: &Path, what: &str, why: &anyhow::Error) -> String {
     let mut aside = path.to_owned().into_os_string();
     aside.push(".damaged");
     let aside = PathBuf::from(aside);
     match std::fs::rename(path, &aside) {
         Ok(()) => format!(
-            "{what} {} is damaged ({why}); it is set aside as {} and the pass starts with an empty one",
+            "{what} {} is damaged ({why:#}); it is set aside as {} and the pass starts with an empty one",
             path.display(),
             aside.display()
         ),
-        Err(e) => format!("{what} {} is damaged ({why}) and cannot be set aside: {e}", path.display()),
+        Err(e) => format!("{what} {} is damaged ({why:#}) and cannot be set aside: {e}", path.display()),
     }
 }
 
 /// Saves the state in one rename, mode 0600.
 pub fn save(state_dir: &Path, state: &State) -> anyhow::Result<()> {
     let path = path(state_dir);
-    let saved = serialize(state).and_then(|bytes| fs::refresh(&path, &bytes, 0o600));
+    let saved = serde_json::to_vec(state).map_err(Into::into).and_then(|bytes| fs::refresh(&path, &bytes, 0o600));
     saved.with_context(|| format!("cannot save the state {}", path.display()))
-}
-
-/// The bytes of a state file.
-/// Errors: Only where something remembered has no JSON form (a bug), so that it never replaces a good file.
-pub fn serialize(state: &State) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(state)?;
-    bytes.push(b'\n');
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -251,7 +243,7 @@ mod tests {
     #[test]
     fn a_damaged_state_is_set_aside_and_the_pass_goes_on() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let whole = serialize(&sample()).expect("serialised");
+        let whole = serde_json::to_vec(&sample()).expect("serialised");
         for damage in [&b""[..], b"\0\0\0", b"{}", b"[1]", &whole[..whole.len() / 2], b"{\"version\":99}"] {
             std::fs::write(path(directory.path()), damage).expect("written");
             let loaded = load(directory.path(), at(200));
@@ -274,7 +266,7 @@ mod tests {
 
     #[test]
     fn one_target_that_cannot_be_read_costs_only_itself() {
-        let text = String::from_utf8(serialize(&sample()).expect("serialised")).expect("text");
+        let text = String::from_utf8(serde_json::to_vec(&sample()).expect("serialised")).expect("text");
         let text = text.replace("\"targets\":{", "\"targets\":{\"mcp/new\":{\"shape\":1},");
         let (state, warnings) = parse(text.as_bytes(), at(200)).expect("parsed");
         assert_eq!(state, sample());

@@ -16,7 +16,7 @@ use lab_probe::model::mcp::{McpFacts, McpMemory, McpTarget, Reach, Transport};
 use lab_probe::model::observation::{Facts, Memory, Observation};
 use lab_probe::model::reason::{Failure, Reason};
 use lab_probe::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
-use lab_probe::model::snapshot::{Entry, Outcome, PassFacts, Snapshot};
+use lab_probe::model::snapshot::{Entry, LastPass, Outcome, Snapshot};
 use lab_probe::model::target::{Probe, Schedule, Target};
 use lab_probe::model::thunes::{
     BreakerState, Histogram, KillSwitch, ORDER_LATENCY_BUCKETS, OrderCount, ThunesFacts, ThunesTarget,
@@ -98,15 +98,17 @@ impl Made {
         let label =
             |rng: &mut Rng| format!("x{}", (0..rng.usize(0..12)).map(|_| rng.alphanumeric()).collect::<String>());
         let labels: BTreeMap<String, String> = (0..rng.usize(0..4)).map(|_| (label(rng), text(rng))).collect();
-        let pass = PassFacts {
-            started_at: Timestamp::UNIX_EPOCH,
-            duration: Duration::from_nanos(rng.u64(..1 << 60)),
-            deadline_exceeded: rng.bool(),
+        let snapshot = Snapshot {
+            pass: LastPass {
+                started_at: Timestamp::UNIX_EPOCH,
+                duration: Duration::from_nanos(rng.u64(..1 << 60)),
+                deadline_exceeded: rng.bool(),
+            },
             output_failures: BTreeMap::from([("textfile".to_owned(), rng.u64(..))]),
             pass_failures: rng.u64(..),
-            counting: true,
+            labels,
+            ..Snapshot::default()
         };
-        let snapshot = Snapshot { pass, entries: Vec::new(), labels, unusual: None };
         let mut made = Made { snapshot, meant: Vec::new(), absent: Vec::new() };
         names(rng, 6).into_iter().for_each(|name| made.mcp(name, rng));
         names(rng, 3).into_iter().for_each(|name| made.thunes(name, rng));

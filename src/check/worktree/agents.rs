@@ -49,7 +49,7 @@ pub(super) fn in_worktree(
             continue;
         }
         let is_below = |other: &&&Process| processes.ancestors(other).any(|above| above.stat.pid == process.stat.pid);
-        let cpu = process.cpu + all.iter().filter(is_below).map(|other| other.cpu).sum::<Duration>();
+        let cpu = process.stat.cpu + all.iter().filter(is_below).map(|other| other.stat.cpu).sum::<Duration>();
         let key = format!("{}.{}", process.stat.pid, process.stat.start_ticks);
         let active_at = active_at(known.get(&key), cpu, now);
         memory.insert(key, AgentMemory { cpu, at: now, active_at });

@@ -16,7 +16,7 @@ use crate::model::snapshot::{Entry, Snapshot};
 
 /// Every family that has at least one sample.
 pub fn collect(snapshot: &Snapshot) -> prometheus::Result<Vec<MetricFamily>> {
-    let samples = Samples::new(&snapshot.labels, snapshot.pass.counting)?;
+    let samples = Samples::new(&snapshot.labels, !snapshot.counters_lost)?;
     for entry in snapshot.delivered() {
         add_entry(entry, &samples)?;
     }
@@ -62,7 +62,7 @@ mod tests {
     use crate::model::mcp::{McpFacts, McpMemory, McpTarget, Reach, Transport};
     use crate::model::observation::Observation;
     use crate::model::reason::{Failure, Reason};
-    use crate::model::snapshot::{Outcome, PassFacts};
+    use crate::model::snapshot::{LastPass, Outcome};
     use crate::model::target::{Probe, Schedule, Target};
     use crate::model::thunes::{BreakerState, OrderCount, ThunesFacts};
     use crate::model::worktree::{Status, StatusSource, WorktreeFacts};
@@ -102,17 +102,16 @@ mod tests {
 
     fn snapshot(entries: Vec<Entry>) -> Snapshot {
         Snapshot {
-            pass: PassFacts {
+            pass: LastPass {
                 started_at: Timestamp::from_second(1_700_000_000).expect("a time"),
                 duration: Duration::from_millis(1500),
                 deadline_exceeded: false,
-                output_failures: [("textfile".to_owned(), 0)].into(),
-                pass_failures: 2,
-                counting: true,
             },
+            output_failures: [("textfile".to_owned(), 0)].into(),
+            pass_failures: 2,
             entries,
             labels: [("host".to_owned(), "lab".to_owned())].into(),
-            unusual: None,
+            ..Snapshot::default()
         }
     }
 
@@ -120,7 +119,7 @@ mod tests {
     fn without_what_was_counted_before_no_counter_is_shown() {
         let mut snapshot = snapshot(vec![server("a", Some(McpFacts::default()))]);
         assert!(text::render(&snapshot).expect("sound").contains(" counter\n"));
-        snapshot.pass.counting = false;
+        snapshot.counters_lost = true;
         let text = text::render(&snapshot).expect("sound");
         assert!(text.contains("lab_mcp_server_health{") && !text.contains(" counter\n"), "{text}");
     }

@@ -24,8 +24,8 @@ pub(super) fn add(snapshot: &Snapshot, samples: &Samples) {
             samples.add(&LAB_PROBE_TARGETS, [kind.as_str(), outcome.as_str()], targets.count() as f64);
         }
     }
-    for (output, failures) in &pass.output_failures {
+    for (output, failures) in &snapshot.output_failures {
         samples.add(&LAB_PROBE_OUTPUT_FAILURES_TOTAL, [output], *failures as f64);
     }
-    samples.add(&LAB_PROBE_PASS_FAILURES_TOTAL, [], pass.pass_failures as f64);
+    samples.add(&LAB_PROBE_PASS_FAILURES_TOTAL, [], snapshot.pass_failures as f64);
 }

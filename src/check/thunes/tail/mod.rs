@@ -39,31 +39,34 @@ const MAX_FAILURES: u8 = 3;
 /// Checks begun anew because files changed under the reading.
 const ATTEMPTS: usize = 4;
 
-/// Reads what has been appended since the cursor was saved. Gives how far it came (where nothing was read, cursor and lines
-/// are what they were), and sentences about lines that cannot be read any more.
-pub(super) fn follow<T: Lines>(
-    live: &Path,
-    cursor: &mut Cursor,
-    lines: &mut T,
-    deadline: Deadline,
-) -> (ReadState, Vec<String>) {
+/// What a check found besides lines.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Followed {
+    /// How far it came. Where nothing was read, cursor and lines are what they were.
+    pub(super) state: ReadState,
+    /// Sentences about lines that cannot be read any more.
+    pub(super) losses: Vec<String>,
+}
+
+/// Reads what has been appended since the cursor was saved.
+pub(super) fn follow<T: Lines>(live: &Path, cursor: &mut Cursor, lines: &mut T, deadline: Deadline) -> Followed {
     let before = (cursor.clone(), lines.clone());
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let live = &without_links(live);
         let mut follower = Follower { live, cursor, lines, deadline, losses: Vec::new() };
         let error = match follower.run() {
-            Ok(state) => return (state, follower.losses),
+            Ok(state) => return Followed { state, losses: follower.losses },
             Err(error) => error,
         };
         (*cursor, *lines) = before.clone();
         if error.kind() != io::ErrorKind::NotFound {
-            return (ReadState::Unreadable(error.to_string()), Vec::new());
+            return Followed { state: ReadState::Unreadable(error.to_string()), losses: Vec::new() };
         }
-        if deadline.passed() {
+        if attempt == ATTEMPTS || deadline.passed() {
             break;
         }
     }
-    (ReadState::Unsettled, Vec::new())
+    Followed { state: ReadState::Unsettled, losses: Vec::new() }
 }
 
 /// What was found has been moved or truncated since: as if it were not there any more, so that the check begins anew.
@@ -113,7 +116,9 @@ impl<T: Lines> Follower<'_, T> {
                     parts.push(part);
                 }
                 Step::Read(mut part, path) => {
-                    refused = self.read_or_keep(&mut part, &path, index == last)?.or(refused);
+                    if let Err(sentence) = self.read_or_keep(&mut part, &path, index == last)? {
+                        refused = Some(sentence);
+                    }
                     if !is_done(&part) {
                         left += part.file.size.saturating_sub(part.position).max(1);
                     }
@@ -138,26 +143,26 @@ impl<T: Lines> Follower<'_, T> {
         self.losses.push(sentence);
     }
 
-    /// Reads a part. A rotated one that the operating system refuses, of which a sentence is given, is tried again in the next
-    /// checks, before any part after it is read; after [`MAX_FAILURES`] of them it is a loss, and the others go on.
-    fn read_or_keep(&mut self, part: &mut Part, path: &Path, is_last: bool) -> io::Result<Option<String>> {
+    /// Reads a part. A rotated one that the operating system refuses is tried again in the next checks, before any part
+    /// after it is read; after [`MAX_FAILURES`] of them it is a loss, and the others go on. The error is a sentence.
+    fn read_or_keep(&mut self, part: &mut Part, path: &Path, is_last: bool) -> io::Result<Result<(), String>> {
         let before = (part.clone(), self.lines.clone());
         let error = match self.read(part, path, is_last) {
             Err(error) if !is_last && error.kind() != io::ErrorKind::NotFound => error,
             read => {
                 part.failures = 0;
-                return read.map(|()| None);
+                return read.map(Ok);
             }
         };
         (*part, *self.lines) = before;
         part.failures = part.failures.saturating_add(1);
         let sentence = format!("the rotated part {} cannot be read: {error}", part.name);
         match part.failures {
-            ..MAX_FAILURES => return Ok(Some(sentence)),
+            ..MAX_FAILURES => return Ok(Err(sentence)),
             MAX_FAILURES => self.lose(format!("{sentence}; its lines are missing")),
             _ => {}
         }
-        Ok(None)
+        Ok(Ok(()))
     }
 
     fn read(&mut self, part: &mut Part, path: &Path, is_last: bool) -> io::Result<()> {
