@@ -12,29 +12,21 @@ pub(crate) const MODERN_VERSIONS: &[&str] = &["2026-07-28"];
 /// Versions of the legacy era, which `initialize` opens; newest first.
 pub(crate) const LEGACY_VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05", "2024-10-07"];
 
-/// The request that opens the legacy era …
+// Methods of the legacy era alone: they open a conversation, and ask whether the other side lives.
 pub(crate) const INITIALIZE: &str = "initialize";
-
-/// … and the notification that ends the opening.
 pub(crate) const INITIALIZED: &str = "notifications/initialized";
+pub(crate) const PING: &str = "ping";
 
 /// The request that every modern server answers.
 pub(crate) const DISCOVER: &str = "server/discover";
 
 pub(crate) const TOOLS_LIST: &str = "tools/list";
 
-/// Asks whether the other side lives; legacy only.
-pub(crate) const PING: &str = "ping";
-
-/// Keys of `_meta` (2026-07-28, basic).
+/// Keys of `_meta`, in requests and (the last one) in results (2026-07-28, basic).
 pub(crate) mod meta {
-    /// In a request: the version it speaks.
     pub(crate) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-    /// In a request: what the client can do.
     pub(crate) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
-    /// In a request: who asks.
     pub(crate) const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
-    /// In a result: who answers.
     pub(crate) const SERVER: &str = "io.modelcontextprotocol/serverInfo";
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -55,17 +56,18 @@ impl TrustStore {
     /// Reads the store to change it; a damaged one is set aside first, so that it is neither believed nor lost.
     /// Errors: What kept the store from being read, or a damaged one from being set aside.
     pub fn load_for_update(state_dir: &Path) -> anyhow::Result<(Self, Option<String>)> {
+        use io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput};
         let path = path(state_dir);
         let why = match read(&path) {
-            Ok(store) => return Ok((store, None)),
-            Err(why) if is_of_the_store(&why) => why,
-            // What it says is not known: it may be as good as ever.
-            Err(error) => return Err(anyhow::Error::from(error).context("it cannot be read")),
+            Err(why) if matches!(why.kind(), InvalidData | InvalidInput | FileTooLarge) => why,
+            // What a store that cannot be read says is not known: it may be as good as ever.
+            store => return Ok((store.context("it cannot be read")?, None)),
         };
         let aside = path.with_extension("json.damaged");
         uninterrupted(|| std::fs::rename(&path, &aside))?;
-        let warning = format!("{}: {why}; no project file is trusted", path.display());
-        Ok((TrustStore::default(), Some(format!("{warning}; the old store is now {}", aside.display()))))
+        let (path, aside) = (path.display(), aside.display());
+        let warning = format!("{path}: {why}; no project file is trusted; the old store is now {aside}");
+        Ok((TrustStore::default(), Some(warning)))
     }
 
     /// Why this file, by canonical path and [`digest`], is not used, and what to do; `None` if it is allowed as it stands.
@@ -82,10 +84,8 @@ impl TrustStore {
 
     /// Allows a file as it stands. Files that are gone are forgotten on the way.
     /// Errors: A path that is not UTF-8 cannot be kept in the store.
-    pub fn allow(&mut self, canonical: &Path, digest: String, at: Timestamp) -> io::Result<()> {
-        let path = canonical.to_str().ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "the path is not UTF-8; name it in `mcp.config_files` instead")
-        })?;
+    pub fn allow(&mut self, canonical: &Path, digest: String, at: Timestamp) -> anyhow::Result<()> {
+        let path = canonical.to_str().context("the path is not UTF-8; name it in `mcp.config_files` instead")?;
         self.files.retain(|path, _| Path::new(path).exists());
         self.files.insert(path.to_owned(), Allowed { sha256: digest, at });
         Ok(())
@@ -97,12 +97,6 @@ impl TrustStore {
         bytes.push(b'\n');
         crate::fs::replace(&path(state_dir), &bytes, 0o600)
     }
-}
-
-/// Whether an error is of what the store holds or is, and not of the way to it.
-fn is_of_the_store(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput};
-    matches!(error.kind(), InvalidData | InvalidInput | FileTooLarge)
 }
 
 fn read(path: &Path) -> io::Result<TrustStore> {

@@ -13,6 +13,7 @@ use crate::clock::{self, Deadline};
 use crate::model::observation::NotReached;
 use crate::proc::{Meter, Permit, Permits, ProcessTable, Ticket};
 
+mod command_line;
 pub mod mcp;
 pub mod service;
 pub mod thunes;

@@ -20,7 +20,7 @@ use crate::redact::Secret;
 use crate::show;
 use crate::show::unusual::Row;
 use crate::state::history;
-use crate::unusual::{Anomaly, Detector, Verdict};
+use crate::unusual::{Detector, Verdict};
 
 /// Twenty years of slots in the longest form that is read.
 const MOST_BYTES: u64 = 256 << 20;
@@ -28,7 +28,6 @@ const MOST_BYTES: u64 = 256 << 20;
 /// Two weeks of many series take Prometheus a while.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// When, and how much.
 type Point = (Timestamp, f64);
 
 const HEADER: &str = "timestamp,value,expected_lower,expected_upper,score,anomaly\n";
@@ -65,11 +64,11 @@ pub(crate) fn own(state_dir: &Path, family: Family) -> anyhow::Result<BTreeMap<S
     for slot in history::points(state_dir).map_err(|error| super::no_history(state_dir, error))? {
         let time = Timestamp::from_second(slot.slot).unwrap_or_default();
         for (id, families) in slot.series {
-            let seen = families.get(&family).map(|seen| (time, seen.0));
-            series.entry(id).or_default().extend(seen);
+            if let Some(seen) = families.get(&family) {
+                series.entry(id).or_default().push((time, seen.0));
+            }
         }
     }
-    series.retain(|_, points| !points.is_empty());
     if series.is_empty() {
         return Err(exit::trouble(
             "passes have not kept a point of this family yet",
@@ -111,8 +110,8 @@ fn points(path: &Path) -> anyhow::Result<Vec<Point>> {
 /// The point of a line; `None` where nothing was measured. What the line holds is not quoted: somebody may have named the
 /// wrong file.
 fn point(line: &str) -> anyhow::Result<Option<Point>> {
-    let (time, value) = line.split_once(',').unwrap_or((line, ""));
-    let (time, value) = (time.trim(), value.split(',').next().unwrap_or_default().trim());
+    let mut columns = line.split(',').map(str::trim);
+    let [time, value] = [columns.next(), columns.next()].map(Option::unwrap_or_default);
     if time.is_empty() && value.is_empty() {
         return Ok(None);
     }
@@ -133,28 +132,24 @@ fn timestamp(text: &str) -> Option<Timestamp> {
 }
 
 fn csv(rows: &[Row]) -> String {
-    rows.iter()
-        .map(|(time, value, verdict)| {
-            let Verdict { lower, upper, score, anomaly, .. } = verdict;
-            format!(
-                "{},{value},{lower},{upper},{score:.2},{}\n",
-                time.as_second(),
-                anomaly.map(Anomaly::kind).unwrap_or_default()
-            )
-        })
-        .collect()
+    let line = |(time, value, verdict): &Row| {
+        let Verdict { lower, upper, score, .. } = verdict;
+        let anomaly = verdict.anomaly().unwrap_or_default();
+        format!("{},{value},{lower},{upper},{score:.2},{anomaly}\n", time.as_second())
+    };
+    rows.iter().map(line).collect()
 }
 
 fn document(family: Family, series: &[(String, Vec<Row>)]) -> Value {
     let point = |(time, value, verdict): &Row| {
-        let Verdict { lower, upper, score, anomaly, .. } = verdict;
+        let Verdict { lower, upper, score, .. } = verdict;
         json!({
             "timestamp": time,
             "value": value,
             "expected_lower": lower,
             "expected_upper": upper,
             "score": score,
-            "anomaly": anomaly.map(Anomaly::kind),
+            "anomaly": verdict.anomaly(),
         })
     };
     let series = series.iter().map(|(file, rows)| {

@@ -2,54 +2,44 @@
 
 use std::collections::BTreeSet;
 
-use super::{Fault, Kind, malformed};
+use super::{Fault, Kind, Labels, malformed};
 
 pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
-/// The labels of one sample line, with `le` or `quantile` taken out.
-#[derive(Debug, Default)]
-pub(super) struct Labels {
-    pub(super) pairs: Vec<(String, String)>,
-    pub(super) point: Option<f64>,
-}
-
-impl Labels {
-    /// Reads `{…}` and the blanks behind it, if there is a brace.
-    pub(super) fn read(cursor: &mut Cursor<'_>, kind: Kind) -> Result<Self, Fault> {
-        let point_label = match kind {
-            Kind::Histogram => Some("le"),
-            Kind::Summary => Some("quantile"),
-            Kind::Counter | Kind::Gauge | Kind::Untyped => None,
-        };
-        let mut read = Labels::default();
-        let mut seen = BTreeSet::new();
-        if !cursor.take('{') {
-            return Ok(read);
+/// Reads `{…}` and the blanks behind it, if there is a brace: the labels of a sample, and apart from them the number of `le` or
+/// `quantile`.
+pub(super) fn labels(cursor: &mut Cursor<'_>, kind: Kind) -> Result<(Labels, Option<f64>), Fault> {
+    let point_label = match kind {
+        Kind::Histogram => "le",
+        Kind::Summary => "quantile",
+        Kind::Counter | Kind::Gauge | Kind::Untyped => "",
+    };
+    let (mut labels, mut point, mut seen) = (Vec::new(), None, BTreeSet::new());
+    if !cursor.take('{') {
+        return Ok((labels, point));
+    }
+    loop {
+        cursor.skip_blanks();
+        if cursor.take('}') {
+            break;
         }
-        loop {
-            cursor.skip_blanks();
-            if cursor.take('}') {
-                break;
-            }
-            let (name, value) = pair(cursor)?;
-            if point_label == Some(name) {
-                let no_bound = || malformed(format!("{value:?} is no number for le or quantile"));
-                let point = number_of(&value).ok_or_else(no_bound)?;
-                // NaN is how the format's own parser says "none".
-                read.point = Some(point).filter(|point| !point.is_nan());
-            } else if seen.insert(name) {
-                read.pairs.push((name.to_owned(), value));
-            } else {
-                return Err(malformed(format!("the label {name:?} is there twice")));
-            }
-            cursor.skip_blanks();
-            if !cursor.take(',') && !cursor.0.starts_with('}') {
-                return Err(malformed("',' or '}' after a label value expected"));
-            }
+        let (name, value) = pair(cursor)?;
+        if name == point_label {
+            let no_bound = || malformed(format!("{value:?} is no number for le or quantile"));
+            // NaN is how the format's own parser says "none".
+            point = Some(number_of(&value).ok_or_else(no_bound)?).filter(|point| !point.is_nan());
+        } else if seen.insert(name) {
+            labels.push((name.to_owned(), value));
+        } else {
+            return Err(malformed(format!("the label {name:?} is there twice")));
         }
         cursor.skip_blanks();
-        Ok(read)
+        if !cursor.take(',') && !cursor.0.starts_with('}') {
+            return Err(malformed("',' or '}' after a label value expected"));
+        }
     }
+    cursor.skip_blanks();
+    Ok((labels, point))
 }
 
 fn pair<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a str, String), Fault> {
@@ -145,22 +135,20 @@ impl<'a> Cursor<'a> {
     pub(super) fn unescaped(&mut self, is_label: bool) -> Result<String, Fault> {
         let mut text = String::new();
         let mut rest = self.0.chars();
+        let unclosed = || malformed("'\"' after a label value expected");
         loop {
-            let (next, after) = (rest.next(), rest.clone().next());
-            match (next, after) {
-                (None, _) | (Some('\\'), None) if is_label => {
-                    return Err(malformed("'\"' after a label value expected"));
-                }
-                (None, _) => break,
-                (Some('"'), _) if is_label => break,
-                (Some('\\'), Some('n')) => text.push('\n'),
-                (Some('\\'), Some('\\')) => text.push('\\'),
-                (Some('\\'), Some('"')) if is_label => text.push('"'),
-                (Some('\\'), other) => return Err(Fault::Escape(other.unwrap_or('\n'))),
-                (Some(plain), _) => text.push(plain),
-            }
-            if next == Some('\\') {
-                rest.next();
+            match rest.next() {
+                None if is_label => return Err(unclosed()),
+                None => break,
+                Some('"') if is_label => break,
+                Some('\\') => match rest.next() {
+                    None if is_label => return Err(unclosed()),
+                    Some('n') => text.push('\n'),
+                    Some('\\') => text.push('\\'),
+                    Some('"') if is_label => text.push('"'),
+                    other => return Err(Fault::Escape(other.unwrap_or('\n'))),
+                },
+                Some(plain) => text.push(plain),
             }
         }
         self.0 = rest.as_str();

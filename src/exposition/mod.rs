@@ -9,37 +9,20 @@ mod line;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use self::line::{BLANKS, Cursor, Labels, no_name, number_of, timestamp};
+use self::line::{BLANKS, Cursor, labels, no_name, number_of, timestamp};
+use crate::model::words;
 
 /// A series takes a few hundred bytes of memory, and four of the text.
 const MAX_SERIES: usize = 1_000_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Counter,
-    Gauge,
-    Summary,
-    /// Nothing is said, or `untyped`.
-    Untyped,
-    Histogram,
-}
-
-impl Kind {
-    const ALL: [Kind; 5] = [Kind::Counter, Kind::Gauge, Kind::Summary, Kind::Untyped, Kind::Histogram];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Summary => "summary",
-            Kind::Untyped => "untyped",
-            Kind::Histogram => "histogram",
-        }
-    }
-
-    /// Any mixture of upper and lower case is taken, as `expfmt` does.
-    fn parse(word: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(word))
+words! {
+    Kind {
+        Counter = "counter",
+        Gauge = "gauge",
+        Summary = "summary",
+        /// Also where no type is stated.
+        Untyped = "untyped",
+        Histogram = "histogram",
     }
 }
 
@@ -49,17 +32,19 @@ pub struct Family {
     pub name: String,
     /// HELP unescaped; `None` if there was none. Bytes that are no UTF-8 are replaced.
     pub help: Option<String>,
-    /// Type; [`Kind::Untyped`] if no `# TYPE` came before the first sample.
     pub kind: Kind,
     /// Line on which the family is first named, from 1.
     pub line: usize,
     pub series: Vec<Series>,
 }
 
+/// Names and values as written.
+pub type Labels = Vec<(String, String)>;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// Label names and values as written, without `le` of a histogram and `quantile` of a summary.
-    pub labels: Vec<(String, String)>,
+    /// Without `le` of a histogram and `quantile` of a summary.
+    pub labels: Labels,
     pub value: Value,
     /// A timestamp in milliseconds on any of its lines; the last one counts.
     pub timestamp_ms: Option<i64>,
@@ -90,17 +75,12 @@ impl Distribution {
     fn add(&mut self, part: Part, point: Option<f64>, value: f64) {
         match (part, point) {
             (Part::Sum, _) => self.repeated |= self.sum.replace(value).is_some(),
-            (Part::Count, _) => {
-                self.repeated |= self.count.replace(value).is_some();
-                self.below_zero |= value < 0.0;
-            }
-            (Part::Point, Some(point)) => {
-                self.points.push((point, value));
-                self.below_zero |= value < 0.0;
-            }
+            (Part::Count, _) => self.repeated |= self.count.replace(value).is_some(),
+            (Part::Point, Some(point)) => self.points.push((point, value)),
             // A bucket without `le` says nothing; the format lets it pass.
-            (Part::Point, None) => {}
+            (Part::Point, None) => return,
         }
+        self.below_zero |= part != Part::Sum && value < 0.0;
     }
 }
 
@@ -172,7 +152,7 @@ struct Open {
     /// Whether the type is settled, by a TYPE line or by a first sample.
     typed: bool,
     /// Series of histograms and summaries by their sorted labels.
-    by_labels: BTreeMap<Vec<(String, String)>, usize>,
+    by_labels: BTreeMap<Labels, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -222,7 +202,9 @@ impl Reader {
                 return Err(malformed(format!("TYPE of {:?} given twice or after its samples", open.family.name)));
             }
             _ => {
-                open.family.kind = Kind::parse(cursor.0).ok_or_else(|| Fault::UnknownType(cursor.0.to_owned()))?;
+                // Any mixture of upper and lower case is taken, as `expfmt` does.
+                let known = Kind::ALL.iter().find(|kind| kind.as_str().eq_ignore_ascii_case(cursor.0));
+                open.family.kind = *known.ok_or_else(|| Fault::UnknownType(cursor.0.to_owned()))?;
                 open.typed = true;
             }
         }
@@ -237,12 +219,11 @@ impl Reader {
         let (index, part) = self.family(number, name);
         self.families[index].typed = true;
         cursor.skip_blanks();
-        let labels = Labels::read(&mut cursor, self.families[index].family.kind)?;
+        let (labels, point) = labels(&mut cursor, self.families[index].family.kind)?;
         let word = cursor.word();
         let value = number_of(word).ok_or_else(|| malformed(format!("{word:?} is no number")))?;
         let timestamp_ms = timestamp(cursor)?;
 
-        let point = labels.point;
         let series = self.series(index, number, labels)?;
         series.timestamp_ms = timestamp_ms.or(series.timestamp_ms);
         match &mut series.value {
@@ -261,10 +242,9 @@ impl Reader {
             if let Some(base) = name.strip_suffix(suffix).filter(|base| !base.is_empty())
                 && let Some(index) = self.by_name.get(base)
             {
-                match self.families[*index].family.kind {
-                    Kind::Histogram => return (*index, part),
-                    Kind::Summary if part != Part::Point => return (*index, part),
-                    _ => {}
+                let kind = self.families[*index].family.kind;
+                if kind == Kind::Histogram || kind == Kind::Summary && part != Part::Point {
+                    return (*index, part);
                 }
             }
         }
@@ -278,25 +258,24 @@ impl Reader {
     /// The series a sample adds to: a new one for plain numbers, the one with the same labels for distributions.
     fn series(&mut self, index: usize, line: usize, labels: Labels) -> Result<&mut Series, Fault> {
         let open = &mut self.families[index];
-        let (joined, value) = match open.family.kind {
-            Kind::Histogram => (true, Value::Histogram(Distribution::default())),
-            Kind::Summary => (true, Value::Summary(Distribution::default())),
-            Kind::Counter | Kind::Gauge | Kind::Untyped => (false, Value::Number(0.0)),
+        let value = match open.family.kind {
+            Kind::Histogram => Value::Histogram(Distribution::default()),
+            Kind::Summary => Value::Summary(Distribution::default()),
+            Kind::Counter | Kind::Gauge | Kind::Untyped => Value::Number(0.0),
         };
         let next = open.family.series.len();
-        let position = if joined {
-            let mut key = labels.pairs.clone();
+        let mut position = next;
+        if !matches!(value, Value::Number(_)) {
+            let mut key = labels.clone();
             key.sort();
-            *open.by_labels.entry(key).or_insert(next)
-        } else {
-            next
-        };
+            position = *open.by_labels.entry(key).or_insert(next);
+        }
         if position == next {
             self.series += 1;
             if self.series > MAX_SERIES {
                 return Err(Fault::TooManySeries);
             }
-            open.family.series.push(Series { labels: labels.pairs, value, timestamp_ms: None, line });
+            open.family.series.push(Series { labels, value, timestamp_ms: None, line });
         }
         Ok(&mut open.family.series[position])
     }

@@ -11,17 +11,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use memchr::memchr;
 use rustls::{ClientConnection, StreamOwned};
 use ureq::Proxy;
-use ureq::http::Uri;
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, LazyBuffers, NextTimeout, TcpConnector, Transport,
     TransportAdapter,
 };
 
 use super::error::{ErrorKind, HttpError, wire_error};
-use super::proxy::{Proxies, authorization, unsupported};
-use super::resolve::{host_and_port, plain};
+use super::proxy::{Proxies, unsupported};
+use super::resolve::host_and_port;
 use super::{INPUT_BUFFER, MOST_BYTES, OUTPUT_BUFFER, tls};
 use crate::clock::Deadline;
 use crate::fs;
@@ -78,21 +78,25 @@ impl Drop for ReadUntil {
 pub(super) struct LimitedConnector(pub(super) Arc<Shared>);
 
 impl Connector<()> for LimitedConnector {
-    type Out = LimitedTransport;
+    type Out = Box<dyn Transport>;
 
-    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<LimitedTransport>, ureq::Error> {
+    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
         self.0.connects.fetch_add(1, Ordering::Relaxed);
         let proxy = self.0.proxies.route(details.uri);
-        let line = self.line(details, proxy).map_err(|error| not_connected(error, details, proxy))?;
-        let inner = if details.needs_tls() { Box::new(self.handshake(line, details)?) } else { line };
-        Ok(Some(LimitedTransport {
-            inner,
-            shared: Arc::clone(&self.0),
-            forward: proxy.filter(|_| !details.needs_tls()).map(|proxy| Forward::new(proxy, details.uri)),
-            fresh: true,
-            to_proxy: self.0.proxies.is_one(details.uri),
-            in_tunnel: proxy.is_some() && details.needs_tls(),
-        }))
+        let mut inner = self.line(details, proxy).map_err(|error| not_connected(error, details, proxy))?;
+        if details.needs_tls() {
+            inner = Box::new(self.handshake(inner, details)?);
+        }
+        // What goes to a proxy itself is no request yet.
+        if !self.0.proxies.is_one(details.uri) {
+            self.0.sent.store(true, Ordering::Relaxed);
+        }
+        // What comes through a tunnel is counted where it comes out of the proxy's own connection.
+        if proxy.is_some() && details.needs_tls() {
+            return Ok(Some(inner));
+        }
+        let origin = proxy.and(details.uri.authority()).map(|authority| format!("http://{authority}"));
+        Ok(Some(Box::new(LimitedTransport { inner, shared: Arc::clone(&self.0), origin, begins_request: true })))
     }
 }
 
@@ -132,17 +136,14 @@ const PROXY_HINT: &str = "correct the proxy's variable where lab-probe runs (htt
 fn not_connected(error: ureq::Error, details: &ConnectionDetails<'_>, proxy: Option<&Proxy>) -> HttpError {
     let tunnel = proxy.is_some() && details.needs_tls();
     let failed = match error {
-        ureq::Error::Timeout(_) => HttpError::timeout("connecting"),
-        ureq::Error::Io(e) if fs::is_shortage(&e) => HttpError::from_ureq(e.into(), "connecting"),
         ureq::Error::ConnectProxyFailed(why) => {
             HttpError::new(ErrorKind::Connect, why.replace("proxy server responded ", "it refused the tunnel: HTTP "))
         }
+        ureq::Error::Io(e) if !tunnel || fs::is_shortage(&e) => {
+            HttpError::not_connected(&details.addrs.first().map(ToString::to_string).unwrap_or_default(), &e)
+        }
         ureq::Error::Protocol(_) | ureq::Error::Io(_) if tunnel => {
             HttpError::new(ErrorKind::Connect, "it gave no proper answer to CONNECT")
-        }
-        ureq::Error::Io(e) => {
-            let address = details.addrs.first().map(ToString::to_string).unwrap_or_default();
-            HttpError::new(ErrorKind::Connect, format!("no connection to {address}: {}", plain(&e)))
         }
         other => HttpError::from_ureq(other, "connecting"),
     };
@@ -151,34 +152,6 @@ fn not_connected(error: ureq::Error, details: &ConnectionDetails<'_>, proxy: Opt
             HttpError { detail: format!("the environment's proxy: {}", failed.detail), ..failed }.with_hint(PROXY_HINT)
         }
         None => failed,
-    }
-}
-
-/// What a plain-HTTP request needs to go through a proxy: the whole URL in its first line (RFC 9112, section 3.2.2), which
-/// ureq's own proxies, made for tunnels, do not write.
-#[derive(Debug)]
-struct Forward {
-    /// `http://host:port`.
-    origin: String,
-    authorization: Option<crate::redact::Secret>,
-}
-
-impl Forward {
-    fn new(proxy: &Proxy, uri: &Uri) -> Self {
-        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
-        Forward { origin: format!("http://{authority}"), authorization: authorization(proxy) }
-    }
-
-    /// `POST /mcp HTTP/1.1\r\n…` becomes `POST http://host/mcp HTTP/1.1\r\nProxy-Authorization: …\r\n…`.
-    fn rewrite(&self, head: &[u8]) -> Option<Vec<u8>> {
-        let space = head.iter().position(|&b| b == b' ')?;
-        let line_end = head.windows(2).position(|pair| pair == b"\r\n")? + 2;
-        let authorization = self.authorization.as_ref();
-        let authorization =
-            authorization.map_or(String::new(), |value| format!("Proxy-Authorization: {}\r\n", value.expose()));
-        let origin = self.origin.as_bytes();
-        let parts = [&head[..=space], origin, &head[space + 1..line_end], authorization.as_bytes(), &head[line_end..]];
-        Some(parts.concat())
     }
 }
 
@@ -221,16 +194,14 @@ impl fmt::Debug for Tls {
 }
 
 #[derive(Debug)]
-pub(super) struct LimitedTransport {
+struct LimitedTransport {
     inner: Box<dyn Transport>,
     shared: Arc<Shared>,
-    forward: Option<Forward>,
+    /// A proxy wants the whole URL in the first line of a plain-HTTP request (RFC 9112, section 3.2.2), which ureq's own
+    /// proxies, made for tunnels, do not write: what is missing there.
+    origin: Option<String>,
     /// Whether the next bytes written begin a request.
-    fresh: bool,
-    /// What goes to a proxy itself is no request yet …
-    to_proxy: bool,
-    /// … and what comes through a tunnel was counted where it came out of the proxy's own connection.
-    in_tunnel: bool,
+    begins_request: bool,
 }
 
 impl Transport for LimitedTransport {
@@ -239,16 +210,15 @@ impl Transport for LimitedTransport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        if !self.to_proxy {
-            self.shared.sent.store(true, Ordering::Relaxed);
-        }
-        let fresh = std::mem::take(&mut self.fresh);
-        let forward = self.forward.as_ref().filter(|_| fresh);
-        let Some(rewritten) = forward.and_then(|forward| forward.rewrite(&self.inner.buffers().output()[..amount]))
-        else {
+        let begins_request = std::mem::take(&mut self.begins_request);
+        let Some(origin) = self.origin.as_ref().filter(|_| begins_request) else {
             return self.inner.transmit_output(amount, timeout);
         };
-        for part in rewritten.chunks(OUTPUT_BUFFER) {
+        // `POST /mcp HTTP/1.1` becomes `POST http://host/mcp HTTP/1.1`.
+        let mut head = self.inner.buffers().output()[..amount].to_vec();
+        let path = memchr(b' ', &head).map_or(0, |space| space + 1);
+        head.splice(path..path, origin.bytes());
+        for part in head.chunks(OUTPUT_BUFFER) {
             self.inner.buffers().output()[..part.len()].copy_from_slice(part);
             self.inner.transmit_output(part.len(), timeout)?;
         }
@@ -256,16 +226,14 @@ impl Transport for LimitedTransport {
     }
 
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        self.fresh = true;
+        self.begins_request = true;
         if let Some(until) = READ_UNTIL.get() {
             timeout.after = timeout.after.min(until.left().into());
         }
         let before = self.inner.buffers().input().len();
         let has_come = self.inner.await_input(timeout)?;
-        if !self.in_tunnel {
-            let amount = self.inner.buffers().input().len().saturating_sub(before);
-            self.shared.count(&self.shared.received, amount)?;
-        }
+        let amount = self.inner.buffers().input().len().saturating_sub(before);
+        self.shared.count(&self.shared.received, amount)?;
         Ok(has_come)
     }
 

@@ -25,22 +25,7 @@ pub enum ErrorKind {
     Shortage,
 }
 
-impl ErrorKind {
-    pub fn reason(self) -> Reason {
-        match self {
-            ErrorKind::Request | ErrorKind::Connect | ErrorKind::Shortage => Reason::ConnectFailed,
-            ErrorKind::Tls => Reason::TlsError,
-            ErrorKind::Timeout => Reason::Timeout,
-            ErrorKind::TooLarge => Reason::TooLarge,
-            ErrorKind::Protocol => Reason::ProtocolError,
-            ErrorKind::Redirect => Reason::HttpStatus,
-        }
-    }
-}
-
-/// A failed exchange.
-///
-/// The sentence never quotes a URL's userinfo, path or query, nor a header's value.
+/// A failed exchange. The sentence never quotes a URL's userinfo, path or query, nor a header's value.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{detail}")]
 pub struct HttpError {
@@ -61,6 +46,16 @@ impl HttpError {
 
     pub(super) fn timeout(doing: &str) -> Self {
         HttpError::new(ErrorKind::Timeout, format!("no time left while {doing}"))
+    }
+
+    /// No connection to an address, in the operating system's words without Rust's "(os error N)".
+    pub(super) fn not_connected(address: &str, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::TimedOut || fs::is_shortage(error) {
+            return HttpError::from_io(error, "connecting");
+        }
+        let text = error.to_string();
+        let why = text.split(" (os error").next().unwrap_or(&text).to_lowercase();
+        HttpError::new(ErrorKind::Connect, format!("no connection to {address}: {why}"))
     }
 
     /// Sorts what ureq reports; what our own resolver, connector and transport found out comes back unchanged.
@@ -106,8 +101,16 @@ impl HttpError {
 
 impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
+        let reason = match error.kind {
+            ErrorKind::Request | ErrorKind::Connect | ErrorKind::Shortage => Reason::ConnectFailed,
+            ErrorKind::Tls => Reason::TlsError,
+            ErrorKind::Timeout => Reason::Timeout,
+            ErrorKind::TooLarge => Reason::TooLarge,
+            ErrorKind::Protocol => Reason::ProtocolError,
+            ErrorKind::Redirect => Reason::HttpStatus,
+        };
         Failure {
-            reason: error.kind.reason(),
+            reason,
             detail: error.detail,
             hint: error.hint.map(str::to_owned),
             is_shortage: error.kind == ErrorKind::Shortage,

@@ -17,7 +17,7 @@ use crate::clock::Deadline;
 pub struct Request<'a> {
     pub method: Method,
     /// The address. Userinfo in it is ignored here: [`Client::new`] has taken it.
-    pub url: &'a Url,
+    pub url: Url,
     /// Headers of this request; they win over configured ones of the same name.
     pub headers: Vec<(&'static str, String)>,
     /// The body; empty means none for GET and DELETE.
@@ -27,8 +27,8 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    pub fn new(method: Method, url: &'a Url) -> Self {
-        Request { method, url, headers: Vec::new(), body: &[], follow: true }
+    pub fn new(method: Method, url: &Url) -> Self {
+        Request { method, url: url.clone(), headers: Vec::new(), body: &[], follow: true }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {

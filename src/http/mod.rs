@@ -11,7 +11,6 @@ mod proxy;
 mod resolve;
 mod tls;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -98,6 +97,7 @@ fn agent(shared: &Arc<Shared>) -> ureq::Agent {
 /// A client for one configured address: its connections, its credentials, its budget.
 ///
 /// Connections are kept open between requests and closed with the client.
+#[derive(Debug)]
 pub struct Client {
     agent: Mutex<ureq::Agent>,
     shared: Arc<Shared>,
@@ -154,23 +154,22 @@ impl Client {
     /// Errors: What [`ErrorKind`] lists; [`ErrorKind::Redirect`] when there are too many redirects, or one leads to another
     /// origin while a credential is configured.
     pub fn send(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, HttpError> {
-        let mut url = request.url.clone();
-        let mut rest = request.clone();
+        let mut request = request.clone();
         for redirects in 0..=MOST_REDIRECTS {
-            let mut response = self.exchange(&Request { url: &url, ..rest.clone() }, deadline)?;
+            let mut response = self.exchange(&request, deadline)?;
             response.redirected = redirects > 0;
-            let target = if rest.follow { self.redirect(&response)? } else { None };
+            let target = if request.follow { self.redirect(&response)? } else { None };
             let Some(target) = target else { return Ok(response) };
-            if response.status == 303 || (rest.method == Method::POST && matches!(response.status, 301 | 302)) {
-                rest.method = Method::GET;
-                rest.body = &[];
-                rest.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+            if response.status == 303 || (request.method == Method::POST && matches!(response.status, 301 | 302)) {
+                request.method = Method::GET;
+                request.body = &[];
+                request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
             }
-            if target.origin() != url.origin() {
-                rest.headers
-                    .retain(|(name, _)| !ORIGIN_BOUND_HEADERS.iter().any(|bound| name.eq_ignore_ascii_case(bound)));
+            if target.origin() != request.url.origin() {
+                let is_bound = |name: &str| ORIGIN_BOUND_HEADERS.iter().any(|bound| name.eq_ignore_ascii_case(bound));
+                request.headers.retain(|(name, _)| !is_bound(name));
             }
-            url = target;
+            request.url = target;
         }
         Err(HttpError::new(ErrorKind::Redirect, format!("more than {MOST_REDIRECTS} redirects in a row")))
     }
@@ -178,10 +177,7 @@ impl Client {
     /// Where an answer redirects to; `None` if it is no redirect.
     fn redirect(&self, response: &Response) -> Result<Option<Url>, HttpError> {
         let status = response.status;
-        let location = match status {
-            301 | 302 | 303 | 307 | 308 => response.header("location"),
-            _ => None,
-        };
+        let location = response.header("location").filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308));
         let Some(location) = location else { return Ok(None) };
         let refused = |why: String| Err(HttpError::new(ErrorKind::Redirect, format!("HTTP {status} redirects {why}")));
         let Ok(mut target) = response.url.join(location) else { return refused("to no valid address".into()) };
@@ -200,14 +196,9 @@ impl Client {
     /// One request, one answer. A kept connection that the server closed in the meantime is replaced once.
     fn exchange(&self, request: &Request<'_>, deadline: Deadline) -> Result<Response, HttpError> {
         let connects = self.shared.connects.load(Ordering::Relaxed);
+        let is_kept = || connects > 0 && self.shared.connects.load(Ordering::Relaxed) == connects;
         match self.attempt(request, deadline) {
-            Err(e)
-                if e.kind == ErrorKind::Protocol
-                    && connects > 0
-                    && self.shared.connects.load(Ordering::Relaxed) == connects =>
-            {
-                self.attempt(request, deadline)
-            }
+            Err(e) if e.kind == ErrorKind::Protocol && is_kept() => self.attempt(request, deadline),
             done => done,
         }
     }
@@ -217,10 +208,15 @@ impl Client {
         if deadline.passed() {
             return Err(HttpError::timeout("starting the request"));
         }
-        let message = self.message(request)?;
-        let agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut message = self.message(request)?;
         // ureq's own proxies are for tunnels.
-        let tunnel = self.shared.proxies.route(message.uri()).filter(|_| request.url.scheme() == "https").cloned();
+        let proxy = self.shared.proxies.route(message.uri()).cloned();
+        let (tunnel, proxy) = if request.url.scheme() == "https" { (proxy, None) } else { (None, proxy) };
+        if let Some(credential) = proxy.as_ref().and_then(proxy::authorization) {
+            let value = checked_value("proxy-authorization", credential.expose())?;
+            message.headers_mut().insert(http::header::PROXY_AUTHORIZATION, value);
+        }
+        let agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let message = agent.configure_request(message).timeout_global(Some(deadline.left())).proxy(tunnel).build();
         let has_body = !request.body.is_empty() || request.method == Method::POST || request.method == Method::PUT;
         let answer = if has_body { agent.run(message.map(|()| request.body)) } else { agent.run(message) };
@@ -253,12 +249,6 @@ impl Client {
             message = message.header(*name, checked_value(name, value)?);
         }
         message.body(()).map_err(|e| HttpError::from_ureq(e.into(), ""))
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("origin", &self.origin.ascii_serialization()).finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -10,7 +11,6 @@ use ureq::unversioned::transport::NextTimeout;
 use super::connector::Shared;
 use super::error::{ErrorKind, HttpError};
 use crate::clock::Deadline;
-use crate::fs::is_shortage;
 
 const MOST_ADDRESSES: usize = 8;
 
@@ -76,31 +76,22 @@ fn addresses_of(host: &str, port: u16, deadline: Deadline) -> Result<Vec<SocketA
 /// one that swallows packets does not use up the time of the others.
 /// Errors: [`ErrorKind::Request`] if it is no such address, [`ErrorKind::Connect`], [`ErrorKind::Timeout`].
 pub fn reach(address: &str, deadline: Deadline) -> Result<(), HttpError> {
+    let parts = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let no_address = || HttpError::new(ErrorKind::Request, format!("{address} is no host:port"));
-    let (host, port) = address.rsplit_once(':').ok_or_else(no_address)?;
-    let port = port.parse().map_err(|_not_a_port| no_address())?;
+    let (host, port) = parts.ok_or_else(no_address)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let addresses = addresses_of(host, port, deadline)?;
     let mut last = HttpError::timeout("connecting");
     for (index, address) in addresses.iter().enumerate() {
         let left = deadline.left() / if index + 1 == addresses.len() { 1 } else { 2 };
-        if left.is_zero() {
-            return Err(HttpError::timeout("connecting"));
-        }
-        last = match TcpStream::connect_timeout(address, left) {
+        // Of no time at all std makes an error of its own.
+        last = match TcpStream::connect_timeout(address, left.max(Duration::from_millis(1))) {
             Ok(_) => return Ok(()),
-            Err(e) if e.kind() == std::io::ErrorKind::TimedOut => HttpError::timeout("connecting"),
-            Err(e) if is_shortage(&e) => {
-                return Err(HttpError::new(ErrorKind::Shortage, format!("{e} while connecting")));
-            }
-            Err(e) => HttpError::new(ErrorKind::Connect, format!("no connection to {address}: {}", plain(&e))),
+            Err(e) => HttpError::not_connected(&address.to_string(), &e),
         };
+        if last.kind == ErrorKind::Shortage {
+            break;
+        }
     }
     Err(last)
-}
-
-/// An operating-system error without Rust's "(os error N)".
-pub(super) fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -76,13 +76,15 @@ fn build(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
         let detail = format!("no trusted certificates on this system: {why}");
         return Err(HttpError::new(ErrorKind::Tls, detail).with_hint(hint));
     }
-    let provider = Arc::new(ring::default_provider());
-    let verifier = Verifier::new(Arc::new(roots), &provider)?;
+    let (provider, roots) = (Arc::new(ring::default_provider()), Arc::new(roots));
+    let inner = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
+        .build()
+        .map_err(|e| HttpError::new(ErrorKind::Tls, e.to_string()))?;
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|e| HttpError::new(ErrorKind::Tls, e.to_string()))?
+        .map_err(|e| failure(&e))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(Arc::new(Verifier { inner, roots }))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
@@ -103,13 +105,6 @@ struct Verifier {
 }
 
 impl Verifier {
-    fn new(roots: Arc<RootCertStore>, provider: &Arc<CryptoProvider>) -> Result<Self, HttpError> {
-        let inner = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider))
-            .build()
-            .map_err(|e| HttpError::new(ErrorKind::Tls, e.to_string()))?;
-        Ok(Verifier { inner, roots })
-    }
-
     /// Whether this certificate's subject and key are those of a trusted one.
     fn is_itself_trusted(&self, certificate: &CertificateDer<'_>) -> bool {
         let mut own = RootCertStore::empty();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observation::{Facts, Severity};
 use super::snapshot::{Entry, Snapshot};
-use super::thunes::ThunesFacts;
+use super::thunes::{BreakerState, ThunesFacts};
 use super::unusual::{Family, Level, Trend, Widespread};
 
 /// A target's state as the report wants it. Written only when it differs from the one before.
@@ -110,7 +110,7 @@ pub struct Written {
 }
 
 impl Mark {
-    pub fn of(entry: &Entry) -> Option<Mark> {
+    fn of(entry: &Entry, snapshot: &Snapshot, before: Option<&Mark>) -> Option<Mark> {
         let facts = &entry.observation.as_ref()?.facts;
         let mut mark = Mark { word: facts.word().to_owned(), severity: Some(facts.severity()), ..Mark::default() };
         mark.reason = facts.failure().map(|failure| failure.reason.as_str().to_owned());
@@ -121,23 +121,31 @@ impl Mark {
             }
             Facts::Thunes(facts) => mark.trading = Some(TradingMark::of(facts)),
         }
+        let id = entry.target.id();
+        for one in snapshot.unusual.iter().flat_map(|unusual| unusual.of(&id)) {
+            let known = before.and_then(|mark| mark.unusual.get(&one.family)?.level);
+            let level = one.state.level.map(|level| known.filter(|known| known.since == level.since).unwrap_or(level));
+            let anomalies = Anomalies { level, trend: one.state.trend };
+            if anomalies != Anomalies::default() {
+                mark.unusual.insert(one.family, anomalies);
+            }
+        }
         Some(mark)
     }
 }
 
 impl TradingMark {
     fn of(facts: &ThunesFacts) -> TradingMark {
-        let open = |state: &super::thunes::BreakerState| *state == super::thunes::BreakerState::Open;
-        let breakers = facts.breakers.iter().flatten();
+        let open = facts.breakers.iter().flatten().filter(|(_, state)| **state == BreakerState::Open);
         TradingMark {
             realized_pnl: facts.realized_pnl,
             limit_used: facts.daily_pnl_used,
             open_positions: facts.open_positions,
             trades: facts.trades_today.map(|trades| (trades.closed, trades.won)),
             halted: facts.kill_switch.as_ref().map(|switch| switch.active),
-            open_breakers: breakers.filter(|(_, state)| open(state)).map(|(name, _)| name.clone()).collect(),
+            open_breakers: open.map(|(name, _)| name.clone()).collect(),
             halted_by: if facts.halted() { facts.risks() } else { Vec::new() },
-            orders: facts.orders.as_ref().map(|orders| orders.iter().fold(0, |sum, o| o.count.saturating_add(sum))),
+            orders: facts.orders_placed(),
             latency: facts.order_latency.as_ref().map(|latency| latency.counts.clone()),
         }
     }
@@ -154,8 +162,11 @@ impl Record {
         let at = snapshot.pass.started_at;
         let day = day_of(at);
         let whole = day != before.day;
-        let now: BTreeMap<String, Mark> =
-            snapshot.delivered().filter_map(|entry| mark(entry, snapshot, before)).collect();
+        let mark = |entry: &Entry| {
+            let id = entry.target.id();
+            Mark::of(entry, snapshot, before.marks.get(&id)).map(|mark| (id, mark))
+        };
+        let now: BTreeMap<String, Mark> = snapshot.delivered().filter_map(mark).collect();
         let changed = now.iter().filter(|(id, mark)| whole || before.marks.get(*id) != Some(mark));
         let mut marks: BTreeMap<String, Option<Mark>> =
             changed.map(|(id, mark)| (id.clone(), Some(mark.clone()))).collect();
@@ -167,20 +178,6 @@ impl Record {
         let record = Record { at, whole, marks, deadline_exceeded, failed_outputs, points, widespread };
         (record, Written { day, marks: now })
     }
-}
-
-fn mark(entry: &Entry, snapshot: &Snapshot, before: &Written) -> Option<(String, Mark)> {
-    let id = entry.target.id();
-    let mut mark = Mark::of(entry)?;
-    for one in snapshot.unusual.iter().flat_map(|unusual| unusual.of(&id)) {
-        let known = before.marks.get(&id).and_then(|mark| mark.unusual.get(&one.family)?.level);
-        let level = one.state.level.map(|level| known.filter(|known| known.since == level.since).unwrap_or(level));
-        let anomalies = Anomalies { level, trend: one.state.trend };
-        if anomalies != Anomalies::default() {
-            mark.unusual.insert(one.family, anomalies);
-        }
-    }
-    Some((id, mark))
 }
 
 /// The UTC day of an instant, `2026-11-24`.

@@ -21,6 +21,7 @@ macro_rules! words {
         }
     };
 }
+pub(crate) use words;
 
 pub mod cardinality;
 pub mod checkup;

@@ -40,31 +40,26 @@ pub enum Family {
 }
 
 impl Family {
-    /// The metric that has its values; the `metric` label.
-    pub fn metric(self) -> &'static str {
+    /// The metric that has its values, which is the `metric` label, and a noun for sentences.
+    fn names(self) -> (&'static str, &'static str) {
         match self {
-            Family::Handshake => "lab_mcp_server_handshake_seconds",
-            Family::Rss => "lab_mcp_server_max_rss_bytes",
-            Family::Cpu => "lab_mcp_server_cpu_seconds",
-            Family::Tools => "lab_mcp_server_tools",
-            Family::Orders => "thunes_orders_placed_total",
-            Family::OrderLatency => "thunes_order_latency_ms",
-            Family::WsGap => "thunes_ws_gap_seconds",
-            Family::Service => "lab_service_duration_seconds",
+            Family::Handshake => ("lab_mcp_server_handshake_seconds", "handshake"),
+            Family::Rss => ("lab_mcp_server_max_rss_bytes", "memory"),
+            Family::Cpu => ("lab_mcp_server_cpu_seconds", "processor time"),
+            Family::Tools => ("lab_mcp_server_tools", "tool list"),
+            Family::Orders => ("thunes_orders_placed_total", "order rate"),
+            Family::OrderLatency => ("thunes_order_latency_ms", "order latency"),
+            Family::WsGap => ("thunes_ws_gap_seconds", "WebSocket gaps"),
+            Family::Service => ("lab_service_duration_seconds", "answer"),
         }
     }
 
+    pub fn metric(self) -> &'static str {
+        self.names().0
+    }
+
     pub fn noun(self) -> &'static str {
-        match self {
-            Family::Handshake => "handshake",
-            Family::Rss => "memory",
-            Family::Cpu => "processor time",
-            Family::Tools => "tool list",
-            Family::Orders => "order rate",
-            Family::OrderLatency => "order latency",
-            Family::WsGap => "WebSocket gaps",
-            Family::Service => "answer",
-        }
+        self.names().1
     }
 }
 

@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(rows.len(), 659);
         assert!(rows.iter().enumerate().all(|(slot, row)| (row.1 - value(slot as i64)).abs() < 1e-9));
         assert_eq!(rows.iter().map(|row| row.2.lower).collect::<Vec<_>>(), lower);
-        assert_eq!(rows.iter().map(|row| row.2.anomaly.is_some()).collect::<Vec<_>>(), open);
+        assert_eq!(rows.iter().map(|row| row.2.anomaly().is_some()).collect::<Vec<_>>(), open);
         assert!(!open[639] && open[642], "four times as long is unusual at the third point");
     }
 

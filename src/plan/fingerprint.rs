@@ -6,7 +6,7 @@
 //! reads. A lost key costs one round of checks.
 
 use std::hash::{Hash, Hasher};
-use std::io::ErrorKind::{FileTooLarge, InvalidData, InvalidInput, NotADirectory, NotFound};
+use std::io::ErrorKind::{FileTooLarge, InvalidInput, NotADirectory, NotFound};
 use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
@@ -25,20 +25,19 @@ impl Key {
     /// remembered under it counts again as soon as it can.
     pub(super) fn of(state_dir: &Path, warnings: &mut Vec<String>) -> Self {
         let path = state_dir.join("fingerprint.key");
-        let error = match read(&path) {
-            Ok(key) => return key,
-            Err(error) => error,
-        };
-        let is_none = matches!(error.kind(), NotFound | NotADirectory | InvalidInput | FileTooLarge | InvalidData);
-        if !is_none {
-            let (path, why) = (path.display(), crate::fs::explained(&error));
-            warnings.push(format!("{path}: {why}; what is remembered is not used until it can be read"));
-            return random();
+        match read(&path) {
+            Ok(Some(key)) => return key,
+            Ok(None) => {}
+            Err(error) => {
+                let (path, why) = (path.display(), crate::fs::explained(&error));
+                warnings.push(format!("{path}: {why}; what is remembered is not used until it can be read"));
+                return random();
+            }
         }
         let key = random();
         if state_dir.is_dir() && crate::fs::replace(&path, &key.0, 0o600).is_ok() {
             // Another process may have written one in the same moment: the one on disk counts for both.
-            return read(&path).unwrap_or(key);
+            return read(&path).ok().flatten().unwrap_or(key);
         }
         key
     }
@@ -64,10 +63,13 @@ impl Hasher for Sha256Hasher {
     }
 }
 
-/// The key in a file; `InvalidData` for a file that is none of ours.
-fn read(path: &Path) -> io::Result<Key> {
-    let bytes = crate::fs::read_capped(path, KEY_LENGTH as u64)?;
-    bytes.try_into().map(Key).map_err(|_other_length| InvalidData.into())
+/// The key in a file; none where there is no file, or one that is none of ours.
+fn read(path: &Path) -> io::Result<Option<Key>> {
+    match crate::fs::read_capped(path, KEY_LENGTH as u64) {
+        Ok(bytes) => Ok(bytes.try_into().ok().map(Key)),
+        Err(e) if matches!(e.kind(), NotFound | NotADirectory | InvalidInput | FileTooLarge) => Ok(None),
+        Err(e) => Err(e),
+    }
 }
 
 /// From the kernel. Without /dev/urandom there is no secret to keep a key from: the fingerprint then only tells changes.

@@ -1,5 +1,7 @@
 //! Services beside the LAB, as the configuration names them.
 
+use std::collections::BTreeSet;
+
 use super::Plan;
 use super::fingerprint::Key;
 use crate::config::settings::{ServiceSettings, Settings};
@@ -31,14 +33,9 @@ pub fn plan(settings: &Settings) -> Plan {
 /// For a unit, every unit of the same manager; each once.
 fn units_beside(service: &ServiceSettings, all: &[ServiceSettings]) -> Vec<String> {
     let ServiceProbe::Unit { user: own, .. } = &service.probe else { return Vec::new() };
-    let mut units: Vec<String> = all
-        .iter()
-        .filter_map(|service| match &service.probe {
-            ServiceProbe::Unit { name, user } if user == own => Some(name.clone()),
-            _ => None,
-        })
-        .collect();
-    units.sort();
-    units.dedup();
-    units
+    let units = all.iter().filter_map(|service| match &service.probe {
+        ServiceProbe::Unit { name, user } if user == own => Some(name.clone()),
+        _ => None,
+    });
+    units.collect::<BTreeSet<_>>().into_iter().collect()
 }

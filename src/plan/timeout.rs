@@ -5,7 +5,7 @@
 //! passes do not touch it (see `proc::hung`).
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Deadline;
@@ -23,10 +23,8 @@ pub(super) fn files_of_repository(path: &Path) -> Vec<PathBuf> {
     [path.to_owned()].into_iter().chain([".git", ".git/HEAD", "HEAD"].map(|name| path.join(name))).collect()
 }
 
-/// Does `work` for every item, in order, on one thread; an item that takes longer than `limit` is given up (`None`) and
-/// the rest is done by another thread. At the deadline everything that is left is given up.
-///
-/// A thread that hangs is left behind: it holds nothing but its item. The item's `files`, its place first, are noted.
+/// Does `work` for every item, in order; one that takes longer than `limit` is given up (`None`), noted, and left behind on
+/// its thread. At the deadline everything that is left is given up. An item's `files` have its place first.
 pub(super) fn each<I, T>(
     items: Vec<I>,
     limit: Duration,
@@ -35,49 +33,24 @@ pub(super) fn each<I, T>(
     work: impl Fn(&I) -> T + Send + Sync + 'static,
 ) -> Vec<Option<T>>
 where
-    I: Send + Sync + 'static,
+    I: Send + 'static,
     T: Send + 'static,
 {
-    let mut results: Vec<Option<T>> = items.iter().map(|_| None).collect();
-    let hangs = |item: &I| files(item).first().is_some_and(|place| hung::is_noted(place));
-    let (open, items): (Vec<usize>, Vec<I>) = items.into_iter().enumerate().filter(|(_, item)| !hangs(item)).unzip();
-    let (items, work) = (Arc::new(items), Arc::new(work));
-    let mut next = 0;
-    while next < items.len() && !deadline.passed() {
-        let (sender, receiver) = mpsc::channel();
-        let worker = {
-            let (items, work) = (Arc::clone(&items), Arc::clone(&work));
-            // One that nobody waits for any more takes up no other item.
-            move || {
-                for index in next..items.len() {
-                    if sender.send((index, work(&items[index]))).is_err() {
-                        return;
-                    }
-                }
-            }
-        };
-        let (worker, thread) = hung::noting_its_thread(worker);
-        if std::thread::Builder::new().name("plan".into()).spawn(worker).is_err() {
-            // No threads to be had: everything is given up rather than risked.
-            break;
+    let work = Arc::new(work);
+    let done = items.into_iter().map(|item| {
+        if deadline.passed() {
+            return None;
         }
-        while let Ok((index, result)) = receiver.recv_timeout(deadline.sooner(limit).left()) {
-            results[open[index]] = Some(result);
-            next = index + 1;
-        }
-        // Either all is done, or the item at `next` hangs.
-        if let Some(item) = items.get(next) {
-            hung::note(&files(item), &thread);
-        }
-        next += 1;
-    }
-    results
+        let (files, work) = (files(&item), Arc::clone(&work));
+        hung::within(&files, deadline.sooner(limit), move || work(&item)).ok()
+    });
+    done.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::mpsc::{Receiver, Sender};
+    use std::sync::mpsc::{self, Receiver, Sender};
 
     use super::*;
 

@@ -4,14 +4,16 @@
 //! secret is taken out: masking `info` or `stdio` wherever they stand would hide the reason of a failure.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use percent_encoding::percent_decode_str;
+use regex_lite::{Captures, Regex};
 use url::Url;
 
-use super::shown::{MASK, is_telling, looks_secret};
+use super::shown::{MASK, announced, is_telling, looks_secret};
 use super::{CLOSE, CUT, OPEN, Secret};
 use crate::log::printable;
 
@@ -33,14 +35,18 @@ const PLAIN_VALUES: &[&str] = &[
     "optional",
 ];
 
-/// Secrets in every form in which they are looked for.
-#[derive(Debug, Clone, Default)]
-pub struct KnownSecrets {
-    /// As they are, and their lines.
-    plain: Vec<Secret>,
-    /// The same, and as they stand in quoted strings, the longest first.
-    forms: Vec<Secret>,
+static IN_BASE64: LazyLock<Regex> = LazyLock::new(|| words("A-Za-z0-9+/_-"));
+static IN_URL: LazyLock<Regex> = LazyLock::new(|| words("A-Za-z0-9%+._~*!'()-"));
+
+/// Runs of such characters, and the padding behind them.
+fn words(characters: &str) -> Regex {
+    Regex::new(&format!("([{characters}]+)=*")).unwrap_or_else(|error| unreachable!("{error}"))
 }
+
+/// Secrets in every form in which they are looked for, the longest first: as they are, their lines, and both as they stand in
+/// quoted strings.
+#[derive(Debug, Clone, Default)]
+pub struct KnownSecrets(Vec<Secret>);
 
 impl KnownSecrets {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
@@ -65,22 +71,21 @@ impl KnownSecrets {
         // A secret may contain another one.
         forms.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
         forms.dedup();
-        let secrets = |texts: Vec<String>| texts.into_iter().map(Secret::new).collect();
-        KnownSecrets { plain: secrets(plain), forms: secrets(forms) }
+        KnownSecrets(forms.into_iter().map(Secret::new).collect())
     }
 
     /// The text with every secret masked: as it is, as it stands in a quoted string, percent-encoded, inside base64,
     /// and what is left of it in front of a [`CUT`].
     pub fn redact(&self, text: &str) -> String {
-        if self.forms.is_empty() {
+        if self.0.is_empty() {
             return text.to_owned();
         }
-        let text = self.forms.iter().fold(text.to_owned(), |text, form| text.replace(form.expose(), MASK));
-        let text = self.without_words(&text, is_in_base64, |word| {
+        let text = self.0.iter().fold(text.to_owned(), |text, form| text.replace(form.expose(), MASK));
+        let text = self.without_words(&text, &IN_BASE64, |word| {
             let engines = [STANDARD, URL_SAFE].map(|alphabet| GeneralPurpose::new(&alphabet, DECODING));
             engines.iter().find_map(|engine| engine.decode(word).ok()).unwrap_or_default()
         });
-        let text = self.without_words(&text, is_in_url, |word| percent_decode_str(&word.replace('+', " ")).collect());
+        let text = self.without_words(&text, &IN_URL, |word| percent_decode_str(&word.replace('+', " ")).collect());
         if text.contains(CUT) { self.without_beginnings(&text) } else { text }
     }
 
@@ -95,43 +100,28 @@ impl KnownSecrets {
         redacted
     }
 
-    /// Masks the runs of such characters that hold a secret once decoded.
-    fn without_words(&self, text: &str, is_part: fn(char) -> bool, decode: impl Fn(&str) -> Vec<u8>) -> String {
-        let mut masked = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some(start) = rest.find(is_part) {
-            let end = rest[start..].find(|c| !is_part(c)).map_or(rest.len(), |length| start + length);
-            let word = &rest[start..end];
-            let whole = 2 * SHORTEST <= word.len() && word.len() <= LONGEST_ENCODED;
-            let holds = whole && {
-                let decoded = decode(word);
-                self.plain.iter().any(|secret| memchr::memmem::find(&decoded, secret.expose().as_bytes()).is_some())
-            };
-            masked.push_str(&rest[..start]);
-            masked.push_str(if holds { MASK } else { word });
-            // The padding of base64 belongs to it.
-            rest = if holds { rest[end..].trim_start_matches('=') } else { &rest[end..] };
-        }
-        masked.push_str(rest);
-        masked
+    /// Masks the words, with the padding behind them, that hold a secret once decoded.
+    fn without_words(&self, text: &str, words: &Regex, decode: impl Fn(&str) -> Vec<u8>) -> String {
+        let shown = words.replace_all(text, |found: &Captures<'_>| {
+            let word = Some(&found[1]).filter(|word| (2 * SHORTEST..=LONGEST_ENCODED).contains(&word.len()));
+            let decoded = word.map(&decode).unwrap_or_default();
+            let is_secret = |secret: &Secret| memchr::memmem::find(&decoded, secret.expose().as_bytes()).is_some();
+            if self.0.iter().any(is_secret) { MASK.to_owned() } else { found[0].to_owned() }
+        });
+        shown.into_owned()
     }
 
     /// Masks the beginning of a secret right in front of a cut.
     fn without_beginnings(&self, text: &str) -> String {
-        let cut = |piece: &str| {
-            let begun = self.forms.iter().map(Secret::expose).filter_map(|secret| {
-                let ends = secret.char_indices().map(|(at, _)| at).rev().take_while(|&at| at >= SHORTEST);
-                ends.into_iter().find(|&end| piece.ends_with(&secret[..end]))
+        let masked = |piece: &str| {
+            let piece = piece.strip_suffix(CUT)?;
+            let begun = self.0.iter().map(Secret::expose).filter_map(|secret| {
+                let mut ends = secret.char_indices().map(|(at, _)| at).rev().take_while(|&at| at >= SHORTEST);
+                ends.find(|&end| piece.ends_with(&secret[..end]))
             });
-            begun.max().map(|length| format!("{}{MASK}", &piece[..piece.len() - length]))
+            begun.max().map(|length| format!("{}{MASK}{CUT}", &piece[..piece.len() - length]))
         };
-        let pieces: Vec<&str> = text.split(CUT).collect();
-        let last = pieces.len() - 1;
-        let shown = pieces.into_iter().enumerate().map(|(index, piece)| {
-            let cut = if index < last { cut(piece) } else { None };
-            cut.unwrap_or_else(|| piece.to_owned())
-        });
-        shown.collect::<Vec<_>>().join(&CUT.to_string())
+        text.split_inclusive(CUT).map(|piece| masked(piece).unwrap_or_else(|| piece.to_owned())).collect()
     }
 }
 
@@ -188,21 +178,14 @@ fn parts(value: &str, named: bool) -> Vec<String> {
 
 fn of_arguments(args: &[Secret]) -> Vec<String> {
     let mut secrets = Vec::new();
-    // Whether the argument before names this one.
-    let mut announced = false;
-    for arg in args.iter().map(Secret::expose) {
-        let (name, value) = match arg.split_once(['=', ':']) {
-            Some((name, value)) if !value.starts_with("//") && !name.contains(char::is_whitespace) => {
-                (name, value.trim())
-            }
-            _ => ("", arg),
-        };
-        let flag = arg.starts_with('-') && name.is_empty();
-        secrets.extend(parts(arg, announced && !flag));
+    for (arg, is_announced) in announced(args.iter().map(Secret::expose)) {
+        let named = arg.split_once(['=', ':']);
+        let named = named.filter(|(name, value)| !value.starts_with("//") && !name.contains(char::is_whitespace));
+        let (name, value) = named.map_or(("", arg), |(name, value)| (name, value.trim()));
+        secrets.extend(parts(arg, is_announced && (!arg.starts_with('-') || !name.is_empty())));
         if !name.is_empty() {
-            secrets.extend(parts(value, announced || names_secret(name, value)));
+            secrets.extend(parts(value, is_announced || names_secret(name, value)));
         }
-        announced = flag && (is_telling(arg) || matches!(arg, "-H" | "--header"));
     }
     secrets
 }
@@ -236,14 +219,6 @@ fn in_quotes(text: &str) -> [String; 5] {
 const DECODING: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
-
-fn is_in_base64(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "+/-_".contains(c)
-}
-
-fn is_in_url(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "%+-._~*!'()".contains(c)
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use url::Url;
 
 use super::shown::{MASK, arguments, command, url};
@@ -45,12 +45,6 @@ impl From<String> for Secret {
     }
 }
 
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Secret::new)
-    }
-}
-
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(MASK)
@@ -58,11 +52,7 @@ impl Serialize for Secret {
 }
 
 fn shown_url(secret: &Secret) -> String {
-    match Url::parse(&secret.text) {
-        Ok(url) if secret.from_variable => format!("{}/{MASK}", url.origin().ascii_serialization()),
-        Err(_) if secret.from_variable => MASK.to_owned(),
-        _ => url(&secret.text),
-    }
+    if secret.from_variable { origin(secret) } else { url(&secret.text) }
 }
 
 /// For `#[serde(serialize_with = …)]`, here and below: a URL without its credentials, or none.
@@ -76,8 +66,8 @@ pub fn as_origin<'a, S: Serializer>(secret: impl Into<Option<&'a Secret>>, seria
 }
 
 fn origin(secret: &Secret) -> String {
-    let origin = Url::parse(secret.expose()).map(|url| url.origin().ascii_serialization());
-    format!("{}/{MASK}", origin.unwrap_or_default())
+    let url = Url::parse(&secret.text);
+    url.map_or_else(|_| MASK.to_owned(), |url| format!("{}/{MASK}", url.origin().ascii_serialization()))
 }
 
 /// A program, as far as it may be shown.

@@ -1,5 +1,9 @@
 //! What may be shown of text that may hold a secret: where nobody can tell, it counts as one.
 
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
 /// Stands where a secret stood.
 pub const MASK: &str = "***";
 
@@ -26,15 +30,19 @@ const PREFIXES: &[&str] = &[
 
 /// What may be shown of a command's arguments, one for one.
 pub fn arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    // Whether the argument before announces a secret.
-    let mut announced = false;
-    let show = |argument: &str| {
-        let shown = if announced { mask(argument) } else { mask_argument(argument) };
-        let flag = argument.starts_with('-') && !argument.contains('=');
-        announced = flag && (is_telling(argument) || matches!(argument, "-H" | "--header"));
-        shown
+    announced(arguments)
+        .map(|(argument, is_secret)| if is_secret { mask(argument) } else { mask_argument(argument) })
+        .collect()
+}
+
+/// Each argument, and whether the one before it announces a secret, as `--token` does.
+pub(super) fn announced<'a>(arguments: impl IntoIterator<Item = &'a str>) -> impl Iterator<Item = (&'a str, bool)> {
+    let announces = |argument: &str| {
+        let has_value = argument.split_once(['=', ':']).is_some_and(|(_, value)| !value.is_empty());
+        argument.starts_with('-') && !has_value && (is_telling(argument) || matches!(argument, "-H" | "--header"))
     };
-    arguments.into_iter().map(show).collect()
+    let mut announced = false;
+    arguments.into_iter().map(move |argument| (argument, std::mem::replace(&mut announced, announces(argument))))
 }
 
 /// What may be shown of a command: a program, and the arguments that somebody wrote after it by mistake.
@@ -76,49 +84,32 @@ fn mask(text: &str) -> String {
     if text.is_empty() { String::new() } else { MASK.to_owned() }
 }
 
+/// A URL, or a variable without a default that holds scheme and host. It is cut as the URL standard does: `\\` counts as `/`,
+/// and any number of them stands between scheme and host.
+static URL: LazyLock<Regex> = LazyLock::new(|| {
+    let address = r"(?<scheme>[a-zA-Z0-9+.-]*://)[/\\]*(?:(?<userinfo>[^/\\?#]*)@)?(?<host>[^/\\?#@]*)";
+    let rest = r"(?<path>(?:[/\\][^?#]*)?)(?:\?(?<query>[^#]*))?(?:#(?<fragment>.*))?";
+    let expression = format!(r"(?s)^(?:{address}|(?<variable>\$\{{\w+\}})){rest}$");
+    Regex::new(&expression).unwrap_or_else(|error| unreachable!("{error}"))
+});
+
 /// What may be shown of a URL: not its userinfo, its query's values, its fragment, nor what looks like a key in its path.
-/// It is cut as the URL standard does: `\\` counts as `/`, and any number of them stands between scheme and host.
 pub fn url(text: &str) -> String {
-    let slash = ['/', '\\'];
-    let plain = |scheme: &str| scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
-    let (start, rest) = match text.split_once("://") {
-        Some((scheme, rest)) if plain(scheme) => {
-            let authority = rest.trim_start_matches(slash);
-            let (authority, rest) =
-                authority.split_at(authority.find(['/', '\\', '?', '#']).unwrap_or(authority.len()));
-            let shown = match authority.rsplit_once('@') {
-                Some((userinfo, host)) => {
-                    format!("{}@{host}", userinfo.splitn(2, ':').map(mask).collect::<Vec<_>>().join(":"))
-                }
-                None => authority.to_owned(),
-            };
-            (format!("{scheme}://{shown}"), rest)
-        }
-        _ => match reference(text) {
-            // A variable holds scheme and host.
-            Some((name, rest)) if rest.is_empty() || rest.starts_with(['/', '?', '#']) => {
-                (format!("${{{name}}}"), rest)
-            }
-            _ => return mask(text),
-        },
-    };
-    let (path, rest) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
-    let path: String = path.split_inclusive(slash).map(mask_segment).collect();
+    let Some(found) = URL.captures(text) else { return mask(text) };
+    let part = |name| found.name(name).map(|part| part.as_str());
     let parameter = |parameter: &str| match parameter.split_once('=') {
         Some((name, value)) => format!("{name}={}", mask(value)),
         None => mask(parameter),
     };
-    let (query, fragment) = rest.split_once('#').map_or((rest, None), |(query, fragment)| (query, Some(fragment)));
-    let query = query.strip_prefix('?');
-    let query = query.map(|query| format!("?{}", query.split('&').map(parameter).collect::<Vec<_>>().join("&")));
-    let fragment = fragment.map(|fragment| format!("#{}", mask(fragment)));
-    format!("{start}{path}{}{}", query.unwrap_or_default(), fragment.unwrap_or_default())
-}
-
-/// The name in a `${NAME}` without a default at the start of a text, and what follows it.
-fn reference(text: &str) -> Option<(&str, &str)> {
-    let (name, rest) = text.strip_prefix("${")?.split_once('}')?;
-    (!name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')).then_some((name, rest))
+    let shown = [
+        part("scheme").or(part("variable")).map(str::to_owned),
+        part("userinfo").map(|userinfo| userinfo.splitn(2, ':').map(mask).collect::<Vec<_>>().join(":") + "@"),
+        part("host").map(str::to_owned),
+        part("path").map(|path| path.split_inclusive(['/', '\\']).map(mask_segment).collect()),
+        part("query").map(|query| format!("?{}", query.split('&').map(parameter).collect::<Vec<_>>().join("&"))),
+        part("fragment").map(|fragment| format!("#{}", mask(fragment))),
+    ];
+    shown.into_iter().flatten().collect()
 }
 
 /// A segment of a path with the slash that ends it.

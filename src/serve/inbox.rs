@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use serde_json::Value;
 
@@ -13,19 +13,11 @@ use super::message;
 const READ_AHEAD: usize = 8;
 
 /// No request to this server is longer; an argument is a handful of names.
-const MAX_BYTES: usize = 4 << 20;
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
-    Whole(Vec<u8>),
-    /// A line was longer than the limit and has been skipped.
-    TooLong,
-    End,
-}
+pub(super) const MAX_BYTES: usize = 4 << 20;
 
 pub(super) struct Inbox {
-    reader: Receiver<io::Result<Line>>,
-    waiting: VecDeque<io::Result<Line>>,
+    reader: Receiver<io::Result<Vec<u8>>>,
+    waiting: VecDeque<io::Result<Vec<u8>>>,
 }
 
 impl Inbox {
@@ -33,10 +25,9 @@ impl Inbox {
     pub(super) fn open(mut input: impl BufRead + Send + 'static) -> io::Result<Inbox> {
         let (sender, reader) = sync_channel(READ_AHEAD);
         std::thread::Builder::new().name("mcp input".into()).spawn(move || {
-            loop {
-                let line = read_line(&mut input);
-                let last = matches!(line, Ok(Line::End) | Err(_));
-                if sender.send(line).is_err() || last {
+            while let Some(line) = read_line(&mut input).transpose() {
+                let failed = line.is_err();
+                if sender.send(line).is_err() || failed {
                     return;
                 }
             }
@@ -44,42 +35,32 @@ impl Inbox {
         Ok(Inbox { reader, waiting: VecDeque::new() })
     }
 
-    /// The next line; waits for it.
-    pub(super) fn next(&mut self) -> io::Result<Line> {
-        // A reader that has gone has sent its last line.
-        self.waiting.pop_front().or_else(|| self.reader.recv().ok()).unwrap_or(Ok(Line::End))
+    /// Waits for the next line; `None` once the client has closed its side.
+    pub(super) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.waiting.pop_front().or_else(|| self.reader.recv().ok()).transpose()
     }
 
     /// Whether the client has cancelled this request since. Never waits.
     pub(super) fn cancels(&mut self, request: &Value) -> bool {
-        while self.waiting.len() < READ_AHEAD {
-            match self.reader.try_recv() {
-                Ok(line) => self.waiting.push_back(line),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
-        }
-        let cancels =
-            |line: &io::Result<Line>| matches!(line, Ok(Line::Whole(bytes)) if message::cancels(bytes, request));
+        let room = READ_AHEAD - self.waiting.len();
+        self.waiting.extend(self.reader.try_iter().take(room));
+        let cancels = |line: &io::Result<Vec<u8>>| line.as_ref().is_ok_and(|line| message::cancels(line, request));
         let at = self.waiting.iter().position(cancels);
         at.and_then(|at| self.waiting.remove(at)).is_some()
     }
 }
 
-/// Reads the next line. A last line without its newline counts.
-pub(super) fn read_line(input: &mut impl BufRead) -> io::Result<Line> {
+/// Reads the next line; `None` at the end. A last line without its newline counts; of one that is too long the rest is
+/// skipped.
+fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    input.by_ref().take(MAX_BYTES as u64 + 1).read_until(b'\n', &mut line)?;
-    let ended = line.pop_if(|last| *last == b'\n').is_some();
-    Ok(match line.len() {
-        0 if !ended => Line::End,
-        length if length <= MAX_BYTES => Line::Whole(line),
-        _ => {
-            if !ended {
-                input.skip_until(b'\n')?;
-            }
-            Line::TooLong
-        }
-    })
+    if input.by_ref().take(MAX_BYTES as u64 + 1).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.pop_if(|last| *last == b'\n').is_none() && line.len() > MAX_BYTES {
+        input.skip_until(b'\n')?;
+    }
+    Ok(Some(line))
 }
 
 #[cfg(test)]
@@ -91,9 +72,8 @@ mod tests {
         let mut text = vec![b'x'; MAX_BYTES + 1];
         text.extend_from_slice(b"\nnext\nlast");
         let mut input = io::BufReader::with_capacity(1000, &text[..]);
-        assert_eq!(read_line(&mut input).expect("read"), Line::TooLong);
-        assert_eq!(read_line(&mut input).expect("read"), Line::Whole(b"next".to_vec()));
-        assert_eq!(read_line(&mut input).expect("read"), Line::Whole(b"last".to_vec()));
-        assert_eq!(read_line(&mut input).expect("read"), Line::End);
+        let mut next = || read_line(&mut input).expect("read");
+        assert_eq!(next().map(|line| line.len()), Some(MAX_BYTES + 1));
+        assert_eq!([next(), next(), next()], [Some(b"next".to_vec()), Some(b"last".to_vec()), None]);
     }
 }

@@ -12,10 +12,10 @@ use std::io::{self, BufRead, Write};
 
 use serde_json::{Value, json};
 
-use self::inbox::{Inbox, Line};
+use self::inbox::{Inbox, MAX_BYTES};
 use self::message::parse_error;
 use self::protocol::Session;
-use crate::mcp;
+use crate::mcp::{self, RpcError};
 
 pub trait Lab {
     /// Answers a tool whose arguments have been checked.
@@ -38,19 +38,12 @@ pub struct ToolAnswer {
 /// Errors: When the output cannot be written any more (the client is gone), or the input cannot be read.
 pub fn serve(input: impl BufRead + Send + 'static, mut output: impl Write, lab: &mut dyn Lab) -> io::Result<()> {
     let mut server = Server { inbox: Inbox::open(input)?, output: &mut output, session: Session::default(), lab };
-    loop {
-        let reply = match server.inbox.next()? {
-            Line::End => return Ok(()),
-            Line::TooLong => {
-                Some(mcp::failure(&Value::Null, &parse_error("the line is longer than this server reads")))
-            }
-            Line::Whole(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => None,
-            Line::Whole(bytes) => server.answer_line(&bytes)?,
-        };
-        if let Some(reply) = reply {
+    while let Some(line) = server.inbox.next()? {
+        if let Some(reply) = server.answer_line(&line)? {
             send(server.output, &reply)?;
         }
     }
+    Ok(())
 }
 
 struct Server<'a> {
@@ -62,15 +55,18 @@ struct Server<'a> {
 
 impl Server<'_> {
     /// The reply to one line; a batch (JSON-RPC arrays, protocol 2025-03-26 and before) gets one array.
-    fn answer_line(&mut self, bytes: &[u8]) -> io::Result<Option<Value>> {
-        match serde_json::from_slice(bytes) {
+    fn answer_line(&mut self, line: &[u8]) -> io::Result<Option<Value>> {
+        let wrong = |error: RpcError| Ok(Some(mcp::failure(&Value::Null, &error)));
+        match serde_json::from_slice(line) {
+            _ if line.len() > MAX_BYTES => wrong(parse_error("the line is longer than this server reads")),
+            _ if line.trim_ascii().is_empty() => Ok(None),
             Ok(Value::Array(batch)) if self.session.takes_batches() && !batch.is_empty() => {
                 let replies = batch.into_iter().filter_map(|value| self.answer(value).transpose());
                 let replies = replies.collect::<io::Result<Vec<Value>>>()?;
                 Ok((!replies.is_empty()).then_some(Value::Array(replies)))
             }
             Ok(value) => self.answer(value),
-            Err(error) => Ok(Some(mcp::failure(&Value::Null, &parse_error(error)))),
+            Err(error) => wrong(parse_error(error)),
         }
     }
 

@@ -139,7 +139,7 @@ fn call(request: &Request, lab: &mut dyn Lab, client: &mut Client<'_>) -> Result
         Some(Value::Object(arguments)) => arguments.clone(),
         Some(_) => return Err(message::invalid_params("\"arguments\" must be an object")),
     };
-    let answer = tool.read(&arguments).and_then(|call| lab.call(&call, client));
+    let answer = tool.read(arguments).and_then(|call| lab.call(&call, client));
     Ok(match answer {
         Ok(answer) => json!({
             "content": [{ "type": "text", "text": answer.text }],

@@ -149,7 +149,7 @@ fn an_unknown_tool_is_the_callers_error_and_what_goes_wrong_in_one_is_told_in_it
     for (arguments, told) in [
         (json!({ "topic": "nonsense" }), "no such reason"),
         (json!({}), "explain: \"topic\" must be a text"),
-        (json!({ "topic": 5 }), "explain: \"topic\" must be a text"),
+        (json!({ "topic": 5 }), "explain: topic: invalid type: integer `5`, expected a string"),
         (json!({ "topic": "x", "more": 1 }), "explain takes no argument \"more\"; it takes \"topic\""),
     ] {
         let failed = &talk(&[&call(arguments)])[0]["result"];

@@ -94,43 +94,40 @@ pub fn find(name: &str) -> anyhow::Result<&'static Tool> {
     })
 }
 
+/// What the tools take, each only those of [`Tool::input`]; null means that it was not given.
+#[derive(Deserialize)]
+struct Arguments {
+    names: Option<Vec<String>>,
+    only_trouble: Option<bool>,
+    topic: Option<String>,
+}
+
 impl Tool {
     /// Reads a call.
     /// Errors: A sentence on arguments that the tool's schema does not take.
-    pub fn read(&self, arguments: &Map<String, Value>) -> anyhow::Result<Call> {
+    pub fn read(&self, arguments: Map<String, Value>) -> anyhow::Result<Call> {
         if let Some(unknown) = arguments.keys().find(|key| !self.input.contains(key)) {
             let known: Vec<String> = self.input.iter().map(|key| format!("{key:?}")).collect();
             bail!("{} takes no argument {unknown:?}; it takes {}", self.name, known.join(" and "));
         }
-        call(&self.name, arguments).with_context(|| self.name.clone())
+        let arguments = serde_path_to_error::deserialize(Value::Object(arguments));
+        let Arguments { names, only_trouble, topic } = arguments.with_context(|| self.name.clone())?;
+        let names = names.unwrap_or_default();
+        let kinds = match self.name.as_str() {
+            "explain" => {
+                let topic = topic.filter(|topic| !topic.is_empty());
+                return Ok(Call::Explain {
+                    topic: topic.context("explain: \"topic\" must be a text that is not empty")?,
+                });
+            }
+            "check_now" => return Ok(Call::CheckNow { names }),
+            "mcp_health" => vec![Kind::Mcp],
+            "worktree_status" => vec![Kind::Worktree],
+            "trading_status" => vec![Kind::Thunes],
+            _ => Vec::new(),
+        };
+        Ok(Call::Status { kinds, names, only_trouble: only_trouble.unwrap_or_default() })
     }
-}
-
-fn call(name: &str, arguments: &Map<String, Value>) -> anyhow::Result<Call> {
-    let kinds = match name {
-        "explain" => {
-            let topic = arguments.get("topic").and_then(Value::as_str).filter(|topic| !topic.is_empty());
-            let topic = topic.context("\"topic\" must be a text that is not empty")?;
-            return Ok(Call::Explain { topic: topic.to_owned() });
-        }
-        "check_now" => return Ok(Call::CheckNow { names: names(arguments)? }),
-        "mcp_health" => vec![Kind::Mcp],
-        "worktree_status" => vec![Kind::Worktree],
-        "trading_status" => vec![Kind::Thunes],
-        _ => Vec::new(),
-    };
-    let only_trouble = match arguments.get("only_trouble") {
-        None | Some(Value::Null) => false,
-        Some(flag) => flag.as_bool().context("\"only_trouble\" must be true or false")?,
-    };
-    Ok(Call::Status { kinds, names: names(arguments)?, only_trouble })
-}
-
-fn names(arguments: &Map<String, Value>) -> anyhow::Result<Vec<String>> {
-    let given = arguments.get("names").cloned().unwrap_or_default();
-    let names =
-        serde_json::from_value::<Option<Vec<String>>>(given).ok().context("\"names\" must be a list of texts")?;
-    Ok(names.unwrap_or_default())
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

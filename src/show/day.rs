@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::band;
 use super::timeline::{Stretch, stretches};
+use super::unusual;
 use crate::model::history::{Mark, Record, TradingMark};
 use crate::model::thunes::ORDER_LATENCY_BUCKETS;
 
@@ -83,7 +83,7 @@ impl Day {
             cut_short: records.iter().filter(|record| record.deadline_exceeded).count(),
             first_pass,
             unwatched_seconds: unwatched(records, first_pass.unwrap_or(from), to).as_secs_f64(),
-            unusual: band::of_day(records, ids.iter().copied(), (from, to)),
+            unusual: unusual::of_day(records, ids.iter().copied(), (from, to)),
             ..Day::default()
         };
         for output in records.iter().flat_map(|record| &record.failed_outputs) {

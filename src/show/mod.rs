@@ -4,7 +4,6 @@
 //! whatever is shown was in a pass. [`progress`] alone writes, to standard error.
 
 pub mod answer;
-mod band;
 pub mod checklist;
 pub mod day;
 #[cfg(any(test, fuzzing))]

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::summary::{escape, length};
 use super::table::{heading, kinds, tally};
 use super::timeline::{Stretch, stretches};
-use super::{band, unusual};
+use super::unusual;
 use crate::log::printable;
 use crate::model::history::Record;
 use crate::model::observation::Severity;
@@ -122,7 +122,7 @@ fn card(
     for one in unusual.iter().flat_map(|unusual| unusual.of(&id)) {
         let sentences = unusual::sentences(&one);
         sentences.iter().for_each(|sentence| body.push_str(&format!("<p class=\"unusual\">{}</p>\n", text(sentence))));
-        bands.extend((!sentences.is_empty()).then(|| band::svg(records, &id, one.family, window)).flatten());
+        bands.extend((!sentences.is_empty()).then(|| unusual::svg(records, &id, one.family, window)).flatten());
     }
     if bands.is_empty() {
         let stretches = stretches(records, &id, window.0, window.1);

@@ -97,7 +97,6 @@ pub(crate) struct Detector {
     before_weekend: Option<f64>,
 }
 
-/// What is said of a point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Verdict {
     /// The value in the middle of the band, as expected at this hour.
@@ -107,25 +106,18 @@ pub(crate) struct Verdict {
     pub(crate) upper: f64,
     /// How rare the point is, −log₁₀ of a share; comparable within one series.
     pub(crate) score: f64,
-    pub(crate) anomaly: Option<Anomaly>,
+    /// The level is unusual.
+    pub(crate) is_open: bool,
+    /// It has grown or fallen for days; said once, at the end of a day.
+    pub(crate) trend: Option<Trend>,
     /// With this point an open anomaly was taken as the new normal.
     pub(crate) new_normal: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Anomaly {
-    Level,
-    /// It has grown or fallen for days; said once, at the end of a day.
-    Trend(Trend),
-}
-
-impl Anomaly {
+impl Verdict {
     /// The `kind` label, and the word of `lab-probe backtest`.
-    pub(crate) fn kind(self) -> &'static str {
-        match self {
-            Anomaly::Level => "level",
-            Anomaly::Trend(_) => "trend",
-        }
+    pub(crate) fn anomaly(&self) -> Option<&'static str> {
+        if self.trend.is_some() { Some("trend") } else { self.is_open.then_some("level") }
     }
 }
 
@@ -162,7 +154,8 @@ impl Detector {
         let point = self.observe(time, value, y);
         let is_known = self.points >= SEASON_POINTS;
         let trend = is_known.then(|| self.days.add(time, y - point.season, self.family)).flatten();
-        let (rank, mean_rank) = (self.three.rank(point.three), self.mean_rank(&point));
+        let rank = self.three.rank(point.three);
+        let mean_rank = point.mean.map_or(0.0, |mean| self.mean.rank(mean.abs() / point.scale));
         let width = self.band();
         let is_inside = |residual: f64, share: f64| residual.abs() < share * width * point.scale;
         let new_normal = if self.open {
@@ -180,7 +173,8 @@ impl Detector {
             lower: edge(-1.0),
             upper: edge(1.0),
             score: rank.max(mean_rank),
-            anomaly: trend.map(Anomaly::Trend).or(self.open.then_some(Anomaly::Level)),
+            is_open: self.open,
+            trend,
             new_normal,
         };
         self.learn(&point, self.open || new_normal);
@@ -223,10 +217,6 @@ impl Detector {
         Point { value, bin, season, expected, residual, scale, three, mean }
     }
 
-    fn mean_rank(&self, point: &Point) -> f64 {
-        point.mean.map_or(0.0, |mean| self.mean.rank(mean.abs() / point.scale))
-    }
-
     /// The half width of the band, in scales.
     fn band(&self) -> f64 {
         (0..MOST_BAND_STEPS)
@@ -242,7 +232,10 @@ impl Detector {
         let usual = self.family.back(point.expected);
         let of_mean = |mean: f64| self.family.matters(self.family.back(point.expected + mean), usual);
         let by_three = rank >= OPEN_RANK && self.family.matters(point.value, usual) && !returns;
-        let least = if self.family.is_of_trading() { OPEN_TRADING_MEAN_RANK } else { OPEN_MEAN_RANK };
+        let least = match self.family {
+            Family::Orders | Family::OrderLatency | Family::WsGap => OPEN_TRADING_MEAN_RANK,
+            _ => OPEN_MEAN_RANK,
+        };
         let by_mean = mean_rank >= least && point.mean.is_some_and(of_mean) && self.returning == 0;
         (self.open_points, self.inside_points) = (0, 0);
         by_three || by_mean

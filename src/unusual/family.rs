@@ -85,10 +85,6 @@ impl Family {
         self.limits().transform == Transform::Sqrt
     }
 
-    pub(super) fn is_of_trading(self) -> bool {
-        matches!(self, Family::Orders | Family::OrderLatency | Family::WsGap)
-    }
-
     /// Whether a difference from what is expected is large enough to matter.
     pub(super) fn matters(self, value: f64, expected: f64) -> bool {
         let Limits { relative, absolute, .. } = self.limits();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::detector::{Anomaly, Detector, Verdict};
+use super::detector::{Detector, Verdict};
 use crate::model::unusual::{
     AnomalyCounts, DAY_SLOTS, Family, Level, NewNormal, SLOT_SECONDS, SeriesState, Unusual, Widespread,
 };
@@ -72,7 +72,7 @@ impl Learnt {
             if series.state.level.is_some() && !was_open {
                 opened.push(*family);
             }
-            if series.state.trend.is_some_and(|trend| trend.at == time) {
+            if verdict.trend.is_some() {
                 self.totals.entry(*family).or_default().trend += 1;
             }
         }
@@ -128,19 +128,19 @@ pub(crate) fn note(state: &mut SeriesState, time: i64, value: f64, verdict: &Ver
     state.trend = state.trend.filter(|trend| is_news(trend.at));
     state.new_normal = state.new_normal.filter(|new_normal| is_news(new_normal.at));
     let until = time.saturating_add(SLOT_SECONDS);
-    match (verdict.anomaly, &mut state.level) {
-        (Some(Anomaly::Trend(trend)), _) => state.trend = Some(trend),
-        (Some(Anomaly::Level), None) => {
+    match (verdict.is_open, &mut state.level) {
+        _ if verdict.trend.is_some() => state.trend = verdict.trend,
+        (true, None) => {
             let above = value > expected;
             state.level = Some(Level { since: time, until, value, lower, upper, above, is_normal: false });
         }
-        (Some(Anomaly::Level), Some(level)) => {
+        (true, Some(level)) => {
             level.until = until;
             if (value - expected).abs() > (level.value - expected).abs() {
                 (level.value, level.lower, level.upper) = (value, lower, upper);
             }
         }
-        (None, _) => {
+        (false, _) => {
             if verdict.new_normal {
                 state.new_normal = Some(NewNormal { at: time, value });
             }

@@ -3,7 +3,6 @@
 use crate::model::observation::Facts;
 use crate::model::unusual::{Family, Pending};
 
-/// What one check measured of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Measure {
     /// A value as it is now: the point is the mean of the slot's.
@@ -28,9 +27,7 @@ pub(crate) fn of(facts: &Facts) -> Vec<(Family, Measure)> {
             now(Family::Service, facts.duration.map(|time| time.as_secs_f64()))
         }
         Facts::Thunes(facts) => {
-            let orders =
-                facts.orders.as_ref().map(|orders| orders.iter().fold(0, |sum, o| o.count.saturating_add(sum)));
-            found.extend(orders.map(|orders| (Family::Orders, Measure::SoFar(orders as f64, 0.0))));
+            found.extend(facts.orders_placed().map(|orders| (Family::Orders, Measure::SoFar(orders as f64, 0.0))));
             for (family, histogram) in [(Family::OrderLatency, &facts.order_latency), (Family::WsGap, &facts.ws_gaps)] {
                 let so_far = histogram.as_ref().map(|all| Measure::SoFar(all.sum, all.count() as f64));
                 found.extend(so_far.map(|so_far| (family, so_far)));
@@ -42,7 +39,6 @@ pub(crate) fn of(facts: &Facts) -> Vec<(Family, Measure)> {
 }
 
 impl Pending {
-    /// Takes a measurement of the open slot.
     pub(crate) fn add(&mut self, measure: Measure) {
         match measure {
             Measure::Now(value) => {

@@ -13,7 +13,7 @@ mod learnt;
 pub(crate) mod measure;
 mod trend;
 
-pub(crate) use detector::{Anomaly, Detector, Verdict};
+pub(crate) use detector::{Detector, Verdict};
 pub(crate) use learnt::{Learnt, note};
 
 #[cfg(test)]

@@ -70,8 +70,22 @@ pub(super) fn invalid(method: &str, why: &anyhow::Error) -> Failure {
     Failure::new(Reason::ProtocolError, format!("{method}: the result is invalid: {why:#}"))
 }
 
-pub(crate) fn initialize_params(version: &str) -> Value {
-    json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": implementation() })
+/// The request that opens a conversation.
+pub(super) fn method(era: Era) -> &'static str {
+    if era == Era::Modern { DISCOVER } else { INITIALIZE }
+}
+
+/// Its parameters.
+pub(super) fn params(era: Era, version: &str) -> Value {
+    match era {
+        Era::Modern => Dialect { era, version: version.to_owned() }.params(Map::new()),
+        Era::Legacy => json!({ "protocolVersion": version, "capabilities": {}, "clientInfo": implementation() }),
+    }
+}
+
+/// The version that it asks for first.
+pub(super) fn newest(era: Era) -> &'static str {
+    if era == Era::Modern { MODERN } else { LEGACY }
 }
 
 /// Reads the answer to `initialize`.
@@ -89,10 +103,6 @@ pub(crate) fn read_initialize(answer: &Text) -> Result<Greeting, Failure> {
 /// Codes only a modern server uses (2026-07-28, schema).
 const MODERN_CODES: [i64; 3] = [code::HEADER_MISMATCH, code::MISSING_CAPABILITY, code::UNSUPPORTED_VERSION];
 
-pub(crate) fn discover_params(version: &str) -> Value {
-    Dialect { era: Era::Modern, version: version.to_owned() }.params(Map::new())
-}
-
 /// Whether an error can only come from a modern server, so that falling back would be wrong.
 pub(crate) fn is_modern_error(error: &RpcError) -> bool {
     MODERN_CODES.contains(&error.code)
@@ -100,14 +110,12 @@ pub(crate) fn is_modern_error(error: &RpcError) -> bool {
 
 const MOST_RETRIES: usize = 3;
 
-/// How to go on after `server/discover`.
+/// How to go on after the answer to an opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Next {
     Opened(Greeting),
-    /// Ask again in this version.
-    Discover(String),
-    /// Not modern, or it lists only legacy versions: open with `initialize`, asking for this one.
-    Initialize(Option<String>),
+    /// Open in this era, asking for this version: it lists only others, or is not modern.
+    Open(Era, String),
 }
 
 /// Picks a version to ask again with, from what an "unsupported version" error lists.
@@ -122,8 +130,8 @@ pub(crate) fn retry(error: &RpcError, tried: &[String]) -> Option<Next> {
     let listed: Vec<&str> = listed.iter().filter_map(Value::as_str).filter(|v| v.len() <= 40).collect();
     let times = |version: &str| tried.iter().filter(|t| *t == version).count();
     let newest = |most: usize| listed.iter().filter(|v| **v >= MODERN && times(v) <= most).max();
-    let again = |version: &&str| Next::Discover((*version).to_owned());
-    let legacy = || newest_legacy(&listed).map(|known| Next::Initialize(Some(known)));
+    let again = |version: &&str| Next::Open(Era::Modern, (*version).to_owned());
+    let legacy = || newest_legacy(&listed).map(|known| Next::Open(Era::Legacy, known));
     newest(0).map(again).or_else(legacy).or_else(|| newest(1).map(again))
 }
 
@@ -142,7 +150,7 @@ pub(crate) fn read_discover(answer: &Text, version: &str) -> Result<Next, Failur
     let (supported, info, capabilities) = read().map_err(|why| invalid(DISCOVER, &why))?;
     let newest = supported.iter().filter(|v| v.as_str() >= MODERN).max();
     if let (None, Some(legacy)) = (newest, newest_legacy(&supported)) {
-        return Ok(Next::Initialize(Some(legacy)));
+        return Ok(Next::Open(Era::Legacy, legacy));
     }
     let version = match newest {
         Some(newest) if !supported.iter().any(|v| v == version) => newest,
@@ -194,7 +202,7 @@ mod tests {
     fn a_discover_result_that_lists_only_legacy_versions_asks_for_initialize() {
         let listing = |versions: Value| json!({ "supportedVersions": versions, "capabilities": {} });
         let read = |versions: Value| read_discover(&answer(&listing(versions)), MODERN).expect("read");
-        assert_eq!(read(json!(["2025-06-18", "2025-11-25"])), Next::Initialize(Some("2025-11-25".into())));
+        assert_eq!(read(json!(["2025-06-18", "2025-11-25"])), Next::Open(Era::Legacy, "2025-11-25".into()));
         for modern in [json!([MODERN, "2025-11-25"]), json!(["2027-01-01"]), json!(["draft"])] {
             assert!(matches!(read(modern.clone()), Next::Opened(_)), "{modern}");
         }
@@ -205,14 +213,14 @@ mod tests {
         let error = |data: Value| RpcError { code: code::UNSUPPORTED_VERSION, message: String::new(), data };
         let tried = [MODERN.to_owned()];
         let listed = json!({"supported": ["2025-11-25", "2027-01-01", "2026-07-28"]});
-        assert_eq!(retry(&error(listed.clone()), &tried), Some(Next::Discover("2027-01-01".into())));
+        assert_eq!(retry(&error(listed.clone()), &tried), Some(Next::Open(Era::Modern, "2027-01-01".into())));
         assert_eq!(
             retry(&error(listed), &[MODERN.into(), "2027-01-01".into()]),
-            Some(Next::Initialize(Some("2025-11-25".into())))
+            Some(Next::Open(Era::Legacy, "2025-11-25".into()))
         );
         assert_eq!(retry(&error(json!({"supported": ["1.0"]})), &tried), None);
         let same = error(json!({"supported": [MODERN]}));
-        assert_eq!(retry(&same, &tried), Some(Next::Discover(MODERN.into())), "it may have changed its mind");
+        assert_eq!(retry(&same, &tried), Some(Next::Open(Era::Modern, MODERN.into())), "it may have changed its mind");
         assert_eq!(retry(&same, &[MODERN.into(), MODERN.into()]), None);
         assert_eq!(retry(&error(Value::Null), &tried), None);
     }

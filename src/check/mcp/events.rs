@@ -39,7 +39,7 @@ impl<R: Read> Read for Permitted<R> {
                 return timeout("no time left while another large message was read");
             }
         }
-        let until = self.permit.as_ref().map_or(self.deadline, |permit| permit.until(self.held).min(self.deadline));
+        let until = self.permit.as_mut().map_or(self.deadline, |permit| permit.until(self.held).min(self.deadline));
         let _until = ReadUntil::new(until);
         match self.source.read(into) {
             Err(_) if until.passed() && !self.deadline.passed() => timeout(STALLED),
@@ -75,12 +75,8 @@ pub(super) struct Events<R = Body> {
 }
 
 impl<R: Read> Events<R> {
-    pub(super) fn new(source: R) -> Self {
-        Events::limited(source, MESSAGE_BYTES)
-    }
-
     /// No event may be longer than `limit` bytes.
-    pub(super) fn limited(source: R, limit: usize) -> Self {
+    pub(super) fn new(source: R, limit: usize) -> Self {
         let reader = Permitted { source, deadline: Deadline::after(Duration::ZERO), held: 0, permit: None };
         Events { reader: BufReader::with_capacity(CHUNK, reader), limit, after_cr: false, begun: false }
     }
@@ -106,11 +102,11 @@ impl<R: Read> Events<R> {
             let start = after + usize::from(line[after..].starts_with(b" "));
             match &line[..colon] {
                 b"event" => name = line.split_off(start),
+                // The usual event has one long line: it becomes the data without being copied.
                 b"data" if data.is_empty() => {
-                    // The usual event has one long line: it becomes the data without being copied.
-                    line.drain(..start);
-                    line.push(b'\n');
                     data = line;
+                    data.drain(..start);
+                    data.push(b'\n');
                 }
                 b"data" => {
                     data.extend_from_slice(&line[start..]);
@@ -174,7 +170,7 @@ mod tests {
 
     fn parse(chunks: &[&[u8]], limit: usize) -> Result<Vec<(String, String)>, ErrorKind> {
         let chunks: Vec<&[u8]> = chunks.iter().flat_map(|chunk| chunk.chunks(CHUNK)).collect();
-        let mut events = Events::limited(Chunks(chunks.into_iter()), limit);
+        let mut events = Events::new(Chunks(chunks.into_iter()), limit);
         let mut read = Vec::new();
         let deadline = Deadline::after(Duration::from_secs(60));
         while let Some((name, data)) = events.next(deadline).map_err(|error| error.kind)? {

@@ -80,7 +80,7 @@ fn compare(line: &[u8], message: &Message) {
         Message::Response(_, Err(error)) => {
             assert!(error.message.chars().count() <= 320, "{error:?}");
             let tried = vec![eras::MODERN.to_owned()];
-            if let Some(eras::Next::Discover(version)) = eras::retry(error, &tried) {
+            if let Some(eras::Next::Open(Era::Modern, version)) = eras::retry(error, &tried) {
                 assert!(version.len() <= 40 && tried.iter().filter(|t| **t == version).count() <= 1);
             }
         }
@@ -94,7 +94,7 @@ fn answers(text: &[u8]) {
     let Incoming::Answer(Ok(answer)) = jsonrpc::sort(Text::new(text.to_vec(), None), OURS) else { return };
     let discovered = match eras::read_discover(&answer, eras::MODERN) {
         Ok(eras::Next::Opened(greeting)) => Some(greeting),
-        Ok(_) | Err(_) => None,
+        Ok(eras::Next::Open(..)) | Err(_) => None,
     };
     for greeting in eras::read_initialize(&answer).ok().into_iter().chain(discovered) {
         let texts = [&greeting.server_name, &greeting.server_version];
@@ -144,7 +144,7 @@ pub(crate) fn sse(cut: usize, stream: &[u8]) {
 type Event = (String, Vec<u8>);
 
 fn events(stream: impl Read) -> Result<Vec<Event>, ErrorKind> {
-    let mut events = Events::limited(stream, LIMIT);
+    let mut events = Events::new(stream, LIMIT);
     let mut read = Vec::new();
     let deadline = Deadline::after(Duration::from_secs(20));
     while let Some((name, data)) = events.next(deadline).map_err(|error| error.kind)? {

@@ -4,23 +4,27 @@
 //! envelope is read; the result stays text, found by its place in the message.
 
 use std::fmt;
+use std::io::{BufRead, Cursor};
 use std::ops::Range;
+use std::time::Duration;
 
 use memchr::{memchr, memmem};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::limits::{
-    CHECK_BYTES, CHECK_TOO_LARGE, MESSAGE_BYTES, MESSAGE_TOO_LARGE, MemoryPermit, SMALL_BYTES, TooLarge,
-};
-use super::shape;
+use super::limits::{CHECK_BYTES, CHECK_TOO_LARGE, MESSAGE_BYTES, MESSAGE_TOO_LARGE, MemoryPermit, SMALL_BYTES};
+use super::shape::{self, given, shapes};
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError, code};
+use crate::model::reason::{Failure, Reason};
 use crate::redact::{quoted, shortened};
 
 /// The key by which a message shows that it is meant as JSON-RPC.
 const PROTOCOL: &[u8] = b"\"jsonrpc\"";
+
+/// Bytes at the beginning of a message that is no valid JSON in which it is looked for.
+const HEAD: usize = 4096;
 
 /// Braces in front of a message on the same line that are tried as its beginning.
 const MOST_STARTS: usize = 8;
@@ -66,18 +70,14 @@ pub(crate) enum Message {
     Noise,
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow, default, deserialize_with = "shape::given")]
-    jsonrpc: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "shape::given")]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "shape::given")]
-    method: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "shape::given")]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "shape::given")]
-    error: Option<&'a RawValue>,
+shapes! {
+    Envelope<'a> {
+        ; #[serde(borrow)] jsonrpc: &'a RawValue, #[serde(borrow)] id: &'a RawValue, #[serde(borrow)] method: &'a RawValue,
+        #[serde(borrow)] result: &'a RawValue, #[serde(borrow)] error: &'a RawValue
+    }
+    ErrorObject<'a> {
+        ; #[serde(borrow)] code: &'a RawValue, #[serde(borrow)] message: &'a RawValue, #[serde(borrow)] data: &'a RawValue
+    }
 }
 
 /// Reads one message. Nesting of any depth is harmless: what is not needed is skipped without recursion.
@@ -87,14 +87,15 @@ pub(crate) fn parse(text: &[u8]) -> Message {
     }
     let envelope: Envelope<'_> = match serde_json::from_slice(text) {
         Ok(envelope) => envelope,
-        Err(error) if looks_like_json_rpc(text) => return Message::Broken(error.to_string()),
+        // A log line may be an object too; only what names the protocol is held to it.
+        Err(error) if memmem::find(&text[..text.len().min(HEAD)], PROTOCOL).is_some() => {
+            return Message::Broken(error.to_string());
+        }
         Err(_) => return Message::Noise,
     };
     let versioned = envelope.jsonrpc.is_some_and(|v| v.get() == "\"2.0\"");
     match (envelope.method, envelope.id, envelope.result, envelope.error) {
-        (None, None, None, None) if !versioned => Message::Noise,
-        (None, Some(_), None, None) if !versioned => Message::Noise,
-        (Some(_), _, None, None) if !versioned => Message::Noise,
+        (_, _, None, None) if !versioned => Message::Noise,
         _ if !versioned => Message::Broken("it lacks \"jsonrpc\":\"2.0\"".into()),
         (Some(method), id, None, None) => match (serde_json::from_str::<String>(method.get()), id) {
             (Ok(method), Some(id)) => Message::Request(id.get().to_owned(), method),
@@ -123,12 +124,6 @@ fn parse_other(text: &[u8]) -> Message {
     answers.last().map_or(Message::Noise, Message::Embedded)
 }
 
-/// A log line may be an object too; only what names the protocol is held to it.
-fn looks_like_json_rpc(text: &[u8]) -> bool {
-    let head = &text[..text.len().min(4096)];
-    memmem::find(head, PROTOCOL).is_some()
-}
-
 fn place_in(text: &[u8], part: &RawValue) -> Range<usize> {
     // The part borrows from the text, so its address is inside it.
     let start = part.get().as_ptr() as usize - text.as_ptr() as usize;
@@ -150,21 +145,8 @@ fn id_of(raw: &RawValue) -> Id {
 }
 
 fn error_of(raw: &RawValue) -> RpcError {
-    #[derive(Deserialize)]
-    struct Object<'a> {
-        #[serde(borrow, default, deserialize_with = "shape::given")]
-        code: Option<&'a RawValue>,
-        #[serde(borrow, default, deserialize_with = "shape::given")]
-        message: Option<&'a RawValue>,
-        #[serde(borrow, default, deserialize_with = "shape::given")]
-        data: Option<&'a RawValue>,
-    }
-    let Ok(object) = serde_json::from_str::<Object<'_>>(raw.get()) else {
-        return RpcError {
-            code: 0,
-            message: format!("(malformed) {}", shortened(raw.get(), QUOTED)),
-            data: Value::Null,
-        };
+    let Ok(object) = serde_json::from_str::<ErrorObject<'_>>(raw.get()) else {
+        return RpcError::new(0, format!("(malformed) {}", shortened(raw.get(), QUOTED)));
     };
     let text = object.message.map_or("", RawValue::get);
     let message = serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_owned());
@@ -261,80 +243,51 @@ impl Text {
 /// Cuts a stream into lines, holding no more than one message and one read.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
-    buffer: Vec<u8>,
-    /// Where what has not been handed out begins, just after a line break.
-    done: usize,
-    /// Before this there is no line break left to find.
-    searched: usize,
+    chunk: Cursor<Vec<u8>>,
+    /// A line whose end has not been read.
+    unfinished: Vec<u8>,
     read: u64,
     permit: Option<MemoryPermit>,
 }
 
 impl Lines {
-    /// Adds what was read. Every whole line of the last read has been handed out by then.
+    /// Takes what was read. By then [`Lines::next_line`] has handed out everything of the last read.
     /// Errors: When a line, or everything so far, is too large.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.read += bytes.len() as u64;
-        if self.read > CHECK_BYTES {
-            return Err(TooLarge(CHECK_TOO_LARGE));
+        let line = self.unfinished.len() + memchr(b'\n', bytes).unwrap_or(bytes.len());
+        if self.read > CHECK_BYTES || line > MESSAGE_BYTES {
+            let what = if line > MESSAGE_BYTES { MESSAGE_TOO_LARGE } else { CHECK_TOO_LARGE };
+            return Err(Failure::new(Reason::TooLarge, what));
         }
-        self.forget();
-        let line = self.buffer.len() + memchr(b'\n', bytes).unwrap_or(bytes.len());
-        if line > MESSAGE_BYTES {
-            return Err(TooLarge(MESSAGE_TOO_LARGE));
-        }
-        self.buffer.extend_from_slice(bytes);
+        self.chunk = Cursor::new(bytes.to_vec());
         Ok(())
     }
 
-    /// Lets go of what has been handed out, and of the memory that a large line took.
-    fn forget(&mut self) {
-        self.buffer.drain(..self.done);
-        self.searched -= self.done;
-        self.done = 0;
-        if self.buffer.len() <= SMALL_BYTES {
-            self.buffer.shrink_to(SMALL_BYTES);
-            self.permit = None;
+    /// Whether more may be read: a large line grows no further before it has the permit.
+    pub(crate) fn may_grow(&mut self) -> bool {
+        let is_large = self.unfinished.len() > SMALL_BYTES;
+        if is_large && self.permit.is_none() {
+            self.permit = MemoryPermit::take(Deadline::after(Duration::ZERO));
         }
-    }
-
-    /// Whether an unfinished line needs the permit before it may grow further.
-    pub(crate) fn wants_permit(&self) -> bool {
-        self.permit.is_none() && self.buffer.len() - self.done > SMALL_BYTES
+        !is_large || self.permit.is_some()
     }
 
     /// By when an unfinished large line has to have grown.
-    pub(crate) fn until(&self) -> Option<Deadline> {
-        self.permit.as_ref().map(|permit| permit.until(self.buffer.len() - self.done))
+    pub(crate) fn until(&mut self) -> Option<Deadline> {
+        self.permit.as_mut().map(|permit| permit.until(self.unfinished.len()))
     }
 
-    pub(crate) fn give_permit(&mut self, permit: MemoryPermit) {
-        self.permit = Some(permit);
-    }
-
-    /// The next whole line, not copied where it is large.
     pub(crate) fn next_line(&mut self) -> Option<Text> {
-        let Some(offset) = memchr(b'\n', &self.buffer[self.searched..]) else {
-            self.searched = self.buffer.len();
-            return None;
-        };
-        let line = self.done..self.searched + offset;
-        self.done = line.end + 1;
-        self.searched = self.done;
-        if line.len() <= SMALL_BYTES {
-            return Some(Text::new(self.buffer[line].to_vec(), None));
-        }
-        let rest = self.buffer.split_off(self.done);
-        let whole = std::mem::replace(&mut self.buffer, rest);
-        (self.done, self.searched) = (0, 0);
-        Some(Text::new(whole, self.permit.take()).cut(line))
+        // What is in memory is read without an error.
+        self.chunk.read_until(b'\n', &mut self.unfinished).ok()?;
+        self.unfinished.pop_if(|last| *last == b'\n')?;
+        Some(Text::new(std::mem::take(&mut self.unfinished), self.permit.take()))
     }
 
     /// The stream has ended: what came after the last line break counts as a line too.
     pub(crate) fn finish(&mut self) {
-        if self.done < self.buffer.len() {
-            self.buffer.push(b'\n');
-        }
+        self.chunk.get_mut().push(b'\n');
     }
 }
 
@@ -434,8 +387,12 @@ mod tests {
     fn a_line_or_a_stream_that_is_too_large_is_refused() {
         let chunk = vec![b'x'; 1 << 20];
         let mut lines = Lines::default();
-        let refused = (0..40).find_map(|n| lines.push(&chunk).err().map(|e| (n, e)));
-        assert_eq!(refused, Some((16, TooLarge(MESSAGE_TOO_LARGE))));
+        let refused = (0..40).find_map(|n| {
+            let refused = lines.push(&chunk).err().map(|e| (n, e));
+            assert!(lines.next_line().is_none(), "no line ends");
+            refused
+        });
+        assert_eq!(refused, Some((16, Failure::new(Reason::TooLarge, MESSAGE_TOO_LARGE))));
         let mut lines = Lines::default();
         let short = b"0123456789abcde\n".repeat(4096);
         let refused = (0..2000).find_map(|n| {
@@ -443,7 +400,7 @@ mod tests {
             while lines.next_line().is_some() {}
             refused
         });
-        assert_eq!(refused, Some((1024, TooLarge(CHECK_TOO_LARGE))));
+        assert_eq!(refused, Some((1024, Failure::new(Reason::TooLarge, CHECK_TOO_LARGE))));
     }
 
     #[test]

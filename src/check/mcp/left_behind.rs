@@ -12,13 +12,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::model::mcp::{Reach, ServerProcesses, StdioServer};
+use crate::check::command_line::{INTERPRETERS, LAUNCHERS, base_name, program_name};
+use crate::model::mcp::{McpTarget, Reach, ServerProcesses, StdioServer};
 use crate::model::target::{Probe, Target};
 use crate::proc::{Process, ProcessTable, supervisor};
-
-/// Programs whose own name says nothing about what they run, without a version (`python3.11`).
-const INTERPRETERS: &[&str] =
-    &["bash", "bun", "dash", "deno", "java", "node", "nodejs", "perl", "php", "pypy", "python", "ruby", "sh", "zsh"];
 
 /// Programs that download a package and run it, with the words that make them do so.
 const PACKAGE_RUNNERS: &[&str] =
@@ -27,12 +24,6 @@ const PACKAGE_RUNNERS: &[&str] =
 /// Their options that have a value; of these, the ones that name the package.
 const OPTIONS_WITH_VALUE: &[&str] = &["-p", "--package", "--from", "--with", "--python", "--index-url", "--registry"];
 const PACKAGE_OPTIONS: &[&str] = &["-p", "--package", "--from"];
-
-/// Programs that start another one and wait for it: no client.
-const LAUNCHERS: &[&str] = &[
-    "npm", "npx", "pnpm", "pnpx", "yarn", "bunx", "uv", "uvx", "pipx", "env", "nice", "nohup", "setsid", "stdbuf",
-    "sudo", "timeout", "direnv", "mise",
-];
 
 /// Programs that adopt the processes of others: init systems, and those of containers.
 const REAPERS: &[&str] =
@@ -43,10 +34,9 @@ pub fn processes(targets: &[Target], table: &ProcessTable) -> BTreeMap<String, S
     let known: Vec<(&str, CommandLine<'_>)> = targets
         .iter()
         .filter_map(|target| match &target.probe {
-            Probe::Mcp(mcp) => match &mcp.reach {
-                Reach::Stdio(server) => Some((target.name.as_str(), CommandLine::of(server)?)),
-                _ => None,
-            },
+            Probe::Mcp(McpTarget { reach: Reach::Stdio(server), .. }) => {
+                Some((&*target.name, CommandLine::of(server)?))
+            }
             _ => None,
         })
         .collect();
@@ -91,7 +81,7 @@ fn is_attached(process: &Process, table: &ProcessTable) -> bool {
 /// A launcher, or a shell that was given a command. A shell at a terminal is a client: the person before it.
 fn is_launcher(process: &Process) -> bool {
     let second = process.arguments.get(1).map_or("", String::as_str);
-    let runs_launcher = || LAUNCHERS.contains(&stem(base_name(second).trim_end_matches("-cli.js")));
+    let runs_launcher = || LAUNCHERS.contains(&program_name(second.trim_end_matches("-cli.js")));
     match program(process) {
         name if LAUNCHERS.contains(&name) => true,
         "sh" | "bash" | "dash" | "zsh" => second.starts_with('-') && second.contains('c'),
@@ -102,22 +92,13 @@ fn is_launcher(process: &Process) -> bool {
 
 /// The program's name without its directory and version.
 fn program(process: &Process) -> &str {
-    process.arguments.first().map_or("", |first| stem(base_name(first)))
-}
-
-fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
-/// `python` of `python3.11`.
-fn stem(name: &str) -> &str {
-    name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.')
+    process.arguments.first().map_or("", |first| program_name(first))
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct CommandLine<'a> {
     name: Name<'a>,
-    args: Vec<&'a str>,
+    args: Vec<String>,
     directory: Option<&'a Path>,
 }
 
@@ -132,32 +113,32 @@ enum Name<'a> {
 impl<'a> CommandLine<'a> {
     /// `None` where no process could be told from another server's.
     fn of(server: &'a StdioServer) -> Option<CommandLine<'a>> {
-        let args: Vec<&str> = server.args.iter().map(|arg| arg.expose()).collect();
+        let args = server.args.iter().map(|arg| arg.expose());
         let command = base_name(&server.command);
-        let words: Vec<&str> = std::iter::once(command).chain(args.iter().copied()).collect();
+        let words: Vec<&str> = std::iter::once(command).chain(args.clone()).collect();
         let mut runners = PACKAGE_RUNNERS.iter().map(|runner| runner.split(' ').collect::<Vec<_>>());
         if let Some(runner) = runners.find(|runner| words.starts_with(runner)) {
             return CommandLine::of_package(&words[runner.len()..]);
         }
         let directory = server.cwd.as_deref();
-        let is_interpreter = INTERPRETERS.contains(&stem(command));
-        let names_itself = !is_interpreter || args.iter().any(|arg| arg.starts_with('/') || *arg == "-m");
-        let name = Name::Program(&server.command);
+        let is_interpreter = INTERPRETERS.contains(&program_name(command));
+        let names_itself = !is_interpreter || args.clone().any(|arg| arg.starts_with('/') || arg == "-m");
+        let (name, args) = (Name::Program(&server.command), args.map(str::to_owned).collect());
         (names_itself || directory.is_some()).then_some(CommandLine { name, args, directory })
     }
 
     fn of_package(words: &[&'a str]) -> Option<CommandLine<'a>> {
         let mut package = None;
-        let mut at = 0;
-        while let Some(word) = words.get(at).filter(|word| word.starts_with('-')) {
-            let (option, value) = word.split_once('=').map_or((*word, None), |(option, value)| (option, Some(value)));
-            let has_value = OPTIONS_WITH_VALUE.contains(&option);
+        let mut words = words.iter().copied();
+        let mut program = words.next()?;
+        while program.starts_with('-') {
+            let (option, value) = program.split_once('=').map_or((program, None), |(name, value)| (name, Some(value)));
+            let value = value.or_else(|| OPTIONS_WITH_VALUE.contains(&option).then(|| words.next()).flatten());
             if PACKAGE_OPTIONS.contains(&option) {
-                package = value.or_else(|| words.get(at + 1).copied());
+                package = value;
             }
-            at += if has_value && value.is_none() { 2 } else { 1 };
+            program = words.next()?;
         }
-        let (program, args) = words.get(at..)?.split_first()?;
         let without_version = |name: &'a str| {
             let end = name.get(1..).and_then(|rest| rest.find(['@', '=', '['])).map_or(name.len(), |at| at + 1);
             &name[..end]
@@ -165,7 +146,7 @@ impl<'a> CommandLine<'a> {
         let program = without_version(program);
         let package = package.map_or(program, without_version);
         let name = Name::Package { package, program: base_name(program) };
-        Some(CommandLine { name, args: args.to_vec(), directory: None })
+        Some(CommandLine { name, args: words.map(str::to_owned).collect(), directory: None })
     }
 
     fn is_of(&self, process: &Process) -> bool {
@@ -173,20 +154,17 @@ impl<'a> CommandLine<'a> {
             return false;
         }
         // The word before the arguments is the program or, behind an interpreter and its options, the script.
-        let Some(at) = process.arguments.len().checked_sub(self.args.len() + 1) else { return false };
-        let (before, rest) = process.arguments.split_at(at);
-        let Some((name, rest)) = rest.split_first() else { return false };
+        let before = process.arguments.strip_suffix(self.args.as_slice());
+        let Some((name, before)) = before.and_then(<[String]>::split_last) else { return false };
         let behind_interpreter =
             || INTERPRETERS.contains(&program(process)) && before.iter().skip(1).all(|option| option.starts_with('-'));
-        rest.iter().zip(&self.args).all(|(word, arg)| word == arg)
-            && (before.is_empty() || behind_interpreter())
-            && self.is_named(name)
+        (before.is_empty() || behind_interpreter()) && self.is_named(name)
     }
 
     fn is_named(&self, name: &str) -> bool {
         match self.name {
             Name::Program(path) if path.contains('/') && name.contains('/') => path == name,
-            Name::Program(path) => stem(base_name(path)) == stem(base_name(name)),
+            Name::Program(path) => program_name(path) == program_name(name),
             Name::Package { package, program } => base_name(name) == program || is_in_package(name, package),
         }
     }
@@ -206,7 +184,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::mcp::McpTarget;
     use crate::model::target::Schedule;
     use crate::proc::processes::tests::add_process;
     use crate::redact::Secret;

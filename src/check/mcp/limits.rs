@@ -1,6 +1,5 @@
 //! How much a server may say, and how much of it is held in memory at a time.
 
-use std::cell::Cell;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -15,10 +14,8 @@ pub(crate) const CHECK_BYTES: u64 = 64 << 20;
 /// A message up to this size is just read; a larger one needs [`MemoryPermit`]. No known server lists its tools in more.
 pub(crate) const SMALL_BYTES: usize = 1 << 20;
 
-/// A larger one has to grow by so much …
+/// A larger one has to grow by [`LEAST_GROWTH`] within [`GROWS_WITHIN`]: while it stops, others run out of time.
 const LEAST_GROWTH: usize = 256 << 10;
-
-/// … in every such time: one that stops in the midst must not make others run out of time.
 const GROWS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The right to hold one message larger than [`SMALL_BYTES`]; given up by dropping it with the message. There is one: with
@@ -26,7 +23,7 @@ const GROWS_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct MemoryPermit {
     /// By when the message has to be so long.
-    next: Cell<(Deadline, usize)>,
+    next: (Deadline, usize),
     _permit: Permit,
 }
 
@@ -39,32 +36,22 @@ impl MemoryPermit {
 
     fn of(permits: &Arc<Permits>, deadline: Deadline) -> Option<MemoryPermit> {
         let permit = permits.ticket().wait(deadline)?;
-        Some(MemoryPermit {
-            next: Cell::new((Deadline::after(GROWS_WITHIN), SMALL_BYTES + LEAST_GROWTH)),
-            _permit: permit,
-        })
+        let next = (Deadline::after(GROWS_WITHIN), SMALL_BYTES + LEAST_GROWTH);
+        Some(MemoryPermit { next, _permit: permit })
     }
 
     /// By when the unfinished message, `held` bytes so far, has to have grown.
-    pub(crate) fn until(&self, held: usize) -> Deadline {
-        if held >= self.next.get().1 {
-            self.next.set((Deadline::after(GROWS_WITHIN), held + LEAST_GROWTH));
+    pub(crate) fn until(&mut self, held: usize) -> Deadline {
+        if held >= self.next.1 {
+            self.next = (Deadline::after(GROWS_WITHIN), held + LEAST_GROWTH);
         }
-        self.next.get().0
+        self.next.0
     }
 }
 
-/// What is said of a message past [`MESSAGE_BYTES`] …
+// How a failure names each limit.
 pub(crate) const MESSAGE_TOO_LARGE: &str = "one message was larger than 16 MiB";
-
-/// … and of messages past [`CHECK_BYTES`].
 pub(crate) const CHECK_TOO_LARGE: &str = "more than 64 MiB were sent";
-
-/// One of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TooLarge(pub(crate) &'static str);
-
-/// What is said of a large message that did not arrive in time.
 pub(crate) const STALLED: &str = "a message of more than 1 MiB grew by less than 256 KiB in 5 s";
 
 #[cfg(test)]
@@ -75,9 +62,9 @@ mod tests {
     fn one_large_message_is_held_at_a_time_and_has_to_grow() {
         let permits = Permits::new(1);
         let now = || Deadline::after(Duration::ZERO);
-        let permit = MemoryPermit::of(&permits, Deadline::after(Duration::from_secs(5))).expect("a free permit");
+        let mut permit = MemoryPermit::of(&permits, Deadline::after(Duration::from_secs(5))).expect("a free permit");
         assert!(MemoryPermit::of(&permits, now()).is_none());
-        permit.next.set((now(), 2 << 20));
+        permit.next = (now(), 2 << 20);
         assert!(permit.until((2 << 20) - 1).passed());
         assert!(!permit.until(2 << 20).passed(), "it has grown");
         drop(permit);

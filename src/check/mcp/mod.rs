@@ -47,7 +47,7 @@ pub fn check(target: &McpTarget, memory: McpMemory, context: &Context) -> Result
 /// Other failures forget nothing: a server that is down for an hour still speaks the same era afterwards.
 fn remember(mut memory: McpMemory, facts: &McpFacts, context: &Context) -> McpMemory {
     let timed_out = facts.failure.as_ref().is_some_and(|failure| failure.reason == Reason::Timeout);
-    *memory.checks.entry(facts.verdict().as_str().to_owned()).or_default() += 1;
+    memory.count(facts.verdict());
     if facts.era.is_some() {
         memory.era = facts.era;
         memory.transport = facts.transport;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::eras::{self, Dialect, Greeting, Next};
 use super::jsonrpc::Text;
-use super::session::{OutputEnd, Received, StdioSession};
+use super::session::{Received, StdioSession};
 use crate::clock::Deadline;
 use crate::mcp::{self, RpcError};
 use crate::model::mcp::Era;
@@ -30,7 +30,7 @@ const BOTH_TIMEOUT: Duration = Duration::from_millis(500);
 /// A server that has been idle for so long after both openings, or a quarter of its timeout, may be lost to the first.
 const LOST_AFTER: Duration = Duration::from_secs(3);
 
-const LOST_LOOK: Duration = Duration::from_millis(250);
+const LOST_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Both openings, the remembered era's first.
 pub(super) fn both(remembered: Option<Era>) -> &'static [Era] {
@@ -49,14 +49,6 @@ pub(super) fn anew(openings: &[Era]) -> &'static [Era] {
     }
 }
 
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) greeting: Greeting,
-    /// How to go on in this process: legacy if it has answered `initialize` too, for that chooses the era of the
-    /// whole process (2026-07-28, versioning).
-    pub(super) dialect: Dialect,
-}
-
 /// How an attempt with one process failed.
 #[derive(Debug)]
 pub(super) enum Stopped {
@@ -68,19 +60,26 @@ pub(super) enum Stopped {
     NotReached(NotReached),
 }
 
-pub(super) fn open(session: &mut StdioSession<'_>, openings: &[Era], deadline: Deadline) -> Result<Opened, Stopped> {
+/// What the server says of itself, and how to go on in this process: in the legacy era if it has answered `initialize`
+/// too, for that chooses the era of the whole process (2026-07-28, versioning).
+pub(super) fn open(
+    session: &mut StdioSession<'_>,
+    openings: &[Era],
+    deadline: Deadline,
+) -> Result<(Greeting, Dialect), Stopped> {
     let mut opening = Opening {
         session,
         second: openings.get(1).copied(),
         asked: Vec::new(),
         versions: Vec::new(),
-        failures: Vec::new(),
+        modern: None,
+        legacy: None,
         deadline,
         second_by: deadline.sooner(BUSY_TIMEOUT.min(deadline.left() * 2 / 5)),
         second_if_idle: Deadline::after(IDLE_TIMEOUT),
         both_sent: None,
     };
-    opening.ask(openings[0], None);
+    opening.ask(openings[0], eras::newest(openings[0]));
     opening.run()
 }
 
@@ -90,7 +89,9 @@ struct Opening<'a, 'b> {
     /// Requests without an answer: id and era; the oldest first.
     asked: Vec<(i64, Era)>,
     versions: Vec<String>,
-    failures: Vec<(Era, Failure)>,
+    /// How the last request of either era has failed.
+    modern: Option<Failure>,
+    legacy: Option<Failure>,
     deadline: Deadline,
     /// When the second opening is sent at the latest.
     second_by: Deadline,
@@ -101,21 +102,22 @@ struct Opening<'a, 'b> {
 }
 
 impl Opening<'_, '_> {
-    fn run(mut self) -> Result<Opened, Stopped> {
+    fn run(mut self) -> Result<(Greeting, Dialect), Stopped> {
         loop {
             if self.asked.is_empty() && !self.ask_second() {
                 return Err(Stopped::Failed(self.failure()));
             }
             let until = match (&self.second, self.both_sent) {
                 (Some(_), _) => self.second_by.min(self.deadline),
-                (None, Some(_)) => self.deadline.sooner(LOST_LOOK),
+                (None, Some(_)) => self.deadline.sooner(LOST_INTERVAL),
                 (None, None) => self.deadline,
             };
             let awaited: Vec<i64> = self.asked.iter().map(|(id, _)| *id).collect();
             match self.session.receive(&awaited, until) {
                 Received::Answer(id, outcome) => {
                     if let Some(greeting) = self.take_answer(id, outcome) {
-                        return Ok(self.opened(greeting));
+                        let dialect = self.dialect(&greeting);
+                        return Ok((greeting, dialect));
                     }
                 }
                 Received::Idle => self.second_by = self.second_by.min(self.second_if_idle),
@@ -131,25 +133,18 @@ impl Opening<'_, '_> {
                 }
                 Received::Silence if self.is_lost() => return Err(Stopped::Lost(self.failure())),
                 Received::Silence => _ = self.ask_second(),
-                Received::Ended(end) => return Err(self.gone(end)),
+                Received::Ended => return Err(self.gone()),
+                Received::Refused(failure) => return Err(Stopped::Failed(failure)),
             }
         }
     }
 
-    fn ask(&mut self, era: Era, version: Option<String>) {
-        let id = match era {
-            Era::Modern => {
-                let version = version.unwrap_or_else(|| eras::MODERN.to_owned());
-                let id = self.session.request(mcp::DISCOVER, &eras::discover_params(&version));
-                self.versions.push(version);
-                id
-            }
-            Era::Legacy => {
-                let version = version.unwrap_or_else(|| eras::LEGACY.to_owned());
-                self.session.request(mcp::INITIALIZE, &eras::initialize_params(&version))
-            }
-        };
+    fn ask(&mut self, era: Era, version: &str) {
+        let id = self.session.request(eras::method(era), &eras::params(era, version));
         self.asked.push((id, era));
+        if era == Era::Modern {
+            self.versions.push(version.to_owned());
+        }
     }
 
     /// Sends the second opening; whether there was one to send.
@@ -159,7 +154,7 @@ impl Opening<'_, '_> {
             // Every client of before 2026 sends `initialize` first: that cannot have been too much.
             let unanswered = matches!(self.asked[..], [(_, Era::Modern)]);
             self.both_sent = unanswered.then(|| self.session.io.idle());
-            self.ask(era, None);
+            self.ask(era, eras::newest(era));
         }
         second.is_some()
     }
@@ -185,35 +180,33 @@ impl Opening<'_, '_> {
                     // The other opening would be wrong, unless it asks for it.
                     self.second = None;
                 }
-                next.ok_or_else(|| Failure::new(Reason::RpcError, format!("{}: {error}", method(era))))
+                next.ok_or_else(|| Failure::new(Reason::RpcError, format!("{}: {error}", eras::method(era))))
             }
         };
         match found {
             Ok(Next::Opened(greeting)) => return Some(greeting),
-            Ok(Next::Discover(version)) => self.ask(Era::Modern, Some(version)),
-            Ok(Next::Initialize(version)) => self.turn_legacy(version),
+            Ok(Next::Open(Era::Modern, version)) => self.ask(Era::Modern, &version),
+            Ok(Next::Open(Era::Legacy, version)) => self.turn_legacy(&version),
+            Err(failure) if era == Era::Modern => self.modern = Some(failure),
             Err(failure) => {
-                self.failures.push((era, failure));
-                if era == Era::Legacy {
-                    // It has passed over the other opening, if that was sent before.
-                    self.deadline = self.deadline.sooner(LAST_TIMEOUT);
-                }
+                self.legacy = Some(failure);
+                // It has passed over the other opening, if that was sent before.
+                self.deadline = self.deadline.sooner(LAST_TIMEOUT);
             }
         }
         None
     }
 
     /// Opens with `initialize`, unless that has been tried already; but again where the server has listed another version.
-    fn turn_legacy(&mut self, version: Option<String>) {
+    fn turn_legacy(&mut self, version: &str) {
         self.second = None;
         let under_way = self.asked.iter().any(|(_, era)| *era == Era::Legacy);
-        let is_new = version.as_deref().is_some_and(|version| version != eras::LEGACY);
-        if !under_way && (is_new || !self.failures.iter().any(|(era, _)| *era == Era::Legacy)) {
+        if !under_way && (self.legacy.is_none() || version != eras::LEGACY) {
             self.ask(Era::Legacy, version);
         }
     }
 
-    fn opened(self, greeting: Greeting) -> Opened {
+    fn dialect(self, greeting: &Greeting) -> Dialect {
         let mut dialect = greeting.dialect.clone();
         if dialect.era == Era::Modern
             && let Some(id) = self.asked.iter().find(|(_, era)| *era == Era::Legacy).map(|(id, _)| *id)
@@ -225,43 +218,32 @@ impl Opening<'_, '_> {
         if dialect.era == Era::Legacy {
             self.session.notify(mcp::INITIALIZED);
         }
-        Opened { greeting, dialect }
+        dialect
     }
 
-    fn gone(&mut self, end: OutputEnd) -> Stopped {
-        let failure = self.session.gone(end, &self.unanswered());
-        match end {
-            OutputEnd::Exited(_) if self.session.io.has_read_input() => Stopped::Lost(failure),
-            _ => Stopped::Failed(failure),
-        }
+    fn gone(&self) -> Stopped {
+        let failure = self.session.gone(&self.unanswered());
+        let io = &self.session.io;
+        if io.exit().is_some() && io.has_read_input() { Stopped::Lost(failure) } else { Stopped::Failed(failure) }
     }
 
     /// The failure to report: of `initialize`, which every server that is not modern has to answer, before that of
     /// `server/discover`, unless only a modern server can have given the latter.
     fn failure(&mut self) -> Failure {
-        let of = |era: Era| self.failures.iter().rposition(|(failed, _)| *failed == era);
-        // A server that refuses `initialize` is modern, if an invalid answer to the other request says so.
-        if let (Some(legacy), Some(modern)) = (of(Era::Legacy), of(Era::Modern))
-            && self.failures[legacy].1.reason == Reason::RpcError
-            && self.failures[modern].1.reason == Reason::ProtocolError
-        {
-            return self.failures.swap_remove(modern).1;
-        }
-        match of(Era::Legacy).or_else(|| of(Era::Modern)) {
-            Some(at) if self.asked.is_empty() || self.failures[at].0 == Era::Legacy => self.failures.swap_remove(at).1,
+        let is = |failure: &Failure, reason| failure.reason == reason;
+        match (self.legacy.take(), self.modern.take()) {
+            // A server that refuses `initialize` is modern, if an invalid answer to the other request says so.
+            (Some(legacy), Some(modern)) if is(&legacy, Reason::RpcError) && is(&modern, Reason::ProtocolError) => {
+                modern
+            }
+            (Some(legacy), _) => legacy,
+            (None, Some(modern)) if self.asked.is_empty() => modern,
             _ => self.session.too_late(&self.unanswered()),
         }
     }
 
     fn unanswered(&self) -> String {
-        let methods: Vec<&str> = self.asked.iter().map(|(_, era)| method(*era)).collect();
+        let methods: Vec<&str> = self.asked.iter().map(|(_, era)| eras::method(*era)).collect();
         methods.join(" and ")
-    }
-}
-
-fn method(era: Era) -> &'static str {
-    match era {
-        Era::Modern => mcp::DISCOVER,
-        Era::Legacy => mcp::INITIALIZE,
     }
 }

@@ -52,17 +52,13 @@ pub(super) fn hint(slow: Slow) -> &'static str {
 }
 
 fn telling_lines(output: &str) -> Vec<String> {
-    let mut lines: Vec<(Telling, &str)> = Vec::new();
-    for line in output.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        // A retry repeats itself.
-        if lines.last().is_none_or(|(_, last)| *last != line) {
-            lines.push((tells(line), line));
-        }
-    }
-    let most = lines.iter().map(|(telling, _)| *telling).max();
-    let telling = lines.iter().filter(|(telling, _)| Some(*telling) == most).map(|(_, line)| line);
-    let last: Vec<_> = telling.rev().take(LINES).map(|line| shortened(line, LINE_CHARACTERS)).collect();
-    last.into_iter().rev().collect()
+    let mut lines: Vec<&str> = output.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    // A retry repeats itself.
+    lines.dedup();
+    let most = lines.iter().map(|line| tells(line)).max();
+    lines.retain(|line| Some(tells(line)) == most);
+    let last = &lines[lines.len().saturating_sub(LINES)..];
+    last.iter().map(|line| shortened(line, LINE_CHARACTERS)).collect()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,30 +80,24 @@ fn tells(line: &str) -> Telling {
     /// A word for a failure, an exception (`KeyError`) or, as Kubernetes' programs begin a line, `E1129`; F is fatal.
     const FAILURE: &str = "(?:[[:alnum:]]*(?:error|exception)|fatal|panic|panicked|critical|err|[ef][0-9]{4})";
     const OTHER_LEVEL: &str = "(?:info|debug|trace|warn|warning|notice|verbose)";
-    static NEVER: LazyLock<Regex> = LazyLock::new(|| {
-        pattern(r#"^(?:at |File "|Node\.js v|(?i:usage[: ]|--?[[:alnum:]]|traceback \(|note: run with))"#)
+    #[expect(clippy::expect_used, reason = "the patterns are constants, and a test uses each")]
+    static PATTERNS: LazyLock<[Regex; 4]> = LazyLock::new(|| {
+        let never = r#"^(?:at |File "|Node\.js v|(?i:usage[: ]|--?[[:alnum:]]|traceback \(|note: run with))"#;
+        let begins = format!(r"(?i)^{SKIPPED}{NAME}{SKIPPED}{FAILURE}(?:[^[:alnum:]]|$)");
+        let reports = format!(r"(?i)^{SKIPPED}{OTHER_LEVEL}(?:[^[:alnum:]]|$)");
+        let contains = "(?i)error|fail|missing|not found|denied|required|invalid|unable|cannot|can't|refused|no such";
+        [never, &begins, &reports, contains].map(|pattern| Regex::new(pattern).expect("a regular expression"))
     });
-    static BEGINS: LazyLock<Regex> =
-        LazyLock::new(|| pattern(&format!(r"(?i)^{SKIPPED}{NAME}{SKIPPED}{FAILURE}(?:[^[:alnum:]]|$)")));
-    static REPORTS: LazyLock<Regex> =
-        LazyLock::new(|| pattern(&format!(r"(?i)^{SKIPPED}{OTHER_LEVEL}(?:[^[:alnum:]]|$)")));
-    static CONTAINS: LazyLock<Regex> = LazyLock::new(|| {
-        pattern("(?i)error|fail|missing|not found|denied|required|invalid|unable|cannot|can't|refused|no such")
-    });
-    if NEVER.is_match(line) || !line.contains(char::is_alphanumeric) {
+    let [never, begins, reports, contains] = &*PATTERNS;
+    if never.is_match(line) || !line.contains(char::is_alphanumeric) {
         Telling::Never
-    } else if BEGINS.is_match(line) && !REPORTS.is_match(line) {
+    } else if begins.is_match(line) && !reports.is_match(line) {
         Telling::Begins
-    } else if CONTAINS.is_match(line) {
+    } else if contains.is_match(line) {
         Telling::Contains
     } else {
         Telling::Perhaps
     }
-}
-
-#[expect(clippy::expect_used, reason = "the patterns are constants, and a test uses each")]
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a regular expression")
 }
 
 #[cfg(test)]

@@ -10,24 +10,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::jsonrpc::Text;
-use super::shape::{FromObject, ListOf, MapOf, Object, each, given, read};
+use super::shape::{FromObject, ListOf, MapOf, Object, each, given, read, shapes};
 use crate::model::mcp::Era;
 use crate::redact::quoted;
-
-/// Structures of the schemas: the keys that must be there; the keys that may be absent, but are never null.
-macro_rules! shapes {
-    ($($name:ident $(<$life:lifetime>)? {
-        $($(#[$attr:meta])* $key:ident: $type:ty),*; $($(#[$with:meta])* $optional:ident: $given:ty),*
-    })*) => {
-        $(#[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        #[allow(dead_code, reason = "most is read only so that a wrong type is refused")]
-        pub(crate) struct $name $(<$life>)? {
-            $($(#[$attr])* pub(crate) $key: $type,)*
-            $(#[serde(default, deserialize_with = "given")] $(#[$with])* pub(crate) $optional: Option<$given>,)*
-        })*
-    };
-}
 
 shapes! {
     Capabilities {

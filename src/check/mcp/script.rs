@@ -27,7 +27,7 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
     };
     let spec = spec(program, args, &script.env, script.cwd.as_ref());
     let mut facts = McpFacts { transport: Some(Transport::Script), ..McpFacts::default() };
-    let failure = match capture_tail(&spec, meter, MOST_OUTPUT, context.pass_deadline) {
+    facts.failure = match capture_tail(&spec, meter, MOST_OUTPUT, context.pass_deadline) {
         Ok(Captured { outcome: Outcome::TimedOut, slow: None, .. }) => {
             return Err(NotReached::CutOff(begun.elapsed()));
         }
@@ -41,7 +41,6 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
         }
         Err(error) => Some(not_spawned(program, &error, begun, context.timeout)?),
     };
-    facts.failure = failure;
     Ok(facts)
 }
 

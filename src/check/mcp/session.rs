@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::jsonrpc::{self, Id, Lines, Message, Text};
-use super::limits::{MemoryPermit, STALLED, TooLarge};
+use super::limits::STALLED;
 use super::tools::Peer;
 use super::{eras, output};
 use crate::clock::Deadline;
@@ -46,17 +46,10 @@ pub(super) enum Received {
     Idle,
     /// Nothing in the time given, or the program is too slow.
     Silence,
-    Ended(OutputEnd),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OutputEnd {
-    Exited(Exit),
-    /// It has closed its standard output and lives on.
-    Closed,
-    TooLarge(TooLarge),
-    /// It sends a large message so slowly that others would run out of time waiting.
-    Stalled,
+    /// It has exited, or closed its standard output and lives on.
+    Ended,
+    /// It sends too much, or a large message so slowly that others would run out of time waiting.
+    Refused(Failure),
 }
 
 pub(super) struct StdioSession<'a> {
@@ -184,25 +177,16 @@ impl<'a> StdioSession<'a> {
 
     /// Waits for the next event of the program; `None` if there may be new lines.
     fn wait(&mut self, until: Deadline) -> Option<Received> {
-        let mut may_read = true;
-        if self.lines.wants_permit() {
-            match MemoryPermit::take(Deadline::after(Duration::ZERO)) {
-                Some(permit) => self.lines.give_permit(permit),
-                None => may_read = false,
-            }
-        }
+        let may_read = self.lines.may_grow();
         if self.lines.until().is_some_and(Deadline::passed) {
-            return Some(Received::Ended(OutputEnd::Stalled));
+            return Some(Received::Refused(Failure::new(Reason::Timeout, STALLED)));
         }
         let mut wake = [self.drain_until, self.lines.until()].into_iter().flatten().fold(until, Deadline::min);
         if !may_read {
             wake = wake.sooner(PERMIT_TIMEOUT);
         }
         match self.io.wait(wake, may_read) {
-            Event::Stdout(amount) => {
-                let pushed = self.lines.push(self.io.read(amount));
-                pushed.err().map(|too_large| Received::Ended(OutputEnd::TooLarge(too_large)))
-            }
+            Event::Stdout(amount) => self.lines.push(self.io.read(amount)).err().map(Received::Refused),
             Event::StdoutClosed => {
                 self.lines.finish();
                 self.drain_until = Some(Deadline::after(CLOSED_TIMEOUT));
@@ -219,17 +203,13 @@ impl<'a> StdioSession<'a> {
             }
             Event::Idle => Some(Received::Idle),
             Event::Slow => Some(Received::Silence),
-            Event::Quiet => {
-                let over = self.drain_until.is_some_and(Deadline::passed);
-                let end = || self.io.exit().map_or(OutputEnd::Closed, OutputEnd::Exited);
-                over.then(|| Received::Ended(end()))
-            }
+            Event::Quiet => self.drain_until.is_some_and(Deadline::passed).then_some(Received::Ended),
         }
     }
 
     /// What is odd about its output and breaks nothing here, but may elsewhere.
     pub(super) fn notes(&self) -> Vec<String> {
-        let lines = plural(usize::try_from(self.noise).unwrap_or(usize::MAX), "line");
+        let lines = plural(self.noise as usize, "line");
         let noise = (self.noise > 0).then(|| format!("prints {lines} on stdout that are no JSON-RPC"));
         let answers = self.answers_notifications.then(|| "answers a notification; some clients drop it".to_owned());
         noise.into_iter().chain(answers).collect()
@@ -244,45 +224,31 @@ impl<'a> StdioSession<'a> {
         if let Some(error) = &self.anonymous {
             return Failure::new(Reason::RpcError, format!("{what}: {error} (for no request in particular)"));
         }
-        let (reason, mut detail) = match self.io.exit() {
-            None => {
-                let seconds = self.begun.elapsed().as_secs_f64();
-                let doing = self.io.slow().map_or_else(|| "cut off".to_owned(), output::too_slow);
-                (Reason::Timeout, format!("no answer to {what} within {seconds:.1} s of its start: {doing}"))
-            }
-            Some(exit) => {
-                let left = "what it left running has not answered";
-                (Reason::Exited, format!("ended with {exit} before it had answered {what}; {left}"))
-            }
-        };
-        if let Some(id) = &self.stray {
-            let _ = write!(detail, "; an answer came with the id {id}, which was not asked");
+        let stray = self.stray.as_ref().map(|id| format!("; an answer came with the id {id}, which was not asked"));
+        let stray = stray.unwrap_or_default();
+        if let Some(exit) = self.io.exit() {
+            let left = "what it left running has not answered";
+            return self
+                .failure(Reason::Exited, format!("ended with {exit} before it had answered {what}; {left}{stray}"));
         }
-        self.add_output(&mut detail);
-        let hint = self.io.slow().filter(|_| reason == Reason::Timeout).map(|slow| output::hint(slow).to_owned());
-        Failure { hint, ..Failure::new(reason, detail) }
+        let (seconds, slow) = (self.begun.elapsed().as_secs_f64(), self.io.slow());
+        let doing = slow.map_or_else(|| "cut off".to_owned(), output::too_slow);
+        let detail = format!("no answer to {what} within {seconds:.1} s of its start: {doing}{stray}");
+        Failure { hint: slow.map(|slow| output::hint(slow).to_owned()), ..self.failure(Reason::Timeout, detail) }
     }
 
     /// The failure of a server that can no longer answer `what`.
-    pub(super) fn gone(&self, end: OutputEnd, what: &str) -> Failure {
-        match end {
-            OutputEnd::TooLarge(TooLarge(what)) => Failure::new(Reason::TooLarge, what),
-            OutputEnd::Stalled => Failure::new(Reason::Timeout, STALLED),
-            OutputEnd::Closed => {
-                let mut detail = format!("closed its standard output before it had answered {what}, and runs on");
-                self.add_output(&mut detail);
-                Failure::new(Reason::ProtocolError, detail)
-            }
-            OutputEnd::Exited(_) if self.broken.is_some() => self.too_late(what),
-            OutputEnd::Exited(exit) => {
-                let mut detail = format!("ended with {exit} before it had answered {what}");
-                self.add_output(&mut detail);
-                Failure::new(Reason::Exited, detail)
-            }
+    pub(super) fn gone(&self, what: &str) -> Failure {
+        let closed = || format!("closed its standard output before it had answered {what}, and runs on");
+        match self.io.exit() {
+            None => self.failure(Reason::ProtocolError, closed()),
+            Some(_) if self.broken.is_some() => self.too_late(what),
+            Some(exit) => self.failure(Reason::Exited, format!("ended with {exit} before it had answered {what}")),
         }
     }
 
-    fn add_output(&self, detail: &mut String) {
+    /// With what it has printed as evidence.
+    fn failure(&self, reason: Reason, mut detail: String) -> Failure {
         let stderr = output::quote(&self.io.tail.text(), self.secrets);
         if let Some(quote) = &stderr {
             let _ = write!(detail, "; stderr: {quote}");
@@ -292,6 +258,7 @@ impl<'a> StdioSession<'a> {
         if self.noise > 0 && stderr.is_some() {
             let _ = write!(detail, "; lines on stdout that were no JSON-RPC: {}", self.noise);
         }
+        Failure::new(reason, detail)
     }
 }
 
@@ -307,7 +274,8 @@ impl Peer for StdioSession<'_> {
                 Received::Broken | Received::Embedded => deadline = deadline.sooner(BROKEN_TIMEOUT),
                 Received::Idle => {}
                 Received::Silence => return Err(self.too_late(method)),
-                Received::Ended(end) => return Err(self.gone(end, method)),
+                Received::Ended => return Err(self.gone(method)),
+                Received::Refused(failure) => return Err(failure),
             }
         }
     }

@@ -48,6 +48,22 @@ pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer
     T::deserialize(deserializer).map(Some)
 }
 
+/// Structures: the keys that must be there; the keys that may be absent, but are never null.
+macro_rules! shapes {
+    ($($name:ident $(<$life:lifetime>)? {
+        $($(#[$attr:meta])* $key:ident: $type:ty),*; $($(#[$with:meta])* $optional:ident: $given:ty),*
+    })*) => {
+        $(#[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        #[allow(dead_code, reason = "most is read only so that a wrong type is refused")]
+        pub(crate) struct $name $(<$life>)? {
+            $($(#[$attr])* pub(crate) $key: $type,)*
+            $(#[serde(default, deserialize_with = "given")] $(#[$with])* pub(crate) $optional: Option<$given>,)*
+        })*
+    };
+}
+pub(crate) use shapes;
+
 /// An object with whatever in it; anything else is an error.
 pub(crate) type Object = FromObject<IgnoredAny>;
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::opening::{Opened, Stopped, anew, both, open};
+use super::opening::{Stopped, anew, both, open};
 use super::session::StdioSession;
 use super::{output, tools};
 use crate::check::Context;
@@ -30,7 +30,6 @@ pub(super) fn check(
     let meter = context.meter(Duration::ZERO)?;
     let reserve = RESERVE.min(context.pass_deadline.left() / 5);
     let deadline = context.pass_deadline.minus(reserve);
-    let mut facts = McpFacts { transport: Some(Transport::Stdio), ..McpFacts::default() };
     let secrets = KnownSecrets::of_program(&server.args, &server.env);
     let mut attempt = Attempt {
         server,
@@ -38,7 +37,7 @@ pub(super) fn check(
         deadline,
         timeout: context.timeout,
         secrets: &secrets,
-        facts: &mut facts,
+        facts: McpFacts { transport: Some(Transport::Stdio), ..McpFacts::default() },
         idle: Duration::ZERO,
         notes: Vec::new(),
     };
@@ -54,7 +53,7 @@ pub(super) fn check(
             second => second,
         };
     }
-    let notes = attempt.notes;
+    let Attempt { mut facts, notes, .. } = attempt;
     facts.notes.extend(notes);
     match outcome {
         Ok(()) => {}
@@ -71,7 +70,7 @@ struct Attempt<'a> {
     deadline: Deadline,
     timeout: Duration,
     secrets: &'a KnownSecrets,
-    facts: &'a mut McpFacts,
+    facts: McpFacts,
     idle: Duration,
     notes: Vec<String>,
 }
@@ -89,9 +88,12 @@ impl Attempt<'_> {
         };
         let mut session = StdioSession::new(io, begun, self.secrets);
         let result = match open(&mut session, openings, self.deadline) {
-            Ok(opened) => {
+            Ok((greeting, dialect)) => {
                 self.facts.handshake = Some(clock::instant() - begun);
-                self.use_it(&mut session, opened)
+                let lists_tools = self.list_tools && greeting.has_tools;
+                greeting.note_in(&mut self.facts);
+                let mut list = || tools::list(&mut session, &dialect, self.deadline, &mut self.facts);
+                if lists_tools { list().map_err(Stopped::Failed) } else { Ok(()) }
             }
             Err(Stopped::Lost(failure)) if self.deadline.passed() => Err(Stopped::Failed(failure)),
             Err(stopped) => Err(stopped),
@@ -112,16 +114,6 @@ impl Attempt<'_> {
         let ended = session.io.end(self.deadline);
         self.note_end(&ended, exited_before);
         result
-    }
-
-    fn use_it(&mut self, session: &mut StdioSession<'_>, opened: Opened) -> Result<(), Stopped> {
-        let Opened { greeting, dialect } = opened;
-        let has_tools = greeting.has_tools;
-        greeting.note_in(self.facts);
-        if !(self.list_tools && has_tools) {
-            return Ok(());
-        }
-        tools::list(session, &dialect, self.deadline, self.facts).map_err(Stopped::Failed)
     }
 
     /// Adds up what the processes used, and says so when one would not end.
@@ -169,11 +161,7 @@ pub(super) fn not_spawned(
         SpawnError::Ending => return Err(NotReached::NotBegun),
         _ if error.is_out_of_time() && begun.elapsed() < timeout => return Err(NotReached::CutOff(begun.elapsed())),
         SpawnError::NotFound { .. } => Reason::CommandNotFound,
-        SpawnError::NotExecutable { .. }
-        | SpawnError::NoDirectory { .. }
-        | SpawnError::Malformed { .. }
-        | SpawnError::Refused { .. }
-        | SpawnError::NoSupervisor { .. } => Reason::SpawnFailed,
+        _ => Reason::SpawnFailed,
     };
     let failure = Failure::new(reason, error.to_string()).if_shortage(error.is_out_of_resources());
     Ok(match error {

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::eras::{Dialect, invalid};
@@ -78,10 +78,7 @@ fn page(
     deadline: Deadline,
     found: &mut Found,
 ) -> Result<Option<String>, Failure> {
-    let mut params = Map::new();
-    if let Some(cursor) = cursor {
-        params.insert("cursor".into(), Value::from(cursor));
-    }
+    let params = cursor.map(|cursor| ("cursor".to_owned(), Value::from(cursor))).into_iter().collect();
     let answer = peer.call(TOOLS_LIST, &dialect.params(params), deadline)?;
     let mut read = || {
         let page = ToolsPage::read(&answer, dialect.era)?;
@@ -135,13 +132,10 @@ impl Found {
 /// SHA-256 over what a client tells its model of a tool.
 fn digest(tool: &Tool<'_>) -> [u8; 32] {
     let mut hash = Sha256::new();
-    let text = |text: &'_ String| Cow::Owned(text.clone());
-    let output = tool.output_schema.map(canonical);
-    for part in
-        [Some(text(&tool.name)), tool.description.as_ref().map(text), Some(canonical(tool.input_schema)), output]
-    {
+    let (input, output) = (canonical(tool.input_schema), tool.output_schema.map(canonical));
+    for part in [Some(tool.name.as_str()), tool.description.as_deref(), Some(&*input), output.as_deref()] {
         // With its length in front, so that no two tools look the same.
-        hash.update(part.as_ref().map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+        hash.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
         hash.update(part.unwrap_or_default().as_bytes());
     }
     hash.finalize().into()

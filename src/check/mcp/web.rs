@@ -27,13 +27,14 @@ const BEFORE_RETRY: Duration = Duration::from_millis(100);
 const MOST_SESSIONS: usize = 8;
 
 #[derive(Debug)]
-pub(super) struct Web {
+pub(super) struct Web<'a> {
+    pub(super) server: &'a HttpServer,
+    /// Of the whole check.
+    pub(super) deadline: Deadline,
     pub(super) client: Client,
     pub(super) url: Url,
     /// What must not show, even if the server quotes it.
     pub(super) secrets: KnownSecrets,
-    /// How the user has the client itself log in.
-    login: Option<String>,
     /// Every session that the server has named, even in passing, and where: sessions left behind at every check exhaust
     /// a server.
     sessions: Mutex<Vec<(Url, String)>>,
@@ -49,15 +50,9 @@ pub(super) struct NoResult {
     pub(super) status: Option<u16>,
 }
 
-impl From<Failure> for NoResult {
-    fn from(failure: Failure) -> Self {
-        NoResult { failure, error: None, status: None }
-    }
-}
-
-impl From<HttpError> for NoResult {
-    fn from(error: HttpError) -> Self {
-        Failure::from(error).into()
+impl<F: Into<Failure>> From<F> for NoResult {
+    fn from(failure: F) -> Self {
+        NoResult { failure: failure.into(), error: None, status: None }
     }
 }
 
@@ -81,14 +76,14 @@ impl NoResult {
     }
 }
 
-impl Web {
-    /// The way to a configured server.
-    pub(super) fn new(server: &HttpServer) -> Result<Web, Failure> {
+impl<'a> Web<'a> {
+    /// Errors: When the configured URL cannot be used.
+    pub(super) fn new(server: &'a HttpServer, deadline: Deadline) -> Result<Web<'a>, Failure> {
         let url = http::parse_url(&server.url)?;
         let options = ClientOptions { headers: server.headers.clone(), ca_file: server.ca_file.clone() };
         let secrets = KnownSecrets::new(&http::secrets_of(&url, &server.headers));
         let client = Client::new(&url, options);
-        Ok(Web { client, url, secrets, login: server.login.clone(), sessions: Mutex::default() })
+        Ok(Web { server, deadline, client, url, secrets, sessions: Mutex::default() })
     }
 
     pub(super) fn note_session(&self, response: &Response) {
@@ -105,9 +100,7 @@ impl Web {
         let version = facts.protocol_version.as_ref().filter(|_| facts.era == Some(Era::Legacy));
         for (url, session) in self.sessions.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let mut request = Request::new(Method::DELETE, &url).header("mcp-session-id", session);
-            if let Some(version) = version {
-                request = request.header("mcp-protocol-version", version.clone());
-            }
+            request.headers.extend(version.map(|version| ("mcp-protocol-version", version.clone())));
             if let Err(error) = self.send(&request, deadline) {
                 log::debug(format!("an MCP session could not be ended: {}", self.secrets.redact(&error.detail)));
             }
@@ -130,43 +123,53 @@ impl Web {
     pub(super) fn refusal(&self, mut response: Response, asked: Option<i64>) -> NoResult {
         let status = response.status;
         let quote = |text: &str| quoted(&self.secrets.redact(text), QUOTED);
-        let challenge = response.header("www-authenticate").map(quote);
-        let wait = response.header("retry-after").map(quote);
         let is_text = matches!(response.media_type().as_str(), "text/plain" | "");
         let body = response.body.read_what_comes(MOST_REFUSAL_BYTES, REFUSAL_TIME);
         let mut detail = format!("HTTP {status}{}", self.after_redirect(&response));
-        let mut hint = hint(status, wait.as_deref());
-        if response.redirected {
-            let target = self.redirect_target(&response.url);
-            // The status of what answered says more than the redirect, where it says anything.
-            hint = hint.or_else(|| Some(redirect_hint(&target)));
-        }
         let said = said(&body, is_text);
         if let Some(said) = &said {
             detail.push_str(&format!(": {}", quote(said)));
         }
         let of_host = matches!(status, 403 | 421) && said.as_deref().is_some_and(speaks_of_host);
-        if of_host {
-            hint = Some(HOST_HINT.into());
-        } else if matches!(status, 401 | 403) {
-            if let Some(challenge) = challenge {
+        if matches!(status, 401 | 403) && !of_host {
+            if let Some(challenge) = response.header("www-authenticate").map(quote) {
                 detail.push_str(&format!(" (it asks for {challenge})"));
             }
             let reason = if self.client.has_credential() { Reason::Unauthorized } else { Reason::AuthRequired };
-            let login = self.login.as_ref().filter(|_| reason == Reason::AuthRequired);
+            let login = self.server.login.as_ref().filter(|_| reason == Reason::AuthRequired);
             let hint = login.map(|login| format!("{login}, or configure a header or token for it"));
             return Failure { hint, ..Failure::new(reason, detail) }.into();
         }
-        match asked.and_then(|id| rpc_error(&body, id)) {
-            Some(error) if !of_host => {
-                let failure = Failure::new(Reason::RpcError, format!("{error} (HTTP {status})"));
-                NoResult { failure, error: Some(Box::new(error)), status: Some(status) }
+        let error = asked.filter(|_| !of_host).and_then(|id| rpc_error(&body, id));
+        let failure = match &error {
+            Some(error) => Failure::new(Reason::RpcError, format!("{error} (HTTP {status})")),
+            None => {
+                let hint = if of_host { Some(HOST_HINT.to_owned()) } else { self.hint(&response) };
+                Failure { hint, ..Failure::new(Reason::HttpStatus, detail) }
             }
-            _ => {
-                let failure = Failure { hint, ..Failure::new(Reason::HttpStatus, detail) };
-                NoResult { failure, error: None, status: Some(status) }
+        };
+        NoResult { failure, error: error.map(Box::new), status: Some(status) }
+    }
+
+    /// What to do, where more is known than that the address may be wrong. A status that says something says more than a
+    /// redirect on the way to it.
+    fn hint(&self, response: &Response) -> Option<String> {
+        Some(match response.status {
+            429 => {
+                let wait = response.header("retry-after").map(|wait| quoted(&self.secrets.redact(wait), QUOTED));
+                let wait = wait.map(|wait| format!(" (it asks to wait {wait})")).unwrap_or_default();
+                format!("the server was asked too often{wait}: raise `ttl` and `retry_after`")
             }
-        }
+            421 => HOST_HINT.into(),
+            500.. => "the server, or what stands in front of it, is not ready: see its log".into(),
+            // It turned the request into another one, and may as well have led to a page for people.
+            _ if response.redirected => format!(
+                "if {} is where the server is now, put that into the config; if it is a page to log in, configure a \
+                 header or token",
+                self.redirect_target(&response.url)
+            ),
+            _ => return None,
+        })
     }
 
     /// What came of the request where it was redirected, to be put behind the status.
@@ -192,30 +195,9 @@ pub(super) fn unusable(detail: String) -> NoResult {
     Failure::new(Reason::ProtocolError, detail).into()
 }
 
-/// What to do about a redirect that turned the request into another one. It may as well lead to a page for people.
-fn redirect_hint(target: &str) -> String {
-    format!(
-        "if {target} is where the server is now, put that into the config; if it is a page to log in, configure a header \
-         or token"
-    )
-}
-
 /// What to do about a server that refuses the name it is called by.
 const HOST_HINT: &str =
     "the server refuses the host or origin it is called by: use the address it listens on, or allow this one there";
-
-/// What to do about a status, where more is known than that the address may be wrong.
-fn hint(status: u16, retry_after: Option<&str>) -> Option<String> {
-    match status {
-        429 => {
-            let wait = retry_after.map(|wait| format!(" (it asks to wait {wait})")).unwrap_or_default();
-            Some(format!("the server was asked too often{wait}: raise `ttl` and `retry_after`"))
-        }
-        421 => Some(HOST_HINT.into()),
-        500.. => Some("the server, or what stands in front of it, is not ready: see its log".into()),
-        _ => None,
-    }
-}
 
 /// Whether a refusal is about the name in the address and no credential would help.
 fn speaks_of_host(said: &str) -> bool {

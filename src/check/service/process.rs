@@ -6,14 +6,9 @@
 //! `vim run_scheduler.py` nor `tail -f run_scheduler.py.log`, which a search for a piece of text would find.
 
 use super::Found;
+use crate::check::command_line::{INTERPRETERS, LAUNCHERS, base_name, program_name};
 use crate::model::reason::{Failure, Reason};
 use crate::proc::ProcessTable;
-
-/// Programs whose own name says nothing about what they run. Version suffixes (`python3.11`) are taken off first.
-const LAUNCHERS: &[&str] = &[
-    "bash", "bun", "dash", "deno", "env", "java", "nice", "node", "nohup", "npm", "npx", "perl", "pipx", "poetry",
-    "pypy", "python", "ruby", "setsid", "sh", "stdbuf", "sudo", "timeout", "uv", "uvx", "zsh",
-];
 
 pub(super) fn check(pattern: &str, processes: &ProcessTable) -> Found {
     let wanted: Vec<&str> = pattern.split_whitespace().collect();
@@ -33,8 +28,9 @@ pub(super) fn check(pattern: &str, processes: &ProcessTable) -> Found {
 }
 
 fn matches(words: &[String], wanted: &[&str]) -> bool {
-    let Some(program) = words.first() else { return false };
-    let starts = if is_launcher(program) { words.len() } else { 1 };
+    let Some(program) = words.first().map(|first| program_name(first)) else { return false };
+    let runs_another = INTERPRETERS.contains(&program) || LAUNCHERS.contains(&program);
+    let starts = if runs_another { words.len() } else { 1 };
     (0..starts).any(|start| {
         let here = words.get(start..start + wanted.len());
         here.is_some_and(|here| here.iter().zip(wanted).all(|(word, wanted)| is_word(word, wanted)))
@@ -42,16 +38,7 @@ fn matches(words: &[String], wanted: &[&str]) -> bool {
 }
 
 fn is_word(word: &str, wanted: &str) -> bool {
-    word == wanted || (!wanted.contains('/') && last_part(word) == wanted)
-}
-
-fn is_launcher(program: &str) -> bool {
-    let name = last_part(program).trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    LAUNCHERS.contains(&name)
-}
-
-fn last_part(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
+    word == wanted || (!wanted.contains('/') && base_name(word) == wanted)
 }
 
 #[cfg(test)]

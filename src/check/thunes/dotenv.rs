@@ -16,10 +16,8 @@ const MAX_BYTES: u64 = 1 << 20;
 const KEY: &str = "MAX_DAILY_LOSS";
 
 /// The limit in force. `was_stated`: the file has stated it before, and does so now.
-///
-/// # Errors
-/// A sentence if `.env` is there and cannot be read, or states no positive number, or has ceased to state one: then no ratio
-/// to any limit is right.
+/// Errors: A sentence if `.env` is there and cannot be read, or states no positive number, or has ceased to state one: then no
+/// ratio to any limit is right.
 pub(super) fn max_daily_loss(target: &ThunesTarget, was_stated: &mut bool) -> anyhow::Result<f64> {
     if let Some(limit) = target.max_daily_loss {
         return Ok(limit);

@@ -69,7 +69,7 @@ pub(crate) fn bridge(bytes: &[u8]) {
     for Histogram { counts, sum } in [order_latency, ws_gaps].into_iter().flatten() {
         assert!(counts.len() == ORDER_LATENCY_BUCKETS.len() + 1 && sum.is_finite());
     }
-    assert!(scraped.refused.len() <= 8);
+    assert!(scraped.facts.problems.len() <= 8);
     let more = [bytes, b"# TYPE other gauge\nother{ broken\n\xff\n"].concat();
     assert_eq!(scrape::read(&more, "paper", Timestamp::UNIX_EPOCH).ok().as_ref(), Some(&scraped));
 }

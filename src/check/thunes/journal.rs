@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::damage::is_harmless;
 use super::json::Object;
 use super::tail::{Line, Lines};
 use super::tally::{Tally, add_decisions, add_orders, cut, label};
 use super::times;
 use crate::model::thunes::{DecisionCount, KillSwitch, ORDER_LATENCY_BUCKETS, OrderCount, WS_GAP_BUCKETS};
+
+/// Events that are evidence on the kill switch, or can be.
+const EVIDENCE: [&str; 4] = ["KILL_SWITCH_ACTIVATED", "KILL_SWITCH_DEACTIVATED", "TRADE_APPROVED", "TRADE_REJECTED"];
 
 /// What is kept of a reason or a name; the longest known one has 29 bytes.
 const MAX_REASON_BYTES: usize = 200;
@@ -123,13 +125,10 @@ impl Tally {
             }
         }
         let known = kill.last.take_if(|last| last.active == active && kill.doubt.is_none());
-        let (since, reason) = match (reason, known) {
+        let (since, reason) = match reason {
             // What brought it into this state stands, whatever has confirmed it since.
-            (None, Some(known)) => (known.since, known.reason),
-            (None, None) => (None, None),
-            (Some(reason), _) => {
-                (at, Some(cut(reason, MAX_REASON_BYTES).to_owned()).filter(|reason| !reason.is_empty()))
-            }
+            None => known.map(|known| (known.since, known.reason)).unwrap_or_default(),
+            Some(reason) => (at, Some(cut(reason, MAX_REASON_BYTES).to_owned()).filter(|reason| !reason.is_empty())),
         };
         let evidence = Some(event.to_owned());
         kill.last = Some(KillSwitch { active, since, age_seconds: None, reason, evidence, evidence_at: at });
@@ -160,6 +159,31 @@ impl Tally {
 
 fn observation(object: &Object<'_>, key: &str) -> Option<f64> {
     object.number(key).filter(|value| (0.0..MAX_OBSERVATION).contains(value))
+}
+
+/// Whether a malformed or unfinished line is certain to be no evidence: it is blank, or whatever was written to it names
+/// another event before its damage.
+///
+/// A line that was torn has the next one behind it, so every opening brace may begin a record. A backslash may hide a name, and
+/// a control character stands for bytes that are lost: with one of these nothing is certain.
+pub(super) fn is_harmless(line: &[u8]) -> bool {
+    let Ok(line) = std::str::from_utf8(line) else { return false };
+    if line.contains(|c: char| c == '\\' || c.is_control() && c != '\t') {
+        return false;
+    }
+    let mut pieces = line.split('{');
+    let before = pieces.next().unwrap_or_default();
+    before.trim().is_empty() && pieces.all(names_another_event)
+}
+
+/// Whether a record that begins like this has exactly one `event`, whole and another one than the evidence.
+fn names_another_event(record: &str) -> bool {
+    const KEY: &str = "\"event\"";
+    let Some((before, after)) = record.split_once(KEY) else { return false };
+    let is_key = matches!(before.trim_end().chars().next_back(), None | Some(','));
+    let value = after.trim_start().strip_prefix(':').and_then(|value| value.trim_start().strip_prefix('"'));
+    let Some((name, rest)) = value.and_then(|value| value.split_once('"')) else { return false };
+    is_key && !rest.contains(KEY) && !EVIDENCE.contains(&name)
 }
 
 #[cfg(test)]
@@ -287,5 +311,32 @@ mod tests {
         assert_eq!(totals.last_record, Some("2025-10-08T14:00:00Z".parse().expect("a time")));
         journal.line(Line::Whole(event("yesterday", "KILL_SWITCH_DEACTIVATED").as_bytes()));
         assert!(journal.totals.kill_switch.doubt.is_some(), "it may be the newest");
+    }
+
+    #[test]
+    fn only_a_line_whose_every_record_names_another_event_is_harmless() {
+        for (line, expected) in [
+            ("", true),
+            ("  \t", true),
+            (r#"{"timestamp":"2025-10-08T14:00:00","event":"HEARTBEAT","x":tru"#, true),
+            (r#"{"event": "WS_GAP", "x": 1{"timestamp": "2025", "event" : "HEARTBEAT"}"#, true),
+            (r#"{"event":"HEARTBEAT"#, false),
+            (r#"{"timestamp":"2025-10-08T14:0{"timestamp":"2025","event":"HEARTBEAT"}"#, false),
+            (r#"{"timestamp":"2025","event":"HEARTBEAT"}{"#, false),
+            (r#"{"event":"HEARTBEAT","event":"KILL_SW"#, false),
+            (r#"{"event":"KILL\u005fSWITCH_ACTIVATED","x":tru"#, false),
+            (r#"{"event":"TRADE_REJECTED","reason":"kill_sw"#, false),
+            (r#"{"event":"TRADE_APPROVED","x"#, false),
+            (r#"{"event":1,"x"#, false),
+            (r#"{"no \"event\":"HEARTBEAT""#, false),
+            (r#"{"note":"of an "event":"HEARTBEAT""#, false),
+            ("<html>", false),
+            ("[]", false),
+            ("null", false),
+            ("{\"event\":\"HEARTBEAT\",\"x\":\"\0\0\"", false),
+        ] {
+            assert_eq!(is_harmless(line.as_bytes()), expected, "{line}");
+        }
+        assert!(!is_harmless(b"{\"event\":\"HEARTBEAT\",\"x\":\"\xff\""));
     }
 }

@@ -21,9 +21,7 @@ pub(super) fn audit_trail(journals: &[Reading]) -> Option<&Reading> {
 }
 
 /// The newest evidence, and the journal that has it; or the audit trail, which has none.
-///
-/// # Errors
-/// Why it cannot be told, a sentence each.
+/// Errors: Why it cannot be told, a sentence each.
 pub(super) fn from_journals(journals: &[Reading], now: Timestamp) -> Result<(KillSwitch, &str), Vec<String>> {
     let mut why: Vec<String> = journals.iter().filter(|journal| journal.fails()).filter_map(failure).collect();
     let trail = audit_trail(journals);

@@ -14,17 +14,14 @@ use crate::model::thunes::{ORDER_LATENCY_BUCKETS, OpenRecord, OrderCount, Pendin
 /// The exchange that the application trades on; its logs do not name it.
 const VENUE: &str = "binance";
 
-/// What a log does not tell.
 const UNKNOWN: &str = "unknown";
 
 /// Orders announced and not answered; more than that were never answered.
 const MAX_PENDING: usize = 64;
 
-/// Bytes kept of a logger's name.
-const MAX_LOGGER: usize = 200;
+const MAX_LOGGER_BYTES: usize = 200;
 
-/// Bytes of a message that spans lines.
-const MAX_MESSAGE: usize = 8 << 10;
+const MAX_MESSAGE_BYTES: usize = 8 << 10;
 
 const PLACING: &str = "Placing order: ";
 
@@ -56,7 +53,7 @@ impl Tally {
 
     fn record(&mut self, written: &str, logger: &str, message: &str) {
         let at = self.instant(written);
-        let logger = cut(logger, MAX_LOGGER);
+        let logger = cut(logger, MAX_LOGGER_BYTES);
         if message.starts_with(PLACING) || message.starts_with("First WebSocket message received: ") {
             // What matters stands in braces, which may close on a later line.
             self.totals.open_record = Some(OpenRecord { logger: logger.to_owned(), at, message: String::new() });
@@ -88,8 +85,8 @@ impl Tally {
         if !open.message.is_empty() {
             open.message.push('\n');
         }
-        open.message.push_str(cut(line, MAX_MESSAGE.saturating_sub(open.message.len())));
-        if line.contains('}') || open.message.len() >= MAX_MESSAGE {
+        open.message.push_str(cut(line, MAX_MESSAGE_BYTES.saturating_sub(open.message.len())));
+        if line.contains('}') || open.message.len() >= MAX_MESSAGE_BYTES {
             self.braced(open);
         } else {
             self.totals.open_record = Some(open);

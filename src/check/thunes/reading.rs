@@ -10,12 +10,12 @@ const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReadState {
     Ready,
-    /// Being read; so many bytes are left.
+    /// Bytes are left that this pass had no time for.
     Behind {
         left: u64,
     },
     Missing,
-    /// There, and not readable; the operating system's words.
+    /// In the operating system's words.
     Unreadable(String),
     /// Moved or truncated all the while.
     Unsettled,
@@ -26,8 +26,8 @@ pub(super) struct Reading {
     /// The path as the config has it.
     pub(super) name: String,
     pub(super) state: ReadState,
+    /// It has been there, now or before.
     pub(super) known: bool,
-    /// Lost parts so far.
     pub(super) gaps: u64,
     pub(super) losses: Vec<String>,
     /// It ends in an unfinished line that may be any event.
@@ -55,11 +55,6 @@ impl Reading {
         matches!(self.state, ReadState::Behind { .. } | ReadState::Unsettled)
     }
 
-    pub(super) fn is_up(&self) -> bool {
-        self.is_ready() || self.is_coming()
-    }
-
-    /// What keeps it from saying all that it has.
     pub(super) fn sentence(&self) -> Option<String> {
         match &self.state {
             ReadState::Ready => None,
@@ -71,18 +66,12 @@ impl Reading {
             ReadState::Unsettled => Some("moved or truncated while it was read; the next pass reads it".to_owned()),
         }
     }
-
-    /// Lines of it written before this could not be read, and may be about any breaker.
-    pub(super) fn unread_before(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.is_waiting { Some(now) } else { self.totals.breaker_doubt.as_ref().map(|doubt| doubt.before) }
-    }
 }
 
 /// What one file says of a thing that several may speak of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Statement<'a, T> {
     pub(super) value: T,
-    /// By the record's own time.
     pub(super) at: Option<Timestamp>,
     pub(super) source: &'a Reading,
 }

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 
+use super::sources::{from, with_market_orders};
 use super::tally::{MAX_COMBINATIONS, MAX_NAMES, label};
 use crate::clock::Deadline;
 use crate::exposition::{self, Distribution, Family, Kind, Series, Value};
@@ -26,19 +27,14 @@ const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Scraped {
-    /// The values of its families, and nothing else.
+    /// The values of its families, and what is wrong with others.
     pub(super) facts: ThunesFacts,
     /// The families that it has, also those without a value and those that are wrong.
     pub(super) families: BTreeSet<&'static str>,
-    /// What is wrong with families, a sentence each.
-    pub(super) refused: BTreeMap<&'static str, String>,
 }
 
-/// Asks the endpoint.
-///
-/// # Errors
-/// A sentence that does not repeat the URL: no answer, no success, no exposition, none of the families.
-pub(super) fn scrape(url: &Secret, environment: &str, now: Timestamp, deadline: Deadline) -> anyhow::Result<Scraped> {
+/// Errors: A sentence that does not repeat the URL: no answer, no success, no exposition, none of the families.
+pub(super) fn scrape(url: &Secret, environment: &str, now: Timestamp, deadline: Deadline) -> Result<Scraped> {
     let deadline = deadline.sooner(TIMEOUT.min(deadline.left() / 3));
     let url = http::parse_url(url).map_err(sentence)?;
     let client = Client::new(&url, ClientOptions::default());
@@ -54,11 +50,11 @@ fn sentence(error: http::HttpError) -> anyhow::Error {
     anyhow!(error.detail)
 }
 
-pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> anyhow::Result<Scraped> {
+pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scraped> {
     ensure!(body.ends_with(b"\n"), "its answer ends in the middle of a line, or is empty");
     let ours = only_ours(body);
     let families = exposition::parse(&ours).map_err(|e| anyhow!("its thunes_* lines are no exposition: {e}"))?;
-    let has_ours = is_ours(&families, environment)?;
+    check_environment(&families, environment)?;
     let mut scraped = Scraped::default();
     for &(name, kind) in EIGHT {
         let family = families.iter().find(|family| family.name == name);
@@ -71,10 +67,13 @@ pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> anyhow::Re
         scraped.families.insert(name);
         let series = family.map_or(&[][..], |family| &family.series);
         let taken = check_kind(kind, family)
-            .and_then(|()| of_environment(series, environment, has_ours))
-            .and_then(|series| timely(&series, now).and_then(|()| take(&mut scraped.facts, name, &series, now)));
-        if let Err(why) = taken {
-            scraped.refused.insert(name, format!("{name} of the endpoint is not used: {why}"));
+            .and_then(|()| current(series, environment, now))
+            .and_then(|series| take(&mut scraped.facts, name, &series, now));
+        match taken {
+            Ok(()) => from(&mut scraped.facts, name, [METRICS_URL]),
+            Err(why) => {
+                scraped.facts.problems.push(format!("{METRICS_URL}: {name} of the endpoint is not used: {why}"));
+            }
         }
     }
     ensure!(!scraped.families.is_empty(), "it has none of the thunes_* families; is it the application's?");
@@ -110,42 +109,35 @@ fn only_ours(body: &[u8]) -> Vec<u8> {
     ours
 }
 
-/// Whether series are labelled with our environment. Without any label all are ours.
-///
-/// # Errors
-/// Series are labelled, and none with ours: another environment's application answers here.
-fn is_ours(families: &[Family], environment: &str) -> anyhow::Result<bool> {
+/// Refuses an answer whose series are labelled, and none with our environment: another's application answers here.
+fn check_environment(families: &[Family], environment: &str) -> Result<()> {
     let series = families.iter().flat_map(|family| &family.series);
     let named: BTreeSet<&str> = series.filter_map(|series| series.label("environment")).collect();
     let names: Vec<String> = named.iter().take(3).map(|name| format!("{:?}", label(name))).collect();
-    let has_ours = named.contains(environment);
     ensure!(
-        has_ours || named.is_empty(),
+        named.is_empty() || named.contains(environment),
         "its series are of environment {}, not of {environment:?}; correct metrics_url or environment",
         names.join(" and ")
     );
-    Ok(has_ours)
+    Ok(())
 }
 
-/// The series of our environment, of an application that may export several.
-fn of_environment<'a>(series: &'a [Series], environment: &str, has_ours: bool) -> anyhow::Result<Vec<&'a Series>> {
-    let ours: Vec<_> = series.iter().filter(|series| series.label("environment") == Some(environment)).collect();
-    let is_named = series.iter().any(|series| series.label("environment").is_some());
-    ensure!(!(ours.is_empty() && has_ours && is_named), "it has series of other environments only");
-    Ok(if is_named { ours } else { series.iter().collect() })
-}
-
-/// A bridge may repeat what it once read: then its samples say when that was.
-fn timely(series: &[&Series], now: Timestamp) -> anyhow::Result<()> {
-    for written in series.iter().filter_map(|series| series.timestamp_ms) {
+/// The series of our environment, of an application that may export several. Without any label all are ours.
+fn current<'a>(series: &'a [Series], environment: &str, now: Timestamp) -> Result<Vec<&'a Series>> {
+    let is_labelled = series.iter().any(|series| series.label("environment").is_some());
+    let is_ours = |series: &&Series| !is_labelled || series.label("environment") == Some(environment);
+    let ours: Vec<_> = series.iter().filter(is_ours).collect();
+    ensure!(!is_labelled || !ours.is_empty(), "it has series of other environments only");
+    // A bridge may repeat what it once read: then its samples say when that was.
+    for written in ours.iter().filter_map(|series| series.timestamp_ms) {
         let at = Timestamp::from_millisecond(written).unwrap_or(Timestamp::MIN);
         let skew = at.duration_since(now).abs();
         ensure!(skew <= MAX_SKEW, "a sample has a timestamp that is old or ahead, {written}");
     }
-    Ok(())
+    Ok(ours)
 }
 
-fn check_kind(wanted: Kind, family: Option<&Family>) -> anyhow::Result<()> {
+fn check_kind(wanted: Kind, family: Option<&Family>) -> Result<()> {
     match family.map(|family| family.kind) {
         None => Ok(()),
         Some(kind) if kind == wanted => Ok(()),
@@ -154,20 +146,25 @@ fn check_kind(wanted: Kind, family: Option<&Family>) -> anyhow::Result<()> {
     }
 }
 
-fn take(facts: &mut ThunesFacts, name: &str, series: &[&Series], now: Timestamp) -> anyhow::Result<()> {
+fn take(facts: &mut ThunesFacts, name: &str, series: &[&Series], now: Timestamp) -> Result<()> {
+    let value = || number(single(series)?);
     match name {
         "thunes_kill_switch_active" => {
-            let (active, evidence) = (switch(number(single(series)?)?)?, Some(METRICS_URL.to_owned()));
+            let (active, evidence) = (switch(value()?)?, Some(METRICS_URL.to_owned()));
             let switch = KillSwitch { active, evidence, evidence_at: Some(now), ..KillSwitch::default() };
             facts.kill_switch = Some(switch);
         }
-        "thunes_daily_pnl_used" => facts.daily_pnl_used = Some(not_negative(number(single(series)?)?)?),
+        "thunes_daily_pnl_used" => {
+            let used = value()?;
+            ensure!(used >= 0.0, "its value is {used}");
+            facts.daily_pnl_used = Some(used);
+        }
         "thunes_open_positions" => {
-            let count = number(single(series)?)?;
+            let count = value()?;
             facts.open_positions = whole(count).map(|_| Some(count))?;
         }
         "thunes_circuit_breaker_state" => facts.breakers = Some(by_label(series, "breaker_name", breaker)?),
-        "thunes_orders_placed_total" => facts.orders = Some(orders(series)?),
+        "thunes_orders_placed_total" => facts.orders = Some(with_market_orders(orders(series)?)),
         "thunes_order_latency_ms" => facts.order_latency = Some(histogram(series, ORDER_LATENCY_BUCKETS)?),
         "thunes_ws_connected" => facts.ws_connected = Some(by_label(series, "symbol", switch)?),
         _ => facts.ws_gaps = Some(histogram(series, WS_GAP_BUCKETS)?),
@@ -175,7 +172,7 @@ fn take(facts: &mut ThunesFacts, name: &str, series: &[&Series], now: Timestamp)
     Ok(())
 }
 
-fn single<'a>(series: &[&'a Series]) -> anyhow::Result<&'a Series> {
+fn single<'a>(series: &[&'a Series]) -> Result<&'a Series> {
     match series {
         [] => bail!("it has no series"),
         [one] => Ok(one),
@@ -184,12 +181,12 @@ fn single<'a>(series: &[&'a Series]) -> anyhow::Result<&'a Series> {
 }
 
 /// Refuses what would fill Prometheus.
-fn bounded(series: &[&Series], most: usize) -> anyhow::Result<()> {
+fn bounded(series: &[&Series], most: usize) -> Result<()> {
     ensure!(series.len() <= most, "it has {} series, more than {most}", series.len());
     Ok(())
 }
 
-fn number(series: &Series) -> anyhow::Result<f64> {
+fn number(series: &Series) -> Result<f64> {
     match series.value {
         Value::Number(value) if value.is_finite() => Ok(value),
         Value::Number(value) => bail!("its value is {value}"),
@@ -197,7 +194,7 @@ fn number(series: &Series) -> anyhow::Result<f64> {
     }
 }
 
-fn switch(value: f64) -> anyhow::Result<bool> {
+fn switch(value: f64) -> Result<bool> {
     match value {
         0.0 => Ok(false),
         1.0 => Ok(true),
@@ -205,33 +202,24 @@ fn switch(value: f64) -> anyhow::Result<bool> {
     }
 }
 
-fn breaker(value: f64) -> anyhow::Result<BreakerState> {
+fn breaker(value: f64) -> Result<BreakerState> {
     let state = BreakerState::ALL.iter().copied().find(|state| state.value() == value);
     state.with_context(|| format!("its value is {value}, none of 0, 0.5 and 1"))
 }
 
-fn not_negative(value: f64) -> anyhow::Result<f64> {
-    ensure!(value >= 0.0, "its value is {value}");
-    Ok(value)
-}
-
 /// A count. Past 2^53 a float no longer counts by ones.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in range and whole, by the condition")]
-fn whole(value: f64) -> anyhow::Result<u64> {
+fn whole(value: f64) -> Result<u64> {
     let is_count = (0.0..9_007_199_254_740_992.0).contains(&value) && value.fract() == 0.0;
     ensure!(is_count, "its value {value} is no count");
     Ok(value as u64)
 }
 
-fn required(series: &Series, name: &str) -> anyhow::Result<String> {
+fn required(series: &Series, name: &str) -> Result<String> {
     series.label(name).map(label).with_context(|| format!("a series has no label {name}"))
 }
 
-fn by_label<T>(
-    series: &[&Series],
-    name: &str,
-    value: impl Fn(f64) -> anyhow::Result<T>,
-) -> anyhow::Result<BTreeMap<String, T>> {
+fn by_label<T>(series: &[&Series], name: &str, value: impl Fn(f64) -> Result<T>) -> Result<BTreeMap<String, T>> {
     bounded(series, MAX_NAMES)?;
     let mut values = BTreeMap::new();
     for series in series {
@@ -242,7 +230,7 @@ fn by_label<T>(
     Ok(values)
 }
 
-fn orders(series: &[&Series]) -> anyhow::Result<Vec<OrderCount>> {
+fn orders(series: &[&Series]) -> Result<Vec<OrderCount>> {
     bounded(series, MAX_COMBINATIONS)?;
     let mut orders: Vec<OrderCount> = Vec::new();
     for series in series {
@@ -256,7 +244,7 @@ fn orders(series: &[&Series]) -> anyhow::Result<Vec<OrderCount>> {
 }
 
 /// A histogram with the contract's bounds; with others it would be another family.
-fn histogram(series: &[&Series], bounds: &[f64]) -> anyhow::Result<Histogram> {
+fn histogram(series: &[&Series], bounds: &[f64]) -> Result<Histogram> {
     let series = single(series)?;
     let Value::Histogram(Distribution { points, sum: Some(sum), count: Some(count), .. }) = &series.value else {
         bail!("it lacks buckets, sum or count");
@@ -312,15 +300,15 @@ thunes_ws_gap_seconds_sum 99.5
 thunes_ws_gap_seconds_count 2
 ";
 
-    fn read(body: &[u8], environment: &str) -> anyhow::Result<Scraped> {
+    fn read(body: &[u8], environment: &str) -> Result<Scraped> {
         super::read(body, environment, "2025-10-08T14:00:00Z".parse().expect("a time"))
     }
 
     #[test]
     fn the_eight_families_are_taken_and_nothing_else_matters() {
         let scraped = read(FULL.as_bytes(), "testnet").expect("read");
-        assert!(scraped.refused.is_empty(), "{:?}", scraped.refused);
         let facts = scraped.facts;
+        assert!(facts.problems.is_empty(), "{:?}", facts.problems);
         assert_eq!(
             (facts.kill_switch.map(|switch| switch.active), facts.daily_pnl_used, facts.open_positions),
             (Some(true), Some(0.25), Some(3.0))
@@ -348,7 +336,7 @@ thunes_ws_gap_seconds_count 2
         ] {
             assert!(FULL.contains(from), "{from}");
             let scraped = read(FULL.replace(from, to).as_bytes(), "testnet").expect("read");
-            let refused: Vec<_> = scraped.refused.values().collect();
+            let refused = scraped.facts.problems;
             assert!(matches!(refused.as_slice(), [one] if one.contains(why)), "{from}: {refused:?}");
         }
         assert!(read(b"<html>\n", "testnet").is_err() && read(FULL.trim_end().as_bytes(), "testnet").is_err());
@@ -360,9 +348,9 @@ thunes_ws_gap_seconds_count 2
         let text = "thunes_open_positions{environment=\"paper\"} 3\nthunes_open_positions{environment=\"live\"} 4\n\
             thunes_kill_switch_active{environment=\"paper\"} 0\nthunes_daily_pnl_used 0.5\n";
         let live = read(text.as_bytes(), "live").expect("read");
-        let ThunesFacts { open_positions, kill_switch, daily_pnl_used, .. } = live.facts;
+        let ThunesFacts { open_positions, kill_switch, daily_pnl_used, problems, .. } = live.facts;
         assert_eq!((open_positions, kill_switch, daily_pnl_used), (Some(4.0), None, Some(0.5)));
-        assert_eq!((live.families.len(), live.refused.len()), (3, 1), "{:?}", live.refused);
+        assert_eq!((live.families.len(), problems.len()), (3, 1), "{problems:?}");
         let why = read(text.as_bytes(), "testnet").expect_err("nothing of it is testnet's").to_string();
         assert!(["\"paper\"", "\"live\"", "\"testnet\""].iter().all(|name| why.contains(name)), "{why}");
     }
@@ -381,7 +369,8 @@ thunes_ws_gap_seconds_count 2
             (many(501), false),
         ] {
             let scraped = read(text.as_bytes(), "live").expect("read");
-            assert_eq!((scraped.refused.is_empty(), scraped.families.len()), (is_used, 1), "{:?}", scraped.refused);
+            let problems = scraped.facts.problems;
+            assert_eq!((problems.is_empty(), scraped.families.len()), (is_used, 1), "{problems:?}");
         }
     }
 }

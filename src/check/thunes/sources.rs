@@ -10,11 +10,11 @@ use std::io;
 
 use jiff::Timestamp;
 
+use super::kill_switch;
 use super::positions::Positions;
-use super::reading::{Reading, newest};
+use super::reading::{Reading, Statement, newest};
 use super::scrape::Scraped;
 use super::tally::{add_decisions, add_orders};
-use super::{breakers, kill_switch};
 use crate::model::thunes::{
     DecisionCount, Histogram, LineCounts, METRICS_URL, OrderCount, POSITIONS_DB, REJECTION_REASONS, SourceFacts,
     ThunesFacts, ThunesMemory, Totals, Unknown,
@@ -58,11 +58,6 @@ impl Findings<'_> {
     fn endpoint(&self) -> ThunesFacts {
         let Some(Ok(scraped)) = &self.scraped else { return ThunesFacts::default() };
         let mut facts = scraped.facts.clone();
-        facts.orders = facts.orders.map(with_market_orders);
-        for family in scraped.families.iter().filter(|family| !scraped.refused.contains_key(*family)) {
-            from(&mut facts, family, [METRICS_URL]);
-        }
-        facts.problems.extend(scraped.refused.values().map(|sentence| format!("{METRICS_URL}: {sentence}")));
         let gone = self.memory.endpoint.families.iter().filter(|family| !scraped.families.contains(family.as_str()));
         facts.problems.extend(gone.map(|family| format!("{METRICS_URL}: it no longer has {family}")));
         facts
@@ -77,31 +72,25 @@ impl Findings<'_> {
             Err(why) => facts.problems.push(why.to_string()),
         }
         let Ok(positions) = &self.positions else { return };
-        match &positions.counts {
-            Ok(counts) if !self.is_endpoints("thunes_open_positions") => {
-                #[expect(clippy::cast_precision_loss, reason = "a count of rows is far below 2^53")]
-                let open = counts.open as f64;
-                facts.open_positions = Some(open);
-                from(facts, "thunes_open_positions", [POSITIONS_DB]);
-            }
-            Ok(_) => {}
-            Err(sentence) => {
-                let missing = "how many are open and today's result are unknown";
-                return facts.problems.push(format!("{POSITIONS_DB}: {sentence}; {missing}"));
-            }
+        if let Some(why) = &positions.problem {
+            let missing = if positions.counts.is_some() { "is" } else { "and how many are open are" };
+            facts.problems.push(format!("{POSITIONS_DB}: {why}; today's result {missing} unknown"));
         }
-        match &positions.realized {
-            Ok((pnl, trades)) => {
-                facts.realized_pnl = Some(*pnl);
-                facts.trades_today = Some(*trades);
-                from(facts, "thunes_realized_pnl", [POSITIONS_DB]);
-                if let (Ok(limit), false) = (&self.limit, is_used_endpoints) {
-                    // A profit uses nothing; and 0, not the -0 that a negation would make of it.
-                    facts.daily_pnl_used = Some(if *pnl < 0.0 { -pnl / limit } else { 0.0 });
-                    from(facts, "thunes_daily_pnl_used", [POSITIONS_DB]);
-                }
-            }
-            Err(sentence) => facts.problems.push(format!("{POSITIONS_DB}: {sentence}; today's result is unknown")),
+        if let Some(counts) = positions.counts
+            && !self.is_endpoints("thunes_open_positions")
+        {
+            #[expect(clippy::cast_precision_loss, reason = "a count of rows is far below 2^53")]
+            let open = counts.open as f64;
+            facts.open_positions = Some(open);
+            from(facts, "thunes_open_positions", [POSITIONS_DB]);
+        }
+        let Some((pnl, trades)) = positions.realized else { return };
+        (facts.realized_pnl, facts.trades_today) = (Some(pnl), Some(trades));
+        from(facts, "thunes_realized_pnl", [POSITIONS_DB]);
+        if let (Ok(limit), false) = (&self.limit, is_used_endpoints) {
+            // A profit uses nothing; and 0, not the -0 that a negation would make of it.
+            facts.daily_pnl_used = Some(if pnl < 0.0 { -pnl / limit } else { 0.0 });
+            from(facts, "thunes_daily_pnl_used", [POSITIONS_DB]);
         }
     }
 
@@ -132,28 +121,56 @@ impl Findings<'_> {
         if !is_whole || self.journals.iter().any(Reading::fails) {
             return;
         }
-        let none = |decision: &str, reason: &str| DecisionCount {
-            decision: decision.to_owned(),
-            reason: reason.to_owned(),
-            count: 0,
-        };
-        let mut counts = vec![none("approved", "")];
-        counts.extend(REJECTION_REASONS.iter().map(|reason| none("rejected", reason)));
+        let mut counts = vec![DecisionCount { decision: "approved".to_owned(), ..DecisionCount::default() }];
+        counts.extend(REJECTION_REASONS.iter().map(|reason| {
+            let (decision, reason) = ("rejected".to_owned(), (*reason).to_owned());
+            DecisionCount { decision, reason, count: 0 }
+        }));
         let ready: Vec<&Reading> = self.journals.iter().filter(|reading| reading.is_ready()).collect();
-        ready
-            .iter()
-            .flat_map(|reading| &reading.totals.decisions)
-            .for_each(|more| add_decisions(&mut counts, more.clone()));
+        for more in ready.iter().flat_map(|reading| &reading.totals.decisions) {
+            add_decisions(&mut counts, more.clone());
+        }
         from(facts, "thunes_trade_decisions_total", names(&ready));
         facts.decisions = Some(counts);
     }
 
+    /// The newest state of each by its own time; none while a file fails, or none is ready: it may hold a newer one.
     fn breakers(&self, facts: &mut ThunesFacts) {
-        if self.is_endpoints("thunes_circuit_breaker_state") {
+        let files = || self.journals.iter().chain(&self.logs);
+        let is_whole = files().any(Reading::is_ready) && !files().any(Reading::fails);
+        if !is_whole || self.is_endpoints("thunes_circuit_breaker_state") {
             return;
         }
-        let files: Vec<&Reading> = self.journals.iter().chain(&self.logs).collect();
-        breakers::add(&files, self.now, facts);
+        let unread_before = |file: &Reading| match &file.totals.breaker_doubt {
+            _ if file.is_waiting => Some(self.now),
+            doubt => doubt.as_ref().map(|doubt| doubt.before),
+        };
+        let (mut states, mut sources) = (BTreeMap::new(), Vec::new());
+        for name in files().flat_map(|file| file.totals.breakers.keys()).collect::<BTreeSet<&String>>() {
+            let stated = |file: &Reading| file.totals.breakers.get(name).map(|breaker| (breaker.value, breaker.at));
+            // What the same file says after its unread lines is newer than those.
+            let is_outdated = |newest: &Statement<'_, _>| {
+                let others = files().filter(|file| file.name != newest.source.name);
+                others.filter_map(unread_before).any(|before| newest.at.is_none_or(|at| at <= before))
+            };
+            let problem = match newest(files(), stated, self.now) {
+                Some(Statement { value: None, source, .. }) => {
+                    format!("{}: breaker {name} is in a state that nobody knows", source.name)
+                }
+                Some(newest) if is_outdated(&newest) => {
+                    format!("breaker {name}: lines that could not be read may hold a newer state")
+                }
+                Some(Statement { value: Some(state), source, .. }) => {
+                    states.insert(name.clone(), state);
+                    sources.push(source.name.as_str());
+                    continue;
+                }
+                None => format!("breaker {name}: nothing tells which of its states is the newest"),
+            };
+            facts.problems.push(problem);
+        }
+        from(facts, "thunes_circuit_breaker_state", sources);
+        facts.breakers = Some(states);
     }
 
     /// The journals with events that only an instrumented application writes, else the logs that are or ever were there:
@@ -177,7 +194,7 @@ impl Findings<'_> {
         let (files, is_journals) = self.event_files();
         let (orders, sources) = match &self.positions {
             Ok(positions) if !is_journals => {
-                let Ok(counts) = &positions.counts else { return };
+                let Some(counts) = positions.counts else { return };
                 let orders = vec![market_orders("BUY", positions.rows), market_orders("SELL", counts.closed)];
                 (orders, vec![POSITIONS_DB])
             }
@@ -189,7 +206,6 @@ impl Findings<'_> {
         facts.orders = Some(with_market_orders(orders));
     }
 
-    /// Latency and WebSocket families, from journals or else from logs.
     fn latency_and_streams(&self, facts: &mut ThunesFacts) {
         let (files, _) = self.event_files();
         if !all_ready(&files) {
@@ -258,7 +274,7 @@ fn describe(reading: &Reading, needed: bool, lines: Option<LineCounts>, facts: &
     }
     facts.problems.extend(reading.losses.iter().map(|loss| format!("{}: {loss}", reading.name)));
     let gaps = reading.known.then_some(reading.gaps);
-    let (name, up) = (reading.name.clone(), reading.is_up());
+    let (name, up) = (reading.name.clone(), reading.is_ready() || reading.is_coming());
     let last_record = reading.totals.last_record.filter(|_| up);
     facts.sources.push(SourceFacts { name, up, problem, last_record, gaps, lines });
 }
@@ -287,7 +303,7 @@ fn market_orders(side: &str, count: u64) -> OrderCount {
 
 /// Orders by their labels, with a zero for what the application is known to place: a counter that first appears at 1
 /// has no increase.
-fn with_market_orders(orders: Vec<OrderCount>) -> Vec<OrderCount> {
+pub(super) fn with_market_orders(orders: Vec<OrderCount>) -> Vec<OrderCount> {
     let mut sum: Vec<OrderCount> = ["BUY", "SELL"].map(|side| market_orders(side, 0)).into();
     orders.into_iter().for_each(|more| add_orders(&mut sum, more));
     sum

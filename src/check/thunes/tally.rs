@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::damage::is_harmless;
+use super::journal::is_harmless;
 use super::tail::{Line, Lines};
 use crate::model::thunes::{BreakerState, DecisionCount, Doubt, OrderCount, Stated, Totals};
 
@@ -79,9 +79,7 @@ impl Tally {
     pub(super) fn breaker(&mut self, name: &str, state: Option<&str>, at: Option<Timestamp>) {
         let name = label(name);
         let known = self.totals.breakers.get(&name);
-        if (known.is_none() && self.totals.breakers.len() >= MAX_NAMES)
-            || self.is_stale(at, known.and_then(|known| known.at))
-        {
+        if !self.is_news(known, at, self.totals.breakers.len()) {
             return;
         }
         let state = state.and_then(|state| BreakerState::from_word(&state.replace('_', "-")));
@@ -93,19 +91,17 @@ impl Tally {
     pub(super) fn connected(&mut self, symbol: &str, connected: bool, at: Option<Timestamp>) {
         let symbol = label(symbol);
         let known = self.totals.ws.get(&symbol);
-        if symbol.is_empty()
-            || (known.is_none() && self.totals.ws.len() >= MAX_NAMES)
-            || self.is_stale(at, known.and_then(|known| known.at))
-        {
+        if symbol.is_empty() || !self.is_news(known, at, self.totals.ws.len()) {
             return;
         }
         self.totals.ws.insert(symbol, Stated { value: connected, at });
         self.totals.in_gap &= !connected;
     }
 
-    /// Whether an event is late, and known to be older than what is known.
-    pub(super) fn is_stale(&self, event: Option<Timestamp>, known: Option<Timestamp>) -> bool {
-        self.late && matches!((event, known), (Some(event), Some(known)) if event < known)
+    /// Whether an event is not known to be older than what is known under its name, and there is room for the name.
+    fn is_news<T>(&self, known: Option<&Stated<T>>, at: Option<Timestamp>, names: usize) -> bool {
+        let Some(known) = known else { return names < MAX_NAMES };
+        !(self.late && matches!((at, known.at), (Some(at), Some(known)) if at < known))
     }
 }
 

@@ -54,8 +54,8 @@ impl Scene {
         let FileMemory { mut cursor, totals } = serde_json::from_str(&text).expect("read back");
         let mut journal = Tally::new(Format::Journal, totals, "2025-10-09T00:00:00Z".parse().expect("a time"));
         let deadline = Deadline::after(Duration::from_secs(60));
-        let followed = tail::follow(&self.path(0), &mut cursor, &mut journal, deadline);
-        assert_eq!(followed.state, reading::ReadState::Ready);
+        let (state, _) = tail::follow(&self.path(0), &mut cursor, &mut journal, deadline);
+        assert_eq!(state, reading::ReadState::Ready);
         FileMemory { cursor, totals: journal.totals }
     }
 

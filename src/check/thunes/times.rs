@@ -42,17 +42,11 @@ fn naive(text: &str) -> Option<DateTime> {
 /// In the hour that clocks repeat in autumn a time means two instants: it is the earlier one unless that lies before
 /// `previous`, the instant of the record before it, by more than threads of one program may get out of order.
 pub(super) fn local(text: &str, zone: &TimeZone, previous: Option<Timestamp>) -> Option<Timestamp> {
-    let naive = naive(text)?;
-    let ambiguous = zone.to_ambiguous_timestamp(naive);
-    if let AmbiguousOffset::Fold { .. } = ambiguous.offset() {
-        let earlier = ambiguous.earlier().ok()?;
-        return if previous.is_some_and(|previous| previous > earlier + DISORDER) {
-            ambiguous.later().ok()
-        } else {
-            Some(earlier)
-        };
-    }
-    ambiguous.compatible().ok()
+    let ambiguous = zone.to_ambiguous_timestamp(naive(text)?);
+    let is_repeated = matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. });
+    let at = ambiguous.compatible().ok()?;
+    let is_past = is_repeated && previous.is_some_and(|previous| previous > at + DISORDER);
+    if is_past { ambiguous.later().ok() } else { Some(at) }
 }
 
 #[cfg(test)]

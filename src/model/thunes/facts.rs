@@ -11,7 +11,6 @@ use crate::model::checkup::age;
 use crate::model::observation::Severity;
 use crate::wording::first_of;
 
-/// What the kill switch is called where a few words have to do.
 pub const KILL_SWITCH_ACTIVE: &str = "kill switch active";
 
 /// Symbols named one by one; the rest is a number.
@@ -58,7 +57,6 @@ pub struct TradesToday {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SourceFacts {
-    /// The `source` label.
     pub name: String,
     pub up: bool,
     /// Why not, or what else to know about it.
@@ -71,7 +69,6 @@ pub struct SourceFacts {
     pub lines: Option<LineCounts>,
 }
 
-/// The kill switch, and the newest evidence on it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KillSwitch {
@@ -153,13 +150,15 @@ impl ThunesFacts {
 
     /// What halts trading or may do so, a few words each: the kill switch, breakers, WebSockets, the share of the loss limit.
     pub fn risks(&self) -> Vec<String> {
-        let switch = self.kill_switch.iter().filter(|switch| switch.active).map(|_| KILL_SWITCH_ACTIVE.to_owned());
+        let mut risks = Vec::from_iter(self.switched_off().then(|| KILL_SWITCH_ACTIVE.to_owned()));
         let breakers = self.breakers.iter().flatten().filter(|(_, state)| **state != BreakerState::Closed);
-        let breakers = breakers.map(|(name, state)| format!("breaker {name} {}", state.as_str()));
-        let sockets = Some(self.disconnected()).filter(|symbols| !symbols.is_empty());
-        let sockets = sockets.map(|symbols| format!("WebSocket of {} disconnected", first_of(&symbols, MOST_SYMBOLS)));
-        let used = self.daily_pnl_used.map(|used| format!("{:.0} % of the loss limit used", used * 100.0));
-        switch.chain(breakers).chain(sockets).chain(used).collect()
+        risks.extend(breakers.map(|(name, state)| format!("breaker {name} {}", state.as_str())));
+        let symbols = self.disconnected();
+        if !symbols.is_empty() {
+            risks.push(format!("WebSocket of {} disconnected", first_of(&symbols, MOST_SYMBOLS)));
+        }
+        risks.extend(self.daily_pnl_used.map(|used| format!("{:.0} % of the loss limit used", used * 100.0)));
+        risks
     }
 
     /// Whether no order can go out: by the kill switch, an open breaker, or a loss limit that is used up.
@@ -174,6 +173,11 @@ impl ThunesFacts {
 
     pub fn limit_reached(&self) -> bool {
         self.daily_pnl_used.is_some_and(|used| used >= 1.0)
+    }
+
+    pub fn orders_placed(&self) -> Option<u64> {
+        let orders = self.orders.as_ref()?.iter();
+        Some(orders.fold(0, |sum, order| order.count.saturating_add(sum)))
     }
 
     pub fn disconnected(&self) -> Vec<&str> {

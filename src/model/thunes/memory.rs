@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{KillSwitch, ORDER_LATENCY_BUCKETS, WS_GAP_BUCKETS};
 
-/// What is remembered between passes; files by their path as the config has it.
+/// Files by their path as the config has it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ThunesMemory {
@@ -34,7 +34,6 @@ pub struct EndpointMemory {
     pub families: BTreeSet<String>,
 }
 
-/// One journal or log: how far it has been read, and what the lines before that added up to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FileMemory {
@@ -57,7 +56,6 @@ pub struct Cursor {
     pub gaps: u64,
 }
 
-/// One file: what it is known by, and how much of it has been consumed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Part {
@@ -104,32 +102,29 @@ pub struct Fingerprint {
     pub digest: String,
 }
 
-/// Complete lines of a journal by what became of them.
+/// Complete lines of a journal: `ok` is a JSON object, `malformed` anything else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LineCounts {
-    /// A JSON object.
     pub ok: u64,
-    /// Anything else.
     pub malformed: u64,
     /// Over 1 MiB.
     pub too_long: u64,
 }
 
-/// What the lines of a journal or a log added up to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Totals {
     pub orders: Vec<OrderCount>,
     pub latency: Histogram,
     pub gaps: Histogram,
-    /// Whether the WebSocket of a symbol is connected.
+    /// By symbol, whether it is connected.
     pub ws: BTreeMap<String, Stated<bool>>,
     /// `None` where the newest record names a state nobody knows.
     pub breakers: BTreeMap<String, Stated<Option<BreakerState>>>,
     /// Lines that could not be read, and that may have been about breakers.
     pub breaker_doubt: Option<Doubt>,
-    /// The time of the newest record, as it states it.
+    /// The time that the newest record states.
     pub last_record: Option<Timestamp>,
     /// What only a journal has.
     pub lines: LineCounts,
@@ -258,11 +253,9 @@ impl Histogram {
     }
 }
 
-/// An order whose execution has not been logged yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PendingOrder {
-    /// The logger that announced it.
     pub logger: String,
     pub order_type: String,
     pub side: String,

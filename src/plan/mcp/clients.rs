@@ -1,6 +1,7 @@
 //! What is known of a client: where its server lists lie, how they are written, and how variables in them are meant.
 //! The clients themselves are the rows of `clients.toml`.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -35,7 +36,7 @@ fn read(text: &str) -> anyhow::Result<Clients> {
 }
 
 /// Every client, in the order in which equally ranked servers of one name are told apart.
-pub fn all() -> &'static [Client] {
+pub(super) fn all() -> &'static [Client] {
     &TABLE.all
 }
 
@@ -46,11 +47,12 @@ pub(super) fn generic() -> &'static Client {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Client {
+pub(super) struct Client {
     /// The word for `Origin::source` and for telling two servers of one name apart.
-    pub name: String,
-    pub title: String,
-    pub documented: String,
+    pub(super) name: String,
+    pub(super) title: String,
+    /// Where its files and rules are written, for the documents.
+    pub(super) documented: String,
     files: BTreeMap<Scope, Vec<Location>>,
     pub(super) keys: Keys,
     pub(super) variables: Rule,
@@ -76,32 +78,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// The key at the top of its files under which the servers stand.
-    pub fn list(&self) -> &str {
-        &self.keys.container[0]
-    }
-
-    /// Which variables are expanded in its strings.
-    pub fn variables(&self) -> String {
-        self.variables.describe()
-    }
-
     /// Its files, the strongest first.
     pub(super) fn files(&self) -> impl Iterator<Item = (Scope, &Location)> {
         self.files.iter().flat_map(|(scope, files)| files.iter().map(|file| (*scope, file)))
     }
-
-    /// How many components of `path`, from its end, are those of one of the client's files of these scopes, if it ends with them.
-    pub(super) fn depth_in(&self, path: &Path, is_meant: impl Fn(Scope) -> bool) -> Option<usize> {
-        let files = self.files().filter(|(scope, _)| is_meant(*scope));
-        files.filter_map(|(_, file)| depth_in(file.split().1, path)).max()
-    }
-}
-
-fn depth_in(file: &str, path: &Path) -> Option<usize> {
-    let (end, extra) = file.strip_suffix("/*").map_or((file, 0), |directory| (directory, 1));
-    let above = path.ancestors().nth(extra)?;
-    (!end.is_empty() && above.ends_with(end)).then(|| Path::new(end).components().count() + extra)
 }
 
 /// The keys of a client's list. Where several are given the first that is there counts; a key with dots in it also
@@ -305,16 +285,19 @@ pub(super) struct Login {
     pub(super) records: Option<(Location, String)>,
 }
 
-/// The client that keeps its list in a file with this path, by the path's end: `…/.cursor/mcp.json` is Cursor's
-/// wherever it lies. Names that could be anybody's (`config.toml`) do not count.
-pub(super) fn by_path(path: &Path) -> Option<&'static Client> {
+/// The client that keeps its list in a file with this path, by the longest end that is one of its files of these scopes, and how many
+/// components that has: `…/.cursor/mcp.json` is Cursor's wherever it lies. Names that could be anybody's (`config.toml`) do not count.
+pub(super) fn by_path(path: &Path, is_meant: impl Fn(Scope) -> bool) -> Option<(&'static Client, usize)> {
+    let files =
+        all().iter().flat_map(|client| client.files().map(move |(scope, file)| (client, scope, file.split().1)));
     let is_telling = |scope, name: &str| scope == Scope::Project || name.contains('/') || name.starts_with('.');
-    all().iter().find(|client| {
-        client
-            .files()
-            .map(|(scope, file)| (scope, file.split().1))
-            .any(|(scope, name)| is_telling(scope, name) && depth_in(name, path).is_some())
-    })
+    let telling = files.filter(|(_, scope, name)| is_meant(*scope) && is_telling(*scope, name));
+    let found = telling.filter_map(|(client, _, name)| {
+        let (end, extra) = name.strip_suffix("/*").map_or((name, 0), |directory| (directory, 1));
+        let is_end = !end.is_empty() && path.ancestors().nth(extra)?.ends_with(end);
+        is_end.then(|| (client, Path::new(end).components().count() + extra))
+    });
+    found.min_by_key(|(_, depth)| Reverse(*depth))
 }
 
 /// The client whose list has its key at the top of a file of this syntax.
@@ -366,19 +349,22 @@ mod tests {
 
     #[test]
     fn a_file_named_by_hand_is_known_by_its_path_or_else_by_its_keys() {
-        for (path, name) in [
-            ("/a/.mcp.json", Some("claude-code")),
-            ("/a/.claude.json", Some("claude-code")),
-            ("/a/.cursor/mcp.json", Some("cursor")),
-            ("/a/.vscode/mcp.json", Some("vscode")),
-            ("/a/.codex/config.toml", Some("codex")),
-            ("/a/.grok/config.toml", Some("grok-cli")),
-            ("/a/.continue/mcpServers/x.yaml", Some("continue")),
-            ("/a/opencode.jsonc", Some("opencode")),
+        for (path, found) in [
+            ("/a/.mcp.json", Some(("claude-code", 1))),
+            ("/a/.claude.json", Some(("claude-code", 1))),
+            ("/a/.cursor/mcp.json", Some(("cursor", 2))),
+            ("/a/.vscode/mcp.json", Some(("vscode", 2))),
+            ("/a/.codex/config.toml", Some(("codex", 2))),
+            ("/a/.grok/config.toml", Some(("grok-cli", 2))),
+            ("/a/.warp/.mcp.json", Some(("warp", 2))),
+            ("/home/joe/.aws/amazonq/mcp.json", Some(("amazon-q", 3))),
+            ("/a/.continue/mcpServers/x.yaml", Some(("continue", 3))),
+            ("/a/opencode.jsonc", Some(("opencode", 1))),
             ("/a/config.toml", None),
             ("/a/mcp.json", None),
         ] {
-            assert_eq!(by_path(Path::new(path)).map(|client| client.name.as_str()), name, "{path}");
+            let client = by_path(Path::new(path), |_| true);
+            assert_eq!(client.map(|(client, depth)| (client.name.as_str(), depth)), found, "{path}");
         }
         let name = |syntax, key: &str| {
             by_contents(syntax, &Table::from_iter([(key.to_owned(), serde_json::Value::Null)])).map(|c| c.name.as_str())

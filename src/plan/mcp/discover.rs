@@ -12,13 +12,14 @@ use serde_json::Value;
 
 use super::clients::{self, Client, Keys, Scope, Untyped};
 use super::document;
-use super::entry::{Entry, How};
+use super::entry::Entry;
 use super::merge::Candidate;
 use super::readers;
-use super::resolve::{Host, Scene};
+use super::resolve::{Host, Resolver};
 use super::sources::Source;
 use super::switches::{self, List};
 use crate::config::environment::HostEnvironment;
+use crate::model::mcp::Reach;
 use crate::model::reason::Reason;
 
 /// The longest name of a server, in bytes.
@@ -45,7 +46,7 @@ pub(super) fn servers(
             continue;
         }
         let host = Host::new(client, environment, ca_file);
-        let everywhere = switches::everywhere(client, environment, &own);
+        let everywhere = switches::everywhere(client, environment);
         for source in &own {
             let read = match &everywhere {
                 Ok(everywhere) => entries(source, &own, everywhere, warnings)
@@ -84,7 +85,16 @@ fn entries(
         warnings.push(format!("{shown}: a server {problem} is left out"));
         false
     });
-    let own: Vec<List> = local_lists(source, all).chain([source]).flat_map(switches::in_source).collect();
+    // The user's lists for one project switch servers of the project's own files off, too. Being listed as enabled there allows
+    // nothing here: that was said to another program.
+    let project = |source: &Source| source.file.project.as_ref().map(|project| project.directory.clone());
+    let holds = |other: &Source| {
+        let is_of_project = other.file.scope == Scope::Local && project(other).is_some();
+        std::ptr::eq(other, source)
+            || other.file.scope.is_everywhere()
+            || is_of_project && project(other) == project(source)
+    };
+    let own: Vec<List> = all.iter().filter(|other| holds(other)).flat_map(|other| switches::in_source(other)).collect();
     switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own))?;
     let plugin = source.file.plugin.as_ref().and_then(|plugin| plugin.off.clone());
     if let Some(off) = exclusive(source, all).or(plugin) {
@@ -147,15 +157,6 @@ fn neighbours<'s>(source: &Source, sources: &[&'s Source], keys: &Keys) -> (Vec<
     (stronger, weaker)
 }
 
-/// The user's lists for the project of a file: they switch servers of the project's own files off, too. Being listed as enabled
-/// there allows nothing here: that was said to another program.
-fn local_lists<'s>(source: &Source, all: &[&'s Source]) -> impl Iterator<Item = &'s Source> {
-    let directory = |source: &Source| source.file.project.as_ref().map(|project| project.directory.clone());
-    let own = directory(source).filter(|_| source.file.scope != Scope::Local);
-    let is_list = move |other: &&Source| other.file.scope == Scope::Local && own.is_some() && directory(other) == own;
-    all.iter().copied().filter(is_list)
-}
-
 /// Why a file is not in force, if the administrator's file leaves no other list of the client in force (Claude Code). What
 /// lab-probe's configuration names stays.
 fn exclusive(source: &Source, all: &[&Source]) -> Option<String> {
@@ -184,7 +185,7 @@ fn keys(source: &Source) -> Keys {
 fn candidate(host: &Host<'_>, source: &Source, mut entry: Entry) -> Candidate {
     let file = source.file.clone();
     let refusal = source.refusal.clone().or(entry.refusal.take());
-    let (reach, identity) = Scene { host, file: &file, refusal: refusal.as_ref() }.resolve(&entry);
+    let (reach, identity) = Resolver { host, file: &file, refusal: refusal.as_ref() }.resolve(&entry);
     entry.notes = notes(source, host, &entry);
     entry.limit = entry.limit.or(host.limit);
     let is_untrusted = refusal.is_some_and(|refusal| refusal.reason == Reason::Untrusted);
@@ -200,13 +201,13 @@ fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
     if source.document.relaxed && !client.comments {
         notes.push(format!("the file has comments or trailing commas, which {} may refuse", client.title));
     }
-    if let Ok(How::Http(http)) = &entry.how {
+    if let Reach::Http(written) = &entry.written {
         if client.header_variables_doubted
-            && http.written.headers.iter().any(|(_, value)| value.expose().contains(['$', '{']))
+            && written.headers.iter().any(|(_, value)| value.expose().contains(['$', '{']))
         {
             notes.push("this client is reported to leave variables in headers as they stand".to_owned());
         }
-        notes.extend(host.login_note(entry, http));
+        notes.extend(host.login_note(entry, written));
     }
     notes.extend(unset_variables(entry, host.environment));
     notes.extend(entry.notes.iter().cloned());
@@ -218,8 +219,7 @@ fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
 
 /// Variables that a client passes on where they are set: an unset one is no failure, but often the reason for one.
 fn unset_variables(entry: &Entry, environment: &HostEnvironment) -> Option<String> {
-    let Ok(How::Stdio(stdio)) = &entry.how else { return None };
-    let unset: Vec<&str> =
-        stdio.inherit.iter().map(String::as_str).filter(|name| environment.var(name).is_none()).collect();
+    let names = entry.inherit.iter().map(String::as_str).filter(|_| matches!(entry.written, Reach::Stdio(_)));
+    let unset: Vec<&str> = names.filter(|name| environment.var(name).is_none()).collect();
     (!unset.is_empty()).then(|| format!("not set, so not passed on: {}", unset.join(", ")))
 }

@@ -6,14 +6,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::clients::Scope;
-use crate::model::mcp::{HttpServer, StdioServer};
+use crate::model::mcp::Reach;
 use crate::model::reason::Failure;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub(super) name: String,
-    /// How its server is reached; else what is wrong with the entry.
-    pub(super) how: Result<How, Failure>,
+    /// The program or URL, or what is wrong with the entry.
+    pub(super) written: Reach,
+    /// Variables passed on to the program from the client's environment where they are set.
+    pub(super) inherit: Vec<String>,
+    /// Variables passed on that the program cannot do without.
+    pub(super) require: Vec<String>,
+    /// A file of further variables for the program, weaker than those written.
+    pub(super) env_file: Option<String>,
+    /// Headers whose values are in environment variables: header, text in front of the value, variable.
+    pub(super) env_headers: Vec<(String, String, String)>,
     /// Set when the config switches it off: by what.
     pub(super) off: Option<String>,
     /// Set when the client refuses the entry as it is written.
@@ -28,28 +36,4 @@ pub(super) struct Entry {
     pub(super) is_part: bool,
     /// Why one of these may not have its servers started, if so.
     pub(super) refusal: Option<Failure>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum How {
-    Stdio(Stdio),
-    Http(Http),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stdio {
-    pub(super) written: StdioServer,
-    /// Variables passed on from the client's environment where they are set.
-    pub(super) inherit: Vec<String>,
-    /// Variables passed on that the server cannot do without.
-    pub(super) require: Vec<String>,
-    /// A file of further variables, weaker than those written.
-    pub(super) env_file: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Http {
-    pub(super) written: HttpServer,
-    /// Headers whose values are in environment variables: header, text in front of the value, variable.
-    pub(super) env_headers: Vec<(String, String, String)>,
 }

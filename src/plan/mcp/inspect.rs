@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{anyhow, bail};
 
 use super::clients::{Client, Scope, by_path};
-use super::entry::{Entry, How, Http, Stdio};
+use super::entry::Entry;
 use super::places::{self, ListFile};
 use super::readers;
 use super::sources::{Contents, is_inside};
 use crate::config::environment::HostEnvironment;
+use crate::model::mcp::Reach;
 use crate::redact::{self, Secret};
 use crate::trust;
 
@@ -47,8 +48,7 @@ pub fn inspect(path: &Path, environment: &HostEnvironment) -> anyhow::Result<Ins
     if places::own(environment).iter().any(is_own) {
         bail!("{shown}: it is a config of your own, not a project's: its servers are checked without being trusted");
     }
-    let depth = |client: &Client| client.depth_in(&absolute, |scope| scope == Scope::Project);
-    let Some((client, depth)) = by_path(&absolute).and_then(|client| Some((client, depth(client)?))) else {
+    let Some((client, depth)) = by_path(&absolute, |scope| scope == Scope::Project) else {
         bail!(
             "{shown}: no client reads a file of this name from a project (as .mcp.json or .cursor/mcp.json); to have \
              its servers checked, name it in `mcp.config_files` of lab-probe's configuration"
@@ -73,21 +73,24 @@ fn shown_server(entry: &Entry, client: &Client) -> ShownServer {
     let with =
         |what: &str, names: Vec<&str>| (!names.is_empty()).then(|| format!("with the {what} {}", names.join(", ")));
     let mut details = Vec::new();
-    let what = match &entry.how {
-        Ok(How::Stdio(Stdio { written, inherit, require, env_file })) => {
-            let names = written.env.keys().chain(inherit).chain(require).map(String::as_str).collect();
+    let what = match &entry.written {
+        Reach::Stdio(written) => {
+            let names = written.env.keys().chain(&entry.inherit).chain(&entry.require).map(String::as_str).collect();
             details.extend(with("variables", names));
-            details.extend(env_file.iter().map(|file| format!("with the variables in {file}, whatever it holds")));
+            details
+                .extend(entry.env_file.iter().map(|file| format!("with the variables in {file}, whatever it holds")));
             details.extend(written.cwd.iter().map(|cwd| format!("in {}", cwd.display())));
             command_line(&written.command, &written.args)
         }
-        Ok(How::Http(Http { written, env_headers })) => {
-            let names = written.headers.iter().map(|(name, _)| name).chain(env_headers.iter().map(|(name, ..)| name));
+        Reach::Http(written) => {
+            let of_variables = entry.env_headers.iter().map(|(name, ..)| name);
+            let names = written.headers.iter().map(|(name, _)| name).chain(of_variables);
             details.extend(with("headers", names.map(String::as_str).collect()));
             redact::url(written.url.expose())
         }
-        Err(_) if client.merges_keys && !entry.is_refused => "changes what another file says of it".into(),
-        Err(failure) => failure.detail.clone(),
+        _ if client.merges_keys && !entry.is_refused => "changes what another file says of it".into(),
+        Reach::Unreachable(failure) => failure.detail.clone(),
+        Reach::Script(_) => String::new(),
     };
     details.extend(entry.helper.iter().map(|helper| format!("the client runs `{}` for headers", script_words(helper))));
     details.extend(entry.off.iter().map(|off| format!("switched off: {off}")));

@@ -5,7 +5,7 @@
 //! `name@client:directory` for a server of one project. What the user has set up in lab-probe itself (`[[mcp.server]]`,
 //! health scripts) replaces what was discovered under the name; the discovered places stay listed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::clients::Scope;
@@ -45,39 +45,25 @@ impl Named {
     }
 }
 
-/// Gives every candidate its target. `taken` are names that lab-probe's own configuration has given away: what was
-/// discovered under one of them comes back as origins to list beside it.
-pub(super) fn merge(
-    mut candidates: Vec<Candidate>,
-    taken: &BTreeSet<String>,
-    view: View,
-) -> (Vec<Named>, BTreeMap<String, Vec<Origin>>) {
+/// Gives every candidate its target and name; `taken` are names of lab-probe's own configuration.
+pub(super) fn merge(mut candidates: Vec<Candidate>, taken: BTreeSet<String>, view: View) -> Vec<Named> {
     absorb(&mut candidates, view);
     // Within one rank the order of reading holds: the table of clients, then the projects.
     candidates.sort_by(|a, b| a.entry.name.cmp(&b.entry.name).then_with(|| rank(a).cmp(&rank(b))));
-    let mut replaced: BTreeMap<String, Vec<Origin>> = BTreeMap::new();
-    let mut servers = Vec::new();
-    for group in candidates.chunk_by(|a, b| a.entry.name == b.entry.name) {
-        let name = &group[0].entry.name;
-        if taken.contains(name) {
-            let note = "replaced by lab-probe's own configuration";
-            replaced.insert(name.clone(), group.iter().map(|c| origin(c, name, Some(note))).collect());
-        } else {
-            servers.extend(same_servers(group).into_iter().enumerate());
-        }
-    }
+    let groups = candidates.chunk_by(|a, b| a.entry.name == b.entry.name);
+    let mut servers: Vec<_> = groups.flat_map(|group| same_servers(group).into_iter().enumerate()).collect();
     // What is found only from here takes no name that another would have elsewhere.
     let is_only_here = |members: &[&Candidate]| members.iter().all(|member| member.is_only_here());
     servers.sort_by_key(|(_, members)| is_only_here(members));
-    let plain = candidates.iter().filter(|c| !c.is_only_here()).map(|c| c.entry.name.clone());
-    let mut used: BTreeSet<String> = plain.chain(taken.iter().cloned()).collect();
+    let mut used = taken;
+    used.extend(candidates.iter().filter(|c| !c.is_only_here()).map(|c| c.entry.name.clone()));
     let named = servers.into_iter().map(|(rank, members)| {
         let name = &members[0].entry.name;
         let is_free = rank == 0 && (!is_only_here(&members) || used.insert(name.clone()));
-        let name = if is_free { name.clone() } else { told_apart(members[0], &mut used) };
+        let name = if is_free { name.clone() } else { distinct_name(members[0], &mut used) };
         target(name, &members)
     });
-    (named.collect(), replaced)
+    named.collect()
 }
 
 /// Takes out what parts complete or change: an allowed part stands for both. What the current directory adds changes nothing of
@@ -90,6 +76,18 @@ fn absorb(candidates: &mut Vec<Candidate>, view: View) {
 }
 
 impl Candidate {
+    /// Where it was found, for the target `name`.
+    pub(super) fn origin(&self, name: &str, note: Option<&str>) -> Origin {
+        let notes: Vec<&str> = note.into_iter().chain(self.entry.notes.iter().map(String::as_str)).collect();
+        Origin {
+            source: self.file.client.name.clone(),
+            path: self.file.path.clone(),
+            scope: self.file.scope.as_str().to_owned(),
+            name: (self.entry.name != name).then(|| self.entry.name.clone()),
+            note: (!notes.is_empty()).then(|| notes.join("; ")),
+        }
+    }
+
     fn is_only_here(&self) -> bool {
         self.file.project.as_ref().is_some_and(|project| project.only_here)
     }
@@ -156,7 +154,7 @@ fn target(name: String, members: &[&Candidate]) -> Named {
             Reach::Unreachable(failure) if usable.is_some() => Some(failure.reason.as_str()),
             _ => None,
         };
-        let own = origin(member, &name, note);
+        let own = member.origin(&name, note);
         let below = member.entry.below.iter().filter(|_| member.identity == *identity).map(|(scope, path)| Origin {
             path: path.clone(),
             scope: scope.as_str().to_owned(),
@@ -173,20 +171,9 @@ fn target(name: String, members: &[&Candidate]) -> Named {
     Named { name, reach: members[first].reach.clone(), origins, limit, only_here }
 }
 
-fn origin(candidate: &Candidate, name: &str, note: Option<&str>) -> Origin {
-    let notes: Vec<&str> = note.into_iter().chain(candidate.entry.notes.iter().map(String::as_str)).collect();
-    Origin {
-        source: candidate.file.client.name.clone(),
-        path: candidate.file.path.clone(),
-        scope: candidate.file.scope.as_str().to_owned(),
-        name: (candidate.entry.name != name).then(|| candidate.entry.name.clone()),
-        note: (!notes.is_empty()).then(|| notes.join("; ")),
-    }
-}
-
 /// The name of a server whose plain name went to another. It depends on nothing but the place, so it is the same in
 /// the next pass whatever comes and goes beside it; only where even that is not enough, the whole path is added.
-fn told_apart(candidate: &Candidate, used: &mut BTreeSet<String>) -> String {
+fn distinct_name(candidate: &Candidate, used: &mut BTreeSet<String>) -> String {
     let client = &candidate.file.client.name;
     let directory = candidate.file.project.as_ref().map(|project| &project.directory);
     let place =

@@ -23,11 +23,10 @@ mod sources;
 mod switches;
 mod variables;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use self::clients::all as clients;
 use self::merge::Named;
 pub use self::places::listed_repositories;
 use super::fingerprint::Key;
@@ -60,11 +59,9 @@ pub fn files(settings: &Settings, environment: &HostEnvironment, deadline: Deadl
 /// Whether a project's file is looked at wherever a pass is started, and not only in its own directory.
 pub fn is_found_from_anywhere(settings: &Settings, environment: &HostEnvironment, canonical: &Path) -> bool {
     let elsewhere = HostEnvironment { cwd: None, ..environment.clone() };
-    let deadline = Deadline::after(settings.probe.deadline);
-    let projects = sources::projects(&elsewhere, repositories(settings), deadline, &mut Vec::new());
-    let of_projects = projects.iter().flat_map(places::of_project).map(|file| file.path);
-    let mut files = of_projects.chain(settings.mcp.config_files.iter().cloned());
-    files.any(|path| std::fs::canonicalize(path).is_ok_and(|path| path == canonical))
+    let files = files(settings, &elsewhere, Deadline::after(settings.probe.deadline)).into_iter();
+    let mut paths = files.map(|file| file.path).chain(settings.mcp.config_files.iter().cloned());
+    paths.any(|path| std::fs::canonicalize(path).is_ok_and(|path| path == canonical))
 }
 
 /// The configured repositories. The default is the working directory's, which is looked at anyway.
@@ -83,7 +80,7 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
     plan.warnings.extend(warning);
     let deadline = deadline.sooner(DISCOVERY_LIMIT);
     let sources = sources::collect(settings, environment, trusted, deadline, &mut plan.warnings);
-    let candidates = discover::servers(&sources, environment, mcp.ca_file.as_deref(), &mut plan.warnings);
+    let mut candidates = discover::servers(&sources, environment, mcp.ca_file.as_deref(), &mut plan.warnings);
 
     let key = Key::of(&settings.probe.state_dir, &mut plan.warnings);
     let usual = |named: Named| target(&key, named, settings.mcp.schedule, settings.mcp.list_tools);
@@ -99,12 +96,14 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
         let origin = Origin { note: Some("health script".to_owned()), ..Origin::own(path, "config") };
         targets.entry(name).or_insert_with_key(|name| usual(Named::own(name, reach, origin)));
     }
-    let taken: BTreeSet<String> = targets.keys().cloned().collect();
-    let (named, replaced) = merge::merge(candidates, &taken, view);
+    // What these replace stays listed beside them.
+    let note = Some("replaced by lab-probe's own configuration");
+    candidates.retain(|candidate| {
+        let replaced = targets.get_mut(&candidate.entry.name);
+        replaced.map(|target| target.origins.push(candidate.origin(&target.name, note))).is_none()
+    });
+    let named = merge::merge(candidates, targets.keys().cloned().collect(), view);
     targets.extend(named.into_iter().map(|named| (named.name.clone(), usual(named))));
-    for (name, origins) in replaced {
-        targets.entry(name).and_modify(|target| target.origins.extend(origins));
-    }
     for name in &mcp.expected {
         let failure = Failure::new(Reason::NotConfigured, "expected, but named in no config");
         let origin = Origin { note: Some("only in `expected`".into()), ..own_origin(settings) };

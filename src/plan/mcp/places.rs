@@ -60,6 +60,11 @@ fn of_clients(project: Option<&Project>, mut locate: impl FnMut(&Location) -> Op
 }
 
 impl Project {
+    fn of(directory: &Path, repository: Option<&Repository>) -> Project {
+        let repository = repository.map_or(directory, |repository| &repository.common_dir).to_owned();
+        Project { directory: directory.to_owned(), repository, only_here: false }
+    }
+
     /// Where a file of the project is; `None` for any other.
     pub(super) fn locate(&self, location: &Location) -> Option<PathBuf> {
         let (base, path) = location.split();
@@ -128,10 +133,7 @@ fn xdg(environment: &HostEnvironment, variable: &str, usual: &str, below: &str) 
 
 /// What lies at a directory: a worktree, or a project of its own.
 pub(super) fn project_at(directory: &Path) -> Project {
-    match layout::find(directory, false) {
-        Ok(repository) => in_repository(directory, &repository),
-        Err(_) => in_no_repository(directory),
-    }
+    Project::of(directory, layout::find(directory, false).ok().as_ref())
 }
 
 /// The git repositories that clients list as projects, by absolute path, under `projects` of Claude Code's and Codex's own
@@ -155,51 +157,31 @@ pub fn listed_repositories(environment: &HostEnvironment) -> Vec<PathBuf> {
     repositories.into_values().collect()
 }
 
-/// The directory that a client's file belongs to: what remains when the client's part of the path is taken away.
-pub(super) fn directory_of(path: &Path, client: &Client) -> PathBuf {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let depth = client.depth_in(&path, |_| true).unwrap_or(1);
-    path.ancestors().nth(depth).unwrap_or(Path::new("/")).to_owned()
-}
-
 /// The projects of the working directory: its repository, every directory from there up to the top, and the other worktrees.
 /// The home is none unless it is a repository: what lies in it is the user's own.
 pub(super) fn around(cwd: &Path, home: Option<&Path>, deadline: Deadline) -> Vec<Project> {
-    let mut projects = match layout::find(cwd, true) {
-        Ok(repository) => {
-            let top = repository.entrance.as_ref().map_or(cwd, |(top, _)| top);
-            let upwards = cwd.ancestors().take_while(|directory| directory.starts_with(top));
-            let upwards = upwards.map(|directory| in_repository(directory, &repository));
-            upwards.chain(worktrees_of(&repository, deadline)).collect()
-        }
-        Err(_) if Some(cwd) == home || cwd.parent().is_none() => Vec::new(),
-        Err(_) => vec![in_no_repository(cwd)],
-    };
+    let repository = layout::find(cwd, true).ok();
+    if repository.is_none() && (Some(cwd) == home || cwd.parent().is_none()) {
+        return Vec::new();
+    }
+    let top = repository.as_ref().and_then(|repository| repository.entrance.as_ref()).map_or(cwd, |(top, _)| top);
+    let upwards = cwd.ancestors().take_while(|directory| directory.starts_with(top));
+    let upwards = upwards.map(|directory| Project::of(directory, repository.as_ref()));
+    let mut projects: Vec<Project> = upwards.chain(worktrees_of(repository.as_ref(), deadline)).collect();
     projects.iter_mut().for_each(|project| project.only_here = true);
     projects
 }
 
 /// Every worktree of the repository at a directory; what is no repository is a project of its own.
 pub(super) fn worktrees(directory: &Path, deadline: Deadline) -> Vec<Project> {
-    match layout::find(directory, false) {
-        Ok(repository) => {
-            [in_repository(directory, &repository)].into_iter().chain(worktrees_of(&repository, deadline)).collect()
-        }
-        Err(_) => vec![in_no_repository(directory)],
-    }
+    let repository = layout::find(directory, false).ok();
+    let own = Project::of(directory, repository.as_ref());
+    [own].into_iter().chain(worktrees_of(repository.as_ref(), deadline)).collect()
 }
 
-fn worktrees_of(repository: &Repository, deadline: Deadline) -> impl Iterator<Item = Project> {
-    let worktrees = layout::worktrees(repository, deadline).into_iter();
-    worktrees.map(|worktree| in_repository(&worktree.path, repository))
-}
-
-fn in_repository(directory: &Path, repository: &Repository) -> Project {
-    Project { directory: directory.to_owned(), repository: repository.common_dir.clone(), only_here: false }
-}
-
-fn in_no_repository(directory: &Path) -> Project {
-    Project { directory: directory.to_owned(), repository: directory.to_owned(), only_here: false }
+fn worktrees_of(repository: Option<&Repository>, deadline: Deadline) -> impl Iterator<Item = Project> {
+    let worktrees = repository.map(|repository| layout::worktrees(repository, deadline)).unwrap_or_default();
+    worktrees.into_iter().map(move |worktree| Project::of(&worktree.path, repository))
 }
 
 #[cfg(test)]
@@ -259,18 +241,5 @@ mod tests {
             worktrees(&root.join("linked"), late()).into_iter().map(|project| project.repository).collect();
         assert_eq!(repositories, [root.join("main/.git")].into());
         assert_eq!(worktrees(&root.join("gone"), late()).len(), 1);
-    }
-
-    #[test]
-    fn a_file_named_by_hand_belongs_to_the_directory_above_the_clients_part() {
-        for (path, client, directory) in [
-            ("/p/.mcp.json", "claude-code", "/p"),
-            ("/p/.cursor/mcp.json", "cursor", "/p"),
-            ("/p/servers.json", "cursor", "/p"),
-            ("/home/joe/.aws/amazonq/mcp.json", "amazon-q", "/home/joe"),
-        ] {
-            let client = clients::all().iter().find(|known| known.name == client).expect("known");
-            assert_eq!(directory_of(Path::new(path), client), Path::new(directory), "{path}");
-        }
     }
 }

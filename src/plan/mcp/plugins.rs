@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use wildmatch::WildMatch;
 
 use super::clients::{Client, Layout, Location, Plugins, Scope};
 use super::document::Table;
@@ -109,7 +110,7 @@ fn each(
             .iter()
             .rev()
             .filter_map(Value::as_str)
-            .find(|rule| switches::is_glob(rule.trim_start_matches('!'), &home))?;
+            .find(|rule| WildMatch::new(rule.trim_start_matches('!')).matches(&home))?;
         rule.starts_with('!').then(|| format!("its extension {name} is switched off"))
     };
     directories(directory).into_iter().map(|directory| (linked(&directory, warnings), off(&directory), None)).collect()
@@ -165,13 +166,12 @@ fn for_projects(
     let of_project = |(id, project, path): Record| Some((id, project?, path));
     let installed: Vec<(String, PathBuf, PathBuf)> = records.into_iter().filter_map(of_project).collect();
     let files = |(_, project, _): &(String, PathBuf, PathBuf)| timeout::files_of_repository(project);
-    let projects = timeout::each(installed.clone(), timeout::LIMIT, deadline, files, move |(id, directory, _)| {
+    let installed = timeout::each(installed, timeout::LIMIT, deadline, files, move |(id, directory, path)| {
         let project = places::project_at(directory);
-        let state = |file| switches::settings(&project.locate(file)?).ok()??.get(key)?.get(id)?.as_bool();
-        (settings.iter().find_map(state) == Some(true)).then_some(project)
+        let state = |file| switches::settings(&project.locate(file)?).ok()?.get(key)?.get(id)?.as_bool();
+        (settings.iter().find_map(state) == Some(true)).then(|| (path.clone(), None, Some(project)))
     });
-    let known = installed.into_iter().zip(projects);
-    known.filter_map(|((_, _, path), project)| Some((path, None, Some(project??)))).collect()
+    installed.into_iter().flatten().flatten().collect()
 }
 
 /// The newest of the versions in a directory; `local` is newer than any.
@@ -192,11 +192,7 @@ fn directories(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn read(path: &Path, warnings: &mut Vec<String>) -> Table {
-    match switches::settings(path) {
-        Ok(settings) => settings.unwrap_or_default(),
-        Err(why) => {
-            warnings.push(format!("{why}; the plugins it names are left out"));
-            Table::new()
-        }
-    }
+    let settings = switches::settings(path);
+    warnings.extend(settings.as_ref().err().map(|why| format!("{why}; the plugins it names are left out")));
+    settings.unwrap_or_default()
 }

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::clients::{Keys, Preference, Unit, Untyped};
 use super::document::{Table, find};
-use super::entry::{Entry, How, Http, Stdio};
-use crate::model::mcp::{HttpServer, HttpTransport, StdioServer};
+use super::entry::Entry;
+use crate::model::mcp::{HttpServer, HttpTransport, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
 
@@ -112,33 +112,36 @@ pub(super) fn server(name: &str, value: &Value, keys: &Keys) -> Option<Entry> {
     }
     let refusal = refusal(table, keys);
     let is_refused = refusal.is_some();
-    let how = match refusal {
+    let written = match refusal {
         Some(refusal) => Err(refusal),
         None if !value.is_object() => broken(Reason::SpawnFailed, "the entry is no table"),
-        None => how(table, keys),
+        None => written(table, keys),
     };
+    let written = written.unwrap_or_else(Reach::Unreachable);
     let helper = table.get("headersHelper").map(|helper| match helper {
         Value::Array(words) => words.iter().filter_map(scalar).collect::<Vec<_>>().join(" "),
         other => scalar(other).unwrap_or_default(),
     });
     let ignores_headers = table.contains_key("headers") && !keys.headers.iter().any(|key| key == "headers");
-    let is_dropped =
-        keys.untyped == Untyped::Noted && Kind::of(table) == Kind::Unsaid && matches!(how, Ok(How::Http(_)));
-    let unused = match &how {
-        Ok(How::Stdio(_)) => unused(table, &keys.env),
-        Ok(How::Http(_)) => unused(table, &keys.headers),
-        Err(_) => None,
+    let is_untyped_url = matches!(&written, Reach::Http(_)) && matches!(transport(table), Ok(None));
+    let fault = match &written {
+        Reach::Unreachable(failure) => Some(failure.detail.clone()),
+        Reach::Http(_) => unused(table, &keys.headers),
+        _ => unused(table, &keys.env),
     };
     let notes = [
-        unused,
+        fault,
         ignores_headers.then(|| format!("the client ignores `headers`; it reads `{}`", keys.headers[0])),
-        how.as_ref().err().map(|failure| failure.detail.clone()),
-        is_dropped.then(|| DROPPED.to_owned()),
+        (is_untyped_url && keys.untyped == Untyped::Noted).then(|| DROPPED.to_owned()),
         helper.as_ref().map(|_| "headers come from `headersHelper`, which lab-probe does not run".to_owned()),
     ];
     Some(Entry {
         name: name.to_owned(),
-        how,
+        written,
+        inherit: inherited(table, keys),
+        require: variable_names(table, keys.env_required.as_ref()),
+        env_file: text(table, "envFile").filter(|file| !file.is_empty()),
+        env_headers: env_headers(table, keys),
         off: [outer, table].into_iter().find_map(switched_off),
         is_refused,
         limit: [outer, table].into_iter().find_map(|table| limit(table, keys)),
@@ -210,35 +213,34 @@ fn refusal(table: &Table, keys: &Keys) -> Option<Failure> {
     Some(Failure::new(reason, format!("the client refuses `{key}`{beside}")))
 }
 
-fn how(table: &Table, keys: &Keys) -> Result<How, Failure> {
-    let kind = Kind::of(table);
-    let url = keys.url.iter().find_map(|(key, transport)| Some((find(table, key)?.as_str()?.to_owned(), *transport)));
-    let has_command = first(table, &keys.command).is_some();
+/// How the server is reached as the entry has it.
+fn written(table: &Table, keys: &Keys) -> Result<Reach, Failure> {
+    let stated = transport(table)?;
+    let is_remote = matches!(stated, Some(HttpTransport::Http | HttpTransport::Sse));
     let prefers_command = match keys.preference {
         Preference::Command => true,
         Preference::Url => false,
-        Preference::Type => !matches!(kind, Kind::Http(_)),
+        Preference::Type => !is_remote,
     };
-    match (url, kind) {
-        // Nothing is known of such a server: neither that it is down nor that the client could not use it.
-        (_, Kind::Other(kind)) => {
-            broken(Reason::NotConfigured, format!("lab-probe cannot check servers over {kind:?}"))
-        }
-        (url, _) if has_command && (url.is_none() || prefers_command) => stdio(table, keys),
-        (Some(_), Kind::Unsaid) if keys.untyped == Untyped::Dropped => broken(Reason::NotConfigured, DROPPED),
-        (Some(_), Kind::Unsaid) if keys.untyped == Untyped::Refused => {
+    let url = keys.url.iter().find_map(|(key, transport)| Some((find(table, key)?.as_str()?, *transport)));
+    if first(table, &keys.command).is_some() && (url.is_none() || prefers_command) {
+        return stdio(table, keys).map(Reach::Stdio);
+    }
+    match url {
+        Some(_) if stated.is_none() && keys.untyped == Untyped::Dropped => broken(Reason::NotConfigured, DROPPED),
+        Some(_) if stated.is_none() && keys.untyped == Untyped::Refused => {
             broken(Reason::ConnectFailed, "the client refuses an entry with a URL and no `type`")
         }
-        (Some((url, transport)), kind) => Ok(http(table, keys, url, transport, &kind)),
-        (None, _) if keys.url.iter().any(|(key, _)| find(table, key).is_some_and(|value| !value.is_null())) => {
+        Some((url, of_key)) => Ok(Reach::Http(http(table, keys, url, of_key, stated))),
+        None if keys.url.iter().any(|(key, _)| find(table, key).is_some_and(|value| !value.is_null())) => {
             broken(Reason::ConnectFailed, "its URL is no text")
         }
-        (None, Kind::Http(_)) => broken(Reason::ConnectFailed, "the entry has no URL"),
-        (None, _) if only_settings(table) => broken(
+        None if is_remote => broken(Reason::ConnectFailed, "the entry has no URL"),
+        None if only_settings(table) => broken(
             Reason::NotConfigured,
             "an extension of the client provides this server; how it is started is not in the file",
         ),
-        (None, _) => broken(Reason::SpawnFailed, "the entry has neither a command nor a URL"),
+        None => broken(Reason::SpawnFailed, "the entry has neither a command nor a URL"),
     }
 }
 
@@ -247,34 +249,21 @@ fn only_settings(table: &Table) -> bool {
     table.contains_key("settings") || matches!(table.get("source"), Some(Value::String(s)) if s == "extension")
 }
 
-/// What an entry says of its transport.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
-    Unsaid,
-    /// Something that leaves it open (`remote`).
-    Any,
-    Stdio,
-    Http(HttpTransport),
-    /// One that only the client has.
-    Other(String),
-}
-
-impl Kind {
-    fn of(table: &Table) -> Kind {
-        let written = ["type", "transport", "transportType"].iter().find_map(|key| table.get(*key)?.as_str());
-        let Some(written) = written else { return Kind::Unsaid };
-        let plain: String = written.chars().filter(char::is_ascii_alphanumeric).collect();
-        match plain.to_ascii_lowercase().as_str() {
-            "stdio" | "local" => Kind::Stdio,
-            "http" | "https" | "streamablehttp" => Kind::Http(HttpTransport::Http),
-            "sse" => Kind::Http(HttpTransport::Sse),
-            "remote" | "" => Kind::Any,
-            _ => Kind::Other(written.to_owned()),
-        }
+/// The transport that an entry states, if any; `Auto` for a word that leaves it open (`remote`), or means a program.
+/// Errors: One that only the client has. Nothing is known of such a server, neither that it is down nor that it is unusable.
+fn transport(table: &Table) -> Result<Option<HttpTransport>, Failure> {
+    let written = ["type", "transport", "transportType"].iter().find_map(|key| table.get(*key)?.as_str());
+    let Some(written) = written else { return Ok(None) };
+    let plain: String = written.chars().filter(char::is_ascii_alphanumeric).collect();
+    match plain.to_ascii_lowercase().as_str() {
+        "http" | "https" | "streamablehttp" => Ok(Some(HttpTransport::Http)),
+        "sse" => Ok(Some(HttpTransport::Sse)),
+        "stdio" | "local" | "remote" | "" => Ok(Some(HttpTransport::Auto)),
+        _ => broken(Reason::NotConfigured, format!("lab-probe cannot check servers over {written:?}")),
     }
 }
 
-fn stdio(table: &Table, keys: &Keys) -> Result<How, Failure> {
+fn stdio(table: &Table, keys: &Keys) -> Result<StdioServer, Failure> {
     let mut env = secret_map(first(table, &keys.env));
     let words = match first(table, &keys.command) {
         Some(Value::String(command)) if keys.splits_command && command.contains(char::is_whitespace) => {
@@ -305,29 +294,36 @@ fn stdio(table: &Table, keys: &Keys) -> Result<How, Failure> {
     if command.trim().is_empty() {
         return broken(Reason::CommandNotFound, "the entry's command is empty");
     }
-    let mut inherit = variable_names(table, keys.env_names.as_ref());
     if keys.empty_env_is_inherited {
-        let table = first(table, &keys.env).and_then(Value::as_object).into_iter().flatten();
-        inherit.extend(table.filter(|(_, value)| value.is_null() || *value == "").map(|(name, _)| name.clone()));
         env.retain(|_, value| !value.expose().is_empty());
     }
     let cwd = first(table, &keys.cwd).and_then(scalar).filter(|cwd| !cwd.is_empty()).map(PathBuf::from);
-    Ok(How::Stdio(Stdio {
-        written: StdioServer { command, args: words.chain(arguments).map(Secret::new).collect(), env, cwd },
-        inherit,
-        require: variable_names(table, keys.env_required.as_ref()),
-        env_file: text(table, "envFile").filter(|file| !file.is_empty()),
-    }))
+    Ok(StdioServer { command, args: words.chain(arguments).map(Secret::new).collect(), env, cwd })
 }
 
-fn http(table: &Table, keys: &Keys, url: String, of_key: HttpTransport, kind: &Kind) -> How {
-    let transport = match (of_key, kind) {
-        (HttpTransport::Auto, Kind::Http(HttpTransport::Http)) if keys.preference != Preference::Command => keys.http,
-        (HttpTransport::Auto, Kind::Http(said)) if keys.preference != Preference::Command => *said,
+/// The variables that come from the client's environment where they are set there.
+fn inherited(table: &Table, keys: &Keys) -> Vec<String> {
+    let env = first(table, &keys.env).and_then(Value::as_object).filter(|_| keys.empty_env_is_inherited);
+    let empty = env.into_iter().flatten().filter(|(_, value)| value.is_null() || *value == "");
+    let empty = empty.map(|(name, _)| name.clone());
+    variable_names(table, keys.env_names.as_ref()).into_iter().chain(empty).collect()
+}
+
+fn http(table: &Table, keys: &Keys, url: &str, of_key: HttpTransport, stated: Option<HttpTransport>) -> HttpServer {
+    let stated = stated.filter(|_| keys.preference != Preference::Command);
+    let transport = match (of_key, stated) {
+        (HttpTransport::Auto, Some(HttpTransport::Http)) => keys.http,
+        (HttpTransport::Auto, Some(HttpTransport::Sse)) => HttpTransport::Sse,
         (HttpTransport::Auto, _) => keys.remote,
         // A key that stands for one transport (`httpUrl`) says more than `type`.
         (of_key, _) => of_key,
     };
+    let headers = secret_map(first(table, &keys.headers)).into_iter().collect();
+    HttpServer { url: Secret::new(url), transport, headers, ca_file: None, login: None }
+}
+
+/// Headers whose values are in environment variables, as in [`Entry::env_headers`].
+fn env_headers(table: &Table, keys: &Keys) -> Vec<(String, String, String)> {
     let named = keys.env_headers.as_ref().and_then(|key| table.get(key)).and_then(Value::as_object);
     let variable = |(header, name): (&String, &Value)| Some((header.clone(), String::new(), name.as_str()?.to_owned()));
     let mut env_headers: Vec<_> = named.into_iter().flatten().filter_map(variable).collect();
@@ -338,9 +334,7 @@ fn http(table: &Table, keys: &Keys, url: String, of_key: HttpTransport, kind: &K
         let format = either("api_key_format").unwrap_or_else(|| "Bearer {token}".into());
         env_headers.push((header, format.split('{').next().unwrap_or_default().to_owned(), variable));
     }
-    let headers = secret_map(first(table, &keys.headers)).into_iter().collect();
-    let written = HttpServer { url: Secret::new(url), transport, headers, ca_file: None, login: None };
-    How::Http(Http { written, env_headers })
+    env_headers
 }
 
 fn broken<T>(reason: Reason, detail: impl Into<String>) -> Result<T, Failure> {

@@ -9,15 +9,15 @@ use serde_json::Value;
 use ureq::http::HeaderName;
 use url::Url;
 
-use super::clients::{Client, Login, Unit};
-use super::entry::{Entry, How, Http, Stdio};
+use super::clients::{Client, Unit};
+use super::entry::Entry;
 use super::places::{self, ListFile};
 use super::variables::{self, Field, dotenv};
 use super::{document, readers, switches};
 use crate::config::environment::HostEnvironment;
 use crate::model::mcp::{HttpServer, Reach, StdioServer};
 use crate::model::reason::{Failure, Reason};
-use crate::redact::Secret;
+use crate::redact::{Secret, credential_of};
 
 /// The most that is read of an environment file, or of a client's record of logins.
 const ENV_FILE_LIMIT: u64 = 1 << 20;
@@ -35,7 +35,7 @@ pub(super) struct Host<'a> {
 impl<'a> Host<'a> {
     pub(super) fn new(client: &'static Client, environment: &'a HostEnvironment, ca_file: Option<&Path>) -> Self {
         let settings = client.environment.as_ref().and_then(|file| places::locate(file, environment));
-        let settings = settings.and_then(|path| switches::settings(&path).ok().flatten()).unwrap_or_default();
+        let settings = settings.and_then(|path| switches::settings(&path).ok()).unwrap_or_default();
         let variable = |name: &str| {
             let own = document::find(&settings, "env").and_then(|env| env.get(name)?.as_str());
             own.or_else(|| environment.var(name)).map(str::to_owned)
@@ -53,14 +53,10 @@ impl<'a> Host<'a> {
         }
     }
 
-    pub(super) fn login_note(&self, entry: &Entry, http: &Http) -> Option<String> {
-        let is_open = http.written.headers.is_empty() && http.env_headers.is_empty();
+    pub(super) fn login_note(&self, entry: &Entry, written: &HttpServer) -> Option<String> {
+        let is_open = written.headers.is_empty() && entry.env_headers.is_empty();
         let is_known = is_open && self.logins.contains(&entry.name);
         is_known.then(|| format!("{} holds a login for it, which lab-probe does not use", self.client.title))
-    }
-
-    fn login_hint(&self, name: &str) -> Option<String> {
-        self.client.login.as_ref().map(|Login { command, .. }| command.replace("NAME", name))
     }
 }
 
@@ -80,7 +76,7 @@ fn logins(path: &Path, key: &str) -> BTreeSet<String> {
 
 /// Where an entry stands: the strings in it are expanded by the rule of its client, for its file, project and plugin.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scene<'a> {
+pub(super) struct Resolver<'a> {
     pub(super) host: &'a Host<'a>,
     pub(super) file: &'a ListFile,
     /// Why none of this file's servers may be started, if so. Nothing but the file itself is read then.
@@ -91,40 +87,30 @@ pub(super) struct Scene<'a> {
 /// worktrees of one repository that say the same mean the same.
 pub(super) type Identity = Vec<Secret>;
 
-fn identity<'p>(parts: impl IntoIterator<Item = &'p str>) -> Identity {
-    parts.into_iter().map(Secret::new).collect()
-}
-
-impl Scene<'_> {
+impl Resolver<'_> {
     pub(super) fn resolve(&self, entry: &Entry) -> (Reach, Identity) {
-        let (reach, same) = match &entry.how {
-            Ok(How::Stdio(stdio)) => {
-                let expanded = self.stdio(stdio);
-                let same = self.stdio_identity(expanded.as_ref().unwrap_or(&stdio.written));
-                (expanded.map(Reach::Stdio), same)
-            }
-            Ok(How::Http(http)) => {
-                let expanded = self.http(&entry.name, http);
-                let same = http_identity(expanded.as_ref().unwrap_or(&http.written));
-                (
-                    expanded
-                        .and_then(|server| sendable(server).map_err(|failure| self.with_hint(failure)))
-                        .map(Reach::Http),
-                    same,
-                )
-            }
-            Err(failure) => (Err(self.with_hint(failure.clone())), identity(["broken", &failure.detail])),
+        let expanded = match &entry.written {
+            Reach::Stdio(written) => self.stdio(entry, written).map(Reach::Stdio),
+            Reach::Http(written) => self.http(entry, written).map(Reach::Http),
+            Reach::Unreachable(failure) => Err(failure.clone()),
+            script @ Reach::Script(_) => Ok(script.clone()),
         };
+        let same = self.identity(expanded.as_ref().unwrap_or(&entry.written));
         let off =
             |off: &String| Failure::new(Reason::Disabled, format!("switched off in {}: {off}", self.host.client.title));
-        let reach = entry.off.as_ref().map(off).or_else(|| self.refusal.cloned()).map_or(reach, Err);
+        let reach = match entry.off.as_ref().map(off).or_else(|| self.refusal.cloned()) {
+            Some(refusal) => Err(refusal),
+            None => expanded.and_then(sendable).map_err(|failure| self.with_hint(failure)),
+        };
         (reach.unwrap_or_else(Reach::Unreachable), same)
     }
 
     /// What to do about an entry that cannot be used as it is written.
     fn with_hint(&self, failure: Failure) -> Failure {
+        if failure.hint.is_some() || failure.reason == Reason::NeedsInput {
+            return failure;
+        }
         let hint = match failure.reason {
-            _ if failure.hint.is_some() => return failure,
             Reason::NotConfigured if failure.detail != readers::DROPPED => {
                 "leave it: it raises no alert; or give it a health script in `health_dir`".to_owned()
             }
@@ -133,13 +119,13 @@ impl Scene<'_> {
         failure.with_hint(hint)
     }
 
-    fn stdio(&self, Stdio { written, inherit, require, env_file }: &Stdio) -> Result<StdioServer, Failure> {
+    fn stdio(&self, entry: &Entry, written: &StdioServer) -> Result<StdioServer, Failure> {
         let secret = |text: &Secret, field| self.expand(text.expose(), field).map(Secret::new);
-        let mut env = env_file.as_ref().map(|file| self.env_file(file)).transpose()?.unwrap_or_default();
-        for name in inherit {
+        let mut env = entry.env_file.as_ref().map(|file| self.env_file(file)).transpose()?.unwrap_or_default();
+        for name in &entry.inherit {
             env.extend(self.host.environment.var(name).map(|value| (name.clone(), Secret::new(value))));
         }
-        for name in require {
+        for name in &entry.require {
             env.insert(name.clone(), Secret::new(self.variable(name, None)?));
         }
         for (name, value) in &written.env {
@@ -169,26 +155,27 @@ impl Scene<'_> {
         bytes.map(|bytes| dotenv(&bytes)).map_err(|e| variables::unreadable(&shown, &e.to_string()))
     }
 
-    fn http(&self, name: &str, Http { written, env_headers }: &Http) -> Result<HttpServer, Failure> {
+    fn http(&self, entry: &Entry, written: &HttpServer) -> Result<HttpServer, Failure> {
         let mut headers: BTreeMap<String, Secret> = BTreeMap::new();
         for (name, value) in &written.headers {
             // Surrounding white space is never part of a header's value; a token read from a file often has some.
             let expanded = self.expand(value.expose(), Field::Header)?;
             // A variable that is set to nothing leaves no credential, whatever scheme stands before it.
-            if !(expanded != value.expose() && is_empty_credential(expanded.trim())) {
+            if expanded == value.expose() || !credential_of(&expanded).is_empty() {
                 headers.insert(name.clone(), Secret::new(expanded.trim()));
             }
         }
-        for (name, prefix, variable) in env_headers {
+        for (name, prefix, variable) in &entry.env_headers {
             let value = self.variable(variable, None)?;
             headers.insert(name.clone(), Secret::new(format!("{prefix}{}", value.trim())));
         }
+        let login = self.host.client.login.as_ref().map(|login| login.command.replace("NAME", &entry.name));
         Ok(HttpServer {
             url: Secret::new(self.expand(written.url.expose(), Field::Url)?.trim()),
             transport: written.transport,
             headers: headers.into_iter().collect(),
             ca_file: self.host.ca_file.clone(),
-            login: self.host.login_hint(name),
+            login,
         })
     }
 
@@ -204,6 +191,24 @@ impl Scene<'_> {
         self.workspace().or(plugin).or(home).unwrap_or(Path::new("/"))
     }
 
+    fn identity(&self, reach: &Reach) -> Identity {
+        match reach {
+            Reach::Stdio(server) => self.stdio_identity(server),
+            // The transport is no part of it: one client spells out what another finds out.
+            Reach::Http(HttpServer { url, headers, .. }) => {
+                let mut headers: Vec<_> = headers
+                    .iter()
+                    .map(|(name, value)| [name.to_ascii_lowercase(), value.expose().to_owned()])
+                    .collect();
+                headers.sort_unstable();
+                let url = ["http", url.expose().trim_end_matches('/')].map(str::to_owned);
+                url.into_iter().chain(headers.into_iter().flatten()).map(Secret::new).collect()
+            }
+            Reach::Unreachable(failure) => vec![Secret::new("broken"), Secret::new(&*failure.detail)],
+            Reach::Script(script) => script.command.clone(),
+        }
+    }
+
     fn stdio_identity(&self, server: &StdioServer) -> Identity {
         let project = self.file.project.as_ref();
         let elsewhere = server.cwd.as_ref().filter(|cwd| project.is_none_or(|project| **cwd != project.directory));
@@ -211,30 +216,18 @@ impl Scene<'_> {
         let words =
             ["stdio", &server.command].into_iter().chain(server.args.iter().map(Secret::expose)).chain(["with"]);
         let env = server.env.iter().flat_map(|(name, value)| [name.as_str(), value.expose()]);
-        let parts = words.chain(env).chain(cwd.as_deref());
-        let Some(project) = project else { return identity(parts) };
-        // Another worktree of the repository says the same with its own path in it.
-        let directory = project.directory.to_string_lossy();
-        let here = "${workspaceFolder}";
-        let mut parts: Vec<String> = parts.map(|part| part.replace(&*directory, here)).collect();
-        if parts.iter().any(|part| part.contains(here) || looks_relative(part)) {
-            parts.push(project.repository.to_string_lossy().into_owned());
+        let mut parts: Vec<String> = words.chain(env).chain(cwd.as_deref()).map(str::to_owned).collect();
+        if let Some(project) = project {
+            // Another worktree of the repository says the same with its own path in it.
+            let directory = project.directory.to_string_lossy();
+            let here = "${workspaceFolder}";
+            parts.iter_mut().for_each(|part| *part = part.replace(&*directory, here));
+            if parts.iter().any(|part| part.contains(here) || looks_relative(part)) {
+                parts.push(project.repository.to_string_lossy().into_owned());
+            }
         }
-        identity(parts.iter().map(String::as_str))
+        parts.into_iter().map(Secret::new).collect()
     }
-}
-
-/// Whether a header's value is nothing, or a scheme with nothing behind it.
-fn is_empty_credential(value: &str) -> bool {
-    value.is_empty() || ["bearer", "basic", "token"].iter().any(|scheme| value.eq_ignore_ascii_case(scheme))
-}
-
-/// The transport is no part of it: one client spells out what another finds out.
-fn http_identity(HttpServer { url, headers, .. }: &HttpServer) -> Identity {
-    let mut headers: Vec<_> = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.expose())).collect();
-    headers.sort_unstable();
-    let headers = headers.iter().flat_map(|(name, value)| [name.as_str(), *value]);
-    identity(["http", url.expose().trim_end_matches('/')].into_iter().chain(headers))
 }
 
 /// Whether a word of a command line seems to name a file relative to the working directory (`dist/index.js`,
@@ -247,7 +240,9 @@ fn looks_relative(word: &str) -> bool {
     script || word.starts_with('.') || word.contains('/')
 }
 
-fn sendable(server: HttpServer) -> Result<HttpServer, Failure> {
+/// Errors: An address or a header that cannot be sent.
+fn sendable(reach: Reach) -> Result<Reach, Failure> {
+    let Reach::Http(server) = &reach else { return Ok(reach) };
     let refused = |detail: &str| Err(Failure::new(Reason::ConnectFailed, detail));
     if server.url.expose().is_empty() {
         // `${VAR:-}` says: without this variable, leave the server out.
@@ -275,7 +270,7 @@ fn sendable(server: HttpServer) -> Result<HttpServer, Failure> {
             return refused(&format!("the value of the header {name} has a control character in it"));
         }
     }
-    Ok(server)
+    Ok(reach)
 }
 
 #[cfg(test)]
@@ -305,7 +300,7 @@ mod tests {
             ca_file: None,
             login: None,
         };
-        let refusal = |url, headers| sendable(server(url, headers)).err();
+        let refusal = |url, headers| sendable(Reach::Http(server(url, headers))).err();
         assert_eq!(refusal("", vec![]).expect("refused").reason, Reason::NotConfigured);
         assert_eq!(refusal("https://joe:pw@h/mcp?key=1", header("X-Key", "a\tb")), None);
         for (url, headers) in [

@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::clients::{self, Scope, by_contents, by_path};
-use super::document::{self, Document, Syntax};
+use super::document::{self, Document, Syntax, Table};
 use super::inspect::PROJECT_LIMIT;
 use super::places::{self, ListFile, Project};
 use super::switches::{self, List};
@@ -51,15 +50,6 @@ impl Source {
 /// What came of files: what each says, or a sentence about what is wrong with it.
 type Read = Vec<anyhow::Result<Source>>;
 
-fn keep(read: Read, sources: &mut Vec<Source>, warnings: &mut Vec<String>) {
-    for source in read {
-        match source {
-            Ok(source) => sources.push(source),
-            Err(problem) => warnings.push(problem.to_string()),
-        }
-    }
-}
-
 struct Rules {
     discover: bool,
     /// Canonical paths of `config_files`.
@@ -78,67 +68,57 @@ pub(super) fn collect(
     warnings: &mut Vec<String>,
 ) -> Vec<Source> {
     let discover = settings.mcp.discover;
-    let named = named_files(&settings.mcp.config_files, deadline, warnings);
-    let mut sources = Vec::new();
+    let named = named_files(&settings.mcp.config_files, deadline);
     if !discover && named.is_empty() {
-        return sources;
+        return Vec::new();
     }
     let mut rules = Rules { discover, named: named.keys().cloned().collect(), own: BTreeSet::new(), trusted };
-    for file in places::own(environment) {
-        keep(rules.read(file), &mut sources, warnings);
-    }
-    let local: Vec<Source> = sources.iter().flat_map(|source| local_lists(source, deadline)).collect();
-    sources.extend(local);
+    let mut read: Read = places::own(environment).into_iter().flat_map(|file| rules.read(&file)).collect();
+    let local: Vec<Source> = read.iter().flatten().flat_map(|source| local_lists(source, deadline)).collect();
+    read.extend(local.into_iter().map(Ok));
     for client in clients::all().iter().filter(|_| discover) {
-        for file in plugins::lists(client, environment, deadline, warnings) {
-            keep(rules.read(file), &mut sources, warnings);
-        }
+        let lists = plugins::lists(client, environment, deadline, warnings);
+        read.extend(lists.iter().flat_map(|file| rules.read(file)));
     }
-    rules.own = sources.iter().map(|source| source.canonical.clone()).collect();
+    let canonical = |read: &Read| read.iter().flatten().map(|source| source.canonical.clone()).collect::<BTreeSet<_>>();
+    rules.own = canonical(&read);
     let projects = projects(environment, repositories(settings), deadline, warnings);
-    for (project, read) in projects.iter().zip(rules.read_projects(&projects, deadline)) {
-        match read {
-            Some(read) => keep(read, &mut sources, warnings),
-            None => warnings.push(does_not_answer(&project.directory)),
-        }
+    for (project, found) in projects.iter().zip(rules.read_projects(&projects, deadline)) {
+        read.extend(found.unwrap_or_else(|| vec![Err(does_not_answer(&project.directory))]));
     }
     // Where the table of clients knows a named file, it has been read as that client's, and allowed there.
-    let known: BTreeSet<PathBuf> = sources.iter().map(|source| source.canonical.clone()).collect();
-    for (_, read) in named.into_iter().filter(|(canonical, _)| !known.contains(canonical)) {
-        keep(read, &mut sources, warnings);
-    }
-    sources
+    let known = canonical(&read);
+    read.extend(named.into_iter().filter(|(path, _)| !known.contains(path)).flat_map(|(_, read)| read));
+    let (sources, problems): (Read, Read) = read.into_iter().partition(Result::is_ok);
+    warnings.extend(problems.into_iter().filter_map(Result::err).map(|problem| problem.to_string()));
+    sources.into_iter().flatten().collect()
 }
 
 /// The files that lab-probe's configuration names, by their canonical paths, each read as what it seems to be.
-fn named_files(files: &[PathBuf], deadline: Deadline, warnings: &mut Vec<String>) -> BTreeMap<PathBuf, Read> {
-    let read = |path: &PathBuf| {
-        let canonical = std::fs::canonicalize(path)?;
-        Ok::<_, io::Error>((
-            canonical.clone(),
-            read_file(path, canonical, USER_LIMIT, None, |root| named_by_hand(path, root)),
-        ))
+fn named_files(files: &[PathBuf], deadline: Deadline) -> BTreeMap<PathBuf, Read> {
+    let read = |path: &PathBuf| match std::fs::canonicalize(path) {
+        Ok(canonical) => {
+            let whose = |root: &Table| named_by_hand(path, root);
+            (canonical.clone(), read_file(path, canonical, USER_LIMIT, None, whose))
+        }
+        Err(e) => (path.clone(), vec![Err(anyhow!("{}: {e} (named in mcp.config_files)", path.display()))]),
     };
     let found = timeout::each(files.to_vec(), timeout::LIMIT, deadline, |path| vec![path.clone()], read);
-    let mut named = BTreeMap::new();
-    for (path, found) in files.iter().zip(found) {
-        match found {
-            Some(Ok((canonical, read))) => drop(named.insert(canonical, read)),
-            Some(Err(error)) => warnings.push(format!("{}: {error} (named in mcp.config_files)", path.display())),
-            None => warnings.push(does_not_answer(path)),
-        }
-    }
-    named
+    let no_answer = |path: &PathBuf| (path.clone(), vec![Err(does_not_answer(path))]);
+    files.iter().zip(found).map(|(path, found)| found.unwrap_or_else(|| no_answer(path))).collect()
 }
 
 /// Whose list a file seems to be that the configuration names.
-fn named_by_hand(path: &Path, root: &Map<String, Value>) -> anyhow::Result<ListFile> {
+fn named_by_hand(path: &Path, root: &Table) -> anyhow::Result<ListFile> {
     // An empty file is anybody's.
     let generic = || (root.is_empty() || readers::looks_flat(root)).then(clients::generic);
-    let Some(client) = by_path(path).or_else(|| by_contents(Syntax::of(path), root)).or_else(generic) else {
+    let by_contents = || by_contents(Syntax::of(path), root).or_else(generic).map(|client| (client, 1));
+    let Some((client, depth)) = by_path(path, |_| true).or_else(by_contents) else {
         bail!("{}: holds no list of MCP servers in a form lab-probe knows", path.display());
     };
-    let project = Some(places::project_at(&places::directory_of(path, client)));
+    // What remains when the client's part of the path is taken away.
+    let absolute = std::path::absolute(path)?;
+    let project = Some(places::project_at(absolute.ancestors().nth(depth).unwrap_or(Path::new("/"))));
     Ok(ListFile { client, scope: Scope::Config, path: path.to_owned(), project, plugin: None })
 }
 
@@ -147,12 +127,12 @@ fn named_by_hand(path: &Path, root: &Map<String, Value>) -> anyhow::Result<ListF
 pub(super) fn local_lists(source: &Source, deadline: Deadline) -> Vec<Source> {
     let of_user = Some(source).filter(|source| source.file.client.has_local_lists && source.file.scope == Scope::User);
     let table = of_user.and_then(|source| source.document.root.get("projects")?.as_object());
-    let says = |settings: &Map<String, Value>| {
+    let says = |settings: &Table| {
         let keys = ["mcpServers", "disabledMcpServers", "disabledMcpjsonServers"];
         keys.iter().filter_map(|key| settings.get(*key)).any(|value| *value != json!({}) && *value != json!([]))
     };
     let listed = table.into_iter().flatten().filter_map(|(path, settings)| Some((path, settings.as_object()?)));
-    let listed: Vec<(&String, &Map<String, Value>)> = listed.filter(|(_, settings)| says(settings)).collect();
+    let listed: Vec<(&String, &Table)> = listed.filter(|(_, settings)| says(settings)).collect();
     let directories: Vec<PathBuf> = listed.iter().map(|(path, _)| PathBuf::from(path)).collect();
     let files = |path: &PathBuf| timeout::files_of_repository(path);
     let projects = timeout::each(directories, timeout::LIMIT, deadline, files, |path| {
@@ -169,62 +149,56 @@ pub(super) fn local_lists(source: &Source, deadline: Deadline) -> Vec<Source> {
     lists.collect()
 }
 
-/// The projects around the working directory and those of the configured repositories, each once.
+/// The projects of the configured repositories and those around the working directory, each once. What both have comes first, as
+/// found from anywhere: whose server keeps a name must not depend on where somebody stands.
 pub(super) fn projects(
     environment: &HostEnvironment,
     repositories: &[PathBuf],
     deadline: Deadline,
     warnings: &mut Vec<String>,
 ) -> Vec<Project> {
-    let home = environment.home.clone();
-    let cwd = environment.cwd.clone();
-    let paths: Vec<PathBuf> = cwd.iter().chain(repositories).cloned().collect();
-    let roots = paths.iter().cloned().enumerate().collect();
-    let files = |(_, path): &(usize, PathBuf)| timeout::files_of_repository(path);
-    let found =
-        timeout::each(roots, timeout::FOR_REPOSITORY, deadline, files, move |(index, path)| match (index, &cwd) {
-            (0, Some(_)) => places::around(path, home.as_deref(), deadline),
-            _ => places::worktrees(path, deadline),
-        });
-    let mut projects = Vec::new();
-    for (path, found) in paths.iter().zip(found) {
+    let (home, cwd) = (environment.home.clone(), environment.cwd.clone());
+    let files = |path: &PathBuf| timeout::files_of_repository(path);
+    let limit = timeout::FOR_REPOSITORY;
+    let worktrees =
+        timeout::each(repositories.to_vec(), limit, deadline, files, move |path| places::worktrees(path, deadline));
+    let around = timeout::each(cwd.iter().cloned().collect(), limit, deadline, files, move |cwd| {
+        places::around(cwd, home.as_deref(), deadline)
+    });
+    let mut projects: Vec<Project> = Vec::new();
+    for (path, found) in repositories.iter().chain(&cwd).zip(worktrees.into_iter().chain(around)) {
         match found {
             Some(found) => projects.extend(found),
-            None => warnings.push(does_not_answer(path)),
+            None => warnings.push(does_not_answer(path).to_string()),
         }
     }
-    let named: BTreeSet<PathBuf> = projects.iter().filter(|p| !p.only_here).map(|p| p.directory.clone()).collect();
     let mut seen = BTreeSet::new();
     projects.retain(|project| seen.insert(project.directory.clone()));
-    projects.iter_mut().for_each(|project| project.only_here &= !named.contains(&project.directory));
     projects
 }
 
-fn in_project(project: &Project) -> Vec<PathBuf> {
-    [project.directory.clone()]
-        .into_iter()
-        .chain(places::of_project(project).into_iter().map(|file| file.path))
-        .collect()
-}
-
-fn does_not_answer(path: &Path) -> String {
-    format!("{}: the file system does not answer in time; its servers are left out", path.display())
+fn does_not_answer(path: &Path) -> anyhow::Error {
+    anyhow!("{}: the file system does not answer in time; its servers are left out", path.display())
 }
 
 impl Rules {
     fn read_projects(self, projects: &[Project], deadline: Deadline) -> Vec<Option<Read>> {
-        let rules = Arc::new(self);
-        timeout::each(projects.to_vec(), timeout::LIMIT, deadline, in_project, move |project| {
-            places::of_project(project).into_iter().flat_map(|file| rules.read(file)).collect()
+        let files = |project: &Project| {
+            let lists = places::of_project(project).into_iter().map(|file| file.path);
+            [project.directory.clone()].into_iter().chain(lists).collect()
+        };
+        timeout::each(projects.to_vec(), timeout::LIMIT, deadline, files, move |project| {
+            places::of_project(project).iter().flat_map(|file| self.read(file)).collect()
         })
     }
 
-    fn read(&self, file: ListFile) -> Read {
+    fn read(&self, file: &ListFile) -> Read {
         let paths = places::expanded(&file.path).into_iter();
         paths.flat_map(|path| self.read_one(ListFile { path, ..file.clone() })).collect()
     }
 
     fn read_one(&self, mut file: ListFile) -> Read {
+        let shown = file.path.display().to_string();
         // Most files are not there: one lstat(2) tells. A link to nothing is there, and said.
         let canonical = match std::fs::symlink_metadata(&file.path) {
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Read::new(),
@@ -233,8 +207,7 @@ impl Rules {
         let canonical = match canonical {
             Ok(canonical) => canonical,
             Err(e) if self.discover => {
-                let (shown, why) = (file.path.display(), explained(&e));
-                return vec![Err(anyhow!("{shown}: {why}; its servers are left out"))];
+                return vec![Err(anyhow!("{shown}: {}; its servers are left out", explained(&e)))];
             }
             Err(_) => return Read::new(),
         };
@@ -244,7 +217,6 @@ impl Rules {
         }
         if let Some(project) = &mut file.project {
             if file.plugin.is_none() && !is_named && !is_inside(&canonical, &project.directory) {
-                let shown = file.path.display();
                 return vec![Err(anyhow!(
                     "{shown}: a symbolic link out of its project is not followed; name the file in mcp.config_files"
                 ))];
@@ -253,8 +225,7 @@ impl Rules {
         }
         let limit = if file.scope == Scope::Project { PROJECT_LIMIT } else { USER_LIMIT };
         let trusted = Some(&self.trusted).filter(|_| file.scope == Scope::Project && !is_named);
-        let path = file.path.clone();
-        read_file(&path, canonical, limit, trusted, |_| Ok(file))
+        read_file(&file.path.clone(), canonical, limit, trusted, |_| Ok(file))
     }
 }
 
@@ -268,35 +239,29 @@ fn read_file(
     canonical: PathBuf,
     limit: u64,
     trusted: Option<&TrustStore>,
-    whose: impl FnOnce(&Map<String, Value>) -> anyhow::Result<ListFile>,
+    whose: impl FnOnce(&Table) -> anyhow::Result<ListFile>,
 ) -> Read {
     let shown = path.display();
     let Contents { bytes, document, exposure } = match Contents::of(path, limit) {
         Ok(contents) => contents,
-        // A file that is gone since it was seen is none.
-        Err(e) if e.downcast_ref().is_some_and(|e: &io::Error| e.kind() == io::ErrorKind::NotFound) => {
-            return Read::new();
-        }
         Err(e) => return vec![Err(anyhow!("{e}; its servers are left out"))],
     };
     let mut read = Read::new();
     let refusal = match exposure {
         Some(exposure) => {
-            // A hole to mend.
             read.push(Err(anyhow!("{shown}: its servers are not started: {exposure}")));
-            Some(Failure::new(Reason::Untrusted, exposure.finding).with_hint(format!("run `{}`", exposure.remedy)))
+            Some((exposure.finding, format!("run `{}`", exposure.remedy)))
         }
         None => trusted.and_then(|trusted| {
             let unknown = "is a project's file, and nobody has allowed its servers to be started";
-            let (detail, hint) = trusted.refusal(&canonical, &trust::digest(&bytes), unknown)?;
-            Some(Failure::new(Reason::Untrusted, detail).with_hint(hint))
+            trusted.refusal(&canonical, &trust::digest(&bytes), unknown)
         }),
     };
-    let source = whose(&document.root).and_then(|file| {
-        let lists = switches::beside(&file)?;
+    let refusal = refusal.map(|(why, hint)| Failure::new(Reason::Untrusted, why).with_hint(hint));
+    read.push(whose(&document.root).and_then(|file| {
+        let lists = switches::of_project(&file)?;
         Ok(Source { file, canonical, document, refusal, lists, listed_for: None })
-    });
-    read.push(source);
+    }));
     read
 }
 
@@ -312,10 +277,7 @@ impl Contents {
         let shown = path.display();
         let opened = crate::fs::open_regular(path);
         let read = opened.and_then(|file| Ok((crate::fs::read_open(&file, limit)?, access::exposure(path, &file)?)));
-        let (bytes, exposure) = read.map_err(|e| {
-            let text = format!("{shown}: {}", explained(&e));
-            anyhow::Error::new(e).context(text)
-        })?;
+        let (bytes, exposure) = read.map_err(|e| anyhow!("{shown}: {}", explained(&e)))?;
         let document = document::parse(&bytes, Syntax::of(path))
             .map_err(|e| anyhow!("{shown}:{}:{}: {}", e.line, e.column, e.message))?;
         Ok(Contents { bytes, document, exposure })

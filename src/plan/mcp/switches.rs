@@ -1,19 +1,20 @@
 //! Lists that switch servers off: by name, or, in Claude Code's policies, by command or URL.
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 use serde_json::Value;
+use wildmatch::WildMatch;
 
 use super::clients::{Client, Effect, Location, Names, Scope, Switch};
 use super::document::{self, Syntax, Table};
-use super::entry::{Entry, How};
+use super::entry::Entry;
 use super::places::{self, ListFile};
 use super::sources::Source;
 use crate::config::environment::HostEnvironment;
 use crate::fs::explained;
+use crate::model::mcp::Reach;
 use crate::redact::Secret;
 
 /// The most that is read of a settings file.
@@ -33,23 +34,17 @@ pub(super) struct List {
 
 /// The lists in the project's files beside a client's list.
 /// Errors: A settings file that is there and cannot be read: what it may switch off is not started.
-pub(super) fn beside(file: &ListFile) -> anyhow::Result<Vec<List>> {
+pub(super) fn of_project(file: &ListFile) -> anyhow::Result<Vec<List>> {
     let Some(project) = &file.project else { return Ok(Vec::new()) };
     in_files(file.client, |location| project.locate(location)).map_err(|why| may_switch_off(&why, &file.path))
 }
 
-/// The lists in files of the user and the machine, and in the client's own lists that hold everywhere.
-pub(super) fn everywhere(
-    client: &'static Client,
-    host: &HostEnvironment,
-    sources: &[&Source],
-) -> anyhow::Result<Vec<List>> {
-    let mut lists = in_files(client, |location| places::locate(location, host))?;
-    lists
-        .extend(sources.iter().filter(|source| source.file.scope.is_everywhere()).flat_map(|source| in_source(source)));
-    Ok(lists)
+/// The lists in files of the user and the machine.
+pub(super) fn everywhere(client: &'static Client, host: &HostEnvironment) -> anyhow::Result<Vec<List>> {
+    in_files(client, |location| places::locate(location, host))
 }
 
+/// The lists in a client's own list.
 pub(super) fn in_source(source: &Source) -> impl Iterator<Item = List> {
     let own = source.file.client.switches.iter().filter(|switch| switch.files.is_empty());
     own.filter_map(|switch| list(switch, &source.document.root, &source.file.path, false))
@@ -57,14 +52,10 @@ pub(super) fn in_source(source: &Source) -> impl Iterator<Item = List> {
 
 fn in_files(client: &'static Client, locate: impl Fn(&Location) -> Option<PathBuf>) -> anyhow::Result<Vec<List>> {
     let mut lists = Vec::new();
-    let mut read: BTreeMap<PathBuf, Option<Table>> = BTreeMap::new();
     let files = client.switches.iter().flat_map(|switch| switch.files.iter().map(move |file| (switch, file)));
     for (switch, file) in files {
         for path in locate(file).iter().flat_map(|path| places::expanded(path)) {
-            if !read.contains_key(&path) {
-                read.insert(path.clone(), settings(&path)?);
-            }
-            lists.extend(read[&path].as_ref().and_then(|root| list(switch, root, &path, file.is_managed())));
+            lists.extend(list(switch, &settings(&path)?, &path, file.is_managed()));
         }
     }
     Ok(lists)
@@ -78,17 +69,16 @@ fn list(switch: &'static Switch, root: &Table, path: &Path, is_managed: bool) ->
     Some(List { switch, items, path: path.to_owned(), is_managed })
 }
 
-/// A settings file, if it is there. A broken one is the client's to complain about; it switches nothing off.
-pub(super) fn settings(path: &Path) -> anyhow::Result<Option<Table>> {
+/// What a settings file says; nothing where there is none, or one that the client would not read. A broken one is the client's to
+/// complain about.
+pub(super) fn settings(path: &Path) -> anyhow::Result<Table> {
+    use ErrorKind::{FileTooLarge, InvalidInput, NotADirectory, NotFound};
     match crate::fs::read_capped(path, SETTINGS_LIMIT) {
-        Ok(bytes) => Ok(document::parse(&bytes, Syntax::of(path)).ok().map(|document| document.root)),
-        Err(e) => match e.kind() {
-            // None, or nothing that the client would read.
-            ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput | ErrorKind::FileTooLarge => {
-                Ok(None)
-            }
-            _ => Err(anyhow!("{}: {}", path.display(), explained(&e))),
-        },
+        Ok(bytes) => {
+            Ok(document::parse(&bytes, Syntax::of(path)).map_or_else(|_| Table::new(), |document| document.root))
+        }
+        Err(e) if matches!(e.kind(), NotFound | NotADirectory | InvalidInput | FileTooLarge) => Ok(Table::new()),
+        Err(e) => bail!("{}: {}", path.display(), explained(&e)),
     }
 }
 
@@ -105,7 +95,8 @@ pub(super) fn apply<'l>(
 ) -> anyhow::Result<()> {
     let lists: Vec<&List> = lists.collect();
     let patterns: usize = lists.iter().map(|list| list.items.to_string().len()).sum();
-    let texts: usize = entries.iter().map(|entry| entry.name.len() + url(entry).len()).sum();
+    let url = |entry: &Entry| if let Reach::Http(server) = &entry.written { server.url.expose().len() } else { 0 };
+    let texts: usize = entries.iter().map(|entry| entry.name.len() + url(entry)).sum();
     if patterns.saturating_mul(texts) > MAX_COMPARED {
         bail!("its servers, or the lists that switch some of them off, are too many to be compared");
     }
@@ -115,13 +106,6 @@ pub(super) fn apply<'l>(
         }
     }
     Ok(())
-}
-
-fn url(entry: &Entry) -> &str {
-    match &entry.how {
-        Ok(How::Http(http)) => http.written.url.expose(),
-        _ => "",
-    }
 }
 
 fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
@@ -154,10 +138,10 @@ fn off(entry: &Entry, scope: Scope, lists: &[&List]) -> Option<String> {
 
 /// Where a list of what is allowed has commands (or URLs), those decide for programs (or URLs), and no name does.
 fn is_allowed(entry: &Entry, patterns: &[&Value], names: Names) -> bool {
-    let key = match &entry.how {
-        Ok(How::Stdio(_)) => "serverCommand",
-        Ok(How::Http(_)) => "serverUrl",
-        Err(_) => "",
+    let key = match &entry.written {
+        Reach::Stdio(_) => "serverCommand",
+        Reach::Http(_) => "serverUrl",
+        _ => "",
     };
     let deciding: Vec<&Value> = patterns.iter().filter(|pattern| pattern.get(key).is_some()).copied().collect();
     let counting = if deciding.is_empty() { patterns } else { &deciding };
@@ -182,16 +166,16 @@ fn matches(pattern: &Value, entry: &Entry, names: Names) -> bool {
     if let Some(name) = pattern.as_str().or_else(|| pattern.get("serverName")?.as_str()) {
         return is_name(name, &entry.name, names);
     }
-    match &entry.how {
-        Ok(How::Stdio(stdio)) => pattern.get("serverCommand").and_then(Value::as_array).is_some_and(|words| {
-            let written =
-                [stdio.written.command.as_str()].into_iter().chain(stdio.written.args.iter().map(Secret::expose));
+    match &entry.written {
+        Reach::Stdio(server) => pattern.get("serverCommand").and_then(Value::as_array).is_some_and(|words| {
+            let written = [server.command.as_str()].into_iter().chain(server.args.iter().map(Secret::expose));
             words.iter().map(Value::as_str).eq(written.map(Some))
         }),
-        Ok(How::Http(_)) => {
-            pattern.get("serverUrl").and_then(Value::as_str).is_some_and(|glob| is_glob(glob, url(entry)))
+        Reach::Http(server) => {
+            let glob = pattern.get("serverUrl").and_then(Value::as_str);
+            glob.is_some_and(|glob| WildMatch::new(glob).matches(server.url.expose()))
         }
-        Err(_) => false,
+        _ => false,
     }
 }
 
@@ -200,30 +184,8 @@ fn is_name(pattern: &str, name: &str, names: Names) -> bool {
     match names {
         Names::Exact => pattern == name,
         Names::AnyCase => plain(pattern) == plain(name),
-        Names::Glob => is_glob(pattern, name),
+        Names::Glob => WildMatch::new(pattern).matches(name),
     }
-}
-
-/// `*` stands for any signs, a slash included, and `?` for one. After a mismatch only the last `*` takes one sign more, so it costs
-/// at most the product of the lengths.
-pub(super) fn is_glob(pattern: &str, text: &str) -> bool {
-    let [pattern, text] = [pattern, text].map(|of| of.chars().collect::<Vec<char>>());
-    let (mut at, mut seen, mut star) = (0, 0, None);
-    while seen < text.len() {
-        match pattern.get(at) {
-            Some('*') => {
-                star = Some((at, seen));
-                at += 1;
-            }
-            Some(sign) if *sign == '?' || *sign == text[seen] => (at, seen) = (at + 1, seen + 1),
-            _ => {
-                let Some((position, taken)) = star else { return false };
-                star = Some((position, taken + 1));
-                (at, seen) = (position + 1, taken + 1);
-            }
-        }
-    }
-    pattern[at..].iter().all(|sign| *sign == '*')
 }
 
 #[cfg(test)]
@@ -249,7 +211,7 @@ mod tests {
             ("*?", "", false),
             ("a", "ab", false),
         ] {
-            assert_eq!(is_glob(pattern, text), expected, "{pattern} {text}");
+            assert_eq!(is_name(pattern, text, Names::Glob), expected, "{pattern} {text}");
         }
     }
 }

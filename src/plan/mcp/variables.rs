@@ -10,29 +10,18 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::resolve::Scene;
+use super::resolve::Resolver;
 use crate::dotenv::Line;
 use crate::model::reason::{Failure, Reason};
 use crate::redact::Secret;
 
-/// The forms that clients expand, as the documents write them.
-mod form {
-    pub(super) const BARE: &str = "`$VAR`";
-    pub(super) const BRACES: &str = "`${VAR}`";
-    pub(super) const DEFAULT: &str = "`${VAR:-default}`";
-    pub(super) const ENV: &str = "`${env:VAR}`";
-    pub(super) const CURLY: &str = "`{env:VAR}`, `{file:path}`";
-    pub(super) const FILE: &str = "`${file:/path}`";
-    pub(super) const EDITOR: &str = "`${userHome}`, `${workspaceFolder}`; `${input:…}` is `needs_input`";
-    pub(super) const INPUT: &str = "`${input:…}` is `needs_input`";
-    pub(super) const WORKSPACE: &str = "`${workspaceFolder}`";
-    /// The environment, else `~/.continue/.env`.
-    pub(super) const SECRETS: &str = "`${{ secrets.VAR }}`";
-    /// `$(command)` and `${cmd: command}`.
-    pub(super) const COMMAND: &str = "commands are not run";
-}
+/// What editors expand, as their rows and the documents write it.
+const EDITOR: &str = "`${userHome}`, `${workspaceFolder}`; `${input:…}` is `needs_input`";
 
-/// The forms that a client expands, each in all strings, or in those that stand behind it ("`$VAR` in variables and headers");
+/// Of a client that expands `$(command)` and `${cmd: command}`.
+const COMMANDS: &str = "commands are not run";
+
+/// The forms that a client expands, as the documents write them: each in all strings, or in those that stand behind it ("`$VAR` in variables and headers");
 /// nothing where that is not known.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(transparent)]
@@ -43,14 +32,6 @@ impl Rule {
     /// all the same, and is not passed on.
     pub(super) fn is_known(&self) -> bool {
         self.0.is_some()
-    }
-
-    pub(super) fn describe(&self) -> String {
-        match self.0.as_deref() {
-            None => "not verified: none are expanded".into(),
-            Some([]) => "none: strings stand as they are".into(),
-            Some(forms) => forms.join(", "),
-        }
     }
 
     fn has(&self, form: &str, field: Field) -> bool {
@@ -96,7 +77,7 @@ pub(super) fn unreadable(file: &str, why: &str) -> Failure {
     missing(format!("{file} cannot be read: {why}"), "create the file that the config names, or correct its path")
 }
 
-impl Scene<'_> {
+impl Resolver<'_> {
     /// Expands `text` by the client's rule.
     /// Errors: The first reference that has no value.
     pub(super) fn expand(&self, text: &str, field: Field) -> Result<String, Failure> {
@@ -127,7 +108,7 @@ impl Scene<'_> {
             let end = rest.find('}').filter(|end| *end > 0)?;
             Some((&rest[..end], open.len() + end + 1))
         };
-        if self.has(form::SECRETS, field)
+        if self.has("`${{ secrets.VAR }}`", field)
             && let Some((inner, length)) = between("${{").filter(|(_, length)| text[*length..].starts_with('}'))
             && let Some(name) = inner.trim().strip_prefix("secrets.")
         {
@@ -136,7 +117,7 @@ impl Scene<'_> {
         if let Some((inner, length)) = between("${") {
             return Some((self.in_braces(inner, field), length));
         }
-        if self.has(form::CURLY, field) {
+        if self.has("`{env:VAR}`, `{file:path}`", field) {
             if let Some((name, length)) = between("{env:") {
                 return Some((self.variable(name, None), length));
             }
@@ -144,11 +125,11 @@ impl Scene<'_> {
                 return Some((self.file_contents(path), length));
             }
         }
-        if self.has(form::COMMAND, field) && text.starts_with("$(") {
+        if self.has(COMMANDS, field) && text.starts_with("$(") {
             return Some((Err(self.command()), text.len()));
         }
         // A letter or underscore, then letters, digits and underscores.
-        let rest = text.strip_prefix('$').filter(|_| self.has(form::BARE, field))?;
+        let rest = text.strip_prefix('$').filter(|_| self.has("`$VAR`", field))?;
         let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
         let name =
             Some(&rest[..end]).filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))?;
@@ -165,20 +146,20 @@ impl Scene<'_> {
         }
         match inner.split_once(':') {
             // VS Code and its kin know no default here, so the whole rest is the name.
-            Some(("env", name)) if self.has(form::ENV, field) => return self.variable(name, None),
-            Some(("file", path)) if self.has(form::FILE, field) => return self.file_contents(path),
-            Some(("cmd", _)) if self.has(form::COMMAND, field) => return Err(self.command()),
-            Some(("input", _)) if self.has(form::EDITOR, field) || self.has(form::INPUT, field) => {
+            Some(("env", name)) if self.has("`${env:VAR}`", field) => return self.variable(name, None),
+            Some(("file", path)) if self.has("`${file:/path}`", field) => return self.file_contents(path),
+            Some(("cmd", _)) if self.has(COMMANDS, field) => return Err(self.command()),
+            Some(("input", _)) if self.has(EDITOR, field) || self.has("`${input:…}` is `needs_input`", field) => {
                 return Err(Failure::new(Reason::NeedsInput, format!("the config asks a person for ${{{inner}}}")));
             }
             _ => {}
         }
-        if self.has(form::BRACES, field) {
-            let default = inner.split_once(":-").filter(|_| self.has(form::DEFAULT, field));
+        if self.has("`${VAR}`", field) {
+            let default = inner.split_once(":-").filter(|_| self.has("`${VAR:-default}`", field));
             let (name, default) = default.map_or((inner, None), |(name, default)| (name, Some(default)));
             return self.variable(name, default);
         }
-        if (self.has(form::EDITOR, field) || self.has(form::WORKSPACE, field) && inner == "workspaceFolder")
+        if (self.has(EDITOR, field) || self.has("`${workspaceFolder}`", field) && inner == "workspaceFolder")
             && let Some(value) = self.editor_value(inner)
         {
             return value;

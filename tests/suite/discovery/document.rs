@@ -5,8 +5,33 @@ use std::path::{Path, PathBuf};
 
 use lab_probe::config::environment::Platform;
 use lab_probe::plan::mcp;
+use serde_json::Value;
 
 use super::{Tree, clients, corpus, patiently};
+
+/// The table of clients, a row each.
+pub(super) fn rows() -> Vec<Value> {
+    let table: Value = toml::from_str(include_str!("../../../src/plan/mcp/clients.toml")).expect("TOML");
+    table["client"].as_array().expect("rows").clone()
+}
+
+fn text<'v>(row: &'v Value, key: &str) -> &'v str {
+    row[key].as_str().unwrap_or_else(|| panic!("{key} of {row}"))
+}
+
+/// The key at the top of a client's files under which its servers stand.
+fn list(row: &Value) -> &str {
+    row["keys"]["container"][0].as_str().unwrap_or("mcpServers")
+}
+
+/// Which variables a client expands in which of its strings.
+fn variables(row: &Value) -> String {
+    match row["variables"].as_array().map(Vec::as_slice) {
+        None => "not verified: none are expanded".into(),
+        Some([]) => "none: strings stand as they are".into(),
+        Some(forms) => forms.iter().map(|form| form.as_str().expect("a form")).collect::<Vec<_>>().join(", "),
+    }
+}
 
 /// Where each client's files are on one platform, with `~`, `PROJECT` and absolute paths as the document has them.
 fn files(platform: Platform) -> Vec<(&'static str, String)> {
@@ -27,9 +52,10 @@ fn files(platform: Platform) -> Vec<(&'static str, String)> {
 fn table() -> String {
     let (linux, macos) = (files(Platform::Linux), files(Platform::MacOs));
     let mut made = String::from("| client | files | list | variables | written in |\n|---|---|---|---|---|\n");
-    for client in mcp::clients() {
+    for row in rows() {
+        let name = text(&row, "name");
         let of = |files: &[(&str, String)]| -> Vec<String> {
-            files.iter().filter(|(source, _)| *source == client.name).map(|(_, path)| format!("`{path}`")).collect()
+            files.iter().filter(|(source, _)| *source == name).map(|(_, path)| format!("`{path}`")).collect()
         };
         let (linux, macos) = (of(&linux), of(&macos));
         let on_macos: Vec<String> = macos.iter().filter(|path| !linux.contains(path)).cloned().collect();
@@ -38,12 +64,11 @@ fn table() -> String {
             places += &format!("<br>on macOS {}", on_macos.join(", "));
         }
         made += &format!(
-            "| {} (`{}`) | {places} | `{}` | {} | {} |\n",
-            client.title,
-            client.name,
-            client.list(),
-            client.variables(),
-            client.documented
+            "| {} (`{name}`) | {places} | `{}` | {} | {} |\n",
+            text(&row, "title"),
+            list(&row),
+            variables(&row),
+            text(&row, "documented")
         );
     }
     made
@@ -51,7 +76,7 @@ fn table() -> String {
 
 /// How much there is of what, and of how much of it the tests hold a small file.
 fn figures() -> String {
-    let (clients, linux, macos) = (mcp::clients().len(), files(Platform::Linux), files(Platform::MacOs));
+    let (clients, linux, macos) = (rows().len(), files(Platform::Linux), files(Platform::MacOs));
     let forms = clients::ROWS.iter().map(|(_, _, _, servers)| servers.len()).sum::<usize>() + corpus::forms();
     let all: BTreeSet<&(&str, String)> = linux.iter().chain(&macos).collect();
     format!(
@@ -89,10 +114,11 @@ fn for_every_client_without_a_known_rule_the_document_says_where_it_was_looked_f
     let document = document.expect("docs/discovery.md");
     let (_, table) =
         document.split_once("| client | its documentation and source | besides |\n|---|---|---|\n").expect("there");
-    let rows = table.lines().take_while(|line| line.starts_with("| "));
-    let looked_for: BTreeSet<&str> = rows.filter_map(|row| row.split(" | ").next()?.strip_prefix("| ")).collect();
-    let unknown = mcp::clients().iter().filter(|client| client.variables().starts_with("not verified"));
-    assert_eq!(looked_for, unknown.map(|client| client.title.as_str()).collect());
+    let lines = table.lines().take_while(|line| line.starts_with("| "));
+    let looked_for: BTreeSet<&str> = lines.filter_map(|row| row.split(" | ").next()?.strip_prefix("| ")).collect();
+    let clients = rows();
+    let unknown = clients.iter().filter(|row| row["variables"].is_null());
+    assert_eq!(looked_for, unknown.map(|row| text(row, "title")).collect());
 }
 
 #[test]
@@ -104,6 +130,6 @@ fn a_home_that_has_every_client_is_read_in_one_plan() {
     let plan = tree.plan();
     let seen: BTreeSet<&str> =
         plan.targets.iter().flat_map(|target| &target.origins).map(|origin| origin.source.as_str()).collect();
-    assert_eq!(seen, mcp::clients().iter().map(|client| client.name.as_str()).collect());
+    assert_eq!(seen, rows().iter().map(|row| text(row, "name")).collect());
     assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
 }

@@ -48,7 +48,7 @@ pub(super) struct Search<'a> {
     parts: &'a [Part],
     /// Listed only when something is not where it was.
     siblings: Option<Vec<Sibling>>,
-    /// Inodes that have been recognised.
+    /// Devices and inodes that have been recognised, of what has the path's name too: a link to it is no other file.
     used: BTreeSet<(u64, u64)>,
     /// An older part that has got the path's name back.
     pub(super) returned: Option<Part>,
@@ -63,16 +63,12 @@ impl<'a> Search<'a> {
     pub(super) fn new(path: &'a Path, live: Option<File>, cursor: &'a Cursor) -> io::Result<Search<'a>> {
         let with_facts = |file: File| Ok::<_, io::Error>((identity::facts(&file.metadata()?), file));
         let live = live.map(with_facts).transpose()?;
-        Ok(Search { path, live, parts: &cursor.parts, siblings: None, used: BTreeSet::new(), returned: None })
+        let used = live.iter().map(|(facts, _)| (facts.device, facts.inode)).collect();
+        Ok(Search { path, live, parts: &cursor.parts, siblings: None, used, returned: None })
     }
 
     pub(super) fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
-    /// Whether this is what has the path's name.
-    pub(super) fn is_live(&self, is_same_file: impl Fn(&FileFacts) -> bool) -> bool {
-        self.live.as_ref().is_some_and(|(facts, _)| is_same_file(facts))
     }
 
     /// What lies beside the file and has not been recognised.
@@ -157,9 +153,7 @@ impl<'a> Search<'a> {
         let mut candidates = self.listed()?;
         let since = part.file.modified.min(now());
         candidates.retain(|sibling| {
-            self.may_become(part, sibling)
-                && !is_before(sibling.facts.modified, since, 1_000_000_000)
-                && !self.is_live(|live| sibling.facts.same_file(live))
+            self.may_become(part, sibling) && !is_before(sibling.facts.modified, since, 1_000_000_000)
         });
         for sibling in siblings::oldest_first(candidates) {
             match self.holds(&sibling, part, truncated) {
@@ -175,13 +169,28 @@ impl<'a> Search<'a> {
 
     /// Whether a file, which is no other part, holds everything consumed of this one; and whether that tells it from others.
     fn holds(&self, sibling: &Sibling, part: &Part, truncated: bool) -> io::Result<Option<bool>> {
-        let others = self.parts.iter().filter(|other| !other.file.same_file(&part.file));
-        for other in others {
-            if is_same_file(sibling, other)? {
+        for other in self.parts {
+            if !other.file.same_file(&part.file) && is_same_file(sibling, other)? {
                 return Ok(None);
             }
         }
-        if !holds(sibling, part, truncated)? {
+        let file = open_regular(&sibling.path)?;
+        let holds = match sibling.form {
+            Form::Unread => false,
+            Form::Plain => {
+                let has_less = || sibling.rank.is_some() && sibling.facts.size < part.position;
+                identity::holds(&file, sibling.facts.size, part)?
+                    || truncated && has_less() && identity::begins_with(&file, part)?
+            }
+            form => {
+                let begins = Part { position: part.head.length, tail: Default::default(), ..part.clone() };
+                match identity::skip(&mut Unpacked::new(file, form), &begins, &|| false) {
+                    Err(e) if e.raw_os_error().is_some() => return Err(e),
+                    skipped => matches!(skipped, Ok(Skipped::There)),
+                }
+            }
+        };
+        if !holds {
             return Ok(None);
         }
         let head = identity::head_of(Unpacked::new(open_regular(&sibling.path)?, sibling.form))?;
@@ -191,9 +200,7 @@ impl<'a> Search<'a> {
     /// Rotated files that no known part is, and that came after what is known.
     pub(super) fn fresh(&mut self, is_newer: impl Fn(&Sibling) -> bool) -> io::Result<Vec<Sibling>> {
         let mut fresh = self.listed()?;
-        fresh.retain(|sibling| {
-            sibling.rank.is_some() && is_newer(sibling) && !self.is_live(|live| sibling.facts.same_file(live))
-        });
+        fresh.retain(|sibling| sibling.rank.is_some() && is_newer(sibling));
         Ok(siblings::oldest_first(fresh))
     }
 
@@ -222,8 +229,8 @@ impl<'a> Search<'a> {
 
     /// Whether rotation may have made this of a part: it counts up and leaves a date as it is.
     fn may_become(&self, part: &Part, sibling: &Sibling) -> bool {
-        match (siblings::rank_of_name(&part.name, &self.name()), &sibling.rank) {
-            (Some(Rank::Number(was)), Some(Rank::Number(is))) => *is >= was,
+        match (siblings::rank_of(&part.name, &self.name()), &sibling.rank) {
+            (Some(Rank::Number(was)), Some(Rank::Number(is))) => is.0 >= was.0,
             (Some(Rank::Date(was)), Some(Rank::Date(is))) => *is == was,
             _ => true,
         }
@@ -242,26 +249,6 @@ fn is_same_file(sibling: &Sibling, part: &Part) -> io::Result<bool> {
     identity::holds(&open_regular(&sibling.path)?, facts.size, part)
 }
 
-/// Whether a file holds everything consumed of a part.
-fn holds(sibling: &Sibling, part: &Part, truncated: bool) -> io::Result<bool> {
-    let file = open_regular(&sibling.path)?;
-    match sibling.form {
-        Form::Unread => Ok(false),
-        Form::Plain => {
-            let has_less = || sibling.rank.is_some() && sibling.facts.size < part.position;
-            Ok(identity::holds(&file, sibling.facts.size, part)?
-                || truncated && has_less() && identity::begins_with(&file, part)?)
-        }
-        form => {
-            let begins = Part { position: part.head.length, tail: Default::default(), ..part.clone() };
-            match identity::skip(&mut Unpacked::new(file, form), &begins, &|| false) {
-                Err(e) if e.raw_os_error().is_some() => Err(e),
-                skipped => Ok(matches!(skipped, Ok(Skipped::There))),
-            }
-        }
-    }
-}
-
 /// Whether a rotated file is only a copy of what this one begins with.
 pub(super) fn duplicate(sibling: &Sibling, facts: &FileFacts, file: &File) -> io::Result<Duplicate> {
     let size = sibling.facts.size;
@@ -273,9 +260,10 @@ pub(super) fn duplicate(sibling: &Sibling, facts: &FileFacts, file: &File) -> io
     }
     let head = identity::head(file)?;
     let is_line = head.len() as u64 <= size || head[..usize::try_from(size).unwrap_or(0)].contains(&b'\n');
+    let is_older = sibling.facts.born.zip(facts.born).is_some_and(|(its, ours)| its < ours);
     Ok(match identity::telling_lines(&head, size, u8::is_ascii_digit) {
         // What was there before it is no copy of it; and without a line it counts for nothing.
-        _ if sibling.facts.is_older_than(facts) || !is_line => Duplicate::No,
+        _ if is_older || !is_line => Duplicate::No,
         2.. => Duplicate::Yes,
         _ => Duplicate::Unknown,
     })

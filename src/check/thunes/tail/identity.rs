@@ -34,11 +34,6 @@ impl FileFacts {
         self.same_file(known) && same_birth
     }
 
-    /// Whether this file is known to be the older one.
-    pub(super) fn is_older_than(&self, other: &FileFacts) -> bool {
-        matches!((self.born, other.born), (Some(mine), Some(others)) if mine < others)
-    }
-
     pub(super) fn same_file(&self, other: &FileFacts) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
@@ -125,9 +120,6 @@ pub(super) fn telling_lines(head: &[u8], size: u64, asked: fn(&u8) -> bool) -> u
 
 /// Reads a stream up to the part's position and says whether it held what was consumed.
 pub(super) fn skip(stream: &mut dyn Read, part: &Part, give_up: &dyn Fn() -> bool) -> io::Result<Skipped> {
-    if part.position == 0 {
-        return Ok(Skipped::There);
-    }
     let (head, tail) = (part.head.length.min(HEAD_BYTES), part.tail.length.min(TAIL_BYTES));
     let mut first = vec![0; usize::try_from(head.min(part.position)).unwrap_or(0)];
     stream.read_exact(&mut first)?;

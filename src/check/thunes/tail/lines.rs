@@ -44,9 +44,7 @@ pub(in crate::check::thunes) trait Lines: Clone {
 
 /// Reads `source`, which stands at the part's position, and moves that along. Gives what follows the last complete line
 /// at the end of the file; `None` if the deadline came first.
-///
-/// # Errors
-/// What the operating system (or the decompressor) said; the position is then after the last line handed on.
+/// Errors: What the operating system (or the decompressor) said; the position is then after the last line handed on.
 pub(super) fn read(
     source: impl Read,
     part: &mut Part,

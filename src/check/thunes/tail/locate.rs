@@ -31,7 +31,10 @@ pub(super) fn steps(path: &Path, live: Option<File>, cursor: &Cursor) -> io::Res
         Some((current, older)) if current.position == 0 => search.steps_from_nothing(current, older)?,
         Some((current, older)) => search.next_steps(current, older, cursor)?,
     };
-    let live = search.live_part().map(|part| Step::Read(part, path.to_owned()));
+    // What has the path's name: a part that is known, or a new one.
+    let new = |file| Part { name: search.name(), file, ..Part::default() };
+    let live = search.live.as_ref().map(|(facts, _)| search.returned.clone().unwrap_or_else(|| new(*facts)));
+    let live = live.map(|part| Step::Read(part, path.to_owned()));
     Ok(steps.map(|steps| steps.into_iter().chain(live).collect()))
 }
 
@@ -45,8 +48,7 @@ impl Search<'_> {
         let mut steps = self.none_twice(parts.clone(), None)?;
         for sibling in self.listed()?.iter().filter(|sibling| sibling.rank.is_none()) {
             // Its place is not known: it may be as new as the newest.
-            let is_live = self.is_live(|live| sibling.facts.same_file(live));
-            if !is_live && sibling.facts.size > 0 && !self.is_known(sibling, &parts)? {
+            if sibling.facts.size > 0 && !self.is_known(sibling, &parts)? {
                 steps.push(unread(sibling));
             }
         }
@@ -62,20 +64,19 @@ impl Search<'_> {
         match found {
             Current::Stayed(alike) => {
                 steps.extend(alike.map(|other| self.alike(&other)));
-                self.returned = Some(self.named_as_live(current.clone()));
+                self.returned = self.as_live(current);
             }
             Current::CutShort => {
                 steps.push(Step::Lost(format!(
                     "{} lost its end when the machine went down; what was written to it since the last check is lost",
                     self.name()
                 )));
-                let mut part = self.named_as_live(current.clone());
-                if let Some((facts, file)) = &self.live {
+                self.returned = self.as_live(current);
+                if let (Some(part), Some((facts, file))) = (&mut self.returned, &self.live) {
                     // Where its old lines end is not known, and none may be counted twice.
                     (part.position, part.in_long_line) = (facts.size, false);
-                    identity::take(file, &mut part)?;
+                    identity::take(file, part)?;
                 }
-                self.returned = Some(part);
             }
             Current::Moved { sibling, is_unique, is_replaced } => {
                 let newer = self.fresh(|other| other.is_newer_than(&sibling))?;
@@ -103,12 +104,13 @@ impl Search<'_> {
     /// path's name.
     fn steps_from_nothing(&mut self, current: &Part, older: &[Part]) -> io::Result<Option<Vec<Step>>> {
         let mut steps = self.older_steps(older)?;
-        let stayed = self.is_live(|live| live.is(&current.file));
+        let live = self.live.as_ref().map(|(facts, _)| *facts);
+        let stayed = live.is_some_and(|live| live.is(&current.file));
         let itself = if stayed { None } else { self.by_identity(current)? };
         let is_found = itself.is_some();
         let mut parts = self.since(current.file.modified)?;
         // Written and cleared again, or replaced: a compressed file may be what it was, a plain one would be itself.
-        let cleared = stayed && self.is_live(|live| live.size == 0 && live.modified != current.file.modified);
+        let cleared = stayed && live.is_some_and(|live| live.size == 0 && live.modified != current.file.modified);
         let gone = match stayed {
             true => cleared && parts.is_empty(),
             false => !is_found && !parts.iter().any(|part| part.form.is_compressed()),
@@ -129,12 +131,13 @@ impl Search<'_> {
 
     /// Reads these from their start, but not what is only a copy of the file itself. What is in doubt was written after the
     /// last plain one at the latest: each of those may have been copied from it, while a compressed one came later.
-    fn none_twice(&self, siblings: Vec<Sibling>, doubt: Option<Step>) -> io::Result<Vec<Step>> {
+    fn none_twice(&self, siblings: Vec<Sibling>, mut doubt: Option<Step>) -> io::Result<Vec<Step>> {
         let place = siblings.iter().rposition(|sibling| sibling.form == Form::Plain).map_or(0, |at| at + 1);
         let mut steps = Vec::new();
-        let mut later = Vec::new();
         for (index, sibling) in siblings.into_iter().enumerate() {
-            let steps = if index < place { &mut steps } else { &mut later };
+            if index == place {
+                steps.extend(doubt.take());
+            }
             match self.duplicate(&sibling)? {
                 Duplicate::Yes => {}
                 Duplicate::No => steps.push(from_start(sibling)),
@@ -142,7 +145,6 @@ impl Search<'_> {
             }
         }
         steps.extend(doubt);
-        steps.extend(later);
         Ok(steps)
     }
 
@@ -177,7 +179,7 @@ impl Search<'_> {
             if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(&part.file))
                 && identity::holds(file, facts.size, part)?
             {
-                self.returned = Some(self.named_as_live(part.clone()));
+                self.returned = self.as_live(part);
                 continue;
             }
             match self.anywhere(part)? {
@@ -187,8 +189,7 @@ impl Search<'_> {
             }
         }
         for part in without_content {
-            let found = self.compressed_since(part)?;
-            match found {
+            match self.compressed_since(part)? {
                 Some(sibling) => steps.extend(self.moved(part, sibling, true)),
                 None => steps.extend(lost(part)),
             }
@@ -204,23 +205,12 @@ impl Search<'_> {
         )
     }
 
-    /// What has the path's name: a part that is known, or a new one.
-    fn live_part(self) -> Option<Part> {
-        let (file, _) = *self.live.as_ref()?;
-        let new = || Part { name: self.name(), file, ..Part::default() };
-        Some(self.returned.clone().unwrap_or_else(new))
-    }
-
     /// A known part under its new name, and as the file it is now.
     fn moved(&self, part: &Part, sibling: Sibling, is_unique: bool) -> Vec<Step> {
         let mut steps = Vec::from_iter((!is_unique).then(|| self.alike(&sibling)));
         let same = sibling.facts.is(&part.file);
-        let mut moved = Part {
-            name: sibling.name,
-            file: FileFacts { size: part.file.size, modified: part.file.modified, ..sibling.facts },
-            compressed: sibling.form.is_compressed(),
-            ..part.clone()
-        };
+        let mut moved = renamed(part, sibling.name, sibling.facts);
+        moved.compressed = sibling.form.is_compressed();
         moved.at_end &= same;
         // A copy that is shorter than what was consumed has nothing to add.
         if !same && !moved.compressed && sibling.facts.size < moved.position {
@@ -233,13 +223,16 @@ impl Search<'_> {
         steps
     }
 
-    fn named_as_live(&self, mut part: Part) -> Part {
-        part.name = self.name();
-        if let Some((facts, _)) = &self.live {
-            part.file = FileFacts { size: part.file.size, modified: part.file.modified, ..*facts };
-        }
-        part
+    /// A known part as what has the path's name.
+    fn as_live(&self, part: &Part) -> Option<Part> {
+        self.live.as_ref().map(|(facts, _)| renamed(part, self.name(), *facts))
     }
+}
+
+/// A known part under another name, perhaps as another file; its size and time are still those of the last reading.
+fn renamed(part: &Part, name: String, facts: FileFacts) -> Part {
+    let file = FileFacts { size: part.file.size, modified: part.file.modified, ..facts };
+    Part { name, file, ..part.clone() }
 }
 
 /// Whether a part holds nothing, and so is no trace of anything either.

@@ -39,34 +39,31 @@ const MAX_FAILURES: u8 = 3;
 /// Checks begun anew because files changed under the reading.
 const ATTEMPTS: usize = 4;
 
-/// What a check found besides lines.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Followed {
-    /// How far it came. Where nothing was read, cursor and lines are what they were.
-    pub(super) state: ReadState,
-    /// Sentences about lines that cannot be read any more.
-    pub(super) losses: Vec<String>,
-}
-
-/// Reads what has been appended since the cursor was saved.
-pub(super) fn follow<T: Lines>(live: &Path, cursor: &mut Cursor, lines: &mut T, deadline: Deadline) -> Followed {
+/// Reads what has been appended since the cursor was saved. Gives how far it came (where nothing was read, cursor and lines
+/// are what they were), and sentences about lines that cannot be read any more.
+pub(super) fn follow<T: Lines>(
+    live: &Path,
+    cursor: &mut Cursor,
+    lines: &mut T,
+    deadline: Deadline,
+) -> (ReadState, Vec<String>) {
     let before = (cursor.clone(), lines.clone());
-    for attempt in 1..=ATTEMPTS {
+    for _ in 0..ATTEMPTS {
         let live = &without_links(live);
         let mut follower = Follower { live, cursor, lines, deadline, losses: Vec::new() };
         let error = match follower.run() {
-            Ok(state) => return Followed { state, losses: follower.losses },
+            Ok(state) => return (state, follower.losses),
             Err(error) => error,
         };
         (*cursor, *lines) = before.clone();
         if error.kind() != io::ErrorKind::NotFound {
-            return Followed { state: ReadState::Unreadable(error.to_string()), losses: Vec::new() };
+            return (ReadState::Unreadable(error.to_string()), Vec::new());
         }
-        if attempt == ATTEMPTS || deadline.passed() {
+        if deadline.passed() {
             break;
         }
     }
-    Followed { state: ReadState::Unsettled, losses: Vec::new() }
+    (ReadState::Unsettled, Vec::new())
 }
 
 /// What was found has been moved or truncated since: as if it were not there any more, so that the check begins anew.
@@ -116,9 +113,7 @@ impl<T: Lines> Follower<'_, T> {
                     parts.push(part);
                 }
                 Step::Read(mut part, path) => {
-                    if let Err(sentence) = self.read_or_keep(&mut part, &path, index == last)? {
-                        refused = Some(sentence);
-                    }
+                    refused = self.read_or_keep(&mut part, &path, index == last)?.or(refused);
                     if !is_done(&part) {
                         left += part.file.size.saturating_sub(part.position).max(1);
                     }
@@ -143,26 +138,26 @@ impl<T: Lines> Follower<'_, T> {
         self.losses.push(sentence);
     }
 
-    /// Reads a part. A rotated one that the operating system refuses is tried again in the next checks, before any part
-    /// after it is read; after [`MAX_FAILURES`] of them it is a loss, and the others go on. The error is a sentence.
-    fn read_or_keep(&mut self, part: &mut Part, path: &Path, is_last: bool) -> io::Result<Result<(), String>> {
+    /// Reads a part. A rotated one that the operating system refuses, of which a sentence is given, is tried again in the next
+    /// checks, before any part after it is read; after [`MAX_FAILURES`] of them it is a loss, and the others go on.
+    fn read_or_keep(&mut self, part: &mut Part, path: &Path, is_last: bool) -> io::Result<Option<String>> {
         let before = (part.clone(), self.lines.clone());
         let error = match self.read(part, path, is_last) {
             Err(error) if !is_last && error.kind() != io::ErrorKind::NotFound => error,
             read => {
                 part.failures = 0;
-                return read.map(Ok);
+                return read.map(|()| None);
             }
         };
         (*part, *self.lines) = before;
         part.failures = part.failures.saturating_add(1);
         let sentence = format!("the rotated part {} cannot be read: {error}", part.name);
         match part.failures {
-            ..MAX_FAILURES => return Ok(Err(sentence)),
+            ..MAX_FAILURES => return Ok(Some(sentence)),
             MAX_FAILURES => self.lose(format!("{sentence}; its lines are missing")),
             _ => {}
         }
-        Ok(Ok(()))
+        Ok(None)
     }
 
     fn read(&mut self, part: &mut Part, path: &Path, is_last: bool) -> io::Result<()> {

@@ -1,10 +1,11 @@
 //! What lies beside a log under names that rotation gives: `x.1`, `x-20251008`, `x.2025-10-08.gz`, `old/x.1.xz`.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::fs::DirEntry;
 use std::io;
 use std::os::unix::fs::DirEntryExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use regex_lite::Regex;
@@ -35,11 +36,11 @@ pub(super) struct Sibling {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     /// `.3` is older than `.2`.
-    Number(u32),
-    /// `20251007` is older than `20251008`; the digits only.
-    Date(String),
+    Number(Reverse<u32>),
     /// A date whose parts are in an order that nothing tells, as `08-10-2025`.
     Unclear,
+    /// `20251007` is older than `20251008`; the digits only.
+    Date(String),
 }
 
 /// The regular files beside `live` that its rotation may have made, and whatever has one of these inodes.
@@ -102,13 +103,7 @@ fn sibling(entry: &DirEntry, prefix: &str, live_name: &str, inodes: &BTreeSet<u6
 
 /// The regular file of this name beside `live`, if there is one.
 pub(super) fn at(live: &Path, name: &str) -> io::Result<Option<Sibling>> {
-    let live_name = live.file_name().unwrap_or_default().to_string_lossy();
-    let parts: Vec<Component<'_>> = Path::new(name).components().collect();
-    let is_beside = parts.len() <= 2 && parts.iter().all(|part| matches!(part, Component::Normal(_)));
-    if !is_beside || name == live_name {
-        return Ok(None);
-    }
-    inspect(live.with_file_name(name), name.to_owned(), &live_name)
+    inspect(live.with_file_name(name), name.to_owned(), &live.file_name().unwrap_or_default().to_string_lossy())
 }
 
 /// The regular file at a path; none if it is another kind of thing, or has just been moved.
@@ -131,21 +126,16 @@ fn split(name: &str) -> (&str, &str) {
 /// The rank and the form of a name that is related to the log's; `None` if it is not.
 fn classify(name: &str, live_name: &str) -> Option<(Option<Rank>, Form)> {
     const NO_RECORDS: [&str; 4] = [".lock", ".lck", ".pid", ".swp"];
-    const ARCHIVES: [&str; 7] = [".zip", ".tar", ".tgz", ".bz2", ".7z", ".lz4", ".Z"];
     if name == live_name || NO_RECORDS.iter().any(|end| name.ends_with(end)) {
         return None;
     }
     let (base, form) = Form::of(name);
-    // The rank of an archive, where it has one, places it among the others.
-    let inner = ARCHIVES.iter().find_map(|end| base.strip_suffix(end));
-    if let Some(rank) = rank(inner.unwrap_or(base), live_name) {
-        return Some((Some(rank), if inner.is_some() { Form::Unread } else { form }));
+    if let Some(rank) = rank(base, live_name) {
+        return Some((Some(rank), form));
     }
     let is_added = |rest: &str| rest.is_empty() || rest.starts_with(['.', '-', '_', '~']);
-    let stem = split(live_name).0;
-    let is_packed = form != Form::Plain || inner.is_some();
-    let is_related = name.strip_prefix(live_name).is_some_and(is_added)
-        || is_packed && inner.unwrap_or(base).strip_prefix(stem).is_some_and(|rest| is_added(rest) && !is_word(rest));
+    let of_stem = || base.strip_prefix(split(live_name).0).is_some_and(|rest| is_added(rest) && !is_word(rest));
+    let is_related = name.strip_prefix(live_name).is_some_and(is_added) || form != Form::Plain && of_stem();
     is_related.then_some((None, Form::Unread))
 }
 
@@ -154,8 +144,8 @@ fn is_word(rest: &str) -> bool {
     rest.trim_start_matches(['.', '-', '_']).starts_with(|c: char| c.is_ascii_alphabetic()) && !rest.starts_with('.')
 }
 
-pub(super) fn rank_of_name(name: &str, live_name: &str) -> Option<Rank> {
-    classify(name.rsplit('/').next().unwrap_or(name), live_name)?.0
+pub(super) fn rank_of(name: &str, live_name: &str) -> Option<Rank> {
+    classify(name.rsplit('/').next()?, live_name)?.0
 }
 
 /// The rank of a rotated name without what compression adds; `None` if it is not one.
@@ -167,7 +157,7 @@ fn rank(name: &str, live_name: &str) -> Option<Rank> {
     [name.strip_prefix(live_name), bare.strip_prefix(live_name), before_extension()]
         .into_iter()
         .flatten()
-        .find_map(rank_of)
+        .find_map(rank_of_suffix)
 }
 
 /// How a date begins whose order is known: those of `-20-10-2025` and `-20102025` do not.
@@ -175,14 +165,13 @@ static YEAR_AND_MONTH: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^.(?:19|20)[0-9]{2}[^0-9]*(?:0[1-9]|1[0-2])").expect("a regular expression"));
 
 /// The rank that is added to a name, as `.1` or `-2025-10-08_14-30`.
-fn rank_of(added: &str) -> Option<Rank> {
+fn rank_of_suffix(added: &str) -> Option<Rank> {
     let shaped = added.starts_with(['.', '-', '_'])
         && added.bytes().all(|byte| byte.is_ascii_digit() || b".-_:TZ".contains(&byte));
     let digits: String = added.chars().filter(char::is_ascii_digit).collect();
     match digits.len() {
-        _ if !shaped => None,
-        0 => None,
-        1..=5 => digits.parse().ok().map(Rank::Number),
+        count if !shaped || count == 0 => None,
+        1..=5 => digits.parse().ok().map(Reverse).map(Rank::Number),
         6 => Some(Rank::Unclear),
         7.. if YEAR_AND_MONTH.is_match(added) => Some(Rank::Date(digits)),
         // Seconds since 1970.
@@ -192,16 +181,11 @@ fn rank_of(added: &str) -> Option<Rank> {
 }
 
 impl Sibling {
-    /// The name without what compression adds: while a compressor works, a part is there twice.
-    fn base(&self) -> &str {
-        Form::of(&self.name).0
-    }
-
     /// Whether this one was rotated away later than `other`: by rank if both have one of the same sort, else by the
     /// time of their last change.
     pub(super) fn is_newer_than(&self, other: &Sibling) -> bool {
         match (&self.rank, &other.rank) {
-            (Some(Rank::Number(mine)), Some(Rank::Number(others))) => mine < others,
+            (Some(Rank::Number(mine)), Some(Rank::Number(others))) => mine > others,
             (Some(Rank::Date(mine)), Some(Rank::Date(others))) => mine > others,
             _ => self.facts.modified >= other.facts.modified,
         }
@@ -209,21 +193,16 @@ impl Sibling {
 }
 
 /// Parts in the order they were written: by their ranks if those are all of one sort, else by the time of their last change,
-/// which renaming and compressing keep. Of a part that is there both plain and compressed the plain one only.
+/// which renaming and compressing keep. Of a part that is there both plain and compressed, as while a compressor works, the
+/// plain one only.
 pub(super) fn oldest_first(mut siblings: Vec<Sibling>) -> Vec<Sibling> {
     let plain: BTreeSet<String> = siblings.iter().filter(|s| s.form == Form::Plain).map(|s| s.name.clone()).collect();
-    siblings.retain(|sibling| sibling.form == Form::Plain || !plain.contains(sibling.base()));
-    let numbers = siblings.iter().filter(|sibling| matches!(sibling.rank, Some(Rank::Number(_)))).count();
-    let dates = siblings.iter().filter(|sibling| matches!(sibling.rank, Some(Rank::Date(_)))).count();
-    let pure = numbers == siblings.len() || dates == siblings.len();
+    siblings.retain(|sibling| sibling.form == Form::Plain || !plain.contains(Form::of(&sibling.name).0));
+    let pure = siblings.iter().all(|sibling| matches!(sibling.rank, Some(Rank::Number(_))))
+        || siblings.iter().all(|sibling| matches!(sibling.rank, Some(Rank::Date(_))));
     siblings.sort_by_cached_key(|sibling| {
         let modified = if pure { 0 } else { sibling.facts.modified };
-        let (number, date) = match &sibling.rank {
-            Some(Rank::Number(number)) => (u32::MAX - number, String::new()),
-            Some(Rank::Date(digits)) => (u32::MAX, digits.clone()),
-            Some(Rank::Unclear) | None => (u32::MAX, String::new()),
-        };
-        (modified, number, date, sibling.name.clone())
+        (modified, sibling.rank.clone(), sibling.name.clone())
     });
     siblings
 }
@@ -234,9 +213,9 @@ mod tests {
 
     #[test]
     fn rotated_names_have_a_rank_and_others_do_not() {
-        let number = |n| Some((Some(Rank::Number(n)), Form::Plain));
+        let number = |n| Some((Some(Rank::Number(Reverse(n))), Form::Plain));
         let date = |digits: &str| Some((Some(Rank::Date(digits.to_owned())), Form::Plain));
-        let packed = |n, form| Some((Some(Rank::Number(n)), form));
+        let packed = |n, form| Some((Some(Rank::Number(Reverse(n))), form));
         let unread = Some((None, Form::Unread));
         for (name, expected) in [
             ("a.jsonl.1", number(1)),

@@ -24,12 +24,13 @@ pub(super) enum Form {
 impl Form {
     /// The form that a file's name states, and the name without it.
     pub(super) fn of(name: &str) -> (&str, Form) {
-        let (base, form) = [(".gz", Form::Gzip), (".xz", Form::Xz), (".zst", Form::Zstd)]
-            .into_iter()
-            .find_map(|(suffix, form)| Some((name.strip_suffix(suffix)?, form)))
-            .unwrap_or((name, Form::Plain));
+        const READ: [(&str, Form); 3] = [(".gz", Form::Gzip), (".xz", Form::Xz), (".zst", Form::Zstd)];
+        const ARCHIVES: [&str; 7] = [".zip", ".tar", ".tgz", ".bz2", ".7z", ".lz4", ".Z"];
+        let read = READ.iter().find_map(|(suffix, form)| Some((name.strip_suffix(suffix)?, *form)));
+        let (base, form) = read.unwrap_or((name, Form::Plain));
         // A compressed archive holds file headers between the lines.
-        if form != Form::Plain && base.ends_with(".tar") { (base, Form::Unread) } else { (base, form) }
+        let inner = ARCHIVES.iter().find_map(|suffix| base.strip_suffix(suffix));
+        inner.map_or((base, form), |inner| (inner, Form::Unread))
     }
 
     pub(super) fn is_compressed(self) -> bool {
@@ -45,15 +46,14 @@ impl Unpacked {
         Unpacked(match form {
             Form::Gzip => Box::new(MultiGzDecoder::new(source)),
             Form::Xz => Box::new(XzReader::new_mem_limit(source, true, XZ_MEMORY_KIB)),
-            Form::Zstd => Box::new(ZstdFrames { source, decoder: FrameDecoder::new(), in_frame: false }),
+            Form::Zstd => Box::new(ZstdFrames { source, decoder: FrameDecoder::new() }),
             Form::Plain | Form::Unread => Box::new(source),
         })
     }
 }
 
 impl Read for Unpacked {
-    /// # Errors
-    /// One of the operating system's has its number; any other means that the data is damaged.
+    /// Errors: One of the operating system's has its number; any other means that the data is damaged.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer).map_err(|error| {
             // Decoders wrap what the operating system refused in errors of their own.
@@ -68,42 +68,28 @@ impl Read for Unpacked {
 struct ZstdFrames<R: BufRead> {
     source: R,
     decoder: FrameDecoder,
-    in_frame: bool,
 }
 
-impl<R: BufRead> ZstdFrames<R> {
-    /// Begins the next frame; `false` at the end of the file.
-    fn next_frame(&mut self) -> io::Result<bool> {
-        while !self.source.fill_buf()?.is_empty() {
+impl<R: BufRead> Read for ZstdFrames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.decoder.can_collect() == 0 {
+            if !self.decoder.is_finished() {
+                let step = BlockDecodingStrategy::UptoBlocks(1);
+                self.decoder.decode_blocks(&mut self.source, step).map_err(io::Error::other)?;
+                continue;
+            }
+            if self.source.fill_buf()?.is_empty() {
+                return Ok(0);
+            }
             match self.decoder.reset(&mut self.source) {
-                Ok(()) => {
-                    self.in_frame = true;
-                    return Ok(true);
-                }
+                Ok(()) => {}
                 Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
                     io::copy(&mut self.source.by_ref().take(u64::from(length)), &mut io::sink())?;
                 }
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
-        Ok(false)
-    }
-}
-
-impl<R: BufRead> Read for ZstdFrames<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.in_frame || self.next_frame()? {
-            while self.decoder.can_collect() == 0 && !self.decoder.is_finished() {
-                let step = BlockDecodingStrategy::UptoBlocks(1);
-                self.decoder.decode_blocks(&mut self.source, step).map_err(io::Error::other)?;
-            }
-            let read = self.decoder.read(buffer)?;
-            if read > 0 || buffer.is_empty() {
-                return Ok(read);
-            }
-            self.in_frame = false;
-        }
-        Ok(0)
+        self.decoder.read(buffer)
     }
 }
 
@@ -170,7 +156,8 @@ mod tests {
             ("a.1", "a.1", Form::Plain),
             ("a.1.gz", "a.1", Form::Gzip),
             ("a.1.log.zst", "a.1.log", Form::Zstd),
-            ("a.tar.xz", "a.tar", Form::Unread),
+            ("a.tar.xz", "a", Form::Unread),
+            ("a.1.zip", "a.1", Form::Unread),
         ] {
             assert_eq!(Form::of(name), (base, form));
         }

@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::super::reading::ReadState;
+use super::super::scrape::Scraped;
 use super::super::*;
 use crate::model::thunes::{BreakerState, KillSwitch, OrderCount, Totals};
 
@@ -312,7 +313,7 @@ impl World {
         let (now, root) = (self.now, self.directory.path());
         let deadline = Deadline::after(Duration::from_secs(60));
         let names = NAMES.map(PathBuf::from);
-        let journals = read_all(root, &names, &mut memory.journals, Format::Journal, now, deadline);
+        let journals = read_all(root, &names, &mut memory.journals, &Format::Journal, now, deadline);
         self.memory = memory;
         for (model, name) in self.journals.iter_mut().zip(NAMES) {
             // Between a removal and the next file there is none.
@@ -428,12 +429,10 @@ proptest! {
                 Fares::Well => Ok(Scraped {
                         facts: ThunesFacts { orders: Some(count(4)), ..ThunesFacts::default() },
                         families: ["thunes_orders_placed_total"].into(),
-                        ..Scraped::default()
                     }),
                 Fares::WithoutOrders => Ok(Scraped {
                         facts: ThunesFacts { kill_switch: Some(KillSwitch::default()), ..ThunesFacts::default() },
                         families: ["thunes_kill_switch_active"].into(),
-                        ..Scraped::default()
                     }),
                 Fares::Fails | Fares::Missing => Err(anyhow::anyhow!("no answer")),
             });
@@ -456,7 +455,7 @@ proptest! {
                 (_, _, _, Fares::Well | Fares::WithoutOrders) => Some(1),
                 _ => None,
             };
-            let sum = positions::Positions { rows: 2, counts: Ok(Default::default()), realized: Ok(Default::default()), last_record: None };
+            let sum = positions::Positions { rows: 2, counts: Some(Default::default()), realized: Some(Default::default()), problem: None, last_record: None };
             let mut memory = ThunesMemory { has_database: database_seen, ..ThunesMemory::default() };
             memory.endpoint.families.extend(endpoint_seen.then(|| "thunes_orders_placed_total".to_owned()));
             let findings = Findings {

@@ -13,15 +13,15 @@ fn one(value: &Value, keys: &Keys) -> Entry {
 }
 
 fn broken_reason(value: Value) -> Option<Reason> {
-    match one(&value, keys()).how {
-        Err(failure) => Some(failure.reason),
-        Ok(_) => None,
+    match one(&value, keys()).written {
+        Reach::Unreachable(failure) => Some(failure.reason),
+        _ => None,
     }
 }
 
 fn transport(value: Value) -> HttpTransport {
-    match one(&value, keys()).how {
-        Ok(How::Http(http)) => http.written.transport,
+    match one(&value, keys()).written {
+        Reach::Http(server) => server.transport,
         other => panic!("{other:?}"),
     }
 }
@@ -38,7 +38,7 @@ fn a_transport_goes_by_many_names() {
     assert_eq!(transport(json!({"type": "http", "command": "x", "url": "http://h/"})), HttpTransport::Http);
     for name in ["stdio", "local"] {
         let entry = one(&json!({"type": name, "command": "x", "url": "http://h/"}), keys());
-        assert!(matches!(entry.how, Ok(How::Stdio(_))), "{name}");
+        assert!(matches!(entry.written, Reach::Stdio(_)), "{name}");
     }
 }
 
@@ -68,10 +68,9 @@ fn an_entry_that_names_no_server_says_what_is_wrong_with_it() {
 #[test]
 fn numbers_and_truth_values_are_taken_as_text_and_other_values_left_out() {
     let value = json!({"command": "x", "args": [1, true, "z"], "env": {"N": 8080, "B": false, "O": {}}});
-    let Ok(How::Stdio(stdio)) = one(&value, keys()).how else { panic!("a program") };
-    assert_eq!(stdio.written.args.iter().map(Secret::expose).collect::<Vec<_>>(), ["1", "true", "z"]);
-    let env: Vec<(&str, &str)> =
-        stdio.written.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let Reach::Stdio(stdio) = one(&value, keys()).written else { panic!("a program") };
+    assert_eq!(stdio.args.iter().map(Secret::expose).collect::<Vec<_>>(), ["1", "true", "z"]);
+    let env: Vec<(&str, &str)> = stdio.env.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(env, [("B", "false"), ("N", "8080")]);
 }
 

@@ -35,7 +35,7 @@ fn expanded_in(
     let project = Some(Project { repository: directory.clone(), directory, only_here: false });
     let file = ListFile { client, scope: Scope::Project, path: path.to_owned(), project, plugin: None };
     let host = Host::new(client, &environment, None);
-    let expanded = Scene { host: &host, file: &file, refusal }.expand(text, field);
+    let expanded = Resolver { host: &host, file: &file, refusal }.expand(text, field);
     expanded.map_err(|failure| (failure.reason, failure.detail))
 }
 
@@ -148,17 +148,17 @@ fn each_rule_expands_its_own_forms_and_no_other() {
         assert!(is_right, "{client} ({source}) {field:?} {written:?}: {found:?}, not {expected:?}");
     }
     let forms = [
-        form::BARE,
-        form::BRACES,
-        form::DEFAULT,
-        form::ENV,
-        form::CURLY,
-        form::FILE,
-        form::EDITOR,
-        form::INPUT,
-        form::WORKSPACE,
-        form::SECRETS,
-        form::COMMAND,
+        "`$VAR`",
+        "`${VAR}`",
+        "`${VAR:-default}`",
+        "`${env:VAR}`",
+        "`{env:VAR}`, `{file:path}`",
+        "`${file:/path}`",
+        EDITOR,
+        "`${input:…}` is `needs_input`",
+        "`${workspaceFolder}`",
+        "`${{ secrets.VAR }}`",
+        COMMANDS,
     ];
     let places = ["", "variables", "headers", "variables and headers"];
     for written in
