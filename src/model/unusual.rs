@@ -176,13 +176,12 @@ impl Series<'_> {
 
 impl Unusual {
     pub fn all(&self) -> impl Iterator<Item = Series<'_>> {
-        self.series.iter().flat_map(|(id, families)| {
-            families.iter().map(move |(&family, watch)| Series { id, family, state: &watch.state })
-        })
+        self.series.keys().flat_map(|id| self.of(id))
     }
 
     pub fn of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = Series<'a>> {
-        self.all().filter(move |series| series.id == id)
+        let families = self.series.get(id).into_iter().flatten();
+        families.map(move |(&family, watch)| Series { id, family, state: &watch.state })
     }
 
     /// Whether nothing alerts yet, at `now` in Unix seconds.
