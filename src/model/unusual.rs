@@ -142,7 +142,7 @@ pub struct NewNormal {
     pub value: f64,
 }
 
-/// Anomalies of a family so far, those of a storm left out.
+/// Anomalies of a family so far, those of a widespread event left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AnomalyCounts {

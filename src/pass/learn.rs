@@ -67,7 +67,7 @@ fn take(
         known.close(ended, points, is_planned);
         learnt::save(state_dir, &known)
     };
-    known.tell(unusual);
+    known.write_to(unusual);
     saved
 }
 

@@ -13,13 +13,13 @@ use crate::model::unusual::{
 const MOST_SERIES: usize = 512;
 
 /// So many series that become unusual …
-const STORM_SERIES: usize = 5;
+const WIDESPREAD_SERIES: usize = 5;
 
 /// … and this share of those that are watched …
-const STORM_SHARE: f64 = 0.1;
+const WIDESPREAD_SHARE: f64 = 0.1;
 
 /// … within so many slots are one event: half an hour, in which every server is checked a few times.
-const STORM_SLOTS: i64 = 6;
+const WIDESPREAD_SLOTS: i64 = 6;
 
 /// A series without a point for so many slots, an hour, is not watched: its server is down, or gone.
 const WATCHED_SLOTS: i64 = 12;
@@ -76,7 +76,7 @@ impl Learnt {
                 self.totals.entry(*family).or_default().trend += 1;
             }
         }
-        self.widespread = self.storm(slot);
+        self.widespread = self.widespread(slot);
         for family in opened.into_iter().filter(|_| self.widespread.is_none()) {
             self.totals.entry(family).or_default().level += 1;
         }
@@ -92,20 +92,20 @@ impl Learnt {
     }
 
     /// The event that goes on or begins with a slot. It ends when fewer series are unusual than make one.
-    fn storm(&self, slot: i64) -> Option<Widespread> {
+    fn widespread(&self, slot: i64) -> Option<Widespread> {
         let watched = || self.series.values().filter(|series| slot.saturating_sub(series.slot) < WATCHED_SLOTS);
         let watching = watched().filter(|series| !series.state.is_learning()).count();
-        let least = STORM_SERIES.max((STORM_SHARE * watching as f64).ceil() as usize);
+        let least = WIDESPREAD_SERIES.max((WIDESPREAD_SHARE * watching as f64).ceil() as usize);
         let open: Vec<i64> = watched().filter_map(|series| Some(series.state.level?.since)).collect();
-        let recent = slot.saturating_sub(STORM_SLOTS).saturating_mul(SLOT_SECONDS);
+        let recent = slot.saturating_sub(WIDESPREAD_SLOTS).saturating_mul(SLOT_SECONDS);
         let opened: Vec<i64> = open.iter().copied().filter(|since| *since > recent).collect();
         let begins = || opened.iter().min().copied().filter(|_| opened.len() >= least);
-        let since = self.widespread.map(|storm| storm.since).or_else(begins)?;
+        let since = self.widespread.map(|event| event.since).or_else(begins)?;
         (open.len() >= least).then_some(Widespread { since, series: u32::try_from(open.len()).unwrap_or(u32::MAX) })
     }
 
     /// Writes what was learnt into what a pass knows.
-    pub(crate) fn tell(&self, unusual: &mut Unusual) {
+    pub(crate) fn write_to(&self, unusual: &mut Unusual) {
         unusual.begun_at = Some(self.begun_at);
         unusual.totals.clone_from(&self.totals);
         unusual.widespread = self.widespread;

@@ -179,7 +179,7 @@ fn storm_of(series: usize, odd: usize, slots: i64) -> (Learnt, Unusual) {
     }
     let watch = || BTreeMap::from([(Family::Handshake, Watch::default())]);
     let mut unusual = Unusual { series: ids.iter().map(|id| (id.clone(), watch())).collect(), ..Unusual::default() };
-    learnt.tell(&mut unusual);
+    learnt.write_to(&mut unusual);
     (learnt, unusual)
 }
 
@@ -209,7 +209,7 @@ fn there_is_room_for_512_series_and_the_oldest_unplanned_make_it() {
         let watch = || BTreeMap::from([(Family::Tools, Watch::default())]);
         let series = (0..700).map(|number| (format!("mcp/{number:04}"), watch())).collect();
         let mut unusual = Unusual { series, ..Unusual::default() };
-        learnt.tell(&mut unusual);
+        learnt.write_to(&mut unusual);
         let known = unusual.series.into_iter().filter(|(_, families)| families[&Family::Tools].state.points > 0);
         known.map(|(id, _)| id).collect::<Vec<_>>()
     };

@@ -26,7 +26,7 @@ pub(super) fn from_journals(journals: &[Reading], now: Timestamp) -> Result<(Kil
     let mut why: Vec<String> = journals.iter().filter(|journal| journal.fails()).filter_map(failure).collect();
     let trail = audit_trail(journals);
     match trail {
-        Some(trail) if trail.is_none() => why.extend(failure(trail)),
+        Some(trail) if trail.is_absent() => why.extend(failure(trail)),
         Some(_) => {}
         None => why.push("no journal is configured".to_owned()),
     }

@@ -29,8 +29,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// One reading, the wait for a lock included, may take this long: a reader's lock keeps a writer from committing.
 const READ_BUDGET: Duration = Duration::from_secs(5);
 
-/// Virtual machine steps between two looks at the clock.
-const STEPS_BETWEEN_LOOKS: i32 = 20_000;
+/// Virtual machine steps between two checks of the deadline.
+const STEPS_BETWEEN_CHECKS: i32 = 20_000;
 
 /// Readings begun anew because the files changed underneath.
 const ATTEMPTS: usize = 3;
@@ -84,7 +84,7 @@ fn open(path: &Path, mode: &str, deadline: Deadline) -> rusqlite::Result<Connect
     if mode == PRIVATE_INDEX {
         connection.pragma_update(None, "locking_mode", "exclusive")?;
     }
-    connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(move || deadline.passed()))?;
+    connection.progress_handler(STEPS_BETWEEN_CHECKS, Some(move || deadline.passed()))?;
     Ok(connection)
 }
 

@@ -41,17 +41,17 @@ impl Reading {
     }
 
     /// It was never there: a file that nobody writes is no source.
-    pub(super) fn is_none(&self) -> bool {
+    pub(super) fn is_absent(&self) -> bool {
         self.state == ReadState::Missing && !self.known
     }
 
     /// It is a source and does not say all that it has.
     pub(super) fn fails(&self) -> bool {
-        !self.is_ready() && !self.is_none()
+        !self.is_ready() && !self.is_absent()
     }
 
     /// It will be readable by itself: this pass only did not get to its end.
-    pub(super) fn is_coming(&self) -> bool {
+    pub(super) fn is_catching_up(&self) -> bool {
         matches!(self.state, ReadState::Behind { .. } | ReadState::Unsettled)
     }
 

@@ -178,11 +178,11 @@ impl Findings<'_> {
     fn event_files(&self) -> (Vec<&Reading>, bool) {
         // One that was never read to its end may have such events.
         let may_have = |journal: &&Reading| {
-            journal.totals.instrumented || journal.is_coming() || journal.fails() && !journal.known
+            journal.totals.instrumented || journal.is_catching_up() || journal.fails() && !journal.known
         };
         let journals: Vec<&Reading> = self.journals.iter().filter(may_have).collect();
         match journals.as_slice() {
-            [] => (self.logs.iter().filter(|log| !log.is_none()).collect(), false),
+            [] => (self.logs.iter().filter(|log| !log.is_absent()).collect(), false),
             _ => (journals, true),
         }
     }
@@ -274,7 +274,7 @@ fn describe(reading: &Reading, needed: bool, lines: Option<LineCounts>, facts: &
     }
     facts.problems.extend(reading.losses.iter().map(|loss| format!("{}: {loss}", reading.name)));
     let gaps = reading.known.then_some(reading.gaps);
-    let (name, up) = (reading.name.clone(), reading.is_ready() || reading.is_coming());
+    let (name, up) = (reading.name.clone(), reading.is_ready() || reading.is_catching_up());
     let last_record = reading.totals.last_record.filter(|_| up);
     facts.sources.push(SourceFacts { name, up, problem, last_record, gaps, lines });
 }
@@ -311,8 +311,6 @@ pub(super) fn with_market_orders(orders: Vec<OrderCount>) -> Vec<OrderCount> {
 
 /// Notes where a family comes from.
 pub(super) fn from<'a>(facts: &mut ThunesFacts, family: &str, sources: impl IntoIterator<Item = &'a str>) {
-    let mut names: Vec<String> = sources.into_iter().map(str::to_owned).collect();
-    names.sort();
-    names.dedup();
-    facts.family_sources.insert(family.to_owned(), names);
+    let names: BTreeSet<&str> = sources.into_iter().collect();
+    facts.family_sources.insert(family.to_owned(), names.into_iter().map(str::to_owned).collect());
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::memory::{BreakerState, DecisionCount, Histogram, LineCounts, OrderCount};
@@ -113,8 +112,8 @@ impl Unknown {
 impl ThunesFacts {
     /// The UTC midnight after a check: from then on its values of the day are yesterday's.
     pub fn day_ends(checked_at: Timestamp) -> Option<Timestamp> {
-        let tomorrow = TimeZone::UTC.to_datetime(checked_at).date().tomorrow().ok()?;
-        TimeZone::UTC.to_timestamp(tomorrow.at(0, 0, 0, 0)).ok()
+        let day = checked_at.as_second().div_euclid(86_400) + 1;
+        Timestamp::from_second(day * 86_400).ok()
     }
 
     pub fn forget_day(&mut self) {

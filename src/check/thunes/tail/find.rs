@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::identity::{self, Skipped};
+use super::identity;
 use super::siblings::{self, Rank, Sibling};
 use super::unpack::{Form, Unpacked};
 use crate::clock;
@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
         let truncated = if let Some((facts, file)) = self.live.as_ref().filter(|(facts, _)| facts.is(&current.file)) {
             if identity::holds(file, facts.size, current)? {
                 let is_unique = facts.modified == current.file.modified
-                    || identity::telling_lines(&identity::head(file)?, current.position, u8::is_ascii_digit) > 0;
+                    || identity::distinctive_lines(&identity::head(file)?, current.position, u8::is_ascii_digit) > 0;
                 let other = if is_unique { None } else { self.by_content(current, false)? };
                 return Ok(Current::Stayed(other.map(|(sibling, _)| sibling)));
             }
@@ -114,7 +114,7 @@ impl<'a> Search<'a> {
         if let Some((facts, file)) = &self.live
             && !truncated
             && identity::holds(file, facts.size, current)?
-            && identity::telling_lines(&identity::head(file)?, current.position, u8::is_ascii_digit) > 1
+            && identity::distinctive_lines(&identity::head(file)?, current.position, u8::is_ascii_digit) > 1
         {
             return Ok(Current::Stayed(None));
         }
@@ -186,7 +186,7 @@ impl<'a> Search<'a> {
                 let begins = Part { position: part.head.length, tail: Default::default(), ..part.clone() };
                 match identity::skip(&mut Unpacked::new(file, form), &begins, &|| false) {
                     Err(e) if e.raw_os_error().is_some() => return Err(e),
-                    skipped => matches!(skipped, Ok(Skipped::There)),
+                    skipped => matches!(skipped, Ok(Some(true))),
                 }
             }
         };
@@ -194,7 +194,7 @@ impl<'a> Search<'a> {
             return Ok(None);
         }
         let head = identity::head_of(Unpacked::new(open_regular(&sibling.path)?, sibling.form))?;
-        Ok(Some(identity::telling_lines(&head, part.position, u8::is_ascii_alphanumeric) > 0))
+        Ok(Some(identity::distinctive_lines(&head, part.position, u8::is_ascii_alphanumeric) > 0))
     }
 
     /// Rotated files that no known part is, and that came after what is known.
@@ -261,7 +261,7 @@ pub(super) fn duplicate(sibling: &Sibling, facts: &FileFacts, file: &File) -> io
     let head = identity::head(file)?;
     let is_line = head.len() as u64 <= size || head[..usize::try_from(size).unwrap_or(0)].contains(&b'\n');
     let is_older = sibling.facts.born.zip(facts.born).is_some_and(|(its, ours)| its < ours);
-    Ok(match identity::telling_lines(&head, size, u8::is_ascii_digit) {
+    Ok(match identity::distinctive_lines(&head, size, u8::is_ascii_digit) {
         // What was there before it is no copy of it; and without a line it counts for nothing.
         _ if is_older || !is_line => Duplicate::No,
         2.. => Duplicate::Yes,

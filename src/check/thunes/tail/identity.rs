@@ -109,7 +109,7 @@ pub(super) fn head_of(stream: impl Read) -> io::Result<Vec<u8>> {
 
 /// How many of the lines in the first `size` bytes of a file that begins with `head` tell it from others: they hold what is
 /// asked for (a digit, as every time does; at the least a word) and occur once.
-pub(super) fn telling_lines(head: &[u8], size: u64, asked: fn(&u8) -> bool) -> usize {
+pub(super) fn distinctive_lines(head: &[u8], size: u64, asked: fn(&u8) -> bool) -> usize {
     let within = &head[..head.len().min(usize::try_from(size).unwrap_or(usize::MAX))];
     let is_whole = |line: &&[u8]| line.ends_with(b"\n") || within.len() as u64 == HEAD_BYTES;
     let mut times: BTreeMap<&[u8], usize> = BTreeMap::new();
@@ -118,37 +118,28 @@ pub(super) fn telling_lines(head: &[u8], size: u64, asked: fn(&u8) -> bool) -> u
     lines.filter(|line| times.get(line) == Some(&1) && line.iter().any(asked)).count()
 }
 
-/// Reads a stream up to the part's position and says whether it held what was consumed.
-pub(super) fn skip(stream: &mut dyn Read, part: &Part, give_up: &dyn Fn() -> bool) -> io::Result<Skipped> {
+/// Reads a stream up to the part's position and says whether it held what was consumed; `None` if it gave up.
+pub(super) fn skip(stream: &mut dyn Read, part: &Part, give_up: &dyn Fn() -> bool) -> io::Result<Option<bool>> {
     let (head, tail) = (part.head.length.min(HEAD_BYTES), part.tail.length.min(TAIL_BYTES));
     let mut first = vec![0; usize::try_from(head.min(part.position)).unwrap_or(0)];
     stream.read_exact(&mut first)?;
     if digest(&first) != part.head {
-        return Ok(Skipped::Another);
+        return Ok(Some(false));
     }
     // The last bytes, a sliding window over what is thrown away.
     let mut window = first;
     let mut left = part.position - window.len() as u64;
-    let mut block = vec![0; 64 << 10];
     while left > 0 {
         if give_up() {
-            return Ok(Skipped::GaveUp);
+            return Ok(None);
         }
-        let wanted = usize::try_from(left.min(block.len() as u64)).unwrap_or(block.len());
-        stream.read_exact(&mut block[..wanted])?;
-        window.extend_from_slice(&block[..wanted]);
+        match (&mut *stream).take(left.min(64 << 10)).read_to_end(&mut window)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => left -= read as u64,
+        }
         let surplus = window.len().saturating_sub(TAIL_BYTES as usize);
         window.drain(..surplus);
-        left -= wanted as u64;
     }
     let from = window.len().saturating_sub(usize::try_from(tail).unwrap_or(0));
-    Ok(if digest(&window[from..]) == part.tail { Skipped::There } else { Skipped::Another })
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Skipped {
-    There,
-    /// The stream holds something else.
-    Another,
-    GaveUp,
+    Ok(Some(digest(&window[from..]) == part.tail))
 }

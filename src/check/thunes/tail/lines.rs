@@ -15,7 +15,7 @@ pub(in crate::check::thunes) const MAX_LINE: usize = 1 << 20;
 /// Room for a line of the longest kind, its CR and a byte order mark.
 const HELD: usize = MAX_LINE + 4;
 
-/// Bytes read between two looks at the clock.
+/// Bytes read between two checks of the deadline.
 const BLOCK: usize = 256 << 10;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

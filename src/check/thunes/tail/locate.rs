@@ -45,7 +45,7 @@ impl Search<'_> {
             return Ok(None);
         }
         let parts = self.fresh(|_| true)?;
-        let mut steps = self.none_twice(parts.clone(), None)?;
+        let mut steps = self.steps_for_new(parts.clone(), None)?;
         for sibling in self.listed()?.iter().filter(|sibling| sibling.rank.is_none()) {
             // Its place is not known: it may be as new as the newest.
             if sibling.facts.size > 0 && !self.is_known(sibling, &parts)? {
@@ -62,8 +62,8 @@ impl Search<'_> {
         }
         let mut steps = self.older_steps(older)?;
         match found {
-            Current::Stayed(alike) => {
-                steps.extend(alike.map(|other| self.alike(&other)));
+            Current::Stayed(other) => {
+                steps.extend(other.map(|other| self.ambiguous(&other)));
                 self.returned = self.as_live(current);
             }
             Current::CutShort => {
@@ -81,7 +81,7 @@ impl Search<'_> {
             Current::Moved { sibling, is_unique, is_replaced } => {
                 let newer = self.fresh(|other| other.is_newer_than(&sibling))?;
                 steps.extend(self.moved(current, sibling, is_unique));
-                steps.extend(self.none_twice(newer, is_replaced.then_some(Step::Cleared))?);
+                steps.extend(self.steps_for_new(newer, is_replaced.then_some(Step::Cleared))?);
             }
             Current::Gone { truncated } => {
                 // A part that came after this one was written after this one was last checked.
@@ -93,7 +93,7 @@ impl Search<'_> {
                     lost = lost || !is_empty(other)?;
                 }
                 let doubt = if lost { Step::Lost(self.gone_sentence()) } else { Step::Cleared };
-                steps.extend(self.none_twice(newer, Some(doubt))?);
+                steps.extend(self.steps_for_new(newer, Some(doubt))?);
             }
         }
         Ok(Some(steps))
@@ -125,13 +125,13 @@ impl Search<'_> {
         };
         // Under whatever name: it is no other file.
         parts.extend(itself.map(|sibling| Sibling { form: Form::Plain, ..sibling }));
-        steps.extend(self.none_twice(siblings::oldest_first(parts), doubt)?);
+        steps.extend(self.steps_for_new(siblings::oldest_first(parts), doubt)?);
         Ok(Some(steps))
     }
 
     /// Reads these from their start, but not what is only a copy of the file itself. What is in doubt was written after the
     /// last plain one at the latest: each of those may have been copied from it, while a compressed one came later.
-    fn none_twice(&self, siblings: Vec<Sibling>, mut doubt: Option<Step>) -> io::Result<Vec<Step>> {
+    fn steps_for_new(&self, siblings: Vec<Sibling>, mut doubt: Option<Step>) -> io::Result<Vec<Step>> {
         let place = siblings.iter().rposition(|sibling| sibling.form == Form::Plain).map_or(0, |at| at + 1);
         let mut steps = Vec::new();
         for (index, sibling) in siblings.into_iter().enumerate() {
@@ -141,7 +141,7 @@ impl Search<'_> {
             match self.duplicate(&sibling)? {
                 Duplicate::Yes => {}
                 Duplicate::No => steps.push(from_start(sibling)),
-                Duplicate::Unknown => steps.push(self.alike(&sibling)),
+                Duplicate::Unknown => steps.push(self.ambiguous(&sibling)),
             }
         }
         steps.extend(doubt);
@@ -162,7 +162,7 @@ impl Search<'_> {
         Ok(is_known)
     }
 
-    fn alike(&self, other: &Sibling) -> Step {
+    fn ambiguous(&self, other: &Sibling) -> Step {
         Step::Lost(format!(
             "{} and {} begin alike, and nothing tells which was read before; lines may be missing, or counted twice",
             self.name(),
@@ -207,7 +207,7 @@ impl Search<'_> {
 
     /// A known part under its new name, and as the file it is now.
     fn moved(&self, part: &Part, sibling: Sibling, is_unique: bool) -> Vec<Step> {
-        let mut steps = Vec::from_iter((!is_unique).then(|| self.alike(&sibling)));
+        let mut steps = Vec::from_iter((!is_unique).then(|| self.ambiguous(&sibling)));
         let same = sibling.facts.is(&part.file);
         let mut moved = renamed(part, sibling.name, sibling.facts);
         moved.compressed = sibling.form.is_compressed();

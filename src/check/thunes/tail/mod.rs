@@ -20,7 +20,6 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use self::identity::Skipped;
 pub(super) use self::lines::{Line, Lines};
 use self::locate::Step;
 use self::unpack::{Form, Unpacked};
@@ -213,7 +212,7 @@ impl<T: Lines> Follower<'_, T> {
         let mut stream = Unpacked::new(file, Form::of(&part.name).1);
         let before = part.position;
         let ended = identity::skip(&mut stream, part, &|| deadline.passed()).and_then(|skipped| {
-            if skipped != Skipped::There {
+            if skipped != Some(true) {
                 return Ok(Err(skipped));
             }
             let end = lines::read(stream, part, self.lines, deadline);
@@ -228,14 +227,14 @@ impl<T: Lines> Follower<'_, T> {
                 }
                 None
             }
-            Ok(Ok(None) | Err(Skipped::GaveUp)) => {
+            Ok(Ok(None) | Err(None)) => {
                 part.stalls = if part.position > before { 0 } else { part.stalls + 1 };
                 if part.stalls < MAX_FAILURES {
                     return Ok(());
                 }
                 Some("it is too large to be unpacked within a pass")
             }
-            Ok(Err(_)) => Some("it does not hold what was read before"),
+            Ok(Err(Some(_))) => Some("it does not hold what was read before"),
             // The decompressor refused, not the operating system.
             Err(error) if error.raw_os_error().is_none() => Some("its compressed data is damaged"),
             Err(error) => return Err(error),
