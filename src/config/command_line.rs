@@ -19,19 +19,17 @@ pub fn pushgateway(url: &str, configured: Option<&PushgatewaySettings>) -> Resul
     let text = format!("[output.pushgateway]\nurl = {}\n", Value::String(url.to_owned()));
     let asked = judge(option, false, &text, &environment)?.output.pushgateway;
     let asked = asked.ok_or_else(|| ConfigError::whole(option, "a variable in it is not set and has no default"))?;
-    Ok(match configured {
-        None => asked,
-        Some(configured) if same_origin(&configured.url, &asked.url) => {
-            PushgatewaySettings { url: asked.url, ..configured.clone() }
-        }
-        Some(configured) => PushgatewaySettings {
-            job: configured.job.clone(),
-            grouping: configured.grouping.clone(),
-            timeout: configured.timeout,
-            retries: configured.retries,
-            ..asked
-        },
-    })
+    let Some(mut gateway) = configured.cloned() else { return Ok(asked) };
+    if !same_origin(&gateway.url, &asked.url) {
+        gateway = PushgatewaySettings {
+            username: None,
+            password_file: None,
+            bearer_token_file: None,
+            ca_file: None,
+            ..gateway
+        };
+    }
+    Ok(PushgatewaySettings { url: asked.url, ..gateway })
 }
 
 fn same_origin(a: &Secret, b: &Secret) -> bool {

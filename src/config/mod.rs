@@ -32,8 +32,6 @@ use settings::Settings;
 use crate::fs::access;
 use crate::fs::explained;
 
-pub use validate::RESERVED_LABELS;
-
 /// Finds the configuration and reads it; without one, the defaults. `explicit` is what `--config` names.
 /// Errors: everything that is wrong with the file, each at its place; a named file that is missing.
 pub fn load(explicit: Option<&Path>) -> Result<Settings, ConfigError> {

@@ -73,9 +73,6 @@ pub fn clashes(settings: &TextfileSettings, exposition: &str) -> Vec<String> {
 
 /// The path, if the settings name a directory of textfiles.
 fn checked_path(settings: &TextfileSettings) -> anyhow::Result<PathBuf> {
-    if settings.directory.as_os_str().is_empty() {
-        return Err(exit::trouble("no directory is named", "name one with --textfile-dir or output.textfile"));
-    }
     // Only root could write there, and a slip such as an unset variable in front of it is what leads there.
     if settings.directory.canonicalize().is_ok_and(|real| real.parent().is_none()) {
         return Err(exit::trouble(
@@ -139,7 +136,6 @@ mod tests {
             ),
             (file, "Not a directory (os error 20); a part of the path is no directory"),
             (directory.path().join("taken"), "Is a directory (os error 21); name a file, or move the directory away"),
-            (PathBuf::new(), "no directory is named; name one with --textfile-dir"),
             (PathBuf::from("/"), "/ is the root of the file system, no directory of textfiles; name the directory"),
             (PathBuf::from("/proc/.."), "is the root of the file system"),
             (PathBuf::from("/proc/self"), "cannot create a temporary file"),

@@ -18,7 +18,7 @@ fn allowed(room: &str) -> Option<&'static [&'static str]> {
         "fs" | "yaml" | "dotenv" => &[],
         "proc" | "http" | "exposition" => &["fs"],
         "trust" => &["fs"],
-        "config" => &["fs", "exit", "trust"],
+        "config" => &["fs", "exit", "trust", "metrics"],
         "plan" => &["config", "fs", "proc", "trust", "yaml", "dotenv"],
         "unusual" => &[],
         "show" => &["unusual"],

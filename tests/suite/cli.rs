@@ -158,6 +158,7 @@ fn bad_usage_is_exit_2_with_the_right_form_on_standard_error() {
         (&["check", "--deadline", "0s"], "longer than zero"),
         (&["--format", "yaml"], "table"),
         (&["--pushgateway", "127.0.0.1:9091"], "http://"),
+        (&["--textfile-dir", ""], "--textfile-dir"),
         (&["check", "--once"], "--once"),
     ] {
         let run = lab.run(args).expect_code(2);

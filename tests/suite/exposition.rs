@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use lab_probe::config::RESERVED_LABELS;
 use lab_probe::metrics::catalogue::{self, Type};
 use lab_probe::model::reason::Reason;
 
@@ -73,14 +72,6 @@ fn names_and_help_keep_prometheus_rules() {
             "{name}"
         );
     }
-}
-
-#[test]
-fn the_config_reserves_the_labels_of_the_catalogue() {
-    let own = catalogue::ALL.iter().flat_map(|family| &family.labels).copied();
-    let prometheus = ["job", "instance", "le", "quantile"];
-    let wanted: BTreeSet<&str> = own.chain(prometheus).collect();
-    assert_eq!(RESERVED_LABELS.iter().copied().collect::<BTreeSet<_>>(), wanted);
 }
 
 #[test]

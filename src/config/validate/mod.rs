@@ -13,8 +13,6 @@ use super::block::{Block, Context, Owner};
 use super::settings::Settings;
 use toml::de::DeTable;
 
-pub use probe::RESERVED_LABELS;
-
 /// Reads a whole file. What is wrong is in the context afterwards; the settings
 /// mean nothing if any problem is.
 pub(crate) fn settings(context: &Context<'_>, table: &DeTable<'_>) -> Settings {

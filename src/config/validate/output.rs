@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use super::probe::RESERVED_LABELS;
 use super::rules;
 use crate::config::block::{Block, Owner};
 use crate::config::settings::{
@@ -107,7 +106,7 @@ fn grouping(block: &Block<'_>, probe: &ProbeSettings) -> BTreeMap<String, String
     rules::labels(block, "grouping", |name| match name {
         "job" => Some("has a key of its own beside \"grouping\"".into()),
         "instance" => None,
-        name if RESERVED_LABELS.contains(&name) => {
+        name if rules::is_reserved(name) => {
             Some("is a label of lab-probe's own series, which a Pushgateway would refuse".into())
         }
         name if probe.labels.contains_key(name) => Some("is in \"labels\" of [probe] too; take it out of one".into()),

@@ -9,15 +9,6 @@ use crate::config::environment::HostEnvironment;
 use crate::config::settings::ProbeSettings;
 use crate::fs::access;
 
-/// Label names that lab-probe's own families or Prometheus itself use. A test compares this with the catalogue.
-#[rustfmt::skip] // A row for each would fill the screen.
-pub const RESERVED_LABELS: &[&str] = &[
-    "bound", "branch", "breaker_name", "decision", "direction", "environment", "era", "family", "instance", "job",
-    "journal", "kind", "le", "metric", "order_type", "output", "protocol_version", "quantile", "reason", "result",
-    "revision", "server_name", "server_version", "service_name", "side", "source", "state", "status_source", "symbol",
-    "test_source", "transport", "venue", "version", "worktree_name",
-];
-
 const DEADLINE: Duration = Duration::from_secs(25);
 
 pub(super) fn read(block: &Block<'_>) -> ProbeSettings {
@@ -30,7 +21,7 @@ pub(super) fn read(block: &Block<'_>) -> ProbeSettings {
         labels: rules::labels(block, "labels", |name| match name {
             // Prometheus sets these two itself and would rename ours to exported_…; a Pushgateway refuses them.
             "job" | "instance" => Some("is set by Prometheus itself; take another, such as \"host\"".into()),
-            name if RESERVED_LABELS.contains(&name) => Some("is a label of lab-probe's own series".into()),
+            name if rules::is_reserved(name) => Some("is a label of lab-probe's own series".into()),
             _ => None,
         }),
     }

@@ -7,6 +7,7 @@ use ureq::http::HeaderName;
 use url::Url;
 
 use crate::config::block::{Block, Owner, Text};
+use crate::metrics::catalogue;
 use crate::model::target::Schedule;
 use crate::redact::Secret;
 
@@ -97,6 +98,11 @@ pub(super) fn labels(
         }
     }
     entries.into_iter().map(|(_, name, text)| (name, text.value)).collect()
+}
+
+/// Whether a series of lab-probe's own has such a label.
+pub(super) fn is_reserved(name: &str) -> bool {
+    matches!(name, "le" | "quantile") || catalogue::ALL.iter().any(|family| family.labels.contains(&name))
 }
 
 fn is_label_name(name: &str) -> bool {
