@@ -82,6 +82,18 @@ impl Client {
     pub(super) fn files(&self) -> impl Iterator<Item = (Scope, &Location)> {
         self.files.iter().flat_map(|(scope, files)| files.iter().map(|file| (*scope, file)))
     }
+
+    /// The keys of its files of a scope: a plugin may leave the table around its servers away, and a project's `.mcp.json` is
+    /// Copilot CLI's, too.
+    pub(super) fn keys_in(&self, scope: Scope) -> Keys {
+        let mut keys = self.keys.clone();
+        match scope {
+            Scope::Plugin => (keys.flat, keys.container) = (true, vec!["mcpServers".into()]),
+            Scope::Project | Scope::Config if keys.untyped == Untyped::Dropped => keys.untyped = Untyped::Noted,
+            _ => {}
+        }
+        keys
+    }
 }
 
 /// The keys of a client's list. Where several are given the first that is there counts; a key with dots in it also

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::anyhow;
 use serde_json::Value;
 
-use super::clients::{self, Client, Keys, Scope, Untyped};
+use super::clients::{self, Client, Keys, Scope};
 use super::document;
 use super::entry::Entry;
 use super::merge::Candidate;
@@ -69,7 +69,7 @@ fn entries(
     everywhere: &[List],
     warnings: &mut Vec<String>,
 ) -> anyhow::Result<Vec<Entry>> {
-    let mut entries = merged(source, all, &keys(source))?;
+    let mut entries = merged(source, all, &source.file.client.keys_in(source.file.scope))?;
     let (shown, count) = (source.shown(), entries.len());
     if source.refusal.is_some() && count > MAX_UNTRUSTED {
         warnings.push(format!("{shown}: only {MAX_UNTRUSTED} of its {count} servers are listed until it is trusted"));
@@ -142,13 +142,14 @@ fn neighbours<'s>(source: &Source, sources: &[&'s Source], keys: &Keys) -> (Vec<
     if !source.file.client.merges_keys || source.file.scope == Scope::Plugin {
         return Default::default();
     }
-    // What the files that are one list have in common.
-    fn layer(source: &Source) -> (Option<&Path>, Option<Scope>) {
-        let scope = Some(source.file.scope).filter(|scope| !scope.is_everywhere());
-        (source.file.project.as_ref().map(|project| project.directory.as_path()), scope)
-    }
-    let beneath = sources.iter().filter(|other| source.file.project.is_some() && other.file.scope.is_everywhere());
-    let all = sources.iter().filter(|other| layer(other) == layer(source)).chain(beneath).copied();
+    let is_everywhere = |source: &Source| source.file.scope.is_everywhere();
+    let project = |source: &Source| source.file.project.as_ref().map(|project| project.directory.clone());
+    let is_of_layer = |other: &&&Source| {
+        let is_scope = other.file.scope == source.file.scope || is_everywhere(other) && is_everywhere(source);
+        is_scope && project(other) == project(source)
+    };
+    let beneath = sources.iter().filter(|other| source.file.project.is_some() && is_everywhere(other));
+    let all = sources.iter().filter(is_of_layer).chain(beneath).copied();
     let list = |other: &'s Source| readers::list(&other.document.root, keys).unwrap_or_default().into_iter().collect();
     let mut stronger: Vec<Layer> = all.map(|other| (other, list(other))).collect();
     let own = stronger.iter().position(|(other, _)| std::ptr::eq(*other, source)).unwrap_or_default();
@@ -166,20 +167,6 @@ fn exclusive(source: &Source, all: &[&Source]) -> Option<String> {
     }
     let managed = all.iter().find(|other| other.file.scope == Scope::Managed)?.file.path.display();
     Some(format!("{managed} is there, and with it {title} reads no other list"))
-}
-
-/// The client's keys for one of its files: a plugin may leave the table around its servers away, and a project's
-/// `.mcp.json` is Copilot CLI's, too.
-fn keys(source: &Source) -> Keys {
-    let client = source.file.client;
-    let untyped = match (client.keys.untyped, source.file.scope) {
-        (Untyped::Dropped, Scope::Project | Scope::Config) => Untyped::Noted,
-        (untyped, _) => untyped,
-    };
-    match source.file.plugin {
-        Some(_) => Keys { untyped, flat: true, container: vec!["mcpServers".into()], ..client.keys.clone() },
-        None => Keys { untyped, ..client.keys.clone() },
-    }
 }
 
 fn candidate(host: &Host<'_>, source: &Source, mut entry: Entry) -> Candidate {

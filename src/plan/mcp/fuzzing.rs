@@ -14,8 +14,9 @@ use super::places::ListFile;
 use super::sources::{self, Source};
 use crate::clock::Deadline;
 use crate::config::environment::{HostEnvironment, Platform};
-use crate::model::mcp::Reach;
+use crate::model::mcp::{McpTarget, Reach};
 use crate::model::reason::{Failure, Reason};
+use crate::model::target::{Probe, Schedule, Target};
 use crate::plan::View;
 
 /// The value of a variable: where it is not asked for, it is not shown.
@@ -75,22 +76,28 @@ fn candidates(environment: &HostEnvironment, source: Source, refused: bool) {
     }
     let mut expected: BTreeSet<String> = found.iter().map(|candidate| candidate.entry.name.clone()).collect();
     assert!(expected.iter().all(|name| !name.is_empty() && name.len() <= 4096));
-    let named = merge::merge(found, BTreeSet::new(), View::Anywhere);
+    let schedule = Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::ZERO };
+    let made = |name, reach, origins, _| {
+        let probe = Probe::Mcp(McpTarget { reach, list_tools: true });
+        Target { name, probe, schedule, fingerprint: String::new(), origins, only_here: false }
+    };
+    let named = merge::merge(found, BTreeSet::new(), View::Anywhere, made);
     let mut names = BTreeSet::new();
     for server in &named {
         assert!(names.insert(server.name.clone()), "{:?} twice", server.name);
         expected.remove(&server.name);
         assert!(!server.origins.is_empty() && server.origins.iter().all(|o| o.path == Path::new("/nowhere/file")));
-        match &server.reach {
+        let Probe::Mcp(McpTarget { reach, .. }) = &server.probe else { panic!("no MCP server") };
+        match reach {
             Reach::Unreachable(failure) => assert!(!failure.detail.contains(CANARY), "{failure:?}"),
             reach => assert!(!refused, "{reach:?} is reached unasked"),
         }
         // The program is shown on purpose, what it is given is not.
-        if let Reach::Stdio(stdio) = &server.reach {
+        if let Reach::Stdio(stdio) = reach {
             let shown = format!("{:?} {:?}", stdio.args, stdio.env.values().collect::<Vec<_>>());
             assert!(!shown.contains(CANARY), "{shown}");
         }
-        if let Reach::Http(http) = &server.reach {
+        if let Reach::Http(http) = reach {
             assert!(!format!("{http:?}").contains(CANARY), "{http:?}");
         }
     }

@@ -64,7 +64,8 @@ pub fn inspect(path: &Path, environment: &HostEnvironment) -> anyhow::Result<Ins
     if let Some(exposure) = contents.exposure {
         bail!("{shown}: others could change it after you have allowed it: {exposure}");
     }
-    let entries = readers::servers(&contents.document.root, &client.keys).map_err(|why| anyhow!("{shown}: {why}"))?;
+    let keys = client.keys_in(Scope::Project);
+    let entries = readers::servers(&contents.document.root, &keys).map_err(|why| anyhow!("{shown}: {why}"))?;
     let servers = entries.iter().map(|entry| shown_server(entry, client)).collect();
     Ok(Inspection { canonical, digest: trust::digest(&contents.bytes), client: &client.title, servers })
 }
@@ -141,5 +142,15 @@ mod tests {
             let args: Vec<Secret> = words[1..].iter().map(|word| Secret::new(*word)).collect();
             assert_eq!(command_line(words[0], &args), expected);
         }
+    }
+    #[test]
+    fn a_url_without_a_type_is_shown_where_it_is_asked() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let file = directory.path().join(".mcp.json");
+        std::fs::write(&file, r#"{"mcpServers": {"a": {"url": "https://joe:pw@h/mcp"}}}"#).expect("written");
+        let environment = HostEnvironment::new(None, directory.path(), &[]);
+        let inspection = inspect(&file, &environment).expect("a project's file");
+        assert_eq!(inspection.client, "Claude Code");
+        assert_eq!(inspection.servers[0].what, "https://***:***@h/mcp");
     }
 }

@@ -14,7 +14,7 @@ use super::places::ListFile;
 use super::resolve::Identity;
 use crate::model::mcp::Reach;
 use crate::model::reason::Reason;
-use crate::model::target::Origin;
+use crate::model::target::{Origin, Target};
 use crate::plan::View;
 
 #[derive(Debug, Clone)]
@@ -27,26 +27,14 @@ pub(super) struct Candidate {
     pub(super) identity: Identity,
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) reach: Reach,
-    /// Where it was found, the place it is reached by first.
-    pub(super) origins: Vec<Origin>,
-    /// How long the most patient of its clients waits for it to start.
-    pub(super) limit: Option<Duration>,
-    /// Whether it is found only from the current directory.
-    pub(super) only_here: bool,
-}
-
-impl Named {
-    pub(super) fn own(name: &str, reach: Reach, origin: Origin) -> Self {
-        Named { name: name.to_owned(), reach, origins: vec![origin], limit: None, only_here: false }
-    }
-}
-
-/// Gives every candidate its target and name; `taken` are names of lab-probe's own configuration.
-pub(super) fn merge(mut candidates: Vec<Candidate>, taken: BTreeSet<String>, view: View) -> Vec<Named> {
+/// Gives every candidate its target and name; `taken` are names of lab-probe's own configuration. `made` makes a target of its name,
+/// how it is reached, where it was found, and how long the most patient of its clients waits for it to start.
+pub(super) fn merge(
+    mut candidates: Vec<Candidate>,
+    taken: BTreeSet<String>,
+    view: View,
+    made: impl Fn(String, Reach, Vec<Origin>, Option<Duration>) -> Target,
+) -> Vec<Target> {
     absorb(&mut candidates, view);
     // Within one rank the order of reading holds: the table of clients, then the projects.
     candidates.sort_by(|a, b| a.entry.name.cmp(&b.entry.name).then_with(|| rank(a).cmp(&rank(b))));
@@ -61,7 +49,8 @@ pub(super) fn merge(mut candidates: Vec<Candidate>, taken: BTreeSet<String>, vie
         let name = &members[0].entry.name;
         let is_free = rank == 0 && (!is_only_here(&members) || used.insert(name.clone()));
         let name = if is_free { name.clone() } else { distinct_name(members[0], &mut used) };
-        target(name, &members)
+        let (reach, origins, limit) = united(&name, &members);
+        Target { only_here: is_only_here(&members), ..made(name, reach, origins, limit) }
     });
     named.collect()
 }
@@ -136,7 +125,7 @@ fn same_servers(group: &[Candidate]) -> Vec<Vec<&Candidate>> {
 /// One target for entries that are the same server. It is reached the way of the first that can be reached at all: a
 /// server that one client has switched off, or that stands in a file nobody has allowed yet, is still asked where
 /// another place allows it.
-fn target(name: String, members: &[&Candidate]) -> Named {
+fn united(name: &str, members: &[&Candidate]) -> (Reach, Vec<Origin>, Option<Duration>) {
     let identity = &members[0].identity;
     let only_here = members.iter().all(|member| member.is_only_here());
     let counts = |c: &Candidate| c.identity == *identity && !c.is_ignored() && (only_here || !c.is_only_here());
@@ -154,7 +143,7 @@ fn target(name: String, members: &[&Candidate]) -> Named {
             Reach::Unreachable(failure) if usable.is_some() => Some(failure.reason.as_str()),
             _ => None,
         };
-        let own = member.origin(&name, note);
+        let own = member.origin(name, note);
         let below = member.entry.below.iter().filter(|_| member.identity == *identity).map(|(scope, path)| Origin {
             path: path.clone(),
             scope: scope.as_str().to_owned(),
@@ -168,7 +157,7 @@ fn target(name: String, members: &[&Candidate]) -> Named {
             }
         }
     }
-    Named { name, reach: members[first].reach.clone(), origins, limit, only_here }
+    (members[first].reach.clone(), origins, limit)
 }
 
 /// The name of a server whose plain name went to another. It depends on nothing but the place, so it is the same in

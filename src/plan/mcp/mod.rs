@@ -27,7 +27,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::merge::Named;
 pub use self::places::listed_repositories;
 use super::fingerprint::Key;
 use super::{Plan, View};
@@ -83,18 +82,27 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
     let mut candidates = discover::servers(&sources, environment, mcp.ca_file.as_deref(), &mut plan.warnings);
 
     let key = Key::of(&settings.probe.state_dir, &mut plan.warnings);
-    let usual = |named: Named| target(&key, named, settings.mcp.schedule, settings.mcp.list_tools);
+    let target = |name: String, reach, origins, schedule: Schedule, list_tools| {
+        let mcp = McpTarget { reach, list_tools };
+        let fingerprint = key.fingerprint(&mcp, schedule.timeout);
+        Target { name, fingerprint, probe: Probe::Mcp(mcp), schedule, origins, only_here: false }
+    };
+    // A client's own start limit wins over the schedule's.
+    let usual = |name, reach, origins, limit: Option<Duration>| {
+        let schedule = Schedule { timeout: limit.unwrap_or(mcp.schedule.timeout), ..mcp.schedule };
+        target(name, reach, origins, schedule, mcp.list_tools)
+    };
     let mut targets: BTreeMap<String, Target> = BTreeMap::new();
     for server in &mcp.servers {
-        let reach = own_reach(server, mcp.ca_file.as_ref());
-        let named = Named::own(&server.name, reach, own_origin(settings));
-        targets.insert(server.name.clone(), target(&key, named, server.schedule, server.list_tools));
+        let (name, reach) = (server.name.clone(), own_reach(server, mcp.ca_file.as_ref()));
+        let own = target(name.clone(), reach, vec![own_origin(settings)], server.schedule, server.list_tools);
+        targets.insert(name, own);
     }
     // The user has put each script there by name, so it goes before what is discovered.
     let scripts = mcp.health_dir.as_ref().map(|directory| scripts::find(directory, &mut plan.warnings));
     for (name, (path, reach)) in scripts.unwrap_or_default() {
         let origin = Origin { note: Some("health script".to_owned()), ..Origin::own(path, "config") };
-        targets.entry(name).or_insert_with_key(|name| usual(Named::own(name, reach, origin)));
+        targets.entry(name).or_insert_with_key(|name| usual(name.clone(), reach, vec![origin], None));
     }
     // What these replace stays listed beside them.
     let note = Some("replaced by lab-probe's own configuration");
@@ -102,30 +110,16 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
         let replaced = targets.get_mut(&candidate.entry.name);
         replaced.map(|target| target.origins.push(candidate.origin(&target.name, note))).is_none()
     });
-    let named = merge::merge(candidates, targets.keys().cloned().collect(), view);
-    targets.extend(named.into_iter().map(|named| (named.name.clone(), usual(named))));
+    let discovered = merge::merge(candidates, targets.keys().cloned().collect(), view, usual);
+    targets.extend(discovered.into_iter().map(|target| (target.name.clone(), target)));
     for name in &mcp.expected {
         let failure = Failure::new(Reason::NotConfigured, "expected, but named in no config");
         let origin = Origin { note: Some("only in `expected`".into()), ..own_origin(settings) };
-        let named = || usual(Named::own(name, Reach::Unreachable(failure), origin));
-        targets.entry(name.clone()).or_insert_with(named);
+        let missing = |name: &String| usual(name.clone(), Reach::Unreachable(failure), vec![origin], None);
+        targets.entry(name.clone()).or_insert_with_key(missing);
     }
     plan.targets = targets.into_values().collect();
     plan
-}
-
-/// A target whose client's own start limit wins over the schedule's.
-fn target(key: &Key, named: Named, schedule: Schedule, list_tools: bool) -> Target {
-    let schedule = Schedule { timeout: named.limit.unwrap_or(schedule.timeout), ..schedule };
-    let target = McpTarget { reach: named.reach, list_tools };
-    Target {
-        name: named.name,
-        fingerprint: key.fingerprint(&target, schedule.timeout),
-        probe: Probe::Mcp(target),
-        schedule,
-        origins: named.origins,
-        only_here: named.only_here,
-    }
 }
 
 /// How a server by hand is reached; `default_ca_file` is for servers that name none.

@@ -196,13 +196,12 @@ impl Resolver<'_> {
             Reach::Stdio(server) => self.stdio_identity(server),
             // The transport is no part of it: one client spells out what another finds out.
             Reach::Http(HttpServer { url, headers, .. }) => {
-                let mut headers: Vec<_> = headers
-                    .iter()
-                    .map(|(name, value)| [name.to_ascii_lowercase(), value.expose().to_owned()])
-                    .collect();
+                let header =
+                    |(name, value): &(String, Secret)| format!("{}: {}", name.to_ascii_lowercase(), value.expose());
+                let mut headers: Vec<String> = headers.iter().map(header).collect();
                 headers.sort_unstable();
-                let url = ["http", url.expose().trim_end_matches('/')].map(str::to_owned);
-                url.into_iter().chain(headers.into_iter().flatten()).map(Secret::new).collect()
+                let url = format!("http {}", url.expose().trim_end_matches('/'));
+                [url].into_iter().chain(headers).map(Secret::new).collect()
             }
             Reach::Unreachable(failure) => vec![Secret::new("broken"), Secret::new(&*failure.detail)],
             Reach::Script(script) => script.command.clone(),
