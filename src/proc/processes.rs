@@ -25,6 +25,9 @@ const STAT_BYTES: usize = 2 << 10;
 
 const MAX_PROCESSES: usize = 100_000;
 
+/// include/linux/sched.h
+const PF_KTHREAD: u64 = 0x0020_0000;
+
 /// No line of descent is longer, unless processes came and went while it was followed.
 const MAX_GENERATIONS: usize = 256;
 
@@ -59,6 +62,8 @@ pub struct Stat {
     pub reaped_cpu: Duration,
     /// Resident memory (field 24, in pages there).
     pub rss_bytes: u64,
+    /// PF_KTHREAD among its flags (field 9).
+    is_kernel_thread: bool,
 }
 
 impl Stat {
@@ -87,6 +92,7 @@ impl Stat {
             cpu: of_ticks(number(14)?.saturating_add(number(15)?)),
             reaped_cpu: of_ticks(number(16)?.saturating_add(number(17)?)),
             rss_bytes: number(24).unwrap_or(0).saturating_mul(rustix::param::page_size() as u64),
+            is_kernel_thread: number(9)? & PF_KTHREAD != 0,
         })
     }
 
@@ -106,7 +112,7 @@ pub struct Process {
     pub started_at: Timestamp,
     /// The effective user. A process that is not dumpable shows as root's (proc(5)).
     pub uid: u32,
-    /// Its command line, empty for a kernel thread or a zombie. A program that rewrites its title (`nginx: master
+    /// Its command line, empty for a zombie. A program that rewrites its title (`nginx: master
     /// process`, npm) leaves a single word with blanks, which is split here.
     pub arguments: Vec<String>,
     /// Its current directory; `None` for other users' processes, whose directory cannot be read.
@@ -131,7 +137,7 @@ impl ProcessTable {
         ProcessTable { proc: proc.into(), processes: OnceLock::new() }
     }
 
-    /// Every process, in the order of their numbers. The first call reads them, some 20 µs each.
+    /// Every process but the kernel's threads, in the order of their numbers. The first call reads them, some 20 µs each.
     /// Errors: When /proc cannot be listed; a single process that cannot be read is left out.
     pub fn all(&self) -> Result<impl Iterator<Item = &Process>, &io::Error> {
         self.read().map(BTreeMap::values)
@@ -169,7 +175,7 @@ pub(super) fn pids(proc: &Path) -> io::Result<impl Iterator<Item = i32>> {
 }
 
 fn read_process(proc: &Path, pid: i32, booted_at: Timestamp) -> Option<Process> {
-    let stat = Stat::read(proc, pid)?;
+    let stat = Stat::read(proc, pid).filter(|stat| !stat.is_kernel_thread)?;
     let directory = proc.join(pid.to_string());
     let arguments = arguments(&directory);
     Some(Process {

@@ -42,6 +42,9 @@ fn every_process_is_read_with_its_command_line_and_its_ancestors() {
     add_process(proc.path(), 2_000_020, own, "pytest\0-q\0\0", Some("/w/sub"));
     add_process(proc.path(), 2_000_021, 2_000_020, "nginx: master process\0", None);
     add_process(proc.path(), 2_000_022, 1, "", Some("/w"));
+    add_process(proc.path(), 2_000_023, 2, "", None);
+    let thread = "2000023 (kworker/0:1) I 2 0 0 0 -1 69238880 0 0 0 0 0 1 0 0 20 0 1 0 9 0 0 0";
+    std::fs::write(proc.path().join("2000023/stat"), thread).expect("written");
     std::fs::create_dir(proc.path().join("self")).expect("a directory");
     let table = ProcessTable::of(proc.path());
     let found: Vec<(&[String], Option<&Path>)> =
