@@ -62,7 +62,7 @@ impl Tally {
             self.passed(at);
         }
         let Some(event) = object.text("event") else { return };
-        match event.as_str() {
+        match &*event {
             "TRADE_APPROVED" => {
                 self.decided("approved", "");
                 self.evidence(&event, false, at, None);

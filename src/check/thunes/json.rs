@@ -23,10 +23,13 @@ pub(super) struct Object<'a>(Vec<(Text<'a>, &'a RawValue)>);
 #[derive(Debug, Deserialize)]
 struct Text<'a>(#[serde(borrow, with = "serde_bytes")] Cow<'a, Bytes>);
 
-impl Text<'_> {
+impl<'a> Text<'a> {
     /// A lone surrogate is replaced.
-    fn lossy(&self) -> String {
-        String::from_utf8_lossy(&self.0).into_owned()
+    fn lossy(self) -> Cow<'a, str> {
+        match self.0 {
+            Cow::Borrowed(text) => String::from_utf8_lossy(text),
+            Cow::Owned(text) => String::from_utf8_lossy(&text).into_owned().into(),
+        }
     }
 }
 
@@ -41,9 +44,9 @@ impl<'a> Object<'a> {
     }
 
     /// The string under this key; `None` if there is none or it is no string.
-    pub(super) fn text(&self, key: &str) -> Option<String> {
+    pub(super) fn text(&self, key: &str) -> Option<Cow<'a, str>> {
         let raw = self.member(key).filter(|value| value.starts_with('"'))?;
-        serde_json::from_str::<Text<'a>>(raw).ok().map(|text| text.lossy())
+        serde_json::from_str::<Text<'a>>(raw).ok().map(Text::lossy)
     }
 
     pub(super) fn number(&self, key: &str) -> Option<f64> {
@@ -55,8 +58,8 @@ impl<'a> Object<'a> {
         serde_json::from_str(self.member(key)?).ok()
     }
 
-    pub(super) fn members(&self) -> impl Iterator<Item = (String, Option<Object<'a>>)> {
-        self.0.iter().map(|(key, value)| (key.lossy(), serde_json::from_str(value.get()).ok()))
+    pub(super) fn members(self) -> impl Iterator<Item = (Cow<'a, str>, Option<Object<'a>>)> {
+        self.0.into_iter().map(|(key, value)| (key.lossy(), serde_json::from_str(value.get()).ok()))
     }
 
     /// The value under this key; of repeated keys the last one counts, as in every common parser.
@@ -129,7 +132,7 @@ mod tests {
             assert_eq!((object.number("x"), object.text("e").as_deref()), (None, Some("E\\")), "{odd}");
             let status = object.object("s").expect(odd);
             let states: Vec<_> = status.members().map(|(name, o)| (name, o.and_then(|o| o.text("state")))).collect();
-            assert_eq!(states[0], ("A".to_owned(), Some("open".into())), "{odd}");
+            assert_eq!(states[0], ("A".into(), Some("open".into())), "{odd}");
             assert_eq!(object.text("x").is_some(), odd.starts_with('"'), "{odd}");
         }
     }
