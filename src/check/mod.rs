@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::clock::{self, Deadline};
 use crate::model::observation::NotReached;
@@ -78,7 +79,7 @@ impl Start {
 
     /// The first time when its turn comes, then at once: a check that was let in is not sent back to the queue.
     fn permit(&self) -> Option<Permit> {
-        let ticket = self.ticket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ticket = self.ticket.lock().take();
         let permit = match ticket {
             Some(ticket) => ticket.wait(self.latest)?,
             None => self.permits.overdraft(),

@@ -12,9 +12,10 @@ mod resolve;
 mod tls;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use ureq::http;
 use url::{Origin, Position, Url};
 
@@ -143,7 +144,7 @@ impl Client {
 
     /// Ends every connection at once; reads and writes under way in other threads fail.
     pub fn close_connections(&self) {
-        let mut current = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.agent.lock();
         std::mem::replace(&mut *current, agent(&self.shared)).shutdown();
     }
 
@@ -216,7 +217,7 @@ impl Client {
             let value = checked_value("proxy-authorization", credential.expose())?;
             message.headers_mut().insert(http::header::PROXY_AUTHORIZATION, value);
         }
-        let agent = self.agent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let agent = self.agent.lock().clone();
         let message = agent.configure_request(message).timeout_global(Some(deadline.left())).proxy(tunnel).build();
         let has_body = !request.body.is_empty() || request.method == Method::POST || request.method == Method::PUT;
         let answer = if has_body { agent.run(message.map(|()| request.body)) } else { agent.run(message) };

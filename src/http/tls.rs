@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::ring;
@@ -45,7 +46,7 @@ pub(super) fn connection(ca_file: Option<&Path>, host: &str) -> Result<ClientCon
 /// One configuration for each `ca_file`, shared by all connections, so that sessions resume and nothing is read twice.
 fn config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, HttpError> {
     static CONFIGS: Mutex<BTreeMap<Option<PathBuf>, Arc<ClientConfig>>> = Mutex::new(BTreeMap::new());
-    let mut configs = CONFIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut configs = CONFIGS.lock();
     let key = ca_file.map(Path::to_owned);
     if let Some(config) = configs.get(&key) {
         return Ok(Arc::clone(config));

@@ -21,20 +21,16 @@ pub(super) fn plan(settings: &Settings, view: View, warnings: Vec<String>, deadl
 /// The notice, if this process is root on this machine and these targets would have it start programs that others
 /// have written. The same from pass to pass as long as the configuration is, so that the journal gets it once.
 pub(super) fn notice_to_root(targets: &[Target]) -> Option<String> {
-    is_root().then(|| text(targets)).flatten()
-}
-
-fn text(targets: &[Target]) -> Option<String> {
     let started = targets.iter().filter(|target| target.probe.starts_program());
     let started: Vec<&str> = started.map(|target| target.name.as_str()).collect();
-    (!started.is_empty()).then(|| {
-        format!(
-            "running as root: the MCP servers {} are started as root too and may do anything to this machine; run it as \
-             the user whose LAB it is instead (sudo -u USER lab-probe, lab-probe@USER.timer, or User= in a unit of your \
-             own)",
-            first_of(&started, MOST_NAMES)
-        )
-    })
+    if started.is_empty() || !is_root() {
+        return None;
+    }
+    Some(format!(
+        "running as root: the MCP servers {} are started as root too and may do anything to this machine; run it as the user \
+         whose LAB it is instead (sudo -u USER lab-probe, lab-probe@USER.timer, or User= in a unit of your own)",
+        first_of(&started, MOST_NAMES)
+    ))
 }
 
 /// Root of a user namespace is root only within it.

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
+use std::process::{self, ExitStatus};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
+use super::processes::{PROC, Stat};
 use super::protocol::{Report, Request};
 use super::spec::{CommandSpec, SpawnError, resolve};
 use super::survivors::Survivor;
@@ -63,7 +64,9 @@ pub(super) type Streams = [OwnedFd; 3];
 
 /// A started program with its supervisor. Dropping it ends the whole tree by force.
 pub(super) struct Child {
-    supervisor: ending::Registered,
+    supervisor: process::Child,
+    /// By this it is known again, whoever gets its number.
+    stat: Option<Stat>,
     pub(super) socket: BufReader<UnixStream>,
     /// A report that is not whole yet.
     line: Vec<u8>,
@@ -79,8 +82,8 @@ pub(super) struct Child {
 /// Starts a program; waits until it is executed, until `deadline` at most.
 pub(super) fn spawn(spec: &CommandSpec, deadline: Deadline) -> Result<(Child, Streams), SpawnError> {
     let mut request = resolve(spec)?;
-    let _born = ending::allow_start()?;
-    request.soft_files = ending::prepare_probe();
+    let (_born, soft_files) = ending::allow_start()?;
+    request.soft_files = soft_files;
     let (mut child, streams) = start(&request, deadline).map_err(|source| {
         static SAID: Once = Once::new();
         let error = SpawnError::NoSupervisor { source };
@@ -95,9 +98,13 @@ fn start(request: &Request, deadline: Deadline) -> io::Result<(Child, Streams)> 
     let ((its_stdin, stdin), (stdout, its_stdout), (stderr, its_stderr)) = (pipe()?, pipe()?, pipe()?);
     let (socket, its_end) = UnixStream::pair()?;
     groups::give_up()?;
+    let supervisor = supervisor::start(its_end)?;
+    let pid = supervisor.id().cast_signed();
+    ending::SUPERVISORS.lock().insert(pid);
     // From here on whatever fails drops it, and so ends the supervisor.
     let child = Child {
-        supervisor: ending::register(supervisor::start(its_end)?),
+        supervisor,
+        stat: Stat::read(PROC.as_ref(), pid),
         socket: BufReader::new(socket),
         line: Vec::new(),
         started: None,
@@ -165,7 +172,7 @@ impl Child {
             let mut fds = [PollFd::new(self.socket.get_ref(), PollFlags::IN)];
             let wait = deadline.sooner(CONTINUE_EVERY).left();
             if poll(&mut fds, Some(&timespec(wait))) == Ok(0) {
-                self.supervisor.signal(Signal::CONT);
+                self.signal_supervisor(Signal::CONT);
             }
         }
     }
@@ -196,11 +203,23 @@ impl Child {
     fn supervisor_ended(&mut self) {
         self.gone = true;
         self.exit.get_or_insert(Exit::Lost);
-        self.supervisor.reap();
+        // Whoever else may have reaped it (ECHILD), it has ended.
+        let _ = self.supervisor.wait();
+        ending::SUPERVISORS.lock().remove(&self.pid());
+    }
+
+    fn pid(&self) -> i32 {
+        self.supervisor.id().cast_signed()
+    }
+
+    fn signal_supervisor(&self, signal: Signal) {
+        if let Some(stat) = &self.stat {
+            let _ = tree::send(stat, signal);
+        }
     }
 
     pub(super) fn activity(&self) -> tree::Activity {
-        tree::Activity::of(self.supervisor.pid())
+        tree::Activity::of(self.pid())
     }
 
     pub(super) fn terminate(&mut self) {
@@ -209,7 +228,7 @@ impl Child {
             return;
         }
         // Each one once: to some programs a second SIGTERM means "at once, without tidying up".
-        let tree = tree::descendants(self.supervisor.pid());
+        let tree = tree::descendants(self.pid());
         for process in &tree {
             let _ = tree::send(process, Signal::TERM);
         }
@@ -235,8 +254,8 @@ impl Child {
     /// [`super::end_everything`].
     #[must_use]
     pub(super) fn kill(&mut self, until: Deadline) -> Vec<Survivor> {
-        let supervisor = self.supervisor.pid();
-        self.supervisor.signal(Signal::CONT);
+        let supervisor = self.pid();
+        self.signal_supervisor(Signal::CONT);
         tree::kill_all(supervisor, until, || {
             self.listen();
             self.gone
@@ -245,9 +264,9 @@ impl Child {
             return Vec::new();
         }
         self.signal_group(Signal::KILL);
-        let survivors = Survivor::below(supervisor);
+        let survivors: Vec<Survivor> = tree::descendants(supervisor).iter().map(Survivor::new).collect();
         if survivors.is_empty() {
-            self.supervisor.signal(Signal::KILL);
+            self.signal_supervisor(Signal::KILL);
             self.supervisor_ended();
         }
         // One that still has somebody to end goes on with that, once the socket is closed.

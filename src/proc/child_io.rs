@@ -180,8 +180,7 @@ impl ChildIo {
         let slow = self.slow();
         let sample = self.meter.as_ref().map(|meter| meter.next);
         // With the news of its end still to be told there may be nothing left that could wake a wait.
-        let news = self.exit_to_tell().is_some() && (read_stdout || self.stdout.is_none());
-        let at_once = news || slow.is_some();
+        let at_once = slow.is_some() || self.exit_to_tell(read_stdout).is_some();
         let wake = if at_once { Deadline::after(Duration::ZERO) } else { sample.map_or(until, |next| next.min(until)) };
         self.poll(wake, read_stdout);
         self.write();
@@ -191,9 +190,7 @@ impl ChildIo {
         if read_stdout && let Some(event) = self.read_stdout() {
             return Some(event);
         }
-        if let Some(exit) = self.exit_to_tell()
-            && (read_stdout || self.stdout.is_none())
-        {
+        if let Some(exit) = self.exit_to_tell(read_stdout) {
             self.exit_told = true;
             return Some(Event::Exited(exit));
         }
@@ -201,8 +198,8 @@ impl ChildIo {
         slow.map(|_| Event::Slow).or_else(|| until.passed().then_some(Event::Quiet))
     }
 
-    fn exit_to_tell(&self) -> Option<Exit> {
-        self.child.exit.filter(|_| !self.exit_told)
+    fn exit_to_tell(&self, read_stdout: bool) -> Option<Exit> {
+        self.child.exit.filter(|_| !self.exit_told && (read_stdout || self.stdout.is_none()))
     }
 
     /// Takes a sample when its time has come; says, once, that the program has become idle.

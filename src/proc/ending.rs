@@ -6,9 +6,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
-use rustix::process::{Pid, Resource, Signal, WaitOptions, getpid, getrlimit, set_child_subreaper, setrlimit, waitpid};
+use rustix::process::{Pid, Resource, WaitOptions, getpid, getrlimit, set_child_subreaper, setrlimit, waitpid};
 
-use super::processes::{PROC, Stat};
 use super::spec::SpawnError;
 use super::survivors::Survivor;
 use super::tree;
@@ -27,19 +26,18 @@ static ENDING: RwLock<bool> = RwLock::new(false);
 /// The soft limit of open files that the probe was started with, set by the first start: without one there is nothing to end.
 static SOFT_FILES: OnceLock<Option<u64>> = OnceLock::new();
 
-static SUPERVISORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// The processes of supervisors that have not been reaped.
+pub(super) static SUPERVISORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
-/// Passes as long as the pass is not ending.
-pub(super) fn allow_start() -> Result<RwLockReadGuard<'static, bool>, SpawnError> {
+/// Passes as long as the pass is not ending. The first one adopts orphans whose supervisor was killed and allows as many open
+/// files as many checks need. Returns the soft limit of open files that the probe was started with, too: what programs
+/// get, since some still size tables by it or use select(2).
+pub(super) fn allow_start() -> Result<(RwLockReadGuard<'static, bool>, Option<u64>), SpawnError> {
     let ending = ENDING.read();
-    if *ending { Err(SpawnError::Ending) } else { Ok(ending) }
-}
-
-/// Once: adopts orphans whose supervisor was killed and allows as many open files as many checks need. Returns the soft
-/// limit of open files that the probe was started with: what programs get, since some still size tables by it or use
-/// select(2).
-pub(super) fn prepare_probe() -> Option<u64> {
-    *SOFT_FILES.get_or_init(|| {
+    if *ending {
+        return Err(SpawnError::Ending);
+    }
+    let soft_files = *SOFT_FILES.get_or_init(|| {
         let _ = set_child_subreaper(Some(getpid()));
         let mut files = getrlimit(Resource::Nofile);
         let soft = files.current;
@@ -48,39 +46,8 @@ pub(super) fn prepare_probe() -> Option<u64> {
             let _ = setrlimit(Resource::Nofile, files);
         }
         soft
-    })
-}
-
-/// A supervisor's process, until it has been reaped.
-pub(super) struct Registered {
-    process: process::Child,
-    stat: Option<Stat>,
-}
-
-/// Makes a new supervisor known to [`end_everything`].
-pub(super) fn register(process: process::Child) -> Registered {
-    let pid = process.id().cast_signed();
-    SUPERVISORS.lock().insert(pid);
-    Registered { process, stat: Stat::read(PROC.as_ref(), pid) }
-}
-
-impl Registered {
-    pub(super) fn pid(&self) -> i32 {
-        self.process.id().cast_signed()
-    }
-
-    pub(super) fn signal(&self, signal: Signal) {
-        if let Some(stat) = &self.stat {
-            let _ = tree::send(stat, signal);
-        }
-    }
-
-    /// To be called once; it is not signalled afterwards.
-    pub(super) fn reap(&mut self) {
-        // Whoever else may have reaped it (ECHILD), it has ended.
-        let _ = self.process.wait();
-        SUPERVISORS.lock().remove(&self.pid());
-    }
+    });
+    Ok((ending, soft_files))
 }
 
 /// Ends everything: nothing is started any more, and every descendant of this process is killed and reaped,

@@ -5,7 +5,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::processes::{PROC, Stat};
-use super::tree;
 use crate::wording::first_of;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +26,6 @@ pub enum Why {
 }
 
 impl Survivor {
-    pub(super) fn below(root: i32) -> Vec<Survivor> {
-        tree::descendants(root).iter().map(Survivor::new).collect()
-    }
-
     pub(super) fn new(stat: &Stat) -> Survivor {
         let process = Path::new(PROC).join(stat.pid.to_string());
         let uid = std::fs::metadata(&process).map_or(0, |metadata| metadata.uid());

@@ -1,8 +1,8 @@
 //! What both HTTP transports share: sending under the server's credentials, and telling what a refusal means.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use url::Url;
 
 use super::eras;
@@ -89,7 +89,7 @@ impl<'a> Web<'a> {
     pub(super) fn note_session(&self, response: &Response) {
         let Some(session) = response.header("mcp-session-id") else { return };
         let session = (response.url.clone(), session.to_owned());
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.sessions.lock();
         if sessions.len() < MOST_SESSIONS && !sessions.contains(&session) {
             sessions.push(session);
         }
@@ -98,7 +98,7 @@ impl<'a> Web<'a> {
     /// Ends every session, however the check went. Servers that do not let clients do that answer 405, which is fine.
     pub(super) fn end_sessions(&self, facts: &McpFacts, deadline: Deadline) {
         let version = facts.protocol_version.as_ref().filter(|_| facts.era == Some(Era::Legacy));
-        for (url, session) in self.sessions.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        for (url, session) in self.sessions.lock().drain(..) {
             let mut request = Request::new(Method::DELETE, &url).header("mcp-session-id", session);
             request.headers.extend(version.map(|version| ("mcp-protocol-version", version.clone())));
             if let Err(error) = self.send(&request, deadline) {

@@ -22,7 +22,6 @@ mod watched;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::PoisonError;
 
 use self::git::porcelain::{Change, Porcelain};
 use self::git::{Git, GitError, merge, refs};
@@ -49,7 +48,7 @@ pub fn check(
     context: &Context,
 ) -> Result<(WorktreeFacts, WorktreeMemory), NotReached> {
     let begun = clock::instant();
-    let hung = || context.shared.hung.lock().unwrap_or_else(PoisonError::into_inner);
+    let hung = || context.shared.hung.lock();
     let path = target.path.to_string_lossy().into_owned();
     Ok(match &target.standing {
         Standing::Unreadable { reason } => (WorktreeFacts::unreadable(path, reason.clone()), memory),
