@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
@@ -29,18 +30,6 @@ Prometheus, `lab-probe explain REASON` what a reason means.";
 #[derive(Debug, Parser)]
 #[command(name = "lab-probe", version, after_help = AFTER_HELP)]
 pub struct Cli {
-    #[command(flatten)]
-    pub global: GlobalArgs,
-    #[command(flatten)]
-    pub pass: PassArgs,
-    /// None means a pass.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-}
-
-/// Options that go before or after any command.
-#[derive(Debug, Clone, Args)]
-pub struct GlobalArgs {
     /// Configuration file (default: $LAB_PROBE_CONFIG, ./lab-probe.toml, the user's, /etc/lab-probe/config.toml)
     #[arg(short, long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
@@ -53,6 +42,11 @@ pub struct GlobalArgs {
     /// Colour in tables (NO_COLOR is honoured)
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
+    #[command(flatten)]
+    pub pass: PassArgs,
+    /// None means a pass.
+    #[command(subcommand)]
+    pub command: Option<Command>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -317,8 +311,8 @@ pub struct SummaryArgs {
     pub send: Option<Receiver>,
 }
 
-fn parse_day(text: &str) -> Result<Date, String> {
-    text.parse().map_err(|_invalid| format!("{text:?} is no day; write it as in \"2026-11-24\""))
+fn parse_day(text: &str) -> anyhow::Result<Date> {
+    text.parse().with_context(|| format!("{text:?} is no day; write it as in \"2026-11-24\""))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -359,7 +353,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
     }
     let cli = Cli::from_arg_matches(&matches)?;
     // Each side of a command alone is clap's; one option before it and the other after it is not.
-    if cli.global.verbose && cli.global.quiet {
+    if cli.verbose && cli.quiet {
         return Err(command.error(ErrorKind::ArgumentConflict, "--verbose and --quiet exclude each other"));
     }
     Ok(cli)

@@ -12,19 +12,15 @@ pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
     let limits = &args.limits;
     settings.probe.deadline = limits.deadline.unwrap_or(settings.probe.deadline);
     let selection = Selection { kinds: limits.only.clone(), names: args.names.clone(), fresh: true };
-    let show_progress = args.format == PassFormat::Table && !cli.global.quiet;
+    let show_progress = args.format == PassFormat::Table && !cli.quiet;
     let timing = Timing::new(&settings, Audience::Person, limits.deadline, limits.wait);
     let mut performed = pass::check(&settings, &selection, timing, show_progress)?;
     performed.snapshot.entries.retain(|entry| entry.outcome != Outcome::Cached);
     let exposition = metrics::text::render(&performed.snapshot);
-    let printed = super::pass::print(cli, args.format, &performed, &exposition);
-    for trouble in performed.troubles() {
-        super::failed(trouble);
-    }
+    let is_done = super::pass::report(cli, args.format, &performed, &exposition);
     // Whatever could not be looked at is trouble, too.
     let in_trouble = performed.snapshot.entries.iter().any(|entry| {
         entry.severity() == Severity::Trouble || matches!(entry.outcome, Outcome::TimedOut | Outcome::Error)
     });
-    let is_done = printed && performed.troubles().next().is_none();
     Ok(if is_done && !in_trouble { Exit::Done } else { Exit::Trouble })
 }

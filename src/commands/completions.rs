@@ -63,6 +63,5 @@ fn targets(typed: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn names() -> Vec<CompletionCandidate> {
-    let names = explain::names().map(|(name, what)| CompletionCandidate::new(name).help(Some(what.into())));
-    names.collect()
+    explain::names().map(|(name, what)| CompletionCandidate::new(name).help(Some(what.into()))).collect()
 }

@@ -36,22 +36,19 @@ fn init(file: Option<&Path>) -> anyhow::Result<Exit> {
     };
     let path: PathBuf = file.map(Path::to_owned).or_else(config::place_for_new).ok_or_else(nowhere)?;
     let (text, repositories, roots) = proposals::starter(&HostEnvironment::of_process());
-    match fs::create(&path, text.as_bytes(), MODE) {
-        Ok(()) => {
-            log::info(format!("wrote {}; edit it, then run `lab-probe config check`", path.display()));
-            if repositories + roots > 0 {
-                log::info(format!(
-                    "it proposes what is on this machine: repositories: {repositories}, THUNES roots: {roots}"
-                ));
-            }
-            Ok(Exit::Done)
-        }
-        Err(error) if fs::kind(&error) == Some(io::ErrorKind::AlreadyExists) => Err(exit::trouble(
+    fs::create(&path, text.as_bytes(), MODE).map_err(|error| match fs::kind(&error) {
+        Some(io::ErrorKind::AlreadyExists) => exit::trouble(
             format!("{} is there already and stays as it is", path.display()),
             "`lab-probe config init -` prints the starter file; compare it with yours",
-        )),
-        Err(error) => Err(exit::refused("cannot write", &path, error)),
+        ),
+        _ => exit::refused("cannot write", &path, error),
+    })?;
+    log::info(format!("wrote {}; edit it, then run `lab-probe config check`", path.display()));
+    if repositories + roots > 0 {
+        let counts = format!("repositories: {repositories}, THUNES roots: {roots}");
+        log::info(format!("it proposes what is on this machine: {counts}"));
     }
+    Ok(Exit::Done)
 }
 
 fn check(file: Option<&Path>) -> anyhow::Result<Exit> {

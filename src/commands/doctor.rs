@@ -8,7 +8,7 @@ use crate::show::checklist;
 
 pub(super) fn run(cli: &Cli, format: ListFormat, starter: Option<&str>) -> anyhow::Result<Exit> {
     crate::pass::catch_signals()?;
-    let findings = crate::doctor::findings(cli.global.config.as_deref(), starter)?;
+    let findings = crate::doctor::findings(cli.config.as_deref(), starter)?;
     let text = match format {
         ListFormat::Json => checklist::json(&findings, clock::now()).map_err(exit::bug)?,
         ListFormat::Table => checklist::table(&findings, &super::style(cli)),

@@ -2,8 +2,6 @@
 
 use super::status;
 use crate::cli::Cli;
-use crate::clock;
-use crate::config;
 use crate::config::diagnose::nearest;
 use crate::exit::{self, Exit};
 use crate::metrics::catalogue::{
@@ -15,6 +13,7 @@ use crate::model::seconds::age;
 use crate::show::style::{Ink, Style};
 use crate::show::words::service;
 use crate::state::store;
+use crate::{clock, config};
 
 /// The page that the alerts' runbooks stand in, each below a heading with its name.
 const RUNBOOKS: &str = include_str!("../../monitoring/README.md");
@@ -35,15 +34,14 @@ pub(super) fn text(name: &str, style: Style) -> anyhow::Result<String> {
     if let Some(family) = family(name) {
         return Ok(explain_family(family, style));
     }
-    runbook(name)
-        .map(|text| format!("{}: an alert\n\n{text}\n", style.paint(Ink::Strong, name)))
-        .ok_or_else(|| unknown(name))
+    let text = runbook(name).ok_or_else(|| unknown(name))?;
+    Ok(format!("{}: an alert\n\n{text}\n", style.paint(Ink::Strong, name)))
 }
 
 /// Where each environment's value of a family comes from and what of it is unusual, as the last pass saw it. An explanation
 /// needs no configuration.
 fn remembered(cli: &Cli, name: &str) -> String {
-    let Ok(settings) = config::load(cli.global.config.as_deref()) else { return String::new() };
+    let Ok(settings) = config::load(cli.config.as_deref()) else { return String::new() };
     let now = clock::now();
     let origin = |(id, known): (&String, &Remembered)| {
         let family = family(name)?;
@@ -117,20 +115,18 @@ fn explain_reason(reason: Reason, style: Style) -> String {
 }
 
 fn explain_family(family: &Family, style: Style) -> String {
-    let mut out =
-        format!("{}: {}\n\n  {}\n\n", style.paint(Ink::Strong, family.name), family.kind.as_str(), family.help);
-    out += &format!("Unit:       {}\n", family.unit);
     let labels = if family.labels.is_empty() { "none".to_owned() } else { family.labels.join(", ") };
-    out += &format!("Labels:     {labels}\n");
+    let mut rows = vec![("Unit:", family.unit.to_owned()), ("Labels:", labels)];
     if let Type::Histogram(bounds) = family.kind {
         let bounds: Vec<String> = bounds.iter().map(f64::to_string).collect();
-        out += &format!("Buckets:    {} +Inf\n", bounds.join(" "));
+        rows.push(("Buckets:", format!("{} +Inf", bounds.join(" "))));
     }
-    for (i, (value, meaning)) in family.values.iter().enumerate() {
-        let heading = if i == 0 { "Values:     " } else { "            " };
-        out += &format!("{heading}{value}: {meaning}\n");
-    }
-    out + &format!("What to do: {}.\n", family.next)
+    let headings = std::iter::once("Values:").chain(std::iter::repeat(""));
+    rows.extend(headings.zip(family.values.iter().map(|(value, meaning)| format!("{value}: {meaning}"))));
+    rows.push(("What to do:", format!("{}.", family.next)));
+    let rows = rows.iter().map(|(heading, text)| format!("{heading:11} {text}\n"));
+    let name = style.paint(Ink::Strong, family.name);
+    format!("{name}: {}\n\n  {}\n\n{}", family.kind.as_str(), family.help, rows.collect::<String>())
 }
 
 fn capital(sentence: &str) -> String {

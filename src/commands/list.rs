@@ -5,13 +5,12 @@ use crate::clock::{self, Deadline};
 use crate::config::environment::HostEnvironment;
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
-use crate::log;
 use crate::model::snapshot::Entry;
 use crate::model::target::Kind;
 use crate::pass::last_known::last_known;
-use crate::plan;
 use crate::plan::View;
 use crate::show::listing::{self, Listing};
+use crate::{log, plan};
 
 pub(super) fn run(cli: &Cli, format: ListFormat, only: &[Kind]) -> anyhow::Result<Exit> {
     let settings = super::load_settings(cli)?;
@@ -19,7 +18,7 @@ pub(super) fn run(cli: &Cli, format: ListFormat, only: &[Kind]) -> anyhow::Resul
     listing.warnings.iter().for_each(log::warn);
     let text = match format {
         ListFormat::Json => listing::json(&listing).map_err(exit::bug)?,
-        ListFormat::Table => listing::table(&listing, clock::now(), cli.global.verbose, &super::style(cli)),
+        ListFormat::Table => listing::table(&listing, clock::now(), cli.verbose, &super::style(cli)),
     };
     super::print(&text)
 }

@@ -6,14 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
-use crate::log;
-use crate::metrics;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Entry;
 use crate::pass::Selection;
@@ -22,8 +21,8 @@ use crate::plan::View;
 use crate::proc::{self, CommandSpec, Outcome};
 use crate::serve::tools::{Call, Resource};
 use crate::serve::{self, Client, Lab, ToolAnswer};
-use crate::show;
 use crate::show::style::Style;
+use crate::{log, metrics, show};
 
 /// Beyond its deadline a check ends its children and prints; nothing may hold a client up for longer.
 const PAST_DEADLINE: Duration = Duration::from_secs(3);
@@ -50,7 +49,7 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
 /// nothing is looked for in the current directory. Gives the file that the user has named.
 fn leave_directory(cli: &Cli) -> anyhow::Result<Option<PathBuf>> {
     let variable = || std::env::var_os("LAB_PROBE_CONFIG").filter(|value| !value.is_empty()).map(PathBuf::from);
-    let named = cli.global.config.clone().or_else(variable).map(std::path::absolute).transpose();
+    let named = cli.config.clone().or_else(variable).map(std::path::absolute).transpose();
     let named = named.context("cannot tell the current directory, in which the configuration is named")?;
     std::env::set_current_dir("/").context("cannot leave the current directory")?;
     Ok(named)
@@ -59,6 +58,13 @@ fn leave_directory(cli: &Cli) -> anyhow::Result<Option<PathBuf>> {
 /// Answers from the configuration and state as they are at each call: a client keeps its server for days.
 struct RealLab {
     config: Option<PathBuf>,
+}
+
+/// Of the document that `lab-probe check` prints.
+#[derive(Deserialize)]
+struct Checked {
+    targets: Vec<Value>,
+    warnings: Vec<String>,
 }
 
 impl Lab for RealLab {
@@ -106,18 +112,19 @@ impl RealLab {
         client.progress(0.0, 1.0, "checking");
         let wanted = || !client.has_cancelled();
         let captured = proc::capture_while(&spec, MOST_OUTPUT, Deadline::after(whole), wanted)
-            .map_err(|error| anyhow!(error).context("cannot start the check"))
+            .context("cannot start the check")
             .map_err(|error| exit::hinted(Exit::Trouble, error, "see whether `lab-probe check` works in a shell"))?;
         client.progress(1.0, 1.0, "checked");
-        let document: Value = match serde_json::from_slice(&captured.stdout) {
-            Ok(document) => document,
+        let Checked { targets, warnings } = match serde_json::from_slice(&captured.stdout) {
+            Ok(checked) => checked,
             Err(_) if client.has_cancelled() => bail!("cancelled"),
             Err(_) if matches!(captured.outcome, Outcome::Exited(proc::Exit::Code(75))) => {
                 bail!("another pass is running just now; try again in a moment, or use lab_status");
             }
             Err(_) => bail!("the check gave no answer: {}", log::printable(&captured.stderr.text())),
         };
-        Ok(answer_from_check(&document))
+        let (text, data) = show::answer::answer(targets, &warnings, clock::now());
+        Ok(ToolAnswer { text, data })
     }
 
     /// By the file that this process runs: a client keeps its server for days, and an upgrade may have taken its name away.
@@ -151,12 +158,4 @@ fn status(mut known: LastKnown, selection: &Selection, only_trouble: bool) -> an
         text.push_str("There has been no pass yet: use check_now, or run `lab-probe --once`.\n");
     }
     Ok(ToolAnswer { text, data })
-}
-
-fn answer_from_check(document: &Value) -> ToolAnswer {
-    let targets = document["targets"].as_array().cloned().unwrap_or_default();
-    let warnings = document["warnings"].as_array().into_iter().flatten();
-    let warnings: Vec<String> = warnings.filter_map(|warning| Some(warning.as_str()?.to_owned())).collect();
-    let (text, data) = show::answer::answer(targets, &warnings, clock::now());
-    ToolAnswer { text, data }
 }

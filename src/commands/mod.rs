@@ -29,15 +29,13 @@ use std::time::Duration;
 use clap::ColorChoice;
 
 use crate::cli::{self, Cli, Command};
-use crate::clock::Deadline;
 use crate::config::diagnose::ConfigError;
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
-use crate::log;
-use crate::proc::{self, hung};
+use crate::pass::load;
 use crate::show::style::Style;
-
 use crate::state::history;
+use crate::{log, proc};
 
 /// Runs what the command line asks for and says how it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -50,11 +48,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     let cli = match cli::parse(args) {
         Ok(cli) => cli,
-        Err(error) => {
-            return not_run(&error).into();
-        }
+        Err(error) => return not_run(&error).into(),
     };
-    log::init(cli.global.verbose, cli.global.quiet);
+    log::init(cli.verbose, cli.quiet);
     let exit = run(&cli).unwrap_or_else(|error| failed(&error));
     proc::signals::give_way();
     exit.into()
@@ -93,7 +89,7 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
         Some(Command::Backtest(args)) => backtest::run(cli, args),
         Some(Command::Check(args)) => check::run(cli, args),
         Some(Command::Completions { shell }) => completions::run(*shell),
-        Some(Command::Config(command)) => config::run(command, cli.global.config.as_deref()),
+        Some(Command::Config(command)) => config::run(command, cli.config.as_deref()),
         Some(Command::Doctor { format, starter }) => doctor::run(cli, *format, starter.as_deref()),
         Some(Command::List { format, only }) => list::run(cli, *format, only),
         Some(Command::Status { format }) => status::run(cli, *format),
@@ -112,24 +108,16 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
 }
 
 fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
-    Ok(crate::config::load(cli.global.config.as_deref())?)
+    Ok(crate::config::load(cli.config.as_deref())?)
 }
 
 /// So long the configuration may take to be read where no shorter deadline is asked for.
 const SETTINGS_LIMIT: Duration = Duration::from_secs(10);
 
-/// Reads the configuration within the deadline of a pass: it or the state directory may lie on a file system that hangs.
+/// Reads the configuration within the deadline of a pass.
 fn load_settings_in_time(cli: &Cli, deadline: Option<Duration>) -> anyhow::Result<Settings> {
-    let named = cli.global.config.clone();
-    let limit = Deadline::after(deadline.map_or(SETTINGS_LIMIT, |deadline| deadline.min(SETTINGS_LIMIT)));
-    match hung::within(&[], limit, move || crate::config::load(named.as_deref())) {
-        Ok(loaded) => Ok(loaded?),
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(exit::trouble(
-            "the configuration, or a directory that it names, does not answer, as where a file system hangs",
-            "see to its mount: findmnt shows what is mounted; `lab-probe doctor` tells more",
-        )),
-        Err(error) => Err(exit::bug(error)),
-    }
+    let limit = deadline.map_or(SETTINGS_LIMIT, |deadline| deadline.min(SETTINGS_LIMIT));
+    load::settings(cli.config.as_deref(), limit)
 }
 
 /// Settings with their warnings on standard error, for commands that print none of their own.
@@ -140,7 +128,7 @@ fn load_settings_aloud(file: Option<&Path>) -> anyhow::Result<Settings> {
 }
 
 fn style(cli: &Cli) -> Style {
-    Style::of_stdout(cli.global.color)
+    Style::of_stdout(cli.color)
 }
 
 /// Writes what was asked for to standard output; a reader that has gone away (`| head`) is no failure.

@@ -3,16 +3,13 @@
 use std::io::IsTerminal;
 
 use crate::cli::{Cli, PassArgs, PassFormat};
-use crate::clock;
-use crate::config;
 use crate::config::settings::{Settings, TextfileSettings};
 use crate::exit::{self, Exit};
-use crate::log;
 use crate::model::observation::Severity;
 use crate::model::snapshot::Outcome;
 use crate::pass::{self, Audience, Performed, Selection, Timing};
-use crate::show;
 use crate::wording::{first_of, plural};
+use crate::{clock, config, log, show};
 
 pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let mut settings = super::load_settings_in_time(cli, cli.pass.limits.deadline)?;
@@ -21,19 +18,27 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
     let selection = Selection { kinds: cli.pass.limits.only.clone(), names: Vec::new(), fresh: cli.pass.fresh };
     let audience = if std::io::stdout().is_terminal() { Audience::Person } else { Audience::Timer };
     let timing = Timing::new(&settings, audience, cli.pass.limits.deadline, cli.pass.limits.wait);
-    let (performed, exposition) = pass::run(&settings, &selection, timing, !cli.global.quiet, cli.pass.dry_run)?;
-    let printed = print(cli, format, &performed, &exposition);
-    for failed in performed.undelivered() {
-        log::error(failed.to_string());
-    }
-    for trouble in performed.troubles() {
-        super::failed(trouble);
-    }
+    let (performed, exposition) = pass::run(&settings, &selection, timing, !cli.quiet, cli.pass.dry_run)?;
+    let is_done = report(cli, format, &performed, &exposition);
     if format == PassFormat::None {
         log::pass(line(&performed, settings.output.defaulted));
     }
-    let is_done = performed.undelivered().next().is_none() && performed.troubles().next().is_none();
-    Ok(if printed && exposition.is_ok() && is_done { Exit::Done } else { Exit::Trouble })
+    Ok(if is_done && exposition.is_ok() { Exit::Done } else { Exit::Trouble })
+}
+
+/// Prints what a pass or `check` was asked for, and says what was not done; whether all was.
+pub(super) fn report(
+    cli: &Cli,
+    format: PassFormat,
+    performed: &Performed,
+    exposition: &anyhow::Result<String>,
+) -> bool {
+    let printed = print(cli, format, performed, exposition).map_err(|error| super::failed(&error));
+    performed.undelivered().for_each(|failed| log::error(failed.to_string()));
+    for trouble in performed.troubles() {
+        super::failed(trouble);
+    }
+    printed.is_ok() && performed.undelivered().next().is_none() && performed.troubles().next().is_none()
 }
 
 /// The command line wins over the configuration.
@@ -67,16 +72,20 @@ fn resolve(format: PassFormat) -> PassFormat {
     }
 }
 
-/// Prints what a pass or `check` was asked for; whether that worked.
-pub(super) fn print(cli: &Cli, format: PassFormat, performed: &Performed, exposition: &anyhow::Result<String>) -> bool {
+fn print(
+    cli: &Cli,
+    format: PassFormat,
+    performed: &Performed,
+    exposition: &anyhow::Result<String>,
+) -> anyhow::Result<Exit> {
     let (snapshot, deliveries) = (&performed.snapshot, &performed.deliveries);
     let text = match resolve(format) {
-        PassFormat::None | PassFormat::Auto => Ok(String::new()),
-        PassFormat::Table => Ok(show::table::table(snapshot, deliveries, clock::now(), &super::style(cli))),
-        PassFormat::Json => show::json::document(snapshot, deliveries, &performed.warnings).map_err(exit::bug),
-        PassFormat::Prometheus => exposition.as_ref().map_err(exit::bug).cloned(),
+        PassFormat::None | PassFormat::Auto => return Ok(Exit::Done),
+        PassFormat::Table => show::table::table(snapshot, deliveries, clock::now(), &super::style(cli)),
+        PassFormat::Json => show::json::document(snapshot, deliveries, &performed.warnings).map_err(exit::bug)?,
+        PassFormat::Prometheus => exposition.as_ref().map_err(exit::bug)?.clone(),
     };
-    text.and_then(|text| super::print(&text)).map_err(|error| super::failed(&error)).is_ok()
+    super::print(&text)
 }
 
 /// Targets in trouble that the line names; the rest is a number.

@@ -30,14 +30,10 @@ const NOT_FOUND: u8 = 127;
 /// Errors: Never; a command that cannot be started is said and gives a shell's exit code.
 pub(super) fn run(cli: &Cli, directory: Option<&Path>, command: &[OsString]) -> anyhow::Result<Exit> {
     let place = directory.unwrap_or(Path::new("."));
-    let finish = match super::load_settings_aloud(cli.global.config.as_deref()) {
-        Ok(settings) => match begin(&settings, place) {
-            Ok(finish) => Some(finish),
-            Err(error) => {
-                log::warn(format!("not recorded: {}", exit::sentence(&error)));
-                None
-            }
-        },
+    let finish = match super::load_settings_aloud(cli.config.as_deref()) {
+        Ok(settings) => begin(&settings, place)
+            .inspect_err(|error| log::warn(format!("not recorded: {}", exit::sentence(error))))
+            .ok(),
         Err(error) => {
             super::failed(&error);
             log::warn("the configuration cannot be used: the command runs, but its verdict is not recorded");
@@ -114,23 +110,20 @@ fn begin(settings: &Settings, directory: &Path) -> anyhow::Result<impl FnOnce(Pa
 }
 
 fn contents(place: &Worktree) -> Option<Contents> {
-    let deadline = Deadline::after(LOOK_LIMIT);
-    match worktree::contents(&place.path, &place.git_dir, &place.common_dir, deadline) {
-        Ok(contents) => Some(contents),
-        Err(reason) => {
-            log::warn(format!(
-                "cannot tell what is tested: {reason:#}; the verdict will not count; see what `git status` says"
-            ));
-            None
-        }
-    }
+    let contents = worktree::contents(&place.path, &place.git_dir, &place.common_dir, Deadline::after(LOOK_LIMIT));
+    let warn = |reason: &_| {
+        let effect = "the verdict will not count; see what `git status` says";
+        log::warn(format!("cannot tell what is tested: {reason:#}; {effect}"));
+    };
+    contents.inspect_err(warn).ok()
 }
 
 /// The code a shell would show: the program's own, or 128 and the signal that ended it.
 fn code_of(exit: proc::Exit) -> u8 {
-    match exit {
-        proc::Exit::Code(code) => u8::try_from(code & 0xff).unwrap_or(u8::MAX),
-        proc::Exit::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
-        proc::Exit::Lost => u8::MAX,
-    }
+    let code = match exit {
+        proc::Exit::Code(code) => code & 0xff,
+        proc::Exit::Signal(signal) => 128 + signal,
+        proc::Exit::Lost => return u8::MAX,
+    };
+    u8::try_from(code).unwrap_or(u8::MAX)
 }

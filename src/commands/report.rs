@@ -2,26 +2,23 @@
 
 use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
-
 use crate::cli::Cli;
-use crate::clock;
 use crate::exit::{self, Exit};
-use crate::fs;
-use crate::model::history::{Record, day_of};
 use crate::pass::last_known::last_known;
 use crate::plan::View;
 use crate::show::page::page;
 use crate::state::history;
+use crate::{clock, fs};
 
 /// Everybody may read it: whoever serves it is another user. It holds what the table holds, no secret.
 const MODE: u32 = 0o644;
 
 pub(super) fn run(cli: &Cli, html: &Path) -> anyhow::Result<Exit> {
-    let settings = super::load_settings_aloud(cli.global.config.as_deref())?;
+    let settings = super::load_settings_aloud(cli.config.as_deref())?;
     let now = clock::now();
     let known = last_known(&settings, View::Anywhere);
-    let records = last_day(&settings.probe.state_dir, now)?;
+    let state_dir = &settings.probe.state_dir;
+    let records = history::of_two_days(state_dir, now).map_err(|error| super::no_history(state_dir, error))?;
     let host = settings.probe.labels.get("host").cloned();
     let host = host.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
     let text = page(&host, &known.snapshot, known.ever, &known.warnings, &records, now);
@@ -36,13 +33,4 @@ pub(super) fn run(cli: &Cli, html: &Path) -> anyhow::Result<Exit> {
     }
     fs::replace(html, text.as_bytes(), MODE).map_err(|error| exit::refused("cannot write", html, error))?;
     Ok(Exit::Done)
-}
-
-fn last_day(state_dir: &Path, now: Timestamp) -> anyhow::Result<Vec<Record>> {
-    let yesterday = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
-    let mut records = Vec::new();
-    for day in [day_of(yesterday), day_of(now)] {
-        records.extend(history::read(state_dir, &day).map_err(|error| super::no_history(state_dir, error))?);
-    }
-    Ok(records)
 }

@@ -61,8 +61,7 @@ pub(super) fn run(cli: &Cli, format: StatusFormat) -> anyhow::Result<Exit> {
 impl Document {
     fn of(state: &State, now: Timestamp) -> Self {
         let seen: Vec<(&String, &Facts)> = seen(state).collect();
-        let mut trouble: Vec<&(&String, &Facts)> =
-            seen.iter().filter(|(_, facts)| facts.severity() == Severity::Trouble).collect();
+        let mut trouble: Vec<_> = seen.iter().filter(|(_, facts)| facts.severity() == Severity::Trouble).collect();
         trouble.sort_by_key(|(_, facts)| !matches!(facts, Facts::Thunes(_)));
         let in_trouble = |(id, facts): &&(&String, &Facts)| InTrouble {
             target: printable(id),
@@ -78,7 +77,11 @@ impl Document {
         let last_pass = state.last_pass.map(|last| last.started_at);
         let stale = last_pass.is_none_or(|at| now.duration_since(at) > STALE);
         let class = if stale || !trouble.is_empty() { "trouble" } else { "fine" };
-        let mut text = line(seen.len(), &trouble, last_pass.filter(|_| stale), last_pass.is_some(), now);
+        let mut text = match last_pass {
+            None => "there has been no pass yet".to_owned(),
+            Some(at) if stale => format!("no pass for {}; then {}", age(at, now), line(seen.len(), &trouble)),
+            Some(_) => line(seen.len(), &trouble),
+        };
         if !unusual.is_empty() {
             text.push_str(&format!("; unusual: {}", first_of(&unusual, 1)));
         }
@@ -105,23 +108,22 @@ pub(super) fn unusual_now(state: &State, is_asked: impl Fn(Family) -> bool) -> V
 }
 
 /// `2 in trouble: thunes/live halted (kill switch active), mcp/rag-query down; 16 others`.
-fn line(targets: usize, trouble: &[InTrouble], stale: Option<Timestamp>, ever: bool, now: Timestamp) -> String {
-    if !ever {
-        return "there has been no pass yet".to_owned();
+fn line(targets: usize, trouble: &[InTrouble]) -> String {
+    if trouble.is_empty() {
+        return format!("{targets} targets, none in trouble");
     }
     let by = |one: &InTrouble| if one.by.is_empty() { String::new() } else { format!(" ({})", one.by.join(", ")) };
     let named: Vec<String> = trouble.iter().map(|one| format!("{} {}{}", one.target, one.verdict, by(one))).collect();
-    let others = targets - trouble.len();
-    let line = match trouble.len() {
-        0 => format!("{targets} targets, none in trouble"),
-        count => format!("{count} in trouble: {}; {others} others", first_of(&named, MOST_NAMED)),
-    };
-    stale.map_or(line.clone(), |at| format!("no pass for {}; then {line}", age(at, now)))
+    let (count, others) = (trouble.len(), targets - trouble.len());
+    format!("{count} in trouble: {}; {others} others", first_of(&named, MOST_NAMED))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::state::store::LastPass;
 
     #[test]
     fn trading_goes_first_and_what_is_not_known_of_late_is_no_good_news() {
@@ -133,12 +135,16 @@ mod tests {
         };
         let halted = one("thunes/live", "halted", &["kill switch active", "112 % of the loss limit used"]);
         assert_eq!(
-            line(5, &[halted, one("mcp/a", "down", &[])], None, true, now),
+            line(5, &[halted, one("mcp/a", "down", &[])]),
             "2 in trouble: thunes/live halted (kill switch active, 112 % of the loss limit used), mcp/a down; 3 others"
         );
-        assert_eq!(line(5, &[], None, true, now), "5 targets, none in trouble");
-        let hours_ago = now.checked_sub(SignedDuration::from_hours(3)).ok();
-        assert_eq!(line(5, &[], hours_ago, true, now), "no pass for 3h; then 5 targets, none in trouble");
+        assert_eq!(line(5, &[]), "5 targets, none in trouble");
+        let mut state = State::new(now);
+        let started_at = now.checked_sub(SignedDuration::from_hours(3)).expect("a time");
+        state.last_pass = Some(LastPass { started_at, duration: Duration::ZERO, deadline_exceeded: false });
+        let document = Document::of(&state, now);
+        let text = "no pass for 3h; then 0 targets, none in trouble";
+        assert_eq!((document.class, document.text.as_str(), document.stale), ("trouble", text, true));
         let document = Document::of(&State::new(now), now);
         assert_eq!((document.class, document.text.as_str()), ("trouble", "there has been no pass yet"));
     }

@@ -21,7 +21,7 @@ use crate::state::{history, lock};
 const SENDING: Duration = Duration::from_secs(150);
 
 pub(super) fn run(cli: &Cli, args: &SummaryArgs) -> anyhow::Result<Exit> {
-    let settings = super::load_settings_aloud(cli.global.config.as_deref())?;
+    let settings = super::load_settings_aloud(cli.config.as_deref())?;
     let now = clock::now();
     let date = args.date.unwrap_or_else(|| TimeZone::UTC.to_datetime(now).date());
     let from = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).map_err(|error| {
@@ -59,13 +59,12 @@ fn send(settings: &Settings, day: &Day, receiver: Receiver) -> anyhow::Result<Ex
     let state_dir = &settings.probe.state_dir;
     let directory = history::directory(state_dir);
     // Two that run at once would both find nothing sent.
-    let _lock = match lock::take(&directory) {
-        Ok(lock) => lock,
-        Err(TryLockError::WouldBlock) => return Err(exit::locked(&directory)),
-        Err(TryLockError::Error(error)) => {
-            return Err(exit::refused("nothing is sent, because it cannot be remembered in", &directory, error));
+    let _lock = lock::take(&directory).map_err(|error| match error {
+        TryLockError::WouldBlock => exit::locked(&directory),
+        TryLockError::Error(error) => {
+            exit::refused("nothing is sent, because it cannot be remembered in", &directory, error)
         }
-    };
+    })?;
     let mut sent = sent::of(state_dir, &key).map_err(|error| {
         exit::refused("nothing is sent, because what was sent cannot be read in", &directory, error)
     })?;

@@ -4,15 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::Cli;
-use crate::clock;
 use crate::config::environment::HostEnvironment;
 use crate::config::{here, show};
 use crate::exit::{self, Exit};
-use crate::fs;
 use crate::log::{self, printable};
-use crate::plan;
 use crate::plan::mcp::inspect::{self, Inspection};
 use crate::trust::{self, TrustStore};
+use crate::{clock, fs, plan};
 
 /// Allows every file, or none if one of them cannot be allowed.
 pub(super) fn run(cli: &Cli, files: &[PathBuf]) -> anyhow::Result<Exit> {
@@ -36,15 +34,13 @@ fn projects_files(cli: &Cli, files: &[&PathBuf]) -> anyhow::Result<String> {
     if files.is_empty() {
         return Ok(String::new());
     }
-    let settings = super::load_settings_aloud(cli.global.config.as_deref())?;
+    let settings = super::load_settings_aloud(cli.config.as_deref())?;
     let environment = HostEnvironment::of_process();
-    let inspections: Vec<Inspection> =
-        files.iter().map(|file| inspect::inspect(file, &environment)).collect::<Result<_, _>>().map_err(|why| {
-            exit::usage(
-                why,
-                "nothing is trusted; name a project's file that is yours, as in `lab-probe trust .mcp.json`",
-            )
-        })?;
+    let inspections = files.iter().map(|file| inspect::inspect(file, &environment));
+    let inspections: Vec<Inspection> = inspections.collect::<Result<_, _>>().map_err(|why| {
+        let next = "nothing is trusted; name a project's file that is yours, as in `lab-probe trust .mcp.json`";
+        exit::usage(why, next)
+    })?;
     let state_dir = &settings.probe.state_dir;
     let allowed = inspections.iter().map(|file| (file.canonical.as_path(), file.digest.as_str()));
     allow(state_dir, allowed)?;

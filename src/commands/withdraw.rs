@@ -7,7 +7,7 @@ use crate::pass::deliver;
 
 /// Removes the textfile and deletes the Pushgateway group. One that fails does not keep the other.
 pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
-    let outputs = deliver::withdraw(&super::load_settings_aloud(cli.global.config.as_deref())?)?;
+    let outputs = deliver::withdraw(&super::load_settings_aloud(cli.config.as_deref())?)?;
     let mut text = String::new();
     for (name, destination, result) in &outputs {
         match result {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Evidence;
-use super::service::{Failure, Service, list, other_service, text};
+use super::service::{Failure, Service, health, list, other_service, text};
 use crate::model::checkup::{Finding, Link};
 
 /// The chat number that stands in the shipped configuration until it is filled in.
@@ -43,13 +43,8 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
         return reply.missing(Link::Alertmanager, leaned_on, fix);
     };
     let up = format!("Alertmanager {} at {}", facts.version, reply.origin);
-    let mut findings = vec![match &facts.unready {
-        None => Link::Alertmanager.ok(format!("{up} is ready")),
-        Some(why) => {
-            let fix = "journalctl --unit prometheus-alertmanager --lines 50";
-            Link::Alertmanager.fail(format!("{up} is not ready: {why}"), fix)
-        }
-    }];
+    let ready = health(Link::Alertmanager, &up, "ready", facts.unready.as_ref(), "prometheus-alertmanager");
+    let mut findings = vec![ready];
     if let Some(prometheus) = prometheus {
         findings.push(match prometheus.alertmanagers.as_slice() {
             [] => Link::Alertmanager.fail(

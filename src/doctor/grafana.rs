@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Evidence;
-use super::service::{Failure, Service, other_service, text};
+use super::service::{Failure, Service, health, other_service, text};
 use crate::model::checkup::{Finding, Link};
 use crate::wording::plural;
 
@@ -43,13 +43,9 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
         return reply.missing(Link::Grafana, false, fix);
     };
     let up = format!("Grafana {} at {}", facts.version, reply.origin);
-    let health = if facts.database == "ok" {
-        Link::Grafana.ok(format!("{up} is healthy"))
-    } else {
-        let what = format!("{up} is not healthy: its database is {:?}", facts.database);
-        Link::Grafana.fail(what, "journalctl --unit grafana-server --lines 50")
-    };
-    vec![health, dashboards(facts, evidence)]
+    let unwell = format!("healthy: its database is {:?}", facts.database);
+    let unwell = Some(&unwell).filter(|_| facts.database != "ok");
+    vec![health(Link::Grafana, &up, "healthy", unwell, "grafana-server"), dashboards(facts, evidence)]
 }
 
 fn dashboards(facts: &Grafana, evidence: &Evidence) -> Finding {

@@ -16,7 +16,7 @@ pub(super) const LAST_PASS: &str = "lab_probe_last_pass_timestamp_seconds";
 /// A textfile of ours takes some hundred KiB.
 const MAX_TEXTFILE_BYTES: u64 = 64 << 20;
 
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NodeExporter {
     /// `node_textfile_scrape_error`; `None` if the collector is off.
     scrape_error: Option<f64>,
@@ -24,7 +24,7 @@ pub struct NodeExporter {
     /// Times of passes that it serves.
     passes: Vec<f64>,
     /// Times of the last pass in our textfile, just before and just after it was asked.
-    written: [Option<f64>; 2],
+    written: Vec<f64>,
     families: usize,
     version: String,
 }
@@ -38,23 +38,18 @@ impl NodeExporter {
         if !families.iter().any(|family| family.name.starts_with("node_")) {
             return Err(other_service("what answers is no node_exporter"));
         }
-        Ok(NodeExporter { written: [before, textfile.and_then(last_pass_in)], ..NodeExporter::of(&families) })
-    }
-
-    fn of(families: &[Family]) -> NodeExporter {
         let series =
             |name: &'static str| families.iter().filter(move |family| family.name == name).flat_map(|f| &f.series);
         let label = |name, label| series(name).filter_map(move |one| Some(one.label(label)?.to_owned()));
-        let ours =
-            families.iter().filter(|family| family.name.starts_with("lab_") || family.name.starts_with("thunes_"));
-        NodeExporter {
+        let is_ours = |family: &&Family| family.name.starts_with("lab_") || family.name.starts_with("thunes_");
+        Ok(NodeExporter {
             scrape_error: series("node_textfile_scrape_error").find_map(number),
             files: label("node_textfile_mtime_seconds", "file").collect(),
             passes: series(LAST_PASS).filter_map(number).collect(),
-            written: [None, None],
-            families: ours.count(),
+            written: before.into_iter().chain(textfile.and_then(last_pass_in)).collect(),
+            families: families.iter().filter(is_ours).count(),
             version: label("node_exporter_build_info", "version").next().unwrap_or_else(|| "?".to_owned()),
-        }
+        })
     }
 }
 
@@ -73,56 +68,59 @@ fn number(series: &Series) -> Option<f64> {
 }
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
-    let reply = &evidence.node_exporter;
-    let delivered = &evidence.delivered;
+    let (reply, delivered) = (&evidence.node_exporter, &evidence.delivered);
     let Some(path) = &delivered.path else {
         let what = "not needed: no textfile is delivered";
         return vec![Link::NodeExporter.skip(what, "[output.textfile] in the configuration delivers one")];
     };
-    let directory = path.parent().unwrap_or(path);
     let Some(facts) = reply.facts() else {
         let fix = "sudo systemctl start prometheus-node-exporter, or name its address in [doctor] node_exporter";
         return reply.missing(Link::NodeExporter, !delivered.fallback, fix);
     };
-    let option = format!("{SET_DIRECTORY}{}", quoted(directory));
+    let at = format!("node_exporter {} at {}", facts.version, reply.origin);
+    let directory = quoted(path.parent().unwrap_or(path));
+    let set_directory = format!("{SET_DIRECTORY}{directory}");
+    let verify = format!("lab-probe verify {directory}");
     let Some(error) = facts.scrape_error else {
-        let what = format!("node_exporter {} at {} has no textfile collector running", facts.version, reply.origin);
-        return vec![Link::NodeExporter.fail(what, option)];
+        let what = format!("{at} has no textfile collector running");
+        return vec![Link::NodeExporter.fail(what, set_directory)];
     };
-    let mut findings = vec![reads(facts, evidence, &option)];
+    let mut findings = vec![reads(facts, evidence, &at, path, [&set_directory, &verify])];
     if error != 0.0 {
         let what = "node_textfile_scrape_error is 1: it drops at least one textfile or a part of it";
-        findings.push(Link::NodeExporter.fail(what, format!("lab-probe verify {}", quoted(directory))));
+        findings.push(Link::NodeExporter.fail(what, verify));
     }
     findings
 }
 
 /// Whether it reads our file: it serves the very time that stands in it.
-fn reads(facts: &NodeExporter, evidence: &Evidence, option: &str) -> Finding {
+fn reads(
+    facts: &NodeExporter,
+    evidence: &Evidence,
+    at: &str,
+    path: &Path,
+    [set_directory, verify]: [&str; 2],
+) -> Finding {
     let delivered = &evidence.delivered;
-    let path = delivered.path.as_deref().unwrap_or(Path::new(""));
     let shown = path.display().to_string();
-    let at = format!("node_exporter {} at {}", facts.version, evidence.node_exporter.origin);
     if delivered.modified_at.is_none() {
         let what = format!("{at} has no textfile of lab-probe to read: {shown} is not there");
         return if delivered.last_pass.is_some() || delivered.young.is_some() {
-            delivered.fail(Link::NodeExporter, what, &delivered.again)
+            delivered.fail(Link::NodeExporter, what, evidence.starter.again())
         } else {
-            Link::NodeExporter.warn(what, &delivered.again)
+            Link::NodeExporter.warn(what, evidence.starter.again())
         };
     }
-    let written: Vec<f64> = facts.written.into_iter().flatten().collect();
-    if facts.passes.iter().any(|served| written.contains(served)) {
-        let old = written.last().map_or(0.0, |at| evidence.now - at);
+    if facts.passes.iter().any(|served| facts.written.contains(served)) {
+        let old = age(facts.written.last().map_or(0.0, |at| evidence.now - at));
         let families = facts.families;
-        let what = format!("{at} reads {shown}: it serves the pass of {} ago and {families} families", age(old));
+        let what = format!("{at} reads {shown}: it serves the pass of {old} ago and {families} families");
         return Link::NodeExporter.ok(what);
     }
-    let verify = format!("lab-probe verify {}", quoted(path.parent().unwrap_or(path)));
     if facts.files.contains(&shown) {
         return Link::NodeExporter.fail(format!("{at} opens {shown}, but serves nothing of it"), verify);
     }
-    if written.is_empty() {
+    if facts.written.is_empty() {
         let what = format!("whether {at} reads {shown} cannot be told: this user may not read the file");
         return Link::NodeExporter.warn(what, "sudo lab-probe doctor");
     }
@@ -134,6 +132,6 @@ fn reads(facts: &NodeExporter, evidence: &Evidence, option: &str) -> Finding {
         (None, Some(other)) => format!("{at} reads other textfiles, such as {other}, but not {shown}"),
         (None, None) => format!("{at} does not read {shown}"),
     };
-    let fix = if delivered.fallback { "see what is said of the textfile above" } else { option };
+    let fix = if delivered.fallback { "see what is said of the textfile above" } else { set_directory };
     Link::NodeExporter.fail_if(!delivered.fallback, what, fix)
 }

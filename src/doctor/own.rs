@@ -1,6 +1,6 @@
 //! lab-probe's own part of the chain: configuration, the clients' configurations, state and lock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
@@ -13,29 +13,32 @@ use crate::clock::{self, Deadline};
 use crate::config::diagnose::ConfigError;
 use crate::config::environment::HostEnvironment;
 use crate::config::settings::Settings;
+use crate::exit;
 use crate::fs::access;
 use crate::model::checkup::{Delivered, Finding, Link, age};
-use crate::model::history::day_of;
 use crate::model::listing::ClientFile;
-use crate::model::mcp::Reach;
+use crate::model::mcp::{McpTarget, Reach};
 use crate::model::observation::{Facts, Remembered};
 use crate::model::reason::Reason;
-use crate::model::target::{Probe, Target};
+use crate::model::target::{Origin, Probe, Target};
 use crate::plan::{self, Plan, View};
-use crate::state::store::State;
+use crate::state::store::{Loaded, State};
 use crate::state::{history, lock, store};
 use crate::wording::plural;
 
 /// Reading the clients' files, a home on a slow network included.
 const CLIENTS_TIMEOUT: Duration = Duration::from_secs(3);
 /// How far back a pass that Prometheus has is known for one of this host.
-const RECENT: Duration = Duration::from_secs(86_400);
+const RECENT_SECONDS: f64 = 86_400.0;
 /// No pass takes so long; one that holds the lock for longer hangs.
 const HELD_TOO_LONG_SECONDS: f64 = 300.0;
 
 /// A configuration that cannot be used: a finding for each of its problems, and nothing else can be known.
-pub(super) fn unusable(error: &ConfigError, starter: &Starter) -> Vec<Finding> {
-    error.lines().map(|line| starter.unless_closed(Link::Config.fail(line, error.next()))).collect()
+pub(super) fn unusable(error: &anyhow::Error, starter: &Starter) -> Vec<Finding> {
+    match error.downcast_ref::<ConfigError>() {
+        Some(error) => error.lines().map(|line| starter.unless_closed(Link::Config.fail(line, error.next()))).collect(),
+        None => vec![Link::Config.fail(error.to_string(), exit::hint_of(error).unwrap_or_default())],
+    }
 }
 
 pub(super) fn config(settings: &Settings, starter: &Starter) -> Vec<Finding> {
@@ -73,9 +76,14 @@ pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
 }
 
 fn client(file: &ClientFile, targets: &[Target]) -> Finding {
-    let servers: Vec<&Target> =
-        targets.iter().filter(|target| target.origins.iter().any(|origin| origin.path == file.path)).collect();
-    let untrusted = servers.iter().filter(|target| is_untrusted(target, &file.path)).count();
+    let is_here = |origin: &Origin| origin.path == file.path;
+    let servers: Vec<&Target> = targets.iter().filter(|target| target.origins.iter().any(is_here)).collect();
+    // A server is reached by the first file that names it.
+    let is_untrusted = |target: &&&Target| {
+        let Probe::Mcp(McpTarget { reach: Reach::Unreachable(failure), .. }) = &target.probe else { return false };
+        failure.reason == Reason::Untrusted && target.origins.first().is_some_and(is_here)
+    };
+    let untrusted = servers.iter().filter(is_untrusted).count();
     let count = plural(servers.len(), "server");
     let what = format!("{}, {}: {}: {count}", file.source, file.scope, file.path.display());
     if untrusted == 0 {
@@ -85,60 +93,42 @@ fn client(file: &ClientFile, targets: &[Target]) -> Finding {
     Link::Clients.warn(format!("{what}, {untrusted} not started because the file is not trusted"), fix)
 }
 
-/// Whether a server is not started because this file, which it is reached by, is not trusted.
-fn is_untrusted(target: &Target, file: &Path) -> bool {
-    let first = target.origins.first().is_some_and(|origin| origin.path == file);
-    let Probe::Mcp(mcp) = &target.probe else { return false };
-    first && matches!(&mcp.reach, Reach::Unreachable(failure) if failure.reason == Reason::Untrusted)
-}
-
 /// State directory, state and lock; and what is known of the last passes.
 pub(super) fn state(settings: &Settings, starter: &Starter) -> (Vec<Finding>, Delivered) {
     let directory = &settings.probe.state_dir;
-    let mut loaded = store::peek(directory, clock::now());
+    let Loaded { mut state, warnings, unreadable } = store::peek(directory, clock::now());
     let now = clock::unix_seconds(clock::now());
-    let last = loaded.state.last_pass;
-    let last_pass = last.map(|last| clock::unix_seconds(last.started_at));
-    let mut findings = vec![place(directory)];
-    let unreadable = loaded.unreadable;
+    let last_pass = state.last_pass.map(|last| clock::unix_seconds(last.started_at));
     let fix = format!("ls -l {}; the next pass sets a damaged file aside", access::quoted(&store::path(directory)));
-    findings.extend(
-        std::mem::take(&mut loaded.warnings).into_iter().map(|warning| Link::State.fail_if(unreadable, warning, &fix)),
-    );
-    findings.push(match (last, last_pass) {
-        (Some(last), Some(at)) => {
-            let targets = plural(loaded.state.targets.len(), "target");
-            let took = last.duration.as_secs_f64();
-            let what = format!("{targets} remembered; the last pass began {} ago, took {took:.1}s", age(now - at));
-            if last.deadline_exceeded {
-                let fix = "lab-probe --once --fresh --format table shows what takes so long; raise probe.deadline if it has to";
-                Link::State.warn(format!("{what}, and was cut off by its deadline"), fix)
-            } else {
-                Link::State.ok(what)
-            }
-        }
-        _ => Link::State.warn("there has been no pass yet", starter.again()),
-    });
-    findings.extend(kill_switches(&loaded.state));
+    let mut findings = vec![place(directory)];
+    findings.extend(warnings.into_iter().map(|warning| Link::State.fail_if(unreadable, warning, &fix)));
+    findings.push(remembered(&state, starter, now));
+    findings.extend(kill_switches(&state));
     findings.extend(held(directory, last_pass, now));
     let starters: BTreeMap<String, f64> =
-        loaded.state.starters.iter().map(|(unit, pass)| (unit.clone(), clock::unix_seconds(pass.at))).collect();
-    let mut passes = recent(directory, now);
-    passes.extend(starters.values().copied().chain(last_pass));
+        state.starters.iter().map(|(unit, pass)| (unit.clone(), clock::unix_seconds(pass.at))).collect();
+    let records = history::of_two_days(directory, clock::now()).unwrap_or_default();
+    let recorded = records.iter().map(|record| clock::unix_seconds(record.at)).filter(|at| now - at < RECENT_SECONDS);
+    let passes = recorded.chain(starters.values().copied()).chain(last_pass).collect();
     let service = starter.unit.as_ref().map(Unit::service_name).unwrap_or_default();
     let young = starter.unit.as_ref().and_then(|unit| unit.awaits_first_pass(now, starters.get(&service).copied()));
-    let outputs = loaded.state.starters.remove(&service).map(|pass| pass.outputs).unwrap_or_default();
-    let known =
-        Delivered { last_pass, passes, starters, outputs, again: starter.again(), young, ..Delivered::default() };
-    (findings, known)
+    let outputs = state.starters.remove(&service).map(|pass| pass.outputs).unwrap_or_default();
+    (findings, Delivered { last_pass, passes, starters, outputs, young, ..Delivered::default() })
 }
 
-/// Starts of the passes of the last day.
-fn recent(state_dir: &Path, now: f64) -> Vec<f64> {
-    let today = clock::now();
-    let days = BTreeSet::from([today - RECENT, today].map(day_of));
-    let records = days.iter().flat_map(|day| history::read(state_dir, day).unwrap_or_default());
-    records.map(|record| clock::unix_seconds(record.at)).filter(|at| now - at < RECENT.as_secs_f64()).collect()
+/// What the last pass has left.
+fn remembered(state: &State, starter: &Starter, now: f64) -> Finding {
+    let Some(last) = state.last_pass else {
+        return Link::State.warn("there has been no pass yet", starter.again());
+    };
+    let (targets, took) = (plural(state.targets.len(), "target"), last.duration.as_secs_f64());
+    let ago = age(now - clock::unix_seconds(last.started_at));
+    let what = format!("{targets} remembered; the last pass began {ago} ago, took {took:.1}s");
+    if !last.deadline_exceeded {
+        return Link::State.ok(what);
+    }
+    let fix = "lab-probe --once --fresh --format table shows what takes so long; raise probe.deadline if it has to";
+    Link::State.warn(format!("{what}, and was cut off by its deadline"), fix)
 }
 
 /// Each environment whose kill switch is unknown: for how long, why, and what ends it.

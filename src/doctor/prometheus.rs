@@ -5,25 +5,19 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::node_exporter::LAST_PASS;
-use super::service::{Failure, Reply, Service, list, other_service, text};
+use super::service::{Failure, Reply, Service, health, list, other_service, text};
 use super::{Evidence, STALE_SECONDS};
-use crate::clock;
-use crate::exit;
 use crate::model::checkup::{Delivered, Finding, Link, age};
 use crate::redact::Secret;
 use crate::wording::{first_of, plural};
+use crate::{clock, exit};
 
 /// A series over time: its labels as Prometheus writes them, and Unix seconds with values.
 pub(crate) type Range = (String, Vec<(f64, f64)>);
 
-/// The series of an expression from `start` to `end`, a value each `step`; all in seconds.
-pub(crate) fn series(
-    address: &Secret,
-    limit: Duration,
-    query: &str,
-    [start, end, step]: [i64; 3],
-) -> anyhow::Result<Vec<Range>> {
-    let [start, end, step] = [start, end, step].map(|seconds| seconds.to_string());
+/// The series of an expression; `span` is its start, end and step in seconds.
+pub(crate) fn series(address: &Secret, limit: Duration, query: &str, span: [i64; 3]) -> anyhow::Result<Vec<Range>> {
+    let [start, end, step] = span.map(|seconds| seconds.to_string());
     let query = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
     let reply = Reply::from_one(limit, address, true, |service| service.get_json("api/v1/query_range", &query));
     let answer = reply.result.map_err(|(_, why)| {
@@ -83,16 +77,14 @@ impl Prometheus {
         let passes = service.get_json("api/v1/query", &[("query", LAST_PASS)]).unwrap_or_default();
         let groups = service.get_json("api/v1/rules", &[]).map(|rules| list(&rules, "/data/groups").to_vec());
         let alertmanagers = service.get_json("api/v1/alertmanagers", &[]).unwrap_or_default();
+        let urls = list(&alertmanagers, "/data/activeAlertmanagers").iter();
         Ok(Prometheus {
             version,
             unready: service.unready(),
             targets: list(&targets, "/data/activeTargets").to_vec(),
             passes: list(&passes, "/data/result").iter().filter_map(OurPass::of).collect(),
             groups: groups.ok(),
-            alertmanagers: list(&alertmanagers, "/data/activeAlertmanagers")
-                .iter()
-                .map(|one| text(one, "/url"))
-                .collect(),
+            alertmanagers: urls.map(|one| text(one, "/url")).collect(),
             skew: skew(service),
         })
     }
@@ -111,11 +103,8 @@ fn name_of(target: &Value) -> String {
 }
 
 /// What failed without the URL in front, whose parameters may hold a key.
-fn without_url(error: &str) -> String {
-    match error.strip_prefix("Get \"").and_then(|rest| rest.split_once("\": ")) {
-        Some((_, why)) => why.to_owned(),
-        None => error.to_owned(),
-    }
+fn without_url(error: &str) -> &str {
+    error.strip_prefix("Get \"").and_then(|rest| rest.split_once("\": ")).map_or(error, |(_, why)| why)
 }
 
 impl OurPass {
@@ -148,13 +137,8 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
         return reply.missing(Link::Prometheus, leaned_on, fix);
     };
     let up = format!("Prometheus {} at {}", facts.version, reply.origin);
-    let first = match &facts.unready {
-        None => Link::Prometheus.ok(format!("{up} is ready and scrapes {}", plural(facts.targets.len(), "target"))),
-        Some(why) => {
-            Link::Prometheus.fail(format!("{up} is not ready: {why}"), "journalctl --unit prometheus --lines 50")
-        }
-    };
-    let mut findings = vec![first];
+    let well = format!("ready and scrapes {}", plural(facts.targets.len(), "target"));
+    let mut findings = vec![health(Link::Prometheus, &up, &well, facts.unready.as_ref(), "prometheus")];
     findings.extend(targets(facts));
     findings.push(freshness(facts, evidence));
     findings.extend(host_label(facts));
@@ -163,29 +147,28 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
 
 /// The dashboards tell hosts apart by `host` where any series has it: those without would be shown as one.
 fn host_label(facts: &Prometheus) -> Option<Finding> {
-    let without = facts.passes.iter().filter(|pass| pass.names.first().is_some_and(String::is_empty)).count();
+    let without = facts.passes.iter().filter(|pass| pass.names[0].is_empty()).count();
     let all = facts.passes.len();
-    (0 < without && without < all).then(|| {
-        Link::Prometheus.warn(
-            format!(
-                "{without} of {} have no host label beside others that have one: dashboards take them for one host",
-                plural(all, "pass")
-            ),
-            "set labels = { host = \"NAME\" } below [probe] on those hosts, or add the metric_relabel_configs of \
-             monitoring/prometheus/prometheus.yml to their scrape job",
-        )
-    })
+    let what = format!(
+        "{without} of {} have no host label beside others that have one: dashboards take them for one host",
+        plural(all, "pass")
+    );
+    let fix = "set labels = { host = \"NAME\" } below [probe] on those hosts, or add the metric_relabel_configs of \
+        monitoring/prometheus/prometheus.yml to their scrape job";
+    (0 < without && without < all).then(|| Link::Prometheus.warn(what, fix))
 }
 
+/// What brings our series being down shows in their age; any other target's trouble is only worth knowing.
 fn targets(facts: &Prometheus) -> Option<Finding> {
     let down: Vec<&Value> = facts.targets.iter().filter(|target| !is_up(target)).collect();
-    let error = |target: &Value| without_url(&text(target, "/lastError"));
-    let named: Vec<String> = down.iter().map(|target| format!("{} ({})", name_of(target), error(target))).collect();
-    let first = down.first()?;
-    // What brings our series being down shows there; any other target's trouble is only worth knowing.
-    let (targets, named) = (plural(facts.targets.len(), "target"), first_of(&named, NAMED));
-    let what = format!("{targets}, {} of them down: {named}", down.len());
-    let fix = format!("start what should answer for {}, or take it out of scrape_configs", name_of(first));
+    let first = name_of(down.first()?);
+    let named = down.iter().map(|&target| {
+        let error = text(target, "/lastError");
+        format!("{} ({})", name_of(target), without_url(&error))
+    });
+    let named = first_of(&named.collect::<Vec<_>>(), NAMED);
+    let what = format!("{}, {} of them down: {named}", plural(facts.targets.len(), "target"), down.len());
+    let fix = format!("start what should answer for {first}, or take it out of scrape_configs");
     Some(Link::Prometheus.warn(what, fix))
 }
 
@@ -204,39 +187,38 @@ fn pending(facts: &Prometheus, delivered: &Delivered) -> bool {
 
 /// This host's newest pass there.
 fn freshness(facts: &Prometheus, evidence: &Evidence) -> Finding {
-    let (now, delivered) = (evidence.now, &evidence.delivered);
+    let (now, delivered, again) = (evidence.now, &evidence.delivered, evidence.starter.again());
     let is_own = |pass: &&OurPass| delivered.passes.iter().any(|at| (at - pass.at).abs() < SAME_SECONDS);
-    let own = facts.passes.iter().filter(is_own);
-    let newest = own.max_by(|one, other| one.at.total_cmp(&other.at));
-    let scrape =
-        "let Prometheus scrape this host's node_exporter (or the Pushgateway): scrape_configs in prometheus.yml";
+    let newest = facts.passes.iter().filter(is_own).max_by(|one, other| one.at.total_cmp(&other.at));
     let others: Vec<&str> = facts.passes.iter().take(NAMED).map(OurPass::name).collect();
     let others = if others.is_empty() { String::new() } else { format!("; it has those of {}", others.join(", ")) };
-    let see = "see what stands between: node_exporter or the Pushgateway above, and the targets page of Prometheus";
-    let knows = "the newest pass of this host that Prometheus has";
-    match (newest, delivered.last_pass) {
-        (None, None) => {
+    let Some(newest) = newest else {
+        if delivered.last_pass.is_none() {
             let what = format!("Prometheus has no series of this host, and there has been no pass{others}");
-            Link::Prometheus.warn(what, &delivered.again)
+            return Link::Prometheus.warn(what, again);
         }
-        (None, Some(_)) if pending(facts, delivered) => {
+        if pending(facts, delivered) {
             let what = "Prometheus has not scraped every target since the first delivery of this host";
-            Link::Prometheus.warn(what, "lab-probe doctor, in a minute")
+            return Link::Prometheus.warn(what, "lab-probe doctor, in a minute");
         }
-        (None, Some(_)) => {
-            let what = format!("Prometheus has no pass of this host from the last five minutes{others}");
-            delivered.fail(Link::Prometheus, what, scrape)
+        let what = format!("Prometheus has no pass of this host from the last five minutes{others}");
+        let fix =
+            "let Prometheus scrape this host's node_exporter (or the Pushgateway): scrape_configs in prometheus.yml";
+        return delivered.fail(Link::Prometheus, what, fix);
+    };
+    let old = age(now - newest.at);
+    let stale = format!("the newest pass of this host that Prometheus has is {old} old");
+    match delivered.last_pass {
+        Some(pass) if pass - newest.at > BEHIND_SECONDS => {
+            let fix =
+                "see what stands between: node_exporter or the Pushgateway above, and the targets page of Prometheus";
+            delivered.fail(Link::Prometheus, format!("{stale}, the last one here {}", age(now - pass)), fix)
         }
-        (Some(newest), Some(pass)) if pass - newest.at > BEHIND_SECONDS => {
-            let what = format!("{knows} is {} old, the last one here {}", age(now - newest.at), age(now - pass));
-            delivered.fail(Link::Prometheus, what, see)
+        _ if now - newest.at > STALE_SECONDS => {
+            Link::Prometheus.fail(stale, format!("see the timer above, or {again}"))
         }
-        (Some(newest), _) if now - newest.at > STALE_SECONDS => {
-            let fix = format!("see the timer above, or {}", delivered.again);
-            Link::Prometheus.fail(format!("{knows} is {} old", age(now - newest.at)), fix)
-        }
-        (Some(newest), _) => {
-            let (hosts, name, old) = (plural(facts.passes.len(), "host"), newest.name(), age(now - newest.at));
+        _ => {
+            let (hosts, name) = (plural(facts.passes.len(), "host"), newest.name());
             let what =
                 format!("Prometheus has series of {hosts}; the newest pass of this host, as {name}, is {old} old");
             Link::Prometheus.ok(what)

@@ -48,30 +48,19 @@ pub struct Reply<T> {
 }
 
 impl<T> Reply<T> {
-    /// Queries the service at its place, and `elsewhere` where no place of its own is configured.
+    /// Queries the service at its place, and `elsewhere` where no place of its own is configured, until one is what is
+    /// `wanted`; else what the first one said that is such a service at all.
     pub fn of(
         place: &ServiceAddress,
         elsewhere: &[&str],
         query: impl Fn(&Service) -> Result<T, Failure>,
         wanted: impl Fn(&T) -> bool,
     ) -> Self {
-        let elsewhere = elsewhere.iter().filter(|_| !place.configured).map(|url| Secret::new(*url));
-        let addresses: Vec<Secret> = std::iter::once(place.url.clone()).chain(elsewhere).collect();
-        Self::from_any(&addresses, place.configured, query, wanted)
-    }
-
-    /// Queries each of at least one address, until one is what is `wanted`; else what the first one said that is such a
-    /// service at all.
-    pub fn from_any(
-        addresses: &[Secret],
-        configured: bool,
-        query: impl Fn(&Service) -> Result<T, Failure>,
-        wanted: impl Fn(&T) -> bool,
-    ) -> Self {
-        let limit = TIMEOUT / addresses.len() as u32;
+        let elsewhere = if place.configured { &[] } else { elsewhere };
+        let limit = TIMEOUT / (1 + elsewhere.len() as u32);
         let mut replies: Vec<Self> = Vec::new();
-        for address in addresses {
-            let reply = Self::from_one(limit, address, configured, &query);
+        for address in std::iter::once(place.url.clone()).chain(elsewhere.iter().map(|url| Secret::new(*url))) {
+            let reply = Self::from_one(limit, &address, place.configured, &query);
             if reply.facts().is_some_and(&wanted) {
                 return reply;
             }
@@ -93,22 +82,20 @@ impl<T> Reply<T> {
         configured: bool,
         query: impl FnOnce(&Service) -> Result<T, Failure>,
     ) -> Self {
-        match Service::new(address, limit) {
-            Ok(service) => {
-                // The service may quote them.
-                let secrets = http::secrets_of(&service.base, &[]);
-                let broke = |why| Err((Trouble::Failing, why));
-                let result = hung::caught(|| query(&service))
-                    .unwrap_or_else(broke)
-                    .map_err(|(trouble, why)| (trouble, redact(&why, &secrets)));
-                Reply { origin: http::shown(&service.base), configured, result }
+        let base = match http::parse_url(address) {
+            Ok(base) => base,
+            Err(error) => {
+                let result = Err((Trouble::Failing, error.detail));
+                return Reply { origin: "the configured address".into(), configured: true, result };
             }
-            Err(error) => Reply {
-                origin: "the configured address".into(),
-                configured: true,
-                result: Err((Trouble::Failing, error.detail)),
-            },
-        }
+        };
+        let client = Client::new(&base, ClientOptions::default());
+        let service = Service { client, base, deadline: Deadline::after(limit) };
+        // The service may quote them.
+        let secrets = http::secrets_of(&service.base, &[]);
+        let result = hung::caught(|| query(&service)).unwrap_or_else(|why| Err((Trouble::Failing, why)));
+        let result = result.map_err(|(trouble, why)| (trouble, redact(&why, &secrets)));
+        Reply { origin: http::shown(&service.base), configured, result }
     }
 
     pub fn facts(&self) -> Option<&T> {
@@ -130,6 +117,14 @@ impl<T> Reply<T> {
     }
 }
 
+/// Whether a service that answers is well, by what it says of itself.
+pub(super) fn health(link: Link, up: &str, well: &str, unwell: Option<&String>, unit: &str) -> Finding {
+    match unwell {
+        None => link.ok(format!("{up} is {well}")),
+        Some(why) => link.fail(format!("{up} is not {why}"), format!("journalctl --unit {unit} --lines 50")),
+    }
+}
+
 pub struct Service {
     client: Client,
     base: Url,
@@ -137,12 +132,6 @@ pub struct Service {
 }
 
 impl Service {
-    fn new(address: &Secret, limit: Duration) -> Result<Service, HttpError> {
-        let base = http::parse_url(address)?;
-        let client = Client::new(&base, ClientOptions::default());
-        Ok(Service { client, base, deadline: Deadline::after(limit) })
-    }
-
     /// Status and body of the answer to a GET.
     pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<(u16, Vec<u8>), Failure> {
         let mut url = sink::below(&self.base, path.split('/'));
@@ -176,8 +165,9 @@ impl Service {
         serde_json::from_slice(&body).map_err(|_not_json| other_service(format!("the answer for /{path} is no JSON")))
     }
 
+    /// What keeps it from being ready, if it is not.
     pub(super) fn unready(&self) -> Option<String> {
-        self.get_ok("-/ready", &[]).err().map(|(_, why)| why)
+        self.get_ok("-/ready", &[]).err().map(|(_, why)| format!("ready: {why}"))
     }
 }
 

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use nix::unistd::{User, geteuid};
 
 use super::textfile;
-use super::unit::{Account, Unit};
+use super::unit::{Unit, command_of, crontab_of, other_users, own_user};
 use crate::clock::Deadline;
 use crate::fs::access;
 use crate::log::printable;
@@ -20,23 +21,23 @@ const TIMEOUT: Duration = Duration::from_secs(25);
 const MOST_OUTPUT: usize = 1 << 20;
 
 /// Who makes the passes that are judged: a unit, or whoever runs this.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Starter {
     /// The unit; `None` where none starts passes.
     pub(super) unit: Option<Unit>,
     /// All units of this user that a manager knows.
     pub(super) units: Vec<Unit>,
     /// This user, if the user database knows it.
-    pub(super) account: Option<Account>,
+    pub(super) user: Option<User>,
 }
 
 impl Starter {
     /// The starter of this process, which `service` names.
     pub(super) fn find(service: Option<&str>) -> Starter {
-        let account = Account::own();
-        let units = account.as_ref().map(Unit::all).unwrap_or_default();
+        let user = own_user();
+        let units = user.as_ref().map(Unit::all).unwrap_or_default();
         let unit = units.iter().find(|unit| service == Some(&unit.service_name())).cloned();
-        Starter { unit, units, account }
+        Starter { unit, units, user }
     }
 
     pub(super) fn who(&self) -> String {
@@ -50,7 +51,7 @@ impl Starter {
 
     /// The command that lets the passes write in a directory for textfiles, where `why` tells what kept the last one from it.
     pub(super) fn open_up(&self, directory: &Path, why: &str) -> String {
-        let (group, quoted, uid) = (textfile::GROUP, access::quoted(directory), rustix::process::geteuid().as_raw());
+        let (group, quoted, uid) = (textfile::GROUP, access::quoted(directory), geteuid().as_raw());
         let give = format!("sudo chgrp {group} {quoted} && sudo chmod 2775 {quoted}");
         let join = format!("sudo usermod -aG {group} {}", access::user(uid));
         match &self.unit {
@@ -81,71 +82,60 @@ impl Starter {
 
     /// A missing variable is no fault of a unit that reads files which this user may not read.
     pub(super) fn unless_closed(&self, finding: Finding) -> Finding {
-        let closed = self.unit.as_ref().map(Unit::closed_files).unwrap_or_default();
-        match closed.first() {
-            None => finding,
-            Some(file) => {
-                let what =
-                    format!("{}; unless {} sets it, which only the unit may read", finding.evidence, file.display());
-                finding.link.warn(what, "sudo lab-probe doctor")
-            }
-        }
+        let Some(file) = self.unit.as_ref().and_then(Unit::closed_file) else { return finding };
+        let what = format!("{}; unless {} sets it, which only the unit may read", finding.evidence, file.display());
+        finding.link.warn(what, "sudo lab-probe doctor")
     }
 }
 
 /// What is seen from the unit that starts passes of this user; for root, of every user. Empty where there is none.
 pub(super) fn seen_by_units() -> Vec<Finding> {
-    let Some(own) = Account::own() else { return Vec::new() };
-    let mut accounts = vec![own];
-    if rustix::process::geteuid().is_root() {
-        accounts.extend(Account::others());
+    let Some(own) = own_user() else { return Vec::new() };
+    let mut users = vec![own];
+    if geteuid().is_root() {
+        users.extend(other_users());
     }
     // Somebody who has chosen another home means that one; sudo and su may leave the home of who became root.
-    if std::env::home_dir().is_some_and(|home| accounts.iter().all(|account| account.home != home)) {
+    if std::env::home_dir().is_some_and(|home| users.iter().all(|user| user.dir != home)) {
         return Vec::new();
     }
-    let starters: Vec<(Account, Option<Unit>)> = accounts.into_iter().filter_map(starter_of).collect();
+    let starters: Vec<(User, Option<Unit>)> = users.into_iter().filter_map(starter_of).collect();
     let many = starters.len() > 1;
     let mut all: Vec<Finding> = Vec::new();
-    for (account, unit) in starters {
-        for finding in seen_from(&account, unit.as_ref()) {
-            if all.contains(&finding) {
-                continue;
-            }
+    for (user, unit) in starters {
+        for mut finding in seen_from(&user, unit.as_ref()) {
             // What does not depend on the user is said once, without a name.
-            let named = many && finding.link <= Link::NodeExporter;
-            let evidence =
-                if named { format!("{}: {}", account.name, finding.evidence) } else { finding.evidence.clone() };
-            all.push(Finding { evidence, ..finding });
+            if many && finding.link <= Link::NodeExporter {
+                finding.evidence = format!("{}: {}", user.name, finding.evidence);
+            }
+            if !all.contains(&finding) {
+                all.push(finding);
+            }
         }
     }
     all
 }
 
 /// The unit that starts passes of a user: one that runs before one that is only enabled; cron for root's view of others.
-fn starter_of(account: Account) -> Option<(Account, Option<Unit>)> {
-    let mut units = Unit::all(&account);
-    units.retain(Unit::is_used);
+fn starter_of(user: User) -> Option<(User, Option<Unit>)> {
+    let mut units = Unit::all(&user);
     units.sort_by_key(|unit| !unit.is_active());
-    let unit = units.into_iter().next();
-    if unit.is_none() && account.crontab().is_none() {
-        return None;
-    }
-    Some((account, unit))
+    let unit = units.into_iter().find(Unit::is_used);
+    (unit.is_some() || crontab_of(&user).is_some()).then_some((user, unit))
 }
 
 /// Runs this program as the unit would, and takes over what it finds.
-fn seen_from(account: &Account, unit: Option<&Unit>) -> Vec<Finding> {
+fn seen_from(user: &User, unit: Option<&Unit>) -> Vec<Finding> {
     let starter = unit.map_or_else(|| CRON.to_owned(), Unit::service_name);
-    doctor_of(account, unit, &starter).unwrap_or_else(|error| {
+    doctor_of(user, unit, &starter).unwrap_or_else(|error| {
         let what = format!("cannot see what {starter} sees: {error:#}");
-        vec![Link::Timer.fail(what, format!("run lab-probe doctor as {}", account.name))]
+        vec![Link::Timer.fail(what, format!("run lab-probe doctor as {}", user.name))]
     })
 }
 
-fn doctor_of(account: &Account, unit: Option<&Unit>, starter: &str) -> anyhow::Result<Vec<Finding>> {
-    let spec = account.command(std::env::current_exe()?).args(["doctor", "--format", "json", "--starter", starter]);
-    let variables = unit.map(|unit| unit.variables(account)).unwrap_or_default();
+fn doctor_of(user: &User, unit: Option<&Unit>, starter: &str) -> anyhow::Result<Vec<Finding>> {
+    let spec = command_of(user, std::env::current_exe()?).args(["doctor", "--format", "json", "--starter", starter]);
+    let variables = unit.map(|unit| unit.variables(user)).unwrap_or_default();
     let spec = variables.into_iter().fold(spec, |spec, (name, value)| CommandSpec::env(spec, name, value));
     let captured = proc::capture(&spec, None, MOST_OUTPUT, Deadline::after(TIMEOUT))?;
     if captured.outcome == Outcome::TimedOut {

@@ -1,6 +1,8 @@
 use super::prometheus::OurPass;
+use super::service::Trouble;
 use super::*;
 use crate::model::checkup::{Link, Status};
+use crate::redact::Secret;
 
 fn absent<T>() -> Reply<T> {
     Reply {
@@ -15,7 +17,7 @@ fn laptop() -> Evidence {
     Evidence {
         now: 1000.0,
         delivered: Delivered { last_pass: Some(990.0), fallback: true, ..Delivered::default() },
-        units: Vec::new(),
+        starter: Starter { unit: None, units: Vec::new(), user: None },
         cron: None,
         node_exporter: absent(),
         pushgateway: None,

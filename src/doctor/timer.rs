@@ -1,13 +1,14 @@
 //! What starts the passes: a timer of the system's manager or of the user's, or cron.
 
+use super::starters::Starter;
 use super::unit::Unit;
 use super::{Evidence, STALE_SECONDS};
 use crate::model::checkup::{Finding, Link, age};
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
-    let units = &evidence.units;
-    let mut findings: Vec<Finding> =
-        units.iter().filter(|unit| unit.is_used()).map(|unit| of_unit(unit, evidence)).collect();
+    let units = &evidence.starter.units;
+    let used = units.iter().filter(|unit| unit.is_used());
+    let mut findings: Vec<Finding> = used.map(|unit| of_unit(unit, evidence)).collect();
     if units.iter().filter(|unit| unit.is_active()).count() > 1 {
         findings.push(Link::Timer.warn(
             "the system's timer and the user's both start passes; one of them always finds the lock taken",
@@ -56,17 +57,16 @@ fn or_never(when: &str) -> &str {
 }
 
 fn without_unit(evidence: &Evidence) -> Finding {
-    let Evidence { units, cron, delivered, now, .. } = evidence;
+    let Evidence { starter: Starter { units, .. }, cron, delivered, now, .. } = evidence;
     let fresh = |at: &f64| now - at <= STALE_SECONDS;
     // A unit of another name, cron's own among them, starts them.
     let is_ours = |name: &String| units.iter().any(|unit| unit.service_name() == *name);
     let other = delivered.starters.iter().find(|(unit, at)| unit.ends_with(".service") && !is_ours(unit) && fresh(at));
-    let starter = cron.clone().or_else(|| other.map(|(unit, _)| unit.clone()));
     let last = match delivered.last_pass {
         Some(at) => format!("the last pass is {} old", age(now - at)),
         None => "there has been no pass".into(),
     };
-    if let Some(starter) = starter {
+    if let Some(starter) = cron.as_ref().or(other.map(|(unit, _)| unit)) {
         let what = format!("{starter} starts passes; {last}");
         let fix = format!("see why {starter} starts none: `grep CRON /var/log/syslog`, or its journal");
         return match delivered.last_pass {

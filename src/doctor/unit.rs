@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::process::geteuid;
+use nix::unistd::{Uid, User, geteuid};
 
 use crate::check::service::unit::{Properties, blocks};
 use crate::clock::Deadline;
@@ -16,81 +16,58 @@ use crate::proc::{self, CommandSpec};
 const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,Result,ExecMainStatus,LastTriggerUSec,\
     NextElapseUSecRealtime,ActiveEnterTimestamp,Environment,EnvironmentFiles,LoadCredential";
 const MOST_OUTPUT: usize = 256 << 10;
-/// A manager and the user database have answered by then.
+/// A manager has answered by then.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// A timer fires every 30 seconds.
 const FIRST_PASS_SECONDS: f64 = 35.0;
 /// Where cron keeps a file for each user.
 const CRON_SPOOL: &str = "/var/spool/cron/crontabs";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    pub name: String,
-    uid: u32,
-    gid: u32,
-    pub home: PathBuf,
-    shell: String,
+/// The user of this process, as the user database has it now.
+pub fn own_user() -> Option<User> {
+    User::from_uid(geteuid()).ok().flatten()
 }
 
-impl Account {
-    /// A user by name or number, as the user database has it now.
-    pub fn of(key: &str) -> Option<Account> {
-        let line = output(CommandSpec::new("getent").args(["passwd", "--", key]))?;
-        let fields: Vec<&str> = line.trim_end().split(':').collect();
-        let &[name, _, uid, gid, _, home, shell] = fields.as_slice() else { return None };
-        Some(Account {
-            name: name.to_owned(),
-            uid: uid.parse().ok()?,
-            gid: gid.parse().ok()?,
-            home: home.into(),
-            shell: shell.to_owned(),
-        })
-    }
+/// A program run as this user, with nothing of the environment of who asks but PATH.
+pub fn command_of(user: &User, program: impl AsRef<OsStr>) -> CommandSpec {
+    let spec = if user.uid == geteuid() {
+        CommandSpec::new(program.as_ref())
+    } else {
+        let identity = [format!("--reuid={}", user.uid), format!("--regid={}", user.gid)];
+        let spec = CommandSpec::new("setpriv").args(identity).args(["--init-groups", "--"]);
+        spec.args([program.as_ref()])
+    };
+    let runtime = PathBuf::from(format!("/run/user/{}", user.uid));
+    let spec = if runtime.is_dir() { spec.env("XDG_RUNTIME_DIR", runtime) } else { spec };
+    let spec = spec.env("USER", &user.name).env("LOGNAME", &user.name).env("SHELL", &user.shell);
+    spec.env("HOME", &user.dir).cwd(&user.dir)
+}
 
-    pub fn own() -> Option<Account> {
-        Account::of(&geteuid().as_raw().to_string())
-    }
+/// The crontab that starts passes of this user, if one does.
+pub fn crontab_of(user: &User) -> Option<String> {
+    let system = crontabs().into_iter().find(|(_, name)| *name == user.name).map(|(file, _)| file);
+    system.or_else(|| {
+        let listed = output(command_of(user, "crontab").args(["-l"]))?;
+        listed.lines().any(starts_passes).then(|| "crontab -l".to_owned())
+    })
+}
 
-    /// A program run as this user, with nothing of the environment of who asks but PATH.
-    pub fn command(&self, program: impl AsRef<OsStr>) -> CommandSpec {
-        let spec = if self.uid == geteuid().as_raw() {
-            CommandSpec::new(program.as_ref())
-        } else {
-            let identity = [format!("--reuid={}", self.uid), format!("--regid={}", self.gid)];
-            let spec = CommandSpec::new("setpriv").args(identity).args(["--init-groups", "--"]);
-            spec.args([program.as_ref()])
-        };
-        let runtime = PathBuf::from(format!("/run/user/{}", self.uid));
-        let spec = if runtime.is_dir() { spec.env("XDG_RUNTIME_DIR", runtime) } else { spec };
-        let who = [("USER", &self.name), ("LOGNAME", &self.name), ("SHELL", &self.shell)];
-        let spec = who.into_iter().fold(spec, |spec, (name, value)| spec.env(name, value));
-        spec.env("HOME", &self.home).cwd(&self.home)
-    }
-
-    /// The crontab that starts passes of this user, if one does.
-    pub fn crontab(&self) -> Option<String> {
-        let system = crontabs().into_iter().find(|(_, user)| *user == self.name).map(|(file, _)| file);
-        system.or_else(|| {
-            let listed = output(self.command("crontab").args(["-l"]))?;
-            listed.lines().any(starts_passes).then(|| "crontab -l".to_owned())
-        })
-    }
-
-    /// Root's view: everybody with a timer of ours, a manager that runs, or a crontab.
-    pub fn others() -> Vec<Account> {
-        let list = ["list-units", "--all", "--plain", "--no-legend", "--no-pager", "lab-probe@*.timer"];
-        let timers = output(CommandSpec::new("systemctl").args(list)).unwrap_or_default();
-        let instance = |line: &str| Some(line.split_once("lab-probe@")?.1.split_once(".timer")?.0.to_owned());
-        let mut keys: BTreeSet<String> = timers.lines().filter_map(instance).collect();
-        keys.extend(crontabs().into_iter().map(|(_, user)| user));
-        let named = ["/run/user", CRON_SPOOL].into_iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten();
-        keys.extend(named.flatten().filter_map(|entry| entry.file_name().into_string().ok()));
-        let mut accounts: Vec<Account> = keys.iter().filter_map(|key| Account::of(key)).collect();
-        accounts.retain(|account| account.uid != geteuid().as_raw());
-        accounts.sort_by(|one, other| one.name.cmp(&other.name));
-        accounts.dedup();
-        accounts
-    }
+/// Root's view: everybody with a timer of ours, a manager that runs, or a crontab.
+pub fn other_users() -> Vec<User> {
+    let list = ["list-units", "--all", "--plain", "--no-legend", "--no-pager", "lab-probe@*.timer"];
+    let timers = output(CommandSpec::new("systemctl").args(list)).unwrap_or_default();
+    let instance = |line: &str| Some(line.split_once("lab-probe@")?.1.split_once(".timer")?.0.to_owned());
+    let mut keys: BTreeSet<String> = timers.lines().filter_map(instance).collect();
+    keys.extend(crontabs().into_iter().map(|(_, user)| user));
+    let named = ["/run/user", CRON_SPOOL].into_iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten();
+    keys.extend(named.flatten().filter_map(|entry| entry.file_name().into_string().ok()));
+    let by_key =
+        |key: &String| key.parse().map_or_else(|_| User::from_name(key), |uid| User::from_uid(Uid::from_raw(uid)));
+    let mut users: Vec<User> = keys.iter().filter_map(|key| by_key(key).ok().flatten()).collect();
+    users.retain(|user| user.uid != geteuid());
+    users.sort_by(|one, other| one.name.cmp(&other.name));
+    users.dedup();
+    users
 }
 
 /// The lines of the system's crontabs that start passes: the file, and as which user (crontab(5), the sixth field).
@@ -122,20 +99,17 @@ pub struct Unit {
 
 impl Unit {
     /// The units of a user that a manager knows: the system's first.
-    pub fn all(account: &Account) -> Vec<Unit> {
-        [false, true].into_iter().filter_map(|own| Unit::show(account, own)).collect()
+    pub fn all(user: &User) -> Vec<Unit> {
+        [false, true].into_iter().filter_map(|own| Unit::show(user, own)).collect()
     }
 
-    fn show(account: &Account, own: bool) -> Option<Unit> {
-        let name = if own { "lab-probe".to_owned() } else { format!("lab-probe@{}", account.name) };
-        let shown = Unit::systemctl(account, own)
+    fn show(user: &User, own: bool) -> Option<Unit> {
+        let name = if own { "lab-probe".to_owned() } else { format!("lab-probe@{}", user.name) };
+        let shown = command_of(user, "systemctl")
+            .args(own.then_some("--user"))
             .args(["show", "--no-pager", "--timestamp=unix", "--property", PROPERTIES, "--"])
             .args([format!("{name}.timer"), format!("{name}.service")]);
         Some(Unit { name, own, ..Unit::parse(&output(shown)?) })
-    }
-
-    fn systemctl(account: &Account, own: bool) -> CommandSpec {
-        account.command("systemctl").args(own.then_some("--user"))
     }
 
     /// From two blocks of `Key=Value` lines.
@@ -196,31 +170,30 @@ impl Unit {
         format!("journalctl {}--unit {}.service --lines 50", if self.own { "--user " } else { "" }, self.name)
     }
 
-    /// Files with variables that this user may not read although the service does.
-    pub fn closed_files(&self) -> Vec<PathBuf> {
-        self.files().filter(|file| file.exists() && fs::read_capped(file, 1 << 20).is_err()).collect()
+    /// A file with variables that this user may not read although the service does.
+    pub fn closed_file(&self) -> Option<PathBuf> {
+        self.files().find(|file| file.exists() && fs::read_capped(file, 1 << 20).is_err())
     }
 
     fn files(&self) -> impl Iterator<Item = PathBuf> {
         self.service("EnvironmentFiles").lines().map(|line| line.split(" (").next().unwrap_or(line).into())
     }
 
-    /// The variables that the service has beside those of [`Account::command`].
-    pub fn variables(&self, account: &Account) -> BTreeMap<String, String> {
-        let manager = self.own.then(|| output(Unit::systemctl(account, true).args(["show-environment"]))).flatten();
+    /// The variables that the service has beside those of [`command_of`].
+    pub fn variables(&self, user: &User) -> BTreeMap<String, String> {
+        let of_manager = || output(command_of(user, "systemctl").args(["--user", "show-environment"]));
+        let mut lines = self.own.then(of_manager).flatten().unwrap_or_default();
         let set = shlex::split(self.service("Environment")).unwrap_or_default();
         let files = self.files().filter_map(|file| fs::read_capped(&file, 1 << 20).ok());
-        let files: Vec<String> = files.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect();
-        let lines = manager.iter().flat_map(|text| text.lines()).chain(set.iter().map(String::as_str));
-        let lines = lines.chain(files.iter().flat_map(|text| text.lines()));
-        let lines = lines.map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+        let files = files.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        set.into_iter().chain(files).for_each(|more| lines += &format!("\n{more}"));
         let bare = |value: &str| {
             let quoted = ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote));
             quoted.unwrap_or(value).to_owned()
         };
-        let pairs = lines.filter_map(|line| line.split_once('='));
-        let mut variables: BTreeMap<String, String> =
-            pairs.map(|(name, value)| (name.to_owned(), bare(value))).collect();
+        let settings = lines.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';']));
+        let pairs = settings.filter_map(|line| line.split_once('='));
+        let mut variables: BTreeMap<_, _> = pairs.map(|(name, value)| (name.to_owned(), bare(value))).collect();
         if !self.service("LoadCredential").is_empty() {
             let place = format!("/run/credentials/{}", self.service_name());
             variables.insert("CREDENTIALS_DIRECTORY".to_owned(), place);

@@ -98,8 +98,6 @@ pub struct Delivered {
     pub starters: BTreeMap<String, f64>,
     /// By output, where the newest pass of the unit that is judged delivered to, and what failed.
     pub outputs: BTreeMap<String, (String, Option<String>)>,
-    /// The command that makes a pass as the timer does.
-    pub again: String,
     /// How long ago the timer was started, seconds, where its first pass is still to come.
     pub young: Option<f64>,
 }

@@ -1,13 +1,31 @@
-//! What earlier passes left.
+//! What a pass begins with: the configuration, and what earlier passes left.
 
+use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::clock::Deadline;
+use crate::config;
+use crate::config::settings::Settings;
 use crate::exit;
 use crate::fs::access;
 use crate::proc::hung;
 use crate::state::store::{self, Loaded};
+
+/// Reads the configuration within this time: it or the state directory may lie on a file system that hangs.
+pub fn settings(named: Option<&Path>, limit: Duration) -> anyhow::Result<Settings> {
+    let named = named.map(Path::to_owned);
+    match hung::within(&[], Deadline::after(limit), move || config::load(named.as_deref())) {
+        Ok(loaded) => Ok(loaded?),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(exit::trouble(
+            "the configuration, or a directory that it names, does not answer, as where a file system hangs",
+            "findmnt shows what is mounted; ls each directory that the file names",
+        )),
+        Err(error) => Err(exit::bug(error)),
+    }
+}
 
 /// Loads the state; `trouble` becomes why it cannot be read, if so.
 pub(super) fn load(state_dir: &Path, now: Timestamp, trouble: &mut Option<anyhow::Error>) -> Loaded {

@@ -6,7 +6,7 @@ mod dispatch;
 mod due;
 pub mod last_known;
 mod learn;
-mod load;
+pub mod load;
 mod lock;
 mod merge;
 mod overlap;

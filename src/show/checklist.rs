@@ -6,17 +6,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
+use super::json::document_of;
 use super::style::{Ink, Style, pad};
 use crate::log::printable;
 use crate::model::checkup::{Finding, Status};
 
-/// Changes only when a field is removed or means something else; fields may be added without it.
-const SCHEMA: &str = "lab-probe.doctor/1";
-
 #[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    version: &'static str,
+struct Body<'a> {
     now: Timestamp,
     /// The worst of all.
     status: Status,
@@ -24,7 +20,6 @@ struct Document<'a> {
     checks: &'a [Finding],
 }
 
-/// How many findings have each status.
 fn counts(findings: &[Finding]) -> BTreeMap<Status, usize> {
     let mut counts: BTreeMap<Status, usize> = Status::ALL.iter().map(|status| (*status, 0)).collect();
     findings.iter().for_each(|finding| *counts.entry(finding.status).or_default() += 1);
@@ -32,15 +27,8 @@ fn counts(findings: &[Finding]) -> BTreeMap<Status, usize> {
 }
 
 pub fn json(findings: &[Finding], now: Timestamp) -> serde_json::Result<String> {
-    let document = Document {
-        schema: SCHEMA,
-        version: env!("CARGO_PKG_VERSION"),
-        now,
-        status: findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok),
-        counts: counts(findings),
-        checks: findings,
-    };
-    super::json::pretty(&document)
+    let status = findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok);
+    document_of("lab-probe.doctor/1", &Body { now, status, counts: counts(findings), checks: findings })
 }
 
 /// One line for each finding, what mends it below, and the count at the end.
@@ -50,18 +38,18 @@ pub fn table(findings: &[Finding], style: &Style) -> String {
     for finding in findings {
         let word = style.paint(ink(finding.status), &pad(finding.status.as_str(), 4));
         let link = pad(finding.link.as_str(), width);
+        let is_used = finding.status != Status::Skip;
         let evidence = printable(&finding.evidence);
-        let evidence = if finding.status == Status::Skip { style.paint(Ink::Faint, &evidence) } else { evidence };
+        let evidence = if is_used { evidence } else { style.paint(Ink::Faint, &evidence) };
         out.push_str(&format!("{word}  {link}  {evidence}\n"));
-        if let Some(fix) = finding.fix.as_ref().filter(|_| finding.status > Status::Skip) {
+        if let Some(fix) = finding.fix.as_ref().filter(|_| is_used) {
             let fix = style.paint(Ink::Strong, &printable(fix));
             out.push_str(&format!("      {}  → {fix}\n", pad("", width)));
         }
     }
     let counts = counts(findings);
     let [ok, skip, warn, fail] = [Status::Ok, Status::Skip, Status::Warn, Status::Fail].map(|status| counts[&status]);
-    out.push_str(&format!("\n{ok} ok, {warn} to look at, {fail} broken, {skip} not used here\n"));
-    out
+    out + &format!("\n{ok} ok, {warn} to look at, {fail} broken, {skip} not used here\n")
 }
 
 fn ink(status: Status) -> Ink {

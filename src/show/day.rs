@@ -105,22 +105,20 @@ impl Day {
 
 fn unwatched(records: &[Record], from: Timestamp, to: Timestamp) -> Duration {
     // Any target does: a timeline has no mark exactly where no pass is believed, if the target is always there.
-    let always = records
-        .iter()
-        .map(|record| Record { marks: BTreeMap::from([(String::new(), Some(Mark::default()))]), ..record.clone() });
+    let marks = BTreeMap::from([(String::new(), Some(Mark::default()))]);
+    let always = records.iter().map(|record| Record { marks: marks.clone(), ..record.clone() });
     let timeline = stretches(&always.collect::<Vec<_>>(), "", from, to);
     timeline.iter().filter(|stretch| stretch.mark.is_none()).map(Stretch::length).sum()
 }
 
 fn uptime(kind: &str, name: &str, timeline: &[Stretch]) -> Uptime {
-    let mut known =
-        timeline.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?, stretch.length().as_secs_f64())));
-    let of = |word: &str| known.clone().filter(|(mark, _)| mark.word == word).map(|(_, seconds)| seconds).sum::<f64>();
-    let (up, down) = (of("up"), of("down"));
+    let known = || timeline.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?, stretch.length().as_secs_f64())));
+    let up: f64 = known().filter(|(mark, _)| mark.word == "up").map(|(_, seconds)| seconds).sum();
     let mut by_reason: BTreeMap<&str, f64> = BTreeMap::new();
-    for (mark, seconds) in known.clone().filter(|(mark, _)| mark.word == "down") {
+    for (mark, seconds) in known().filter(|(mark, _)| mark.word == "down") {
         *by_reason.entry(mark.reason.as_deref().unwrap_or("unknown")).or_default() += seconds;
     }
+    let down: f64 = by_reason.values().sum();
     let worst = by_reason.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other));
     Uptime {
         kind: kind.to_owned(),
@@ -128,15 +126,16 @@ fn uptime(kind: &str, name: &str, timeline: &[Stretch]) -> Uptime {
         up: (up + down > 0.0).then(|| up / (up + down)),
         worst_reason: worst.map(|(reason, _)| reason.to_owned()),
         down_seconds: down,
-        last: known.next_back().map_or("unknown", |(mark, _)| &mark.word).to_owned(),
+        last: known().last().map_or("unknown", |(mark, _)| &mark.word).to_owned(),
     }
 }
 
 fn worktree(name: &str, timeline: &[Stretch]) -> WorktreeDay {
     let marks = || timeline.iter().filter_map(|stretch| stretch.mark.as_ref());
-    let mut statuses: Vec<String> = marks().map(|mark| mark.word.clone()).collect();
+    let (mut statuses, mut tests) = (Vec::new(), Vec::new());
+    statuses.extend(marks().map(|mark| mark.word.clone()));
+    tests.extend(marks().filter_map(|mark| mark.tests.clone()));
     statuses.dedup();
-    let mut tests: Vec<String> = marks().filter_map(|mark| mark.tests.clone()).collect();
     tests.dedup();
     WorktreeDay { name: name.to_owned(), statuses, tests }
 }
@@ -146,6 +145,8 @@ fn trading(name: &str, timeline: &[Stretch], records: &[Record], id: &str) -> Tr
         records.iter().filter_map(|record| record.marks.get(id)?.as_ref()?.trading.as_ref()).collect();
     let last = |value: fn(&TradingMark) -> Option<f64>| marks.iter().rev().find_map(|mark| value(mark));
     let trades = marks.iter().rev().find_map(|mark| mark.trades);
+    let is_halted = |mark: &Mark| mark.trading.as_ref().is_some_and(|trading| trading.halted == Some(true));
+    let halted = timeline.iter().filter(|stretch| stretch.mark.as_ref().is_some_and(is_halted)).map(Stretch::length);
     let known_switch = marks.iter().any(|mark| mark.halted.is_some());
     Trading {
         environment: name.to_owned(),
@@ -154,17 +155,12 @@ fn trading(name: &str, timeline: &[Stretch], records: &[Record], id: &str) -> Tr
         trades: trades.map(|(closed, _)| closed),
         win_rate: trades.filter(|(closed, _)| *closed > 0).map(|(closed, won)| won as f64 / closed as f64),
         open_positions: last(|mark| mark.open_positions),
-        halted_seconds: known_switch.then(|| halted(timeline).as_secs_f64()),
+        halted_seconds: known_switch.then(|| halted.sum::<Duration>().as_secs_f64()),
         halted_by: marks.last().map(|mark| mark.halted_by.clone()).unwrap_or_default(),
         breaker_trips: trips(&marks),
         orders: growth(marks.iter().filter_map(|mark| mark.orders)),
         latency_p95_ms: latency_p95(&marks),
     }
-}
-
-fn halted(timeline: &[Stretch]) -> Duration {
-    let halted = |mark: &Mark| mark.trading.as_ref().is_some_and(|trading| trading.halted == Some(true));
-    timeline.iter().filter(|stretch| stretch.mark.as_ref().is_some_and(halted)).map(Stretch::length).sum()
 }
 
 fn trips(marks: &[&TradingMark]) -> BTreeMap<String, usize> {
@@ -188,9 +184,8 @@ fn growth(values: impl Iterator<Item = u64>) -> Option<u64> {
 fn latency_p95(marks: &[&TradingMark]) -> Option<f64> {
     let counts: Vec<&Vec<u64>> = marks.iter().filter_map(|mark| mark.latency.as_ref()).collect();
     let buckets = counts.iter().map(|counts| counts.len()).max()?;
-    let grown: Vec<u64> = (0..buckets)
-        .map(|bucket| growth(counts.iter().map(|counts| counts.get(bucket).copied().unwrap_or(0))).unwrap_or(0))
-        .collect();
+    let of_bucket = |bucket| counts.iter().map(move |counts: &&Vec<u64>| counts.get(bucket).copied().unwrap_or(0));
+    let grown: Vec<u64> = (0..buckets).filter_map(|bucket| growth(of_bucket(bucket))).collect();
     let total: u128 = grown.iter().map(|count| u128::from(*count)).sum();
     let rank = (total * 95).div_ceil(100);
     let mut seen = 0;

@@ -14,28 +14,34 @@ use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::{Kind, Origin, Probe, Target};
 use crate::model::unusual::{Unusual, Widespread};
 
-/// Changes only when a field is removed or means something else; fields may be added without it.
-pub const SCHEMA: &str = "lab-probe.pass/1";
+/// A document for programs. Its schema changes only when a field is removed or means something else; fields may be
+/// added without it.
+pub(super) fn document_of(schema: &'static str, body: &impl Serialize) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Document<'a, T> {
+        schema: &'static str,
+        version: &'static str,
+        #[serde(flatten)]
+        body: &'a T,
+    }
+    pretty(&Document { schema, version: env!("CARGO_PKG_VERSION"), body })
+}
 
 /// A document as text, with a final newline. What nobody sees is escaped: outside strings there is no such character.
-pub(super) fn pretty(document: &impl Serialize) -> serde_json::Result<String> {
+fn pretty(document: &impl Serialize) -> serde_json::Result<String> {
     let mut text = String::new();
     for c in serde_json::to_string_pretty(document)?.chars() {
-        let mut units = [0; 2];
-        match c {
-            c if is_invisible(c) || c.is_control() && c != '\n' => {
-                text.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
-            }
-            c => text.push(c),
+        if is_invisible(c) || c.is_control() && c != '\n' {
+            text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            text.push(c);
         }
     }
     Ok(text + "\n")
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    version: &'static str,
+struct Pass<'a> {
     started_at: Timestamp,
     duration_seconds: f64,
     deadline_exceeded: bool,
@@ -61,7 +67,7 @@ pub struct TargetDocument<'a> {
     trouble: Option<String>,
     facts: Option<&'a Facts>,
     processes: Option<&'a ServerProcesses>,
-    /// For an MCP server that is not up.
+    /// For an MCP server or a service that is not up.
     reason: Option<Reason>,
     /// How an MCP server is reached, without arguments and secrets.
     how: Option<String>,
@@ -90,7 +96,7 @@ impl<'a> TargetDocument<'a> {
             trouble: entry.trouble.as_ref().map(NotReached::to_string),
             facts,
             processes: entry.processes.as_ref(),
-            reason: facts.and_then(reason),
+            reason: facts.and_then(Facts::failure).map(|failure| failure.reason),
             how: how(&entry.target),
             origins: &entry.target.origins,
             unusual: unusual::of_target(unusual, &entry.target.id()),
@@ -104,13 +110,6 @@ fn output(delivery: &Delivery) -> Value {
     json!({ "output": output, "destination": destination, "delivered": error.is_none(), "error": error })
 }
 
-pub(super) fn reason(facts: &Facts) -> Option<Reason> {
-    match facts {
-        Facts::Mcp(facts) => facts.failure.as_ref().map(|failure| failure.reason),
-        _ => None,
-    }
-}
-
 pub(super) fn how(target: &Target) -> Option<String> {
     match &target.probe {
         Probe::Mcp(mcp) => mcp.reach.describe(),
@@ -121,9 +120,7 @@ pub(super) fn how(target: &Target) -> Option<String> {
 /// The document of a pass as text.
 pub fn document(snapshot: &Snapshot, deliveries: &[Delivery], warnings: &[String]) -> serde_json::Result<String> {
     let (pass, unusual) = (&snapshot.pass, snapshot.unusual.as_ref());
-    pretty(&Document {
-        schema: SCHEMA,
-        version: env!("CARGO_PKG_VERSION"),
+    let body = Pass {
         started_at: pass.started_at,
         duration_seconds: pass.duration.as_secs_f64(),
         deadline_exceeded: pass.deadline_exceeded,
@@ -131,7 +128,8 @@ pub fn document(snapshot: &Snapshot, deliveries: &[Delivery], warnings: &[String
         widespread: unusual.and_then(|unusual| unusual.widespread),
         outputs: deliveries.iter().map(output).collect(),
         warnings,
-    })
+    };
+    document_of("lab-probe.pass/1", &body)
 }
 
 #[cfg(test)]

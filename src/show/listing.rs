@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use super::json::{TargetDocument, how, reason};
+use super::json::{TargetDocument, document_of, how};
 use super::style::{Ink, Style, fit, pad};
 use crate::log::printable;
 use crate::model::listing::ClientFile;
@@ -14,9 +14,6 @@ use crate::model::reason::Reason;
 use crate::model::seconds::age;
 use crate::model::snapshot::Entry;
 use crate::model::target::{Kind, Origin, Probe};
-
-/// Changes only when a field is removed or means something else; fields may be added without it.
-const SCHEMA: &str = "lab-probe.list/1";
 
 const MAX_NAME: usize = 40;
 
@@ -34,22 +31,15 @@ pub struct Listing {
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
-    schema: &'static str,
-    version: &'static str,
+struct Body<'a> {
     targets: Vec<TargetDocument<'a>>,
     files: &'a [ClientFile],
     warnings: &'a [String],
 }
 
 pub fn json(listing: &Listing) -> serde_json::Result<String> {
-    super::json::pretty(&Document {
-        schema: SCHEMA,
-        version: env!("CARGO_PKG_VERSION"),
-        targets: listing.targets.iter().map(target).collect(),
-        files: &listing.files,
-        warnings: &listing.warnings,
-    })
+    let targets = listing.targets.iter().map(target).collect();
+    document_of("lab-probe.list/1", &Body { targets, files: &listing.files, warnings: &listing.warnings })
 }
 
 fn target(entry: &Entry) -> TargetDocument<'_> {
@@ -72,11 +62,11 @@ pub fn table(listing: &Listing, now: Timestamp, every_file: bool, style: &Style)
         }
     }
     let nothing = listing.targets.is_empty() && listing.others == 0;
-    if nothing {
-        out.push_str("Nothing to check is known. `lab-probe config init` writes a starter configuration.\n\n");
-    } else if listing.targets.is_empty() {
-        out.push_str("Nothing of this kind is known; without --only everything is listed.\n\n");
-    }
+    out.push_str(match listing.targets.len() {
+        0 if nothing => "Nothing to check is known. `lab-probe config init` writes a starter configuration.\n\n",
+        0 => "Nothing of this kind is known; without --only everything is listed.\n\n",
+        _ => "",
+    });
     let shown = listing.files.iter().filter(|file| nothing || every_file || file.problem.is_some());
     files(&mut out, &shown.collect::<Vec<_>>(), style);
     out.truncate(out.trim_end().len());
@@ -98,8 +88,7 @@ fn section(out: &mut String, kind: Kind, targets: &[&Entry], now: Timestamp, sty
         for line in places(&entry.target.origins) {
             out.push_str(&format!("      {}\n", style.paint(Ink::Faint, &printable(&line))));
         }
-        let hint = entry.facts().filter(|facts| facts.severity() != Severity::Fine).and_then(Facts::hint);
-        if let Some(hint) = hint {
+        if let Some(hint) = entry.facts().filter(|facts| facts.severity() != Severity::Fine).and_then(Facts::hint) {
             out.push_str(&format!("      {}\n", style.paint(Ink::Attention, &printable(&format!("→ {hint}")))));
         }
     }
@@ -110,7 +99,7 @@ fn verdict(entry: &Entry) -> (String, Ink) {
     let Some(facts) = entry.facts() else { return ("not checked yet".into(), Ink::Faint) };
     let word = facts.word().replace('_', " ");
     let (_, ink) = super::table::mark(facts.severity());
-    match reason(facts) {
+    match facts.failure().map(|failure| failure.reason) {
         Some(reason) if reason != Reason::NotConfigured => (format!("{word} ({})", reason.as_str()), ink),
         _ => (word, ink),
     }
@@ -124,12 +113,10 @@ fn next(entry: &Entry, now: Timestamp) -> String {
 }
 
 /// A line for every place, the one the target is reached by first; many worktrees make for many places.
-fn places(origins: &[Origin]) -> Vec<String> {
-    let mut lines: Vec<String> = origins.iter().take(MAX_PLACES).map(place).collect();
-    if origins.len() > MAX_PLACES {
-        lines.push(format!("… and {} more places (--format json has them all)", origins.len() - MAX_PLACES));
-    }
-    lines
+fn places(origins: &[Origin]) -> impl Iterator<Item = String> {
+    let more = origins.len().saturating_sub(MAX_PLACES);
+    let more = (more > 0).then(|| format!("… and {more} more places (--format json has them all)"));
+    origins.iter().take(MAX_PLACES).map(place).chain(more)
 }
 
 /// `cursor, user: /home/joe/.cursor/mcp.json (called "fs"; overridden by …)`.
@@ -148,13 +135,13 @@ fn files(out: &mut String, files: &[&ClientFile], style: &Style) {
     out.push_str(&format!("{}\n", style.paint(Ink::Strong, "Client configs looked for")));
     let width = files.iter().map(|file| file.source.width()).max().unwrap_or(0);
     for file in files {
-        let (mark, ink) = match (&file.problem, file.present) {
-            (Some(_), _) => ("✗", Ink::Bad),
-            (None, true) => ("✓", Ink::Good),
-            (None, false) => ("–", Ink::Faint),
+        let path = file.path.display();
+        let (mark, ink, what) = match &file.problem {
+            Some(problem) => ("✗", Ink::Bad, format!("not read as a whole: {problem}")),
+            None if file.present => ("✓", Ink::Good, path.to_string()),
+            None => ("–", Ink::Faint, path.to_string()),
         };
-        let path = file.path.display().to_string();
-        let path = printable(&file.problem.as_ref().map_or(path, |problem| format!("not read as a whole: {problem}")));
-        out.push_str(&format!("  {} {}  {path}\n", style.paint(ink, mark), pad(file.source, width)));
+        let (mark, what) = (style.paint(ink, mark), printable(&what));
+        out.push_str(&format!("  {mark} {}  {what}\n", pad(file.source, width)));
     }
 }

@@ -13,7 +13,6 @@ use crate::model::history::Record;
 use crate::model::observation::Severity;
 use crate::model::snapshot::{Entry, Snapshot};
 use crate::model::target::Kind;
-use crate::model::unusual::Unusual;
 use crate::wording::first_of;
 
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -34,18 +33,14 @@ pub fn page(
     now: Timestamp,
 ) -> String {
     let from = now.checked_sub(WINDOW).unwrap_or(Timestamp::MIN);
-    let mut body = String::new();
-    header(&mut body, host, snapshot, ever, now);
+    let mut body = header(host, snapshot, ever, now);
     for kind in kinds(snapshot) {
         let mut entries: Vec<&Entry> = snapshot.delivered().filter(|entry| entry.target.kind() == kind).collect();
         entries.sort_by_key(|entry| (entry.severity(), entry.target.name.clone()));
         if !entries.is_empty() {
-            body.push_str(&format!(
-                "<section><h2>{} <span>{}</span></h2>\n",
-                heading(kind),
-                text(&tally(entries.iter().map(|entry| entry.word())))
-            ));
-            entries.iter().for_each(|entry| card(&mut body, entry, snapshot.unusual.as_ref(), records, (from, now)));
+            let tally = text(&tally(entries.iter().map(|entry| entry.word())));
+            body.push_str(&format!("<section><h2>{} <span>{tally}</span></h2>\n", heading(kind)));
+            entries.iter().for_each(|entry| body.push_str(&card(entry, snapshot, records, (from, now))));
             body.push_str("</section>\n");
         }
     }
@@ -82,62 +77,53 @@ fn verdict(snapshot: &Snapshot) -> String {
     }
 }
 
-fn header(body: &mut String, host: &str, snapshot: &Snapshot, ever: bool, now: Timestamp) {
-    let class = if verdict(snapshot) == "no trouble" { "fine" } else { "trouble" };
+fn header(host: &str, snapshot: &Snapshot, ever: bool, now: Timestamp) -> String {
+    let verdict = verdict(snapshot);
+    let class = if verdict == "no trouble" { "fine" } else { "trouble" };
     let pass = if ever {
         let seconds = now.duration_since(snapshot.pass.started_at).as_secs_f64().max(0.0);
         format!("last pass {} ago, it took {:.2} s", length(seconds), snapshot.pass.duration.as_secs_f64())
     } else {
         "there has been no pass yet".to_owned()
     };
-    body.push_str(&format!(
-        "<header><h1>{} <span class=\"{class}\">{}</span></h1>\n<p>{} UTC · {} targets · {pass}</p></header>\n",
-        text(host),
-        verdict(snapshot),
-        now.strftime("%Y-%m-%d %H:%M:%S"),
+    let (host, time) = (text(host), now.strftime("%Y-%m-%d %H:%M:%S"));
+    format!(
+        "<header><h1>{host} <span class=\"{class}\">{verdict}</span></h1>\n\
+         <p>{time} UTC · {} targets · {pass}</p></header>\n",
         snapshot.delivered().count()
-    ));
+    )
 }
 
-fn card(
-    body: &mut String,
-    entry: &Entry,
-    unusual: Option<&Unusual>,
-    records: &[Record],
-    window: (Timestamp, Timestamp),
-) {
+fn card(entry: &Entry, snapshot: &Snapshot, records: &[Record], (from, now): (Timestamp, Timestamp)) -> String {
     let id = entry.target.id();
-    let hint = entry.hint().filter(|_| entry.severity() != Severity::Fine);
-    body.push_str(&format!(
+    let mut card = format!(
         "<article class=\"{}\"><h3>{} <span>{}</span></h3>\n<p>{}</p>\n",
         entry.severity().as_str(),
         text(&entry.target.name),
         text(&entry.word().replace('_', " ")),
-        text(&entry.summary(window.1))
-    ));
-    if let Some(hint) = hint {
-        body.push_str(&format!("<p class=\"hint\">→ {}</p>\n", text(&hint)));
+        text(&entry.summary(now))
+    );
+    if let Some(hint) = entry.hint().filter(|_| entry.severity() != Severity::Fine) {
+        card.push_str(&format!("<p class=\"hint\">→ {}</p>\n", text(&hint)));
     }
     let mut bands = String::new();
-    for one in unusual.iter().flat_map(|unusual| unusual.of(&id)) {
+    for one in snapshot.unusual.iter().flat_map(|unusual| unusual.of(&id)) {
         let sentences = unusual::sentences(&one);
-        sentences.iter().for_each(|sentence| body.push_str(&format!("<p class=\"unusual\">{}</p>\n", text(sentence))));
-        bands.extend((!sentences.is_empty()).then(|| unusual::svg(records, &id, one.family, window)).flatten());
+        sentences.iter().for_each(|sentence| card.push_str(&format!("<p class=\"unusual\">{}</p>\n", text(sentence))));
+        bands.extend((!sentences.is_empty()).then(|| unusual::svg(records, &id, one.family, (from, now))).flatten());
     }
     if bands.is_empty() {
-        let stretches = stretches(records, &id, window.0, window.1);
-        timeline(body, &stretches);
-        axis(body, entry.target.kind(), &stretches, window.0, window.1);
+        let stretches = stretches(records, &id, from, now);
+        card.push_str(&timeline(&stretches));
+        card.push_str(&axis(entry.target.kind(), &stretches, from, now));
     }
-    body.push_str(&bands);
-    body.push_str("</article>\n");
+    card + &bands + "</article>\n"
 }
 
 /// The last day as one bar; each stretch says on hover, and to a screen reader, what it was.
-fn timeline(body: &mut String, stretches: &[Stretch]) {
+fn timeline(stretches: &[Stretch]) -> String {
     let whole: Duration = stretches.iter().map(Stretch::length).sum();
-    body.push_str("<div class=\"timeline\" role=\"img\" aria-label=\"the last 24 hours\">");
-    for stretch in stretches {
+    let bar = |stretch: &Stretch| {
         let share = stretch.length().as_secs_f64() / whole.as_secs_f64().max(1.0) * 100.0;
         let (class, word) = match &stretch.mark {
             Some(mark) => (mark.severity.unwrap_or(Severity::Attention).as_str(), mark.word.replace('_', " ")),
@@ -147,13 +133,14 @@ fn timeline(body: &mut String, stretches: &[Stretch]) {
         let reason = reason.map_or(String::new(), |reason| format!(" ({reason})"));
         let (from, to) = (stretch.from.strftime("%H:%M"), stretch.to.strftime("%H:%M"));
         let title = text(&format!("{from}–{to} {word}{reason}"));
-        body.push_str(&format!("<i class=\"{class}\" style=\"width:{share:.3}%\" title=\"{title}\"></i>"));
-    }
-    body.push_str("</div>\n");
+        format!("<i class=\"{class}\" style=\"width:{share:.3}%\" title=\"{title}\"></i>")
+    };
+    let bars: String = stretches.iter().map(bar).collect();
+    format!("<div class=\"timeline\" role=\"img\" aria-label=\"the last 24 hours\">{bars}</div>\n")
 }
 
 /// What a place on the timeline means, in UTC, and for how much of the time that is known all was well.
-fn axis(body: &mut String, kind: Kind, stretches: &[Stretch], from: Timestamp, now: Timestamp) {
+fn axis(kind: Kind, stretches: &[Stretch], from: Timestamp, now: Timestamp) -> String {
     let known = stretches.iter().filter_map(|stretch| Some((stretch.mark.as_ref()?.severity, stretch.length())));
     let (mut well, mut all, mut unset) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     for (severity, length) in known {
@@ -175,12 +162,10 @@ fn axis(body: &mut String, kind: Kind, stretches: &[Stretch], from: Timestamp, n
             format!("{words} for {share:.1} % of the {} that are known", length(all))
         }
     };
-    let quarters: String = (0..4)
-        .filter_map(|quarter| from.checked_add(WINDOW / 4 * quarter).ok())
-        .map(|at| format!("<i>{}</i>", at.strftime("%H:%M")))
-        .collect();
+    let quarters = (0..4).filter_map(|quarter| from.checked_add(WINDOW / 4 * quarter).ok());
+    let quarters: String = quarters.map(|at| format!("<i>{}</i>", at.strftime("%H:%M"))).collect();
     let end = now.strftime("%H:%M");
-    body.push_str(&format!("<p class=\"axis\">{quarters}<i>{end} UTC</i></p>\n<p class=\"share\">{share}</p>\n"));
+    format!("<p class=\"axis\">{quarters}<i>{end} UTC</i></p>\n<p class=\"share\">{share}</p>\n")
 }
 
 #[cfg(test)]

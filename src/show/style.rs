@@ -79,17 +79,13 @@ pub fn fit(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
-    let mut out = String::new();
+    // One for the ellipsis.
     let mut used = 1;
-    for c in text.chars() {
+    let fits = |c: &char| {
         used += c.width().unwrap_or(0);
-        if used > width {
-            break;
-        }
-        out.push(c);
-    }
-    out.push('…');
-    out
+        used <= width
+    };
+    text.chars().take_while(fits).collect::<String>() + "…"
 }
 
 /// `text` filled up with spaces to `width` columns.

@@ -44,27 +44,23 @@ pub fn escape(text: &str) -> String {
 }
 
 pub fn report(day: &Day, markup: Markup) -> String {
-    let mut out = format!("{}\n", markup.strong(&format!("LAB on {} (UTC)", day.date)));
+    let head = format!("{}\n", markup.strong(&format!("LAB on {} (UTC)", day.date)));
     if day.passes == 0 {
-        out.push_str("No pass was made on that day: nothing is known of it.\n");
-        return out;
+        return head + "No pass was made on that day: nothing is known of it.\n";
     }
-    for trading in &day.trading {
-        out.push_str(&paragraph(markup, &format!("THUNES {}", trading.environment), &trading_lines(trading)));
-    }
-    out.push_str(&paragraph(markup, "Servers", &server_lines(&day.servers)));
-    out.push_str(&paragraph(markup, "Worktrees", &worktree_lines(&day.worktrees)));
-    out.push_str(&paragraph(markup, "Unusual", &unusual_lines(&day.unusual)));
-    out.push_str(&paragraph(markup, "lab-probe", &own_lines(day)));
-    out
-}
-
-fn paragraph(markup: Markup, title: &str, lines: &[String]) -> String {
-    if lines.is_empty() {
-        return String::new();
-    }
-    let lines: Vec<String> = lines.iter().map(|line| markup.text(line)).collect();
-    format!("\n{}\n{}\n", markup.strong(title), lines.join("\n"))
+    let trading = day.trading.iter().map(|one| (format!("THUNES {}", one.environment), trading_lines(one)));
+    let rest = [
+        ("Servers", server_lines(&day.servers)),
+        ("Worktrees", worktree_lines(&day.worktrees)),
+        ("Unusual", unusual_lines(&day.unusual)),
+        ("lab-probe", own_lines(day)),
+    ];
+    let paragraphs = trading.chain(rest.map(|(title, lines)| (title.to_owned(), lines)));
+    let paragraphs = paragraphs.filter(|(_, lines)| !lines.is_empty()).map(|(title, lines)| {
+        let lines: Vec<String> = lines.iter().map(|line| markup.text(line)).collect();
+        format!("\n{}\n{}\n", markup.strong(&title), lines.join("\n"))
+    });
+    head + &paragraphs.collect::<String>()
 }
 
 fn trading_lines(day: &Trading) -> Vec<String> {
@@ -95,38 +91,29 @@ fn trading_lines(day: &Trading) -> Vec<String> {
 }
 
 fn server_lines(servers: &[Uptime]) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    let is_fine = |server: &&Uptime| server.up >= Some(WORTH_A_LINE);
-    let known = servers.iter().filter(|server| server.up.is_some());
-    let (fine, mut troubled): (Vec<&Uptime>, Vec<&Uptime>) = known.partition(is_fine);
-    troubled.sort_by(|a, b| b.down_seconds.total_cmp(&a.down_seconds));
-    for server in &troubled {
-        let reason = server.worst_reason.as_deref().unwrap_or("unknown");
-        let up = server.up.unwrap_or_default() * 100.0;
-        let down = length(server.down_seconds);
-        lines.push(format!("{}: {up:.1} % up, down for {down}, mostly {reason}", server.name));
-    }
-    let (fine, unset) = (fine.len(), servers.len() - fine.len() - troubled.len());
-    let rest = [(fine, "up all day"), (unset, "not configured")].into_iter().filter(|(count, _)| *count > 0);
-    let rest: Vec<String> = rest.map(|(count, what)| format!("{count} {what}")).collect();
-    if !rest.is_empty() {
-        lines.push(rest.join(", "));
-    }
-    lines
+    let mut troubled: Vec<(&Uptime, f64)> = servers.iter().filter_map(|server| Some((server, server.up?))).collect();
+    let known = troubled.len();
+    troubled.retain(|(_, up)| *up < WORTH_A_LINE);
+    troubled.sort_by(|(a, _), (b, _)| b.down_seconds.total_cmp(&a.down_seconds));
+    let line = |(server, up): &(&Uptime, f64)| {
+        let (reason, down) = (server.worst_reason.as_deref().unwrap_or("unknown"), length(server.down_seconds));
+        format!("{}: {:.1} % up, down for {down}, mostly {reason}", server.name, up * 100.0)
+    };
+    let rest = [(known - troubled.len(), "up all day"), (servers.len() - known, "not configured")];
+    let rest = rest.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let rest = rest.collect::<Vec<_>>().join(", ");
+    troubled.iter().map(line).chain((!rest.is_empty()).then_some(rest)).collect()
 }
 
 fn worktree_lines(worktrees: &[WorktreeDay]) -> Vec<String> {
-    let mut quiet = 0;
-    let mut lines = Vec::new();
-    for worktree in worktrees {
+    let line = |worktree: &WorktreeDay| {
         let tests: Vec<&str> = worktree.tests.iter().map(String::as_str).filter(|test| *test != "unknown").collect();
-        if worktree.statuses.len() <= 1 && tests.len() <= 1 && tests.first() != Some(&"failing") {
-            quiet += 1;
-            continue;
-        }
-        let tests = if tests.is_empty() { String::new() } else { format!("; tests {}", tests.join(" → ")) };
-        lines.push(format!("{}: {}{tests}", worktree.name, worktree.statuses.join(" → ")));
-    }
+        let is_quiet = worktree.statuses.len() <= 1 && tests.len() <= 1 && tests.first() != Some(&"failing");
+        let shown = if tests.is_empty() { String::new() } else { format!("; tests {}", tests.join(" → ")) };
+        (!is_quiet).then(|| format!("{}: {}{shown}", worktree.name, worktree.statuses.join(" → ")))
+    };
+    let mut lines: Vec<String> = worktrees.iter().filter_map(line).collect();
+    let quiet = worktrees.len() - lines.len();
     if quiet > 0 {
         lines.push(format!("{} without a change", plural(quiet, "worktree")));
     }
@@ -134,10 +121,11 @@ fn worktree_lines(worktrees: &[WorktreeDay]) -> Vec<String> {
 }
 
 fn unusual_lines(sentences: &[String]) -> Vec<String> {
-    let named = if sentences.len() > MOST_UNUSUAL { MOST_UNUSUAL - 1 } else { sentences.len() };
-    let more = sentences.len() - named;
-    let rest = (more > 0).then(|| format!("and {more} more"));
-    sentences.iter().take(named).cloned().chain(rest).collect()
+    if sentences.len() <= MOST_UNUSUAL {
+        return sentences.to_vec();
+    }
+    let (named, rest) = sentences.split_at(MOST_UNUSUAL - 1);
+    [named, &[format!("and {} more", rest.len())]].concat()
 }
 
 fn own_lines(day: &Day) -> Vec<String> {

@@ -35,34 +35,32 @@ const UNUSUAL: &str = "~ ";
 /// Names in the line about what is found only from the current directory; the rest is a number.
 const MOST_ONLY_HERE: usize = 5;
 
+const NOTHING: &str = "\
+Nothing to check: no MCP server, worktree, environment or service is known, or none of that kind.
+`lab-probe config init` writes a starter configuration; `lab-probe list` shows where lab-probe looked.
+";
+
 struct Row {
     severity: Severity,
     word: String,
     name: String,
     summary: String,
     when: String,
-    hint: Option<String>,
-    /// What to do besides, whatever the verdict.
-    note: Option<String>,
-    unusual: Vec<String>,
+    /// What is unusual and what to do, each with what its line begins with.
+    below: Vec<(&'static str, String)>,
 }
 
 pub fn table(snapshot: &Snapshot, deliveries: &[Delivery], now: Timestamp, style: &Style) -> String {
     let mut out = String::new();
     for kind in kinds(snapshot) {
-        let entries: Vec<&Entry> = snapshot.entries.iter().filter(|entry| entry.target.kind() == kind).collect();
-        if !entries.is_empty() {
-            let rows = entries.iter().map(|entry| row(entry, snapshot.unusual.as_ref(), now)).collect();
+        let entries = snapshot.entries.iter().filter(|entry| entry.target.kind() == kind);
+        let rows: Vec<Row> = entries.map(|entry| row(entry, snapshot.unusual.as_ref(), now)).collect();
+        if !rows.is_empty() {
             section(&mut out, kind, rows, style);
         }
     }
     if snapshot.entries.is_empty() {
-        out.push_str(
-            "Nothing to check: no MCP server, worktree, environment or service is known, or none of that kind.\n",
-        );
-        out.push_str(
-            "`lab-probe config init` writes a starter configuration; `lab-probe list` shows where lab-probe looked.\n",
-        );
+        out.push_str(NOTHING);
     }
     footer(&mut out, snapshot, deliveries, style);
     out
@@ -89,21 +87,14 @@ pub fn heading(kind: Kind) -> &'static str {
 
 fn section(out: &mut String, kind: Kind, mut rows: Vec<Row>, style: &Style) {
     rows.sort_by(|a, b| (a.severity, &a.name).cmp(&(b.severity, &b.name)));
-    out.push_str(&format!(
-        "{}  {}\n",
-        style.paint(Ink::Strong, heading(kind)),
-        tally(rows.iter().map(|row| row.word.as_str()))
-    ));
-    let word_width = rows.iter().map(|row| row.word.width()).max().unwrap_or(0);
-    let name_width = rows.iter().map(|row| row.name.width()).max().unwrap_or(0).min(MAX_NAME);
-    let when_width = rows.iter().map(|row| row.when.width()).max().unwrap_or(0);
+    let tally = tally(rows.iter().map(|row| row.word.as_str()));
+    out.push_str(&format!("{}  {tally}\n", style.paint(Ink::Strong, heading(kind))));
+    let widest = |column: fn(&Row) -> &str| rows.iter().map(|row| column(row).width()).max().unwrap_or(0);
+    let (word, name, when) = (widest(|row| &row.word), widest(|row| &row.name).min(MAX_NAME), widest(|row| &row.when));
     // mark, word, name; then the summary and the time, all with two spaces between them
-    let margin = 2 + 1 + 1 + word_width + 2 + name_width + 2;
-    let room = style.width.map(|width| width.saturating_sub(margin + 2 + when_width).max(12));
-    let columns = Columns { word: word_width, name: name_width, margin, room };
-    for row in &rows {
-        lay_out(out, row, &columns, style);
-    }
+    let margin = 2 + 1 + 1 + word + 2 + name + 2;
+    let room = style.width.map(|width| width.saturating_sub(margin + 2 + when).max(12));
+    rows.iter().for_each(|row| lay_out(out, row, &Columns { word, name, margin, room }, style));
     out.push('\n');
 }
 
@@ -118,37 +109,27 @@ struct Columns {
 /// A row's line, what is left of its evidence, and what to do about it, under the evidence.
 fn lay_out(out: &mut String, row: &Row, columns: &Columns, style: &Style) {
     let (mark, ink) = mark(row.severity);
-    let start = format!(
-        "  {} {}  {}",
-        style.paint(ink, mark),
-        style.paint(ink, &pad(&row.word, columns.word)),
-        pad(&fit(&row.name, columns.name), columns.name),
-    );
+    let mark = style.paint(ink, mark);
+    let word = style.paint(ink, &pad(&row.word, columns.word));
+    let start = format!("  {mark} {word}  {}", pad(&fit(&row.name, columns.name), columns.name));
     let when = style.paint(Ink::Faint, &row.when);
+    let is_fine = row.severity == Severity::Fine;
     // The evidence is what a person came for: where its column is too narrow to read, it gets lines of its own.
-    let stacked = row.severity != Severity::Fine && columns.room.is_some_and(|room| room < READABLE);
+    let stacked = !is_fine && columns.room.is_some_and(|room| room < READABLE);
     let indent = if stacked { STACKED_INDENT } else { columns.margin };
     let beside = |indent: usize| style.width.map(|width| width.saturating_sub(indent).max(12));
-    let evidence_width = if stacked { beside(indent) } else { columns.room };
-    let mut pieces = match (row.severity, columns.room) {
-        (Severity::Fine, Some(room)) => vec![fit(&row.summary, room)],
-        (Severity::Fine, None) => vec![row.summary.clone()],
-        _ => evidence(&row.summary, evidence_width),
+    let mut pieces = match columns.room {
+        Some(room) if is_fine => vec![fit(&row.summary, room)],
+        room => evidence(&row.summary, if stacked { beside(indent) } else { room }),
     };
-    let line = if stacked {
-        format!("{start}  {when}")
-    } else {
-        format!("{start}  {}  {when}", pad(&pieces.remove(0), columns.room.unwrap_or(0)))
-    };
-    out.push_str(&format!("{}\n", line.trim_end()));
-    for piece in pieces {
-        out.push_str(&format!("{}{piece}\n", " ".repeat(indent)));
-    }
-    let below = row.unusual.iter().map(|text| (UNUSUAL, text));
-    for (sign, text) in below.chain(row.hint.iter().chain(&row.note).map(|hint| (ARROW, hint))) {
-        for (number, piece) in wrap(text, beside(indent + sign.width())).iter().enumerate() {
+    let first = if stacked { String::new() } else { pad(&pieces.remove(0), columns.room.unwrap_or(0)) + "  " };
+    out.push_str(&format!("{}\n", format!("{start}  {first}{when}").trim_end()));
+    let indent = " ".repeat(indent);
+    pieces.iter().for_each(|piece| out.push_str(&format!("{indent}{piece}\n")));
+    for (sign, text) in &row.below {
+        for (number, piece) in wrap(text, beside(indent.len() + sign.width())).iter().enumerate() {
             let sign = if number == 0 { sign } else { "  " };
-            out.push_str(&format!("{}{sign}{piece}\n", " ".repeat(indent)));
+            out.push_str(&format!("{indent}{sign}{piece}\n"));
         }
     }
 }
@@ -182,15 +163,17 @@ fn row(entry: &Entry, unusual: Option<&Unusual>, now: Timestamp) -> Row {
         _ => entry.severity(),
     };
     let says_what_to_do = facts.is_none() || severity != Severity::Fine || entry.trouble.is_some();
+    let hint = entry.hint().filter(|_| says_what_to_do).map(|hint| printable(&hint));
+    // What to do besides, whatever the verdict.
+    let besides = entry.processes.as_ref().and_then(ServerProcesses::hint);
+    let unusual = unusual::of_target(unusual, &entry.target.id()).into_iter().map(|text| (UNUSUAL, text));
     Row {
         severity,
         word: entry.word().replace('_', " "),
         name: printable(&entry.target.name),
         summary: printable(&entry.summary(now)),
         when: entry.observation.as_ref().map_or(String::new(), |observation| when(entry, observation, now)),
-        hint: entry.hint().filter(|_| says_what_to_do).map(|hint| printable(&hint)),
-        note: entry.processes.as_ref().and_then(ServerProcesses::hint),
-        unusual: unusual::of_target(unusual, &entry.target.id()),
+        below: unusual.chain(hint.into_iter().chain(besides).map(|hint| (ARROW, hint))).collect(),
     }
 }
 
@@ -219,14 +202,11 @@ fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(width) = width else { return vec![text.to_owned()] };
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let current = lines.last_mut().map_or(0, |line| line.width());
-        if current > 0 && current + 1 + word.width() > width {
-            lines.push(fit(word, width));
-        } else if let Some(line) = lines.last_mut() {
-            if current > 0 {
-                line.push(' ');
-            }
-            line.push_str(&fit(word, width));
+        let word = fit(word, width);
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => *line = word,
+            Some(line) if line.width() + 1 + word.width() <= width => *line += &format!(" {word}"),
+            _ => lines.push(word),
         }
     }
     lines
@@ -244,16 +224,14 @@ fn footer(out: &mut String, snapshot: &Snapshot, deliveries: &[Delivery], style:
         out.push_str(&format!("found only from this directory, so neither delivered nor remembered: {named}\n"));
     }
     if let Some(unusual) = &snapshot.unusual {
-        let widespread = unusual.widespread.map(|event| unusual::widespread(&event));
+        let widespread = unusual.widespread.as_ref().map(unusual::widespread);
         let progress = unusual::progress(unusual).map(|progress| format!("usual values: {progress}"));
-        for line in widespread.into_iter().chain(progress) {
-            out.push_str(&format!("{}\n", style.paint(Ink::Faint, &line)));
-        }
+        let lines = widespread.into_iter().chain(progress);
+        lines.for_each(|line| out.push_str(&format!("{}\n", style.paint(Ink::Faint, &line))));
     }
     for delivery in deliveries {
         let ink = if delivery.error.is_some() { Ink::Bad } else { Ink::Faint };
-        out.push_str(&style.paint(ink, &printable(&delivery.to_string())));
-        out.push('\n');
+        out.push_str(&format!("{}\n", style.paint(ink, &printable(&delivery.to_string()))));
     }
 }
 

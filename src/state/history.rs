@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::fs;
 use crate::model::history::{Points, Record, day_of};
@@ -79,6 +80,13 @@ pub fn read(state_dir: &Path, day: &str) -> io::Result<Vec<Record>> {
     Ok(records(&fs::if_there(bytes)?.unwrap_or_default()))
 }
 
+/// The records of this UTC day and of the day before.
+pub fn of_two_days(state_dir: &Path, now: Timestamp) -> io::Result<Vec<Record>> {
+    let mut records = read(state_dir, &day_of(now - SignedDuration::from_hours(24)))?;
+    records.extend(read(state_dir, &day_of(now))?);
+    Ok(records)
+}
+
 pub(super) fn records(bytes: &[u8]) -> Vec<Record> {
     let lines = bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let mut records: Vec<Record> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
@@ -89,8 +97,6 @@ pub(super) fn records(bytes: &[u8]) -> Vec<Record> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-
-    use jiff::Timestamp;
 
     use super::*;
 
