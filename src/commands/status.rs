@@ -123,7 +123,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::state::store::LastPass;
+    use crate::model::snapshot::LastPass;
 
     #[test]
     fn trading_goes_first_and_what_is_not_known_of_late_is_no_good_news() {

@@ -126,7 +126,7 @@ fn uptime(kind: &str, name: &str, timeline: &[Stretch]) -> Uptime {
         up: (up + down > 0.0).then(|| up / (up + down)),
         worst_reason: worst.map(|(reason, _)| reason.to_owned()),
         down_seconds: down,
-        last: known().last().map_or("unknown", |(mark, _)| &mark.word).to_owned(),
+        last: known().next_back().map_or("unknown", |(mark, _)| &mark.word).to_owned(),
     }
 }
 
