@@ -79,12 +79,12 @@ pub(super) fn timestamp(mut cursor: Cursor<'_>) -> Result<Option<i64>, Fault> {
     }
     cursor.skip_blanks();
     let word = cursor.word();
-    if word.is_empty() {
-        return Err(malformed("blanks after the value"));
+    match word.parse() {
+        _ if word.is_empty() => Err(malformed("blanks after the value")),
+        Err(_) => Err(malformed(format!("{word:?} after the value is no timestamp"))),
+        Ok(_) if !cursor.0.is_empty() => Err(malformed("something follows the timestamp")),
+        Ok(timestamp) => Ok(Some(timestamp)),
     }
-    let timestamp =
-        word.parse().map_err(|_no_number| malformed(format!("{word:?} after the value is no timestamp")))?;
-    if cursor.0.is_empty() { Ok(Some(timestamp)) } else { Err(malformed("something follows the timestamp")) }
 }
 
 /// A number as Go's `strconv.ParseFloat` takes it in this format: no sign before NaN, no overflow to infinity.

@@ -23,12 +23,11 @@ pub(super) fn audit_trail(journals: &[Reading]) -> Option<&Reading> {
 /// The newest evidence, and the journal that has it; or the audit trail, which has none.
 /// Errors: Why it cannot be told, a sentence each.
 pub(super) fn from_journals(journals: &[Reading], now: Timestamp) -> Result<(KillSwitch, &str), Vec<String>> {
-    let mut why: Vec<String> = journals.iter().filter(|journal| journal.fails()).filter_map(failure).collect();
     let trail = audit_trail(journals);
-    match trail {
-        Some(trail) if trail.is_absent() => why.extend(failure(trail)),
-        Some(_) => {}
-        None => why.push("no journal is configured".to_owned()),
+    let failing = journals.iter().filter(|journal| journal.fails());
+    let mut why: Vec<String> = failing.chain(trail.filter(|trail| trail.is_absent())).filter_map(failure).collect();
+    if trail.is_none() {
+        why.push("no journal is configured".to_owned());
     }
     let newest = newest(journals, stated, now);
     if newest.is_none() && journals.iter().any(|journal| journal.totals.kill_switch.last.is_some()) {

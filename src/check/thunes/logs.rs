@@ -31,23 +31,20 @@ impl Tally {
             self.totals.open_record = None;
             return;
         };
-        let text = String::from_utf8_lossy(bytes);
-        if bytes.first() == Some(&b'{') {
-            self.totals.open_record = None;
+        let (text, is_json) = (String::from_utf8_lossy(bytes), bytes.first() == Some(&b'{'));
+        if !is_json && !times::is_shaped(bytes) {
+            return self.goes_on(&text);
+        }
+        self.totals.open_record = None;
+        if is_json {
             if let Some(object) = Object::parse(bytes, &mut String::new())
                 && let (Some(written), Some(message)) = (object.text("asctime"), object.text("message"))
             {
                 self.record(&written, &object.text("name").unwrap_or_default(), &message);
             }
-        } else if times::is_shaped(bytes) {
-            self.totals.open_record = None;
-            // `TIME - NAME - LEVEL - MESSAGE`.
-            let fields: Vec<&str> = text.splitn(4, " - ").collect();
-            if let [written, logger, _, message] = fields.as_slice() {
-                self.record(written, logger, message);
-            }
-        } else {
-            self.goes_on(&text);
+        // `TIME - NAME - LEVEL - MESSAGE`.
+        } else if let [written, logger, _, message] = text.splitn(4, " - ").collect::<Vec<_>>()[..] {
+            self.record(written, logger, message);
         }
     }
 

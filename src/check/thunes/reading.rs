@@ -10,10 +10,8 @@ const MAX_AHEAD: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ReadState {
     Ready,
-    /// Bytes are left that this pass had no time for.
-    Behind {
-        left: u64,
-    },
+    /// So many bytes are left, for which this pass had no time.
+    Behind(u64),
     Missing,
     /// In the operating system's words.
     Unreadable(String),
@@ -52,13 +50,13 @@ impl Reading {
 
     /// It will be readable by itself: this pass only did not get to its end.
     pub(super) fn is_catching_up(&self) -> bool {
-        matches!(self.state, ReadState::Behind { .. } | ReadState::Unsettled)
+        matches!(self.state, ReadState::Behind(_) | ReadState::Unsettled)
     }
 
     pub(super) fn sentence(&self) -> Option<String> {
         match &self.state {
             ReadState::Ready => None,
-            ReadState::Behind { left } => {
+            ReadState::Behind(left) => {
                 Some(format!("still being read, {} MiB are left; its values follow when it has been", (left >> 20) + 1))
             }
             ReadState::Missing => Some("there is no such file".to_owned()),

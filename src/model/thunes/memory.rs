@@ -204,13 +204,9 @@ words! {
 }
 
 impl BreakerState {
-    /// The value of `thunes_circuit_breaker_state`.
+    /// The value of `thunes_circuit_breaker_state`: 0, 0.5, 1 in the order of the states.
     pub fn value(self) -> f64 {
-        match self {
-            BreakerState::Closed => 0.0,
-            BreakerState::HalfOpen => 0.5,
-            BreakerState::Open => 1.0,
-        }
+        f64::from(self as u8) / 2.0
     }
 }
 

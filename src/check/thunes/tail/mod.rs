@@ -126,7 +126,7 @@ impl<T: Lines> Follower<'_, T> {
         self.cursor.parts = parts.split_off(done);
         Ok(match refused {
             Some(sentence) => ReadState::Unreadable(sentence),
-            None if left > 0 => ReadState::Behind { left },
+            None if left > 0 => ReadState::Behind(left),
             None => ReadState::Ready,
         })
     }
