@@ -73,11 +73,11 @@ impl Drop for ReadUntil {
     }
 }
 
-/// ureq's connector: from a URL to a connection ready for a request.
-#[derive(Debug)]
-pub(super) struct LimitedConnector(pub(super) Arc<Shared>);
+/// What ureq asks of the network: here from a URL to a connection ready for a request, [`super::resolve`] for addresses.
+#[derive(Debug, Clone)]
+pub(super) struct Network(pub(super) Arc<Shared>);
 
-impl Connector<()> for LimitedConnector {
+impl Connector<()> for Network {
     type Out = Box<dyn Transport>;
 
     fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
@@ -100,7 +100,7 @@ impl Connector<()> for LimitedConnector {
     }
 }
 
-impl LimitedConnector {
+impl Network {
     /// A socket to the target or the proxy, or a tunnel through the proxy (which comes back here for its own connection).
     fn line(&self, details: &ConnectionDetails<'_>, proxy: Option<&Proxy>) -> Result<Box<dyn Transport>, ureq::Error> {
         if let Some(scheme) = proxy.and_then(unsupported) {

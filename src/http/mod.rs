@@ -20,7 +20,7 @@ use ureq::http;
 use url::{Origin, Position, Url};
 
 pub use self::connector::ReadUntil;
-use self::connector::{LimitedConnector, Shared};
+use self::connector::{Network, Shared};
 pub use self::error::{ErrorKind, HttpError};
 pub use self::message::{Body, Method, Request, Response};
 pub use self::resolve::reach;
@@ -52,8 +52,12 @@ const PLAIN_HEADERS: &[&str] = &["accept", "accept-language", "cache-control", "
 /// Whether a configured header may be a credential: not one of those, and not an empty value or a scheme alone, which
 /// a variable that is not set leaves behind.
 pub(crate) fn may_be_credential(name: &str, value: &Secret) -> bool {
-    let name = name.to_ascii_lowercase();
-    !PLAIN_HEADERS.contains(&name.as_str()) && !name.starts_with("x-mcp-") && !credential_of(value.expose()).is_empty()
+    let is_plain = is_among(name, PLAIN_HEADERS) || name.to_ascii_lowercase().starts_with("x-mcp-");
+    !is_plain && !credential_of(value.expose()).is_empty()
+}
+
+fn is_among(name: &str, headers: &[&str]) -> bool {
+    headers.iter().any(|header| name.eq_ignore_ascii_case(header))
 }
 
 #[derive(Debug, Clone, Default)]
@@ -92,7 +96,8 @@ fn agent(shared: &Arc<Shared>) -> ureq::Agent {
         .output_buffer_size(OUTPUT_BUFFER)
         .user_agent(concat!("lab-probe/", env!("CARGO_PKG_VERSION")))
         .build();
-    ureq::Agent::with_parts(config, LimitedConnector(Arc::clone(shared)), resolve::ProxyResolver(Arc::clone(shared)))
+    let network = Network(Arc::clone(shared));
+    ureq::Agent::with_parts(config, network.clone(), network)
 }
 
 /// A client for one configured address: its connections, its credentials, its budget.
@@ -110,8 +115,8 @@ impl Client {
     /// A client for the origin of `url`. Userinfo in the URL becomes basic authentication, unless the options bring
     /// an `Authorization` header.
     pub fn new(url: &Url, options: ClientOptions) -> Self {
-        let is_reserved = |name: &str| RESERVED_HEADERS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved));
-        let mut credentials: Vec<_> = options.headers.into_iter().filter(|(name, _)| !is_reserved(name)).collect();
+        let mut credentials = options.headers;
+        credentials.retain(|(name, _)| !is_among(name, RESERVED_HEADERS));
         if let Some(value) = basic_auth(url)
             && !credentials.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
         {
@@ -144,8 +149,7 @@ impl Client {
 
     /// Ends every connection at once; reads and writes under way in other threads fail.
     pub fn close_connections(&self) {
-        let mut current = self.agent.lock();
-        std::mem::replace(&mut *current, agent(&self.shared)).shutdown();
+        std::mem::replace(&mut *self.agent.lock(), agent(&self.shared)).shutdown();
     }
 
     /// Sends a request and returns the answer with its body still to be read. Any status is an answer.
@@ -167,8 +171,7 @@ impl Client {
                 request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
             }
             if target.origin() != request.url.origin() {
-                let is_bound = |name: &str| ORIGIN_BOUND_HEADERS.iter().any(|bound| name.eq_ignore_ascii_case(bound));
-                request.headers.retain(|(name, _)| !is_bound(name));
+                request.headers.retain(|(name, _)| !is_among(name, ORIGIN_BOUND_HEADERS));
             }
             request.url = target;
         }

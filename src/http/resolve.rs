@@ -1,14 +1,14 @@
 //! Host names to addresses, under the deadline.
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use super::connector::Shared;
+use super::connector::Network;
 use super::error::{ErrorKind, HttpError};
 use crate::clock::Deadline;
 
@@ -17,12 +17,9 @@ const MOST_ADDRESSES: usize = 8;
 /// A lookup needs little stack, and one that hangs keeps its thread until the process ends.
 const LOOKUP_STACK: usize = 256 * 1024;
 
-/// ureq's resolver: the addresses of a target or, where there is one, of the proxy, which looks the target up itself.
-/// Unlike ureq's own, it lives with a machine that has no thread left.
-#[derive(Debug)]
-pub(super) struct ProxyResolver(pub(super) Arc<Shared>);
-
-impl Resolver for ProxyResolver {
+/// The addresses of a target or, where there is one, of the proxy, which looks the target up itself. Unlike ureq's own
+/// resolver, it lives with a machine that has no thread left.
+impl Resolver for Network {
     fn resolve(
         &self,
         uri: &Uri,

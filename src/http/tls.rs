@@ -19,7 +19,6 @@ use rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore,
     SignatureScheme,
 };
-
 use x509_cert::certificate::{CertificateInner, Raw};
 use x509_cert::der::Decode;
 

@@ -32,22 +32,9 @@ const LOST_AFTER: Duration = Duration::from_secs(3);
 
 const LOST_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Both openings, the remembered era's first.
-pub(super) fn both(remembered: Option<Era>) -> &'static [Era] {
-    match remembered {
-        Some(Era::Legacy) => &[Era::Legacy, Era::Modern],
-        _ => &[Era::Modern, Era::Legacy],
-    }
-}
-
-/// What to try in a new process after the first one has ended or fallen silent on these openings: it may have done so
-/// because of the first one, so the new process does not see that one first.
-pub(super) fn anew(openings: &[Era]) -> &'static [Era] {
-    match openings {
-        [Era::Modern, ..] => &[Era::Legacy],
-        _ => &[Era::Modern, Era::Legacy],
-    }
-}
+/// Both openings, in which order.
+pub(super) const MODERN_FIRST: &[Era] = &[Era::Modern, Era::Legacy];
+pub(super) const LEGACY_FIRST: &[Era] = &[Era::Legacy, Era::Modern];
 
 /// How an attempt with one process failed.
 #[derive(Debug)]
@@ -79,7 +66,7 @@ pub(super) fn open(
         second_if_idle: Deadline::after(IDLE_TIMEOUT),
         both_sent: None,
     };
-    opening.ask(openings[0], eras::newest(openings[0]));
+    opening.ask(openings[0], None);
     opening.run()
 }
 
@@ -139,7 +126,8 @@ impl Opening<'_, '_> {
         }
     }
 
-    fn ask(&mut self, era: Era, version: &str) {
+    fn ask(&mut self, era: Era, version: Option<&str>) {
+        let version = version.unwrap_or_else(|| eras::newest(era));
         let id = self.session.request(eras::method(era), &eras::params(era, version));
         self.asked.push((id, era));
         if era == Era::Modern {
@@ -154,7 +142,7 @@ impl Opening<'_, '_> {
             // Every client of before 2026 sends `initialize` first: that cannot have been too much.
             let unanswered = matches!(self.asked[..], [(_, Era::Modern)]);
             self.both_sent = unanswered.then(|| self.session.io.idle());
-            self.ask(era, eras::newest(era));
+            self.ask(era, None);
         }
         second.is_some()
     }
@@ -185,7 +173,7 @@ impl Opening<'_, '_> {
         };
         match found {
             Ok(Next::Opened(greeting)) => return Some(greeting),
-            Ok(Next::Open(Era::Modern, version)) => self.ask(Era::Modern, &version),
+            Ok(Next::Open(Era::Modern, version)) => self.ask(Era::Modern, Some(&version)),
             Ok(Next::Open(Era::Legacy, version)) => self.turn_legacy(&version),
             Err(failure) if era == Era::Modern => self.modern = Some(failure),
             Err(failure) => {
@@ -202,7 +190,7 @@ impl Opening<'_, '_> {
         self.second = None;
         let under_way = self.asked.iter().any(|(_, era)| *era == Era::Legacy);
         if !under_way && (self.legacy.is_none() || version != eras::LEGACY) {
-            self.ask(Era::Legacy, version);
+            self.ask(Era::Legacy, Some(version));
         }
     }
 

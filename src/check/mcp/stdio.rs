@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::opening::{Stopped, anew, both, open};
+use super::opening::{LEGACY_FIRST, MODERN_FIRST, Stopped, open};
 use super::session::StdioSession;
 use super::{output, tools};
 use crate::check::Context;
@@ -41,12 +41,14 @@ pub(super) fn check(
         idle: Duration::ZERO,
         notes: Vec::new(),
     };
-    let openings = both(remembered);
+    let openings = if remembered == Some(Era::Legacy) { LEGACY_FIRST } else { MODERN_FIRST };
     let mut outcome = attempt.run(openings, meter);
     if let Err(Stopped::Lost(first)) = outcome {
         // One that has ended has used up its time; one that fell silent may only have been spoilt by the first opening.
         let idle = if first.reason == Reason::Timeout { Duration::ZERO } else { attempt.idle };
-        outcome = match attempt.run(anew(openings), context.meter(idle)?) {
+        // The new process does not see first what the old one may have ended or fallen silent on.
+        let openings = if openings == LEGACY_FIRST { MODERN_FIRST } else { &[Era::Legacy] };
+        outcome = match attempt.run(openings, context.meter(idle)?) {
             Err(Stopped::Failed(second)) if second.reason == Reason::Timeout && first.reason == Reason::Exited => {
                 Err(Stopped::Failed(first))
             }
