@@ -4,11 +4,11 @@ pub mod access;
 mod failure;
 pub mod stamp;
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 pub use self::failure::{explained, io_error, is_shortage, kind, remedy, uninterrupted};
@@ -69,28 +69,18 @@ fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
 
-/// Replaces `path` with `bytes` in one rename that lasts: as [`refresh`], and the directory is synced.
-/// Errors: What the operating system said, with the step that failed in front. If that was the last one, the directory's sync,
-/// `path` is replaced all the same, but may be what it was after a power failure.
-pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    refresh(path, bytes, mode)?;
-    match path.parent() {
-        Some(directory) if directory.as_os_str().is_empty() => sync_directory(Path::new(".")),
-        Some(directory) => sync_directory(directory),
-        None => Ok(()),
-    }
-}
-
-/// Replaces `path` with `bytes` in one rename: temporary file beside it, mode, sync, rename.
-///
-/// For what the next pass writes again. A power failure may bring the old file back, as whole as the new one; to wait
-/// for the disk once more would cost a pass in which all is remembered as much as all the rest of it.
+/// Replaces `path` with `bytes` in one rename: temporary file beside it, mode, sync, rename. A power failure may bring the
+/// old file back, as whole as the new one: the directory is not synced, which would cost a pass in which all is remembered
+/// as much as all the rest of it.
 ///
 /// The temporary file starts with a dot and does not end in the target's extension, so no reader that selects by
-/// extension (node_exporter) ever opens it. It is removed on every failure.
-pub fn refresh(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+/// extension (node_exporter) ever opens it. It has one fixed name for each target, so that what a killed process left is
+/// overwritten by the next one instead of piling up. It is removed on every failure.
+/// Errors: What the operating system said, with the step that failed in front.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     let _guard = REPLACING.read();
-    let temporary = temporary_beside(path)?;
+    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
+    let temporary = path.with_file_name([OsStr::new("."), name, OsStr::new(".tmp")].join(OsStr::new("")));
     let written = write_new(&temporary, bytes, mode)
         .and_then(|()| uninterrupted(|| std::fs::rename(&temporary, path)).context("cannot rename into place"));
     if written.is_err() {
@@ -99,17 +89,15 @@ pub fn refresh(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
     written
 }
 
-/// Makes a rename last. Where that cannot be had (a directory that may be written but not read, a file system without
-/// it) nothing is wrong; where it fails, the disk is.
-fn sync_directory(directory: &Path) -> anyhow::Result<()> {
-    let opened = match File::open(directory) {
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
-        opened => opened.context("cannot open the directory to sync it")?,
-    };
-    match opened.sync_all() {
-        Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
-        synced => synced.context("cannot sync the directory to disk"),
-    }
+fn write_new(temporary: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    let cleared = if_there(uninterrupted(|| std::fs::remove_file(temporary)));
+    // O_EXCL: never follows a symbolic link that somebody put there.
+    let created = cleared.and_then(|_| OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary));
+    let mut file = created.context("cannot create a temporary file")?;
+    file.write_all(bytes).context("cannot write")?;
+    // The umask may have taken bits away.
+    file.set_permissions(Permissions::from_mode(mode)).context("cannot set the mode")?;
+    file.sync_all().context("cannot sync to disk")
 }
 
 /// Writes a file that must not be there yet, directories above it included; what others wrote is never touched.
@@ -128,33 +116,6 @@ pub fn create(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
         let _ = uninterrupted(|| std::fs::remove_file(path));
         anyhow::Error::from(e).context("cannot write")
     })
-}
-
-/// The name of the temporary file that [`replace`] uses: one fixed name for each target, so that what a killed
-/// process left is overwritten by the next one instead of piling up.
-fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?;
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    temporary.push(".tmp");
-    Ok(path.with_file_name(temporary))
-}
-
-fn write_new(temporary: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    // O_EXCL: never follows a symbolic link that somebody put there.
-    let create = || OpenOptions::new().write(true).create_new(true).mode(mode).open(temporary);
-    let created = match create() {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            uninterrupted(|| std::fs::remove_file(temporary)).context("cannot remove an old temporary file")?;
-            create()
-        }
-        created => created,
-    };
-    let mut file = created.context("cannot create a temporary file")?;
-    file.write_all(bytes).context("cannot write")?;
-    // The umask may have taken bits away.
-    file.set_permissions(Permissions::from_mode(mode)).context("cannot set the mode")?;
-    file.sync_all().context("cannot sync to disk")
 }
 
 /// Makes a directory of this user alone (mode 0700) and those above it, unless it is there.

@@ -37,19 +37,15 @@ pub struct Context {
 pub struct Shared {
     /// The processes of this machine.
     pub processes: ProcessTable,
-    pub units: service::ShownUnits,
+    pub units: service::Units,
     /// Repositories in which git ran into its limit: each further worktree of one would cost the whole limit anew.
-    hung: Mutex<BTreeSet<PathBuf>>,
+    pub hung: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Context {
     pub fn new(timeout: Duration, pass_deadline: Deadline, started_at: Timestamp, start: Start) -> Self {
         let deadline = pass_deadline.sooner(timeout);
         Context { deadline, pass_deadline, timeout, started_at, start, shared: Arc::default() }
-    }
-
-    pub fn with_shared(self, shared: Arc<Shared>) -> Self {
-        Context { shared, ..self }
     }
 
     /// Waits until a program may be started. Its clock stands still while it computes; of its timeout it has used

@@ -15,7 +15,8 @@ use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
 use crate::log;
-use crate::plan::worktrees::{self, Worktree};
+use crate::model::worktree::WorktreeTarget;
+use crate::plan::worktrees;
 use crate::proc::{self, PassedThrough};
 
 /// Looking at the worktree before the command starts may take this long; then it starts without.
@@ -73,14 +74,14 @@ fn not_started(command: &[OsString], directory: &Path, error: &io::Error) -> (u8
 /// Looks at the worktree before the command runs; what is returned keeps the verdict, unless the run was broken off: that
 /// is no judgement of the tests.
 fn begin(settings: &Settings, directory: &Path) -> anyhow::Result<impl FnOnce(PassedThrough, Duration) + use<>> {
-    let worktree = worktrees::containing(directory)
+    let mut worktree = worktrees::containing(directory)
         .map_err(|reason| exit::trouble(reason, "run it in a git worktree, or name one with -C DIR"))?;
+    worktree.test_reports.clone_from(&settings.worktree.test_reports);
     let records = settings.probe.records_dir();
     let run = record::begin(&records, &worktree.path)
         .map_err(|error| exit::refused("cannot write below", &records, error))?;
     let before = contents(&worktree);
-    let test_reports = settings.worktree.test_reports.clone();
-    let reports_before = Reports::of(&worktree.path, &test_reports, Deadline::after(LOOK_LIMIT));
+    let reports_before = Reports::of(&worktree, Deadline::after(LOOK_LIMIT));
     let started_at = clock::now();
     Ok(move |ended: PassedThrough, duration| {
         if ended.interrupted {
@@ -88,7 +89,7 @@ fn begin(settings: &Settings, directory: &Path) -> anyhow::Result<impl FnOnce(Pa
         }
         let ended_at = clock::now();
         let after = contents(&worktree);
-        let reports = Reports::of(&worktree.path, &test_reports, Deadline::after(LOOK_LIMIT));
+        let reports = Reports::of(&worktree, Deadline::after(LOOK_LIMIT));
         let verdict = Verdict {
             passed: ended.exit == proc::Exit::Code(0),
             started_at,
@@ -102,15 +103,15 @@ fn begin(settings: &Settings, directory: &Path) -> anyhow::Result<impl FnOnce(Pa
         if verdict.content_before != verdict.content_after {
             log::debug("tracked files changed while the command ran: its verdict will not count");
         }
-        let directory = run.directory().to_owned();
+        let directory = run.directory.clone();
         if let Err(error) = run.finish(&verdict) {
             log::warn(exit::sentence(&exit::refused("the verdict could not be kept in", &directory, error)));
         }
     })
 }
 
-fn contents(place: &Worktree) -> Option<Contents> {
-    let contents = worktree::contents(&place.path, &place.git_dir, &place.common_dir, Deadline::after(LOOK_LIMIT));
+fn contents(worktree: &WorktreeTarget) -> Option<Contents> {
+    let contents = worktree::contents(worktree, Deadline::after(LOOK_LIMIT));
     let warn = |reason: &_| {
         let effect = "the verdict will not count; see what `git status` says";
         log::warn(format!("cannot tell what is tested: {reason:#}; {effect}"));

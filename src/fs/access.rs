@@ -4,7 +4,6 @@
 //! others put another file in its place. A file of root's or of this user's cannot be forged in a directory further
 //! up, since the owner is asked of the file that was opened, not of its name.
 
-use std::fmt;
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -15,18 +14,13 @@ const GROUP_WRITE: u32 = 0o020;
 const STICKY: u32 = 0o1000;
 
 /// Why a file is not to be believed, and what mends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{finding}; mend it with `{remedy}`")]
 pub struct Exposure {
     /// What was found, as in "/home/joe/config.toml is writable by everyone (mode 0666)".
     pub finding: String,
     /// The command that mends it, ready to paste.
     pub remedy: String,
-}
-
-impl fmt::Display for Exposure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; mend it with `{}`", self.finding, self.remedy)
-    }
 }
 
 /// How users other than this one and root could change what `path` says; `None` if they could not. `file` is the
@@ -41,10 +35,7 @@ pub fn exposure(path: &Path, file: &File) -> io::Result<Option<Exposure>> {
 /// How users other than this one and root could change what lies in a directory; `None` if they could not, or if it is
 /// not there yet. Unlike a directory on the way to a file, it may not be sticky and open: anybody could add a file.
 pub fn directory_exposure(path: &Path) -> io::Result<Option<Exposure>> {
-    let real = match std::path::absolute(path)?.canonicalize() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        real => real?,
-    };
+    let Some(real) = super::if_there(std::path::absolute(path)?.canonicalize())? else { return Ok(None) };
     of_path(&real, &real.metadata()?, None)
 }
 
@@ -77,9 +68,8 @@ fn of_file(path: &Path, metadata: &Metadata, ours: u32) -> Option<Exposure> {
 /// In a user namespace that has no root, as a user unit with `PrivateUsers=` gets, root's files belong to the same
 /// placeholder as those of all other users. Refusing them would refuse every file of the machine's.
 fn may_be_roots(owner: u32) -> bool {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let placeholder = read("/proc/sys/kernel/overflowuid").trim().parse() == Ok(owner);
-    placeholder && !has_root(&read("/proc/self/uid_map"))
+    let placeholder = text("/proc/sys/kernel/overflowuid").trim().parse() == Ok(owner);
+    placeholder && !has_root(&text("/proc/self/uid_map"))
 }
 
 /// Whether a user namespace has a root, by its `uid_map` (user_namespaces(7)): first id inside, first outside, count.

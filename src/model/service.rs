@@ -8,13 +8,6 @@ use super::observation::Severity;
 use super::reason::{Failure, Reason};
 use crate::redact::{self, Secret};
 
-#[derive(Debug, Clone)]
-pub struct ServiceTarget {
-    pub probe: ServiceProbe,
-    /// For a unit: every unit of the same manager in the plan, itself included, so that one question answers all.
-    pub units: Vec<String>,
-}
-
 #[derive(Debug, Clone, PartialEq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceProbe {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::mcp::{HealthScript, McpTarget, Reach, StdioServer};
-use super::service::ServiceTarget;
+use super::service::ServiceProbe;
 use super::thunes::ThunesTarget;
 use super::worktree::WorktreeTarget;
 
@@ -65,7 +65,7 @@ pub enum Probe {
     Mcp(McpTarget),
     Worktree(WorktreeTarget),
     Thunes(ThunesTarget),
-    Service(ServiceTarget),
+    Service(ServiceProbe),
 }
 
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 mod memory;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,13 +15,15 @@ pub use memory::{AgentMemory, MergeMemory, ReportMemory, Since, WorktreeMemory};
 use super::observation::Severity;
 use super::seconds;
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WorktreeTarget {
     /// The repository it belongs to: the directory that all its worktrees share (objects, refs, config), or the path as
     /// configured where that could not be read.
     pub repository: PathBuf,
+    /// Git's own name for a linked worktree, which `git worktree` can lock, prune and remove; `None` for the main one.
+    pub id: Option<OsString>,
+    /// Canonical where it exists.
     pub path: PathBuf,
-    /// Whether it can be looked at, and where git keeps what it knows of it.
     pub standing: Standing,
     /// Worktrees (of any repository) that lie inside this one's directory: no changes of this one.
     pub nested: Vec<PathBuf>,
@@ -31,8 +34,6 @@ pub struct WorktreeTarget {
     /// Commands that mean "testing" while alive in a worktree, besides the built-in ones.
     pub test_runners: Vec<String>,
     pub records: PathBuf,
-    /// Whether it is a linked worktree, which `git worktree` can lock, prune and remove.
-    pub linked: bool,
     /// Why git keeps it from being pruned or moved, perhaps without a word; `None` if it does not.
     pub lock: Option<String>,
     /// A worktree in which nothing changes is looked at ever less often, up to this; zero: never less often.
@@ -40,26 +41,28 @@ pub struct WorktreeTarget {
 }
 
 impl WorktreeTarget {
+    /// Its own git directory: index, HEAD, stopped operations (gitrepository-layout(5)).
+    pub fn git_dir(&self) -> PathBuf {
+        match &self.id {
+            Some(id) => self.repository.join("worktrees").join(id),
+            None => self.repository.clone(),
+        }
+    }
+
     /// Whether a directory, canonical, lies in this worktree and in no other one inside it.
     pub fn holds(&self, directory: &Path) -> bool {
         directory.starts_with(&self.path) && !self.nested.iter().any(|nested| directory.starts_with(nested))
     }
 }
 
-/// What the plan found out about a worktree from git's own files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the plan found out about a worktree from git's own files; a sentence says why it cannot be looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Standing {
-    Present {
-        /// Its own git directory: index, HEAD, stopped operations.
-        git_dir: PathBuf,
-    },
+    #[default]
+    Present,
     /// Git knows it, but its directory is gone.
-    Gone {
-        reason: String,
-    },
-    Unreadable {
-        reason: String,
-    },
+    Gone(String),
+    Unreadable(String),
 }
 
 words! {
@@ -100,9 +103,7 @@ words! {
     TestStatus {
         /// 0: no verdict, or none that still counts.
         Unknown = "unknown",
-        /// 1.
         Passing = "passing",
-        /// 2.
         Failing = "failing",
     }
 }
@@ -211,10 +212,6 @@ pub struct WorktreeFacts {
 }
 
 impl WorktreeFacts {
-    pub fn unreadable(path: String, sentence: impl Into<String>) -> Self {
-        WorktreeFacts { error: Some(sentence.into()), path, ..WorktreeFacts::default() }
-    }
-
     pub fn test_status(&self) -> TestStatus {
         self.tests.as_ref().map_or(TestStatus::Unknown, |tests| tests.status)
     }

@@ -7,7 +7,6 @@ use super::select::Selection;
 use crate::model::snapshot::Entry;
 use crate::model::target::Target;
 use crate::plan;
-use crate::plan::due::Due;
 use crate::state::store::State;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,9 +19,9 @@ pub(super) enum Inspect {
 
 pub(super) fn choose(targets: &[Target], selection: &Selection, state: &State, now: Timestamp) -> Vec<Inspect> {
     let due = plan::due::when(targets, &state.targets, state.created_at, now);
-    let choice = |(target, due): (&Target, Due)| match state.targets.get(&target.id()) {
+    let choice = |(target, until): (&Target, Option<Timestamp>)| match state.targets.get(&target.id()) {
         _ if !selection.takes(target) => Inspect::No,
-        _ if selection.fresh || due == Due::Now || hangs(target) => Inspect::Now,
+        _ if selection.fresh || until.is_none() || hangs(target) => Inspect::Now,
         Some(known) if plan::due::worktree::may_be_early(target, known, now) => Inspect::IfChanged,
         _ => Inspect::No,
     };
@@ -32,10 +31,7 @@ pub(super) fn choose(targets: &[Target], selection: &Selection, state: &State, n
 pub(super) fn note_next(entries: &mut [Entry], state: &State, now: Timestamp) {
     let targets = entries.iter().map(|entry| &entry.target);
     let due = plan::due::when(targets, &state.targets, state.created_at, now);
-    for (entry, due) in entries.iter_mut().zip(due) {
-        entry.next_due = match due {
-            Due::At(at) if !entry.target.only_here => Some(at),
-            Due::At(_) | Due::Now => None,
-        };
+    for (entry, until) in entries.iter_mut().zip(due) {
+        entry.next_due = until.filter(|_| !entry.target.only_here);
     }
 }

@@ -124,7 +124,7 @@ mod tests {
     use crate::config::{environment::HostEnvironment, load_in};
     use crate::model::observation::{Facts, Observation};
     use crate::model::reason::{Failure, Reason};
-    use crate::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
+    use crate::model::service::{ServiceFacts, ServiceProbe};
     use crate::model::snapshot::{LastPass, Snapshot};
     use crate::model::target::{Probe, Schedule, Target};
     use crate::model::thunes::{OrderCount, ThunesFacts, ThunesTarget};
@@ -166,7 +166,7 @@ mod tests {
                 max_daily_loss: None,
                 unreachable: None,
             }),
-            _ => Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() }),
+            _ => Probe::Service(ServiceProbe::Tcp("127.0.0.1:1".into())),
         };
         let schedule = Schedule { ttl: Duration::ZERO, retry_after: Duration::ZERO, timeout: Duration::ZERO };
         let (fingerprint, origins) = (String::new(), Vec::new());

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use crate::model::mcp::{McpFacts, McpMemory, McpTarget, McpVerdict, Reach, StdioServer};
     use crate::model::reason::{Failure, Reason};
-    use crate::model::service::{ServiceProbe, ServiceTarget};
+    use crate::model::service::ServiceProbe;
     use crate::model::target::{Probe, Schedule};
 
     fn target(fingerprint: &str) -> Target {
@@ -257,8 +257,7 @@ mod tests {
     fn what_has_no_excuse_is_down_when_the_deadline_cuts_it_off_after_its_own_time() {
         let mut remembered = BTreeMap::new();
         let mut service = target("f");
-        service.probe =
-            Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() });
+        service.probe = Probe::Service(ServiceProbe::Tcp("127.0.0.1:1".into()));
         let mut cut_off_after = |seconds: u64| {
             let result = Err(NotReached::CutOff(Duration::from_secs(seconds)));
             settle(service.clone(), result, Timestamp::UNIX_EPOCH, &mut remembered).observation.is_some()
@@ -271,8 +270,7 @@ mod tests {
     fn what_is_not_touched_because_it_hangs_is_unknown_and_says_so() {
         let mut remembered = BTreeMap::new();
         let mut service = target("f");
-        service.probe =
-            Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() });
+        service.probe = Probe::Service(ServiceProbe::Tcp("127.0.0.1:1".into()));
         let entry = settle(service, Err(NotReached::Hangs), Timestamp::UNIX_EPOCH, &mut remembered);
         let facts = entry.observation.map(|observation| observation.facts);
         assert_eq!(

@@ -10,6 +10,7 @@ use super::dispatch;
 use super::due::Inspect;
 use super::merge::{CheckResult, Checked};
 use super::pool::{self, Class, Job};
+use crate::check::service::Units;
 use crate::check::{self, Shared, Start};
 use crate::clock::{self, Deadline};
 use crate::config::settings::Settings;
@@ -78,7 +79,8 @@ impl<'a> Round<'a> {
     pub(super) fn new(settings: &'a Settings, state: &'a State, started_at: Timestamp, end: Deadline) -> Self {
         let permits = Permits::new(settings.probe.max_starts());
         let beginning = Deadline::after(end.left() / BEGINNING);
-        let shared = Arc::default();
+        let units = Units::of(settings.services.iter().map(|service| &service.probe));
+        let shared = Arc::new(Shared { units, ..Shared::default() });
         Round { settings, state, started_at, end, beginning, permits, shared, origins: BTreeMap::new() }
     }
 
@@ -149,7 +151,7 @@ impl<'a> Round<'a> {
             }
             let _connection = connection.map(|ticket| ticket.wait(latest).ok_or(NotReached::NotBegun)).transpose()?;
             let (begun, given) = (clock::instant(), end.left());
-            let context = check::Context::new(timeout, end, started_at, start).with_shared(shared);
+            let context = check::Context { shared, ..check::Context::new(timeout, end, started_at, start) };
             let (facts, memory) = dispatch::check(&probe, memory, &context)?;
             // Waiting for its turn is no part of it.
             let duration = context.start.let_in().unwrap_or(begun).elapsed();

@@ -20,39 +20,28 @@ use crate::model::mcp::Reach;
 use crate::model::observation::{Attempts, Facts, Remembered};
 use crate::model::target::{Probe, Schedule, Target};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
-    Now,
-    /// Its remembered answer holds until then.
-    At(Timestamp),
-}
-
 /// An answer from the future by more than this means that the clock was set back: it is not believed.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(5);
 
 /// A timer's ticks jitter: one that comes a moment early must not put a check off by a whole period.
 const JITTER: Duration = Duration::from_secs(2);
 
-/// Says for every target, in their order, whether it is due at `now`. `anchor` is when the state began.
+/// For every target, in their order, until when its remembered answer holds; `None`: it is due at `now`. `anchor` is when
+/// the state began.
 pub fn when<'a>(
     targets: impl IntoIterator<Item = &'a Target, IntoIter: Clone>,
     remembered: &BTreeMap<String, Remembered>,
     anchor: Timestamp,
     now: Timestamp,
-) -> Vec<Due> {
+) -> Vec<Option<Timestamp>> {
     let targets = targets.into_iter();
     let phases = phases(targets.clone());
     targets
         .enumerate()
         .map(|(index, target)| {
-            let known = remembered.get(&target.id());
-            match known.filter(|known| known.fingerprint == target.fingerprint) {
-                Some(known) => {
-                    let due = one_due(target, known, phases[index], anchor, now);
-                    worktree::put_off(due, target, known, now)
-                }
-                None => Due::Now,
-            }
+            let known = remembered.get(&target.id()).filter(|known| known.fingerprint == target.fingerprint)?;
+            let holds_until = one_due(target, known, phases[index], anchor, now);
+            holds_until.max(worktree::rests_until(target, known, now).filter(|until| *until > add(now, JITTER)))
         })
         .collect()
 }
@@ -111,15 +100,21 @@ fn took(known: &Remembered) -> Option<Duration> {
     })
 }
 
-fn one_due(target: &Target, known: &Remembered, phase: Duration, anchor: Timestamp, now: Timestamp) -> Due {
+fn one_due(
+    target: &Target,
+    known: &Remembered,
+    phase: Duration,
+    anchor: Timestamp,
+    now: Timestamp,
+) -> Option<Timestamp> {
     if let Some(expires) = cut_off_until(target, &known.attempts)
         && expires > add(now, JITTER)
     {
-        return Due::At(expires);
+        return Some(expires);
     }
-    let Some(observation) = &known.observation else { return Due::Now };
+    let observation = known.observation.as_ref()?;
     if costs_nothing(target) || observation.checked_at > now + CLOCK_SLACK {
-        return Due::Now;
+        return None;
     }
     let ttl = target.schedule.ttl;
     let period = if observation.facts.is_good() { ttl } else { retry_after(target, known.attempts.same_failures) };
@@ -128,7 +123,7 @@ fn one_due(target: &Target, known: &Remembered, phase: Duration, anchor: Timesta
         if on_grid { expiry(observation.checked_at, ttl, phase, anchor) } else { add(observation.checked_at, period) };
     let expires = observation.day_ends().map_or(expires, |end| expires.min(end));
     let slack = (period / 10).min(JITTER);
-    if period.is_zero() || add(now, slack) >= expires { Due::Now } else { Due::At(expires) }
+    Some(expires).filter(|_| !period.is_zero() && add(now, slack) < expires)
 }
 
 /// One that is cut off goes first in the next pass; if that cuts it off, too, it is put off ever longer: a server that
@@ -227,33 +222,33 @@ mod tests {
         }
     }
 
-    fn one(remembered: Remembered, now: i64) -> Due {
+    fn one(remembered: Remembered, now: i64) -> Option<Timestamp> {
         when(&[target("a")], &BTreeMap::from([("mcp/a".into(), remembered)]), at(0), at(now))[0]
     }
 
     #[test]
     fn a_good_answer_is_reused_for_its_ttl_and_a_bad_one_for_retry_after() {
-        assert_eq!(one(seen(0, true), 200), Due::At(at(300)));
-        assert_eq!(one(seen(0, true), 300), Due::Now);
-        assert_eq!(one(seen(0, false), 20), Due::At(at(30)));
-        assert_eq!(one(seen(0, false), 30), Due::Now);
-        assert_eq!(one(seen(0, false), 28), Due::Now, "a tick that comes a moment early counts");
+        assert_eq!(one(seen(0, true), 200), Some(at(300)));
+        assert_eq!(one(seen(0, true), 300), None);
+        assert_eq!(one(seen(0, false), 20), Some(at(30)));
+        assert_eq!(one(seen(0, false), 30), None);
+        assert_eq!(one(seen(0, false), 28), None, "a tick that comes a moment early counts");
     }
 
     #[test]
     fn a_trading_day_ends_at_utc_midnight_whatever_the_ttl_is() {
         let mut remembered = seen(86_400 - 100, true);
         remembered.observation.as_mut().expect("seen").facts = Facts::Thunes(Default::default());
-        assert_eq!(one(remembered.clone(), 86_400 - 50), Due::At(at(86_400)));
-        assert_eq!(one(remembered, 86_400), Due::Now);
+        assert_eq!(one(remembered.clone(), 86_400 - 50), Some(at(86_400)));
+        assert_eq!(one(remembered, 86_400), None);
     }
 
     #[test]
     fn nothing_remembered_another_configuration_and_an_answer_from_the_future_are_due() {
-        assert_eq!(when(&[target("a")], &BTreeMap::new(), at(0), at(1)), [Due::Now]);
-        assert_eq!(one(Remembered { fingerprint: "other".into(), ..seen(0, true) }, 1), Due::Now);
-        assert_eq!(one(Remembered { observation: None, ..seen(0, true) }, 1), Due::Now);
-        assert_eq!(one(seen(1000, true), 1), Due::Now);
+        assert_eq!(when(&[target("a")], &BTreeMap::new(), at(0), at(1)), [None]);
+        assert_eq!(one(Remembered { fingerprint: "other".into(), ..seen(0, true) }, 1), None);
+        assert_eq!(one(Remembered { observation: None, ..seen(0, true) }, 1), None);
+        assert_eq!(one(seen(1000, true), 1), None);
     }
 
     #[test]
@@ -262,14 +257,14 @@ mod tests {
             let attempts = Attempts { same_failures, ..Attempts::default() };
             one(Remembered { attempts, ..seen(0, false) }, 1)
         };
-        let expected = [30, 30, 60, 120, 240, 300, 300].map(|second| Due::At(at(second)));
+        let expected = [30, 30, 60, 120, 240, 300, 300].map(|second| Some(at(second)));
         assert_eq!([0, 1, 2, 3, 4, 5, 99].map(failed), expected);
         let targets: Vec<Target> = ["a", "b"].into_iter().map(target).collect();
         let attempts = Attempts { same_failures: 9, ..Attempts::default() };
         let known = Remembered { attempts, ..seen(0, false) };
         let remembered = ["mcp/a", "mcp/b"].map(|id| (id.to_owned(), known.clone()));
         let due = when(&targets, &BTreeMap::from(remembered), at(0), at(1));
-        assert_eq!(due, [Due::At(at(150)), Due::At(at(300))], "they do not fall due together");
+        assert_eq!(due, [Some(at(150)), Some(at(300))], "they do not fall due together");
     }
 
     #[test]
@@ -278,9 +273,9 @@ mod tests {
             let attempts = Attempts { cut_offs, cut_off_at: Some(at(0)), not_reached: cut_offs, ..Attempts::default() };
             one(Remembered { attempts, observation: None, ..seen(0, true) }, now)
         };
-        assert_eq!(cut_off(1, 1), Due::Now, "first in the next pass");
-        assert_eq!([2, 3, 4, 99].map(|times| cut_off(times, 1)), [30, 60, 120, 300].map(|second| Due::At(at(second))));
-        assert_eq!([cut_off(2, 29), cut_off(99, 300)], [Due::Now; 2]);
+        assert_eq!(cut_off(1, 1), None, "first in the next pass");
+        assert_eq!([2, 3, 4, 99].map(|times| cut_off(times, 1)), [30, 60, 120, 300].map(|second| Some(at(second))));
+        assert_eq!([cut_off(2, 29), cut_off(99, 300)], [None; 2]);
     }
 
     #[test]
@@ -328,7 +323,7 @@ mod tests {
         let failure = Failure::new(Reason::Disabled, "switched off");
         free.probe = Probe::Mcp(McpTarget { reach: Reach::Unreachable(failure), list_tools: true });
         let remembered = BTreeMap::from([("mcp/a".into(), seen(0, false))]);
-        assert_eq!(when(&[free], &remembered, at(0), at(1)), [Due::Now]);
+        assert_eq!(when(&[free], &remembered, at(0), at(1)), [None]);
     }
 
     #[test]
@@ -341,7 +336,7 @@ mod tests {
             // An outage of everything in the middle bunches them up; the next round must spread them again.
             let up = !(1500..1600).contains(&tick);
             let due = when(&targets, &remembered, at(0), at(tick));
-            let due: Vec<usize> = (0..18).filter(|&i| due[i] == Due::Now).collect();
+            let due: Vec<usize> = (0..18).filter(|&i| due[i].is_none()).collect();
             if tick > 0 && !(1500..2000).contains(&tick) {
                 most = most.max(due.len());
             }

@@ -5,13 +5,13 @@
 pub(super) mod layout;
 mod names;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use self::layout::Found;
 use super::{Plan, timeout};
 use crate::clock::Deadline;
 use crate::config::settings::WorktreeSettings;
@@ -19,104 +19,88 @@ use crate::fs::stamp::Stamp;
 use crate::model::digest;
 use crate::model::target::{Origin, Probe, Target};
 use crate::model::worktree::{Standing, WorktreeMemory, WorktreeTarget};
-use crate::proc::{Process, ProcessTable, hung};
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Worktree {
-    pub path: PathBuf,
-    pub git_dir: PathBuf,
-    /// The directory shared by all worktrees of the repository.
-    pub common_dir: PathBuf,
-}
+use crate::proc::{ProcessTable, hung};
 
 /// The worktree that `directory` lies in.
-pub fn containing(directory: &Path) -> anyhow::Result<Worktree> {
-    let repository = layout::find(directory, true)?;
-    let (path, git_dir) = repository
-        .entrance
-        .with_context(|| format!("{} lies in a bare repository, not in a worktree", directory.display()))?;
-    Ok(Worktree { path, git_dir, common_dir: repository.common_dir })
+pub fn containing(directory: &Path) -> anyhow::Result<WorktreeTarget> {
+    let layout::Repository { common_dir, entrance } = layout::find(directory, true)?;
+    let (path, git_dir) =
+        entrance.with_context(|| format!("{} lies in a bare repository, not in a worktree", directory.display()))?;
+    let id = git_dir.file_name().filter(|_| git_dir != common_dir).map(OsStr::to_owned);
+    Ok(WorktreeTarget { repository: common_dir, id, path, ..WorktreeTarget::default() })
 }
 
 /// Every worktree of every configured repository, named; `records` is where `record` keeps its verdicts.
 pub fn plan(settings: &WorktreeSettings, records: &Path, deadline: Deadline) -> Plan {
     let mut plan = Plan::default();
-    let mut found = discover(settings, deadline);
-    let mut known = HashSet::new();
-    found.retain(|one| known.insert(one.path.clone()));
-    let names = names::choose(&found, &settings.named);
-    for (path, name) in &settings.named {
-        if !found.iter().any(|one| names::same_place(path, &one.path)) {
+    let mut found = discover(settings, records, deadline);
+    let (mut git_dirs, mut places) = (BTreeSet::new(), BTreeSet::new());
+    found.retain(|one| git_dirs.insert(one.git_dir()) && places.insert(one.path.clone()));
+    let given: BTreeMap<PathBuf, &str> =
+        settings.named.iter().map(|(path, name)| (names::real(path), name.as_str())).collect();
+    let names = names::choose(&found, &given);
+    for (path, name) in &given {
+        if !places.contains(path) {
             plan.warnings.push(format!(
                 "[[worktree.named]] {name:?}: no worktree of a configured repository lies at {}; add its repository to [worktree] repos",
                 path.display()
             ));
         }
     }
-    let paths: Vec<PathBuf> = found.iter().map(|one| one.path.clone()).collect();
-    plan.targets =
-        found.into_iter().zip(names).map(|(one, name)| target(one, name, &paths, settings, records)).collect();
+    for one in &mut found {
+        one.nested = places.iter().filter(|path| **path != one.path && path.starts_with(&one.path)).cloned().collect();
+    }
+    plan.targets = found.into_iter().zip(names).map(|(one, name)| target(one, name, settings)).collect();
     plan
 }
 
 /// Every worktree of every repository. One that hangs costs itself and no other.
-fn discover(settings: &WorktreeSettings, deadline: Deadline) -> Vec<Found> {
-    let upwards = settings.discovered;
+fn discover(settings: &WorktreeSettings, records: &Path, deadline: Deadline) -> Vec<WorktreeTarget> {
+    let template = WorktreeTarget {
+        base: settings.base.clone(),
+        test_reports: settings.test_reports.clone(),
+        test_runners: settings.test_runners.clone(),
+        records: records.to_owned(),
+        idle_ttl: settings.idle_ttl,
+        ..WorktreeTarget::default()
+    };
     let files = |path: &PathBuf| timeout::files_of_repository(path);
+    let (upwards, each) = (settings.discovered, template.clone());
     let answers = timeout::each(settings.repos.clone(), timeout::FOR_REPOSITORY, deadline, files, move |path| {
-        layout::find(path, upwards).map(|repository| {
-            let found = layout::worktrees(&repository, deadline);
-            (repository, found)
-        })
+        layout::find(path, upwards).map(|repository| layout::worktrees(&repository, &each, deadline))
     });
     let mut found = Vec::new();
-    let mut known = HashSet::new();
     for (path, answer) in settings.repos.iter().zip(answers) {
-        match answer {
-            Some(Ok((repository, worktrees))) => {
-                if known.insert(repository.common_dir) {
-                    found.extend(worktrees);
-                }
+        let reason = match answer {
+            Some(Ok(worktrees)) => {
+                found.extend(worktrees);
+                continue;
             }
-            Some(Err(_)) if settings.discovered => {}
-            Some(Err(reason)) => found.push(Found::unreadable(path, format!("{reason:#}"))),
-            None => found.push(Found::unreadable(path, hung::does_not_answer(path))),
-        }
+            Some(Err(_)) if settings.discovered => continue,
+            Some(Err(reason)) => format!("{reason:#}"),
+            None => hung::does_not_answer(path),
+        };
+        let (repository, standing) = (path.clone(), Standing::Unreadable(reason));
+        found.push(WorktreeTarget { repository, path: path.clone(), standing, ..template.clone() });
     }
     found
 }
 
-fn target(one: Found, name: String, all: &[PathBuf], settings: &WorktreeSettings, records: &Path) -> Target {
-    let nested = all.iter().filter(|path| **path != one.path && path.starts_with(&one.path)).cloned().collect();
-    let origin = match &one.standing {
-        Standing::Present { git_dir } => git_dir.clone(),
-        Standing::Gone { .. } | Standing::Unreadable { .. } => one.repository.clone(),
-    };
+fn target(one: WorktreeTarget, name: String, settings: &WorktreeSettings) -> Target {
+    let origin = PathBuf::from(one.git_dir().to_string_lossy().into_owned());
     Target {
         name,
         schedule: settings.schedule,
         only_here: settings.discovered,
-        fingerprint: fingerprint(&one, settings),
-        origins: vec![Origin::own(PathBuf::from(origin.to_string_lossy().into_owned()), "git")],
-        probe: Probe::Worktree(WorktreeTarget {
-            linked: !one.main,
-            lock: layout::lock(&one),
-            repository: one.repository,
-            path: one.path,
-            standing: one.standing,
-            nested,
-            base: settings.base.clone(),
-            test_reports: settings.test_reports.clone(),
-            test_runners: settings.test_runners.clone(),
-            records: records.to_owned(),
-            idle_ttl: settings.idle_ttl,
-        }),
+        fingerprint: fingerprint(&one),
+        origins: vec![Origin::own(origin, "git")],
+        probe: Probe::Worktree(one),
     }
 }
 
 /// What decides the outcome. Whether the directory is there is an observation, not configuration.
-fn fingerprint(one: &Found, settings: &WorktreeSettings) -> String {
-    let settings = format!("{:?} {:?} {:?}", settings.base, settings.test_reports, settings.test_runners);
+fn fingerprint(one: &WorktreeTarget) -> String {
+    let settings = format!("{:?} {:?} {:?}", one.base, one.test_reports, one.test_runners);
     digest::of([one.path.as_os_str().as_bytes(), one.repository.as_os_str().as_bytes(), settings.as_bytes()])
 }
 
@@ -127,11 +111,7 @@ pub(crate) fn changed_since_last_look(
     memory: &WorktreeMemory,
     processes: &ProcessTable,
 ) -> bool {
-    let is_newcomer = |process: &Process| {
-        process.directory.as_deref().is_some_and(|directory| worktree.holds(directory))
-            && !memory.processes.contains(&(process.stat.pid, process.stat.start_ticks))
-            && !processes.is_own(process)
-    };
+    let mut inside = processes.standing_in(|directory| worktree.holds(directory));
     memory.watched.iter().any(|(path, known)| Stamp::text_of(path.as_ref()) != *known)
-        || processes.all().into_iter().flatten().any(is_newcomer)
+        || inside.any(|process| !memory.processes.contains(&(process.stat.pid, process.stat.start_ticks)))
 }

@@ -152,6 +152,12 @@ impl ProcessTable {
             .take(MAX_GENERATIONS)
     }
 
+    /// Processes that stand in a directory that `holds` is true of; this one and those it has started are left out.
+    pub fn standing_in(&self, holds: impl Fn(&Path) -> bool) -> impl Iterator<Item = &Process> {
+        let inside = move |process: &&Process| process.directory.as_deref().is_some_and(&holds);
+        self.all().into_iter().flatten().filter(inside).filter(|process| !self.is_own(process))
+    }
+
     /// Whether it is this process or was started by it: a server under check shows neither that a service runs nor
     /// that a client has left something behind.
     pub fn is_own(&self, process: &Process) -> bool {

@@ -13,7 +13,7 @@ use super::words::service;
 use crate::model::mcp::{McpFacts, McpTarget, Reach};
 use crate::model::observation::{Facts, NotReached, Observation, Severity};
 use crate::model::reason::{Failure, Reason};
-use crate::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
+use crate::model::service::{ServiceFacts, ServiceProbe};
 use crate::model::snapshot::{Entry, Outcome, Snapshot};
 use crate::model::target::{Kind, Probe, Schedule, Target};
 use crate::model::thunes::{BreakerState, KillSwitch, SourceFacts, ThunesFacts};
@@ -31,7 +31,8 @@ fn endings() -> Vec<Facts> {
 }
 
 fn worktrees() -> Vec<WorktreeFacts> {
-    let mut all = vec![WorktreeFacts::unreadable("/a".into(), "not a git repository")];
+    let error = Some("not a git repository".to_owned());
+    let mut all = vec![WorktreeFacts { error, path: "/a".into(), ..WorktreeFacts::default() }];
     for &status in Status::ALL {
         for &source in StatusSource::ALL {
             for &tests in TestStatus::ALL {
@@ -75,9 +76,7 @@ fn environments() -> Vec<ThunesFacts> {
 fn entry(facts: Option<Facts>, outcome: Outcome, trouble: Option<NotReached>) -> Entry {
     let reach = Reach::Unreachable(Failure::new(Reason::NotConfigured, "nowhere"));
     let probe = match facts {
-        Some(Facts::Service(_)) => {
-            Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("127.0.0.1:1".into()), units: Vec::new() })
-        }
+        Some(Facts::Service(_)) => Probe::Service(ServiceProbe::Tcp("127.0.0.1:1".into())),
         // The table groups by kind; what it says of a target comes from the facts alone.
         _ => Probe::Mcp(McpTarget { reach, list_tools: true }),
     };

@@ -26,7 +26,7 @@ pub fn path(settings: &TextfileSettings) -> PathBuf {
 /// Replaces the textfile. What an earlier pass delivered stays if this fails.
 pub fn deliver(settings: &TextfileSettings, exposition: &str) -> anyhow::Result<()> {
     let path = checked_path(settings)?;
-    fs::refresh(&path, exposition.as_bytes(), MODE).map_err(|error| exit::failed_at(&path, error))
+    fs::replace(&path, exposition.as_bytes(), MODE).map_err(|error| exit::failed_at(&path, error))
 }
 
 /// Removes the textfile and what an interrupted delivery may have left; `false` if there was nothing.

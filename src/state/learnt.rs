@@ -33,7 +33,7 @@ pub(crate) fn load(state_dir: &Path) -> anyhow::Result<(Option<Learnt>, Option<S
 /// Replaces the file in one rename, mode 0600.
 pub(crate) fn save(state_dir: &Path, learnt: &Learnt) -> anyhow::Result<()> {
     let path = path(state_dir);
-    let saved = serialize(learnt).map_err(Into::into).and_then(|bytes| fs::refresh(&path, &bytes, 0o600));
+    let saved = serialize(learnt).map_err(Into::into).and_then(|bytes| fs::replace(&path, &bytes, 0o600));
     saved.with_context(|| format!("cannot save what was learnt of usual values {}", path.display()))
 }
 

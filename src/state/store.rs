@@ -196,7 +196,7 @@ pub(super) fn set_aside(path: &Path, what: &str, why: &anyhow::Error) -> String 
 /// Saves the state in one rename, mode 0600.
 pub fn save(state_dir: &Path, state: &State) -> anyhow::Result<()> {
     let path = path(state_dir);
-    let saved = serde_json::to_vec(state).map_err(Into::into).and_then(|bytes| fs::refresh(&path, &bytes, 0o600));
+    let saved = serde_json::to_vec(state).map_err(Into::into).and_then(|bytes| fs::replace(&path, &bytes, 0o600));
     saved.with_context(|| format!("cannot save the state {}", path.display()))
 }
 

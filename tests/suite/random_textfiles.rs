@@ -15,7 +15,7 @@ use lab_probe::metrics::vectors::label_value;
 use lab_probe::model::mcp::{McpFacts, McpMemory, McpTarget, Reach, Transport};
 use lab_probe::model::observation::{Facts, Memory, Observation};
 use lab_probe::model::reason::{Failure, Reason};
-use lab_probe::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
+use lab_probe::model::service::{ServiceFacts, ServiceProbe};
 use lab_probe::model::snapshot::{Entry, LastPass, Outcome, Snapshot};
 use lab_probe::model::target::{Probe, Schedule, Target};
 use lab_probe::model::thunes::{
@@ -220,7 +220,7 @@ impl Made {
         self.means("lab_service_up", &[label], 1.0);
         self.means("lab_service_certificate_end_timestamp_seconds", &[label], end as f64);
         let facts = ServiceFacts { certificate_end: Some(end), seen: text(rng), ..ServiceFacts::default() };
-        let probe = Probe::Service(ServiceTarget { probe: ServiceProbe::Tcp("h:1".into()), units: Vec::new() });
+        let probe = Probe::Service(ServiceProbe::Tcp("h:1".into()));
         self.add(name, probe, Facts::Service(facts), Memory::Service);
     }
 }

@@ -4,22 +4,22 @@ mod process;
 pub(crate) mod unit;
 mod url;
 
-pub use self::unit::ShownUnits;
+pub use self::unit::Units;
 
 use super::Context;
 use crate::clock;
 use crate::http;
 use crate::model::reason::Failure;
-use crate::model::service::{ServiceFacts, ServiceProbe, ServiceTarget};
+use crate::model::service::{ServiceFacts, ServiceProbe};
 
-pub fn check(target: &ServiceTarget, context: &Context) -> ServiceFacts {
+pub fn check(probe: &ServiceProbe, context: &Context) -> ServiceFacts {
     let began = clock::instant();
-    let found = match &target.probe {
+    let found = match probe {
         ServiceProbe::Http(probe) => return url::check(probe, context.deadline),
         ServiceProbe::Tcp(address) => {
             http::reach(address, context.deadline).map(|()| "accepts connections".into()).map_err(Into::into)
         }
-        ServiceProbe::Unit { name, user } => unit::check(name, *user, &target.units, context),
+        ServiceProbe::Unit { name, user } => unit::check(name, *user, context),
         ServiceProbe::Process(pattern) => process::check(pattern, &context.shared.processes),
         ServiceProbe::Unreachable(failure) => return ServiceFacts::failed(failure.clone()),
     };

@@ -3,12 +3,13 @@
 //! One `systemctl show` asks for all units of a manager: the first look of a pass runs it, the others take their part
 //! of the answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use super::Found;
 use crate::check::Context;
 use crate::model::reason::{Failure, Reason};
+use crate::model::service::ServiceProbe;
 use crate::proc::{self, Captured, CommandSpec, Outcome, SpawnError};
 
 /// Properties asked for (org.freedesktop.systemd1(5)).
@@ -20,12 +21,27 @@ const USER_MANAGER: &[&str] = &["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"];
 
 pub(crate) type Properties = BTreeMap<String, String>;
 
-/// What `systemctl show` says of all units: those of the machine, and those of the user.
-#[derive(Debug, Default)]
-pub struct ShownUnits([OnceLock<Result<BTreeMap<String, Properties>, Failure>>; 2]);
+type Shown = Result<BTreeMap<String, Properties>, Failure>;
 
-pub(super) fn check(name: &str, user: bool, units: &[String], context: &Context) -> Found {
-    let shown = context.shared.units.0[usize::from(user)].get_or_init(|| show_units(user, units, context));
+/// The configured units of the machine's manager and those of the user's, and what `systemctl show` says of them.
+#[derive(Debug, Default)]
+pub struct Units([(BTreeSet<String>, OnceLock<Shown>); 2]);
+
+impl Units {
+    pub fn of<'a>(probes: impl IntoIterator<Item = &'a ServiceProbe>) -> Units {
+        let mut units = Units::default();
+        for probe in probes {
+            if let ServiceProbe::Unit { name, user } = probe {
+                units.0[usize::from(*user)].0.insert(name.clone());
+            }
+        }
+        units
+    }
+}
+
+pub(super) fn check(name: &str, user: bool, context: &Context) -> Found {
+    let (units, shown) = &context.shared.units.0[usize::from(user)];
+    let shown = shown.get_or_init(|| show_units(user, units, context));
     let properties = shown.as_ref().map_err(Clone::clone)?;
     match properties.get(name) {
         Some(properties) => judge(name, user, properties),
@@ -33,7 +49,7 @@ pub(super) fn check(name: &str, user: bool, units: &[String], context: &Context)
     }
 }
 
-fn show_units(user: bool, units: &[String], context: &Context) -> Result<BTreeMap<String, Properties>, Failure> {
+fn show_units(user: bool, units: &BTreeSet<String>, context: &Context) -> Shown {
     let mut spec = CommandSpec::new("systemctl").args(["show", "--no-pager", "--property", PROPERTIES]);
     if user {
         spec = spec.args(["--user"]);
@@ -42,17 +58,14 @@ fn show_units(user: bool, units: &[String], context: &Context) -> Result<BTreeMa
         }
     }
     let spec = spec.args(["--"]).args(units);
-    let out_of_time = || {
-        Failure::new(Reason::Timeout, "no time left to ask systemd")
-            .with_hint("see whether `systemctl status` all; raise `timeout` or `probe.deadline` if it does")
-    };
     let captured = proc::capture(&spec, None, MOST_OUTPUT, context.deadline).map_err(|e| not_started(&e))?;
     match captured.outcome {
         Outcome::Exited(_) if captured.success() => {
             Ok(units.iter().cloned().zip(blocks(&String::from_utf8_lossy(&captured.stdout))).collect())
         }
         Outcome::Exited(_) => Err(refused(&captured)),
-        Outcome::TimedOut => Err(out_of_time()),
+        Outcome::TimedOut => Err(Failure::new(Reason::Timeout, "no time left to ask systemd")
+            .with_hint("see whether `systemctl status` answers; raise `timeout` or `probe.deadline` if it does")),
         Outcome::TooLarge => {
             Err(Failure::new(Reason::TooLarge, "systemctl printed more than 1 MiB").with_hint("watch fewer units"))
         }

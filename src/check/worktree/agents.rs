@@ -4,6 +4,7 @@
 //! process tree between two looks, never by its being there.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -36,20 +37,20 @@ pub(super) fn in_worktree(
     memory: &mut BTreeMap<String, AgentMemory>,
 ) -> Vec<Agent> {
     let known = std::mem::take(memory);
-    let all: Vec<&Process> = processes.all().into_iter().flatten().collect();
-    let client = |process: &Process| {
-        let inside = process.directory.as_deref().is_some_and(|directory| target.holds(directory));
-        if inside { client_of(&process.arguments) } else { None }
-    };
+    let holds = |directory: &Path| target.holds(directory);
     let mut agents = Vec::new();
-    for process in &all {
-        let Some(name) = client(process) else { continue };
+    for process in processes.standing_in(holds) {
+        let Some(name) = client_of(&process.arguments) else { continue };
+        let is_same = |above: &Process| {
+            above.directory.as_deref().is_some_and(holds) && client_of(&above.arguments) == Some(name)
+        };
         // A client's own helpers are not further clients.
-        if processes.is_own(process) || processes.ancestors(process).any(|above| client(above) == Some(name)) {
+        if processes.ancestors(process).any(is_same) {
             continue;
         }
-        let is_below = |other: &&&Process| processes.ancestors(other).any(|above| above.stat.pid == process.stat.pid);
-        let cpu = process.stat.cpu + all.iter().filter(is_below).map(|other| other.stat.cpu).sum::<Duration>();
+        let is_below = |other: &&Process| processes.ancestors(other).any(|above| above.stat.pid == process.stat.pid);
+        let below = processes.all().into_iter().flatten().filter(is_below);
+        let cpu = process.stat.cpu + below.map(|other| other.stat.cpu).sum::<Duration>();
         let key = format!("{}.{}", process.stat.pid, process.stat.start_ticks);
         let active_at = active_at(known.get(&key), cpu, now);
         memory.insert(key, AgentMemory { cpu, at: now, active_at });

@@ -44,13 +44,6 @@ struct Assignment {
     range: Range<usize>,
 }
 
-#[derive(Debug, Default)]
-struct Parsed {
-    assignments: Vec<Assignment>,
-    /// Where what is no assignment begins; it goes on to the end of its line.
-    unparsed: Vec<usize>,
-}
-
 /// Reads the file of a worktree; none declares nothing.
 pub fn read(worktree: &Path) -> Declared {
     match bytes(worktree) {
@@ -81,12 +74,12 @@ fn file(worktree: &Path) -> io::Result<PathBuf> {
 
 /// What a file with this text declares.
 pub fn declared_in(text: &str) -> Declared {
-    let parsed = parse(text);
+    let (assignments, others) = parse(text);
     let line = |at: usize| 1 + text[..at].matches('\n').count();
-    let unparsed = parsed.unparsed.iter().take(MAX_NOTES);
-    let notes = unparsed.map(|at| format!("{FILE_NAME}:{}: no `key=\"value\"`; ignored", line(*at))).collect();
+    let others = others.into_iter().take(MAX_NOTES);
+    let notes = others.map(|at| format!("{FILE_NAME}:{}: no `key=\"value\"`; ignored", line(at))).collect();
     let mut declared = Declared { notes, ..Declared::default() };
-    for Assignment { key, value, range } in &parsed.assignments {
+    for Assignment { key, value, range } in &assignments {
         match key.as_str() {
             "status" => declared.status = Status::from_word(value),
             "test_status" => declared.test_status = TestStatus::from_word(value),
@@ -121,19 +114,20 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&expression).unwrap_or_else(|error| unreachable!("{error}"))
 });
 
-/// Splits the text as a shell would split assignments, and no further.
-fn parse(text: &str) -> Parsed {
-    let mut parsed = Parsed::default();
+/// Splits the text as a shell would split assignments, and no further. Returns them, and where what is none begins: it goes
+/// on to the end of its line.
+fn parse(text: &str) -> (Vec<Assignment>, Vec<usize>) {
+    let (mut assignments, mut others) = (Vec::new(), Vec::new());
     for word in WORD.captures_iter(text) {
         if let (Some(key), Some(value)) = (word.get(1), word.get(2)) {
             let unquoted = shlex::split(&word[0]).and_then(|mut words| words.pop());
             let unquoted = unquoted.as_deref().and_then(|word| word.split_once('='));
             let unquoted = unquoted.map_or(value.as_str(), |(_, value)| value).to_owned();
-            parsed.assignments.push(Assignment { key: key.as_str().into(), value: unquoted, range: value.range() });
+            assignments.push(Assignment { key: key.as_str().into(), value: unquoted, range: value.range() });
         }
-        parsed.unparsed.extend(word.get(3).map(|rest| rest.start()));
+        others.extend(word.get(3).map(|rest| rest.start()));
     }
-    parsed
+    (assignments, others)
 }
 
 /// Why a declaration could not be written.
@@ -183,11 +177,8 @@ pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
     }
     // A symbolic link stays one: the file it names is replaced.
     let path = file(worktree).map_err(|e| unusable(worktree, e))?;
-    let mode = match path.metadata() {
-        Ok(metadata) => metadata.permissions().mode() & 0o777,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => 0o644,
-        Err(e) => return Err(EditError::File(path, e.into())),
-    };
+    let metadata = if_there(path.metadata()).map_err(|e| unusable(worktree, e))?;
+    let mode = metadata.map_or(0o644, |metadata| metadata.permissions().mode() & 0o777);
     replace(&path, text.as_bytes(), mode).map_err(|e| EditError::File(path, e))
 }
 
@@ -196,13 +187,10 @@ pub fn set(worktree: &Path, declarations: &[String]) -> Result<(), EditError> {
 fn take_turn(worktree: &Path) -> Option<File> {
     let directory = File::open(worktree).ok()?;
     let until = Deadline::after(MAX_WAIT);
-    loop {
-        match directory.try_lock() {
-            Ok(()) => return Some(directory),
-            Err(TryLockError::WouldBlock) if !until.passed() => std::thread::sleep(Duration::from_millis(5)),
-            Err(_) => return None,
-        }
+    while matches!(directory.try_lock(), Err(TryLockError::WouldBlock)) && !until.passed() {
+        std::thread::sleep(Duration::from_millis(5));
     }
+    Some(directory)
 }
 
 fn valid(declaration: &str) -> Result<(&str, &str), EditError> {
@@ -226,19 +214,18 @@ fn valid(declaration: &str) -> Result<(&str, &str), EditError> {
 
 /// Whether `text` sets `key` to `value`, or not at all where that is empty.
 fn says(text: &str, key: &str, value: &str) -> bool {
-    let last = parse(text).assignments.into_iter().rfind(|assignment| assignment.key == key);
+    let last = parse(text).0.into_iter().rfind(|assignment| assignment.key == key);
     last.map(|last| last.value).unwrap_or_default() == value
 }
 
 /// What `text` says of every other key.
 fn others(text: &str, key: &str) -> Vec<(String, String)> {
-    parse(text).assignments.into_iter().filter(|a| a.key != key).map(|a| (a.key, a.value)).collect()
+    parse(text).0.into_iter().filter(|a| a.key != key).map(|a| (a.key, a.value)).collect()
 }
 
 /// `text` with `key` set to `value`: its last assignment is changed in place, further ones go.
 fn edited(text: &str, key: &str, value: &str) -> String {
-    let mut ranges: Vec<Range<usize>> =
-        parse(text).assignments.into_iter().filter(|a| a.key == key).map(|a| a.range).collect();
+    let mut ranges: Vec<Range<usize>> = parse(text).0.into_iter().filter(|a| a.key == key).map(|a| a.range).collect();
     let mut out = text.to_owned();
     let last = if value.is_empty() { None } else { ranges.pop() };
     if let Some(range) = last {
@@ -405,7 +392,7 @@ mod tests {
             // An open quote swallows whatever is appended, in a shell too.
             prop_assume!(!before.contains(['"', '\'', '\\']));
             let text = edited(&before, "note", &value);
-            let last = parse(&text).assignments.into_iter().rfind(|a| a.key == "note");
+            let last = parse(&text).0.into_iter().rfind(|a| a.key == "note");
             prop_assert_eq!(last.map(|a| a.value), Some(value));
         }
     }

@@ -1,6 +1,6 @@
 //! Operations that git has stopped in the middle of, told by what they leave in the worktree's own git directory.
 
-use super::git::{Git, refs};
+use super::git::Git;
 use crate::fs::read_capped;
 
 /// Longest `sequencer/todo` whose first word is looked at.
@@ -17,7 +17,8 @@ pub(super) fn stopped(git: &Git) -> Option<&'static str> {
     }
     // A reftable holds all of them but MERGE_HEAD, which may name several commits (gitglossary(7), "pseudoref").
     let has_reftable = is_there("reftable");
-    let is_ref = |name: &str| is_there(name) || has_reftable && refs::exists(git, name);
+    let show_ref = |name: &str| git.run(&["show-ref", "--verify", "--quiet", name], b"").is_ok();
+    let is_ref = |name: &str| is_there(name) || has_reftable && show_ref(name);
     let marks = [("MERGE_HEAD", "merge"), ("CHERRY_PICK_HEAD", "cherry-pick"), ("REVERT_HEAD", "revert")];
     if let Some((_, operation)) = marks.iter().find(|(mark, _)| is_ref(mark)) {
         return Some(operation);

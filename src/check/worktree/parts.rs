@@ -1,7 +1,5 @@
 //! A worktree and its submodules, each asked of git.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -26,9 +24,9 @@ const MAX_TIMES: usize = 2_000;
 
 #[derive(Debug)]
 pub(super) struct Parts {
-    pub(super) git: Git,
     pub(super) outer: Inspection,
-    inner: Vec<(Git, Inspection)>,
+    /// Its submodules, and theirs.
+    inner: Vec<Inspection>,
     /// Submodules with changes of their own that the worktree does not count already.
     pub(super) changed_submodules: u64,
     /// What could not be compared or read, a sentence each.
@@ -39,15 +37,14 @@ pub(super) struct Parts {
 impl Parts {
     /// Asks git. A submodule that cannot be read costs only itself.
     pub(super) fn inspect(
-        mut git: Git,
+        git: Git,
         nested: &[&Path],
         without_submodules: &mut Option<String>,
     ) -> Result<Parts, GitError> {
-        let outer = inspect(&mut git, nested, true, without_submodules)?;
+        let outer = inspect(git.clone(), nested, true, without_submodules)?;
         let notes = outer.note.iter().cloned().collect();
         let submodules: Vec<_> = outer.submodules.iter().take(MAX_SUBMODULES).cloned().collect();
-        let mut parts = Parts { git, outer, inner: Vec::new(), changed_submodules: 0, notes, complete: true };
-        let git = parts.git.clone();
+        let mut parts = Parts { outer, inner: Vec::new(), changed_submodules: 0, notes, complete: true };
         for (path, ignore) in submodules {
             let name = path.escape_ascii().to_string();
             let changed = parts.inspect_submodule(&git, (&path, ignore), &name, 1);
@@ -62,8 +59,8 @@ impl Parts {
         if ignore >= Ignore::Dirty {
             return false;
         }
-        let Some(mut git) = submodules::open(outer, path) else { return false };
-        let inspection = match inspect(&mut git, &[], ignore == Ignore::Nothing, &mut None) {
+        let Some(git) = submodules::open(outer, path) else { return false };
+        let inspection = match inspect(git.clone(), &[], ignore == Ignore::Nothing, &mut None) {
             Ok(inspection) => inspection,
             Err(error) => {
                 self.complete = false;
@@ -74,7 +71,7 @@ impl Parts {
         self.notes.extend(inspection.note.clone());
         let mut changed = inspection.porcelain.changed() + inspection.porcelain.conflicted > 0;
         let below = if depth < MAX_DEPTH { inspection.submodules.clone() } else { Vec::new() };
-        self.inner.push((git.clone(), inspection));
+        self.inner.push(inspection);
         for (path, ignore) in below {
             let name = format!("{name}/{}", path.escape_ascii());
             changed |= self.inspect_submodule(&git, (&path, ignore), &name, depth + 1);
@@ -82,39 +79,41 @@ impl Parts {
         changed
     }
 
+    /// Changed and untracked paths, conflicted ones not counted.
+    pub(super) fn changed(&self) -> u64 {
+        self.outer.porcelain.changed() + self.changed_submodules
+    }
+
     /// The worktree itself, and its submodules.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&Git, &Inspection)> {
-        std::iter::once((&self.git, &self.outer)).chain(self.inner.iter().map(|(git, inspection)| (git, inspection)))
+    pub(super) fn all(&self) -> impl Iterator<Item = &Inspection> {
+        std::iter::once(&self.outer).chain(&self.inner)
     }
 
     /// One digest over everything tracked in every part as it is on disk; `None` where that cannot be had.
     pub(super) fn digest(&self) -> Option<String> {
         let mut digest = Digest::default();
-        for (git, inspection) in self.all() {
-            digest.part(content::digest(git, inspection).ok()??.as_bytes());
+        for inspection in self.all() {
+            digest.part(content::digest(inspection)?.as_bytes());
         }
         self.complete.then(|| digest.finish())
     }
 
     /// The newest change of a file that differs from the index, nanoseconds since 1970.
     pub(super) fn newest_edit_ns(&self) -> Option<i128> {
-        self.all().filter_map(|(git, part)| content::newest_edit(&git.work_tree, &part.porcelain)).max()
+        self.all().filter_map(content::newest_edit).max()
     }
 
     /// A digest of all that was found and of the times of what is changed, and the newest of these times.
     pub(super) fn state(&self, facts: &WorktreeFacts) -> (String, Timestamp) {
         let mut digest = Digest::default();
         digest.part(format!("{:?} {:?} {:?}", facts.head, facts.branch, facts.status).as_bytes());
-        let index = Stamp::of(&self.git.git_dir.join("index")).map(|stamp| stamp.mtime_ns);
-        let head = Stamp::of(&self.git.git_dir.join("HEAD")).map(|stamp| stamp.mtime_ns);
-        let mut newest_ns = index.max(head).unwrap_or(0);
-        for (git, Inspection { porcelain, .. }) in self.all() {
-            let tracked = porcelain.changes.iter().map(|change| change.path.as_slice());
-            let paths = tracked.chain(porcelain.untracked.iter().map(Vec::as_slice));
+        let own = ["index", "HEAD"].map(|name| Stamp::of(&self.outer.git.git_dir.join(name)));
+        let mut newest_ns = own.into_iter().flatten().map(|stamp| stamp.mtime_ns).max().unwrap_or(0);
+        for Inspection { git, porcelain, .. } in self.all() {
             digest.part(&porcelain.changed().to_le_bytes());
-            for path in paths.take(MAX_TIMES) {
+            for path in porcelain.paths().take(MAX_TIMES) {
                 digest.part(path);
-                let changed = git.work_tree.join(OsStr::from_bytes(path)).symlink_metadata().ok();
+                let changed = git.file(path).symlink_metadata().ok();
                 let changed_ns = changed.map_or(0, |file| Stamp::from(file).changed_ns());
                 digest.part(&changed_ns.to_le_bytes());
                 newest_ns = newest_ns.max(changed_ns);
@@ -129,17 +128,23 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::check::worktree::git::porcelain::Change;
+    use crate::check::worktree::git::porcelain::{Change, Porcelain};
     use crate::clock::Deadline;
 
     impl Parts {
         /// Of a worktree in which one file is edited.
         pub(crate) fn with_edit(work_tree: &Path) -> Parts {
             std::fs::write(work_tree.join("edited"), "x").expect("written");
-            let git = Git::new(work_tree, work_tree, work_tree, Deadline::after(Duration::from_secs(1)));
-            let mut outer = Inspection { tracked: content::Tracked::default().into(), ..Inspection::default() };
-            outer.porcelain.changes.push(Change { path: b"edited".to_vec(), modified: true, ..Change::default() });
-            Parts { git, outer, inner: Vec::new(), changed_submodules: 0, notes: Vec::new(), complete: true }
+            let edit = Change { path: b"edited".to_vec(), modified: true, ..Change::default() };
+            let outer = Inspection {
+                git: Git::new(work_tree, work_tree, work_tree, Deadline::after(Duration::from_secs(1))),
+                porcelain: Porcelain { changes: vec![edit], ..Porcelain::default() },
+                tracked: content::Tracked::default().into(),
+                submodules: Vec::new(),
+                remotes: Vec::new(),
+                note: None,
+            };
+            Parts { outer, inner: Vec::new(), changed_submodules: 0, notes: Vec::new(), complete: true }
         }
     }
 

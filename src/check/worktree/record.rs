@@ -1,19 +1,20 @@
 //! What `lab-probe record` leaves: a mark while it runs, a verdict when it has ended.
 //!
-//! Every worktree has a directory below the state directory, named by the digest of its path. A run is marked by a
-//! directory in it that its process holds locked: the lock goes when the process dies, however it dies. Nothing of
-//! this lies in the repository.
+//! Every worktree has a directory below the state directory, named by the digest of its path. In it lies another one on
+//! which each run holds a shared lock: that goes when the process dies, however it dies. Nothing of this lies in the
+//! repository.
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use serde::{Deserialize, Serialize};
 
+use crate::clock;
 use crate::fs::{ensure_private_directory, read_capped, replace, uninterrupted};
 use crate::model::digest;
 use crate::model::seconds;
@@ -22,8 +23,8 @@ use crate::model::worktree::TestCounts;
 /// Larger is none of ours.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// What begins the name of a mark; a process id and a number follow.
-const MARK: &str = "running.";
+/// The directory that runs hold locked.
+const RUNNING: &str = "running";
 
 /// The verdict of one run. The command itself is not kept: its arguments may hold secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,11 +50,18 @@ pub struct Recorded {
 
 pub fn read(records: &Path, path: &Path) -> Recorded {
     let directory = directory(records, path);
-    let marks = marks(&directory);
-    Recorded { running: marks.iter().any(|mark| is_held(mark)), verdict: read_verdict(&directory) }
+    // The lock is had for an instant if nobody runs; a run that begins just then waits for it.
+    let is_held = |mark: File| matches!(mark.try_lock(), Err(TryLockError::WouldBlock));
+    Recorded { running: File::open(directory.join(RUNNING)).is_ok_and(is_held), verdict: read_verdict(&directory) }
 }
 
-pub(super) fn directory(records: &Path, path: &Path) -> PathBuf {
+/// What changes when a run begins or ends.
+pub(super) fn watched(records: &Path, path: &Path) -> [PathBuf; 2] {
+    let directory = directory(records, path);
+    [directory.join(RUNNING), directory]
+}
+
+fn directory(records: &Path, path: &Path) -> PathBuf {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let digest = digest::of([path.as_os_str().as_bytes()]);
     records.join(&digest[..32])
@@ -63,31 +71,17 @@ fn read_verdict(directory: &Path) -> Option<Verdict> {
     serde_json::from_slice(&read_capped(&directory.join("verdict.json"), MAX_BYTES).ok()?).ok()
 }
 
-fn marks(directory: &Path) -> Vec<PathBuf> {
-    let entries = directory.read_dir().into_iter().flatten().flatten();
-    entries
-        .filter(|entry| entry.file_name().as_bytes().starts_with(MARK.as_bytes()))
-        .map(|entry| entry.path())
-        .collect()
-}
-
-/// Whether some process holds this mark. A shared lock is taken for an instant; whoever wants the exclusive one waits.
-fn is_held(mark: &Path) -> bool {
-    let Ok(file) = File::open(mark) else { return false };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
-}
-
 /// A run that is alive. Dropped or killed, it is no longer.
 #[derive(Debug)]
 pub struct Run {
-    directory: PathBuf,
-    mark: PathBuf,
-    _file: File,
+    pub directory: PathBuf,
+    mark: File,
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let _ = uninterrupted(|| std::fs::remove_dir(&self.mark));
+        // A child that is being started shares the open file, and would keep the lock with it.
+        let _ = self.mark.unlock();
     }
 }
 
@@ -95,38 +89,23 @@ impl Drop for Run {
 /// Errors: when the state directory cannot be written; the run itself need not care.
 pub fn begin(records: &Path, path: &Path) -> io::Result<Run> {
     let directory = directory(records, path);
-    ensure_private_directory(&directory)?;
-    for mark in marks(&directory) {
-        // One that nobody holds was left over.
-        if File::open(&mark).is_ok_and(|file| file.try_lock().is_ok()) {
-            let _ = std::fs::remove_dir(mark);
-        }
-    }
-    let mark = directory.join(format!("{MARK}{}", std::process::id()));
-    loop {
-        ensure_private_directory(&mark)?;
-        let file = File::open(&mark)?;
-        uninterrupted(|| file.lock())?;
-        // Between creation and lock another run may have taken it for left over and removed it.
-        match std::fs::metadata(&mark) {
-            Ok(now) if now.ino() == file.metadata()?.ino() => return Ok(Run { directory, mark, _file: file }),
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
+    let mark = directory.join(RUNNING);
+    ensure_private_directory(&mark)?;
+    let mark = File::open(&mark)?;
+    uninterrupted(|| mark.lock_shared())?;
+    // By this a pass sees that the worktree is due.
+    let [last_access, last_modification] = [UTIME_OMIT, UTIME_NOW].map(|tv_nsec| Timespec { tv_sec: 0, tv_nsec });
+    rustix::fs::futimens(&mark, &Timestamps { last_access, last_modification })?;
+    Ok(Run { directory, mark })
 }
 
 impl Run {
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
     /// Keeps the verdict, in one rename, unless a run that ended later has left one already.
     pub fn finish(self, verdict: &Verdict) -> anyhow::Result<()> {
         let directory = File::open(&self.directory)?;
         uninterrupted(|| directory.lock())?;
         if read_verdict(&self.directory)
-            .is_some_and(|known| known.ended_at > verdict.ended_at && known.ended_at <= crate::clock::now())
+            .is_some_and(|known| known.ended_at > verdict.ended_at && known.ended_at <= clock::now())
         {
             return Ok(());
         }
@@ -137,6 +116,7 @@ impl Run {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::stamp::Stamp;
 
     fn verdict(passed: bool, ended_at: i64) -> Verdict {
         let ended_at = Timestamp::from_second(ended_at).expect("a time");
@@ -169,14 +149,26 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_that_nobody_holds_is_no_run_and_is_tidied_up() {
+    fn of_two_runs_one_may_end_and_what_a_killed_one_has_left_is_none() {
         let state = tempfile::tempdir().expect("a directory");
         let records = state.path().join("records");
-        drop(begin(&records, state.path()).expect("begun"));
-        let left = directory(&records, state.path()).join("running.1");
-        std::fs::create_dir(&left).expect("created");
+        let (one, other) =
+            (begin(&records, state.path()).expect("begun"), begin(&records, state.path()).expect("begun"));
+        drop(one);
+        assert!(read(&records, state.path()).running);
+        drop(other);
         assert!(!read(&records, state.path()).running);
-        let _run = begin(&records, state.path()).expect("begun");
-        assert!(!left.exists());
+        std::fs::create_dir_all(watched(&records, Path::new("/"))[0].clone()).expect("created");
+        assert!(!read(&records, Path::new("/")).running);
+    }
+
+    #[test]
+    fn a_run_that_begins_changes_what_is_watched() {
+        let state = tempfile::tempdir().expect("a directory");
+        let stamps = || watched(state.path(), state.path()).map(|path| Stamp::text_of(&path));
+        drop(begin(state.path(), state.path()).expect("begun"));
+        let before = stamps();
+        drop(begin(state.path(), state.path()).expect("begun again"));
+        assert_ne!(stamps(), before);
     }
 }

@@ -3,7 +3,7 @@
 //! What other users' processes do is theirs: their directory cannot be read, and they are skipped without a word.
 
 use crate::model::worktree::WorktreeTarget;
-use crate::proc::{Process, ProcessTable};
+use crate::proc::ProcessTable;
 
 /// Commands that are nothing but test runners.
 pub(super) const RUNNERS: &[&str] = &[
@@ -45,8 +45,7 @@ const INTERPRETERS: &[&str] = &[
 
 /// The runner that is alive in this worktree and in no other one inside it.
 pub(super) fn in_worktree(target: &WorktreeTarget, processes: &ProcessTable) -> Option<String> {
-    let inside = |process: &&Process| process.directory.as_deref().is_some_and(|directory| target.holds(directory));
-    let mut inside = processes.all().into_iter().flatten().filter(inside);
+    let mut inside = processes.standing_in(|directory| target.holds(directory));
     inside.find_map(|process| runner_name(&process.arguments, &target.test_runners))
 }
 
@@ -150,18 +149,15 @@ fn script_name(script: &str) -> String {
     if let Some(manager) = ["npm", "yarn", "pnpm"].into_iter().find(|manager| stem.starts_with(manager)) {
         return manager.to_owned();
     }
-    let known = |part: &&str| RUNNERS.contains(part);
-    let parts: Vec<&str> = script.split('/').map(|part| part.trim_end_matches("-cli")).collect();
-    parts.iter().rev().copied().find(known).unwrap_or(&stem).to_owned()
+    let mut parts = script.rsplit('/').map(|part| part.trim_end_matches("-cli"));
+    parts.find(|part| RUNNERS.contains(part)).unwrap_or(&stem).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-    use std::time::Duration;
 
     use super::*;
-    use crate::model::worktree::Standing;
     use crate::proc::processes::tests::add_process;
 
     fn named(command: &str) -> Option<String> {
@@ -222,21 +218,8 @@ mod tests {
         add_process(proc.path(), 21, 1, "pytest\0", None);
         add_process(proc.path(), 22, 1, "npm test\0", Some("/w/inner/x"));
         let table = ProcessTable::of(proc.path());
-        let target = WorktreeTarget {
-            repository: "/w/.git".into(),
-            path: "/w".into(),
-            standing: Standing::Gone { reason: String::new() },
-            nested: Vec::new(),
-            base: None,
-            test_reports: Vec::new(),
-            test_runners: Vec::new(),
-            records: "/".into(),
-            linked: false,
-            lock: None,
-            idle_ttl: Duration::ZERO,
-        };
         let found = |path: &str, nested: Vec<PathBuf>| {
-            in_worktree(&WorktreeTarget { path: path.into(), nested, ..target.clone() }, &table)
+            in_worktree(&WorktreeTarget { path: path.into(), nested, ..WorktreeTarget::default() }, &table)
         };
         assert_eq!(found("/w", vec!["/w/inner".into()]).as_deref(), Some("pytest"));
         assert_eq!(found("/w/inner", Vec::new()).as_deref(), Some("npm test"));

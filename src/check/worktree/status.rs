@@ -1,40 +1,39 @@
 //! The worktree's status: the first rule that holds. Pure.
 
-use crate::model::worktree::{Status, StatusSource};
+use crate::model::worktree::{Status, StatusSource, WorktreeFacts};
 
+/// What decides besides the facts.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Evidence {
     /// `status=` in `.worktree`.
     pub(super) declared: Option<Status>,
-    /// What is missing, if the directory is gone.
-    pub(super) missing: Option<String>,
-    pub(super) conflicted: u64,
     pub(super) operation: Option<&'static str>,
     pub(super) recording: bool,
     pub(super) runner: Option<String>,
-    pub(super) changed: u64,
-    /// Commits that the base does not have; `None` where there is no base.
-    pub(super) unmerged: Option<u64>,
-    /// What is to be said of them if their content is in the base all the same.
-    pub(super) integrated: Option<String>,
+    /// Whether git may be told to remove the worktree.
+    pub(super) removable: bool,
 }
 
 /// The status, its rule, and what a word says of the evidence.
-pub(super) fn decide(evidence: Evidence) -> (Status, StatusSource, Option<String>) {
+pub(super) fn decide(facts: &WorktreeFacts, evidence: Evidence) -> (Status, StatusSource, Option<String>) {
     use StatusSource as Source;
     match evidence {
         Evidence { declared: Some(status), .. } => (status, Source::Declared, None),
-        Evidence { missing: Some(what), .. } => (Status::Blocked, Source::Missing, Some(what)),
-        Evidence { conflicted: 1.., .. } => (Status::Blocked, Source::Conflict, evidence.operation.map(str::to_owned)),
+        Evidence { operation, .. } if facts.conflicted_files > Some(0) => {
+            (Status::Blocked, Source::Conflict, operation.map(str::to_owned))
+        }
         Evidence { operation: Some(operation), .. } => (Status::Blocked, Source::Operation, Some(operation.to_owned())),
         Evidence { recording: true, .. } => (Status::Testing, Source::Record, None),
         Evidence { runner: Some(runner), .. } => (Status::Testing, Source::Runner, Some(runner)),
-        Evidence { changed: 1.., .. } => (Status::Working, Source::Changes, None),
-        Evidence { unmerged: Some(1..), integrated: Some(what), .. } => {
-            (Status::Complete, Source::Integrated, Some(what))
-        }
-        Evidence { unmerged: Some(1..), .. } => (Status::Working, Source::Commits, None),
-        Evidence { .. } => (Status::Complete, Source::Clean, None),
+        _ if facts.changed_files > Some(0) => (Status::Working, Source::Changes, None),
+        Evidence { removable, .. } if facts.unmerged > Some(0) => match &facts.base {
+            Some(base) if facts.integrated == Some(true) => {
+                let removable = if removable { "; the worktree may be removed" } else { "" };
+                (Status::Complete, Source::Integrated, Some(format!("its content is in {base}{removable}")))
+            }
+            _ => (Status::Working, Source::Commits, None),
+        },
+        _ => (Status::Complete, Source::Clean, None),
     }
 }
 
@@ -44,31 +43,44 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_holds_decides() {
+        let mut facts = WorktreeFacts {
+            conflicted_files: Some(2),
+            changed_files: Some(3),
+            unmerged: Some(4),
+            base: Some("main".into()),
+            integrated: Some(true),
+            ..WorktreeFacts::default()
+        };
         let mut evidence = Evidence {
             declared: Some(Status::Complete),
-            missing: Some("/x is gone".into()),
-            conflicted: 2,
             operation: Some("rebase"),
             recording: true,
             runner: Some("pytest".into()),
-            changed: 3,
-            unmerged: Some(4),
-            integrated: Some("its content is in main".into()),
+            removable: true,
         };
-        let mut decided = |change: fn(&mut Evidence)| {
-            let (status, source, _) = decide(evidence.clone());
-            change(&mut evidence);
-            (status.as_str(), source.as_str())
+        let mut decided = |change: fn(&mut WorktreeFacts, &mut Evidence)| {
+            let (status, source, said) = decide(&facts, evidence.clone());
+            change(&mut facts, &mut evidence);
+            (status.as_str(), source.as_str(), said.unwrap_or_default())
         };
-        assert_eq!(decided(|e| e.declared = None), ("complete", "declared"));
-        assert_eq!(decided(|e| e.missing = None), ("blocked", "missing"));
-        assert_eq!(decided(|e| e.conflicted = 0), ("blocked", "conflict"));
-        assert_eq!(decided(|e| e.operation = None), ("blocked", "operation"));
-        assert_eq!(decided(|e| e.recording = false), ("testing", "record"));
-        assert_eq!(decided(|e| e.runner = None), ("testing", "runner"));
-        assert_eq!(decided(|e| e.changed = 0), ("working", "changes"));
-        assert_eq!(decided(|e| e.integrated = None), ("complete", "integrated"));
-        assert_eq!(decided(|e| e.unmerged = None), ("working", "commits"));
-        assert_eq!(decided(|_| ()), ("complete", "clean"));
+        for (change, status, source, said) in [
+            ((|_, e| e.declared = None) as fn(&mut WorktreeFacts, &mut Evidence), "complete", "declared", ""),
+            (|f, _| f.conflicted_files = Some(0), "blocked", "conflict", "rebase"),
+            (|_, e| e.operation = None, "blocked", "operation", "rebase"),
+            (|_, e| e.recording = false, "testing", "record", ""),
+            (|_, e| e.runner = None, "testing", "runner", "pytest"),
+            (|f, _| f.changed_files = Some(0), "working", "changes", ""),
+            (
+                |_, e| e.removable = false,
+                "complete",
+                "integrated",
+                "its content is in main; the worktree may be removed",
+            ),
+            (|f, _| f.integrated = None, "complete", "integrated", "its content is in main"),
+            (|f, _| f.unmerged = None, "working", "commits", ""),
+            (|_, _| (), "complete", "clean", ""),
+        ] {
+            assert_eq!(decided(change), (status, source, said.to_owned()));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What makes a worktree due at once: a handful of files, and who stands in it. The plan compares them with what is there
 //! at its next pass, without asking git.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::declared;
@@ -10,7 +10,6 @@ use super::record;
 use crate::fs::read_capped;
 use crate::fs::stamp::Stamp;
 use crate::model::worktree::{WorktreeMemory, WorktreeTarget};
-use crate::proc::ProcessTable;
 
 /// A HEAD file longer than this names no branch.
 const MAX_HEAD_BYTES: u64 = 4096;
@@ -26,7 +25,7 @@ pub(super) fn stamps(target: &WorktreeTarget, git: &Git, memory: &WorktreeMemory
     let mut files: Vec<PathBuf> = own.into_iter().chain(shared).collect();
     files.extend(branch_file(git));
     files.push(target.path.join(declared::FILE_NAME));
-    files.push(record::directory(&target.records, &target.path));
+    files.extend(record::watched(&target.records, &target.path));
     files.extend(memory.reports.keys().take(MAX_REPORTS).map(PathBuf::from));
     stamped(&files).unwrap_or_default().into_iter().collect()
 }
@@ -46,14 +45,4 @@ fn branch_file(git: &Git) -> Option<PathBuf> {
     let head = read_capped(&git.git_dir.join("HEAD"), MAX_HEAD_BYTES).ok()?;
     let name = String::from_utf8(head).ok()?;
     Some(git.common_dir.join(name.strip_prefix("ref: ")?.trim_end()))
-}
-
-/// Processes that stand in the worktree, this program's own not counted.
-pub(super) fn processes_in(target: &WorktreeTarget, processes: &ProcessTable) -> BTreeSet<(i32, u64)> {
-    let all = processes.all().into_iter().flatten();
-    let inside = all.filter(|process| process.directory.as_deref().is_some_and(|directory| target.holds(directory)));
-    inside
-        .filter(|process| !processes.is_own(process))
-        .map(|process| (process.stat.pid, process.stat.start_ticks))
-        .collect()
 }

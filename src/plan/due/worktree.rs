@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Due, JITTER, add};
-use crate::model::observation::{Facts, Memory, Remembered};
+use super::{CLOCK_SLACK, JITTER, add};
+use crate::model::observation::{Facts, Memory, Observation, Remembered};
 use crate::model::target::{Probe, Target};
-use crate::model::worktree::{Standing, StatusSource, WorktreeFacts, WorktreeMemory, WorktreeTarget};
+use crate::model::worktree::{Standing, StatusSource};
 
 /// A worktree that has been the same for a time t is looked at again after t divided by this.
 const PART_OF_IDLE: u32 = 60;
@@ -16,59 +16,37 @@ const PART_OF_IDLE: u32 = 60;
 /// Between two looks lies this many times what one costs.
 const TIMES_COST: u32 = 20;
 
-/// Puts a worktree off for as long as nothing is expected to have changed in it, and for as long as its cost demands.
-pub(super) fn put_off(due: Due, target: &Target, known: &Remembered, now: Timestamp) -> Due {
-    let Some((worktree, facts, memory, checked_at)) = parts(target, known) else { return due };
-    let rest = by_cost(memory).max(by_idleness(worktree, facts, memory, checked_at));
-    let until = add(checked_at, rest);
-    if add(now, JITTER) >= until {
-        return due;
-    }
-    match due {
-        Due::Now => Due::At(until),
-        Due::At(at) => Due::At(at.max(until)),
-    }
+/// Until when it is put off: for as long as nothing is expected to have changed in it, and as its cost demands.
+pub(super) fn rests_until(target: &Target, known: &Remembered, now: Timestamp) -> Option<Timestamp> {
+    let (checked_at, by_cost, by_idleness) = rests(target, known, now)?;
+    Some(add(checked_at, by_cost.max(by_idleness)))
 }
 
 /// Whether neither its cost nor its ttl forbid to look at it now.
 pub(crate) fn may_be_early(target: &Target, known: &Remembered, now: Timestamp) -> bool {
-    parts(target, known).is_some_and(|(_, _, memory, checked_at)| {
-        add(now, JITTER) >= add(checked_at, by_cost(memory).max(target.schedule.ttl))
-    })
+    let rests = rests(target, known, now).filter(|_| known.fingerprint == target.fingerprint);
+    rests.is_some_and(|(checked_at, by_cost, _)| add(now, JITTER) >= add(checked_at, by_cost.max(target.schedule.ttl)))
 }
 
-type Parts<'a> = (&'a WorktreeTarget, &'a WorktreeFacts, &'a WorktreeMemory, Timestamp);
-
-fn parts<'a>(target: &'a Target, known: &'a Remembered) -> Option<Parts<'a>> {
-    let observation = known.observation.as_ref().filter(|_| known.fingerprint == target.fingerprint)?;
-    match (&target.probe, &observation.facts, &known.memory) {
-        (Probe::Worktree(worktree), Facts::Worktree(facts), Memory::Worktree(memory)) => {
-            Some((worktree, facts, memory, observation.checked_at))
-        }
-        _ => None,
+/// When it was last looked at, and how long it rests after that by its cost and by its idleness; `None` after a time that
+/// is still to come: the clock was set back.
+fn rests(target: &Target, known: &Remembered, now: Timestamp) -> Option<(Timestamp, Duration, Duration)> {
+    let Observation { checked_at, facts, .. } = known.observation.as_ref()?;
+    let (Probe::Worktree(worktree), Facts::Worktree(facts), Memory::Worktree(memory)) =
+        (&target.probe, facts, &known.memory)
+    else {
+        return None;
+    };
+    if *checked_at > now + CLOCK_SLACK {
+        return None;
     }
-}
-
-fn by_cost(memory: &WorktreeMemory) -> Duration {
-    memory.cost.saturating_mul(TIMES_COST)
-}
-
-fn by_idleness(
-    worktree: &WorktreeTarget,
-    facts: &WorktreeFacts,
-    memory: &WorktreeMemory,
-    checked_at: Timestamp,
-) -> Duration {
     // That tests have ended shows in no file that is watched.
     let testing = matches!(facts.status, Some((_, StatusSource::Record | StatusSource::Runner)));
-    let present = matches!(worktree.standing, Standing::Present { .. });
-    match &memory.state {
-        Some(state) if facts.error.is_none() && present && !testing && !memory.watched.is_empty() => {
-            let idle = Duration::try_from(checked_at.duration_since(state.since)).unwrap_or_default();
-            (idle / PART_OF_IDLE).min(worktree.idle_ttl)
-        }
-        _ => Duration::ZERO,
-    }
+    let readable = facts.error.is_none() && worktree.standing == Standing::Present && !memory.watched.is_empty();
+    let same_since = memory.state.as_ref().filter(|_| readable && !testing).map_or(*checked_at, |state| state.since);
+    let idle = Duration::try_from(checked_at.duration_since(same_since)).unwrap_or_default();
+    let by_idleness = (idle / PART_OF_IDLE).min(worktree.idle_ttl);
+    Some((*checked_at, memory.cost.saturating_mul(TIMES_COST), by_idleness))
 }
 
 #[cfg(test)]
@@ -76,9 +54,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::observation::{Attempts, Observation};
+    use crate::model::observation::Attempts;
     use crate::model::target::Schedule;
-    use crate::model::worktree::{Since, Status};
+    use crate::model::worktree::{Since, Status, WorktreeFacts, WorktreeMemory, WorktreeTarget};
 
     const IDLE_TTL: Duration = Duration::from_secs(300);
 
@@ -88,19 +66,7 @@ mod tests {
 
     /// A worktree that was the same for `idle` when it was looked at, at 1,000,000.
     fn seen(idle: u64, source: StatusSource, cost: Duration, idle_ttl: Duration) -> (Target, Remembered) {
-        let worktree = WorktreeTarget {
-            repository: "/r".into(),
-            path: "/r".into(),
-            standing: Standing::Present { git_dir: "/r/.git".into() },
-            nested: Vec::new(),
-            base: None,
-            test_reports: Vec::new(),
-            test_runners: Vec::new(),
-            records: "/s".into(),
-            linked: false,
-            lock: None,
-            idle_ttl,
-        };
+        let worktree = WorktreeTarget { path: "/r".into(), idle_ttl, ..WorktreeTarget::default() };
         let target = Target {
             only_here: false,
             name: "main".into(),
@@ -129,7 +95,9 @@ mod tests {
 
     fn due_after(idle: u64, source: StatusSource, cost: Duration, idle_ttl: Duration) -> u64 {
         let (target, known) = seen(idle, source, cost, idle_ttl);
-        let is_due = |after: u64| put_off(Due::Now, &target, &known, at(1_000_000 + after)) == Due::Now;
+        let remembered = BTreeMap::from([(target.id(), known)]);
+        let is_due =
+            |after: u64| crate::plan::due::when([&target], &remembered, at(0), at(1_000_000 + after))[0].is_none();
         (0..10_000).find(|&after| is_due(after)).expect("due at some time")
     }
 
@@ -141,6 +109,8 @@ mod tests {
         }
         assert_eq!(due_after(1_000_000, StatusSource::Clean, free, Duration::ZERO), 0, "idle_ttl = \"0s\"");
         assert_eq!(due_after(1_000_000, StatusSource::Runner, free, IDLE_TTL), 0, "tests run");
+        let (target, known) = seen(1_000_000, StatusSource::Clean, free, IDLE_TTL);
+        assert_eq!(rests_until(&target, &known, at(900_000)), None, "the clock was set back");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::document::{self, Syntax};
 use super::sources::USER_LIMIT;
 use crate::clock::Deadline;
 use crate::config::environment::{HostEnvironment, Platform};
+use crate::model::worktree::WorktreeTarget;
 use crate::plan::worktrees::layout::{self, Repository};
 
 #[derive(Debug, Clone)]
@@ -180,7 +181,8 @@ pub(super) fn worktrees(directory: &Path, deadline: Deadline) -> Vec<Project> {
 }
 
 fn worktrees_of(repository: Option<&Repository>, deadline: Deadline) -> impl Iterator<Item = Project> {
-    let worktrees = repository.map(|repository| layout::worktrees(repository, deadline)).unwrap_or_default();
+    let template = WorktreeTarget::default();
+    let worktrees = repository.map(|repository| layout::worktrees(repository, &template, deadline)).unwrap_or_default();
     worktrees.into_iter().map(move |worktree| Project::of(&worktree.path, repository))
 }
 

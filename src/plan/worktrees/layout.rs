@@ -1,6 +1,6 @@
 //! Where a repository keeps its worktrees: `.git`, `commondir` and `worktrees/*/gitdir` (gitrepository-layout(5)).
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::clock::Deadline;
-use crate::fs::read_capped;
-use crate::model::worktree::Standing;
+use crate::fs::{if_there, read_capped};
+use crate::model::worktree::{Standing, WorktreeTarget};
 use crate::plan::timeout;
 use crate::proc::hung;
 
@@ -30,41 +30,14 @@ pub(crate) struct Repository {
     pub(crate) entrance: Option<(PathBuf, PathBuf)>,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) struct Found {
-    /// Canonical where it exists.
-    pub(crate) path: PathBuf,
-    /// The shared directory of its repository, or the configured path where that could not be read.
-    pub(super) repository: PathBuf,
-    pub(super) main: bool,
-    /// Git's own name for a linked one, unique in the repository.
-    pub(super) id: Vec<u8>,
-    pub(super) standing: Standing,
-}
-
-impl Found {
-    /// The stand-in for a repository that could not be read.
-    pub(super) fn unreadable(path: &Path, reason: String) -> Found {
-        Found {
-            path: path.to_owned(),
-            repository: path.to_owned(),
-            main: true,
-            id: Vec::new(),
-            standing: Standing::Unreadable { reason },
-        }
-    }
-}
-
 /// Finds the repository at `path`: a worktree, a bare repository or a git directory; with `upwards`, also the one that
 /// `path` lies in. Without it only `path` itself counts, or an outer repository would be watched by mistake.
 pub(crate) fn find(path: &Path, upwards: bool) -> anyhow::Result<Repository> {
     let start = path.canonicalize().with_context(|| cannot_read(path))?;
-    let mut directory = Some(start.as_path());
-    while let Some(here) = directory {
-        if let Some(repository) = repository_at(here)? {
+    for directory in start.ancestors().take(if upwards { usize::MAX } else { 1 }) {
+        if let Some(repository) = repository_at(directory)? {
             return Ok(repository);
         }
-        directory = here.parent().filter(|_| upwards);
     }
     let where_none_is = if upwards { "lies in" } else { "is" };
     bail!("{} {where_none_is} no git repository", path.display())
@@ -76,23 +49,15 @@ fn cannot_read(path: &Path) -> String {
 
 fn repository_at(directory: &Path) -> anyhow::Result<Option<Repository>> {
     let dot_git = directory.join(".git");
-    match std::fs::metadata(&dot_git) {
-        Ok(_) => {
-            let git_dir = read_dot_git(&dot_git).with_context(|| cannot_read(&dot_git))?;
-            let common_dir = common_dir_of(&git_dir).with_context(|| cannot_read(&git_dir))?;
-            Ok(Some(Repository { common_dir, entrance: Some((directory.to_owned(), git_dir)) }))
+    let (git_dir, work_tree) = match if_there(dot_git.metadata()).with_context(|| cannot_read(&dot_git))? {
+        Some(_) => (read_dot_git(&dot_git).with_context(|| cannot_read(&dot_git))?, Some(directory)),
+        None if is_git_dir(directory) => {
+            (directory.to_owned(), directory.parent().filter(|_| directory.ends_with(".git")))
         }
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e).with_context(|| cannot_read(&dot_git)),
-        Err(_) if is_git_dir(directory) => {
-            let common_dir = common_dir_of(directory).with_context(|| cannot_read(directory))?;
-            let parent = directory.parent().filter(|_| directory.file_name() == Some(OsStr::new(".git")));
-            Ok(Some(Repository {
-                entrance: parent.map(|parent| (parent.to_owned(), directory.to_owned())),
-                common_dir,
-            }))
-        }
-        Err(_) => Ok(None),
-    }
+        None => return Ok(None),
+    };
+    let common_dir = common_dir_of(&git_dir).with_context(|| cannot_read(&git_dir))?;
+    Ok(Some(Repository { common_dir, entrance: work_tree.map(|path| (path.to_owned(), git_dir)) }))
 }
 
 /// What git itself takes for a repository: HEAD, objects and refs.
@@ -116,11 +81,8 @@ fn read_dot_git(dot_git: &Path) -> io::Result<PathBuf> {
 }
 
 fn common_dir_of(git_dir: &Path) -> io::Result<PathBuf> {
-    match read_capped(&git_dir.join("commondir"), MAX_LINE_BYTES) {
-        Ok(bytes) => git_dir.join(line(&bytes)).canonicalize(),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => git_dir.canonicalize(),
-        Err(e) => Err(e),
-    }
+    let common_dir = if_there(read_capped(&git_dir.join("commondir"), MAX_LINE_BYTES))?.unwrap_or_default();
+    git_dir.join(line(&common_dir)).canonicalize()
 }
 
 /// The path on the one line of one of git's files. A path may itself end in blanks, so only line ends and the blank
@@ -131,51 +93,45 @@ fn line(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(&bytes[..end]))
 }
 
-/// Every worktree of `repository`: the main one first unless it is bare, then the linked ones by git's names for them.
-/// These may lie in other file systems than the repository: one that hangs costs itself.
-pub(crate) fn worktrees(repository: &Repository, deadline: Deadline) -> Vec<Found> {
-    let mut found: Vec<Found> = main_worktree(repository).into_iter().collect();
-    let mut ids: Vec<_> = match std::fs::read_dir(repository.common_dir.join("worktrees")) {
-        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.file_name())).take(MAX_WORKTREES).collect(),
-        Err(_) => Vec::new(),
-    };
+/// Every worktree of `repository`, each as `template` with its own place: the main one first unless it is bare, then the
+/// linked ones by git's names for them. These may lie in other file systems than the repository: one that hangs costs
+/// itself.
+pub(crate) fn worktrees(repository: &Repository, template: &WorktreeTarget, deadline: Deadline) -> Vec<WorktreeTarget> {
+    let template = WorktreeTarget { repository: repository.common_dir.clone(), ..template.clone() };
+    let entries = repository.common_dir.join("worktrees").read_dir().into_iter().flatten().flatten();
+    let mut ids: Vec<OsString> = entries.map(|entry| entry.file_name()).take(MAX_WORKTREES).collect();
     ids.sort();
-    let linked: Vec<Found> = ids.iter().filter_map(|id| on_file(repository, id)).collect();
-    let files = |one: &Found| vec![one.path.clone(), one.path.join(".git")];
-    let repository = repository.clone();
-    let looked = timeout::each(linked.clone(), timeout::LIMIT, deadline, files, move |one| look(one, &repository));
-    found.extend(linked.into_iter().zip(looked).map(|(on_file, looked)| looked.unwrap_or(on_file)));
-    found
+    let linked: Vec<WorktreeTarget> = ids.into_iter().filter_map(|id| on_file(id, &template)).collect();
+    let files = |one: &WorktreeTarget| vec![one.path.clone(), one.path.join(".git")];
+    let entrance = repository.entrance.clone();
+    let inspected =
+        timeout::each(linked.clone(), timeout::LIMIT, deadline, files, move |one| inspect(one, entrance.as_ref()));
+    let linked = linked.into_iter().zip(inspected).map(|(on_file, inspected)| inspected.unwrap_or(on_file));
+    main_worktree(repository, template).into_iter().chain(linked).collect()
 }
 
-fn main_worktree(repository: &Repository) -> Option<Found> {
+fn main_worktree(repository: &Repository, template: WorktreeTarget) -> Option<WorktreeTarget> {
     let common_dir = &repository.common_dir;
     let core = Core::read(common_dir);
-    if core.bare {
-        return None;
-    }
-    let through_entrance =
-        repository.entrance.as_ref().filter(|(_, git_dir)| git_dir == common_dir).map(|(path, _)| path.clone());
-    let path = match (core.worktree, through_entrance) {
+    let path = match (core.worktree, &repository.entrance) {
+        _ if core.bare => return None,
         // A submodule's git directory says where its worktree is.
         (Some(worktree), _) => normal(&common_dir.join(worktree)),
-        (None, Some(path)) => path,
-        (None, None) if common_dir.file_name() == Some(OsStr::new(".git")) => common_dir.parent()?.to_owned(),
+        (None, Some((path, git_dir))) if git_dir == common_dir => path.clone(),
+        (None, _) if common_dir.ends_with(".git") => common_dir.parent()?.to_owned(),
         // `git init --separate-git-dir`, reached through a linked worktree: nothing says where the main one is.
-        (None, None) => return None,
+        (None, _) => return None,
     };
     let path = path.canonicalize().unwrap_or(path);
-    let standing = if path.is_dir() {
-        Standing::Present { git_dir: common_dir.clone() }
-    } else {
-        Standing::Gone { reason: format!("{} is gone", path.display()) }
-    };
-    Some(Found { path, repository: common_dir.clone(), main: true, id: Vec::new(), standing })
+    let standing = if path.is_dir() { Standing::Present } else { gone(&path) };
+    Some(WorktreeTarget { path, standing, ..template })
 }
 
 /// A linked worktree as its repository has it on file, and what is to be said of it if its directory does not answer.
-fn on_file(repository: &Repository, id: &OsStr) -> Option<Found> {
-    let git_dir = repository.common_dir.join("worktrees").join(id);
+fn on_file(id: OsString, template: &WorktreeTarget) -> Option<WorktreeTarget> {
+    let linked = WorktreeTarget { id: Some(id), ..template.clone() };
+    let git_dir = linked.git_dir();
+    let lock = lock(&git_dir);
     let file = git_dir.join("gitdir");
     let (path, reason) = match read_capped(&file, MAX_LINE_BYTES) {
         Ok(bytes) => {
@@ -188,73 +144,67 @@ fn on_file(repository: &Repository, id: &OsStr) -> Option<Found> {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return None,
         Err(e) => (git_dir, format!("{}: {e}", cannot_read(&file))),
     };
-    let (repository, id) = (repository.common_dir.clone(), id.as_bytes().to_owned());
-    Some(Found { path, repository, main: false, id, standing: Standing::Unreadable { reason } })
-}
-
-/// The same with what is there.
-fn look(on_file: &Found, repository: &Repository) -> Found {
-    let git_dir = repository.common_dir.join("worktrees").join(OsStr::from_bytes(&on_file.id));
-    let (path, standing) = match &repository.entrance {
-        // Where its directory is could not be read.
-        _ if on_file.path == git_dir => return on_file.clone(),
-        // A worktree moved by hand and configured by its new place: git still has the old one on file.
-        Some((path, own)) if *own == git_dir => (path.clone(), Standing::Present { git_dir }),
-        _ => {
-            let path = on_file.path.canonicalize().unwrap_or_else(|_| on_file.path.clone());
-            (path, standing(&on_file.path, &git_dir, repository))
-        }
-    };
-    Found { path, standing, ..on_file.clone() }
+    Some(WorktreeTarget { path, lock, standing: Standing::Unreadable(reason), ..linked })
 }
 
 /// The reason for which a linked worktree is locked (git-worktree(1), `lock`), whether its directory is there or not.
-pub(super) fn lock(one: &Found) -> Option<String> {
-    let file = one.repository.join("worktrees").join(OsStr::from_bytes(&one.id)).join("locked");
-    let reason = (!one.main && file.exists()).then(|| read_capped(&file, MAX_LINE_BYTES).unwrap_or_default())?;
+fn lock(git_dir: &Path) -> Option<String> {
+    let file = git_dir.join("locked");
+    let reason = file.exists().then(|| read_capped(&file, MAX_LINE_BYTES).unwrap_or_default())?;
     Some(String::from_utf8_lossy(&reason).trim().to_owned())
 }
 
-fn standing(path: &Path, git_dir: &Path, repository: &Repository) -> Standing {
-    let dot_git = path.join(".git");
-    match path.metadata() {
+/// The same with what is there.
+fn inspect(on_file: &WorktreeTarget, entrance: Option<&(PathBuf, PathBuf)>) -> WorktreeTarget {
+    let git_dir = on_file.git_dir();
+    let (path, standing) = match entrance {
+        // Where its directory is could not be read.
+        _ if on_file.path == git_dir => return on_file.clone(),
+        // A worktree moved by hand and configured by its new place: git still has the old one on file.
+        Some((path, own)) if *own == git_dir => (path.clone(), Standing::Present),
+        _ => (on_file.path.canonicalize().unwrap_or_else(|_| on_file.path.clone()), standing(on_file, &git_dir)),
+    };
+    WorktreeTarget { path, standing, ..on_file.clone() }
+}
+
+fn standing(on_file: &WorktreeTarget, git_dir: &Path) -> Standing {
+    let unreadable = |what: &Path, e: &io::Error| Standing::Unreadable(format!("{}: {e}", cannot_read(what)));
+    let dot_git = on_file.path.join(".git");
+    match on_file.path.metadata() {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Standing::Gone { reason: format!("{} is gone", path.display()) };
+            return gone(&on_file.path);
         }
-        Err(e) => return Standing::Unreadable { reason: format!("{}: {e}", cannot_read(path)) },
+        Err(e) => return unreadable(&on_file.path, &e),
         Ok(_) => {}
     }
     match read_dot_git(&dot_git) {
-        Ok(own) if own == git_dir => Standing::Present { git_dir: own },
-        Ok(other) => Standing::Gone { reason: format!("{} belongs to {} now", path.display(), other.display()) },
-        Err(_) if dot_git.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) => {
-            Standing::Gone { reason: format!("{} is gone", dot_git.display()) }
-        }
+        Ok(own) if own == git_dir => Standing::Present,
+        Ok(other) => Standing::Gone(format!("{} belongs to {} now", on_file.path.display(), other.display())),
+        Err(_) if dot_git.symlink_metadata().is_err_and(|e| e.kind() == io::ErrorKind::NotFound) => gone(&dot_git),
         // The repository was moved by hand: git itself no longer finds its way from here.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Standing::Unreadable {
-            reason: format!(
-                "{} names a git directory that is not there; run `git worktree repair` in {}",
-                dot_git.display(),
-                repository.common_dir.display()
-            ),
-        },
-        Err(e) => Standing::Unreadable { reason: format!("{}: {e}", cannot_read(&dot_git)) },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Standing::Unreadable(format!(
+            "{} names a git directory that is not there; run `git worktree repair` in {}",
+            dot_git.display(),
+            on_file.repository.display()
+        )),
+        Err(e) => unreadable(&dot_git, &e),
     }
 }
 
-/// Takes `.` and `x/..` out of a path by its text, as the directory itself may be gone.
+fn gone(what: &Path) -> Standing {
+    Standing::Gone(format!("{} is gone", what.display()))
+}
+
+/// Takes `x/..` out of an absolute path by its text, as the directory itself may be gone.
 fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::ParentDir => {
-                out.pop();
-            }
-            Component::CurDir => {}
-            other => out.push(other),
+    path.components().fold(PathBuf::new(), |mut out, component| {
+        if component == Component::ParentDir {
+            out.pop();
+        } else {
+            out.push(component);
         }
-    }
-    out
+        out
+    })
 }
 
 /// The two settings that say where the main worktree is, if there is one.
@@ -287,17 +237,15 @@ impl Core {
                 in_core = rest[..end].trim_ascii().eq_ignore_ascii_case(b"core");
                 line = rest[end + 1..].trim_ascii();
             }
-            if !in_core {
-                continue;
-            }
-            let mut halves = line.splitn(2, |&b| b == b'=');
-            let key = halves.next().unwrap_or_default().trim_ascii();
-            let value = halves.next().map(|value| value.trim_ascii());
-            if key.eq_ignore_ascii_case(b"bare") {
-                self.bare = is_true(value);
-            } else if let (true, Some(value)) = (key.eq_ignore_ascii_case(b"worktree"), value) {
-                let value = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
-                self.worktree = Some(PathBuf::from(OsStr::from_bytes(value)));
+            let mut halves = line.splitn(2, |&b| b == b'=').map(<[u8]>::trim_ascii);
+            let key = halves.next().unwrap_or_default().to_ascii_lowercase();
+            match (key.as_slice(), halves.next()) {
+                (b"bare", value) if in_core => self.bare = is_true(value),
+                (b"worktree", Some(value)) if in_core => {
+                    let value = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
+                    self.worktree = Some(PathBuf::from(OsStr::from_bytes(value)));
+                }
+                _ => {}
             }
         }
     }

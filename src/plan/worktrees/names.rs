@@ -5,62 +5,51 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::layout::Found;
+use crate::model::worktree::WorktreeTarget;
 use crate::proc::hung;
 
-/// The names of `found`, in its order. `named` are the config's own and win.
-pub(super) fn choose(found: &[Found], named: &[(PathBuf, String)]) -> Vec<String> {
-    let given = |one: &Found| named.iter().find(|(path, _)| same_place(path, &one.path)).map(|(_, name)| name.clone());
-    // Each with whether it is the config's own.
-    let short = found.iter().map(|one| given(one).map_or_else(|| (short_name(one), false), |name| (name, true)));
-    let short: Vec<(String, bool)> = short.collect();
+/// The names of `found`, in its order. `given` are the config's own, by the worktree's place, and win.
+pub(super) fn choose(found: &[WorktreeTarget], given: &BTreeMap<PathBuf, &str>) -> Vec<String> {
+    let short = |one: &WorktreeTarget| given.get(&one.path).map_or_else(|| short_name(one), |name| (*name).to_owned());
+    let short: Vec<String> = found.iter().map(short).collect();
     let mut holders: BTreeMap<&str, usize> = BTreeMap::new();
-    for (name, _) in &short {
+    for name in &short {
         *holders.entry(name).or_default() += 1;
     }
-    let long = found.iter().zip(&short).map(|(one, (name, is_given))| {
-        let is_free = *is_given || holders[name.as_str()] == 1;
+    let long = found.iter().zip(&short).map(|(one, name)| {
+        let is_free = given.contains_key(&one.path) || holders[name.as_str()] == 1;
         if is_free { name.clone() } else { format!("{}/{name}", repository_name(one)) }
     });
-    make_distinct(long.collect(), found)
+    make_distinct(&long.collect::<Vec<_>>())
 }
 
-/// What is left equal (two repositories of one name, a linked worktree called `main`) gets git's own name for the
-/// worktree, then a number. Fixed names and the earlier entry keep theirs, so that a name does not wander.
-fn make_distinct(names: Vec<String>, found: &[Found]) -> Vec<String> {
-    let mut taken: HashSet<String> = HashSet::new();
-    let mut out = Vec::with_capacity(names.len());
-    let all: HashSet<String> = names.iter().cloned().collect();
-    for (name, one) in names.into_iter().zip(found) {
-        let mut candidate = name.clone();
-        if taken.contains(&candidate) && !one.main {
-            candidate = format!("{}/{}", repository_name(one), label(&one.id));
-        }
-        let mut number = 2;
-        while taken.contains(&candidate) || (candidate != name && all.contains(&candidate)) {
-            candidate = format!("{name}~{number}");
-            number += 1;
-        }
-        taken.insert(candidate.clone());
-        out.push(candidate);
-    }
-    out
+/// What is left equal (two repositories of one name, a linked worktree called `main`) gets a number. The earlier one keeps
+/// its name, so that it does not wander.
+fn make_distinct(names: &[String]) -> Vec<String> {
+    let mut taken = HashSet::new();
+    let distinct = names.iter().map(|name| {
+        let numbered = (2..).map(|number| format!("{name}~{number}")).filter(|numbered| !names.contains(numbered));
+        let mut candidates = std::iter::once(name.clone()).chain(numbered);
+        candidates.find(|candidate| taken.insert(candidate.clone())).unwrap_or_default()
+    });
+    distinct.collect()
 }
 
-pub(super) fn same_place(configured: &Path, path: &Path) -> bool {
-    configured == path
-        || !hung::is_noted(configured) && configured.canonicalize().is_ok_and(|canonical| canonical == path)
+/// A configured path as worktrees have theirs.
+pub(super) fn real(configured: &Path) -> PathBuf {
+    let real = (!hung::is_noted(configured)).then(|| configured.canonicalize().ok()).flatten();
+    real.unwrap_or_else(|| configured.to_owned())
 }
 
-fn short_name(one: &Found) -> String {
-    if one.main {
+fn short_name(one: &WorktreeTarget) -> String {
+    if one.id.is_none() {
         return "main".to_owned();
     }
-    label(one.path.file_name().map_or(one.id.as_slice(), OsStr::as_bytes))
+    label(one.path.file_name().or(one.id.as_deref()).unwrap_or_default().as_bytes())
 }
 
 /// The directory a person calls the repository: `LAB` for `LAB/.git`, `LAB/.bare` and `LAB.git`.
-fn repository_name(one: &Found) -> String {
+fn repository_name(one: &WorktreeTarget) -> String {
     let name = one.repository.file_name().map_or(b"/".as_slice(), OsStr::as_bytes);
     if name.starts_with(b".")
         && let Some(parent) = one.repository.parent().and_then(Path::file_name)
@@ -72,29 +61,20 @@ fn repository_name(one: &Found) -> String {
 
 /// Any bytes as valid UTF-8: what is not UTF-8 becomes `\xNN`, everything else stays as it is.
 fn label(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for chunk in bytes.utf8_chunks() {
-        out.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    out
+    bytes.utf8_chunks().map(|chunk| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::worktree::Standing;
 
-    fn found(repository: &str, path: &[u8], main: bool) -> Found {
+    fn found(repository: &str, path: &[u8], main: bool) -> WorktreeTarget {
         let path = PathBuf::from(OsStr::from_bytes(path));
-        Found {
-            id: path.file_name().map_or(Vec::new(), |name| name.as_bytes().to_owned()),
+        WorktreeTarget {
+            id: path.file_name().filter(|_| !main).map(OsStr::to_owned),
             path,
             repository: PathBuf::from(repository),
-            main,
-            standing: Standing::Unreadable { reason: String::new() },
+            ..WorktreeTarget::default()
         }
     }
 
@@ -105,15 +85,15 @@ mod tests {
             found("/home/u/LAB/.git", b"/home/u/LAB/worktrees/thunes", false),
             found("/home/u/other.git", b"/home/u/other/x", false),
         ];
-        assert_eq!(choose(&all, &[]), ["main", "thunes", "x"]);
+        assert_eq!(choose(&all, &BTreeMap::new()), ["main", "thunes", "x"]);
         let all = [found("/a/LAB/.git", b"/a/LAB", true), found("/a/tool/.git", b"/a/tool", true)];
-        assert_eq!(choose(&all, &[]), ["LAB/main", "tool/main"]);
+        assert_eq!(choose(&all, &BTreeMap::new()), ["LAB/main", "tool/main"]);
     }
 
     #[test]
     fn a_given_name_wins_and_the_other_one_makes_way() {
         let all = [found("/a/LAB/.git", b"/a/LAB", true), found("/a/tool/.git", b"/a/tool", true)];
-        assert_eq!(choose(&all, &[(PathBuf::from("/a/tool"), "main".to_owned())]), ["LAB/main", "main"]);
+        assert_eq!(choose(&all, &BTreeMap::from([(PathBuf::from("/a/tool"), "main")])), ["LAB/main", "main"]);
     }
 
     #[test]
@@ -127,7 +107,7 @@ mod tests {
             found("/a/LAB/.git", b"/a/LAB", true),
             found("/a/LAB/.git", b"/w/main", false),
         ];
-        let names = choose(&all, &[]);
+        let names = choose(&all, &BTreeMap::new());
         assert_eq!(
             names,
             ["LAB/x\\xff", "x\\xfe", "LAB/x\\xff~2", "two\nlines \"quoted\"", "LAB/main", "LAB/main~2", "LAB/main~3"]

@@ -2,6 +2,7 @@
 
 use crate::model::mcp::{McpFacts, ProcessTotals, ServerProcesses};
 use crate::redact;
+use crate::wording::plural;
 
 impl McpFacts {
     /// What was found, in one line: the reason and its evidence, or what the server offers.
@@ -10,12 +11,10 @@ impl McpFacts {
             return format!("{}: {}", failure.reason.as_str(), failure.detail);
         }
         let mut parts = Vec::new();
-        match self.tools {
-            Some(1) => parts.push("1 tool".to_owned()),
-            Some(tools) if self.tools_truncated => parts.push(format!("{tools}+ tools")),
-            Some(tools) => parts.push(format!("{tools} tools")),
-            None => {}
-        }
+        parts.extend(self.tools.map(|tools| match self.tools_truncated {
+            true => format!("{tools}+ tools"),
+            false => plural(tools as usize, "tool"),
+        }));
         parts.extend(self.transport.map(|transport| transport.as_str().to_owned()));
         parts.extend(self.protocol_version.as_deref().map(plain_or_quoted));
         let version = self.server_version.as_deref().map(|version| version.trim_start_matches('v'));
@@ -33,12 +32,13 @@ impl ServerProcesses {
         const MOST: usize = 8;
         const MIB: u64 = 1 << 20;
         let ProcessTotals { count, rss_bytes } = self.orphaned;
-        let (processes, them) = if count == 1 { ("process", "it") } else { ("processes", "them") };
+        let them = if count == 1 { "it" } else { "them" };
         let pids: Vec<String> = self.orphans.iter().take(MOST).map(i32::to_string).collect();
         let more = if self.orphans.len() > MOST { " (the first of them)" } else { "" };
         (count > 0).then(|| {
             format!(
-                "{count} {processes} of this server left behind by a client that has ended, {} MiB: end {them} with `kill {}`{more}",
+                "{} of this server left behind by a client that has ended, {} MiB: end {them} with `kill {}`{more}",
+                plural(count as usize, "process"),
                 rss_bytes / MIB,
                 pids.join(" ")
             )

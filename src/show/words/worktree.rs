@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::seconds::age;
 use crate::model::worktree::{Agent, Status, StatusSource, TestStatus, Tests, WorktreeFacts};
-use crate::wording::first_of;
+use crate::wording::{first_of, plural};
 
 /// Work on which nothing has changed for so long is said to be old.
 const OLD: SignedDuration = SignedDuration::from_hours(1);
@@ -150,5 +150,5 @@ impl Agent {
 
 fn files(number: Option<u64>, what: &str) -> Option<String> {
     let number = number.filter(|&number| number > 0)?;
-    Some(format!("{number} {} {what}", if number == 1 { "file" } else { "files" }))
+    Some(format!("{} {what}", plural(usize::try_from(number).ok()?, "file")))
 }

@@ -25,5 +25,5 @@ pub(crate) fn declared(text: &str, value: &str) {
 }
 
 fn values(text: &str, key: &str) -> Vec<String> {
-    parse(text).assignments.into_iter().filter(|a| a.key == key).map(|a| a.value).collect()
+    parse(text).0.into_iter().filter(|a| a.key == key).map(|a| a.value).collect()
 }

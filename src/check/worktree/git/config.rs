@@ -29,7 +29,7 @@ pub(super) fn read(git: &Git) -> Result<Config, GitError> {
     if filters > MAX_FILTERS {
         let message =
             format!("{filters} filter drivers are configured; at most {MAX_FILTERS} can be kept from running");
-        return Err(GitError::Failed { command: "config".to_owned(), message });
+        return Err(GitError::failed("config", message));
     }
     Ok(config)
 }

@@ -59,19 +59,14 @@ impl Tracked {
 }
 
 /// The digest over path, mode and object id of every tracked file as it is in the worktree; `None` if too much has
-/// changed to read it, or a file vanished meanwhile.
-pub(crate) fn digest(git: &Git, inspection: &Inspection) -> Result<Option<String>, GitError> {
-    let porcelain = &inspection.porcelain;
-    let Some(paths) = edited(git, porcelain) else { return Ok(None) };
-    let edited = match as_on_disk(git, &paths) {
-        // A file vanished, or cannot be read.
-        Err(GitError::Failed { .. }) => return Ok(None),
-        edited => edited?,
-    };
+/// changed to read it, or git cannot: a file vanished meanwhile.
+pub(crate) fn digest(inspection: &Inspection) -> Option<String> {
+    let Inspection { git, porcelain, .. } = inspection;
+    let edited = as_on_disk(git, &edited(git, porcelain)?).ok()?;
     let oids: HashMap<&[u8], &[u8]> = edited.entries().map(|entry| (entry.path, entry.oid)).collect();
     let edits: HashMap<&[u8], &Change> = porcelain.modified().map(|edit| (edit.path.as_slice(), edit)).collect();
     let mut digest = Digest::default();
-    for Entry { mode, oid, stage, path } in inspection.tracked(git)?.entries() {
+    for Entry { mode, oid, stage, path } in inspection.tracked().ok()?.entries() {
         let edit = edits.get(path);
         // Notes to lab-probe and its own evidence are not what tests test.
         if path == DECLARATION || is_report_name(path) || edit.is_some_and(|edit| edit.deleted) {
@@ -84,7 +79,7 @@ pub(crate) fn digest(git: &Git, inspection: &Inspection) -> Result<Option<String
         // A path holds no NUL, the other fields no blank: no two lists give the same bytes.
         digest.part(&[path, b"\0", mode, b" ", stage, b" ", oid].concat());
     }
-    Ok(Some(digest.finish()))
+    Some(digest.finish())
 }
 
 /// Paths of edited files, each ended by NUL; `None` if that is too much to read. Not a submodule with another commit: its
@@ -93,7 +88,7 @@ fn edited(git: &Git, porcelain: &Porcelain) -> Option<Vec<u8>> {
     let mut paths = Vec::new();
     let mut bytes = 0;
     for (number, edit) in porcelain.modified().filter(|edit| !edit.deleted).enumerate() {
-        let metadata = git.work_tree.join(OsStr::from_bytes(&edit.path)).symlink_metadata().ok()?;
+        let metadata = git.file(&edit.path).symlink_metadata().ok()?;
         bytes += metadata.len();
         if number >= MAX_FILES || bytes > MAX_BYTES {
             return None;
@@ -118,8 +113,8 @@ fn as_on_disk(git: &Git, paths: &[u8]) -> Result<Tracked, GitError> {
 }
 
 /// The newest change of a modified file, nanoseconds since 1970; for a deleted one, of the nearest directory left.
-pub(crate) fn newest_edit(work_tree: &Path, porcelain: &Porcelain) -> Option<i128> {
-    porcelain.modified().filter_map(|edit| Some(nearest(work_tree, &edit.path)?.changed_ns())).max()
+pub(crate) fn newest_edit(Inspection { git, porcelain, .. }: &Inspection) -> Option<i128> {
+    porcelain.modified().filter_map(|edit| Some(nearest(&git.work_tree, &edit.path)?.changed_ns())).max()
 }
 
 /// The deepest of a path and the directories above it that is there. What lies behind a symbolic link is not part of the

@@ -5,10 +5,8 @@
 //! without any content, as git itself decides. A Git LFS pointer is computed. Of the rest it cannot be told: they are not
 //! counted, and that is said.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsStr;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -19,6 +17,7 @@ use super::{Git, GitError, refs};
 use crate::clock::Deadline;
 use crate::fs::open_regular;
 use crate::model::digest::hex;
+use crate::wording::plural;
 
 const LFS: &[u8] = b"lfs";
 
@@ -36,28 +35,24 @@ pub(super) fn correct(git: &Git, config: &Config, porcelain: &mut Porcelain) -> 
         return Ok(None);
     }
     let sizes = recorded_sizes(git)?;
-    let (mut same, mut unknown) = (BTreeSet::new(), BTreeSet::new());
-    let mut of_lfs = Vec::new();
-    for (change, driver) in filtered {
-        let size = git.work_tree.join(OsStr::from_bytes(&change.path)).symlink_metadata().map(|file| file.len());
-        match (sizes.get(&change.path).copied().unwrap_or(0), size) {
-            // The index has the low 32 bits, and 0 where only the content counts (racy git).
-            (recorded @ 1.., Ok(size)) if size as u32 != recorded => {}
-            _ if driver == LFS => of_lfs.push(change),
-            _ => drop(unknown.insert((change.path.clone(), driver))),
-        }
-    }
-    for (change, verdict) in of_lfs.iter().zip(compare_with_pointers(git, &of_lfs)?) {
-        match verdict {
-            Some(true) => drop(same.insert(change.path.clone())),
-            Some(false) => {}
-            None => drop(unknown.insert((change.path.clone(), LFS.to_vec()))),
-        }
-    }
-    let note = note(&unknown);
-    same.extend(unknown.into_iter().map(|(path, _)| path));
-    porcelain.unmodified(|change| same.contains(&change.path));
-    Ok(note)
+    let has_other_size = |(change, _): &(Change, Vec<u8>)| {
+        let size = git.file(&change.path).symlink_metadata().map(|file| file.len());
+        // The index has the low 32 bits, and 0 where only the content counts (racy git).
+        matches!((sizes.get(&change.path), size), (Some(recorded @ 1..), Ok(size)) if size as u32 != *recorded)
+    };
+    let (of_lfs, others): (Vec<_>, Vec<_>) =
+        filtered.into_iter().filter(|file| !has_other_size(file)).partition(|(_, driver)| driver == LFS);
+    let verdicts = compare_with_pointers(git, &of_lfs)?.into_iter().chain(others.iter().map(|_| None));
+    // With the driver of those of which it cannot be told.
+    let unmodified: BTreeMap<&Vec<u8>, Option<&Vec<u8>>> = of_lfs
+        .iter()
+        .chain(&others)
+        .zip(verdicts)
+        .filter(|(_, verdict)| *verdict != Some(false))
+        .map(|((change, driver), verdict)| (&change.path, verdict.is_none().then_some(driver)))
+        .collect();
+    porcelain.unmodified(|change| unmodified.contains_key(&change.path));
+    Ok(note(unmodified.into_iter().filter_map(|(path, driver)| Some((path, driver?))).collect()))
 }
 
 /// Modified regular files of an unchanged mode whose attributes name a configured filter, and its name.
@@ -82,33 +77,30 @@ fn filtered(git: &Git, config: &Config, porcelain: &Porcelain) -> Result<Vec<(Ch
 fn recorded_sizes(git: &Git) -> Result<HashMap<Vec<u8>, u32>, GitError> {
     const LINES: usize = 5;
     let output = git.ls_files(&["-z", "--debug"])?;
+    let mut fields = output.split(|&b| b == 0);
+    let mut path = fields.next().unwrap_or_default();
     let mut sizes = HashMap::new();
-    let mut rest = output.as_slice();
-    while let Some(end) = rest.iter().position(|&b| b == 0) {
-        let path = &rest[..end];
-        rest = &rest[end + 1..];
-        for _ in 0..LINES {
-            let end = rest.iter().position(|&b| b == b'\n').map_or(rest.len(), |at| at + 1);
-            let line = String::from_utf8_lossy(&rest[..end]);
-            if let Some(size) = line.trim_start().strip_prefix("size: ").and_then(|size| size.split('\t').next()) {
-                sizes.insert(path.to_owned(), size.parse().unwrap_or(0));
-            }
-            rest = &rest[end..];
-        }
+    for field in fields {
+        let mut lines: Vec<&[u8]> = field.splitn(LINES + 1, |&b| b == b'\n').collect();
+        let next = lines.pop().unwrap_or_default();
+        let size = lines.iter().find_map(|line| line.trim_ascii_start().strip_prefix(b"size: "));
+        let digits = size.and_then(|size| size.split(|&b| b == b'\t').next()).map(String::from_utf8_lossy);
+        sizes.insert(path.to_owned(), digits.and_then(|digits| digits.parse().ok()).unwrap_or(0));
+        path = next;
     }
     Ok(sizes)
 }
 
-fn compare_with_pointers(git: &Git, files: &[Change]) -> Result<Vec<Option<bool>>, GitError> {
+fn compare_with_pointers(git: &Git, files: &[(Change, Vec<u8>)]) -> Result<Vec<Option<bool>>, GitError> {
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let oids: Vec<u8> = files.iter().flat_map(|file| [file.index_oid.as_slice(), b"\n"].concat()).collect();
+    let oids: Vec<u8> = files.iter().flat_map(|(file, _)| [file.index_oid.as_slice(), b"\n"].concat()).collect();
     let blobs = refs::objects(git, &oids, files.len(), "blob")?;
     let mut budget = MAX_HASHED_BYTES;
-    let judged = files.iter().zip(blobs).map(|(file, blob)| {
-        let path = git.work_tree.join(OsStr::from_bytes(&file.path));
-        blob.and_then(|(_, blob)| is_pointer_of(&blob, &path, &mut budget, git.deadline))
+    let judged = files.iter().zip(blobs).map(|((file, _), blob)| {
+        let (_, pointer) = blob?;
+        is_pointer_of(&pointer, &git.file(&file.path), &mut budget, git.deadline)
     });
     Ok(judged.collect())
 }
@@ -148,14 +140,13 @@ fn sha256(path: &Path, size: u64, deadline: Deadline) -> Option<String> {
     }
 }
 
-fn note(unknown: &BTreeSet<(Vec<u8>, Vec<u8>)>) -> Option<String> {
+fn note(unknown: Vec<(&Vec<u8>, &Vec<u8>)>) -> Option<String> {
     let (path, driver) = unknown.first()?;
-    let (path, driver) = (path.escape_ascii(), driver.escape_ascii());
+    let (path, driver) = (path.escape_ascii(), driver.escape_ascii().to_string());
+    let (are, more) = if unknown.len() == 1 { ("is", "") } else { ("are", ", …") };
+    let files = plural(unknown.len(), "file");
     Some(format!(
-        "{} not compared, because the filter {driver:?} is never run: {path}{}; run `git status` there once",
-        if unknown.len() == 1 { "1 file is".to_owned() } else { format!("{} files are", unknown.len()) },
-        if unknown.len() == 1 { "" } else { ", …" },
-        driver = driver.to_string(),
+        "{files} {are} not compared, because the filter {driver:?} is never run: {path}{more}; run `git status` there once"
     ))
 }
 

@@ -1,8 +1,8 @@
 //! One look at a worktree or submodule: git's own status, corrected for what git cannot know because nothing is run.
 
 use std::cell::OnceCell;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -14,8 +14,9 @@ use super::{Git, GitError, config, filters, owner};
 use crate::clock;
 use crate::fs::stamp::Stamp;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(crate) struct Inspection {
+    pub(crate) git: Git,
     pub(crate) porcelain: Porcelain,
     pub(crate) tracked: OnceCell<Tracked>,
     /// Its submodules, and what of their own files counts.
@@ -31,11 +32,11 @@ const COARSEST_NS: i128 = 2_000_000_000;
 
 impl Inspection {
     /// What is tracked: asked once, and only where something is judged by it, since a long list costs half of a status.
-    pub(crate) fn tracked(&self, git: &Git) -> Result<&Tracked, GitError> {
+    pub(crate) fn tracked(&self) -> Result<&Tracked, GitError> {
         if let Some(tracked) = self.tracked.get() {
             return Ok(tracked);
         }
-        let tracked = Tracked::read(git)?;
+        let tracked = Tracked::read(&self.git)?;
         Ok(self.tracked.get_or_init(|| tracked))
     }
 }
@@ -43,14 +44,13 @@ impl Inspection {
 /// Asks git. `nested` are other worktrees inside this one (relative); `without_submodules` is the stamp of the last index in
 /// which there was no submodule.
 pub(crate) fn inspect(
-    git: &mut Git,
+    mut git: Git,
     nested: &[&Path],
     untracked: bool,
     without_submodules: &mut Option<String>,
 ) -> Result<Inspection, GitError> {
-    let stranger = owner::stranger(git);
-    let config = config::read(git)?;
-    if let Some(sentence) = stranger.filter(|_| !owner::is_safe(&git.work_tree, &config.safe_directories)) {
+    let config = config::read(&git)?;
+    if let Some(sentence) = owner::refusal(&git, &config.safe_directories) {
         return Err(GitError::Refused(sentence));
     }
     git.blank(&config);
@@ -58,39 +58,36 @@ pub(crate) fn inspect(
     let index = Stamp::of(&git.git_dir.join("index"));
     let index = index.filter(|index| index.changed_ns() + COARSEST_NS < clock::now().as_nanosecond());
     let index = index.map(|index| index.text());
-    git.index = PrivateIndex::of(git)?.map(Rc::new);
-    let mut inspection = Inspection { remotes: config.remotes.clone(), ..Inspection::default() };
-    if index.is_none() || index != *without_submodules {
-        let paths = inspection.tracked(git)?.submodules();
-        *without_submodules = index.filter(|_| paths.is_empty());
-        inspection.submodules = submodules::settings(git, &config, paths)?;
-    }
-    let submodules = &inspection.submodules;
-    let mut porcelain = match status(git, nested, untracked, None) {
+    git.index = PrivateIndex::of(&git)?.map(Rc::new);
+    let porcelain = match status(&git, nested, untracked, None) {
         // In a partial clone the contents that renames are told by may not be there.
-        Err(GitError::Failed { .. }) => status(git, nested, untracked, Some("--no-renames"))?,
+        Err(GitError::Failed { .. }) => status(&git, nested, untracked, Some("--no-renames"))?,
         answer => answer?,
     };
-    porcelain.unmodified(|change| {
+    let (tracked, submodules, remotes) = (OnceCell::new(), Vec::new(), config.remotes.clone());
+    let mut inspection = Inspection { git, porcelain, tracked, submodules, remotes, note: None };
+    if index.is_none() || index != *without_submodules {
+        let paths = inspection.tracked()?.submodules();
+        *without_submodules = index.filter(|_| paths.is_empty());
+        inspection.submodules = submodules::settings(&inspection.git, &config, paths)?;
+    }
+    let submodules = &inspection.submodules;
+    inspection.porcelain.unmodified(|change| {
         change.submodule && submodules.iter().any(|(path, ignore)| *ignore == Ignore::All && *path == change.path)
     });
-    let note = filters::correct(git, &config, &mut porcelain)?;
-    Ok(Inspection { porcelain, note, ..inspection })
+    inspection.note = filters::correct(&inspection.git, &config, &mut inspection.porcelain)?;
+    Ok(inspection)
 }
 
 fn status(git: &Git, nested: &[&Path], untracked: bool, renames: Option<&str>) -> Result<Porcelain, GitError> {
-    let mut args: Vec<Vec<u8>> =
-        ["status", "--porcelain=v2", "--branch", "-z", "--ahead-behind", "--ignore-submodules=dirty"]
-            .into_iter()
-            .chain(renames)
-            .chain((!untracked).then_some("--untracked-files=no"))
-            .map(|arg| arg.as_bytes().to_vec())
-            .collect();
+    let args = ["status", "--porcelain=v2", "--branch", "-z", "--ahead-behind", "--ignore-submodules=dirty"];
+    let args = args.into_iter().chain(renames).chain((!untracked).then_some("--untracked-files=no"));
+    let mut args: Vec<OsString> = args.map(OsString::from).collect();
     if !nested.is_empty() {
         // Without this a directory that holds nothing but worktrees would count as untracked.
-        args.extend([b"--".to_vec(), b":(top)".to_vec()]);
-        args.extend(nested.iter().map(|path| [b":(top,exclude,literal)", path.as_os_str().as_bytes()].concat()));
+        args.extend(["--", ":(top)"].map(OsString::from));
+        let excluded = |path: &&Path| [b":(top,exclude,literal)".as_slice(), path.as_os_str().as_bytes()].concat();
+        args.extend(nested.iter().map(excluded).map(OsString::from_vec));
     }
-    let args: Vec<&OsStr> = args.iter().map(|arg| OsStr::from_bytes(arg)).collect();
     Porcelain::parse(&git.run(&args, b"")?).ok_or_else(|| GitError::malformed("status"))
 }

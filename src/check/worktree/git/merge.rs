@@ -51,7 +51,7 @@ pub(crate) fn compare(git: &Git, head: &str, base: &Tip) -> Result<MergeMemory, 
     let git = Git { deadline: git.deadline.sooner(LIMIT), ..git.clone() };
     match merged(&git, head, &base.oid, &mut memory) {
         // Unrelated histories, missing objects, a git older than 2.43, or too slow.
-        Ok(()) | Err(GitError::Failed { .. } | GitError::TimedOut { .. } | GitError::TooMuch { .. }) => Ok(memory),
+        Ok(()) | Err(GitError::Failed { .. } | GitError::TimedOut { .. }) => Ok(memory),
         Err(error) => Err(error),
     }
 }
@@ -77,14 +77,12 @@ fn merged(git: &Git, head: &str, base: &str, memory: &mut MergeMemory) -> Result
         return Ok(());
     }
     for (path, our, their) in both {
-        if !our.is_edit() || !their.is_edit() {
-            // Renamed, perhaps, which a merge follows.
-            (integrated, conflict) = (false, conflict.filter(|conflict| *conflict));
-            continue;
-        }
-        match merge_file(git, our, their)? {
+        // One that is no edit on both sides may be renamed, which a merge follows.
+        let is_told = our.is_edit() && their.is_edit();
+        match if is_told { merge_file(git, our, their)? } else { None } {
             Some(is_theirs) => integrated &= is_theirs,
-            None => (integrated, conflict) = (false, if is_merged_by_rule(git, path)? { None } else { Some(true) }),
+            None if is_told && !is_merged_by_rule(git, path)? => (integrated, conflict) = (false, Some(true)),
+            None => (integrated, conflict) = (false, conflict.filter(|conflict| *conflict)),
         }
     }
     let moved = |side: &HashMap<Vec<u8>, Change>| side.values().any(Change::comes_or_goes);

@@ -19,7 +19,7 @@ pub(super) mod submodules;
 
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ use std::time::Duration;
 use self::config::Config;
 use self::private_index::PrivateIndex;
 use crate::clock::Deadline;
+use crate::model::worktree::WorktreeTarget;
 use crate::proc::{self, CommandSpec, Exit, Outcome, SpawnError};
 
 /// The most output of one git that is kept: a status of half a million paths.
@@ -90,19 +91,19 @@ pub(super) enum GitError {
     /// It ran into its limit; it and what it started have been ended.
     #[error("git {command} gave no answer within {seconds:.1} s")]
     TimedOut { command: String, seconds: f64 },
-    #[error("git {command} wrote more than {MAX_OUTPUT_BYTES} bytes")]
-    TooMuch { command: String },
-    /// It ended with a failure; `message` is what it said.
+    /// It ended with a failure, or what it wrote cannot be used.
     #[error("git {command}: {message}")]
     Failed { command: String, message: String },
-    /// It said something that is not in its documented format.
-    #[error("git {command} answered in an unknown format")]
-    Malformed { command: String },
 }
 
 impl GitError {
+    fn failed(command: &str, message: impl Into<String>) -> GitError {
+        GitError::Failed { command: command.to_owned(), message: message.into() }
+    }
+
+    /// What it wrote is not in its documented format.
     fn malformed(command: &str) -> GitError {
-        GitError::Malformed { command: command.to_owned() }
+        GitError::failed(command, "it answered in an unknown format")
     }
 
     /// What to do, where that is not to ask git by hand.
@@ -136,7 +137,11 @@ pub(super) struct Git {
 }
 
 impl Git {
-    /// Git for the worktree at `work_tree`. No command that reads file contents may run before [`Git::blank`].
+    /// No command that reads file contents may run before [`Git::blank`].
+    pub(super) fn of(target: &WorktreeTarget, deadline: Deadline) -> Git {
+        Git::new(&target.git_dir(), &target.repository, &target.path, deadline)
+    }
+
     pub(super) fn new(git_dir: &Path, common_dir: &Path, work_tree: &Path, deadline: Deadline) -> Git {
         Git {
             git_dir: git_dir.to_owned(),
@@ -150,22 +155,14 @@ impl Git {
         }
     }
 
-    /// The same for a submodule: with its own configuration, and one account of what is used.
-    fn elsewhere(&self, git_dir: &Path, common_dir: &Path, work_tree: &Path) -> Git {
-        let cpu = Rc::clone(&self.cpu);
-        Git { cpu, ..Git::new(git_dir, common_dir, work_tree, self.deadline) }
-    }
-
     /// Keeps the filter drivers that the configuration names from running.
     fn blank(&mut self, config: &Config) {
-        let key = |section: &str, name: &[u8], key: &str| {
-            OsStr::from_bytes(&[section.as_bytes(), b".", name, b".", key.as_bytes()].concat()).to_owned()
-        };
         self.sparse_index = config.sparse_index;
         self.overrides.clear();
         for filter in config.filters.keys() {
-            for (name, value) in [("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")] {
-                self.overrides.push((key("filter", filter, name), value));
+            for (key, value) in [(".clean", ""), (".smudge", ""), (".process", ""), (".required", "false")] {
+                let key = [b"filter.".as_slice(), filter, key.as_bytes()].concat();
+                self.overrides.push((OsString::from_vec(key), value));
             }
         }
     }
@@ -175,6 +172,11 @@ impl Git {
         let sparse = self.sparse_index.then_some("--sparse");
         let args: Vec<&str> = ["ls-files"].into_iter().chain(sparse).chain(args.iter().copied()).collect();
         self.run(&args, b"")
+    }
+
+    /// Where a path of git's lies.
+    pub(super) fn file(&self, path: &[u8]) -> PathBuf {
+        self.work_tree.join(OsStr::from_bytes(path))
     }
 
     pub(super) fn cpu(&self) -> Duration {
@@ -198,8 +200,10 @@ impl Git {
         self.cpu.set(self.cpu.get() + captured.usage.map_or(Duration::ZERO, |usage| usage.cpu));
         match captured.outcome {
             Outcome::Exited(Exit::Code(code)) if (0..=most).contains(&code) => Ok((code, captured.stdout)),
-            Outcome::Exited(_) => Err(GitError::Failed { command, message: first_line(&captured.stderr.text()) }),
-            Outcome::TooLarge => Err(GitError::TooMuch { command }),
+            Outcome::Exited(_) => Err(GitError::failed(&command, first_line(&captured.stderr.text()))),
+            Outcome::TooLarge => {
+                Err(GitError::failed(&command, format!("more than {MAX_OUTPUT_BYTES} bytes of output")))
+            }
             Outcome::TimedOut => {
                 let seconds = limit.instant().saturating_duration_since(began).as_secs_f64();
                 Err(GitError::TimedOut { command, seconds })
@@ -216,10 +220,8 @@ impl Git {
         if let Some(index) = &self.index {
             spec = spec.env("GIT_INDEX_FILE", index.path());
         }
-        for name in INHERITED {
-            if let Some(value) = std::env::var_os(name) {
-                spec = spec.env(name, value);
-            }
+        for (name, value) in INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))) {
+            spec = spec.env(name, value);
         }
         for (name, value) in ENVIRONMENT {
             spec = spec.env(name, value);

@@ -1,10 +1,10 @@
 //! Whether tracked files may have come or gone in directories, where the index of before is not known any more.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::Git;
 use super::content::Tracked;
 use crate::fs::stamp::Stamp;
 
@@ -12,7 +12,7 @@ use crate::fs::stamp::Stamp;
 const STEP_NS: i128 = 20_000_000;
 
 /// Whether a directory with tracked files has got other names since, and nothing untracked in it explains that.
-pub(crate) fn changed_since(work_tree: &Path, tracked: &Tracked, since_ns: i128) -> bool {
+pub(crate) fn changed_since(git: &Git, tracked: &Tracked, since_ns: i128) -> bool {
     let mut directories: HashSet<&[u8]> = HashSet::from([b"".as_slice()]);
     for entry in tracked.entries() {
         let mut path = entry.path;
@@ -24,9 +24,9 @@ pub(crate) fn changed_since(work_tree: &Path, tracked: &Tracked, since_ns: i128)
         }
     }
     directories.iter().any(|directory| {
-        let path = work_tree.join(OsStr::from_bytes(directory));
+        let path = git.file(directory);
         let changed = Stamp::of(&path).map_or(0, |stamp| stamp.mtime_ns);
-        changed > since_ns && !has_newcomer(work_tree, &path, (since_ns, changed), &directories)
+        changed > since_ns && !has_newcomer(&git.work_tree, &path, (since_ns, changed), &directories)
     })
 }
 

@@ -6,20 +6,21 @@ use std::path::Path;
 
 use super::Git;
 
-/// The sentence for people if the worktree, its `.git` or its git directory belongs to somebody else: then only a
-/// declaration by this user or the system makes it readable (git-config(1), `safe.directory`).
-pub(super) fn stranger(git: &Git) -> Option<String> {
+/// The sentence for people if the worktree, its `.git` or its git directory belongs to somebody else and no declaration of
+/// this user or the system makes it readable (git-config(1), `safe.directory`).
+pub(super) fn refusal(git: &Git, safe_directories: &[Vec<u8>]) -> Option<String> {
     let me = rustix::process::geteuid().as_raw();
     let dot_git = git.work_tree.join(".git");
-    [&dot_git, &git.work_tree, &git.git_dir].into_iter().find_map(|path| {
+    let (path, owner) = [&dot_git, &git.work_tree, &git.git_dir].into_iter().find_map(|path| {
         let owner = path.symlink_metadata().ok()?.uid();
-        (!is_mine(owner, me, std::env::var("SUDO_UID").ok())).then(|| {
-            format!(
-                "detected dubious ownership in repository at '{}': {} belongs to user {owner}, this runs as user {me}; run lab-probe as its owner",
-                git.work_tree.display(),
-                path.display(),
-            )
-        })
+        (!is_mine(owner, me, std::env::var("SUDO_UID").ok())).then_some((path, owner))
+    })?;
+    (!is_safe(&git.work_tree, safe_directories)).then(|| {
+        format!(
+            "detected dubious ownership in repository at '{}': {} belongs to user {owner}, this runs as user {me}; run lab-probe as its owner",
+            git.work_tree.display(),
+            path.display(),
+        )
     })
 }
 
@@ -29,7 +30,7 @@ fn is_mine(owner: u32, me: u32, sudo_uid: Option<String>) -> bool {
 }
 
 /// Whether the repository is declared safe. An empty value forgets those before it, `*` means every repository, `/*` at the end everything below.
-pub(super) fn is_safe(work_tree: &Path, safe_directories: &[Vec<u8>]) -> bool {
+fn is_safe(work_tree: &Path, safe_directories: &[Vec<u8>]) -> bool {
     let real = work_tree.canonicalize().unwrap_or_else(|_| work_tree.to_owned());
     let real = real.as_os_str().as_bytes();
     let home = std::env::var_os("HOME");

@@ -1,7 +1,9 @@
 //! `git status --porcelain=v2 --branch -z`, read into what is counted (git-status(1), "Porcelain Format Version 2").
 
+use crate::check::worktree::declared::FILE_NAME;
+
 /// Notes to lab-probe: no change of the worktree.
-pub(super) const DECLARATION: &[u8] = b".worktree";
+pub(super) const DECLARATION: &[u8] = FILE_NAME.as_bytes();
 
 /// A tracked path that differs from HEAD, in the index or in the worktree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,18 +49,18 @@ impl Porcelain {
                 [b'#', b' ', header @ ..] => porcelain.take_header(header),
                 [b'1', b' ', rest @ ..] => {
                     let [xy, submodule, _, index_mode, mode, _, oid, path] = fields::<8>(rest)?;
-                    porcelain.take(Change::new(xy, submodule, [index_mode, mode], oid, path)?);
+                    porcelain.changes.push(Change::new(xy, submodule, [index_mode, mode], oid, path)?);
                 }
                 [b'2', b' ', rest @ ..] => {
                     let [xy, submodule, _, index_mode, mode, _, oid, _, path] = fields::<9>(rest)?;
-                    let change = Change::new(xy, submodule, [index_mode, mode], oid, path)?;
+                    let mut change = Change::new(xy, submodule, [index_mode, mode], oid, path)?;
                     // The path it came from stands in a field of its own.
                     let from = lines.next()?.to_owned();
                     // What became the declaration is gone from where it was.
-                    match change.path == DECLARATION {
-                        true => porcelain.take(Change { path: from, staged: true, ..Change::default() }),
-                        false => porcelain.take(change),
+                    if change.path == DECLARATION {
+                        change = Change { path: from, staged: true, ..Change::default() };
                     }
+                    porcelain.changes.push(change);
                 }
                 [b'u', b' ', ..] => porcelain.conflicted += 1,
                 [b'?', b' ', path @ ..] => porcelain.untracked.push(path.to_owned()),
@@ -66,14 +68,9 @@ impl Porcelain {
                 _ => return None,
             }
         }
+        porcelain.changes.retain(|change| change.path != DECLARATION);
         porcelain.untracked.retain(|path| path != DECLARATION);
         Some(porcelain)
-    }
-
-    fn take(&mut self, change: Change) {
-        if change.path != DECLARATION {
-            self.changes.push(change);
-        }
     }
 
     fn take_header(&mut self, header: &[u8]) {
@@ -102,6 +99,11 @@ impl Porcelain {
     /// Tracked paths whose content in the worktree differs from the index.
     pub(crate) fn modified(&self) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(|change| change.modified)
+    }
+
+    /// Paths that differ from HEAD or are untracked.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &[u8]> {
+        self.changes.iter().map(|change| &change.path).chain(&self.untracked).map(Vec::as_slice)
     }
 
     pub(crate) fn changed(&self) -> u64 {

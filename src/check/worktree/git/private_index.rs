@@ -32,8 +32,7 @@ impl PrivateIndex {
         let private = PrivateIndex::empty()?;
         let written = stand_in(git, &shared, private.0.path()).map_err(not_copied)?;
         // Young entries are compared by content when an index is written: not with filters.
-        let overrides = git.overrides.clone();
-        let joiner = Git { overrides, ..git.elsewhere(private.0.path(), &git.common_dir, &git.work_tree) };
+        let joiner = Git { git_dir: private.0.path().to_owned(), ..git.clone() };
         joiner.run(&["update-index", "--no-split-index"], b"")?;
         // What is as young as the index is compared by content (racy git): the copy is as old as its original.
         let index = std::fs::File::options().write(true).open(private.path()).map_err(not_copied)?;
@@ -52,8 +51,7 @@ impl PrivateIndex {
 }
 
 fn not_copied(error: impl Into<anyhow::Error>) -> GitError {
-    let message = format!("the index cannot be copied: {:#}", error.into());
-    GitError::Failed { command: "update-index".to_owned(), message }
+    GitError::failed("update-index", format!("the index cannot be copied: {:#}", error.into()))
 }
 
 /// Fills a directory that git takes for the worktree's own (gitrepository-layout(5)). Returns when the index was written.

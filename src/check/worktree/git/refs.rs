@@ -1,5 +1,6 @@
 //! Where branches point: HEAD's commit, the base's commit, and how far they are from each other.
 
+use super::inspect::Inspection;
 use super::{Git, GitError};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,23 +10,14 @@ pub(crate) struct Tip {
     pub(crate) oid: String,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Tips {
-    /// HEAD's committer time, seconds since 1970.
-    pub(crate) committed_at: Option<i64>,
-    /// What "complete" is merged into, if it exists.
-    pub(crate) base: Option<Tip>,
-}
-
-/// Asks for all of them in one call. `upstream` is the upstream's short name, `base` what is configured.
+/// HEAD's committer time, seconds since 1970, and what "complete" is merged into, if it exists. `base` is what is
+/// configured.
 pub(crate) fn read(
-    git: &Git,
-    head: Option<&str>,
-    upstream: Option<&str>,
+    Inspection { git, porcelain, remotes, .. }: &Inspection,
     base: Option<&str>,
-    remotes: &[String],
-) -> Result<Tips, GitError> {
-    let bases = base_candidates(base, remotes, upstream);
+) -> Result<(Option<i64>, Option<Tip>), GitError> {
+    let head = porcelain.head.as_deref();
+    let bases = base_candidates(base, remotes, porcelain.upstream.as_deref());
     let mut input = head.map_or_else(String::new, |head| format!("{head}\n"));
     input.extend(bases.iter().map(|name| format!("{name}^{{commit}}\n")));
     let asked = bases.len() + usize::from(head.is_some());
@@ -35,7 +27,7 @@ pub(crate) fn read(
         let (oid, _) = commit?;
         Some(Tip { name: short(name), oid })
     });
-    Ok(Tips { committed_at: head.as_ref().and_then(|(_, content)| committer_time(content)), base })
+    Ok((head.and_then(|(_, content)| committer_time(&content)), base))
 }
 
 /// Where the base may be, the best first. Without configuration it is the remote's HEAD, then `main`, then `master`.
@@ -123,11 +115,6 @@ pub(crate) fn distance(git: &Git, head: &str, other: &str) -> Result<(u64, u64),
     let counts = text.trim().split_once('\t').map(|(ahead, behind)| (ahead.parse(), behind.parse()));
     let Some((Ok(ahead), Ok(behind))) = counts else { return Err(GitError::malformed("rev-list")) };
     Ok((ahead, behind))
-}
-
-/// Whether a ref of the worktree itself exists (`CHERRY_PICK_HEAD`), wherever git keeps it.
-pub(crate) fn exists(git: &Git, name: &str) -> bool {
-    git.run(&["show-ref", "--verify", "--quiet", name], b"").is_ok()
 }
 
 #[cfg(test)]

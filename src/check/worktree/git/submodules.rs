@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::config::{Config, key_and_value, split_key};
 use super::{Git, GitError};
@@ -95,7 +96,8 @@ fn git_dir(work_tree: &Path) -> Option<PathBuf> {
 
 /// Calls git for the one at `path` in the worktree of `outer`, if it is checked out.
 pub(crate) fn open(outer: &Git, path: &[u8]) -> Option<Git> {
-    let work_tree = outer.work_tree.join(OsStr::from_bytes(path));
+    let work_tree = outer.file(path);
     let git_dir = git_dir(&work_tree)?;
-    Some(outer.elsewhere(&git_dir, &git_dir, &work_tree))
+    // With its own configuration, and one account of what is used.
+    Some(Git { cpu: Rc::clone(&outer.cpu), ..Git::new(&git_dir, &git_dir, &work_tree, outer.deadline) })
 }

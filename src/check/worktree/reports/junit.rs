@@ -13,20 +13,12 @@ use std::time::Duration;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use crate::model::worktree::TestCounts;
+use crate::model::worktree::{ReportMemory, TestCounts};
 
 /// Deeper than this no writer nests suites.
 const MAX_DEPTH: usize = 128;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Junit {
-    pub(crate) counts: TestCounts,
-    /// Failures that suites claim and nothing in them shows.
-    pub(crate) unexplained: u64,
-    pub(crate) duration: Option<Duration>,
-}
 
 /// What an element is, as far as it matters. Some writers put a case into another one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,7 +72,7 @@ fn decoded(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Reads a report; `None` if it is not JUnit XML, is cut off, or is nested too deep.
-pub(crate) fn parse(bytes: &[u8]) -> Option<Junit> {
+pub fn parse(bytes: &[u8]) -> Option<ReportMemory> {
     let text = decoded(bytes);
     let mut reader = Reader::from_str(&text);
     let mut open: Vec<Element> = Vec::new();
@@ -153,12 +145,12 @@ impl Sums {
         element
     }
 
-    fn result(self, root: &Element) -> Junit {
+    fn result(self, root: &Element) -> ReportMemory {
         let counts = TestCounts { failed: root.counts.failed.max(self.commented_failures), ..root.counts };
         let seconds = [self.root_seconds.unwrap_or(0.0), self.suite_seconds, self.case_seconds];
         let seconds = seconds.into_iter().find(|seconds| *seconds > 0.0).or(self.root_seconds);
         let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        Junit { counts, unexplained: root.unexplained, duration }
+        ReportMemory { counts: Some(counts), unexplained: root.unexplained, duration, ..ReportMemory::default() }
     }
 }
 
@@ -229,7 +221,8 @@ mod tests {
     use super::*;
 
     fn counts(xml: &str) -> Option<(u64, u64, u64)> {
-        parse(xml.as_bytes()).map(|junit| (junit.counts.passed, junit.counts.failed, junit.counts.skipped))
+        let counts = parse(xml.as_bytes())?.counts?;
+        Some((counts.passed, counts.failed, counts.skipped))
     }
 
     #[test]
@@ -317,7 +310,7 @@ mod tests {
             let units: Vec<u16> = format!("{mark}{xml}").encode_utf16().collect();
             for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
                 let bytes: Vec<u8> = units.iter().flat_map(|&unit| bytes(unit)).collect();
-                let counts = parse(&bytes).map(|junit| junit.counts);
+                let counts = parse(&bytes).and_then(|junit| junit.counts);
                 assert_eq!(counts, Some(TestCounts { passed: 0, failed: 1, skipped: 0 }), "{mark:?}");
                 assert_eq!(parse(&bytes[..bytes.len() - 7]), None, "cut off");
             }

@@ -1,6 +1,6 @@
 //! Test reports: where runners leave them, and what they say.
 
-pub(super) mod junit;
+pub mod junit;
 pub(super) mod places;
 pub(super) mod pytest;
 
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::Deadline;
 use crate::fs::read_capped;
 use crate::fs::stamp::Stamp;
-use crate::model::worktree::ReportMemory;
+use crate::model::worktree::{ReportMemory, TestSource, WorktreeTarget};
 
 pub(super) use places::is_report_name;
 
@@ -21,57 +21,59 @@ const MAX_BYTES: u64 = 64 << 20;
 /// More reports than this of one worktree are not read; the newest ones are.
 const MAX_REPORTS: usize = 5_000;
 
-#[derive(Debug, Clone, PartialEq)]
+/// What is remembered of each report, by its key.
+type Known = BTreeMap<String, ReportMemory>;
+
+/// What a test run has left in a worktree.
+#[derive(Debug, Clone)]
 pub(super) struct Report {
+    pub(super) source: TestSource,
     pub(super) path: PathBuf,
-    /// Key of [`ReportMemory`]: the path, escaped.
-    pub(super) key: String,
     pub(super) written_ns: i128,
+    pub(super) said: ReportMemory,
+}
+
+impl Report {
+    /// Its key in [`WorktreeMemory::reports`](crate::model::worktree::WorktreeMemory): the path, escaped.
+    pub(super) fn key(&self) -> String {
+        key(&self.path)
+    }
+
+    /// Where no test ran, nothing was judged: `ctest` before a build writes each as "notrun". pytest's cache does not say
+    /// how many passed.
+    pub(super) fn is_verdict(&self) -> bool {
+        self.source == TestSource::Pytest
+            || self.said.counts.is_some_and(|counts| counts.passed > 0 || counts.failed > 0)
+    }
 }
 
 fn key(path: &Path) -> String {
     path.as_os_str().as_bytes().escape_ascii().to_string()
 }
 
-/// Every JUnit report of a worktree, and what each says: a file that is as it was in `old` is not read again.
-pub(super) fn junit_reports(
-    work_tree: &Path,
-    globs: &[String],
-    nested: &[PathBuf],
-    old: &BTreeMap<String, ReportMemory>,
-    deadline: Deadline,
-) -> (Vec<Report>, BTreeMap<String, ReportMemory>) {
-    let files = places::find(work_tree, globs, nested, deadline).into_iter();
+/// What was remembered of a file that is still as it was.
+fn unchanged<'a>(path: &Path, stamp: &str, old: &'a Known) -> Option<&'a ReportMemory> {
+    old.get(&key(path)).filter(|report| report.stamp == stamp)
+}
+
+/// Every JUnit report of a worktree: a file that is as it was in `old` is not read again.
+pub(super) fn junit_reports(target: &WorktreeTarget, old: &Known, deadline: Deadline) -> Vec<Report> {
+    let files = places::find(target, deadline).into_iter();
     let files = files.filter_map(|path| Stamp::of(&path).map(|stamp| (path, stamp)));
     let mut files: Vec<(PathBuf, Stamp)> = files.filter(|(_, stamp)| stamp.size > 0).collect();
     files.sort_by_key(|(_, stamp)| std::cmp::Reverse(stamp.mtime_ns));
     files.truncate(MAX_REPORTS);
-    let mut known = BTreeMap::new();
-    let mut reports = Vec::new();
-    for (path, stamp) in files {
-        let key = key(&path);
-        let text = stamp.text();
-        let report = match old.get(&key).filter(|report| report.stamp == text) {
-            Some(remembered) => remembered.clone(),
-            None if deadline.passed() => continue,
-            None => read(&path, text),
+    let report = |(path, stamp): (PathBuf, Stamp)| {
+        let said = match unchanged(&path, &stamp.text(), old) {
+            Some(known) => known.clone(),
+            None if deadline.passed() => return None,
+            None => ReportMemory { stamp: stamp.text(), ..read(&path).unwrap_or_default() },
         };
-        // Where no test ran, nothing was judged: `ctest` before a build writes each as "notrun".
-        if report.counts.is_some_and(|counts| counts.passed + counts.failed > 0) {
-            reports.push(Report { path, key: key.clone(), written_ns: stamp.written_ns() });
-        }
-        known.insert(key, report);
-    }
-    (reports, known)
+        Some(Report { source: TestSource::Junit, path, written_ns: stamp.written_ns(), said })
+    };
+    files.into_iter().filter_map(report).collect()
 }
 
-fn read(path: &Path, stamp: String) -> ReportMemory {
-    let parsed = read_capped(path, MAX_BYTES).ok().and_then(|bytes| junit::parse(&bytes));
-    ReportMemory {
-        stamp,
-        counts: parsed.map(|parsed| parsed.counts),
-        unexplained: parsed.map_or(0, |parsed| parsed.unexplained),
-        duration: parsed.and_then(|parsed| parsed.duration),
-        content: None,
-    }
+fn read(path: &Path) -> Option<ReportMemory> {
+    junit::parse(&read_capped(path, MAX_BYTES).ok()?)
 }

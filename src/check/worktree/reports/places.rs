@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::clock::Deadline;
+use crate::model::worktree::WorktreeTarget;
 
 /// Reports in the worktree itself or in a package directly in it: what the manuals of pytest, jest-junit, Vitest,
 /// `node --test`, go-junit-report, gotestsum and ctest show.
@@ -43,17 +44,16 @@ pub(crate) fn is_report_name(path: &[u8]) -> bool {
 }
 
 /// Every file that may be a report; those at the built-in places still have to be looked into.
-pub(super) fn find(work_tree: &Path, globs: &[String], nested: &[PathBuf], deadline: Deadline) -> Vec<PathBuf> {
+pub(super) fn find(target: &WorktreeTarget, deadline: Deadline) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    in_package(work_tree, &mut found);
-    let packages = work_tree.read_dir().into_iter().flatten().flatten();
+    in_package(&target.path, &mut found);
+    let packages = target.path.read_dir().into_iter().flatten().flatten();
     let packages = packages.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
-    let is_package = |path: &PathBuf| !is_skipped(path.file_name().unwrap_or_default()) && !nested.contains(path);
-    for package in packages.filter(is_package).take(MAX_PACKAGES) {
+    for package in packages.filter(|path| !is_skipped(path, target)).take(MAX_PACKAGES) {
         in_package(&package, &mut found);
     }
-    if !globs.is_empty() {
-        by_glob(work_tree, globs, nested, deadline, &mut found);
+    if !target.test_reports.is_empty() {
+        by_glob(target, deadline, &mut found);
     }
     found.sort();
     found.dedup();
@@ -85,8 +85,12 @@ fn xml_files(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn by_glob(work_tree: &Path, globs: &[String], nested: &[PathBuf], deadline: Deadline, found: &mut Vec<PathBuf>) {
-    let mut open = vec![work_tree.to_owned()];
+fn by_glob(target: &WorktreeTarget, deadline: Deadline, found: &mut Vec<PathBuf>) {
+    let is_wanted = |path: &Path| {
+        let relative = path.strip_prefix(&target.path).unwrap_or(path).as_os_str().as_bytes();
+        target.test_reports.iter().any(|glob| fast_glob::glob_match(glob, relative)) && path.is_file()
+    };
+    let mut open = vec![target.path.clone()];
     let mut entries = 0;
     while let Some(directory) = open.pop() {
         for entry in directory.read_dir().into_iter().flatten().flatten() {
@@ -96,23 +100,17 @@ fn by_glob(work_tree: &Path, globs: &[String], nested: &[PathBuf], deadline: Dea
             }
             let Ok(kind) = entry.file_type() else { continue };
             let path = entry.path();
-            if kind.is_dir() {
-                if !is_skipped(&entry.file_name()) && !nested.contains(&path) {
-                    open.push(path);
-                }
-            } else if path.strip_prefix(work_tree).is_ok_and(|relative| is_match(globs, relative)) && path.is_file() {
-                found.push(path);
+            match kind.is_dir() {
+                true if !is_skipped(&path, target) => open.push(path),
+                false if is_wanted(&path) => found.push(path),
+                _ => {}
             }
         }
     }
 }
 
-fn is_match(globs: &[String], path: &Path) -> bool {
-    globs.iter().any(|glob| fast_glob::glob_match(glob, path.as_os_str().as_bytes()))
-}
-
-fn is_skipped(name: &OsStr) -> bool {
-    SKIPPED.iter().any(|skipped| name.as_bytes() == skipped.as_bytes())
+fn is_skipped(directory: &Path, target: &WorktreeTarget) -> bool {
+    SKIPPED.iter().any(|skipped| directory.ends_with(skipped)) || target.nested.iter().any(|nested| nested == directory)
 }
 
 #[cfg(test)]
@@ -137,7 +135,9 @@ mod tests {
             std::fs::write(path, "x").expect("a file");
         }
         let deadline = Deadline::after(Duration::from_secs(20));
-        let found = find(root.path(), &["**/my-report.xml".to_owned()], &[], deadline);
+        let globs = vec!["**/my-report.xml".to_owned()];
+        let target = WorktreeTarget { path: root.path().to_owned(), test_reports: globs, ..WorktreeTarget::default() };
+        let found = find(&target, deadline);
         let found: Vec<_> = found.iter().map(|path| path.strip_prefix(root.path()).expect("inside")).collect();
         assert_eq!(found, expected.map(Path::new));
     }

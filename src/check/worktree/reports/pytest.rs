@@ -6,10 +6,10 @@ use std::path::{Component, Path};
 
 use memchr::memmem;
 
-use super::Report;
+use super::{Known, Report, unchanged};
 use crate::fs::stamp::Stamp;
 use crate::fs::{if_there, read_capped};
-use crate::model::worktree::{ReportMemory, TestCounts};
+use crate::model::worktree::{ReportMemory, TestCounts, TestSource};
 
 /// Larger caches than this are not read.
 const MAX_BYTES: u64 = 16 << 20;
@@ -21,16 +21,16 @@ const MAX_SOURCE_BYTES: u64 = 2 << 20;
 const MAX_LOOKED_UP: usize = 200;
 
 /// The newest run in the worktree's own cache or in one of a directory directly in it.
-pub(crate) fn last_run(work_tree: &Path) -> Option<(Report, ReportMemory)> {
+pub(crate) fn last_run(work_tree: &Path, old: &Known) -> Option<Report> {
     let below = work_tree.read_dir().into_iter().flatten().flatten();
     let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path());
     let roots = std::iter::once(work_tree.to_owned()).chain(below);
-    roots.filter_map(|root| run_in(&root)).max_by_key(|(run, _)| run.written_ns)
+    roots.filter_map(|root| run_in(&root, old)).max_by_key(|run| run.written_ns)
 }
 
 /// `lastfailed` keeps its time when the same tests fail again, and is not written at all when none ever failed;
 /// `nodeids` is written by every run. Tests that passed are not counted.
-fn run_in(root: &Path) -> Option<(Report, ReportMemory)> {
+fn run_in(root: &Path, old: &Known) -> Option<Report> {
     let cache = root.join(".pytest_cache/v/cache");
     let path = cache.join("nodeids");
     let stamp = Stamp::of(&path)?;
@@ -38,8 +38,9 @@ fn run_in(root: &Path) -> Option<(Report, ReportMemory)> {
     let lastfailed = if_there(read_capped(&cache.join("lastfailed"), MAX_BYTES)).ok()?;
     let failed = failed(&nodeids, lastfailed.as_deref(), |id| still_exists(root, id))?;
     let counts = Some(TestCounts { failed, ..TestCounts::default() });
-    let memory = ReportMemory { stamp: stamp.text(), counts, ..ReportMemory::default() };
-    Some((Report { key: super::key(&path), path, written_ns: stamp.written_ns() }, memory))
+    let content = unchanged(&path, &stamp.text(), old).and_then(|known| known.content.clone());
+    let said = ReportMemory { stamp: stamp.text(), counts, content, ..ReportMemory::default() };
+    Some(Report { source: TestSource::Pytest, path, written_ns: stamp.written_ns(), said })
 }
 
 /// How many tests of a run failed and exist; `None` where the cache tells of no run.
@@ -88,7 +89,7 @@ mod tests {
         if let Some(lastfailed) = lastfailed {
             std::fs::write(cache.join("lastfailed"), lastfailed).expect("written");
         }
-        let failed = last_run(root.path()).map(|(_, run)| run.counts.expect("counted").failed);
+        let failed = last_run(root.path(), &BTreeMap::new()).map(|run| run.said.counts.expect("counted").failed);
         (root, failed)
     }
 
