@@ -87,12 +87,11 @@ fn entries(
     });
     // The user's lists for one project switch servers of the project's own files off, too. Being listed as enabled there allows
     // nothing here: that was said to another program.
-    let project = |source: &Source| source.file.project.as_ref().map(|project| project.directory.clone());
+    let workspace = source.file.workspace();
     let holds = |other: &Source| {
-        let is_of_project = other.file.scope == Scope::Local && project(other).is_some();
-        std::ptr::eq(other, source)
-            || other.file.scope.is_everywhere()
-            || is_of_project && project(other) == project(source)
+        let is_of_project = workspace.is_some() && other.file.workspace() == workspace;
+        let scope = other.file.scope;
+        std::ptr::eq(other, source) || scope.is_everywhere() || scope == Scope::Local && is_of_project
     };
     let own: Vec<List> = all.iter().filter(|other| holds(other)).flat_map(|other| switches::in_source(other)).collect();
     switches::apply(&mut entries, source.file.scope, everywhere.iter().chain(&source.lists).chain(&own))?;
@@ -143,10 +142,9 @@ fn neighbours<'s>(source: &Source, sources: &[&'s Source], keys: &Keys) -> (Vec<
         return Default::default();
     }
     let is_everywhere = |source: &Source| source.file.scope.is_everywhere();
-    let project = |source: &Source| source.file.project.as_ref().map(|project| project.directory.clone());
     let is_of_layer = |other: &&&Source| {
         let is_scope = other.file.scope == source.file.scope || is_everywhere(other) && is_everywhere(source);
-        is_scope && project(other) == project(source)
+        is_scope && other.file.workspace() == source.file.workspace()
     };
     let beneath = sources.iter().filter(|other| source.file.project.is_some() && is_everywhere(other));
     let all = sources.iter().filter(is_of_layer).chain(beneath).copied();

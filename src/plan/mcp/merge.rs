@@ -164,7 +164,7 @@ fn united(name: &str, members: &[&Candidate]) -> (Reach, Vec<Origin>, Option<Dur
 /// the next pass whatever comes and goes beside it; only where even that is not enough, the whole path is added.
 fn distinct_name(candidate: &Candidate, used: &mut BTreeSet<String>) -> String {
     let client = &candidate.file.client.name;
-    let directory = candidate.file.project.as_ref().map(|project| &project.directory);
+    let directory = candidate.file.workspace();
     let place =
         directory.and_then(|directory| directory.file_name()).map(|name| format!(":{}", name.to_string_lossy()));
     let plain = format!("{}@{client}", candidate.entry.name);

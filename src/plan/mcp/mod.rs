@@ -92,17 +92,19 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
         let schedule = Schedule { timeout: limit.unwrap_or(mcp.schedule.timeout), ..mcp.schedule };
         target(name, reach, origins, schedule, mcp.list_tools)
     };
-    let mut targets: BTreeMap<String, Target> = BTreeMap::new();
-    for server in &mcp.servers {
-        let (name, reach) = (server.name.clone(), own_reach(server, mcp.ca_file.as_ref()));
-        let own = target(name.clone(), reach, vec![own_origin(settings)], server.schedule, server.list_tools);
-        targets.insert(name, own);
-    }
+    let own = mcp.servers.iter().map(|server| {
+        let (reach, origins) = (own_reach(server, mcp.ca_file.as_ref()), vec![own_origin(settings)]);
+        target(server.name.clone(), reach, origins, server.schedule, server.list_tools)
+    });
     // The user has put each script there by name, so it goes before what is discovered.
     let scripts = mcp.health_dir.as_ref().map(|directory| scripts::find(directory, &mut plan.warnings));
-    for (name, (path, reach)) in scripts.unwrap_or_default() {
+    let scripts = scripts.unwrap_or_default().into_iter().map(|(name, (path, reach))| {
         let origin = Origin { note: Some("health script".to_owned()), ..Origin::own(path, "config") };
-        targets.entry(name).or_insert_with_key(|name| usual(name.clone(), reach, vec![origin], None));
+        usual(name, reach, vec![origin], None)
+    });
+    let mut targets: BTreeMap<String, Target> = BTreeMap::new();
+    for target in own.chain(scripts) {
+        targets.entry(target.name.clone()).or_insert(target);
     }
     // What these replace stays listed beside them.
     let note = Some("replaced by lab-probe's own configuration");
@@ -110,13 +112,14 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
         let replaced = targets.get_mut(&candidate.entry.name);
         replaced.map(|target| target.origins.push(candidate.origin(&target.name, note))).is_none()
     });
-    let discovered = merge::merge(candidates, targets.keys().cloned().collect(), view, usual);
-    targets.extend(discovered.into_iter().map(|target| (target.name.clone(), target)));
-    for name in &mcp.expected {
+    let discovered = merge::merge(candidates, targets.keys().cloned().collect(), view, usual).into_iter();
+    let missing = mcp.expected.iter().map(|name| {
         let failure = Failure::new(Reason::NotConfigured, "expected, but named in no config");
         let origin = Origin { note: Some("only in `expected`".into()), ..own_origin(settings) };
-        let missing = |name: &String| usual(name.clone(), Reach::Unreachable(failure), vec![origin], None);
-        targets.entry(name.clone()).or_insert_with_key(missing);
+        usual(name.clone(), Reach::Unreachable(failure), vec![origin], None)
+    });
+    for target in discovered.chain(missing) {
+        targets.entry(target.name.clone()).or_insert(target);
     }
     plan.targets = targets.into_values().collect();
     plan
@@ -125,10 +128,8 @@ pub fn plan(settings: &Settings, environment: &HostEnvironment, view: View, dead
 /// How a server by hand is reached; `default_ca_file` is for servers that name none.
 fn own_reach(server: &ServerSettings, default_ca_file: Option<&PathBuf>) -> Reach {
     if server.disabled {
-        let hint = "take `disabled = true` away from its [[mcp.server]]";
-        return Reach::Unreachable(
-            Failure::new(Reason::Disabled, "switched off in lab-probe's config").with_hint(hint),
-        );
+        let failure = Failure::new(Reason::Disabled, "switched off in lab-probe's config");
+        return Reach::Unreachable(failure.with_hint("take `disabled = true` away from its [[mcp.server]]"));
     }
     let mut reach = server.reach.clone();
     if let Reach::Http(http) = &mut reach {

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::clients::{self, Client, Location, Plugins, Scope};
-use super::document::{self, Syntax};
-use super::sources::USER_LIMIT;
+use super::sources::{Contents, USER_LIMIT};
 use crate::clock::Deadline;
 use crate::config::environment::{HostEnvironment, Platform};
 use crate::model::worktree::WorktreeTarget;
@@ -19,6 +18,13 @@ pub(super) struct ListFile {
     pub(super) path: PathBuf,
     pub(super) project: Option<Project>,
     pub(super) plugin: Option<Plugin>,
+}
+
+impl ListFile {
+    /// The project it belongs to, if any: where its servers are started, and what `${workspaceFolder}` means.
+    pub(super) fn workspace(&self) -> Option<&Path> {
+        self.project.as_ref().map(|project| project.directory.as_path())
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -142,9 +148,8 @@ pub(super) fn project_at(directory: &Path) -> Project {
 pub fn listed_repositories(environment: &HostEnvironment) -> Vec<PathBuf> {
     let mut repositories = BTreeMap::new();
     for file in own(environment) {
-        let Ok(bytes) = crate::fs::read_capped(&file.path, USER_LIMIT) else { continue };
-        let Ok(document) = document::parse(&bytes, Syntax::of(&file.path)) else { continue };
-        let listed = document.root.get("projects").and_then(|projects| projects.as_object());
+        let Ok(contents) = Contents::of(&file.path, USER_LIMIT) else { continue };
+        let listed = contents.document.root.get("projects").and_then(|projects| projects.as_object());
         let directories = listed.into_iter().flatten().map(|(path, _)| Path::new(path));
         for directory in directories.filter(|path| path.is_absolute()) {
             let Project { directory, repository, .. } = project_at(directory);

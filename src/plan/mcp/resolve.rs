@@ -137,7 +137,7 @@ impl Resolver<'_> {
             env,
             cwd: match &written.cwd {
                 Some(cwd) => Some(self.base().join(self.expand(&cwd.to_string_lossy(), Field::Word)?)),
-                None => self.workspace().filter(|directory| directory.is_dir()).map(Path::to_owned),
+                None => self.file.workspace().filter(|directory| directory.is_dir()).map(Path::to_owned),
             },
         })
     }
@@ -179,16 +179,11 @@ impl Resolver<'_> {
         })
     }
 
-    /// The project it belongs to, if any: where its server is started, and what `${workspaceFolder}` means.
-    pub(super) fn workspace(&self) -> Option<&Path> {
-        self.file.project.as_ref().map(|project| project.directory.as_path())
-    }
-
     /// What relative paths are relative to: the project or plugin, else the home.
     fn base(&self) -> &Path {
         let plugin = self.file.plugin.as_ref().map(|plugin| plugin.directory.as_path());
         let home = self.host.environment.home.as_deref();
-        self.workspace().or(plugin).or(home).unwrap_or(Path::new("/"))
+        self.file.workspace().or(plugin).or(home).unwrap_or(Path::new("/"))
     }
 
     fn identity(&self, reach: &Reach) -> Identity {

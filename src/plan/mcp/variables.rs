@@ -197,7 +197,7 @@ impl Resolver<'_> {
             let detail = format!("${{{what}}} has a value only inside {}", self.host.client.title);
             missing(detail, "add the server by hand under [[mcp.server]], with the value written out")
         };
-        let workspace = || self.workspace().ok_or_else(editor_only);
+        let workspace = || self.file.workspace().ok_or_else(editor_only);
         Some(match what.split_once(':').map_or(what, |(scheme, _)| scheme) {
             "userHome" => match &self.host.environment.home {
                 Some(home) => Ok(text_of(home)),
