@@ -219,10 +219,8 @@ impl Detector {
 
     /// The half width of the band, in scales.
     fn band(&self) -> f64 {
-        (0..MOST_BAND_STEPS)
-            .map(|k| BAND_STEP.powi(k))
-            .find(|&width| self.three.rank(width) >= OPEN_RANK)
-            .unwrap_or_else(|| BAND_STEP.powi(MOST_BAND_STEPS))
+        let steps = (0..MOST_BAND_STEPS).find(|&k| self.three.rank(BAND_STEP.powi(k)) >= OPEN_RANK);
+        BAND_STEP.powi(steps.unwrap_or(MOST_BAND_STEPS))
     }
 
     fn opens(&mut self, point: &Point, rank: f64, mean_rank: f64, returns: bool) -> bool {

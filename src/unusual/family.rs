@@ -12,19 +12,11 @@ enum Transform {
     Identity,
 }
 
-/// The least differences of a family.
-pub(super) struct Limits {
-    transform: Transform,
-    /// As a share of the expected value.
-    relative: f64,
-    /// In the family's unit.
-    pub(super) absolute: f64,
-}
-
 impl Family {
-    pub(super) const fn limits(self) -> Limits {
+    /// The transform, and the least differences: as a share of the expected value, and in the family's unit.
+    const fn limits(self) -> (Transform, f64, f64) {
         use Transform::{Identity, Ln, Sqrt};
-        let (transform, relative, absolute) = match self {
+        match self {
             // Below 50 ms nobody feels a slower start.
             Family::Handshake => (Ln, 0.30, 0.050),
             Family::Rss => (Ln, 0.15, 2e6),
@@ -36,14 +28,13 @@ impl Family {
             Family::OrderLatency => (Ln, 0.40, 10.0),
             Family::WsGap => (Ln, 1.0, 1.0),
             Family::Service => (Ln, 1.0, 0.050),
-        };
-        Limits { transform, relative, absolute }
+        }
     }
 
     /// The scale on which the detector works. Finite for any input: what is negative counts as zero where the transform
     /// has no value for it, and a thousandth of the least difference keeps the logarithm of zero finite.
     pub(super) fn transform(self, value: f64) -> f64 {
-        let Limits { transform, absolute, .. } = self.limits();
+        let (transform, _, absolute) = self.limits();
         // Far beyond any real value, and its residuals fit single precision.
         let value = if value.is_nan() { 0.0 } else { value.clamp(-1e30, 1e30) };
         match transform {
@@ -55,7 +46,7 @@ impl Family {
 
     /// The value whose transform is `y`.
     pub(super) fn back(self, y: f64) -> f64 {
-        let Limits { transform, absolute, .. } = self.limits();
+        let (transform, _, absolute) = self.limits();
         match transform {
             Transform::Ln => (y.min(700.0).exp() - 0.001 * absolute).max(0.0),
             Transform::Sqrt => ((y.max(0.0) / 2.0).powi(2) - 0.375).max(0.0),
@@ -65,7 +56,7 @@ impl Family {
 
     /// What is added to the scale of residuals: a series that never moves (a count of tools) has none of its own.
     pub(super) fn scale_floor(self) -> f64 {
-        let Limits { transform, absolute, .. } = self.limits();
+        let (transform, _, absolute) = self.limits();
         match transform {
             Transform::Ln => 0.02,
             Transform::Sqrt => 0.3,
@@ -80,14 +71,18 @@ impl Family {
         if self.is_counted() { 0.8 * self.back(expected).min(1.0) } else { 0.0 }
     }
 
+    pub(super) const fn least_difference(self) -> f64 {
+        self.limits().2
+    }
+
     /// Whether it counts what comes in a slot.
     pub(super) fn is_counted(self) -> bool {
-        self.limits().transform == Transform::Sqrt
+        self.limits().0 == Transform::Sqrt
     }
 
     /// Whether a difference from what is expected is large enough to matter.
     pub(super) fn matters(self, value: f64, expected: f64) -> bool {
-        let Limits { relative, absolute, .. } = self.limits();
+        let (_, relative, absolute) = self.limits();
         let difference = (value - expected).abs();
         // A tenth less, so that a difference of one tool is one despite rounding.
         difference >= 0.9 * absolute && difference >= relative * expected
@@ -95,6 +90,6 @@ impl Family {
 
     /// Whether slow growth over days is looked for: only where a factor is what matters.
     pub(super) fn has_trend(self) -> bool {
-        self.limits().transform == Transform::Ln
+        self.limits().0 == Transform::Ln
     }
 }

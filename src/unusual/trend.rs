@@ -108,7 +108,7 @@ fn significant(at: i64, change: f64, window: &[(i32, f32)], family: Family) -> O
     let end = f64::from(last.1);
     let (from, to) = (family.back(end - change), family.back(end));
     let days = u32::try_from(last.0 - first).ok()?;
-    let matters = change.abs() >= LEAST_FACTOR.ln() && (to - from).abs() >= family.limits().absolute;
+    let matters = change.abs() >= LEAST_FACTOR.ln() && (to - from).abs() >= family.least_difference();
     matters.then_some(Trend { at, days, from, to })
 }
 

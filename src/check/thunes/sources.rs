@@ -235,9 +235,8 @@ impl Findings<'_> {
         if let Some(scraped) = &self.scraped {
             let problem = scraped.as_ref().err().map(ToString::to_string);
             facts.problems.extend(problem.iter().map(|sentence| format!("{METRICS_URL}: {sentence}")));
-            let endpoint =
-                SourceFacts { name: METRICS_URL.to_owned(), up: scraped.is_ok(), problem, ..SourceFacts::default() };
-            facts.sources.push(endpoint);
+            let (name, up) = (METRICS_URL.to_owned(), scraped.is_ok());
+            facts.sources.push(SourceFacts { name, up, problem, ..SourceFacts::default() });
         }
         let mut database = SourceFacts { name: POSITIONS_DB.to_owned(), ..SourceFacts::default() };
         match &self.positions {
