@@ -33,7 +33,14 @@ pub(super) fn report(
     performed: &Performed,
     exposition: &anyhow::Result<String>,
 ) -> bool {
-    let printed = print(cli, format, performed, exposition).map_err(|error| super::failed(&error));
+    let (snapshot, deliveries) = (&performed.snapshot, &performed.deliveries);
+    let text = match resolve(format) {
+        PassFormat::None | PassFormat::Auto => Ok(String::new()),
+        PassFormat::Table => Ok(show::table::table(snapshot, deliveries, clock::now(), &super::style(cli))),
+        PassFormat::Json => show::json::document(snapshot, deliveries, &performed.warnings).map_err(exit::bug),
+        PassFormat::Prometheus => exposition.as_ref().map_err(exit::bug).cloned(),
+    };
+    let printed = text.and_then(|text| super::print(&text)).map_err(|error| super::failed(&error));
     performed.undelivered().for_each(|failed| log::error(failed.to_string()));
     for trouble in performed.troubles() {
         super::failed(trouble);
@@ -72,44 +79,23 @@ fn resolve(format: PassFormat) -> PassFormat {
     }
 }
 
-fn print(
-    cli: &Cli,
-    format: PassFormat,
-    performed: &Performed,
-    exposition: &anyhow::Result<String>,
-) -> anyhow::Result<Exit> {
-    let (snapshot, deliveries) = (&performed.snapshot, &performed.deliveries);
-    let text = match resolve(format) {
-        PassFormat::None | PassFormat::Auto => return Ok(Exit::Done),
-        PassFormat::Table => show::table::table(snapshot, deliveries, clock::now(), &super::style(cli)),
-        PassFormat::Json => show::json::document(snapshot, deliveries, &performed.warnings).map_err(exit::bug)?,
-        PassFormat::Prometheus => exposition.as_ref().map_err(exit::bug)?.clone(),
-    };
-    super::print(&text)
-}
-
 /// Targets in trouble that the line names; the rest is a number.
 const MOST_IN_TROUBLE: usize = 20;
 
 /// `18 targets: 2 fresh, 16 cached; trouble: rag-query (timeout); 0.41 s; textfile: /…/lab-probe.prom`.
 fn line(performed: &Performed, defaulted: bool) -> String {
-    let snapshot = &performed.snapshot;
-    let of = |outcome| snapshot.entries.iter().filter(|entry| entry.outcome == outcome).count();
+    let entries = &performed.snapshot.entries;
+    let of = |outcome| entries.iter().filter(|entry| entry.outcome == outcome).count();
     let counts = Outcome::ALL.iter().map(|&outcome| (of(outcome), outcome.as_str())).filter(|(count, _)| *count > 0);
-    let parts: Vec<String> = counts.map(|(count, outcome)| format!("{count} {outcome}")).collect();
-    let trouble = snapshot.entries.iter().filter(|entry| entry.severity() == Severity::Trouble);
+    let counts: Vec<String> = counts.map(|(count, outcome)| format!("{count} {outcome}")).collect();
+    let trouble = entries.iter().filter(|entry| entry.severity() == Severity::Trouble);
     let trouble: Vec<String> = trouble.map(|entry| format!("{} ({})", entry.target.id(), entry.word())).collect();
-    let mut line = plural(snapshot.entries.len(), "target");
-    if !parts.is_empty() {
-        line.push_str(&format!(": {}", parts.join(", ")));
-    }
-    if !trouble.is_empty() {
-        line.push_str(&format!("; trouble: {}", first_of(&trouble, MOST_IN_TROUBLE)));
-    }
-    line.push_str(&format!("; {:.2} s", snapshot.pass.duration.as_secs_f64()));
-    for delivery in performed.deliveries.iter().filter(|delivery| delivery.error.is_none()) {
-        let default = if defaulted { " (no output is configured)" } else { "" };
-        line.push_str(&format!("; {delivery}{default}"));
-    }
-    line
+    let default = if defaulted { " (no output is configured)" } else { "" };
+    let delivered = performed.deliveries.iter().filter(|delivery| delivery.error.is_none());
+    let delivered = delivered.map(|delivery| format!("; {delivery}{default}"));
+    let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
+    let named = first_of(&trouble, MOST_IN_TROUBLE);
+    let named = if trouble.is_empty() { String::new() } else { format!("; trouble: {named}") };
+    let seconds = performed.snapshot.pass.duration.as_secs_f64();
+    format!("{}{counts}{named}; {seconds:.2} s{}", plural(entries.len(), "target"), delivered.collect::<String>())
 }

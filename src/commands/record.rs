@@ -31,30 +31,27 @@ const NOT_FOUND: u8 = 127;
 /// Errors: Never; a command that cannot be started is said and gives a shell's exit code.
 pub(super) fn run(cli: &Cli, directory: Option<&Path>, command: &[OsString]) -> anyhow::Result<Exit> {
     let place = directory.unwrap_or(Path::new("."));
-    let finish = match super::load_settings_aloud(cli.config.as_deref()) {
-        Ok(settings) => begin(&settings, place)
-            .inspect_err(|error| log::warn(format!("not recorded: {}", exit::sentence(error))))
-            .ok(),
-        Err(error) => {
-            super::failed(&error);
-            log::warn("the configuration cannot be used: the command runs, but its verdict is not recorded");
-            None
-        }
-    };
+    let settings = super::load_settings_aloud(cli.config.as_deref()).inspect_err(|error| {
+        super::failed(error);
+        log::warn("the configuration cannot be used: the command runs, but its verdict is not recorded");
+    });
+    let finish = settings.ok().and_then(|settings| {
+        let begun = begin(&settings, place);
+        begun.inspect_err(|error| log::warn(format!("not recorded: {}", exit::sentence(error)))).ok()
+    });
     let timer = clock::instant();
-    match proc::pass_through(command, directory) {
-        Ok(ended) => {
-            if let Some(finish) = finish {
-                finish(ended, timer.elapsed());
-            }
-            Ok(Exit::Child(code_of(ended.exit)))
-        }
+    let ended = match proc::pass_through(command, directory) {
+        Ok(ended) => ended,
         Err(error) => {
             let (code, failed) = not_started(command, place, &error);
             super::failed(&failed);
-            Ok(Exit::Child(code))
+            return Ok(Exit::Child(code));
         }
+    };
+    if let Some(finish) = finish {
+        finish(ended, timer.elapsed());
     }
+    Ok(Exit::Child(code_of(ended.exit)))
 }
 
 /// What is said of a command that could not be started, and the code a shell would give.

@@ -9,7 +9,6 @@
 //! unit's user, variables and directory, in [`starters`], and shows what was seen from there.
 
 mod alertmanager;
-mod clocks;
 mod grafana;
 mod node_exporter;
 mod own;
@@ -180,7 +179,7 @@ fn judge(evidence: &Evidence) -> Vec<Finding> {
         rules::judge,
         alertmanager::judge,
         grafana::judge,
-        |evidence| vec![clocks::judge(evidence)],
+        |evidence| vec![prometheus::clock(evidence)],
     ];
     links.iter().flat_map(|judge| judge(evidence)).collect()
 }

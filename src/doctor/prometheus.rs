@@ -38,6 +38,10 @@ const BEHIND_SECONDS: f64 = 180.0;
 const TICK_SECONDS: f64 = 30.0;
 /// Two readings of one time differ by less.
 const SAME_SECONDS: f64 = 0.002;
+/// Ages of a few seconds are off by as much.
+const SKEW_SECONDS: f64 = 2.0;
+/// Alerts on old passes begin to err.
+const MOST_SKEW_SECONDS: f64 = 30.0;
 /// Targets and hosts named one by one; the rest is counted.
 const NAMED: usize = 3;
 
@@ -53,7 +57,6 @@ pub struct Prometheus {
     pub(super) groups: Option<Vec<Value>>,
     /// Addresses of the Alertmanagers it sends to.
     pub alertmanagers: Vec<String>,
-    /// How far its clock is ahead of ours and how far off that may be, seconds.
     pub(super) skew: Option<(f64, f64)>,
 }
 
@@ -118,7 +121,7 @@ impl OurPass {
     }
 }
 
-/// Its clock against ours, read around the question.
+/// Its clock against ours in seconds, read around the question: how far ahead, and how far off that may be.
 fn skew(service: &Service) -> Option<(f64, f64)> {
     let before = clock::unix_seconds(clock::now());
     let answer = service.get_json("api/v1/query", &[("query", "time()")]).ok()?;
@@ -143,6 +146,21 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     findings.push(freshness(facts, evidence));
     findings.extend(host_label(facts));
     findings
+}
+
+/// What is judged by `time()` there is stamped here.
+pub(super) fn clock(evidence: &Evidence) -> Finding {
+    let fix = "timedatectl set-ntp true, on both machines";
+    let Some((ahead, give)) = evidence.prometheus.facts().and_then(|prometheus| prometheus.skew) else {
+        return Link::Clock.skip("nothing to compare with: no Prometheus answers", fix);
+    };
+    let off = (ahead.abs() - give).max(0.0);
+    if off < SKEW_SECONDS {
+        return Link::Clock.ok(format!("Prometheus' clock and this machine's agree (within {:.1}s)", off + give));
+    }
+    let way = if ahead > 0.0 { "ahead of" } else { "behind" };
+    let what = format!("Prometheus' clock is {off:.1}s {way} this machine's");
+    Link::Clock.fail_if(off >= MOST_SKEW_SECONDS, what, fix)
 }
 
 /// The dashboards tell hosts apart by `host` where any series has it: those without would be shown as one.

@@ -1,7 +1,7 @@
 //! What `lab-probe list` prints: a table for people, one JSON document for programs (see `docs/json.md`).
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use unicode_width::UnicodeWidthStr;
 
 use super::json::{TargetDocument, document_of, how};
@@ -20,26 +20,24 @@ const MAX_NAME: usize = 40;
 const MAX_PLACES: usize = 5;
 
 /// Every target known, and every file that was looked for.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Listing {
+    #[serde(serialize_with = "documents")]
     pub targets: Vec<Entry>,
     /// How many more there are, of kinds that were not asked for.
+    #[serde(skip)]
     pub others: usize,
     /// The clients' files, in the order of the table of clients.
     pub files: Vec<ClientFile>,
     pub warnings: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    targets: Vec<TargetDocument<'a>>,
-    files: &'a [ClientFile],
-    warnings: &'a [String],
+pub fn json(listing: &Listing) -> serde_json::Result<String> {
+    document_of("lab-probe.list/1", listing)
 }
 
-pub fn json(listing: &Listing) -> serde_json::Result<String> {
-    let targets = listing.targets.iter().map(target).collect();
-    document_of("lab-probe.list/1", &Body { targets, files: &listing.files, warnings: &listing.warnings })
+fn documents<S: Serializer>(targets: &[Entry], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(targets.iter().map(target))
 }
 
 fn target(entry: &Entry) -> TargetDocument<'_> {

@@ -94,35 +94,29 @@ fn section(out: &mut String, kind: Kind, mut rows: Vec<Row>, style: &Style) {
     // mark, word, name; then the summary and the time, all with two spaces between them
     let margin = 2 + 1 + 1 + word + 2 + name + 2;
     let room = style.width.map(|width| width.saturating_sub(margin + 2 + when).max(12));
-    rows.iter().for_each(|row| lay_out(out, row, &Columns { word, name, margin, room }, style));
+    for row in &rows {
+        let (mark, ink) = mark(row.severity);
+        let (mark, word) = (style.paint(ink, mark), style.paint(ink, &pad(&row.word, word)));
+        let start = format!("  {mark} {word}  {}", pad(&fit(&row.name, name), name));
+        lay_out(out, row, &start, (margin, room), style);
+    }
     out.push('\n');
 }
 
-struct Columns {
-    word: usize,
-    name: usize,
-    margin: usize,
-    /// Columns of the summary; `None` where lines may be as long as they are.
-    room: Option<usize>,
-}
-
-/// A row's line, what is left of its evidence, and what to do about it, under the evidence.
-fn lay_out(out: &mut String, row: &Row, columns: &Columns, style: &Style) {
-    let (mark, ink) = mark(row.severity);
-    let mark = style.paint(ink, mark);
-    let word = style.paint(ink, &pad(&row.word, columns.word));
-    let start = format!("  {mark} {word}  {}", pad(&fit(&row.name, columns.name), columns.name));
+/// A row's line, what is left of its evidence, and what to do about it, under the evidence. `room` is the columns of the
+/// summary; `None` where lines may be as long as they are.
+fn lay_out(out: &mut String, row: &Row, start: &str, (margin, room): (usize, Option<usize>), style: &Style) {
     let when = style.paint(Ink::Faint, &row.when);
     let is_fine = row.severity == Severity::Fine;
     // The evidence is what a person came for: where its column is too narrow to read, it gets lines of its own.
-    let stacked = !is_fine && columns.room.is_some_and(|room| room < READABLE);
-    let indent = if stacked { STACKED_INDENT } else { columns.margin };
+    let stacked = !is_fine && room.is_some_and(|room| room < READABLE);
+    let indent = if stacked { STACKED_INDENT } else { margin };
     let beside = |indent: usize| style.width.map(|width| width.saturating_sub(indent).max(12));
-    let mut pieces = match columns.room {
+    let mut pieces = match room {
         Some(room) if is_fine => vec![fit(&row.summary, room)],
-        room => evidence(&row.summary, if stacked { beside(indent) } else { room }),
+        _ => evidence(&row.summary, if stacked { beside(indent) } else { room }),
     };
-    let first = if stacked { String::new() } else { pad(&pieces.remove(0), columns.room.unwrap_or(0)) + "  " };
+    let first = if stacked { String::new() } else { pad(&pieces.remove(0), room.unwrap_or(0)) + "  " };
     out.push_str(&format!("{}\n", format!("{start}  {first}{when}").trim_end()));
     let indent = " ".repeat(indent);
     pieces.iter().for_each(|piece| out.push_str(&format!("{indent}{piece}\n")));
