@@ -1,5 +1,7 @@
 //! The configuration in force as TOML, every secret masked.
 
+use std::fmt::Display;
+
 use anyhow::Context;
 
 use super::settings::Settings;
@@ -14,7 +16,20 @@ pub fn show(settings: &Settings) -> anyhow::Result<String> {
         None => "In force by default: there is no configuration file.".to_owned(),
     }];
     comments.extend(settings.warnings.iter().map(|warning| format!("Warning: {warning}")));
-    comments.extend(failures(settings).into_iter().map(|(name, why)| format!("{name} cannot be checked: {why}")));
+    let cannot = |name: &str, why: &dyn Display| format!("{name} cannot be checked: {why}");
+    for server in &settings.mcp.servers {
+        if let Reach::Unreachable(failure) = &server.reach {
+            comments.push(cannot(&server.name, failure));
+        }
+    }
+    for thunes in settings.thunes.iter().map(|thunes| &thunes.target) {
+        comments.extend(thunes.unreachable.iter().map(|why| cannot(&thunes.environment, why)));
+    }
+    for service in &settings.services {
+        if let ServiceProbe::Unreachable(failure) = &service.probe {
+            comments.push(cannot(&service.name, failure));
+        }
+    }
     let broken = settings.output.broken.iter();
     comments.extend(broken.map(|broken| format!("{} cannot be delivered to: {}", broken.output, broken.problem)));
     let comments: String = comments.iter().map(|comment| format!("# {}\n", printable(comment))).collect();
@@ -27,23 +42,4 @@ pub fn show(settings: &Settings) -> anyhow::Result<String> {
         }
     }
     Ok(out)
-}
-
-/// What spoils targets of the configuration: the target's name and why.
-fn failures(settings: &Settings) -> Vec<(&str, String)> {
-    let mut failures = Vec::new();
-    for server in &settings.mcp.servers {
-        if let Reach::Unreachable(failure) = &server.reach {
-            failures.push((server.name.as_str(), format!("{}: {}", failure.reason.as_str(), failure.detail)));
-        }
-    }
-    for thunes in &settings.thunes {
-        failures.extend(thunes.target.unreachable.iter().map(|why| (thunes.target.environment.as_str(), why.clone())));
-    }
-    for service in &settings.services {
-        if let ServiceProbe::Unreachable(failure) = &service.probe {
-            failures.push((service.name.as_str(), format!("{}: {}", failure.reason.as_str(), failure.detail)));
-        }
-    }
-    failures
 }

@@ -96,7 +96,8 @@ impl Reason {
 }
 
 /// A reason with the evidence a person needs. The evidence never becomes a label.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[error("{}: {detail}", .reason.as_str())]
 pub struct Failure {
     pub reason: Reason,
     /// What was seen: exit code and last lines of stderr, HTTP status, the JSON-RPC error. One line, secrets taken out.

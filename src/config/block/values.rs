@@ -23,23 +23,15 @@ const EMPTY_PATH: &str = "it is an empty path";
 
 impl<'a> Block<'a> {
     fn expanded(&self, key: &'static str, raw: &str, at: usize) -> Option<Text> {
-        let expanded = match expand(raw, self.context.environment) {
-            Ok(expanded) => expanded,
-            Err(message) => {
-                self.complain_in(key, at, message);
-                return None;
-            }
-        };
-        if !expanded.unset.is_empty() {
-            for name in &expanded.unset {
-                self.spoiled(at, format!("{name} is not set, but {} needs it", self.key_in_place(key)));
-            }
-            return None;
+        let expanded = expand(raw, self.context.environment);
+        let Expanded { text: value, from_environment, unset } =
+            expanded.map_err(|error| self.complain_in(key, at, error)).ok()?;
+        for name in &unset {
+            self.spoiled(at, format!("{name} is not set, but {} needs it", self.key_in_place(key)));
         }
-        let Expanded { text: value, from_environment, .. } = expanded;
         let text = Text { value, at, key, raw: raw.to_owned(), from_environment };
         self.refuse_characters(&text, |c| c == '\0', "it holds a NUL character");
-        Some(text).filter(|text| !text.contains('\0'))
+        Some(text).filter(|text| unset.is_empty() && !text.contains('\0'))
     }
 
     /// A value under `key`, where `read` finds it to be of the wanted type.

@@ -92,21 +92,18 @@ impl Gathered {
 
     /// A histogram or summary takes its name with `_bucket`, `_sum` and `_count` from everybody else.
     fn judge_suffixes(&self, family: &Family, report: &mut Report) {
+        static PARTS: [&str; 3] = ["_count", "_sum", "_bucket"];
         let parts = |kind| match kind {
-            Kind::Histogram => &["_count", "_sum", "_bucket"][..],
-            Kind::Summary => &["_count", "_sum"][..],
-            Kind::Counter | Kind::Gauge | Kind::Untyped => &[][..],
+            Kind::Histogram => &PARTS[..],
+            Kind::Summary => &PARTS[..2],
+            Kind::Counter | Kind::Gauge | Kind::Untyped => &[],
         };
-        let inside = ["_count", "_sum", "_bucket"].into_iter().find_map(|suffix| {
-            let whole = family.name.strip_suffix(suffix)?;
-            let first = self.families.get(whole)?;
-            parts(first.kind).contains(&suffix).then_some((whole.to_owned(), first))
+        let inside = PARTS.iter().find_map(|suffix| {
+            let whole = self.families.get_key_value(family.name.strip_suffix(suffix)?)?;
+            parts(whole.1.kind).contains(suffix).then_some(whole)
         });
-        let around = || {
-            let names = parts(family.kind).iter().map(|suffix| format!("{}{suffix}", family.name));
-            names.filter_map(|name| self.families.get(&name).map(|first| (name, first))).next()
-        };
-        if let Some((name, first)) = inside.or_else(around) {
+        let part = |suffix| self.families.get_key_value(&format!("{}{suffix}", family.name));
+        if let Some((name, first)) = inside.or_else(|| parts(family.kind).iter().find_map(part)) {
             let at = first.location.shown(&report.path);
             let what = format!("{} collides with the parts of a histogram or summary: {name} at {at}", family.name);
             report.clash(family.line, what, Effects::SERIES_DROPPED, &first.location.path);

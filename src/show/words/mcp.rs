@@ -8,7 +8,7 @@ impl McpFacts {
     /// What was found, in one line: the reason and its evidence, or what the server offers.
     pub fn summary(&self) -> String {
         if let Some(failure) = &self.failure {
-            return format!("{}: {}", failure.reason.as_str(), failure.detail);
+            return failure.to_string();
         }
         let mut parts = Vec::new();
         parts.extend(self.tools.map(|tools| match self.tools_truncated {

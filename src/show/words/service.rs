@@ -6,7 +6,7 @@ use crate::model::service::ServiceFacts;
 impl ServiceFacts {
     pub fn summary(&self) -> String {
         match &self.failure {
-            Some(failure) => format!("{}: {}", failure.reason.as_str(), failure.detail),
+            Some(failure) => failure.to_string(),
             None => self.seen.clone(),
         }
     }
