@@ -50,8 +50,8 @@ struct First {
     kind: Kind,
     help: Option<String>,
     location: Location,
-    /// The first HELP there was at all, and whether a later one differed; as the collector keeps it since 1.8.
-    first_help: Option<String>,
+    /// The first HELP of a later one, where this had none, and whether any differed; as the collector keeps it since 1.8.
+    later_help: Option<String>,
     helps_differ: bool,
 }
 
@@ -82,7 +82,7 @@ impl Gathered {
                     kind: family.kind,
                     help: family.help.clone(),
                     location: Location { path: Rc::clone(path), line: family.line },
-                    first_help: family.help.clone(),
+                    later_help: None,
                     helps_differ: false,
                 },
             );
@@ -144,11 +144,12 @@ impl First {
     fn clash(&mut self, later: &Family) -> Option<(String, Effects)> {
         let at = format!("{}:{}", self.location.path.display(), self.location.line);
         let name = &later.name;
+        let first_help = self.help.as_ref().or(self.later_help.as_ref());
         let differs_from_first_help =
-            later.help.is_some() && self.first_help.is_some() && later.help != self.first_help;
+            later.help.as_ref().is_some_and(|later| first_help.is_some_and(|first| first != later));
         let skipped = differs_from_first_help || self.helps_differ;
-        if later.help.is_some() && self.first_help.is_none() {
-            self.first_help.clone_from(&later.help);
+        if first_help.is_none() {
+            self.later_help.clone_from(&later.help);
         }
         if skipped {
             self.helps_differ = true;

@@ -17,7 +17,7 @@ fn of(kind: Kind) -> (&'static Family<[&'static str; 1]>, &'static Family<[&'sta
     }
 }
 
-pub(super) fn add(target: &Target, observation: &Observation, samples: &Samples) {
+pub(super) fn add(target: &Target, observation: &Observation, samples: &mut Samples) {
     let (checked, reused) = of(target.kind());
     let schedule = &target.schedule;
     // A bad answer is kept for another time than a good one; with the wrong one of the two, a server that is down and

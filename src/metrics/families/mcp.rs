@@ -8,7 +8,7 @@ use crate::redact::shortened;
 /// Longest version string of a server that becomes a label, in characters: a server must not grow the exposition at will.
 const MAX_VERSION_CHARS: usize = 128;
 
-pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &Samples) {
+pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &mut Samples) {
     let health = match facts.verdict() {
         McpVerdict::Down => 0.0,
         McpVerdict::Up => 1.0,
@@ -36,7 +36,7 @@ pub(super) fn add_observed(name: &str, facts: &McpFacts, samples: &Samples) {
     samples.add(&LAB_MCP_SERVER_MAX_RSS_BYTES, [name], facts.max_rss_bytes.map(|n| n as f64));
 }
 
-pub(super) fn add_processes(name: &str, processes: &ServerProcesses, samples: &Samples) {
+pub(super) fn add_processes(name: &str, processes: &ServerProcesses, samples: &mut Samples) {
     for (state, totals) in [("attached", processes.attached), ("orphaned", processes.orphaned)] {
         samples.add(&LAB_MCP_SERVER_PROCESSES, [name, state], totals.count as f64);
         samples.add(&LAB_MCP_SERVER_PROCESSES_RSS_BYTES, [name, state], totals.rss_bytes as f64);
@@ -44,7 +44,7 @@ pub(super) fn add_processes(name: &str, processes: &ServerProcesses, samples: &S
 }
 
 /// What outlives a check. Every verdict has its counter from the start, so that a first failure is an increase.
-pub(super) fn add_remembered(name: &str, memory: &McpMemory, samples: &Samples) {
+pub(super) fn add_remembered(name: &str, memory: &McpMemory, samples: &mut Samples) {
     samples.add(&LAB_MCP_SERVER_TOOLS_CHANGED_TIMESTAMP_SECONDS, [name], memory.tools_changed_at);
     for verdict in McpVerdict::ALL {
         let checks = memory.checks.get(verdict.as_str()).copied().unwrap_or(0);

@@ -16,18 +16,18 @@ use crate::model::snapshot::{Entry, Snapshot};
 
 /// Every family that has at least one sample.
 pub fn collect(snapshot: &Snapshot) -> prometheus::Result<Vec<MetricFamily>> {
-    let samples = Samples::new(&snapshot.labels, !snapshot.counters_lost)?;
+    let mut samples = Samples::new(&snapshot.labels, !snapshot.counters_lost)?;
     for entry in snapshot.delivered() {
-        add_entry(entry, &samples)?;
+        add_entry(entry, &mut samples);
     }
     if let Some(unusual) = &snapshot.unusual {
-        unusual::add(unusual, snapshot.pass.started_at.as_second(), &samples);
+        unusual::add(unusual, snapshot.pass.started_at.as_second(), &mut samples);
     }
-    probe::add(snapshot, &samples);
-    Ok(samples.gather())
+    probe::add(snapshot, &mut samples);
+    samples.gather()
 }
 
-fn add_entry(entry: &Entry, samples: &Samples) -> prometheus::Result<()> {
+fn add_entry(entry: &Entry, samples: &mut Samples) {
     let name = entry.target.name.as_str();
     if let Some(observation) = &entry.observation {
         age::add(&entry.target, observation, samples);
@@ -41,11 +41,10 @@ fn add_entry(entry: &Entry, samples: &Samples) -> prometheus::Result<()> {
     match entry.facts() {
         Some(Facts::Mcp(facts)) => mcp::add_observed(name, facts, samples),
         Some(Facts::Worktree(facts)) => worktree::add(name, facts, samples),
-        Some(Facts::Thunes(facts)) => thunes::add(name, facts, samples)?,
+        Some(Facts::Thunes(facts)) => thunes::add(name, facts, samples),
         Some(Facts::Service(facts)) => service::add(name, facts, samples),
         None => {}
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ const REVISION: &str = match option_env!("LAB_PROBE_REVISION") {
     None => "unknown",
 };
 
-pub(super) fn add(snapshot: &Snapshot, samples: &Samples) {
+pub(super) fn add(snapshot: &Snapshot, samples: &mut Samples) {
     let pass = &snapshot.pass;
     samples.add(&LAB_PROBE_BUILD_INFO, [env!("CARGO_PKG_VERSION"), REVISION], 1.0);
     samples.add(&LAB_PROBE_LAST_PASS_TIMESTAMP_SECONDS, [], unix_seconds(pass.started_at));

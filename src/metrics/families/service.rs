@@ -4,7 +4,7 @@ use crate::metrics::catalogue::*;
 use crate::metrics::vectors::Samples;
 use crate::model::service::ServiceFacts;
 
-pub(super) fn add(name: &str, facts: &ServiceFacts, samples: &Samples) {
+pub(super) fn add(name: &str, facts: &ServiceFacts, samples: &mut Samples) {
     samples.add(&LAB_SERVICE_UP, [name], facts.up().map(f64::from));
     if let Some(failure) = &facts.failure {
         samples.add(&LAB_SERVICE_FAILURE, [name, failure.reason.as_str()], 1.0);

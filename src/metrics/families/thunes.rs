@@ -6,7 +6,7 @@ use crate::metrics::vectors::Samples;
 use crate::model::thunes::{LineCounts, ThunesFacts};
 
 /// Everything comes from the facts: what is remembered may belong to files that can no longer be read.
-pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) -> prometheus::Result<()> {
+pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &mut Samples) {
     let active = facts.kill_switch.as_ref().map(|switch| f64::from(switch.active));
     samples.add(&THUNES_KILL_SWITCH_ACTIVE, [environment], active);
     samples.add(&THUNES_DAILY_PNL_USED, [environment], facts.daily_pnl_used);
@@ -20,24 +20,23 @@ pub(super) fn add(environment: &str, facts: &ThunesFacts, samples: &Samples) -> 
         samples.add(&THUNES_ORDERS_PLACED_TOTAL, labels, order.count as f64);
     }
     if let Some(latency) = &facts.order_latency {
-        samples.add_histogram(&THUNES_ORDER_LATENCY_MS, [environment], latency)?;
+        samples.add_histogram(&THUNES_ORDER_LATENCY_MS, [environment], latency);
     }
     for (symbol, connected) in facts.ws_connected.iter().flatten() {
         samples.add(&THUNES_WS_CONNECTED, [environment, symbol], f64::from(*connected));
     }
     if let Some(gaps) = &facts.ws_gaps {
-        samples.add_histogram(&THUNES_WS_GAP_SECONDS, [environment], gaps)?;
+        samples.add_histogram(&THUNES_WS_GAP_SECONDS, [environment], gaps);
     }
     for decision in facts.decisions.iter().flatten() {
         let labels = [environment, &decision.decision, &decision.reason];
         samples.add(&THUNES_TRADE_DECISIONS_TOTAL, labels, decision.count as f64);
     }
     add_sources(environment, facts, samples);
-    Ok(())
 }
 
 /// What the values were read from, and how that went.
-fn add_sources(environment: &str, facts: &ThunesFacts, samples: &Samples) {
+fn add_sources(environment: &str, facts: &ThunesFacts, samples: &mut Samples) {
     for source in &facts.sources {
         let labels = [environment, source.name.as_str()];
         samples.add(&THUNES_SOURCE_UP, labels, f64::from(source.up));

@@ -12,7 +12,7 @@ use crate::model::target::Kind;
 use crate::model::unusual::{Family, Series, Unusual};
 
 /// `now` in Unix seconds.
-pub(super) fn add(unusual: &Unusual, now: i64, samples: &Samples) {
+pub(super) fn add(unusual: &Unusual, now: i64, samples: &mut Samples) {
     let is_silent = unusual.is_silent(now);
     let mut counts = [0, 0];
     for one in unusual.all() {
@@ -32,7 +32,7 @@ pub(super) fn add(unusual: &Unusual, now: i64, samples: &Samples) {
     samples.add(&LAB_ANOMALY_WIDESPREAD, [], f64::from(unusual.widespread.is_some()));
 }
 
-fn add_band(one: &Series<'_>, samples: &Samples) {
+fn add_band(one: &Series<'_>, samples: &mut Samples) {
     // A series that comes in bursts has a band so wide that it says nothing, and no axis can show it.
     let (declared, widest) = match one.family {
         Family::Handshake => (&LAB_MCP_SERVER_HANDSHAKE_EXPECTED_SECONDS, 3_600.0),
@@ -48,7 +48,7 @@ fn add_band(one: &Series<'_>, samples: &Samples) {
     samples.add(declared, [name, "upper"], one.state.upper);
 }
 
-fn add_active(one: &Series<'_>, samples: &Samples) {
+fn add_active(one: &Series<'_>, samples: &mut Samples) {
     let Some((of, name)) = one.target() else { return };
     let name = |kind: Kind| if of == kind { name } else { "" };
     let whose = [name(Kind::Mcp), name(Kind::Thunes), name(Kind::Service)];

@@ -9,7 +9,7 @@ use crate::redact::shortened;
 /// Longest branch name that becomes a label, in characters; git allows what the file system allows.
 const MAX_BRANCH_CHARS: usize = 256;
 
-pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &Samples) {
+pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &mut Samples) {
     samples.add(&LAB_WORKTREE_UP, [name], f64::from(facts.error.is_none()));
     if let Some((status, status_source)) = facts.status {
         // Both are declared in the order of their values.
@@ -40,7 +40,7 @@ pub(super) fn add(name: &str, facts: &WorktreeFacts, samples: &Samples) {
     }
 }
 
-fn add_tests(name: &str, tests: &Tests, samples: &Samples) {
+fn add_tests(name: &str, tests: &Tests, samples: &mut Samples) {
     if let Some(counts) = tests.counts {
         for (result, count) in [("passed", counts.passed), ("failed", counts.failed), ("skipped", counts.skipped)] {
             samples.add(&LAB_WORKTREE_TESTS, [name, result], count as f64);
