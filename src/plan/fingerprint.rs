@@ -25,16 +25,15 @@ impl Key {
     /// remembered under it counts again as soon as it can.
     pub(super) fn of(state_dir: &Path, warnings: &mut Vec<String>) -> Self {
         let path = state_dir.join("fingerprint.key");
-        match read(&path) {
+        let key = match read(&path) {
             Ok(Some(key)) => return key,
-            Ok(None) => {}
+            Ok(None) => random(),
             Err(error) => {
                 let (path, why) = (path.display(), crate::fs::explained(&error));
                 warnings.push(format!("{path}: {why}; what is remembered is not used until it can be read"));
                 return random();
             }
-        }
-        let key = random();
+        };
         if state_dir.is_dir() && crate::fs::replace(&path, &key.0, 0o600).is_ok() {
             // Another process may have written one in the same moment: the one on disk counts for both.
             return read(&path).ok().flatten().unwrap_or(key);

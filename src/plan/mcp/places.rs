@@ -102,7 +102,8 @@ pub(super) fn locate(location: &Location, environment: &HostEnvironment) -> Opti
     }
 }
 
-const MAX_FILES: usize = 1000;
+/// The most that is looked at in a directory, which may hold anything.
+pub(super) const MAX_FILES: usize = 1000;
 
 /// What a path with a component `*` stands for, in order: every list in the directory, or every file of the rest's name in
 /// the directories there. A path without one stands for itself.

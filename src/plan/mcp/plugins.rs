@@ -8,15 +8,12 @@ use wildmatch::WildMatch;
 
 use super::clients::{Client, Layout, Location, Plugins, Scope};
 use super::document::Table;
-use super::places::{self, ListFile, Plugin, Project};
+use super::places::{self, ListFile, MAX_FILES, Plugin, Project};
 use super::switches;
 use crate::clock::Deadline;
 use crate::config::environment::HostEnvironment;
 use crate::fs::explained;
 use crate::plan::timeout;
-
-/// More plugins than anybody has; a bound, because the directory may hold anything.
-const MAX_PLUGINS: usize = 1000;
 
 /// A plugin's directory, what switches it off, and the one project that it is for.
 type Installed = (PathBuf, Option<String>, Option<Project>);
@@ -137,7 +134,7 @@ fn records(registry: &Table) -> Vec<Record> {
         let record = move |one| Some((id.clone(), path(one, "projectPath"), path(one, "installPath")?));
         records.iter().filter_map(record)
     });
-    records.take(MAX_PLUGINS).collect()
+    records.take(MAX_FILES).collect()
 }
 
 /// The plugins that the client's settings name, each in its newest version.
@@ -152,7 +149,7 @@ fn cached(directory: &Path, records: &[Record], settings: &Table, key: &str) -> 
         let off = (!is_on).then(|| format!("its plugin {id} is switched off"));
         Some((registered.or_else(newest)?, off, None))
     };
-    named.into_iter().flatten().take(MAX_PLUGINS).filter_map(plugin).collect()
+    named.into_iter().flatten().take(MAX_FILES).filter_map(plugin).collect()
 }
 
 /// The plugins that were installed for one project, where that project's settings have them on. Their code is what the user
@@ -185,7 +182,7 @@ fn newest(directory: &Path) -> Option<PathBuf> {
 }
 
 fn directories(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().take(MAX_PLUGINS).flatten();
+    let entries = std::fs::read_dir(directory).into_iter().flatten().take(MAX_FILES).flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     paths.sort();
     paths
