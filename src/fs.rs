@@ -43,9 +43,7 @@ pub fn if_there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
 /// Reads the rest of an open file, at most `limit` bytes: for a file that is also asked something else.
 /// Errors: [`io::ErrorKind::FileTooLarge`] past the limit, else what the operating system said.
 pub fn read_open(file: &File, limit: u64) -> io::Result<Vec<u8>> {
-    // Room for all of it and one byte that is not there: two reads instead of dozens. The size is only a hint.
-    let size = file.metadata().map_or(0, |metadata| metadata.len());
-    let mut bytes = Vec::with_capacity(usize::try_from(size.min(limit)).unwrap_or(0) + 1);
+    let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {limit} bytes")));

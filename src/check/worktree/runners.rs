@@ -2,6 +2,7 @@
 //!
 //! What other users' processes do is theirs: their directory cannot be read, and they are skipped without a word.
 
+use crate::check::command_line::{INTERPRETERS, base_name, program_name};
 use crate::model::worktree::WorktreeTarget;
 use crate::proc::ProcessTable;
 
@@ -38,11 +39,6 @@ pub(super) const BUILDERS: &[(&[&str], &[&str])] = &[
     (&["mvn", "mvnw"], &["test", "verify", "integration-test", "surefire:test", "failsafe:integration-test"]),
 ];
 
-/// Programs that run another one, given as a script or a module.
-const INTERPRETERS: &[&str] = &[
-    "python", "pypy", "node", "nodejs", "ruby", "php", "perl", "bash", "sh", "dash", "zsh", "env", "bundle", "beam.smp",
-];
-
 /// The runner that is alive in this worktree and in no other one inside it.
 pub(super) fn in_worktree(target: &WorktreeTarget, processes: &ProcessTable) -> Option<String> {
     let mut inside = processes.standing_in(|directory| target.holds(directory));
@@ -59,22 +55,22 @@ fn runner_name(arguments: &[String], more: &[String]) -> Option<String> {
     let first = rest.iter().find(|word| !word.starts_with(['-', '+'])).map(String::as_str);
     let own = |runner: &String| {
         let mut words = runner.split_whitespace();
-        words.next() == Some(program.as_str()) && words.all(|word| rest.iter().any(|argument| argument == word))
+        words.next() == Some(program) && words.all(|word| rest.iter().any(|argument| argument == word))
     };
     if let Some(own) = more.iter().find(|runner| own(runner)) {
         return Some(own.clone());
     }
-    if RUNNERS.contains(&program.as_str()) {
-        return Some(program);
+    if RUNNERS.contains(&program) {
+        return Some(program.to_owned());
     }
     let listed = |table: &[(&[&str], &'static [&'static str])]| {
-        let row = table.iter().find(|(tools, _)| tools.contains(&program.as_str()));
+        let row = table.iter().find(|(tools, _)| tools.contains(&program));
         row.map_or([].as_slice(), |(_, words)| *words)
     };
     let word = first.filter(|word| listed(TOOLS).contains(word)).or_else(|| {
         // `npm run test:unit`, `yarn run test`.
         let script = rest.iter().skip_while(|word| *word != "run").nth(1).map(String::as_str)?;
-        let is_manager = matches!(program.as_str(), "npm" | "pnpm" | "yarn" | "bun");
+        let is_manager = matches!(program, "npm" | "pnpm" | "yarn" | "bun");
         (is_manager && (script == "test" || script.starts_with("test:"))).then_some(script)
     });
     let word = word.or_else(|| {
@@ -86,31 +82,30 @@ fn runner_name(arguments: &[String], more: &[String]) -> Option<String> {
 }
 
 /// The command that matters: behind an interpreter it is the script or module.
-pub(super) fn program(arguments: &[String]) -> Option<(String, &[String])> {
-    let name = base_name(arguments.first()?);
-    let rest = &arguments[1..];
-    match name.as_str() {
+pub(super) fn program(arguments: &[String]) -> Option<(&str, &[String])> {
+    let (first, rest) = arguments.split_first()?;
+    // A login shell's name begins with a dash.
+    let name = base_name(first).trim_start_matches('-');
+    match program_name(name) {
         "java" => return java_program(rest),
         // Elixir and Erlang: the script and its arguments come after the machine's own.
         "beam.smp" => {
             let at = rest.iter().position(|word| word == "-extra")? + 1;
             return Some((base_name(rest.get(at)?), &rest[at + 1..]));
         }
+        "node" if rest.iter().any(|word| word == "--test") => return Some(("node", rest)),
+        // These run tests themselves.
+        "bun" | "deno" => return Some((name, rest)),
+        "env" | "bundle" => {}
+        other if !INTERPRETERS.contains(&other) => return Some((name, rest)),
         _ => {}
-    }
-    let plain = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    if !INTERPRETERS.contains(&plain) {
-        return Some((name, rest));
-    }
-    if plain == "node" && rest.iter().any(|word| word == "--test") {
-        return Some(("node".to_owned(), rest));
     }
     let mut at = 0;
     while let Some(argument) = rest.get(at) {
         match argument.as_str() {
             "-m" => {
                 let module = rest.get(at + 1)?.trim_start_matches("twisted.");
-                return Some((module.to_owned(), &rest[at + 2..]));
+                return Some((module, &rest[at + 2..]));
             }
             "-c" | "-e" => return None,
             // Options whose value is an argument of its own.
@@ -125,32 +120,28 @@ pub(super) fn program(arguments: &[String]) -> Option<(String, &[String])> {
 }
 
 /// Maven and Gradle are Java programs; their main class says which, their arguments follow it.
-fn java_program(arguments: &[String]) -> Option<(String, &[String])> {
+fn java_program(arguments: &[String]) -> Option<(&str, &[String])> {
     let at = arguments.iter().position(|word| {
         word.starts_with("org.codehaus.plexus.classworlds.launcher")
             || word.starts_with("org.gradle.")
             || word.starts_with("org.apache.maven.")
     })?;
     let name = if arguments[at].starts_with("org.gradle.") { "gradle" } else { "mvn" };
-    Some((name.to_owned(), &arguments[at + 1..]))
-}
-
-fn base_name(argument: &str) -> String {
-    argument.rsplit('/').next().unwrap_or(argument).trim_start_matches('-').to_owned()
+    Some((name, &arguments[at + 1..]))
 }
 
 /// A script by its name, or by the package it belongs to where the file is called `cli.js`, `bin.js` or `__main__.py`.
-fn script_name(script: &str) -> String {
+fn script_name(script: &str) -> &str {
     let name = base_name(script);
-    let stem = name.split('.').next().unwrap_or(&name).to_owned();
-    if !matches!(stem.as_str(), "cli" | "bin" | "index" | "main" | "__main__" | "npm-cli" | "yarn" | "pnpm") {
+    let stem = name.split('.').next().unwrap_or(name);
+    if !matches!(stem, "cli" | "bin" | "index" | "main" | "__main__" | "npm-cli" | "yarn" | "pnpm") {
         return if name.starts_with("py.test") { name } else { stem };
     }
     if let Some(manager) = ["npm", "yarn", "pnpm"].into_iter().find(|manager| stem.starts_with(manager)) {
-        return manager.to_owned();
+        return manager;
     }
     let mut parts = script.rsplit('/').map(|part| part.trim_end_matches("-cli"));
-    parts.find(|part| RUNNERS.contains(part)).unwrap_or(&stem).to_owned()
+    parts.find(|part| RUNNERS.contains(part)).unwrap_or(stem)
 }
 
 #[cfg(test)]

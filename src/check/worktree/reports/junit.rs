@@ -10,6 +10,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
@@ -17,8 +18,6 @@ use crate::model::worktree::{ReportMemory, TestCounts};
 
 /// Deeper than this no writer nests suites.
 const MAX_DEPTH: usize = 128;
-
-const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What an element is, as far as it matters. Some writers put a case into another one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,16 +58,14 @@ struct Sums {
 }
 
 /// The text of a report. Output of tests inside may be in any encoding, what counts is ASCII; but in UTF-16, which writers
-/// on Windows and PowerShell's `>` leave, nothing of it would be (XML 1.0, appendix F).
+/// on Windows and PowerShell's `>` leave, nothing of it would be (XML 1.0, appendix F). A byte order mark wins.
 fn decoded(bytes: &[u8]) -> Cow<'_, str> {
-    let unit: fn([u8; 2]) -> u16 = match bytes {
-        [0xff, 0xfe, ..] | [b'<', 0, ..] => u16::from_le_bytes,
-        [0xfe, 0xff, ..] | [0, b'<', ..] => u16::from_be_bytes,
-        _ => return String::from_utf8_lossy(bytes),
+    let encoding = match bytes {
+        [b'<', 0, ..] => UTF_16LE,
+        [0, b'<', ..] => UTF_16BE,
+        _ => UTF_8,
     };
-    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-    let text = char::decode_utf16(units).map(|character| character.unwrap_or(char::REPLACEMENT_CHARACTER));
-    Cow::Owned(text.filter(|&character| character != BYTE_ORDER_MARK).collect())
+    encoding.decode(bytes).0
 }
 
 /// Reads a report; `None` if it is not JUnit XML, is cut off, or is nested too deep.
