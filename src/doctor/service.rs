@@ -8,7 +8,7 @@ use url::Url;
 use super::TIMEOUT;
 use crate::clock::Deadline;
 use crate::config::settings::ServiceAddress;
-use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request};
+use crate::http::{self, Client, ErrorKind, HttpError, Method, Request};
 use crate::log::printable;
 use crate::model::checkup::{Finding, Link};
 use crate::proc::hung;
@@ -89,7 +89,7 @@ impl<T> Reply<T> {
                 return Reply { origin: "the configured address".into(), configured: true, result };
             }
         };
-        let client = Client::new(&base, ClientOptions::default());
+        let client = Client::new(&base);
         let service = Service { client, base, deadline: Deadline::after(limit) };
         // The service may quote them.
         let secrets = http::secrets_of(&service.base, &[]);

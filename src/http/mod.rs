@@ -60,14 +60,6 @@ fn is_among(name: &str, headers: &[&str]) -> bool {
     headers.iter().any(|header| name.eq_ignore_ascii_case(header))
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct ClientOptions {
-    /// Headers sent on every request to the configured origin; see [`may_be_credential`].
-    pub headers: Vec<(String, Secret)>,
-    /// PEM certificates trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
-}
-
 /// Reads an address as configured.
 /// Errors: [`ErrorKind::Request`] if it is no `http` or `https` URL with a host.
 pub fn parse_url(url: &Secret) -> Result<Url, HttpError> {
@@ -112,18 +104,22 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for the origin of `url`. Userinfo in the URL becomes basic authentication, unless the options bring
-    /// an `Authorization` header.
-    pub fn new(url: &Url, options: ClientOptions) -> Self {
-        let mut credentials = options.headers;
+    /// A client for the origin of `url`. Userinfo in the URL becomes basic authentication.
+    pub fn new(url: &Url) -> Self {
+        Client::with(url, Vec::new(), None)
+    }
+
+    /// With headers for every request to that origin (one named `Authorization` wins over userinfo), and with PEM
+    /// certificates trusted besides the system's.
+    pub fn with(url: &Url, headers: Vec<(String, Secret)>, ca_file: Option<PathBuf>) -> Self {
+        let mut credentials = headers;
         credentials.retain(|(name, _)| !is_among(name, RESERVED_HEADERS));
         if let Some(value) = basic_auth(url)
             && !credentials.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"))
         {
             credentials.push(("authorization".into(), value));
         }
-        let (proxies, ca_file) = (proxy::Proxies::from_env(), options.ca_file);
-        let shared = Arc::new(Shared { proxies, ca_file, ..Shared::default() });
+        let shared = Arc::new(Shared { proxies: proxy::Proxies::from_env(), ca_file, ..Shared::default() });
         let agent = Mutex::new(agent(&shared));
         Client { agent, shared, origin: url.origin(), credentials }
     }

@@ -12,7 +12,7 @@ use super::below;
 use crate::clock::Deadline;
 use crate::config::settings::HeartbeatSettings;
 use crate::exit;
-use crate::http::{self, Client, ClientOptions, Method, Request};
+use crate::http::{self, Client, Method, Request};
 
 /// One ping may take so long, its answer included; a pass can wait for two.
 pub const ONE_PING: Duration = Duration::from_secs(3);
@@ -60,7 +60,7 @@ fn ping(settings: &HeartbeatSettings, signal: &str, body: &str, deadline: Deadli
     let correct = "correct output.heartbeat.url";
     let base = http::parse_url(&settings.url).map_err(|error| exit::trouble(error.detail, correct))?;
     let url = if signal.is_empty() { base } else { below(&base, [signal]) };
-    let client = Client::new(&url, ClientOptions::default());
+    let client = Client::new(&url);
     let body = &body.as_bytes()[..body.len().min(MOST_BODY_BYTES)];
     let request = match body {
         // Not every switch takes a POST.

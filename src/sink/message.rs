@@ -11,7 +11,7 @@ use super::retry::{self, Failure};
 use crate::clock::Deadline;
 use crate::config::settings::Settings;
 use crate::exit;
-use crate::http::{self, Client, ClientOptions, ErrorKind, Method, Request};
+use crate::http::{self, Client, ErrorKind, Method, Request};
 use crate::model::delivery::Receiver;
 use crate::redact::{Secret, quoted, redact};
 
@@ -113,7 +113,7 @@ impl Destination {
 
     /// Errors: A message that certainly was not taken.
     fn attempt(&self, request: &Request<'_>, deadline: Deadline) -> Result<Outcome, Failure> {
-        let client = Client::new(&self.url, ClientOptions::default());
+        let client = Client::new(&self.url);
         let answer = client.send(request, deadline.sooner(ATTEMPT_TIMEOUT)).and_then(|mut answer| {
             let body = answer.body.read_up_to(MOST_ANSWER_BYTES)?;
             Ok((answer.status, retry::asked_to_wait(&answer), body))

@@ -18,7 +18,7 @@ use super::{below, origin, read_secret};
 use crate::clock::Deadline;
 use crate::config::settings::PushgatewaySettings;
 use crate::exit;
-use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response};
+use crate::http::{self, Client, ErrorKind, HttpError, Method, Request, Response};
 use crate::log::printable;
 use crate::model::checkup::PushedGroup;
 use crate::redact::{Secret, redact, shortened};
@@ -95,7 +95,7 @@ impl<'a> Gateway<'a> {
     fn new(settings: &'a PushgatewaySettings) -> anyhow::Result<Self> {
         let mut base =
             http::parse_url(&settings.url).map_err(|e| exit::trouble(e.detail, "correct output.pushgateway.url"))?;
-        let mut options = ClientOptions { headers: Vec::new(), ca_file: settings.ca_file.clone() };
+        let mut headers = Vec::new();
         let mut secrets = Vec::new();
         if let Some(username) = &settings.username {
             let password = settings.password_file.as_deref().map(read_secret).transpose()?.unwrap_or_default();
@@ -106,12 +106,12 @@ impl<'a> Gateway<'a> {
         }
         if let Some(file) = &settings.bearer_token_file {
             let token = read_secret(file)?;
-            options.headers.push(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))));
+            headers.push(("authorization".into(), Secret::new(format!("Bearer {}", token.expose()))));
             secrets.push(token);
         }
-        secrets.extend(http::secrets_of(&base, &options.headers));
+        secrets.extend(http::secrets_of(&base, &headers));
         let group = group_url(&base, settings);
-        Ok(Gateway { settings, client: Client::new(&base, options), base, group, secrets })
+        Ok(Gateway { settings, client: Client::with(&base, headers, settings.ca_file.clone()), base, group, secrets })
     }
 
     /// The JSON document of a path of the API; null where the answer is none.

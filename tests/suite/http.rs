@@ -7,7 +7,7 @@ use std::time::Duration;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use lab_probe::clock::Deadline;
-use lab_probe::http::{Client, ClientOptions, ErrorKind, HttpError, Method, ReadUntil, Request, Response, parse_url};
+use lab_probe::http::{Client, ErrorKind, HttpError, Method, ReadUntil, Request, Response, parse_url};
 use lab_probe::redact::Secret;
 use url::Url;
 
@@ -25,12 +25,12 @@ fn url(text: &str) -> Url {
 }
 
 fn client(address: &str) -> Client {
-    Client::new(&url(address), ClientOptions::default())
+    Client::new(&url(address))
 }
 
 fn client_with_token(address: &str) -> Client {
     let headers = vec![("Authorization".to_owned(), Secret::new("Bearer canary-token"))];
-    Client::new(&url(address), ClientOptions { headers, ca_file: None })
+    Client::with(&url(address), headers, None)
 }
 
 fn get(address: &str, within: Duration) -> Result<Response, HttpError> {
@@ -73,7 +73,7 @@ fn userinfo_and_configured_headers_reach_the_configured_origin() {
     let server = Fake::serve(|_, stream| ok(stream, b""));
     let address = url(&server.url("/").replace("http://", "http://us%40er:pa%3Ass@"));
     let headers = vec![("X-Key".to_owned(), Secret::new("k")), ("Content-Length".to_owned(), Secret::new("7"))];
-    let client = Client::new(&address, ClientOptions { headers, ca_file: None });
+    let client = Client::with(&address, headers, None);
     client.send(&Request::new(Method::GET, &address), Deadline::after(AMPLE)).expect("an answer");
     let seen = &server.seen()[0];
     assert_eq!(seen.header("authorization"), Some("Basic dXNAZXI6cGE6c3M="));
@@ -272,7 +272,7 @@ fn headers_that_cannot_be_sent_are_named_without_their_value() {
     let address = url(&server.url("/"));
     for (name, value) in [("X-Key", "canary\r\nX-Injected: 1"), ("Bad Name", "canary")] {
         let headers = vec![(name.to_owned(), Secret::new(value))];
-        let client = Client::new(&address, ClientOptions { headers, ca_file: None });
+        let client = Client::with(&address, headers, None);
         let detail = assert_fails(ErrorKind::Request, || {
             client.send(&Request::new(Method::GET, &address), Deadline::after(AMPLE))
         });
@@ -298,7 +298,7 @@ fn get_tls(server: &Fake, ca_pem: Option<&str>) -> Result<Option<i64>, HttpError
         path
     });
     let address = url(&server.named_url("/"));
-    let client = Client::new(&address, ClientOptions { headers: Vec::new(), ca_file });
+    let client = Client::with(&address, Vec::new(), ca_file);
     let mut response = client.send(&Request::new(Method::GET, &address), Deadline::after(AMPLE))?;
     assert_eq!(response.body.read_to_end(10).expect("a body"), b"ok");
     Ok(client.certificate_end())
@@ -395,7 +395,7 @@ fn a_read_can_have_a_deadline_of_its_own() {
     std::fs::write(&ca_file, &certificates.ca_pem).expect("written");
     for server in [Fake::serve(stops), Fake::serve_tls(certificates.server, stops)] {
         let address = url(&server.named_url("/"));
-        let client = Client::new(&address, ClientOptions { headers: Vec::new(), ca_file: Some(ca_file.clone()) });
+        let client = Client::with(&address, Vec::new(), Some(ca_file.clone()));
         let request = Request::new(Method::GET, &address);
         let mut body = client.send(&request, Deadline::after(AMPLE)).expect("an answer").body;
         let mut into = [0; 512];

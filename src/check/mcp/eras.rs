@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use serde_json::{Map, Value, json};
 
 use super::jsonrpc::Text;
-use super::schema::{Capabilities, DiscoverResult, Implementation, InitializeResult, check_complete};
+use super::schema::{Capabilities, DiscoverResult, Implementation, InitializeResult, LONGEST_VERSION, check_complete};
 use crate::mcp::{DISCOVER, INITIALIZE, LEGACY_VERSIONS, MODERN_VERSIONS, RpcError, code, implementation, meta};
 use crate::model::mcp::{Era, McpFacts};
 use crate::model::reason::{Failure, Reason};
@@ -100,12 +100,9 @@ pub(crate) fn read_initialize(answer: &Text) -> Result<Greeting, Failure> {
     Ok(Greeting::new(dialect, Some(&result.server_info.0), &result.capabilities.0))
 }
 
-/// Codes only a modern server uses (2026-07-28, schema).
-const MODERN_CODES: [i64; 3] = [code::HEADER_MISMATCH, code::MISSING_CAPABILITY, code::UNSUPPORTED_VERSION];
-
-/// Whether an error can only come from a modern server, so that falling back would be wrong.
+/// Whether an error can only come from a modern server (2026-07-28, schema), so that falling back would be wrong.
 pub(crate) fn is_modern_error(error: &RpcError) -> bool {
-    MODERN_CODES.contains(&error.code)
+    matches!(error.code, code::HEADER_MISMATCH | code::MISSING_CAPABILITY | code::UNSUPPORTED_VERSION)
 }
 
 const MOST_RETRIES: usize = 3;
@@ -127,7 +124,7 @@ pub(crate) fn retry(error: &RpcError, tried: &[String]) -> Option<Next> {
         return None;
     }
     let listed = error.data.get("supported").and_then(Value::as_array)?;
-    let listed: Vec<&str> = listed.iter().filter_map(Value::as_str).filter(|v| v.len() <= 40).collect();
+    let listed: Vec<&str> = listed.iter().filter_map(Value::as_str).filter(|v| v.len() <= LONGEST_VERSION).collect();
     let times = |version: &str| tried.iter().filter(|t| *t == version).count();
     let newest = |most: usize| listed.iter().filter(|v| **v >= MODERN && times(v) <= most).max();
     let again = |version: &&str| Next::Open(Era::Modern, (*version).to_owned());

@@ -96,7 +96,7 @@ impl<'de> Deserialize<'de> for Schema {
 const MOST_VERSION_BYTES: usize = 4096;
 
 /// `2026-07-28`, perhaps with a suffix.
-const LONGEST_VERSION: usize = 40;
+pub(super) const LONGEST_VERSION: usize = 40;
 
 impl DiscoverResult<'_> {
     /// The versions it lists, of which there has to be one.

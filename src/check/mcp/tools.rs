@@ -50,61 +50,54 @@ pub(crate) fn list(
     deadline: Deadline,
     facts: &mut McpFacts,
 ) -> Result<(), Failure> {
-    let mut found = Found::default();
+    let mut found = Found { peer, dialect, digests: BTreeMap::new(), bytes: 0, truncated: false };
     let mut cursors = BTreeSet::new();
-    let mut cursor = page(peer, dialect, None, deadline, &mut found)?;
+    let mut cursor = found.read_page(None, deadline)?;
     let deadline = deadline.minus(RESERVE).sooner(FURTHER_PAGES);
     // A cursor that comes again leads nowhere new: the list ends there.
     while let Some(next) = cursor.take_if(|next| !cursors.contains(next)) {
         let goes_on = cursors.len() + 1 < MOST_PAGES && next.len() <= LONGEST_CURSOR && !deadline.passed();
-        cursor = match goes_on.then(|| page(peer, dialect, Some(&next), deadline, &mut found)) {
-            Some(Ok(cursor)) => cursor,
-            _ => {
-                found.truncated = true;
-                None
-            }
-        };
+        match goes_on.then(|| found.read_page(Some(&next), deadline)) {
+            Some(Ok(after)) => cursor = after,
+            _ => found.truncated = true,
+        }
         cursors.insert(next);
     }
     found.note_in(facts);
     Ok(())
 }
 
-/// Reads one page into what was found; gives back the cursor of the next one.
-fn page(
-    peer: &mut dyn Peer,
-    dialect: &Dialect,
-    cursor: Option<&str>,
-    deadline: Deadline,
-    found: &mut Found,
-) -> Result<Option<String>, Failure> {
-    let params = cursor.map(|cursor| ("cursor".to_owned(), Value::from(cursor))).into_iter().collect();
-    let answer = peer.call(TOOLS_LIST, &dialect.params(params), deadline)?;
-    let mut read = || {
-        let page = ToolsPage::read(&answer, dialect.era)?;
-        let mut number = 0;
-        let tools = each(page.tools, |raw: &RawValue| {
-            number += 1;
-            found.add(&Tool::read(raw, number, dialect.era)?, raw.get().len());
-            Ok(())
-        });
-        tools.map_err(|why| if number == 0 { why.context("tools") } else { why })?;
-        // Some servers end the list with an empty cursor instead of none.
-        Ok(page.next_cursor.filter(|cursor| !cursor.is_empty()))
-    };
-    read().map_err(|why| invalid(TOOLS_LIST, &why))
-}
-
 /// The tools read so far: each was checked, none is kept.
-#[derive(Default)]
-struct Found {
+struct Found<'a> {
+    peer: &'a mut dyn Peer,
+    dialect: &'a Dialect,
     /// The digest of a tool, by that of its name.
     digests: BTreeMap<[u8; 32], [u8; 32]>,
     bytes: u64,
     truncated: bool,
 }
 
-impl Found {
+impl Found<'_> {
+    /// Reads one page; gives back the cursor of the next one.
+    fn read_page(&mut self, cursor: Option<&str>, deadline: Deadline) -> Result<Option<String>, Failure> {
+        let params = cursor.map(|cursor| ("cursor".to_owned(), Value::from(cursor))).into_iter().collect();
+        let answer = self.peer.call(TOOLS_LIST, &self.dialect.params(params), deadline)?;
+        let era = self.dialect.era;
+        let mut read = || {
+            let page = ToolsPage::read(&answer, era)?;
+            let mut number = 0;
+            let tools = each(page.tools, |raw: &RawValue| {
+                number += 1;
+                self.add(&Tool::read(raw, number, era)?, raw.get().len());
+                Ok(())
+            });
+            tools.map_err(|why| if number == 0 { why.context("tools") } else { why })?;
+            // Some servers end the list with an empty cursor instead of none.
+            Ok(page.next_cursor.filter(|cursor| !cursor.is_empty()))
+        };
+        read().map_err(|why| invalid(TOOLS_LIST, &why))
+    }
+
     /// Of several tools with one name the first counts.
     fn add(&mut self, tool: &Tool<'_>, bytes: usize) {
         let name = Sha256::digest(&tool.name).into();

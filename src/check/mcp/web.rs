@@ -8,7 +8,7 @@ use url::Url;
 use super::eras;
 use super::jsonrpc::{self, Id, Message};
 use crate::clock::Deadline;
-use crate::http::{self, Client, ClientOptions, ErrorKind, HttpError, Method, Request, Response};
+use crate::http::{self, Client, ErrorKind, HttpError, Method, Request, Response};
 use crate::log;
 use crate::mcp::RpcError;
 use crate::model::mcp::{Era, HttpServer, McpFacts};
@@ -80,9 +80,8 @@ impl<'a> Web<'a> {
     /// Errors: When the configured URL cannot be used.
     pub(super) fn new(server: &'a HttpServer, deadline: Deadline) -> Result<Web<'a>, Failure> {
         let url = http::parse_url(&server.url)?;
-        let options = ClientOptions { headers: server.headers.clone(), ca_file: server.ca_file.clone() };
         let secrets = KnownSecrets::new(&http::secrets_of(&url, &server.headers));
-        let client = Client::new(&url, options);
+        let client = Client::with(&url, server.headers.clone(), server.ca_file.clone());
         Ok(Web { server, deadline, client, url, secrets, sessions: Mutex::default() })
     }
 

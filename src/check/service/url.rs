@@ -3,7 +3,7 @@
 use regex_lite::Regex;
 
 use crate::clock::{self, Deadline};
-use crate::http::{self, Client, ClientOptions, Method, Request, Response};
+use crate::http::{self, Client, Method, Request, Response};
 use crate::model::reason::{Failure, Reason};
 use crate::model::service::{HttpProbe, ServiceFacts};
 use crate::redact::{Secret, quoted, redact};
@@ -16,8 +16,7 @@ pub(super) fn check(probe: &HttpProbe, deadline: Deadline) -> ServiceFacts {
         Ok(url) => url,
         Err(error) => return ServiceFacts::failed(error.into()),
     };
-    let options = ClientOptions { headers: probe.headers.clone(), ca_file: probe.ca_file.clone() };
-    let client = Client::new(&url, options);
+    let client = Client::with(&url, probe.headers.clone(), probe.ca_file.clone());
     let began = clock::instant();
     let mut request = Request::new(Method::GET, &url);
     // Whoever expects a redirect wants to see it, not where it leads.

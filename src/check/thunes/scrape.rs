@@ -10,7 +10,7 @@ use super::sources::{from, with_market_orders};
 use super::tally::{MAX_COMBINATIONS, MAX_NAMES, label};
 use crate::clock::Deadline;
 use crate::exposition::{self, Distribution, Family, Kind, Series, Value};
-use crate::http::{self, Client, ClientOptions, Method, Request};
+use crate::http::{self, Client, Method, Request};
 use crate::model::thunes::{
     BreakerState, Histogram, KillSwitch, METRICS_URL, ORDER_LATENCY_BUCKETS, OrderCount, ThunesFacts, WS_GAP_BUCKETS,
 };
@@ -37,7 +37,7 @@ pub(super) struct Scraped {
 pub(super) fn scrape(url: &Secret, environment: &str, now: Timestamp, deadline: Deadline) -> Result<Scraped> {
     let deadline = deadline.sooner(TIMEOUT.min(deadline.left() / 3));
     let url = http::parse_url(url).map_err(sentence)?;
-    let client = Client::new(&url, ClientOptions::default());
+    let client = Client::new(&url);
     let request = Request::new(Method::GET, &url).header("accept", "text/plain; version=0.0.4");
     let mut response = client.send(&request, deadline).map_err(sentence)?;
     ensure!(response.is_success(), "it answered with HTTP status {}", response.status);
