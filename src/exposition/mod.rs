@@ -239,13 +239,10 @@ impl Reader {
             return (*index, Part::Point);
         }
         for (suffix, part) in [("_count", Part::Count), ("_sum", Part::Sum), ("_bucket", Part::Point)] {
-            if let Some(base) = name.strip_suffix(suffix).filter(|base| !base.is_empty())
-                && let Some(index) = self.by_name.get(base)
-            {
-                let kind = self.families[*index].family.kind;
-                if kind == Kind::Histogram || kind == Kind::Summary && part != Part::Point {
-                    return (*index, part);
-                }
+            let Some(&index) = name.strip_suffix(suffix).and_then(|base| self.by_name.get(base)) else { continue };
+            let kind = self.families[index].family.kind;
+            if kind == Kind::Histogram || kind == Kind::Summary && part != Part::Point {
+                return (index, part);
             }
         }
         let index = self.families.len();

@@ -67,7 +67,15 @@ impl Tally {
                 self.decided("approved", "");
                 self.evidence(&event, false, at, None);
             }
-            "TRADE_REJECTED" => self.rejected(object, at),
+            "TRADE_REJECTED" => {
+                let reason = object.text("reason").unwrap_or("unknown".into());
+                match &*reason {
+                    "kill_switch_active" => self.evidence(&event, true, at, None),
+                    "circuit_breaker_open" => self.breaker_status(object, at),
+                    _ => {}
+                }
+                self.decided("rejected", &reason);
+            }
             "KILL_SWITCH_ACTIVATED" | "KILL_SWITCH_DEACTIVATED" => {
                 self.breaker_status(object, at);
                 let reason = object.text("reason").unwrap_or_default();
@@ -91,16 +99,6 @@ impl Tally {
             },
             _ => {}
         }
-    }
-
-    fn rejected(&mut self, object: &Object<'_>, at: Option<Timestamp>) {
-        let reason = object.text("reason");
-        match reason.as_deref() {
-            Some("kill_switch_active") => self.evidence("TRADE_REJECTED", true, at, None),
-            Some("circuit_breaker_open") => self.breaker_status(object, at),
-            _ => {}
-        }
-        self.decided("rejected", reason.as_deref().unwrap_or("unknown"));
     }
 
     fn decided(&mut self, decision: &str, reason: &str) {

@@ -65,11 +65,8 @@ pub(super) fn read(body: &[u8], environment: &str, now: Timestamp) -> Result<Scr
             continue;
         }
         scraped.families.insert(name);
-        let series = family.map_or(&[][..], |family| &family.series);
-        let taken = check_kind(kind, family)
-            .and_then(|()| current(series, environment, now))
-            .and_then(|series| take(&mut scraped.facts, name, &series, now));
-        match taken {
+        let usable = usable(family, kind, environment, now);
+        match usable.and_then(|series| take(&mut scraped.facts, name, &series, now)) {
             Ok(()) => from(&mut scraped.facts, name, [METRICS_URL]),
             Err(why) => {
                 scraped.facts.problems.push(format!("{METRICS_URL}: {name} of the endpoint is not used: {why}"));
@@ -123,7 +120,10 @@ fn check_environment(families: &[Family], environment: &str) -> Result<()> {
 }
 
 /// The series of our environment, of an application that may export several. Without any label all are ours.
-fn current<'a>(series: &'a [Series], environment: &str, now: Timestamp) -> Result<Vec<&'a Series>> {
+fn usable<'a>(family: Option<&'a Family>, kind: Kind, environment: &str, now: Timestamp) -> Result<Vec<&'a Series>> {
+    let Some(Family { kind: stated, series, .. }) = family else { return Ok(Vec::new()) };
+    let is_of_kind = *stated == kind || *stated == Kind::Untyped && kind != Kind::Histogram;
+    ensure!(is_of_kind, "it is a {}, not a {}", stated.as_str(), kind.as_str());
     let is_labelled = series.iter().any(|series| series.label("environment").is_some());
     let is_ours = |series: &&Series| !is_labelled || series.label("environment") == Some(environment);
     let ours: Vec<_> = series.iter().filter(is_ours).collect();
@@ -135,15 +135,6 @@ fn current<'a>(series: &'a [Series], environment: &str, now: Timestamp) -> Resul
         ensure!(skew <= MAX_SKEW, "a sample has a timestamp that is old or ahead, {written}");
     }
     Ok(ours)
-}
-
-fn check_kind(wanted: Kind, family: Option<&Family>) -> Result<()> {
-    match family.map(|family| family.kind) {
-        None => Ok(()),
-        Some(kind) if kind == wanted => Ok(()),
-        Some(Kind::Untyped) if wanted != Kind::Histogram => Ok(()),
-        Some(kind) => bail!("it is a {}, not a {}", kind.as_str(), wanted.as_str()),
-    }
 }
 
 fn take(facts: &mut ThunesFacts, name: &str, series: &[&Series], now: Timestamp) -> Result<()> {

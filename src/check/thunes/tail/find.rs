@@ -121,14 +121,6 @@ impl<'a> Search<'a> {
         Ok(Current::Gone { truncated })
     }
 
-    /// The part under any name but the log's.
-    pub(super) fn anywhere(&mut self, part: &Part) -> io::Result<Option<(Sibling, bool)>> {
-        match self.by_identity(part)? {
-            None => self.by_content(part, false),
-            found => Ok(found.map(|sibling| (sibling, true))),
-        }
-    }
-
     /// The very file, first under the name it had, then under any.
     pub(super) fn by_identity(&mut self, part: &Part) -> io::Result<Option<Sibling>> {
         if let Some(sibling) = siblings::at(self.path, &part.name)?
@@ -146,7 +138,7 @@ impl<'a> Search<'a> {
 
     /// A copy, compressed or not, that holds everything consumed of this part, and whether that tells it from other files.
     /// Of a part that was truncated in place, a copy may also hold less: what was appended between copying and truncating.
-    fn by_content(&mut self, part: &Part, truncated: bool) -> io::Result<Option<(Sibling, bool)>> {
+    pub(super) fn by_content(&mut self, part: &Part, truncated: bool) -> io::Result<Option<(Sibling, bool)>> {
         if part.head.length == 0 {
             return Ok(None);
         }

@@ -182,7 +182,11 @@ impl Search<'_> {
                 self.returned = self.as_live(part);
                 continue;
             }
-            match self.anywhere(part)? {
+            let found = match self.by_identity(part)? {
+                None => self.by_content(part, false)?,
+                found => found.map(|sibling| (sibling, true)),
+            };
+            match found {
                 Some((sibling, is_unique)) => steps.extend(self.moved(part, sibling, is_unique)),
                 None if part.position == 0 && !part.compressed => without_content.push(part),
                 None => steps.extend(lost(part)),

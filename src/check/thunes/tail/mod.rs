@@ -104,15 +104,12 @@ impl<T: Lines> Follower<'_, T> {
                 Step::Cleared => self
                     .lines
                     .lost("it was cleared or replaced, and lines written to it before that may not have been read"),
-                // Compressed and read to its end, it is not read again.
-                Step::Read(part, _) if part.compressed && part.at_end => parts.push(part),
-                // In order, or the totals would see later events before earlier ones.
-                Step::Read(part, _) if left > 0 => {
-                    left += part.file.size.saturating_sub(part.position);
-                    parts.push(part);
-                }
                 Step::Read(mut part, path) => {
-                    refused = self.read_or_keep(&mut part, &path, index == last)?.or(refused);
+                    // Compressed and read to its end, it is not read again. In order, or the totals would see later events
+                    // before earlier ones.
+                    if left == 0 && !(part.compressed && part.at_end) {
+                        refused = self.read_or_keep(&mut part, &path, index == last)?.or(refused);
+                    }
                     if !is_done(&part) {
                         left += part.file.size.saturating_sub(part.position).max(1);
                     }
