@@ -24,7 +24,7 @@ pub(super) type CheckResult = Result<Option<Checked>, NotReached>;
 /// Makes the entry of one target and updates what is remembered of it.
 ///
 /// A check that came to no verdict, or that broke, keeps what is remembered.
-pub(super) fn settle(
+pub(super) fn merge(
     target: Target,
     result: CheckResult,
     started_at: Timestamp,
@@ -172,10 +172,10 @@ mod tests {
         )])
     }
 
-    fn settled(result: CheckResult, fingerprint: &str) -> (Entry, BTreeMap<String, Remembered>) {
+    fn merged(result: CheckResult, fingerprint: &str) -> (Entry, BTreeMap<String, Remembered>) {
         let mut remembered = up_before();
         let now = Timestamp::from_second(1000).expect("a time");
-        let entry = settle(target(fingerprint), result, now, &mut remembered);
+        let entry = merge(target(fingerprint), result, now, &mut remembered);
         (entry, remembered)
     }
 
@@ -199,7 +199,7 @@ mod tests {
             (Err(NotReached::Failed("x".into())), Outcome::Error, 0),
             (Err(NotReached::Hangs), Outcome::Error, 0),
         ] {
-            let (entry, mut remembered) = settled(result, "f");
+            let (entry, mut remembered) = merged(result, "f");
             assert_eq!((entry.outcome, verdict(&entry)), (outcome, Some(McpVerdict::Up)));
             let attempts = std::mem::take(&mut remembered.get_mut("mcp/a").expect("remembered").attempts);
             assert_eq!(attempts.not_reached, not_reached);
@@ -213,7 +213,7 @@ mod tests {
         for passes in 1..3 {
             let now = Timestamp::from_second(1000).expect("a time");
             let result = Err(NotReached::CutOff(HAD));
-            let entry = settle(target("f"), result, now, &mut remembered);
+            let entry = merge(target("f"), result, now, &mut remembered);
             assert!(entry.observation.is_none());
             let trouble = entry.trouble.map(|trouble| trouble.to_string()).unwrap_or_default();
             assert_eq!(trouble, "not reached in this pass: cut off by the pass's deadline after 3.0 s");
@@ -240,7 +240,7 @@ mod tests {
     fn the_same_failure_is_counted_while_it_costs_and_nothing_changes() {
         let mut remembered = BTreeMap::new();
         let mut count = |result: CheckResult, fingerprint: &str| {
-            settle(target(fingerprint), result, Timestamp::UNIX_EPOCH, &mut remembered);
+            merge(target(fingerprint), result, Timestamp::UNIX_EPOCH, &mut remembered);
             remembered["mcp/a"].attempts.same_failures
         };
         let second = Duration::from_secs(1);
@@ -260,7 +260,7 @@ mod tests {
         service.probe = Probe::Service(ServiceProbe::Tcp("127.0.0.1:1".into()));
         let mut cut_off_after = |seconds: u64| {
             let result = Err(NotReached::CutOff(Duration::from_secs(seconds)));
-            settle(service.clone(), result, Timestamp::UNIX_EPOCH, &mut remembered).observation.is_some()
+            merge(service.clone(), result, Timestamp::UNIX_EPOCH, &mut remembered).observation.is_some()
         };
         assert!(!cut_off_after(9));
         assert!(cut_off_after(10));
@@ -271,19 +271,19 @@ mod tests {
         let mut remembered = BTreeMap::new();
         let mut service = target("f");
         service.probe = Probe::Service(ServiceProbe::Tcp("127.0.0.1:1".into()));
-        let entry = settle(service, Err(NotReached::Hangs), Timestamp::UNIX_EPOCH, &mut remembered);
+        let entry = merge(service, Err(NotReached::Hangs), Timestamp::UNIX_EPOCH, &mut remembered);
         let facts = entry.observation.map(|observation| observation.facts);
         assert_eq!(
             (entry.outcome, facts),
             (Outcome::Error, Some(Facts::cut_off(Kind::Service, NotReached::Hangs.to_string())))
         );
-        let (server, _) = settled(Err(NotReached::Hangs), "f");
+        let (server, _) = merged(Err(NotReached::Hangs), "f");
         assert_eq!((server.outcome, verdict(&server)), (Outcome::Error, Some(McpVerdict::Up)));
     }
 
     #[test]
     fn the_answer_of_another_configuration_is_not_shown() {
-        let (entry, _) = settled(Err(NotReached::NotBegun), "changed");
+        let (entry, _) = merged(Err(NotReached::NotBegun), "changed");
         assert!(entry.observation.is_none() && entry.memory.is_some());
     }
 }

@@ -165,7 +165,7 @@ fn perform(
     }
     let merged = targets.into_iter().zip(results).map(|(target, result)| {
         let processes = if target.kind() == Kind::Mcp { running.remove(&target.name) } else { None };
-        Entry { processes, ..merge::settle(target, result, started_at, &mut state.targets) }
+        Entry { processes, ..merge::merge(target, result, started_at, &mut state.targets) }
     });
     let entries: Vec<Entry> = merged.collect();
     state.targets.retain(|id, _| !here.contains(id));

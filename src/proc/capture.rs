@@ -11,7 +11,7 @@ use super::tail::Tail;
 use crate::clock::Deadline;
 
 /// How often it is asked whether the run is still wanted.
-const ASKS_EVERY: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -96,7 +96,7 @@ fn to_its_end(
     io.close_stdin_when_written();
     let mut room = most_output;
     let outcome = loop {
-        match io.wait(deadline.sooner(ASKS_EVERY), true) {
+        match io.wait(deadline.sooner(POLL_INTERVAL), true) {
             Event::Stdout(amount) => {
                 let bytes = io.read(amount);
                 keep(&bytes[..bytes.len().min(room)]);

@@ -81,9 +81,9 @@ pub struct ChildIo {
     chunk: Box<[u8]>,
     /// The end of standard error.
     pub tail: Tail,
-    exit_told: bool,
+    exit_reported: bool,
     meter: Option<Meter>,
-    idle_told: bool,
+    idle_reported: bool,
 }
 
 impl ChildIo {
@@ -101,9 +101,9 @@ impl ChildIo {
             stderr: Some(stderr),
             chunk: vec![0; CHUNK].into_boxed_slice(),
             tail: Tail::default(),
-            exit_told: false,
+            exit_reported: false,
             meter,
-            idle_told: false,
+            idle_reported: false,
         })
     }
 
@@ -122,7 +122,7 @@ impl ChildIo {
 
     /// The program has answered: that it is idle is no news any more.
     pub fn answered(&mut self) {
-        self.idle_told = true;
+        self.idle_reported = true;
     }
 
     /// How long it has been idle so far, where that is measured.
@@ -160,7 +160,7 @@ impl ChildIo {
     /// care of meanwhile. Without `read_stdout` standard output is left in the pipe, so that the program waits.
     pub fn wait(&mut self, until: Deadline, read_stdout: bool) -> Event {
         loop {
-            if let Some(event) = self.step(until, read_stdout) {
+            if let Some(event) = self.wait_once(until, read_stdout) {
                 return event;
             }
         }
@@ -171,7 +171,7 @@ impl ChildIo {
         &self.chunk[..amount]
     }
 
-    fn step(&mut self, until: Deadline, read_stdout: bool) -> Option<Event> {
+    fn wait_once(&mut self, until: Deadline, read_stdout: bool) -> Option<Event> {
         if self.has_become_idle() {
             return Some(Event::Idle);
         }
@@ -179,37 +179,37 @@ impl ChildIo {
         self.write();
         let slow = self.slow();
         let sample = self.meter.as_ref().map(|meter| meter.next);
-        // With the news of its end still to be told there may be nothing left that could wake a wait.
-        let at_once = slow.is_some() || self.exit_to_tell(read_stdout).is_some();
+        // With its end still to be reported there may be nothing left that could wake a wait.
+        let at_once = slow.is_some() || self.unreported_exit(read_stdout).is_some();
         let wake = if at_once { Deadline::after(Duration::ZERO) } else { sample.map_or(until, |next| next.min(until)) };
         self.poll(wake, read_stdout);
         self.write();
-        // Once its end is known, both outputs hold all that it has written itself, and that comes before the news.
+        // Its end is reported last: once it is known, both pipes hold all that the program itself has written.
         self.child.listen();
         self.drain_stderr();
         if read_stdout && let Some(event) = self.read_stdout() {
             return Some(event);
         }
-        if let Some(exit) = self.exit_to_tell(read_stdout) {
-            self.exit_told = true;
+        if let Some(exit) = self.unreported_exit(read_stdout) {
+            self.exit_reported = true;
             return Some(Event::Exited(exit));
         }
         // An answer that lies in the pipe already was read above.
         slow.map(|_| Event::Slow).or_else(|| until.passed().then_some(Event::Quiet))
     }
 
-    fn exit_to_tell(&self, read_stdout: bool) -> Option<Exit> {
-        self.child.exit.filter(|_| !self.exit_told && (read_stdout || self.stdout.is_none()))
+    fn unreported_exit(&self, read_stdout: bool) -> Option<Exit> {
+        self.child.exit.filter(|_| !self.exit_reported && (read_stdout || self.stdout.is_none()))
     }
 
-    /// Takes a sample when its time has come; says, once, that the program has become idle.
+    /// Takes a sample when its time has come; whether the program has just become idle; true once.
     fn has_become_idle(&mut self) -> bool {
         let Some(meter) = &mut self.meter else { return false };
         if meter.next.passed() {
             meter.sample(self.child.activity());
         }
-        let idle = meter.is_idle() && !self.idle_told;
-        self.idle_told |= idle;
+        let idle = meter.is_idle() && !self.idle_reported;
+        self.idle_reported |= idle;
         idle
     }
 
@@ -303,7 +303,7 @@ impl ChildIo {
             if until.passed() {
                 return false;
             }
-            let _ = self.step(until, true);
+            let _ = self.wait_once(until, true);
         }
         true
     }
