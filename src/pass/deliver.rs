@@ -64,18 +64,20 @@ fn to_textfile(
     deadline: Deadline,
     warnings: &mut Vec<String>,
 ) -> anyhow::Result<()> {
-    let path = sink::textfile::path(textfile);
+    let places = [textfile.directory.clone(), sink::textfile::path(textfile)];
     let limit = Deadline::after((deadline.left() + GRACE).min(TEXTFILE_LIMIT));
     let (settings, text) = (textfile.clone(), exposition.to_owned());
-    let worked = hung::within(&[textfile.directory.clone(), path.clone()], limit, move || {
+    let worked = hung::within(&places, limit, move || {
         if defaulted {
             // The built-in fallback lies in the state directory; where it cannot be made, the delivery says so.
             let _ = std::fs::create_dir_all(&settings.directory);
         }
-        sink::textfile::deliver(&settings, &text)?;
-        anyhow::Ok(sink::textfile::clashes(&settings, &text))
+        sink::textfile::deliver(&settings, &text).map(|()| (settings, text))
     });
-    warnings.extend(worked.map_err(|error| exit::trouble(error, MOUNT))??);
+    let (settings, text) = worked.map_err(|error| exit::trouble(error, MOUNT))??;
+    // It is delivered, however long the other files take.
+    let clashes = hung::within(&places, limit, move || sink::textfile::clashes(&settings, &text));
+    warnings.extend(clashes.unwrap_or_default());
     Ok(())
 }
 
