@@ -38,6 +38,7 @@ impl NodeExporter {
         if !families.iter().any(|family| family.name.starts_with("node_")) {
             return Err(other_service("what answers is no node_exporter"));
         }
+        let number = |series: &Series| if let Value::Number(number) = series.value { Some(number) } else { None };
         let series =
             |name: &'static str| families.iter().filter(move |family| family.name == name).flat_map(|f| &f.series);
         let label = |name, label| series(name).filter_map(move |one| Some(one.label(label)?.to_owned()));
@@ -58,13 +59,6 @@ fn last_pass_in(textfile: &Path) -> Option<f64> {
     let text = fs::read_capped(textfile, MAX_TEXTFILE_BYTES).ok()?;
     let text = String::from_utf8(text).ok()?;
     text.lines().find(|line| line.starts_with(LAST_PASS))?.rsplit(' ').next()?.parse().ok()
-}
-
-fn number(series: &Series) -> Option<f64> {
-    match series.value {
-        Value::Number(number) => Some(number),
-        Value::Histogram(_) | Value::Summary(_) => None,
-    }
 }
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {

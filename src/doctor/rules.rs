@@ -24,17 +24,13 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     let loaded = |name: &str| groups.iter().find(|group| group["name"] == name);
     // None of them may be a choice; where alerts would have a way to a person, or some are loaded, it is a gap.
     let wanted = evidence.alertmanager.result.is_ok() || GROUPS.iter().any(|name| loaded(name).is_some());
-    let mut findings: Vec<Finding> = GROUPS
-        .iter()
-        .map(|name| match loaded(name) {
-            None => Link::Rules.fail_if(wanted, format!("the rule group {name} is not loaded"), LOAD),
-            Some(group) => of_group(group),
-        })
-        .collect();
+    let ours = GROUPS.iter().map(|name| match loaded(name) {
+        None => Link::Rules.fail_if(wanted, format!("the rule group {name} is not loaded"), LOAD),
+        Some(group) => of_group(group),
+    });
     let others = groups.iter().filter(|group| !GROUPS.iter().any(|name| group["name"] == *name)).map(of_group);
     let failing = others.filter(|finding| finding.status != Status::Ok);
-    findings.extend(failing.map(|finding| Finding { status: Status::Warn, ..finding }));
-    findings
+    ours.chain(failing.map(|finding| Finding { status: Status::Warn, ..finding })).collect()
 }
 
 /// What is to be said of one group of the answer of `/api/v1/rules`.

@@ -12,7 +12,7 @@ use crate::clock::Deadline;
 use crate::fs::access;
 use crate::log::printable;
 use crate::model::checkup::{Delivered, Finding, Link};
-use crate::proc::{self, CommandSpec, Outcome};
+use crate::proc::{self, Outcome};
 
 /// What a command needs that starts passes without a unit.
 const CRON: &str = "cron";
@@ -136,7 +136,7 @@ fn seen_from(user: &User, unit: Option<&Unit>) -> Vec<Finding> {
 fn doctor_of(user: &User, unit: Option<&Unit>, starter: &str) -> anyhow::Result<Vec<Finding>> {
     let spec = command_of(user, std::env::current_exe()?).args(["doctor", "--format", "json", "--starter", starter]);
     let variables = unit.map(|unit| unit.variables(user)).unwrap_or_default();
-    let spec = variables.into_iter().fold(spec, |spec, (name, value)| CommandSpec::env(spec, name, value));
+    let spec = variables.into_iter().fold(spec, |spec, (name, value)| spec.env(name, value));
     let captured = proc::capture(&spec, None, MOST_OUTPUT, Deadline::after(TIMEOUT))?;
     if captured.outcome == Outcome::TimedOut {
         bail!("it has not ended within {} s", TIMEOUT.as_secs());

@@ -127,11 +127,6 @@ impl Unit {
         self.service.get(key).map_or("", String::as_str)
     }
 
-    /// A time of the timer, unix seconds.
-    pub(super) fn time(&self, key: &str) -> Option<f64> {
-        self.timer(key).strip_prefix('@')?.parse().ok()
-    }
-
     pub(super) fn is_installed(&self) -> bool {
         !matches!(self.timer("LoadState"), "not-found" | "")
     }
@@ -161,9 +156,10 @@ impl Unit {
 
     /// Since when, in seconds, the timer waits for its first pass, if it does: it fires every 30 seconds.
     pub fn awaits_first_pass(&self, now: f64, last_pass: Option<f64>) -> Option<f64> {
-        let started = self.time("ActiveEnterTimestamp").filter(|_| self.is_active())?;
+        let started: f64 = self.timer("ActiveEnterTimestamp").strip_prefix('@')?.parse().ok()?;
         let since = (now - started).max(0.0);
-        (since < FIRST_PASS_SECONDS && last_pass.is_none_or(|at| now - at > super::STALE_SECONDS)).then_some(since)
+        (self.is_active() && since < FIRST_PASS_SECONDS && last_pass.is_none_or(|at| now - at > super::STALE_SECONDS))
+            .then_some(since)
     }
 
     pub fn journal(&self) -> String {
@@ -221,7 +217,8 @@ mod tests {
              EnvironmentFiles=/a (ignore_errors=yes)\nEnvironmentFiles=/b (ignore_errors=no)\n",
         );
         assert!(unit.is_installed() && unit.is_active() && unit.is_enabled());
-        assert_eq!(unit.time("ActiveEnterTimestamp"), Some(1_764_000_000.0));
+        assert_eq!(unit.awaits_first_pass(1_764_000_020.0, None), Some(20.0));
+        assert_eq!(unit.awaits_first_pass(1_764_000_040.0, None), None);
         assert_eq!((unit.service("Result"), unit.service("ExecMainStatus")), ("exit-code", "2"));
         assert_eq!(unit.files().collect::<Vec<_>>(), [Path::new("/a"), Path::new("/b")]);
         let none = Unit::parse("LoadState=not-found\nActiveState=inactive\nUnitFileState=\n\nLoadState=not-found\n");
