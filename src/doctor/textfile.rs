@@ -112,8 +112,7 @@ fn file(path: &Path, delivered: &Delivered, starter: &Starter) -> Option<Finding
         let fix = format!("mv {0} {0}.old, then {1}", access::quoted(path), starter.again());
         return Some(Link::Textfile.fail(format!("{shown} is no regular file"), fix));
     }
-    let pass = starter.last_pass(delivered);
-    match (delivered.modified_at, pass) {
+    match (delivered.modified_at, starter.last_pass(delivered)) {
         (None, None) => None,
         (None, Some(_)) => {
             let what = format!("{shown} is not there: not delivered yet, or taken away since");
