@@ -18,7 +18,7 @@ pub(super) enum Inspect {
 }
 
 pub(super) fn choose(targets: &[Target], selection: &Selection, state: &State, now: Timestamp) -> Vec<Inspect> {
-    let due = plan::due::when(targets, &state.targets, state.created_at, now);
+    let due = plan::due::when(&targets.iter().collect::<Vec<_>>(), &state.targets, state.created_at, now);
     let choice = |(target, until): (&Target, Option<Timestamp>)| match state.targets.get(&target.id()) {
         _ if !selection.takes(target) => Inspect::No,
         _ if selection.fresh || until.is_none() || hangs(target) => Inspect::Now,
@@ -29,8 +29,8 @@ pub(super) fn choose(targets: &[Target], selection: &Selection, state: &State, n
 }
 
 pub(super) fn note_next(entries: &mut [Entry], state: &State, now: Timestamp) {
-    let targets = entries.iter().map(|entry| &entry.target);
-    let due = plan::due::when(targets, &state.targets, state.created_at, now);
+    let targets: Vec<&Target> = entries.iter().map(|entry| &entry.target).collect();
+    let due = plan::due::when(&targets, &state.targets, state.created_at, now);
     for (entry, until) in entries.iter_mut().zip(due) {
         entry.next_due = until.filter(|_| !entry.target.only_here);
     }

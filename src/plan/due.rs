@@ -28,22 +28,18 @@ const JITTER: Duration = Duration::from_secs(2);
 
 /// For every target, in their order, until when its remembered answer holds; `None`: it is due at `now`. `anchor` is when
 /// the state began.
-pub fn when<'a>(
-    targets: impl IntoIterator<Item = &'a Target, IntoIter: Clone>,
+pub fn when(
+    targets: &[&Target],
     remembered: &BTreeMap<String, Remembered>,
     anchor: Timestamp,
     now: Timestamp,
 ) -> Vec<Option<Timestamp>> {
-    let targets = targets.into_iter();
-    let phases = phases(targets.clone());
-    targets
-        .enumerate()
-        .map(|(index, target)| {
-            let known = remembered.get(&target.id()).filter(|known| known.fingerprint == target.fingerprint)?;
-            let holds_until = one_due(target, known, phases[index], anchor, now);
-            holds_until.max(worktree::rests_until(target, known, now).filter(|until| *until > add(now, JITTER)))
-        })
-        .collect()
+    let until = |(target, phase): (&&Target, Duration)| {
+        let known = remembered.get(&target.id()).filter(|known| known.fingerprint == target.fingerprint)?;
+        let rests_until = worktree::rests_until(target, known, now).filter(|until| *until > add(now, JITTER));
+        one_due(target, known, phase, anchor, now).max(rests_until)
+    };
+    targets.iter().zip(phases(targets)).map(until).collect()
 }
 
 /// A check that was cut off after this part of a pass had its chance.
@@ -159,10 +155,10 @@ fn add(at: Timestamp, duration: Duration) -> Timestamp {
 }
 
 /// The phase of each target among those that share its ttl.
-fn phases<'a>(targets: impl Iterator<Item = &'a Target> + Clone) -> Vec<Duration> {
-    let mut phases = vec![Duration::ZERO; targets.clone().count()];
+fn phases(targets: &[&Target]) -> Vec<Duration> {
+    let mut phases = vec![Duration::ZERO; targets.len()];
     let mut sharing: BTreeMap<Duration, Vec<usize>> = BTreeMap::new();
-    for (index, target) in targets.enumerate().filter(|(_, target)| !costs_nothing(target)) {
+    for (index, target) in targets.iter().enumerate().filter(|(_, target)| !costs_nothing(target)) {
         sharing.entry(target.schedule.ttl).or_default().push(index);
     }
     for (ttl, members) in sharing {
@@ -222,8 +218,12 @@ mod tests {
         }
     }
 
+    fn each(targets: &[Target]) -> Vec<&Target> {
+        targets.iter().collect()
+    }
+
     fn one(remembered: Remembered, now: i64) -> Option<Timestamp> {
-        when(&[target("a")], &BTreeMap::from([("mcp/a".into(), remembered)]), at(0), at(now))[0]
+        when(&[&target("a")], &BTreeMap::from([("mcp/a".into(), remembered)]), at(0), at(now))[0]
     }
 
     #[test]
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn nothing_remembered_another_configuration_and_an_answer_from_the_future_are_due() {
-        assert_eq!(when(&[target("a")], &BTreeMap::new(), at(0), at(1)), [None]);
+        assert_eq!(when(&[&target("a")], &BTreeMap::new(), at(0), at(1)), [None]);
         assert_eq!(one(Remembered { fingerprint: "other".into(), ..seen(0, true) }, 1), None);
         assert_eq!(one(Remembered { observation: None, ..seen(0, true) }, 1), None);
         assert_eq!(one(seen(1000, true), 1), None);
@@ -263,7 +263,7 @@ mod tests {
         let attempts = Attempts { same_failures: 9, ..Attempts::default() };
         let known = Remembered { attempts, ..seen(0, false) };
         let remembered = ["mcp/a", "mcp/b"].map(|id| (id.to_owned(), known.clone()));
-        let due = when(&targets, &BTreeMap::from(remembered), at(0), at(1));
+        let due = when(&each(&targets), &BTreeMap::from(remembered), at(0), at(1));
         assert_eq!(due, [Some(at(150)), Some(at(300))], "they do not fall due together");
     }
 
@@ -323,7 +323,7 @@ mod tests {
         let failure = Failure::new(Reason::Disabled, "switched off");
         free.probe = Probe::Mcp(McpTarget { reach: Reach::Unreachable(failure), list_tools: true });
         let remembered = BTreeMap::from([("mcp/a".into(), seen(0, false))]);
-        assert_eq!(when(&[free], &remembered, at(0), at(1)), [None]);
+        assert_eq!(when(&[&free], &remembered, at(0), at(1)), [None]);
     }
 
     #[test]
@@ -335,7 +335,7 @@ mod tests {
         for tick in (0..3600).step_by(30) {
             // An outage of everything in the middle bunches them up; the next round must spread them again.
             let up = !(1500..1600).contains(&tick);
-            let due = when(&targets, &remembered, at(0), at(tick));
+            let due = when(&each(&targets), &remembered, at(0), at(tick));
             let due: Vec<usize> = (0..18).filter(|&i| due[i].is_none()).collect();
             if tick > 0 && !(1500..2000).contains(&tick) {
                 most = most.max(due.len());

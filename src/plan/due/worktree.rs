@@ -97,7 +97,7 @@ mod tests {
         let (target, known) = seen(idle, source, cost, idle_ttl);
         let remembered = BTreeMap::from([(target.id(), known)]);
         let is_due =
-            |after: u64| crate::plan::due::when([&target], &remembered, at(0), at(1_000_000 + after))[0].is_none();
+            |after: u64| crate::plan::due::when(&[&target], &remembered, at(0), at(1_000_000 + after))[0].is_none();
         (0..10_000).find(|&after| is_due(after)).expect("due at some time")
     }
 

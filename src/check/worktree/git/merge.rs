@@ -26,14 +26,14 @@ pub(crate) const MAX_PATHS: usize = 200;
 
 /// What one side has made of a path: mode and object id, in the merge base and now; zeros where it is not there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Change {
+struct Difference {
     old: Version,
     new: Version,
 }
 
 type Version = (Vec<u8>, Vec<u8>);
 
-impl Change {
+impl Difference {
     fn is_edit(&self) -> bool {
         self.old.0.starts_with(b"100") && self.old.0 == self.new.0
     }
@@ -65,7 +65,7 @@ fn merged(git: &Git, head: &str, base: &str, memory: &mut MergeMemory) -> Result
     if ours.len() > MAX_CHANGES {
         return Ok(());
     }
-    let both: Vec<(&Vec<u8>, &Change, &Change)> = ours
+    let both: Vec<(&Vec<u8>, &Difference, &Difference)> = ours
         .iter()
         .filter_map(|(path, our)| Some((path, our, theirs.get(path)?)))
         .filter(|(_, our, their)| our.new != their.new)
@@ -85,14 +85,14 @@ fn merged(git: &Git, head: &str, base: &str, memory: &mut MergeMemory) -> Result
             None => (integrated, conflict) = (false, conflict.filter(|conflict| *conflict)),
         }
     }
-    let moved = |side: &HashMap<Vec<u8>, Change>| side.values().any(Change::comes_or_goes);
+    let moved = |side: &HashMap<Vec<u8>, Difference>| side.values().any(Difference::comes_or_goes);
     memory.integrated = Some(integrated);
     memory.conflict = conflict.filter(|conflict| *conflict || !(moved(&ours) && moved(&theirs)));
     Ok(())
 }
 
 /// `git diff-tree --raw -z`: `:<mode> <mode> <oid> <oid> <status>`, NUL, path, NUL (git-diff-tree(1)).
-fn changes(git: &Git, from: &str, to: &str) -> Result<HashMap<Vec<u8>, Change>, GitError> {
+fn changes(git: &Git, from: &str, to: &str) -> Result<HashMap<Vec<u8>, Difference>, GitError> {
     let output = git.run(&["diff-tree", "-r", "--raw", "-z", "--no-renames", "--no-abbrev", from, to, "--"], b"")?;
     let mut changes = HashMap::new();
     let mut fields = output.split(|&b| b == 0);
@@ -102,13 +102,13 @@ fn changes(git: &Git, from: &str, to: &str) -> Result<HashMap<Vec<u8>, Change>, 
             return Err(GitError::malformed("diff-tree"));
         };
         let version = |mode: &[u8], oid: &[u8]| (mode.to_owned(), oid.to_owned());
-        changes.insert(path.to_owned(), Change { old: version(old_mode, old), new: version(new_mode, new) });
+        changes.insert(path.to_owned(), Difference { old: version(old_mode, old), new: version(new_mode, new) });
     }
     Ok(changes)
 }
 
 /// Merges one file in memory. Whether the result is what the base has; `None` in a conflict.
-fn merge_file(git: &Git, our: &Change, their: &Change) -> Result<Option<bool>, GitError> {
+fn merge_file(git: &Git, our: &Difference, their: &Difference) -> Result<Option<bool>, GitError> {
     let oids = [&our.new.1, &our.old.1, &their.new.1].map(|oid| String::from_utf8_lossy(oid).into_owned());
     let args = ["merge-file", "-p", "--object-id", &oids[0], &oids[1], &oids[2]];
     // The exit code is the number of conflicts, 127 at most.
