@@ -197,7 +197,7 @@ impl Sibling {
 /// plain one only.
 pub(super) fn oldest_first(mut siblings: Vec<Sibling>) -> Vec<Sibling> {
     let plain: BTreeSet<String> = siblings.iter().filter(|s| s.form == Form::Plain).map(|s| s.name.clone()).collect();
-    siblings.retain(|sibling| sibling.form == Form::Plain || !plain.contains(Form::of(&sibling.name).0));
+    siblings.retain(|sibling| !sibling.form.is_compressed() || !plain.contains(Form::of(&sibling.name).0));
     let pure = siblings.iter().all(|sibling| matches!(sibling.rank, Some(Rank::Number(_))))
         || siblings.iter().all(|sibling| matches!(sibling.rank, Some(Rank::Date(_))));
     siblings.sort_by_cached_key(|sibling| {

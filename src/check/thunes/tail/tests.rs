@@ -119,6 +119,17 @@ impl Scene {
 }
 
 #[test]
+fn an_archive_is_a_loss_also_where_a_plain_part_has_its_name() {
+    let mut scene = Scene::new();
+    scene.lines("log.1", 3);
+    scene.append("log.1.zip", b"PK");
+    scene.lines("log", 2);
+    let (state, losses) = scene.look();
+    assert_eq!((state, losses.len()), (ReadState::Ready, 1), "{losses:?}");
+    scene.expect_each_once(&[]);
+}
+
+#[test]
 fn only_what_was_appended_is_read_and_an_unfinished_line_waits() {
     let mut scene = Scene::new();
     scene.lines("log", 3);
