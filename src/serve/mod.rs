@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use self::inbox::{Inbox, MAX_BYTES};
 use self::message::parse_error;
-use self::protocol::Session;
+use self::protocol::{Version, takes_batches};
 use crate::mcp::{self, RpcError};
 
 pub trait Lab {
@@ -37,7 +37,7 @@ pub struct ToolAnswer {
 /// Answers until the input ends.
 /// Errors: When the output cannot be written any more (the client is gone), or the input cannot be read.
 pub fn serve(input: impl BufRead + Send + 'static, mut output: impl Write, lab: &mut dyn Lab) -> io::Result<()> {
-    let mut server = Server { inbox: Inbox::open(input)?, output: &mut output, session: Session::default(), lab };
+    let mut server = Server { inbox: Inbox::open(input)?, output: &mut output, agreed: None, lab };
     while let Some(line) = server.inbox.next()? {
         if let Some(reply) = server.answer_line(&line)? {
             send(server.output, &reply)?;
@@ -49,7 +49,7 @@ pub fn serve(input: impl BufRead + Send + 'static, mut output: impl Write, lab: 
 struct Server<'a> {
     inbox: Inbox,
     output: &'a mut dyn Write,
-    session: Session,
+    agreed: Version,
     lab: &'a mut dyn Lab,
 }
 
@@ -60,7 +60,7 @@ impl Server<'_> {
         match serde_json::from_slice(line) {
             _ if line.len() > MAX_BYTES => wrong(parse_error("the line is longer than this server reads")),
             _ if line.trim_ascii().is_empty() => Ok(None),
-            Ok(Value::Array(batch)) if self.session.takes_batches() && !batch.is_empty() => {
+            Ok(Value::Array(batch)) if takes_batches(self.agreed) && !batch.is_empty() => {
                 let replies = batch.into_iter().filter_map(|value| self.answer(value).transpose());
                 let replies = replies.collect::<io::Result<Vec<Value>>>()?;
                 Ok((!replies.is_empty()).then_some(Value::Array(replies)))
@@ -85,7 +85,7 @@ impl Server<'_> {
             cancelled: false,
             broken: None,
         };
-        let reply = match self.session.answer(&request, self.lab, &mut client) {
+        let reply = match protocol::answer(&mut self.agreed, &request, self.lab, &mut client) {
             Ok(result) => mcp::success(&request.id, result),
             Err(error) => mcp::failure(&request.id, &error),
         };

@@ -115,10 +115,9 @@ pub(crate) enum Next {
     Open(Era, String),
 }
 
-/// Picks a version to ask again with, from what an "unsupported version" error lists.
-///
-/// The newest modern one not tried yet, known or not: `server/discover` is what every later version has. Else the
-/// newest known legacy one. Else, once, a modern one that it lists although it has refused it: perhaps not for long.
+/// Picks a version to ask again with, from what an "unsupported version" error lists: the newest modern one not tried
+/// yet, known or not, for `server/discover` is what every later version has. Else the newest known legacy one. Else,
+/// once, a modern one that it lists although it has refused it: perhaps not for long.
 pub(crate) fn retry(error: &RpcError, tried: &[String]) -> Option<Next> {
     if error.code != code::UNSUPPORTED_VERSION || tried.len() > MOST_RETRIES {
         return None;

@@ -15,10 +15,10 @@ use crate::model::mcp::Era;
 use crate::model::observation::NotReached;
 use crate::model::reason::{Failure, Reason};
 
-/// A server that is idle and has not answered the first opening after so long is sent the second one …
+/// Without an answer to the first opening, an idle server is sent the second one after this time.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// … and one that is still busy after so long, or after two fifths of its time.
+/// The same for one that computes, or after two fifths of its time.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Once `initialize` has failed or something broken has come instead of an answer, there is so much time left.
@@ -27,9 +27,8 @@ const LAST_TIMEOUT: Duration = Duration::from_secs(2);
 /// A server that answers both openings shall have answered the second one so soon after the first.
 const BOTH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A server that has been idle for so long after both openings, or a quarter of its timeout, may be lost to the first.
+/// A server that has been idle for so long after both openings, or a quarter of its timeout, may hang in the first one.
 const LOST_AFTER: Duration = Duration::from_secs(3);
-
 const LOST_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Both openings, in which order.

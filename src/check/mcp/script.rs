@@ -13,9 +13,6 @@ use crate::model::reason::{Failure, Reason};
 use crate::proc::{Captured, Exit, Outcome, capture_tail, list_survivors};
 use crate::redact::KnownSecrets;
 
-/// Its exit code counts, whatever it prints; but no more than a server may.
-const MOST_OUTPUT: usize = CHECK_BYTES as usize;
-
 /// Runs the script.
 /// Errors: [`NotReached`] when it was not started or did not have its own time in this pass.
 pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts, NotReached> {
@@ -27,7 +24,8 @@ pub(super) fn check(script: &HealthScript, context: &Context) -> Result<McpFacts
     };
     let spec = spec(program, args, &script.env, script.cwd.as_ref());
     let mut facts = McpFacts { transport: Some(Transport::Script), ..McpFacts::default() };
-    facts.failure = match capture_tail(&spec, meter, MOST_OUTPUT, context.pass_deadline) {
+    // Its exit code counts, whatever it prints; but it may print no more than a server.
+    facts.failure = match capture_tail(&spec, meter, CHECK_BYTES as usize, context.pass_deadline) {
         Ok(Captured { outcome: Outcome::TimedOut, slow: None, .. }) => {
             return Err(NotReached::CutOff(begun.elapsed()));
         }
