@@ -94,18 +94,14 @@ fn of_mode(path: &Path, metadata: &Metadata) -> Option<Exposure> {
 /// Whether the group's write bit lets anybody else in. It does not where the group is this user's alone, which is how
 /// several distributions set users up, with a umask that gives the group everything.
 fn group_can_write(path: &Path, metadata: &Metadata) -> bool {
-    metadata.mode() & GROUP_WRITE != 0 && (has_acl(path) || !is_private_group(metadata.gid()))
+    let uid = rustix::process::geteuid().as_raw();
+    let is_private = || is_private_group(&text("/etc/passwd"), &text("/etc/group"), uid, metadata.gid());
+    metadata.mode() & GROUP_WRITE != 0 && (has_acl(path) || !is_private())
 }
 
 /// With an access control list the group bits are only its mask: anybody could be named in it.
 fn has_acl(path: &Path) -> bool {
     rustix::fs::getxattr(path, "system.posix_acl_access", &mut [0_u8; 0][..]).is_ok()
-}
-
-/// Whether a group has this user's name and no other member, by the local files alone: what another user database
-/// would add cannot be ruled out, so a group it knows is no private one.
-fn is_private_group(gid: u32) -> bool {
-    is_private_group_in(&text("/etc/passwd"), &text("/etc/group"), rustix::process::geteuid().as_raw(), gid)
 }
 
 fn text(path: &str) -> String {
@@ -119,9 +115,10 @@ fn fields(text: &str, number: u32) -> Option<Vec<&str>> {
     lines.find(|fields| fields.get(2).is_some_and(|field| field.parse() == Ok(number)))
 }
 
-/// [`is_private_group`] by the text of passwd(5) and group(5). Root's group is never private: it is the group of much
-/// that is not root's alone.
-fn is_private_group_in(users: &str, groups: &str, uid: u32, gid: u32) -> bool {
+/// Whether a group has this user's name and no other member, by passwd(5) and group(5) alone: what another user database
+/// would add cannot be ruled out, so a group it knows is no private one. Nor is root's: it is the group of much that is not
+/// root's alone.
+fn is_private_group(users: &str, groups: &str, uid: u32, gid: u32) -> bool {
     let (Some(user), Some(group)) = (fields(users, uid), fields(groups, gid)) else { return false };
     let shared = users.lines().any(|line| {
         let mut fields = line.split(':');
@@ -243,14 +240,14 @@ mod tests {
     fn only_a_group_that_is_the_users_alone_is_private() {
         let users =
             "root:x:0:0::/root:/bin/sh\njoe:x:1000:1000::/home/joe:/bin/sh\nann:x:1001:100::/home/ann:/bin/sh\n";
-        let private = |groups: &str, uid, gid| is_private_group_in(users, groups, uid, gid);
+        let private = |groups: &str, uid, gid| is_private_group(users, groups, uid, gid);
         assert!(private("joe:x:1000:\n", 1000, 1000));
         assert!(private("joe:x:1000:joe\n", 1000, 1000));
         assert!(!private("joe:x:1000:ann\n", 1000, 1000), "another member");
         assert!(!private("users:x:100:\n", 1001, 100), "another name");
         assert!(!private("root:x:0:\n", 0, 0), "root's");
         assert!(!private("", 1000, 1000), "unknown to the local files");
-        assert!(!is_private_group_in(&format!("{users}eve:x:1002:1000::/:/\n"), "joe:x:1000:\n", 1000, 1000), "shared");
-        assert!(!is_private_group_in("", "", 1000, 1000));
+        assert!(!is_private_group(&format!("{users}eve:x:1002:1000::/:/\n"), "joe:x:1000:\n", 1000, 1000), "shared");
+        assert!(!is_private_group("", "", 1000, 1000));
     }
 }

@@ -59,9 +59,7 @@ impl WorktreeFacts {
         let evidence = self.evidence.as_deref();
         match source {
             StatusSource::Declared => Some("declared in .worktree".to_owned()),
-            StatusSource::Conflict | StatusSource::Operation => {
-                evidence.map(|operation| format!("{operation} has stopped"))
-            }
+            StatusSource::Conflict | StatusSource::Operation => evidence.map(|what| format!("{what} has stopped")),
             StatusSource::Record => Some("`lab-probe record` runs".to_owned()),
             StatusSource::Runner => evidence.map(|runner| format!("{runner} runs")),
             StatusSource::Missing | StatusSource::Integrated => evidence.map(str::to_owned),

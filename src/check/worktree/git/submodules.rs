@@ -56,17 +56,15 @@ struct Module {
 
 /// Reads `.gitmodules`: the file, or what the index has of it.
 fn gitmodules(git: &Git) -> Result<BTreeMap<Vec<u8>, Module>, GitError> {
-    let file = git.work_tree.join(".gitmodules");
-    let output = match file.symlink_metadata() {
-        Ok(metadata) if metadata.is_file() => git.run(&["config", "-z", "--list", "--file", ".gitmodules"], b""),
+    let source = match git.file(b".gitmodules").symlink_metadata() {
+        Ok(metadata) if metadata.is_file() => ["--file", ".gitmodules"],
         Ok(_) => return Ok(BTreeMap::new()),
-        Err(_) => git.run(&["config", "-z", "--list", "--blob", ":.gitmodules"], b""),
+        Err(_) => ["--blob", ":.gitmodules"],
     };
-    let output = match output {
-        Ok(output) => output,
+    let output = match git.run(&[&["config", "-z", "--list"], source.as_slice()].concat(), b"") {
         // There is none, or it cannot be read: then git knows no names either.
         Err(GitError::Failed { .. }) => return Ok(BTreeMap::new()),
-        Err(error) => return Err(error),
+        output => output?,
     };
     let mut modules: BTreeMap<Vec<u8>, Module> = BTreeMap::new();
     for entry in output.split(|&b| b == 0) {
