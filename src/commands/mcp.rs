@@ -129,13 +129,9 @@ impl RealLab {
 
     /// By the file that this process runs: a client keeps its server for days, and an upgrade may have taken its name away.
     fn check_command(&self, names: &[String]) -> CommandSpec {
-        let mut arguments: Vec<OsString> = Vec::new();
-        if let Some(config) = &self.config {
-            arguments.extend(["--config".into(), config.clone().into()]);
-        }
-        arguments.extend(["--quiet", "check", "--format", "json", "--"].map(OsString::from));
-        arguments.extend(names.iter().map(OsString::from));
-        let mut spec = CommandSpec::new("/proc/self/exe").args(arguments).cwd("/");
+        let config = self.config.iter().flat_map(|file| [OsString::from("--config"), file.into()]);
+        let spec = CommandSpec::new("/proc/self/exe").args(config).args(["--quiet", "check", "--format", "json", "--"]);
+        let mut spec = spec.args(names).cwd("/");
         // The whole environment: `${VAR}` in a configuration means the same in both processes.
         spec.env.extend(std::env::vars_os());
         spec

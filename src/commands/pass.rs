@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal;
 
+use anyhow::Result;
+
 use crate::cli::{Cli, PassArgs, PassFormat};
 use crate::config::settings::{Settings, TextfileSettings};
 use crate::exit::{self, Exit};
@@ -11,7 +13,7 @@ use crate::pass::{self, Audience, Performed, Selection, Timing};
 use crate::wording::{first_of, plural};
 use crate::{clock, config, log, show};
 
-pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
+pub(super) fn run(cli: &Cli) -> Result<Exit> {
     let mut settings = super::load_settings_in_time(cli, cli.pass.limits.deadline)?;
     override_with(&mut settings, &cli.pass)?;
     let format = resolve(cli.pass.format);
@@ -27,12 +29,7 @@ pub(super) fn run(cli: &Cli) -> anyhow::Result<Exit> {
 }
 
 /// Prints what a pass or `check` was asked for, and says what was not done; whether all was.
-pub(super) fn report(
-    cli: &Cli,
-    format: PassFormat,
-    performed: &Performed,
-    exposition: &anyhow::Result<String>,
-) -> bool {
+pub(super) fn report(cli: &Cli, format: PassFormat, performed: &Performed, exposition: &Result<String>) -> bool {
     let (snapshot, deliveries) = (&performed.snapshot, &performed.deliveries);
     let text = match resolve(format) {
         PassFormat::None | PassFormat::Auto => Ok(String::new()),
@@ -49,7 +46,7 @@ pub(super) fn report(
 }
 
 /// The command line wins over the configuration.
-fn override_with(settings: &mut Settings, args: &PassArgs) -> anyhow::Result<()> {
+fn override_with(settings: &mut Settings, args: &PassArgs) -> Result<()> {
     settings.probe.deadline = args.limits.deadline.unwrap_or(settings.probe.deadline);
     let output = &mut settings.output;
     if let Some(url) = &args.pushgateway {

@@ -42,11 +42,7 @@ pub(super) fn run(cli: &Cli, directory: Option<&Path>, command: &[OsString]) -> 
     let timer = clock::instant();
     let ended = match proc::pass_through(command, directory) {
         Ok(ended) => ended,
-        Err(error) => {
-            let (code, failed) = not_started(command, place, &error);
-            super::failed(&failed);
-            return Ok(Exit::Child(code));
-        }
+        Err(error) => return Ok(Exit::Child(not_started(command, place, &error))),
     };
     if let Some(finish) = finish {
         finish(ended, timer.elapsed());
@@ -54,18 +50,20 @@ pub(super) fn run(cli: &Cli, directory: Option<&Path>, command: &[OsString]) -> 
     Ok(Exit::Child(code_of(ended.exit)))
 }
 
-/// What is said of a command that could not be started, and the code a shell would give.
-fn not_started(command: &[OsString], directory: &Path, error: &io::Error) -> (u8, anyhow::Error) {
-    if !directory.is_dir() {
-        let what = format!("cannot run anything in {}: {error}", directory.display());
-        return (NOT_FOUND, exit::trouble(what, "name a directory with -C"));
-    }
-    let command = command.first().map_or_else(String::new, |c| c.to_string_lossy().into_owned());
-    let (code, hint) = match error.kind() {
-        io::ErrorKind::NotFound => (NOT_FOUND, "install it, or correct its name or PATH"),
-        _ => (NOT_EXECUTABLE, "see whether it may be executed (ls -l, chmod +x)"),
+/// Says why a command could not be started; the code a shell would give.
+fn not_started(command: &[OsString], directory: &Path, error: &io::Error) -> u8 {
+    let name = command.first().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let what = format!("cannot start {name:?}: {error}");
+    let (code, what, hint) = match error.kind() {
+        _ if !directory.is_dir() => {
+            let what = format!("cannot run anything in {}: {error}", directory.display());
+            (NOT_FOUND, what, "name a directory with -C")
+        }
+        io::ErrorKind::NotFound => (NOT_FOUND, what, "install it, or correct its name or PATH"),
+        _ => (NOT_EXECUTABLE, what, "see whether it may be executed (ls -l, chmod +x)"),
     };
-    (code, exit::trouble(format!("cannot start {command:?}: {error}"), hint))
+    super::failed(&exit::trouble(what, hint));
+    code
 }
 
 /// Looks at the worktree before the command runs; what is returned keeps the verdict, unless the run was broken off: that

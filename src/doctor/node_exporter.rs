@@ -88,14 +88,8 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
 }
 
 /// Whether it reads our file: it serves the very time that stands in it.
-fn reads(
-    facts: &NodeExporter,
-    evidence: &Evidence,
-    at: &str,
-    path: &Path,
-    [set_directory, verify]: [&str; 2],
-) -> Finding {
-    let delivered = &evidence.delivered;
+fn reads(facts: &NodeExporter, evidence: &Evidence, at: &str, path: &Path, fixes: [&str; 2]) -> Finding {
+    let ([set_directory, verify], delivered) = (fixes, &evidence.delivered);
     let shown = path.display().to_string();
     if delivered.modified_at.is_none() {
         let what = format!("{at} has no textfile of lab-probe to read: {shown} is not there");

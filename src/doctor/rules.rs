@@ -44,8 +44,6 @@ fn of_group(group: &Value) -> Finding {
     let more = if failing.len() > 1 { format!(" (and {} more)", failing.len() - 1) } else { String::new() };
     let (rule, error) = (text(first, "/name"), text(first, "/lastError"));
     let what = format!("in the group {name} the rule {rule} does not evaluate: {error}{more}");
-    Link::Rules.fail(
-        what,
-        "see what the rule asks for with promtool query instant, and the labels of the series that it joins",
-    )
+    let fix = "see what the rule asks for with promtool query instant, and the labels of the series that it joins";
+    Link::Rules.fail(what, fix)
 }

@@ -10,10 +10,8 @@ pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
     let used = units.iter().filter(|unit| unit.is_used());
     let mut findings: Vec<Finding> = used.map(|unit| of_unit(unit, evidence)).collect();
     if units.iter().filter(|unit| unit.is_active()).count() > 1 {
-        findings.push(Link::Timer.warn(
-            "the system's timer and the user's both start passes; one of them always finds the lock taken",
-            "systemctl --user disable --now lab-probe.timer",
-        ));
+        let what = "the system's timer and the user's both start passes; one of them always finds the lock taken";
+        findings.push(Link::Timer.warn(what, "systemctl --user disable --now lab-probe.timer"));
     }
     if findings.is_empty() {
         findings.push(without_unit(evidence));

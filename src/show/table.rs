@@ -145,9 +145,8 @@ pub(super) fn tally<'a>(words: impl Iterator<Item = &'a str>) -> String {
             None => counts.push((word, 1)),
         }
     }
-    let counts: Vec<String> =
-        counts.iter().map(|(word, count)| format!("{count} {}", word.replace('_', " "))).collect();
-    counts.join(" · ")
+    let counts = counts.iter().map(|(word, count)| format!("{count} {}", word.replace('_', " ")));
+    counts.collect::<Vec<_>>().join(" · ")
 }
 
 fn row(entry: &Entry, unusual: Option<&Unusual>, now: Timestamp) -> Row {
