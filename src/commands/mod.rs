@@ -107,10 +107,6 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
     }
 }
 
-fn load_settings(cli: &Cli) -> anyhow::Result<Settings> {
-    Ok(crate::config::load(cli.config.as_deref())?)
-}
-
 /// So long the configuration may take to be read where no shorter deadline is asked for.
 const SETTINGS_LIMIT: Duration = Duration::from_secs(10);
 

@@ -47,7 +47,7 @@ struct InTrouble {
 }
 
 pub(super) fn run(cli: &Cli, format: StatusFormat) -> anyhow::Result<Exit> {
-    let settings = super::load_settings(cli)?;
+    let settings = crate::config::load(cli.config.as_deref())?;
     let now = clock::now();
     let document = Document::of(&store::peek(&settings.probe.state_dir, now).state, now);
     let text = match format {

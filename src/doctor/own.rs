@@ -48,8 +48,7 @@ pub(super) fn config(settings: &Settings, starter: &Starter) -> Vec<Finding> {
         Some(path) => format!("{} is valid, and nobody else may change it", path.display()),
     };
     let mut findings = vec![Link::Config.ok(what + &of)];
-    let warnings = settings.warnings.iter();
-    findings.extend(warnings.map(|warning| Link::Config.warn(warning, "lab-probe config show")));
+    findings.extend(settings.warnings.iter().map(|warning| Link::Config.warn(warning, "lab-probe config show")));
     findings
 }
 

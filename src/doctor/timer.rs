@@ -41,7 +41,10 @@ fn of_unit(unit: &Unit, evidence: &Evidence) -> Finding {
         let what = format!("{name}.timer is active, but its passes do not show in this user's state: {last}");
         return Link::Timer.fail(what, unit.journal());
     }
-    let (last, next) = (or_never(unit.timer("LastTriggerUSec")), or_never(unit.timer("NextElapseUSecRealtime")));
+    let [last, next] = ["LastTriggerUSec", "NextElapseUSecRealtime"].map(|key| match unit.timer(key) {
+        "" | "n/a" | "0" => "never",
+        when => when,
+    });
     let runs = format!("{name}.timer is active, last run {last}, next {next}");
     if unit.is_enabled() {
         return Link::Timer.ok(runs);
@@ -50,20 +53,14 @@ fn of_unit(unit: &Unit, evidence: &Evidence) -> Finding {
     Link::Timer.warn(what, unit.command("enable", "timer"))
 }
 
-fn or_never(when: &str) -> &str {
-    if matches!(when, "" | "n/a" | "0") { "never" } else { when }
-}
-
 fn without_unit(evidence: &Evidence) -> Finding {
     let Evidence { starter: Starter { units, .. }, cron, delivered, now, .. } = evidence;
     let fresh = |at: &f64| now - at <= STALE_SECONDS;
     // A unit of another name, cron's own among them, starts them.
     let is_ours = |name: &String| units.iter().any(|unit| unit.service_name() == *name);
     let other = delivered.starters.iter().find(|(unit, at)| unit.ends_with(".service") && !is_ours(unit) && fresh(at));
-    let last = match delivered.last_pass {
-        Some(at) => format!("the last pass is {} old", age(now - at)),
-        None => "there has been no pass".into(),
-    };
+    let last = delivered.last_pass.map(|at| format!("the last pass is {} old", age(now - at)));
+    let last = last.unwrap_or_else(|| "there has been no pass".to_owned());
     if let Some(starter) = cron.as_ref().or(other.map(|(unit, _)| unit)) {
         let what = format!("{starter} starts passes; {last}");
         let fix = format!("see why {starter} starts none: `grep CRON /var/log/syslog`, or its journal");

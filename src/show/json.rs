@@ -111,10 +111,8 @@ fn output(delivery: &Delivery) -> Value {
 }
 
 pub(super) fn how(target: &Target) -> Option<String> {
-    match &target.probe {
-        Probe::Mcp(mcp) => mcp.reach.describe(),
-        Probe::Worktree(_) | Probe::Thunes(_) | Probe::Service(_) => None,
-    }
+    let Probe::Mcp(mcp) = &target.probe else { return None };
+    mcp.reach.describe()
 }
 
 /// The document of a pass as text.

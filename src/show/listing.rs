@@ -81,8 +81,8 @@ fn section(out: &mut String, kind: Kind, targets: &[&Entry], now: Timestamp, sty
         let name = pad(&fit(&printable(&entry.target.name), name_width), name_width);
         let verdict = style.paint(ink, &pad(&verdict, verdict_width));
         let how = how(&entry.target).map_or(String::new(), |how| format!("  {}", printable(&how)));
-        out.push_str(format!("  {name}  {verdict}  {}{how}", next(entry, now)).trim_end());
-        out.push('\n');
+        let next = entry.next_due.map_or("due at the next pass".into(), |at| format!("due in {}", age(now, at)));
+        out.push_str(&format!("  {name}  {verdict}  {next}{how}\n"));
         for line in places(&entry.target.origins) {
             out.push_str(&format!("      {}\n", style.paint(Ink::Faint, &printable(&line))));
         }
@@ -100,13 +100,6 @@ fn verdict(entry: &Entry) -> (String, Ink) {
     match facts.failure().map(|failure| failure.reason) {
         Some(reason) if reason != Reason::NotConfigured => (format!("{word} ({})", reason.as_str()), ink),
         _ => (word, ink),
-    }
-}
-
-fn next(entry: &Entry, now: Timestamp) -> String {
-    match entry.next_due {
-        Some(at) => format!("due in {}", age(now, at)),
-        None => "due at the next pass".into(),
     }
 }
 
