@@ -13,8 +13,10 @@ pub(super) const REFUSALS: [&str; 6] = ["ENOSPC", "EIO", "EMFILE", "EACCES", "ER
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) call: String,
-    /// It is the so-and-so-manieth of its name.
-    pub(super) nth: usize,
+    /// The one of the files asked for that it is on.
+    file: Option<PathBuf>,
+    /// It is the so-and-so-manieth of its name on that file: strace counts for each thread.
+    nth: usize,
     /// As strace shows it.
     pub(super) line: String,
 }
@@ -64,15 +66,21 @@ pub(super) fn sites(
     log: &Path,
 ) -> (Run, Vec<Site>) {
     let run = strace(program, whose, &["-e", &format!("trace={calls}")], log);
-    let mut counts = BTreeMap::<String, usize>::new();
+    let mut counts = BTreeMap::<(String, Option<PathBuf>), usize>::new();
     let mut sites = Vec::new();
     for line in std::fs::read_to_string(log).expect("a log").lines() {
         let line = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
         let call = line.split('(').next().unwrap_or_default().to_owned();
-        let nth = counts.entry(call.clone()).or_default();
+        // Of two, as a rename has them, the first.
+        let place = |file: &&PathBuf| ['"', '>'].iter().find_map(|end| line.find(&format!("{}{end}", file.display())));
+        let file = match whose {
+            Whose::On(files) => files.iter().filter(|file| place(file).is_some()).min_by_key(place).cloned(),
+            Whose::Main | Whose::Every => None,
+        };
+        let nth = counts.entry((call.clone(), file.clone())).or_default();
         *nth += 1;
         if ours(line) {
-            sites.push(Site { call, nth: *nth, line: line.to_owned() });
+            sites.push(Site { call, file, nth: *nth, line: line.to_owned() });
         }
     }
     (run, sites)
@@ -112,7 +120,13 @@ const MOST_TRIES: usize = 20;
 /// The run, and the line of the call that was refused.
 fn inject(program: &Command, whose: &Whose<'_>, site: &Site, refusal: &str, log: &Path) -> (Run, String) {
     let injection = format!("inject={}:error={refusal}:when={}", site.call, site.nth);
-    let run = strace(program, whose, &["-e", &format!("trace={}", site.call), "-e", &injection], log);
+    let on_file = site.file.as_ref().map(|file| Whose::On(std::slice::from_ref(file)));
+    let run = strace(
+        program,
+        on_file.as_ref().unwrap_or(whose),
+        &["-e", &format!("trace={}", site.call), "-e", &injection],
+        log,
+    );
     let log = std::fs::read_to_string(log).expect("a log");
     (run, log.lines().find(|line| line.contains("(INJECTED)")).unwrap_or_default().to_owned())
 }

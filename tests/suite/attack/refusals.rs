@@ -46,7 +46,7 @@ fn duty(refusal: &str, index: usize, sites: &[Site]) -> Duty {
 
 /// Files of the directory of textfiles: another thread works there, in case it hangs.
 fn textfiles(scene: &Scene) -> [PathBuf; 3] {
-    ["", "lab-probe.prom", ".lab-probe.prom.tmp"].map(|name| scene.lab.path().join("textfile").join(name))
+    ["textfile", "textfile/lab-probe.prom", "textfile/.lab-probe.prom.tmp"].map(|name| scene.lab.path().join(name))
 }
 
 /// Every call of an undisturbed pass on state and textfile.
