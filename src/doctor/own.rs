@@ -62,16 +62,14 @@ pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
     let mut findings: Vec<Finding> = present.map(|file| client(file, &targets)).collect();
     let fix = "correct the file; lab-probe list --verbose shows what was found where";
     findings.extend(warnings.into_iter().map(|warning| Link::Clients.warn(warning, fix)));
-    if findings.is_empty() {
-        let own = targets.len();
-        findings.push(if own > 0 {
-            Link::Clients.ok(format!("no client's configuration is there; {} by other means", plural(own, "server")))
-        } else {
-            let looked = format!("no MCP client's configuration was found in {} places", files.len());
-            Link::Clients.skip(looked, "lab-probe config init, and name servers there")
-        });
+    let looked = format!("no MCP client's configuration was found in {} places", files.len());
+    match (findings.is_empty(), plural(targets.len(), "server")) {
+        (false, _) => findings,
+        (true, _) if targets.is_empty() => {
+            vec![Link::Clients.skip(looked, "lab-probe config init, and name servers there")]
+        }
+        (true, own) => vec![Link::Clients.ok(format!("no client's configuration is there; {own} by other means"))],
     }
-    findings
 }
 
 fn client(file: &ClientFile, targets: &[Target]) -> Finding {

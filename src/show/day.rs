@@ -132,9 +132,8 @@ fn uptime(kind: &str, name: &str, timeline: &[Stretch]) -> Uptime {
 
 fn worktree(name: &str, timeline: &[Stretch]) -> WorktreeDay {
     let marks = || timeline.iter().filter_map(|stretch| stretch.mark.as_ref());
-    let (mut statuses, mut tests) = (Vec::new(), Vec::new());
-    statuses.extend(marks().map(|mark| mark.word.clone()));
-    tests.extend(marks().filter_map(|mark| mark.tests.clone()));
+    let mut statuses: Vec<String> = marks().map(|mark| mark.word.clone()).collect();
+    let mut tests: Vec<String> = marks().filter_map(|mark| mark.tests.clone()).collect();
     statuses.dedup();
     tests.dedup();
     WorktreeDay { name: name.to_owned(), statuses, tests }
