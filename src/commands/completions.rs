@@ -21,9 +21,7 @@ const NAME: &str = "lab-probe";
 const ASKS: &str = "LAB_PROBE_COMPLETE";
 
 pub(super) fn run(shell: clap_complete::Shell) -> anyhow::Result<Exit> {
-    let mut script = Vec::new();
-    let shell = shell.to_string();
-    let shells = Shells::builtins();
+    let (mut script, shell, shells) = (Vec::new(), shell.to_string(), Shells::builtins());
     let shell = shells.completer(&shell).ok_or_else(|| exit::bug(format!("no completions for {shell}")))?;
     shell.write_registration(ASKS, NAME, NAME, NAME, &mut script).map_err(exit::bug)?;
     if shell.is("zsh") {

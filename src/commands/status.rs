@@ -15,9 +15,6 @@ use crate::state::store::{self, State};
 use crate::unusual::measure;
 use crate::wording::first_of;
 
-/// Changes only when a field is removed or means something else.
-const SCHEMA: &str = "lab-probe.status/1";
-
 /// Timers fire every 30 s: after this long nothing is known any more, and that is trouble too.
 const STALE: SignedDuration = SignedDuration::from_mins(10);
 
@@ -27,6 +24,7 @@ const MOST_NAMED: usize = 3;
 /// What is known, `text` and `class` as status bars read them.
 #[derive(Debug, Serialize)]
 struct Document {
+    /// Changes only when a field is removed or means something else.
     schema: &'static str,
     text: String,
     class: &'static str,
@@ -85,7 +83,7 @@ impl Document {
         if !unusual.is_empty() {
             text.push_str(&format!("; unusual: {}", first_of(&unusual, 1)));
         }
-        Document { schema: SCHEMA, text, class, targets: seen.len(), trouble, unusual, last_pass, stale }
+        Document { schema: "lab-probe.status/1", text, class, targets: seen.len(), trouble, unusual, last_pass, stale }
     }
 }
 

@@ -20,8 +20,7 @@ pub(super) fn run(command: &WorktreeCommand) -> anyhow::Result<Exit> {
 }
 
 fn root(directory: Option<&Path>) -> anyhow::Result<PathBuf> {
-    let directory = directory.unwrap_or(Path::new("."));
-    let place = worktrees::containing(directory);
+    let place = worktrees::containing(directory.unwrap_or(Path::new(".")));
     Ok(place.map_err(|why| exit::usage(format!("{why:#}"), "run it in a git worktree, or name one with -C DIR"))?.path)
 }
 

@@ -30,8 +30,7 @@ impl Alertmanager {
 }
 
 pub(super) fn judge(evidence: &Evidence) -> Vec<Finding> {
-    let reply = &evidence.alertmanager;
-    let prometheus = evidence.prometheus.facts();
+    let (reply, prometheus) = (&evidence.alertmanager, evidence.prometheus.facts());
     let Some(facts) = reply.facts() else {
         let leaned_on = prometheus.is_some_and(|prometheus| !prometheus.alertmanagers.is_empty());
         if !leaned_on && !reply.configured && prometheus.is_some_and(super::Prometheus::knows_us) {

@@ -46,9 +46,6 @@ use crate::proc::hung;
 const ELSEWHERE_PROMETHEUS: &[&str] = &["http://127.0.0.1:9090"];
 const ELSEWHERE_GRAFANA: &[&str] = &["http://127.0.0.1:3000"];
 
-/// A thread for each query.
-const QUERIES: usize = 5;
-
 /// Every service has answered by then or counts as not answering.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -150,7 +147,8 @@ fn query(settings: &Settings, starter: Starter, delivered: Delivered) -> anyhow:
         (reply, alertmanager)
     };
     let grafana = || Reply::of(&places.grafana, ELSEWHERE_GRAFANA, Grafana::query, |_| true);
-    let threads = rayon::ThreadPoolBuilder::new().num_threads(QUERIES).build();
+    // One for each closure above.
+    let threads = rayon::ThreadPoolBuilder::new().num_threads(5).build();
     let threads = threads.map_err(|error| exit::no_tasks("start the threads that queries run on", error))?;
     let local = || rayon::join(cron, || rayon::join(pushgateway, node_exporter));
     let stack = || rayon::join(prometheus, grafana);
