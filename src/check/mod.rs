@@ -35,7 +35,6 @@ pub struct Context {
 /// What is asked once a pass, by the first check that needs it.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// The processes of this machine.
     pub processes: ProcessTable,
     pub units: service::Units,
     /// Repositories in which git ran into its limit: each further worktree of one would cost the whole limit anew.

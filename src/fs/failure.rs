@@ -10,7 +10,6 @@ pub fn io_error(error: &anyhow::Error) -> Option<&io::Error> {
     error.chain().find_map(|cause| cause.downcast_ref())
 }
 
-/// Its kind.
 pub fn kind(error: &anyhow::Error) -> Option<io::ErrorKind> {
     io_error(error).map(io::Error::kind)
 }

@@ -63,7 +63,7 @@ impl ServiceFacts {
         ServiceFacts { failure: Some(failure), ..ServiceFacts::default() }
     }
 
-    /// Whether it is up; `None` if it could not be looked at (an unset variable in its configuration).
+    /// `None` if it could not be looked at: a variable of its configuration is not set.
     pub fn up(&self) -> Option<bool> {
         match &self.failure {
             None => Some(true),

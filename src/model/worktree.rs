@@ -201,7 +201,6 @@ pub struct WorktreeFacts {
     pub merge_conflict: Option<bool>,
     /// When something in it last changed: a commit, the index, a changed or untracked file.
     pub last_change_at: Option<Timestamp>,
-    /// AI clients at work in it.
     pub agents: Vec<Agent>,
     /// What it changes besides the base, committed or not, relative paths; at most a few hundred.
     pub changed_paths: Vec<String>,

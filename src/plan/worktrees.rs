@@ -88,20 +88,17 @@ fn discover(settings: &WorktreeSettings, records: &Path, deadline: Deadline) -> 
 
 fn target(one: WorktreeTarget, name: String, settings: &WorktreeSettings) -> Target {
     let origin = PathBuf::from(one.git_dir().to_string_lossy().into_owned());
+    // What decides the outcome. Whether the directory is there is an observation, not configuration.
+    let configured = format!("{:?} {:?} {:?}", one.base, one.test_reports, one.test_runners);
+    let decisive = [one.path.as_os_str(), one.repository.as_os_str(), configured.as_ref()].map(OsStrExt::as_bytes);
     Target {
         name,
         schedule: settings.schedule,
         only_here: settings.discovered,
-        fingerprint: fingerprint(&one),
+        fingerprint: digest::of(decisive),
         origins: vec![Origin::own(origin, "git")],
         probe: Probe::Worktree(one),
     }
-}
-
-/// What decides the outcome. Whether the directory is there is an observation, not configuration.
-fn fingerprint(one: &WorktreeTarget) -> String {
-    let settings = format!("{:?} {:?} {:?}", one.base, one.test_reports, one.test_runners);
-    digest::of([one.path.as_os_str().as_bytes(), one.repository.as_os_str().as_bytes(), settings.as_bytes()])
 }
 
 /// Whether something has changed since the last look that makes the worktree due before its time: a file that git, a person

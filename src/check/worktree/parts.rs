@@ -98,11 +98,6 @@ impl Parts {
         self.complete.then(|| digest.finish())
     }
 
-    /// The newest change of a file that differs from the index, nanoseconds since 1970.
-    pub(super) fn newest_edit_ns(&self) -> Option<i128> {
-        self.all().filter_map(content::newest_edit).max()
-    }
-
     /// A digest of all that was found and of the times of what is changed, and the newest of these times.
     pub(super) fn state(&self, facts: &WorktreeFacts) -> (String, Timestamp) {
         let mut digest = Digest::default();
@@ -152,7 +147,7 @@ mod tests {
     fn what_could_not_be_read_whole_has_no_digest() {
         let directory = tempfile::tempdir().expect("a directory");
         let mut parts = Parts::with_edit(directory.path());
-        assert!(parts.newest_edit_ns().is_some());
+        assert!(content::newest_edit(&parts.outer).is_some());
         assert!(parts.digest().is_none(), "there is no index to write the edit down in");
         parts.outer.porcelain.changes.clear();
         assert!(parts.digest().is_some());

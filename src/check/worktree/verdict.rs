@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::declared::Declared;
 use super::git::inspect::Inspection;
-use super::git::{GitError, names};
+use super::git::{GitError, content, names};
 use super::parts::Parts;
 use super::record::{Recorded, Verdict};
 use super::reports::{self, Report};
@@ -155,8 +155,10 @@ impl Freshness<'_> {
     /// By times: if the index is older than the tests, only files that differ from it can have changed since; else any
     /// tracked file may have been changed and committed.
     fn untouched_since(&self, tested_ns: i128) -> bool {
-        self.parts.newest_edit_ns().is_none_or(|edit| edit <= tested_ns)
-            && self.parts.all().all(|part| no_file_changed_since(tested_ns, part).unwrap_or(false))
+        self.parts.all().all(|part| {
+            content::newest_edit(part).is_none_or(|edit| edit <= tested_ns)
+                && no_file_changed_since(tested_ns, part).unwrap_or(false)
+        })
     }
 }
 

@@ -85,7 +85,6 @@ pub struct ReportMemory {
     pub counts: Option<TestCounts>,
     /// Failures that it claims and nothing in it shows.
     pub unexplained: u64,
-    /// How long the tests ran, if it says so.
     #[serde(with = "seconds::option")]
     pub duration: Option<Duration>,
     /// The digest of everything tracked under which it counts, once known.

@@ -9,9 +9,6 @@ use std::path::{Path, PathBuf};
 use super::{Git, GitError};
 use crate::fs::{create, open_regular};
 
-/// What the names of shared parts begin with.
-const SHARED: &str = "sharedindex.";
-
 /// Larger is no index.
 const MAX_BYTES: u64 = 2 << 30;
 
@@ -23,7 +20,7 @@ impl PrivateIndex {
     pub(super) fn of(git: &Git) -> Result<Option<PrivateIndex>, GitError> {
         let entries = git.git_dir.read_dir().into_iter().flatten().flatten();
         let shared: Vec<PathBuf> = entries
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(SHARED))
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("sharedindex."))
             .map(|entry| entry.path())
             .collect();
         if shared.is_empty() {
