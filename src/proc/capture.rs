@@ -105,7 +105,9 @@ fn to_its_end(
                 }
                 room -= bytes.len();
             }
-            Event::StdoutClosed | Event::Idle | Event::Quiet => {}
+            // Its end may be known by now.
+            Event::StdoutClosed | Event::Idle => continue,
+            Event::Quiet => {}
             Event::Exited(exit) => break Outcome::Exited(exit),
             Event::Slow => break Outcome::TimedOut,
         }

@@ -114,6 +114,8 @@ fn start(request: &Request, deadline: Deadline) -> io::Result<(Child, Streams)> 
     };
     let socket = child.socket.get_ref();
     socket.set_write_timeout(Some(deadline.left().max(CONTINUE_EVERY)))?;
+    // One that has not read all of the request says nothing either.
+    socket.set_read_timeout(Some(CONTINUE_EVERY))?;
     request.send(socket, [its_stdin.as_fd(), its_stdout.as_fd(), its_stderr.as_fd()])?;
     socket.set_nonblocking(true)?;
     [&stdin, &stdout, &stderr].into_iter().try_for_each(|end| ioctl_fionbio(end, true))?;
@@ -153,19 +155,21 @@ impl Child {
     /// Waits until the program is executed. It is made to tell even if the program has stopped it by then.
     /// The end of a supervisor before that tells nothing of the program.
     fn await_exec(&mut self, request: &Request, deadline: Deadline) -> Result<(), SpawnError> {
-        let refused = |error| Err(explain(PathBuf::from(&request.file), error));
+        let file = || PathBuf::from(&request.file);
         let no_supervisor = |source| Err(SpawnError::NoSupervisor { source });
         loop {
             self.listen();
             match self.started {
-                Some(Report::Refused(errno)) => return refused(io::Error::from_raw_os_error(errno)),
+                Some(Report::Refused(errno)) => return Err(explain(file(), io::Error::from_raw_os_error(errno))),
                 Some(Report::Unable(errno)) => return no_supervisor(io::Error::from_raw_os_error(errno)),
                 Some(_) => return Ok(()),
                 None if self.gone => {
                     return no_supervisor(io::Error::other("it was killed before it had executed the program"));
                 }
+                // The file is not opened to say more: it may be what hangs.
                 None if deadline.passed() => {
-                    return refused(io::Error::new(ErrorKind::TimedOut, "the system has not executed it in time"));
+                    let source = io::Error::new(ErrorKind::TimedOut, "the system has not executed it in time");
+                    return Err(SpawnError::Refused { file: file(), source });
                 }
                 None => {}
             }

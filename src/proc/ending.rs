@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
@@ -19,9 +20,12 @@ const WANTED_FILES: u64 = 16_384;
 /// Spawns under way may take so long once the pass is ending.
 const STARTS_UNDER_WAY: Duration = Duration::from_millis(500);
 
-/// Whether the pass is ending. Every spawn holds the lock for reading from before its supervisor is made until the program
-/// is executed and known; whoever ends everything holds it for writing. So nothing can be born unseen.
-static ENDING: RwLock<bool> = RwLock::new(false);
+/// Whether the pass is ending: nothing is started any more.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Every spawn holds it for reading from before its supervisor is made until the program is executed and known; whoever
+/// ends everything waits until he has it for writing. So nothing can be born unseen.
+static STARTS: RwLock<()> = RwLock::new(());
 
 /// The soft limit of open files that the probe was started with, set by the first start: without one there is nothing to end.
 static SOFT_FILES: OnceLock<Option<u64>> = OnceLock::new();
@@ -32,9 +36,9 @@ pub(super) static SUPERVISORS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new()
 /// Passes as long as the pass is not ending. The first one adopts orphans whose supervisor was killed and allows as many open
 /// files as many checks need. Returns the soft limit of open files that the probe was started with, too: what programs
 /// get, since some still size tables by it or use select(2).
-pub(super) fn allow_start() -> Result<(RwLockReadGuard<'static, bool>, Option<u64>), SpawnError> {
-    let ending = ENDING.read();
-    if *ending {
+pub(super) fn allow_start() -> Result<(RwLockReadGuard<'static, ()>, Option<u64>), SpawnError> {
+    let under_way = STARTS.read();
+    if ENDING.load(Ordering::SeqCst) {
         return Err(SpawnError::Ending);
     }
     let soft_files = *SOFT_FILES.get_or_init(|| {
@@ -47,7 +51,7 @@ pub(super) fn allow_start() -> Result<(RwLockReadGuard<'static, bool>, Option<u6
         }
         soft
     });
-    Ok((ending, soft_files))
+    Ok((under_way, soft_files))
 }
 
 /// Ends everything: nothing is started any more, and every descendant of this process is killed and reaped,
@@ -56,10 +60,9 @@ pub(super) fn allow_start() -> Result<(RwLockReadGuard<'static, bool>, Option<u6
 /// For the end of a pass and for signals. Checks still at work see their programs end.
 #[must_use]
 pub fn end_everything(until: Deadline) -> Vec<Survivor> {
+    ENDING.store(true, Ordering::SeqCst);
     // One under way may hang in `exec` on a file system that does not answer: its child is found in /proc all the same.
-    if let Some(mut ending) = ENDING.try_write_for(until.left().min(STARTS_UNDER_WAY)) {
-        *ending = true;
-    }
+    drop(STARTS.try_write_for(until.left().min(STARTS_UNDER_WAY)));
     if SOFT_FILES.get().is_none() {
         return Vec::new();
     }
@@ -80,5 +83,27 @@ pub fn end_everything(until: Deadline) -> Vec<Survivor> {
 fn reap_children(root: i32) {
     for pid in tree::children_of(root).into_iter().filter_map(Pid::from_raw) {
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In a process of its own, since nothing is started there afterwards.
+    #[test]
+    fn nothing_is_started_at_the_end_of_a_pass_even_while_a_start_hangs() {
+        const ALONE: &str = "LAB_PROBE_TEST_ALONE";
+        if std::env::var_os(ALONE).is_none() {
+            let name = "proc::ending::tests::nothing_is_started_at_the_end_of_a_pass_even_while_a_start_hangs";
+            let mut alone = process::Command::new("/proc/self/exe");
+            assert!(alone.args(["--exact", name]).env(ALONE, "1").status().expect("started").success());
+            return;
+        }
+        let hanging = allow_start().expect("allowed");
+        assert_eq!(end_everything(Deadline::after(Duration::from_millis(20))), []);
+        assert!(matches!(allow_start(), Err(SpawnError::Ending)));
+        drop(hanging);
+        assert!(matches!(allow_start(), Err(SpawnError::Ending)));
     }
 }

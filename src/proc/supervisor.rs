@@ -195,6 +195,9 @@ fn usage_of_children() -> Usage {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::{CommandSpec, capture};
     use super::*;
 
     /// Started by [`executable`] this is a supervisor. Started by the test harness it tests what one does to which
@@ -209,5 +212,27 @@ mod tests {
         let mut alone = start(there).expect("started");
         drop(here);
         assert_eq!(alone.wait().expect("ended").code(), Some(1));
+    }
+
+    /// In a process of its own, whose supervisors read nothing.
+    #[test]
+    fn one_that_does_not_read_its_request_is_given_up() {
+        const ALONE: &str = "LAB_PROBE_TEST_ALONE";
+        if std::env::var_os(ALONE).is_none() {
+            let mut alone = Command::new("timeout");
+            alone.arg("60").arg(std::env::current_exe().expect("this file")).env(ALONE, "1");
+            alone.args(["--exact", "proc::supervisor::tests::one_that_does_not_read_its_request_is_given_up"]);
+            assert!(alone.status().expect("started").success());
+            return;
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("deaf");
+        std::fs::write(&file, "#!/bin/sh\nexec sleep 300\n").expect("written");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).expect("mode set");
+        use_executable(file);
+        // More than a socket holds.
+        let spec = CommandSpec::new("true").args(vec!["x".repeat(100_000); 10]);
+        let started = capture(&spec, None, 1, Deadline::after(Duration::ZERO));
+        assert!(started.is_err_and(|error| error.is_out_of_resources()));
     }
 }

@@ -120,6 +120,21 @@ fn a_directory_of_textfiles_that_hangs_fails_its_delivery_and_nothing_else() {
 }
 
 #[test]
+fn a_textfile_beside_ours_that_hangs_costs_no_delivery() {
+    let lab = lab();
+    let beside = lab.textfile_dir().join("beside.prom");
+    std::os::unix::fs::symlink(lab.path().join("server/beside.prom"), beside).expect("a link");
+    lab.run(["--once"]).expect_code(0);
+    pass(&lab, "server").expect_code(0);
+    assert_eq!(delivered(&lab, "lab_probe_output_failures_total{output=\"textfile\"}"), Some(0.0));
+    let state = std::fs::read(lab.path().join("state/state.json")).expect("saved");
+    let state: serde_json::Value = serde_json::from_slice(&state).expect("JSON");
+    let is_noted = |file: &std::path::Path| state["hung"].get(file.to_str().expect("text")).is_some();
+    assert!(is_noted(&lab.textfile_dir().join("lab-probe.prom")), "{}", state["hung"]);
+    assert!(!is_noted(&lab.textfile_dir()), "the next pass would not deliver");
+}
+
+#[test]
 fn doctor_says_which_place_hangs_and_judges_the_rest() {
     let lab = lab();
     lab.run(["--once"]).expect_code(0);
