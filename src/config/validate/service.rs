@@ -55,11 +55,10 @@ fn http(block: &Block<'_>) -> Option<ServiceProbe> {
 }
 
 fn check_address(block: &Block<'_>, address: &Text) {
-    let valid = !address.contains(char::is_whitespace)
-        && Url::parse(&format!("tcp://{}", &**address)).is_ok_and(|url| {
-            let is_host_and_port = url[..Position::BeforeHost] == *"tcp://" && url[Position::AfterPort..].is_empty();
-            is_host_and_port && url.port().is_some_and(|port| port > 0)
-        });
+    // A URL's parser passes over blanks, control characters and an empty user name.
+    let valid = !address.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@')
+        && Url::parse(&format!("tcp://{}", &**address))
+            .is_ok_and(|url| url.port().is_some_and(|port| port > 0) && url[Position::AfterPort..].is_empty());
     block.ensure(address, valid, "it must be host:port, as in \"127.0.0.1:5432\" or \"[::1]:5432\"");
 }
 

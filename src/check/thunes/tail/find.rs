@@ -48,7 +48,7 @@ pub(super) struct Search<'a> {
     parts: &'a [Part],
     /// Listed only when something is not where it was.
     siblings: Option<Vec<Sibling>>,
-    /// Devices and inodes that have been recognised, of what has the path's name too: a link to it is no other file.
+    /// Devices and inodes that have been recognised.
     used: BTreeSet<(u64, u64)>,
     /// An older part that has got the path's name back.
     pub(super) returned: Option<Part>,
@@ -63,23 +63,25 @@ impl<'a> Search<'a> {
     pub(super) fn new(path: &'a Path, live: Option<File>, cursor: &'a Cursor) -> io::Result<Search<'a>> {
         let with_facts = |file: File| Ok::<_, io::Error>((identity::facts(&file.metadata()?), file));
         let live = live.map(with_facts).transpose()?;
-        let used = live.iter().map(|(facts, _)| (facts.device, facts.inode)).collect();
-        Ok(Search { path, live, parts: &cursor.parts, siblings: None, used, returned: None })
+        Ok(Search { path, live, parts: &cursor.parts, siblings: None, used: BTreeSet::new(), returned: None })
     }
 
     pub(super) fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// What lies beside the file and has not been recognised.
+    /// What lies beside the file and has not been recognised. Another link to what has the path's name is no other file.
     pub(super) fn listed(&mut self) -> io::Result<Vec<Sibling>> {
         if self.siblings.is_none() {
             let inodes = self.parts.iter().map(|part| part.file.inode).collect();
             self.siblings = Some(siblings::list(self.path, &inodes)?);
         }
-        let siblings = self.siblings.as_deref().unwrap_or_default();
-        let unused = siblings.iter().filter(|s| !self.used.contains(&(s.facts.device, s.facts.inode)));
-        Ok(unused.cloned().collect())
+        let mut siblings = self.siblings.clone().unwrap_or_default();
+        siblings.retain(|sibling| {
+            !self.used.contains(&(sibling.facts.device, sibling.facts.inode))
+                && self.live.as_ref().is_none_or(|(live, _)| !sibling.facts.same_file(live))
+        });
+        Ok(siblings)
     }
 
     fn take(&mut self, sibling: Sibling) -> Sibling {

@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -127,6 +127,22 @@ fn an_archive_is_a_loss_also_where_a_plain_part_has_its_name() {
     let (state, losses) = scene.look();
     assert_eq!((state, losses.len()), (ReadState::Ready, 1), "{losses:?}");
     scene.expect_each_once(&[]);
+}
+
+#[test]
+fn a_second_link_to_the_log_is_no_part_that_was_read_before() {
+    let mut scene = Scene::new();
+    scene.append("log", b"");
+    scene.expect_all();
+    scene.lines("log", 3);
+    scene.rename("log", "log.2");
+    scene.compress("log.2");
+    // Written by a clock that was ahead: only the names tell whether it is old.
+    let packed = OpenOptions::new().write(true).open(scene.path("log.2.gz")).expect("opened");
+    packed.set_modified(SystemTime::now() + Duration::from_secs(3600)).expect("a time");
+    scene.lines("log", 2);
+    std::fs::hard_link(scene.path("log"), scene.path("log.1")).expect("a link");
+    scene.expect_all();
 }
 
 #[test]
