@@ -13,8 +13,7 @@ use super::block::{Block, Context, Owner};
 use super::settings::Settings;
 use toml::de::DeTable;
 
-/// Reads a whole file. What is wrong is in the context afterwards; the settings
-/// mean nothing if any problem is.
+/// Reads a whole file. What is wrong is in the context afterwards; the settings mean nothing if any problem is.
 pub(crate) fn settings(context: &Context<'_>, table: &DeTable<'_>) -> Settings {
     let root = Block::root(context, table);
     let probe = probe::read(&root.child("probe"));

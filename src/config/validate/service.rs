@@ -32,7 +32,11 @@ fn probe(block: &Block<'_>) -> Option<ServiceProbe> {
     if block.has("url") {
         return http(block);
     } else if let Some(address) = block.filled("tcp") {
-        check_address(block, &address);
+        // A URL's parser passes over blanks, control characters and an empty user name.
+        let is_clean = !address.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@');
+        let is_address = |url: Url| url.port().is_some_and(|port| port > 0) && url[Position::AfterPort..].is_empty();
+        let valid = is_clean && Url::parse(&format!("tcp://{}", &*address)).is_ok_and(is_address);
+        block.ensure(&address, valid, "it must be host:port, as in \"127.0.0.1:5432\" or \"[::1]:5432\"");
         return Some(ServiceProbe::Tcp(address.value));
     } else if let Some(unit) = block.filled("unit") {
         return Some(ServiceProbe::Unit { name: unit_name(block, &unit), user: block.flag("user").unwrap_or(false) });
@@ -52,14 +56,6 @@ fn http(block: &Block<'_>) -> Option<ServiceProbe> {
         ca_file: block.path("ca_file"),
         url: rules::url(block, "url")?,
     }))
-}
-
-fn check_address(block: &Block<'_>, address: &Text) {
-    // A URL's parser passes over blanks, control characters and an empty user name.
-    let valid = !address.contains(|c: char| c.is_whitespace() || c.is_control() || c == '@')
-        && Url::parse(&format!("tcp://{}", &**address))
-            .is_ok_and(|url| url.port().is_some_and(|port| port > 0) && url[Position::AfterPort..].is_empty());
-    block.ensure(address, valid, "it must be host:port, as in \"127.0.0.1:5432\" or \"[::1]:5432\"");
 }
 
 /// The full name of a unit: without a suffix it is a service, as for systemctl.

@@ -213,8 +213,11 @@ impl Search<'_> {
     fn moved(&self, part: &Part, sibling: Sibling, is_unique: bool) -> Vec<Step> {
         let mut steps = Vec::from_iter((!is_unique).then(|| self.ambiguous(&sibling)));
         let same = sibling.facts.is(&part.file);
-        let mut moved = renamed(part, sibling.name, sibling.facts);
-        moved.compressed = sibling.form.is_compressed();
+        // Only the old name says how it is compressed.
+        let is_renamed = same && part.compressed && !sibling.form.is_compressed();
+        let name = if is_renamed { part.name.clone() } else { sibling.name };
+        let mut moved = renamed(part, name, sibling.facts);
+        moved.compressed = is_renamed || sibling.form.is_compressed();
         moved.at_end &= same;
         // A copy that is shorter than what was consumed has nothing to add.
         if !same && !moved.compressed && sibling.facts.size < moved.position {

@@ -130,6 +130,23 @@ fn an_archive_is_a_loss_also_where_a_plain_part_has_its_name() {
 }
 
 #[test]
+fn a_compressed_part_stays_one_under_a_name_that_does_not_say_so() {
+    let mut scene = Scene::new();
+    scene.lines("log", 30);
+    scene.rename("log", "log.1");
+    scene.lines("log", 2);
+    scene.expect_all();
+    scene.compress("log.1");
+    scene.expect_all();
+    scene.rename("log.1.gz", "saved");
+    scene.lines("log", 1);
+    scene.expect_all();
+    scene.rename("saved", "log.2.gz");
+    scene.lines("log", 1);
+    scene.expect_all();
+}
+
+#[test]
 fn a_second_link_to_the_log_is_no_part_that_was_read_before() {
     let mut scene = Scene::new();
     scene.append("log", b"");
