@@ -1,8 +1,11 @@
 //! What `make deps` finds missing, on machines that are not this one.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+
+use serde_json::Value;
 
 use crate::harness::{Lab, Run};
 
@@ -29,6 +32,21 @@ fn script(lab: &Lab, name: &str, arguments: &[&str], commands: &[(&str, &str)]) 
         .output()
         .expect("the script starts");
     Run(output)
+}
+
+#[test]
+fn the_fuzz_targets_are_locked_to_what_the_program_depends_on() {
+    let read = |name: &str| -> Value {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name);
+        toml::from_str(&text).expect("TOML")
+    };
+    let (manifest, lock) = (read("Cargo.toml"), read("fuzz/Cargo.lock"));
+    let wanted: BTreeSet<&str> =
+        manifest["dependencies"].as_object().expect("a table").keys().map(String::as_str).collect();
+    let program = lock["package"].as_array().expect("packages").iter().find(|package| package["name"] == "lab-probe");
+    let locked = program.expect("the program")["dependencies"].as_array().expect("names").iter();
+    let locked = locked.filter_map(|name| name.as_str()?.split(' ').next());
+    assert_eq!(locked.collect::<BTreeSet<_>>(), wanted, "run `cargo update --workspace` in fuzz/");
 }
 
 #[test]
