@@ -37,7 +37,7 @@ pub(super) fn run(cli: &Cli, args: &BacktestArgs) -> anyhow::Result<Exit> {
     let read: Vec<(String, Vec<Point>)> = match &args.prometheus {
         Some(address) => queried(address, args)?,
         None if args.files.is_empty() => {
-            own(&crate::config::load(cli.config.as_deref())?.probe.state_dir, args.family)?.into_iter().collect()
+            own(&super::load_settings(cli.config.as_deref(), None)?.probe.state_dir, args.family)?.into_iter().collect()
         }
         None => args.files.iter().map(of_file).collect::<anyhow::Result<_>>()?,
     };

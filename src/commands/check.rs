@@ -8,8 +8,8 @@ use crate::model::snapshot::Outcome;
 use crate::pass::{self, Audience, Selection, Timing};
 
 pub(super) fn run(cli: &Cli, args: &CheckArgs) -> anyhow::Result<Exit> {
-    let mut settings = super::load_settings_in_time(cli, args.limits.deadline)?;
     let limits = &args.limits;
+    let mut settings = super::load_settings(cli.config.as_deref(), limits.deadline)?;
     settings.probe.deadline = limits.deadline.unwrap_or(settings.probe.deadline);
     let selection = Selection { kinds: limits.only.clone(), names: args.names.clone(), fresh: true };
     let show_progress = args.format == PassFormat::Table && !cli.quiet;

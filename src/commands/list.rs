@@ -13,7 +13,7 @@ use crate::show::listing::{self, Listing};
 use crate::{log, plan};
 
 pub(super) fn run(cli: &Cli, format: ListFormat, only: &[Kind]) -> anyhow::Result<Exit> {
-    let settings = crate::config::load(cli.config.as_deref())?;
+    let settings = super::load_settings(cli.config.as_deref(), None)?;
     let listing = gather(&settings, only);
     listing.warnings.iter().for_each(log::warn);
     let text = match format {

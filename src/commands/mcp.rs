@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Cli;
 use crate::clock::{self, Deadline};
+use crate::config::diagnose::ConfigError;
 use crate::config::settings::Settings;
 use crate::exit::{self, Exit};
 use crate::model::observation::Severity;
@@ -99,8 +100,10 @@ impl Lab for RealLab {
 
 impl RealLab {
     fn settings(&self) -> anyhow::Result<Settings> {
-        crate::config::load(self.config.as_deref())
-            .map_err(|error| anyhow!("the configuration cannot be used: {error}; {}", error.next()))
+        super::load_settings(self.config.as_deref(), None).map_err(|error| match error.downcast_ref::<ConfigError>() {
+            Some(error) => anyhow!("the configuration cannot be used: {error}; {}", error.next()),
+            None => error,
+        })
     }
 
     /// Runs `lab-probe check` as a process of its own: its children, its deadline and its lock are then exactly those

@@ -110,15 +110,14 @@ fn run(cli: &Cli) -> anyhow::Result<Exit> {
 /// So long the configuration may take to be read where no shorter deadline is asked for.
 const SETTINGS_LIMIT: Duration = Duration::from_secs(10);
 
-/// Reads the configuration within the deadline of a pass.
-fn load_settings_in_time(cli: &Cli, deadline: Option<Duration>) -> anyhow::Result<Settings> {
-    let limit = deadline.map_or(SETTINGS_LIMIT, |deadline| deadline.min(SETTINGS_LIMIT));
-    load::settings(cli.config.as_deref(), limit)
+/// Reads the configuration, in a pass within its deadline.
+fn load_settings(file: Option<&Path>, deadline: Option<Duration>) -> anyhow::Result<Settings> {
+    load::settings(file, deadline.map_or(SETTINGS_LIMIT, |deadline| deadline.min(SETTINGS_LIMIT)))
 }
 
 /// Settings with their warnings on standard error, for commands that print none of their own.
 fn load_settings_aloud(file: Option<&Path>) -> anyhow::Result<Settings> {
-    let settings = crate::config::load(file)?;
+    let settings = load_settings(file, None)?;
     settings.warnings.iter().for_each(log::warn);
     Ok(settings)
 }

@@ -14,7 +14,7 @@ use crate::wording::{first_of, plural};
 use crate::{clock, config, log, show};
 
 pub(super) fn run(cli: &Cli) -> Result<Exit> {
-    let mut settings = super::load_settings_in_time(cli, cli.pass.limits.deadline)?;
+    let mut settings = super::load_settings(cli.config.as_deref(), cli.pass.limits.deadline)?;
     override_with(&mut settings, &cli.pass)?;
     let format = resolve(cli.pass.format);
     let selection = Selection { kinds: cli.pass.limits.only.clone(), names: Vec::new(), fresh: cli.pass.fresh };

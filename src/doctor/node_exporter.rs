@@ -93,10 +93,9 @@ fn reads(facts: &NodeExporter, evidence: &Evidence, at: &str, path: &Path, fixes
     let shown = path.display().to_string();
     if delivered.modified_at.is_none() {
         let what = format!("{at} has no textfile of lab-probe to read: {shown} is not there");
-        return if delivered.last_pass.is_some() || delivered.young.is_some() {
-            delivered.fail(Link::NodeExporter, what, evidence.starter.again())
-        } else {
-            Link::NodeExporter.warn(what, evidence.starter.again())
+        return match delivered.last_pass.or(delivered.young) {
+            Some(_) => delivered.fail(Link::NodeExporter, what, evidence.starter.again()),
+            None => Link::NodeExporter.warn(what, evidence.starter.again()),
         };
     }
     if facts.passes.iter().any(|served| facts.written.contains(served)) {

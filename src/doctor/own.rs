@@ -62,14 +62,15 @@ pub(super) fn clients(settings: &Settings) -> Vec<Finding> {
     let mut findings: Vec<Finding> = present.map(|file| client(file, &targets)).collect();
     let fix = "correct the file; lab-probe list --verbose shows what was found where";
     findings.extend(warnings.into_iter().map(|warning| Link::Clients.warn(warning, fix)));
-    let looked = format!("no MCP client's configuration was found in {} places", files.len());
-    match (findings.is_empty(), plural(targets.len(), "server")) {
-        (false, _) => findings,
-        (true, _) if targets.is_empty() => {
-            vec![Link::Clients.skip(looked, "lab-probe config init, and name servers there")]
-        }
-        (true, own) => vec![Link::Clients.ok(format!("no client's configuration is there; {own} by other means"))],
+    if !findings.is_empty() {
+        return findings;
     }
+    let own = plural(targets.len(), "server");
+    let looked = format!("no MCP client's configuration was found in {} places", files.len());
+    vec![match targets.len() {
+        0 => Link::Clients.skip(looked, "lab-probe config init, and name servers there"),
+        _ => Link::Clients.ok(format!("no client's configuration is there; {own} by other means")),
+    }]
 }
 
 fn client(file: &ClientFile, targets: &[Target]) -> Finding {

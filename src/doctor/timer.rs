@@ -54,7 +54,7 @@ fn of_unit(unit: &Unit, evidence: &Evidence) -> Finding {
 }
 
 fn without_unit(evidence: &Evidence) -> Finding {
-    let Evidence { starter: Starter { units, .. }, cron, delivered, now, .. } = evidence;
+    let Evidence { starter: Starter { units, user, .. }, cron, delivered, now, .. } = evidence;
     let fresh = |at: &f64| now - at <= STALE_SECONDS;
     // A unit of another name, cron's own among them, starts them.
     let is_ours = |name: &String| units.iter().any(|unit| unit.service_name() == *name);
@@ -74,6 +74,10 @@ fn without_unit(evidence: &Evidence) -> Finding {
         None if units.is_empty() => "start `lab-probe --once` every 30 seconds by whatever starts things here".into(),
         None => "install the units (make install, or the Debian package), then systemctl --user enable --now lab-probe.timer".into(),
     };
-    let systemd = if units.is_empty() { "systemd does not answer here" } else { "no timer of lab-probe is enabled" };
+    let systemd = match user {
+        None => "what starts passes is not known: the user database does not answer, or does not know this user",
+        Some(_) if units.is_empty() => "systemd does not answer here",
+        Some(_) => "no timer of lab-probe is enabled",
+    };
     Link::Timer.warn(format!("{systemd}; {last}"), fix)
 }

@@ -10,13 +10,13 @@ use nix::unistd::{Uid, User, geteuid};
 use crate::check::service::unit::{Properties, blocks};
 use crate::clock::Deadline;
 use crate::fs;
-use crate::proc::{self, CommandSpec};
+use crate::proc::{self, CommandSpec, hung};
 
 /// Properties asked for (org.freedesktop.systemd1(5)).
 const PROPERTIES: &str = "LoadState,ActiveState,UnitFileState,Result,ExecMainStatus,LastTriggerUSec,\
     NextElapseUSecRealtime,ActiveEnterTimestamp,Environment,EnvironmentFiles,LoadCredential";
 const MOST_OUTPUT: usize = 256 << 10;
-/// A manager has answered by then.
+/// A manager and the user database, which may be one of a network, have answered by then.
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// A timer fires every 30 seconds.
 const FIRST_PASS_SECONDS: f64 = 35.0;
@@ -25,7 +25,11 @@ const CRON_SPOOL: &str = "/var/spool/cron/crontabs";
 
 /// The user of this process, as the user database has it now.
 pub fn own_user() -> Option<User> {
-    User::from_uid(geteuid()).ok().flatten()
+    look_up(|| User::from_uid(geteuid()))
+}
+
+fn look_up(user: impl FnOnce() -> nix::Result<Option<User>> + Send + 'static) -> Option<User> {
+    hung::within(&[], Deadline::after(TIMEOUT), user).ok()?.ok().flatten()
 }
 
 /// A program run as this user, with nothing of the environment of who asks but PATH.
@@ -61,9 +65,11 @@ pub fn other_users() -> Vec<User> {
     keys.extend(crontabs().into_iter().map(|(_, user)| user));
     let named = ["/run/user", CRON_SPOOL].into_iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten();
     keys.extend(named.flatten().filter_map(|entry| entry.file_name().into_string().ok()));
-    let by_key =
-        |key: &String| key.parse().map_or_else(|_| User::from_name(key), |uid| User::from_uid(Uid::from_raw(uid)));
-    let mut users: Vec<User> = keys.iter().filter_map(|key| by_key(key).ok().flatten()).collect();
+    let by_key = |key: String| match key.parse() {
+        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
+        Err(_) => User::from_name(&key),
+    };
+    let mut users: Vec<User> = keys.into_iter().filter_map(|key| look_up(move || by_key(key))).collect();
     users.retain(|user| user.uid != geteuid());
     users.sort_by(|one, other| one.name.cmp(&other.name));
     users.dedup();

@@ -23,7 +23,8 @@ pub fn settings(named: Option<&Path>, limit: Duration) -> anyhow::Result<Setting
             "the configuration, or a directory that it names, does not answer, as where a file system hangs",
             "findmnt shows what is mounted; ls each directory that the file names",
         )),
-        Err(error) => Err(exit::bug(error)),
+        Err(error) if error.kind() == io::ErrorKind::Other => Err(exit::bug(error)),
+        Err(error) => Err(exit::no_tasks("start the thread that reads the configuration", error)),
     }
 }
 

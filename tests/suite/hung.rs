@@ -1,5 +1,6 @@
 //! File systems that do not answer: the pass delivers the rest in time, and later ones leave them alone and say so.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,13 +16,26 @@ const HUNG: &str = "place=$1; shift; exec 3<>/dev/fuse && \
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// Lets whoever opens the file `$2` wait for ever: a FIFO `$1` without a writer in its place.
+const SILENT: &str = "mkfifo \"$1\" && mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+
 /// A command while the file system at `place` hangs.
 fn hanging(lab: &Lab, place: &str, args: &[&str]) -> Run {
+    in_namespace(lab, HUNG, &[lab.path().join(place)], args)
+}
+
+/// A command while the user database, or that of groups, does not answer.
+fn without_answer(lab: &Lab, database: &str, args: &[&str]) -> Run {
+    let _ = std::fs::remove_file(lab.path().join("fifo"));
+    in_namespace(lab, SILENT, &[lab.path().join("fifo"), database.into()], args)
+}
+
+fn in_namespace(lab: &Lab, script: &str, arguments: &[PathBuf], args: &[&str]) -> Run {
     let mut command: Command = lab.program("unshare");
     let user = if rustix::process::geteuid().is_root() { "--mount" } else { "--map-root-user" };
-    command.args([user, "--mount", "sh", "-c", HUNG, "sh"]).arg(lab.path().join(place));
-    command.arg(env!("CARGO_BIN_EXE_lab-probe")).args(args);
-    Run(command.output().expect("unshare (util-linux) is installed"))
+    command.args([user, "--mount", "sh", "-c", script, "sh"]).args(arguments);
+    command.args(["timeout", "--signal=KILL", "120", env!("CARGO_BIN_EXE_lab-probe")]).args(args);
+    Run(command.output().expect("unshare (util-linux) and timeout are installed"))
 }
 
 /// A pass while the file system at `place` hangs.
@@ -168,5 +182,25 @@ fn a_state_directory_that_hangs_ends_the_pass_and_leaves_the_last_delivery() {
     assert!(run.stderr().contains("does not answer"), "{}", run.stderr());
     assert!(begun.elapsed() < DEADLINE * 2, "{:?}", begun.elapsed());
     assert_eq!(delivered(&lab, KILL_SWITCH), Some(1.0));
+    for command in ["status", "list"] {
+        let run = hanging(&lab, "state", &[command]).expect_code(1);
+        assert!(run.stderr().contains("does not answer"), "{command}: {}", run.stderr());
+    }
     lab.run(["--once"]).expect_code(0);
+}
+
+#[test]
+fn a_user_database_that_does_not_answer_keeps_neither_doctor_nor_a_pass_from_ending() {
+    let lab = lab();
+    for database in ["/etc/passwd", "/etc/group"] {
+        let run = without_answer(&lab, database, &["doctor", "--format", "json"]);
+        assert!(run.code() < Some(2), "{database}: {}", run.stderr());
+        let document: serde_json::Value = serde_json::from_str(&run.stdout()).expect("JSON");
+        let timer = document["checks"].as_array().expect("checks").iter().find(|check| check["link"] == "timer");
+        let evidence = timer.expect("judged")["evidence"].as_str().expect("a sentence").to_owned();
+        assert_eq!(evidence.contains("the user database does not answer"), database == "/etc/passwd", "{evidence}");
+        // Longer than the server's timeout: what could not be started has not been idle.
+        without_answer(&lab, database, &["--once", "--deadline", "15s"]).expect_code(0);
+        assert_eq!(delivered(&lab, "lab_mcp_server_health{server_name=\"server\"}"), None);
+    }
 }
