@@ -1,6 +1,6 @@
 //! `lab-probe status`: one line from what is remembered, for a prompt or a status bar. Reads the state and nothing else.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::{Cli, StatusFormat};
@@ -10,13 +10,11 @@ use crate::log::printable;
 use crate::model::observation::{Facts, Severity};
 use crate::model::seconds::age;
 use crate::model::unusual::{Family, Series};
+use crate::show::page::STALE;
 use crate::show::unusual;
 use crate::state::store::{self, State};
 use crate::unusual::measure;
 use crate::wording::first_of;
-
-/// Timers fire every 30 s: after this long nothing is known any more, and that is trouble too.
-const STALE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Targets in trouble that the line names; the rest is a number.
 const MOST_NAMED: usize = 3;
@@ -45,7 +43,7 @@ struct InTrouble {
 }
 
 pub(super) fn run(cli: &Cli, format: StatusFormat) -> anyhow::Result<Exit> {
-    let settings = crate::config::load(cli.config.as_deref())?;
+    let settings = super::load_settings(cli.config.as_deref(), None)?;
     let now = clock::now();
     let document = Document::of(&store::peek(&settings.probe.state_dir, now).state, now);
     let text = match format {
@@ -73,6 +71,7 @@ impl Document {
         let widespread = state.unusual.widespread.map(|event| unusual::widespread(&event));
         let unusual: Vec<String> = widespread.into_iter().chain(unusual_now(state, |_| true)).collect();
         let last_pass = state.last_pass.map(|last| last.started_at);
+        // That nothing is known is trouble, too.
         let stale = last_pass.is_none_or(|at| now.duration_since(at) > STALE);
         let class = if stale || !trouble.is_empty() { "trouble" } else { "fine" };
         let mut text = match last_pass {
@@ -119,6 +118,8 @@ fn line(targets: usize, trouble: &[InTrouble]) -> String {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use jiff::SignedDuration;
 
     use super::*;
     use crate::model::snapshot::LastPass;

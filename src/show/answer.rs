@@ -46,11 +46,8 @@ fn severity(target: &Value) -> Severity {
 /// of services are made of branches, journals and answers throughout.
 fn mark(target: &mut Value) {
     steer_nothing(target);
-    let of_server = target["kind"] == "mcp";
-    if let Some(summary) = target.get_mut("summary").filter(|_| !of_server)
-        && let Some(text) = summary.as_str()
-    {
-        *summary = quoted(text, QUOTED).into();
+    if let Some(summary) = target["summary"].as_str().filter(|_| target["kind"] != "mcp") {
+        target["summary"] = quoted(summary, QUOTED).into();
     }
 }
 

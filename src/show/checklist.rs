@@ -21,9 +21,8 @@ struct Body<'a> {
 }
 
 fn counts(findings: &[Finding]) -> BTreeMap<Status, usize> {
-    let mut counts: BTreeMap<Status, usize> = Status::ALL.iter().map(|status| (*status, 0)).collect();
-    findings.iter().for_each(|finding| *counts.entry(finding.status).or_default() += 1);
-    counts
+    let count = |status: &Status| findings.iter().filter(|finding| finding.status == *status).count();
+    Status::ALL.iter().map(|status| (*status, count(status))).collect()
 }
 
 pub fn json(findings: &[Finding], now: Timestamp) -> serde_json::Result<String> {

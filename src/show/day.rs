@@ -118,7 +118,8 @@ fn uptime(kind: &str, name: &str, timeline: &[Stretch]) -> Uptime {
     for (mark, seconds) in known().filter(|(mark, _)| mark.word == "down") {
         *by_reason.entry(mark.reason.as_deref().unwrap_or("unknown")).or_default() += seconds;
     }
-    let down: f64 = by_reason.values().sum();
+    // The sum of no floats is -0.
+    let down = by_reason.values().fold(0.0, |sum, seconds| sum + seconds);
     let worst = by_reason.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other));
     Uptime {
         kind: kind.to_owned(),
@@ -240,7 +241,10 @@ mod tests {
     #[test]
     fn a_day_has_uptime_reasons_trips_orders_and_what_could_not_be_done() {
         let records = [
-            record(0, &[("mcp/a", word("up", None)), ("thunes/live", traded(3, false, &[]))]),
+            record(
+                0,
+                &[("mcp/a", word("up", None)), ("mcp/b", word("up", None)), ("thunes/live", traded(3, false, &[]))],
+            ),
             record(30, &[("mcp/a", word("down", Some("timeout")))]),
             record(60, &[("thunes/live", traded(7, true, &["BinanceAPI"]))]),
             record(90, &[("mcp/a", word("up", None)), ("worktree/w", word("working", None))]),
@@ -253,6 +257,7 @@ mod tests {
             (server.up, server.worst_reason.as_deref(), server.down_seconds),
             (Some(0.5), Some("timeout"), 60.0)
         );
+        assert_eq!(serde_json::to_value(&day.servers[1]).expect("JSON")["down_seconds"].to_string(), "0.0");
         let live = &day.trading[0];
         assert_eq!((live.orders, live.halted_seconds, live.win_rate), (Some(4), Some(60.0), Some(0.75)));
         assert_eq!((live.breaker_trips["BinanceAPI"], live.realized_pnl), (1, Some(2.0)));

@@ -67,9 +67,7 @@ pub fn table(listing: &Listing, now: Timestamp, every_file: bool, style: &Style)
     });
     let shown = listing.files.iter().filter(|file| nothing || every_file || file.problem.is_some());
     files(&mut out, &shown.collect::<Vec<_>>(), style);
-    out.truncate(out.trim_end().len());
-    out.push('\n');
-    out
+    out.trim_end().to_owned() + "\n"
 }
 
 fn section(out: &mut String, kind: Kind, targets: &[&Entry], now: Timestamp, style: &Style) {

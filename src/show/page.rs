@@ -15,6 +15,9 @@ use crate::model::snapshot::{Entry, Snapshot};
 use crate::model::target::Kind;
 use crate::wording::first_of;
 
+/// Timers fire every 30 s: after this long nothing is known any more.
+pub const STALE: SignedDuration = SignedDuration::from_mins(10);
+
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// Environments that the title names; the rest is a number.
@@ -58,7 +61,7 @@ pub fn page(
          <meta name=\"color-scheme\" content=\"light dark\">\n<link rel=\"icon\" href=\"data:,\">\n\
          <title>{}: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n",
         text(host),
-        verdict(snapshot)
+        verdict(snapshot, ever, now)
     )
 }
 
@@ -66,11 +69,12 @@ fn text(foreign: &str) -> String {
     escape(&printable(foreign))
 }
 
-fn verdict(snapshot: &Snapshot) -> String {
+fn verdict(snapshot: &Snapshot, ever: bool, now: Timestamp) -> String {
     let halted = snapshot.delivered().filter(|entry| entry.word() == "halted");
     let halted: Vec<&str> = halted.map(|entry| entry.target.name.as_str()).collect();
     let trouble = snapshot.delivered().filter(|entry| entry.severity() == Severity::Trouble).count();
     match (halted.is_empty(), trouble) {
+        (_, 0) if !ever || now.duration_since(snapshot.pass.started_at) > STALE => "not known".to_owned(),
         (_, 0) => "no trouble".to_owned(),
         (true, count) => format!("{count} in trouble"),
         (false, count) => format!("{} halted, {count} in trouble", text(&first_of(&halted, MOST_NAMED))),
@@ -78,7 +82,7 @@ fn verdict(snapshot: &Snapshot) -> String {
 }
 
 fn header(host: &str, snapshot: &Snapshot, ever: bool, now: Timestamp) -> String {
-    let verdict = verdict(snapshot);
+    let verdict = verdict(snapshot, ever, now);
     let class = if verdict == "no trouble" { "fine" } else { "trouble" };
     let pass = if ever {
         let seconds = now.duration_since(snapshot.pass.started_at).as_secs_f64().max(0.0);
@@ -236,5 +240,11 @@ mod tests {
         );
         assert!(page.contains("<i>00:02 UTC</i>") && page.contains("<i>18:02</i>"), "{page}");
         assert!(!page.contains("http://") && !page.contains("https://"), "nothing from elsewhere");
+        let pass = LastPass { started_at: at(0), ..LastPass::default() };
+        let quiet = Snapshot { pass, ..Snapshot::default() };
+        for (ever, now, verdict) in [(true, 60, "no trouble"), (true, 700, "not known"), (false, 60, "not known")] {
+            let page = super::page("desk", &quiet, ever, &[], &[], at(now));
+            assert!(page.contains(&format!("<title>desk: {verdict}</title>")), "{page}");
+        }
     }
 }

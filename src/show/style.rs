@@ -48,11 +48,8 @@ impl Style {
         let terminal = std::io::stdout().is_terminal();
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let color = match choice {
-            ColorChoice::Always => true,
-            ColorChoice::Auto => terminal && !no_color && !dumb,
-            ColorChoice::Never => false,
-        };
+        let shows_color = terminal && !no_color && !dumb;
+        let color = choice == ColorChoice::Always || choice == ColorChoice::Auto && shows_color;
         Style { color, width: terminal.then(terminal_width) }
     }
 

@@ -78,14 +78,13 @@ fn trading_lines(day: &Trading) -> Vec<String> {
     let mut second = Vec::new();
     second.extend(day.orders.map(|orders| plural(orders as usize, "order")));
     second.extend(day.latency_p95_ms.map(|p95| format!("p95 latency at most {p95:.0} ms")));
-    second.extend(match day.halted_seconds {
-        Some(0.0) => Some("kill switch off".to_owned()),
-        Some(seconds) => Some(format!("kill switch active for {}", length(seconds))),
-        None => Some("kill switch: not known".to_owned()),
+    second.push(match day.halted_seconds {
+        Some(0.0) => "kill switch off".to_owned(),
+        Some(seconds) => format!("kill switch active for {}", length(seconds)),
+        None => "kill switch: not known".to_owned(),
     });
-    for (breaker, trips) in &day.breaker_trips {
-        second.push(format!("breaker {breaker} opened {}", plural(*trips, "time")));
-    }
+    let opened = |(breaker, trips): (&String, &usize)| format!("breaker {breaker} opened {}", plural(*trips, "time"));
+    second.extend(day.breaker_trips.iter().map(opened));
     lines.push(second.join(", "));
     lines
 }
@@ -134,9 +133,8 @@ fn own_lines(day: &Day) -> Vec<String> {
     if day.cut_short > 0 {
         lines.push(format!("{} cut short by the deadline", plural(day.cut_short, "pass")));
     }
-    for (output, times) in &day.undelivered {
-        lines.push(format!("{output} not delivered {}", plural(*times, "time")));
-    }
+    let failed = |(output, times): (&String, &usize)| format!("{output} not delivered {}", plural(*times, "time"));
+    lines.extend(day.undelivered.iter().map(failed));
     if day.unwatched_seconds >= 60.0 {
         lines.push(format!("no pass for {}", length(day.unwatched_seconds)));
     }

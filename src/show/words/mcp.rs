@@ -17,10 +17,8 @@ impl McpFacts {
         }));
         parts.extend(self.transport.map(|transport| transport.as_str().to_owned()));
         parts.extend(self.protocol_version.as_deref().map(plain_or_quoted));
-        let version = self.server_version.as_deref().map(|version| version.trim_start_matches('v'));
-        parts.extend(
-            version.filter(|version| !version.is_empty()).map(|version| format!("v{}", plain_or_quoted(version))),
-        );
+        let version = self.server_version.as_deref().map_or("", |version| version.trim_start_matches('v'));
+        parts.extend((!version.is_empty()).then(|| format!("v{}", plain_or_quoted(version))));
         parts.extend(self.notes.iter().cloned());
         parts.join(", ")
     }

@@ -72,11 +72,9 @@ impl WorktreeFacts {
         let total = files(self.changed_files, "changed")?;
         let kinds =
             [(self.staged_files, "staged"), (self.modified_files, "modified"), (self.untracked_files, "untracked")];
-        let kinds: Vec<String> = kinds
-            .into_iter()
-            .filter_map(|(number, what)| Some(format!("{} {what}", number.filter(|&n| n > 0)?)))
-            .collect();
-        Some(if kinds.is_empty() { total } else { format!("{total} ({})", kinds.join(", ")) })
+        let kinds = kinds.iter().filter_map(|(number, what)| Some(format!("{} {what}", number.filter(|&n| n > 0)?)));
+        let kinds = kinds.collect::<Vec<_>>().join(", ");
+        Some(if kinds.is_empty() { total } else { format!("{total} ({kinds})") })
     }
 
     /// `2 files also changed in topic`.
@@ -123,15 +121,14 @@ impl WorktreeFacts {
 
     /// A look that was cut off has no path.
     fn hint_of_unreadable(&self) -> String {
-        if let Some(remedy) = &self.remedy {
-            return remedy.clone();
-        }
-        if self.path.is_empty() {
-            return "raise `timeout` in [worktree] or `probe.deadline`, if the repository is so large".to_owned();
-        }
-        "see what `git status` says there, as the user lab-probe runs as; where it is gone, restore it, or take it out of \
-         `repos` in [worktree] (a single worktree: `git worktree prune`)"
-            .to_owned()
+        let usual = match self.path.as_str() {
+            "" => "raise `timeout` in [worktree] or `probe.deadline`, if the repository is so large",
+            _ => {
+                "see what `git status` says there, as the user lab-probe runs as; where it is gone, restore it, or take it \
+                 out of `repos` in [worktree] (a single worktree: `git worktree prune`)"
+            }
+        };
+        self.remedy.clone().unwrap_or_else(|| usual.to_owned())
     }
 }
 
