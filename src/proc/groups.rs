@@ -26,9 +26,12 @@ pub(super) fn give_up() -> io::Result<()> {
     if !sets.effective.contains(CapabilitySet::SETGID) {
         return Ok(());
     }
-    let own = own().ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "the user database does not answer"))?;
-    if getgroups()?.iter().any(|group| !own.contains(group)) {
-        set_thread_groups(own)?;
+    let groups = getgroups()?;
+    if !groups.is_empty() {
+        let own = own().ok_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "the user database does not answer"))?;
+        if groups.iter().any(|group| !own.contains(group)) {
+            set_thread_groups(own)?;
+        }
     }
     if geteuid().is_root() {
         return Ok(());

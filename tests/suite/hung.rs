@@ -32,8 +32,11 @@ fn without_answer(lab: &Lab, database: &str, args: &[&str]) -> Run {
 
 fn in_namespace(lab: &Lab, script: &str, arguments: &[PathBuf], args: &[&str]) -> Run {
     let mut command: Command = lab.program("unshare");
-    let user = if rustix::process::geteuid().is_root() { "--mount" } else { "--map-root-user" };
-    command.args([user, "--mount", "sh", "-c", script, "sh"]).args(arguments);
+    let is_root = rustix::process::geteuid().is_root();
+    command.args([if is_root { "--mount" } else { "--map-root-user" }, "--mount"]);
+    // As the system unit gives one: what is started has to give it up.
+    command.args(if is_root { &["setpriv", "--groups", "54321"][..] } else { &[] });
+    command.args(["sh", "-c", script, "sh"]).args(arguments);
     command.args(["timeout", "--signal=KILL", "120", env!("CARGO_BIN_EXE_lab-probe")]).args(args);
     Run(command.output().expect("unshare (util-linux) and timeout are installed"))
 }
