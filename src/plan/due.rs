@@ -103,7 +103,7 @@ fn one_due(
     anchor: Timestamp,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    if let Some(expires) = cut_off_until(target, &known.attempts)
+    if let Some(expires) = cut_off_until(target, &known.attempts, now)
         && expires > add(now, JITTER)
     {
         return Some(expires);
@@ -124,9 +124,9 @@ fn one_due(
 
 /// One that is cut off goes first in the next pass; if that cuts it off, too, it is put off ever longer: a server that
 /// needs more than a pass would take a core from all others for ever. A person's pass hears it out.
-fn cut_off_until(target: &Target, attempts: &Attempts) -> Option<Timestamp> {
+fn cut_off_until(target: &Target, attempts: &Attempts, now: Timestamp) -> Option<Timestamp> {
     let again = attempts.cut_offs.checked_sub(1).filter(|again| *again > 0)?;
-    let at = attempts.cut_off_at?;
+    let at = attempts.cut_off_at.filter(|at| *at <= now + CLOCK_SLACK)?;
     Some(add(at, retry_after(target, again)))
 }
 
@@ -276,6 +276,7 @@ mod tests {
         assert_eq!(cut_off(1, 1), None, "first in the next pass");
         assert_eq!([2, 3, 4, 99].map(|times| cut_off(times, 1)), [30, 60, 120, 300].map(|second| Some(at(second))));
         assert_eq!([cut_off(2, 29), cut_off(99, 300)], [None; 2]);
+        assert_eq!(cut_off(2, -86_400), None, "the clock was set back");
     }
 
     #[test]

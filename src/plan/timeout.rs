@@ -4,8 +4,10 @@
 //! Such a path must cost itself and nothing else: not the other paths, not the pass's deadline. It is noted, and the next
 //! passes do not touch it (see `proc::hung`).
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use crate::clock::Deadline;
@@ -19,12 +21,18 @@ pub(super) const LIMIT: Duration = Duration::from_secs(2);
 pub(super) const FOR_REPOSITORY: Duration = Duration::from_secs(5);
 
 /// By these files it is told whether a repository answers.
-pub(super) fn files_of_repository(path: &Path) -> Vec<PathBuf> {
+pub(super) fn files_of_repository(path: &impl AsRef<Path>) -> Vec<PathBuf> {
+    let path = path.as_ref();
     [path.to_owned()].into_iter().chain([".git", ".git/HEAD", "HEAD"].map(|name| path.join(name))).collect()
 }
 
-/// Does `work` for every item, in order; one that takes longer than `limit` is given up (`None`), noted, and left behind on
-/// its thread. At the deadline everything that is left is given up. An item's `files` have its place first.
+/// So many items are begun together: where each begins as many again (worktrees of repositories), the unit's TasksMax= of
+/// 512 is not reached.
+const AT_A_TIME: usize = 16;
+
+/// Does `work` for every item, each on a thread of its own; the results are in order. Those of a batch that are not done
+/// when none has been for `limit` are given up (`None`), noted, and left behind. At the deadline everything that is left is
+/// given up. An item's `files` have its place first.
 pub(super) fn each<I, T>(
     items: Vec<I>,
     limit: Duration,
@@ -37,41 +45,57 @@ where
     T: Send + 'static,
 {
     let work = Arc::new(work);
-    let done = items.into_iter().map(|item| {
-        if deadline.passed() {
-            return None;
+    let mut results = Vec::new();
+    let mut items = items.into_iter().peekable();
+    while items.peek().is_some() {
+        let (sender, receiver) = mpsc::channel();
+        let mut waiting = BTreeMap::new();
+        for item in items.by_ref().take(AT_A_TIME) {
+            let (index, files, work, sender) = (results.len(), files(&item), Arc::clone(&work), sender.clone());
+            results.push(None);
+            let is_open = !deadline.passed() && files.first().is_none_or(|place| !hung::is_noted(place));
+            let (work, thread) = hung::noting_its_thread(move || hung::caught(|| work(&item)).ok());
+            let begin = || thread::Builder::new().name("plan".into()).spawn(move || sender.send((index, work())));
+            if is_open && begin().is_ok() {
+                waiting.insert(index, (files, thread));
+            }
         }
-        let (files, work) = (files(&item), Arc::clone(&work));
-        hung::within(&files, deadline.sooner(limit), move || work(&item)).ok()
-    });
-    done.collect()
+        drop(sender);
+        while let Ok((index, result)) = receiver.recv_timeout(deadline.sooner(limit).left()) {
+            results[index] = result;
+            waiting.remove(&index);
+        }
+        waiting.values().for_each(|(files, thread)| hung::note(files, thread));
+    }
+    results
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::sync::mpsc::{Receiver, Sender};
 
     use super::*;
 
     #[test]
-    fn one_that_never_answers_costs_itself_and_no_other() {
+    fn those_that_never_answer_cost_themselves_and_no_other() {
         let (_never, hang): (Sender<()>, Receiver<()>) = mpsc::channel();
         let hang = Mutex::new(hang);
         let work = move |item: &u32| {
-            if item % 10 == 3 {
+            if item % 3 == 0 {
                 let _ = hang.lock().map(|hang| hang.recv());
             }
             item * 2
         };
+        // One after the other the fifty that hang would take 25 s.
         let results = each(
-            (0..15).collect(),
+            (0..150).collect(),
             Duration::from_millis(500),
-            Deadline::after(Duration::from_secs(60)),
+            Deadline::after(Duration::from_secs(20)),
             |_| Vec::new(),
             work,
         );
-        let expected: Vec<Option<u32>> = (0..15).map(|item| (item % 10 != 3).then_some(item * 2)).collect();
+        let expected: Vec<Option<u32>> = (0..150).map(|item| (item % 3 != 0).then_some(item * 2)).collect();
         assert_eq!(results, expected);
     }
 

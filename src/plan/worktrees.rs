@@ -7,6 +7,7 @@ mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::ops::Bound;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -36,8 +37,10 @@ pub fn plan(settings: &WorktreeSettings, records: &Path, deadline: Deadline) -> 
     let mut found = discover(settings, records, deadline);
     let (mut git_dirs, mut places) = (BTreeSet::new(), BTreeSet::new());
     found.retain(|one| git_dirs.insert(one.git_dir()) && places.insert(one.path.clone()));
-    let given: BTreeMap<PathBuf, &str> =
-        settings.named.iter().map(|(path, name)| (names::real(path), name.as_str())).collect();
+    let real = |(path, _): &(PathBuf, _)| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let real = timeout::each(settings.named.clone(), timeout::LIMIT, deadline, |(path, _)| vec![path.clone()], real);
+    let given = settings.named.iter().zip(real).map(|((path, name), real)| (real.unwrap_or(path.clone()), &**name));
+    let given: BTreeMap<PathBuf, &str> = given.collect();
     let names = names::choose(&found, &given);
     for (path, name) in &given {
         if !places.contains(path) {
@@ -48,7 +51,9 @@ pub fn plan(settings: &WorktreeSettings, records: &Path, deadline: Deadline) -> 
         }
     }
     for one in &mut found {
-        one.nested = places.iter().filter(|path| **path != one.path && path.starts_with(&one.path)).cloned().collect();
+        // In the order of paths what lies in a directory stands right behind it.
+        let behind = places.range::<PathBuf, _>((Bound::Excluded(&one.path), Bound::Unbounded));
+        one.nested = behind.take_while(|path| path.starts_with(&one.path)).cloned().collect();
     }
     plan.targets = found.into_iter().zip(names).map(|(one, name)| target(one, name, settings)).collect();
     plan
@@ -64,9 +69,9 @@ fn discover(settings: &WorktreeSettings, records: &Path, deadline: Deadline) -> 
         idle_ttl: settings.idle_ttl,
         ..WorktreeTarget::default()
     };
-    let files = |path: &PathBuf| timeout::files_of_repository(path);
+    let (files, limit) = (timeout::files_of_repository, timeout::FOR_REPOSITORY);
     let (upwards, each) = (settings.discovered, template.clone());
-    let answers = timeout::each(settings.repos.clone(), timeout::FOR_REPOSITORY, deadline, files, move |path| {
+    let answers = timeout::each(settings.repos.clone(), limit, deadline, files, move |path| {
         layout::find(path, upwards).map(|repository| layout::worktrees(&repository, &each, deadline))
     });
     let mut found = Vec::new();

@@ -11,6 +11,7 @@ use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use percent_encoding::percent_decode_str;
 use regex_lite::{Captures, Regex};
+use serde_json::Value;
 use url::Url;
 
 use super::shown::{MASK, announced, is_telling, looks_secret};
@@ -173,6 +174,11 @@ fn parts(value: &str, named: bool) -> Vec<String> {
     if named {
         parts.extend([value.to_owned(), credential_of(value).to_owned()]);
     }
+    // `--config {"apiKey": …}`, `HEADERS={"Authorization": …}`
+    for (name, value) in serde_json::from_str::<BTreeMap<String, Value>>(value).unwrap_or_default() {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        parts.extend(self::parts(&text, names_secret(&name, &text)));
+    }
     parts
 }
 
@@ -203,7 +209,7 @@ fn names_secret(name: &str, value: &str) -> bool {
 
 /// A text as it stands in a quoted string of Rust, JSON, JSON in ASCII, JSON inside JSON, and in one line.
 fn in_quotes(text: &str) -> [String; 5] {
-    let json = |text: &str| serde_json::Value::from(text).to_string().trim_matches('"').to_owned();
+    let json = |text: &str| Value::from(text).to_string().trim_matches('"').to_owned();
     let once = json(text);
     let ascii = once.chars().map(|c| {
         let mut units = [0; 2];
@@ -236,8 +242,20 @@ mod tests {
     fn only_what_a_name_or_a_look_makes_secret_is_masked() {
         let secrets = known(
             &[
-                "server", "start", "--key=s3cr3t-1", "--token", "s3cr3t-2", "/srv/data", "--port", "5432", "-H",
+                "server",
+                "start",
+                "--key=s3cr3t-1",
+                "--token",
+                "s3cr3t-2",
+                "/srv/data",
+                "--port",
+                "5432",
+                "-H",
                 "X: s3cr3t-6",
+                "--Jira:ApiToken",
+                "s3cr3t-7",
+                "--config",
+                r#"{"at": "x", "of": {"apiKey": "s3cr3t-8"}}"#,
             ],
             &[
                 ("API_TOKEN", "s3cr3t-3"),
@@ -249,6 +267,7 @@ mod tests {
                 ("KEY_FILE", "/home/me/key.pem"),
                 ("MODEL", "claude-3-5-sonnet-20241022"),
                 ("EXTRA", "--opt ghp_0123456789abcdef"),
+                ("HEADERS", r#"{"Authorization": "Bearer s3cr3t-9"}"#),
             ],
         );
         let own = "error: server start on localhost port 5432, stdio; /srv/data /usr/bin /home/me/key.pem joe \
@@ -257,7 +276,8 @@ mod tests {
         for n in 1..=4 {
             assert_eq!(secrets.redact(&format!("no s3cr3t-{n}!")), "no ***!", "{n}");
         }
-        assert_eq!(secrets.redact("s3cr3t-6 and ghp_0123456789abcdef"), "*** and ***");
+        assert_eq!(secrets.redact("s3cr3t-6, s3cr3t-7 and ghp_0123456789abcdef"), "***, *** and ***");
+        assert_eq!(secrets.redact("s3cr3t-8 and s3cr3t-9 at x"), "*** and *** at x");
     }
 
     #[test]

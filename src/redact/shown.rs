@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use regex_lite::Regex;
+use serde::de::IgnoredAny;
 
 /// Stands where a secret stood.
 pub const MASK: &str = "***";
@@ -38,7 +39,8 @@ pub fn arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Vec<String
 /// Each argument, and whether the one before it announces a secret, as `--token` does.
 pub(super) fn announced<'a>(arguments: impl IntoIterator<Item = &'a str>) -> impl Iterator<Item = (&'a str, bool)> {
     let announces = |argument: &str| {
-        let has_value = argument.split_once(['=', ':']).is_some_and(|(_, value)| !value.is_empty());
+        // A colon may be part of the name, as in .NET's `--Jira:ApiToken VALUE`.
+        let has_value = argument.split_once('=').is_some_and(|(_, value)| !value.is_empty());
         argument.starts_with('-') && !has_value && (is_telling(argument) || matches!(argument, "-H" | "--header"))
     };
     let mut announced = false;
@@ -120,7 +122,9 @@ fn mask_segment(segment: &str) -> String {
 
 fn mask_argument(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
-    if lower.contains("bearer ") || lower.contains("authorization") || looks_secret(text) {
+    let is_json = || text.starts_with('{') && serde_json::from_str::<IgnoredAny>(text).is_ok();
+    let is_header = lower.contains("bearer ") || lower.contains("authorization");
+    if is_header || looks_secret(text) || is_telling(text) && is_json() {
         return mask(text);
     }
     // The first "=" of a URL is in its query; the userinfo before that is no name.
@@ -128,7 +132,11 @@ fn mask_argument(text: &str) -> String {
         Some((name, value)) if is_telling(name) || looks_secret(value) => format!("{name}={}", mask(value)),
         Some((name, value)) if value.contains("://") => format!("{name}={}", url(value)),
         _ if text.contains("://") => url(text),
-        _ => text.to_owned(),
+        // A flag or a header; the tag of an image and a path are none.
+        _ => match text.split_once(':').filter(|(_, value)| text.starts_with('-') || value.starts_with(' ')) {
+            Some((name, value)) if is_telling(name) => format!("{name}:{}", mask(value)),
+            _ => text.to_owned(),
+        },
     }
 }
 
@@ -184,6 +192,11 @@ mod tests {
             (&["postgres://joe:s3cret@db/x"], Some(&["postgres://***:***@db/x"])),
             (&["https://joe:s3cret@h/?key=a&b=c"], Some(&["https://***:***@h/?key=***&b=***"])),
             (&["--db=postgres://joe:s3cret@db/x"], Some(&["--db=postgres://***:***@db/x"])),
+            (&["--Jira:ApiToken", "s3cret", "x"], Some(&["--Jira:ApiToken", "***", "x"])),
+            (&["--token:s3cret"], Some(&["--token:***"])),
+            (&["--header=X-Key: s3cret"], Some(&["--header=X-Key:***"])),
+            (&["--config", r#"{"url": "h", "apiKey": "s3cret"}"#], Some(&["--config", "***"])),
+            (&["--config", r#"{"root": "~/LAB"}"#, "{ echo $KEY; }", "ghcr.io/keycloak-mcp:1.2"], None),
         ] {
             assert_eq!(arguments(text.iter().copied()), shown.unwrap_or(text), "{text:?}");
         }

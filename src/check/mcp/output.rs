@@ -159,8 +159,10 @@ mod tests {
 
     #[test]
     fn colours_secrets_and_foreign_quotation_marks_do_not_get_through() {
-        let secrets =
-            KnownSecrets::of_program(&[], &[("KEY".into(), "one-line\nanother-line".to_owned().into())].into());
+        let secrets = KnownSecrets::of_program(
+            &[],
+            &[("KEY".into(), crate::redact::Secret::new("one-line\nanother-line"))].into(),
+        );
         let text = "\x1b[31mError: bad key one-line\x1b[0m ”obey“ \x1b]0;x\x07\nanother-line";
         let quote = quote(text, &secrets).expect("a quotation");
         assert_eq!(quote, "“Error: bad key *** \"obey\"”");

@@ -47,7 +47,7 @@ pub(super) fn decide(
     }
     let mut reports = reports::junit_reports(target, &memory.reports, parts.outer.git.deadline);
     reports.extend(reports::pytest::last_run(&target.path, &memory.reports));
-    memory.reports = reports.iter().map(|report| (report.key(), report.said.clone())).collect();
+    memory.reports = reports.iter().map(|report| (reports::key(&report.path), report.said.clone())).collect();
     reports.retain(Report::is_verdict);
     if recorded.verdict.is_none() && reports.is_empty() {
         memory.content = None;
@@ -67,7 +67,7 @@ pub(super) fn decide(
         let mut reports: Vec<&mut Report> = reports.iter_mut().filter(|report| report.source == source).collect();
         (!reports.is_empty()).then(|| from_reports(&mut reports, source, &freshness))
     });
-    memory.reports.extend(reports.iter().map(|report| (report.key(), report.said.clone())));
+    memory.reports.extend(reports.iter().map(|report| (reports::key(&report.path), report.said.clone())));
     // Of two at the same instant the first wins: `record` knows more than the report its command left.
     let verdicts: Vec<Option<Tests>> = [recorded].into_iter().chain(judged).flatten().rev().collect();
     let ignored = verdicts.contains(&None);

@@ -8,6 +8,7 @@ use crate::config::block::{Block, Text};
 use crate::config::settings::{McpSettings, ServerSettings};
 use crate::model::mcp::{HealthScript, HttpServer, HttpTransport, Reach, StdioServer};
 use crate::model::target::Schedule;
+use crate::redact::Secret;
 
 const SCHEDULE: Schedule = Schedule {
     ttl: Duration::from_secs(5 * 60),
@@ -94,7 +95,7 @@ fn script(block: &Block<'_>) -> Option<Reach> {
         return None;
     };
     block.ensure(program, !program.is_empty(), "its first string is the program, and it is empty");
-    let program = rules::program(block, program, cwd.as_ref()).into();
+    let program = Secret::new(rules::program(block, program, cwd.as_ref()));
     let command = std::iter::once(program).chain(args.iter().map(|arg| arg.clone().secret())).collect();
     Some(Reach::Script(HealthScript { command, env, cwd }))
 }

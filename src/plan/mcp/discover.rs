@@ -192,19 +192,19 @@ fn notes(source: &Source, host: &Host<'_>, entry: &Entry) -> Vec<String> {
         {
             notes.push("this client is reported to leave variables in headers as they stand".to_owned());
         }
-        notes.extend(host.login_note(entry, written));
+        if written.headers.is_empty() && entry.env_headers.is_empty() && host.logins.contains(&entry.name) {
+            notes.push(format!("{} holds a login for it, which lab-probe does not use", client.title));
+        }
     }
-    notes.extend(unset_variables(entry, host.environment));
+    if matches!(entry.written, Reach::Stdio(_)) {
+        // An unset one is no failure, but often the reason for one.
+        let is_unset = |name: &&str| host.environment.var(name).is_none();
+        let unset: Vec<&str> = entry.inherit.iter().map(String::as_str).filter(is_unset).collect();
+        notes.extend((!unset.is_empty()).then(|| format!("not set, so not passed on: {}", unset.join(", "))));
+    }
     notes.extend(entry.notes.iter().cloned());
     // Its server is started in the home.
     let gone = source.listed_for.as_ref().filter(|_| source.file.project.is_none());
     notes.extend(gone.map(|directory| format!("for {directory}, which is gone or does not answer")));
     notes
-}
-
-/// Variables that a client passes on where they are set: an unset one is no failure, but often the reason for one.
-fn unset_variables(entry: &Entry, environment: &HostEnvironment) -> Option<String> {
-    let names = entry.inherit.iter().map(String::as_str).filter(|_| matches!(entry.written, Reach::Stdio(_)));
-    let unset: Vec<&str> = names.filter(|name| environment.var(name).is_none()).collect();
-    (!unset.is_empty()).then(|| format!("not set, so not passed on: {}", unset.join(", ")))
 }

@@ -27,13 +27,11 @@ pub(super) fn lists(
     let mut files = Vec::new();
     for kind in &client.plugins {
         let Some(directory) = places::locate(&kind.directory, host) else { continue };
-        match std::fs::read_dir(&directory) {
-            Ok(_) => {}
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => continue,
-            Err(e) => {
+        if let Err(e) = std::fs::read_dir(&directory) {
+            if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
                 warnings.push(format!("{}: {}; its plugins are left out", directory.display(), explained(&e)));
-                continue;
             }
+            continue;
         }
         let installed = match &kind.layout {
             Layout::Each { enablement } => each(&directory, enablement.as_deref(), host, warnings),

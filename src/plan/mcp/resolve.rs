@@ -29,7 +29,7 @@ pub(super) struct Host<'a> {
     /// How long the client waits for any server to start, where the user has set that.
     pub(super) limit: Option<Duration>,
     ca_file: Option<PathBuf>,
-    logins: BTreeSet<String>,
+    pub(super) logins: BTreeSet<String>,
 }
 
 impl<'a> Host<'a> {
@@ -51,12 +51,6 @@ impl<'a> Host<'a> {
             ca_file: ca_file.map(Path::to_owned).or_else(extra_ca).filter(|path| path.is_absolute()),
             logins: records.map(|(path, key)| logins(&path, key)).unwrap_or_default(),
         }
-    }
-
-    pub(super) fn login_note(&self, entry: &Entry, written: &HttpServer) -> Option<String> {
-        let is_open = written.headers.is_empty() && entry.env_headers.is_empty();
-        let is_known = is_open && self.logins.contains(&entry.name);
-        is_known.then(|| format!("{} holds a login for it, which lab-probe does not use", self.client.title))
     }
 }
 

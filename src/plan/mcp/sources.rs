@@ -134,7 +134,7 @@ pub(super) fn local_lists(source: &Source, deadline: Deadline) -> Vec<Source> {
     let listed = table.into_iter().flatten().filter_map(|(path, settings)| Some((path, settings.as_object()?)));
     let listed: Vec<(&String, &Table)> = listed.filter(|(_, settings)| says(settings)).collect();
     let directories: Vec<PathBuf> = listed.iter().map(|(path, _)| PathBuf::from(path)).collect();
-    let files = |path: &PathBuf| timeout::files_of_repository(path);
+    let files = timeout::files_of_repository;
     let projects = timeout::each(directories, timeout::LIMIT, deadline, files, |path| {
         path.is_dir().then(|| places::project_at(path))
     });
@@ -158,8 +158,7 @@ pub(super) fn projects(
     warnings: &mut Vec<String>,
 ) -> Vec<Project> {
     let (home, cwd) = (environment.home.clone(), environment.cwd.clone());
-    let files = |path: &PathBuf| timeout::files_of_repository(path);
-    let limit = timeout::FOR_REPOSITORY;
+    let (files, limit) = (timeout::files_of_repository, timeout::FOR_REPOSITORY);
     let worktrees =
         timeout::each(repositories.to_vec(), limit, deadline, files, move |path| places::worktrees(path, deadline));
     let around = timeout::each(cwd.iter().cloned().collect(), limit, deadline, files, move |cwd| {

@@ -1,12 +1,11 @@
 //! A label for each worktree: short where that is unique, `<repository>/<name>` where it is not, always distinct.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::model::worktree::WorktreeTarget;
-use crate::proc::hung;
 
 /// The names of `found`, in its order. `given` are the config's own, by the worktree's place, and win.
 pub(super) fn choose(found: &[WorktreeTarget], given: &BTreeMap<PathBuf, &str>) -> Vec<String> {
@@ -26,19 +25,16 @@ pub(super) fn choose(found: &[WorktreeTarget], given: &BTreeMap<PathBuf, &str>) 
 /// What is left equal (two repositories of one name, a linked worktree called `main`) gets a number. The earlier one keeps
 /// its name, so that it does not wander.
 fn make_distinct(names: &[String]) -> Vec<String> {
-    let mut taken = HashSet::new();
+    let mut taken: HashSet<String> = names.iter().cloned().collect();
+    let mut holders: HashMap<&String, usize> = HashMap::new();
     let distinct = names.iter().map(|name| {
-        let numbered = (2..).map(|number| format!("{name}~{number}")).filter(|numbered| !names.contains(numbered));
-        let mut candidates = std::iter::once(name.clone()).chain(numbered);
-        candidates.find(|candidate| taken.insert(candidate.clone())).unwrap_or_default()
+        let holder = holders.entry(name).or_default();
+        *holder += 1;
+        let mut numbered = (*holder..).map(|number| format!("{name}~{number}"));
+        let mut free = || numbered.find(|numbered| taken.insert(numbered.clone())).unwrap_or_default();
+        if *holder == 1 { name.clone() } else { free() }
     });
     distinct.collect()
-}
-
-/// A configured path as worktrees have theirs.
-pub(super) fn real(configured: &Path) -> PathBuf {
-    let real = (!hung::is_noted(configured)).then(|| configured.canonicalize().ok()).flatten();
-    real.unwrap_or_else(|| configured.to_owned())
 }
 
 fn short_name(one: &WorktreeTarget) -> String {
@@ -94,6 +90,12 @@ mod tests {
     fn a_given_name_wins_and_the_other_one_makes_way() {
         let all = [found("/a/LAB/.git", b"/a/LAB", true), found("/a/tool/.git", b"/a/tool", true)];
         assert_eq!(choose(&all, &BTreeMap::from([(PathBuf::from("/a/tool"), "main")])), ["LAB/main", "main"]);
+    }
+
+    #[test]
+    fn thousands_of_one_name_are_told_apart_at_once() {
+        let names = make_distinct(&vec!["LAB/x".to_owned(); 5_000]);
+        assert_eq!((names[0].as_str(), names[4_999].as_str()), ("LAB/x", "LAB/x~5000"));
     }
 
     #[test]

@@ -34,11 +34,6 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Its key in [`WorktreeMemory::reports`](crate::model::worktree::WorktreeMemory): the path, escaped.
-    pub(super) fn key(&self) -> String {
-        key(&self.path)
-    }
-
     /// Where no test ran, nothing was judged: `ctest` before a build writes each as "notrun". pytest's cache does not say
     /// how many passed.
     pub(super) fn is_verdict(&self) -> bool {
@@ -47,7 +42,8 @@ impl Report {
     }
 }
 
-fn key(path: &Path) -> String {
+/// The key of a report in [`WorktreeMemory::reports`](crate::model::worktree::WorktreeMemory): its path, escaped.
+pub(super) fn key(path: &Path) -> String {
     path.as_os_str().as_bytes().escape_ascii().to_string()
 }
 

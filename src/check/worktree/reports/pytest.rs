@@ -46,10 +46,7 @@ fn run_in(root: &Path, old: &Known) -> Option<Report> {
 /// How many tests of a run failed and exist; `None` where the cache tells of no run.
 pub(crate) fn failed(nodeids: &[u8], lastfailed: Option<&[u8]>, exists: impl Fn(&str) -> bool) -> Option<u64> {
     let collected: Vec<String> = serde_json::from_slice(nodeids).ok()?;
-    let failed: BTreeMap<String, serde_json::Value> = match lastfailed {
-        Some(bytes) => serde_json::from_slice(bytes).ok()?,
-        None => BTreeMap::new(),
-    };
+    let failed: BTreeMap<String, serde_json::Value> = serde_json::from_slice(lastfailed.unwrap_or(b"{}")).ok()?;
     if collected.is_empty() && failed.is_empty() {
         return None;
     }
