@@ -43,6 +43,7 @@ impl Stamp {
 
 impl From<Metadata> for Stamp {
     fn from(metadata: Metadata) -> Stamp {
+        let ns = |seconds: i64, nanoseconds: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
         Stamp {
             ino: metadata.ino(),
             size: metadata.size(),
@@ -50,8 +51,4 @@ impl From<Metadata> for Stamp {
             ctime_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
         }
     }
-}
-
-fn ns(seconds: i64, nanoseconds: i64) -> i128 {
-    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
 }

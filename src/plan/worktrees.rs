@@ -42,13 +42,13 @@ pub fn plan(settings: &WorktreeSettings, records: &Path, deadline: Deadline) -> 
     let given = settings.named.iter().zip(real).map(|((path, name), real)| (real.unwrap_or(path.clone()), &**name));
     let given: BTreeMap<PathBuf, &str> = given.collect();
     let names = names::choose(&found, &given);
-    for (path, name) in &given {
-        if !places.contains(path) {
-            plan.warnings.push(format!(
-                "[[worktree.named]] {name:?}: no worktree of a configured repository lies at {}; add its repository to [worktree] repos",
-                path.display()
-            ));
-        }
+    for (path, name) in given.iter().filter(|(path, _)| !places.contains(*path)) {
+        let none = "no worktree of a configured repository lies at";
+        let why = match hung::is_noted(path) {
+            true => hung::does_not_answer(path),
+            false => format!("{none} {}; add its repository to [worktree] repos", path.display()),
+        };
+        plan.warnings.push(format!("[[worktree.named]] {name:?}: {why}"));
     }
     for one in &mut found {
         // In the order of paths what lies in a directory stands right behind it.

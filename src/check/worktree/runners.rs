@@ -73,10 +73,7 @@ fn runner_name(arguments: &[String], more: &[String]) -> Option<String> {
         let is_manager = matches!(program, "npm" | "pnpm" | "yarn" | "bun");
         (is_manager && (script == "test" || script.starts_with("test:"))).then_some(script)
     });
-    let word = word.or_else(|| {
-        let targets = listed(BUILDERS);
-        rest.iter().map(String::as_str).find(|word| targets.contains(word))
-    });
+    let word = word.or_else(|| rest.iter().map(String::as_str).find(|word| listed(BUILDERS).contains(word)));
     let word = word.or_else(|| (program == "node" && rest.iter().any(|word| word == "--test")).then_some("--test"));
     Some(format!("{program} {}", word?))
 }
