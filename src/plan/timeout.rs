@@ -82,7 +82,7 @@ mod tests {
         let (_never, hang): (Sender<()>, Receiver<()>) = mpsc::channel();
         let hang = Mutex::new(hang);
         let work = move |item: &u32| {
-            if item % 3 == 0 {
+            if item.is_multiple_of(3) {
                 let _ = hang.lock().map(|hang| hang.recv());
             }
             item * 2
@@ -95,7 +95,8 @@ mod tests {
             |_| Vec::new(),
             work,
         );
-        let expected: Vec<Option<u32>> = (0..150).map(|item| (item % 3 != 0).then_some(item * 2)).collect();
+        let expected: Vec<Option<u32>> =
+            (0..150_u32).map(|item| (!item.is_multiple_of(3)).then_some(item * 2)).collect();
         assert_eq!(results, expected);
     }
 
