@@ -71,7 +71,6 @@ impl Document {
         let widespread = state.unusual.widespread.map(|event| unusual::widespread(&event));
         let unusual: Vec<String> = widespread.into_iter().chain(unusual_now(state, |_| true)).collect();
         let last_pass = state.last_pass.map(|last| last.started_at);
-        // That nothing is known is trouble, too.
         let stale = last_pass.is_none_or(|at| now.duration_since(at) > STALE);
         let class = if stale || !trouble.is_empty() { "trouble" } else { "fine" };
         let mut text = match last_pass {

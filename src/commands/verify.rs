@@ -47,11 +47,8 @@ fn directory_of(path: &Path) -> &Path {
 
 /// The one directory entry that a path names. A link beside the file it leads to is another one: node_exporter reads both.
 fn entry_of(path: &Path) -> PathBuf {
-    let directory = directory_of(path).canonicalize();
-    match (directory, path.file_name()) {
-        (Ok(directory), Some(name)) => directory.join(name),
-        _ => path.to_owned(),
-    }
+    let directory = directory_of(path).canonicalize().ok();
+    directory.zip(path.file_name()).map_or_else(|| path.to_owned(), |(directory, name)| directory.join(name))
 }
 
 fn shown(report: &Report, style: Style) -> String {

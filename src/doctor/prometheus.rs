@@ -97,10 +97,6 @@ impl Prometheus {
     }
 }
 
-fn is_up(target: &Value) -> bool {
-    target["health"] == "up"
-}
-
 fn name_of(target: &Value) -> String {
     format!("{} {}", text(target, "/labels/job"), text(target, "/labels/instance"))
 }
@@ -178,7 +174,7 @@ fn host_label(facts: &Prometheus) -> Option<Finding> {
 
 /// What brings our series being down shows in their age; any other target's trouble is only worth knowing.
 fn targets(facts: &Prometheus) -> Option<Finding> {
-    let down: Vec<&Value> = facts.targets.iter().filter(|target| !is_up(target)).collect();
+    let down: Vec<&Value> = facts.targets.iter().filter(|target| target["health"] != "up").collect();
     let first = name_of(down.first()?);
     let named = down.iter().map(|&target| {
         let error = text(target, "/lastError");
@@ -200,7 +196,7 @@ fn pending(facts: &Prometheus, delivered: &Delivered) -> bool {
     let since = |target: &Value| {
         text(target, "/lastScrape").parse().is_ok_and(|scraped| clock::unix_seconds(scraped) > delivered_at)
     };
-    last - first < BEHIND_SECONDS && facts.targets.iter().any(|target| is_up(target) && !since(target))
+    last - first < BEHIND_SECONDS && facts.targets.iter().any(|target| target["health"] == "up" && !since(target))
 }
 
 /// This host's newest pass there.

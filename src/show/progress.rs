@@ -26,12 +26,8 @@ impl ProgressLine {
     pub fn draw(&mut self, running: &[usize], done: usize) {
         self.frame += 1;
         let awaited: Vec<&str> = running.iter().filter_map(|&i| self.names.get(i).map(String::as_str)).collect();
-        let text = format!(
-            "{} {done}/{} checked; waiting for {}",
-            FRAMES[self.frame % FRAMES.len()],
-            self.names.len(),
-            printable(&awaited.join(", "))
-        );
+        let (frame, all) = (FRAMES[self.frame % FRAMES.len()], self.names.len());
+        let text = format!("{frame} {done}/{all} checked; waiting for {}", printable(&awaited.join(", ")));
         let mut stderr = std::io::stderr().lock();
         let _ = write!(stderr, "\r{}\x1b[K", fit(&text, 78));
         let _ = stderr.flush();

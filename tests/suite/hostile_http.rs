@@ -35,7 +35,7 @@ fn config(lab: &Lab, players: &[Player]) {
 
 /// The largest memory so far of a process, in KiB, without the pages of its own file, which are many in a debug build;
 /// `None` once it is gone.
-fn peak_kib(pid: u32) -> Option<u64> {
+pub(crate) fn peak_kib(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let field = |name: &str| -> Option<u64> {
         status.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix(" kB")?.parse().ok()
