@@ -84,12 +84,11 @@ class Week:
 
 
     def beside(self):
-        """CPU seconds of a tick, and of one that watches no series, by turns; how many are watched."""
+        """CPU seconds of a tick, and of one that watches no series; how many are watched. What is learnt is lost where it is off."""
         first = DAYS * DAY // TICK
-        ticks = [[self.tick(first + number, config)[1] for config in (self.config, self.unwatched)] for number in range(BESIDE)]
-        self.tick(first + BESIDE)
         watched = re.search(r'^lab_anomaly_series\{.*state="watching"\} (\S+)$', (self.work / "out/lab-probe.prom").read_text(), re.M)
-        return *(statistics.median(column) for column in zip(*ticks)), float(watched[1])
+        tick = lambda config, later: statistics.median(self.tick(first + later + number, config)[1] for number in range(BESIDE))
+        return tick(self.config, 0), tick(self.unwatched, BESIDE), float(watched[1])
 
 
 def rows(days, watching, without, watched):

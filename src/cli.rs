@@ -335,10 +335,8 @@ pub enum ManPage {
 }
 
 /// Parses a command line; clap's own errors keep their text and become exit 2 (0 for help and version).
-///
-/// # Errors
-/// What clap says, ready to print; an option of a pass in front of another command, which would have no effect there;
-/// `-v` and `-q` on either side of a command.
+/// Errors: What clap says, ready to print; an option of a pass in front of another command, which would have no effect
+/// there; `-v` and `-q` on either side of a command.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let mut command = Cli::command();
     let matches = command.try_get_matches_from_mut(args)?;

@@ -18,10 +18,8 @@ pub struct SyntaxError {
 }
 
 /// Reads one document; an empty text is `null`.
-///
-/// # Errors
-/// [`SyntaxError`] for what is no YAML, keys that are given twice or are no scalars, aliases to what was not seen, a second
-/// document, and trees beyond the library's limits of depth (64) and size (250,000 values, those that aliases repeat included).
+/// Errors: [`SyntaxError`] for what is no YAML, keys that are given twice or are no scalars, aliases to what was not seen, a
+/// second document, and trees beyond the library's limits of depth (64) and size (250,000 values, those that aliases repeat included).
 pub fn read(text: &str) -> Result<Value, SyntaxError> {
     let options = serde_saphyr::options! {
         strict_booleans: true,

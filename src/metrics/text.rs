@@ -18,9 +18,7 @@ pub fn render(snapshot: &Snapshot) -> Result<String> {
 
 /// The same for a delivery: without the series by which a target would make more than its share. Returns a sentence on
 /// each target of which something is left out.
-///
-/// # Errors
-/// As [`render`].
+/// Errors: As [`render`].
 pub fn render_limited(snapshot: &Snapshot, label_sets: &mut LabelSets) -> Result<(String, Vec<String>)> {
     let mut families = families::collect(snapshot).context(BUG)?;
     let left_out = cardinality::limit(&mut families, label_sets, snapshot.pass.started_at);

@@ -118,10 +118,8 @@ fn unanswered(mut child: Child, until: Deadline) -> Option<Option<(i32, u64)>> {
 }
 
 /// Does work among these files on a thread of its own, and nothing if their place is noted.
-///
-/// # Errors
-/// [`io::ErrorKind::TimedOut`] where they have not answered by `limit`, which is noted; or no thread could be had, or the
-/// work broke.
+/// Errors: [`io::ErrorKind::TimedOut`] where they have not answered by `limit`, which is noted; or no thread could be had,
+/// or the work broke.
 pub fn within<T: Send + 'static>(
     files: &[PathBuf],
     limit: Deadline,
@@ -145,9 +143,7 @@ pub fn within<T: Send + 'static>(
 }
 
 /// Does work that may break: a panic is a bug, and only this work's.
-///
-/// # Errors
-/// The panic, in a sentence.
+/// Errors: The panic, in a sentence.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
         let text = panic.downcast_ref::<&str>().copied().or_else(|| Some(panic.downcast_ref::<String>()?.as_str()));

@@ -44,9 +44,7 @@ impl<'a> Heartbeat<'a> {
     }
 
     /// Tells how the pass ended; `wrong` is empty for a good one.
-    ///
-    /// # Errors
-    /// A ping that the switch did not take.
+    /// Errors: A ping that the switch did not take.
     pub fn end(&mut self, wrong: &str, deadline: Deadline) -> anyhow::Result<()> {
         // Bounded by its own limit. Told after the end, the begin would stand for another pass.
         if let Some(start) = self.start.take() {

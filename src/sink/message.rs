@@ -83,9 +83,7 @@ impl Destination {
     }
 
     /// Sends one message; for a webhook `text` is a JSON document. Repeats only what certainly did not arrive.
-    ///
-    /// # Errors
-    /// A message that certainly was not taken: what the receiver said, secrets taken out; what to do.
+    /// Errors: A message that certainly was not taken: what the receiver said, secrets taken out; what to do.
     pub fn send(&self, title: &str, text: &str, deadline: Deadline) -> anyhow::Result<Outcome> {
         let body = match self.receiver {
             Receiver::Telegram => json!({
