@@ -78,7 +78,10 @@ impl Case {
     fn attack(&self) -> (usize, usize) {
         let before = self.prepared();
         let ours = |line: &str| self.touches.iter().any(|part| line.contains(part));
-        let (run, sites) = injection::sites(&self.command(), &Whose::Main, CALLS, ours, &self.log());
+        // The configuration is read on a thread of its own.
+        let files = [PathBuf::from("lab-probe.toml")];
+        let whose = if self.args.starts_with(&["config", "check"]) { Whose::On(&files) } else { Whose::Main };
+        let (run, sites) = injection::sites(&self.command(), &whose, CALLS, ours, &self.log());
         let after = self.changed(&run.expect_code(self.code).stdout());
         assert!(!sites.is_empty() && before != after, "{}: {before} {sites:#?}", self.name);
         let mut refusals = 0;
